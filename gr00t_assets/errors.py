@@ -1,0 +1,61 @@
+"""Errors for people: what was found, what was expected, and the one thing to do about it."""
+
+from collections.abc import Sequence
+
+
+class Gr00tAssetsError(Exception):
+    """Base of every error that a person caused and a person can mend.
+
+    Args:
+        subject: What the error is about, such as a dataset name or ``data/sweeps/demo.yaml:12``.
+        problem: One sentence that says what is wrong.
+        details: Further lines: each problem found, what was expected, what exists, what to do.
+
+    Example:
+        >>> print(DatasetError("demo", "camera 'front' is not in this dataset.", ["it has: wrist"]))
+        demo: camera 'front' is not in this dataset.
+          it has: wrist
+    """
+
+    def __init__(self, subject: str, problem: str, details: Sequence[str] = ()) -> None:
+        self.subject = subject
+        self.problem = problem
+        self.details = tuple(details)
+        lines = [f"{subject}: {problem}", *(f"  {line}" for line in self.details)]
+        super().__init__("\n".join(lines))
+
+    def explain(self) -> str:
+        """The whole message with the kind of error in front, as shown on a terminal."""
+        return f"{type(self).__name__}: {self}"
+
+
+class DatasetError(Gr00tAssetsError):
+    """A dataset cannot be had, cannot be read, or does not fit its data config."""
+
+
+class CatalogError(Gr00tAssetsError):
+    """``data/datasets.yaml`` is wrong, or a name is not in it."""
+
+
+class SweepError(Gr00tAssetsError):
+    """A sweep file is wrong, or an experiment is not in any of them."""
+
+
+class SpecError(Gr00tAssetsError):
+    """A training spec cannot be read or does not describe a run that can be done."""
+
+
+class BaseModelError(Gr00tAssetsError):
+    """A base model cannot be found or is not in GR00T N1.5's layout."""
+
+
+class CheckpointError(Gr00tAssetsError):
+    """A checkpoint or run directory is corrupt, partial or belongs to another run."""
+
+
+class TrainingError(Gr00tAssetsError):
+    """Training could not go on, such as a loss that is no longer a finite number."""
+
+
+class StoreError(Gr00tAssetsError):
+    """The store cannot be written, such as a full disk."""

@@ -1,0 +1,168 @@
+"""Drafts: the experiments of a sweep file before they are complete, and what is wrong with them."""
+
+import itertools
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.experiments.sweep_file import Defaults, Entry, SweepFile
+from gr00t_assets.names import did_you_mean, name_problem
+from gr00t_assets.yaml_files import LocatedYaml, Location, Problem, validation_problems
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An experiment before it is complete, with the place in the file that it comes from."""
+
+    location: Location
+    name: str
+    entry: Entry
+    defaults: Defaults
+    hyperparameters: dict[str, Any]
+
+    @property
+    def dataset(self) -> str | None:
+        """Name of its dataset, where one is given."""
+        return self.entry.dataset or self.defaults.dataset
+
+    def experiment(self, sweep: str, content: SweepFile) -> Experiment:
+        """The complete experiment; only for a draft without problems."""
+        entry, defaults = self.entry, self.defaults
+        own_model = entry.base_model is not None
+        return Experiment(
+            name=self.name,
+            sweep=sweep,
+            dataset=self.dataset or "",
+            trainer=entry.trainer or defaults.trainer,
+            base_model=entry.base_model or defaults.base_model,
+            base_model_revision=entry.base_model_revision
+            or (None if own_model else defaults.base_model_revision),
+            hyperparameters=Hyperparameters.model_validate(self.hyperparameters),
+            hypothesis=defaults.hypothesis if entry.hypothesis is None else entry.hypothesis,
+            tags=tuple(dict.fromkeys((*content.tags, *defaults.tags, *entry.tags))),
+        )
+
+
+def expand(content: SweepFile) -> list[Draft]:
+    """Every experiment of a file: the list, then the grid, each once for every seed."""
+    return [*_listed(content), *_grid(content)]
+
+
+def draft_problems(
+    drafts: Iterable[Draft], datasets: Collection[str], located: LocatedYaml
+) -> list[Problem]:
+    """What is wrong with the names, datasets and trainers of a file's experiments."""
+    every = list(drafts)
+    problems = [problem for draft in every for problem in _draft_problems(draft, datasets)]
+    return problems + _repeated_names(every, located)
+
+
+def _listed(content: SweepFile) -> list[Draft]:
+    drafts = []
+    for index, entry in enumerate(content.experiments):
+        values = content.defaults.hyperparameters | entry.hyperparameters
+        drafts += _replicates(("experiments", index), entry, values, content)
+    return drafts
+
+
+def _grid(content: SweepFile) -> list[Draft]:
+    if content.grid is None:
+        return []
+    names = list(content.grid.hyperparameters)
+    drafts = []
+    for values in itertools.product(*content.grid.hyperparameters.values()):
+        point = dict(zip(names, values, strict=True))
+        entry = Entry(name=_filled(content.grid.name, point), hypothesis=content.grid.hypothesis)
+        merged = content.defaults.hyperparameters | point
+        drafts += _replicates(("grid", "name"), entry, merged, content)
+    return drafts
+
+
+def _replicates(
+    location: Location, entry: Entry, values: dict[str, Any], content: SweepFile
+) -> list[Draft]:
+    if not content.seeds:
+        return [Draft(location, entry.name, entry, content.defaults, values)]
+    return [
+        Draft(
+            location, f"{entry.name}-seed{seed}", entry, content.defaults, values | {"seed": seed}
+        )
+        for seed in content.seeds
+    ]
+
+
+def _filled(pattern: str, point: Mapping[str, Any]) -> str:
+    """The grid's name pattern with each value as it is written in the file."""
+    text = pattern
+    for name, value in point.items():
+        text = text.replace("{" + name + "}", str(value).lower())
+    return text
+
+
+def hyperparameter_problems(content: SweepFile) -> list[Problem]:
+    """Unknown names and wrong values, each at the place where it is written."""
+    blocks: list[tuple[Location, dict[str, Any]]] = [
+        (("defaults", "hyperparameters"), content.defaults.hyperparameters)
+    ]
+    for index, entry in enumerate(content.experiments):
+        blocks.append((("experiments", index, "hyperparameters"), entry.hyperparameters))
+    problems = [problem for prefix, block in blocks for problem in _check(block, prefix)]
+    if content.grid is not None:
+        for name, values in content.grid.hyperparameters.items():
+            where = ("grid", "hyperparameters", name)
+            if not values:
+                problems.append(Problem(where, "has no values"))
+            elif name not in Hyperparameters.model_fields:
+                problems += _check({name: values[0]}, where[:-1])
+            else:
+                for index, value in enumerate(values):
+                    found = _check({name: value}, where[:-1])
+                    problems += [Problem((*where, index), problem.message) for problem in found]
+    return problems
+
+
+def _check(block: dict[str, Any], prefix: Location) -> list[Problem]:
+    try:
+        Hyperparameters.model_validate(block)
+    except ValidationError as failure:
+        return validation_problems(failure, Hyperparameters, prefix)
+    return []
+
+
+def _draft_problems(draft: Draft, datasets: Collection[str]) -> list[Problem]:
+    problems = name_problems(draft.name, (*draft.location, "name"))
+    where = draft.location if draft.entry.dataset else ("defaults",)
+    if draft.dataset is None:
+        problems.append(Problem(draft.location, f"'{draft.name}' has no dataset"))
+    elif draft.dataset not in datasets:
+        message = f"unknown dataset '{draft.dataset}'; {did_you_mean(draft.dataset, datasets)}"
+        problems.append(Problem((*where, "dataset"), message))
+    if (draft.entry.trainer or draft.defaults.trainer) == "native":
+        for name in ("lora_rank", "num_gpus"):
+            given = draft.hyperparameters.get(name)
+            if given is not None and int(given) != Hyperparameters.model_fields[name].default:
+                message = f"the native trainer does not take {name} {given}; isaac-gr00t does"
+                problems.append(Problem((*draft.location, "hyperparameters", name), message))
+    return problems
+
+
+def name_problems(name: str, location: Location) -> list[Problem]:
+    """The problem of a name as a list, empty where it is a good name."""
+    problem = name_problem(name)
+    return [Problem(location, problem)] if problem else []
+
+
+def _repeated_names(drafts: Iterable[Draft], located: LocatedYaml) -> list[Problem]:
+    first: dict[str, Location] = {}
+    problems = []
+    for draft in drafts:
+        if draft.name in first:
+            line = located.line(first[draft.name])
+            message = f"'{draft.name}' is already the name of the experiment at line {line}"
+            problems.append(Problem((*draft.location, "name"), message))
+        first.setdefault(draft.name, draft.location)
+    return problems

@@ -1,0 +1,42 @@
+"""One experiment: what is trained, on what, how, and what one hopes to learn from it."""
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gr00t_assets.experiments.hyperparameters import Hyperparameters
+
+Trainer = Literal["native", "isaac-gr00t"]
+
+
+class Experiment(BaseModel):
+    """One partition of ``checkpoint``; its key is ``name``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    sweep: str = Field(description="Name of the sweep file that it stands in")
+    dataset: str = Field(description="Name in data/datasets.yaml")
+    trainer: Trainer = "native"
+    base_model: str = Field("tiny", description="'tiny', a directory, or a Hub id")
+    base_model_revision: str | None = Field(None, description="Commit of a Hub id")
+    hyperparameters: Hyperparameters = Hyperparameters()
+    hypothesis: str = Field("", description="What is expected, written before it runs")
+    tags: tuple[str, ...] = ()
+
+    def config_hash(self, dataset_version: str, modality_hash: str) -> str:
+        """First 12 hex digits of a SHA-256 over all that changes the trained weights.
+
+        Name, sweep, hypothesis and tags are left out: changing the words does not train again.
+        """
+        content = {
+            "trainer": self.trainer,
+            "base_model": self.base_model,
+            "base_model_revision": self.base_model_revision,
+            "dataset_version": dataset_version,
+            "modality_config": modality_hash,
+            "hyperparameters": self.hyperparameters.model_dump(mode="json"),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,141 @@
+"""Sweeps: from ``data/sweeps/*.yaml`` to the experiments that are partitions of ``checkpoint``."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from gr00t_assets.errors import SweepError
+from gr00t_assets.experiments.drafts import (
+    draft_problems,
+    expand,
+    hyperparameter_problems,
+    name_problems,
+)
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.sweep_file import SweepFile
+from gr00t_assets.names import did_you_mean
+from gr00t_assets.project import project_root
+from gr00t_assets.yaml_files import (
+    Problem,
+    load_yaml,
+    raise_problems,
+    shown_path,
+    validation_problems,
+)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep file, read: its experiments are complete and valid.
+
+    Attributes:
+        name: The file's name without its ending.
+        file: The file.
+        description: What the sweep is for.
+        schedule: Cron expression in UTC, or None.
+        experiments: In the order of the file; the grid after the list.
+    """
+
+    name: str
+    file: Path
+    description: str
+    schedule: str | None
+    experiments: tuple[Experiment, ...]
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Names of the datasets that its experiments use, each once, in order of first use."""
+        return tuple(dict.fromkeys(experiment.dataset for experiment in self.experiments))
+
+
+def load_sweeps(
+    directory: Path | None = None, datasets: Collection[str] | None = None
+) -> dict[str, Sweep]:
+    """Every sweep of the project by name.
+
+    Args:
+        directory: Folder of sweep files; ``data/sweeps`` of the project where left out.
+        datasets: Names that an experiment may use; those of the catalog where left out.
+
+    Raises:
+        SweepError: A file is wrong, or one experiment name stands in two files. The message has
+            file, line, field and the nearest valid name.
+    """
+    folder = directory or project_root() / "data" / "sweeps"
+    known = _catalog_names() if datasets is None else datasets
+    sweeps: dict[str, Sweep] = {}
+    owner: dict[str, Path] = {}
+    for file in sorted(folder.glob("*.yaml")):
+        sweep = load_sweep(file, known)
+        for experiment in sweep.experiments:
+            if experiment.name in owner:
+                raise SweepError(
+                    shown_path(file),
+                    f"experiment '{experiment.name}' is also in "
+                    f"{shown_path(owner[experiment.name])}.",
+                    ["an experiment's name is its partition key: rename one of them"],
+                )
+            owner[experiment.name] = file
+        sweeps[sweep.name] = sweep
+    return sweeps
+
+
+def load_sweep(file: Path, datasets: Collection[str]) -> Sweep:
+    """Read one sweep file.
+
+    Raises:
+        SweepError: Every problem of the file, each with its line and field.
+    """
+    located = load_yaml(file, SweepError)
+    try:
+        content = SweepFile.model_validate(located.data or {})
+    except ValidationError as failure:
+        raise_problems(located, validation_problems(failure, SweepFile), SweepError)
+        raise
+    problems = name_problems(file.stem, ()) + hyperparameter_problems(content)
+    raise_problems(located, problems, SweepError)
+    drafts = expand(content)
+    problems = draft_problems(drafts, datasets, located)
+    if not drafts:
+        problems.append(Problem((), "no experiments: give 'experiments' or 'grid'"))
+    raise_problems(located, problems, SweepError)
+    return Sweep(
+        name=file.stem,
+        file=file,
+        description=content.description,
+        schedule=content.schedule,
+        experiments=tuple(draft.experiment(file.stem, content) for draft in drafts),
+    )
+
+
+def find_experiment(name: str, sweeps: Mapping[str, Sweep]) -> Experiment:
+    """The experiment of a name.
+
+    Raises:
+        SweepError: No sweep has it; the nearest name is suggested.
+    """
+    experiments = {item.name: item for sweep in sweeps.values() for item in sweep.experiments}
+    if name not in experiments:
+        raise SweepError(
+            name, "no sweep has an experiment of this name.", [did_you_mean(name, experiments)]
+        )
+    return experiments[name]
+
+
+def find_sweep(name: str, sweeps: Mapping[str, Sweep]) -> Sweep:
+    """The sweep of a name.
+
+    Raises:
+        SweepError: There is none; the nearest name is suggested.
+    """
+    if name not in sweeps:
+        raise SweepError(name, "there is no sweep of this name.", [did_you_mean(name, sweeps)])
+    return sweeps[name]
+
+
+def _catalog_names() -> Collection[str]:
+    from gr00t_assets.datasets.catalog import load_catalog
+
+    return load_catalog()

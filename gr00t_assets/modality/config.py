@@ -1,0 +1,110 @@
+"""A dataset held against a data config and found valid: resolved keys, slices, statistics."""
+
+import hashlib
+import json
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gr00t_assets.errors import DatasetError
+from gr00t_assets.files import write_json
+from gr00t_assets.project import Store
+
+
+class Statistics(BaseModel):
+    """Per-dimension statistics of one key, over every row of the dataset, in the data's units."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min: tuple[float, ...]
+    max: tuple[float, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    q01: tuple[float, ...]
+    q99: tuple[float, ...]
+
+
+class VectorKey(BaseModel):
+    """A named slice of a state or action column and what is done to it before the model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str = Field(description="Name in modality.json: left_arm")
+    original_key: str = Field(description="Column: observation.state or action")
+    start: int
+    end: int
+    absolute: bool = True
+    rotation_type: str | None = Field(default=None, description="Representation in the data")
+    target_rotation: str | None = Field(default=None, description="Representation for the model")
+    sin_cos: bool = Field(default=False, description="Replaced by its sines and cosines")
+    normalization: str | None = Field(
+        default=None, description="min_max, q99, mean_std, binary, or none"
+    )
+    statistics: Statistics
+
+
+class VideoKey(BaseModel):
+    """A camera as the data config names it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str = Field(description="Name in modality.json: ego_view")
+    original_key: str = Field(description="Feature: observation.images.ego_view")
+    height: int
+    width: int
+    fps: float
+
+
+class ModalityConfig(BaseModel):
+    """Everything a trainer needs to know of the data, and nothing that depends on the machine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    dataset_version: str
+    data_config: str
+    embodiment_tag: str
+    embodiment_id: int = Field(description="Row of the per-embodiment weights: gr1 24, new 31")
+    video: tuple[VideoKey, ...]
+    state: tuple[VectorKey, ...]
+    action: tuple[VectorKey, ...]
+    language: str | None = Field(
+        description="Column of task indices: annotation.human.action.task_description"
+    )
+    observation_indices: tuple[int, ...] = Field(description="Rows relative to the current one")
+    action_indices: tuple[int, ...] = Field(description="Rows relative to the current one")
+    state_dim: int = Field(description="Numbers of state after the transforms, before padding")
+    action_dim: int = Field(description="Numbers of action after the transforms, before padding")
+    max_state_dim: int
+    max_action_dim: int
+    image_size: int = Field(default=224, description="Pixels of the square that the model sees")
+    crop_scale: float = Field(default=0.95, description="Share of height and width that is kept")
+    warnings: tuple[str, ...] = ()
+
+    def content_hash(self) -> str:
+        """First 16 hex digits of a SHA-256 over all that changes what a model is fed."""
+        content = self.model_dump(mode="json", exclude={"warnings", "dataset"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def save_modality_config(config: ModalityConfig, store: Store) -> None:
+    """Make ``config`` the current one of its dataset."""
+    write_json(store.modality_config(config.dataset), config.model_dump(mode="json"))
+
+
+def load_modality_config(dataset: str, store: Store) -> ModalityConfig:
+    """The validated modality config of a dataset.
+
+    Raises:
+        DatasetError: It was never materialised, or cannot be read.
+    """
+    command = (
+        "run: dagster asset materialize -m gr00t_assets.definitions "
+        f"--select modality_config --partition {dataset}"
+    )
+    path = store.modality_config(dataset)
+    if not path.is_file():
+        raise DatasetError(dataset, "this dataset has no validated modality config.", [command])
+    try:
+        return ModalityConfig.model_validate(json.loads(path.read_text()))
+    except ValueError as error:
+        raise DatasetError(dataset, f"{path} cannot be read.", [str(error), command]) from error

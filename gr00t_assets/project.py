@@ -1,0 +1,63 @@
+"""Where a project's checked-in files are, and where its artifacts go."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_PACKAGE_PARENT = Path(__file__).resolve().parents[1]
+
+
+def project_root() -> Path:
+    """The folder that holds ``data/datasets.yaml``.
+
+    ``GR00T_ASSETS_ROOT`` where it is set; else the current folder where it has a catalog; else the
+    checkout that this package was installed from.
+    """
+    named = os.environ.get("GR00T_ASSETS_ROOT")
+    if named:
+        return Path(named).resolve()
+    here = Path.cwd()
+    return here if (here / "data" / "datasets.yaml").is_file() else _PACKAGE_PARENT
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of everything that is made: datasets, frames, runs and reports.
+
+    Attributes:
+        root: Absolute path. Nothing below it refers to it, so it can be moved as a whole.
+    """
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> "Store":
+        """``GR00T_ASSETS_STORE`` where it is set, else ``data/store`` in the project."""
+        named = os.environ.get("GR00T_ASSETS_STORE")
+        root = Path(named) if named else project_root() / "data" / "store"
+        return cls(root.resolve())
+
+    def dataset_record(self, name: str) -> Path:
+        """The JSON file that says which version of a dataset is current."""
+        return self.root / "datasets" / name / "dataset.json"
+
+    def dataset_directory(self, name: str, version: str) -> Path:
+        """One version of a dataset, in LeRobot's layout; never changed once it is there."""
+        return self.root / "datasets" / name / version
+
+    def modality_config(self, name: str) -> Path:
+        """The JSON file of a dataset's validated modality config."""
+        return self.root / "modality_configs" / f"{name}.json"
+
+    def frame_cache(self, name: str, version: str) -> Path:
+        """The folder of a dataset version's decoded frames."""
+        return self.root / "frame_caches" / name / version
+
+    def run_directory(self, experiment: str, config_hash: str) -> Path:
+        """Everything that one experiment with one configuration leaves on disk."""
+        return self.root / "runs" / experiment / config_hash
+
+    @property
+    def reports(self) -> Path:
+        """The folder of reports for people."""
+        return self.root / "reports"

@@ -1,17 +1,8 @@
-"""Sizes of GR00T N1.5: its towers and its action head, read from and written to ``config.json``.
+"""Sizes of GR00T N1.5: its towers and its action head."""
 
-Two layouts are read. Isaac-GR00T's own (``model_type: gr00t_n1_5`` with ``backbone_cfg`` and
-``action_head_cfg``) leaves the towers out, since its code holds them; ours adds them under
-``towers``, so that both programs read one file. The flat layout has every field at the top.
-"""
-
-import json
-from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from gr00t_assets.errors import BaseModelError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MODEL_TYPE = "gr00t_n1_5"
 
@@ -23,12 +14,12 @@ class _Sizes(BaseModel):
 class VisionConfig(_Sizes):
     """A SigLIP vision tower. Defaults are Eagle 2.5's."""
 
-    hidden_size: int = Field(1152, ge=1)
-    intermediate_size: int = Field(4304, ge=1)
-    num_attention_heads: int = Field(16, ge=1)
-    num_hidden_layers: int = Field(27, ge=1)
-    image_size: int = Field(224, ge=1, description="Side of the square image in pixels")
-    patch_size: int = Field(14, ge=1, description="Side of a patch in pixels")
+    hidden_size: int = Field(default=1152, ge=1)
+    intermediate_size: int = Field(default=4304, ge=1)
+    num_attention_heads: int = Field(default=16, ge=1)
+    num_hidden_layers: int = Field(default=27, ge=1)
+    image_size: int = Field(default=224, ge=1, description="Side of the square image in pixels")
+    patch_size: int = Field(default=14, ge=1, description="Side of a patch in pixels")
     num_channels: Literal[3] = 3
     hidden_act: str = "gelu_pytorch_tanh"
     layer_norm_eps: float = 1e-6
@@ -40,19 +31,19 @@ class TextConfig(_Sizes):
     ``num_hidden_layers`` counts the layers before the cut to ``select_layer``.
     """
 
-    hidden_size: int = Field(2048, ge=1)
-    intermediate_size: int = Field(6144, ge=1)
-    num_attention_heads: int = Field(16, ge=1)
-    num_key_value_heads: int = Field(8, ge=1)
-    head_dim: int = Field(128, ge=1)
-    vocab_size: int = Field(151_680, ge=1)
+    hidden_size: int = Field(default=2048, ge=1)
+    intermediate_size: int = Field(default=6144, ge=1)
+    num_attention_heads: int = Field(default=16, ge=1)
+    num_key_value_heads: int = Field(default=8, ge=1)
+    head_dim: int = Field(default=128, ge=1)
+    vocab_size: int = Field(default=151_680, ge=1)
     rms_norm_eps: float = 1e-6
     rope_theta: float = 1_000_000
-    max_position_embeddings: int = Field(40_960, ge=1)
+    max_position_embeddings: int = Field(default=40_960, ge=1)
     tie_word_embeddings: bool = True
     hidden_act: str = "silu"
     attention_bias: Literal[False] = False
-    num_hidden_layers: int = Field(28, ge=1)
+    num_hidden_layers: int = Field(default=28, ge=1)
 
 
 class TowersConfig(_Sizes):
@@ -60,35 +51,41 @@ class TowersConfig(_Sizes):
 
     vision_config: VisionConfig = VisionConfig()
     text_config: TextConfig = TextConfig()
-    image_token_index: int = Field(151_669, ge=0, description="Token that an image patch replaces")
+    image_token_index: int = Field(
+        default=151_669, ge=0, description="Token that an image patch replaces"
+    )
     mlp_connector_layers: Literal[1] = 1
     use_pixel_shuffle: Literal[False] = False
     eagle_select_layer: Literal[-1] = -1
     tokenizer: Literal["eagle", "bytes"] = Field(
-        "eagle", description="Qwen's with Eagle's image tokens, or one token per UTF-8 byte"
+        default="eagle", description="Qwen's with Eagle's image tokens, or one token per UTF-8 byte"
     )
 
 
 class BackboneConfig(_Sizes):
     """``backbone_cfg`` of Isaac-GR00T, with the defaults of its ``EagleBackbone``."""
 
-    select_layer: int = Field(-1, description="Layers that the text tower is cut to")
-    project_to_dim: int | None = Field(1536, description="Width of eagle_linear; null for none")
+    select_layer: int = Field(default=-1, description="Layers that the text tower is cut to")
+    project_to_dim: int | None = Field(
+        default=1536, description="Width of eagle_linear; null for none"
+    )
     tune_llm: bool = False
     tune_visual: bool = False
     reproject_vision: Literal[False] = False
     use_flash_attention: bool = False
     load_bf16: bool = False
-    eagle_path: str | None = Field(None, description="Written by Isaac-GR00T, read by nobody")
+    eagle_path: str | None = Field(
+        default=None, description="Written by Isaac-GR00T, read by nobody"
+    )
 
 
 class SelfAttentionConfig(_Sizes):
     """Transformer blocks over the backbone's features, with the defaults of Isaac-GR00T's class."""
 
-    num_attention_heads: int = Field(8, ge=1)
-    attention_head_dim: int = Field(64, ge=1)
-    num_layers: int = Field(12, ge=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
+    num_attention_heads: int = Field(default=8, ge=1)
+    attention_head_dim: int = Field(default=64, ge=1)
+    num_layers: int = Field(default=12, ge=1)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
     final_dropout: bool = True
     positional_embeddings: None
 
@@ -101,9 +98,11 @@ class SelfAttentionConfig(_Sizes):
 class DiffusionModelConfig(SelfAttentionConfig):
     """The diffusion transformer, with the defaults of Isaac-GR00T's class."""
 
-    output_dim: int = Field(26, ge=1)
+    output_dim: int = Field(default=26, ge=1)
     cross_attention_dim: int | None = None
-    interleave_self_attention: bool = Field(False, description="Odd blocks attend to themselves")
+    interleave_self_attention: bool = Field(
+        default=False, description="Odd blocks attend to themselves"
+    )
     norm_type: Literal["ada_norm"] = "ada_norm"
 
 
@@ -112,21 +111,27 @@ class ActionHeadConfig(_Sizes):
 
     action_dim: int = Field(ge=1)
     action_horizon: int = Field(ge=1, description="Actions of one prediction")
-    max_state_dim: int = Field(64, ge=1)
+    max_state_dim: int = Field(default=64, ge=1)
     max_action_dim: int | None = None
-    backbone_embedding_dim: int = Field(1536, ge=1)
-    hidden_size: int = Field(1024, ge=1, description="Width inside the state and action MLPs")
-    input_embedding_dim: int = Field(1536, ge=1, description="Width of the diffusion transformer")
-    max_seq_len: int = Field(1024, ge=1, description="Rows of the action position embedding")
-    max_num_embodiments: int = Field(32, ge=1)
-    num_target_vision_tokens: int = Field(32, ge=0, description="Learned future tokens")
+    backbone_embedding_dim: int = Field(default=1536, ge=1)
+    hidden_size: int = Field(
+        default=1024, ge=1, description="Width inside the state and action MLPs"
+    )
+    input_embedding_dim: int = Field(
+        default=1536, ge=1, description="Width of the diffusion transformer"
+    )
+    max_seq_len: int = Field(
+        default=1024, ge=1, description="Rows of the action position embedding"
+    )
+    max_num_embodiments: int = Field(default=32, ge=1)
+    num_target_vision_tokens: int = Field(default=32, ge=0, description="Learned future tokens")
     add_pos_embed: bool = True
     use_vlln: bool = True
-    noise_beta_alpha: float = Field(1.5, gt=0)
-    noise_beta_beta: float = Field(1.0, gt=0)
-    noise_s: float = Field(0.999, gt=0)
-    num_timestep_buckets: int = Field(1000, ge=1)
-    num_inference_timesteps: int = Field(4, ge=1, description="Denoising steps")
+    noise_beta_alpha: float = Field(default=1.5, gt=0)
+    noise_beta_beta: float = Field(default=1.0, gt=0)
+    noise_s: float = Field(default=0.999, gt=0)
+    num_timestep_buckets: int = Field(default=1000, ge=1)
+    num_inference_timesteps: int = Field(default=4, ge=1, description="Denoising steps")
     diffusion_model_cfg: DiffusionModelConfig
     vl_self_attention_cfg: SelfAttentionConfig | None = None
     model_dtype: str = "float32"
@@ -134,7 +139,7 @@ class ActionHeadConfig(_Sizes):
     tune_diffusion_model: bool = True
     expand_batch: None = None
     embodiment_init: Literal["fan_in", "normal_0.02"] = Field(
-        "normal_0.02",
+        default="normal_0.02",
         description="Standard deviation of new per-embodiment weights: 1/sqrt(fan_in), or 0.02 "
         "as in Isaac-GR00T, which starves a narrow model of gradient",
     )
@@ -182,7 +187,12 @@ class ModelConfig(_Sizes):
             ("backbone_embedding_dim", head.backbone_embedding_dim, "the features", features),
             ("input_embedding_dim", head.input_embedding_dim, "diffusion_model_cfg", dit.width),
             ("hidden_size", head.hidden_size, "diffusion_model_cfg.output_dim", dit.output_dim),
-            ("max_action_dim", head.max_action_dim or head.action_dim, "action_dim", head.action_dim),
+            (
+                "max_action_dim",
+                head.max_action_dim or head.action_dim,
+                "action_dim",
+                head.action_dim,
+            ),
         ]
         cross = dit.cross_attention_dim
         if cross is None:
@@ -201,7 +211,9 @@ class ModelConfig(_Sizes):
     def with_action_horizon(self, action_horizon: int) -> "ModelConfig":
         """The same model that predicts ``action_horizon`` actions; no parameter changes shape."""
         head = self.action_head.model_copy(update={"action_horizon": action_horizon})
-        return ModelConfig.model_validate(self.model_copy(update={"action_head": head}).model_dump())
+        return ModelConfig.model_validate(
+            self.model_copy(update={"action_head": head}).model_dump()
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``config.json``: Isaac-GR00T's keys, and the towers under ``towers``."""
@@ -215,55 +227,3 @@ class ModelConfig(_Sizes):
             "action_head_cfg": self.action_head.model_dump(),
             "towers": self.towers.model_dump(),
         }
-
-
-def _known(model: type[BaseModel], raw: dict[str, Any]) -> dict[str, Any]:
-    return {name: raw[name] for name in model.model_fields if name in raw}
-
-
-def parse_config(raw: dict[str, Any]) -> ModelConfig:
-    """Read either layout. Keys that do not bear on the model are passed over.
-
-    Raises:
-        ValueError: It is another model's configuration, or does not describe an N1.5.
-    """
-    if "vision_config" in raw and "action_head_cfg" not in raw:
-        return ModelConfig(
-            backbone=BackboneConfig(project_to_dim=None, select_layer=raw.get("select_layer", -1)),
-            towers=TowersConfig.model_validate({"tokenizer": "bytes"} | _known(TowersConfig, raw)),
-            action_head=ActionHeadConfig.model_validate(_known(ActionHeadConfig, raw)),
-        )
-    if raw.get("model_type") != MODEL_TYPE:
-        raise ValueError(f"model_type is {raw.get('model_type')!r}, expected {MODEL_TYPE!r}")
-    missing = [key for key in ("backbone_cfg", "action_head_cfg") if key not in raw]
-    if missing:
-        raise ValueError(f"{' and '.join(missing)} missing")
-    head = _known(ActionHeadConfig, raw["action_head_cfg"])
-    return ModelConfig(
-        backbone=BackboneConfig.model_validate(raw["backbone_cfg"]),
-        towers=TowersConfig.model_validate(raw.get("towers", {})),
-        action_head=ActionHeadConfig.model_validate(_known(ActionHeadConfig, raw) | head),
-        compute_dtype=raw.get("compute_dtype") or "float32",
-    )
-
-
-def load_config(path: Path) -> ModelConfig:
-    """Read a ``config.json``.
-
-    Raises:
-        BaseModelError: The file is not JSON, or does not describe an N1.5.
-    """
-    try:
-        raw = json.loads(path.read_text())
-        if not isinstance(raw, dict):
-            raise ValueError(f"a JSON object is expected, this is a {type(raw).__name__}")
-        return parse_config(raw)
-    except ValidationError as error:
-        lines = [
-            f"{'.'.join(str(part) for part in problem['loc']) or 'config'}: "
-            f"{problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors()
-        ]
-    except ValueError as error:
-        lines = [str(error)]
-    raise BaseModelError(str(path), "this is not the configuration of a GR00T N1.5 model.", lines)

@@ -1,0 +1,59 @@
+# The commands of README.md. `make demo` and `make test` work on a fresh clone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SWEEP ?= demo
+DEFINITIONS := gr00t_assets.definitions
+MATERIALIZE := $(BIN)/dagster asset materialize -m $(DEFINITIONS)
+PYTEST_WORKERS ?= 2
+
+# One torch thread a process: on small machines two are slower than one.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: install demo test check format dev benchmarks clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# Dataset, modality config, frame cache, every experiment and the comparison of one sweep.
+# One call cannot mix partition definitions, so each partition is a call of its own.
+demo: install
+	@set -e; \
+	datasets=$$($(BIN)/gr00t-assets sweep plan $(SWEEP) --list datasets); \
+	experiments=$$($(BIN)/gr00t-assets sweep plan $(SWEEP) --list experiments); \
+	for dataset in $$datasets; do \
+	  $(MATERIALIZE) --select dataset,modality_config,frame_cache --partition $$dataset; \
+	done; \
+	for experiment in $$experiments; do \
+	  $(MATERIALIZE) --select checkpoint --partition $$experiment; \
+	done; \
+	$(MATERIALIZE) --select loss_comparison; \
+	$(BIN)/gr00t-assets compare --sweep $(SWEEP)
+
+test: install
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS)
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The page and the daemon that works off the run queue, on http://127.0.0.1:3000
+dev: install
+	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+
+benchmarks: install
+	@set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,80 @@
+"""The console script ``gr00t-assets``: what a person does without the Dagster page."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gr00t_assets.errors import Gr00tAssetsError
+
+app = typer.Typer(
+    help="Fine-tune GR00T N1.5 on LeRobot demonstrations.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+sweep_app = typer.Typer(help="Sweep files and what they ask for.", no_args_is_help=True)
+app.add_typer(sweep_app, name="sweep")
+
+
+class Listing(StrEnum):
+    """What ``sweep plan --list`` prints, one name a line."""
+
+    DATASETS = "datasets"
+    EXPERIMENTS = "experiments"
+
+
+@sweep_app.command("plan")
+def sweep_plan(
+    sweep: Annotated[str, typer.Argument(help="A sweep's name or file: demo, data/sweeps/x.yaml")],
+    names: Annotated[
+        Listing | None, typer.Option("--list", help="Only these names, one a line, for scripts")
+    ] = None,
+) -> None:
+    """Print what a sweep would run: its partitions, what differs, and which are done."""
+    from gr00t_assets.comparison.plan import named_sweep, print_plan
+
+    chosen = named_sweep(sweep)
+    if names is None:
+        print_plan(chosen)
+        return
+    listed = (
+        chosen.datasets
+        if names is Listing.DATASETS
+        else tuple(experiment.name for experiment in chosen.experiments)
+    )
+    typer.echo("\n".join(listed))
+
+
+@app.command()
+def train(
+    spec: Annotated[Path, typer.Argument(help="A spec.json, such as a run directory holds")],
+) -> None:
+    """Train one spec by hand, without Dagster; goes on where an earlier attempt stopped."""
+    from gr00t_assets.training.by_hand import train_by_hand
+
+    raise typer.Exit(train_by_hand(spec))
+
+
+@app.command()
+def compare(
+    sweep: Annotated[
+        list[str] | None, typer.Option(help="A sweep's name; every sweep with runs if left out")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The tables as JSON")] = False,
+) -> None:
+    """Print the ranked table of a sweep's experiments and write the report."""
+    from gr00t_assets.comparison.command import run_compare
+
+    raise typer.Exit(run_compare(sweep or None, as_json))
+
+
+def main() -> None:
+    """Entry point: errors that a person can mend end with one message and exit code 1."""
+    try:
+        app()
+    except Gr00tAssetsError as error:
+        sys.stderr.write(error.explain() + "\n")
+        sys.exit(1)

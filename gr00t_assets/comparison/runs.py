@@ -1,0 +1,119 @@
+"""Reading the store: every run of each experiment, finished, failed, stale, or not there."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gr00t_assets.comparison.run import Run, Status, unrankable
+from gr00t_assets.errors import Gr00tAssetsError
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.project import Store
+from gr00t_assets.training.manifest import load_manifest
+from gr00t_assets.training.metrics import read_metrics
+from gr00t_assets.training.spec import current_config_hash, load_spec
+
+__all__ = ["Run", "read_runs"]
+
+
+def read_runs(experiments: Sequence[Experiment], store: Store) -> list[Run]:
+    """Every run directory of the experiments, and a placeholder for each that has none.
+
+    An experiment's current run comes first and its stale ones after it, newest first. A current
+    run that is missing has a placeholder only where there is no stale one either. Nothing that
+    is wrong with a file raises: it is among the run's ``problems``.
+    """
+    return [run for experiment in experiments for run in _experiment_runs(experiment, store)]
+
+
+def _experiment_runs(experiment: Experiment, store: Store) -> list[Run]:
+    current, doubt = _current_hash(experiment, store)
+    found = [_read_run(experiment, folder) for folder in _run_folders(experiment, store)]
+    found.sort(key=_age, reverse=True)
+    if current is None:
+        current = next((run.config_hash for run in found if _asks_the_same(run)), None)
+    runs = [_judged(run, stale=run.config_hash != current) for run in found]
+    runs.sort(key=lambda run: run.stale)
+    if not runs:
+        return [Run(experiment, current, "missing", None, [], stale=False, problems=doubt)]
+    first, *others = runs
+    return [_with_problems(first, doubt), *others]
+
+
+def _current_hash(experiment: Experiment, store: Store) -> tuple[str | None, tuple[str, ...]]:
+    try:
+        return current_config_hash(experiment, store), ()
+    except (Gr00tAssetsError, OSError) as error:
+        lines = str(error).splitlines()
+        return None, (" ".join(line.strip() for line in lines),)
+
+
+def _run_folders(experiment: Experiment, store: Store) -> Iterator[Path]:
+    parent = store.root / "runs" / experiment.name
+    if not parent.is_dir():
+        return
+    for folder in sorted(parent.iterdir()):
+        if folder.is_dir() and not folder.name.startswith(".") and any(folder.iterdir()):
+            yield folder
+
+
+def _read_run(experiment: Experiment, folder: Path) -> Run:
+    problems: list[str] = []
+    manifest = None
+    status: Status = "unfinished"
+    try:
+        manifest = load_manifest(folder)
+        status = manifest.status if manifest else "unfinished"
+    except (Gr00tAssetsError, OSError) as error:
+        status = "unreadable"
+        problems.append("manifest.json cannot be read: " + _reason(error))
+    if manifest and (manifest.experiment, manifest.config_hash) != (experiment.name, folder.name):
+        problems.append(
+            f"manifest.json is of {manifest.experiment} {manifest.config_hash}, "
+            f"and stands in the directory of {experiment.name} {folder.name}."
+        )
+        manifest, status = None, "unreadable"
+    try:
+        metrics = read_metrics(folder)
+    except (ValueError, OSError) as error:
+        metrics = []
+        problems.append("metrics.jsonl cannot be read: " + _reason(error))
+    spec = None
+    try:
+        spec = load_spec(folder / "spec.json")
+    except (Gr00tAssetsError, ValueError, OSError) as error:
+        problems.append("spec.json cannot be read: " + _reason(error))
+    if status == "finished" and (reason := unrankable(manifest)):
+        problems.append(f"It is not ranked: {reason}.")
+    return Run(experiment, folder.name, status, manifest, metrics, False, tuple(problems), spec)
+
+
+def _asks_the_same(run: Run) -> bool:
+    """Whether a run has the experiment's present settings, whatever its data was."""
+    if run.manifest:
+        data = (run.manifest.dataset_version, run.manifest.modality_hash)
+    elif run.spec:
+        modality = run.spec.modality_config
+        data = (modality.dataset_version, modality.content_hash())
+    else:
+        return False
+    return run.experiment.config_hash(*data) == run.config_hash
+
+
+def _judged(run: Run, stale: bool) -> Run:
+    return replace(run, status="stale", stale=True) if stale else run
+
+
+def _with_problems(run: Run, more: tuple[str, ...]) -> Run:
+    return replace(run, problems=(*run.problems, *more)) if more else run
+
+
+def _age(run: Run) -> str:
+    return run.manifest.finished_at if run.manifest else ""
+
+
+def _reason(error: Exception) -> str:
+    """The first two lines of an error, without the path that its subject repeats."""
+    if isinstance(error, Gr00tAssetsError):
+        first = error.details[0].splitlines()[0] if error.details else ""
+        return f"{error.problem} {first}".strip()
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,135 @@
+"""The asset ``checkpoint``: one trained model per experiment."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from gr00t_assets.defs.assets.datasets import OWNERS, frame_cache, modality_config
+from gr00t_assets.defs.failures import explained
+from gr00t_assets.defs.metadata import image, in_store, settings
+from gr00t_assets.defs.partitions import (
+    EXPERIMENTS,
+    dataset_to_experiments,
+    experiment_partitions,
+)
+from gr00t_assets.defs.queue import GPU
+from gr00t_assets.defs.resources import StoreResource
+from gr00t_assets.defs.trainers import place_spec, trainer_command
+from gr00t_assets.defs.training_process import LOG, run_training
+from gr00t_assets.errors import TrainingError
+from gr00t_assets.project import Store
+from gr00t_assets.training.manifest import Manifest, load_manifest
+from gr00t_assets.training.metrics import read_metrics
+from gr00t_assets.training.spec import TrainingSpec, make_spec
+
+ALREADY_FINISHED = "already finished; nothing trained"
+
+
+@dg.asset(
+    partitions_def=experiment_partitions,
+    deps=[
+        dg.AssetDep(modality_config, partition_mapping=dataset_to_experiments),
+        dg.AssetDep(frame_cache, partition_mapping=dataset_to_experiments),
+    ],
+    group_name="training",
+    kinds={"pytorch"},
+    owners=OWNERS,
+    code_version="1",
+    pool=GPU,
+    op_tags={GPU: "true"},
+)
+@explained
+def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
+    """A model fine-tuned as its experiment in ``data/sweeps`` says, in a process of its own.
+
+    A run that was stopped goes on from its last checkpoint; a finished one is not trained again.
+    Hyperparameters come from the sweep file alone: a changed experiment is another run directory.
+    """
+    spec = make_spec(EXPERIMENTS[context.partition_key], store)
+    manifest = load_manifest(spec.run_directory)
+    result = ALREADY_FINISHED
+    if manifest is None or manifest.status != "finished":
+        manifest, result = _train(context, spec, store), "trained"
+    else:
+        context.log.info(f"{manifest.experiment} ({manifest.config_hash}): {ALREADY_FINISHED}")
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(f"{manifest.config_hash}-{manifest.trainer_revision}"),
+        metadata={"result": result, **_numbers(manifest), **_descriptions(manifest, spec, store)},
+    )
+
+
+def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) -> Manifest:
+    """Run the trainer to its end.
+
+    Raises:
+        TrainingError: It did not finish; the message says why and what to do.
+    """
+    command = trainer_command(spec, place_spec(spec))
+    started = datetime.now(UTC).isoformat()
+    code, last_lines = run_training(context, command, spec, store)
+    manifest = load_manifest(spec.run_directory)
+    fresh = manifest if manifest is not None and manifest.finished_at >= started else None
+    if code == 0 and manifest is not None and manifest.status == "finished":
+        return manifest
+    raise _explain_end(spec, code, fresh, last_lines, store)
+
+
+def _explain_end(
+    spec: TrainingSpec, code: int, manifest: Manifest | None, last_lines: list[str], store: Store
+) -> TrainingError:
+    name = spec.experiment.name
+    log = f"log: {in_store(spec.run_directory / LOG, store)}"
+    again = "materialise it again: it goes on from its last checkpoint"
+    if code == 1 and manifest is not None and manifest.failure:
+        return TrainingError(name, "training failed.", [*manifest.failure.splitlines(), log])
+    if code == 130:
+        steps = f" at step {manifest.steps} of {manifest.max_steps}" if manifest else ""
+        return TrainingError(name, f"training was stopped{steps}.", [again, log])
+    if code == 137:
+        cause = "the kernel ends a process so where memory runs out; see batch_size"
+        return TrainingError(name, "training was killed.", [cause, again, log])
+    return TrainingError(
+        name, f"the trainer ended with code {code}.", ["its last lines:", *last_lines, log]
+    )
+
+
+def _numbers(manifest: Manifest) -> dict[str, float | int]:
+    """What the page plots by partition and by time."""
+    losses = {"first_loss": manifest.first_loss, "final_loss": manifest.final_loss}
+    windows = {name: window.mean for name, window in losses.items() if window}
+    if manifest.final_loss:
+        windows["final_loss_se"] = manifest.final_loss.standard_error
+    return {
+        **windows,
+        "steps": manifest.steps,
+        "samples_seen": manifest.samples_seen,
+        "epochs": round(manifest.epochs, 4),
+        "wall_seconds": round(manifest.wall_seconds, 3),
+        "gpu_seconds": round(manifest.gpu_seconds, 3),
+        "samples_per_second": round(manifest.samples_per_second, 3),
+        "peak_memory_megabytes": round(manifest.peak_memory_bytes / 1e6, 1),
+        "attempts": manifest.attempts,
+    }
+
+
+def _descriptions(
+    manifest: Manifest, spec: TrainingSpec, store: Store
+) -> dict[str, str | dg.MetadataValue]:
+    from gr00t_assets.comparison.plots import run_curve_png
+
+    experiment = spec.experiment
+    curve = run_curve_png(read_metrics(spec.run_directory))
+    return {
+        "loss_curve": image(curve, f"training loss of {experiment.name}"),
+        "hyperparameters": settings(experiment.hyperparameters.model_dump()),
+        "learning_rate": experiment.hyperparameters.learning_rate,
+        "trainable_parameters": settings(manifest.trainable_parameters),
+        "hypothesis": experiment.hypothesis or "none",
+        "sweep": experiment.sweep,
+        "trainer": f"{manifest.trainer}, revision {manifest.trainer_revision}",
+        "base_model": manifest.base_model,
+        "dataset": f"{manifest.dataset}, version {manifest.dataset_version}",
+        "device": manifest.device,
+        "config_hash": manifest.config_hash,
+        "run_directory": in_store(spec.run_directory, store),
+    }

@@ -1,0 +1,48 @@
+"""From an error for people to a failed step that shows it, and nothing of the machinery."""
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import dagster as dg
+from dagster._core.errors import DagsterUserCodeProcessError
+from dagster._utils.error import SerializableErrorInfo
+
+from gr00t_assets.errors import Gr00tAssetsError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ExplainedFailureError(dg.Failure, DagsterUserCodeProcessError):
+    """A failure that is shown with its message alone.
+
+    Dagster prints some forty lines of its own stack twice below the message of a ``Failure``. For
+    an error of another process it prints what that process said instead; this class says it is
+    one. The base is no public name of Dagster: the project pins ``dagster<1.14``, and a test reads
+    what the command line prints.
+    """
+
+    def __init__(self, error: Gr00tAssetsError) -> None:
+        Exception.__init__(self, error.explain())
+        self.description = error.explain()
+        self.metadata = {}
+        self.allow_retries = False
+        shown = SerializableErrorInfo(error.explain() + "\n", [], type(error).__name__)
+        self.user_code_process_error_infos = [shown]
+
+
+def explained(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn a ``Gr00tAssetsError`` of an asset or check into a failure that is not retried.
+
+    Other exceptions are mistakes in this program and keep their traceback.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*arguments: P.args, **named: P.kwargs) -> R:
+        try:
+            return function(*arguments, **named)
+        except Gr00tAssetsError as error:
+            raise ExplainedFailureError(error) from None
+
+    return wrapper

@@ -1,0 +1,29 @@
+"""Jobs: what a schedule, ``dagster job launch`` and ``dagster job backfill`` start by name."""
+
+import dagster as dg
+
+from gr00t_assets.defs.assets.checkpoints import checkpoint
+from gr00t_assets.defs.assets.comparison import loss_comparison
+from gr00t_assets.defs.assets.datasets import dataset, frame_cache, modality_config
+from gr00t_assets.defs.queue import GPU
+
+prepare_data = dg.define_asset_job(
+    "prepare_data",
+    selection=dg.AssetSelection.assets(dataset, modality_config, frame_cache),
+    description="Datasets, their modality configs and frame caches, by dataset.",
+)
+
+train_experiments = dg.define_asset_job(
+    "train_experiments",
+    selection=dg.AssetSelection.assets(checkpoint),
+    description="Checkpoints and their checks, by experiment; the data must be there.",
+    tags={GPU: "true"},
+)
+
+compare_experiments = dg.define_asset_job(
+    "compare_experiments",
+    selection=dg.AssetSelection.assets(loss_comparison),
+    description="The comparison of every experiment, with whatever has been trained.",
+)
+
+jobs = [prepare_data, train_experiments, compare_experiments]

@@ -1,0 +1,55 @@
+"""What a materialisation shows on its page: tables, images, and paths inside the store."""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from gr00t_assets.project import Store
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MarkdownMetadataValue:
+    """A table in GitHub's Markdown; numbers are shown in six digits at most.
+
+    Example:
+        >>> print(table(["key", "size"], [["left_arm", 7]]).md_str)
+        | key | size |
+        |---|---|
+        | left_arm | 7 |
+    """
+    lines = [_row(columns), "|" + "---|" * len(columns), *(_row(row) for row in rows)]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def bullets(lines: Iterable[str]) -> dg.MarkdownMetadataValue:
+    """A list in Markdown; ``none`` where it is empty."""
+    return dg.MetadataValue.md("\n".join(f"- {line}" for line in lines) or "none")
+
+
+def image(png: bytes, caption: str) -> dg.MarkdownMetadataValue:
+    """A PNG that the page shows by itself, without a file server."""
+    encoded = base64.b64encode(png).decode()
+    return dg.MetadataValue.md(f"![{caption}](data:image/png;base64,{encoded})")
+
+
+def settings(values: Mapping[str, object]) -> dg.MarkdownMetadataValue:
+    """A table of names and values."""
+    return table(["setting", "value"], values.items())
+
+
+def in_store(path: Path, store: Store) -> str:
+    """A path as seen from the store's root, which is all that other machines have in common."""
+    return str(path.relative_to(store.root))
+
+
+def _row(cells: Iterable[object]) -> str:
+    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,70 @@
+"""What can be wrong with a finished run, found in its run directory."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+from gr00t_assets.defs.trainers import SPEC
+from gr00t_assets.errors import Gr00tAssetsError
+from gr00t_assets.training.manifest import MANIFEST, load_manifest, save_manifest
+from gr00t_assets.training.metrics import read_metrics
+from gr00t_assets.training.spec import load_spec
+
+Problem = str | None
+"""What is wrong, in a sentence; ``None`` where nothing is."""
+
+
+def loss_problem(run_directory: Path) -> Problem:
+    """Whether every logged loss and the final one are finite numbers."""
+    manifest = load_manifest(run_directory)
+    if manifest is None or manifest.final_loss is None:
+        return "the run has no final loss"
+    window = manifest.final_loss
+    if not (math.isfinite(window.mean) and math.isfinite(window.standard_error)):
+        return f"the final loss is {window.mean} with standard error {window.standard_error}"
+    for metric in read_metrics(run_directory):
+        if not all(math.isfinite(loss) for loss in (metric.loss, *metric.losses)):
+            return f"a loss logged at step {metric.step} is not a finite number"
+    return None
+
+
+def weights_problem(run_directory: Path) -> Problem:
+    """Whether the final weights load and predict finite actions, found in another process."""
+    command = [sys.executable, "-m", "gr00t_assets.training.native.final_check"]
+    result = subprocess.run(
+        [*command, str(run_directory)], capture_output=True, text=True, check=False
+    )
+    try:
+        answer = json.loads(result.stdout.splitlines()[-1])
+        return None if answer["passed"] else str(answer["problem"])
+    except (ValueError, LookupError, TypeError):
+        last = result.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        return f"the final check ended with code {result.returncode}: {last[0]}"
+
+
+def config_problem(run_directory: Path) -> Problem:
+    """Whether spec and manifest are of the configuration that the directory is named for."""
+    expected = run_directory.name
+    manifest = load_manifest(run_directory)
+    if manifest is None:
+        return "the run has no manifest"
+    try:
+        spec = load_spec(run_directory / SPEC)
+    except Gr00tAssetsError as error:
+        return " ".join(str(error).split())
+    found = {SPEC: spec.config_hash, MANIFEST: manifest.config_hash}
+    wrong = [f"{file} is of {value}" for file, value in found.items() if value != expected]
+    return f"expected config hash {expected}; {', '.join(wrong)}" if wrong else None
+
+
+def record_check(run_directory: Path, name: str, passed: bool) -> None:
+    """Put a check's outcome into the manifest, which is what the comparison reads."""
+    try:
+        manifest = load_manifest(run_directory)
+    except Gr00tAssetsError:
+        return
+    if manifest is not None and manifest.checks.get(name) != passed:
+        checks = {**manifest.checks, name: passed}
+        save_manifest(manifest.model_copy(update={"checks": checks}), run_directory)

@@ -1,0 +1,158 @@
+"""A trainer as a process of its own: in a GPU slot, under a guard, heard through Dagster Pipes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster import PipesEnvContextInjector, PipesTempFileMessageReader, open_pipes_session
+
+from gr00t_assets.gpu.guard import DEFAULT_GRACE, guarded
+from gr00t_assets.gpu.slots import acquire
+from gr00t_assets.project import Store
+from gr00t_assets.training.metrics import Metric
+from gr00t_assets.training.spec import TrainingSpec
+
+LOG = "log.txt"
+OBSERVE_EVERY = 5.0
+"""Seconds between two observations of the loss, at least."""
+
+_POLL = 0.25
+_AFTER_GRACE = 10.0
+
+
+def run_training(
+    context: dg.AssetExecutionContext, command: Sequence[str], spec: TrainingSpec, store: Store
+) -> tuple[int, list[str]]:
+    """Wait for GPU slots, run a trainer in them, and pass on what it says while it does.
+
+    Standard output and error go to ``log.txt`` in the run directory, by the trainer itself, so that
+    they are there whatever becomes of this process; from there they are copied to the run's page.
+    Where this process is interrupted the trainer gets SIGINT and the guard's grace to write a
+    checkpoint in.
+
+    Returns:
+        The exit code, 128 + n for signal n, and the last lines of output.
+    """
+    experiment = spec.experiment
+    path = spec.run_directory / LOG
+    gpus = experiment.hyperparameters.num_gpus
+    with (
+        acquire(gpus, store, experiment.name, context.log.info) as lease,
+        open_pipes_session(
+            context, PipesEnvContextInjector(), PipesTempFileMessageReader()
+        ) as session,
+        path.open("ab") as log,
+    ):
+        tail = LogTail(path)
+        guard = subprocess.Popen(
+            guarded(command, DEFAULT_GRACE),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={
+                **os.environ,
+                **lease.environment(),
+                **session.get_bootstrap_env_vars(),
+                "PYTHONUNBUFFERED": "1",
+            },
+            pass_fds=lease.descriptors,
+        )
+        try:
+            lease.record(guard.pid, experiment.name)
+            context.log.info(f"training {experiment.name} on {', '.join(lease.devices)}")
+            curve = LossObserver(context)
+            while guard.poll() is None:
+                time.sleep(_POLL)
+                tail.copy()
+                curve.observe(session.get_custom_messages())
+        except BaseException:
+            _stop(guard)
+            raise
+        finally:
+            tail.copy()
+    return guard.returncode, list(tail.last)
+
+
+class LogTail:
+    """Copies what is appended to a file to standard output, whole lines at a time.
+
+    Args:
+        path: The file; what it holds already is passed over.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.last: deque[str] = deque(maxlen=20)
+        self._file = path.open("rb")
+        self._file.seek(0, os.SEEK_END)
+        self._rest = b""
+
+    def copy(self) -> None:
+        """Copy the lines that were completed since the last time."""
+        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
+        for line in lines:
+            text = line.decode(errors="replace")
+            self.last.append(text)
+            sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+class LossObserver:
+    """Logs the newest training loss as an asset observation, so that the page draws a live curve.
+
+    The name ``training_loss`` keeps it apart from the ``final_loss`` of the materialisation.
+
+    Args:
+        context: Context of the step that trains.
+    """
+
+    def __init__(self, context: dg.AssetExecutionContext) -> None:
+        self._context = context
+        self._seen = 0
+        self._observed = float("-inf")
+
+    def observe(self, messages: Sequence[Any]) -> None:
+        """Take every message of the session so far; log at most one observation."""
+        now = time.monotonic()
+        if now - self._observed < OBSERVE_EVERY:
+            return
+        metrics = [message["metric"] for message in messages[self._seen :] if _is_metric(message)]
+        self._seen = len(messages)
+        if not metrics:
+            return
+        self._observed = now
+        metric = Metric.model_validate(metrics[-1])
+        self._context.log_event(
+            dg.AssetObservation(
+                asset_key=self._context.asset_key,
+                partition=self._context.partition_key,
+                metadata={
+                    "training_loss": metric.loss,
+                    "training_step": metric.step,
+                    "training_samples_seen": metric.samples_seen,
+                    "training_learning_rate": metric.learning_rate,
+                    "training_grad_norm": metric.grad_norm,
+                },
+            )
+        )
+
+
+def _is_metric(message: Any) -> bool:
+    return isinstance(message, dict) and message.get("type") == "metric"
+
+
+def _stop(guard: subprocess.Popen[bytes]) -> None:
+    """Have the guard end the trainer; a second interrupt meanwhile kills it."""
+    if guard.poll() is not None:
+        return
+    guard.send_signal(signal.SIGINT)
+    try:
+        guard.wait(DEFAULT_GRACE + _AFTER_GRACE)
+    except BaseException:
+        guard.kill()
+        raise

@@ -1,0 +1,215 @@
+"""Camera frames to what the model sees: crop, resize, and in training random crop and colours.
+
+The chain is that of Isaac-GR00T's video transforms (``gr00t/data/transform/video.py`` at
+a86e915): to floats in [0, 1], crop of 95 % of height and width, bilinear resize with antialiasing,
+colour jitter in training, truncation to 8 bits. NVIDIA stacks the cameras of a sample before each
+step, so all cameras of one sample get the same crop and the same colour change; so do they here.
+
+The colour changes are torchvision's ``ColorJitter`` in formula and in the distribution of its
+factors. All randomness is drawn from the generator that is passed in, on the CPU.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gr00t_assets.modality.data_configs import ColorJitter
+
+if TYPE_CHECKING:
+    import torch
+
+_LUMA = (0.2989, 0.587, 0.114)
+"""Weights of red, green and blue in grey, as torchvision has them."""
+
+
+def crop_size(height: int, width: int, scale: float) -> tuple[int, int]:
+    """Height and width of the crop in pixels: 243, 243 for 256, 256 and 0.95."""
+    return int(height * scale), int(width * scale)
+
+
+def prepare_image(frame: np.ndarray, size: int = 224, crop_scale: float = 0.95) -> np.ndarray:
+    """Centre crop and resize, as in evaluation.
+
+    Args:
+        frame: (..., height, width, 3) uint8: one frame, or any number of one resolution.
+        size: Pixels of the square wanted.
+        crop_scale: Share of height and width that is kept.
+
+    Returns:
+        (..., size, size, 3) uint8; equal to the last level to Isaac-GR00T's.
+    """
+    frames, leading = _stacked(frame)
+    height, width = crop_size(frames.shape[1], frames.shape[2], crop_scale)
+    top = round((frames.shape[1] - height) / 2)
+    left = round((frames.shape[2] - width) / 2)
+    pixels = _resize(frames[:, top : top + height, left : left + width], size)
+    return _to_uint8(pixels).reshape(*leading, size, size, 3)
+
+
+def augment_image(
+    frame: np.ndarray,
+    size: int,
+    crop_scale: float,
+    jitter: ColorJitter,
+    generator: "torch.Generator",
+) -> np.ndarray:
+    """Random crop, resize and random colours of one sample, as in training.
+
+    Args:
+        frame: (height, width, 3) uint8, or (cameras, height, width, 3): cameras of one sample,
+            which share the crop and the colour change.
+        size: Pixels of the square wanted.
+        crop_scale: Share of height and width that is kept.
+        jitter: Half-widths of the colour factors.
+        generator: A CPU generator; the only source of randomness.
+
+    Returns:
+        (size, size, 3) or (cameras, size, size, 3) uint8.
+    """
+    import torch
+
+    frames, leading = _stacked(frame)
+    height, width = crop_size(frames.shape[1], frames.shape[2], crop_scale)
+
+    def draw(largest: int) -> int:
+        return int(torch.randint(0, largest + 1, (), generator=generator))
+
+    top, left = draw(frames.shape[1] - height), draw(frames.shape[2] - width)
+    pixels = _resize(frames[:, top : top + height, left : left + width], size)
+    pixels = jitter_colors(pixels, jitter, generator)
+    return _to_uint8(pixels).reshape(*leading, size, size, 3)
+
+
+def augment_images(
+    frames: np.ndarray,
+    size: int,
+    crop_scale: float,
+    jitter: ColorJitter,
+    generator: "torch.Generator",
+) -> np.ndarray:
+    """:func:`augment_image` of each of a batch of samples, with parameters drawn anew for each.
+
+    Args:
+        frames: (samples, height, width, 3) or (samples, cameras, height, width, 3) uint8.
+        size: Pixels of the square wanted.
+        crop_scale: Share of height and width that is kept.
+        jitter: Half-widths of the colour factors.
+        generator: A CPU generator; sample i takes the i-th draw.
+
+    Returns:
+        Of the shape of ``frames`` with ``size`` for height and width, uint8.
+    """
+    made = [augment_image(frame, size, crop_scale, jitter, generator) for frame in frames]
+    return np.stack(made) if made else np.zeros((0, *frames.shape[1:-3], size, size, 3), np.uint8)
+
+
+def jitter_colors(
+    pixels: "torch.Tensor", jitter: ColorJitter, generator: "torch.Generator"
+) -> "torch.Tensor":
+    """Change brightness, contrast, saturation and hue in a random order.
+
+    Factors are uniform in [max(0, 1 - x), 1 + x], the hue's shift in [-x, x] of the colour circle.
+
+    Args:
+        pixels: (images, 3, height, width) in [0, 1]; all get the same change.
+        jitter: The half-widths x.
+        generator: A CPU generator.
+
+    Returns:
+        Of the same shape, in [0, 1].
+    """
+    import torch
+
+    order = torch.randperm(4, generator=generator).tolist()
+    uniform = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
+    widths = (jitter.brightness, jitter.contrast, jitter.saturation)
+    lows = [max(0.0, 1 - width) for width in widths]
+    factors = [
+        low + share * (1 + width - low)
+        for low, width, share in zip(lows, widths, uniform[:3], strict=True)
+    ]
+    shift = (2 * uniform[3] - 1) * jitter.hue
+    for step in order:
+        if step == 0:
+            pixels = adjust_brightness(pixels, factors[0])
+        elif step == 1:
+            pixels = adjust_contrast(pixels, factors[1])
+        elif step == 2:
+            pixels = adjust_saturation(pixels, factors[2])
+        else:
+            pixels = adjust_hue(pixels, shift)
+    return pixels
+
+
+def adjust_brightness(pixels: "torch.Tensor", factor: float) -> "torch.Tensor":
+    """Blend (..., 3, height, width) in [0, 1] with black: 0 is black, 1 changes nothing."""
+    return pixels.mul(factor).clamp_(0, 1)
+
+
+def adjust_contrast(pixels: "torch.Tensor", factor: float) -> "torch.Tensor":
+    """Blend with the image's mean grey, one per image."""
+    mean = _grey(pixels).mean(dim=(-3, -2, -1), keepdim=True)
+    return pixels.mul(factor).add_(mean, alpha=1 - factor).clamp_(0, 1)
+
+
+def adjust_saturation(pixels: "torch.Tensor", factor: float) -> "torch.Tensor":
+    """Blend with the grey image."""
+    return pixels.mul(factor).add_(_grey(pixels), alpha=1 - factor).clamp_(0, 1)
+
+
+def adjust_hue(pixels: "torch.Tensor", shift: float) -> "torch.Tensor":
+    """Turn the hue by ``shift`` of the colour circle; value and saturation in HSV stay.
+
+    A channel of hue offset n (red 5, green 3, blue 1) is v - (v - min) * clamp(min(k, 4 - k), 0, 1)
+    with k = (n + 6 hue) mod 6, which is the closed form of the table of six sectors.
+    """
+    import torch
+
+    red, green, blue = pixels.unbind(-3)
+    value, least = pixels.amax(-3), pixels.amin(-3)
+    span = value - least
+    safe = torch.where(span == 0, torch.ones_like(span), span)
+    sextant = torch.where(
+        value == red,
+        (green - blue) / safe,
+        torch.where(value == green, (blue - red) / safe + 2, (red - green) / safe + 4),
+    ).add_(6 * shift)
+    offsets = torch.tensor([5.0, 3.0, 1.0], dtype=pixels.dtype, device=pixels.device)
+    k = sextant.unsqueeze(-3).add(offsets[:, None, None]).remainder_(6)
+    weight = torch.minimum(k, 4 - k).clamp_(0, 1)
+    return torch.addcmul(value.unsqueeze(-3), span.unsqueeze(-3), weight, value=-1).clamp_(0, 1)
+
+
+def _grey(pixels: "torch.Tensor") -> "torch.Tensor":
+    red, green, blue = pixels.unbind(-3)
+    grey = red.mul(_LUMA[0]).add_(green, alpha=_LUMA[1]).add_(blue, alpha=_LUMA[2])
+    return grey.unsqueeze(-3)
+
+
+def _stacked(frame: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
+    if frame.dtype != np.uint8 or frame.ndim < 3 or frame.shape[-1] != 3:
+        raise ValueError(
+            f"frames are uint8 (..., height, width, 3), not {frame.dtype} {frame.shape}"
+        )
+    return frame.reshape(-1, *frame.shape[-3:]), frame.shape[:-3]
+
+
+def _resize(frames: np.ndarray, size: int) -> "torch.Tensor":
+    """(N, height, width, 3) uint8 to (N, 3, size, size) float32 in [0, 1]."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    pixels = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+    return interpolate(
+        pixels.to(torch.float32) / 255.0,
+        size=(size, size),
+        mode="bilinear",
+        antialias=True,
+        align_corners=False,
+    )
+
+
+def _to_uint8(pixels: "torch.Tensor") -> np.ndarray:
+    import torch
+
+    return (pixels.permute(0, 2, 3, 1) * 255).to(torch.uint8).numpy()

@@ -1,0 +1,110 @@
+"""Representations of rotation, by NVIDIA's names and in PyTorch3D's conventions.
+
+- ``quaternion``: w, x, y, z; made with w >= 0.
+- ``axis_angle``: the axis times the angle in radians, at most pi.
+- ``euler_angles_rpy`` and the other orders: intrinsic rotations about x (roll), y (pitch) and z
+  (yaw) in the order of the letters, radians; the numbers come in that order too. The matrix of
+  rpy is Rx Ry Rz.
+- ``rotation_6d``: the first two rows of the matrix, after Zhou et al., On the Continuity of
+  Rotation Representations in Neural Networks, 2019.
+- ``matrix``: nine numbers, row by row.
+"""
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+EULER_ORDERS = ("rpy", "ryp", "pry", "pyr", "yrp", "ypr")
+
+ROTATION_DIMS = {
+    "axis_angle": 3,
+    "quaternion": 4,
+    "rotation_6d": 6,
+    "matrix": 9,
+    **{f"euler_angles_{order}": 3 for order in EULER_ORDERS},
+}
+"""How many numbers each representation takes."""
+
+_EULER_AXES = str.maketrans("rpy", "XYZ")
+
+
+def rotation_bounds(representation: str) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest value of each number of a representation, each (ROTATION_DIMS,).
+
+    Min-max normalisation of a rotation in a new representation uses these, since the dataset's
+    statistics are of the old one.
+    """
+    size = ROTATION_DIMS[representation]
+    is_angle = representation == "axis_angle" or representation.startswith("euler_angles")
+    bound = np.full(size, np.pi if is_angle else 1.0)
+    return -bound, bound
+
+
+def convert_rotation(values: np.ndarray, source: str, target: str) -> np.ndarray:
+    """Turn rotations from one representation into another.
+
+    Args:
+        values: (..., ROTATION_DIMS[source]).
+        source: Representation of ``values``.
+        target: Representation wanted.
+
+    Returns:
+        (..., ROTATION_DIMS[target]); ``values`` itself where both are the same.
+
+    Raises:
+        ValueError: A row is no rotation, such as a quaternion of length 0.
+
+    Example:
+        A quarter turn about z.
+
+        >>> convert_rotation(np.array([0.0, 0.0, np.pi / 2]), "axis_angle", "matrix").round(6) + 0.0
+        array([ 0., -1.,  0.,  1.,  0.,  0.,  0.,  0.,  1.])
+    """
+    if source == target:
+        return values
+    flat = np.asarray(values, dtype=np.float64).reshape(-1, ROTATION_DIMS[source])
+    if len(flat) == 0:
+        return np.zeros((*values.shape[:-1], ROTATION_DIMS[target]))
+    converted = _from_rotation(_to_rotation(flat, source), target)
+    return converted.reshape(*values.shape[:-1], ROTATION_DIMS[target])
+
+
+def _to_rotation(values: np.ndarray, source: str) -> Rotation:
+    if source == "axis_angle":
+        return Rotation.from_rotvec(values)
+    if source == "quaternion":
+        return Rotation.from_quat(values, scalar_first=True)
+    if source == "matrix":
+        return Rotation.from_matrix(values.reshape(-1, 3, 3))
+    if source == "rotation_6d":
+        return Rotation.from_matrix(_matrix_of_rows(values[:, :3], values[:, 3:]))
+    return Rotation.from_euler(_euler_axes(source), values)
+
+
+def _from_rotation(rotation: Rotation, target: str) -> np.ndarray:
+    if target == "axis_angle":
+        return rotation.as_rotvec()
+    if target == "quaternion":
+        return rotation.as_quat(canonical=True, scalar_first=True)
+    if target == "matrix":
+        return rotation.as_matrix().reshape(-1, 9)
+    if target == "rotation_6d":
+        return rotation.as_matrix()[:, :2, :].reshape(-1, 6)
+    return rotation.as_euler(_euler_axes(target))
+
+
+def _matrix_of_rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Gram-Schmidt: the rotation matrices (N, 3, 3) whose first rows are nearest to those given."""
+    length = np.linalg.norm(first, axis=-1, keepdims=True)
+    if not length.all():
+        raise ValueError("a rotation_6d has a first row of length 0")
+    x = first / length
+    y = second - (x * second).sum(-1, keepdims=True) * x
+    length = np.linalg.norm(y, axis=-1, keepdims=True)
+    if not length.all():
+        raise ValueError("the two rows of a rotation_6d are parallel")
+    y = y / length
+    return np.stack([x, y, np.cross(x, y)], axis=-2)
+
+
+def _euler_axes(representation: str) -> str:
+    return representation.removeprefix("euler_angles_").translate(_EULER_AXES)

@@ -1,0 +1,209 @@
+"""State and action columns to what the model is fed, and predicted actions back to units.
+
+The order is NVIDIA's: slice, rotate or take sines and cosines, normalise, concatenate in the data
+config's order, pad with zeros to a fixed width. Everything works on whole episodes at once.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from gr00t_assets.errors import DatasetError
+from gr00t_assets.modality.config import ModalityConfig, VectorKey
+from gr00t_assets.modality.normalization import Normalizer
+from gr00t_assets.modality.rotations import ROTATION_DIMS, convert_rotation, rotation_bounds
+
+Columns: TypeAlias = Mapping[str, np.ndarray] | np.ndarray
+"""Rows by column name, each (N, D), or the one (N, D) array that all keys are slices of."""
+
+
+def transformed_dim(
+    dim: int, *, sin_cos: bool = False, rotation: str | None = None, target: str | None = None
+) -> int:
+    """Numbers that a key of ``dim`` numbers has after its transform.
+
+    Example:
+        >>> transformed_dim(7, sin_cos=True), transformed_dim(
+        ...     4, rotation="quaternion", target="rotation_6d"
+        ... )
+        (14, 6)
+    """
+    if sin_cos:
+        return 2 * dim
+    return dim if target is None or target == rotation else ROTATION_DIMS[target]
+
+
+class KeyTransform:
+    """What is done to one key: (..., data_dim) to (..., dim), and back."""
+
+    def __init__(self, key: VectorKey) -> None:
+        self.key = key
+        self.data_dim = key.end - key.start
+        self.dim = transformed_dim(
+            self.data_dim,
+            sin_cos=key.sin_cos,
+            rotation=key.rotation_type,
+            target=key.target_rotation,
+        )
+        self._rotations: tuple[str, str] | None = None
+        if key.rotation_type and key.target_rotation not in (None, key.rotation_type):
+            self._rotations = (key.rotation_type, key.target_rotation or "")
+        self._normalizer: Normalizer | None = None
+        if key.normalization not in (None, "none"):
+            mode = key.normalization or ""
+            if self._rotations is None:
+                self._normalizer = Normalizer.of(mode, key.statistics)
+            else:
+                self._normalizer = Normalizer(mode, *rotation_bounds(self._rotations[1]))
+
+    def forward(self, values: np.ndarray) -> np.ndarray:
+        """Values in units (..., data_dim) to what the model is fed (..., dim)."""
+        if self.key.sin_cos:
+            return np.concatenate([np.sin(values), np.cos(values)], axis=-1)
+        if self._rotations is not None:
+            values = convert_rotation(values, *self._rotations)
+        return values if self._normalizer is None else self._normalizer.forward(values)
+
+    def inverse(self, values: np.ndarray) -> np.ndarray:
+        """What the model gives (..., dim) to values in units (..., data_dim)."""
+        if self.key.sin_cos:
+            sines, cosines = np.split(values, 2, axis=-1)
+            return np.arctan2(sines, cosines)
+        if self._normalizer is not None:
+            values = self._normalizer.inverse(values)
+        if self._rotations is not None:
+            values = convert_rotation(values, *reversed(self._rotations))
+        return values
+
+    def padding(self) -> np.ndarray:
+        """What stands past the end of an episode: a row of zeros, transformed; NaN if absolute.
+
+        NaN is a placeholder: an absolute key repeats its last row there. A zero that is no
+        rotation stands for no rotation.
+        """
+        if self.key.absolute:
+            return np.full(self.dim, np.nan)
+        zeros = np.zeros(self.data_dim)
+        if self._rotations is not None and self._rotations[0] != "axis_angle":
+            zeros = convert_rotation(np.zeros(3), "axis_angle", self._rotations[0])
+        return self.forward(zeros)
+
+
+class StateActionTransform:
+    """The state and action transforms of one modality config.
+
+    Attributes:
+        state_mask: (max_state_dim,), true where a number is state and not padding.
+        action_mask: (horizon, max_action_dim), true where a number is action and not padding.
+        state_columns: Columns that :meth:`states` reads.
+        action_columns: Columns that :meth:`actions` reads.
+    """
+
+    def __init__(self, config: ModalityConfig) -> None:
+        self.config = config
+        self._state = tuple(KeyTransform(key) for key in config.state)
+        self._action = tuple(KeyTransform(key) for key in config.action)
+        self.horizon = len(config.action_indices)
+        self.state_mask = np.arange(config.max_state_dim) < config.state_dim
+        action_dims = np.arange(config.max_action_dim) < config.action_dim
+        self.action_mask = np.broadcast_to(action_dims, (self.horizon, config.max_action_dim))
+        self.state_columns = tuple(dict.fromkeys(key.original_key for key in config.state))
+        self.action_columns = tuple(dict.fromkeys(key.original_key for key in config.action))
+        padding = np.concatenate([key.padding() for key in self._action])
+        self._padding = np.pad(padding, (0, config.max_action_dim - config.action_dim))
+        self._pads_with_zero = ~np.isnan(self._padding)
+
+    def states(self, columns: Columns) -> np.ndarray:
+        """Every row's state as the model is fed it.
+
+        Args:
+            columns: The state column(s) of any number of rows N, such as a whole episode.
+
+        Returns:
+            (N, max_state_dim) float64.
+
+        Raises:
+            DatasetError: A row holds no rotation where the key should.
+        """
+        return self._apply(self._state, columns, self.config.max_state_dim)
+
+    def actions(self, columns: Columns) -> np.ndarray:
+        """Every row's own action, normalised and padded: (N, max_action_dim) float64.
+
+        :meth:`chunks` cuts the model's targets from it.
+
+        Raises:
+            DatasetError: A row holds no rotation where the key should.
+        """
+        return self._apply(self._action, columns, self.config.max_action_dim)
+
+    def state(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+        """The state of one sample: its rows (T, D) to (T, max_state_dim), and the mask alike."""
+        states = self.states(columns)
+        return states, np.broadcast_to(self.state_mask, states.shape)
+
+    def action(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+        """The action of one sample: its rows (T, D) to (T, max_action_dim), and the mask alike."""
+        actions = self.actions(columns)
+        return actions, np.broadcast_to(self.action_mask[0], actions.shape)
+
+    def chunks(self, actions: np.ndarray, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The actions that follow each of some rows of an episode.
+
+        Before the first and past the last row an absolute key repeats that row; a relative one
+        has the value that a zero is normalised to.
+
+        Args:
+            actions: What :meth:`actions` made of the whole episode, (N, max_action_dim).
+            rows: Row indices, (R,).
+
+        Returns:
+            (R, horizon, max_action_dim), of the type of ``actions``.
+        """
+        wanted = np.asarray(rows)[:, None] + np.asarray(self.config.action_indices)
+        inside = np.clip(wanted, 0, len(actions) - 1)
+        found = actions[inside]
+        if self._pads_with_zero[: self.config.action_dim].any():
+            outside = (wanted != inside)[..., None] & self._pads_with_zero
+            found = np.where(outside, self._padding.astype(actions.dtype), found)
+        return found
+
+    def action_chunks(self, columns: Columns) -> np.ndarray:
+        """Every row's action chunk, (N, horizon, max_action_dim), of a whole episode."""
+        actions = self.actions(columns)
+        return self.chunks(actions, np.arange(len(actions)))
+
+    def invert_action(self, actions: np.ndarray) -> dict[str, np.ndarray]:
+        """Predicted actions in the data's units.
+
+        Args:
+            actions: (..., horizon, max_action_dim), or any (..., at least action_dim).
+
+        Returns:
+            By key, (..., horizon, numbers of the key in the data).
+        """
+        inverted: dict[str, np.ndarray] = {}
+        start = 0
+        for transform in self._action:
+            part = actions[..., start : start + transform.dim]
+            inverted[transform.key.key] = transform.inverse(part)
+            start += transform.dim
+        return inverted
+
+    def _apply(
+        self, transforms: Sequence[KeyTransform], columns: Columns, width: int
+    ) -> np.ndarray:
+        parts = []
+        for transform in transforms:
+            key = transform.key
+            rows = columns if isinstance(columns, np.ndarray) else columns[key.original_key]
+            values = np.asarray(rows, dtype=np.float64)
+            values = values.reshape(len(values), -1)[:, key.start : key.end]
+            try:
+                parts.append(transform.forward(values))
+            except ValueError as error:
+                problem = f"key '{key.key}' of {key.original_key} holds no {key.rotation_type}."
+                raise DatasetError(self.config.dataset, problem, [str(error)]) from error
+        joined = np.concatenate(parts, axis=-1)
+        return np.pad(joined, ((0, 0), (0, width - joined.shape[-1])))

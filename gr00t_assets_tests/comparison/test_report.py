@@ -1,0 +1,191 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import gr00t_assets
+from gr00t_assets.comparison.command import run_compare
+from gr00t_assets.comparison.report import write_report
+from gr00t_assets.errors import SweepError
+from gr00t_assets_tests.comparison.run_factory import (
+    experiment,
+    losses,
+    store_with_data,
+    sweep,
+    write_run,
+)
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture
+def full(store):
+    """A sweep with a run of every kind, one with a name that is markup, and two empty sweeps."""
+    items = [
+        experiment("best", "The larger <b>batch</b> & the lower loss | wins", batch_size=8),
+        experiment("second", batch_size=1),
+        experiment("broken", learning_rate=1e-2),
+        experiment("running"),
+        experiment("older", learning_rate=2e-4),
+        experiment("corrupt"),
+        experiment("stopped"),
+        experiment("nothing", batch_size=2),
+    ]
+    write_run(items[0], store, losses(300, 0.06))
+    write_run(items[1], store, losses(300, 0.2, 0.3))
+    failure = "TrainingError: broken: the loss is <script>alert(1)</script>\n  second line"
+    write_run(items[2], store, losses(40, 0.9), "failed", failure=failure, final_loss=None)
+    write_run(items[3], store, losses(120, 0.3), None)
+    write_run(experiment("older", learning_rate=1e-4), store, losses(300, 0.01))
+    corrupt = write_run(items[5], store, losses(300, 0.01))
+    (corrupt / "manifest.json").write_text("{")
+    write_run(items[6], store, losses(200, 0.1), "interrupted")
+    return [
+        sweep(*items, description="What <i>matters</i>?"),
+        sweep(experiment("x"), name="later"),
+        sweep(experiment("y"), name="asked"),
+    ]
+
+
+def test_report_has_a_section_for_each_sweep_with_a_run_or_asked_for(full, store):
+    report = write_report(full, store, asked=["asked"])
+    assert report.path == store.reports / "loss_comparison.html"
+    assert list(report.tables) == ["demo", "asked"]
+    assert report.headlines["demo"].startswith("Best of 2 finished (of 8 experiments): best, loss")
+    assert report.headlines["asked"] == "None of 1 experiments has a finished run."
+    text = report.path.read_text()
+    assert "Sweeps without a run: later." in text
+    assert not list(store.reports.glob(".*partial*"))
+
+
+def test_what_comes_from_files_is_escaped(full, store):
+    report = write_report(full, store)
+    text = report.path.read_text()
+    page = text[: text.index("<script>")] if "<script>" in text else text
+    assert "alert(1)" in page
+    assert "<script>alert" not in text
+    assert "<i>matters</i>" not in text and "<b>batch</b>" not in text
+
+
+def test_report_needs_nothing_from_elsewhere(full, store):
+    text = write_report(full, store).path.read_text()
+    start, end = text.index("<script>"), text.rindex("<script>")
+    ours = text[:start] + text[end:]
+    assert "http://" not in ours and "https://" not in ours
+    assert " src=" not in ours and '<link rel="stylesheet"' not in ours
+
+
+def test_markdown_is_one_table_with_as_many_cells_in_every_row(full, store):
+    text = write_report(full, store).markdown("demo")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    cells = {line.replace("\\|", "").count("|") for line in rows}
+    assert len(rows) == 2 + 8
+    assert len(cells) == 1
+    assert rows[2].startswith("| 1 | best | finished | 0.0")
+    assert "- These runs saw different numbers of samples" in text
+    assert "<script>" not in text
+    with pytest.raises(KeyError):
+        write_report(full, store).markdown("later")
+
+
+def test_report_of_nothing_is_a_page_that_says_so(store):
+    report = write_report([], store)
+    assert "No experiment has a run yet." in report.path.read_text()
+    assert report.path.stat().st_size < 30_000
+
+
+def test_browser_shows_table_and_curve_without_errors(full, store):
+    if not CHROMIUM.is_file():
+        pytest.skip(f"{CHROMIUM} is not installed")
+    playwright = pytest.importorskip("playwright.sync_api")
+    report = write_report(full, store)
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1300, "height": 900}, offline=True)
+        errors, requests = [], []
+        page.on("console", lambda message: errors.append(message.text))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(report.path.as_uri())
+        page.wait_for_selector(".plot .scatterlayer .js-line")
+        assert page.locator(".plot .scatterlayer .js-line").count() == 6
+
+        names = page.locator("table.ranked tbody .name")
+        assert names.all_inner_texts() == ["best", "second"]
+        for expected in ("descending", "ascending"):
+            head = page.locator("table.ranked thead th", has_text="batch size")
+            head.click()
+            if expected == "descending":
+                assert names.all_inner_texts() == ["second", "best"]
+        assert names.all_inner_texts() == ["best", "second"]
+
+        statuses = page.locator("table.unranked .pill").all_inner_texts()
+        assert statuses == [
+            "failed", "unfinished", "stale", "unreadable", "interrupted", "missing",
+        ]  # fmt: skip
+        page.locator(".switch button", has_text="samples seen").click()
+        ranges = page.evaluate("document.querySelector('.plot').layout.xaxis.range")
+        assert ranges[1] > 2000
+        assert page.locator("figure .xtitle").text_content() == "samples seen"
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert errors == []
+        assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+        browser.close()
+
+
+SWEEP_FILE = """
+defaults:
+  dataset: synthetic-pick-n-place
+  hyperparameters: {max_steps: 300, augmentation: none}
+experiments:
+  - name: best
+    hyperparameters: {batch_size: 8}
+  - name: second
+    hyperparameters: {batch_size: 4}
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project with two sweep files and the runs of one of them."""
+    folder = tmp_path / "data" / "sweeps"
+    folder.mkdir(parents=True)
+    catalog = Path(gr00t_assets.__file__).parents[1] / "data" / "datasets.yaml"
+    if catalog.is_file():
+        shutil.copy(catalog, tmp_path / "data")
+    (folder / "demo.yaml").write_text(SWEEP_FILE)
+    renamed = SWEEP_FILE.replace("best", "b").replace("second", "s")
+    (folder / "later.yaml").write_text(renamed)
+    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path))
+    monkeypatch.setenv("GR00T_ASSETS_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("COLUMNS", "100")
+    dataset = "synthetic-pick-n-place"
+    store = store_with_data(tmp_path / "store", dataset)
+    write_run(experiment("best", dataset=dataset, batch_size=8), store, losses(300, 0.06))
+    write_run(experiment("second", dataset=dataset, batch_size=4), store, losses(300, 0.2))
+    return store
+
+
+def test_command_prints_the_table_and_ends_with_the_report(project, capsys):
+    assert run_compare(None, as_json=False) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"report: {project.reports / 'loss_comparison.html'}"
+    assert any(line.split()[:3] == ["1", "best", "finished"] for line in lines)
+    assert any("caution: These runs saw different numbers of samples" in line for line in lines)
+    assert max(len(line) for line in lines[:-1]) <= 100
+    assert not any("later" in line for line in lines)
+
+
+def test_command_as_json_is_one_object(project, capsys):
+    assert run_compare(["later", "demo"], as_json=True) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert set(answer["sweeps"]) == {"demo", "later"}
+    rows = answer["sweeps"]["demo"]["rows"]
+    assert [(row["rank"], row["experiment"]) for row in rows] == [(1, "best"), (2, "second")]
+    assert answer["sweeps"]["later"]["rows"][0]["final_loss"] is None
+
+
+def test_command_names_the_nearest_sweep(project):
+    with pytest.raises(SweepError, match="did you mean 'demo'"):
+        run_compare(["demmo"])

@@ -1,0 +1,142 @@
+"""A real trainer process under a real ``dagster asset materialize``, and what becomes of it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from gr00t_assets.gpu.slots import acquire
+from gr00t_assets.project import Store
+from gr00t_assets_tests.defs.project import Project, make_project
+from gr00t_assets_tests.defs.specs import a_spec
+from gr00t_assets_tests.gpu.test_guard import alive, wait_until
+
+MODULE = "gr00t_assets_tests.defs.training_definitions"
+
+LEARNS = """
+import os, sys, time
+from dagster_pipes import open_dagster_pipes
+print("device", repr(os.environ["CUDA_VISIBLE_DEVICES"]))
+print("a warning", file=sys.stderr)
+with open_dagster_pipes() as pipes:
+    for step in range(1, 4):
+        metric = dict(step=step, samples_seen=step * 8, epoch=0.1, loss=1 / step, losses=[1 / step],
+                      grad_norm=1.0, learning_rate=1e-3, wall_seconds=0.1)
+        pipes.report_custom_message({"type": "metric", "metric": metric})
+        time.sleep(2.4)
+"""
+
+FAILS = "import sys; print('TrainingError: it diverged', file=sys.stderr); sys.exit(1)"
+
+SAVES_WHEN_STOPPED = """
+import os, subprocess, sys, time
+from pathlib import Path
+folder = Path(sys.argv[1])
+worker = subprocess.Popen(["sleep", "500"])
+(folder / "pids").write_text(f"{os.getpid()} {worker.pid}")
+try:
+    time.sleep(500)
+except KeyboardInterrupt:
+    print("saving", flush=True)
+    time.sleep(0.5)
+    (folder / "saved").touch()
+    sys.exit(130)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path)
+
+
+def start(project: Project, trainer: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", MODULE]
+    return subprocess.Popen(
+        [*command, "--select", "trained", "--partition", "lr1e-3"],
+        env=project.environment() | {"TRAINER": trainer} | environment,
+        cwd=project.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run_directory(project: Project) -> Path:
+    return a_spec(project.store.root).run_directory
+
+
+def started_processes(project: Project) -> list[int]:
+    record = run_directory(project) / "pids"
+    assert wait_until(lambda: record.is_file() and len(record.read_text().split()) == 2, 30)
+    return [int(process) for process in record.read_text().split()]
+
+
+def test_the_loss_is_observed_and_output_is_kept(project: Project):
+    process = start(project, LEARNS, GR00T_ASSETS_GPUS="7")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    log = (run_directory(project) / "log.txt").read_text()
+    assert sorted(log.splitlines()) == ["a warning", "device '7'"]
+    with project.instance() as instance:
+        fetched = instance.fetch_observations(dg.AssetKey("trained"), limit=10)
+        found = [record.asset_observation for record in fetched.records]
+    assert 1 <= len(found) <= 2, "7 seconds of training at one observation in five seconds"
+    assert found[-1] is not None and found[-1].partition == "lr1e-3"
+    losses = [item.metadata["training_loss"].value for item in found if item is not None]
+    assert set(losses) <= {1.0, 1 / 2, 1 / 3}
+    captured = list((project.root / "data/dagster/logs").rglob("*.out"))
+    assert any("device '7'" in file.read_text() for file in captured)
+
+
+def test_a_failure_shows_the_trainers_words_and_no_traceback(project: Project):
+    process = start(project, FAILS)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "TrainingError: lr1e-3: code 1\n  TrainingError: it diverged\n" in output
+    assert "Stack Trace" not in output and "Traceback" not in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_lets_the_trainer_save(project: Project, number: int):
+    process = start(project, SAVES_WHEN_STOPPED)
+    processes = started_processes(project)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode != 0, output
+    assert (run_directory(project) / "saved").exists()
+    assert not any(alive(each) for each in processes)
+
+
+def test_kill_9_of_dagster_lets_the_trainer_save_and_leaves_nothing(project: Project):
+    process = start(project, SAVES_WHEN_STOPPED)
+    processes = started_processes(project)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(5)
+    assert wait_until(lambda: not any(alive(each) for each in processes), 5)
+    assert (run_directory(project) / "saved").exists()
+    assert "saving" in (run_directory(project) / "log.txt").read_text()
+
+
+def test_the_slot_is_held_while_it_trains(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    process = start(project, SAVES_WHEN_STOPPED, GR00T_ASSETS_GPUS="0")
+    started_processes(project)
+    monkeypatch.setenv("GR00T_ASSETS_GPUS", "0")
+    lines: list[str] = []
+
+    def stop_the_other(line: str) -> None:
+        lines.append(line)
+        process.send_signal(signal.SIGINT)
+
+    began = time.monotonic()
+    with acquire(1, Store(project.store.root), log=stop_the_other):
+        assert time.monotonic() - began > 0.4
+    process.communicate(timeout=30)
+    assert len(lines) == 1
+    assert lines[0].endswith(", lr1e-3")

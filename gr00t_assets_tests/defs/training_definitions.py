@@ -1,0 +1,37 @@
+"""Definitions with an asset that runs a trainer script; loaded by ``dagster`` in tests.
+
+``TRAINER`` has the script, ``GR00T_ASSETS_STORE`` the store.
+"""
+
+import os
+import sys
+
+import dagster as dg
+
+from gr00t_assets.defs.failures import explained
+from gr00t_assets.defs.trainers import place_spec
+from gr00t_assets.defs.training_process import run_training
+from gr00t_assets.errors import TrainingError
+from gr00t_assets.project import Store
+from gr00t_assets_tests.defs.specs import a_spec
+
+
+@dg.asset(partitions_def=dg.StaticPartitionsDefinition(["lr1e-3"]), pool="gpu")
+@explained
+def trained(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    store = Store.from_environment()
+    spec = a_spec(store.root)
+    place_spec(spec)
+    command = [sys.executable, "-c", os.environ["TRAINER"], str(spec.run_directory)]
+    code, lines = run_training(context, command, spec, store)
+    if code:
+        raise TrainingError("lr1e-3", f"code {code}", lines)
+    return dg.MaterializeResult()
+
+
+@dg.asset
+def compared() -> None:
+    return None
+
+
+defs = dg.Definitions(assets=[trained, compared], executor=dg.in_process_executor)

@@ -1,0 +1,153 @@
+import colorsys
+
+import numpy as np
+import pytest
+import torch
+
+from gr00t_assets.modality.data_configs import ColorJitter
+from gr00t_assets.modality.images import (
+    adjust_brightness,
+    adjust_contrast,
+    adjust_hue,
+    adjust_saturation,
+    augment_image,
+    augment_images,
+    crop_size,
+    jitter_colors,
+    prepare_image,
+)
+
+NO_JITTER = ColorJitter(brightness=0, contrast=0, saturation=0, hue=0)
+
+
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _frames(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+
+def test_crop_size() -> None:
+    assert crop_size(256, 256, 0.95) == (243, 243)
+    assert crop_size(480, 640, 0.95) == (456, 608)
+
+
+def test_the_centre_crop_of_256_goes_from_6_to_249() -> None:
+    frame = np.zeros((256, 256, 3), np.uint8)
+    frame[6:249, 6:249] = 255
+    inside = prepare_image(frame)
+    assert (inside >= 254).all(), "the border of the frame is in the crop"
+    frame[6, :] = 0
+    assert (prepare_image(frame)[0] < 200).all(), "row 6 is not in the crop"
+
+
+def test_any_leading_shape_gives_the_same_images() -> None:
+    frames = _frames(2, 3, 60, 80)
+    together = prepare_image(frames, size=32)
+    assert together.shape == (2, 3, 32, 32, 3)
+    assert together.dtype == np.uint8
+    np.testing.assert_array_equal(together[1, 2], prepare_image(frames[1, 2], size=32))
+
+
+def test_other_than_uint8_frames_are_refused() -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        prepare_image(np.zeros((8, 8, 3)))
+
+
+def test_augmentation_comes_from_the_generator_alone() -> None:
+    frame = _frames(64, 64)
+    torch.manual_seed(1)
+    one = augment_image(frame, 32, 0.95, ColorJitter(), _generator(7))
+    torch.manual_seed(2)
+    again = augment_image(frame, 32, 0.95, ColorJitter(), _generator(7))
+    other = augment_image(frame, 32, 0.95, ColorJitter(), _generator(8))
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).any()
+    assert one.shape == (32, 32, 3)
+
+
+def test_cameras_of_one_sample_share_crop_and_colours_and_samples_do_not() -> None:
+    frame = _frames(64, 64)
+    cameras = augment_image(np.stack([frame, frame]), 32, 0.9, ColorJitter(), _generator())
+    np.testing.assert_array_equal(cameras[0], cameras[1])
+    samples = augment_images(np.stack([frame, frame]), 32, 0.9, ColorJitter(), _generator())
+    assert (samples[0] != samples[1]).any()
+    np.testing.assert_array_equal(
+        samples[0], augment_image(frame, 32, 0.9, ColorJitter(), _generator())
+    )
+
+
+def test_random_crops_reach_every_place() -> None:
+    """Without colours and without resizing a crop is a window of the frame."""
+    frame = np.zeros((10, 10, 3), np.uint8)
+    frame[..., 0] = np.arange(10)[:, None] * 20
+    frame[..., 1] = np.arange(10) * 20
+    generator = _generator()
+    corners = set()
+    for _ in range(200):
+        made = augment_image(frame, 8, 0.8, NO_JITTER, generator)
+        top, left = (np.rint(made[0, 0, :2].astype(float) / 20)).astype(int)
+        expected = frame[top : top + 8, left : left + 8].astype(int)
+        assert np.abs(expected - made).max() <= 1
+        corners.add((int(top), int(left)))
+    assert corners == {(top, left) for top in range(3) for left in range(3)}
+
+
+def test_colour_steps_worked_by_hand() -> None:
+    pixels = torch.tensor([[0.2, 0.8], [0.4, 0.4], [0.6, 0.0]], dtype=torch.float64)[:, None]
+    grey = 0.2989 * pixels[0] + 0.587 * pixels[1] + 0.114 * pixels[2]
+    torch.testing.assert_close(adjust_brightness(pixels, 1.5), (1.5 * pixels).clamp(0, 1))
+    torch.testing.assert_close(adjust_saturation(pixels, 0.5), 0.5 * pixels + 0.5 * grey)
+    torch.testing.assert_close(adjust_saturation(pixels, 0.0), grey.expand(3, 1, 2))
+    torch.testing.assert_close(adjust_contrast(pixels, 0.6), 0.6 * pixels + 0.4 * grey.mean())
+
+
+def test_contrast_takes_each_images_own_mean() -> None:
+    pixels = torch.stack([torch.zeros(3, 4, 4), torch.full((3, 4, 4), 0.5)])
+    torch.testing.assert_close(adjust_contrast(pixels, 0.5)[0], torch.zeros(3, 4, 4))
+
+
+@pytest.mark.parametrize("shift", [-0.08, 0.05, 0.3, -0.5])
+def test_hue_is_that_of_colorsys(shift: float) -> None:
+    colors = np.random.default_rng(0).uniform(0, 1, (50, 3))
+    colors[:3] = [[0.5, 0.5, 0.5], [0, 0, 0], [1, 0, 1]]
+    expected = []
+    for color in colors:
+        hue, saturation, value = colorsys.rgb_to_hsv(*color)
+        expected.append(colorsys.hsv_to_rgb((hue + shift) % 1, saturation, value))
+    found = adjust_hue(torch.from_numpy(colors.T[:, None].copy()), shift)[:, 0].T
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-12)
+
+
+def test_brightness_factors_span_their_range() -> None:
+    generator = _generator()
+    only = ColorJitter(brightness=0.3, contrast=0, saturation=0, hue=0)
+    grey = torch.full((1, 3, 2, 2), 0.5)
+    factors = [float(jitter_colors(grey, only, generator)[0, 0, 0, 0]) / 0.5 for _ in range(400)]
+    assert 0.7 <= min(factors) < 0.72
+    assert 1.28 < max(factors) <= 1.3
+    assert abs(np.mean(factors) - 1) < 0.03
+    wide = ColorJitter(brightness=5, contrast=0, saturation=0, hue=0)
+    darkest = min(float(jitter_colors(grey, wide, generator)[0, 0, 0, 0]) for _ in range(400))
+    assert 0 <= darkest < 0.05
+
+
+def test_every_order_of_the_four_steps_is_drawn() -> None:
+    """With factors far from 1 the result tells the order; many draws give many results."""
+    color = torch.tensor([0.9, 0.5, 0.2])[:, None, None].expand(1, 3, 2, 2)
+    orders = {
+        tuple(torch.randperm(4, generator=generator).tolist())
+        for generator in (_generator(seed) for seed in range(200))
+    }
+    assert len(orders) == 24
+    made = {
+        tuple(jitter_colors(color, ColorJitter(), _generator(seed))[0, :, 0, 0].tolist())
+        for seed in range(200)
+    }
+    assert len(made) == 200
+
+
+def test_no_jitter_changes_nothing() -> None:
+    pixels = torch.rand(2, 3, 8, 8, generator=_generator())
+    torch.testing.assert_close(jitter_colors(pixels, NO_JITTER, _generator()), pixels)

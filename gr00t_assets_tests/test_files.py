@@ -1,0 +1,80 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gr00t_assets.errors import StoreError
+from gr00t_assets.files import PARTIAL, disk_full_explained, published_directory, write_json
+
+
+def test_a_file_is_replaced_whole_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "value.json"
+    write_json(target, {"a": 1})
+    write_json(target, {"a": 2})
+    assert target.read_text() == '{\n  "a": 2\n}\n'
+    assert [path.name for path in target.parent.iterdir()] == ["value.json"]
+
+
+def test_nan_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
+    target = tmp_path / "value.json"
+    write_json(target, {"a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(target, {"a": float("nan")})
+    assert '"a": 1' in target.read_text()
+
+
+def test_a_folder_that_fails_half_way_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), published_directory(tmp_path / "whole") as partial:
+        (partial / "first").write_text("x")
+        raise RuntimeError("half way")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_there_already_is_kept(tmp_path: Path) -> None:
+    for text in ("first", "second"):
+        with published_directory(tmp_path / "whole") as partial:
+            (partial / "a").write_text(text)
+    assert (tmp_path / "whole" / "a").read_text() == "first"
+
+
+def test_a_writer_killed_with_9_leaves_no_folder_of_the_final_name(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from gr00t_assets.files import published_directory\n"
+        "with published_directory(Path(sys.argv[1])) as partial:\n"
+        "    (partial / 'a').write_text('a'); print('ready', flush=True); time.sleep(60)\n"
+    )
+    target = tmp_path / "whole"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(target)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        os.kill(process.pid, signal.SIGKILL)
+    assert not target.exists()
+    assert [PARTIAL in path.name for path in tmp_path.iterdir()] == [True]
+
+
+def test_a_full_disk_is_explained(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StoreError, match=r"disk is full .*\n.*GR00T_ASSETS_STORE"),
+        disk_full_explained(tmp_path / "not" / "there"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_another_os_error_is_passed_on(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError), disk_full_explained(tmp_path):
+        raise PermissionError(errno.EACCES, "no")
+
+
+def test_a_really_full_disk_leaves_what_was_there() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full on this system")
+    with pytest.raises(StoreError), disk_full_explained(full), full.open("wb") as file:
+        file.write(b"x" * 1_000_000)

@@ -76,16 +76,21 @@ def published_directory(path: Path) -> Iterator[Path]:
         try:
             partial.mkdir()
             yield partial
-            for file in sorted(partial.rglob("*")):
-                if file.is_file() and not file.is_symlink():
-                    with file.open("rb") as handle:
-                        os.fsync(handle.fileno())
-            sync_directory(partial)
-            if not path.exists():
-                partial.rename(path)
-                sync_directory(path.parent)
+            publish_directory(partial, path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def publish_directory(partial: Path, path: Path) -> None:
+    """Sync every file of ``partial`` and rename it to ``path``, unless ``path`` is there."""
+    for file in sorted(partial.rglob("*")):
+        if file.is_file() and not file.is_symlink():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+    sync_directory(partial)
+    if not path.exists():
+        partial.rename(path)
+        sync_directory(path.parent)
 
 
 @contextmanager

@@ -39,7 +39,8 @@ def loss_text(mean: Any, standard_error: Any) -> str:
     """
     if is_missing(mean) or is_missing(standard_error):
         return ""
-    return f"{shown_loss(mean, standard_error)} ± {standard_error:.2g}"
+    error = f"{standard_error:#.2g}".rstrip(".")
+    return f"{shown_loss(mean, standard_error)} ± {error}"
 
 
 def shown_loss(mean: float, standard_error: float) -> str:

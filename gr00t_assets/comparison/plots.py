@@ -102,8 +102,9 @@ def curves_png(runs: Sequence[Run]) -> bytes:
     """The loss curves of a sweep as a PNG image, a panel for each comparability class."""
     groups = curve_groups(runs)
     styles = run_styles(runs)
-    figure = _figure(height=max(1, len(groups)) * 4.2)
-    panels = figure.subplots(max(1, len(groups)), 1, squeeze=False)[:, 0]
+    heights = [max(4.2, 0.21 * len(members) + 0.6) for _, members in groups] or [4.2]
+    figure = _figure(height=sum(heights))
+    panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, (title, members) in zip(panels, groups, strict=False):
         for run in members:
             _draw(axes, loss_curve(run.metrics), styles[run.name], curve_label(run))

@@ -25,15 +25,15 @@ def shown_runs(runs: Sequence[Run]) -> list[Run]:
 def ranked_classes(runs: Sequence[Run]) -> list[list[Run]]:
     """The rankable runs of each comparability class, lowest final loss first.
 
-    Classes are in order of size and then of first appearance, never of loss: losses of two
-    classes say nothing of each other.
+    Classes with verified frames come first, then larger ones, then the first to appear. Their
+    losses have no say in it: losses of two classes say nothing of each other.
     """
     classes: dict[str, list[Run]] = {}
     for run in shown_runs(runs):
         if run.rankable and run.comparability_class:
             classes.setdefault(run.comparability_class.short_id, []).append(run)
     ranked = [sorted(members, key=lambda run: _final(run).mean) for members in classes.values()]
-    return sorted(ranked, key=len, reverse=True)
+    return sorted(ranked, key=_class_order)
 
 
 def comparison_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -189,6 +189,11 @@ def _dtype(hyperparameter: str) -> Dtype:
     if isinstance(default, int):
         return "Int64"
     return "Float64" if isinstance(default, float) else "string"
+
+
+def _class_order(members: Sequence[Run]) -> tuple[bool, int]:
+    group = members[0].comparability_class
+    return (group is None or not group.frames_verified, -len(members))
 
 
 def _final(run: Run) -> LossWindow:

@@ -1,17 +1,28 @@
-"""Every frame of a dataset decoded once, in order, to a memory map, and found by its timestamp."""
+"""Every frame of a dataset decoded once, in order, to a memory map, and found by its timestamp.
+
+One folder a camera, each published on its own: ``frames.npy``, which ``numpy.load`` maps, and
+``index.json`` with the presentation times of every episode's frames.
+"""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from gr00t_assets.datasets.frames import VideoError, decode, nearest_rows
 from gr00t_assets.datasets.lerobot import LeRobotDataset
 from gr00t_assets.errors import DatasetError
 from gr00t_assets.files import published_directory, write_json
 
 INDEX = "index.json"
+FRAMES = "frames.npy"
+
+Progress = Callable[[int, int], None]
+"""Told the frames done and the frames in all."""
 
 
 @dataclass(frozen=True)
@@ -32,36 +43,32 @@ class FrameCacheInfo:
 class FrameCache:
     """Decoded frames; made by :meth:`open`.
 
-    Args:
-        directory: Folder that :func:`build_frame_cache` filled.
-        index: Content of its index.
+    Attributes:
+        cameras: Feature names of the cameras that it holds.
     """
 
-    def __init__(self, directory: Path, index: dict) -> None:
+    def __init__(self, directory: Path, indices: dict[str, dict[str, Any]]) -> None:
+        self._directory = directory
         self._frames: dict[str, np.ndarray] = {}
         self._start: dict[tuple[str, int], int] = {}
-        self._timestamps: dict[tuple[str, int], np.ndarray] = {}
-        for camera, content in index["cameras"].items():
-            shape = (content["frames"], content["height"], content["width"], 3)
-            self._frames[camera] = np.memmap(
-                directory / content["file"], dtype=np.uint8, mode="r", shape=shape
-            )
-            row = 0
-            for episode in content["episodes"]:
+        self._shown: dict[tuple[str, int], np.ndarray] = {}
+        for camera, index in indices.items():
+            self._frames[camera] = np.load(directory / camera / FRAMES, mmap_mode="r")
+            for episode in index["episodes"]:
                 key = camera, episode["episode"]
-                self._start[key] = row
-                self._timestamps[key] = np.asarray(episode["timestamps"])
-                row += len(episode["timestamps"])
+                self._start[key] = episode["first_row"]
+                self._shown[key] = np.asarray(episode["timestamps"], dtype=np.float64)
+        self.cameras = tuple(indices)
 
     @classmethod
     def open(cls, directory: Path) -> "FrameCache":
-        """Map a frame cache into memory; nothing is read before it is asked for.
+        """Map a frame cache into memory; no frame is read before it is asked for.
 
         Raises:
-            DatasetError: There is no frame cache.
+            DatasetError: There is no frame cache, or it is damaged.
         """
-        path = directory / INDEX
-        if not path.is_file():
+        indices = _read_indices(directory)
+        if not indices:
             raise DatasetError(
                 directory.parent.name,
                 "this dataset version has no frame cache.",
@@ -70,12 +77,17 @@ class FrameCache:
                     f"--select frame_cache --partition {directory.parent.name}"
                 ],
             )
-        return cls(directory, json.loads(path.read_text()))
+        damaged = [camera for camera, index in indices.items() if index is None]
+        if damaged:
+            raise DatasetError(
+                directory.parent.name,
+                "its frame cache is damaged.",
+                [*damaged, "materialise frame_cache again: it is decoded anew"],
+            )
+        return cls(directory, {name: index for name, index in indices.items() if index})
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
-        """Row of the frame that is nearest to each timestamp, the first of two equally near.
-
-        NVIDIA's rule, ``get_frames_by_timestamps`` in Isaac-GR00T's ``gr00t/utils/video.py``.
+        """Row of the frame that is nearest to each timestamp, by NVIDIA's rule.
 
         Args:
             episode: Episode index.
@@ -84,14 +96,20 @@ class FrameCache:
 
         Returns:
             Rows for :meth:`frames`, shape ``(n,)``, int64.
+
+        Raises:
+            DatasetError: The cache has no such camera or episode.
         """
-        shown = self._timestamps[camera, episode]
-        distances = np.abs(shown[None, :] - np.asarray(timestamps, dtype=np.float64)[:, None])
-        return self._start[camera, episode] + distances.argmin(axis=1)
+        key = camera, episode
+        if key not in self._start:
+            problem = f"its frame cache has no episode {episode} of camera {camera}."
+            details = [f"cameras in it: {', '.join(self.cameras)}"]
+            raise DatasetError(self._directory.parent.name, problem, details)
+        return self._start[key] + nearest_rows(self._shown[key], timestamps)
 
     def frames(self, camera: str, rows: np.ndarray) -> np.ndarray:
-        """Frames by row, shape ``(n, height, width, 3)``, uint8 RGB."""
-        return self._frames[camera][rows]
+        """Frames by row, shape ``(n, height, width, 3)``, uint8 RGB, copied out of the map."""
+        return np.asarray(self._frames[camera])[rows]
 
     def frame(self, episode: int, camera: str, timestamp: float) -> np.ndarray:
         """The frame nearest to a timestamp in seconds, shape ``(height, width, 3)``, uint8 RGB."""
@@ -102,70 +120,52 @@ def build_frame_cache(
     dataset: LeRobotDataset,
     cameras: Sequence[str],
     directory: Path,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> FrameCacheInfo:
-    """Decode every frame of some cameras, once, unless that is done already.
+    """Decode every frame of some cameras, once; a camera that is there already is left alone.
 
     Args:
         dataset: The dataset.
         cameras: Feature names of cameras.
-        directory: Where the frames go; appears whole or not at all.
-        progress: Told the frames done and the frames in all.
+        directory: Where the frames go; each camera appears whole or not at all.
+        progress: Told the frames done and the frames in all, after each episode.
 
     Raises:
-        DatasetError: A video cannot be read, or has not one frame for each row.
+        DatasetError: A camera has no videos, a video cannot be decoded, its frames differ in
+            size, or are not one for each row; all of them are listed.
         StoreError: The disk is full.
     """
-    if not _complete(directory, cameras):
-        total = dataset.frame_count * len(cameras)
-        done = 0
-        problems: list[str] = []
-        with published_directory(directory) as partial:
-            index = {"cameras": {}}
-            for number, camera in enumerate(cameras):
-                file = f"{number}.frames"
-                episodes, sizes = [], set()
-                with (partial / file).open("wb") as output:
-                    for episode in dataset.episodes:
-                        path = dataset.video_path(episode.index, camera)
-                        timestamps = []
-                        try:
-                            for timestamp, frame in decode(path):
-                                timestamps.append(timestamp)
-                                sizes.add(frame.shape)
-                                output.write(frame.data)
-                        except OSError as error:
-                            shown = path.relative_to(dataset.directory)
-                            problems.append(f"{shown} cannot be decoded: {error}")
-                        if len(timestamps) != episode.length:
-                            problems.append(
-                                f"episode {episode.index}, {camera}: {len(timestamps)} frames for "
-                                f"{episode.length} rows"
-                            )
-                        done += len(timestamps)
-                        if progress is not None:
-                            progress(done, total)
-                        episodes.append({"episode": episode.index, "timestamps": timestamps})
-                if len(sizes) > 1:
-                    problems.append(f"{camera}: frames of different sizes: {sorted(sizes)}")
-                height, width, _ = next(iter(sizes), (0, 0, 3))
-                index["cameras"][camera] = {
-                    "file": file,
-                    "frames": sum(len(item["timestamps"]) for item in episodes),
-                    "height": height,
-                    "width": width,
-                    "episodes": episodes,
-                }
-            if problems:
-                raise DatasetError(dataset.name, "its videos do not match its rows.", problems)
-            write_json(partial / INDEX, index)
+    unknown = [camera for camera in cameras if camera not in dataset.cameras]
+    if unknown:
+        raise DatasetError(
+            dataset.name,
+            f"it has no videos of {', '.join(unknown)}.",
+            [f"it has: {', '.join(dataset.cameras) or 'none'}"],
+        )
+    present = _read_indices(directory)
+    missing = [camera for camera in cameras if not _fits(present.get(camera), dataset)]
+    total = dataset.frame_count * len(missing)
+    problems: list[str] = []
+    for number, camera in enumerate(missing):
+        done = dataset.frame_count * number
+        shutil.rmtree(directory / camera, ignore_errors=True)
+        try:
+            with published_directory(directory / camera) as partial:
+                _decode_camera(dataset, camera, partial, _counted(progress, done, total))
+        except _Unusable as error:
+            problems += error.problems
+    if problems:
+        raise DatasetError(dataset.name, "its videos do not fit its rows.", problems)
     return describe(directory)
 
 
 def describe(directory: Path) -> FrameCacheInfo:
     """What the frame cache in a folder holds."""
-    cameras = json.loads((directory / INDEX).read_text())["cameras"]
-    shapes = {name: (item["frames"], item["height"], item["width"]) for name, item in cameras.items()}
+    shapes = {
+        camera: (index["frames"], index["height"], index["width"])
+        for camera, index in _read_indices(directory).items()
+        if index is not None
+    }
     return FrameCacheInfo(
         frames=sum(frames for frames, _, _ in shapes.values()),
         size_bytes=sum(frames * height * width * 3 for frames, height, width in shapes.values()),
@@ -173,20 +173,84 @@ def describe(directory: Path) -> FrameCacheInfo:
     )
 
 
-def decode(path: Path) -> Iterator[tuple[float, np.ndarray]]:
-    """Every frame of a video in order of presentation, with its time in seconds.
+class _Unusable(Exception):
+    """A camera's videos cannot be cached."""
 
-    Frames are ``(height, width, 3)`` uint8 RGB.
-    """
-    import av
-
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        for frame in container.decode(stream):
-            yield float(frame.time or 0.0), np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(*problems)
+        self.problems = problems
 
 
-def _complete(directory: Path, cameras: Sequence[str]) -> bool:
-    path = directory / INDEX
-    return path.is_file() and set(cameras) <= set(json.loads(path.read_text())["cameras"])
+def _counted(progress: Progress | None, before: int, total: int) -> Callable[[int], None]:
+    return lambda done: progress(before + done, total) if progress is not None else None
+
+
+def _decode_camera(
+    dataset: LeRobotDataset, camera: str, directory: Path, progress: Callable[[int], None]
+) -> None:
+    problems: list[str] = []
+    episodes: list[dict[str, Any]] = []
+    shape: tuple[int, ...] | None = None
+    row = 0
+    with (directory / FRAMES).open("wb") as output:
+        for episode in dataset.episodes:
+            path = dataset.video_path(episode.index, camera)
+            shown = path.relative_to(dataset.directory)
+            timestamps: list[float] = []
+            try:
+                for timestamp, frame in decode(path):
+                    assert frame is not None
+                    if shape is None:
+                        shape = frame.shape
+                        _write_header(output, (dataset.frame_count, *shape))
+                    if frame.shape != shape:
+                        raise VideoError(
+                            f"frame {len(timestamps)} is {frame.shape[1]} x {frame.shape[0]}, "
+                            f"others of {camera} are {shape[1]} x {shape[0]}"
+                        )
+                    timestamps.append(timestamp)
+                    output.write(frame.data)
+            except VideoError as error:
+                problems.append(f"{shown}: {error}")
+            else:
+                if len(timestamps) != episode.length:
+                    problems.append(
+                        f"{shown} has {len(timestamps)} frames, "
+                        f"episode {episode.index} has {episode.length} rows"
+                    )
+            episodes.append(
+                {"episode": episode.index, "first_row": row, "timestamps": timestamps}
+            )
+            row += len(timestamps)
+            progress(row)
+    if problems or shape is None:
+        raise _Unusable(problems)
+    height, width, _ = shape
+    index = {"frames": row, "height": height, "width": width, "episodes": episodes}
+    write_json(directory / INDEX, index)
+
+
+def _write_header(output: Any, shape: tuple[int, ...]) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(output, header)
+
+
+def _read_indices(directory: Path) -> dict[str, dict[str, Any] | None]:
+    """Index by camera; None where it is damaged or the frames do not fit it."""
+    found = {}
+    for path in sorted(directory.glob(f"[!.]*/{INDEX}")):
+        try:
+            index = json.loads(path.read_text())
+            frames = np.load(path.parent / FRAMES, mmap_mode="r")
+            expected = (index["frames"], index["height"], index["width"], 3)
+            found[path.parent.name] = index if frames.shape == expected else None
+        except (OSError, ValueError, KeyError):
+            found[path.parent.name] = None
+    return found
+
+
+def _fits(index: dict[str, Any] | None, dataset: LeRobotDataset) -> bool:
+    if index is None:
+        return False
+    cached = [(item["episode"], len(item["timestamps"])) for item in index["episodes"]]
+    return cached == [(episode.index, episode.length) for episode in dataset.episodes]

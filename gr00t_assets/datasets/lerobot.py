@@ -1,19 +1,16 @@
 """Reading a dataset in LeRobot's format, v2.0 or v2.1, with GR00T's ``meta/modality.json``."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gr00t_assets.errors import DatasetError
-
-FORMATS = ("v2.0", "v2.1")
-LFS_POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,31 @@ class LeRobotDataset:
     def open(cls, directory: Path, name: str | None = None) -> "LeRobotDataset":
         """Read a dataset's meta files and see that every episode's files are there.
 
+        Args:
+            directory: Folder that holds ``meta``.
+            name: What errors call it; the folder's name by default.
+
         Raises:
-            DatasetError: All that is missing or unreadable, at once.
+            DatasetError: All that is missing or unreadable, at once; or its format is not
+                supported.
         """
-        return _Reader(directory, name or directory.name).read()
+        from gr00t_assets.datasets.lerobot_files import read_files
+
+        found = read_files(directory, name or directory.name)
+        episodes = (
+            Episode(item["episode_index"], item["length"], tuple(item.get("tasks", ())))
+            for item in found.episodes
+        )
+        return cls(
+            directory=directory,
+            name=name or directory.name,
+            info=found.info,
+            modality=found.modality,
+            tasks={item["task_index"]: item["task"] for item in found.tasks},
+            episodes=tuple(sorted(episodes, key=lambda episode: episode.index)),
+            cameras=found.cameras,
+            warnings=found.warnings,
+        )
 
     @property
     def fps(self) -> float:
@@ -76,7 +94,7 @@ class LeRobotDataset:
 
     @property
     def codebase_version(self) -> str:
-        """LeRobot's format."""
+        """LeRobot's format: v2.0 or v2.1."""
         return str(self.info["codebase_version"])
 
     @property
@@ -91,159 +109,89 @@ class LeRobotDataset:
 
     def parquet_path(self, index: int) -> Path:
         """The file of an episode's rows."""
-        return self.directory / _filled(self.info, "data_path", index)
+        return self.directory / filled(self.info, "data_path", index)
 
     def video_path(self, index: int, original_key: str) -> Path:
         """The file of an episode's video of one camera."""
-        return self.directory / _filled(self.info, "video_path", index, original_key)
+        return self.directory / filled(self.info, "video_path", index, original_key)
+
+    def row_count(self, index: int) -> int:
+        """Rows that an episode's file says it has; the rows themselves are not read.
+
+        Raises:
+            DatasetError: The file cannot be read.
+        """
+        return self._parquet(index).metadata.num_rows
 
     def read_episode(self, index: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of an episode.
 
+        Args:
+            index: Episode index.
+            columns: Which columns, in this order; all of them by default.
+
         Raises:
             DatasetError: The file cannot be read, or lacks a column.
         """
-        path = self.parquet_path(index)
-        try:
-            table = pq.read_table(path)
-        except (OSError, pa.ArrowException) as error:
-            problem = f"{path.relative_to(self.directory)} cannot be read."
-            raise DatasetError(self.name, problem, [str(error).splitlines()[0]]) from error
-        missing = [column for column in columns or () if column not in table.column_names]
+        file = self._parquet(index)
+        if columns is None:
+            return file.read()
+        known = file.schema_arrow.names
+        missing = [column for column in columns if column not in known]
         if missing:
             raise DatasetError(
                 self.name,
-                f"{path.relative_to(self.directory)} lacks {', '.join(missing)}.",
-                [f"it has: {', '.join(table.column_names)}"],
+                f"{self._shown(index)} lacks {', '.join(missing)}.",
+                [f"it has: {', '.join(known)}"],
             )
-        return table.select(list(columns)) if columns is not None else table
+        try:
+            return file.read(columns=list(columns)).select(list(columns))
+        except (OSError, pa.ArrowException) as error:
+            raise self._unreadable(index, error) from error
 
     def vector(self, index: int, column: str) -> np.ndarray:
-        """A column of an episode, shape ``(rows, numbers)``; a plain number gives ``(rows, 1)``.
+        """A column of an episode, shape ``(rows, numbers)``, in the type it is stored in.
+
+        A column of plain numbers gives ``(rows, 1)``.
 
         Raises:
-            DatasetError: The column is missing, or its rows differ in length.
+            DatasetError: The column is missing, has empty cells, or its rows differ in length.
         """
-        values = self.read_episode(index, [column]).column(column).combine_chunks()
+        chunked = self.read_episode(index, [column]).column(column)
+        if chunked.null_count:
+            problem = f"{self._shown(index)}: {chunked.null_count} cells of {column} are empty."
+            raise DatasetError(self.name, problem)
+        values = chunked.combine_chunks()
+        if isinstance(values, pa.ChunkedArray):
+            values = pa.concat_arrays(values.chunks)
         if not pa.types.is_list(values.type) and not pa.types.is_fixed_size_list(values.type):
             return values.to_numpy(zero_copy_only=False)[:, None]
-        flat = values.flatten().to_numpy(zero_copy_only=False)
-        if len(values) == 0 or len(flat) % len(values):
-            problem = f"episode {index}: rows of {column} differ in length."
-            raise DatasetError(self.name, problem)
-        return flat.reshape(len(values), -1)
+        lengths = pc.unique(pc.list_value_length(values)).to_pylist()
+        if len(lengths) != 1:
+            problem = f"{self._shown(index)}: rows of {column} differ in length."
+            raise DatasetError(self.name, problem, [f"lengths found: {sorted(lengths)}"])
+        return values.flatten().to_numpy(zero_copy_only=False).reshape(-1, lengths[0])
 
     def timestamps(self, index: int) -> np.ndarray:
         """Seconds of each row of an episode, shape ``(rows,)``, float64."""
         return self.vector(index, "timestamp")[:, 0].astype(np.float64)
 
-
-class _Reader:
-    """Collects every problem before it gives up."""
-
-    def __init__(self, directory: Path, name: str) -> None:
-        self.directory = directory
-        self.name = name
-        self.problems: list[str] = []
-
-    def read(self) -> LeRobotDataset:
-        if not self.directory.is_dir():
-            raise DatasetError(self.name, f"there is no folder {self.directory}.")
-        info = self._meta("info.json", json.loads) or {}
-        modality = self._meta("modality.json", json.loads, needed=False)
-        tasks = self._meta("tasks.jsonl", _json_lines) or []
-        episodes = self._meta("episodes.jsonl", _json_lines) or []
-        self._stop()
-        for field in ("codebase_version", "fps", "features", "data_path", "chunks_size"):
-            if field not in info:
-                self.problems.append(f"meta/info.json has no '{field}'")
-        self._stop()
-        version = str(info["codebase_version"])
-        if version not in FORMATS:
-            raise DatasetError(
-                self.name,
-                f"its format is LeRobot {version}.",
-                [f"supported: {', '.join(FORMATS)}"],
-            )
-        listed = tuple(
-            Episode(int(item["episode_index"]), int(item["length"]), tuple(item.get("tasks", ())))
-            for item in sorted(episodes, key=lambda item: item["episode_index"])
-        )
-        if not listed:
-            self.problems.append("meta/episodes.jsonl lists no episode")
-        cameras, warnings = self._files(info, listed)
-        self._stop()
-        return LeRobotDataset(
-            self.directory,
-            self.name,
-            info,
-            modality,
-            {int(item["task_index"]): str(item["task"]) for item in tasks},
-            listed,
-            cameras,
-            warnings,
-        )
-
-    def _files(
-        self, info: dict[str, Any], episodes: Sequence[Episode]
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Cameras that have files, and warnings; what is missing becomes a problem."""
-        warnings, cameras = [], []
-        declared = [key for key, item in info["features"].items() if item.get("dtype") == "video"]
-        for episode in episodes:
-            self._see(self.directory / _filled(info, "data_path", episode.index))
-        for camera in declared:
-            paths = [
-                self.directory / _filled(info, "video_path", item.index, camera)
-                for item in episodes
-            ]
-            if any(path.is_file() for path in paths):
-                cameras.append(camera)
-                for path in paths:
-                    self._see(path)
-            else:
-                warnings.append(f"camera {camera} is declared in meta/info.json and has no files")
-        return tuple(cameras), tuple(warnings)
-
-    def _see(self, path: Path) -> None:
-        shown = path.relative_to(self.directory)
-        if not path.is_file():
-            self.problems.append(f"{shown} is missing")
-            return
-        with path.open("rb") as file:
-            if file.read(len(LFS_POINTER)) == LFS_POINTER:
-                self.problems.append(f"{shown} is a Git LFS pointer: run git lfs pull")
-
-    def _meta(
-        self, name: str, parse: Callable[[str], Any], needed: bool = True
-    ) -> Any:
-        path = self.directory / "meta" / name
-        if not path.is_file():
-            if needed:
-                self.problems.append(f"meta/{name} is missing")
-            return None
+    def _parquet(self, index: int) -> pq.ParquetFile:
         try:
-            return parse(path.read_text(encoding="utf-8"))
-        except (ValueError, UnicodeDecodeError) as error:
-            self.problems.append(f"meta/{name} is not JSON: {error}")
-            return None
+            return pq.ParquetFile(self.parquet_path(index))
+        except (OSError, pa.ArrowException) as error:
+            raise self._unreadable(index, error) from error
 
-    def _stop(self) -> None:
-        if self.problems:
-            shown = self.problems[:20]
-            rest = len(self.problems) - len(shown)
-            raise DatasetError(
-                self.name,
-                "this is not a complete LeRobot dataset.",
-                [*shown, *([f"and {rest} more"] if rest else []), f"folder: {self.directory}"],
-            )
+    def _unreadable(self, index: int, error: Exception) -> DatasetError:
+        problem = f"{self._shown(index)} cannot be read."
+        return DatasetError(self.name, problem, [str(error).splitlines()[0]])
+
+    def _shown(self, index: int) -> Path:
+        return self.parquet_path(index).relative_to(self.directory)
 
 
-def _json_lines(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
-
-
-def _filled(info: dict[str, Any], template: str, index: int, camera: str = "") -> str:
+def filled(info: dict[str, Any], template: str, index: int, camera: str = "") -> str:
+    """A path inside the dataset from one of ``info.json``'s templates."""
     return str(info[template]).format(
         episode_chunk=index // int(info["chunks_size"]), episode_index=index, video_key=camera
     )

@@ -1,12 +1,14 @@
 """From an error for people to a failed step that shows it, and nothing of the machinery."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
+import click
 import dagster as dg
 from dagster._core.errors import DagsterUserCodeProcessError
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from gr00t_assets.errors import Gr00tAssetsError
 
@@ -46,3 +48,16 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
             raise ExplainedFailureError(error) from None
 
     return wrapper
+
+
+@contextmanager
+def explained_load() -> Iterator[None]:
+    """Stop the load of the definitions with the message of a wrong file.
+
+    Dagster's command line is made with click, which shows such an exception as its message alone
+    and exits with code 1. The page shows the message as the reason why the code does not load.
+    """
+    try:
+        yield
+    except Gr00tAssetsError as error:
+        raise click.ClickException(error.explain()) from None

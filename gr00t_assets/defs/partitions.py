@@ -5,20 +5,26 @@ instance, and a wrong file stops the load with its line.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 import dagster as dg
 
-from gr00t_assets.datasets.catalog import load_catalog
+from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
+from gr00t_assets.defs.failures import explained_load
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep, load_sweeps
 
-CATALOG = load_catalog()
+with explained_load():
+    _catalog = load_catalog()
+    _sweeps = load_sweeps(datasets=_catalog)
+
+CATALOG: Mapping[str, CatalogEntry] = _catalog
 """Every dataset of ``data/datasets.yaml`` by name."""
 
-SWEEPS: dict[str, Sweep] = load_sweeps(datasets=CATALOG)
+SWEEPS: Mapping[str, Sweep] = _sweeps
 """Every sweep of ``data/sweeps`` by name."""
 
-EXPERIMENTS: dict[str, Experiment] = {
+EXPERIMENTS: Mapping[str, Experiment] = {
     experiment.name: experiment for sweep in SWEEPS.values() for experiment in sweep.experiments
 }
 """Every experiment of every sweep by name."""

@@ -50,7 +50,9 @@ def missing_runs(sweep: Sweep, store: Store) -> Iterator[dg.RunRequest]:
             )
 
 
-def _schedule(sweep: Sweep, cron: str) -> dg.ScheduleDefinition:
+def sweep_schedule(sweep: Sweep, cron: str) -> dg.ScheduleDefinition:
+    """The schedule of a sweep, which a person switches on on the page; times are UTC."""
+
     @dg.schedule(
         job=train_experiments,
         cron_schedule=cron,
@@ -69,4 +71,4 @@ def _schedule(sweep: Sweep, cron: str) -> dg.ScheduleDefinition:
     return tick
 
 
-schedules = [_schedule(sweep, sweep.schedule) for sweep in SWEEPS.values() if sweep.schedule]
+schedules = [sweep_schedule(sweep, sweep.schedule) for sweep in SWEEPS.values() if sweep.schedule]

@@ -12,13 +12,13 @@ from gr00t_assets.training.spec import TrainingSpec, load_spec
 SPEC = "spec.json"
 
 
-def trainer_command(spec: TrainingSpec, spec_file: Path) -> list[str]:
-    """The command line that trains a spec.
+def trainer_command(spec: TrainingSpec) -> list[str]:
+    """The command line that trains a spec, which :func:`place_spec` puts where it is read.
 
     Raises:
         TrainingError: The experiment's trainer cannot be started from here.
     """
-    return _COMMANDS[spec.experiment.trainer](spec, spec_file)
+    return _COMMANDS[spec.experiment.trainer](spec, spec.run_directory / SPEC)
 
 
 def place_spec(spec: TrainingSpec) -> Path:

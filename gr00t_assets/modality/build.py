@@ -28,7 +28,12 @@ def build_modality_config(entry: "CatalogEntry", store: Store) -> ModalityConfig
         record = load_record(entry.name, store)
         dataset = LeRobotDataset.open(record.directory(store), name=entry.name)
         config = resolve_modality_config(
-            dataset, entry.name, record.version, entry.data_config, entry.embodiment_tag
+            dataset,
+            entry.name,
+            record.version,
+            entry.data_config,
+            entry.embodiment_tag,
+            record.cameras,
         )
     except Exception:
         store.modality_config(entry.name).unlink(missing_ok=True)

@@ -4,10 +4,9 @@ The checks read ``modality.json``, the features, the camera list and one episode
 never the videos themselves.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from gr00t_assets.datasets.lerobot import LeRobotDataset
 from gr00t_assets.datasets.record import Camera
@@ -37,26 +36,28 @@ class Problem:
         return self.lines if known else (self.sentence, *self.lines)
 
 
-@dataclass
 class DatasetFacts:
     """What the checks ask of a dataset, read once.
 
     Attributes:
         dataset: The dataset.
         modality: Its parsed ``modality.json``.
+        cameras: Those that have video files, by feature, as the videos are where that was
+            measured, else as ``meta/info.json`` declares them.
+
+    Raises:
+        DatasetError: ``modality.json`` is missing or wrong.
     """
 
-    dataset: LeRobotDataset
-    modality: ModalityFile = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.modality = parse_modality(self.dataset.modality, self.dataset.name)
+    def __init__(self, dataset: LeRobotDataset, measured: Sequence[Camera] = ()) -> None:
+        self.dataset = dataset
+        self.modality: ModalityFile = parse_modality(dataset.modality, dataset.name)
+        self.declared = {
+            feature: declared_camera(feature, dataset.columns[feature], dataset.fps)
+            for feature in dataset.cameras
+        }
+        self.cameras = self.declared | {camera.original_key: camera for camera in measured}
         self._lengths: dict[str, int | None] = {}
-
-    @cached_property
-    def cameras(self) -> dict[str, Camera]:
-        """The cameras that have video files, by feature."""
-        return {camera.original_key: camera for camera in self.dataset.cameras}
 
     def vector_length(self, column: str) -> int | None:
         """Numbers in a column's vectors, in the first episode's rows; ``None`` where unreadable."""
@@ -66,9 +67,33 @@ class DatasetFacts:
             try:
                 first = self.dataset.episodes[0].index
                 self._lengths[column] = self.dataset.vector(first, column).shape[-1]
-            except (DatasetError, IndexError):
+            except DatasetError:
                 self._lengths[column] = None
         return self._lengths[column]
+
+
+def declared_camera(feature: str, declaration: Mapping[str, Any], fps: float) -> Camera:
+    """A camera as ``meta/info.json`` declares it.
+
+    Args:
+        feature: Its name: observation.images.ego_view.
+        declaration: Its entry in ``features``; ``shape`` is read in the order of ``names``, or as
+            height, width, channels where it has none.
+        fps: The dataset's, where the entry has none.
+    """
+    shape = list(declaration.get("shape") or (0, 0, 0))
+    names = declaration.get("names")
+    if not isinstance(names, list) or not {"height", "width"} <= set(names):
+        names = ["height", "width", "channels"]
+    sizes = dict(zip(names, shape, strict=False))
+    video = declaration.get("video_info") or declaration.get("info") or {}
+    return Camera(
+        original_key=feature,
+        height=int(sizes["height"]),
+        width=int(sizes["width"]),
+        fps=float(video.get("video.fps") or fps),
+        codec=str(video.get("video.codec") or "unknown"),
+    )
 
 
 def find_problems(facts: DatasetFacts, config: DataConfig) -> list[Problem]:
@@ -80,24 +105,6 @@ def find_problems(facts: DatasetFacts, config: DataConfig) -> list[Problem]:
         *_vectors(facts, config, "action"),
         *_language(facts, config),
     ]
-
-
-def find_overlaps(facts: DatasetFacts, config: DataConfig) -> list[str]:
-    """Keys of one modality whose slices share numbers: usable, and rarely meant."""
-    found = []
-    modalities: tuple[Modality, ...] = ("state", "action")
-    for modality in modalities:
-        for one, other in combinations(_present(facts, config, modality), 2):
-            (key, first), (other_key, second) = one, other
-            same = facts.modality.vector_column(modality, key.key) == (
-                facts.modality.vector_column(modality, other_key.key)
-            )
-            if same and max(first.start, second.start) < min(first.end, second.end):
-                found.append(
-                    f"{modality} keys '{key.key}' ({first.start}:{first.end}) and "
-                    f"'{other_key.key}' ({second.start}:{second.end}) overlap"
-                )
-    return found
 
 
 def vector_dim(entry: VectorSlice, key: VectorKeyConfig) -> int:
@@ -155,16 +162,17 @@ def _cameras(facts: DatasetFacts, config: DataConfig) -> Iterator[Problem]:
         )
 
 
-def _present(
+def present_keys(
     facts: DatasetFacts, config: DataConfig, modality: Modality
 ) -> list[tuple[VectorKeyConfig, VectorSlice]]:
+    """The data config's keys of a modality that ``modality.json`` has, with their slices."""
     slices = facts.modality.slices(modality)
     wanted = config.state if modality == "state" else config.action
     return [(key, slices[key.key]) for key in wanted if key.key in slices]
 
 
 def _vectors(facts: DatasetFacts, config: DataConfig, modality: Modality) -> Iterator[Problem]:
-    present = _present(facts, config, modality)
+    present = present_keys(facts, config, modality)
     for key, entry in present:
         column = facts.modality.vector_column(modality, key.key)
         yield from (

@@ -38,6 +38,7 @@ class ColumnStatistics:
         self._dataset = dataset
         self._stored = _read(dataset)
         self._known: dict[str, dict[str, np.ndarray]] = {}
+        self._computed: dict[str, dict[str, np.ndarray]] = {}
 
     def is_stored(self, column: str) -> bool:
         """Whether ``meta/stats.json`` has all six statistics of the column."""
@@ -63,8 +64,31 @@ class ColumnStatistics:
         Raises:
             DatasetError: The column cannot be read.
         """
-        found = column_statistics(self._dataset, column)
-        return {name: np.asarray(found[name], dtype=np.float64).reshape(-1) for name in NAMES}
+        if column not in self._computed:
+            try:
+                found = column_statistics(self._dataset, column)
+            except ValueError as error:
+                problem = f"{column} is not the same many numbers in every episode."
+                raise DatasetError(self._dataset.name, problem, [str(error)]) from error
+            self._computed[column] = {
+                name: np.asarray(found[name], dtype=np.float64).reshape(-1) for name in NAMES
+            }
+        return self._computed[column]
+
+    def see_finite_rows(self, column: str, start: int, end: int) -> None:
+        """See that no row of the numbers ``start`` to ``end`` of a column is NaN or infinite.
+
+        Raises:
+            DatasetError: One is.
+        """
+        rows = self.computed(column)
+        bounds = np.stack([rows["min"], rows["max"]])[:, start:end]
+        if not np.isfinite(bounds).all():
+            raise DatasetError(
+                self._dataset.name,
+                f"rows of {column} hold NaN or infinity.",
+                [f"{column}[{start}:{end}] holds NaN or infinity in the rows"],
+            )
 
     def key(self, column: str, start: int, end: int) -> Statistics:
         """The statistics of the numbers ``start`` to ``end`` of a column.

@@ -1,8 +1,11 @@
 """Hold a dataset against a data config: a modality config, or one error that lists everything."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.datasets.record import Camera
 from gr00t_assets.errors import DatasetError
 from gr00t_assets.modality.config import ModalityConfig, VectorKey, VideoKey
 from gr00t_assets.modality.data_configs import (
@@ -11,10 +14,10 @@ from gr00t_assets.modality.data_configs import (
     DataConfig,
     VectorKeyConfig,
 )
+from gr00t_assets.modality.oddities import find_oddities
 from gr00t_assets.modality.problems import (
     DatasetFacts,
     Problem,
-    find_overlaps,
     find_problems,
     vector_dim,
 )
@@ -24,7 +27,12 @@ from gr00t_assets.names import did_you_mean
 
 
 def resolve_modality_config(
-    dataset: LeRobotDataset, name: str, version: str, data_config: str, embodiment_tag: str
+    dataset: LeRobotDataset,
+    name: str,
+    version: str,
+    data_config: str,
+    embodiment_tag: str,
+    measured: Sequence[Camera] = (),
 ) -> ModalityConfig:
     """Hold a dataset against a data config.
 
@@ -34,6 +42,7 @@ def resolve_modality_config(
         version: Its content hash.
         data_config: Name of one of N1.5's twelve data configs.
         embodiment_tag: One of N1.5's embodiment tags.
+        measured: Cameras as the videos are, where known; ``meta/info.json`` is believed otherwise.
 
     Returns:
         The resolved keys, slices, dimensions and statistics, with warnings of what is odd and yet
@@ -47,7 +56,7 @@ def resolve_modality_config(
     config = DATA_CONFIGS.get(data_config)
     name_problems = _name_problems(data_config, embodiment_tag)
     try:
-        facts = DatasetFacts(dataset)
+        facts = DatasetFacts(dataset, measured)
         statistics = ColumnStatistics(dataset)
     except DatasetError as error:
         others = (problem.sentence for problem in name_problems)
@@ -85,7 +94,7 @@ def resolve_modality_config(
         max_action_dim=config.max_action_dim,
         image_size=config.image_size,
         crop_scale=config.crop_scale,
-        warnings=tuple(_warnings(facts, config, statistics, (*state, *action))),
+        warnings=tuple(find_oddities(facts, config, statistics, (*state, *action))),
     )
 
 
@@ -155,6 +164,7 @@ def _vector_keys(
         if entry.end > (facts.vector_length(column) or 0):
             continue
         try:
+            statistics.see_finite_rows(column, entry.start, entry.end)
             found = statistics.key(column, entry.start, entry.end)
         except DatasetError as error:
             lines = tuple(f"{modality} key '{wanted.key}': {line}" for line in error.details)
@@ -193,53 +203,20 @@ def _unknown_tasks(dataset: LeRobotDataset, column: str | None) -> list[Problem]
     problems = []
     if column is None or column not in dataset.columns:
         return []
+    first: dict[object, int] = {}
     for episode in dataset.episodes:
-        found = np.unique(np.asarray(dataset.read_episode(episode.index, [column])[column]))
-        unknown = [int(index) for index in found if int(index) not in dataset.tasks]
-        if unknown:
-            problems.append(
-                Problem(
-                    f"episode {episode.index} has task index {', '.join(map(str, unknown))} in "
-                    f"{column}, which meta/tasks.jsonl does not have."
-                )
-            )
-    return problems
-
-
-def _warnings(
-    facts: DatasetFacts,
-    config: DataConfig,
-    statistics: ColumnStatistics,
-    keys: tuple[VectorKey, ...],
-) -> list[str]:
-    found = [*facts.modality.unknown_fields(), *find_overlaps(facts, config)]
-    found += _shifted_timestamps(facts.dataset)
-    for column in dict.fromkeys(key.original_key for key in keys):
-        if not statistics.is_stored(column):
-            found.append(f"statistics of {column} were computed: meta/stats.json lacks them")
+        try:
+            found = np.unique(dataset.vector(episode.index, column)).tolist()
+        except DatasetError as error:
+            problems.append(Problem(error.problem, error.details))
             continue
-        rows = statistics.computed(column)
-        for key in (key for key in keys if key.original_key == column):
-            slack = 1e-5 * np.maximum(1.0, np.abs(key.statistics.max))
-            below = rows["min"][key.start : key.end] < np.array(key.statistics.min) - slack
-            above = rows["max"][key.start : key.end] > np.array(key.statistics.max) + slack
-            if (below | above).any():
-                found.append(
-                    f"{column}: '{key.key}' leaves the range that meta/stats.json gives in "
-                    f"{int((below | above).sum())} of its numbers; the file may be of other data"
-                )
-    return found
-
-
-def _shifted_timestamps(dataset: LeRobotDataset) -> list[str]:
-    """A first row that is half a frame or more after the video's first frame, or before it."""
-    episode = dataset.episodes[0].index
-    fps = float(dataset.info["fps"])
-    first = float(np.asarray(dataset.read_episode(episode, ["timestamp"])["timestamp"])[0])
-    shift = round(first * fps)
-    if shift == 0:
-        return []
-    return [
-        f"timestamps of episode {episode} start at {first:g} s: frames are looked up by time, so "
-        f"row i gets frame i{shift:+d} as in Isaac-GR00T, within the video"
+        for index in found:
+            if index not in dataset.tasks:
+                first.setdefault(index, episode.index)
+    return problems + [
+        Problem(
+            f"task index {index} in {column}, first in episode {episode}, is not in "
+            "meta/tasks.jsonl."
+        )
+        for index, episode in first.items()
     ]

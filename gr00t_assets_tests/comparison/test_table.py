@@ -106,7 +106,7 @@ def test_overlapping_errors_are_called_noise_and_clear_differences_are_not(store
     assert notes["b"] == "Within noise of rank 1: 0.008 higher, where noise is 0.0085."
     assert notes["d"].startswith("Within noise of rank 3:")
     assert notes["a"] is pd.NA and notes["c"] is pd.NA
-    assert headline(runs) == ("Best of 4 finished: a, loss 0.1000 ± 0.003; within noise of it: b.")
+    assert headline(runs) == ("Best of 4 finished: a, loss 0.1000 ± 0.0030; within noise of it: b.")
 
 
 def test_a_difference_of_exactly_the_noise_is_a_difference(store):

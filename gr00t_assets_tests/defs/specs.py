@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.training.manifest import LossWindow, Manifest
 from gr00t_assets.training.spec import TrainingSpec
@@ -32,7 +31,7 @@ def a_modality_config() -> ModalityConfig:
 def a_spec(store: Path, **experiment: object) -> TrainingSpec:
     modality = a_modality_config()
     fields = {"name": "lr1e-3", "sweep": "demo", "dataset": "demo", **experiment}
-    fields.setdefault("hyperparameters", Hyperparameters(max_steps=4))
+    fields.setdefault("hyperparameters", {"max_steps": 4})
     asked = Experiment.model_validate(fields)
     return TrainingSpec(
         store=str(store),

@@ -1,14 +1,19 @@
 """The run queue of the checked-in ``dagster.yaml``."""
 
 import json
+import signal
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 
 from gr00t_assets.defs.queue import GpuTaggingRunCoordinator
 from gr00t_assets_tests.defs.project import Project, make_project
-
+from gr00t_assets_tests.defs.specs import a_spec
+from gr00t_assets_tests.gpu.test_guard import wait_until
 
 MODULE = "gr00t_assets_tests.defs.training_definitions"
 
@@ -21,6 +26,35 @@ mutation Launch($params: ExecutionParams!) {
   }
 }
 """
+
+
+TRAINER = """
+import sys, time
+from pathlib import Path
+with open(Path(sys.argv[1]) / "times", "a") as file:
+    file.write(f"{time.time()} begin\\n")
+    file.flush()
+    time.sleep(1.5)
+    file.write(f"{time.time()} end\\n")
+"""
+DAEMON = "from dagster._daemon.cli import main; main()"
+
+
+@contextmanager
+def daemon(project: Project, **environment: str) -> Iterator[None]:
+    """Dagster's daemon, which takes runs from the queue, for as long as the block lasts."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", DAEMON, "run", "-m", MODULE],
+        cwd=project.root,
+        env=project.environment() | {"DAGSTER_HOME": str(project.root)} | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
 
 
 def launched(project: Project, asset: str) -> dg.DagsterRun:
@@ -39,8 +73,7 @@ def launched(project: Project, asset: str) -> dg.DagsterRun:
     result = project.run(*command, *arguments, DAGSTER_HOME=str(project.root))
     assert "LaunchRunSuccess" in result.stdout, result.stdout
     with project.instance() as instance:
-        (run,) = instance.get_runs()
-    return run
+        return instance.get_runs(limit=1)[0]
 
 
 def test_dagster_yaml_names_our_queue_and_its_limits(tmp_path: Path):
@@ -69,3 +102,15 @@ def test_a_run_that_trains_nothing_has_no_tag(tmp_path: Path):
     run = launched(make_project(tmp_path), "compared")
     assert run.status == dg.DagsterRunStatus.QUEUED
     assert "gpu" not in run.tags
+
+
+def test_the_daemon_trains_one_at_a_time(tmp_path: Path):
+    project = make_project(tmp_path)
+    times = a_spec(project.store.root).run_directory / "times"
+    for _ in range(2):
+        launched(project, "trained")
+    with daemon(project, TRAINER=TRAINER, GR00T_ASSETS_CPU_SLOTS="2"):
+        both = wait_until(lambda: times.is_file() and times.read_text().count("end") == 2, 90)
+    assert both, times.read_text() if times.is_file() else "no run was started"
+    order = [line.split()[1] for line in sorted(times.read_text().splitlines())]
+    assert order == ["begin", "end", "begin", "end"]

@@ -11,14 +11,14 @@ from gr00t_assets_tests.defs.specs import a_spec
 def test_the_native_trainer_takes_the_spec_file(tmp_path: Path):
     spec = a_spec(tmp_path)
     path = place_spec(spec)
-    assert trainer_command(spec, path)[1:] == ["-m", "gr00t_assets.training.native", str(path)]
+    assert trainer_command(spec)[1:] == ["-m", "gr00t_assets.training.native", str(path)]
     assert path == tmp_path / "runs" / "lr1e-3" / spec.config_hash / "spec.json"
 
 
 def test_isaac_gr00t_is_refused_in_words(tmp_path: Path):
     spec = a_spec(tmp_path, trainer="isaac-gr00t")
     with pytest.raises(TrainingError, match="lr1e-3: the trainer isaac-gr00t cannot be started"):
-        trainer_command(spec, tmp_path / "spec.json")
+        trainer_command(spec)
 
 
 def test_an_equal_spec_is_left_alone(tmp_path: Path):

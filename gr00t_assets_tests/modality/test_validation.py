@@ -3,9 +3,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.datasets.record import Camera
 from gr00t_assets.errors import DatasetError
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.data_configs import DATA_CONFIGS
@@ -176,6 +178,40 @@ def test_a_camera_that_is_declared_without_files(spoilt_copy: Path, edit_meta: E
     assert "is feature ego_view in modality.json, which meta/info.json" in str(_error(spoilt_copy))
 
 
+def test_a_video_of_another_size_than_declared(demo_dataset: Path) -> None:
+    camera = Camera(
+        original_key="observation.images.ego_view", height=480, width=640, fps=20.0, codec="h264"
+    )
+    config = resolve_modality_config(
+        LeRobotDataset.open(demo_dataset),
+        NAME,
+        "v1",
+        "fourier_gr1_arms_only",
+        "gr1",
+        measured=(camera,),
+    )
+    assert (config.video[0].height, config.video[0].width) == (480, 640)
+    assert "camera 'ego_view' is 480x640 in its videos and 256x256" in config.warnings[-1]
+
+
+def test_cameras_of_two_sizes_are_refused(spoilt_copy: Path, edit_meta: Edit) -> None:
+    def two_cameras(file: Any) -> None:
+        for modality in ("state", "action"):
+            file[modality]["single_arm"] = {"start": 0, "end": 5}
+            file[modality]["gripper"] = {"start": 5, "end": 6}
+        file["annotation"]["human.task_description"] = {"original_key": "task_index"}
+        file["video"]["front"] = file["video"]["wrist"] = file["video"]["ego_view"]
+        file["video"]["wrist"] = {"original_key": "observation.images.egoview"}
+
+    edit_meta("modality.json", two_cameras)
+    videos = spoilt_copy / "videos" / "chunk-000"
+    (videos / "observation.images.egoview").symlink_to(videos / "observation.images.ego_view")
+    assert _error(spoilt_copy, "so100_dualcam").problem == (
+        "the cameras differ in height x width: front 256x256, wrist 800x1280; "
+        "GR00T crops them as one stack."
+    )
+
+
 def test_a_language_column_that_is_not_there(spoilt_copy: Path, edit_meta: Edit) -> None:
     key = "human.action.task_description"
     edit_meta(
@@ -188,7 +224,7 @@ def test_a_task_index_that_no_task_has(spoilt_copy: Path) -> None:
     tasks = spoilt_copy / "meta" / "tasks.jsonl"
     lines = tasks.read_text().splitlines()
     tasks.write_text("\n".join(lines[1:]) + "\n")
-    assert "in annotation.human.action.task_description, which meta/tasks.jsonl" in str(
+    assert " in annotation.human.action.task_description, first in episode " in str(
         _error(spoilt_copy)
     )
 
@@ -213,6 +249,21 @@ def test_statistics_that_cannot_be_used(spoilt_copy: Path, edit_meta: Edit) -> N
     assert "action key 'right_hand': max of action in meta/stats.json has 30 numbers" in text
     edit_meta("stats.json", lambda file: file["action"].update(max=[float("nan")] * 44))
     assert "action key 'left_arm': max of action[0:7] is not finite" in str(_error(spoilt_copy))
+
+
+def test_rows_with_nan_are_refused(spoilt_copy: Path) -> None:
+    path = spoilt_copy / "data" / "chunk-000" / "episode_000003.parquet"
+    table = pd.read_parquet(path)
+    rows = [np.array(row) for row in table["action"]]
+    rows[7][23] = np.nan
+    table["action"] = pd.Series(rows)
+    path.unlink()
+    table.to_parquet(path)
+    error = _error(spoilt_copy)
+    assert error.problem == "rows of action hold NaN or infinity."
+    assert error.details == (
+        "action key 'right_arm': action[22:29] holds NaN or infinity in the rows",
+    )
 
 
 def test_stale_statistics_and_overlaps_are_warnings(spoilt_copy: Path, edit_meta: Edit) -> None:

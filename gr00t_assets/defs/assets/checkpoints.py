@@ -54,7 +54,11 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
         context.log.info(f"{manifest.experiment} ({manifest.config_hash}): {ALREADY_FINISHED}")
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"{manifest.config_hash}-{manifest.trainer_revision}"),
-        metadata={"result": result, **_numbers(manifest), **_descriptions(manifest, spec, store)},
+        metadata={
+            "result": result,
+            **_numbers(manifest, spec),
+            **_descriptions(manifest, spec, store),
+        },
     )
 
 
@@ -64,7 +68,8 @@ def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) 
     Raises:
         TrainingError: It did not finish; the message says why and what to do.
     """
-    command = trainer_command(spec, place_spec(spec))
+    command = trainer_command(spec)
+    place_spec(spec)
     started = datetime.now(UTC).isoformat()
     code, last_lines = run_training(context, command, spec, store)
     manifest = load_manifest(spec.run_directory)
@@ -93,7 +98,7 @@ def _explain_end(
     )
 
 
-def _numbers(manifest: Manifest) -> dict[str, float | int]:
+def _numbers(manifest: Manifest, spec: TrainingSpec) -> dict[str, float | int]:
     """What the page plots by partition and by time."""
     losses = {"first_loss": manifest.first_loss, "final_loss": manifest.final_loss}
     windows = {name: window.mean for name, window in losses.items() if window}
@@ -101,6 +106,7 @@ def _numbers(manifest: Manifest) -> dict[str, float | int]:
         windows["final_loss_se"] = manifest.final_loss.standard_error
     return {
         **windows,
+        "learning_rate": spec.experiment.hyperparameters.learning_rate,
         "steps": manifest.steps,
         "samples_seen": manifest.samples_seen,
         "epochs": round(manifest.epochs, 4),
@@ -122,7 +128,6 @@ def _descriptions(
     return {
         "loss_curve": image(curve, f"training loss of {experiment.name}"),
         "hyperparameters": settings(experiment.hyperparameters.model_dump()),
-        "learning_rate": experiment.hyperparameters.learning_rate,
         "trainable_parameters": settings(manifest.trainable_parameters),
         "hypothesis": experiment.hypothesis or "none",
         "sweep": experiment.sweep,

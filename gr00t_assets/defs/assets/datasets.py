@@ -88,15 +88,18 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     record = load_record(context.partition_key, store)
     config = load_modality_config(record.name, store)
     directory = store.frame_cache(record.name, record.version)
-    info = build_frame_cache(
-        LeRobotDataset.open(record.directory(store), record.name),
-        [key.original_key for key in config.video],
-        directory,
-        _progress(context),
-    )
+    cameras = [key.original_key for key in config.video]
+    source = LeRobotDataset.open(record.directory(store), record.name)
+    info = build_frame_cache(source, cameras, directory, _progress(context))
+    rows = [[name, frames, f"{w} x {h}"] for name, (frames, h, w) in info.cameras.items()]
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.version),
-        metadata={"info": str(info), "directory": in_store(directory, store)},
+        metadata={
+            "frames": info.frames,
+            "size_megabytes": round(info.size_bytes / 1e6, 3),
+            "cameras": table(["camera", "frames", "pixels"], rows),
+            "directory": in_store(directory, store),
+        },
     )
 
 

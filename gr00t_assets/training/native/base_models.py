@@ -68,7 +68,7 @@ def load_base_model(
 
     Example:
         >>> load_base_model("tiny").model.trainable_parameters()["diffusion_model"]
-        535872
+        544128
     """
     if base_model in BUILT_IN:
         config = _with_horizon(BUILT_IN[base_model], action_horizon, base_model)

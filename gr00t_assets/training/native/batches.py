@@ -148,7 +148,7 @@ class BatchSource:
         frames = self.data.frames(rows)
         size = self._base.config.image_size
         if self._jitter is None:
-            images = prepare_image(frames, size, config.crop_scale)
+            images = np.stack([prepare_image(frame, size, config.crop_scale) for frame in frames])
         else:
             images = augment_images(frames, size, config.crop_scale, self._jitter, generator)
         made = observation_tensors(

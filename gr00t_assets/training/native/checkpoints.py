@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from gr00t_assets.errors import CheckpointError
 from gr00t_assets.files import PARTIAL, published_directory
+from gr00t_assets.training.native.tensor_files import save_tensors
 
 COMPLETE = "complete.json"
 WEIGHTS = "model.safetensors"
@@ -60,7 +61,7 @@ def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str,
             (OPTIMIZER, state.optimizer),
             (RANDOM, state.random),
         ):
-            save_file({key: value.contiguous() for key, value in tensors.items()}, partial / name)
+            save_tensors(tensors, partial / name)
         record = {
             "step": state.step,
             "samples_seen": state.samples_seen,

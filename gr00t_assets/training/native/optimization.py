@@ -39,6 +39,7 @@ def make_optimizer(model: nn.Module, settings: Hyperparameters) -> torch.optim.A
         lr=settings.learning_rate,
         betas=(settings.adam_beta1, settings.adam_beta2),
         eps=settings.adam_epsilon,
+        fused=True,
     )
 
 

@@ -25,12 +25,12 @@ from gr00t_assets.training.native.checkpoints import (
 from gr00t_assets.training.native.devices import Device, choose_device
 from gr00t_assets.training.native.loop import TrainingLoop
 from gr00t_assets.training.native.outcome import Attempt, make_manifest
+from gr00t_assets.training.native.policy import MODALITY_CONFIG, MODEL
 from gr00t_assets.training.native.reporting import Reporter, reporting
 from gr00t_assets.training.native.stopping import StopRequest, stop_on_signal
 from gr00t_assets.training.run_lock import run_lock
 from gr00t_assets.training.spec import TrainingSpec
 
-MODEL = "model"
 ATTEMPTS = "attempts.jsonl"
 
 
@@ -178,4 +178,4 @@ def _publish_model(spec: TrainingSpec, loop: TrainingLoop, attempt: Attempt) -> 
         write_json(
             partial / "experiment_cfg" / "metadata.json", isaac_metadata(spec.modality_config)
         )
-        write_json(partial / "modality_config.json", spec.modality_config.model_dump(mode="json"))
+        write_json(partial / MODALITY_CONFIG, spec.modality_config.model_dump(mode="json"))

@@ -42,7 +42,7 @@ N1_5_FULL = ModelConfig(
 """nvidia/GR00T-N1.5-3B: 2,414 M parameters."""
 
 TINY = ModelConfig(
-    backbone=BackboneConfig(select_layer=2, project_to_dim=None),
+    backbone=BackboneConfig(select_layer=1, project_to_dim=None),
     towers=TowersConfig(
         vision_config=VisionConfig(
             hidden_size=48,
@@ -59,7 +59,7 @@ TINY = ModelConfig(
             head_dim=16,
             vocab_size=264,
             max_position_embeddings=4096,
-            num_hidden_layers=2,
+            num_hidden_layers=1,
         ),
         image_token_index=258,
         tokenizer="bytes",
@@ -69,7 +69,7 @@ TINY = ModelConfig(
         action_horizon=16,
         max_action_dim=32,
         backbone_embedding_dim=64,
-        hidden_size=64,
+        hidden_size=128,
         input_embedding_dim=128,
         max_seq_len=64,
         num_target_vision_tokens=8,
@@ -77,7 +77,7 @@ TINY = ModelConfig(
             num_attention_heads=4,
             attention_head_dim=32,
             num_layers=2,
-            output_dim=64,
+            output_dim=128,
             cross_attention_dim=64,
             interleave_self_attention=True,
             dropout=0.0,

@@ -9,13 +9,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from gr00t_assets.errors import BaseModelError
 from gr00t_assets.files import PARTIAL, disk_full_explained, sync_directory
+from gr00t_assets.training.native.tensor_files import save_tensors
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -148,28 +147,10 @@ def save_weights(model: nn.Module, directory: Path) -> None:
     partial = directory / f".{WEIGHTS}{PARTIAL}{os.getpid()}"
     with disk_full_explained(path):
         try:
-            save_file(_own_storage(model.state_dict()), partial, metadata={"format": "pt"})
+            save_tensors(model.state_dict(), partial)
             with partial.open("rb") as handle:
                 os.fsync(handle.fileno())
             partial.replace(path)
-        except SafetensorError as error:
-            if "os error 28" in str(error):
-                raise OSError(28, "No space left on device", str(path)) from error
-            raise
         finally:
             partial.unlink(missing_ok=True)
         sync_directory(directory)
-
-
-def _own_storage(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors that are contiguous and share no storage, as the format asks."""
-    seen: set[int] = set()
-    separate = {}
-    for name, tensor in tensors.items():
-        address = tensor.untyped_storage().data_ptr()
-        whole = tensor.untyped_storage().nbytes() == tensor.nbytes and address not in seen
-        separate[name] = (
-            tensor.contiguous() if whole else tensor.clone(memory_format=torch.contiguous_format)
-        )
-        seen.add(address)
-    return separate

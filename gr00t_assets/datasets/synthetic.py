@@ -1,0 +1,230 @@
+"""Synthetic demonstrations, written as a LeRobot dataset of format v2.0.
+
+An arm reaches for a thing, carries it to a plate and lets it go; every image shows the joints of
+its own row. Small, quick to make, and always the same for the same parameters.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gr00t_assets.datasets.modality_presets import preset_path
+from gr00t_assets.datasets.statistics import array_statistics
+from gr00t_assets.datasets.synthetic_motion import Demonstration, demonstrate, shuffled_things
+from gr00t_assets.datasets.synthetic_objects import (
+    WALL,
+    instruction,
+    plate,
+    shadow,
+    standing,
+    table,
+)
+from gr00t_assets.datasets.synthetic_robots import ROBOTS, Robot
+from gr00t_assets.datasets.synthetic_scene import PinholeCamera, render
+from gr00t_assets.datasets.synthetic_spec import SyntheticSpec
+from gr00t_assets.files import write_bytes, write_json
+
+PRESETS = {"gr1_arms": "gr1_arms", "so101": "so100_dualcam"}
+"""The packaged modality.json of each robot."""
+
+_DATA = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
+_VIDEO = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
+_CHUNK = 1000
+_TASK = "annotation.human.action.task_description"
+
+
+def generate(spec: SyntheticSpec, directory: Path) -> None:
+    """Write the demonstrations of some parameters into a folder.
+
+    Args:
+        spec: The parameters; the same give the same rows byte for byte, and the same images.
+        directory: Filled with ``meta``, ``data`` and ``videos``.
+    """
+    robot = ROBOTS[spec.robot]()
+    random = np.random.default_rng(spec.seed)
+    things = shuffled_things(random, spec.episodes)
+    tasks = {text: index for index, text in enumerate(dict.fromkeys(map(instruction, things)))}
+    episodes: list[dict[str, Any]] = []
+    numbers: dict[str, list[np.ndarray]] = {}
+    row = 0
+    for index, thing in enumerate(things):
+        frames = int(random.integers(spec.min_frames, spec.max_frames, endpoint=True))
+        shown = demonstrate(robot, thing, frames, random)
+        columns = _columns(spec, shown, index, tasks[instruction(thing)], row)
+        for name, values in columns.items():
+            numbers.setdefault(name, []).append(values.reshape(frames, -1))
+        _write_rows(directory / _filled(_DATA, index), columns)
+        for camera in spec.shown_cameras:
+            path = directory / _filled(_VIDEO, index, f"observation.images.{camera}")
+            write_video(path, _images(robot, shown, camera, spec.size), spec.rate)
+        text = instruction(thing)
+        episodes.append({"episode_index": index, "tasks": [text], "length": frames})
+        row += frames
+    meta = directory / "meta"
+    write_json(meta / "info.json", _info(spec, robot, numbers, episodes, len(tasks)))
+    statistics = {name: array_statistics(np.concatenate(rows)) for name, rows in numbers.items()}
+    write_json(
+        meta / "stats.json",
+        {
+            name: {field: values.tolist() for field, values in found.items()}
+            for name, found in statistics.items()
+        },
+    )
+    listed = [{"task_index": index, "task": text} for text, index in tasks.items()]
+    _write_lines(meta / "tasks.jsonl", listed)
+    _write_lines(meta / "episodes.jsonl", episodes)
+    _write_modality(spec, meta / "modality.json")
+
+
+def write_video(path: Path, images: Iterator[np.ndarray], fps: float) -> None:
+    """Encode images as H.264 with a key frame every 250 frames, frame i at ``i / fps`` seconds.
+
+    Args:
+        path: File to write; its folder is made.
+        images: ``(height, width, 3)`` uint8 RGB each.
+        fps: Frames per second.
+    """
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rate = Fraction(fps).limit_denominator(1001)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.pix_fmt = "yuv420p"
+        stream.gop_size = 250
+        stream.thread_type = "NONE"
+        stream.codec_context.thread_count = 1
+        stream.options = {"preset": "veryfast", "crf": "20", "tune": "fastdecode"}
+        for position, image in enumerate(images):
+            if position == 0:
+                stream.height, stream.width = image.shape[:2]
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = position, 1 / rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def _images(
+    robot: Robot, shown: Demonstration, camera: str, size: tuple[int, int]
+) -> Iterator[np.ndarray]:
+    for frame in range(len(shown.states)):
+        yield draw(robot, shown, frame, robot.camera(camera, shown.states[frame], size))
+
+
+def draw(robot: Robot, shown: Demonstration, frame: int, camera: PinholeCamera) -> np.ndarray:
+    """One image of an episode, ``(height, width, 3)`` uint8 RGB."""
+    place, state = shown.places[frame], shown.states[frame]
+    over_plate = bool(np.hypot(*(place - shown.plate)[:2]) < robot.plate_radius)
+    tool = robot.pose(state).points[-1]
+    hand_over_plate = bool(np.hypot(*(tool - shown.plate)[:2]) < robot.plate_radius * 0.8)
+    flats = [
+        *table(*robot.table, shown.tint),
+        *plate(shown.plate, robot.plate_radius),
+        shadow(tool, 0.03 * robot.scale, hand_over_plate),
+        shadow(place, 0.03 * robot.scale, over_plate),
+    ]
+    solids = [*robot.solids(state), *standing(shown.thing, place, robot.scale)]
+    return render(camera, flats, solids, WALL)
+
+
+def _columns(
+    spec: SyntheticSpec, shown: Demonstration, episode: int, task: int, first_row: int
+) -> dict[str, np.ndarray]:
+    frames = len(shown.states)
+    real = np.float64 if spec.robot == "gr1_arms" else np.float32
+    last = np.arange(frames) == frames - 1
+    described = {_TASK: np.full(frames, task)} if spec.robot == "gr1_arms" else {}
+    return {
+        "observation.state": shown.states.astype(real),
+        "action": shown.actions.astype(real),
+        "timestamp": (np.arange(frames) / spec.rate).astype(real),
+        **described,
+        "frame_index": np.arange(frames),
+        "episode_index": np.full(frames, episode),
+        "index": np.arange(frames) + first_row,
+        "task_index": np.full(frames, task),
+        "next.reward": last.astype(real),
+        "next.done": last,
+    }
+
+
+def _write_rows(path: Path, columns: dict[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {
+        name: pa.array(list(values)) if values.ndim == 2 else pa.array(values)
+        for name, values in columns.items()
+    }
+    pq.write_table(pa.table(arrays), path)
+
+
+def _info(
+    spec: SyntheticSpec,
+    robot: Robot,
+    numbers: dict[str, list[np.ndarray]],
+    episodes: list[dict[str, Any]],
+    tasks: int,
+) -> dict[str, Any]:
+    width, height = spec.size
+    features: dict[str, Any] = {}
+    for camera in spec.shown_cameras:
+        features[f"observation.images.{camera}"] = {
+            "dtype": "video",
+            "shape": [height, width, 3],
+            "names": ["height", "width", "channel"],
+            "video_info": {
+                "video.fps": spec.rate,
+                "video.codec": "h264",
+                "video.pix_fmt": "yuv420p",
+                "video.is_depth_map": False,
+                "has_audio": False,
+            },
+        }
+    for name, rows in numbers.items():
+        width_of = rows[0].shape[1]
+        feature: dict[str, Any] = {"dtype": str(rows[0].dtype), "shape": [width_of]}
+        features[name] = feature | ({"names": list(robot.names)} if width_of > 1 else {})
+    return {
+        "codebase_version": "v2.0",
+        "robot_type": robot.robot_type,
+        "total_episodes": len(episodes),
+        "total_frames": sum(episode["length"] for episode in episodes),
+        "total_tasks": tasks,
+        "total_videos": len(episodes) * len(spec.shown_cameras),
+        "total_chunks": (len(episodes) - 1) // _CHUNK + 1,
+        "chunks_size": _CHUNK,
+        "fps": spec.rate,
+        "splits": {"train": f"0:{len(episodes)}"},
+        "data_path": _DATA,
+        "video_path": _VIDEO,
+        "features": features,
+    }
+
+
+def _write_modality(spec: SyntheticSpec, path: Path) -> None:
+    if set(spec.shown_cameras) == set(json.loads(_preset(spec))["video"]):
+        shutil.copyfile(preset_path(PRESETS[spec.robot]), path)
+        return
+    modality = json.loads(_preset(spec))
+    modality["video"] = {camera: modality["video"][camera] for camera in spec.shown_cameras}
+    write_json(path, modality)
+
+
+def _preset(spec: SyntheticSpec) -> str:
+    return preset_path(PRESETS[spec.robot]).read_text()
+
+
+def _write_lines(path: Path, items: list[dict[str, Any]]) -> None:
+    write_bytes(path, "".join(json.dumps(item) + "\n" for item in items).encode())
+
+
+def _filled(template: str, index: int, camera: str = "") -> str:
+    return template.format(
+        episode_chunk=index // _CHUNK, episode_index=index, video_key=camera
+    )

@@ -1,0 +1,144 @@
+"""One synthetic demonstration: an arm takes a thing from the table to the plate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gr00t_assets.datasets.synthetic_objects import THINGS, Thing
+from gr00t_assets.datasets.synthetic_robots import Robot
+
+_FOLLOWS = 0.45
+"""Share of the way to the command that a joint goes in one frame."""
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """Everything that happens in one episode of T frames.
+
+    Attributes:
+        thing: What is carried.
+        states: Joint numbers that were reached, shape ``(T, dimension)``.
+        actions: Joint numbers that were commanded for the next frame, the same shape.
+        places: Where the thing is, shape ``(T, 3)``, metres.
+        held: Whether the hand holds it, shape ``(T,)``.
+        plate: Middle of the plate, shape ``(3,)``, metres.
+        tint: Brightness of the table's wood.
+    """
+
+    thing: Thing
+    states: np.ndarray
+    actions: np.ndarray
+    places: np.ndarray
+    held: np.ndarray
+    plate: np.ndarray
+    tint: float
+
+
+def demonstrate(
+    robot: Robot, thing: Thing, frames: int, random: np.random.Generator
+) -> Demonstration:
+    """Plan and play one episode.
+
+    The commands go through the poses of the work with least jerk. The joints follow them with a
+    lag of about two frames, as real ones do; the thing moves with the hand while it is held, and
+    falls when it is let go.
+    """
+    (low_x, high_x), (low_y, high_y) = robot.thing_area
+    place = np.array([random.uniform(low_x, high_x), random.uniform(low_y, high_y), 0.0])
+    plate = np.array([*robot.plate, 0.0]) + np.append(random.uniform(-0.015, 0.015, 2), 0.0)
+    commands, closures = _commands(robot, thing, place, plate, frames, random)
+    actions = np.array(
+        [robot.vector(angles, closure) for angles, closure in zip(commands, closures, strict=True)]
+    )
+    states = np.empty_like(actions)
+    states[0] = actions[0]
+    for frame in range(1, frames):
+        states[frame] = states[frame - 1] + _FOLLOWS * (actions[frame - 1] - states[frame - 1])
+    places, held = _carried(robot, states, closures, place, plate)
+    return Demonstration(
+        thing, states, actions, places, held, plate, float(random.uniform(0.94, 1.04))
+    )
+
+
+def shuffled_things(random: np.random.Generator, count: int) -> list[Thing]:
+    """Things for some episodes: each once before any comes again."""
+    order: list[Thing] = []
+    while len(order) < count:
+        order += [THINGS[index] for index in random.permutation(len(THINGS))]
+    return order[:count]
+
+
+def _commands(
+    robot: Robot,
+    thing: Thing,
+    place: np.ndarray,
+    plate: np.ndarray,
+    frames: int,
+    random: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Angles of the arm, shape ``(frames, joints)``, and closure of the hand, ``(frames,)``."""
+    grasp = np.array([0.0, 0.0, robot.scale * thing.grasp])
+    above = np.array([0.0, 0.0, robot.lift])
+    drop = plate + grasp + np.array([0.0, 0.0, 0.025])
+    targets = (place + above, place + grasp, place + above, plate + above, drop, plate + above)
+    poses, near = [], robot.rest
+    for target in targets:
+        side = np.arctan2(target[1], target[0])
+        turned = np.array([[np.cos(side), -np.sin(side)], [np.sin(side), np.cos(side)]])
+        direction = np.append(turned @ robot.direction[:2], robot.direction[2])
+        near = robot.chain.inverse(target, direction, near)
+        poses.append(near)
+    over, at, lifted, across, down, up = poses
+    script = (
+        (0.05, robot.rest, 0.0),
+        (0.20, over, 0.0),
+        (0.11, at, 0.0),
+        (0.07, at, 1.0),
+        (0.10, lifted, 1.0),
+        (0.17, across, 1.0),
+        (0.09, down, 1.0),
+        (0.06, down, 0.0),
+        (0.08, up, 0.0),
+        (0.12, robot.rest, 0.0),
+    )
+    shares = np.array([share for share, _, _ in script]) * random.uniform(0.85, 1.15, len(script))
+    ends = np.round(np.cumsum(shares) / shares.sum() * (frames - 1)).astype(int)
+    angles = np.tile(robot.rest, (frames, 1))
+    closures = np.zeros(frames)
+    before, closed, start = robot.rest, 0.0, 0
+    for end, (_, pose, closure) in zip(ends, script, strict=True):
+        steps = np.linspace(0, 1, end - start + 1)
+        smooth = steps**3 * (10 - 15 * steps + 6 * steps**2)
+        angles[start : end + 1] = before + smooth[:, None] * (pose - before)
+        closures[start : end + 1] = closed + smooth * (closure - closed)
+        before, closed, start = pose, closure, end
+    return angles, closures
+
+
+def _carried(
+    robot: Robot,
+    states: np.ndarray,
+    closures: np.ndarray,
+    place: np.ndarray,
+    plate: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the thing is in each frame, and whether it is held."""
+    places = np.empty((len(states), 3))
+    held = np.zeros(len(states), dtype=bool)
+    now, offset, speed = place.copy(), np.zeros(3), 0.0
+    for frame, state in enumerate(states):
+        closure, tool = robot.closure(state), robot.pose(state).points[-1]
+        holding = held[frame - 1] if frame else False
+        if holding:
+            holding = closure > 0.6
+        elif closure > 0.75 and closures[frame] > 0.75:
+            holding, offset = True, now - tool
+        if holding:
+            now, speed = tool + offset, 0.0
+        else:
+            ground = 0.005 if np.hypot(*(now - plate)[:2]) < robot.plate_radius else 0.0
+            if now[2] > ground:
+                speed += 0.008
+                now = np.array([now[0], now[1], max(ground, now[2] - speed)])
+        places[frame], held[frame] = now, holding
+    return places, held

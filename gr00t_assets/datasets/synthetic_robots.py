@@ -1,0 +1,217 @@
+"""The two robots of the synthetic demonstrations: their joints, their looks, their cameras."""
+
+from typing import Protocol
+
+import numpy as np
+
+from gr00t_assets.datasets.kinematics import Chain, Joint, Pose
+from gr00t_assets.datasets.synthetic_scene import Capsule, Color, PinholeCamera
+
+WHITE: Color = (226, 229, 234)
+DARK: Color = (66, 72, 84)
+YELLOW: Color = (238, 178, 48)
+
+
+class Robot(Protocol):
+    """An arm with a hand, as it stands in a state vector."""
+
+    chain: Chain
+    dimension: int
+    """Numbers of a state or action."""
+    names: tuple[str, ...]
+    rest: np.ndarray
+    """Angles of the arm before and after its work, radians."""
+    direction: np.ndarray
+    """Where the hand points when it grasps."""
+    thing_area: tuple[tuple[float, float], tuple[float, float]]
+    """x and y between which things stand, metres."""
+    plate: tuple[float, float]
+    plate_radius: float
+    lift: float
+    """Metres above the table at which things are carried."""
+    scale: float
+    """Size of the things."""
+    table: tuple[tuple[float, float], tuple[float, float]]
+    robot_type: str
+
+    def vector(self, angles: np.ndarray, closure: float) -> np.ndarray:
+        """State or action at some angles of the arm, the hand closed from 0 to 1."""
+        ...
+
+    def pose(self, vector: np.ndarray) -> Pose:
+        """The arm of a state."""
+        ...
+
+    def closure(self, vector: np.ndarray) -> float:
+        """How far the hand of a state is closed, from 0 to 1."""
+        ...
+
+    def solids(self, vector: np.ndarray) -> list[Capsule]:
+        """What is seen of a state."""
+        ...
+
+    def camera(self, name: str, vector: np.ndarray, size: tuple[int, int]) -> PinholeCamera:
+        """A camera of the robot in a state."""
+        ...
+
+
+def _shoulder(side: float) -> tuple[Joint, ...]:
+    """GR1's seven arm joints; at zero the arm hangs down."""
+    return (
+        Joint("y", (0.0, side * 0.21, 0.30), -2.6, 1.0),
+        Joint("x", (0.0, 0.0, 0.0), -1.2, 1.2),
+        Joint("z", (0.0, 0.0, 0.0), -1.4, 1.4),
+        Joint("y", (0.0, 0.0, -0.27), -2.4, 0.0),
+        Joint("z", (0.0, 0.0, -0.12), -1.5, 1.5),
+        Joint("x", (0.0, 0.0, -0.13), -0.8, 0.8),
+        Joint("y", (0.0, 0.0, 0.0), -0.9, 0.9),
+    )
+
+
+_FINGERS = np.array([1.5, 1.5, 1.45, 1.4, 0.7, 0.3])
+_OPEN = np.array([0.1, 0.1, 0.1, 0.1, 0.05, 1.3])
+
+
+class Gr1Arms:
+    """Fourier GR1 with two arms and hands; the right one works. 44 numbers, radians."""
+
+    chain = Chain(_shoulder(-1.0), (0.0, 0.0, -0.135), (0.0, 0.0, -1.0))
+    dimension = 44
+    names = tuple(f"motor_{number}" for number in range(44))
+    rest = np.array([0.15, -0.2, 0.1, -1.75, 0.1, 0.0, 0.1])
+    direction = np.array([0.62, 0.1, -0.78])
+    thing_area = (0.36, 0.48), (-0.26, -0.10)
+    plate = 0.42, 0.10
+    plate_radius = 0.085
+    lift = 0.17
+    scale = 1.2
+    table = (0.18, 1.1), (-0.9, 0.9)
+    robot_type = "GR1ArmsOnly"
+
+    _other = Chain(_shoulder(1.0), (0.0, 0.0, -0.135), (0.0, 0.0, -1.0))
+    _other_rest = np.array([0.1, 0.2, -0.1, -1.85, 0.0, 0.0, 0.0])
+
+    def vector(self, angles: np.ndarray, closure: float) -> np.ndarray:
+        moved = angles - self.rest
+        swing = np.array([-0.08, 0.05, 0.04, 0.06, 0.03, 0.02, 0.02])
+        found = np.zeros(self.dimension)
+        found[0:7] = self._other_rest + swing * moved
+        found[7:13] = _OPEN + 0.05 * closure * _FINGERS
+        found[22:29] = angles
+        found[29:35] = _OPEN + closure * _FINGERS
+        return found
+
+    def pose(self, vector: np.ndarray) -> Pose:
+        return self.chain.forward(vector[22:29])
+
+    def closure(self, vector: np.ndarray) -> float:
+        return float(np.mean((vector[29:35] - _OPEN) / _FINGERS))
+
+    def solids(self, vector: np.ndarray) -> list[Capsule]:
+        left = float(np.mean((vector[7:13] - _OPEN) / _FINGERS))
+        other = self._other.forward(vector[0:7])
+        return [
+            *_gr1_arm(self.pose(vector), self.closure(vector), -1.0),
+            *_gr1_arm(other, left, 1.0),
+        ]
+
+    def camera(self, name: str, vector: np.ndarray, size: tuple[int, int]) -> PinholeCamera:
+        return PinholeCamera.looking((0.02, 0.0, 0.62), (0.40, -0.02, -0.60), (0, 0, 1), 0.72, size)
+
+
+def _gr1_arm(pose: Pose, closure: float, side: float) -> list[Capsule]:
+    shoulder, elbow, wrist = pose.points[0], pose.points[3], pose.points[6]
+    palm = pose.at((0.0, 0.0, -0.055))
+    spread = 0.052 - 0.034 * closure
+    fingers = [
+        Capsule(
+            pose.at((0.0, sign * 0.028, -0.07)),
+            pose.at((0.012, sign * spread, -0.145)),
+            0.0105 if sign == side else 0.013,
+            DARK,
+        )
+        for sign in (-1.0, 1.0)
+    ]
+    return [
+        Capsule(shoulder, elbow, 0.05, WHITE),
+        Capsule(elbow, elbow, 0.046, DARK),
+        Capsule(elbow, wrist, 0.038, WHITE),
+        Capsule(wrist, palm, 0.031, DARK),
+        *fingers,
+    ]
+
+
+class So101:
+    """SO-101, five joints in degrees and a gripper from 0 (closed) to 100 (open)."""
+
+    chain = Chain(
+        (
+            Joint("z", (0.0, 0.0, 0.055), -1.9, 1.9),
+            Joint("y", (0.03, 0.0, 0.06), -1.7, 1.7),
+            Joint("y", (0.028, 0.0, 0.113), -1.7, 1.7),
+            Joint("y", (0.135, 0.0, 0.0), -1.6, 1.75),
+            Joint("x", (0.06, 0.0, 0.0), -2.7, 2.7),
+        ),
+        (0.085, 0.0, 0.0),
+        (1.0, 0.0, 0.0),
+    )
+    dimension = 6
+    names = (
+        "shoulder_pan.pos",
+        "shoulder_lift.pos",
+        "elbow_flex.pos",
+        "wrist_flex.pos",
+        "wrist_roll.pos",
+        "gripper.pos",
+    )
+    rest = np.array([0.0, -0.9, 0.75, 0.7, 0.0])
+    direction = np.array([0.15, 0.0, -0.99])
+    thing_area = (0.19, 0.26), (-0.14, -0.03)
+    plate = 0.21, 0.11
+    plate_radius = 0.062
+    lift = 0.11
+    scale = 0.72
+    table = (-0.3, 0.75), (-0.7, 0.7)
+    robot_type = "so101_follower"
+
+    def vector(self, angles: np.ndarray, closure: float) -> np.ndarray:
+        return np.append(np.rad2deg(angles), 60.0 * (1.0 - closure) + 2.0)
+
+    def pose(self, vector: np.ndarray) -> Pose:
+        return self.chain.forward(np.deg2rad(vector[:5]))
+
+    def closure(self, vector: np.ndarray) -> float:
+        return 1.0 - (float(vector[5]) - 2.0) / 60.0
+
+    def solids(self, vector: np.ndarray) -> list[Capsule]:
+        pose, closure = self.pose(vector), self.closure(vector)
+        pan, lift, elbow, wrist, roll = pose.points[:5]
+        gap = 0.033 - 0.023 * closure
+        jaws = [
+            (pose.at((0.012, sign * 0.016, 0.0)), pose.at((0.092, sign * gap, 0.0)))
+            for sign in (-1.0, 1.0)
+        ]
+        return [
+            Capsule(np.array([0.0, 0.0, 0.02]), pan, 0.036, DARK),
+            Capsule(pan, lift, 0.026, YELLOW),
+            Capsule(lift, lift, 0.023, DARK),
+            Capsule(lift, elbow, 0.017, YELLOW),
+            Capsule(elbow, elbow, 0.021, DARK),
+            Capsule(elbow, wrist, 0.016, YELLOW),
+            Capsule(wrist, wrist, 0.019, DARK),
+            Capsule(wrist, roll, 0.016, YELLOW),
+            *[Capsule(start, end, 0.0075, WHITE) for start, end in jaws],
+        ]
+
+    def camera(self, name: str, vector: np.ndarray, size: tuple[int, int]) -> PinholeCamera:
+        if name == "front":
+            place, towards = np.array([0.66, 0.0, 0.40]), np.array([0.15, 0.0, 0.05])
+            return PinholeCamera.looking(place, towards - place, (0, 0, 1), 0.78, size)
+        pose = self.pose(vector)
+        ahead, above = pose.rotation[:, 0], pose.rotation[:, 2]
+        place = pose.at((-0.035, 0.0, 0.065))
+        return PinholeCamera.looking(place, ahead - 0.42 * above, above, 0.6, size)
+
+
+ROBOTS: dict[str, type[Gr1Arms] | type[So101]] = {"gr1_arms": Gr1Arms, "so101": So101}
+"""By the name that a synthetic source gives."""

@@ -1,0 +1,180 @@
+"""Drawing a scene of spheres, capsules and flat shapes as a pinhole camera sees it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+Color = tuple[int, int, int]
+
+NEAR = 0.03
+"""Metres from the camera at which shapes are cut off."""
+
+_OVERSAMPLING = 2
+
+
+@dataclass(frozen=True)
+class Flat:
+    """A filled outline in the world, drawn under every solid, in the order given.
+
+    Attributes:
+        outline: Corners, shape ``(n, 3)``, metres.
+        color: RGB.
+    """
+
+    outline: np.ndarray
+    color: Color
+
+
+@dataclass(frozen=True)
+class Capsule:
+    """A thick line between two balls; a ball where both ends are one.
+
+    Attributes:
+        start: Metres, shape ``(3,)``.
+        end: Metres, shape ``(3,)``.
+        radius: Metres.
+        color: RGB.
+    """
+
+    start: np.ndarray
+    end: np.ndarray
+    radius: float
+    color: Color
+
+
+@dataclass(frozen=True)
+class PinholeCamera:
+    """A camera without distortion.
+
+    Attributes:
+        position: Metres, shape ``(3,)``.
+        rotation: Rows are right, down and forward in the world, shape ``(3, 3)``.
+        focal: Focal length in widths of the image.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    position: np.ndarray
+    rotation: np.ndarray
+    focal: float
+    width: int
+    height: int
+
+    @classmethod
+    def looking(
+        cls,
+        position: Sequence[float] | np.ndarray,
+        forward: Sequence[float] | np.ndarray,
+        up: Sequence[float] | np.ndarray,
+        focal: float,
+        size: tuple[int, int],
+    ) -> "PinholeCamera":
+        """A camera that looks along ``forward`` with ``up`` towards the top of the image."""
+        ahead = np.asarray(forward, dtype=float)
+        ahead = ahead / np.linalg.norm(ahead)
+        right = np.cross(ahead, np.asarray(up, dtype=float))
+        right = right / np.linalg.norm(right)
+        rotation = np.array([right, np.cross(ahead, right), ahead])
+        return cls(np.asarray(position, dtype=float), rotation, focal, *size)
+
+    def view(self, points: np.ndarray) -> np.ndarray:
+        """Points of the world in the camera's frame: right, down, ahead, metres, ``(n, 3)``."""
+        return (points - self.position) @ self.rotation.T
+
+    def pixels(self, viewed: np.ndarray) -> np.ndarray:
+        """Image positions of points in the camera's frame that lie ahead, shape ``(n, 2)``."""
+        scale = self.focal * self.width / viewed[:, 2:]
+        return viewed[:, :2] * scale + np.array([self.width, self.height]) / 2
+
+
+def disc(centre: np.ndarray, radius: float, color: Color, corners: int = 28) -> Flat:
+    """A horizontal disc."""
+    angles = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    ring = np.stack([np.cos(angles), np.sin(angles), np.zeros(corners)], axis=1)
+    return Flat(centre + radius * ring, color)
+
+
+def rectangle(x: tuple[float, float], y: tuple[float, float], z: float, color: Color) -> Flat:
+    """A horizontal rectangle."""
+    corners = [(x[0], y[0], z), (x[1], y[0], z), (x[1], y[1], z), (x[0], y[1], z)]
+    return Flat(np.array(corners), color)
+
+
+def render(
+    camera: PinholeCamera, flats: Sequence[Flat], solids: Sequence[Capsule], background: Color
+) -> np.ndarray:
+    """The image, shape ``(height, width, 3)``, uint8 RGB.
+
+    Solids hide each other by the distance of their middles; each is shaded and outlined.
+    """
+    size = camera.width * _OVERSAMPLING, camera.height * _OVERSAMPLING
+    image = Image.new("RGB", size, background)
+    draw = ImageDraw.Draw(image)
+    for flat in flats:
+        outline = _cut(camera.view(flat.outline))
+        if len(outline) > 2:
+            points = camera.pixels(outline) * _OVERSAMPLING
+            draw.polygon([tuple(point) for point in points.tolist()], fill=flat.color)
+    viewed = [camera.view(np.stack([solid.start, solid.end])) for solid in solids]
+    order = sorted(range(len(solids)), key=lambda item: -float(np.linalg.norm(viewed[item].mean(0))))
+    for item in order:
+        _draw_capsule(draw, camera, viewed[item], solids[item])
+    return np.asarray(image.reduce(_OVERSAMPLING))
+
+
+def shade(color: Color, factor: float) -> Color:
+    """A colour made darker (factor below 1) or lighter (above 1, towards white)."""
+    if factor <= 1:
+        return tuple(int(part * factor) for part in color)  # type: ignore[return-value]
+    return tuple(int(part + (255 - part) * (factor - 1)) for part in color)  # type: ignore[return-value]
+
+
+def _cut(viewed: np.ndarray) -> np.ndarray:
+    """The part of an outline that lies ahead of the camera (Sutherland and Hodgman)."""
+    kept: list[np.ndarray] = []
+    for start, end in zip(viewed, np.roll(viewed, -1, axis=0), strict=True):
+        if start[2] >= NEAR:
+            kept.append(start)
+        if (start[2] >= NEAR) != (end[2] >= NEAR):
+            share = (NEAR - start[2]) / (end[2] - start[2])
+            kept.append(start + share * (end - start))
+    return np.array(kept).reshape(-1, 3)
+
+
+def _draw_capsule(
+    draw: ImageDraw.ImageDraw, camera: PinholeCamera, ends: np.ndarray, solid: Capsule
+) -> None:
+    if (ends[:, 2] < NEAR).all():
+        return
+    ends = ends.copy()
+    for one, other in ((0, 1), (1, 0)):
+        if ends[one, 2] < NEAR:
+            share = (NEAR - ends[one, 2]) / (ends[other, 2] - ends[one, 2])
+            ends[one] += share * (ends[other] - ends[one])
+    points = camera.pixels(ends) * _OVERSAMPLING
+    radii = solid.radius * camera.focal * camera.width * _OVERSAMPLING / ends[:, 2]
+    layers = (
+        (1.0, (0.0, 0.0), shade(solid.color, 0.62)),
+        (0.88, (-0.05, -0.05), solid.color),
+        (0.42, (-0.24, -0.24), shade(solid.color, 1.3)),
+    )
+    for size, shift, color in layers:
+        _hull(draw, points + radii[:, None] * np.array(shift), radii * size, color)
+
+
+def _hull(draw: ImageDraw.ImageDraw, points: np.ndarray, radii: np.ndarray, color: Color) -> None:
+    along = points[1] - points[0]
+    length = float(np.hypot(*along))
+    if length > 1e-6:
+        across = np.array([-along[1], along[0]]) / length
+        corners = [
+            points[0] + across * radii[0],
+            points[1] + across * radii[1],
+            points[1] - across * radii[1],
+            points[0] - across * radii[0],
+        ]
+        draw.polygon([tuple(corner.tolist()) for corner in corners], fill=color)
+    for (x, y), radius in zip(points, radii, strict=True):
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)

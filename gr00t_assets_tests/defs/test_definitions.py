@@ -1,0 +1,128 @@
+"""The definitions load fast, without heavy packages, and say what they should."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from gr00t_assets_tests.defs.project import Project, make_project
+
+HEAVY = ("torch", "transformers", "av", "wandb", "ray", "tokenizers", "matplotlib", "plotly")
+
+ENTRY = {
+    "description": "a folder",
+    "source": {"kind": "folder", "path": "nowhere"},
+    "data_config": "so100_dualcam",
+}
+DATASETS = {"demo": ENTRY, "other": ENTRY}
+SWEEPS = {
+    "rates": {
+        "schedule": "0 20 * * *",
+        "defaults": {"dataset": "demo"},
+        "grid": {"name": "lr{learning_rate}", "hyperparameters": {"learning_rate": [1e-3, 1e-4]}},
+    },
+    "by-size": {"defaults": {"dataset": "other"}, "experiments": [{"name": "small"}]},
+}
+
+DESCRIBE = """
+import json
+import dagster as dg
+from gr00t_assets.definitions import defs
+graph = defs.resolve_asset_graph()
+def upstream(asset, partition):
+    child = graph.get(dg.AssetKey("checkpoint"))
+    mapping = graph.get_partition_mapping(child.key, dg.AssetKey(asset))
+    result = mapping.get_upstream_mapped_partitions_result_for_partitions(
+        child.partitions_def.subset_with_partition_keys([partition]), child.partitions_def,
+        graph.get(dg.AssetKey(asset)).partitions_def)
+    return sorted(result.partitions_subset.get_partition_keys())
+nodes = [graph.get(key) for key in graph.materializable_asset_keys]
+print(json.dumps({
+    "assets": {node.key.to_user_string(): {
+        "group": node.group_name, "kinds": sorted(node.kinds), "owners": list(node.owners),
+        "code_version": node.code_version, "described": bool(node.description),
+        "pools": sorted(node.pools or []),
+        "partitions": node.partitions_def and sorted(node.partitions_def.get_partition_keys()),
+    } for node in nodes},
+    "checks": {key.name: [graph.get_check_spec(key).blocking,
+        graph.get(key).partitions_def is not None] for key in graph.asset_check_keys},
+    "upstream": {"small": upstream("frame_cache", "small"),
+                 "lr0.001": upstream("modality_config", "lr0.001")},
+    "schedules": {s.name: s.cron_schedule for s in defs.schedules},
+    "jobs": sorted(job.name for job in defs.jobs),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return make_project(tmp_path_factory.mktemp("project"), DATASETS, SWEEPS)
+
+
+@pytest.fixture(scope="module")
+def described(project: Project) -> dict:
+    result = project.python(DESCRIBE)
+    assert result.returncode == 0, result.stdout
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def test_loading_imports_nothing_heavy(project: Project):
+    code = f"import sys, gr00t_assets.definitions; print([m for m in {HEAVY} if m in sys.modules])"
+    result = project.python(code)
+    assert result.stdout == "[]\n"
+
+
+def test_dagster_finds_nothing_wrong(project: Project):
+    result = project.dagster("definitions", "validate", "-m", "gr00t_assets.definitions")
+    assert result.returncode == 0, result.stdout
+    assert "All code locations passed validation." in result.stdout
+
+
+def test_every_asset_says_what_it_is(described: dict):
+    assert {name: asset["group"] for name, asset in described["assets"].items()} == {
+        "dataset": "data",
+        "modality_config": "data",
+        "frame_cache": "data",
+        "checkpoint": "training",
+        "loss_comparison": "analysis",
+    }
+    for name, asset in described["assets"].items():
+        assert asset["kinds"] and asset["owners"] and asset["described"], name
+        assert asset["code_version"] is not None, name
+    pools = {name: asset["pools"] for name, asset in described["assets"].items()}
+    assert pools.pop("checkpoint") == ["gpu"]
+    assert not any(pools.values())
+
+
+def test_partitions_are_those_of_the_files(described: dict):
+    assert described["assets"]["dataset"]["partitions"] == ["demo", "other"]
+    assert described["assets"]["checkpoint"]["partitions"] == ["lr0.0001", "lr0.001", "small"]
+    assert described["assets"]["loss_comparison"]["partitions"] is None
+
+
+def test_an_experiment_depends_on_its_own_dataset_alone(described: dict):
+    assert described["upstream"] == {"small": ["other"], "lr0.001": ["demo"]}
+
+
+def test_checks_are_blocking_and_by_experiment(described: dict):
+    assert described["checks"] == {
+        "loss_is_finite": [True, True],
+        "weights_load_and_act": [True, True],
+        "config_matches_run": [True, True],
+    }
+
+
+def test_only_a_sweep_with_a_cron_expression_has_a_schedule(described: dict):
+    assert described["schedules"] == {"sweep_rates": "0 20 * * *"}
+    assert described["jobs"] == ["compare_experiments", "prepare_data", "train_experiments"]
+
+
+def test_a_wrong_sweep_file_stops_the_load_with_its_line(tmp_path: Path):
+    sweep = {"defaults": {"dataset": "demo", "hyperparameters": {"learning_rat": 1}}}
+    project = make_project(tmp_path, DATASETS, {"wrong": {**sweep, "experiments": [{"name": "a"}]}})
+    result = project.materialize("dataset", "demo")
+    assert result.returncode == 1
+    message = r"SweepError: \S*wrong.yaml:\d+: .*learning_rat: unknown field; did you mean"
+    assert re.search(message, result.stdout), result.stdout
+    assert "Traceback" not in result.stdout

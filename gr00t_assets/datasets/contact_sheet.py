@@ -1,12 +1,16 @@
 """A picture of a dataset: some frames of its first episodes, each camera in a row of its own."""
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gr00t_assets.datasets.frames import VideoError, decode
 from gr00t_assets.datasets.lerobot import Episode, LeRobotDataset
 from gr00t_assets.errors import DatasetError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 WIDTH = 900
 GAP = 4
@@ -27,7 +31,8 @@ def contact_sheet(dataset: LeRobotDataset, columns: int = 6, max_episodes: int =
         A PNG, 900 pixels wide and under 400 KB.
 
     Raises:
-        DatasetError: There is no camera with files, or a video cannot be decoded.
+        DatasetError: There is no camera with files, or a video cannot be decoded or is too
+            short.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -63,21 +68,20 @@ def _spaced_frames(
 ) -> list[np.ndarray]:
     """``count`` frames of a video from the first to the last, spaced evenly."""
     path = dataset.video_path(episode.index, camera)
-    wanted = np.linspace(0, max(episode.length - 1, 0), count).round().astype(int)
-    found: dict[int, np.ndarray] = {}
-    last = None
+    wanted = np.linspace(0, max(episode.length - 1, 0), count).round().astype(int).tolist()
+    shown = path.relative_to(dataset.directory)
     try:
-        for row, (_, frame) in enumerate(decode(path)):
-            last = frame
-            if row in wanted:
-                found[row] = frame
-    except OSError as error:
-        shown = path.relative_to(dataset.directory)
+        found = {
+            row: frame
+            for row, (_, frame) in enumerate(decode(path, set(wanted)))
+            if frame is not None
+        }
+    except VideoError as error:
         raise DatasetError(dataset.name, f"{shown} cannot be decoded.", [str(error)]) from error
-    if last is None:
-        shown = path.relative_to(dataset.directory)
-        raise DatasetError(dataset.name, f"{shown} holds no frame.")
-    return [found.get(row, last) for row in wanted.tolist()]
+    if missing := set(wanted) - set(found):
+        rows = f"it has no frame for row {min(missing)} of {episode.length}"
+        raise DatasetError(dataset.name, f"{shown} is too short.", [rows])
+    return [found[row] for row in wanted]
 
 
 def _caption(episode: Episode, camera: str, several: bool) -> str:
@@ -86,14 +90,14 @@ def _caption(episode: Episode, camera: str, several: bool) -> str:
     return f"Episode {episode.index}{view} · {task}"
 
 
-def _png(sheet) -> bytes:
+def _png(sheet: "Image") -> bytes:
     """A sheet as PNG with as many colours, and then as many pixels, as fit into the limit."""
-    from PIL import Image
+    from PIL.Image import Resampling
 
     scale = 1.0
     while True:
         size = (round(sheet.width * scale), round(sheet.height * scale))
-        scaled = sheet if scale == 1.0 else sheet.resize(size, Image.Resampling.LANCZOS)
+        scaled = sheet if scale == 1.0 else sheet.resize(size, Resampling.LANCZOS)
         for colours in (None, 256, 128, 64):
             image = scaled if colours is None else scaled.quantize(colours)
             buffer = io.BytesIO()

@@ -5,10 +5,11 @@ import uuid
 from fractions import Fraction
 from pathlib import Path
 
-from gr00t_assets.datasets.catalog import CatalogEntry, HubSource
-from gr00t_assets.datasets.content_hash import content_hash, dataset_files
+from gr00t_assets.datasets.catalog import CatalogEntry
+from gr00t_assets.datasets.content_hash import content_files, content_hash
 from gr00t_assets.datasets.lerobot import LeRobotDataset
 from gr00t_assets.datasets.record import Camera, DatasetRecord, load_record, save_record
+from gr00t_assets.datasets.source_kinds import HubSource
 from gr00t_assets.datasets.sources import Origin, fetch, find_origin, hub_commit
 from gr00t_assets.errors import DatasetError
 from gr00t_assets.files import PARTIAL, disk_full_explained, publish_directory
@@ -90,7 +91,7 @@ def _describe(
         fps=dataset.fps,
         cameras=tuple(_probe(dataset, camera) for camera in dataset.cameras),
         tasks=tuple(dataset.tasks[index] for index in sorted(dataset.tasks)),
-        size_bytes=sum(path.stat().st_size for path in dataset_files(directory)),
+        size_bytes=sum((directory / path).stat().st_size for path in content_files(directory)),
         warnings=dataset.warnings,
     )
 

@@ -70,11 +70,11 @@ class Chain:
         return Pose(np.array(points), np.array(axes), rotation)
 
     def inverse(
-        self, target: np.ndarray, direction: np.ndarray, near: np.ndarray, steps: int = 60
+        self, target: np.ndarray, direction: np.ndarray, near: np.ndarray, steps: int = 100
     ) -> np.ndarray:
         """Angles that bring the tool to a point, the hand near a direction, the arm near a pose.
 
-        Damped least squares on position, direction (weight 0.1) and posture (weight 0.01).
+        Damped least squares on position, direction (weight 0.03) and posture (weight 0.004).
 
         Args:
             target: Metres, shape ``(3,)``.
@@ -88,22 +88,26 @@ class Chain:
         low = np.array([joint.low for joint in self.joints])
         high = np.array([joint.high for joint in self.joints])
         angles = near.copy()
-        posture = 0.01 * np.eye(len(angles))
+        posture = 0.004 * np.eye(len(angles))
         for _ in range(steps):
             pose = self.forward(angles)
             pointing = pose.rotation @ np.asarray(self.pointing)
             to_tool = np.cross(pose.axes, pose.points[-1] - pose.points[:-1]).T
-            turning = 0.1 * np.cross(pose.axes, pointing).T
+            turning = 0.03 * np.cross(pose.axes, pointing).T
             jacobian = np.concatenate([to_tool, turning, posture])
             error = np.concatenate(
                 [
                     target - pose.points[-1],
-                    0.1 * (direction - pointing),
-                    0.01 * (near - angles),
+                    0.03 * (direction - pointing),
+                    0.004 * (near - angles),
                 ]
             )
-            damped = jacobian.T @ jacobian + 1e-5 * np.eye(len(angles))
-            step = np.linalg.solve(damped, jacobian.T @ error)
+            wanted = jacobian.T @ error
+            stuck = ((angles <= low) & (wanted < 0)) | ((angles >= high) & (wanted > 0))
+            free = jacobian[:, ~stuck]
+            damped = free.T @ free + 1e-5 * np.eye(free.shape[1])
+            step = np.zeros(len(angles))
+            step[~stuck] = np.linalg.solve(damped, free.T @ error)
             angles = np.clip(angles + np.clip(step, -0.3, 0.3), low, high)
         return angles
 

@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from gr00t_assets.datasets.catalog import (
-    MODALITY_FILES,
-    CatalogEntry,
+from gr00t_assets.datasets.catalog import CatalogEntry
+from gr00t_assets.datasets.content_hash import content_files
+from gr00t_assets.datasets.modality_presets import preset_path
+from gr00t_assets.datasets.source_kinds import (
     FolderSource,
     GitSource,
     HubSource,
     SyntheticSource,
 )
-from gr00t_assets.datasets.content_hash import IGNORED
 from gr00t_assets.errors import DatasetError
 from gr00t_assets.project import project_root
 
@@ -53,7 +53,7 @@ def find_origin(entry: CatalogEntry) -> Origin:
         return Origin(f"folder {local.name} in {LOCAL}", folder=local)
     source = entry.source
     if isinstance(source, SyntheticSource):
-        return Origin(f"synthetic {source.model_dump_json(exclude={'kind'})}", pinned=True)
+        return Origin(f"{source.describe()} ({source.digest()})", pinned=True)
     if isinstance(source, FolderSource):
         folder = (project_root() / source.path).resolve()
         if not folder.is_dir():
@@ -95,8 +95,7 @@ def fetch(entry: CatalogEntry, origin: Origin, directory: Path) -> str | None:
     commit = _fetch_hub(entry.name, source, directory)
     if source.modality is not None:
         (directory / "meta").mkdir(exist_ok=True)
-        packaged = MODALITY_FILES / f"{source.modality}.json"
-        shutil.copyfile(packaged, directory / "meta" / "modality.json")
+        shutil.copyfile(preset_path(source.modality), directory / "meta" / "modality.json")
     return commit
 
 
@@ -115,8 +114,9 @@ def _local_folder(entry: CatalogEntry) -> Path | None:
 
 
 def _copy(folder: Path, directory: Path) -> None:
-    ignored = shutil.ignore_patterns(*IGNORED)
-    shutil.copytree(folder, directory, dirs_exist_ok=True, ignore=ignored)
+    for path in content_files(folder):
+        (directory / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / path, directory / path)
 
 
 def _fetch_git(name: str, source: GitSource, directory: Path) -> None:

@@ -225,6 +225,4 @@ def _write_lines(path: Path, items: list[dict[str, Any]]) -> None:
 
 
 def _filled(template: str, index: int, camera: str = "") -> str:
-    return template.format(
-        episode_chunk=index // _CHUNK, episode_index=index, video_key=camera
-    )
+    return template.format(episode_chunk=index // _CHUNK, episode_index=index, video_key=camera)

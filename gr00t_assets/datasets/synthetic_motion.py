@@ -10,6 +10,9 @@ from gr00t_assets.datasets.synthetic_robots import Robot
 _FOLLOWS = 0.45
 """Share of the way to the command that a joint goes in one frame."""
 
+_IN_HAND = 0.02
+"""Metres between tool and thing, seen from above, at which a closed hand holds it."""
+
 
 @dataclass(frozen=True)
 class Demonstration:
@@ -132,7 +135,8 @@ def _carried(
         if holding:
             holding = closure > 0.6
         elif closure > 0.75 and closures[frame] > 0.75:
-            holding, offset = True, now - tool
+            offset = now - tool
+            holding = float(np.hypot(*offset[:2])) < _IN_HAND
         if holding:
             now, speed = tool + offset, 0.0
         else:

@@ -55,16 +55,17 @@ class Robot(Protocol):
         ...
 
 
-def _shoulder(side: float) -> tuple[Joint, ...]:
-    """GR1's seven arm joints; at zero the arm hangs down."""
+def _gr1_joints(side: float) -> tuple[Joint, ...]:
+    """GR1's seven arm joints, ``side`` 1 for left; at zero the arm hangs down, elbows stay out."""
+    roll = (-1.3, 0.1) if side < 0 else (-0.1, 1.3)
     return (
         Joint("y", (0.0, side * 0.21, 0.30), -2.6, 1.0),
-        Joint("x", (0.0, 0.0, 0.0), -1.2, 1.2),
-        Joint("z", (0.0, 0.0, 0.0), -1.4, 1.4),
+        Joint("x", (0.0, 0.0, 0.0), *roll),
+        Joint("z", (0.0, 0.0, 0.0), -1.6, 1.6),
         Joint("y", (0.0, 0.0, -0.27), -2.4, 0.0),
         Joint("z", (0.0, 0.0, -0.12), -1.5, 1.5),
-        Joint("x", (0.0, 0.0, -0.13), -0.8, 0.8),
-        Joint("y", (0.0, 0.0, 0.0), -0.9, 0.9),
+        Joint("x", (0.0, 0.0, -0.13), -1.2, 1.2),
+        Joint("y", (0.0, 0.0, 0.0), -1.5, 1.5),
     )
 
 
@@ -75,21 +76,21 @@ _OPEN = np.array([0.1, 0.1, 0.1, 0.1, 0.05, 1.3])
 class Gr1Arms:
     """Fourier GR1 with two arms and hands; the right one works. 44 numbers, radians."""
 
-    chain = Chain(_shoulder(-1.0), (0.0, 0.0, -0.135), (0.0, 0.0, -1.0))
+    chain = Chain(_gr1_joints(-1.0), (0.0, 0.0, -0.135), (0.0, 0.0, -1.0))
     dimension = 44
     names = tuple(f"motor_{number}" for number in range(44))
     rest = np.array([0.15, -0.2, 0.1, -1.75, 0.1, 0.0, 0.1])
-    direction = np.array([0.62, 0.1, -0.78])
-    thing_area = (0.36, 0.48), (-0.26, -0.10)
-    plate = 0.42, 0.10
+    direction = np.array([0.72, 0.12, -0.68])
+    thing_area = (0.35, 0.47), (-0.31, -0.14)
+    plate = 0.42, 0.03
     plate_radius = 0.085
-    lift = 0.17
+    lift = 0.15
     scale = 1.2
     table = (0.18, 1.1), (-0.9, 0.9)
     robot_type = "GR1ArmsOnly"
 
-    _other = Chain(_shoulder(1.0), (0.0, 0.0, -0.135), (0.0, 0.0, -1.0))
-    _other_rest = np.array([0.1, 0.2, -0.1, -1.85, 0.0, 0.0, 0.0])
+    _other = Chain(_gr1_joints(1.0), (0.0, 0.0, -0.135), (0.0, 0.0, -1.0))
+    _other_rest = np.array([0.2, 0.35, 0.0, -1.85, 0.0, 0.0, 0.0])
 
     def vector(self, angles: np.ndarray, closure: float) -> np.ndarray:
         moved = angles - self.rest
@@ -116,7 +117,7 @@ class Gr1Arms:
         ]
 
     def camera(self, name: str, vector: np.ndarray, size: tuple[int, int]) -> PinholeCamera:
-        return PinholeCamera.looking((0.02, 0.0, 0.62), (0.40, -0.02, -0.60), (0, 0, 1), 0.72, size)
+        return PinholeCamera.looking((0.0, 0.0, 0.64), (0.40, -0.06, -0.60), (0, 0, 1), 0.95, size)
 
 
 def _gr1_arm(pose: Pose, closure: float, side: float) -> list[Capsule]:
@@ -133,10 +134,10 @@ def _gr1_arm(pose: Pose, closure: float, side: float) -> list[Capsule]:
         for sign in (-1.0, 1.0)
     ]
     return [
-        Capsule(shoulder, elbow, 0.05, WHITE),
-        Capsule(elbow, elbow, 0.046, DARK),
-        Capsule(elbow, wrist, 0.038, WHITE),
-        Capsule(wrist, palm, 0.031, DARK),
+        Capsule(shoulder, elbow, 0.04, WHITE),
+        Capsule(elbow, elbow, 0.036, DARK),
+        Capsule(elbow, wrist, 0.027, WHITE),
+        Capsule(wrist, palm, 0.028, DARK),
         *fingers,
     ]
 
@@ -205,8 +206,8 @@ class So101:
 
     def camera(self, name: str, vector: np.ndarray, size: tuple[int, int]) -> PinholeCamera:
         if name == "front":
-            place, towards = np.array([0.66, 0.0, 0.40]), np.array([0.15, 0.0, 0.05])
-            return PinholeCamera.looking(place, towards - place, (0, 0, 1), 0.78, size)
+            place, towards = np.array([0.58, 0.0, 0.36]), np.array([0.13, 0.0, 0.085])
+            return PinholeCamera.looking(place, towards - place, (0, 0, 1), 0.9, size)
         pose = self.pose(vector)
         ahead, above = pose.rotation[:, 0], pose.rotation[:, 2]
         place = pose.at((-0.035, 0.0, 0.065))

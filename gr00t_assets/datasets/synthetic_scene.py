@@ -118,7 +118,9 @@ def render(
             points = camera.pixels(outline) * _OVERSAMPLING
             draw.polygon([tuple(point) for point in points.tolist()], fill=flat.color)
     viewed = [camera.view(np.stack([solid.start, solid.end])) for solid in solids]
-    order = sorted(range(len(solids)), key=lambda item: -float(np.linalg.norm(viewed[item].mean(0))))
+    order = sorted(
+        range(len(solids)), key=lambda item: -float(np.linalg.norm(viewed[item].mean(0)))
+    )
     for item in order:
         _draw_capsule(draw, camera, viewed[item], solids[item])
     return np.asarray(image.reduce(_OVERSAMPLING))

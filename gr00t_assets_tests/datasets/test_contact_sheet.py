@@ -39,7 +39,7 @@ def test_a_row_for_each_camera_of_each_episode(dataset: LeRobotDataset) -> None:
 
 def test_tiles_are_the_first_and_the_last_frame(dataset: LeRobotDataset) -> None:
     sheet = np.asarray(_read(contact_sheet(dataset, columns=3, max_episodes=1))).astype(int)
-    frames = [frame for _, frame in decode(dataset.video_path(0, dataset.cameras[0]))]
+    frames = [np.asarray(frame) for _, frame in decode(dataset.video_path(0, dataset.cameras[0]))]
     tile, height = (900 - 4 * 4) // 3, round((900 - 4 * 4) // 3 * 120 / 160)
     for left, frame in ((4, frames[0]), (4 + 2 * (tile + 4), frames[-1])):
         wanted = np.asarray(Image.fromarray(frame).resize((tile, height))).astype(int)

@@ -1,10 +1,12 @@
 """A small dataset in a store of its own, and specs that train on it in a second."""
 
+import contextlib
+import io
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -24,11 +26,12 @@ SpecMaker = Callable[..., TrainingSpec]
 ENTRY = CatalogEntry.model_validate(
     {
         "name": "small",
+        "description": "Two short episodes",
         "source": {
             "kind": "synthetic",
             "episodes": 2,
-            "min_frames": 24,
-            "max_frames": 30,
+            "min_frames": 40,
+            "max_frames": 44,
             "width": 64,
             "height": 64,
         },
@@ -84,11 +87,28 @@ def trainer(spec: TrainingSpec) -> list[str]:
     return [sys.executable, "-m", "gr00t_assets.training.native", str(file)]
 
 
-def train(spec: TrainingSpec) -> subprocess.CompletedProcess[str]:
-    """Train a spec in a process of its own, one thread, no GPU."""
-    return subprocess.run(
-        trainer(spec), capture_output=True, text=True, check=False, env=environment()
-    )
+@dataclass(frozen=True)
+class Outcome:
+    """What one training left on its terminal."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def train(spec: TrainingSpec) -> Outcome:
+    """Train a spec in this process, on one thread of the CPU."""
+    from gr00t_assets.training.native.__main__ import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr("torch.cuda.is_available", lambda: False)
+        code = main(trainer(spec)[3:])
+    return Outcome(code, out.getvalue(), err.getvalue())
 
 
 def environment() -> dict[str, str]:

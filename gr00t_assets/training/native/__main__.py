@@ -17,9 +17,9 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m gr00t_assets.training.native SPEC.json\n")
         return 2
     try:
+        spec = load_spec(Path(arguments[0]))
         from gr00t_assets.training.native.run import run_spec
 
-        spec = load_spec(Path(arguments[0]))
         manifest = run_spec(spec)
     except Gr00tAssetsError as error:
         sys.stderr.write(error.explain() + "\n")

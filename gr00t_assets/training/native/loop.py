@@ -110,13 +110,14 @@ class TrainingLoop:
             self.wall_seconds += time.perf_counter() - began
             self._pending.append(loss)
             self.reporter.step(self.step, loss)
-            over = self.step == settings.max_steps or stop.asked
+            stopping = stop.asked
+            over = stopping or self.step == settings.max_steps
             saving = over or self.step % settings.save_steps == 0
             if saving or self.step % settings.logging_steps == 0:
                 self._log(grad_norm, rate)
             if saving:
                 self.save(self.state())
-            if stop.asked and self.step < settings.max_steps:
+            if stopping and self.step < settings.max_steps:
                 return False
         return True
 

@@ -1,107 +1,103 @@
-"""A picture of a dataset: some frames of its first episodes, each camera in a row of its own."""
+"""A dataset at a glance: frames of its episodes in rows, as one small PNG."""
 
 import io
+import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gr00t_assets.datasets.frames import VideoError, decode
-from gr00t_assets.datasets.lerobot import Episode, LeRobotDataset
+from gr00t_assets.datasets.lerobot import LeRobotDataset
 from gr00t_assets.errors import DatasetError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-WIDTH = 900
-GAP = 4
-CAPTION = 20
-MAX_BYTES = 400_000
-INK, PAPER = (32, 33, 36), (255, 255, 255)
+LIMIT = 400_000
+"""Bytes that a sheet may have, so that it can be put inside Markdown metadata."""
+
+_GAP = 4
+_CAPTION = 20
+_TEXT = (40, 44, 52)
+_PAPER = (250, 250, 248)
 
 
-def contact_sheet(dataset: LeRobotDataset, columns: int = 6, max_episodes: int = 5) -> bytes:
-    """Draw frames that are evenly spaced in time, with the episode and its task above each row.
+def contact_sheet(
+    dataset: LeRobotDataset, columns: int = 6, max_episodes: int = 5, width: int = 960
+) -> bytes:
+    """Frames of the first episodes, one row for each episode and camera, in order of time.
 
     Args:
         dataset: The dataset.
-        columns: Frames in a row.
-        max_episodes: Episodes shown, from the first.
+        columns: Frames in a row, evenly spaced from the first to the last.
+        max_episodes: Episodes at most.
+        width: Pixels; less where the sheet would not fit into ``LIMIT`` bytes.
 
     Returns:
-        A PNG, 900 pixels wide and under 400 KB.
+        A PNG of 256 colours.
 
     Raises:
-        DatasetError: There is no camera with files, or a video cannot be decoded or is too
-            short.
+        DatasetError: A video cannot be read.
     """
+    rows: list[tuple[str, list[Image]]] = []
+    for episode in dataset.episodes[:max_episodes]:
+        task = episode.tasks[0] if episode.tasks else "no task"
+        for camera in dataset.cameras:
+            path = dataset.video_path(episode.index, camera)
+            frames = _evenly(dataset, path, episode.length, columns)
+            short = camera.rsplit(".", 1)[-1]
+            rows.append(
+                (f"episode {episode.index}  {short}  {episode.length} rows  {task}", frames)
+            )
+    if not rows:
+        rows.append((f"{dataset.name} has no videos", []))
+    while True:
+        encoded = _encode(rows, columns, width)
+        if len(encoded) <= LIMIT or width < 200:
+            return encoded
+        width = int(width * 0.85)
+
+
+def _evenly(dataset: LeRobotDataset, path: Path, length: int, columns: int) -> list["Image"]:
+    """Frames at even distances; those between are decoded and not converted."""
+    from PIL import Image
+
+    wanted = dict.fromkeys(np.linspace(0, max(length - 1, 0), columns).round().astype(int).tolist())
+    found = []
+    try:
+        for _, frame in decode(path, wanted.keys()):
+            if frame is not None:
+                found.append(Image.fromarray(frame))
+                if len(found) == len(wanted):
+                    break
+    except VideoError as error:
+        shown = path.relative_to(dataset.directory)
+        raise DatasetError(dataset.name, f"{shown}: {error}.") from error
+    return found
+
+
+def _encode(rows: list[tuple[str, list["Image"]]], columns: int, width: int) -> bytes:
     from PIL import Image, ImageDraw, ImageFont
 
-    if not dataset.cameras:
-        raise DatasetError(dataset.name, "no camera of this dataset has video files.")
-    font = ImageFont.load_default(size=13)
-    tile = (WIDTH - GAP * (columns + 1)) // columns
-    strips = []
-    for episode in dataset.episodes[:max_episodes]:
-        for camera in dataset.cameras:
-            frames = _spaced_frames(dataset, episode, camera, columns)
-            height = max(1, round(tile * frames[0].shape[0] / frames[0].shape[1]))
-            strip = Image.new("RGB", (WIDTH, CAPTION + height + GAP), PAPER)
-            caption = _caption(episode, camera, several=len(dataset.cameras) > 1)
-            draw = ImageDraw.Draw(strip)
-            while draw.textlength(caption, font) > WIDTH - 2 * GAP:
-                caption = caption[:-2].rstrip("…") + "…"
-            draw.text((GAP, 2), caption, fill=INK, font=font)
-            for number, frame in enumerate(frames):
-                small = Image.fromarray(frame).resize((tile, height), Image.Resampling.LANCZOS)
-                strip.paste(small, (GAP + number * (tile + GAP), CAPTION))
-            strips.append(strip)
-    sheet = Image.new("RGB", (WIDTH, sum(strip.height for strip in strips)), PAPER)
-    top = 0
-    for strip in strips:
-        sheet.paste(strip, (0, top))
-        top += strip.height
-    return _png(sheet)
-
-
-def _spaced_frames(
-    dataset: LeRobotDataset, episode: Episode, camera: str, count: int
-) -> list[np.ndarray]:
-    """``count`` frames of a video from the first to the last, spaced evenly."""
-    path = dataset.video_path(episode.index, camera)
-    wanted = np.linspace(0, max(episode.length - 1, 0), count).round().astype(int).tolist()
-    shown = path.relative_to(dataset.directory)
-    try:
-        found = {
-            row: frame
-            for row, (_, frame) in enumerate(decode(path, set(wanted)))
-            if frame is not None
-        }
-    except VideoError as error:
-        raise DatasetError(dataset.name, f"{shown} cannot be decoded.", [str(error)]) from error
-    if missing := set(wanted) - set(found):
-        rows = f"it has no frame for row {min(missing)} of {episode.length}"
-        raise DatasetError(dataset.name, f"{shown} is too short.", [rows])
-    return [found[row] for row in wanted]
-
-
-def _caption(episode: Episode, camera: str, several: bool) -> str:
-    task = episode.tasks[0] if episode.tasks else "no task"
-    view = f" · {camera.rsplit('.', 1)[-1]}" if several else ""
-    return f"Episode {episode.index}{view} · {task}"
-
-
-def _png(sheet: "Image") -> bytes:
-    """A sheet as PNG with as many colours, and then as many pixels, as fit into the limit."""
-    from PIL.Image import Resampling
-
-    scale = 1.0
-    while True:
-        size = (round(sheet.width * scale), round(sheet.height * scale))
-        scaled = sheet if scale == 1.0 else sheet.resize(size, Resampling.LANCZOS)
-        for colours in (None, 256, 128, 64):
-            image = scaled if colours is None else scaled.quantize(colours)
-            buffer = io.BytesIO()
-            image.save(buffer, format="PNG", optimize=True)
-            if buffer.tell() < MAX_BYTES:
-                return buffer.getvalue()
-        scale *= 0.8
+    across = (width - _GAP * (columns + 1)) // columns
+    heights = [
+        max((round(frame.height * across / frame.width) for frame in frames), default=0)
+        for _, frames in rows
+    ]
+    total = sum(heights) + len(rows) * (_CAPTION + _GAP) + _GAP
+    sheet = Image.new("RGB", (width, total), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=12)
+    top = _GAP
+    for (caption, frames), height in zip(rows, heights, strict=True):
+        shown = textwrap.shorten(caption, width=max(20, width // 6), placeholder="...")
+        draw.text((_GAP, top + 2), shown, fill=_TEXT, font=font)
+        top += _CAPTION
+        for column, frame in enumerate(frames):
+            place = _GAP + column * (across + _GAP), top
+            sheet.paste(frame.resize((across, height), Image.Resampling.LANCZOS), place)
+        top += height + _GAP
+    output = io.BytesIO()
+    sheet.quantize(256, dither=Image.Dither.NONE).save(output, "PNG", optimize=True)
+    return output.getvalue()

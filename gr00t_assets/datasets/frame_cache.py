@@ -152,7 +152,7 @@ def build_frame_cache(
         try:
             with published_directory(directory / camera) as partial:
                 _decode_camera(dataset, camera, partial, _counted(progress, done, total))
-        except _Unusable as error:
+        except _UnusableError as error:
             problems += error.problems
     if problems:
         raise DatasetError(dataset.name, "its videos do not fit its rows.", problems)
@@ -173,7 +173,7 @@ def describe(directory: Path) -> FrameCacheInfo:
     )
 
 
-class _Unusable(Exception):
+class _UnusableError(Exception):
     """A camera's videos cannot be cached."""
 
     def __init__(self, problems: list[str]) -> None:
@@ -218,13 +218,11 @@ def _decode_camera(
                         f"{shown} has {len(timestamps)} frames, "
                         f"episode {episode.index} has {episode.length} rows"
                     )
-            episodes.append(
-                {"episode": episode.index, "first_row": row, "timestamps": timestamps}
-            )
+            episodes.append({"episode": episode.index, "first_row": row, "timestamps": timestamps})
             row += len(timestamps)
             progress(row)
     if problems or shape is None:
-        raise _Unusable(problems)
+        raise _UnusableError(problems)
     height, width, _ = shape
     index = {"frames": row, "height": height, "width": width, "episodes": episodes}
     write_json(directory / INDEX, index)

@@ -1,6 +1,6 @@
 """The two robots of the synthetic demonstrations: their joints, their looks, their cameras."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import numpy as np
 
@@ -12,7 +12,7 @@ DARK: Color = (66, 72, 84)
 YELLOW: Color = (238, 178, 48)
 
 
-class Robot(Protocol):
+class Robot(ABC):
     """An arm with a hand, as it stands in a state vector."""
 
     chain: Chain
@@ -34,25 +34,25 @@ class Robot(Protocol):
     table: tuple[tuple[float, float], tuple[float, float]]
     robot_type: str
 
+    @abstractmethod
     def vector(self, angles: np.ndarray, closure: float) -> np.ndarray:
         """State or action at some angles of the arm, the hand closed from 0 to 1."""
-        ...
 
+    @abstractmethod
     def pose(self, vector: np.ndarray) -> Pose:
         """The arm of a state."""
-        ...
 
+    @abstractmethod
     def closure(self, vector: np.ndarray) -> float:
         """How far the hand of a state is closed, from 0 to 1."""
-        ...
 
+    @abstractmethod
     def solids(self, vector: np.ndarray) -> list[Capsule]:
         """What is seen of a state."""
-        ...
 
+    @abstractmethod
     def camera(self, name: str, vector: np.ndarray, size: tuple[int, int]) -> PinholeCamera:
         """A camera of the robot in a state."""
-        ...
 
 
 def _gr1_joints(side: float) -> tuple[Joint, ...]:
@@ -73,7 +73,7 @@ _FINGERS = np.array([1.5, 1.5, 1.45, 1.4, 0.7, 0.3])
 _OPEN = np.array([0.1, 0.1, 0.1, 0.1, 0.05, 1.3])
 
 
-class Gr1Arms:
+class Gr1Arms(Robot):
     """Fourier GR1 with two arms and hands; the right one works. 44 numbers, radians."""
 
     chain = Chain(_gr1_joints(-1.0), (0.0, 0.0, -0.135), (0.0, 0.0, -1.0))
@@ -93,6 +93,7 @@ class Gr1Arms:
     _other_rest = np.array([0.2, 0.35, 0.0, -1.85, 0.0, 0.0, 0.0])
 
     def vector(self, angles: np.ndarray, closure: float) -> np.ndarray:
+        """State or action; the left arm and hand follow the right ones a little."""
         moved = angles - self.rest
         swing = np.array([-0.08, 0.05, 0.04, 0.06, 0.03, 0.02, 0.02])
         found = np.zeros(self.dimension)
@@ -103,12 +104,15 @@ class Gr1Arms:
         return found
 
     def pose(self, vector: np.ndarray) -> Pose:
+        """The right arm of a state."""
         return self.chain.forward(vector[22:29])
 
     def closure(self, vector: np.ndarray) -> float:
+        """How far the right hand of a state is closed, from 0 to 1."""
         return float(np.mean((vector[29:35] - _OPEN) / _FINGERS))
 
     def solids(self, vector: np.ndarray) -> list[Capsule]:
+        """Both arms of a state."""
         left = float(np.mean((vector[7:13] - _OPEN) / _FINGERS))
         other = self._other.forward(vector[0:7])
         return [
@@ -117,6 +121,7 @@ class Gr1Arms:
         ]
 
     def camera(self, name: str, vector: np.ndarray, size: tuple[int, int]) -> PinholeCamera:
+        """The camera between the eyes, which stands still."""
         return PinholeCamera.looking((0.0, 0.0, 0.64), (0.40, -0.06, -0.60), (0, 0, 1), 0.95, size)
 
 
@@ -142,7 +147,7 @@ def _gr1_arm(pose: Pose, closure: float, side: float) -> list[Capsule]:
     ]
 
 
-class So101:
+class So101(Robot):
     """SO-101, five joints in degrees and a gripper from 0 (closed) to 100 (open)."""
 
     chain = Chain(
@@ -176,15 +181,19 @@ class So101:
     robot_type = "so101_follower"
 
     def vector(self, angles: np.ndarray, closure: float) -> np.ndarray:
+        """State or action: degrees, and the gripper in percent."""
         return np.append(np.rad2deg(angles), 60.0 * (1.0 - closure) + 2.0)
 
     def pose(self, vector: np.ndarray) -> Pose:
+        """The arm of a state."""
         return self.chain.forward(np.deg2rad(vector[:5]))
 
     def closure(self, vector: np.ndarray) -> float:
+        """How far the gripper of a state is closed, from 0 to 1."""
         return 1.0 - (float(vector[5]) - 2.0) / 60.0
 
     def solids(self, vector: np.ndarray) -> list[Capsule]:
+        """The arm of a state."""
         pose, closure = self.pose(vector), self.closure(vector)
         pan, lift, elbow, wrist, roll = pose.points[:5]
         gap = 0.033 - 0.023 * closure
@@ -205,6 +214,7 @@ class So101:
         ]
 
     def camera(self, name: str, vector: np.ndarray, size: tuple[int, int]) -> PinholeCamera:
+        """The camera in front of the arm, or the one that rides on its wrist."""
         if name == "front":
             place, towards = np.array([0.58, 0.0, 0.36]), np.array([0.13, 0.0, 0.085])
             return PinholeCamera.looking(place, towards - place, (0, 0, 1), 0.9, size)
@@ -214,5 +224,5 @@ class So101:
         return PinholeCamera.looking(place, ahead - 0.42 * above, above, 0.6, size)
 
 
-ROBOTS: dict[str, type[Gr1Arms] | type[So101]] = {"gr1_arms": Gr1Arms, "so101": So101}
+ROBOTS: dict[str, type[Robot]] = {"gr1_arms": Gr1Arms, "so101": So101}
 """By the name that a synthetic source gives."""

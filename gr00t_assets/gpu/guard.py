@@ -64,13 +64,14 @@ class Guard:
         signal.signal(signal.SIGUSR1, lambda *_: None)
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         _prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
-        self.child = subprocess.Popen(
+        # Kept, since a Popen that is thrown away collects the exit code of its process.
+        self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             close_fds=False,
             preexec_fn=_die_with_guard,
-        ).pid
+        )
 
     def run(self) -> int:
         """Wait for the command, or end it; the guard's exit code."""
@@ -110,13 +111,14 @@ class Guard:
                 return False
             if process == 0:
                 return True
-            if process == self.child:
+            if process == self.process.pid:
                 code = os.waitstatus_to_exitcode(status)
+                self.process.returncode = code
                 self.code = code if code >= 0 else 128 - code
 
     def _signal_group(self, number: int) -> None:
         try:
-            os.killpg(self.child, number)
+            os.killpg(self.process.pid, number)
         except (ProcessLookupError, PermissionError):
             return
 

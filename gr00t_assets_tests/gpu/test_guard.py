@@ -14,10 +14,10 @@ from gr00t_assets.gpu.guard import guarded
 STUBBORN = """
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-subprocess.Popen(["sleep", "500"], start_new_session=True)
+away = subprocess.Popen(["sleep", "500"], start_new_session=True)
 child = subprocess.Popen(["sleep", "500"])
 with open(sys.argv[1], "a") as file:
-    file.write(f"{os.getpid()}\\n{child.pid}\\n")
+    file.write(f"{os.getpid()}\\n{away.pid}\\n{child.pid}\\n")
 subprocess.run(["sh", "-c", f"setsid sleep 500 & echo $! >> {sys.argv[1]}"])
 with open(sys.argv[1], "a") as file:
     file.write("ready\\n")
@@ -66,6 +66,12 @@ def test_it_exits_with_the_commands_code(code: int):
     assert run_guard("sh", "-c", f"exit {code}").wait(10) == code
 
 
+def test_a_command_that_ends_at_once_is_not_missed():
+    for _ in range(8):
+        guards = [run_guard("true") for _ in range(6)]
+        assert [guard.wait(20) for guard in guards] == [0] * 6
+
+
 def test_a_signal_becomes_128_plus_its_number():
     assert run_guard("sh", "-c", "kill -SEGV $$").wait(10) == 128 + signal.SIGSEGV
 
@@ -92,7 +98,7 @@ def test_kill_9_of_the_parent_ends_the_whole_tree(tmp_path: Path):
     assert parent.stdout is not None
     guard = int(parent.stdout.readline())
     processes = [guard, *stubborn_processes(record)]
-    assert len(processes) == 4
+    assert len(processes) == 5
     assert all(alive(process) for process in processes)
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait(5)

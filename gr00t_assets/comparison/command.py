@@ -4,9 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-
-from gr00t_assets.comparison.console import print_table
+from gr00t_assets.comparison.console import console, print_table
 from gr00t_assets.comparison.report import Report, write_report
 from gr00t_assets.experiments.sweeps import find_sweep, load_sweeps
 from gr00t_assets.project import Store
@@ -33,18 +31,16 @@ def run_compare(sweep_names: Sequence[str] | None = None, as_json: bool = False)
     if as_json:
         sys.stdout.write(json.dumps(_as_json(report, names), indent=2, allow_nan=False) + "\n")
         return 0
-    console = Console()
+    out = console()
     if not names:
         known = ", ".join(sweeps) or "none"
-        console.print(f"No experiment has a run yet. Sweeps: {known}", highlight=False)
+        out.print(f"No experiment has a run yet. Sweeps: {known}", highlight=False)
     for section in report.sections:
         if section.name in names:
-            print_table(section.table, f"Sweep {section.name}", section.headline, console)
+            print_table(section.table, f"Sweep {section.name}", section.headline, out)
             for caution in section.cautions:
-                console.print(
-                    f"  caution: {caution}", style="yellow", highlight=False, markup=False
-                )
-            console.print()
+                out.print(f"  caution: {caution}", style="yellow", highlight=False, markup=False)
+            out.print()
     sys.stdout.write(f"report: {report.path}\n")
     return 0
 

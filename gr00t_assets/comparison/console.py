@@ -13,6 +13,9 @@ from gr00t_assets.comparison.findings import loss_text
 from gr00t_assets.comparison.formatting import is_missing, shown
 from gr00t_assets.comparison.table import table_rows
 
+PIPED_WIDTH = 110
+"""Columns where the output is no terminal, such as a CI log."""
+
 _COLUMNS = (
     ("steps", "steps"),
     ("samples", "samples_seen"),
@@ -31,8 +34,14 @@ _STYLES = {
 }
 
 
+def console() -> Console:
+    """The standard output, wide enough for a table where it is no terminal."""
+    out = Console()
+    return out if out.is_terminal else Console(width=PIPED_WIDTH)
+
+
 def print_table(
-    table: pd.DataFrame, title: str = "", headline: str = "", console: Console | None = None
+    table: pd.DataFrame, title: str = "", headline: str = "", out: Console | None = None
 ) -> None:
     """Print a comparison table, its notes below it by experiment, to fit 100 columns.
 
@@ -42,9 +51,9 @@ def print_table(
         table: As :func:`comparison_table` makes it.
         title: Printed above it.
         headline: The result in words, printed between title and table.
-        console: Where to print; the standard output where left out.
+        out: Where to print; the standard output where left out.
     """
-    out = console or Console()
+    out = out or console()
     if title:
         out.print(Text(title, style="bold"))
     if headline:

@@ -6,10 +6,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from gr00t_assets.comparison.console import console
 from gr00t_assets.comparison.formatting import shown_setting
 from gr00t_assets.comparison.runs import Run, read_runs
 from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep, load_sweeps
 from gr00t_assets.project import Store
 
@@ -35,9 +37,9 @@ def named_sweep(name: str) -> Sweep:
     return find_sweep(name, load_sweeps())
 
 
-def print_plan(sweep: Sweep, console: Console | None = None) -> None:
+def print_plan(sweep: Sweep, out: Console | None = None) -> None:
     """Print one line for each partition of a sweep, and what they have in common below."""
-    out = console or Console()
+    out = out or console()
     runs: dict[str, Run] = {}
     for run in read_runs(sweep.experiments, Store.from_environment()):
         runs.setdefault(run.name, run)
@@ -70,5 +72,11 @@ def _settings(experiment: Experiment) -> dict[str, object]:
 
 
 def _in_common(settings: Sequence[dict[str, object]], varying: Sequence[str]) -> str:
-    common = {name: value for name, value in settings[0].items() if name not in varying}
-    return "all: " + ", ".join(f"{name} {shown_setting(value)}" for name, value in common.items())
+    defaults = Hyperparameters().model_dump()
+    common = {
+        name: value
+        for name, value in settings[0].items()
+        if name not in varying and (name not in defaults or defaults[name] != value)
+    }
+    shown = ", ".join(f"{name} {shown_setting(value)}" for name, value in common.items())
+    return f"all: {shown}; what is not named has gr00t_finetune.py's default"

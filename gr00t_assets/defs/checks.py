@@ -10,7 +10,8 @@ from gr00t_assets.defs.failures import explained
 from gr00t_assets.defs.metadata import in_store
 from gr00t_assets.defs.partitions import EXPERIMENTS, experiment_partitions
 from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.defs.run_problems import (
+from gr00t_assets.training.run_problems import (
+    WEIGHTS,
     Problem,
     config_problem,
     loss_problem,
@@ -49,7 +50,7 @@ def _check(
 checkpoint_checks = [
     _check("loss_is_finite", "Every logged loss is a finite number.", loss_problem),
     _check(
-        "weights_load_and_act",
+        WEIGHTS,
         "The final weights load and predict finite actions for a real sample.",
         weights_problem,
     ),

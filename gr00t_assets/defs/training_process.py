@@ -17,9 +17,9 @@ from gr00t_assets.gpu.guard import DEFAULT_GRACE, guarded
 from gr00t_assets.gpu.slots import acquire
 from gr00t_assets.project import Store
 from gr00t_assets.training.metrics import Metric
+from gr00t_assets.training.run_directory import LOG
 from gr00t_assets.training.spec import TrainingSpec
 
-LOG = "log.txt"
 OBSERVE_EVERY = 5.0
 """Seconds between two observations of the loss, at least."""
 

@@ -20,10 +20,10 @@ class Experiment(BaseModel):
     sweep: str = Field(description="Name of the sweep file that it stands in")
     dataset: str = Field(description="Name in data/datasets.yaml")
     trainer: Trainer = "native"
-    base_model: str = Field("tiny", description="'tiny', a directory, or a Hub id")
-    base_model_revision: str | None = Field(None, description="Commit of a Hub id")
+    base_model: str = Field(default="tiny", description="'tiny', a directory, or a Hub id")
+    base_model_revision: str | None = Field(default=None, description="Commit of a Hub id")
     hyperparameters: Hyperparameters = Hyperparameters()
-    hypothesis: str = Field("", description="What is expected, written before it runs")
+    hypothesis: str = Field(default="", description="What is expected, written before it runs")
     tags: tuple[str, ...] = ()
 
     def config_hash(self, dataset_version: str, modality_hash: str) -> str:

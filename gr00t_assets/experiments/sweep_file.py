@@ -14,9 +14,9 @@ class _Part(BaseModel):
 class Defaults(_Part):
     """What every experiment of the sweep starts from."""
 
-    dataset: str | None = Field(None, description="Name in data/datasets.yaml")
+    dataset: str | None = Field(default=None, description="Name in data/datasets.yaml")
     trainer: Trainer = "native"
-    base_model: str = Field("tiny", description="'tiny', a directory, or a Hub id")
+    base_model: str = Field(default="tiny", description="'tiny', a directory, or a Hub id")
     base_model_revision: str | None = None
     hypothesis: str = ""
     tags: tuple[str, ...] = ()
@@ -48,12 +48,12 @@ class SweepFile(_Part):
     """A whole sweep file. The file's name is the sweep's name."""
 
     description: str = ""
-    schedule: str | None = Field(None, description="Cron expression, five fields, UTC")
+    schedule: str | None = Field(default=None, description="Cron expression, five fields, UTC")
     tags: tuple[str, ...] = ()
     defaults: Defaults = Defaults()
     experiments: tuple[Entry, ...] = ()
     grid: Grid | None = None
-    seeds: tuple[int, ...] = Field((), description="Every experiment once for each seed")
+    seeds: tuple[int, ...] = Field(default=(), description="Every experiment once for each seed")
 
     @field_validator("schedule")
     @classmethod

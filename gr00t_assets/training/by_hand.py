@@ -8,6 +8,7 @@ from pathlib import Path
 from gr00t_assets.gpu.guard import guarded
 from gr00t_assets.gpu.slots import acquire
 from gr00t_assets.project import Store
+from gr00t_assets.training.run_directory import place_spec
 from gr00t_assets.training.spec import load_spec
 from gr00t_assets.training.trainers import trainer_command
 
@@ -25,7 +26,8 @@ def train_by_hand(spec_file: Path) -> int:
         TrainingError: Its trainer cannot be started, or the machine lacks the GPUs.
     """
     spec = load_spec(spec_file)
-    command = trainer_command(spec, spec_file)
+    place_spec(spec)
+    command = trainer_command(spec)
     gpus, name = spec.experiment.hyperparameters.num_gpus, spec.experiment.name
     with acquire(gpus, Store(Path(spec.store)), name, _say) as lease:
         process = subprocess.Popen(

@@ -4,11 +4,11 @@ import dagster as dg
 import pytest
 
 from gr00t_assets.defs.schedules import schedule_name, sweep_schedule
-from gr00t_assets.defs.trainers import place_spec
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.modality.config import save_modality_config
 from gr00t_assets.project import Store
 from gr00t_assets.training.manifest import save_manifest
+from gr00t_assets.training.run_directory import place_spec
 from gr00t_assets_tests.defs.specs import a_manifest, a_modality_config, a_spec
 
 

@@ -14,13 +14,14 @@ from gr00t_assets.defs.partitions import (
 )
 from gr00t_assets.defs.queue import GPU
 from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.defs.trainers import place_spec, trainer_command
-from gr00t_assets.defs.training_process import LOG, run_training
+from gr00t_assets.defs.training_process import run_training
 from gr00t_assets.errors import TrainingError
 from gr00t_assets.project import Store
 from gr00t_assets.training.manifest import Manifest, load_manifest
 from gr00t_assets.training.metrics import read_metrics
+from gr00t_assets.training.run_directory import LOG, place_spec
 from gr00t_assets.training.spec import TrainingSpec, make_spec
+from gr00t_assets.training.trainers import trainer_command
 
 ALREADY_FINISHED = "already finished; nothing trained"
 

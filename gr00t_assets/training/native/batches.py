@@ -79,7 +79,7 @@ class Demonstrations:
         """Action chunks of some rows, shape ``(rows, horizon, max_action_dim)``, float32."""
         chunks = [
             self._transform.chunks(
-                self._actions[self._episode_of[row]], [self._row_in_episode[row]]
+                self._actions[self._episode_of[row]], [int(self._row_in_episode[row])]
             )
             for row in rows
         ]

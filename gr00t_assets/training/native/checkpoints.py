@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from gr00t_assets.errors import CheckpointError
 from gr00t_assets.files import PARTIAL, published_directory
 from gr00t_assets.training.native.tensor_files import save_tensors
+from gr00t_assets.training.run_directory import CHECKPOINTS
 
 COMPLETE = "complete.json"
 WEIGHTS = "model.safetensors"
@@ -45,7 +46,7 @@ class TrainingState:
 
 def checkpoint_directory(run_directory: Path, step: int) -> Path:
     """``checkpoints/step-000200`` for step 200."""
-    return run_directory / "checkpoints" / f"step-{step:06d}"
+    return run_directory / CHECKPOINTS / f"step-{step:06d}"
 
 
 def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str, keep: int) -> Path:
@@ -85,7 +86,7 @@ def remove_partial(run_directory: Path) -> None:
     leftovers = list(run_directory.rglob(f".*{PARTIAL}*"))
     leftovers += [
         path
-        for path in (run_directory / "checkpoints").glob("step-*")
+        for path in (run_directory / CHECKPOINTS).glob("step-*")
         if not (path / COMPLETE).is_file()
     ]
     for path in leftovers:
@@ -94,7 +95,7 @@ def remove_partial(run_directory: Path) -> None:
 
 def complete_checkpoints(run_directory: Path) -> list[Path]:
     """Folders of checkpoints that were finished, oldest first; partial ones are passed over."""
-    folder = run_directory / "checkpoints"
+    folder = run_directory / CHECKPOINTS
     return sorted(path.parent for path in folder.glob(f"step-*/{COMPLETE}"))
 
 

@@ -15,7 +15,8 @@ from gr00t_assets.datasets.lerobot import LeRobotDataset
 from gr00t_assets.errors import Gr00tAssetsError
 from gr00t_assets.training.native.batches import Demonstrations
 from gr00t_assets.training.native.devices import choose_device
-from gr00t_assets.training.native.policy import MODEL, Policy
+from gr00t_assets.training.native.policy import Policy
+from gr00t_assets.training.run_directory import MODEL, SPEC
 from gr00t_assets.training.spec import load_spec
 
 SAMPLES = 4
@@ -27,7 +28,7 @@ def check_final_weights(run_directory: Path) -> str | None:
     The samples are spread evenly over the dataset that the run was trained on.
     """
     try:
-        spec = load_spec(run_directory / "spec.json")
+        spec = load_spec(run_directory / SPEC)
         policy = Policy(run_directory / MODEL, choose_device())
         dataset = LeRobotDataset.open(spec.dataset_directory, spec.modality_config.dataset)
         data = Demonstrations(dataset, FrameCache.open(spec.frame_cache), spec.modality_config)

@@ -103,7 +103,7 @@ class TrainingLoop:
         self.model.train()
         while self.step < settings.max_steps:
             began = time.perf_counter()
-            rate = self.scheduler.get_last_lr()[0]
+            rate = float(self.scheduler.get_last_lr()[0])
             loss, grad_norm = self._optimizer_step()
             self.step += 1
             self.samples_seen += settings.samples_per_step

@@ -15,7 +15,6 @@ from gr00t_assets.training.native.base_models import load_base_model
 from gr00t_assets.training.native.batches import observation_tensors
 from gr00t_assets.training.native.devices import Device
 
-MODEL = "model"
 MODALITY_CONFIG = "modality_config.json"
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from gr00t_assets.training.metrics import Metric, append_metric
-
-LOG = "log.txt"
+from gr00t_assets.training.run_directory import LOG
 
 
 class Reporter:

@@ -2,18 +2,16 @@
 
 import json
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
-from gr00t_assets.errors import CheckpointError, Gr00tAssetsError
+from gr00t_assets.errors import Gr00tAssetsError
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.files import published_directory, write_json
 from gr00t_assets.training.experiment_cfg import isaac_metadata
 from gr00t_assets.training.manifest import MANIFEST, Manifest, load_manifest, save_manifest
-from gr00t_assets.training.metrics import METRICS
 from gr00t_assets.training.native.base_models import load_base_model, save_model
 from gr00t_assets.training.native.batches import BatchSource
 from gr00t_assets.training.native.checkpoints import (
@@ -25,9 +23,10 @@ from gr00t_assets.training.native.checkpoints import (
 from gr00t_assets.training.native.devices import Device, choose_device
 from gr00t_assets.training.native.loop import TrainingLoop
 from gr00t_assets.training.native.outcome import Attempt, make_manifest
-from gr00t_assets.training.native.policy import MODALITY_CONFIG, MODEL
+from gr00t_assets.training.native.policy import MODALITY_CONFIG
 from gr00t_assets.training.native.reporting import Reporter, reporting
 from gr00t_assets.training.native.stopping import StopRequest, stop_on_signal
+from gr00t_assets.training.run_directory import MODEL, place_spec
 from gr00t_assets.training.run_lock import run_lock
 from gr00t_assets.training.spec import TrainingSpec
 
@@ -58,7 +57,7 @@ def run_spec(spec: TrainingSpec) -> Manifest:
                 f"{manifest.steps} steps; nothing is trained"
             )
             return manifest
-        _begin(spec, directory)
+        place_spec(spec)
         remove_partial(directory)
         attempt = Attempt(spec, _record_attempt(directory), datetime.now(UTC))
         try:
@@ -72,30 +71,6 @@ def run_spec(spec: TrainingSpec) -> Manifest:
             attempt.failure = "stopped at once by a second Ctrl-C"
             save_manifest(make_manifest(attempt, status="interrupted"), directory)
             raise
-
-
-def _begin(spec: TrainingSpec, directory: Path) -> None:
-    """Put the spec into the run directory; one that is there already must be the same run's."""
-    path = directory / "spec.json"
-    if path.is_file():
-        with suppress(ValueError, KeyError, TypeError):
-            if json.loads(path.read_text())["config_hash"] == spec.config_hash:
-                return
-        raise CheckpointError(
-            str(directory),
-            "this run directory belongs to another run.",
-            [f"its spec.json is not of config hash {spec.config_hash}", "move the folder away"],
-        )
-    strangers = sorted(
-        path.name for path in directory.iterdir() if path.name in {"checkpoints", METRICS, MODEL}
-    )
-    if strangers:
-        raise CheckpointError(
-            str(directory),
-            "this run directory has no spec.json but holds a run's files.",
-            [f"found: {', '.join(strangers)}", "move the folder away"],
-        )
-    write_json(path, spec.model_dump(mode="json"))
 
 
 def _record_attempt(directory: Path) -> list[str]:

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.defs.trainers import place_spec, trainer_command
 from gr00t_assets.errors import CheckpointError, SpecError, TrainingError
+from gr00t_assets.training.run_directory import place_spec
+from gr00t_assets.training.trainers import trainer_command
 from gr00t_assets_tests.defs.specs import a_spec
 
 

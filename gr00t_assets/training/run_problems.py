@@ -6,11 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gr00t_assets.defs.trainers import SPEC
 from gr00t_assets.errors import Gr00tAssetsError
 from gr00t_assets.training.manifest import MANIFEST, load_manifest, save_manifest
 from gr00t_assets.training.metrics import read_metrics
+from gr00t_assets.training.run_directory import MODEL, SPEC
 from gr00t_assets.training.spec import load_spec
+
+WEIGHTS = "weights_load_and_act"
+"""Name of the check that loads the final weights."""
 
 Problem = str | None
 """What is wrong, in a sentence; ``None`` where nothing is."""
@@ -31,7 +34,12 @@ def loss_problem(run_directory: Path) -> Problem:
 
 
 def weights_problem(run_directory: Path) -> Problem:
-    """Whether the final weights load and predict finite actions, found in another process."""
+    """Whether the final weights load and predict finite actions, found in another process.
+
+    Weights that passed before and were not written since are not loaded again.
+    """
+    if _passed_before(run_directory):
+        return None
     command = [sys.executable, "-m", "gr00t_assets.training.native.final_check"]
     result = subprocess.run(
         [*command, str(run_directory)], capture_output=True, text=True, check=False
@@ -42,6 +50,14 @@ def weights_problem(run_directory: Path) -> Problem:
     except (ValueError, LookupError, TypeError):
         last = result.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         return f"the final check ended with code {result.returncode}: {last[0]}"
+
+
+def _passed_before(run_directory: Path) -> bool:
+    manifest = load_manifest(run_directory)
+    if manifest is None or not manifest.checks.get(WEIGHTS):
+        return False
+    written = [path.stat().st_mtime for path in (run_directory / MODEL).rglob("*")]
+    return bool(written) and max(written) <= (run_directory / MANIFEST).stat().st_mtime
 
 
 def config_problem(run_directory: Path) -> Problem:

@@ -1,24 +1,17 @@
-"""Trainers by name: how one is started, and where it finds its spec."""
+"""The run directory: whose it is, and that it holds nobody else's files."""
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from gr00t_assets.errors import CheckpointError, TrainingError
-from gr00t_assets.experiments.experiment import Trainer
+from gr00t_assets.errors import CheckpointError
 from gr00t_assets.files import write_json
+from gr00t_assets.training.manifest import MANIFEST
+from gr00t_assets.training.metrics import METRICS
 from gr00t_assets.training.spec import TrainingSpec, load_spec
 
 SPEC = "spec.json"
-
-
-def trainer_command(spec: TrainingSpec) -> list[str]:
-    """The command line that trains a spec, which :func:`place_spec` puts where it is read.
-
-    Raises:
-        TrainingError: The experiment's trainer cannot be started from here.
-    """
-    return _COMMANDS[spec.experiment.trainer](spec, spec.run_directory / SPEC)
+CHECKPOINTS = "checkpoints"
+MODEL = "model"
+LOG = "log.txt"
 
 
 def place_spec(spec: TrainingSpec) -> Path:
@@ -28,11 +21,13 @@ def place_spec(spec: TrainingSpec) -> Path:
     the store's root is brought up to date, since a store can be moved.
 
     Raises:
-        CheckpointError: The spec that is there describes another run.
+        CheckpointError: The spec that is there describes another run, or there is none and yet
+            the directory holds a run's files.
         SpecError: The spec that is there cannot be read.
     """
     path = spec.run_directory / SPEC
     if not path.exists():
+        _refuse_strangers(spec.run_directory)
         write_json(path, spec.model_dump(mode="json"))
         return path
     placed = load_spec(path)
@@ -53,19 +48,13 @@ def place_spec(spec: TrainingSpec) -> Path:
     return path
 
 
-def _native(spec: TrainingSpec, spec_file: Path) -> list[str]:
-    return [sys.executable, "-m", "gr00t_assets.training.native", str(spec_file)]
-
-
-def _isaac_gr00t(spec: TrainingSpec, spec_file: Path) -> list[str]:
-    raise TrainingError(
-        spec.experiment.name,
-        "the trainer isaac-gr00t cannot be started from Dagster yet.",
-        ["set trainer: native in the sweep file"],
-    )
-
-
-_COMMANDS: dict[Trainer, Callable[[TrainingSpec, Path], list[str]]] = {
-    "native": _native,
-    "isaac-gr00t": _isaac_gr00t,
-}
+def _refuse_strangers(run_directory: Path) -> None:
+    """Refuse a directory that holds a run's files and does not say whose."""
+    files = (MANIFEST, METRICS, CHECKPOINTS, MODEL)
+    strangers = [name for name in files if (run_directory / name).exists()]
+    if strangers:
+        raise CheckpointError(
+            str(run_directory),
+            f"this run directory has no {SPEC} but holds a run's files.",
+            [f"found: {', '.join(strangers)}", "move the folder away and materialise again"],
+        )

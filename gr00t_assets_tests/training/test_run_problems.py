@@ -2,15 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.defs.run_problems import (
+from gr00t_assets.training.manifest import load_manifest, save_manifest
+from gr00t_assets.training.metrics import Metric, append_metric
+from gr00t_assets.training.run_directory import place_spec
+from gr00t_assets.training.run_problems import (
     config_problem,
     loss_problem,
     record_check,
     weights_problem,
 )
-from gr00t_assets.defs.trainers import place_spec
-from gr00t_assets.training.manifest import load_manifest, save_manifest
-from gr00t_assets.training.metrics import Metric, append_metric
 from gr00t_assets_tests.defs.specs import a_manifest, a_spec
 
 

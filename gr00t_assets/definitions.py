@@ -7,7 +7,6 @@ from gr00t_assets.defs.assets.comparison import loss_comparison
 from gr00t_assets.defs.assets.datasets import dataset, frame_cache, modality_config
 from gr00t_assets.defs.checks import checkpoint_checks
 from gr00t_assets.defs.jobs import jobs
-from gr00t_assets.defs.logs import console_logger
 from gr00t_assets.defs.resources import resources
 from gr00t_assets.defs.schedules import schedules
 
@@ -18,5 +17,4 @@ defs = dg.Definitions(
     schedules=schedules,
     resources=resources(),
     executor=dg.in_process_executor,
-    loggers={"console": console_logger},
 )

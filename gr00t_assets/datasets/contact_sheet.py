@@ -99,5 +99,6 @@ def _encode(rows: list[tuple[str, list["Image"]]], columns: int, width: int) -> 
             sheet.paste(frame.resize((across, height), Image.Resampling.LANCZOS), place)
         top += height + _GAP
     output = io.BytesIO()
-    sheet.quantize(256, dither=Image.Dither.NONE).save(output, "PNG", optimize=True)
+    small = sheet.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    small.save(output, "PNG", optimize=True)
     return output.getvalue()

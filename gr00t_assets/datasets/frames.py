@@ -39,6 +39,7 @@ def probe(path: Path) -> Probe:
         VideoError: It is not a video, or is truncated.
     """
     import av
+    from av.error import FFmpegError
 
     try:
         with av.open(str(path)) as container:
@@ -52,7 +53,7 @@ def probe(path: Path) -> Probe:
                 fps=float(stream.average_rate or 0),
                 codec=context.codec.canonical_name,
             )
-    except (av.FFmpegError, OSError) as error:
+    except (FFmpegError, OSError) as error:
         raise VideoError(_reason(error)) from error
 
 
@@ -76,6 +77,7 @@ def decode(
         VideoError: It is not a video, is truncated, or has frames without a time.
     """
     import av
+    from av.error import FFmpegError
     from av.video.reformatter import VideoReformatter
 
     try:
@@ -93,7 +95,7 @@ def decode(
                     yield frame.time, _pixels(reformatter.reformat(frame, format="rgb24"))
                 else:
                     yield frame.time, None
-    except (av.FFmpegError, OSError) as error:
+    except (FFmpegError, OSError) as error:
         raise VideoError(_reason(error)) from error
 
 

@@ -39,11 +39,10 @@ def ingest_dataset(entry: CatalogEntry, store: Store) -> DatasetRecord:
         StoreError: The disk is full.
     """
     local = local_folder(entry)
-    origin = None if local else _origin(entry)
-    if origin is not None and (known := _remembered(entry, store, origin)):
-        return known
     if local is not None:
         return _keep(entry, store, local)
+    if known := _remembered(entry, store):
+        return known
     around = store.root / "datasets"
     around.mkdir(parents=True, exist_ok=True)
     with (
@@ -51,21 +50,21 @@ def ingest_dataset(entry: CatalogEntry, store: Store) -> DatasetRecord:
         tempfile.TemporaryDirectory(prefix=f".fetch{PARTIAL}", dir=around) as scratch,
     ):
         record = _keep(entry, store, fetch(entry, Path(scratch)))
-    write_json(_memory(entry, store), {"origin": origin, "version": record.version})
+    memory = {"origin": _origin(entry, record.revision), "version": record.version}
+    write_json(_memory(entry, store), memory)
     return record
 
 
-def _origin(entry: CatalogEntry) -> str | None:
+def _origin(entry: CatalogEntry, commit: str | None) -> str:
     """What decides the content of a source that is not a folder, as 16 hex digits."""
     source = entry.source
+    content: list[str | None] = []
     if isinstance(source, SyntheticSource):
         content = ["synthetic", source.digest()]
     elif isinstance(source, GitSource):
-        content = ["git", source.repository, source.revision, source.path]
+        content = ["git", source.repository, source.path, commit]
     elif isinstance(source, HubSource):
-        content = ["hub", source.repo_id, hub_commit(source, entry.name), *_preset_digest(source)]
-    else:
-        return None
+        content = ["hub", source.repo_id, commit, *_preset_digest(source)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
@@ -79,8 +78,17 @@ def _memory(entry: CatalogEntry, store: Store) -> Path:
     return store.dataset_record(entry.name).with_name("origin.json")
 
 
-def _remembered(entry: CatalogEntry, store: Store, origin: str) -> DatasetRecord | None:
+def _commit(entry: CatalogEntry) -> str | None:
+    """The commit that the source means now; asks the Hub."""
+    source = entry.source
+    if isinstance(source, HubSource):
+        return hub_commit(source, entry.name)
+    return source.revision if isinstance(source, GitSource) else None
+
+
+def _remembered(entry: CatalogEntry, store: Store) -> DatasetRecord | None:
     """The record that this origin gave last time, where it is still current and whole."""
+    origin = _origin(entry, _commit(entry))
     try:
         known = json.loads(_memory(entry, store).read_text())
         record = load_record(entry.name, store)

@@ -166,7 +166,7 @@ class LeRobotDataset:
             values = pa.concat_arrays(values.chunks)
         if not pa.types.is_list(values.type) and not pa.types.is_fixed_size_list(values.type):
             return values.to_numpy(zero_copy_only=False)[:, None]
-        lengths = pc.unique(pc.list_value_length(values)).to_pylist()
+        lengths = pc.call_function("list_value_length", [values]).unique().to_pylist()
         if len(lengths) != 1:
             problem = f"{self._shown(index)}: rows of {column} differ in length."
             raise DatasetError(self.name, problem, [f"lengths found: {sorted(lengths)}"])

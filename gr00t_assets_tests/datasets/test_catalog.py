@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import pytest
+
+from gr00t_assets.datasets.catalog import find_entry, load_catalog
+from gr00t_assets.datasets.source_kinds import GitSource, HubSource, SyntheticSource
+from gr00t_assets.errors import CatalogError
+
+CHECKED_IN = Path(__file__).resolve().parents[2] / "data" / "datasets.yaml"
+
+WRONG = """\
+a,b:
+  description: x
+  source: {kind: gitt}
+  data_config: so100_dualcan
+c:
+  description: x
+  source:
+    kind: git
+    repository: https://host/x
+    revison: main
+  data_config: so100_dualcam
+  embodiment_tag: gr2
+d:
+  source:
+    kind: synthetic
+    episodes: 0
+  name: d
+  dataconfig: so100
+e:
+  description: x
+  source: {kind: synthetic, cameras: [fronnt]}
+  data_config: so100_dualcam
+f:
+  description: x
+  source: {kind: hub, repo_id: owner/name, modality: so100_dual}
+  data_config: so100_dualcam
+1: {}
+"""
+
+
+def test_the_checked_in_catalog_has_its_three_datasets() -> None:
+    catalog = load_catalog(CHECKED_IN)
+    synthetic, demo, so101 = catalog.values()
+    assert list(catalog) == [
+        "synthetic-pick-n-place",
+        "robot_sim.PickNPlace",
+        "so101-table-cleanup",
+    ]
+    assert isinstance(synthetic.source, SyntheticSource) and synthetic.source.episodes == 5
+    assert isinstance(demo.source, GitSource) and demo.source.revision.startswith("5e3ef5e")
+    assert isinstance(so101.source, HubSource) and so101.source.modality == "so100_dualcam"
+    assert (demo.embodiment_tag, so101.embodiment_tag) == ("gr1", "new_embodiment")
+
+
+def test_every_problem_is_told_with_its_line_and_the_nearest_name(tmp_path: Path) -> None:
+    file = tmp_path / "datasets.yaml"
+    file.write_text(WRONG)
+    with pytest.raises(CatalogError) as caught:
+        load_catalog(file)
+    assert list(caught.value.details) == [
+        "line 1: a,b: name 'a,b' has ','; allowed are letters, digits, '.', '_' and '-'",
+        "line 3: a,b.source.kind: unknown kind 'gitt'; did you mean 'git'?",
+        "line 4: a,b.data_config: unknown data_config 'so100_dualcan'; "
+        "did you mean 'so100_dualcam'?",
+        "line 7: c.source.revision: is missing",
+        "line 10: c.source.revison: unknown field; did you mean 'revision'?",
+        "line 12: c.embodiment_tag: unknown embodiment_tag 'gr2'; did you mean 'gr1'?",
+        "line 13: d.description: is missing",
+        "line 13: d.data_config: is missing",
+        "line 16: d.source.episodes: Input should be greater than or equal to 1, found 0",
+        "line 17: d.name: the name is the key above; remove this line",
+        "line 18: d.dataconfig: unknown field; did you mean 'data_config'?",
+        "line 21: e.source: robot gr1_arms has no camera fronnt; it has: ego_view",
+        "line 25: f.source.modality: there is no packaged modality file of this name; "
+        "did you mean 'so100_dualcam'?, found 'so100_dual'",
+        "line 27: 1: a dataset's name is text; put it in quotes",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "{}\n", "# nothing yet\n"])
+def test_an_empty_catalog_has_no_datasets(tmp_path: Path, text: str) -> None:
+    (tmp_path / "datasets.yaml").write_text(text)
+    assert load_catalog(tmp_path / "datasets.yaml") == {}
+
+
+def test_synthetic_alone_stands_for_the_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "datasets.yaml"
+    file.write_text("a:\n  description: x\n  source: synthetic\n  data_config: so100_dualcam\n")
+    assert load_catalog(file)["a"].source == SyntheticSource()
+
+
+def test_a_branch_is_not_a_pinned_commit(tmp_path: Path) -> None:
+    file = tmp_path / "datasets.yaml"
+    source = "{kind: git, repository: https://host/x, revision: main, path: ../x}"
+    file.write_text(f"a:\n  description: x\n  source: {source}\n  data_config: so100_dualcam\n")
+    with pytest.raises(CatalogError) as caught:
+        load_catalog(file)
+    assert "expected a full commit hash" in str(caught.value)
+    assert "expected a folder inside the repository" in str(caught.value)
+
+
+def test_an_unknown_dataset_is_answered_with_the_nearest() -> None:
+    with pytest.raises(CatalogError, match=r"did you mean 'robot_sim\.PickNPlace'"):
+        find_entry("robot_sim.PickAndPlace", load_catalog(CHECKED_IN))

@@ -10,6 +10,8 @@ PYTEST_WORKERS ?= 2
 
 # One torch thread a process: on small machines two are slower than one.
 export OMP_NUM_THREADS ?= 1
+# Dagster would rather have `dg launch`, which does the same here.
+export PYTHONWARNINGS ?= ignore:Function `asset_materialize_command` is superseded
 
 .PHONY: install demo test check format dev benchmarks clean
 

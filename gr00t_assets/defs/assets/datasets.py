@@ -34,6 +34,10 @@ def dataset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Mater
     sheet = contact_sheet(LeRobotDataset.open(record.directory(store), record.name))
     for warning in record.warnings:
         context.log.warning(warning)
+    context.log.info(
+        f"{record.name}: {record.episodes} episodes, {record.frames} frames, "
+        f"version {record.version}, from {record.source}"
+    )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.version),
         metadata={
@@ -64,6 +68,10 @@ def modality_config(
     config = build_modality_config(CATALOG[context.partition_key], store)
     for warning in config.warnings:
         context.log.warning(warning)
+    context.log.info(
+        f"{config.dataset} fits {config.data_config}: {config.state_dim} numbers of state, "
+        f"{config.action_dim} of action, {len(config.video)} camera(s)"
+    )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(config.content_hash()), metadata=_modality(config)
     )
@@ -91,6 +99,7 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     cameras = [key.original_key for key in config.video]
     source = LeRobotDataset.open(record.directory(store), record.name)
     info = build_frame_cache(source, cameras, directory, _progress(context))
+    context.log.info(f"{info.frames} frames decoded, {info.size_bytes / 1e6:.0f} MB")
     rows = [[name, frames, f"{w} x {h}"] for name, (frames, h, w) in info.cameras.items()]
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.version),

@@ -13,7 +13,7 @@ from gr00t_assets.comparison.findings import loss_text
 from gr00t_assets.comparison.formatting import is_missing, shown
 from gr00t_assets.comparison.table import table_rows
 
-PIPED_WIDTH = 110
+PIPED_WIDTH = 100
 """Columns where the output is no terminal, such as a CI log."""
 
 _COLUMNS = (

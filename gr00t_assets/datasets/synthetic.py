@@ -37,6 +37,9 @@ PRESETS = {"gr1_arms": "gr1_arms", "so101": "so100_dualcam"}
 _DATA = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
 _VIDEO = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
 _CHUNK = 1000
+_ENCODING = {"preset": "veryfast", "crf": "20", "tune": "fastdecode", "x264-params": "asm=0"}
+"""Without x264's assembly, whose AVX-512 part gives one of two files by the place in memory."""
+
 _TASK = "annotation.human.action.task_description"
 
 
@@ -101,7 +104,7 @@ def write_video(path: Path, images: Iterator[np.ndarray], fps: float) -> None:
         stream.gop_size = 250
         stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1
-        stream.options = {"preset": "veryfast", "crf": "20", "tune": "fastdecode"}
+        stream.options = _ENCODING
         for position, image in enumerate(images):
             if position == 0:
                 stream.height, stream.width = image.shape[:2]

@@ -1,0 +1,84 @@
+"""What the trainer is fed, against NVIDIA's own samples and against itself."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from gr00t_assets.datasets.frame_cache import FrameCache, build_frame_cache
+from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.modality.validation import resolve_modality_config
+from gr00t_assets.training.native.base_models import load_base_model
+from gr00t_assets.training.native.batches import BatchSource, Demonstrations
+from gr00t_assets.training.native.data_order import DataOrder, augmentation_seed
+from gr00t_assets_tests.training.conftest import SpecMaker
+
+CPU = torch.device("cpu")
+
+
+def test_every_row_is_what_nvidias_pipeline_makes_of_it(
+    demo_dataset: Path, parity_data: Path, tmp_path: Path
+) -> None:
+    dataset = LeRobotDataset.open(demo_dataset)
+    build_frame_cache(dataset, dataset.cameras, tmp_path / "frames")
+    config = resolve_modality_config(dataset, "demo", "v1", "fourier_gr1_arms_only", "gr1")
+    data = Demonstrations(dataset, FrameCache.open(tmp_path / "frames"), config)
+    samples = json.loads((parity_data / "samples.json").read_text())
+    tensors = load_file(parity_data / "samples.safetensors")
+    rows = np.array([sample["index"] for sample in samples])
+
+    np.testing.assert_allclose(data.states(rows), tensors["state"], atol=1e-7)
+    np.testing.assert_allclose(data.actions(rows), tensors["action"], atol=1e-7)
+    assert (data.action_mask(len(rows)) == tensors["action_mask"]).all()
+    frames = data.frames(rows)
+    for sample, task, frame in zip(samples, data.tasks[rows], frames, strict=True):
+        digest = hashlib.sha256(np.ascontiguousarray(frame[0]).tobytes()).hexdigest()
+        assert digest == sample["frame_sha256"]["video.ego_view"]
+        assert data.instructions[task] in sample["prompt"]
+
+
+def test_an_epoch_draws_every_sample_once_and_any_place_can_be_asked_for() -> None:
+    order = DataOrder(samples=50, seed=3)
+    epochs = order.positions(0, 100)
+    assert sorted(epochs[:50]) == list(range(50)) == sorted(epochs[50:])
+    assert list(epochs[:50]) != list(epochs[50:])
+    again = DataOrder(samples=50, seed=3)
+    assert list(again.positions(37, 30)) == list(epochs[37:67])
+    assert list(DataOrder(samples=50, seed=4).positions(0, 50)) != list(epochs[:50])
+
+
+def test_a_batch_is_the_same_whenever_it_is_asked_for(spec_of: SpecMaker) -> None:
+    spec = spec_of(augmentation="gr00t", batch_size=4)
+    base = load_base_model("tiny", seed=0)
+    in_order, out_of_order = BatchSource(spec, base, CPU), BatchSource(spec, base, CPU)
+    wanted = [in_order.batch(draw) for draw in (0, 4, 8)][2]
+    found = out_of_order.batch(8)
+    assert wanted.keys() == found.keys()
+    for name, value in wanted.items():
+        assert torch.equal(value, found[name]), name
+
+
+def test_a_batch_has_the_shapes_that_the_model_takes(spec_of: SpecMaker) -> None:
+    base = load_base_model("tiny", seed=0)
+    batch = BatchSource(spec_of(batch_size=4), base, CPU).batch(0)
+    size = base.config.image_size
+    assert batch["pixel_values"].shape == (4, 3, size, size)
+    assert batch["pixel_values"].min() >= -1
+    assert batch["pixel_values"].max() <= 1
+    assert batch["state"].shape == (4, 1, 64)
+    assert batch["action"].shape == batch["action_mask"].shape == (4, 16, 32)
+    assert batch["embodiment_id"].tolist() == [24] * 4
+    image_tokens = (batch["input_ids"] == base.tokenizer.image_id).sum(dim=1)
+    assert image_tokens.tolist() == [base.config.tokens_per_image] * 4
+    assert torch.isfinite(base.model(batch))
+
+
+@pytest.mark.parametrize("seed", [0, 42])
+def test_augmentation_differs_from_batch_to_batch(seed: int) -> None:
+    seeds = [augmentation_seed(seed, draw) for draw in range(100)]
+    assert len(set(seeds)) == 100
+    assert all(0 <= value < 2**63 for value in seeds)

@@ -7,7 +7,10 @@ from typing import ParamSpec, TypeVar
 
 import click
 import dagster as dg
-from dagster._core.errors import DagsterUserCodeProcessError
+from dagster._core.errors import (
+    DagsterExecutionInterruptedError,
+    DagsterUserCodeProcessError,
+)
 from dagster_shared.error import SerializableErrorInfo
 
 from gr00t_assets.errors import Gr00tAssetsError
@@ -30,8 +33,19 @@ class ExplainedFailureError(dg.Failure, DagsterUserCodeProcessError):
         self.description = error.explain()
         self.metadata = {}
         self.allow_retries = False
-        shown = SerializableErrorInfo(error.explain() + "\n", [], type(error).__name__)
-        self.user_code_process_error_infos = [shown]
+        self.user_code_process_error_infos = [_shown(error)]
+
+
+class ExplainedInterruptError(DagsterExecutionInterruptedError, DagsterUserCodeProcessError):
+    """The end of a run on request, shown with a message in place of Dagster's stack."""
+
+    def __init__(self, error: Gr00tAssetsError) -> None:
+        BaseException.__init__(self, error.explain())
+        self.user_code_process_error_infos = [_shown(error)]
+
+
+def _shown(error: Gr00tAssetsError) -> SerializableErrorInfo:
+    return SerializableErrorInfo(error.explain() + "\n", [], type(error).__name__)
 
 
 def explained(function: Callable[P, R]) -> Callable[P, R]:

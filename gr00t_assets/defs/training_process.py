@@ -12,10 +12,14 @@ from typing import Any
 
 import dagster as dg
 from dagster import PipesEnvContextInjector, PipesTempFileMessageReader, open_pipes_session
+from dagster._core.errors import DagsterExecutionInterruptedError
 
+from gr00t_assets.defs.failures import ExplainedInterruptError
+from gr00t_assets.errors import TrainingError
 from gr00t_assets.gpu.guard import DEFAULT_GRACE, guarded
 from gr00t_assets.gpu.slots import acquire
 from gr00t_assets.project import Store
+from gr00t_assets.training.manifest import load_manifest
 from gr00t_assets.training.metrics import Metric
 from gr00t_assets.training.run_directory import LOG
 from gr00t_assets.training.spec import TrainingSpec
@@ -71,12 +75,25 @@ def run_training(
                 time.sleep(_POLL)
                 tail.copy()
                 curve.observe(session.get_custom_messages())
+        except (KeyboardInterrupt, DagsterExecutionInterruptedError) as interrupt:
+            _stop(guard)
+            raise ExplainedInterruptError(_stopped(spec)) from interrupt
         except BaseException:
             _stop(guard)
             raise
         finally:
             tail.copy()
     return guard.returncode, list(tail.last)
+
+
+def _stopped(spec: TrainingSpec) -> TrainingError:
+    manifest = load_manifest(spec.run_directory)
+    where = f" at step {manifest.steps} of {manifest.max_steps}" if manifest else ""
+    return TrainingError(
+        spec.experiment.name,
+        f"training was stopped{where}.",
+        ["materialise it again: it goes on from its last checkpoint"],
+    )
 
 
 class LogTail:

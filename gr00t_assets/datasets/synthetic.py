@@ -37,7 +37,12 @@ PRESETS = {"gr1_arms": "gr1_arms", "so101": "so100_dualcam"}
 _DATA = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
 _VIDEO = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
 _CHUNK = 1000
-_ENCODING = {"preset": "veryfast", "crf": "20", "tune": "fastdecode", "x264-params": "asm=0"}
+_ENCODING: dict[str, object] = {
+    "preset": "veryfast",
+    "crf": "20",
+    "tune": "fastdecode",
+    "x264-params": "asm=0",
+}
 """Without x264's assembly, whose AVX-512 part gives one of two files by the place in memory."""
 
 _TASK = "annotation.human.action.task_description"

@@ -84,7 +84,7 @@ def _commands(
     above = np.array([0.0, 0.0, robot.lift])
     drop = plate + grasp + np.array([0.0, 0.0, 0.025])
     targets = (place + above, place + grasp, place + above, plate + above, drop, plate + above)
-    poses, near = [], robot.rest
+    poses, near = [], robot.rest + random.uniform(-1, 1) * robot.turn
     for target in targets:
         side = np.arctan2(target[1], target[0])
         turned = np.array([[np.cos(side), -np.sin(side)], [np.sin(side), np.cos(side)]])

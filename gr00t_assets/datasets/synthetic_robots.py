@@ -21,6 +21,8 @@ class Robot(ABC):
     names: tuple[str, ...]
     rest: np.ndarray
     """Angles of the arm before and after its work, radians."""
+    turn: np.ndarray
+    """How far each joint may be from its rest at the start of the work, radians."""
     direction: np.ndarray
     """Where the hand points when it grasps."""
     thing_area: tuple[tuple[float, float], tuple[float, float]]
@@ -80,6 +82,7 @@ class Gr1Arms(Robot):
     dimension = 44
     names = tuple(f"motor_{number}" for number in range(44))
     rest = np.array([0.15, -0.2, 0.1, -1.75, 0.1, 0.0, 0.1])
+    turn = np.zeros(7)
     direction = np.array([0.72, 0.12, -0.68])
     thing_area = (0.35, 0.47), (-0.31, -0.14)
     plate = 0.42, 0.03
@@ -171,6 +174,7 @@ class So101(Robot):
         "gripper.pos",
     )
     rest = np.array([0.0, -0.9, 0.75, 0.7, 0.0])
+    turn = np.array([0.0, 0.0, 0.0, 0.0, 0.6])
     direction = np.array([0.15, 0.0, -0.99])
     thing_area = (0.19, 0.26), (-0.14, -0.03)
     plate = 0.21, 0.11

@@ -5,6 +5,7 @@ One folder a camera, each published on its own: ``frames.npy``, which ``numpy.lo
 """
 
 import json
+import mmap
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ from gr00t_assets.files import published_directory, write_json
 
 INDEX = "index.json"
 FRAMES = "frames.npy"
+
+MAPPED_FRAMES = 512
+"""Frames of a camera that are read before their pages are given back: a process stays small, and
+the operating system still holds the file in its cache."""
 
 Progress = Callable[[int, int], None]
 """Told the frames done and the frames in all."""
@@ -50,10 +55,12 @@ class FrameCache:
     def __init__(self, directory: Path, indices: dict[str, dict[str, Any]]) -> None:
         self._directory = directory
         self._frames: dict[str, np.ndarray] = {}
+        self._touched: dict[str, int] = {}
         self._start: dict[tuple[str, int], int] = {}
         self._shown: dict[tuple[str, int], np.ndarray] = {}
         for camera, index in indices.items():
             self._frames[camera] = np.load(directory / camera / FRAMES, mmap_mode="r")
+            self._touched[camera] = 0
             for episode in index["episodes"]:
                 key = camera, episode["episode"]
                 self._start[key] = episode["first_row"]
@@ -109,7 +116,16 @@ class FrameCache:
 
     def frames(self, camera: str, rows: np.ndarray) -> np.ndarray:
         """Frames by row, shape ``(n, height, width, 3)``, uint8 RGB, copied out of the map."""
-        return np.asarray(self._frames[camera])[rows]
+        chosen = np.asarray(self._frames[camera])[rows]
+        self._touched[camera] += len(chosen)
+        if self._touched[camera] >= MAPPED_FRAMES:
+            self._touched[camera] = 0
+            self._pages(camera).madvise(mmap.MADV_DONTNEED)
+        return chosen
+
+    def _pages(self, camera: str) -> mmap.mmap:
+        """The map behind a camera's frames; NumPy keeps it under a private name."""
+        return self._frames[camera]._mmap  # pyright: ignore[reportAttributeAccessIssue]
 
     def frame(self, episode: int, camera: str, timestamp: float) -> np.ndarray:
         """The frame nearest to a timestamp in seconds, shape ``(height, width, 3)``, uint8 RGB."""

@@ -16,8 +16,8 @@ import numpy as np
 from gr00t_assets.datasets.frame_cache import FrameCache, build_frame_cache
 from gr00t_assets.datasets.frames import decode
 from gr00t_assets.datasets.lerobot import LeRobotDataset
-from gr00t_assets.datasets.synthetic import generate
-from gr00t_assets.datasets.synthetic_spec import SyntheticSpec
+from gr00t_assets.datasets.synthetic.generator import generate
+from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 
 TARGET = 1000
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from gr00t_assets.datasets.lerobot_files import filled, read_files
 from gr00t_assets.errors import DatasetError
 
 
@@ -64,7 +65,6 @@ class LeRobotDataset:
             DatasetError: All that is missing or unreadable, at once; or its format is not
                 supported.
         """
-        from gr00t_assets.datasets.lerobot_files import read_files
 
         found = read_files(directory, name or directory.name)
         episodes = (
@@ -188,10 +188,3 @@ class LeRobotDataset:
 
     def _shown(self, index: int) -> Path:
         return self.parquet_path(index).relative_to(self.directory)
-
-
-def filled(info: dict[str, Any], template: str, index: int, camera: str = "") -> str:
-    """A path inside the dataset from one of ``info.json``'s templates."""
-    return str(info[template]).format(
-        episode_chunk=index // int(info["chunks_size"]), episode_index=index, video_key=camera
-    )

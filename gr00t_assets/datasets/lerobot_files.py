@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gr00t_assets.datasets.lerobot import filled
 from gr00t_assets.errors import DatasetError
 
 FORMATS = ("v2.0", "v2.1")
@@ -46,6 +45,13 @@ def read_files(directory: Path, name: str) -> Files:
         DatasetError: All that is missing or unreadable, at once.
     """
     return _Reader(directory, name).read()
+
+
+def filled(info: dict[str, Any], template: str, index: int, camera: str = "") -> str:
+    """A path inside the dataset from one of ``info.json``'s templates."""
+    return str(info[template]).format(
+        episode_chunk=index // int(info["chunks_size"]), episode_index=index, video_key=camera
+    )
 
 
 def is_lfs_pointer(path: Path) -> bool:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from gr00t_assets.datasets.modality_presets import preset_names
-from gr00t_assets.datasets.synthetic_spec import SyntheticSpec
+from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.names import did_you_mean
 
 COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -13,7 +13,7 @@ from gr00t_assets.datasets.source_kinds import (
     HubSource,
     SyntheticSource,
 )
-from gr00t_assets.datasets.synthetic import generate
+from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.errors import DatasetError
 from gr00t_assets.project import project_root
 

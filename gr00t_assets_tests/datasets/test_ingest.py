@@ -9,7 +9,7 @@ from gr00t_assets.datasets.content_hash import content_hash
 from gr00t_assets.datasets.ingest import ingest_dataset
 from gr00t_assets.datasets.lerobot import LeRobotDataset
 from gr00t_assets.datasets.record import load_record
-from gr00t_assets.datasets.synthetic import write_video
+from gr00t_assets.datasets.synthetic.generator import write_video
 from gr00t_assets.errors import DatasetError
 from gr00t_assets.project import Store
 from gr00t_assets_tests.datasets.conftest import SMALL, entry_of

@@ -8,10 +8,10 @@ from gr00t_assets.datasets.content_hash import content_hash
 from gr00t_assets.datasets.frames import decode
 from gr00t_assets.datasets.lerobot import LeRobotDataset
 from gr00t_assets.datasets.statistics import column_statistics
-from gr00t_assets.datasets.synthetic import generate
-from gr00t_assets.datasets.synthetic_motion import demonstrate, shuffled_things
-from gr00t_assets.datasets.synthetic_robots import ROBOTS
-from gr00t_assets.datasets.synthetic_spec import SyntheticSpec
+from gr00t_assets.datasets.synthetic.generator import generate
+from gr00t_assets.datasets.synthetic.motion import demonstrate, shuffled_things
+from gr00t_assets.datasets.synthetic.robots import ROBOTS
+from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets_tests.datasets.conftest import SMALL
 
 

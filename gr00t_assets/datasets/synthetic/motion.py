@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gr00t_assets.datasets.synthetic_objects import THINGS, Thing
-from gr00t_assets.datasets.synthetic_robots import Robot
+from gr00t_assets.datasets.synthetic.objects import THINGS, Thing
+from gr00t_assets.datasets.synthetic.robots import Robot
 
 _FOLLOWS = 0.45
 """Share of the way to the command that a joint goes in one frame."""

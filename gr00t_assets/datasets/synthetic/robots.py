@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from gr00t_assets.datasets.kinematics import Chain, Joint, Pose
-from gr00t_assets.datasets.synthetic_scene import Capsule, Color, PinholeCamera
+from gr00t_assets.datasets.synthetic.kinematics import Chain, Joint, Pose
+from gr00t_assets.datasets.synthetic.scene import Capsule, Color, PinholeCamera
 
 WHITE: Color = (226, 229, 234)
 DARK: Color = (66, 72, 84)

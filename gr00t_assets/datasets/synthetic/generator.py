@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from gr00t_assets.datasets.modality_presets import preset_path
 from gr00t_assets.datasets.statistics import array_statistics
-from gr00t_assets.datasets.synthetic_motion import Demonstration, demonstrate, shuffled_things
-from gr00t_assets.datasets.synthetic_objects import (
+from gr00t_assets.datasets.synthetic.motion import Demonstration, demonstrate, shuffled_things
+from gr00t_assets.datasets.synthetic.objects import (
     WALL,
     instruction,
     plate,
@@ -26,9 +26,9 @@ from gr00t_assets.datasets.synthetic_objects import (
     standing,
     table,
 )
-from gr00t_assets.datasets.synthetic_robots import ROBOTS, Robot
-from gr00t_assets.datasets.synthetic_scene import PinholeCamera, render
-from gr00t_assets.datasets.synthetic_spec import SyntheticSpec
+from gr00t_assets.datasets.synthetic.robots import ROBOTS, Robot
+from gr00t_assets.datasets.synthetic.scene import PinholeCamera, render
+from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.files import write_bytes, write_json
 
 PRESETS = {"gr1_arms": "gr1_arms", "so101": "so100_dualcam"}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gr00t_assets.datasets.synthetic_scene import Capsule, Color, Flat, disc, rectangle
+from gr00t_assets.datasets.synthetic.scene import Capsule, Color, Flat, disc, rectangle
 
 TABLE: Color = (188, 150, 108)
 WALL: Color = (214, 220, 224)

@@ -1,13 +1,14 @@
-"""Frames per second: decoded in order, read from the frame cache, decoded at random.
+"""Frames per second: decoded in order, written to the frame cache, read from it, decoded at random.
 
 ``python -m benchmarks.frames [--dataset FOLDER]``, on synthetic demonstrations by default. Target:
-1,000 frames per CPU second in order, on videos of 256 x 256.
+1,000 frames per CPU second in order, on videos of 256 x 256, and 20,000 a second read at random.
 """
 
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -20,6 +21,7 @@ from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 
 TARGET = 1000
+READ_TARGET = 20_000
 
 
 def timed(work: Callable[[], int]) -> tuple[int, float, float]:
@@ -29,11 +31,14 @@ def timed(work: Callable[[], int]) -> tuple[int, float, float]:
     return frames, time.process_time() - cpu, time.perf_counter() - wall
 
 
-def decoded_in_order(dataset: LeRobotDataset, camera: str) -> int:
-    return sum(
-        sum(1 for _ in decode(dataset.video_path(episode.index, camera)))
-        for episode in dataset.episodes
-    )
+def decoded_in_order(dataset: LeRobotDataset, camera: str, workers: int) -> int:
+    """Every video from its first frame to its last, several videos at once; pixels are dropped."""
+
+    def decoded(episode: int) -> int:
+        return sum(1 for _ in decode(dataset.video_path(episode, camera)))
+
+    with ThreadPoolExecutor(workers) as pool:
+        return sum(pool.map(decoded, [episode.index for episode in dataset.episodes]))
 
 
 def decoded_at_random(dataset: LeRobotDataset, camera: str, asked: list[tuple[int, float]]) -> int:
@@ -48,6 +53,26 @@ def decoded_at_random(dataset: LeRobotDataset, camera: str, asked: list[tuple[in
                     break
             frame.to_ndarray(format="rgb24")
     return len(asked)
+
+
+def cached(
+    dataset: LeRobotDataset,
+    camera: str,
+    scratch: str,
+    workers: int,
+    previous: Sequence[Path] = (),
+) -> int:
+    """The whole cache, synced to the disk."""
+    directory = Path(scratch) / f"cache{workers}" / "version"
+    info = build_frame_cache(dataset, [camera], directory, workers=workers, previous=previous)
+    return info.frames
+
+
+def read_in_batches(cache: FrameCache, camera: str, rows: np.ndarray) -> int:
+    """As a loader does that looked up every row's frame before."""
+    for first in range(0, len(rows), 32):
+        cache.frames(camera, rows[first : first + 32])
+    return len(rows)
 
 
 def read_at_random(cache: FrameCache, camera: str, asked: list[tuple[int, float]]) -> int:
@@ -76,15 +101,25 @@ def main() -> int:
             print(f"synthetic demonstrations made in {cpu:.1f} CPU s")
         dataset = LeRobotDataset.open(folder)
         camera = dataset.cameras[0]
-        directory = Path(scratch) / "cache" / "version"
-        build = timed(lambda: build_frame_cache(dataset, [camera], directory).frames)
+        rows = {}
+        for workers in (1, 2):
+            at_once = f"{workers} worker{'s' if workers > 1 else ''}"
+            rows[f"decoded in order, {at_once}"] = timed(
+                lambda workers=workers: decoded_in_order(dataset, camera, workers)
+            )
+            rows[f"cached on disk, {at_once}"] = timed(
+                lambda workers=workers: cached(dataset, camera, scratch, workers)
+            )
+        directory = Path(scratch) / "cache1" / "version"
+        rows["cached again, same videos"] = timed(
+            lambda: cached(dataset, camera, scratch, 3, [directory])
+        )
         cache = FrameCache.open(directory)
-        rows = {
-            "decoded in order": timed(lambda: decoded_in_order(dataset, camera)),
-            "cached, written to disk": build,
-            "read from the cache at random": timed(
-                lambda: read_at_random(cache, camera, drawn(dataset, 5000))
-            ),
+        asked = drawn(dataset, 20_000)
+        rows_asked = np.random.default_rng(0).integers(0, dataset.frame_count, 20_000)
+        rows |= {
+            "read from the cache at random": timed(lambda: read_at_random(cache, camera, asked)),
+            "read in batches of 32": timed(lambda: read_in_batches(cache, camera, rows_asked)),
             "decoded at random": timed(
                 lambda: decoded_at_random(dataset, camera, drawn(dataset, 60))
             ),
@@ -93,10 +128,12 @@ def main() -> int:
     for name, (frames, cpu, wall) in rows.items():
         print(f"{name:32} {frames:>7} {frames / cpu:>10.0f} {frames / wall:>8.0f}")
     rate = {name: frames / cpu for name, (frames, cpu, _) in rows.items()}
-    ratio = rate["read from the cache at random"] / rate["decoded at random"]
-    print(f"the cache is {ratio:.0f} times faster than decoding at random")
-    print(f"target: {TARGET} frames per CPU second in order")
-    return 0 if rate["decoded in order"] >= TARGET else 1
+    in_order, read = rate["decoded in order, 1 worker"], rate["read from the cache at random"]
+    print(
+        f"the cache is {read / rate['decoded at random']:.0f} times faster than decoding at random"
+    )
+    print(f"targets: {TARGET} frames per CPU second in order, {READ_TARGET} read at random")
+    return 0 if in_order >= TARGET and read >= READ_TARGET else 1
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ app = typer.Typer(
 )
 sweep_app = typer.Typer(help="Sweep files and what they ask for.", no_args_is_help=True)
 app.add_typer(sweep_app, name="sweep")
+dataset_app = typer.Typer(help="Datasets, and whether they can be trusted.", no_args_is_help=True)
+app.add_typer(dataset_app, name="dataset")
 
 
 class Listing(StrEnum):
@@ -46,6 +48,27 @@ def sweep_plan(
         else tuple(experiment.name for experiment in chosen.experiments)
     )
     typer.echo("\n".join(listed))
+
+
+@dataset_app.command("check")
+def dataset_check(
+    path: Annotated[str, typer.Argument(help="A dataset's folder, or its name in the store")],
+    data_config: Annotated[
+        str | None, typer.Option(help="A data config that it is to fit: so100_dualcam")
+    ] = None,
+    embodiment_tag: Annotated[
+        str, typer.Option(help="One of N1.5's embodiment tags")
+    ] = "new_embodiment",
+    video_backend: Annotated[
+        str, typer.Option(help="What will decode it: frame-cache, decord, torchcodec")
+    ] = "frame-cache",
+    as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON")] = False,
+) -> None:
+    """Print everything that is wrong with a dataset; exit code 1 where it cannot be trained on."""
+    from gr00t_assets.datasets.checks.report import run_check
+
+    code = run_check(path, data_config, embodiment_tag, video_backend, as_json)
+    raise typer.Exit(code)
 
 
 @app.command()

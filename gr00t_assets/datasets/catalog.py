@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gr00t_assets.datasets.held_out import HeldOut
 from gr00t_assets.datasets.source_kinds import SOURCE_KINDS, FolderSource, Source
 from gr00t_assets.errors import CatalogError
 from gr00t_assets.names import did_you_mean, name_problem
@@ -29,6 +30,10 @@ class CatalogEntry(BaseModel):
     source: Source
     data_config: str = Field(description="One of GR00T's data configs: so100_dualcam")
     embodiment_tag: str = Field(default="new_embodiment", description="gr1, new_embodiment, ...")
+    held_out: HeldOut = Field(
+        default=None,
+        description="Episodes that are kept from training: a list, or a share of the last ones",
+    )
 
 
 def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:

@@ -2,24 +2,29 @@
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 NOT_CONTENT = ("README.md",)
 """Files beside the data that describe it and do not change it."""
 
 
-def content_files(directory: Path) -> list[Path]:
-    """Files of a dataset relative to its folder, sorted.
+def is_content(path: PurePath) -> bool:
+    """Whether a file belongs to a dataset, by its path relative to the dataset's folder.
 
     Names that begin with a dot (.git, .gitattributes, .cache, .huggingface) and the README of a
-    Hub repository are left out, so that a clone, a download and a copy are the same dataset.
+    Hub repository do not, so that a clone, a download and a copy are the same dataset.
+
+    Example:
+        >>> is_content(PurePath("meta/info.json")), is_content(PurePath(".cache/meta/info.json"))
+        (True, False)
     """
-    found = [path.relative_to(directory) for path in directory.rglob("*") if path.is_file()]
-    return sorted(
-        path
-        for path in found
-        if str(path) not in NOT_CONTENT and not any(part.startswith(".") for part in path.parts)
-    )
+    return str(path) not in NOT_CONTENT and not any(part.startswith(".") for part in path.parts)
+
+
+def content_files(directory: Path) -> list[Path]:
+    """Files that belong to a dataset, relative to its folder, sorted."""
+    found = (path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
+    return sorted(path for path in found if is_content(path))
 
 
 def content_hash(directory: Path, replaced: Mapping[Path, Path] | None = None) -> str:

@@ -1,10 +1,11 @@
 """From a catalog entry to a version of the dataset in the store."""
 
-import hashlib
-import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from gr00t_assets.datasets.catalog import CatalogEntry
@@ -12,97 +13,145 @@ from gr00t_assets.datasets.content_hash import content_files, content_hash
 from gr00t_assets.datasets.frames import Probe, VideoError, probe
 from gr00t_assets.datasets.lerobot import LeRobotDataset
 from gr00t_assets.datasets.modality_presets import preset_path
+from gr00t_assets.datasets.prepare import needs_preparing, prepare_dataset
 from gr00t_assets.datasets.record import Camera, DatasetRecord, load_record, save_record
-from gr00t_assets.datasets.source_hub import hub_commit
-from gr00t_assets.datasets.source_kinds import GitSource, HubSource, SyntheticSource
-from gr00t_assets.datasets.sources import Fetched, fetch, local_folder
+from gr00t_assets.datasets.source_kinds import HubSource
+from gr00t_assets.datasets.source_links import refuse_links
+from gr00t_assets.datasets.source_lock import alone
+from gr00t_assets.datasets.source_origin import (
+    OFFLINE,
+    Origin,
+    folder_origin,
+    load_origin,
+    origin_now,
+    save_origin,
+)
+from gr00t_assets.datasets.sources import (
+    Fetched,
+    fetch,
+    forget_downloads,
+    lay_out,
+    local_folder,
+    silent,
+)
 from gr00t_assets.errors import DatasetError
-from gr00t_assets.files import PARTIAL, disk_full_explained, published_directory, write_json
+from gr00t_assets.files import PARTIAL, disk_full_explained, published_directory
 from gr00t_assets.project import Store
 
 _MODALITY = Path("meta/modality.json")
 
 
-def ingest_dataset(entry: CatalogEntry, store: Store) -> DatasetRecord:
+def ingest_dataset(
+    entry: CatalogEntry, store: Store, log: Callable[[str], None] = silent
+) -> DatasetRecord:
     """Bring a dataset into the store, unless this very version is there.
 
     The source is never written to. A source that cannot have changed (parameters of the generator,
     a commit) is not fetched again; a folder is hashed again and copied only where it has changed.
+    What a broken connection or a killed process leaves of a download is used by the next call.
 
     Args:
         entry: The dataset, and where to take it from.
-        store: Where it goes: a folder by name and content hash, and the record of the current one.
+        store: Where it goes: a folder by name and content hash, the record of the current one,
+            and ``origin.json``, which says where that came from.
+        log: Where lines about its progress go: files, bytes and seconds.
 
     Raises:
-        DatasetError: It cannot be had, is not a complete LeRobot dataset, or has videos that
-            cannot be opened; nothing is left in the store.
-        StoreError: The disk is full.
+        DatasetError: It cannot be had, means something else than before under the same name, is
+            not a complete LeRobot dataset, or has videos that cannot be opened; the store has
+            what it had.
+        StoreError: The disk is full, or has no room for it.
     """
-    local = local_folder(entry)
-    if local is not None:
-        return _keep(entry, store, local)
-    if known := _remembered(entry, store):
-        return known
-    around = store.root / "datasets"
-    around.mkdir(parents=True, exist_ok=True)
-    with (
-        disk_full_explained(around),
-        tempfile.TemporaryDirectory(prefix=f".fetch{PARTIAL}", dir=around) as scratch,
-    ):
-        record = _keep(entry, store, fetch(entry, Path(scratch)))
-    memory = {"origin": _origin(entry, record.revision), "version": record.version}
-    write_json(_memory(entry, store), memory)
+    with alone(entry.name, store, log) as folder, disk_full_explained(folder):
+        local = local_folder(entry)
+        if local is not None:
+            return _from_folder(entry, store, local, folder, log)
+        origin, offline = origin_now(entry, store)
+        record = _remembered(entry, store, origin)
+        if record is not None:
+            log(f"{entry.name}: version {record.version} is in the store")
+        else:
+            with _scratch(folder) as scratch:
+                fetched = fetch(entry, origin.commit, folder, scratch, log)
+                record = _keep(entry, store, _prepared(entry, store, fetched), log)
+        record = _said_now(record, entry.source.describe(), offline)
+        if record != _in_store(entry, store):
+            save_record(record, store)
+        save_origin(entry.name, store, origin, record.version)
+        forget_downloads(folder)
     return record
 
 
-def _origin(entry: CatalogEntry, commit: str | None) -> str:
-    """What decides the content of a source that is not a folder, as 16 hex digits."""
-    source = entry.source
-    content: list[str | None] = []
-    if isinstance(source, SyntheticSource):
-        content = ["synthetic", source.digest()]
-    elif isinstance(source, GitSource):
-        content = ["git", source.repository, source.path, commit]
-    elif isinstance(source, HubSource):
-        content = ["hub", source.repo_id, commit, *_preset_digest(source)]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+def _from_folder(
+    entry: CatalogEntry, store: Store, local: Fetched, folder: Path, log: Callable[[str], None]
+) -> DatasetRecord:
+    """Copy a folder of this machine, where its content is not in the store already."""
+    refuse_links(local.directory, entry.name)
+    digest = content_hash(local.directory, _replaced(entry))
+    origin = folder_origin(entry, store, digest)
+    record = _remembered(entry, store, origin)
+    if record is not None and record.source == local.description:
+        log(f"{entry.name}: version {record.version} is in the store")
+        return record
+    with _scratch(folder) as scratch:
+        if needs_preparing(local.directory, entry.name, store):
+            lay_out(local.directory, scratch / "dataset", copied=True)
+            local = replace(local, directory=scratch / "dataset", temporary=True)
+        record = _keep(entry, store, _prepared(entry, store, local), log)
+    save_record(record, store)
+    save_origin(entry.name, store, origin, record.version)
+    return record
 
 
-def _preset_digest(source: HubSource) -> list[str]:
-    if source.modality is None:
-        return []
-    return [hashlib.sha256(preset_path(source.modality).read_bytes()).hexdigest()]
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=f".fetch{PARTIAL}", dir=folder) as scratch:
+        yield Path(scratch)
 
 
-def _memory(entry: CatalogEntry, store: Store) -> Path:
-    return store.dataset_record(entry.name).with_name("origin.json")
+def _prepared(entry: CatalogEntry, store: Store, fetched: Fetched) -> tuple[Fetched, list[str]]:
+    """A dataset brought into the form that is read here, and warnings of that."""
+    if not fetched.temporary:
+        return fetched, []
+    return fetched, prepare_dataset(fetched.directory, entry.name, store)
 
 
-def _commit(entry: CatalogEntry) -> str | None:
-    """The commit that the source means now; asks the Hub."""
-    source = entry.source
-    if isinstance(source, HubSource):
-        return hub_commit(source, entry.name)
-    return source.revision if isinstance(source, GitSource) else None
+def _said_now(record: DatasetRecord, description: str, offline: str | None) -> DatasetRecord:
+    """The record with the source's words and the warning of this time, not of an earlier one."""
+    warnings = [line for line in record.warnings if not line.startswith(OFFLINE)]
+    warnings += [offline] if offline else []
+    source = description + (f" at {record.revision}" if record.revision else "")
+    return record.model_copy(update={"source": source, "warnings": tuple(warnings)})
 
 
-def _remembered(entry: CatalogEntry, store: Store) -> DatasetRecord | None:
-    """The record that this origin gave last time, where it is still current and whole."""
-    origin = _origin(entry, _commit(entry))
+def _in_store(entry: CatalogEntry, store: Store) -> DatasetRecord | None:
     try:
-        known = json.loads(_memory(entry, store).read_text())
-        record = load_record(entry.name, store)
-        if known != {"origin": origin, "version": record.version}:
-            return None
-        LeRobotDataset.open(record.directory(store), entry.name)
-    except (OSError, ValueError, DatasetError):
+        return load_record(entry.name, store)
+    except DatasetError:
         return None
-    return record
 
 
-def _keep(entry: CatalogEntry, store: Store, fetched: Fetched) -> DatasetRecord:
-    """Check a dataset on this machine, publish it by its hash, and make it the current one."""
+def _remembered(entry: CatalogEntry, store: Store, origin: Origin) -> DatasetRecord | None:
+    """The record that this origin gave last time, where it is still current and whole."""
+    known, record = load_origin(entry.name, store), _in_store(entry, store)
+    if known is None or record is None:
+        return None
+    if (known[0].key, known[1]) != (origin.key, record.version):
+        return None
+    size = sum(_sizes(record.directory(store)).values())
+    return record if size == record.size_bytes else None
+
+
+def _keep(
+    entry: CatalogEntry,
+    store: Store,
+    prepared: tuple[Fetched, list[str]],
+    log: Callable[[str], None],
+) -> DatasetRecord:
+    """Check a dataset on this machine and publish it by its hash."""
+    started = time.monotonic()
     replaced = _replaced(entry)
+    fetched, said = prepared
     opened = LeRobotDataset.open(fetched.directory, entry.name)
     _see_rows(opened)
     cameras, warnings = _cameras(opened)
@@ -117,7 +166,13 @@ def _keep(entry: CatalogEntry, store: Store, fetched: Fetched) -> DatasetRecord:
                 raise DatasetError(
                     entry.name, "its files changed while they were copied.", ["try again"]
                 )
-    record = DatasetRecord(
+    sizes = _sizes(target)
+    seconds = time.monotonic() - started
+    log(
+        f"{entry.name}: version {version}, {len(sizes)} files, "
+        f"{sum(sizes.values()) / 1e6:.1f} MB, opened, hashed and kept in {seconds:.1f} s"
+    )
+    return DatasetRecord(
         name=entry.name,
         version=version,
         source=fetched.description + (f" at {fetched.revision}" if fetched.revision else ""),
@@ -129,11 +184,9 @@ def _keep(entry: CatalogEntry, store: Store, fetched: Fetched) -> DatasetRecord:
         fps=opened.fps,
         cameras=cameras,
         tasks=tuple(opened.tasks[index] for index in sorted(opened.tasks)),
-        size_bytes=sum(_sizes(target).values()),
-        warnings=(*opened.warnings, *warnings),
+        size_bytes=sum(sizes.values()),
+        warnings=(*said, *opened.warnings, *warnings),
     )
-    save_record(record, store)
-    return record
 
 
 def _replaced(entry: CatalogEntry) -> Mapping[Path, Path]:

@@ -157,7 +157,19 @@ class LeRobotDataset:
         Raises:
             DatasetError: The column is missing, has empty cells, or its rows differ in length.
         """
-        chunked = self.read_episode(index, [column]).column(column)
+        return self.vectors(index, [column])[column]
+
+    def vectors(self, index: int, columns: Sequence[str]) -> dict[str, np.ndarray]:
+        """Columns of an episode by name, each as :meth:`vector` gives it; its file is read once.
+
+        Raises:
+            DatasetError: As for one column.
+        """
+        names = list(dict.fromkeys(columns))
+        table = self.read_episode(index, names)
+        return {name: self._vector(index, name, table.column(name)) for name in names}
+
+    def _vector(self, index: int, column: str, chunked: pa.ChunkedArray) -> np.ndarray:
         if chunked.null_count:
             problem = f"{self._shown(index)}: {chunked.null_count} cells of {column} are empty."
             raise DatasetError(self.name, problem)

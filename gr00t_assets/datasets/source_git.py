@@ -3,8 +3,11 @@
 import os
 import shutil
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+from gr00t_assets.datasets.content_hash import content_files
 from gr00t_assets.datasets.lerobot_files import is_lfs_pointer
 from gr00t_assets.datasets.source_kinds import GitSource, without_credentials
 from gr00t_assets.errors import DatasetError
@@ -12,13 +15,17 @@ from gr00t_assets.errors import DatasetError
 _TIMEOUT = 3600.0
 
 
-def fetch_git(source: GitSource, directory: Path, name: str) -> Path:
+def fetch_git(source: GitSource, directory: Path, name: str, log: Callable[[str], None]) -> Path:
     """Check out one folder of one commit, and its Git LFS files.
+
+    git verifies every object by its hash, and git-lfs every file. Git LFS files that an earlier
+    call brought before it broke are not brought again; a checkout is begun anew.
 
     Args:
         source: Repository, commit and folder.
-        directory: Empty folder for the checkout.
+        directory: Folder for the checkout of this very commit, empty or left by an earlier call.
         name: What errors call the dataset.
+        log: Where lines about its progress go.
 
     Returns:
         Folder of the dataset inside ``directory``.
@@ -27,15 +34,37 @@ def fetch_git(source: GitSource, directory: Path, name: str) -> Path:
         DatasetError: git is missing, the repository or commit cannot be had, the folder is not in
             it, or it needs Git LFS and there is none.
     """
+    started = time.monotonic()
+    checkout = directory / "checkout"
+    shutil.rmtree(checkout, ignore_errors=True)
+    checkout.mkdir(parents=True)
+    log(f"{name}: {source.describe()} at {source.revision[:12]}, by git")
+    try:
+        dataset = _checked_out(source, checkout, directory / "lfs", name)
+    except DatasetError:
+        shutil.rmtree(checkout)
+        if not any(directory.iterdir()):
+            directory.rmdir()
+        raise
+    sizes = [(dataset / path).stat().st_size for path in content_files(dataset)]
+    seconds = time.monotonic() - started
+    log(f"{name}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB, {seconds:.1f} s")
+    return dataset
+
+
+def _checked_out(source: GitSource, checkout: Path, lfs: Path, name: str) -> Path:
     whole = source.path == "."
-    _git(directory, name, "init", "--quiet")
-    _git(directory, name, "remote", "add", "origin", source.repository)
+
+    def git(*arguments: str) -> None:
+        _git(checkout, name, source.repository, *arguments)
+
+    git("init", "--quiet")
+    git("config", "lfs.storage", str(lfs.resolve()))
     if not whole:
-        _git(directory, name, "sparse-checkout", "set", "--no-cone", f"/{source.path}/")
-    fetch = ("fetch", "--quiet", "--depth", "1", "--filter=blob:none", "origin", source.revision)
-    _git(directory, name, *fetch)
-    _git(directory, name, "checkout", "--quiet", "FETCH_HEAD")
-    dataset = directory / source.path
+        git("sparse-checkout", "set", "--no-cone", f"/{source.path}/")
+    git("fetch", "--quiet", "--depth", "1", "--filter=blob:none", "origin", source.revision)
+    git("checkout", "--quiet", "FETCH_HEAD")
+    dataset = checkout / source.path
     if not dataset.is_dir():
         raise DatasetError(
             name,
@@ -49,19 +78,24 @@ def fetch_git(source: GitSource, directory: Path, name: str) -> Path:
                 "its files are in Git LFS, and git-lfs is not installed.",
                 ["install git-lfs", _REMEDY],
             )
-        include = () if whole else (f"--include={source.path}/**",)
-        _git(directory, name, "lfs", "pull", *include)
+        git("lfs", "pull", *(() if whole else (f"--include={source.path}/**",)))
     return dataset
 
 
 _REMEDY = "or set GR00T_ASSETS_DATASETS to a folder that holds a copy of it"
 
 
-def _git(directory: Path, name: str, *arguments: str) -> None:
+def _git(directory: Path, name: str, repository: str, *arguments: str) -> None:
+    """Run git with ``origin`` known to this process alone: its address may hold a password."""
     environment = os.environ | {
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_LFS_SKIP_SMUDGE": "1",
         "LC_ALL": "C",
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": "remote.origin.url",
+        "GIT_CONFIG_VALUE_0": repository,
+        "GIT_CONFIG_KEY_1": "remote.origin.fetch",
+        "GIT_CONFIG_VALUE_1": "+refs/heads/*:refs/remotes/origin/*",
     }
     command = ["git", "-c", "advice.detachedHead=false", "-C", str(directory), *arguments]
     try:

@@ -1,100 +1,208 @@
-"""A dataset from the Hugging Face Hub."""
+"""A dataset from the Hugging Face Hub, at one commit."""
 
-import os
-from pathlib import Path
+import io
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
 
-from gr00t_assets.datasets.source_kinds import HubSource, without_credentials
-from gr00t_assets.errors import DatasetError
-
-NOT_DOWNLOADED = [".*", "README.md"]
-"""Files of a Hub repository that are not content of the dataset."""
+from gr00t_assets.datasets.content_hash import is_content
+from gr00t_assets.datasets.source_hub_errors import endpoint, explained
+from gr00t_assets.datasets.source_hub_files import (
+    PARTS,
+    Fetch,
+    HubFile,
+    StoppedError,
+    bytes_there,
+    complete_files,
+    download,
+)
+from gr00t_assets.datasets.source_kinds import HubSource
+from gr00t_assets.errors import DatasetError, Gr00tAssetsError, StoreError
 
 _TIMEOUT = 10.0
-
-
-def fetch_hub(source: HubSource, directory: Path, name: str) -> str:
-    """Download a dataset repository.
-
-    ``HF_ENDPOINT`` and a token in the environment are honoured; the token is in no message.
-
-    Args:
-        source: Repository and revision.
-        directory: Empty folder that is filled.
-        name: What errors call the dataset.
-
-    Returns:
-        The full commit hash that was downloaded.
-
-    Raises:
-        DatasetError: The Hub cannot be reached, or has no such repository or revision.
-    """
-    from huggingface_hub import snapshot_download
-
-    commit = hub_commit(source, name)
-    try:
-        snapshot_download(
-            source.repo_id,
-            repo_type="dataset",
-            revision=commit,
-            local_dir=directory,
-            ignore_patterns=NOT_DOWNLOADED,
-            etag_timeout=_TIMEOUT,
-            endpoint=_endpoint(),
-        )
-    except Exception as error:
-        raise _explained(error, source, name) from error
-    return commit
+_LOG_EVERY = 10.0
+_SHOWN = 20
 
 
 def hub_commit(source: HubSource, name: str) -> str:
-    """The commit that a revision means now.
+    """The commit that a revision means now; a full commit hash is not asked about.
 
     Raises:
-        DatasetError: The Hub cannot be reached, or has no such repository or revision.
+        HubUnreachableError: The Hub gives no answer.
+        DatasetError: The Hub has no such repository or revision, or does not show it.
     """
     from huggingface_hub import HfApi
 
+    if source.pinned:
+        return source.revision
     try:
-        info = HfApi(endpoint=_endpoint()).dataset_info(
+        info = HfApi(endpoint=endpoint()).dataset_info(
             source.repo_id, revision=source.revision, timeout=_TIMEOUT
         )
     except Exception as error:
-        raise _explained(error, source, name) from error
+        raise explained(error, source, name) from error
     if info.sha is None:
         raise DatasetError(name, f"{source.describe()} has no commit.", ["try again"])
     return info.sha
 
 
-def _endpoint() -> str | None:
-    return os.environ.get("HF_ENDPOINT") or None
+def fetch_hub(
+    source: HubSource, commit: str, directory: Path, name: str, log: Callable[[str], None]
+) -> None:
+    """Bring a dataset repository at a commit into a folder, continuing what is there.
+
+    ``HF_ENDPOINT`` and a token in the environment are honoured; the token is in no message. The
+    client's own download into a folder starts a file from its beginning after each failure, so the
+    files are fetched here, with the client's listing, requests and resuming inside one call.
+
+    Args:
+        source: The repository.
+        commit: Full hash.
+        directory: Folder of this very commit, empty or left by an earlier call that failed.
+        name: What errors call the dataset.
+        log: Where lines about its progress go.
+
+    Raises:
+        HubUnreachableError: The connection broke; what came is kept in ``directory``.
+        DatasetError: The Hub does not show the repository or commit, or sent wrong bytes.
+        StoreError: The disk has less room than the files need.
+    """
+    started = time.monotonic()
+    directory.mkdir(parents=True, exist_ok=True)
+    files = _listed(source, commit, name)
+    right = complete_files(files, directory)
+    missing = [file for file in files if file.path not in right]
+    total = sum(file.size for file in files)
+    have = bytes_there(files, directory)
+    log(f"{name}: {len(files)} files, {_mb(total)}, of {source.repo_id} at {commit[:12]}")
+    if have:
+        log(f"{name}: {len(right)} files, {_mb(have)} are here from an earlier try")
+    _refuse_too_large(total - have, directory, name)
+    last = started
+
+    def report(done: int, size: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _LOG_EVERY:
+            last = time.monotonic()
+            here = total - sum(file.size for file in missing) + size
+            log(
+                f"{name}: {len(right) + done} of {len(files)} files, "
+                f"{_mb(here)} of {_mb(total)}, {last - started:.0f} s"
+            )
+
+    try:
+        wrong = download(missing, directory, _fetcher(source, commit), report)
+    except (Gr00tAssetsError, StoppedError):
+        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise explained(error, source, name) from error
+    except Exception as error:
+        raise explained(error, source, name) from error
+    if wrong:
+        _raise_wrong(wrong, source, commit, name)
+    shutil.rmtree(directory / PARTS, ignore_errors=True)
+    seconds = time.monotonic() - started
+    log(f"{name}: {len(files)} files, {_mb(total)}, hashes right, {seconds:.1f} s")
 
 
-def _explained(error: Exception, source: HubSource, name: str) -> DatasetError:
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
+def _listed(source: HubSource, commit: str, name: str) -> list[HubFile]:
+    """Every file of the dataset at a commit, as the Hub lists it."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile
+
+    try:
+        entries = list(
+            HfApi(endpoint=endpoint()).list_repo_tree(
+                source.repo_id, repo_type="dataset", revision=commit, recursive=True
+            )
+        )
+    except Exception as error:
+        raise explained(error, source, name) from error
+    _refuse_strange([entry.path for entry in entries], name)
+    files = []
+    for entry in entries:
+        if isinstance(entry, RepoFile) and is_content(PurePosixPath(entry.path)):
+            if entry.lfs is not None:
+                file = HubFile(entry.path, entry.lfs.size, entry.lfs.sha256, lfs=True)
+            else:
+                file = HubFile(entry.path, entry.size, entry.blob_id, lfs=False)
+            files.append(file)
+    if not files:
+        problem = f"{source.describe()} has no files at {commit[:12]}."
+        raise DatasetError(name, problem, ["mend source in data/datasets.yaml"])
+    return files
+
+
+def _fetcher(source: HubSource, commit: str) -> Fetch:
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils import tqdm as Bar
+
+    class Silent(Bar):
+        """No progress bar; lines are logged instead."""
+
+        def __init__(self, *arguments: object, **named: object) -> None:
+            super().__init__(*arguments, **(named | {"disable": True}))
+
+    headers = build_hf_headers() | {"Accept-Encoding": "identity"}
+
+    def fetch(file: HubFile, into: io.BufferedWriter, have: int) -> None:
+        url = hf_hub_url(
+            source.repo_id,
+            file.path,
+            repo_type="dataset",
+            revision=commit,
+            endpoint=endpoint(),
+        )
+        http_get(
+            url,
+            into,
+            resume_size=have,
+            headers=headers,
+            expected_size=file.size,
+            displayed_filename=file.path,
+            tqdm_class=Silent,
+        )
+
+    return fetch
+
+
+def _refuse_strange(paths: list[str], name: str) -> None:
+    strange = [
+        path for path in paths if path.startswith("/") or "\\" in path or ".." in path.split("/")
+    ]
+    if strange:
+        details = [*strange[:_SHOWN], "nothing was downloaded; tell the owner of the repository"]
+        raise DatasetError(name, "the Hub lists files that leave the dataset's folder.", details)
+
+
+def _refuse_too_large(needed: int, directory: Path, name: str) -> None:
+    free = shutil.disk_usage(directory).free
+    if needed > free:
+        raise StoreError(
+            name,
+            f"it needs {_mb(needed)} more, and {_mb(free)} are free on the disk of the store.",
+            ["free some space, or move the store with GR00T_ASSETS_STORE, and run it again"],
+        )
+
+
+def _raise_wrong(wrong: list[str], source: HubSource, commit: str, name: str) -> None:
+    more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
+    raise DatasetError(
+        name,
+        f"{len(wrong)} file(s) came with other bytes than {source.repo_id} lists.",
+        [
+            *wrong[:_SHOWN],
+            *more,
+            f"expected the hashes of commit {commit}; what came was removed",
+            "try again; what was right is kept",
+        ],
     )
 
-    names = " or ".join(dict.fromkeys([name, source.repo_id.split("/")[-1]]))
-    local = f"or set GR00T_ASSETS_DATASETS to a folder that holds {names}"
-    where = _endpoint() or "https://huggingface.co"
-    if isinstance(error, GatedRepoError):
-        problem = f"the Hub dataset {source.repo_id} is gated."
-        details = ["accept its terms on its page, and set HF_TOKEN", local]
-    elif isinstance(error, RepositoryNotFoundError):
-        problem = f"{where} has no dataset {source.repo_id}, or it is private."
-        details = ["mend repo_id in data/datasets.yaml, or set HF_TOKEN", local]
-    elif isinstance(error, RevisionNotFoundError):
-        problem = f"the Hub dataset {source.repo_id} has no revision {source.revision}."
-        details = ["mend revision in data/datasets.yaml", local]
-    else:
-        problem = f"{source.repo_id} cannot be downloaded from {where}."
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        details = [_clean(reason), "see that this machine reaches the Hub, and try again", local]
-    return DatasetError(name, problem, details)
 
-
-def _clean(text: str) -> str:
-    token = os.environ.get("HF_TOKEN")
-    return without_credentials(text.replace(token, "***") if token else text)
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"

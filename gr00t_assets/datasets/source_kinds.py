@@ -55,9 +55,15 @@ class HubSource(BaseModel):
             )
         return value
 
+    @property
+    def pinned(self) -> bool:
+        """Whether the revision is a commit, which can never mean other content."""
+        return COMMIT.fullmatch(self.revision) is not None
+
     def describe(self) -> str:
-        """The source in words."""
-        return f"https://huggingface.co/datasets/{self.repo_id}"
+        """The source in words, with the branch or tag that was asked for."""
+        asked = "" if self.pinned else f", revision {self.revision}"
+        return f"https://huggingface.co/datasets/{self.repo_id}{asked}"
 
 
 class GitSource(BaseModel):

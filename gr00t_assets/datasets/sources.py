@@ -1,10 +1,14 @@
 """Bringing a dataset to this machine."""
 
+import errno
 import os
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from gr00t_assets.datasets.catalog import CatalogEntry
+from gr00t_assets.datasets.content_hash import content_files
 from gr00t_assets.datasets.source_git import fetch_git
 from gr00t_assets.datasets.source_hub import fetch_hub
 from gr00t_assets.datasets.source_kinds import (
@@ -13,12 +17,19 @@ from gr00t_assets.datasets.source_kinds import (
     HubSource,
     SyntheticSource,
 )
+from gr00t_assets.datasets.source_links import refuse_links
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.errors import DatasetError
 from gr00t_assets.project import project_root
 
 LOCAL_DATASETS = "GR00T_ASSETS_DATASETS"
 """Environment variable: a folder of datasets that are taken instead of downloading them."""
+
+_DOWNLOAD = ".download-"
+
+
+def silent(line: str) -> None:
+    """Drop a line about progress."""
 
 
 @dataclass(frozen=True)
@@ -69,31 +80,70 @@ def local_folder(entry: CatalogEntry) -> Fetched | None:
     return Fetched(folder, source.describe(), None, temporary=False)
 
 
-def fetch(entry: CatalogEntry, scratch: Path) -> Fetched:
-    """Bring a dataset here, from this machine, the generator, a git repository or the Hub.
+def fetch(
+    entry: CatalogEntry,
+    commit: str | None,
+    folder: Path,
+    scratch: Path,
+    log: Callable[[str], None] = silent,
+) -> Fetched:
+    """Bring a dataset here, from the generator, a git repository or the Hub.
 
     Args:
-        entry: What to bring.
-        scratch: An empty folder to download into.
+        entry: What to bring; its source is no folder.
+        commit: Commit of the source, where it has one.
+        folder: The dataset's folder in the store. A download stays below it, in
+            ``.download-COMMIT``, until :func:`forget_downloads`, so that what breaks can go on.
+        scratch: An empty folder on the same disk; the dataset is laid out in it.
+        log: Where lines about its progress go.
 
     Raises:
         DatasetError: It cannot be had; the message says what to do.
+        StoreError: The disk has no room for it.
     """
-    found = local_folder(entry)
-    if found is not None:
-        return found
     source = entry.source
     directory = scratch / "dataset"
-    directory.mkdir()
-    revision = None
     if isinstance(source, SyntheticSource):
+        directory.mkdir()
         generate(source, directory)
-    elif isinstance(source, GitSource):
-        revision = source.revision
-        directory = fetch_git(source, directory, entry.name)
-    elif isinstance(source, HubSource):
-        revision = fetch_hub(source, directory, entry.name)
-    return Fetched(directory, source.describe(), revision, temporary=True)
+    elif isinstance(source, GitSource | HubSource) and commit is not None:
+        download = folder / f"{_DOWNLOAD}{commit}"
+        forget_downloads(folder, besides=download)
+        if isinstance(source, GitSource):
+            found = fetch_git(source, download, entry.name, log)
+        else:
+            fetch_hub(source, commit, download, entry.name, log)
+            found = download
+        refuse_links(found, entry.name)
+        lay_out(found, directory)
+    return Fetched(directory, source.describe(), commit, temporary=True)
+
+
+def forget_downloads(folder: Path, besides: Path | None = None) -> None:
+    """Remove the downloads of a dataset, which its version in the store has made needless."""
+    for download in folder.glob(f"{_DOWNLOAD}*"):
+        if download != besides:
+            shutil.rmtree(download, ignore_errors=True)
+
+
+def lay_out(source: Path, target: Path, copied: bool = False) -> None:
+    """Put the files of a dataset under another folder without taking them from the first.
+
+    Args:
+        source: Folder of the dataset.
+        target: The other folder, which is made.
+        copied: Whether the files get bytes of their own; else both share them where the disk can.
+    """
+    for path in content_files(source):
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        if not copied and not (source / path).is_symlink():
+            try:
+                os.link(source / path, target / path)
+                continue
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP):
+                    raise
+        shutil.copyfile(source / path, target / path)
 
 
 def _local_names(entry: CatalogEntry) -> list[str]:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from gr00t_assets.datasets.held_out import held_out_episodes
 from gr00t_assets.datasets.lerobot import LeRobotDataset
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.modality.config import ModalityConfig, save_modality_config
@@ -35,6 +36,8 @@ def build_modality_config(entry: "CatalogEntry", store: Store) -> ModalityConfig
             entry.embodiment_tag,
             record.cameras,
         )
+        held_out = held_out_episodes(entry.held_out, dataset)
+        config = config.model_copy(update={"held_out_episodes": held_out})
     except Exception:
         store.modality_config(entry.name).unlink(missing_ok=True)
         raise

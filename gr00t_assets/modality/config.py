@@ -78,11 +78,16 @@ class ModalityConfig(BaseModel):
     max_action_dim: int
     image_size: int = Field(default=224, description="Pixels of the square that the model sees")
     crop_scale: float = Field(default=0.95, description="Share of height and width that is kept")
+    held_out_episodes: tuple[int, ...] = Field(
+        default=(), description="Episodes that are kept from training"
+    )
     warnings: tuple[str, ...] = ()
 
     def content_hash(self) -> str:
         """First 16 hex digits of a SHA-256 over all that changes what a model is fed."""
         content = self.model_dump(mode="json", exclude={"warnings", "dataset"})
+        if not self.held_out_episodes:
+            del content["held_out_episodes"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -7,8 +7,12 @@ step, so all cameras of one sample get the same crop and the same colour change;
 
 The colour changes are torchvision's ``ColorJitter`` in formula and in the distribution of its
 factors. All randomness is drawn from the generator that is passed in, on the CPU.
+
+This is the definition, one sample at a time; ``image_batches`` does the same to many at once, and
+is held against it.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +22,26 @@ from gr00t_assets.modality.data_configs import ColorJitter
 if TYPE_CHECKING:
     import torch
 
-_LUMA = (0.2989, 0.587, 0.114)
+LUMA = (0.2989, 0.587, 0.114)
 """Weights of red, green and blue in grey, as torchvision has them."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What one sample's images go through, drawn at random.
+
+    Attributes:
+        top: First row of the crop.
+        left: First column of the crop.
+        order: The four colour steps in the order of their use; 0 is brightness, 1 contrast,
+            2 saturation, 3 hue.
+        factors: Of brightness, contrast and saturation, and the hue's shift in turns.
+    """
+
+    top: int
+    left: int
+    order: tuple[int, int, int, int]
+    factors: tuple[float, float, float, float]
 
 
 def crop_size(height: int, width: int, scale: float) -> tuple[int, int]:
@@ -66,78 +88,63 @@ def augment_image(
     Returns:
         (size, size, 3) or (cameras, size, size, 3) uint8.
     """
-    import torch
-
     frames, leading = _stacked(frame)
     height, width = crop_size(frames.shape[1], frames.shape[2], crop_scale)
-
-    def draw(largest: int) -> int:
-        return int(torch.randint(0, largest + 1, (), generator=generator))
-
-    top, left = draw(frames.shape[1] - height), draw(frames.shape[2] - width)
+    drawn = draw_augmentation(frames.shape[1], frames.shape[2], crop_scale, jitter, generator)
+    top, left = drawn.top, drawn.left
     pixels = _resize(frames[:, top : top + height, left : left + width], size)
-    pixels = jitter_colors(pixels, jitter, generator)
+    pixels = adjust_colors(pixels, drawn)
     return _to_uint8(pixels).reshape(*leading, size, size, 3)
 
 
-def augment_images(
-    frames: np.ndarray,
-    size: int,
-    crop_scale: float,
-    jitter: ColorJitter,
-    generator: "torch.Generator",
-) -> np.ndarray:
-    """:func:`augment_image` of each of a batch of samples, with parameters drawn anew for each.
+def draw_augmentation(
+    height: int, width: int, crop_scale: float, jitter: ColorJitter, generator: "torch.Generator"
+) -> Augmentation:
+    """Draw where to crop and how to change the colours of one sample.
+
+    The crop's corner is uniform over all places, the order over all 24; factors are uniform in
+    [max(0, 1 - x), 1 + x], the hue's shift in [-x, x] of the colour circle.
 
     Args:
-        frames: (samples, height, width, 3) or (samples, cameras, height, width, 3) uint8.
-        size: Pixels of the square wanted.
+        height: Pixels of the frame.
+        width: Pixels of the frame.
         crop_scale: Share of height and width that is kept.
-        jitter: Half-widths of the colour factors.
-        generator: A CPU generator; sample i takes the i-th draw.
-
-    Returns:
-        Of the shape of ``frames`` with ``size`` for height and width, uint8.
+        jitter: The half-widths x.
+        generator: A CPU generator; the only source of randomness.
     """
-    made = [augment_image(frame, size, crop_scale, jitter, generator) for frame in frames]
-    return np.stack(made) if made else np.zeros((0, *frames.shape[1:-3], size, size, 3), np.uint8)
+    import torch
+
+    cropped = crop_size(height, width, crop_scale)
+    top, left = (
+        int(torch.randint(0, whole - part + 1, (), generator=generator))
+        for whole, part in zip((height, width), cropped, strict=True)
+    )
+    first, second, third, fourth = torch.randperm(4, generator=generator).tolist()
+    *shares, turn = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
+    widths = (jitter.brightness, jitter.contrast, jitter.saturation)
+    brightness, contrast, saturation = (
+        max(0.0, 1 - width) + share * (1 + width - max(0.0, 1 - width))
+        for width, share in zip(widths, shares, strict=True)
+    )
+    shift = (2 * turn - 1) * jitter.hue
+    return Augmentation(
+        top, left, (first, second, third, fourth), (brightness, contrast, saturation, shift)
+    )
 
 
-def jitter_colors(
-    pixels: "torch.Tensor", jitter: ColorJitter, generator: "torch.Generator"
-) -> "torch.Tensor":
-    """Change brightness, contrast, saturation and hue in a random order.
-
-    Factors are uniform in [max(0, 1 - x), 1 + x], the hue's shift in [-x, x] of the colour circle.
+def adjust_colors(pixels: "torch.Tensor", drawn: Augmentation) -> "torch.Tensor":
+    """Change brightness, contrast, saturation and hue in the order that was drawn.
 
     Args:
         pixels: (images, 3, height, width) in [0, 1]; all get the same change.
-        jitter: The half-widths x.
-        generator: A CPU generator.
+        drawn: The order and the factors.
 
     Returns:
         Of the same shape, in [0, 1].
     """
-    import torch
-
-    order = torch.randperm(4, generator=generator).tolist()
-    uniform = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
-    widths = (jitter.brightness, jitter.contrast, jitter.saturation)
-    lows = [max(0.0, 1 - width) for width in widths]
-    factors = [
-        low + share * (1 + width - low)
-        for low, width, share in zip(lows, widths, uniform[:3], strict=True)
-    ]
-    shift = (2 * uniform[3] - 1) * jitter.hue
-    for step in order:
-        if step == 0:
-            pixels = adjust_brightness(pixels, factors[0])
-        elif step == 1:
-            pixels = adjust_contrast(pixels, factors[1])
-        elif step == 2:
-            pixels = adjust_saturation(pixels, factors[2])
-        else:
-            pixels = adjust_hue(pixels, shift)
+    steps = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
+    for step in drawn.order:
+        pixels = steps[step](pixels, drawn.factors[step])
     return pixels
 
 
@@ -182,7 +189,7 @@ def adjust_hue(pixels: "torch.Tensor", shift: float) -> "torch.Tensor":
 
 def _grey(pixels: "torch.Tensor") -> "torch.Tensor":
     red, green, blue = pixels.unbind(-3)
-    grey = red.mul(_LUMA[0]).add_(green, alpha=_LUMA[1]).add_(blue, alpha=_LUMA[2])
+    grey = red.mul(LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
     return grey.unsqueeze(-3)
 
 

@@ -24,11 +24,13 @@ class Problem:
         sentence: What is wrong.
         lines: What was expected and what was found, or what to do.
         lines_say_it: Whether the lines are clear without the sentence.
+        code: Name of the kind of problem, in kebab case.
     """
 
     sentence: str
     lines: tuple[str, ...] = ()
     lines_say_it: bool = False
+    code: str = "data-config"
 
     def body(self, *, after_sentence: bool) -> tuple[str, ...]:
         """The lines to print, given whether the sentence was printed already."""
@@ -136,7 +138,9 @@ def _missing_keys(facts: DatasetFacts, config: DataConfig) -> Iterator[Problem]:
         ]
         if len(missing) < len(needed):
             lines.append(f"missing: {', '.join(missing)}")
-        yield Problem(f"{noun} '{missing[0]}' is not in this dataset.", tuple(lines), True)
+        yield Problem(
+            f"{noun} '{missing[0]}' is not in this dataset.", tuple(lines), True, "config-key"
+        )
 
 
 def _cameras(facts: DatasetFacts, config: DataConfig) -> Iterator[Problem]:
@@ -149,16 +153,19 @@ def _cameras(facts: DatasetFacts, config: DataConfig) -> Iterator[Problem]:
         if feature not in facts.dataset.columns:
             yield Problem(
                 f"camera '{key}' is feature {feature} in modality.json, "
-                "which meta/info.json does not have."
+                "which meta/info.json does not have.",
+                code="config-camera",
             )
         elif camera is None:
-            yield Problem(f"camera '{key}' ({feature}) is declared and has no video files.")
+            sentence = f"camera '{key}' ({feature}) is declared and has no video files."
+            yield Problem(sentence, code="config-camera")
         else:
             sizes[key] = f"{camera.height}x{camera.width}"
     if len(set(sizes.values())) > 1:
         found = ", ".join(f"{key} {size}" for key, size in sizes.items())
         yield Problem(
-            f"the cameras differ in height x width: {found}; GR00T crops them as one stack."
+            f"the cameras differ in height x width: {found}; GR00T crops them as one stack.",
+            code="config-camera-sizes",
         )
 
 
@@ -175,16 +182,20 @@ def _vectors(facts: DatasetFacts, config: DataConfig, modality: Modality) -> Ite
     present = present_keys(facts, config, modality)
     for key, entry in present:
         column = facts.modality.vector_column(modality, key.key)
-        yield from (
-            Problem(f"{modality} key '{key.key}' {words}")
-            for words in (*_slice(facts, column, entry), *_transform(key, entry))
-        )
+        for code, found in (
+            ("config-slice", _slice(facts, column, entry)),
+            ("config-transform", _transform(key, entry)),
+        ):
+            yield from (
+                Problem(f"{modality} key '{key.key}' {words}", code=code) for words in found
+            )
     total = sum(vector_dim(entry, key) for key, entry in present)
     largest = config.max_state_dim if modality == "state" else config.max_action_dim
     if total > largest:
         yield Problem(
             f"{modality} has {total} numbers after the transforms of data config "
-            f"{config.name}; the model takes at most {largest}."
+            f"{config.name}; the model takes at most {largest}.",
+            code="dims-over-limit",
         )
 
 
@@ -222,5 +233,6 @@ def _language(facts: DatasetFacts, config: DataConfig) -> Iterator[Problem]:
     if column is not None and column not in facts.dataset.columns:
         yield Problem(
             f"language key '{config.language}' is column {column}, "
-            "which meta/info.json does not have."
+            "which meta/info.json does not have.",
+            code="config-language",
         )

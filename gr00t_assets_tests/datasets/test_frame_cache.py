@@ -94,7 +94,7 @@ def test_videos_that_do_not_fit_are_all_listed_and_leave_nothing(
     with pytest.raises(DatasetError) as caught:
         build_frame_cache(dataset, [EGO], directory)
     first, second = caught.value.details
-    assert "episode_000000.mp4 has 30 frames, episode 0 has" in first
+    assert "episode_000000.mp4: has 30 frames, episode 0 has" in first
     assert "episode_000001.mp4: " in second
     assert not any(directory.iterdir())
     with pytest.raises(DatasetError, match="no frame cache"):

@@ -22,6 +22,10 @@ def _snapshot(directory: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
 
 
+def _left(store: Store) -> list[Path]:
+    return [path for path in store.root.rglob("*.*") if path.name != ".lock" and path.is_file()]
+
+
 def _git(directory: Path, *arguments: str) -> str:
     identity = ("-c", "user.name=t", "-c", "user.email=t@t")
     command = ["git", "-C", str(directory), *identity, *arguments]
@@ -112,7 +116,7 @@ def test_a_bad_dataset_leaves_nothing_in_the_store(store: Store, spoilt: Path) -
     write_video(dataset.video_path(1, dataset.cameras[0]), wide, 20)
     with pytest.raises(DatasetError, match=r"episode_000000\.mp4: "):
         ingest_dataset(entry_of({"kind": "folder", "path": str(spoilt)}), store)
-    assert not store.root.exists() or not list(store.root.rglob("*.*"))
+    assert not _left(store)
 
 
 def test_rows_are_held_against_the_meta_files(store: Store, spoilt: Path) -> None:
@@ -151,7 +155,7 @@ def test_git_says_what_is_wrong(store: Store, small_dataset: Path, tmp_path: Pat
     with pytest.raises(DatasetError) as caught:
         ingest_dataset(entry_of(secret), store)
     assert "s3cret" not in str(caught.value)
-    assert not list(store.root.rglob("*.*"))
+    assert not _left(store)
 
 
 def test_git_without_lfs_is_explained(
@@ -175,3 +179,41 @@ def test_git_without_lfs_is_explained(
     monkeypatch.setenv("PATH", str(only_git))
     with pytest.raises(DatasetError, match="git-lfs is not installed"):
         ingest_dataset(entry_of(source), store)
+
+
+def test_a_link_in_a_repository_cannot_bring_in_a_file_from_outside(
+    store: Store, small_dataset: Path, tmp_path: Path
+) -> None:
+    repository = tmp_path / "repository"
+    _repository(repository, small_dataset)
+    (repository / "demo_data/small/meta/passwords.json").symlink_to("/etc/passwd")
+    _git(repository, "add", ".")
+    _git(repository, "commit", "--quiet", "-m", "a link")
+    source = {
+        "kind": "git",
+        "repository": f"file://{repository}",
+        "revision": _git(repository, "rev-parse", "HEAD"),
+        "path": "demo_data/small",
+    }
+    with pytest.raises(DatasetError, match="leaves the dataset, to /etc/passwd"):
+        ingest_dataset(entry_of(source), store)
+
+
+def test_the_password_of_a_repository_is_in_no_file(
+    store: Store, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``insteadOf`` stands in for a server that takes the password."""
+    repository = tmp_path / "repository"
+    commit = _repository(repository, small_dataset)
+    address = "https://me:s3cret@example.invalid/x"
+    config = tmp_path / "gitconfig"
+    config.write_text(f'[url "file://{repository}"]\n\tinsteadOf = {address}\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    source = {"kind": "git", "repository": address, "revision": commit, "path": "other"}
+    with pytest.raises(DatasetError):
+        ingest_dataset(entry_of(source), store)
+    record = ingest_dataset(entry_of(source | {"path": "demo_data/small"}), store)
+    assert record.version == content_hash(small_dataset)
+    assert "example.invalid/x" in record.source
+    for path in store.root.rglob("*"):
+        assert not path.is_file() or b"s3cret" not in path.read_bytes()

@@ -9,11 +9,12 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from gr00t_assets.datasets.demonstrations import Demonstrations
 from gr00t_assets.datasets.frame_cache import FrameCache, build_frame_cache
 from gr00t_assets.datasets.lerobot import LeRobotDataset
 from gr00t_assets.modality.validation import resolve_modality_config
 from gr00t_assets.training.native.base_models import load_base_model
-from gr00t_assets.training.native.batches import BatchSource, Demonstrations
+from gr00t_assets.training.native.batches import BatchSource
 from gr00t_assets.training.native.data_order import DataOrder, augmentation_seed
 from gr00t_assets_tests.training.conftest import SpecMaker
 

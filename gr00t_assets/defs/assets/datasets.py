@@ -88,9 +88,15 @@ def modality_config(
 @explained
 def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
     """Every frame of the dataset's cameras, decoded once in order to memory-mapped arrays, so that
-    training reads the frame of a timestamp without a video decoder.
+    training reads the frame of a timestamp without a video decoder. Frames of videos that an older
+    version of the dataset had are copied.
     """
-    from gr00t_assets.datasets.frame_cache import build_frame_cache
+    from gr00t_assets.datasets.frame_cache import (
+        build_frame_cache,
+        earlier_caches,
+        estimate,
+        in_units,
+    )
     from gr00t_assets.datasets.lerobot import LeRobotDataset
 
     record = load_record(context.partition_key, store)
@@ -98,8 +104,14 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     directory = store.frame_cache(record.name, record.version)
     cameras = [key.original_key for key in config.video]
     source = LeRobotDataset.open(record.directory(store), record.name)
-    info = build_frame_cache(source, cameras, directory, _progress(context))
-    context.log.info(f"{info.frames} frames decoded, {info.size_bytes / 1e6:.0f} MB")
+    context.log.info(f"its frame cache takes {in_units(estimate(source, cameras))}")
+    info = build_frame_cache(
+        source, cameras, directory, _progress(context), previous=earlier_caches(directory)
+    )
+    context.log.info(
+        f"{info.frames} frames, {in_units(info.size_bytes)}: {info.decoded} videos decoded, "
+        f"{info.reused} copied from an earlier version's cache, {info.kept} done before"
+    )
     rows = [[name, frames, f"{w} x {h}"] for name, (frames, h, w) in info.cameras.items()]
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.version),
@@ -107,6 +119,8 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
             "frames": info.frames,
             "size_megabytes": round(info.size_bytes / 1e6, 3),
             "cameras": table(["camera", "frames", "pixels"], rows),
+            "videos_decoded": info.decoded,
+            "videos_reused": info.reused,
             "directory": in_store(directory, store),
         },
     )

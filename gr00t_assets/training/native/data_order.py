@@ -6,8 +6,8 @@ import numpy as np
 class DataOrder:
     """The order of samples, which any step can be asked for without those before it.
 
-    Every row of every episode is a sample. An epoch is one seeded permutation of them; a batch may
-    run over the end of an epoch into the next.
+    Every row of every episode to train on is a sample. An epoch is one seeded permutation of them;
+    a batch may run over the end of an epoch into the next. Threads may ask at the same time.
 
     Args:
         samples: Samples in an epoch.
@@ -23,23 +23,23 @@ class DataOrder:
     def __init__(self, samples: int, seed: int) -> None:
         self.samples = samples
         self.seed = seed
-        self._epoch = -1
-        self._permutation = np.empty(0, dtype=np.int64)
+        self._last = -1, np.empty(0, dtype=np.int64)
 
     def positions(self, start: int, count: int) -> np.ndarray:
         """Sample indices of ``count`` draws after ``start`` draws, shape ``(count,)``, int64."""
+        epochs, places = np.divmod(np.arange(start, start + count), self.samples)
         chosen = np.empty(count, dtype=np.int64)
-        for offset in range(count):
-            epoch, place = divmod(start + offset, self.samples)
-            chosen[offset] = self._permuted(epoch)[place]
+        for epoch in np.unique(epochs):
+            within = epochs == epoch
+            chosen[within] = self._permutation(int(epoch))[places[within]]
         return chosen
 
-    def _permuted(self, epoch: int) -> np.ndarray:
-        if epoch != self._epoch:
-            generator = np.random.default_rng([self.seed, epoch])
-            self._permutation = generator.permutation(self.samples)
-            self._epoch = epoch
-        return self._permutation
+    def _permutation(self, epoch: int) -> np.ndarray:
+        known, permutation = self._last
+        if epoch != known:
+            permutation = np.random.default_rng([self.seed, epoch]).permutation(self.samples)
+            self._last = epoch, permutation
+        return permutation
 
 
 def augmentation_seed(seed: int, draw: int) -> int:

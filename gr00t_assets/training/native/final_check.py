@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from gr00t_assets.datasets.demonstrations import Demonstrations
 from gr00t_assets.datasets.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot import LeRobotDataset
 from gr00t_assets.errors import Gr00tAssetsError
-from gr00t_assets.training.native.batches import Demonstrations
 from gr00t_assets.training.native.devices import choose_device
 from gr00t_assets.training.native.policy import Policy
 from gr00t_assets.training.run_directory import MODEL, SPEC

@@ -1,0 +1,174 @@
+"""``meta/modality.json`` held against the features: fields, slices, cameras, annotations."""
+
+from collections import defaultdict
+from itertools import pairwise
+
+from pydantic import ValidationError
+
+from gr00t_assets.datasets.checks.features import Feature
+from gr00t_assets.datasets.checks.finding import Collector
+from gr00t_assets.datasets.checks.folder import Folder
+from gr00t_assets.datasets.checks.info import Info
+from gr00t_assets.datasets.checks.json_files import read_object
+from gr00t_assets.modality.schema import DEFAULT_COLUMNS, Modality, ModalityFile
+from gr00t_assets.names import did_you_mean
+
+FILE = "meta/modality.json"
+
+MODALITIES: tuple[Modality, ...] = ("state", "action")
+
+
+def check_modality(folder: Folder, info: Info) -> ModalityFile | None:
+    """Read ``modality.json``; whatever is wrong with it is a finding.
+
+    Returns:
+        ``None`` where it cannot be used.
+    """
+    raw = read_object(folder, FILE, _missing)
+    if raw is None:
+        return None
+    collector = folder.collector
+    try:
+        modality = ModalityFile.model_validate(raw)
+    except ValidationError as failure:
+        for line in wrong_fields(failure):
+            collector.error(
+                "modality-field",
+                FILE,
+                line,
+                "the sections state, action, video and annotation as Isaac-GR00T reads them",
+                "correct the field",
+            )
+        return None
+    for line in modality.unknown_fields():
+        collector.warn(
+            "modality-unknown-field",
+            FILE,
+            line.removeprefix(f"{FILE}: "),
+            "fields that Isaac-GR00T reads",
+            "correct its name or remove it",
+        )
+    if info.features:
+        _columns(collector, modality, info)
+    _overlaps(collector, modality)
+    return modality
+
+
+def wrong_fields(failure: ValidationError) -> list[str]:
+    """Each wrong field in words, the field first."""
+    found = failure.errors(include_url=False, include_context=False)
+    return [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found]
+
+
+def sliced_columns(modality: ModalityFile | None, info: Info) -> dict[str, Modality]:
+    """The columns that state and action keys are slices of, with their modality.
+
+    LeRobot's default columns where there is no usable ``modality.json``.
+    """
+    if modality is None:
+        found: dict[str, Modality] = {DEFAULT_COLUMNS[kind]: kind for kind in MODALITIES}
+    else:
+        found = {
+            modality.vector_column(kind, key): kind
+            for kind in MODALITIES
+            for key in modality.slices(kind)
+        }
+    return {column: kind for column, kind in found.items() if column in info.features}
+
+
+def number_names(
+    modality: ModalityFile | None, kind: Modality, column: Feature, numbers: list[int]
+) -> str:
+    """Numbers of a column in words: whole keys as slices, others by key and position."""
+    names, left = [], set(numbers)
+    for key, part in modality.slices(kind).items() if modality else ():
+        span = set(range(part.start, part.end))
+        same = modality is not None and modality.vector_column(kind, key) == column.name
+        if same and len(span) > 1 and span <= left:
+            names.append(f"{key} ({part.start}:{part.end})")
+            left -= span
+    for number in sorted(left):
+        name = column.names[number] if number < len(column.names) else ""
+        name = _key_of(modality, kind, column.name, number) or name
+        names.append(f"{name} ({number})" if name else str(number))
+    shown = ", ".join(names[:8])
+    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _key_of(modality: ModalityFile | None, kind: Modality, column: str, number: int) -> str:
+    for key, part in modality.slices(kind).items() if modality else ():
+        inside = part.start <= number < part.end
+        if inside and modality is not None and modality.vector_column(kind, key) == column:
+            return f"{key}.{number - part.start}"
+    return ""
+
+
+def _missing(collector: Collector) -> None:
+    collector.error(
+        "modality-missing",
+        FILE,
+        "no such file",
+        "the names of the parts of state and action, and of the cameras",
+        "write it as NVIDIA's getting_started/LeRobot_compatible_data_schema.md describes; for a "
+        "dataset of the catalog a draft is accepted with gr00t-assets dataset accept-modality NAME",
+    )
+
+
+def _columns(collector: Collector, modality: ModalityFile, info: Info) -> None:
+    for kind in MODALITIES:
+        for key, part in modality.slices(kind).items():
+            column = modality.vector_column(kind, key)
+            feature = info.features.get(column)
+            if feature is None:
+                _unknown(collector, "modality-column", f"{kind} key '{key}'", column, info)
+            elif part.end > feature.width:
+                collector.error(
+                    "slice-range",
+                    FILE,
+                    f"{kind} key '{key}' is {part.start}:{part.end} of {column}",
+                    f"a slice of its {feature.width} numbers",
+                    "correct start and end of the key",
+                )
+    for key in modality.video:
+        feature = info.features.get(modality.video_feature(key))
+        if feature is None or not feature.is_video:
+            name = modality.video_feature(key)
+            _unknown(collector, "modality-camera", f"camera '{key}'", name, info)
+    for key in modality.annotation_keys():
+        column = modality.annotation_column(key)
+        if column is not None and column not in info.features:
+            # An annotation without original_key is the column of its own name.
+            _unknown(collector, "modality-annotation", f"annotation '{key}'", column, info)
+
+
+def _unknown(collector: Collector, code: str, what: str, name: str, info: Info) -> None:
+    if name in info.raw["features"] and name not in info.features:
+        return
+    cameras = code == "modality-camera"
+    known = [one.name for one in info.features.values() if one.is_video == cameras]
+    collector.error(
+        code,
+        FILE,
+        f"{what} is {name}, which meta/info.json does not declare",
+        "a camera of meta/info.json" if cameras else "a column of meta/info.json",
+        f"set its original_key: {did_you_mean(name, known)}",
+    )
+
+
+def _overlaps(collector: Collector, modality: ModalityFile) -> None:
+    """Numbers that are in two keys of one modality would be trained on twice."""
+    for kind in MODALITIES:
+        columns = defaultdict(list)
+        for key, part in modality.slices(kind).items():
+            columns[modality.vector_column(kind, key)].append((part.start, part.end, key))
+        for column, parts in columns.items():
+            for (start, end, key), (start2, end2, key2) in pairwise(sorted(parts)):
+                if start2 < end:
+                    collector.error(
+                        "slice-overlap",
+                        FILE,
+                        f"{kind} keys '{key}' ({start}:{end}) and '{key2}' ({start2}:{end2}) "
+                        f"share numbers of {column}",
+                        "each number in one key",
+                        "correct start and end of the keys",
+                    )

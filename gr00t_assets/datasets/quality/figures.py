@@ -1,0 +1,127 @@
+"""Figures of a dataset's quality; thresholds are in ``thresholds.py``."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Figures(BaseModel):
+    """Base of all figures."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class QualityWarning(Figures):
+    """A threshold that was passed."""
+
+    measure: str = Field(description="Name of the row of the table that it belongs to")
+    subject: str = Field(default="", description="Column or camera, where there are several")
+    message: str = Field(description="What was found and what it does to a policy")
+
+
+class Lengths(Figures):
+    """Rows of the episodes."""
+
+    rows: tuple[int, ...] = Field(description="By position in the dataset")
+    shortest: int
+    median: float
+    longest: int
+    outliers: tuple[int, ...] = Field(description="Indices of episodes far from the median")
+
+
+class Idle(Figures):
+    """Rows at rest: no joint is further than a hundredth of its range from where it starts or
+    ends.
+    """
+
+    start: tuple[int, ...] = Field(description="Rows at rest before the first move, by episode")
+    end: tuple[int, ...] = Field(description="Rows at rest after the last move, by episode")
+    start_share: float = Field(description="Of all rows")
+    end_share: float = Field(description="Of all rows")
+
+
+class Vector(Figures):
+    """A column of state or action; tuples by dimension."""
+
+    column: str
+    labels: tuple[str, ...] = Field(description="Key of modality.json and number in it")
+    minimum: tuple[float, ...]
+    maximum: tuple[float, ...]
+    q01: tuple[float, ...]
+    q99: tuple[float, ...]
+    stored: bool = Field(description="The quantiles are those of meta/stats.json")
+    outside: tuple[float, ...] = Field(description="Share of rows outside q01..q99")
+    largest_step: tuple[float, ...] = Field(
+        description="Between successive rows, as a share of the range; 0 of a switch"
+    )
+    steps: int = Field(description="Steps between successive rows")
+    jumps: int = Field(description="Steps in which some dimension jumps")
+    first_jump: str | None = Field(default=None, description="Episode, row and dimension of one")
+
+    @property
+    def constant(self) -> tuple[bool, ...]:
+        """Dimensions that never change."""
+        return tuple(high <= low for low, high in zip(self.minimum, self.maximum, strict=True))
+
+    @property
+    def stretch(self) -> tuple[float, ...]:
+        """Range in units of q01..q99; 1 of a constant dimension, infinite of rare values alone."""
+        bounds = zip(self.minimum, self.maximum, self.q01, self.q99, strict=True)
+        return tuple(
+            1.0 if high <= low else (high - low) / (q99 - q01) if q99 > q01 else float("inf")
+            for low, high, q01, q99 in bounds
+        )
+
+
+class Copy(Figures):
+    """A key that is in both state and action."""
+
+    key: str
+    share: float | None = Field(description="Of rows whose action is the state; None if constant")
+    moving_share: float | None = Field(
+        description="The same, of rows after which the state changes; None where it never does"
+    )
+
+
+class Language(Figures):
+    """Instructions, counted by rows."""
+
+    column: str = Field(description="Column of task indices")
+    shares: dict[str, float] = Field(description="Share of rows by instruction, commonest first")
+    distinct: int
+    empty_share: float = Field(description="Rows without an instruction, or with a placeholder")
+    placeholders: tuple[str, ...] = Field(description="Texts that are no instruction")
+
+
+class Camera(Figures):
+    """Sampled frames of one camera; grey levels are of 255."""
+
+    camera: str
+    episode: tuple[float, ...] = Field(description="Position in the dataset, fraction included")
+    luminance: tuple[float, ...] = Field(description="Mean grey level of each sampled frame")
+    mean: float
+    dark_share: float
+    bright_share: float
+    pairs: int = Field(description="Successive frames that were compared")
+    flicker_share: float
+    identical_share: float = Field(description="Pairs of identical frames")
+    frozen_share: float = Field(description="The same, of pairs in which a joint moves")
+
+
+class Quality(Figures):
+    """What was measured, and what passed a threshold."""
+
+    dataset: str
+    fps: float
+    lengths: Lengths
+    idle: Idle | None = Field(description="None without a state or action that moves")
+    vectors: tuple[Vector, ...]
+    copies: tuple[Copy, ...]
+    language: Language | None
+    cameras: tuple[Camera, ...] = Field(description="Empty without a frame cache")
+    warnings: tuple[QualityWarning, ...] = ()
+
+    def messages(self) -> list[str]:
+        """The warnings as text."""
+        return [
+            ": ".join(filter(None, (warning.measure, warning.subject, warning.message)))
+            for warning in self.warnings
+        ]

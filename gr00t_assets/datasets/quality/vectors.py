@@ -1,0 +1,209 @@
+"""State and action: ranges, quantiles, jumps, rest, and actions that repeat the state."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.datasets.quality.columns import Slice, episodes_of, labels, stored_quantiles
+from gr00t_assets.datasets.quality.figures import Copy, Idle, Vector
+from gr00t_assets.datasets.quality.thresholds import (
+    COPY_SLACK,
+    IDLE_MOVE,
+    JUMP,
+    SAMPLED_ROWS,
+    SWITCH_VALUES,
+)
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """What a first pass over a column finds.
+
+    Attributes:
+        minimum: By dimension.
+        maximum: By dimension.
+        quantiles: ``(2, width)``, q01 and q99.
+        stored: The quantiles are those of ``meta/stats.json``.
+        switches: Dimensions with a few values only.
+    """
+
+    minimum: np.ndarray
+    maximum: np.ndarray
+    quantiles: np.ndarray
+    stored: bool
+    switches: np.ndarray
+
+    @property
+    def extent(self) -> np.ndarray:
+        """Maximum less minimum, by dimension."""
+        return self.maximum - self.minimum
+
+    @property
+    def moving(self) -> np.ndarray:
+        """Dimensions that change."""
+        return self.extent > 0
+
+
+def ranges(dataset: LeRobotDataset, column: str, statistics: object) -> Ranges:
+    """First pass over a column, one episode in memory and at most ``SAMPLED_ROWS`` rows.
+
+    Raises:
+        DatasetError: The column cannot be read.
+    """
+    every = -(-dataset.frame_count // SAMPLED_ROWS) or 1
+    low = high = None
+    sampled = []
+    for rows in episodes_of(dataset, column):
+        if not len(rows):
+            continue
+        smallest, largest = np.fmin.reduce(rows), np.fmax.reduce(rows)
+        low = smallest if low is None else np.fmin(low, smallest)
+        high = largest if high is None else np.fmax(high, largest)
+        sampled.append(rows[::every].copy())
+    if low is None or high is None:
+        low = high = np.zeros(0)
+        sampled = [np.zeros((1, 0))]
+    sample = np.nan_to_num(np.concatenate(sampled), nan=0.0)
+    quantiles = stored_quantiles(statistics, column, len(low))
+    values = np.array([len(np.unique(dimension)) for dimension in sample.T], dtype=int)
+    return Ranges(
+        minimum=np.nan_to_num(low),
+        maximum=np.nan_to_num(high),
+        quantiles=np.quantile(sample, [0.01, 0.99], axis=0) if quantiles is None else quantiles,
+        stored=quantiles is not None,
+        switches=values <= SWITCH_VALUES,
+    )
+
+
+def vector(dataset: LeRobotDataset, column: str, found: Ranges, keys: list[Slice]) -> Vector:
+    """Second pass: rows outside the quantiles, and steps between successive rows.
+
+    Raises:
+        DatasetError: The column cannot be read.
+    """
+    width = len(found.minimum)
+    names = labels(column, width, keys)
+    counted = found.moving & ~found.switches
+    extent = np.where(found.moving, found.extent, 1.0)
+    slack = 1e-6 * extent
+    outside, largest = np.zeros(width), np.zeros(width)
+    rows_seen = steps = jumps = 0
+    first = None
+    for episode, rows in zip(dataset.episodes, episodes_of(dataset, column), strict=True):
+        below = rows < found.quantiles[0] - slack
+        above = rows > found.quantiles[1] + slack
+        outside += (below | above).sum(axis=0)
+        rows_seen += len(rows)
+        moved = np.where(counted, np.nan_to_num(np.abs(np.diff(rows, axis=0)) / extent), 0.0)
+        steps += len(moved)
+        if not moved.size:
+            continue
+        largest = np.maximum(largest, moved.max(axis=0))
+        jumping = np.flatnonzero((moved > JUMP).any(axis=1))
+        jumps += len(jumping)
+        if first is None and len(jumping):
+            row = int(jumping[0])
+            name = names[int(moved[row].argmax())]
+            first = f"episode {episode.index} row {row + 1}, {name}"
+    return Vector(
+        column=column,
+        labels=names,
+        minimum=tuple(found.minimum.tolist()),
+        maximum=tuple(found.maximum.tolist()),
+        q01=tuple(found.quantiles[0].tolist()),
+        q99=tuple(found.quantiles[1].tolist()),
+        stored=found.stored,
+        outside=tuple((np.where(found.moving, outside, 0) / max(rows_seen, 1)).tolist()),
+        largest_step=tuple(largest.tolist()),
+        steps=steps,
+        jumps=jumps,
+        first_jump=first,
+    )
+
+
+def idle(dataset: LeRobotDataset, columns: dict[str, Ranges]) -> Idle | None:
+    """Rows at rest at the start and the end of every episode, all of these columns together.
+
+    Raises:
+        DatasetError: A column cannot be read.
+    """
+    used = {column: found for column, found in columns.items() if found.moving.any()}
+    if not used:
+        return None
+    start, end = [], []
+    streams = zip(*(episodes_of(dataset, column) for column in used), strict=True)
+    for parts in streams:
+        scaled = [
+            rows[:, found.moving] / found.extent[found.moving]
+            for rows, found in zip(parts, used.values(), strict=True)
+        ]
+        rows = np.concatenate(scaled, axis=1)
+        start.append(_rest(rows))
+        end.append(_rest(rows[::-1]))
+    total = max(dataset.frame_count, 1)
+    return Idle(
+        start=tuple(start),
+        end=tuple(end),
+        start_share=sum(start) / total,
+        end_share=sum(end) / total,
+    )
+
+
+def copies(
+    dataset: LeRobotDataset, states: list[Slice], actions: list[Slice], found: dict[str, Ranges]
+) -> tuple[Copy, ...]:
+    """Share of rows whose action is the state of the same row, by key that is in both.
+
+    A joint that is held still repeats its state rightly; one that moves and repeats it was recorded
+    without its commands.
+
+    Raises:
+        DatasetError: A column cannot be read.
+    """
+    by_key = {item.key: item for item in actions}
+    pairs = [
+        (state, by_key[state.key])
+        for state in states
+        if state.key in by_key
+        and state.end - state.start == by_key[state.key].end - by_key[state.key].start
+    ]
+    extents = {
+        state.key: np.maximum(_extent(found, state), _extent(found, action))
+        for state, action in pairs
+    }
+    same, moved, followed = (dict.fromkeys(extents, 0) for _ in range(3))
+    for columns in dict.fromkeys((state.column, action.column) for state, action in pairs):
+        chosen = [(s, a) for s, a in pairs if (s.column, a.column) == columns]
+        for present, commanded in zip(
+            *(episodes_of(dataset, column) for column in columns), strict=True
+        ):
+            for state, action in chosen:
+                key, changing = state.key, extents[state.key] > 0
+                slack = COPY_SLACK * extents[key][changing]
+                now = present[:, state.start : state.end][:, changing]
+                apart = now - commanded[:, action.start : action.end][:, changing]
+                equal = (np.abs(apart) <= slack).all(axis=1)
+                moving = (np.abs(np.diff(now, axis=0)) > slack).any(axis=1)
+                same[key] += int(equal.sum())
+                moved[key] += int(moving.sum())
+                followed[key] += int((equal[:-1] & moving).sum())
+    total = max(dataset.frame_count, 1)
+    return tuple(
+        Copy(
+            key=key,
+            share=same[key] / total if (extent > 0).any() else None,
+            moving_share=followed[key] / moved[key] if moved[key] else None,
+        )
+        for key, extent in extents.items()
+    )
+
+
+def _extent(found: dict[str, Ranges], item: Slice) -> np.ndarray:
+    return found[item.column].extent[item.start : item.end]
+
+
+def _rest(rows: np.ndarray) -> int:
+    """Rows before the first that is away from the first row; all but one of an idle episode."""
+    away = (np.abs(rows - rows[:1]) > IDLE_MOVE).any(axis=1)
+    return int(away.argmax()) - 1 if away.any() else max(len(rows) - 1, 0)

@@ -1,0 +1,273 @@
+"""One fault each in the rows, videos and links of a good dataset."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gr00t_assets_tests.datasets.checks.edits import (
+    CAMERA,
+    data_file,
+    edit_json,
+    edit_lines,
+    edit_rows,
+    frame_count,
+    renew_statistics,
+    set_column,
+    set_values,
+    video_file,
+    write_video,
+)
+from gr00t_assets_tests.datasets.checks.meta_faults import (
+    LFS_POINTER,
+    Fault,
+    feature,
+    removed,
+    text,
+)
+
+ROWS, VIDEO = data_file(1), video_file(1)
+Columns = dict[str, Any]
+
+
+def rows(*changes: Callable[[Columns], None], renew: bool = False) -> Callable[[Path], None]:
+    def make(directory: Path) -> None:
+        for change in changes:
+            edit_rows(directory, 1, change)
+        if renew:
+            renew_statistics(directory)
+
+    return make
+
+
+def video(frames: int | None = None, **options: Any) -> Callable[[Path], None]:
+    def make(directory: Path) -> None:
+        path = directory / VIDEO
+        write_video(path, frames or frame_count(path), **options)
+
+    return make
+
+
+def cut(file: str, share: float) -> Callable[[Path], None]:
+    def make(directory: Path) -> None:
+        content = (directory / file).read_bytes()
+        (directory / file).write_bytes(content[: int(len(content) * share)])
+
+    return make
+
+
+def _cut_fast_start(directory: Path) -> None:
+    path = directory / VIDEO
+    write_video(path, frame_count(path), options={"movflags": "faststart"})
+    cut(VIDEO, 0.6)(directory)
+
+
+def _shorter(columns: Columns) -> None:
+    for name in list(columns):
+        columns[name] = columns[name][:-1]
+
+
+def _null(values: np.ndarray) -> pa.Array:
+    items = values.tolist()
+    items[3][2] = None
+    return pa.array(items)
+
+
+def _ragged(values: np.ndarray) -> pa.Array:
+    items = values.tolist()
+    items[3] = items[3][:-1]
+    return pa.array(items)
+
+
+def _still(directory: Path) -> None:
+    for index in range(3):
+        edit_rows(directory, index, set_values("action", (slice(None), 2), 0.5))
+    renew_statistics(directory)
+
+
+def _copied(directory: Path) -> None:
+    """Episode 2 as a whole in place of episode 1, under its own indices."""
+    for make in (data_file, video_file):
+        shutil.copyfile(directory / make(2), directory / make(1))
+    edit_rows(directory, 1, set_column("episode_index", lambda values: values * 0 + 1))
+
+    def same_length(all: list[Any]) -> None:
+        all[1]["length"] = all[2]["length"]
+
+    edit_lines(directory, "episodes.jsonl", same_length)
+    lengths = [pq.read_metadata(path).num_rows for path in directory.glob("data/*/*.parquet")]
+    edit_json(directory, "info.json", lambda value: value.update(total_frames=sum(lengths)))
+    renew_statistics(directory)
+
+
+def _linked_out(directory: Path) -> None:
+    outside = directory.parent / "elsewhere.parquet"
+    (directory / ROWS).rename(outside)
+    (directory / ROWS).symlink_to(outside)
+
+
+def _chunk_gone(directory: Path) -> None:
+    shutil.rmtree((directory / ROWS).parent)
+
+
+def _as_folder(directory: Path) -> None:
+    (directory / ROWS).unlink()
+    (directory / ROWS).mkdir()
+
+
+def _drift(values: np.ndarray) -> np.ndarray:
+    """Three steps that are 0.3 frames too long."""
+    return values + 0.015 * np.digitize(np.arange(len(values)), [5, 10, 15])
+
+
+def _unlisted(directory: Path) -> None:
+    shutil.copyfile(directory / ROWS, directory / data_file(7))
+
+
+FILE_FAULTS = {
+    "rows missing": Fault("parquet-missing", ROWS, removed(ROWS), "again"),
+    "rows are a pointer": Fault("lfs-pointer", ROWS, text(ROWS, LFS_POINTER), "git lfs pull"),
+    "rows empty": Fault("empty-file", ROWS, text(ROWS, b""), "again"),
+    "rows truncated": Fault("parquet-unreadable", ROWS, cut(ROWS, 0.7), "again"),
+    "rows no Parquet": Fault("parquet-unreadable", ROWS, text(ROWS, b"rows" * 99), "again"),
+    "rows a folder": Fault("not-a-file", ROWS, _as_folder, "put the file"),
+    "rows linked out": Fault("symlink-escape", ROWS, _linked_out, "cp -rL"),
+    "chunk missing": Fault("chunk-missing", "data/chunk-000", _chunk_gone, "again"),
+    "rows not listed": Fault("episode-unlisted", data_file(7), _unlisted, "remove", "warning"),
+    "row too few": Fault("row-count", ROWS, rows(_shorter), "whole episode"),
+    "column missing": Fault(
+        "column-missing", ROWS, rows(lambda columns: columns.pop("action")), "write"
+    ),
+    "timestamps missing": Fault(
+        "column-missing", ROWS, rows(lambda columns: columns.pop("timestamp")), "write"
+    ),
+    "column not declared": Fault(
+        "column-undeclared",
+        ROWS,
+        rows(lambda columns: columns.update(extra=columns["timestamp"])),
+        "declare",
+        "warning",
+    ),
+    "dtype another kind": Fault(
+        "column-dtype",
+        ROWS,
+        rows(set_column("action", lambda values: values.astype(np.int64))),
+        "dtype",
+    ),
+    "dtype narrower": Fault(
+        "column-dtype",
+        ROWS,
+        rows(set_column("timestamp", lambda values: values.astype(np.float32))),
+        "dtype",
+        "warning",
+    ),
+    "dtype text": Fault(
+        "column-dtype",
+        ROWS,
+        rows(set_column("timestamp", lambda values: values.astype(str))),
+        "dtype",
+    ),
+    "vector too short": Fault(
+        "column-shape", ROWS, rows(set_column("action", lambda values: values[:, :43])), "shape"
+    ),
+    "vector of changing length": Fault(
+        "column-shape", ROWS, rows(set_column("action", _ragged)), "shape"
+    ),
+    "cell empty": Fault("column-null", ROWS, rows(set_column("action", _null)), "write"),
+    "NaN": Fault("not-finite", ROWS, rows(set_values("action", (5, 2), np.nan)), "write"),
+    "infinite": Fault(
+        "not-finite", ROWS, rows(set_values("observation.state", (5, 2), np.inf)), "write"
+    ),
+    "of another episode": Fault(
+        "episode-index", ROWS, rows(set_values("episode_index", slice(None), 2)), "right file"
+    ),
+    "frame index": Fault("frame-index", ROWS, rows(set_values("frame_index", 4, 9)), "right file"),
+    "index": Fault("index-column", ROWS, rows(set_values("index", 4, 9)), "anew", "warning"),
+    "task unknown": Fault(
+        "task-index-unknown", ROWS, rows(set_values("task_index", 4, 77)), "add the task"
+    ),
+    "annotation unknown": Fault(
+        "task-index-unknown",
+        ROWS,
+        rows(set_values("annotation.human.action.task_description", slice(None), 77)),
+        "add the task",
+    ),
+    "episode copied": Fault("episode-copied", data_file(2), _copied, "right file"),
+    "timestamps back": Fault(
+        "timestamp-order", ROWS, rows(set_values("timestamp", 5, 0.01)), "time of each frame"
+    ),
+    "timestamp late": Fault(
+        "timestamp-step",
+        ROWS,
+        rows(
+            lambda columns: columns["timestamp"].__setitem__(
+                slice(9, None), columns["timestamp"][9:] + 0.03
+            )
+        ),
+        "late",
+    ),
+    "timestamps too slow": Fault(
+        "timestamp-fps", ROWS, rows(set_column("timestamp", lambda values: values * 2)), "fps"
+    ),
+    "timestamps drift": Fault(
+        "timestamp-drift", ROWS, rows(set_column("timestamp", _drift)), "fps"
+    ),
+    "timestamps from 1/fps": Fault(
+        "timestamp-start",
+        ROWS,
+        rows(set_column("timestamp", lambda values: values + 0.05)),
+        "subtract",
+        "warning",
+    ),
+    "timestamps not reset": Fault(
+        "timestamp-start",
+        ROWS,
+        rows(set_column("timestamp", lambda values: values + 3)),
+        "subtract",
+    ),
+    "action constant": Fault(
+        "constant-action-used", "meta/modality.json", _still, "joints", "warning"
+    ),
+    "video missing": Fault("video-missing", VIDEO, removed(VIDEO), "again"),
+    "video empty": Fault("empty-file", VIDEO, text(VIDEO, b""), "again"),
+    "video is a pointer": Fault("lfs-pointer", VIDEO, text(VIDEO, LFS_POINTER), "git lfs pull"),
+    "video truncated": Fault("video-unreadable", VIDEO, cut(VIDEO, 0.6), "again"),
+    "video truncated behind its header": Fault("video-truncated", VIDEO, _cut_fast_start, "again"),
+    "video is a playlist": Fault(
+        "video-unreadable", VIDEO, text(VIDEO, b"#EXTM3U\n#EXTINF:1,\n/etc/hosts\n"), "again"
+    ),
+    "camera gone": Fault(
+        "camera-missing",
+        "meta/info.json",
+        lambda directory: shutil.rmtree((directory / VIDEO).parent),
+        "bring its videos",
+    ),
+    "video of another size": Fault("video-size", VIDEO, video(size=(64, 96)), "encode"),
+    "video of another rate": Fault("video-fps", VIDEO, video(fps=30), "encode"),
+    "video frames late": Fault(
+        "video-frame-times",
+        VIDEO,
+        video(place=lambda i: i + 0.8 * (5 <= i < 15)),
+        "constant rate",
+    ),
+    "video starts late": Fault(
+        "video-start", VIDEO, video(place=lambda i: i + 3), "from 0 s", "warning"
+    ),
+    "video too short": Fault("video-frames", VIDEO, video(frames=30), "encode"),
+    "video of another codec": Fault(
+        "video-codec", VIDEO, video(codec="mpeg4"), "video.codec", "warning"
+    ),
+    "codec that decord does not read": Fault(
+        "codec-unsupported", VIDEO, video(codec="libsvtav1"), "torchcodec", backend="decord"
+    ),
+    "codec that not every backend reads": Fault(
+        "codec-support", VIDEO, video(codec="libsvtav1"), "torchcodec", "warning"
+    ),
+    "video declared otherwise": Fault(
+        "video-size", VIDEO, feature(CAMERA, shape=[90, 96, 3]), "correct the shape"
+    ),
+}

@@ -1,0 +1,294 @@
+"""One fault each in the meta files of a good dataset."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gr00t_assets_tests.datasets.checks.edits import edit_json, edit_lines
+
+INFO, EPISODES, TASKS = "meta/info.json", "meta/episodes.jsonl", "meta/tasks.jsonl"
+MODALITY, STATS = "meta/modality.json", "meta/stats.json"
+
+
+Make = Callable[[Path], object]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault, the finding that names it, and what else it cannot but cause."""
+
+    code: str
+    file: str | None
+    make: Make
+    remedy: str
+    severity: str = "error"
+    also: tuple[str, ...] = ()
+    backend: str = "frame-cache"
+    config: str | None = "fourier_gr1_arms_only"
+
+
+def info(**fields: Any) -> Make:
+    return lambda directory: edit_json(directory, "info.json", lambda value: value.update(fields))
+
+
+def without(name: str, field: str) -> Make:
+    return lambda directory: edit_json(directory, name, lambda value: value.pop(field))
+
+
+def feature(name: str, **fields: Any) -> Make:
+    def change(value: Any) -> None:
+        value["features"].setdefault(name, {}).update(fields)
+
+    return lambda directory: edit_json(directory, "info.json", change)
+
+
+def modality(section: str, key: str, **fields: Any) -> Make:
+    def change(value: Any) -> None:
+        value[section].setdefault(key, {}).update(fields)
+
+    return lambda directory: edit_json(directory, "modality.json", change)
+
+
+def stats(column: str, field: str, change: Callable[[list[float]], Any]) -> Make:
+    def edit(value: Any) -> None:
+        value[column][field] = change(value[column][field])
+
+    return lambda directory: edit_json(directory, "stats.json", edit)
+
+
+def lines(name: str, change: Callable[[list[Any]], object]) -> Make:
+    return lambda directory: edit_lines(directory, name, change)
+
+
+def text(file: str, content: bytes) -> Make:
+    return lambda directory: (directory / file).write_bytes(content)
+
+
+def appended(file: str, content: str) -> Make:
+    def make(directory: Path) -> None:
+        path = directory / file
+        path.write_text(path.read_text() + content)
+
+    return make
+
+
+def removed(file: str) -> Make:
+    return lambda directory: (directory / file).unlink()
+
+
+def _wide(value: Any) -> None:
+    """Give the model 7 + 33 + ... action numbers by widening a key."""
+    value["action"]["left_arm"] = {"start": 0, "end": 7}
+    value["action"]["right_arm"] = {"start": 7, "end": 28}
+    value["action"]["left_hand"] = {"start": 28, "end": 34}
+    value["action"]["right_hand"] = {"start": 34, "end": 44}
+    for key in ("left_leg", "neck", "right_leg", "waist"):
+        del value["action"][key]
+
+
+def _sparse(directory: Path) -> None:
+    with (directory / EPISODES).open("wb") as file:
+        file.truncate(65 * 2**20)
+
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n"
+
+META_FAULTS = {
+    "info missing": Fault("meta-missing", INFO, removed(INFO), "restore"),
+    "info not JSON": Fault("not-json", INFO, text(INFO, b'{"fps": '), "restore"),
+    "info nested too deeply": Fault("not-json", INFO, text(INFO, b"[" * 200_000), "restore"),
+    "info not an object": Fault("not-an-object", INFO, text(INFO, b"[1]"), "restore"),
+    "info not UTF-8": Fault("not-text", INFO, text(INFO, b'{"fps": "\xff"}'), "restore"),
+    "info empty": Fault("empty-file", INFO, text(INFO, b""), "again"),
+    "tasks are a pointer": Fault("lfs-pointer", TASKS, text(TASKS, LFS_POINTER), "git lfs pull"),
+    "episodes absurdly large": Fault("file-too-large", EPISODES, _sparse, "what wrote it"),
+    "version unknown": Fault("format-unsupported", INFO, info(codebase_version="v1.6"), "v2.1"),
+    "version v3.0": Fault("format-unsupported", INFO, info(codebase_version="v3.0"), "converted"),
+    "fps zero": Fault("info-field", INFO, info(fps=0), "fps"),
+    "fps absurd": Fault("info-field", INFO, info(fps=10**400), "fps"),
+    "fps missing": Fault("info-field", INFO, without("info.json", "fps"), "restore"),
+    "fps of info": Fault("info-fps", INFO, info(fps=10.0), "fps"),
+    "chunks_size absurd": Fault("info-field", INFO, info(chunks_size=0), "chunks_size"),
+    "template unknown field": Fault("path-template", INFO, info(data_path="a/{name}"), "named"),
+    "template fills the memory": Fault(
+        "path-template", INFO, info(data_path="a/{episode_index:0999999999d}"), "named"
+    ),
+    "template without episode": Fault(
+        "path-template", INFO, info(video_path="{video_key}.mp4"), "named"
+    ),
+    "path upwards": Fault(
+        "path-escape", INFO, info(data_path="../{episode_index}.parquet"), "data_path"
+    ),
+    "path absolute": Fault(
+        "path-escape", INFO, info(data_path="/etc/{episode_index}.parquet"), "data_path"
+    ),
+    "camera name upwards": Fault(
+        "path-escape", INFO, feature("../../../x", dtype="video", shape=[8, 8, 3]), "correct"
+    ),
+    "features missing": Fault("info-field", INFO, without("info.json", "features"), "restore"),
+    "camera without a height": Fault(
+        "feature-declaration", INFO, feature("x", dtype="video", shape=[96]), "declare"
+    ),
+    "shape is no list": Fault(
+        "feature-declaration", INFO, feature("action", shape="44"), "declare"
+    ),
+    "too few episodes": Fault("episode-count", INFO, info(total_episodes=4), "bring"),
+    "too few rows": Fault("frame-count", INFO, info(total_frames=5000), "bring"),
+    "videos miscounted": Fault("info-total", INFO, info(total_videos=7), "correct", "warning"),
+    "split too long": Fault(
+        "info-splits", INFO, info(splits={"train": "0:9"}), "correct", "warning"
+    ),
+    "camera declared without files": Fault(
+        "camera-without-files",
+        INFO,
+        feature("observation.images.wrist", dtype="video", shape=[96, 96, 3]),
+        "take the camera out",
+        "warning",
+    ),
+    "line not JSON": Fault("line-not-json", EPISODES, appended(EPISODES, "{\n"), "restore"),
+    "no episodes": Fault("no-episodes", EPISODES, text(EPISODES, b"\n"), "restore"),
+    "episode twice": Fault(
+        "episode-duplicate",
+        EPISODES,
+        lines("episodes.jsonl", lambda all: all.append(all[0])),
+        "remove",
+    ),
+    "episode negative": Fault(
+        "field",
+        EPISODES,
+        lines("episodes.jsonl", lambda all: all[0].update(episode_index=-1)),
+        "restore",
+    ),
+    "episode absent": Fault(
+        "episode-missing",
+        EPISODES,
+        lines("episodes.jsonl", lambda all: all.pop(1)),
+        "bring",
+    ),
+    "episodes out of order": Fault(
+        "episode-order",
+        EPISODES,
+        lines("episodes.jsonl", lambda all: all.reverse()),
+        "sort",
+        "warning",
+    ),
+    "length of an episode": Fault(
+        "episode-length",
+        EPISODES,
+        lines("episodes.jsonl", lambda all: all[1].update(length=12)),
+        "length",
+    ),
+    "length absurd": Fault(
+        "field",
+        EPISODES,
+        lines("episodes.jsonl", lambda all: all[1].update(length=10**12)),
+        "restore",
+    ),
+    "text of an episode unknown": Fault(
+        "episode-task-unknown",
+        EPISODES,
+        lines("episodes.jsonl", lambda all: all[1].update(tasks=["fly away"])),
+        "add it",
+        "warning",
+    ),
+    "task twice": Fault(
+        "task-duplicate", TASKS, lines("tasks.jsonl", lambda all: all.append(all[0])), "remove"
+    ),
+    "task empty": Fault(
+        "task-empty", TASKS, lines("tasks.jsonl", lambda all: all[0].update(task=" ")), "write"
+    ),
+    "task is one word": Fault(
+        "task-not-instruction",
+        TASKS,
+        lines("tasks.jsonl", lambda all: all[0].update(task="valid")),
+        "instruction",
+        "warning",
+    ),
+    "modality missing": Fault("modality-missing", MODALITY, removed(MODALITY), "write it"),
+    "slice is text": Fault(
+        "modality-field", MODALITY, modality("state", "left_arm", end="seven"), "correct"
+    ),
+    "slices overlap": Fault(
+        "slice-overlap", MODALITY, modality("action", "left_arm", end=9), "start and end"
+    ),
+    "slice past the vector": Fault(
+        "slice-range", MODALITY, modality("state", "waist", end=45), "start and end"
+    ),
+    "column unknown": Fault(
+        "modality-column",
+        MODALITY,
+        modality("state", "waist", original_key="state"),
+        "original_key",
+    ),
+    "camera unknown": Fault(
+        "modality-camera",
+        MODALITY,
+        modality("video", "ego_view", original_key="ego"),
+        "original_key",
+    ),
+    "annotation unknown": Fault(
+        "modality-annotation", MODALITY, modality("annotation", "human.validity"), "original_key"
+    ),
+    "field unknown": Fault(
+        "modality-unknown-field", MODALITY, modality("state", "waist", ende=3), "correct", "warning"
+    ),
+    "key missing": Fault(
+        "config-key",
+        MODALITY,
+        lambda directory: edit_json(
+            directory, "modality.json", lambda value: value["state"].pop("left_arm")
+        ),
+        "name the part",
+    ),
+    "too many numbers": Fault(
+        "dims-over-limit",
+        MODALITY,
+        lambda directory: edit_json(directory, "modality.json", _wide),
+        "fewer parts",
+    ),
+    "no data config fits": Fault(
+        "no-data-config-fits",
+        MODALITY,
+        lambda directory: edit_json(
+            directory, "modality.json", lambda value: value["state"].pop("left_arm")
+        ),
+        "--data-config",
+        "warning",
+        config=None,
+    ),
+    "data config unknown": Fault(
+        "data-config-unknown", None, lambda directory: None, "did you mean", config="so100_dualcan"
+    ),
+    "stats missing": Fault("stats-missing", STATS, removed(STATS), "computed", "warning"),
+    "stats incomplete": Fault(
+        "stats-incomplete",
+        STATS,
+        lambda directory: edit_json(
+            directory, "stats.json", lambda value: value["action"].pop("q01")
+        ),
+        "computed",
+        "warning",
+    ),
+    "stats too short": Fault(
+        "stats-field", STATS, stats("action", "min", lambda values: values[:-1]), "remove"
+    ),
+    "stats not finite": Fault(
+        "stats-field",
+        STATS,
+        stats("action", "min", lambda values: [float("nan"), *values[1:]]),
+        "remove",
+    ),
+    "stats of other data": Fault(
+        "stats-mismatch",
+        STATS,
+        stats("action", "mean", lambda values: [values[0] + 0.2, *values[1:]]),
+        "computed from the rows",
+    ),
+    "quantiles of other data": Fault(
+        "stats-mismatch",
+        STATS,
+        stats("observation.state", "q99", lambda values: [values[0] + 0.2, *values[1:]]),
+        "computed from the rows",
+    ),
+}

@@ -1,0 +1,64 @@
+"""Each fault made out of a good dataset is named, with its file and its remedy, and no other."""
+
+from pathlib import Path
+
+import pytest
+
+from gr00t_assets.datasets.checks.check import check_dataset
+from gr00t_assets.datasets.checks.finding import Finding
+from gr00t_assets_tests.datasets.checks.file_faults import FILE_FAULTS
+from gr00t_assets_tests.datasets.checks.meta_faults import META_FAULTS, Fault
+
+FAULTS = META_FAULTS | FILE_FAULTS
+
+
+def named(fault: Fault, findings: list[Finding]) -> list[Finding]:
+    return [
+        item
+        for item in findings
+        if (item.code, item.file, item.severity) == (fault.code, fault.file, fault.severity)
+        and fault.remedy in item.remedy
+    ]
+
+
+def content(directory: Path) -> dict[str, bytes]:
+    return {
+        str(path): path.read_bytes()
+        for path in directory.rglob("*")
+        if path.is_file() and path.stat().st_size < 2**20
+    }
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_named_with_its_file_and_remedy_and_no_other(name: str, spoilt: Path) -> None:
+    fault = FAULTS[name]
+    fault.make(spoilt)
+    before = content(spoilt)
+    findings = check_dataset(spoilt, fault.config, video_backend=fault.backend)
+    assert named(fault, list(findings)), [*findings]
+    others = {item.code for item in findings.errors} - {fault.code, *fault.also}
+    assert others == set(), [*findings.errors]
+    assert findings.ok == (fault.severity == "warning")
+    assert content(spoilt) == before
+
+
+PAIRS = [
+    ("length of an episode", "NaN"),
+    ("video truncated", "slices overlap"),
+    ("rows truncated", "video missing"),
+    ("task unknown", "timestamp late"),
+    ("stats not finite", "video too short"),
+    ("stats missing", "task empty"),
+    ("tasks are a pointer", "video of another size"),
+    ("fps of info", "video is a pointer"),
+    ("line not JSON", "column missing"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_two_faults_at_once_are_both_named(one: str, other: str, spoilt: Path) -> None:
+    for name in (one, other):
+        FAULTS[name].make(spoilt)
+    findings = list(check_dataset(spoilt, "fourier_gr1_arms_only"))
+    for name in (one, other):
+        assert named(FAULTS[name], findings), (name, findings)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from gr00t_assets.comparison.formatting import shown_setting
 from gr00t_assets.project import Store
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MarkdownMetadataValue:
-    """A table in GitHub's Markdown; numbers are shown in six digits at most.
+    """A table in GitHub's Markdown; numbers are shown as in a sweep file.
 
     Example:
         >>> print(table(["key", "size"], [["left_arm", 7]]).md_str)
@@ -34,8 +35,18 @@ def image(png: bytes, caption: str) -> dg.MarkdownMetadataValue:
 
 
 def settings(values: Mapping[str, object]) -> dg.MarkdownMetadataValue:
-    """A table of names and values."""
-    return table(["setting", "value"], values.items())
+    """A table of names and values; ``none`` where it is empty."""
+    return table(["setting", "value"], values.items()) if values else bullets([])
+
+
+def readable(value: float) -> float:
+    """A number with five significant digits: the page shows every digit that it is given.
+
+    Example:
+        >>> readable(0.4643917679786682), readable(130.0171)
+        (0.46439, 130.02)
+    """
+    return float(f"{value:.5g}")
 
 
 def in_store(path: Path, store: Store) -> str:
@@ -51,5 +62,7 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return shown_setting(value)
+    if value is None:
+        return "none"
     return str(value).replace("|", "\\|").replace("\n", " ")

@@ -149,11 +149,11 @@ class LossObserver:
                 asset_key=self._context.asset_key,
                 partition=self._context.partition_key,
                 metadata={
-                    "training_loss": metric.loss,
+                    "training_loss": readable(metric.loss),
                     "training_step": metric.step,
                     "training_samples_seen": metric.samples_seen,
-                    "training_learning_rate": metric.learning_rate,
-                    "training_grad_norm": metric.grad_norm,
+                    "training_learning_rate": readable(metric.learning_rate),
+                    "training_grad_norm": readable(metric.grad_norm),
                 },
             )
         )

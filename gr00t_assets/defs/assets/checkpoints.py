@@ -6,7 +6,8 @@ import dagster as dg
 
 from gr00t_assets.defs.assets.datasets import OWNERS, frame_cache, modality_config
 from gr00t_assets.defs.failures import explained
-from gr00t_assets.defs.metadata import image, in_store, settings
+from gr00t_assets.defs.inline_curve import inline_curve
+from gr00t_assets.defs.metadata import image, in_store, readable, settings, table
 from gr00t_assets.defs.partitions import (
     EXPERIMENTS,
     dataset_to_experiments,
@@ -16,6 +17,7 @@ from gr00t_assets.defs.queue import GPU
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.defs.training_process import run_training
 from gr00t_assets.errors import TrainingError
+from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.project import Store
 from gr00t_assets.training.manifest import Manifest, load_manifest
 from gr00t_assets.training.metrics import read_metrics
@@ -56,8 +58,9 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"{manifest.config_hash}-{manifest.trainer_revision}"),
         metadata={
+            **_outcome(manifest, spec),
             "result": result,
-            **_numbers(manifest, spec),
+            **_numbers(manifest),
             **_descriptions(manifest, spec, store),
         },
     )
@@ -99,39 +102,60 @@ def _explain_end(
     )
 
 
-def _numbers(manifest: Manifest, spec: TrainingSpec) -> dict[str, float | int]:
+def _numbers(manifest: Manifest) -> dict[str, float | int]:
     """What the page plots by partition and by time."""
     losses = {"first_loss": manifest.first_loss, "final_loss": manifest.final_loss}
-    windows = {name: window.mean for name, window in losses.items() if window}
+    windows = {name: readable(window.mean) for name, window in losses.items() if window}
     if manifest.final_loss:
-        windows["final_loss_se"] = manifest.final_loss.standard_error
+        windows["final_loss_se"] = readable(manifest.final_loss.standard_error)
     return {
         **windows,
-        "learning_rate": spec.experiment.hyperparameters.learning_rate,
         "steps": manifest.steps,
         "samples_seen": manifest.samples_seen,
-        "epochs": round(manifest.epochs, 4),
-        "wall_seconds": round(manifest.wall_seconds, 3),
-        "gpu_seconds": round(manifest.gpu_seconds, 3),
-        "samples_per_second": round(manifest.samples_per_second, 3),
-        "peak_memory_megabytes": round(manifest.peak_memory_bytes / 1e6, 1),
+        "epochs": readable(manifest.epochs),
+        "samples_per_second": readable(manifest.samples_per_second),
+        "wall_seconds": readable(manifest.wall_seconds),
+        "gpu_seconds": readable(manifest.gpu_seconds),
+        "peak_memory_megabytes": readable(manifest.peak_memory_bytes / 1e6),
         "attempts": manifest.attempts,
+    }
+
+
+def _outcome(manifest: Manifest, spec: TrainingSpec) -> dict[str, str | dg.MetadataValue]:
+    """What a person looks at first."""
+    from gr00t_assets.comparison.findings import loss_text
+    from gr00t_assets.comparison.plots import run_curve_png
+
+    experiment, metrics = spec.experiment, read_metrics(spec.run_directory)
+    window = manifest.final_loss
+    mean = loss_text(window.mean, window.standard_error) if window else "none"
+    over = f" over the last {window.steps} steps" if window else ""
+    return {
+        "experiment": f"{experiment.name} of the sweep {experiment.sweep}",
+        "hypothesis": experiment.hypothesis or "none",
+        "loss": mean + over,
+        "loss_line": dg.MetadataValue.md(inline_curve(metrics)),
+        "loss_curve": image(run_curve_png(metrics), f"training loss of {experiment.name}"),
     }
 
 
 def _descriptions(
     manifest: Manifest, spec: TrainingSpec, store: Store
-) -> dict[str, str | dg.MetadataValue]:
-    from gr00t_assets.comparison.plots import run_curve_png
-
-    experiment = spec.experiment
-    curve = run_curve_png(read_metrics(spec.run_directory))
+) -> dict[str, str | float | dg.MetadataValue]:
+    hyperparameters = spec.experiment.hyperparameters
+    default = Hyperparameters().model_dump()
+    asked = {
+        name: value for name, value in hyperparameters.model_dump().items()
+        if value != default[name]
+    }
+    parts = {name: f"{count:,}" for name, count in manifest.trainable_parameters.items() if count}
     return {
-        "loss_curve": image(curve, f"training loss of {experiment.name}"),
-        "hyperparameters": settings(experiment.hyperparameters.model_dump()),
-        "trainable_parameters": settings(manifest.trainable_parameters),
-        "hypothesis": experiment.hypothesis or "none",
-        "sweep": experiment.sweep,
+        "learning_rate": hyperparameters.learning_rate,
+        "hyperparameters": settings(asked),
+        "hyperparameters_left_at_default": settings(
+            {name: value for name, value in default.items() if name not in asked}
+        ),
+        "trainable_parameters": table(["part", "parameters"], parts.items()),
         "trainer": f"{manifest.trainer}, revision {manifest.trainer_revision}",
         "base_model": manifest.base_model,
         "dataset": f"{manifest.dataset}, version {manifest.dataset_version}",

@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from gr00t_assets.comparison.curves import PALETTE, Curve, loss_curve
+from gr00t_assets.defs.metadata import INLINE
 from gr00t_assets.training.metrics import Metric
-
-INLINE = 1_000
-"""Markdown of fewer characters is shown in place; longer Markdown is shown behind a link."""
 
 _WIDTH, _HEIGHT = 440, 130
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 434, 10, 108
@@ -46,10 +45,7 @@ def _svg(line: Curve, last: int) -> str:
         for step, loss in zip(line.steps, line.losses, strict=True)
     ]
     (left, top), *_ = places
-    moves = [
-        f"{x - x_before} {y - y_before}"
-        for (x_before, y_before), (x, y) in zip(places, places[1:], strict=False)
-    ]
+    moves = [f"{x - x_before} {y - y_before}" for (x_before, y_before), (x, y) in pairwise(places)]
     path = f"M{left} {top}l" + " ".join(moves or ["1 0"])
     labels = [
         f"<text x='0' y='{_TOP + 8}'>{math.exp(high):.3g}</text>",

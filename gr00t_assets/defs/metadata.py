@@ -6,8 +6,10 @@ from pathlib import Path
 
 import dagster as dg
 
-from gr00t_assets.comparison.formatting import shown_setting
 from gr00t_assets.project import Store
+
+INLINE = 1_000
+"""Markdown of fewer characters is shown in place; longer Markdown is shown behind a link."""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MarkdownMetadataValue:
@@ -59,10 +61,6 @@ def _row(cells: Iterable[object]) -> str:
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return shown_setting(value)
-    if value is None:
-        return "none"
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    from gr00t_assets.comparison.formatting import shown_setting
+
+    return shown_setting(value).replace("|", "\\|").replace("\n", " ")

@@ -15,6 +15,7 @@ from dagster import PipesEnvContextInjector, PipesTempFileMessageReader, open_pi
 from dagster._core.errors import DagsterExecutionInterruptedError
 
 from gr00t_assets.defs.failures import ExplainedInterruptError
+from gr00t_assets.defs.metadata import readable
 from gr00t_assets.errors import TrainingError
 from gr00t_assets.gpu.guard import DEFAULT_GRACE, guarded
 from gr00t_assets.gpu.slots import acquire

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from gr00t_assets.defs.assets.datasets import OWNERS, frame_cache, modality_config
+from gr00t_assets.defs.checkpoint_metadata import checkpoint_metadata
 from gr00t_assets.defs.failures import explained
-from gr00t_assets.defs.inline_curve import inline_curve
-from gr00t_assets.defs.metadata import image, in_store, readable, settings, table
+from gr00t_assets.defs.metadata import in_store
 from gr00t_assets.defs.partitions import (
     EXPERIMENTS,
     dataset_to_experiments,
@@ -17,10 +17,8 @@ from gr00t_assets.defs.queue import GPU
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.defs.training_process import run_training
 from gr00t_assets.errors import TrainingError
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.project import Store
 from gr00t_assets.training.manifest import Manifest, load_manifest
-from gr00t_assets.training.metrics import read_metrics
 from gr00t_assets.training.run_directory import LOG, place_spec
 from gr00t_assets.training.spec import TrainingSpec, make_spec
 from gr00t_assets.training.trainers import trainer_command
@@ -57,12 +55,7 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
         context.log.info(f"{manifest.experiment} ({manifest.config_hash}): {ALREADY_FINISHED}")
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"{manifest.config_hash}-{manifest.trainer_revision}"),
-        metadata={
-            **_outcome(manifest, spec),
-            "result": result,
-            **_numbers(manifest),
-            **_descriptions(manifest, spec, store),
-        },
+        metadata=checkpoint_metadata(manifest, spec, store, result),
     )
 
 
@@ -100,66 +93,3 @@ def _explain_end(
     return TrainingError(
         name, f"the trainer ended with code {code}.", ["its last lines:", *last_lines, log]
     )
-
-
-def _numbers(manifest: Manifest) -> dict[str, float | int]:
-    """What the page plots by partition and by time."""
-    losses = {"first_loss": manifest.first_loss, "final_loss": manifest.final_loss}
-    windows = {name: readable(window.mean) for name, window in losses.items() if window}
-    if manifest.final_loss:
-        windows["final_loss_se"] = readable(manifest.final_loss.standard_error)
-    return {
-        **windows,
-        "steps": manifest.steps,
-        "samples_seen": manifest.samples_seen,
-        "epochs": readable(manifest.epochs),
-        "samples_per_second": readable(manifest.samples_per_second),
-        "wall_seconds": readable(manifest.wall_seconds),
-        "gpu_seconds": readable(manifest.gpu_seconds),
-        "peak_memory_megabytes": readable(manifest.peak_memory_bytes / 1e6),
-        "attempts": manifest.attempts,
-    }
-
-
-def _outcome(manifest: Manifest, spec: TrainingSpec) -> dict[str, str | dg.MetadataValue]:
-    """What a person looks at first."""
-    from gr00t_assets.comparison.findings import loss_text
-    from gr00t_assets.comparison.plots import run_curve_png
-
-    experiment, metrics = spec.experiment, read_metrics(spec.run_directory)
-    window = manifest.final_loss
-    mean = loss_text(window.mean, window.standard_error) if window else "none"
-    over = f" over the last {window.steps} steps" if window else ""
-    return {
-        "experiment": f"{experiment.name} of the sweep {experiment.sweep}",
-        "hypothesis": experiment.hypothesis or "none",
-        "loss": mean + over,
-        "loss_line": dg.MetadataValue.md(inline_curve(metrics)),
-        "loss_curve": image(run_curve_png(metrics), f"training loss of {experiment.name}"),
-    }
-
-
-def _descriptions(
-    manifest: Manifest, spec: TrainingSpec, store: Store
-) -> dict[str, str | float | dg.MetadataValue]:
-    hyperparameters = spec.experiment.hyperparameters
-    default = Hyperparameters().model_dump()
-    asked = {
-        name: value for name, value in hyperparameters.model_dump().items()
-        if value != default[name]
-    }
-    parts = {name: f"{count:,}" for name, count in manifest.trainable_parameters.items() if count}
-    return {
-        "learning_rate": hyperparameters.learning_rate,
-        "hyperparameters": settings(asked),
-        "hyperparameters_left_at_default": settings(
-            {name: value for name, value in default.items() if name not in asked}
-        ),
-        "trainable_parameters": table(["part", "parameters"], parts.items()),
-        "trainer": f"{manifest.trainer}, revision {manifest.trainer_revision}",
-        "base_model": manifest.base_model,
-        "dataset": f"{manifest.dataset}, version {manifest.dataset_version}",
-        "device": manifest.device,
-        "config_hash": manifest.config_hash,
-        "run_directory": in_store(spec.run_directory, store),
-    }

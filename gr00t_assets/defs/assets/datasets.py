@@ -41,6 +41,7 @@ def dataset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Mater
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.version),
         metadata={
+            "description": CATALOG[record.name].description,
             "contact_sheet": image(sheet, f"frames of {record.name}"),
             **_counts(record),
             "directory": in_store(record.directory(store), store),
@@ -118,10 +119,9 @@ def _counts(record: DatasetRecord) -> dict[str, dg.MetadataValue | str | int | f
         for camera in record.cameras
     ]
     return {
-        "description": CATALOG[record.name].description,
         "episodes": record.episodes,
         "frames": record.frames,
-        "minutes": readable(record.hours * 60),
+        "minutes": round(record.hours * 60, 2),
         "fps": record.fps,
         "robot": record.robot_type,
         "cameras": table(["camera", "pixels", "fps", "codec"], cameras),

@@ -10,8 +10,8 @@ PYTEST_WORKERS ?= 2
 
 # One torch thread a process: on small machines two are slower than one.
 export OMP_NUM_THREADS ?= 1
-# Dagster would rather have `dg launch`, which does the same here.
-export PYTHONWARNINGS ?= ignore:Function `asset_materialize_command` is superseded
+# Dagster would rather have `dg launch` and `dg dev`, which do the same here.
+export PYTHONWARNINGS ?= ignore:Function `asset_materialize_command` is superseded,ignore:Function `dev_command` is superseded
 
 .PHONY: install demo test check format dev benchmarks clean
 
@@ -52,7 +52,7 @@ format: install
 
 # The page and the daemon that works off the run queue, on http://127.0.0.1:3000
 dev: install
-	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+	DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)}" $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
 
 benchmarks: install
 	@set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done

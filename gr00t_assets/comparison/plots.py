@@ -133,7 +133,7 @@ def markdown_image(png: bytes, description: str) -> str:
     return f"![{description}](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
-def _figure(height: float, width: float = 11.0) -> "Figure":
+def _figure(height: float, width: float = 10.0) -> "Figure":
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=110, layout="constrained", facecolor="white")

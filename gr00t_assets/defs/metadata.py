@@ -8,9 +8,12 @@ import dagster as dg
 
 from gr00t_assets.project import Store
 
+INLINE = 1_000
+"""Markdown of fewer characters is shown in place; longer Markdown is shown behind a link."""
+
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MarkdownMetadataValue:
-    """A table in GitHub's Markdown; numbers are shown in six digits at most.
+    """A table in GitHub's Markdown; numbers are shown as in a sweep file.
 
     Example:
         >>> print(table(["key", "size"], [["left_arm", 7]]).md_str)
@@ -34,8 +37,18 @@ def image(png: bytes, caption: str) -> dg.MarkdownMetadataValue:
 
 
 def settings(values: Mapping[str, object]) -> dg.MarkdownMetadataValue:
-    """A table of names and values."""
-    return table(["setting", "value"], values.items())
+    """A table of names and values; ``none`` where it is empty."""
+    return table(["setting", "value"], values.items()) if values else bullets([])
+
+
+def readable(value: float) -> float:
+    """A number with five significant digits: the page shows every digit that it is given.
+
+    Example:
+        >>> readable(0.4643917679786682), readable(130.0171)
+        (0.46439, 130.02)
+    """
+    return float(f"{value:.5g}")
 
 
 def in_store(path: Path, store: Store) -> str:
@@ -48,8 +61,6 @@ def _row(cells: Iterable[object]) -> str:
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    from gr00t_assets.comparison.formatting import shown_setting
+
+    return shown_setting(value).replace("|", "\\|").replace("\n", " ")

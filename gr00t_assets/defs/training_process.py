@@ -15,6 +15,7 @@ from dagster import PipesEnvContextInjector, PipesTempFileMessageReader, open_pi
 from dagster._core.errors import DagsterExecutionInterruptedError
 
 from gr00t_assets.defs.failures import ExplainedInterruptError
+from gr00t_assets.defs.metadata import readable
 from gr00t_assets.errors import TrainingError
 from gr00t_assets.gpu.guard import DEFAULT_GRACE, guarded
 from gr00t_assets.gpu.slots import acquire
@@ -149,11 +150,11 @@ class LossObserver:
                 asset_key=self._context.asset_key,
                 partition=self._context.partition_key,
                 metadata={
-                    "training_loss": metric.loss,
+                    "training_loss": readable(metric.loss),
                     "training_step": metric.step,
                     "training_samples_seen": metric.samples_seen,
-                    "training_learning_rate": metric.learning_rate,
-                    "training_grad_norm": metric.grad_norm,
+                    "training_learning_rate": readable(metric.learning_rate),
+                    "training_grad_norm": readable(metric.grad_norm),
                 },
             )
         )

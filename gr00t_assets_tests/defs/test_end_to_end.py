@@ -86,7 +86,7 @@ def test_the_dataset_shows_what_it_holds(data: Project):
 
 def test_the_modality_config_shows_its_keys(data: Project):
     shown = newest(data, "modality_config")
-    assert "left_arm" in markdown(shown, "keys")
+    assert "| left_arm | 0 to 6 | 7 | min_max |" in markdown(shown, "action")
     assert shown.metadata["action_dim"].value == 26
     assert shown.metadata["state_dim"].value == 52
 
@@ -130,7 +130,7 @@ def test_a_checkpoint_shows_what_was_done(trained: Project):
     assert manifest is not None and manifest.final_loss is not None
     assert shown.partition == "four-steps"
     assert shown.metadata["result"].value == "trained"
-    assert shown.metadata["final_loss"].value == manifest.final_loss.mean
+    assert shown.metadata["final_loss"].value == pytest.approx(manifest.final_loss.mean, rel=1e-4)
     assert shown.metadata["steps"].value == 4
     assert shown.metadata["samples_seen"].value == 8
     assert shown.metadata["hypothesis"].value == "four steps are enough to end"
@@ -177,8 +177,9 @@ def test_the_comparison_takes_what_there_is(trained: Project):
     shown = newest(trained, "loss_comparison")
     assert shown.metadata["runs_finished"].value == 1
     assert shown.metadata["experiments"].value == 3
-    assert "four-steps" in markdown(shown, "table tiny")
-    assert Path(str(shown.metadata["report"].value)).is_file()
+    assert "| 1 | four-steps | " in markdown(shown, "tiny: ranking")
+    assert "](data:image/png" in markdown(shown, "tiny: table and curves")
+    assert (trained.store.root / str(shown.metadata["report"].value)).is_file()
 
 
 def test_weights_that_do_not_load_fail_the_command(trained: Project):

@@ -1,7 +1,9 @@
 from pathlib import Path
 
-from gr00t_assets.defs.metadata import bullets, image, in_store, table
+from gr00t_assets.defs.inline_curve import inline_curve
+from gr00t_assets.defs.metadata import INLINE, bullets, image, in_store, table
 from gr00t_assets.project import Store
+from gr00t_assets.training.metrics import Metric
 
 
 def test_a_cell_cannot_break_its_table():
@@ -12,7 +14,7 @@ def test_a_cell_cannot_break_its_table():
 
 def test_values_are_shown_as_people_write_them():
     shown = table(["a", "b", "c"], [[True, 1e-4, 1 / 3]]).md_str
-    assert shown is not None and shown.endswith("| true | 0.0001 | 0.333333 |")
+    assert shown is not None and shown.endswith("| true | 1e-4 | 0.333333 |")
 
 
 def test_no_warnings_are_none():
@@ -27,3 +29,40 @@ def test_an_image_is_in_the_page_itself():
 def test_paths_are_those_of_the_store():
     store = Store(Path("/mnt/store"))
     assert in_store(store.run_directory("a", "b"), store) == "runs/a/b"
+
+
+def logged(losses: list[float], every: int) -> list[Metric]:
+    """Lines of ``every`` steps each with these losses."""
+    return [
+        Metric(
+            step=first + every,
+            samples_seen=first + every,
+            epoch=0.0,
+            loss=losses[first],
+            losses=tuple(losses[first : first + every]),
+            grad_norm=1.0,
+            learning_rate=1e-3,
+            wall_seconds=1.0,
+        )
+        for first in range(0, len(losses), every)
+    ]
+
+
+def test_a_long_curve_is_still_shown_in_place():
+    losses = [1e3 / (step + 1) + (step % 7) for step in range(20_000)]
+    curve = inline_curve(logged(losses, 100))
+    assert curve.startswith("![training loss](<data:image/svg+xml,%3Csvg ")
+    assert "20,000 steps" in curve
+    assert len(curve) < INLINE
+
+
+def test_a_curve_ends_at_the_lowest_point_of_a_falling_loss():
+    curve = inline_curve(logged([2.0**-step for step in range(8)], 2))
+    assert curve.endswith("%3C/svg%3E>)")
+    moves = curve.split("M")[2].split("'")[0].split("l")[1].split()
+    assert all(int(move) >= 0 for move in moves)
+
+
+def test_no_loss_is_no_picture():
+    assert inline_curve([]) == "no loss to draw"
+    assert inline_curve(logged([0.0, 0.0], 1)) == "no loss to draw"

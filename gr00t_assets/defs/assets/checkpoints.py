@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from gr00t_assets.defs.assets.datasets import OWNERS, frame_cache, modality_config
+from gr00t_assets.defs.checkpoint_metadata import checkpoint_metadata
 from gr00t_assets.defs.failures import explained
-from gr00t_assets.defs.metadata import image, in_store, settings
+from gr00t_assets.defs.metadata import in_store
 from gr00t_assets.defs.partitions import (
     EXPERIMENTS,
     dataset_to_experiments,
@@ -18,7 +19,6 @@ from gr00t_assets.defs.training_process import run_training
 from gr00t_assets.errors import TrainingError
 from gr00t_assets.project import Store
 from gr00t_assets.training.manifest import Manifest, load_manifest
-from gr00t_assets.training.metrics import read_metrics
 from gr00t_assets.training.run_directory import LOG, place_spec
 from gr00t_assets.training.spec import TrainingSpec, make_spec
 from gr00t_assets.training.trainers import trainer_command
@@ -55,11 +55,7 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
         context.log.info(f"{manifest.experiment} ({manifest.config_hash}): {ALREADY_FINISHED}")
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"{manifest.config_hash}-{manifest.trainer_revision}"),
-        metadata={
-            "result": result,
-            **_numbers(manifest, spec),
-            **_descriptions(manifest, spec, store),
-        },
+        metadata=checkpoint_metadata(manifest, spec, store, result),
     )
 
 
@@ -97,45 +93,3 @@ def _explain_end(
     return TrainingError(
         name, f"the trainer ended with code {code}.", ["its last lines:", *last_lines, log]
     )
-
-
-def _numbers(manifest: Manifest, spec: TrainingSpec) -> dict[str, float | int]:
-    """What the page plots by partition and by time."""
-    losses = {"first_loss": manifest.first_loss, "final_loss": manifest.final_loss}
-    windows = {name: window.mean for name, window in losses.items() if window}
-    if manifest.final_loss:
-        windows["final_loss_se"] = manifest.final_loss.standard_error
-    return {
-        **windows,
-        "learning_rate": spec.experiment.hyperparameters.learning_rate,
-        "steps": manifest.steps,
-        "samples_seen": manifest.samples_seen,
-        "epochs": round(manifest.epochs, 4),
-        "wall_seconds": round(manifest.wall_seconds, 3),
-        "gpu_seconds": round(manifest.gpu_seconds, 3),
-        "samples_per_second": round(manifest.samples_per_second, 3),
-        "peak_memory_megabytes": round(manifest.peak_memory_bytes / 1e6, 1),
-        "attempts": manifest.attempts,
-    }
-
-
-def _descriptions(
-    manifest: Manifest, spec: TrainingSpec, store: Store
-) -> dict[str, str | dg.MetadataValue]:
-    from gr00t_assets.comparison.plots import run_curve_png
-
-    experiment = spec.experiment
-    curve = run_curve_png(read_metrics(spec.run_directory))
-    return {
-        "loss_curve": image(curve, f"training loss of {experiment.name}"),
-        "hyperparameters": settings(experiment.hyperparameters.model_dump()),
-        "trainable_parameters": settings(manifest.trainable_parameters),
-        "hypothesis": experiment.hypothesis or "none",
-        "sweep": experiment.sweep,
-        "trainer": f"{manifest.trainer}, revision {manifest.trainer_revision}",
-        "base_model": manifest.base_model,
-        "dataset": f"{manifest.dataset}, version {manifest.dataset_version}",
-        "device": manifest.device,
-        "config_hash": manifest.config_hash,
-        "run_directory": in_store(spec.run_directory, store),
-    }

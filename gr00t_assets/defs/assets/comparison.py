@@ -10,13 +10,14 @@ import dagster as dg
 from gr00t_assets.defs.assets.checkpoints import checkpoint
 from gr00t_assets.defs.assets.datasets import OWNERS
 from gr00t_assets.defs.failures import explained
-from gr00t_assets.defs.metadata import image
+from gr00t_assets.defs.metadata import INLINE, bullets, in_store, table
 from gr00t_assets.defs.partitions import SWEEPS
 from gr00t_assets.defs.resources import StoreResource
 
 if TYPE_CHECKING:
     from gr00t_assets.comparison.report import Report
-    from gr00t_assets.comparison.runs import Run
+    from gr00t_assets.comparison.run import Run
+    from gr00t_assets.comparison.sections import Section
 
 
 @dg.asset(
@@ -44,27 +45,54 @@ def loss_comparison(
     return dg.MaterializeResult(
         data_version=dg.DataVersion(_version(runs)),
         metadata={
-            "report": dg.MetadataValue.path(str(report.path)),
-            "experiments": len({run.name for run in runs}),
-            **{f"runs_{status}": counts[status] for status in ("finished", "missing", "failed")},
-            "runs_other": sum(counts.values())
-            - sum(counts[status] for status in ("finished", "missing", "failed")),
-            "status": _in_words(counts),
+            "status": f"{_in_words(counts)}, in {len(report.sections)} of {len(SWEEPS)} sweeps",
             **_sections(report),
+            "experiments": len({run.name for run in runs}),
+            "runs_finished": counts["finished"],
+            "report": in_store(report.path, store),
         },
     )
 
 
 def _sections(report: "Report") -> dict[str, dg.MetadataValue]:
-    from gr00t_assets.comparison.plots import curves_png
+    """For each sweep what is shown in place, and behind a link the whole table and the curves."""
+    from gr00t_assets.comparison.plots import curves_png, markdown_image
 
     sections: dict[str, dg.MetadataValue] = {}
-    for sweep in report.tables:
-        sections[f"table {sweep}"] = dg.MetadataValue.md(report.markdown(sweep))
-        drawn = [run for run in report.runs[sweep] if run.metrics]
+    for section in report.sections:
+        name = section.name
+        whole = report.markdown(name)
+        drawn = [run for run in report.runs[name] if run.metrics]
         if drawn:
-            sections[f"curves {sweep}"] = image(curves_png(drawn), f"training loss of {sweep}")
+            whole += "\n\n" + markdown_image(curves_png(drawn), f"training loss of {name}")
+        sections[f"{name}: finding"] = dg.MetadataValue.text(section.headline)
+        sections[f"{name}: ranking"] = _ranking(section)
+        sections[f"{name}: cautions"] = bullets(section.cautions)
+        sections[f"{name}: table and curves"] = dg.MetadataValue.md(whole)
     return sections
+
+
+def _ranking(section: "Section") -> dg.MarkdownMetadataValue:
+    """Rank and loss of as many experiments as are shown in place, best first."""
+    from gr00t_assets.comparison.findings import loss_text
+    from gr00t_assets.comparison.formatting import shown
+    from gr00t_assets.comparison.table import table_rows
+
+    rows = [
+        [
+            shown(row["rank"], "rank") or row["status"],
+            row["experiment"],
+            loss_text(row["final_loss"], row["final_loss_se"]).replace(" ", "\N{NO-BREAK SPACE}"),
+        ]
+        for row in table_rows(section.table)
+    ]
+    columns = ["rank", "experiment", "loss"]
+    for length in range(len(rows), 0, -1):
+        cut = [["", f"and {len(rows) - length} more", ""]] if length < len(rows) else []
+        ranking = table(columns, [*rows[:length], *cut])
+        if len(ranking.md_str or "") < INLINE:
+            return ranking
+    return bullets([])
 
 
 def _in_words(counts: Counter[str]) -> str:

@@ -1,13 +1,13 @@
 """Assets by dataset: the dataset itself, its modality config, its frame cache."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import dagster as dg
 
 from gr00t_assets.datasets.record import DatasetRecord, load_record
 from gr00t_assets.defs.failures import explained
-from gr00t_assets.defs.metadata import bullets, image, in_store, table
+from gr00t_assets.defs.metadata import bullets, image, in_store, readable, table
 from gr00t_assets.defs.partitions import CATALOG, dataset_partitions
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.modality.config import ModalityConfig, VectorKey, load_modality_config
@@ -41,8 +41,9 @@ def dataset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Mater
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.version),
         metadata={
-            **_counts(record),
+            "description": CATALOG[record.name].description,
             "contact_sheet": image(sheet, f"frames of {record.name}"),
+            **_counts(record),
             "directory": in_store(record.directory(store), store),
         },
     )
@@ -117,7 +118,7 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
         data_version=dg.DataVersion(record.version),
         metadata={
             "frames": info.frames,
-            "size_megabytes": round(info.size_bytes / 1e6, 3),
+            "size_megabytes": readable(info.size_bytes / 1e6),
             "cameras": table(["camera", "frames", "pixels"], rows),
             "videos_decoded": info.decoded,
             "videos_reused": info.reused,
@@ -128,55 +129,69 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
 
 def _counts(record: DatasetRecord) -> dict[str, dg.MetadataValue | str | int | float]:
     cameras = [
-        [camera.original_key, f"{camera.width} x {camera.height}", camera.fps, camera.codec]
+        [camera.original_key, f"{camera.width} x {camera.height}", f"{camera.fps:g}", camera.codec]
         for camera in record.cameras
     ]
     return {
         "episodes": record.episodes,
         "frames": record.frames,
-        "hours": round(record.hours, 4),
+        "minutes": round(record.hours * 60, 2),
         "fps": record.fps,
         "robot": record.robot_type,
         "cameras": table(["camera", "pixels", "fps", "codec"], cameras),
         "tasks": table(["task", "instruction"], enumerate(record.tasks)),
-        "size_megabytes": round(record.size_bytes / 1e6, 3),
-        "content_hash": record.version,
-        "format": record.codebase_version,
-        "source": record.source,
         "warnings": bullets(record.warnings),
+        "size_megabytes": readable(record.size_bytes / 1e6),
+        "format": f"LeRobot {record.codebase_version}",
+        "source": record.source,
+        "content_hash": record.version,
     }
 
 
 def _modality(config: ModalityConfig) -> dict[str, dg.MetadataValue | str | int]:
-    rows = [
-        ["video", key.key, key.original_key, f"{key.width} x {key.height}", ""]
+    cameras = [
+        [key.key, key.original_key, f"{key.width} x {key.height}", f"{key.fps:g}"]
         for key in config.video
     ]
-    rows += [["state", *_vector(key)] for key in config.state]
-    rows += [["action", *_vector(key)] for key in config.action]
-    if config.language:
-        rows.append(["language", config.language, "", "", ""])
     return {
-        "keys": table(["modality", "key", "column", "size", "transforms"], rows),
         "data_config": config.data_config,
-        "embodiment": f"{config.embodiment_tag} ({config.embodiment_id})",
+        "embodiment": f"{config.embodiment_tag} (row {config.embodiment_id} of the weights)",
+        "video": table(["key", "column", "pixels", "fps"], cameras),
+        "state": _vectors(config.state),
+        "action": _vectors(config.action),
+        "language": config.language or "none",
         "state_dim": config.state_dim,
         "action_dim": config.action_dim,
         "action_horizon": len(config.action_indices),
-        "content_hash": config.content_hash(),
-        "dataset_version": config.dataset_version,
         "warnings": bullets(config.warnings),
+        "dataset_version": config.dataset_version,
+        "content_hash": config.content_hash(),
     }
 
 
-def _vector(key: VectorKey) -> list[str]:
-    transforms = [
+def _vectors(keys: Sequence[VectorKey]) -> dg.MarkdownMetadataValue:
+    """Keys of one modality; the column they are slices of heads the table where it is one."""
+    columns = {key.original_key for key in keys}
+    (head,) = columns if len(columns) == 1 else ("key",)
+    rows = [
+        [
+            key.key if len(columns) == 1 else f"{key.original_key}: {key.key}",
+            f"{key.start} to {key.end - 1}",
+            key.end - key.start,
+            _transforms(key),
+        ]
+        for key in keys
+    ]
+    return table([head, "slice", "size", "transforms"], rows)
+
+
+def _transforms(key: VectorKey) -> str:
+    done = [
         f"{key.rotation_type} to {key.target_rotation}" if key.target_rotation else "",
         "sin and cos" if key.sin_cos else "",
         key.normalization or "",
     ]
-    size = f"{key.end - key.start} ({key.start} to {key.end - 1})"
-    return [key.key, key.original_key, size, ", ".join(filter(None, transforms))]
+    return ", ".join(filter(None, done)) or "none"
 
 
 def _progress(context: dg.AssetExecutionContext) -> Callable[[int, int], None]:

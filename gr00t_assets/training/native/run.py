@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from gr00t_assets.errors import Gr00tAssetsError
+from gr00t_assets.errors import Gr00tAssetsError, TrainingError
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.files import published_directory, write_json
 from gr00t_assets.training.experiment_cfg import isaac_metadata
 from gr00t_assets.training.manifest import MANIFEST, Manifest, load_manifest, save_manifest
-from gr00t_assets.training.native.base_models import load_base_model, save_model
+from gr00t_assets.training.native.base_models import BaseModel, load_base_model, save_model
 from gr00t_assets.training.native.batches import BatchSource
 from gr00t_assets.training.native.checkpoints import (
     TrainingState,
@@ -63,6 +63,11 @@ def run_spec(spec: TrainingSpec) -> Manifest:
         try:
             with stop_on_signal() as stop:
                 return _train(spec, attempt, reporter, stop)
+        except torch.OutOfMemoryError as error:
+            explained = _out_of_memory(spec, error)
+            attempt.failure = explained.explain()
+            save_manifest(make_manifest(attempt), directory)
+            raise explained from error
         except Gr00tAssetsError as error:
             attempt.failure = error.explain()
             save_manifest(make_manifest(attempt), directory)
@@ -71,6 +76,10 @@ def run_spec(spec: TrainingSpec) -> Manifest:
             attempt.failure = "stopped at once by a second Ctrl-C"
             save_manifest(make_manifest(attempt, status="interrupted"), directory)
             raise
+        except Exception as error:
+            attempt.failure = f"{type(error).__name__}: {error}"
+            save_manifest(make_manifest(attempt), directory)
+            raise
 
 
 def _record_attempt(directory: Path) -> list[str]:
@@ -78,7 +87,20 @@ def _record_attempt(directory: Path) -> list[str]:
     path = directory / ATTEMPTS
     with path.open("a") as file:
         file.write(json.dumps({"started_at": datetime.now(UTC).isoformat()}) + "\n")
-    return [json.loads(line)["started_at"] for line in path.read_text().splitlines()]
+    lines = path.read_text().splitlines()
+    return [json.loads(line)["started_at"] for line in lines if line.endswith("}")]
+
+
+def _out_of_memory(spec: TrainingSpec, error: Exception) -> TrainingError:
+    settings = spec.experiment.hyperparameters
+    return TrainingError(
+        spec.experiment.name,
+        f"the GPU's memory does not hold batch_size {settings.batch_size}.",
+        [
+            str(error).splitlines()[0],
+            "halve batch_size and double gradient_accumulation_steps: the samples per step stay",
+        ],
+    )
 
 
 def _train(spec: TrainingSpec, attempt: Attempt, reporter: Reporter, stop: StopRequest) -> Manifest:
@@ -118,6 +140,7 @@ def _prepare(
         device=device.device,
     )
     attempt.base = base
+    _check_fit(spec, base)
     base.model.set_trainable(
         tune_llm=settings.tune_llm,
         tune_visual=settings.tune_visual,
@@ -137,6 +160,23 @@ def _prepare(
         save_checkpoint(state, spec.run_directory, spec.config_hash, keep)
 
     return TrainingLoop(base.model, settings, batches, device, reporter, save)
+
+
+def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
+    """Refuse a model that the data's padded vectors or its embodiment do not fit."""
+    head, data = base.config.action_head, spec.modality_config
+    pairs = [
+        ("numbers of state", data.max_state_dim, head.max_state_dim),
+        ("numbers of action", data.max_action_dim, head.action_dim),
+    ]
+    problems = [f"{what}: the data has {a}, the model {b}" for what, a, b in pairs if a != b]
+    if data.embodiment_id >= head.max_num_embodiments:
+        problems.append(
+            f"embodiment {data.embodiment_id}: the model has {head.max_num_embodiments}"
+        )
+    if problems:
+        name = spec.experiment.base_model
+        raise TrainingError(spec.experiment.name, f"base model {name} does not fit.", problems)
 
 
 def _backbone_dtype(settings: Hyperparameters, device: Device) -> torch.dtype:

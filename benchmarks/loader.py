@@ -15,7 +15,6 @@ or of the first run on a dataset, is printed beside it.
 """
 
 import argparse
-import dataclasses
 import os
 import resource
 import tempfile
@@ -48,6 +47,14 @@ TARGETS = {"b": 40, "c": 10}
 
 Work = Callable[[int], int]
 """Told the number of the call; the samples that it made."""
+
+
+def at_full_size(base: BaseModel) -> BaseModel:
+    """The tiny model's tokenizer, asked for images and image tokens as N1.5's own are."""
+    vision = base.config.towers.vision_config
+    vision = vision.model_copy(update={"image_size": SIZE, "patch_size": 14})
+    towers = base.config.towers.model_copy(update={"vision_config": vision})
+    return base._replace(config=base.config.model_copy(update={"towers": towers}))
 
 
 def dataset_in(store: Store, folder: Path | None) -> tuple[LeRobotDataset, ModalityConfig]:
@@ -143,12 +150,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=8.0, help="for each row of the table")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    base = load_base_model("tiny", seed=0)
-    base = dataclasses.replace(base, config=dataclasses.replace(base.config, image_size=SIZE))
+    base = at_full_size(load_base_model("tiny", seed=0))
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         dataset, config = dataset_in(store, options.dataset)
-        plain, first_time = batches(store, base, "none")
+        _, first_time = batches(store, base, "none")
         plain, again = batches(store, base, "none")
         augmented, opened = batches(store, base, "gr00t")
         cache = FrameCache.open(store.frame_cache(config.dataset, config.dataset_version))
@@ -167,7 +173,9 @@ def main() -> int:
         "c": "this loader with full augmentation",
         "d": "bare reads of the memory map",
     }
-    print(f"{dataset.frame_count} rows, {len(config.video)} camera(s), {SIZE} pixels, batch {BATCH}")
+    print(
+        f"{dataset.frame_count} rows, {len(config.video)} camera(s), {SIZE} pixels, batch {BATCH}"
+    )
     print(f"{'':46} {'samples/s':>9} {'per CPU s':>9} {'times (a)':>9}")
     ratios = {name: rate / found["a"][0] for name, (rate, _) in found.items()}
     for name, (wall, cpu) in found.items():

@@ -71,6 +71,35 @@ def dataset_check(
     raise typer.Exit(code)
 
 
+@dataset_app.command("accept-modality")
+def dataset_accept_modality(
+    name: Annotated[str, typer.Argument(help="A dataset that brings no modality.json")],
+) -> None:
+    """Accept the drafted modality.json of a dataset, which then stands in for the missing one."""
+    from gr00t_assets.modality.draft import accept_draft
+    from gr00t_assets.project import Store
+
+    typer.echo(f"accepted: {accept_draft(name, Store.from_environment())}")
+    typer.echo(f"now materialise the dataset {name} again")
+
+
+@dataset_app.command("frames")
+def dataset_frames(
+    path: Annotated[str, typer.Argument(help="A dataset's folder, or its name in the store")],
+    video_backend: Annotated[
+        str, typer.Option(help="frame_cache, decord, torchcodec or torchvision_av")
+    ] = "torchvision_av",
+    isaac_commit: Annotated[
+        str | None, typer.Option(help="Commit of Isaac-GR00T that trains with it")
+    ] = None,
+    all_rows: Annotated[bool, typer.Option("--all-rows", help="Every row, not a sample")] = False,
+) -> None:
+    """Compare the frames that a video backend gives with those decoded in order; 1 if wrong."""
+    from gr00t_assets.datasets.frame_truth.command import run_frame_check
+
+    raise typer.Exit(run_frame_check(path, video_backend, isaac_commit, all_rows))
+
+
 @app.command()
 def train(
     spec: Annotated[Path, typer.Argument(help="A spec.json, such as a run directory holds")],

@@ -53,6 +53,10 @@ class Store:
         """The folder of a dataset version's decoded frames."""
         return self.root / "frame_caches" / name / version
 
+    def frame_truth(self, name: str, version: str) -> Path:
+        """The JSON file that says whether a frame cache gives the right frames."""
+        return self.root / "frame_caches" / name / f"{version}.frames.json"
+
     def run_directory(self, experiment: str, config_hash: str) -> Path:
         """Everything that one experiment with one configuration leaves on disk."""
         return self.root / "runs" / experiment / config_hash

@@ -192,7 +192,7 @@ class _Reader:
     def _unsupported(self, version: str) -> DatasetError:
         details = [f"supported: {', '.join(FORMATS)}"]
         if version.startswith("v3"):
-            details.append("take an earlier revision of it, from before it was converted to v3.0")
+            details.append("name it in data/datasets.yaml: materialising it converts it to v2.1")
         return DatasetError(self.name, f"its format is LeRobot {version}.", details)
 
     def _stop(self) -> None:

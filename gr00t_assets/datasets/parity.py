@@ -1,7 +1,7 @@
 """What is made of a dataset, against samples of NVIDIA's own data pipeline.
 
-``python -m gr00t_assets.datasets.parity DATASET DIR [--data-config NAME]`` prints the differences as
-JSON and exits with 0 where all are within the limits, else with 1. DIR holds ``samples.json`` and
+``python -m gr00t_assets.datasets.parity DATASET DIR [--data-config NAME]`` prints the differences
+as JSON and exits with 0 where all are within the limits, else with 1. DIR holds ``samples.json`` and
 ``samples.safetensors``; frames are decoded to a temporary folder.
 """
 
@@ -31,7 +31,9 @@ LIMITS = {"state": 1e-6, "action": 1e-6, "image": 1.0}
 _ARRAYS = ("state", "state_mask", "action", "action_mask", "image")
 
 
-def compare(dataset: LeRobotDataset, vectors: Path, data_config: str | None = None) -> dict[str, Any]:
+def compare(
+    dataset: LeRobotDataset, vectors: Path, data_config: str | None = None
+) -> dict[str, Any]:
     """Every difference between what this project makes of some samples and what NVIDIA made.
 
     Args:
@@ -69,8 +71,10 @@ def compare(dataset: LeRobotDataset, vectors: Path, data_config: str | None = No
     for name in _ARRAYS:
         report[name] = _difference(made[name], expected[name], LIMITS.get(name, 0.0))
     hashes = [
-        [_digest(frame) == sample["frame_sha256"].get(f"video.{camera.key}")
-         for frame, camera in zip(of_sample, config.video, strict=True)]
+        [
+            _digest(frame) == sample["frame_sha256"].get(f"video.{camera.key}")
+            for frame, camera in zip(of_sample, config.video, strict=True)
+        ]
         for of_sample, sample in zip(frames, samples, strict=True)
     ]
     texts = data.texts(rows)
@@ -81,7 +85,10 @@ def compare(dataset: LeRobotDataset, vectors: Path, data_config: str | None = No
     report["embodiment_id"] = _count(
         sample["embodiment_id"] == config.embodiment_id for sample in samples
     )
-    return {"ok": all(item["within"] for item in report.values() if isinstance(item, dict)), **report}
+    return {
+        "ok": all(item["within"] for item in report.values() if isinstance(item, dict)),
+        **report,
+    }
 
 
 def _read(vectors: Path) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
@@ -113,7 +120,10 @@ def _config(
         raise DatasetError(
             dataset.name,
             "which data config the samples were made with is not clear.",
-            [f"data configs that fit: {', '.join(fitting) or 'none'}", "name it: --data-config NAME"],
+            [
+                f"data configs that fit: {', '.join(fitting) or 'none'}",
+                "name it: --data-config NAME",
+            ],
         )
     wanted = samples[0]["embodiment_id"]
     tags = [tag for tag, number in EMBODIMENT_IDS.items() if number == wanted]

@@ -5,6 +5,7 @@ import json
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gr00t_assets.datasets.frame_truth.result import FrameTruth
 from gr00t_assets.errors import DatasetError
 from gr00t_assets.files import write_json
 from gr00t_assets.project import Store
@@ -82,10 +83,13 @@ class ModalityConfig(BaseModel):
         default=(), description="Episodes that are kept from training"
     )
     warnings: tuple[str, ...] = ()
+    frames: tuple[FrameTruth, ...] = Field(
+        default=(), description="Checks of the video backends that trainers of it use"
+    )
 
     def content_hash(self) -> str:
         """First 16 hex digits of a SHA-256 over all that changes what a model is fed."""
-        content = self.model_dump(mode="json", exclude={"warnings", "dataset"})
+        content = self.model_dump(mode="json", exclude={"warnings", "dataset", "frames"})
         if not self.held_out_episodes:
             del content["held_out_episodes"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -44,6 +44,12 @@ class TrainingSpec(BaseModel):
         modality = self.modality_config
         return Store(Path(self.store)).frame_cache(modality.dataset, modality.dataset_version)
 
+    @property
+    def frame_truth(self) -> Path:
+        """The check of those frames."""
+        modality = self.modality_config
+        return Store(Path(self.store)).frame_truth(modality.dataset, modality.dataset_version)
+
 
 def current_config_hash(experiment: Experiment, store: Store) -> str:
     """The config hash that ``experiment`` has with the data as it is now.

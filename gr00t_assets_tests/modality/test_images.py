@@ -6,14 +6,15 @@ import torch
 
 from gr00t_assets.modality.data_configs import ColorJitter
 from gr00t_assets.modality.images import (
+    Augmentation,
     adjust_brightness,
+    adjust_colors,
     adjust_contrast,
     adjust_hue,
     adjust_saturation,
     augment_image,
-    augment_images,
     crop_size,
-    jitter_colors,
+    draw_augmentation,
     prepare_image,
 )
 
@@ -67,15 +68,10 @@ def test_augmentation_comes_from_the_generator_alone() -> None:
     assert one.shape == (32, 32, 3)
 
 
-def test_cameras_of_one_sample_share_crop_and_colours_and_samples_do_not() -> None:
+def test_cameras_of_one_sample_share_crop_and_colours() -> None:
     frame = _frames(64, 64)
     cameras = augment_image(np.stack([frame, frame]), 32, 0.9, ColorJitter(), _generator())
     np.testing.assert_array_equal(cameras[0], cameras[1])
-    samples = augment_images(np.stack([frame, frame]), 32, 0.9, ColorJitter(), _generator())
-    assert (samples[0] != samples[1]).any()
-    np.testing.assert_array_equal(
-        samples[0], augment_image(frame, 32, 0.9, ColorJitter(), _generator())
-    )
 
 
 def test_random_crops_reach_every_place() -> None:
@@ -120,34 +116,47 @@ def test_hue_is_that_of_colorsys(shift: float) -> None:
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-12)
 
 
-def test_brightness_factors_span_their_range() -> None:
+def _drawn(jitter: ColorJitter, generator: torch.Generator) -> Augmentation:
+    return draw_augmentation(64, 64, 0.95, jitter, generator)
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_factors_span_their_range(step: int) -> None:
     generator = _generator()
-    only = ColorJitter(brightness=0.3, contrast=0, saturation=0, hue=0)
-    grey = torch.full((1, 3, 2, 2), 0.5)
-    factors = [float(jitter_colors(grey, only, generator)[0, 0, 0, 0]) / 0.5 for _ in range(400)]
-    assert 0.7 <= min(factors) < 0.72
-    assert 1.28 < max(factors) <= 1.3
-    assert abs(np.mean(factors) - 1) < 0.03
-    wide = ColorJitter(brightness=5, contrast=0, saturation=0, hue=0)
-    darkest = min(float(jitter_colors(grey, wide, generator)[0, 0, 0, 0]) for _ in range(400))
-    assert 0 <= darkest < 0.05
+    jitter = ColorJitter(brightness=0.3, contrast=0.4, saturation=5)
+    factors = [_drawn(jitter, generator).factors[step] for _ in range(800)]
+    low, high = [(0.7, 1.3), (0.6, 1.4), (0, 6)][step]
+    near = (high - low) / 50
+    assert low <= min(factors) < low + near
+    assert high - near < max(factors) <= high
+    assert abs(np.mean(factors) - (low + high) / 2) < 3 * near
+
+
+def test_the_hues_shift_spans_its_range() -> None:
+    generator = _generator()
+    shifts = [_drawn(ColorJitter(), generator).factors[3] for _ in range(400)]
+    assert -0.08 <= min(shifts) < -0.075
+    assert 0.075 < max(shifts) <= 0.08
 
 
 def test_every_order_of_the_four_steps_is_drawn() -> None:
-    """With factors far from 1 the result tells the order; many draws give many results."""
+    generator = _generator()
+    assert len({_drawn(ColorJitter(), generator).order for _ in range(300)}) == 24
+
+
+def test_steps_are_taken_in_the_order_that_was_drawn() -> None:
     color = torch.tensor([0.9, 0.5, 0.2])[:, None, None].expand(1, 3, 2, 2)
-    orders = {
-        tuple(torch.randperm(4, generator=generator).tolist())
-        for generator in (_generator(seed) for seed in range(200))
-    }
-    assert len(orders) == 24
-    made = {
-        tuple(jitter_colors(color, ColorJitter(), _generator(seed))[0, :, 0, 0].tolist())
-        for seed in range(200)
-    }
-    assert len(made) == 200
+    factors = (1.3, 0.6, 1.5, 0.08)
+    expected = adjust_hue(
+        adjust_contrast(adjust_brightness(adjust_saturation(color, 1.5), 1.3), 0.6), 0.08
+    )
+    found = adjust_colors(color, Augmentation(0, 0, (2, 0, 1, 3), factors))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    other = adjust_colors(color, Augmentation(0, 0, (0, 1, 2, 3), factors))
+    assert (other - found).abs().max() > 0.01
 
 
 def test_no_jitter_changes_nothing() -> None:
     pixels = torch.rand(2, 3, 8, 8, generator=_generator())
-    torch.testing.assert_close(jitter_colors(pixels, NO_JITTER, _generator()), pixels)
+    drawn = _drawn(NO_JITTER, _generator())
+    torch.testing.assert_close(adjust_colors(pixels, drawn), pixels)

@@ -12,6 +12,8 @@ from safetensors.numpy import load_file
 from gr00t_assets.datasets.demonstrations import Demonstrations
 from gr00t_assets.datasets.frame_cache import FrameCache, build_frame_cache
 from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.modality.data_configs import ColorJitter
+from gr00t_assets.modality.images import augment_image, prepare_image
 from gr00t_assets.modality.validation import resolve_modality_config
 from gr00t_assets.training.native.base_models import load_base_model
 from gr00t_assets.training.native.batches import BatchSource
@@ -42,6 +44,42 @@ def test_every_row_is_what_nvidias_pipeline_makes_of_it(
         assert data.instructions[task] in sample["prompt"]
 
 
+def test_only_episodes_to_train_on_are_drawn(spec_of: SpecMaker) -> None:
+    spec = spec_of(batch_size=4)
+    base = load_base_model("tiny", seed=0)
+    whole = BatchSource(spec, base, CPU)
+    split = spec.modality_config.model_copy(update={"held_out_episodes": (0,)})
+    source = BatchSource(spec.model_copy(update={"modality_config": split}), base, CPU)
+    assert 0 < source.samples < whole.samples
+    assert set(source.data.episodes) == {1}
+    own = {state.tobytes() for state in source.data.states(source.data.rows())}
+    drawn = [source.batch(draw)["state"] for draw in range(0, source.samples, 4)]
+    assert {state.numpy().tobytes() for state in torch.cat(drawn)} == own
+
+
+@pytest.mark.parametrize("augmentation", ["none", "gr00t"])
+def test_images_are_those_of_the_definition(spec_of: SpecMaker, augmentation: str) -> None:
+    spec = spec_of(batch_size=6, augmentation=augmentation)
+    base = load_base_model("tiny", seed=0)
+    source, size = BatchSource(spec, base, CPU), base.config.image_size
+    config = spec.modality_config
+    dataset = LeRobotDataset.open(spec.dataset_directory)
+    raw = Demonstrations(dataset, FrameCache.open(spec.frame_cache), config)
+    seed, draw = spec.experiment.hyperparameters.seed, 6
+    frames = raw.frames(DataOrder(len(raw), seed).positions(draw, 6))
+    generator = torch.Generator().manual_seed(augmentation_seed(seed, draw))
+    expected = [
+        prepare_image(frame, size, config.crop_scale)
+        if augmentation == "none"
+        else augment_image(frame, size, config.crop_scale, ColorJitter(), generator)
+        for frame in frames
+    ]
+    images = (source.batch(draw)["pixel_values"] + 1) * 127.5
+    apart = images.permute(0, 2, 3, 1) - torch.from_numpy(np.concatenate(expected))
+    assert apart.abs().max() < (0.01 if augmentation == "none" else 1.01)
+    assert (apart.abs() > 0.01).float().mean() < 1e-3
+
+
 def test_an_epoch_draws_every_sample_once_and_any_place_can_be_asked_for() -> None:
     order = DataOrder(samples=50, seed=3)
     epochs = order.positions(0, 100)
@@ -49,6 +87,8 @@ def test_an_epoch_draws_every_sample_once_and_any_place_can_be_asked_for() -> No
     assert list(epochs[:50]) != list(epochs[50:])
     again = DataOrder(samples=50, seed=3)
     assert list(again.positions(37, 30)) == list(epochs[37:67])
+    across = list(DataOrder(samples=7, seed=1).positions(0, 40))
+    assert list(DataOrder(samples=7, seed=1).positions(5, 30)) == across[5:35]
     assert list(DataOrder(samples=50, seed=4).positions(0, 50)) != list(epochs[:50])
 
 

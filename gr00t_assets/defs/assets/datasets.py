@@ -1,16 +1,23 @@
 """Assets by dataset: the dataset itself, its modality config, its frame cache."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import dagster as dg
 
-from gr00t_assets.datasets.record import DatasetRecord, load_record
+from gr00t_assets.datasets.frame_truth.result import save_frame_truth
+from gr00t_assets.datasets.record import load_record
+from gr00t_assets.defs.dataset_metadata import (
+    dataset_metadata,
+    frame_truth_metadata,
+    modality_metadata,
+    quality_metadata,
+)
 from gr00t_assets.defs.failures import explained
-from gr00t_assets.defs.metadata import bullets, image, in_store, readable, table
-from gr00t_assets.defs.partitions import CATALOG, dataset_partitions
+from gr00t_assets.defs.metadata import image, in_store, readable, table
+from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS, dataset_partitions
 from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.modality.config import ModalityConfig, VectorKey, load_modality_config
+from gr00t_assets.modality.config import load_modality_config
 
 OWNERS = ["team:robot-learning"]
 _LOG_EVERY = 10.0
@@ -29,10 +36,13 @@ def dataset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Mater
     from gr00t_assets.datasets.contact_sheet import contact_sheet
     from gr00t_assets.datasets.ingest import ingest_dataset
     from gr00t_assets.datasets.lerobot import LeRobotDataset
+    from gr00t_assets.datasets.quality.measure import measure_quality
 
-    record = ingest_dataset(CATALOG[context.partition_key], store)
-    sheet = contact_sheet(LeRobotDataset.open(record.directory(store), record.name))
-    for warning in record.warnings:
+    record = ingest_dataset(CATALOG[context.partition_key], store, context.log.info)
+    demonstrations = LeRobotDataset.open(record.directory(store), record.name)
+    sheet = contact_sheet(demonstrations)
+    quality = measure_quality(demonstrations, None)
+    for warning in (*record.warnings, *quality.messages()):
         context.log.warning(warning)
     context.log.info(
         f"{record.name}: {record.episodes} episodes, {record.frames} frames, "
@@ -43,7 +53,8 @@ def dataset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Mater
         metadata={
             "description": CATALOG[record.name].description,
             "contact_sheet": image(sheet, f"frames of {record.name}"),
-            **_counts(record),
+            **dataset_metadata(record),
+            **quality_metadata(quality),
             "directory": in_store(record.directory(store), store),
         },
     )
@@ -66,15 +77,16 @@ def modality_config(
     """
     from gr00t_assets.modality.build import build_modality_config
 
-    config = build_modality_config(CATALOG[context.partition_key], store)
-    for warning in config.warnings:
+    entry = CATALOG[context.partition_key]
+    config = build_modality_config(entry, store, video_backends(entry.name))
+    for warning in (*config.warnings, *(w for truth in config.frames for w in truth.warnings())):
         context.log.warning(warning)
     context.log.info(
         f"{config.dataset} fits {config.data_config}: {config.state_dim} numbers of state, "
         f"{config.action_dim} of action, {len(config.video)} camera(s)"
     )
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(config.content_hash()), metadata=_modality(config)
+        data_version=dg.DataVersion(config.content_hash()), metadata=modality_metadata(config)
     )
 
 
@@ -93,12 +105,15 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     version of the dataset had are copied.
     """
     from gr00t_assets.datasets.frame_cache import (
+        FrameCache,
         build_frame_cache,
         earlier_caches,
         estimate,
         in_units,
     )
+    from gr00t_assets.datasets.frame_truth.check import check_frames
     from gr00t_assets.datasets.lerobot import LeRobotDataset
+    from gr00t_assets.datasets.quality.measure import measure_quality
 
     record = load_record(context.partition_key, store)
     config = load_modality_config(record.name, store)
@@ -113,6 +128,11 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
         f"{info.frames} frames, {in_units(info.size_bytes)}: {info.decoded} videos decoded, "
         f"{info.reused} copied from an earlier version's cache, {info.kept} done before"
     )
+    cache = FrameCache.open(directory)
+    truth = check_frames(source, cache, cameras)
+    save_frame_truth(truth, store.frame_truth(record.name, record.version))
+    for warning in truth.warnings():
+        context.log.warning(warning)
     rows = [[name, frames, f"{w} x {h}"] for name, (frames, h, w) in info.cameras.items()]
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.version),
@@ -120,6 +140,8 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
             "frames": info.frames,
             "size_megabytes": readable(info.size_bytes / 1e6),
             "cameras": table(["camera", "frames", "pixels"], rows),
+            **frame_truth_metadata(truth),
+            **quality_metadata(measure_quality(source, cache, config.language)),
             "videos_decoded": info.decoded,
             "videos_reused": info.reused,
             "directory": in_store(directory, store),
@@ -127,71 +149,15 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     )
 
 
-def _counts(record: DatasetRecord) -> dict[str, dg.MetadataValue | str | int | float]:
-    cameras = [
-        [camera.original_key, f"{camera.width} x {camera.height}", f"{camera.fps:g}", camera.codec]
-        for camera in record.cameras
-    ]
-    return {
-        "episodes": record.episodes,
-        "frames": record.frames,
-        "minutes": round(record.hours * 60, 2),
-        "fps": record.fps,
-        "robot": record.robot_type,
-        "cameras": table(["camera", "pixels", "fps", "codec"], cameras),
-        "tasks": table(["task", "instruction"], enumerate(record.tasks)),
-        "warnings": bullets(record.warnings),
-        "size_megabytes": readable(record.size_bytes / 1e6),
-        "format": f"LeRobot {record.codebase_version}",
-        "source": record.source,
-        "content_hash": record.version,
-    }
-
-
-def _modality(config: ModalityConfig) -> dict[str, dg.MetadataValue | str | int]:
-    cameras = [
-        [key.key, key.original_key, f"{key.width} x {key.height}", f"{key.fps:g}"]
-        for key in config.video
-    ]
-    return {
-        "data_config": config.data_config,
-        "embodiment": f"{config.embodiment_tag} (row {config.embodiment_id} of the weights)",
-        "video": table(["key", "column", "pixels", "fps"], cameras),
-        "state": _vectors(config.state),
-        "action": _vectors(config.action),
-        "language": config.language or "none",
-        "state_dim": config.state_dim,
-        "action_dim": config.action_dim,
-        "action_horizon": len(config.action_indices),
-        "warnings": bullets(config.warnings),
-        "dataset_version": config.dataset_version,
-        "content_hash": config.content_hash(),
-    }
-
-
-def _vectors(keys: Sequence[VectorKey]) -> dg.MarkdownMetadataValue:
-    """Keys of one modality; the column they are slices of heads the table where it is one."""
-    columns = {key.original_key for key in keys}
-    (head,) = columns if len(columns) == 1 else ("key",)
-    rows = [
-        [
-            key.key if len(columns) == 1 else f"{key.original_key}: {key.key}",
-            f"{key.start} to {key.end - 1}",
-            key.end - key.start,
-            _transforms(key),
-        ]
-        for key in keys
-    ]
-    return table([head, "slice", "size", "transforms"], rows)
-
-
-def _transforms(key: VectorKey) -> str:
-    done = [
-        f"{key.rotation_type} to {key.target_rotation}" if key.target_rotation else "",
-        "sin and cos" if key.sin_cos else "",
-        key.normalization or "",
-    ]
-    return ", ".join(filter(None, done)) or "none"
+def video_backends(dataset: str) -> list[str]:
+    """Backends that trainers other than native, which reads the frame cache, use on a dataset."""
+    return sorted(
+        {
+            experiment.hyperparameters.video_backend
+            for experiment in EXPERIMENTS.values()
+            if experiment.dataset == dataset and experiment.trainer != "native"
+        }
+    )
 
 
 def _progress(context: dg.AssetExecutionContext) -> Callable[[int, int], None]:

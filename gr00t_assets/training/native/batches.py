@@ -127,7 +127,7 @@ def observation_tensors(
     return {
         "input_ids": ids,
         "attention_mask": mask,
-        "pixel_values": pixels / 127.5 - 1,
+        "pixel_values": pixels.div_(127.5).sub_(1),
         "state": torch.from_numpy(states),
         "embodiment_id": torch.full((samples,), embodiment_id),
     }

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from gr00t_assets.datasets.frame_truth.result import load_frame_truth
 from gr00t_assets.training.loss_window import final_window, first_window
 from gr00t_assets.training.manifest import Manifest
 from gr00t_assets.training.metrics import read_metrics
@@ -13,7 +14,7 @@ from gr00t_assets.training.native.loop import TrainingLoop
 from gr00t_assets.training.spec import TrainingSpec
 from gr00t_assets.training.versions import installed_versions
 
-TRAINER_REVISION = "1"
+TRAINER_REVISION = "2"
 """Raised whenever the same spec would give other losses than before."""
 
 
@@ -40,6 +41,12 @@ class Attempt:
     base: BaseModel | None = None
     loop: TrainingLoop | None = None
     frames: int = 0
+
+
+def frames_verified(spec: TrainingSpec) -> bool:
+    """Whether the frame cache that this trainer reads was found to give the right frames."""
+    truth = load_frame_truth(spec.frame_truth)
+    return truth is not None and truth.verified
 
 
 def make_manifest(
@@ -84,7 +91,7 @@ def make_manifest(
         versions=installed_versions(),
         parameters=sum(value.numel() for value in model.parameters()) if model else 0,
         trainable_parameters=model.trainable_parameters() if model else {},
-        frames_verified=True,
+        frames_verified=frames_verified(spec),
         attempts=len(attempt.started),
         started_at=attempt.started[0],
         finished_at=datetime.now(UTC).isoformat(),

@@ -1,0 +1,122 @@
+"""Batches of images against the definition, which is applied to one sample at a time."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from gr00t_assets.modality.data_configs import ColorJitter
+from gr00t_assets.modality.image_batches import (
+    augment_batch,
+    draw_augmentations,
+    prepare_batch,
+)
+from gr00t_assets.modality.images import Augmentation, augment_image, prepare_image
+
+WIDE = ColorJitter(brightness=1, contrast=1, saturation=2, hue=0.5)
+
+
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _frames(seed: int, *shape: int) -> torch.Tensor:
+    """Noise, with edges between black, white, grey and pure colours in a corner."""
+    frames = torch.randint(0, 256, (*shape, 3), dtype=torch.uint8, generator=_generator(seed))
+    palette = torch.tensor(
+        [[0, 0, 0], [255, 255, 255], [128, 128, 128], [255, 0, 0], [0, 255, 255], [0, 255, 0]],
+        dtype=torch.uint8,
+    )
+    for place, color in enumerate(palette):
+        frames[..., :16, 4 * place : 4 * place + 4, :] = color
+    return frames
+
+
+def _levels_apart(made: torch.Tensor, expected: Sequence[np.ndarray]) -> tuple[int, float]:
+    apart = np.abs(made.numpy().astype(int) - np.stack(expected).astype(int))
+    return int(apart.max()), float((apart != 0).mean())
+
+
+@pytest.mark.parametrize("jitter", [ColorJitter(), WIDE])
+@pytest.mark.parametrize(
+    ("samples", "cameras", "height", "width", "size", "scale"),
+    [
+        (64, 1, 64, 64, 56, 0.95),
+        (24, 2, 60, 80, 32, 0.9),
+        (5, 3, 48, 64, 70, 0.5),
+        (2, 1, 256, 256, 224, 0.95),
+        (1, 1, 33, 47, 47, 1.0),
+    ],
+)
+def test_a_batch_is_its_samples_one_by_one(
+    jitter: ColorJitter,
+    samples: int,
+    cameras: int,
+    height: int,
+    width: int,
+    size: int,
+    scale: float,
+) -> None:
+    frames = _frames(samples, samples, cameras, height, width)
+    before = frames.clone()
+    drawn = draw_augmentations(samples, height, width, scale, jitter, _generator(3))
+    made = augment_batch(frames, size, scale, drawn)
+    assert made.shape == (samples, cameras, size, size, 3)
+    assert made.dtype == torch.uint8
+    generator = _generator(3)
+    expected = [augment_image(one.numpy(), size, scale, jitter, generator) for one in frames]
+    largest, share = _levels_apart(made, expected)
+    assert largest <= 1
+    assert share < 1e-3, "more than rounding differs"
+    assert torch.equal(frames, before), "the frames are read only"
+
+
+def test_each_step_alone_and_each_order() -> None:
+    """Every order with strong factors, so that no step and no place of it goes unseen."""
+    generator = _generator()
+    orders = {tuple(torch.randperm(4, generator=generator).tolist()) for _ in range(400)}
+    assert len(orders) == 24
+    frames = _frames(0, 48, 1, 40, 40)
+    strong, mild = (0.4, 1.8, 0.2, 0.31), (1.6, 0.3, 2.5, -0.44)
+    drawn = [
+        Augmentation(place % 3, place % 2, order, factors)  # type: ignore[arg-type]
+        for place, order in enumerate(sorted(orders))
+        for factors in (strong, mild)
+    ]
+    from gr00t_assets.modality import images
+
+    made = augment_batch(frames, 32, 0.95, drawn)
+    expected = []
+    for one, frame in zip(drawn, frames, strict=True):
+        window = frame[:, one.top : one.top + 38, one.left : one.left + 38].numpy()
+        pixels = images.adjust_colors(images._resize(window, 32), one)
+        expected.append(images._to_uint8(pixels))
+    assert _levels_apart(made, expected)[0] <= 1
+
+
+def test_a_sample_is_the_same_in_any_batch() -> None:
+    frames = _frames(1, 12, 2, 64, 64)
+    drawn = draw_augmentations(12, 64, 64, 0.95, ColorJitter(), _generator())
+    whole = augment_batch(frames, 56, 0.95, drawn)
+    for sample in range(12):
+        alone = augment_batch(frames[sample : sample + 1], 56, 0.95, drawn[sample : sample + 1])
+        assert torch.equal(alone[0], whole[sample])
+
+
+def test_draws_come_from_the_generator_alone() -> None:
+    torch.manual_seed(1)
+    one = draw_augmentations(9, 64, 80, 0.95, ColorJitter(), _generator(7))
+    torch.manual_seed(2)
+    again = draw_augmentations(9, 64, 80, 0.95, ColorJitter(), _generator(7))
+    assert one == again
+    assert one != draw_augmentations(9, 64, 80, 0.95, ColorJitter(), _generator(8))
+    assert len(set(one)) == 9
+
+
+@pytest.mark.parametrize(("samples", "cameras", "size"), [(19, 1, 56), (3, 2, 32), (0, 1, 32)])
+def test_prepared_images_are_the_definitions(samples: int, cameras: int, size: int) -> None:
+    frames = _frames(2, samples, cameras, 60, 80)
+    made = prepare_batch(frames, size, 0.95)
+    assert made.shape == (samples, cameras, size, size, 3)
+    np.testing.assert_array_equal(made.numpy(), prepare_image(frames.numpy(), size, 0.95))

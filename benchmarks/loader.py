@@ -10,8 +10,10 @@ slows all of them alike:
 (c) the trainer's batches with random crop and colours
 (d) bare reads of the frame cache's memory map, the limit
 
-Targets: (b) at least 40 times (a), (c) at least 10 times. What is done once, at the start of a run
-or of the first run on a dataset, is printed beside it.
+Targets on NVIDIA's ``robot_sim.PickNPlace``: (b) at least 40 times (a), (c) at least 10 times. The
+synthetic videos have many key frames, so (a) is several times faster on them, and no target is held
+against them. What is done once, at the start of a run or of the first run on a dataset, is printed
+beside it.
 """
 
 import argparse
@@ -144,7 +146,7 @@ def rates(works: dict[str, Work], seconds: float) -> dict[str, tuple[float, floa
 
 
 def main() -> int:
-    """Print the table; 1 where a target is missed."""
+    """Print the table; 1 where a target is missed on a dataset that was named."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--dataset", type=Path, help="a LeRobot dataset")
     parser.add_argument("--seconds", type=float, default=8.0, help="for each row of the table")
@@ -184,6 +186,8 @@ def main() -> int:
     print(f"{first_time:.2f} s the first time, when images are prepared")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory {peak:.0f} MB; targets: (b) 40 times (a), (c) 10 times (a)")
+    if options.dataset is None:
+        return 0
     return 0 if all(ratios[name] >= target for name, target in TARGETS.items()) else 1
 
 

@@ -19,7 +19,7 @@ Made = tuple[LeRobotDataset, ModalityConfig, Path]
 
 @pytest.fixture
 def made(tmp_path: Path) -> Made:
-    fields = {"episodes": 2, "min_frames": 40, "max_frames": 44, "width": 48, "height": 40}
+    fields = {"episodes": 2, "min_frames": 40, "max_frames": 44, "width": 80, "height": 64}
     generate(SyntheticSpec.model_validate(fields), tmp_path / "source")
     dataset = LeRobotDataset.open(tmp_path / "source")
     config = resolve_modality_config(dataset, "small", "v1", "fourier_gr1_arms_only", "gr1")

@@ -1,73 +1,110 @@
 """Where a dataset is brought into the form that is read: in a copy, before it is opened."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from gr00t_assets.datasets import ingest, source_origin
+from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.ingest import ingest_dataset
+from gr00t_assets.datasets.lerobot import LeRobotDataset
 from gr00t_assets.errors import DatasetError
+from gr00t_assets.modality.build import build_modality_config
+from gr00t_assets.modality.draft import draft_path
 from gr00t_assets.project import Store
 from gr00t_assets_tests.datasets.conftest import entry_of
 from gr00t_assets_tests.datasets.hub_server import COMMIT, REPOSITORY, Hub
+from gr00t_assets_tests.datasets.v3.v30 import convert_to_v30
 
 
-@pytest.fixture
-def preparing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A preparation that puts info.json back under its name, in place of the project's own."""
-    done: list[str] = []
-
-    def needs(directory: Path, name: str, store: Store) -> bool:
-        return (directory / "meta" / "v3.json").exists()
-
-    def prepare(directory: Path, name: str, store: Store) -> list[str]:
-        if not needs(directory, name, store):
-            return []
-        done.append(name)
-        (directory / "meta" / "v3.json").rename(directory / "meta" / "info.json")
-        return ["converted"]
-
-    monkeypatch.setattr(ingest, "needs_preparing", needs)
-    monkeypatch.setattr(ingest, "prepare_dataset", prepare)
-    return done
+def folder_entry(path: Path) -> CatalogEntry:
+    return entry_of({"kind": "folder", "path": str(path)})
 
 
-def _bytes(directory: Path) -> dict[str, str]:
+def file_hashes(directory: Path) -> dict[str, str]:
     files = sorted(path for path in directory.rglob("*") if path.is_file())
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_a_folder_is_prepared_in_a_copy_once(
-    store: Store, spoilt: Path, preparing: list[str], monkeypatch: pytest.MonkeyPatch
+def test_a_folder_in_v30_is_converted_in_a_copy_once(
+    store: Store, small_dataset: Path, tmp_path: Path
 ) -> None:
-    (spoilt / "meta" / "info.json").rename(spoilt / "meta" / "v3.json")
-    before = _bytes(spoilt)
-    entry = entry_of({"kind": "folder", "path": str(spoilt)})
-    record = ingest_dataset(entry, store)
-    assert record.warnings == ("converted",)
-    assert _bytes(spoilt) == before
-    assert ingest_dataset(entry, store) == record
-    assert preparing == ["demo"]
-    monkeypatch.setattr(source_origin, "preparation_key", lambda name, store: "accepted")
-    assert ingest_dataset(entry, store) == record
-    assert preparing == ["demo", "demo"]
+    source = tmp_path / "in-v30"
+    convert_to_v30(small_dataset, source)
+    before = file_hashes(source)
+
+    record = ingest_dataset(folder_entry(source), store)
+
+    assert record.codebase_version == "v2.1"
+    assert file_hashes(source) == before
+    original, converted = (
+        LeRobotDataset.open(path) for path in (small_dataset, record.directory(store))
+    )
+    assert converted.frame_count == original.frame_count
+    for episode in original.episodes:
+        for column in ("action", "observation.state"):
+            expected = original.vector(episode.index, column)
+            assert (converted.vector(episode.index, column) == expected).all()
+    modified = (record.directory(store) / "meta" / "info.json").stat().st_mtime_ns
+    assert ingest_dataset(folder_entry(source), store) == record
+    assert (record.directory(store) / "meta" / "info.json").stat().st_mtime_ns == modified
 
 
-def test_a_download_is_prepared_in_a_copy(hub: Hub, store: Store, preparing: list[str]) -> None:
-    meta = hub.commits[COMMIT] / "meta"
-    (meta / "info.json").rename(meta / "v3.json")
-    stats = meta / "tasks.jsonl"
-    good = stats.read_text()
-    stats.write_text("{")
+def test_a_v30_dataset_that_cannot_be_converted_leaves_nothing(
+    store: Store, small_dataset: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "in-v30"
+    convert_to_v30(small_dataset, source)
+    next(source.glob("data/*/*.parquet")).unlink()
+    with pytest.raises(DatasetError, match="parquet"):
+        ingest_dataset(folder_entry(source), store)
+    left = [path.name for path in (store.root / "datasets" / "demo").iterdir()]
+    assert [name for name in left if not name.startswith(".")] == []
+
+
+def test_a_missing_modality_file_is_drafted_accepted_and_put_in_place(
+    store: Store, spoilt: Path
+) -> None:
+    (spoilt / "meta" / "modality.json").unlink()
+    entry = folder_entry(spoilt)
+    first = ingest_dataset(entry, store)
+    with pytest.raises(DatasetError) as caught:
+        build_modality_config(entry, store)
+    assert "gr00t-assets dataset accept-modality demo" in str(caught.value)
+    assert draft_path("demo", store).is_file()
+    assert not (spoilt / "meta" / "modality.json").exists()
+
+    command = [sys.executable, "-c", "from gr00t_assets.cli import main; main()"]
+    accepted = subprocess.run(
+        [*command, "dataset", "accept-modality", "demo"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "GR00T_ASSETS_STORE": str(store.root)},
+    )
+    assert accepted.returncode == 0, accepted.stderr
+    second = ingest_dataset(entry, store)
+    assert second.version != first.version
+    assert (second.directory(store) / "meta" / "modality.json").is_file()
+    assert not (spoilt / "meta" / "modality.json").exists()
+
+
+def test_a_download_in_v30_is_kept_until_it_is_converted(hub: Hub, store: Store) -> None:
+    served = hub.commits[COMMIT]
+    source = served.with_name("in-v30")
+    convert_to_v30(served, source)
+    hub.commits[COMMIT] = source
     entry = entry_of({"kind": "hub", "repo_id": REPOSITORY})
+    rows = next(source.glob("data/*/*.parquet"))
+    whole = rows.read_bytes()
+    rows.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DatasetError):
         ingest_dataset(entry, store)
-    download = store.root / "datasets" / "demo" / f".download-{COMMIT}"
-    assert (download / "meta" / "v3.json").is_file()
-    stats.write_text(good)
+    rows.write_bytes(whole)
     hub.asked.clear()
     record = ingest_dataset(entry, store)
-    assert hub.files_asked() == ["meta/tasks.jsonl"]
-    assert record.warnings == ("converted",)
-    assert (record.directory(store) / "meta" / "info.json").is_file()
+    assert record.codebase_version == "v2.1"
+    assert hub.files_asked() == [str(rows.relative_to(source))]

@@ -105,8 +105,10 @@ def test_an_experiment_depends_on_its_own_dataset_alone(described: dict):
     assert described["upstream"] == {"small": ["other"], "lr0.001": ["demo"]}
 
 
-def test_checks_are_blocking_and_by_experiment(described: dict):
+def test_checks_are_blocking_and_by_partition(described: dict):
     assert described["checks"] == {
+        "files_are_sound": [True, True],
+        "fits_data_config": [True, True],
         "loss_is_finite": [True, True],
         "weights_load_and_act": [True, True],
         "config_matches_run": [True, True],

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from gr00t_assets.modality import images
 from gr00t_assets.modality.data_configs import ColorJitter
 from gr00t_assets.modality.image_batches import (
     augment_batch,
@@ -84,8 +85,6 @@ def test_each_step_alone_and_each_order() -> None:
         for place, order in enumerate(sorted(orders))
         for factors in (strong, mild)
     ]
-    from gr00t_assets.modality import images
-
     made = augment_batch(frames, 32, 0.95, drawn)
     expected = []
     for one, frame in zip(drawn, frames, strict=True):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,18 @@ def test_a_batch_has_the_shapes_that_the_model_takes(spec_of: SpecMaker) -> None
     image_tokens = (batch["input_ids"] == base.tokenizer.image_id).sum(dim=1)
     assert image_tokens.tolist() == [base.config.tokens_per_image] * 4
     assert torch.isfinite(base.model(batch))
+
+
+def test_batches_made_ahead_are_the_same(spec_of: SpecMaker) -> None:
+    """The thread that a GPU's batches are made in, here beside a CPU, in and out of order."""
+    spec = spec_of(augmentation="gr00t", batch_size=4)
+    base = load_base_model("tiny", seed=0)
+    plain, ahead = BatchSource(spec, base, CPU), BatchSource(spec, base, CPU)
+    with ThreadPoolExecutor(1) as worker:
+        ahead._worker = worker
+        for draw in (0, 4, 8, 80, 84, 4):
+            expected, found = plain.batch(draw), ahead.batch(draw)
+            assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
 @pytest.mark.parametrize("seed", [0, 42])

@@ -122,5 +122,9 @@ def _groups(indices: Sequence[int], size: int) -> list[Sequence[int]]:
 
 
 def _statistics(source: Path) -> list[dict[str, dict[str, Any]]]:
-    lines = (source / "meta" / "episodes_stats.jsonl").read_text().splitlines()
-    return [json.loads(line)["stats"] for line in lines]
+    """Statistics of each episode; none for a source that keeps them for the whole dataset only."""
+    path = source / "meta" / "episodes_stats.jsonl"
+    if not path.is_file():
+        episodes = (source / "meta" / "episodes.jsonl").read_text().splitlines()
+        return [{} for _ in episodes]
+    return [json.loads(line)["stats"] for line in path.read_text().splitlines()]

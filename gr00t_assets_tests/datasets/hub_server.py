@@ -3,9 +3,11 @@
 Files of Git LFS are answered by a redirect to another origin, as the Hub does with its CDN.
 """
 
+import contextlib
 import hashlib
 import json
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -192,8 +194,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             if cut is not None:
-                self.hub.down = self.hub.falls
                 self.wfile.write(content[:cut])
+                self.wfile.flush()
+                self._wait_for_the_other_end()
+                self.hub.down = self.hub.falls
                 self.close_connection = True
             elif stall is not None:
                 self.wfile.write(content[:stall])
@@ -205,3 +209,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(content)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
+
+    def _wait_for_the_other_end(self) -> None:
+        """Say that nothing more comes, and wait until the client has read all and hung up."""
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(10)
+        with contextlib.suppress(OSError):
+            self.connection.recv(1)

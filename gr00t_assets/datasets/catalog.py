@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,6 +19,9 @@ from gr00t_assets.yaml_files import (
     validation_problems,
 )
 
+FramePixels = Annotated[int, Field(ge=32, le=4096)]
+"""A side of a cached frame."""
+
 
 class CatalogEntry(BaseModel):
     """One dataset of the catalog; its name is its partition key."""
@@ -33,6 +36,9 @@ class CatalogEntry(BaseModel):
     held_out: HeldOut = Field(
         default=None,
         description="Episodes that are kept from training: a list, or a share of the last ones",
+    )
+    frame_size: tuple[FramePixels, FramePixels] | None = Field(
+        default=None, description="Width and height to cache frames at, to save disk"
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from gr00t_assets.datasets.frame_cache import FrameCache, describe
-from gr00t_assets.datasets.frame_index import INDEX
+from gr00t_assets.datasets.frame_index import INDEX, cache_folder
 from gr00t_assets.files import published_directory
 from gr00t_assets.modality.config import ModalityConfig
 
@@ -57,7 +57,8 @@ class PreparedFrames:
             DatasetError: There is no frame cache, or it is damaged.
             StoreError: The disk is full.
         """
-        cache = FrameCache.open(directory)
+        cache = FrameCache.open(directory, config.frame_size)
+        directory = cache_folder(directory, config.frame_size)
         cameras = sorted({camera.original_key for camera in config.video})
         indices = [hashlib.sha256((directory / name / INDEX).read_bytes()) for name in cameras]
         content = [

@@ -54,6 +54,7 @@ def modality_metadata(config: ModalityConfig) -> Shown:
         "state_dim": config.state_dim,
         "action_dim": config.action_dim,
         "action_horizon": len(config.action_indices),
+        "frames_cached_at": " x ".join(map(str, config.frame_size or ())) or "their own size",
         "held_out_episodes": ", ".join(map(str, config.held_out_episodes)) or "none",
         "video_backends": bullets(truth.sentence() for truth in config.frames),
         "warnings": bullets(config.warnings),

@@ -53,6 +53,7 @@ def build_modality_config(
         config = config.model_copy(
             update={
                 "held_out_episodes": held_out_episodes(entry.held_out, dataset),
+                "frame_size": entry.frame_size,
                 "frames": tuple(
                     check_frames(dataset, None, cameras, backend) for backend in video_backends
                 ),

@@ -82,6 +82,9 @@ class ModalityConfig(BaseModel):
     held_out_episodes: tuple[int, ...] = Field(
         default=(), description="Episodes that are kept from training"
     )
+    frame_size: tuple[int, int] | None = Field(
+        default=None, description="Width and height that frames are cached at; none: their own"
+    )
     warnings: tuple[str, ...] = ()
     frames: tuple[FrameTruth, ...] = Field(
         default=(), description="Checks of the video backends that trainers of it use"
@@ -92,6 +95,8 @@ class ModalityConfig(BaseModel):
         content = self.model_dump(mode="json", exclude={"warnings", "dataset", "frames"})
         if not self.held_out_episodes:
             del content["held_out_episodes"]
+        if self.frame_size is None:
+            del content["frame_size"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -119,7 +119,7 @@ def test_the_catalogs_split_arrives_in_the_modality_config(tmp_path: Path) -> No
 
 
 def test_configs_without_a_split_keep_their_hash(config: ModalityConfig) -> None:
-    unhashed = {"warnings", "dataset", "frames", "held_out_episodes"}
+    unhashed = {"warnings", "dataset", "frames", "held_out_episodes", "frame_size"}
     content = config.model_dump(mode="json", exclude=unhashed)
     earlier = ModalityConfig.model_validate({**content, "dataset": "five"})
     assert earlier.content_hash() == config.content_hash()

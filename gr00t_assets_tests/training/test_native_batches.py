@@ -13,13 +13,16 @@ from safetensors.numpy import load_file
 from gr00t_assets.datasets.demonstrations import Demonstrations
 from gr00t_assets.datasets.frame_cache import FrameCache, build_frame_cache
 from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.modality.build import build_modality_config
 from gr00t_assets.modality.data_configs import ColorJitter
 from gr00t_assets.modality.images import augment_image, prepare_image
 from gr00t_assets.modality.validation import resolve_modality_config
+from gr00t_assets.project import Store
 from gr00t_assets.training.native.base_models import load_base_model
 from gr00t_assets.training.native.batches import BatchSource
 from gr00t_assets.training.native.data_order import DataOrder, augmentation_seed
-from gr00t_assets_tests.training.conftest import SpecMaker
+from gr00t_assets.training.spec import make_spec
+from gr00t_assets_tests.training.conftest import ENTRY, SpecMaker
 
 CPU = torch.device("cpu")
 
@@ -136,3 +139,24 @@ def test_augmentation_differs_from_batch_to_batch(seed: int) -> None:
     seeds = [augmentation_seed(seed, draw) for draw in range(100)]
     assert len(set(seeds)) == 100
     assert all(0 <= value < 2**63 for value in seeds)
+
+
+def test_frames_cached_at_another_size_are_what_the_trainer_is_fed(
+    spec_of: SpecMaker, tmp_path: Path
+) -> None:
+    spec = spec_of(batch_size=2)
+    entry = ENTRY.model_copy(update={"frame_size": (48, 40)})
+    store = Store(Path(spec.store))
+    config = build_modality_config(entry, store)
+    assert config.content_hash() != spec.modality_config.content_hash()
+    dataset = LeRobotDataset.open(spec.dataset_directory)
+    build_frame_cache(dataset, dataset.cameras, spec.frame_cache, size=(48, 40))
+    resized = make_spec(spec.experiment, store)
+    data = Demonstrations(dataset, FrameCache.open(spec.frame_cache, (48, 40)), config)
+    assert data.frames(np.array([0])).shape == (1, 1, 40, 48, 3)
+    base = load_base_model("tiny", seed=0)
+    small = BatchSource(resized, base, CPU).batch(0)["pixel_values"]
+    whole = BatchSource(spec, base, CPU).batch(0)["pixel_values"]
+    assert small.shape == whole.shape
+    assert not torch.equal(small, whole)
+    assert (small - whole).abs().mean() < 0.2

@@ -113,22 +113,29 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     )
     from gr00t_assets.datasets.frame_truth.check import check_frames
     from gr00t_assets.datasets.lerobot import LeRobotDataset
+    from gr00t_assets.datasets.progress import progress_bar
     from gr00t_assets.datasets.quality.measure import measure_quality
 
     record = load_record(context.partition_key, store)
     config = load_modality_config(record.name, store)
     directory = store.frame_cache(record.name, record.version)
-    cameras = [key.original_key for key in config.video]
+    cameras, size = [key.original_key for key in config.video], config.frame_size
     source = LeRobotDataset.open(record.directory(store), record.name)
-    context.log.info(f"its frame cache takes {in_units(estimate(source, cameras))}")
-    info = build_frame_cache(
-        source, cameras, directory, _progress(context), previous=earlier_caches(directory)
-    )
+    context.log.info(f"its frame cache takes {in_units(estimate(source, cameras, size))}")
+    with progress_bar(f"frames of {record.name}") as bar:
+        info = build_frame_cache(
+            source,
+            cameras,
+            directory,
+            _progress(context, bar),
+            size=size,
+            previous=earlier_caches(directory),
+        )
     context.log.info(
         f"{info.frames} frames, {in_units(info.size_bytes)}: {info.decoded} videos decoded, "
         f"{info.reused} copied from an earlier version's cache, {info.kept} done before"
     )
-    cache = FrameCache.open(directory)
+    cache = FrameCache.open(directory, size)
     truth = check_frames(source, cache, cameras)
     save_frame_truth(truth, store.frame_truth(record.name, record.version))
     for warning in truth.warnings():
@@ -160,12 +167,15 @@ def video_backends(dataset: str) -> list[str]:
     )
 
 
-def _progress(context: dg.AssetExecutionContext) -> Callable[[int, int], None]:
-    """Log how far it is, every ten seconds at most."""
+def _progress(
+    context: dg.AssetExecutionContext, bar: Callable[[int, int], None]
+) -> Callable[[int, int], None]:
+    """Move the bar of a terminal, and log how far it is, every ten seconds at most."""
     last = time.monotonic()
 
     def show(done: int, total: int) -> None:
         nonlocal last
+        bar(done, total)
         if time.monotonic() - last >= _LOG_EVERY:
             last = time.monotonic()
             context.log.info(f"{done} of {total} frames")

@@ -45,7 +45,7 @@ class BatchSource:
         source = (
             PreparedFrames.open(spec.frame_cache, config, self._image_size)
             if self._prepared
-            else FrameCache.open(spec.frame_cache)
+            else FrameCache.open(spec.frame_cache, config.frame_size)
         )
         self.data = Demonstrations(dataset, source, config, "train")
         self._base = base

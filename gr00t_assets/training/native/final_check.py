@@ -31,7 +31,11 @@ def check_final_weights(run_directory: Path) -> str | None:
         spec = load_spec(run_directory / SPEC)
         policy = Policy(run_directory / MODEL, choose_device())
         dataset = LeRobotDataset.open(spec.dataset_directory, spec.modality_config.dataset)
-        data = Demonstrations(dataset, FrameCache.open(spec.frame_cache), spec.modality_config)
+        data = Demonstrations(
+            dataset,
+            FrameCache.open(spec.frame_cache, spec.modality_config.frame_size),
+            spec.modality_config,
+        )
         rows = np.linspace(0, len(data) - 1, SAMPLES).astype(int)
         texts = [data.instructions[task] for task in data.tasks[rows]]
         actions = policy.normalised_actions(data.frames(rows), data.states(rows), texts)

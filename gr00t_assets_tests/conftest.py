@@ -1,6 +1,9 @@
 """Folders of real data that tests read; where they are missing the test says which and skips."""
 
 import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,3 +34,22 @@ def parity_data() -> Path:
 def parity_model() -> Path:
     """A tiny random model of NVIDIA's class, its inputs and its outputs."""
     return _folder("parity/model")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Makes a file system of so many megabytes."""
+    folder = tmp_path / "disk"
+
+    def mounted(megabytes: int) -> Path:
+        folder.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("mounting a small file system needs root on Linux")
+        return folder
+
+    yield mounted
+    for _ in range(20):
+        if not folder.is_mount() or not subprocess.run(["umount", str(folder)]).returncode:
+            return
+        time.sleep(0.2)

@@ -4,8 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -100,29 +99,15 @@ def test_final_weights_that_are_damaged_do_not_pass_the_check(spec_of: SpecMaker
     assert "model.safetensors" in (check_final_weights(spec.run_directory) or "")
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 24 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small file system needs root on Linux")
-    yield folder
-    for _ in range(20):
-        if not subprocess.run(["umount", str(folder)], check=False).returncode:
-            return
-        time.sleep(0.2)
-
-
 def test_a_full_disk_fails_the_run_and_keeps_what_was_complete(
-    spec_of: SpecMaker, small_disk: Path
+    spec_of: SpecMaker, small_disk: Callable[[int], Path]
 ) -> None:
+    disk = small_disk(24)
     spec = spec_of(max_steps=8, save_steps=2)
-    root = small_disk / "store"
+    root = disk / "store"
     shutil.copytree(spec.store, root)
     spec = spec.model_copy(update={"store": str(Store(root).root)})
-    file = small_disk / "spec.json"
+    file = disk / "spec.json"
     file.write_text(spec.model_dump_json())
     result = subprocess.run(
         [sys.executable, "-m", "gr00t_assets.training.native", str(file)],

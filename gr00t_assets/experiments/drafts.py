@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.sweep_file import Defaults, Entry, SweepFile
+from gr00t_assets.experiments.trainer_limits import trainer_limits
 from gr00t_assets.names import did_you_mean, name_problem
 from gr00t_assets.yaml_files import LocatedYaml, Location, Problem, validation_problems
 
@@ -23,6 +24,8 @@ class Draft:
     entry: Entry
     defaults: Defaults
     hyperparameters: dict[str, Any]
+    continue_from: str | None = None
+    continued_steps: tuple[int, ...] = ()
 
     @property
     def dataset(self) -> str | None:
@@ -44,7 +47,18 @@ class Draft:
             hyperparameters=Hyperparameters.model_validate(self.hyperparameters),
             hypothesis=defaults.hypothesis if entry.hypothesis is None else entry.hypothesis,
             tags=tuple(dict.fromkeys((*content.tags, *defaults.tags, *entry.tags))),
+            continue_from=self.continue_from,
+            continued_steps=self.continued_steps,
+            **self._stated(),
         )
+
+    def _stated(self) -> dict[str, Any]:
+        """``report_to`` where the file says it: `isaac command` prints what a file states."""
+        if self.entry.report_to is not None:
+            return {"report_to": self.entry.report_to}
+        if "report_to" in self.defaults.model_fields_set:
+            return {"report_to": self.defaults.report_to}
+        return {}
 
 
 def expand(content: SweepFile) -> list[Draft]:
@@ -57,7 +71,7 @@ def draft_problems(
 ) -> list[Problem]:
     """What is wrong with the names, datasets and trainers of a file's experiments."""
     every = list(drafts)
-    problems = [problem for draft in every for problem in _draft_problems(draft, datasets)]
+    problems = [problem for draft in every for problem in _draft_problems(draft, datasets, located)]
     return problems + _repeated_names(every, located)
 
 
@@ -133,7 +147,7 @@ def _check(block: dict[str, Any], prefix: Location) -> list[Problem]:
     return []
 
 
-def _draft_problems(draft: Draft, datasets: Collection[str]) -> list[Problem]:
+def _draft_problems(draft: Draft, datasets: Collection[str], located: LocatedYaml) -> list[Problem]:
     problems = name_problems(draft.name, (*draft.location, "name"))
     where = draft.location if draft.entry.dataset else ("defaults",)
     if draft.dataset is None:
@@ -141,13 +155,28 @@ def _draft_problems(draft: Draft, datasets: Collection[str]) -> list[Problem]:
     elif draft.dataset not in datasets:
         message = f"unknown dataset '{draft.dataset}'; {did_you_mean(draft.dataset, datasets)}"
         problems.append(Problem((*where, "dataset"), message))
-    if (draft.entry.trainer or draft.defaults.trainer) == "native":
-        for name in ("lora_rank", "num_gpus"):
-            given = draft.hyperparameters.get(name)
-            if given is not None and int(given) != Hyperparameters.model_fields[name].default:
-                message = f"the native trainer does not take {name} {given}; isaac-gr00t does"
-                problems.append(Problem((*draft.location, "hyperparameters", name), message))
-    return problems
+    limits = trainer_limits(
+        draft.entry.trainer or draft.defaults.trainer,
+        draft.entry.base_model or draft.defaults.base_model,
+        Hyperparameters.model_validate(draft.hyperparameters),
+    )
+    return problems + [Problem(_stated_at(draft, field, located), text) for field, text in limits]
+
+
+def _stated_at(draft: Draft, field: str, located: LocatedYaml) -> Location:
+    """Where a file states what an experiment has; where it says nothing, the experiment."""
+    entry, defaults, here = draft.entry, draft.defaults, draft.location
+    if field == "base_model":
+        if entry.base_model is not None:
+            return (*here, field)
+        if field in defaults.model_fields_set:
+            return ("defaults", field)
+        return (*here, "trainer") if entry.trainer else ("defaults", "trainer")
+    in_grid = ("grid", "hyperparameters", field)
+    if here[0] == "grid" and in_grid in located.lines:
+        return in_grid
+    stated = field in entry.hyperparameters or field not in defaults.hyperparameters
+    return (*here, "hyperparameters", field) if stated else ("defaults", "hyperparameters", field)
 
 
 def name_problems(name: str, location: Location) -> list[Problem]:

@@ -38,7 +38,11 @@ class Hyperparameters(BaseModel):
         default=8, ge=0, description="Loader processes of isaac-gr00t"
     )
     video_backend: Literal["decord", "torchvision_av", "torchcodec"] = Field(
-        default="decord", description="Video reader of isaac-gr00t; native reads the frame cache"
+        default="decord", description="Video reader of isaac-gr00t where it reads videos"
+    )
+    frame_source: Literal["cache", "video"] = Field(
+        default="cache",
+        description="Where isaac-gr00t gets frames: the frame cache, or video_backend",
     )
     balance_dataset_weights: bool = True
     balance_trajectory_weights: bool = True

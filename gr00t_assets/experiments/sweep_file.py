@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from gr00t_assets.experiments.experiment import Trainer
+from gr00t_assets.experiments.experiment import ReportTo, Trainer
 
 
 class _Part(BaseModel):
@@ -20,6 +20,7 @@ class Defaults(_Part):
     base_model_revision: str | None = None
     hypothesis: str = ""
     tags: tuple[str, ...] = ()
+    report_to: ReportTo = "wandb"
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -33,6 +34,10 @@ class Entry(_Part):
     base_model_revision: str | None = None
     hypothesis: str | None = None
     tags: tuple[str, ...] = ()
+    report_to: ReportTo | None = None
+    continue_from: str | None = Field(
+        default=None, description="Experiment of this file to go on from, with more max_steps"
+    )
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from gr00t_assets.errors import SweepError
+from gr00t_assets.experiments.continued import with_continued
 from gr00t_assets.experiments.drafts import (
     draft_problems,
     expand,
@@ -96,7 +97,8 @@ def load_sweep(file: Path, datasets: Collection[str]) -> Sweep:
         raise
     problems = name_problems(file.stem, ()) + hyperparameter_problems(content)
     raise_problems(located, problems, SweepError)
-    drafts = expand(content)
+    drafts, problems = with_continued(expand(content))
+    raise_problems(located, problems, SweepError)
     problems = draft_problems(drafts, datasets, located)
     if not drafts:
         problems.append(Problem((), "no experiments: give 'experiments' or 'grid'"))

@@ -78,9 +78,9 @@ def measure(root: Path, batch_size: int, steps: int) -> dict[str, float]:
     from gr00t_assets.training.native.batches import BatchSource
     from gr00t_assets.training.native.devices import choose_device
     from gr00t_assets.training.native.loop import TrainingLoop
-    from gr00t_assets.training.native.reporting import Reporter
-    from gr00t_assets.training.native.stopping import StopRequest
+    from gr00t_assets.training.reporting import Reporter
     from gr00t_assets.training.spec import make_spec
+    from gr00t_assets.training.stopping import StopRequest
 
     settings = Hyperparameters(
         batch_size=batch_size,

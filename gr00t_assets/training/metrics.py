@@ -50,7 +50,35 @@ def read_metrics(run_directory: Path) -> list[Metric]:
 def _lines(path: Path) -> Iterator[Metric]:
     with path.open() as file:
         for line in file:
-            try:
-                yield Metric.model_validate(json.loads(line))
-            except ValueError:
-                continue
+            metric = _parsed(line)
+            if metric is not None:
+                yield metric
+
+
+class MetricTail:
+    """The lines that another process adds, one time each.
+
+    Args:
+        run_directory: Where metrics.jsonl is; what it holds already is passed over.
+    """
+
+    def __init__(self, run_directory: Path) -> None:
+        self._path = run_directory / METRICS
+        self._offset = self._path.stat().st_size if self._path.is_file() else 0
+
+    def new(self) -> list[Metric]:
+        """Lines completed since the last time."""
+        if not self._path.is_file():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            whole, end, _ = file.read().rpartition(b"\n")
+        self._offset += len(whole) + len(end)
+        return [metric for line in whole.split(b"\n") if (metric := _parsed(line)) is not None]
+
+
+def _parsed(line: str | bytes) -> Metric | None:
+    try:
+        return Metric.model_validate(json.loads(line))
+    except ValueError:
+        return None

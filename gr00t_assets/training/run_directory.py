@@ -11,6 +11,9 @@ from gr00t_assets.training.spec import TrainingSpec, load_spec
 SPEC = "spec.json"
 CHECKPOINTS = "checkpoints"
 MODEL = "model"
+MODALITY_CONFIG = "modality_config.json"
+"""In ``model/``: what a policy has to know of the data."""
+
 LOG = "log.txt"
 
 

@@ -149,3 +149,13 @@ def load_frame_truth(path: Path) -> FrameTruth | None:
         raise DatasetError(
             str(path), "this is not the result of a frame check.", [str(error), "delete it"]
         ) from error
+
+
+def frames_verified(path: Path) -> bool:
+    """Whether a check is kept there that found the right frames.
+
+    Raises:
+        DatasetError: The file is there and is not the result of a check.
+    """
+    truth = load_frame_truth(path)
+    return truth is not None and truth.verified

@@ -7,6 +7,7 @@ import torch
 
 from gr00t_assets.errors import BaseModelError
 from gr00t_assets.files import write_json
+from gr00t_assets.training.base_model_files import BUILT_IN_NAMES, download, hub_commit, locate
 from gr00t_assets.training.native.config import ModelConfig
 from gr00t_assets.training.native.config_files import load_config
 from gr00t_assets.training.native.model import Gr00tN15
@@ -19,10 +20,10 @@ from gr00t_assets.training.native.prompts import (
     load_tokenizer,
 )
 from gr00t_assets.training.native.sizes import TINY
-from gr00t_assets.training.native.weights import load_weights, save_weights
+from gr00t_assets.training.native.weights import has_future_tokens, load_weights, save_weights
 
 BUILT_IN = {"tiny": TINY}
-HUB_FILES = ["*.safetensors", "*.json", "*.txt"]
+assert set(BUILT_IN) == set(BUILT_IN_NAMES)
 
 
 class BaseModel(NamedTuple):
@@ -87,6 +88,8 @@ def load_base_model(
             [f"looked in {directory}", f"found {found}", "expected config.json, model.safetensors"],
         )
     config = _with_horizon(load_config(directory / "config.json"), action_horizon, base_model)
+    if not has_future_tokens(directory):
+        config = config.without_future_tokens()
     tokenizer = _tokenizer(directory, config)
     with torch.device("meta"):
         model = Gr00tN15(config, attn)
@@ -94,8 +97,7 @@ def load_base_model(
     model.to_empty(device=device)
     model.backbone.rebuild_buffers()
     load_weights(model, directory)
-    commit = directory.name if directory.parent.name == "snapshots" else None
-    return BaseModel(model, tokenizer, config, commit)
+    return BaseModel(model, tokenizer, config, hub_commit(directory))
 
 
 def save_model(
@@ -113,65 +115,12 @@ def save_model(
     write_json(directory / "config.json", config.to_json())
 
 
-def looks_like_path(base_model: str) -> bool:
-    """Whether a name cannot be a Hub id, which is ``owner/name``.
-
-    Example:
-        >>> [looks_like_path(name) for name in ("./m", "/m", "~/m", "a/b/c", "nvidia/N1.5")]
-        [True, True, True, True, False]
-    """
-    return base_model.startswith((".", "/", "~")) or base_model.count("/") > 1
-
-
-def locate(base_model: str, revision: str | None = None) -> Path:
-    """The folder of a base model, downloaded where it is a Hub id.
-
-    Raises:
-        BaseModelError: There is no such folder, and no such model on the Hub.
-    """
-    path = Path(base_model).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise BaseModelError(base_model, "this is a file; a model is a folder.")
-    if looks_like_path(base_model):
-        raise BaseModelError(
-            base_model, "there is no such folder.", [f"looked for {path.absolute()}"]
-        )
-    if base_model.count("/") != 1:
-        raise BaseModelError(
-            base_model,
-            "there is no such base model.",
-            [f"built in: {', '.join(BUILT_IN)}", "or a folder, or a Hub id such as owner/name"],
-        )
-    return _download(base_model, revision, HUB_FILES)
-
-
-def _download(repository: str, revision: str | None, files: list[str]) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=files))
-    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
-        reason = next(iter(str(error).strip().splitlines()), "no reason given")
-        raise BaseModelError(
-            repository,
-            "this is neither a folder here nor a model that the Hub gives.",
-            [
-                f"looked for {Path(repository).absolute()}",
-                f"Hub, revision {revision or 'default'}: {type(error).__name__}: {reason}",
-                "without a network, download it elsewhere and give the folder",
-            ],
-        ) from error
-
-
 def _tokenizer(directory: Path, config: ModelConfig) -> Tokenizer:
     image_token = config.towers.image_token_index
     if config.towers.tokenizer == "bytes":
         return checked(Tokenizer(ByteEncoding()), str(directory), image_token)
     if not has_tokenizer(directory):
-        directory = _download(QWEN, None, ["tokenizer.json", "tokenizer_config.json"])
+        directory = download(QWEN, None, ["tokenizer.json", "tokenizer_config.json"])
     return load_tokenizer(directory, image_token)
 
 

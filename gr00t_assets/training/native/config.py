@@ -215,6 +215,11 @@ class ModelConfig(_Sizes):
             self.model_copy(update={"action_head": head}).model_dump()
         )
 
+    def without_future_tokens(self) -> "ModelConfig":
+        """The same model as the June 2025 release of Isaac-GR00T makes it."""
+        head = self.action_head.model_copy(update={"num_target_vision_tokens": 0})
+        return self.model_copy(update={"action_head": head})
+
     def to_json(self) -> dict[str, Any]:
         """The content of ``config.json``: Isaac-GR00T's keys, and the towers under ``towers``."""
         return {

@@ -25,8 +25,8 @@ from gr00t_assets.training.native.optimization import (
     restore_optimizer,
     trainable,
 )
-from gr00t_assets.training.native.reporting import Reporter
-from gr00t_assets.training.native.stopping import StopRequest
+from gr00t_assets.training.reporting import Reporter
+from gr00t_assets.training.stopping import StopRequest
 
 
 @dataclass
@@ -68,9 +68,12 @@ class TrainingLoop:
         restore_optimizer(self.model, self.optimizer, state.optimizer)
         functions = [None] * len(self.optimizer.param_groups)
         self.scheduler.load_state_dict({**state.scheduler, "lr_lambdas": functions})
-        for group, rate in zip(
-            self.optimizer.param_groups, self.scheduler.get_last_lr(), strict=True
-        ):
+        # Computed anew: the state's own rates are those of another schedule where the run goes on
+        # from a shorter one.
+        course = zip(self.scheduler.base_lrs, self.scheduler.lr_lambdas, strict=True)
+        rates = [rate * factor(self.scheduler.last_epoch) for rate, factor in course]
+        self.scheduler._last_lr = rates
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
         restore_random_states(state.random)
         self.step, self.samples_seen = state.step, state.samples_seen

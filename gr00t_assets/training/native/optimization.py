@@ -45,14 +45,16 @@ def make_optimizer(model: nn.Module, settings: Hyperparameters) -> torch.optim.A
 
 def make_scheduler(
     optimizer: torch.optim.Optimizer, settings: Hyperparameters
-) -> torch.optim.lr_scheduler.LRScheduler:
+) -> torch.optim.lr_scheduler.LambdaLR:
     """The learning rate's course over ``max_steps``, warm-up included."""
-    return get_scheduler(
+    scheduler = get_scheduler(
         settings.lr_scheduler_type,
         optimizer=optimizer,
         num_warmup_steps=settings.warmup_steps,
         num_training_steps=settings.max_steps,
     )
+    assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
+    return scheduler
 
 
 def optimizer_tensors(

@@ -14,8 +14,7 @@ from gr00t_assets.modality.transforms import StateActionTransform
 from gr00t_assets.training.native.base_models import load_base_model
 from gr00t_assets.training.native.batches import observation_tensors
 from gr00t_assets.training.native.devices import Device
-
-MODALITY_CONFIG = "modality_config.json"
+from gr00t_assets.training.run_directory import MODALITY_CONFIG
 
 
 class Policy:

@@ -92,6 +92,18 @@ def _stored_shapes(files: list[Path]) -> dict[str, tuple[Path, tuple[int, ...]]]
     return stored
 
 
+def has_future_tokens(directory: Path) -> bool:
+    """Whether the weights of a model folder have ``future_tokens``.
+
+    Isaac-GR00T before 2025-07-08 has none in its action head: it drops those of the base model, and
+    its checkpoints are of a model without them.
+
+    Raises:
+        BaseModelError: Files are missing or broken.
+    """
+    return FUTURE_TOKENS in _stored_shapes(weight_files(directory))
+
+
 def _listed(kind: str, names: list[str]) -> Iterator[str]:
     if names:
         more = ", ..." if len(names) > SHOWN else ""
@@ -113,6 +125,7 @@ def load_weights(model: nn.Module, directory: Path) -> None:
     if lm_head is not None and EMBEDDING not in stored:
         stored[EMBEDDING], source[EMBEDDING] = lm_head, LM_HEAD
     own = model.state_dict()
+    own = {name: tensor for name, tensor in own.items() if tensor.numel() or name in stored}
     missing = [name for name in own if name not in stored]
     shapes = [
         f"{name} has shape {list(stored[name][1])}, expected {list(tensor.shape)}"
@@ -124,8 +137,6 @@ def load_weights(model: nn.Module, directory: Path) -> None:
         *_listed("unexpected", [name for name in stored if name not in own]),
         *_listed("of another shape", shapes),
     ]
-    if FUTURE_TOKENS in missing:
-        details.append("Isaac-GR00T before 2025-07-08 left future_tokens out of its checkpoints")
     if details:
         raise BaseModelError(str(directory), "its weights do not match its config.json.", details)
     by_file: dict[Path, list[str]] = {}
@@ -140,6 +151,8 @@ def load_weights(model: nn.Module, directory: Path) -> None:
 def save_weights(model: nn.Module, directory: Path) -> None:
     """Write ``model.safetensors`` into ``directory`` in one step, each tensor in its own dtype.
 
+    A tensor without elements, as the future tokens of a model that has none, is left out.
+
     Raises:
         StoreError: The disk is full; what was there is as it was.
     """
@@ -147,7 +160,8 @@ def save_weights(model: nn.Module, directory: Path) -> None:
     partial = directory / f".{WEIGHTS}{PARTIAL}{os.getpid()}"
     with disk_full_explained(path):
         try:
-            save_tensors(model.state_dict(), partial)
+            tensors = model.state_dict()
+            save_tensors({name: t for name, t in tensors.items() if t.numel()}, partial)
             with partial.open("rb") as handle:
                 os.fsync(handle.fileno())
             partial.replace(path)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -35,6 +35,11 @@ class Reporter:
         self._pipes = pipes
         self._progress = progress
         self._log = log
+        self._listeners: list[Callable[[Metric], None]] = []
+
+    def listen(self, listener: Callable[[Metric], None]) -> None:
+        """Have ``listener`` told of every logged line from now on; it must not raise."""
+        self._listeners.append(listener)
 
     def say(self, text: str) -> None:
         """One line for a person."""
@@ -54,9 +59,15 @@ class Reporter:
     def metric(self, metric: Metric) -> None:
         """Keep one logged line, and pass it on."""
         append_metric(metric, self._run_directory)
+        self.forward(metric)
+
+    def forward(self, metric: Metric) -> None:
+        """Pass on one logged line that is in metrics.jsonl already."""
         if self._pipes is not None:
             content = {"type": "metric", "metric": metric.model_dump(mode="json")}
             self._pipes.report_custom_message(content)
+        for listener in self._listeners:
+            listener(metric)
         line = (
             f"step {metric.step}/{self._max_steps}  loss {metric.loss:.4f}  "
             f"grad norm {metric.grad_norm:.3f}  lr {metric.learning_rate:.2e}  "

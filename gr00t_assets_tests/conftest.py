@@ -18,6 +18,12 @@ def _folder(relative: str) -> Path:
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_wandb() -> None:
+    """No test starts W&B unless it says so itself, or whoever runs the tests does."""
+    os.environ.setdefault("WANDB_MODE", "disabled")
+
+
 @pytest.fixture(scope="session")
 def demo_dataset() -> Path:
     """NVIDIA's ``robot_sim.PickNPlace``, 5 episodes."""

@@ -1,0 +1,83 @@
+"""What a trainer does, without its model: logs lines while W&B is told of them."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from gr00t_assets.training.manifest import save_manifest
+from gr00t_assets.training.metrics import Metric
+from gr00t_assets.training.outcome import Outcome, Status
+from gr00t_assets.training.reporting import Reporter, reporting
+from gr00t_assets.training.run_directory import place_spec
+from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets.training.wandb_run import wandb_run
+from gr00t_assets_tests.training.conftest import SpecMaker
+
+KEY = "c0ffee" * 6 + "cafe"
+
+
+def bare_spec(spec_of: SpecMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingSpec:
+    """A placed spec, in an environment that says nothing of W&B and has no key."""
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    made = spec_of()
+    changes = {"hypothesis": "It falls.", "tags": ("demo-data",)}
+    experiment = made.experiment.model_copy(update=changes)
+    made = made.model_copy(update={"experiment": experiment})
+    place_spec(made)
+    return made
+
+
+@contextmanager
+def logged(spec: TrainingSpec) -> Iterator[Reporter]:
+    with reporting(spec.run_directory, 4) as reporter, wandb_run(spec, reporter):
+        yield reporter
+
+
+def metric(step: int) -> Metric:
+    return Metric(
+        step=step,
+        samples_seen=2 * step,
+        epoch=step / 40,
+        loss=1.0 / step,
+        losses=(1.0 / step,),
+        grad_norm=0.5,
+        learning_rate=1e-4,
+        wall_seconds=float(step),
+    )
+
+
+def end(spec: TrainingSpec, status: Status = "finished", steps: int = 4) -> None:
+    outcome = Outcome("1", steps=steps)
+    save_manifest(outcome.manifest(spec, status, None, ["2025-06-01"]), spec.run_directory)
+
+
+def log_training(spec: TrainingSpec, first: int = 1, last: int = 4) -> None:
+    with logged(spec) as reporter:
+        for step in range(first, last + 1):
+            reporter.metric(metric(step))
+        end(spec)
+
+
+def files_with_the_key(spec: TrainingSpec) -> list[Path]:
+    files = [path for path in spec.run_directory.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    return [path for path in files if KEY.encode() in path.read_bytes()]
+
+
+def children(process: int | str = "self") -> list[int]:
+    listings = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(child) for listing in listings for child in listing.read_text().split()]
+
+
+def wait_until_started(spec: TrainingSpec) -> None:
+    deadline = time.monotonic() + 60
+    while not list((spec.run_directory / "wandb").glob("*/*.wandb")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

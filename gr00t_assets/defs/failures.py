@@ -1,7 +1,7 @@
 """From an error for people to a failed step that shows it, and nothing of the machinery."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
@@ -26,12 +26,18 @@ class ExplainedFailureError(dg.Failure, DagsterUserCodeProcessError):
     an error of another process it prints what that process said instead; this class says it is
     one. The base is no public name of Dagster: the project pins ``dagster<1.14``, and a test reads
     what the command line prints.
+
+    Args:
+        error: What went wrong, for people.
+        metadata: What the run's page shows beside the message.
     """
 
-    def __init__(self, error: Gr00tAssetsError) -> None:
+    def __init__(
+        self, error: Gr00tAssetsError, metadata: Mapping[str, dg.MetadataValue] | None = None
+    ) -> None:
         Exception.__init__(self, error.explain())
         self.description = error.explain()
-        self.metadata = {}
+        self.metadata = dict(metadata or {})
         self.allow_retries = False
         self.user_code_process_error_infos = [_shown(error)]
 

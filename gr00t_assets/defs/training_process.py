@@ -20,6 +20,7 @@ from gr00t_assets.errors import TrainingError
 from gr00t_assets.gpu.guard import DEFAULT_GRACE, guarded
 from gr00t_assets.gpu.slots import acquire
 from gr00t_assets.project import Store
+from gr00t_assets.training.failures.explain import TAIL
 from gr00t_assets.training.manifest import load_manifest
 from gr00t_assets.training.metrics import Metric
 from gr00t_assets.training.run_directory import LOG
@@ -84,7 +85,7 @@ def run_training(
             raise
         finally:
             tail.copy()
-    return guard.returncode, list(tail.last)
+    return guard.returncode, tail.last
 
 
 def _stopped(spec: TrainingSpec) -> TrainingError:
@@ -105,7 +106,7 @@ class LogTail:
     """
 
     def __init__(self, path: Path) -> None:
-        self.last: deque[str] = deque(maxlen=20)
+        self._last: deque[str] = deque(maxlen=TAIL)
         self._file = path.open("rb")
         self._file.seek(0, os.SEEK_END)
         self._rest = b""
@@ -115,9 +116,15 @@ class LogTail:
         *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
         for line in lines:
             text = line.decode(errors="replace")
-            self.last.append(text)
+            self._last.append(text)
             sys.stdout.write(text + "\n")
         sys.stdout.flush()
+
+    @property
+    def last(self) -> list[str]:
+        """The last lines so far, with what an ended process left of a line."""
+        rest = self._rest.decode(errors="replace")
+        return [*self._last, *([rest] if rest.strip() else [])]
 
 
 class LossObserver:

@@ -31,7 +31,15 @@ with open_dagster_pipes() as pipes:
         time.sleep(2.4)
 """
 
-FAILS = "import sys; print('TrainingError: it diverged', file=sys.stderr); sys.exit(1)"
+FAILS = """
+import os, sys
+print("step 1", os.environ["HF_TOKEN"])
+sys.stdout.write("\\r 10%|#         | 1/10 [00:01<00:09, 1.00s/it]")
+sys.stdout.flush()
+raise OSError(28, os.strerror(28), "/data/checkpoint")
+"""
+
+KILLS_ITSELF = "import os; print('step 1', end='', flush=True); os.kill(os.getpid(), 9)"
 
 SAVES_WHEN_STOPPED = """
 import os, subprocess, sys, time
@@ -93,12 +101,40 @@ def test_the_loss_is_observed_and_output_is_kept(project: Project):
     assert any("device '7'" in file.read_text() for file in captured)
 
 
-def test_a_failure_shows_the_trainers_words_and_no_traceback(project: Project):
-    process = start(project, FAILS)
+def failure(project: Project) -> dg.DagsterEvent:
+    """The step's failure as the run's page shows it."""
+    with project.instance() as instance:
+        (run,) = instance.get_runs()
+        events = [entry.dagster_event for entry in instance.all_logs(run.run_id)]
+    (found,) = [event for event in events if event is not None and event.is_step_failure]
+    return found
+
+
+def test_a_known_failure_is_one_message_with_the_raw_tail_beside_it(project: Project):
+    process = start(project, FAILS, HF_TOKEN="canary-of-the-environment")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "TrainingError: lr1e-3: code 1\n  TrainingError: it diverged\n" in output
-    assert "Stack Trace" not in output and "Traceback" not in output
+    assert "TrainingError: lr1e-3: the disk is full.\n" in output
+    assert "Stack Trace" not in output
+    shown = failure(project).step_failure_data.user_failure_data
+    assert shown is not None and shown.description is not None
+    assert shown.description.startswith("TrainingError: lr1e-3: the disk is full.\n  free space")
+    assert "\n  its last lines:\n  | step 1 ***\n" in shown.description
+    assert "| OSError: [Errno 28] No space left on device: '/data/checkpoint'" in shown.description
+    tail = shown.metadata["log_tail"].value
+    assert isinstance(tail, str)
+    assert tail.startswith("```text\nstep 1 ***\n 10%|#  ") and "\nTraceback (most rec" in tail
+    log = shown.metadata["log"].value
+    assert isinstance(log, str) and (project.store.root / log).read_text().startswith("step 1")
+    assert "canary" not in tail + shown.description
+
+
+def test_a_killed_trainer_is_told_from_a_failed_one(project: Project):
+    process = start(project, KILLS_ITSELF)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "TrainingError: lr1e-3: the trainer was killed (SIGKILL).\n" in output
+    assert "| step 1\n" in output, "a line without its end is shown too"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -9,8 +9,8 @@ import sys
 import dagster as dg
 
 from gr00t_assets.defs.failures import explained
+from gr00t_assets.defs.training_failure import training_failure
 from gr00t_assets.defs.training_process import run_training
-from gr00t_assets.errors import TrainingError
 from gr00t_assets.project import Store
 from gr00t_assets.training.run_directory import place_spec
 from gr00t_assets_tests.defs.specs import a_spec
@@ -25,7 +25,7 @@ def trained(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     command = [sys.executable, "-c", os.environ["TRAINER"], str(spec.run_directory)]
     code, lines = run_training(context, command, spec, store)
     if code:
-        raise TrainingError("lr1e-3", f"code {code}", lines)
+        raise training_failure(spec, code, None, lines, store)
     return dg.MaterializeResult()
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gr00t_assets.cli_isaac import isaac_app
 from gr00t_assets.errors import Gr00tAssetsError
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ sweep_app = typer.Typer(help="Sweep files and what they ask for.", no_args_is_he
 app.add_typer(sweep_app, name="sweep")
 dataset_app = typer.Typer(help="Datasets, and whether they can be trusted.", no_args_is_help=True)
 app.add_typer(dataset_app, name="dataset")
+app.add_typer(isaac_app, name="isaac")
 
 
 class Listing(StrEnum):
@@ -130,3 +132,7 @@ def main() -> None:
     except Gr00tAssetsError as error:
         sys.stderr.write(error.explain() + "\n")
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,8 +4,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from gr00t_assets.errors import TrainingError
 from gr00t_assets.experiments.experiment import Trainer
+from gr00t_assets.training.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets.training.isaac_gr00t.fitness import refuse_unfit
+from gr00t_assets.training.isaac_gr00t.frames import refuse_wrong_frames
 from gr00t_assets.training.run_directory import SPEC
 from gr00t_assets.training.spec import TrainingSpec
 
@@ -14,7 +16,7 @@ def trainer_command(spec: TrainingSpec) -> list[str]:
     """The command line that trains a spec, which :func:`place_spec` puts where it is read.
 
     Raises:
-        TrainingError: The experiment's trainer cannot be started from here.
+        TrainingError: The experiment's trainer is not set up, or would see wrong frames.
     """
     return _COMMANDS[spec.experiment.trainer](spec, spec.run_directory / SPEC)
 
@@ -24,11 +26,11 @@ def _native(spec: TrainingSpec, spec_file: Path) -> list[str]:
 
 
 def _isaac_gr00t(spec: TrainingSpec, spec_file: Path) -> list[str]:
-    raise TrainingError(
-        spec.experiment.name,
-        "the trainer isaac-gr00t cannot be started from Dagster yet.",
-        ["set trainer: native in the sweep file"],
-    )
+    environment = IsaacEnvironment.from_environment()
+    environment.require(spec.experiment.name)
+    refuse_unfit(environment, spec)
+    refuse_wrong_frames(spec, environment)
+    return [sys.executable, "-m", "gr00t_assets.training.isaac_gr00t", str(spec_file)]
 
 
 _COMMANDS: dict[Trainer, Callable[[TrainingSpec, Path], list[str]]] = {

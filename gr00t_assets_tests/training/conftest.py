@@ -15,7 +15,7 @@ from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.frame_cache import build_frame_cache
 from gr00t_assets.datasets.ingest import ingest_dataset
 from gr00t_assets.datasets.lerobot import LeRobotDataset
-from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.experiment import Experiment, Trainer
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.modality.build import build_modality_config
 from gr00t_assets.project import Store
@@ -59,7 +59,9 @@ def spec_of(small_data: Path, tmp_path: Path) -> SpecMaker:
     root = tmp_path / "store"
     shutil.copytree(small_data, root)
 
-    def make(base_model: str = "tiny", **settings: object) -> TrainingSpec:
+    def make(
+        base_model: str = "tiny", trainer: Trainer = "native", **settings: object
+    ) -> TrainingSpec:
         values = {
             "batch_size": 2,
             "max_steps": 4,
@@ -72,6 +74,7 @@ def spec_of(small_data: Path, tmp_path: Path) -> SpecMaker:
             name="small-run",
             sweep="small",
             dataset="small",
+            trainer=trainer,
             base_model=base_model,
             hyperparameters=Hyperparameters.model_validate(values),
         )
@@ -84,7 +87,8 @@ def trainer(spec: TrainingSpec) -> list[str]:
     """The command line that trains a spec, which is written beside its store."""
     file = Path(spec.store).parent / f"{spec.config_hash}.json"
     file.write_text(spec.model_dump_json())
-    return [sys.executable, "-m", "gr00t_assets.training.native", str(file)]
+    package = {"native": "native", "isaac-gr00t": "isaac_gr00t"}[spec.experiment.trainer]
+    return [sys.executable, "-m", f"gr00t_assets.training.{package}", str(file)]
 
 
 @dataclass(frozen=True)

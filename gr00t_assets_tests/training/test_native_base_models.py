@@ -128,17 +128,29 @@ def test_lm_head_stands_for_embeddings_that_are_tied_to_it(tiny, saved):
 
 def test_weights_of_another_model_are_all_named(saved):
     def edit(tensors):
-        del tensors["action_head.vlln.bias"], tensors[FUTURE_TOKENS]
+        del tensors["action_head.vlln.bias"], tensors["backbone.eagle_model.mlp1.0.bias"]
         tensors["action_head.radar.weight"] = torch.zeros(2)
         tensors["action_head.vlln.weight"] = torch.zeros(3)
 
     _edit(saved, edit)
     message = _refused(saved)
     assert "its weights do not match its config.json" in message
-    assert f"2 missing: {FUTURE_TOKENS}, action_head.vlln.bias" in message
+    assert "2 missing: action_head.vlln.bias, backbone.eagle_model.mlp1.0.bias" in message
     assert "1 unexpected: action_head.radar.weight" in message
     assert "action_head.vlln.weight has shape [3], expected [64]" in message
-    assert "2025-07-08" in message
+
+
+def test_a_checkpoint_of_the_june_release_is_a_model_without_future_tokens(tiny, saved, tmp_path):
+    _edit(saved, lambda tensors: tensors.pop(FUTURE_TOKENS))
+    june = load_base_model(str(saved))
+    assert june.config.action_head.num_target_vision_tokens == 0
+    names = tiny.model.state_dict().keys() - {FUTURE_TOKENS}
+    theirs = june.model.state_dict()
+    assert all(torch.equal(tiny.model.state_dict()[name], theirs[name]) for name in names)
+
+    save_model(june.model, june.config, tmp_path / "again")
+    assert FUTURE_TOKENS not in load_file(tmp_path / "again" / "model.safetensors")
+    assert _same(load_base_model(str(tmp_path / "again")).model, june.model)
 
 
 @pytest.mark.parametrize("path", ["./none", "/none/at/all", "~/none-at-all", "some/folder/deep"])

@@ -16,9 +16,12 @@ def test_the_native_trainer_takes_the_spec_file(tmp_path: Path):
     assert path == tmp_path / "runs" / "lr1e-3" / spec.config_hash / "spec.json"
 
 
-def test_isaac_gr00t_is_refused_in_words(tmp_path: Path):
+def test_isaac_gr00t_is_refused_where_it_is_not_set_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GR00T_ASSETS_ISAAC", str(tmp_path / "nowhere"))
     spec = a_spec(tmp_path, trainer="isaac-gr00t")
-    with pytest.raises(TrainingError, match="lr1e-3: the trainer isaac-gr00t cannot be started"):
+    with pytest.raises(TrainingError, match="lr1e-3: the trainer isaac-gr00t is not set up"):
         trainer_command(spec)
 
 

@@ -1,0 +1,168 @@
+"""What an examination of Isaac-GR00T's environment found, one finding for each thing looked at."""
+
+import json
+import sys
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, Literal, overload
+
+from pydantic import BaseModel, ConfigDict, Field
+from rich.console import Console
+from rich.text import Text
+
+from gr00t_assets.datasets.checks.finding import clean
+
+Severity = Literal["error", "warning", "ok"]
+Part = Literal["checkout", "python", "gpu", "machine", "accounts"]
+
+_STYLES = {"error": "bold red", "warning": "yellow", "ok": "green"}
+
+
+class Finding(BaseModel):
+    """One thing that was looked at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    severity: Severity = Field(description="An error keeps a training from being started")
+    part: Part = Field(description="What it is about")
+    code: str = Field(description="Name of what was looked at, in kebab case: flash-attn")
+    found: str
+    expected: str
+    remedy: str = Field(description="The one thing to do; empty where nothing is")
+
+
+class Findings(Sequence[Finding]):
+    """Everything that was looked at, in the order in which it was."""
+
+    def __init__(self, items: Sequence[Finding]) -> None:
+        self._items = tuple(items)
+
+    @overload
+    def __getitem__(self, index: int) -> Finding: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Finding]: ...
+    def __getitem__(self, index: int | slice) -> Finding | Sequence[Finding]:
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def errors(self) -> list[Finding]:
+        """Those that keep a training from being started."""
+        return [item for item in self if item.severity == "error"]
+
+    @property
+    def warnings(self) -> list[Finding]:
+        """What is odd and yet can be trained with."""
+        return [item for item in self if item.severity == "warning"]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error."""
+        return not self.errors
+
+    def of(self, code: str) -> Finding | None:
+        """The first finding of a code."""
+        return next((item for item in self if item.code == code), None)
+
+    def summary(self) -> str:
+        """The counts in words.
+
+        Example:
+            >>> Findings([]).summary()
+            'no errors, no warnings'
+        """
+        return f"{_counted(len(self.errors), 'error')}, {_counted(len(self.warnings), 'warning')}"
+
+    def lines(self) -> list[str]:
+        """Each error in one line with its remedy, as the details of an exception."""
+        return [f"{item.code}: {item.found}; {item.remedy}" for item in self.errors]
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts, and the findings as objects."""
+        return {
+            "ok": self.ok,
+            "errors": len(self.errors),
+            "warnings": len(self.warnings),
+            "findings": [item.model_dump() for item in self],
+        }
+
+
+class Collector:
+    """Gathers the findings of one part after another."""
+
+    def __init__(self) -> None:
+        self._items: list[Finding] = []
+        self.part: Part = "checkout"
+
+    def ok(self, code: str, found: str) -> None:
+        """Add what is as it should be."""
+        self._add("ok", code, found, "", "")
+
+    def warn(self, code: str, found: str, expected: str, remedy: str) -> None:
+        """Add what is odd and yet can be trained with."""
+        self._add("warning", code, found, expected, remedy)
+
+    def error(self, code: str, found: str, expected: str, remedy: str) -> None:
+        """Add what keeps a training from being started."""
+        self._add("error", code, found, expected, remedy)
+
+    def findings(self) -> Findings:
+        """All so far."""
+        return Findings(self._items)
+
+    def _add(self, severity: Severity, code: str, *words: str) -> None:
+        found, expected, remedy = (clean(text) for text in words)
+        self._items.append(
+            Finding(
+                severity=severity,
+                part=self.part,
+                code=code,
+                found=found,
+                expected=expected,
+                remedy=remedy,
+            )
+        )
+
+
+def print_findings(findings: Findings, title: str, out: Console | None = None) -> None:
+    """Print the findings by part: what was found, and where it is not right what to do.
+
+    Args:
+        findings: As ``doctor.examine`` gives them.
+        title: What the summary calls the environment.
+        out: Where to print; the standard output where left out.
+    """
+    out = out or Console(highlight=False)
+    for part, group in groupby(findings, lambda item: item.part):
+        out.print(Text(part, style="bold"))
+        for item in group:
+            mark = Text(f"  {item.severity:<8}", style=_STYLES[item.severity])
+            out.print(Text.assemble(mark, (f"{item.code}  ", "bold"), item.found), soft_wrap=True)
+            for name, text in (("expected", item.expected), ("do", item.remedy)):
+                if text:
+                    out.print(
+                        Text.assemble(f"{'':10}", (f"{name:<10}", "dim"), text), soft_wrap=True
+                    )
+    out.print()
+    style = "green" if findings.ok else "bold red"
+    out.print(Text(f"{title}: {findings.summary()}", style=style), soft_wrap=True)
+
+
+def write_findings(findings: Findings, title: str, as_json: bool) -> int:
+    """Print the findings, for people or as JSON.
+
+    Returns:
+        Exit code: 1 where there is an error, else 0.
+    """
+    if as_json:
+        content = {"environment": title, **findings.to_json()}
+        sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    else:
+        print_findings(findings, title)
+    return 0 if findings.ok else 1
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,199 @@
+"""Runs NVIDIA's ``gr00t_finetune.py`` as a launch file says: ``python launcher.py LAUNCH.json``.
+
+This file and the ``launcher_*.py`` beside it run under the checkout's Python 3.10, where this
+package is not installed: they need the standard library and what the checkout has. The script is
+imported by its path and its ``main`` is called; what the script hard-codes is replaced in the
+imported modules, and nothing in the checkout is changed. For several GPUs ``torchrun`` starts it.
+
+Ends with 0 when ``max_steps`` are done, 130 after a request to stop, 1 after an error. Under
+``torchrun``, which would call 130 a failure, a request to stop ends with 0 too.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import json
+import os
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+from launcher_checkpoints import RefusedError, check_start
+from launcher_data import feed
+from launcher_draws import repeat_draws
+from launcher_recorder import Recorder, RecorderEvents, StoppedError, count_losses
+from launcher_stop import StopRequest
+
+Launch = dict[str, Any]
+"""The launch file; its fields are those of ``Launch`` in ``launch.py``."""
+
+MODEL_PACKAGE = "gr00t.model"
+EAGLE_MODULE = "gr00t.model.backbone.eagle_backbone"
+
+
+def main(arguments: list[str]) -> int:
+    """Train; returns the exit code."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python launcher.py LAUNCH.json\n")
+        return 2
+    launch = json.loads(Path(arguments[0]).read_text())
+    stop = StopRequest(Path(launch["stop_file"]))
+    try:
+        done = train(launch, stop)
+    except RefusedError as error:
+        sys.stderr.write(f"Refusal: {error}\n")
+        return 1
+    return 0 if done or "TORCHELASTIC_RUN_ID" in os.environ else 130
+
+
+def train(launch: Launch, stop: StopRequest) -> bool:
+    """Train to ``max_steps``; False where it stopped before, on request.
+
+    Raises:
+        RefusedError: The launch file does not fit what is there.
+    """
+    check_start(launch)
+    # In place of this folder, whose other files must not be taken for modules of the checkout.
+    sys.path[0] = launch["checkout"]
+    if launch["eagle"]:
+        point_to_eagle(launch["checkout"], launch["eagle"])
+    script: Any = import_script(Path(launch["script"]))
+    arguments = script_arguments(script.ArgsConfig, launch)
+    check_gpus(arguments)
+    script.TrainingArguments = replaced_arguments(script.TrainingArguments, launch)
+    recorder = Recorder(launch, stop)
+    prepare_runner(recorder)
+    feed(launch)
+    repeat_draws(launch["training_arguments"].get("seed", 42))
+    seed_everything(launch["training_arguments"].get("seed", 42))
+    try:
+        script.main(script.ArgsConfig(**arguments))
+    except StoppedError:
+        return False
+    finally:
+        recorder.write_facts()
+    return not recorder.stopped
+
+
+def import_script(path: Path) -> types.ModuleType:
+    """NVIDIA's script as a module; its ``__main__`` part, which chooses GPUs, is not run."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def script_arguments(config: type, launch: Launch) -> dict[str, Any]:
+    """Arguments for this commit's ``ArgsConfig``; those that it does not know are left out."""
+    known = {field.name for field in dataclasses.fields(config)}
+    asked = {**launch["arguments"], "resume": launch["resume_step"] > 0}
+    left_out = sorted(set(asked) - known)
+    if left_out:
+        say(f"arguments that this commit's script does not have: {', '.join(left_out)}")
+    kept = {name: value for name, value in asked.items() if name in known}
+    base = Path(kept["base_model_path"])
+    if base.is_dir():
+        # The script takes a relative path for a Hub id.
+        kept["base_model_path"] = str(base.absolute())
+    return kept
+
+
+def check_gpus(arguments: dict[str, Any]) -> None:
+    """Refuse a number of GPUs that transformers would train with in another way than asked.
+
+    With several GPUs in sight and one process it would split each batch over them.
+
+    Raises:
+        RefusedError: The GPUs in sight, or the processes started, are not those asked for.
+    """
+    import torch
+
+    asked, processes = arguments["num_gpus"], int(os.environ.get("WORLD_SIZE", "1"))
+    seen = torch.cuda.device_count()
+    if processes != asked or (seen and seen != asked):
+        raise RefusedError(
+            f"training asks for {asked} GPUs; {seen} are in sight and {processes} processes run\n"
+            f"  set CUDA_VISIBLE_DEVICES to {asked} of them; for more than one start it with "
+            f"torchrun --standalone --nproc_per_node={asked}"
+        )
+
+
+def replaced_arguments(original: Any, launch: Launch) -> Any:
+    """What the script calls in place of ``TrainingArguments``."""
+
+    def training_arguments(**given: Any) -> Any:
+        import torch
+
+        settings = {**given, **launch["training_arguments"]}
+        # Weights & Biases is the driver's; old checkpoints are deleted once a new one is complete.
+        settings.update(report_to="none", save_total_limit=None, save_strategy="steps")
+        if not torch.cuda.is_available():
+            settings.pop("tf32", None)
+        if not settings.get("dataloader_num_workers"):
+            settings.update(dataloader_prefetch_factor=None, dataloader_persistent_workers=False)
+        return original(**settings)
+
+    return training_arguments
+
+
+def prepare_runner(recorder: Recorder) -> None:
+    """Bring the recorder into transformers' trainer, and leave out what it does in their place."""
+    import torch
+    from transformers import TrainerCallback
+
+    trainer: Any = importlib.import_module("transformers.trainer")
+    runner: Any = importlib.import_module("gr00t.experiment.runner")
+    count_losses(runner.DualBrainTrainer, recorder)
+    callback = type("LauncherCallback", (RecorderEvents, TrainerCallback), {})
+    trainer.DEFAULT_CALLBACKS.append(callback(recorder))
+    # The metrics that this one prints are printed by the driver.
+    trainer.PrinterCallback = TrainerCallback
+    # The last checkpoint holds the final model, and each one its experiment_cfg, by the recorder.
+    runner.safe_save_model_for_hf_trainer = lambda *args, **kwargs: None
+    runner.CheckpointFormatCallback = lambda *args, **kwargs: TrainerCallback()
+    torch.serialization.add_safe_globals(random_state_types())
+
+
+def random_state_types() -> list[Any]:
+    """Types in ``rng_state.pth`` that the June release's resume is refused for."""
+    import numpy as np
+
+    core = "numpy._core" if int(np.__version__.split(".")[0]) > 1 else "numpy.core"
+    rebuild = importlib.import_module(f"{core}.multiarray")._reconstruct
+    return [rebuild, np.ndarray, np.dtype, type(np.dtype(np.uint32))]
+
+
+def seed_everything(seed: int) -> None:
+    """Seed before the model is built: the runner does so only after, so new parts would differ."""
+    from transformers import set_seed
+
+    set_seed(seed)
+
+
+def point_to_eagle(checkout: str, folder: str) -> None:
+    """Let the backbone and its processor be made from ``folder``.
+
+    The path is a module's constant, read while ``gr00t.model`` is imported. So its module is
+    imported first, with an empty package in place of ``gr00t.model``, whose own import follows.
+    """
+    package = types.ModuleType(MODEL_PACKAGE)
+    package.__path__ = [str(Path(checkout) / "gr00t" / "model")]
+    sys.modules[MODEL_PACKAGE] = package
+    module: Any = importlib.import_module(EAGLE_MODULE)
+    module.DEFAULT_EAGLE_PATH = folder
+    del sys.modules[MODEL_PACKAGE]
+    whole: Any = importlib.import_module(MODEL_PACKAGE)
+    whole.backbone = package.backbone  # type: ignore[attr-defined]
+
+
+def say(text: str) -> None:
+    """One line for a person."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

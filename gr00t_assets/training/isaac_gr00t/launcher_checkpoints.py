@@ -1,0 +1,147 @@
+"""Checkpoints as the launcher leaves them. Runs under the checkout's Python.
+
+A checkpoint is complete when it has ``complete.json``, which is written last, when every other file
+of it is on the disk.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+COMPLETE = "complete.json"
+PREFIX = "checkpoint-"
+EXPERIMENT = "experiment_cfg"
+MERGED = "merged"
+
+
+class RefusedError(Exception):
+    """Training is not begun; the text says why and what to do."""
+
+
+def checkpoints(output: Path) -> dict[int, Path]:
+    """Folders of checkpoints by their step, in order; complete or not."""
+    found = {
+        int(number): path
+        for path in output.glob(f"{PREFIX}*")
+        if (number := path.name[len(PREFIX) :]).isdecimal() and path.is_dir()
+    }
+    return dict(sorted(found.items()))
+
+
+def check_start(launch: dict[str, Any]) -> None:
+    """Refuse to go on from another checkpoint than the launch file names.
+
+    Isaac-GR00T takes the folder with the highest number, whosever and however complete it is, and
+    trains a step more where that is ``max_steps``.
+
+    Raises:
+        RefusedError: The highest checkpoint is another one, or leaves nothing to train.
+    """
+    output = Path(launch["arguments"]["output_dir"])
+    asked, found = launch["resume_step"], checkpoints(output)
+    highest = max(found, default=0)
+    if highest != asked:
+        raise RefusedError(
+            f"{output} has a checkpoint of step {highest}, training is to "
+            + (f"go on from step {asked}" if asked else "begin anew")
+            + "\n  move the folder away, or delete the checkpoints that are not this run's"
+        )
+    if not asked:
+        return
+    if asked >= launch["arguments"]["max_steps"]:
+        raise RefusedError(
+            f"the checkpoint of step {asked} leaves nothing to train: max_steps is "
+            f"{launch['arguments']['max_steps']}\n  raise max_steps to train more"
+        )
+    record = found[asked] / COMPLETE
+    if not record.is_file():
+        raise RefusedError(
+            f"{found[asked]} is not complete: {COMPLETE} is missing\n  delete the folder to go on "
+            "from the checkpoint before it"
+        )
+    owner = json.loads(record.read_text())["config_hash"]
+    if owner != launch["config_hash"]:
+        raise RefusedError(
+            f"{found[asked]} belongs to another run: its config hash is {owner}, expected "
+            f"{launch['config_hash']}\n  move the folder away"
+        )
+
+
+def samples_seen(launch: dict[str, Any]) -> int:
+    """Samples of earlier attempts, up to the checkpoint that training goes on from."""
+    step = launch["resume_step"]
+    if not step:
+        return 0
+    folder = checkpoints(Path(launch["arguments"]["output_dir"]))[step]
+    return json.loads((folder / COMPLETE).read_text())["samples_seen"]
+
+
+def complete(output: Path, record: dict[str, Any]) -> None:
+    """Make the checkpoint of ``record["step"]`` complete: all of it on the disk, then its record.
+
+    Isaac-GR00T copies ``experiment_cfg`` into it only after other callbacks were told of it, so
+    that is done here.
+    """
+    folder = output / f"{PREFIX}{record['step']}"
+    copy_experiment(output, folder)
+    files = sync_folder(folder)
+    write_json(folder / COMPLETE, {**record, "files": files})
+
+
+def prune(output: Path, keep: int) -> None:
+    """Delete complete checkpoints but the newest ``keep``, oldest first."""
+    found = [path for path in checkpoints(output).values() if (path / COMPLETE).is_file()]
+    for path in found[:-keep]:
+        (path / COMPLETE).unlink()
+        shutil.rmtree(path)
+
+
+def save_merged(model: Any, output: Path) -> None:
+    """Write the model with its LoRA adapters merged into the weights to ``merged``, in one step.
+
+    A checkpoint of LoRA has only the adapters, and the absolute path of the model below them.
+    """
+    partial, final = output / f".{MERGED}.partial", output / MERGED
+    shutil.rmtree(partial, ignore_errors=True)
+    model.merge_and_unload().save_pretrained(str(partial))
+    copy_experiment(output, partial)
+    sync_folder(partial)
+    shutil.rmtree(final, ignore_errors=True)
+    partial.rename(final)
+    sync(output)
+
+
+def copy_experiment(output: Path, folder: Path) -> None:
+    """Copy ``experiment_cfg``, which the policy reads beside the weights."""
+    shutil.copytree(output / EXPERIMENT, folder / EXPERIMENT, dirs_exist_ok=True)
+
+
+def sync_folder(folder: Path) -> dict[str, int]:
+    """Wait until everything in a folder is on the disk; returns the bytes of each file by name."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        sync(path)
+        if path.is_file():
+            files[path.relative_to(folder).as_posix()] = path.stat().st_size
+    sync(folder)
+    return files
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a file in one step."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=2))
+    sync(partial)
+    partial.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

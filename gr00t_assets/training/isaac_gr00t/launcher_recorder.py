@@ -1,0 +1,216 @@
+"""What the launcher writes while transformers' trainer runs. Runs under the checkout's Python."""
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from launcher_checkpoints import complete, prune, samples_seen, save_merged, write_json
+from launcher_facts import describe_machine, describe_model, peak_memory_bytes
+from launcher_stop import StopRequest
+
+
+class StoppedError(Exception):
+    """Asked to stop before the first step."""
+
+
+class DivergedError(Exception):
+    """The loss or the gradient is no longer a finite number."""
+
+
+class Recorder:
+    """Metrics, checkpoints, facts, and the answer to a request to stop.
+
+    With several processes all of them count and decide together; the first one alone writes.
+
+    Args:
+        launch: The launch file.
+        stop: Whether somebody asked to stop.
+    """
+
+    def __init__(self, launch: dict[str, Any], stop: StopRequest) -> None:
+        self.stopped = False
+        self._launch = launch
+        self._stop = stop
+        self._writes = int(os.environ.get("RANK", "0")) == 0
+        self._together = int(os.environ.get("WORLD_SIZE", "1")) > 1
+        self._device: Any = None
+        self._facts: dict[str, Any] = {}
+        self._batches: list[Any] = []
+        self._losses: list[Any] = []
+        self._new_samples = 0
+        self._samples_seen = samples_seen(launch)
+        self._wall_seconds = launch["wall_seconds"]
+        self._mark = 0.0
+
+    def batch_done(self, loss: Any, samples: int) -> None:
+        """Count one batch's loss; it stays on its device until it is logged."""
+        self._batches.append(loss.detach().float())
+        self._new_samples += samples
+
+    def begin(self, args: Any, state: Any, model: Any) -> None:
+        """Note the model and the machine; training starts.
+
+        Raises:
+            StoppedError: Somebody asked to stop already.
+        """
+        assert state.global_step == self._launch["resume_step"], "resumed at another step"
+        self._device = args.device
+        self._facts = {**describe_model(model), **describe_machine(args.device)}
+        self.write_facts()
+        if self._stop_asked():
+            self.stopped = True
+            raise StoppedError
+        self._mark = time.perf_counter()
+
+    def step_done(self, state: Any, control: Any) -> None:
+        """Count a step, and say whether to log, to save and to stop after it."""
+        import torch
+
+        now = time.perf_counter()
+        self._wall_seconds += now - self._mark
+        self._mark = now
+        self._losses.append(torch.stack(self._batches).mean())
+        self._batches.clear()
+        last = state.global_step >= state.max_steps
+        if self._stop_asked() and not last:
+            self.stopped = control.should_training_stop = True
+        if last or self.stopped:
+            control.should_save = True
+        # A checkpoint's losses are logged before it, so that none is missing after a resume.
+        if control.should_save:
+            control.should_log = True
+
+    def log(self, step: int, logs: dict[str, float]) -> None:
+        """Write one line of ``metrics.jsonl`` over the steps since the last one.
+
+        Raises:
+            DivergedError: A loss or the gradient's norm is not finite.
+        """
+        losses, samples = self._gather()
+        self._samples_seen += samples
+        norm = logs["grad_norm"]
+        metric = {
+            "step": step,
+            "samples_seen": self._samples_seen,
+            "epoch": self._samples_seen / self._launch["dataset_frames"],
+            "loss": sum(losses) / len(losses),
+            "losses": losses,
+            "grad_norm": norm,
+            "learning_rate": logs["learning_rate"],
+            "wall_seconds": self._wall_seconds,
+        }
+        if self._writes:
+            append_line(Path(self._launch["metrics"]), metric)
+        if not all(map(math.isfinite, [*losses, norm])):
+            raise DivergedError(
+                f"step {step}: the loss is {losses[-1]}, the gradient's norm {norm}: training has "
+                f"diverged\n  learning rate at this step: {logs['learning_rate']:.3e}\n"
+                "  lower learning_rate, or raise warmup_ratio, in the sweep file"
+            )
+
+    def saved(self, output: Path, state: Any, model: Any) -> None:
+        """Make the checkpoint that was just written complete, then delete what is too many."""
+        if self._together:
+            import torch.distributed
+
+            torch.distributed.barrier()
+        if self._writes:
+            last = state.global_step >= state.max_steps
+            if last and self._launch["arguments"].get("lora_rank", 0) > 0:
+                save_merged(model, output)
+            record = {
+                "step": state.global_step,
+                "config_hash": self._launch["config_hash"],
+                "wall_seconds": self._wall_seconds,
+                "samples_seen": self._samples_seen,
+            }
+            complete(output, record)
+            prune(output, self._launch["save_total_limit"])
+        self._mark = time.perf_counter()
+
+    def write_facts(self) -> None:
+        """Write what is known of model and machine, with the memory that was needed so far."""
+        if self._writes and self._facts:
+            facts = {**self._facts, "peak_memory_bytes": peak_memory_bytes(self._device)}
+            write_json(Path(self._launch["facts"]), facts)
+
+    def _gather(self) -> tuple[list[float], int]:
+        """Losses of the steps since the last line, mean over the processes; samples of them all."""
+        import torch
+
+        losses = torch.stack(self._losses).double()
+        samples = torch.tensor(float(self._new_samples), dtype=torch.double, device=losses.device)
+        self._losses.clear()
+        self._new_samples = 0
+        if self._together:
+            summed = torch.cat([losses, samples[None]])
+            torch.distributed.all_reduce(summed)
+            losses, samples = summed[:-1] / torch.distributed.get_world_size(), summed[-1]
+        return losses.tolist(), int(samples.item())
+
+    def _stop_asked(self) -> bool:
+        if not self._together:
+            return self._stop.asked
+        import torch
+
+        asked = torch.tensor(float(self._stop.asked), device=self._device)
+        torch.distributed.all_reduce(asked)
+        return bool(asked.item())
+
+
+class RecorderEvents:
+    """A recorder in the words of transformers' ``TrainerCallback``, which is mixed in."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """The model is on its device, a checkpoint is loaded."""
+        self._recorder.begin(args, state, kwargs["model"])
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """transformers has said already whether it logs and saves at this step."""
+        self._recorder.step_done(state, control)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any, **kwargs: Any) -> None:
+        """Called at the end as well, with totals, which are no step's."""
+        if "learning_rate" in logs:
+            self._recorder.log(state.global_step, logs)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """transformers has written its part of the checkpoint."""
+        self._recorder.saved(Path(args.output_dir), state, kwargs["model"])
+
+
+def count_losses(trainer: Any, recorder: Recorder) -> None:
+    """Let every training loss that ``trainer`` computes be counted."""
+    compute = trainer.compute_loss
+
+    def compute_loss(self: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        result = compute(self, model, inputs, *args, **kwargs)
+        loss = result[0] if isinstance(result, tuple) else result
+        recorder.batch_done(loss, len(inputs["action"]))
+        return result
+
+    trainer.compute_loss = compute_loss
+
+
+def append_line(path: Path, content: dict[str, Any]) -> None:
+    """Add one line of JSON in a single write; numbers that are not finite as strings."""
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, list):
+            return [finite(item) for item in value]
+        if isinstance(value, float) and not math.isfinite(value):
+            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        return value
+
+    line = json.dumps({name: finite(value) for name, value in content.items()}) + "\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, line.encode())
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,78 @@
+"""Says which packages a Python has, without importing any: one JSON object on standard output.
+
+Run by path under another Python, so nothing but the standard library is used.
+"""
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import re
+import sys
+
+MODULES = (
+    "av",
+    "decord",
+    "flash_attn",
+    "flash_attn_2_cuda",
+    "gr00t",
+    "pytorch3d",
+    "torch",
+    "torchcodec",
+    "transformers",
+)
+
+
+def origin(module):
+    """File of a top-level module; ``None`` where it is not found."""
+    try:
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    if found is None:
+        return None
+    if found.origin:
+        return found.origin
+    folders = list(found.submodule_search_locations or [])
+    return folders[0] if folders else None
+
+
+def torch_build():
+    """Version and CUDA that torch was built with, from ``torch/version.py`` read as text."""
+    file = origin("torch")
+    if file is None:
+        return {}
+    try:
+        with open(os.path.join(os.path.dirname(file), "version.py")) as source:  # noqa: PTH118, PTH120, PTH123
+            text = source.read()
+    except OSError:
+        return {}
+    found = {}
+    for name in ("__version__", "cuda", "hip"):
+        match = re.search(r"^%s\b[^=\n]*=\s*['\"]([^'\"]*)['\"]" % name, text, re.MULTILINE)  # noqa: UP031
+        found[name.strip("_")] = match.group(1) if match else None
+    return found
+
+
+def versions():
+    """Version of each distribution by its name in PyPI's normal form."""
+    found = {}
+    for distribution in importlib.metadata.distributions():
+        name = distribution.metadata["Name"]
+        if name:
+            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution.version)
+    return found
+
+
+if __name__ == "__main__":
+    json.dump(
+        {
+            "python": platform.python_version(),
+            "executable": sys.executable,
+            "packages": versions(),
+            "modules": {name: origin(name) for name in MODULES},
+            "torch": torch_build(),
+        },
+        sys.stdout,
+    )

@@ -5,15 +5,24 @@ import dagster as dg
 from gr00t_assets.defs.assets.checkpoints import checkpoint
 from gr00t_assets.defs.assets.comparison import loss_comparison
 from gr00t_assets.defs.assets.datasets import dataset, frame_cache, modality_config
+from gr00t_assets.defs.assets.training_environment import training_environment
 from gr00t_assets.defs.checks import checkpoint_checks
 from gr00t_assets.defs.dataset_checks import dataset_checks
+from gr00t_assets.defs.environment_checks import environment_checks
 from gr00t_assets.defs.jobs import jobs
 from gr00t_assets.defs.resources import resources
 from gr00t_assets.defs.schedules import schedules
 
 defs = dg.Definitions(
-    assets=[dataset, modality_config, frame_cache, checkpoint, loss_comparison],
-    asset_checks=[*dataset_checks, *checkpoint_checks],
+    assets=[
+        dataset,
+        modality_config,
+        frame_cache,
+        training_environment,
+        checkpoint,
+        loss_comparison,
+    ],
+    asset_checks=[*dataset_checks, *environment_checks, *checkpoint_checks],
     jobs=jobs,
     schedules=schedules,
     resources=resources(),

@@ -10,6 +10,7 @@ from gr00t_assets.project import Store
 from gr00t_assets.training.manifest import Manifest
 from gr00t_assets.training.metrics import read_metrics
 from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets.training.wandb_settings import read_record
 
 Shown: TypeAlias = dict[str, str | int | float | dg.MetadataValue]
 
@@ -37,10 +38,21 @@ def checkpoint_metadata(manifest: Manifest, spec: TrainingSpec, store: Store, re
         "base_model": manifest.base_model,
         "dataset": f"{manifest.dataset}, version {manifest.dataset_version}",
         "device": manifest.device,
+        **_wandb(spec),
         "run_directory": in_store(spec.run_directory, store),
         "config_hash": manifest.config_hash,
         "default_hyperparameters": settings(default),
     }
+
+
+def _wandb(spec: TrainingSpec) -> Shown:
+    """Where the run is on Weights & Biases, or how it gets there."""
+    record = read_record(spec.run_directory)
+    if record is None or record.mode is None:
+        return {}
+    if record.url is not None:
+        return {"weights_and_biases": dg.MetadataValue.url(record.url)}
+    return {"weights_and_biases": f"offline; in the run directory: {record.sync}"}
 
 
 def split_by_default(

@@ -4,9 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class Project:
     """A folder with a catalog, sweeps, and the checkout's own ``dagster.yaml``."""
 
     root: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def store(self) -> Store:
@@ -40,6 +41,7 @@ class Project:
             "GR00T_ASSETS_GPUS": "",
             "PYTHONPATH": str(CHECKOUT),
             "OMP_NUM_THREADS": "1",
+            **self.variables,
         }
 
     def run(

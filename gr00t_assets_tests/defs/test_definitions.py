@@ -84,6 +84,7 @@ def test_every_asset_says_what_it_is(described: dict):
         "dataset": "data",
         "modality_config": "data",
         "frame_cache": "data",
+        "training_environment": "training",
         "checkpoint": "training",
         "loss_comparison": "analysis",
     }
@@ -109,6 +110,8 @@ def test_checks_are_blocking_and_by_partition(described: dict):
     assert described["checks"] == {
         "files_are_sound": [True, True],
         "fits_data_config": [True, True],
+        "environment_is_complete": [True, True],
+        "commit_is_of_n15": [True, True],
         "loss_is_finite": [True, True],
         "weights_load_and_act": [True, True],
         "config_matches_run": [True, True],

@@ -5,9 +5,12 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from gr00t_assets.defs.assets.datasets import OWNERS, frame_cache, modality_config
+from gr00t_assets.defs.assets.training_environment import (
+    trainer_to_experiments,
+    training_environment,
+)
 from gr00t_assets.defs.checkpoint_metadata import checkpoint_metadata
 from gr00t_assets.defs.failures import explained
-from gr00t_assets.defs.metadata import in_store
 from gr00t_assets.defs.partitions import (
     EXPERIMENTS,
     dataset_to_experiments,
@@ -15,11 +18,11 @@ from gr00t_assets.defs.partitions import (
 )
 from gr00t_assets.defs.queue import GPU
 from gr00t_assets.defs.resources import StoreResource
+from gr00t_assets.defs.training_failure import training_failure
 from gr00t_assets.defs.training_process import run_training
-from gr00t_assets.errors import TrainingError
 from gr00t_assets.project import Store
 from gr00t_assets.training.manifest import Manifest, load_manifest
-from gr00t_assets.training.run_directory import LOG, place_spec
+from gr00t_assets.training.run_directory import place_spec
 from gr00t_assets.training.spec import TrainingSpec, make_spec
 from gr00t_assets.training.trainers import trainer_command
 
@@ -31,6 +34,7 @@ ALREADY_FINISHED = "already finished; nothing trained"
     deps=[
         dg.AssetDep(modality_config, partition_mapping=dataset_to_experiments),
         dg.AssetDep(frame_cache, partition_mapping=dataset_to_experiments),
+        dg.AssetDep(training_environment, partition_mapping=trainer_to_experiments),
     ],
     group_name="training",
     kinds={"pytorch"},
@@ -63,7 +67,7 @@ def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) 
     """Run the trainer to its end.
 
     Raises:
-        TrainingError: It did not finish; the message says why and what to do.
+        ExplainedFailureError: It did not finish; the message says why and what to do.
     """
     command = trainer_command(spec)
     place_spec(spec)
@@ -73,23 +77,4 @@ def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) 
     fresh = manifest if manifest is not None and manifest.finished_at >= started else None
     if code == 0 and manifest is not None and manifest.status == "finished":
         return manifest
-    raise _explain_end(spec, code, fresh, last_lines, store)
-
-
-def _explain_end(
-    spec: TrainingSpec, code: int, manifest: Manifest | None, last_lines: list[str], store: Store
-) -> TrainingError:
-    name = spec.experiment.name
-    log = f"log: {in_store(spec.run_directory / LOG, store)}"
-    again = "materialise it again: it goes on from its last checkpoint"
-    if code == 1 and manifest is not None and manifest.failure:
-        return TrainingError(name, "training failed.", [*manifest.failure.splitlines(), log])
-    if code == 130:
-        steps = f" at step {manifest.steps} of {manifest.max_steps}" if manifest else ""
-        return TrainingError(name, f"training was stopped{steps}.", [again, log])
-    if code == 137:
-        cause = "the kernel ends a process so where memory runs out; see batch_size"
-        return TrainingError(name, "training was killed.", [cause, again, log])
-    return TrainingError(
-        name, f"the trainer ended with code {code}.", ["its last lines:", *last_lines, log]
-    )
+    raise training_failure(spec, code, fresh, last_lines, store)

@@ -40,14 +40,17 @@ def loss_comparison(
 
     report = write_report(list(SWEEPS.values()), store)
     runs = [run for found in report.runs.values() for run in found]
-    counts = Counter(run.status for run in runs)
-    context.log.info(f"{len(SWEEPS)} sweeps; " + _in_words(counts))
+    # Of the sweeps that the report shows: those that never ran are only counted.
+    counts = Counter(run.status for item in report.sections for run in report.runs[item.name])
+    context.log.info(f"{len(report.sections)} of {len(SWEEPS)} sweeps; " + _in_words(counts))
     return dg.MaterializeResult(
         data_version=dg.DataVersion(_version(runs)),
         metadata={
             "status": f"{_in_words(counts)}, in {len(report.sections)} of {len(SWEEPS)} sweeps",
             **_sections(report),
-            "experiments": len({run.name for run in runs}),
+            "experiments": len(
+                {run.name for item in report.sections for run in report.runs[item.name]}
+            ),
             "runs_finished": counts["finished"],
             "report": in_store(report.path, store),
         },

@@ -157,12 +157,14 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
 
 
 def video_backends(dataset: str) -> list[str]:
-    """Backends that trainers other than native, which reads the frame cache, use on a dataset."""
+    """Backends that experiments on a dataset read its videos with; the others read frame caches."""
     return sorted(
         {
             experiment.hyperparameters.video_backend
             for experiment in EXPERIMENTS.values()
-            if experiment.dataset == dataset and experiment.trainer != "native"
+            if experiment.dataset == dataset
+            and experiment.trainer != "native"
+            and experiment.hyperparameters.frame_source == "video"
         }
     )
 

@@ -43,7 +43,7 @@ def console() -> Console:
 def print_table(
     table: pd.DataFrame, title: str = "", headline: str = "", out: Console | None = None
 ) -> None:
-    """Print a comparison table, its notes below it by experiment, to fit 100 columns.
+    """Print a comparison table to fit 100 columns, and each note below it once.
 
     Hyperparameters that vary have a column each where all of them fit.
 
@@ -62,9 +62,12 @@ def print_table(
     if Measurement.get(out, out.options.update(max_width=1000), shape).maximum > out.width:
         shape = _rich_table(table, [])
     out.print(shape)
+    noted: dict[str, list[str]] = {}
     for row in table_rows(table):
         if not is_missing(row["note"]):
-            out.print(Text(f"  {row['experiment']}: {row['note']}", style="dim"), soft_wrap=False)
+            noted.setdefault(row["note"], []).append(row["experiment"])
+    for note, names in noted.items():
+        out.print(Text(f"  {', '.join(names)}: {note}", style="dim"), soft_wrap=False)
 
 
 def _rich_table(table: pd.DataFrame, varying: Sequence[str]) -> Table:

@@ -131,6 +131,23 @@ def _schedules(members: Sequence[Run]) -> str | None:
     )
 
 
+def _continued(members: Sequence[Run]) -> str | None:
+    found = [
+        f"{run.name} (from {run.experiment.continue_from} at step "
+        f"{run.experiment.continued_steps[-1]})"
+        for run in members
+        if run.experiment.continue_from
+        and run.hyperparameters
+        and not run.hyperparameters.lr_scheduler_type.startswith("constant")
+    ]
+    if not found:
+        return None
+    return (
+        f"Continued from a shorter run: {', '.join(found)}. The learning rate followed two "
+        "schedules, so a run that had all its steps from the start may end elsewhere."
+    )
+
+
 def _epochs(members: Sequence[Run]) -> str | None:
     epochs = [run.manifest.epochs for run in members if run.manifest]
     below = [value for value in epochs if value < 1]
@@ -178,6 +195,7 @@ _CHECKS: tuple[Callable[[Sequence[Run]], str | None], ...] = (
     _frames,
     _samples,
     _schedules,
+    _continued,
     _epochs,
     _augmentation,
     _repeats,

@@ -139,7 +139,7 @@ class Run:
 
 
 def _settings(experiment: Experiment) -> dict[str, object]:
-    fields = ("dataset", "trainer", "base_model", "base_model_revision")
+    fields = ("dataset", "trainer", "base_model", "base_model_revision", "continue_from")
     settings: dict[str, object] = {name: getattr(experiment, name) for name in fields}
     return settings | experiment.hyperparameters.model_dump()
 

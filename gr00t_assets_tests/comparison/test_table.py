@@ -187,3 +187,14 @@ def test_frames_that_are_not_verified_and_other_schedules_are_warned_of(store):
 def test_a_shown_loss_is_within_its_error(mean, error):
     assert abs(float(shown_loss(mean, error)) - mean) <= error
     assert np.isfinite(float(shown_loss(mean, 0.0)))
+
+
+def test_a_run_under_two_schedules_is_warned_of(store):
+    short = experiment("short", max_steps=200, lr_scheduler_type="cosine")
+    going_on = {"continue_from": "short", "continued_steps": (200,)}
+    longer = experiment("longer", max_steps=300, lr_scheduler_type="cosine")
+    longer = longer.model_copy(update=going_on)
+    for item in (short, longer):
+        write_run(item, store, losses(item.hyperparameters.max_steps, 0.1))
+    said = " ".join(cautions(compared(store, [short, longer])[0]))
+    assert "Continued from a shorter run: longer (from short at step 200)." in said

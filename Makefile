@@ -28,7 +28,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install
 	@set -e; \
 	datasets=$$($(BIN)/gr00t-assets sweep plan $(SWEEP) --list datasets); \
+	trainers=$$($(BIN)/gr00t-assets sweep plan $(SWEEP) --list trainers); \
 	experiments=$$($(BIN)/gr00t-assets sweep plan $(SWEEP) --list experiments); \
+	for trainer in $$trainers; do \
+	  $(MATERIALIZE) --select training_environment --partition $$trainer; \
+	done; \
 	for dataset in $$datasets; do \
 	  $(MATERIALIZE) --select dataset,modality_config,frame_cache --partition $$dataset; \
 	done; \

@@ -28,6 +28,7 @@ class Listing(StrEnum):
 
     DATASETS = "datasets"
     EXPERIMENTS = "experiments"
+    TRAINERS = "trainers"
 
 
 @sweep_app.command("plan")
@@ -44,12 +45,12 @@ def sweep_plan(
     if names is None:
         print_plan(chosen)
         return
-    listed = (
-        chosen.datasets
-        if names is Listing.DATASETS
-        else tuple(experiment.name for experiment in chosen.experiments)
-    )
-    typer.echo("\n".join(listed))
+    listed = {
+        Listing.DATASETS: chosen.datasets,
+        Listing.EXPERIMENTS: tuple(experiment.name for experiment in chosen.experiments),
+        Listing.TRAINERS: chosen.trainers,
+    }
+    typer.echo("\n".join(listed[names]))
 
 
 @dataset_app.command("check")

@@ -28,8 +28,8 @@ def isaac_setup(
     ] = False,
 ) -> None:
     """Make the environment of Isaac-GR00T; goes on where an earlier attempt stopped."""
-    from gr00t_assets.training.isaac_gr00t.setup_command import run_setup
-    from gr00t_assets.training.isaac_gr00t.setup_steps import Options
+    from gr00t_assets.training.isaac_gr00t.setup.setup_command import run_setup
+    from gr00t_assets.training.isaac_gr00t.setup.setup_steps import Options
 
     given = {"commit": commit, "repository": repository}
     options = Options(
@@ -53,7 +53,7 @@ def isaac_doctor(
     ] = None,
 ) -> None:
     """Say whether Isaac-GR00T can train here and what is missing; exit code 1 where it cannot."""
-    from gr00t_assets.training.isaac_gr00t.doctor import run_doctor
+    from gr00t_assets.training.isaac_gr00t.doctor.doctor import run_doctor
 
     raise typer.Exit(run_doctor(directory, as_json, gpu))
 
@@ -76,6 +76,6 @@ def isaac_command(
 
     By hand the script takes GPUs from 0 on, whatever CUDA_VISIBLE_DEVICES says.
     """
-    from gr00t_assets.training.isaac_gr00t.command_line import print_command
+    from gr00t_assets.training.isaac_gr00t.command.command_line import print_command
 
     print_command(experiment, script, dataset_path, output_dir, one_line)

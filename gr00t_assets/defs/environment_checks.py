@@ -13,7 +13,7 @@ from gr00t_assets.defs.assets.training_environment import (
 )
 from gr00t_assets.defs.failures import explained
 from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.training.isaac_gr00t.findings import Findings
+from gr00t_assets.training.isaac_gr00t.doctor.findings import Findings
 from gr00t_assets.training.versions import installed_versions
 
 _NATIVE_NEEDS = ("torch", "transformers", "numpy", "safetensors")

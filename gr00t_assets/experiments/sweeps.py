@@ -50,6 +50,11 @@ class Sweep:
         """Names of the datasets that its experiments use, each once, in order of first use."""
         return tuple(dict.fromkeys(experiment.dataset for experiment in self.experiments))
 
+    @property
+    def trainers(self) -> tuple[str, ...]:
+        """Names of the trainers that its experiments use, each once, in order of first use."""
+        return tuple(dict.fromkeys(experiment.trainer for experiment in self.experiments))
+
 
 def load_sweeps(
     directory: Path | None = None, datasets: Collection[str] | None = None

@@ -138,6 +138,8 @@ def test_an_experiment_is_launched_on_the_page_and_shows_its_curve(tmp_path: Pat
     project = make_project(tmp_path, CATALOG, SWEEPS)
     prepared = project.materialize("dataset,modality_config,frame_cache", DATASET)
     assert prepared.returncode == 0, prepared.stdout
+    examined = project.materialize("training_environment", "native")
+    assert examined.returncode == 0, examined.stdout
     errors: list[str] = []
 
     def listen(message: ConsoleMessage) -> None:

@@ -14,9 +14,9 @@ from gr00t_assets.defs.partitions import EXPERIMENTS
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.gpu.devices import devices
 from gr00t_assets.project import Store
-from gr00t_assets.training.isaac_gr00t.doctor import Examination, examination, wants_gpu
+from gr00t_assets.training.isaac_gr00t.doctor.doctor import Examination, examination, wants_gpu
+from gr00t_assets.training.isaac_gr00t.doctor.findings import Findings
 from gr00t_assets.training.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.training.isaac_gr00t.findings import Findings
 from gr00t_assets.training.versions import installed_versions
 
 NATIVE = "native"

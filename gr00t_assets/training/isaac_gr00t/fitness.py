@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gr00t_assets.errors import TrainingError
 from gr00t_assets.project import Store
-from gr00t_assets.training.isaac_gr00t.doctor import examine, wants_gpu
+from gr00t_assets.training.isaac_gr00t.doctor.doctor import examine, wants_gpu
 from gr00t_assets.training.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.training.spec import TrainingSpec
 

@@ -19,7 +19,7 @@ from gr00t_assets.training.reporting import Reporter
 from gr00t_assets.training.spec import TrainingSpec
 from gr00t_assets.training.stopping import StopRequest
 
-LAUNCHER = Path(__file__).with_name("launcher.py")
+LAUNCHER = Path(__file__).parent / "launcher" / "launcher.py"
 """Not imported here: it is for the checkout's Python."""
 
 _NOT_PASSED_ON = (

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gr00t_assets.training.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.training.isaac_gr00t.find_python import candidates, version_of
+from gr00t_assets.training.isaac_gr00t.setup.find_python import candidates, version_of
 
 PINS = """
 [project]

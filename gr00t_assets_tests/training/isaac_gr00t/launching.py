@@ -22,7 +22,7 @@ from gr00t_assets_tests.training.isaac_gr00t.processes import Ended, Program
 from gr00t_assets_tests.training.isaac_gr00t.small_model import write_eagle
 
 CHECKOUT = Path(__file__).with_name("small_checkout")
-LAUNCHER = Path(isaac_gr00t.__path__[0]) / "launcher.py"
+LAUNCHER = Path(isaac_gr00t.__path__[0]) / "launcher" / "launcher.py"
 ROOT = Path(__file__).parents[3]
 OCTOBER_ARGUMENTS = """    gradient_accumulation_steps: int = 1
     dataloader_prefetch_factor: int = 4
@@ -39,6 +39,10 @@ def copy_checkout(target: Path) -> Path:
 def as_october(checkout: Path) -> Path:
     """Let a copy behave as the October release, with its two further arguments."""
     (checkout / "gr00t" / "release.py").write_text('"""October."""\n\nJUNE = False\n')
+    video = checkout / "gr00t" / "utils" / "video.py"
+    fault = "len(loaded_frames) >= len(timestamps)"
+    assert fault in video.read_text()
+    video.write_text(video.read_text().replace(fault, "frame.time >= timestamps[-1]"))
     script = checkout / "scripts" / "gr00t_finetune.py"
     text = script.read_text()
     before = "    report_to: Literal"

@@ -17,19 +17,19 @@ from gr00t_assets.errors import TrainingError
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
-from gr00t_assets.training.isaac_gr00t.command_line import command_of
-from gr00t_assets.training.isaac_gr00t.environment import CHECKOUT, PYTHON
-from gr00t_assets.training.isaac_gr00t.script_interface import (
+from gr00t_assets.training.isaac_gr00t.command.command_line import command_of
+from gr00t_assets.training.isaac_gr00t.command.script_interface import (
     RELEASE,
     ScriptInterface,
     read_interface,
 )
-from gr00t_assets.training.isaac_gr00t.shell_command import (
+from gr00t_assets.training.isaac_gr00t.command.shell_command import (
     Paths,
     ShellCommand,
     number,
     shell_command,
 )
+from gr00t_assets.training.isaac_gr00t.environment import CHECKOUT, PYTHON
 from gr00t_assets_tests.comparison.run_factory import store_with_data
 from gr00t_assets_tests.training.isaac_gr00t.command_texts import JOURNAL, LATER_SCRIPT
 

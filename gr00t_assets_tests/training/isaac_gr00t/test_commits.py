@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.datasets.frame_truth.faults import MEND
-from gr00t_assets.training.isaac_gr00t import commits
-from gr00t_assets.training.isaac_gr00t.commit_table import MENDS_BY_COMMIT
-from gr00t_assets.training.isaac_gr00t.commits import (
+from gr00t_assets.training.isaac_gr00t.doctor import commits
+from gr00t_assets.training.isaac_gr00t.doctor.commit_table import MENDS_BY_COMMIT
+from gr00t_assets.training.isaac_gr00t.doctor.commits import (
     FUTURE_TOKENS,
     MENDS,
     PINNED,

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.project import Store
-from gr00t_assets.training.isaac_gr00t.doctor import examine, wants_gpu
+from gr00t_assets.training.isaac_gr00t.doctor.doctor import examine, wants_gpu
+from gr00t_assets.training.isaac_gr00t.doctor.findings import Finding, Findings
+from gr00t_assets.training.isaac_gr00t.doctor.sizes import CHECKPOINT
 from gr00t_assets.training.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.training.isaac_gr00t.findings import Finding, Findings
-from gr00t_assets.training.isaac_gr00t.sizes import CHECKPOINT
 from gr00t_assets_tests.training.isaac_gr00t.environments import (
     PACKAGES,
     commit_all,

@@ -26,7 +26,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Opener]:
 
     def open_dataset(run: SmallRun, launch: Launch | None = None, backend: str = "decord") -> Any:
         _forget()
-        monkeypatch.syspath_prepend(str(Path(isaac_gr00t.__path__[0])))
+        monkeypatch.syspath_prepend(str(Path(isaac_gr00t.__path__[0]) / "launcher"))
         monkeypatch.syspath_prepend(str(run.checkout))
         if launch is not None:
             importlib.import_module("launcher_data").feed(launch.model_dump(mode="json"))
@@ -173,7 +173,7 @@ def test_a_frame_cache_without_a_camera_or_an_episode_is_refused_at_once(
 def test_of_two_equally_near_frames_the_first_is_taken(tmp_path: Path, opened: Opener) -> None:
     from gr00t_assets.datasets.frames import nearest_rows
 
-    sys.path.insert(0, str(Path(isaac_gr00t.__path__[0])))
+    sys.path.insert(0, str(Path(isaac_gr00t.__path__[0]) / "launcher"))
     try:
         camera_of = importlib.import_module("launcher_data").Camera
     finally:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.training.isaac_gr00t.commits import PINNED
+from gr00t_assets.training.isaac_gr00t.doctor.commits import PINNED
 from gr00t_assets.training.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.training.isaac_gr00t.find_python import environment_command
-from gr00t_assets.training.isaac_gr00t.setup_failures import SetupError, explain
+from gr00t_assets.training.isaac_gr00t.setup.find_python import environment_command
+from gr00t_assets.training.isaac_gr00t.setup.setup_failures import SetupError, explain
 from gr00t_assets_tests.training.isaac_gr00t.environments import commit_all, program, python310
 
 CLI = [sys.executable, "-c", "from gr00t_assets.cli import main; main()", "isaac", "setup"]

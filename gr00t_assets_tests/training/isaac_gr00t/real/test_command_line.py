@@ -13,12 +13,12 @@ from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.sweeps import load_sweeps
 from gr00t_assets.project import Store
 from gr00t_assets.training.isaac_gr00t.arguments import script_arguments
-from gr00t_assets.training.isaac_gr00t.script_interface import (
+from gr00t_assets.training.isaac_gr00t.command.script_interface import (
     RELEASE,
     TRANSFORMERS_DEFAULTS,
     read_interface,
 )
-from gr00t_assets.training.isaac_gr00t.shell_command import Paths, shell_command
+from gr00t_assets.training.isaac_gr00t.command.shell_command import Paths, shell_command
 from gr00t_assets.training.spec import TrainingSpec
 from gr00t_assets_tests.comparison.run_factory import modality
 from gr00t_assets_tests.training.isaac_gr00t.real.conftest import Isaac

@@ -22,5 +22,9 @@ def _key_frames(video_path, timestamps):
     with av.open(str(video_path)) as container:
         stream = container.streams.video[0]
         container.seek(int(timestamps[0] / stream.time_base), stream=stream, backward=True)
-        decoded = container.decode(stream)
-        return np.stack([next(decoded).to_ndarray(format="rgb24") for _ in timestamps])
+        loaded_frames = []
+        for frame in container.decode(stream):
+            loaded_frames.append(frame.to_ndarray(format="rgb24"))
+            if len(loaded_frames) >= len(timestamps):
+                break
+        return np.stack(loaded_frames)

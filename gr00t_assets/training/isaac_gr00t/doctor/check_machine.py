@@ -8,11 +8,11 @@ from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.gpu.devices import CPU, GPUS, devices
 from gr00t_assets.project import Store
 from gr00t_assets.training.base_model_files import looks_like_path
-from gr00t_assets.training.isaac_gr00t import credentials
-from gr00t_assets.training.isaac_gr00t.findings import Collector
-from gr00t_assets.training.isaac_gr00t.machine import Gpu, Gpus, free_disk, gpus, host_memory
-from gr00t_assets.training.isaac_gr00t.probe import Probe
-from gr00t_assets.training.isaac_gr00t.sizes import (
+from gr00t_assets.training.isaac_gr00t.doctor import credentials
+from gr00t_assets.training.isaac_gr00t.doctor.findings import Collector
+from gr00t_assets.training.isaac_gr00t.doctor.machine import Gpu, Gpus, free_disk, gpus, host_memory
+from gr00t_assets.training.isaac_gr00t.doctor.probe import Probe
+from gr00t_assets.training.isaac_gr00t.doctor.sizes import (
     BATCH_1,
     CHECKPOINT,
     LOADING,

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gr00t_assets.training.isaac_gr00t.commits import PINNED, REPOSITORY
+from gr00t_assets.training.isaac_gr00t.doctor.commits import PINNED, REPOSITORY
+from gr00t_assets.training.isaac_gr00t.doctor.pins import EXTRA, FLASH_ATTENTION
 from gr00t_assets.training.isaac_gr00t.environment import (
     CHECKOUT_NAME,
     ENVIRONMENT_NAME,
     IsaacEnvironment,
 )
-from gr00t_assets.training.isaac_gr00t.pins import EXTRA, FLASH_ATTENTION
-from gr00t_assets.training.isaac_gr00t.setup_failures import SetupError
+from gr00t_assets.training.isaac_gr00t.setup.setup_failures import SetupError
 
 SETUPTOOLS = "setuptools<81"
 """tensorboard 2.15, which tensorflow 2.15 brings, imports ``pkg_resources``; setuptools 82 is

@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from gr00t_assets.training.isaac_gr00t.pins import PYTHON
-from gr00t_assets.training.isaac_gr00t.setup_failures import SetupError
+from gr00t_assets.training.isaac_gr00t.doctor.pins import PYTHON
+from gr00t_assets.training.isaac_gr00t.setup.setup_failures import SetupError
 
 _NAME = f"python{PYTHON}"
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 from gr00t_assets.gpu.devices import GPUS
 from gr00t_assets.project import Store
-from gr00t_assets.training.isaac_gr00t.check_checkout import check_checkout
-from gr00t_assets.training.isaac_gr00t.check_machine import (
+from gr00t_assets.training.isaac_gr00t.doctor.check_checkout import check_checkout
+from gr00t_assets.training.isaac_gr00t.doctor.check_machine import (
     check_accounts,
     check_base_model,
     check_gpus,
     check_host,
 )
-from gr00t_assets.training.isaac_gr00t.check_packages import check_packages
-from gr00t_assets.training.isaac_gr00t.commits import Revision
+from gr00t_assets.training.isaac_gr00t.doctor.check_packages import check_packages
+from gr00t_assets.training.isaac_gr00t.doctor.commits import Revision
+from gr00t_assets.training.isaac_gr00t.doctor.findings import Collector, Findings, write_findings
+from gr00t_assets.training.isaac_gr00t.doctor.probe import Probe, probe
 from gr00t_assets.training.isaac_gr00t.environment import CHECKOUT_NAME, IsaacEnvironment
-from gr00t_assets.training.isaac_gr00t.findings import Collector, Findings, write_findings
-from gr00t_assets.training.isaac_gr00t.probe import Probe, probe
 
 BASE_MODEL = "nvidia/GR00T-N1.5-3B"
 

@@ -1,6 +1,6 @@
 """Findings about the checkout: is it there, which commit, and what is known of that commit."""
 
-from gr00t_assets.training.isaac_gr00t.commits import (
+from gr00t_assets.training.isaac_gr00t.doctor.commits import (
     FUTURE_TOKENS,
     MENDS,
     PINNED,
@@ -9,8 +9,8 @@ from gr00t_assets.training.isaac_gr00t.commits import (
     Revision,
     revision_of,
 )
+from gr00t_assets.training.isaac_gr00t.doctor.findings import Collector
 from gr00t_assets.training.isaac_gr00t.environment import CHECKOUT, IsaacEnvironment
-from gr00t_assets.training.isaac_gr00t.findings import Collector
 
 _SHOWN = 5
 

@@ -9,10 +9,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from gr00t_assets.training.isaac_gr00t.machine import free_disk
-from gr00t_assets.training.isaac_gr00t.setup import Watch, commands_of, describe, pending, set_up
-from gr00t_assets.training.isaac_gr00t.setup_steps import Options
-from gr00t_assets.training.isaac_gr00t.sizes import gigabytes
+from gr00t_assets.training.isaac_gr00t.doctor.machine import free_disk
+from gr00t_assets.training.isaac_gr00t.doctor.sizes import gigabytes
+from gr00t_assets.training.isaac_gr00t.setup.setup import (
+    Watch,
+    commands_of,
+    describe,
+    pending,
+    set_up,
+)
+from gr00t_assets.training.isaac_gr00t.setup.setup_steps import Options
 
 _ROOM = 12_000_000_000
 """Bytes: 8.4 GB of packages were measured without flash-attn, which adds under 1 GB, and pip keeps

@@ -9,10 +9,14 @@ from gr00t_assets.errors import DatasetError, TrainingError
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
 from gr00t_assets.project import Store
-from gr00t_assets.training.isaac_gr00t.commits import TORCHVISION_AV, revision_of
+from gr00t_assets.training.isaac_gr00t.command.script_interface import RELEASE, read_interface
+from gr00t_assets.training.isaac_gr00t.command.shell_command import (
+    Paths,
+    ShellCommand,
+    shell_command,
+)
+from gr00t_assets.training.isaac_gr00t.doctor.commits import TORCHVISION_AV, revision_of
 from gr00t_assets.training.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.training.isaac_gr00t.script_interface import RELEASE, read_interface
-from gr00t_assets.training.isaac_gr00t.shell_command import Paths, ShellCommand, shell_command
 from gr00t_assets.training.run_directory import CHECKPOINTS
 from gr00t_assets.training.spec import make_spec
 

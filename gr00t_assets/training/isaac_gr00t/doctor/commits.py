@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from gr00t_assets.datasets.frame_truth import faults
-from gr00t_assets.training.isaac_gr00t.commit_table import MENDS_BY_COMMIT
+from gr00t_assets.training.isaac_gr00t.doctor.commit_table import MENDS_BY_COMMIT
 
 REPOSITORY = "https://github.com/NVIDIA/Isaac-GR00T"
 

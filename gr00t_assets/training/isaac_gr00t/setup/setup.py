@@ -20,11 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gr00t_assets.files import write_json
 from gr00t_assets.gpu.guard import guarded
-from gr00t_assets.training.isaac_gr00t.commits import has_commit, head
+from gr00t_assets.training.isaac_gr00t.doctor.commits import has_commit, head
 from gr00t_assets.training.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.training.isaac_gr00t.find_python import environment_command
-from gr00t_assets.training.isaac_gr00t.setup_failures import SetupError, explain
-from gr00t_assets.training.isaac_gr00t.setup_steps import (
+from gr00t_assets.training.isaac_gr00t.setup.find_python import environment_command
+from gr00t_assets.training.isaac_gr00t.setup.setup_failures import SetupError, explain
+from gr00t_assets.training.isaac_gr00t.setup.setup_steps import (
     Command,
     Options,
     Step,

@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping
 
+from gr00t_assets.training.isaac_gr00t.doctor.findings import Collector
+from gr00t_assets.training.isaac_gr00t.doctor.pins import (
+    FLASH_ATTENTION,
+    N15,
+    PYTHON,
+    pins_of,
+    satisfies,
+)
+from gr00t_assets.training.isaac_gr00t.doctor.probe import Probe
 from gr00t_assets.training.isaac_gr00t.environment import PYTHON as PYTHON_VARIABLE
 from gr00t_assets.training.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.training.isaac_gr00t.findings import Collector
-from gr00t_assets.training.isaac_gr00t.pins import FLASH_ATTENTION, N15, PYTHON, pins_of, satisfies
-from gr00t_assets.training.isaac_gr00t.probe import Probe
 
 _SEPARATE = {"torch", "transformers", "pipablepytorch3d", "decord", "eva-decord", "torchcodec"}
 _SHOWN = 6

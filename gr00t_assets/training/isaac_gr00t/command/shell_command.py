@@ -12,8 +12,8 @@ from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.training.base_model_files import looks_like_path
 from gr00t_assets.training.isaac_gr00t.arguments import SCRIPT_ARGUMENTS, TRAINING_ARGUMENTS
-from gr00t_assets.training.isaac_gr00t.commits import TORCHVISION_AV
-from gr00t_assets.training.isaac_gr00t.script_interface import ScriptInterface
+from gr00t_assets.training.isaac_gr00t.command.script_interface import ScriptInterface
+from gr00t_assets.training.isaac_gr00t.doctor.commits import TORCHVISION_AV
 
 _ORDER = (
     "dataset_path",

@@ -81,6 +81,7 @@ def training_environment(
     return _result(
         {
             "status": found.findings.summary(),
+            "missing_or_wrong": ", ".join(item.code for item in found.findings.errors) or "nothing",
             "findings": findings_table(found.findings),
             "commit": found.revision.commit or "not known",
             "checkout": str(IsaacEnvironment.from_environment().checkout),

@@ -196,3 +196,14 @@ def launcher_of(driver: int) -> int:
                 return process
         time.sleep(0.05)
     raise AssertionError("there is no launcher")
+
+
+@pytest.mark.parametrize(("release", "tokens"), [("june", 0), ("october", 8)])
+def test_the_published_configuration_is_true_to_the_weights(
+    isaac_spec: IsaacSpec, small_checkout: Path, october_checkout: Path, release: str, tokens: int
+) -> None:
+    spec = isaac_spec(max_steps=1)
+    outcome = drive(spec, small_checkout if release == "june" else october_checkout)
+    assert outcome.code == 0, outcome.output
+    config = json.loads((spec.run_directory / MODEL / "config.json").read_text())
+    assert config["action_head_cfg"]["num_target_vision_tokens"] == tokens

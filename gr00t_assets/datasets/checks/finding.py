@@ -1,11 +1,13 @@
 """What a check of a dataset found: one fault each, with the file and what to do."""
 
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, overload
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from gr00t_assets.findings import FindingList
 
 MOST_PER_CODE = 8
 """Findings of one code that are listed; the rest is counted in a last one."""
@@ -32,60 +34,12 @@ class Finding(BaseModel):
     remedy: str = Field(description="The one thing to do")
 
 
-class Findings(Sequence[Finding]):
+class Findings(FindingList[Finding]):
     """All that was found: errors first, by code and file.
 
     A code with more than ``MOST_PER_CODE`` findings of one severity ends in one whose ``found``
     says how many more there are, so that a thousand broken episodes give a list that can be read.
     """
-
-    def __init__(self, items: Sequence[Finding], error_count: int, warning_count: int) -> None:
-        self._items = tuple(items)
-        self.error_count = error_count
-        self.warning_count = warning_count
-
-    @overload
-    def __getitem__(self, index: int) -> Finding: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Finding]: ...
-    def __getitem__(self, index: int | slice) -> Finding | Sequence[Finding]:
-        return self._items[index]
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    @property
-    def errors(self) -> list[Finding]:
-        """Those that keep the dataset from being trained on."""
-        return [item for item in self if item.severity == "error"]
-
-    @property
-    def warnings(self) -> list[Finding]:
-        """What is odd and yet usable."""
-        return [item for item in self if item.severity == "warning"]
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is no error."""
-        return self.error_count == 0
-
-    def summary(self) -> str:
-        """The counts in words.
-
-        Example:
-            >>> Findings([], 0, 0).summary()
-            'no errors, no warnings'
-        """
-        return f"{_counted(self.error_count, 'error')}, {_counted(self.warning_count, 'warning')}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Counts, and the findings as objects; the counts include those that are not listed."""
-        return {
-            "ok": self.ok,
-            "errors": self.error_count,
-            "warnings": self.warning_count,
-            "findings": [item.model_dump() for item in self],
-        }
 
 
 class Collector:
@@ -180,7 +134,3 @@ def short(value: object) -> str:
 
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), "")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"

@@ -2,15 +2,15 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, Literal, overload
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.text import Text
 
 from gr00t_assets.datasets.checks.finding import clean
+from gr00t_assets.findings import FindingList
 
 Severity = Literal["error", "warning", "ok"]
 Part = Literal["checkout", "python", "gpu", "machine", "accounts"]
@@ -31,62 +31,16 @@ class Finding(BaseModel):
     remedy: str = Field(description="The one thing to do; empty where nothing is")
 
 
-class Findings(Sequence[Finding]):
+class Findings(FindingList[Finding]):
     """Everything that was looked at, in the order in which it was."""
-
-    def __init__(self, items: Sequence[Finding]) -> None:
-        self._items = tuple(items)
-
-    @overload
-    def __getitem__(self, index: int) -> Finding: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Finding]: ...
-    def __getitem__(self, index: int | slice) -> Finding | Sequence[Finding]:
-        return self._items[index]
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    @property
-    def errors(self) -> list[Finding]:
-        """Those that keep a training from being started."""
-        return [item for item in self if item.severity == "error"]
-
-    @property
-    def warnings(self) -> list[Finding]:
-        """What is odd and yet can be trained with."""
-        return [item for item in self if item.severity == "warning"]
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is no error."""
-        return not self.errors
 
     def of(self, code: str) -> Finding | None:
         """The first finding of a code."""
         return next((item for item in self if item.code == code), None)
 
-    def summary(self) -> str:
-        """The counts in words.
-
-        Example:
-            >>> Findings([]).summary()
-            'no errors, no warnings'
-        """
-        return f"{_counted(len(self.errors), 'error')}, {_counted(len(self.warnings), 'warning')}"
-
     def lines(self) -> list[str]:
         """Each error in one line with its remedy, as the details of an exception."""
         return [f"{item.code}: {item.found}; {item.remedy}" for item in self.errors]
-
-    def to_json(self) -> dict[str, Any]:
-        """Counts, and the findings as objects."""
-        return {
-            "ok": self.ok,
-            "errors": len(self.errors),
-            "warnings": len(self.warnings),
-            "findings": [item.model_dump() for item in self],
-        }
 
 
 class Collector:
@@ -162,7 +116,3 @@ def write_findings(findings: Findings, title: str, as_json: bool) -> int:
     else:
         print_findings(findings, title)
     return 0 if findings.ok else 1
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"

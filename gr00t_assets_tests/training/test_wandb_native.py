@@ -74,7 +74,7 @@ def test_killed_with_9_it_goes_on_as_the_same_run(spec_of: SpecMaker) -> None:
 
 
 def test_ctrl_c_to_the_whole_group_ends_the_run_with_every_step_logged(spec_of: SpecMaker) -> None:
-    spec = spec_of(max_steps=2000, save_steps=2000)
+    spec = spec_of(max_steps=200_000, save_steps=200_000)
     process = start(spec)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(60) == 130
@@ -85,7 +85,7 @@ def test_ctrl_c_to_the_whole_group_ends_the_run_with_every_step_logged(spec_of: 
 
 
 def test_the_guard_leaves_nothing_of_it_when_the_trainer_is_killed(spec_of: SpecMaker) -> None:
-    spec = spec_of(max_steps=2000, save_steps=2000)
+    spec = spec_of(max_steps=200_000, save_steps=200_000)
     guard = start(spec, *_guarded_by(spec))
     (trainer_process,) = _children(guard.pid)
     (worker,) = _children(trainer_process)

@@ -20,10 +20,10 @@ from gr00t_assets.training.wandb_settings import (
     save_record,
     sync_command,
 )
-from gr00t_assets.training.wandb_worker import FINISH_TIMEOUT
+from gr00t_assets.training.wandb_worker import finish_timeout
 
 _KILL_AFTER = 2.0
-_AT_ONCE = 1.0
+_AT_ONCE = 5.0
 _EXIT_CODES = {"finished": 0, "interrupted": 130}
 
 
@@ -49,7 +49,7 @@ def wandb_run(spec: TrainingSpec, reporter: Reporter) -> Iterator[None]:
         yield
         return
     reporter.listen(run.log)
-    patience, failed = FINISH_TIMEOUT + _KILL_AFTER, True
+    patience, failed = finish_timeout() + _KILL_AFTER, True
     try:
         yield
         failed = False

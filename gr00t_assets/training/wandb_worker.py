@@ -11,6 +11,7 @@ Standard output, the same way: ``{"event": "started" | "refused" | "finished" | 
 """
 
 import json
+import math
 import netrc
 import os
 import select
@@ -23,13 +24,14 @@ from queue import SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
-FINISH_TIMEOUT = 15.0
-"""Seconds after which this process ends, counted from the end of the training."""
+FINISH_SECONDS = "GR00T_ASSETS_WANDB_FINISH_SECONDS"
+"""Names how long an ended training waits for W&B, in seconds; 15 where it is not set."""
 
 _PATIENCE = 5.0
 _REACH_TIMEOUT = 5.0
 _INIT_TIMEOUT = 30.0
-_UPLOAD_TIMEOUT = 12.0
+_FINISH_TIMEOUT = 15.0
+_LAST_WORDS = 3.0
 _POLL = 1.0
 
 _HURRY = signal.SIGUSR1
@@ -37,6 +39,15 @@ _BEGINNING = threading.Event()
 """Set while the run begins online."""
 
 Message = dict[str, Any]
+
+
+def finish_timeout() -> float:
+    """Seconds after which this process ends, counted from the end of the training."""
+    try:
+        seconds = float(os.environ[FINISH_SECONDS])
+    except (KeyError, ValueError):
+        return _FINISH_TIMEOUT
+    return seconds if 0 < seconds < math.inf else _FINISH_TIMEOUT
 
 
 def main() -> int:
@@ -79,9 +90,11 @@ def _receive(inbox: SimpleQueue[Message], trainer: int) -> None:
     inbox.put(last)
     main_thread = threading.main_thread().ident
     assert main_thread is not None
-    time.sleep(_PATIENCE)
+    limit = finish_timeout()
+    patience = min(_PATIENCE, limit / 3)
+    time.sleep(patience)
     signal.pthread_kill(main_thread, _HURRY)
-    time.sleep(FINISH_TIMEOUT - _PATIENCE)
+    time.sleep(limit - patience)
     _tell("failed", reason="it did not end in time")
     os._exit(1)
 
@@ -147,7 +160,7 @@ def _init(wandb: Any, first: Message, mode: str) -> Any:
         "disable_job_creation": True,
         "symlink": False,
         "init_timeout": _INIT_TIMEOUT,
-        "finish_timeout": _UPLOAD_TIMEOUT,
+        "finish_timeout": max(finish_timeout() - _LAST_WORDS, 1.0),
         "finish_timeout_raises": True,
         "x_disable_meta": True,
         "x_disable_machine_info": True,

@@ -11,6 +11,7 @@ import pytest
 from gr00t_assets.gpu.guard import guarded
 from gr00t_assets.training.metrics import read_metrics
 from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets.training.wandb_worker import FINISH_SECONDS
 from gr00t_assets_tests.training.conftest import SpecMaker, environment, train, trainer
 from gr00t_assets_tests.training.wandb_files import Part, read_parts
 
@@ -19,6 +20,7 @@ from gr00t_assets_tests.training.wandb_files import Part, read_parts
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(FINISH_SECONDS, "100")
 
 
 def start(spec: TrainingSpec, *command: str) -> subprocess.Popen[bytes]:
@@ -29,6 +31,8 @@ def start(spec: TrainingSpec, *command: str) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
         env=environment(),
+        # A job in the background of a shell starts with Ctrl-C ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
     )
     deadline = time.monotonic() + 120
     while not (read_metrics(spec.run_directory) and _wandb_files(spec)):
@@ -44,7 +48,7 @@ def _wandb_files(spec: TrainingSpec) -> list[Path]:
 
 def ended_part(spec: TrainingSpec) -> Part:
     """The only part there is, once its process has ended it."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while True:
         (part,) = read_parts(spec.run_directory)
         if part.exit_code is not None:
@@ -98,7 +102,7 @@ def test_the_guard_leaves_nothing_of_it_when_the_trainer_is_killed(spec_of: Spec
 
 
 def _guarded_by(spec: TrainingSpec) -> list[str]:
-    return guarded(trainer(spec), grace=20)
+    return guarded(trainer(spec), grace=100)
 
 
 def _children(process: int) -> list[int]:

@@ -124,7 +124,7 @@ def test_a_package_that_is_missing_dies_or_hangs_stops_nothing(
     (tmp_path / "stand-in" / "wandb").mkdir(parents=True)
     (tmp_path / "stand-in" / "wandb" / "__init__.py").write_text(package)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand-in"), prepend=os.pathsep)
-    monkeypatch.setattr(module, "FINISH_TIMEOUT", -1.0)
+    monkeypatch.setattr(module, "finish_timeout", lambda: -1.0)
     log_training(spec)
     output = capsys.readouterr().out
     assert f"W&B: {said}" in output
@@ -135,7 +135,7 @@ def test_a_package_that_is_missing_dies_or_hangs_stops_nothing(
 def test_a_process_that_takes_nothing_holds_up_no_step(
     spec: TrainingSpec, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(module, "FINISH_TIMEOUT", -1.5)
+    monkeypatch.setattr(module, "finish_timeout", lambda: -1.5)
     with logged(spec) as reporter:
         wait_until_started(spec)
         (worker,) = children()

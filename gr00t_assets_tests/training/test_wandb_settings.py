@@ -17,6 +17,7 @@ from gr00t_assets.training.wandb_settings import (
     save_record,
     sync_command,
 )
+from gr00t_assets.training.wandb_worker import FINISH_SECONDS, finish_timeout
 from gr00t_assets_tests.training.conftest import SpecMaker
 
 
@@ -104,3 +105,15 @@ def test_every_step_has_a_row_and_the_last_one_what_was_logged() -> None:
     assert [row["train/step_loss"] for row in rows] == [3.0, 2.0, 1.0]
     assert [row.get("train/loss") for row in rows] == [None, None, 2.0]
     assert rows[-1]["by_samples/loss"] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [(None, 15.0), ("60", 60.0), ("0", 15.0), ("inf", 15.0), ("soon", 15.0)]
+)
+def test_how_long_an_ended_training_waits_can_be_set(
+    monkeypatch: pytest.MonkeyPatch, said: str | None, seconds: float
+) -> None:
+    monkeypatch.delenv(FINISH_SECONDS, raising=False)
+    if said is not None:
+        monkeypatch.setenv(FINISH_SECONDS, said)
+    assert finish_timeout() == seconds

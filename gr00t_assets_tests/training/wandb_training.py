@@ -15,6 +15,7 @@ from gr00t_assets.training.reporting import Reporter, reporting
 from gr00t_assets.training.run_directory import place_spec
 from gr00t_assets.training.spec import TrainingSpec
 from gr00t_assets.training.wandb_run import wandb_run
+from gr00t_assets.training.wandb_worker import FINISH_SECONDS
 from gr00t_assets_tests.training.conftest import SpecMaker
 
 KEY = "c0ffee" * 6 + "cafe"
@@ -25,6 +26,7 @@ def bare_spec(spec_of: SpecMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv(FINISH_SECONDS, "100")
     (tmp_path / "home").mkdir()
     made = spec_of()
     changes = {"hypothesis": "It falls.", "tags": ("demo-data",)}

@@ -154,7 +154,7 @@ def test_two_at_once_download_once(hub: Hub, store: Store, large: str) -> None:
         _until(lambda: bool(lines), first)
         assert lines == ["demo: another process brings it into the store; waiting for it"]
         hub.released.set()
-        assert first.wait(60) == 0
+        assert first.wait(240) == 0
         assert second.result().version == content_hash(hub.commits[COMMIT])
     files = hub.files_asked()
     assert all(files.count(path) == 1 for path in files if path != large)

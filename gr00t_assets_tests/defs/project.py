@@ -45,7 +45,7 @@ class Project:
         }
 
     def run(
-        self, *command: str, timeout: float = 120, **environment: str
+        self, *command: str, timeout: float = 480, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the folder; its output is one text."""
         return subprocess.run(
@@ -61,7 +61,7 @@ class Project:
     def python(self, code: str) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, "-c", code)
 
-    def dagster(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def dagster(self, *arguments: str, timeout: float = 480) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, "-m", "dagster", *arguments, timeout=timeout)
 
     def materialize(

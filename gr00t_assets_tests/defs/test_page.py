@@ -76,11 +76,11 @@ def dagster_dev(project: Project) -> Iterator[str]:
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        assert wait_until(lambda: _answers(address), 90), log.read_text()
+        assert wait_until(lambda: _answers(address), 360), log.read_text()
         yield address
         process.send_signal(signal.SIGINT)
-        process.wait(60)
-        assert wait_until(lambda: not _session(process.pid), 30), _session(process.pid)
+        process.wait(240)
+        assert wait_until(lambda: not _session(process.pid), 120), _session(process.pid)
     finally:
         for pid in _session(process.pid):
             os.kill(int(pid), signal.SIGKILL)
@@ -116,7 +116,7 @@ def metadata(page: Page, label: str) -> Locator:
 
 def is_drawn(image: Locator) -> bool:
     """Whether an image has been decoded; its width is that of the picture, not of the page."""
-    image.wait_for(timeout=30 * SECONDS)
+    image.wait_for(timeout=120 * SECONDS)
     return image.evaluate("image => image.decode().then(() => image.naturalWidth > 0)")
 
 
@@ -149,12 +149,12 @@ def test_an_experiment_is_launched_on_the_page_and_shows_its_curve(tmp_path: Pat
     with dagster_dev(project) as address, sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         page = opened.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(60 * SECONDS)
+        page.set_default_timeout(240 * SECONDS)
         page.on("console", listen)
         page.on("pageerror", lambda error: errors.append(str(error)))
 
         run = launch(page, address)
-        page.get_by_text("Success", exact=True).first.wait_for(timeout=120 * SECONDS)
+        page.get_by_text("Success", exact=True).first.wait_for(timeout=480 * SECONDS)
         page.get_by_role("button", name="View tags and config").click()
         page.get_by_role("dialog").get_by_text("gpu: true").wait_for()
 

@@ -54,7 +54,7 @@ def daemon(project: Project, **environment: str) -> Iterator[None]:
         yield
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.wait(240)
 
 
 def launched(project: Project, asset: str) -> dg.DagsterRun:
@@ -110,7 +110,7 @@ def test_the_daemon_trains_one_at_a_time(tmp_path: Path):
     for _ in range(2):
         launched(project, "trained")
     with daemon(project, TRAINER=TRAINER, GR00T_ASSETS_CPU_SLOTS="2"):
-        both = wait_until(lambda: times.is_file() and times.read_text().count("end") == 2, 90)
+        both = wait_until(lambda: times.is_file() and times.read_text().count("end") == 2, 360)
     assert both, times.read_text() if times.is_file() else "no run was started"
     order = [line.split()[1] for line in sorted(times.read_text().splitlines())]
     assert order == ["begin", "end", "begin", "end"]

@@ -76,7 +76,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def materialize(project: Project, trainer: str, **environment: str) -> dict[str, Any]:
-    result = project.run(sys.executable, "-c", MATERIALIZE, trainer, timeout=120, **environment)
+    result = project.run(sys.executable, "-c", MATERIALIZE, trainer, timeout=480, **environment)
     assert result.returncode == 0, result.stdout
     return json.loads(result.stdout.splitlines()[-1])
 

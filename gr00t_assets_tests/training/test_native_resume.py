@@ -126,7 +126,7 @@ def test_ctrl_c_writes_a_checkpoint_and_the_next_start_goes_on(spec_of: SpecMake
     process = start(spec)
     wait_for(directory / "metrics.jsonl", process)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=240)
     assert process.returncode == 130, output
     manifest = load_manifest(directory)
     assert manifest is not None
@@ -141,7 +141,7 @@ def test_ctrl_c_writes_a_checkpoint_and_the_next_start_goes_on(spec_of: SpecMake
     said = [process.stdout.readline() for _ in range(2)]
     assert f"resuming from step {stopped_at} of 400" in said[1]
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     assert process.returncode == 130
 
 

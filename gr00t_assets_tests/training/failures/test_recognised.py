@@ -238,7 +238,7 @@ def explained(text: str, code: int = 1) -> Explanation:
 def folder_of(python: str, produced: Path, disk: Path | None) -> Path:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     command = [python, str(HERE / "produce.py"), str(produced), *([str(disk)] if disk else [])]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=720)
     assert done.returncode == 0, done.stderr
     return produced
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 from gr00t_assets.training.manifest import Manifest
 
@@ -44,7 +45,7 @@ class ComparabilityClass:
             frames_verified=manifest.frames_verified,
         )
 
-    @property
+    @cached_property
     def short_id(self) -> str:
         """First 6 hex digits of a SHA-256 over every field."""
         return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:6]

@@ -10,6 +10,9 @@ from gr00t_assets.comparison.table import ranked_classes, shown_runs
 from gr00t_assets.training.loss_window import window_steps
 from gr00t_assets.training.metrics import Metric
 
+DRAWN = 60
+"""Curves on shared axes at most; no one can tell more of them apart."""
+
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31")
 """Okabe and Ito's colours for the colour-blind without black and yellow, and one brown."""
 
@@ -103,7 +106,7 @@ def curve_groups(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
     """The runs to draw on shared axes: one group where no two classes meet, else one a class.
 
     Stale runs and runs without a logged loss are left out. Within a group ranked runs come first,
-    in order of rank.
+    in order of rank. Of more than :data:`DRAWN` the first are drawn, and the title says so.
     """
     drawn = [run for run in shown_runs(runs) if not run.stale and np.isfinite(run.losses).any()]
     ranked = [run for members in ranked_classes(runs) for run in members]
@@ -114,5 +117,12 @@ def curve_groups(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
         group = run.comparability_class
         groups.setdefault(f"class {group.short_id}" if group else "no class yet", []).append(run)
     if sum(name != "no class yet" for name in groups) < 2:
-        return [("", drawn)] if drawn else []
-    return list(groups.items())
+        groups = {"": drawn} if drawn else {}
+    return [_drawn(title, members) for title, members in groups.items()]
+
+
+def _drawn(title: str, members: list[Run]) -> tuple[str, list[Run]]:
+    if len(members) <= DRAWN:
+        return title, members
+    cut = f"the first {DRAWN} of {len(members):,} runs, by rank"
+    return f"{title}, {cut}" if title else cut, members[:DRAWN]

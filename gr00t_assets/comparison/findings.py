@@ -71,6 +71,18 @@ def cautions(runs: Sequence[Run]) -> list[str]:
     return found
 
 
+def names_in_words(names: Sequence[str], most: int = 12) -> str:
+    """Names with commas, and how many more where there are many.
+
+    Example:
+        >>> names_in_words(["a", "b", "c", "d"], most=2)
+        'a, b and 2 more'
+    """
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most:,} more"
+
+
 def _class_headline(members: Sequence[Run], total: int) -> str:
     best = members[0]
     group = best.comparability_class
@@ -78,7 +90,7 @@ def _class_headline(members: Sequence[Run], total: int) -> str:
     text += f" (of {total} experiments)" if total > len(members) else ""
     text += f": {best.name}, loss {loss_words(best)}"
     tied = [run.name for run in tied_with_best(members)]
-    text += f"; within noise of it: {', '.join(tied)}." if tied else "."
+    text += f"; within noise of it: {names_in_words(tied)}." if tied else "."
     if best.failed_checks:
         text += f" It failed a check: {', '.join(best.failed_checks)}."
     if group and not group.frames_verified:
@@ -143,7 +155,7 @@ def _continued(members: Sequence[Run]) -> str | None:
     if not found:
         return None
     return (
-        f"Continued from a shorter run: {', '.join(found)}. The learning rate followed two "
+        f"Continued from a shorter run: {names_in_words(found)}. The learning rate followed two "
         "schedules, so a run that had all its steps from the start may end elsewhere."
     )
 

@@ -1,33 +1,84 @@
-"""What a sweep would run: its partitions, what differs between them, and which are done."""
+"""What a sweep would run: its partitions, which of them are done, and what the rest costs."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
-from gr00t_assets.comparison.console import console
-from gr00t_assets.comparison.formatting import shown_setting
-from gr00t_assets.comparison.runs import Run, read_runs
+from gr00t_assets.comparison.estimates import Estimate, Speeds, manifests
+from gr00t_assets.comparison.run import Run, Status
+from gr00t_assets.comparison.runs import read_runs
 from gr00t_assets.datasets.catalog import load_catalog
+from gr00t_assets.errors import Gr00tAssetsError
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep, load_sweeps
+from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.project import Store
 
-COLUMNS = 5
-"""Settings that differ are columns up to this many; beyond it each row names its own."""
-
-ACTIONS = {
-    "finished": "nothing, it is finished",
-    "interrupted": "go on from its last checkpoint",
-    "unfinished": "go on from its last checkpoint",
-    "failed": "try again from its last checkpoint",
-    "unreadable": "look at its run directory first",
-    "missing": "train",
-    "stale": "train, the older run is kept",
+ACTIONS: dict[Status, tuple[str, str]] = {
+    "finished": ("nothing", "it is finished"),
+    "interrupted": ("continue", "go on from its last checkpoint"),
+    "unfinished": ("continue", "go on from its last checkpoint"),
+    "failed": ("try again", "go on from its last checkpoint, where it has one"),
+    "unreadable": ("look first", "what is in its run directory cannot be read"),
+    "missing": ("train", ""),
+    "stale": ("train anew", "its configuration or data changed; the older run is kept"),
 }
+"""What materialising it would do, in a word and in words, by status."""
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One partition of a plan.
+
+    Attributes:
+        status: Of its newest run, in the words of the comparison.
+        samples: Of the whole run: steps times samples per step, over all GPUs.
+        samples_left: Of the steps that are still to be done.
+        epochs: ``samples`` over those of an epoch; None where the dataset is not there.
+        estimate: The speed that is expected; None where no run resembles it.
+    """
+
+    experiment: Experiment
+    status: Status
+    samples: int
+    samples_left: int
+    epochs: float | None
+    estimate: Estimate | None
+
+    @property
+    def hours_left(self) -> float | None:
+        """GPU-hours, or hours of a CPU; 0 where nothing is left and None where it is unknown."""
+        if not self.samples_left:
+            return 0.0
+        return self.estimate.hours(self.samples_left) if self.estimate else None
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What a sweep would run.
+
+    Attributes:
+        sweep: The sweep.
+        rows: One for each of its experiments, in its order.
+    """
+
+    sweep: Sweep
+    rows: tuple[PlanRow, ...]
+
+    @property
+    def gpu_hours_left(self) -> float:
+        """Sum over what is to be trained on GPUs and has an estimate."""
+        return _sum(self.rows, on_gpu=True)
+
+    @property
+    def cpu_hours_left(self) -> float:
+        """Sum over what is to be trained on a CPU and has an estimate."""
+        return _sum(self.rows, on_gpu=False)
+
+    @property
+    def unknown(self) -> int:
+        """Experiments with something left to train and no estimate."""
+        return sum(row.hours_left is None for row in self.rows)
 
 
 def named_sweep(name: str) -> Sweep:
@@ -41,74 +92,74 @@ def named_sweep(name: str) -> Sweep:
     return find_sweep(name, load_sweeps())
 
 
-def print_plan(sweep: Sweep, out: Console | None = None) -> None:
-    """Print one line for each partition of a sweep, and what they have in common below."""
-    out = out or console()
+def make_plan(sweep: Sweep, store: Store, device: str | None = None) -> SweepPlan:
+    """Hold a sweep against the store.
+
+    Args:
+        sweep: The sweep.
+        store: Where its runs are, and the runs that the estimates are taken from.
+        device: Name of the device that it will run on; this machine's where left out.
+    """
     runs: dict[str, Run] = {}
-    for run in read_runs(sweep.experiments, Store.from_environment()):
+    for run in read_runs(sweep.experiments, store, curves=False):
         runs.setdefault(run.name, run)
-    settings = [_settings(experiment) for experiment in sweep.experiments]
-    varying = [name for name in settings[0] if len({repr(each[name]) for each in settings}) > 1]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("partition", overflow="fold")
-    wide = len(varying) > COLUMNS
-    usual = _usual(settings, varying) if wide else {}
-    for name in [] if wide else varying:
-        table.add_column(name, justify="right")
-    if wide:
-        table.add_column("differs", ratio=1)
-    table.add_column("status", no_wrap=True)
-    table.add_column("would")
-    for experiment, values in zip(sweep.experiments, settings, strict=True):
-        status = runs[experiment.name].status
-        shown = [shown_setting(values[name]) for name in varying]
-        if wide:
-            shown = [
-                ", ".join(
-                    f"{name} {shown_setting(values[name])}"
-                    for name in varying
-                    if repr(values[name]) != repr(usual[name])
-                )
-            ]
-        table.add_row(experiment.name, *shown, status, ACTIONS[status])
-    out.print(f"[bold]Sweep {sweep.name}[/bold]  {sweep.description}", highlight=False)
-    out.print(table)
-    if wide:
-        named = ", ".join(f"{name} {shown_setting(usual[name])}" for name in varying)
-        out.print(f"where nothing else is named: {named}", highlight=False, style="dim")
-    out.print(_in_common(settings, varying), highlight=False, style="dim")
-    if sweep.schedule:
-        out.print(f"schedule: {sweep.schedule} (UTC)", highlight=False, style="dim")
+    speeds = Speeds(store, device)
+    epochs = {name: epoch_samples(name, store) for name in sweep.datasets}
+    return SweepPlan(
+        sweep,
+        tuple(
+            _row(experiment, runs[experiment.name], speeds, epochs[experiment.dataset])
+            for experiment in sweep.experiments
+        ),
+    )
 
 
-def _usual(settings: Sequence[dict[str, object]], varying: Sequence[str]) -> dict[str, object]:
-    """The commonest value of each setting, the first of several."""
-    found: dict[str, object] = {}
-    for name in varying:
-        values = [each[name] for each in settings]
-        counts = Counter(map(repr, values))
-        found[name] = max(values, key=lambda value: counts[repr(value)])
-    return found
+def epoch_samples(dataset: str, store: Store) -> int | None:
+    """Samples of an epoch: rows of the episodes that are trained on; None where it is not there.
+
+    A dataset whose files are gone has those of a run that trained on it.
+    """
+    from gr00t_assets.datasets.lerobot import LeRobotDataset
+
+    try:
+        config = load_modality_config(dataset, store)
+        folder = store.dataset_directory(dataset, config.dataset_version)
+        episodes = LeRobotDataset.open(folder, dataset).episodes
+    except (Gr00tAssetsError, OSError):
+        trained = (found for _, found in manifests(store) if found.dataset == dataset)
+        newest = max(trained, key=lambda found: found.finished_at, default=None)
+        return newest.dataset_frames or None if newest else None
+    return sum(item.length for item in episodes if item.index not in config.held_out_episodes)
 
 
-def _settings(experiment: Experiment) -> dict[str, object]:
-    named: dict[str, object] = {
-        "dataset": experiment.dataset,
-        "trainer": experiment.trainer,
-        "base_model": experiment.base_model,
-        "continue_from": experiment.continue_from,
-    }
-    return named | experiment.hyperparameters.model_dump()
+def _row(experiment: Experiment, run: Run, speeds: Speeds, epoch: int | None) -> PlanRow:
+    settings = experiment.hyperparameters
+    samples = settings.max_steps * settings.samples_per_step
+    left = settings.max_steps - _steps_done(experiment, run)
+    return PlanRow(
+        experiment=experiment,
+        status=run.status,
+        samples=samples,
+        samples_left=max(0, left) * settings.samples_per_step,
+        epochs=samples / epoch if epoch else None,
+        estimate=speeds.estimate(experiment),
+    )
 
 
-def _in_common(settings: Sequence[dict[str, object]], varying: Sequence[str]) -> str:
-    defaults = Hyperparameters().model_dump()
-    common = {
-        name: value
-        for name, value in settings[0].items()
-        if name not in varying
-        and value is not None
-        and (name not in defaults or defaults[name] != value)
-    }
-    shown = ", ".join(f"{name} {shown_setting(value)}" for name, value in common.items())
-    return f"all: {shown}; what is not named has gr00t_finetune.py's default"
+def _steps_done(experiment: Experiment, run: Run) -> int:
+    """Steps that need not be trained again: those before the last checkpoint, by save_steps."""
+    taken_over = experiment.continued_steps[-1] if experiment.continued_steps else 0
+    settings = experiment.hyperparameters
+    if run.stale or run.steps is None or run.status in ("unreadable", "missing"):
+        return taken_over
+    if run.status == "finished":
+        return settings.max_steps
+    return max(taken_over, run.steps // settings.save_steps * settings.save_steps)
+
+
+def _sum(rows: Iterable[PlanRow], on_gpu: bool) -> float:
+    return sum(
+        row.hours_left or 0.0
+        for row in rows
+        if row.estimate is not None and (row.estimate.gpus > 0) is on_gpu
+    )

@@ -67,7 +67,7 @@ class Run:
             return self.experiment.hyperparameters
         return self.spec.experiment.hyperparameters if self.spec else None
 
-    @property
+    @cached_property
     def comparability_class(self) -> ComparabilityClass | None:
         """None without a manifest: only what was trained can be compared."""
         return ComparabilityClass.of(self.manifest) if self.manifest else None

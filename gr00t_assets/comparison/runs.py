@@ -7,27 +7,41 @@ from pathlib import Path
 from gr00t_assets.comparison.run import Run, Status, unrankable
 from gr00t_assets.errors import Gr00tAssetsError
 from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.project import Store
 from gr00t_assets.training.manifest import load_manifest
 from gr00t_assets.training.metrics import read_metrics
-from gr00t_assets.training.spec import current_config_hash, load_spec
+from gr00t_assets.training.spec import load_spec
 
 __all__ = ["Run", "read_runs"]
 
 
-def read_runs(experiments: Sequence[Experiment], store: Store) -> list[Run]:
+def read_runs(experiments: Sequence[Experiment], store: Store, curves: bool = True) -> list[Run]:
     """Every run directory of the experiments, and a placeholder for each that has none.
 
     An experiment's current run comes first and its stale ones after it, newest first. A current
     run that is missing has a placeholder only where there is no stale one either. Nothing that
     is wrong with a file raises: it is among the run's ``problems``.
+
+    Args:
+        experiments: Those to look for.
+        store: Where they are.
+        curves: Whether to read specs and metrics too; without them a run with a manifest has only
+            that, which is all that its status needs.
     """
-    return [run for experiment in experiments for run in _experiment_runs(experiment, store)]
+    current = _CurrentHashes(store)
+    return [
+        run
+        for experiment in experiments
+        for run in _experiment_runs(experiment, store, current, curves)
+    ]
 
 
-def _experiment_runs(experiment: Experiment, store: Store) -> list[Run]:
-    current, doubt = _current_hash(experiment, store)
-    found = [_read_run(experiment, folder) for folder in _run_folders(experiment, store)]
+def _experiment_runs(
+    experiment: Experiment, store: Store, hashes: "_CurrentHashes", curves: bool
+) -> list[Run]:
+    current, doubt = hashes.of(experiment)
+    found = [_read_run(experiment, folder, curves) for folder in _run_folders(experiment, store)]
     found.sort(key=_age, reverse=True)
     if current is None:
         current = next((run.config_hash for run in found if _asks_the_same(run)), None)
@@ -39,12 +53,28 @@ def _experiment_runs(experiment: Experiment, store: Store) -> list[Run]:
     return [_with_problems(first, doubt), *others]
 
 
-def _current_hash(experiment: Experiment, store: Store) -> tuple[str | None, tuple[str, ...]]:
-    try:
-        return current_config_hash(experiment, store), ()
-    except (Gr00tAssetsError, OSError) as error:
-        lines = str(error).splitlines()
-        return None, (" ".join(line.strip() for line in lines),)
+class _CurrentHashes:
+    """The config hash that experiments have now; each dataset's modality config is read once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._data: dict[str, tuple[str, str] | str] = {}
+
+    def of(self, experiment: Experiment) -> tuple[str | None, tuple[str, ...]]:
+        """The hash; or None, and why there is none."""
+        data = self._data.get(experiment.dataset)
+        if data is None:
+            data = self._data[experiment.dataset] = self._read(experiment.dataset)
+        if isinstance(data, str):
+            return None, (data,)
+        return experiment.config_hash(*data), ()
+
+    def _read(self, dataset: str) -> tuple[str, str] | str:
+        try:
+            modality = load_modality_config(dataset, self._store)
+        except (Gr00tAssetsError, OSError) as error:
+            return " ".join(line.strip() for line in str(error).splitlines())
+        return modality.dataset_version, modality.content_hash()
 
 
 def _run_folders(experiment: Experiment, store: Store) -> Iterator[Path]:
@@ -56,7 +86,7 @@ def _run_folders(experiment: Experiment, store: Store) -> Iterator[Path]:
             yield folder
 
 
-def _read_run(experiment: Experiment, folder: Path) -> Run:
+def _read_run(experiment: Experiment, folder: Path, curves: bool) -> Run:
     problems: list[str] = []
     manifest = None
     status: Status = "unfinished"
@@ -72,6 +102,8 @@ def _read_run(experiment: Experiment, folder: Path) -> Run:
             f"and stands in the directory of {experiment.name} {folder.name}."
         )
         manifest, status = None, "unreadable"
+    if manifest and not curves:
+        return Run(experiment, folder.name, status, manifest, [], stale=False)
     try:
         metrics = read_metrics(folder)
     except (ValueError, OSError) as error:

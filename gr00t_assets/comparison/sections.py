@@ -1,5 +1,6 @@
 """One sweep of the report, put into words and cells: what the template writes down."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -123,6 +124,7 @@ def sweep_section(sweep: Sweep, runs: Sequence[Run]) -> Section:
     table = comparison_table(runs)
     styles = run_styles(runs)
     current = shown_runs(runs)
+    shown_ids = {id(run) for run in current}
     rows = {row["experiment"]: row for row in table_rows(table)}
     ranked = [_ranked_table(members, rows, styles) for members in ranked_classes(runs)]
     return Section(
@@ -142,7 +144,7 @@ def sweep_section(sweep: Sweep, runs: Sequence[Run]) -> Section:
         older_runs=[
             (run.name, run.config_hash or "", "; ".join(run.changes) or "its spec cannot be read")
             for run in runs
-            if run.stale and not any(run is shown_run for shown_run in current)
+            if run.stale and id(run) not in shown_ids
         ],
         table=table,
     )
@@ -227,7 +229,7 @@ def _experiment_row(run: Run, styles: dict[str, Style]) -> ExperimentRow:
 
 def _figure_json(members: Sequence[Run], styles: dict[str, Style]) -> str:
     """The figure for a script element: no '<', so that nothing in it can end the element."""
-    text = curves_figure(members, styles).to_json() or "{}"
+    text = json.dumps(curves_figure(members, styles), separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gr00t_assets.comparison.columns import FIXED, LEADING, TRAILING, Column, Dtype
@@ -47,8 +48,7 @@ def comparison_table(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     placed: set[str] = set()
     for members in ranked_classes(shown):
-        for place, run in enumerate(members):
-            noise = within_noise(members, place)
+        for place, (run, noise) in enumerate(zip(members, noise_notes(members), strict=True)):
             rows.append(_row(run, varying, place + 1, noise))
             placed.add(run.name)
     rows += [_row(run, varying, None, None) for run in shown if run.name not in placed]
@@ -69,36 +69,40 @@ def table_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def within_noise(members: Sequence[Run], place: int) -> str | None:
-    """A sentence where a run cannot be told from a better one; None where it can.
+def noise_notes(members: Sequence[Run]) -> list[str | None]:
+    """For each run a sentence where it cannot be told from a better one; None where it can.
 
     Two means differ where their difference is at least ``2 * sqrt(se1^2 + se2^2)``. Of all better
-    runs that this one cannot be told from, the best is named.
+    runs that one cannot be told from, the best is named.
 
     Args:
         members: Rankable runs of one class, best first.
-        place: Index of the run in question.
     """
-    mine = _final(members[place])
-    for better in range(place):
-        theirs = _final(members[better])
-        difference = mine.mean - theirs.mean
-        noise = 2 * math.hypot(mine.standard_error, theirs.standard_error)
-        if difference < noise:
-            return (
-                f"Within noise of rank {better + 1}: {difference:.2g} higher, "
-                f"where noise is {noise:.2g}."
-            )
-    return None
+    means, noise = _means_and_errors(members)
+    notes: list[str | None] = []
+    for place in range(len(members)):
+        differences = means[place] - means[:place]
+        limits = 2 * np.hypot(noise[place], noise[:place])
+        tied = np.flatnonzero(differences < limits)[:1]
+        notes += [
+            f"Within noise of rank {better + 1}: {differences[better]:.2g} higher, "
+            f"where noise is {limits[better]:.2g}."
+            for better in tied
+        ] or [None]
+    return notes
 
 
 def tied_with_best(members: Sequence[Run]) -> list[Run]:
     """The runs of one class that cannot be told from its best."""
-    return [
-        run
-        for place, run in enumerate(members)
-        if place and (within_noise(members, place) or "").startswith("Within noise of rank 1:")
-    ]
+    means, noise = _means_and_errors(members)
+    tied = means - means[:1] < 2 * np.hypot(noise, noise[:1])
+    return [run for run, same in zip(members[1:], tied[1:], strict=True) if same]
+
+
+def _means_and_errors(members: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
+    windows = [_final(run) for run in members]
+    means = np.array([window.mean for window in windows], dtype=float)
+    return means, np.array([window.standard_error for window in windows], dtype=float)
 
 
 def varying_hyperparameters(runs: Sequence[Run]) -> list[str]:

@@ -10,7 +10,8 @@ from gr00t_assets.yaml_files import Location, Problem
 if TYPE_CHECKING:
     from gr00t_assets.experiments.drafts import Draft
 
-_OWN = {"name", "continue_from", "hypothesis", "tags", "report_to", "hyperparameters"}
+_NEEDS = ("priority", "vram_gb")
+_OWN = {"name", "continue_from", "hypothesis", "tags", "report_to", "hyperparameters", *_NEEDS}
 """What an entry with ``continue_from`` may say; the rest is that of the other experiment."""
 
 
@@ -50,6 +51,11 @@ def _completed(
             "hypothesis": draft.entry.hypothesis,
             "tags": draft.entry.tags,
             "continue_from": draft.entry.continue_from,
+        }
+        | {
+            name: getattr(draft.entry, name)
+            for name in _NEEDS
+            if name in draft.entry.model_fields_set
         }
     )
     return replace(

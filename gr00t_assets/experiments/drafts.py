@@ -1,18 +1,16 @@
 """Drafts: the experiments of a sweep file before they are complete, and what is wrong with them."""
 
-import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.experiments.points import Point
 from gr00t_assets.experiments.sweep_file import Defaults, Entry, SweepFile
 from gr00t_assets.experiments.trainer_limits import trainer_limits
 from gr00t_assets.names import did_you_mean, name_problem
-from gr00t_assets.yaml_files import LocatedYaml, Location, Problem, validation_problems
+from gr00t_assets.yaml_files import LocatedYaml, Location, Problem
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,15 @@ class Draft:
             tags=tuple(dict.fromkeys((*content.tags, *defaults.tags, *entry.tags))),
             continue_from=self.continue_from,
             continued_steps=self.continued_steps,
+            priority=self._need("priority") or 0,
+            vram_gb=self._need("vram_gb"),
             **self._stated(),
         )
+
+    def _need(self, field: str) -> Any:
+        """What the queue is told; ``vram_gb: null`` in an entry means that it is not checked."""
+        stated = field in self.entry.model_fields_set
+        return getattr(self.entry if stated else self.defaults, field)
 
     def _stated(self) -> dict[str, Any]:
         """``report_to`` where the file says it: `isaac command` prints what a file states."""
@@ -61,9 +66,14 @@ class Draft:
         return {}
 
 
-def expand(content: SweepFile) -> list[Draft]:
-    """Every experiment of a file: the list, then the grid, each once for every seed."""
-    return [*_listed(content), *_grid(content)]
+def expand(content: SweepFile, made: Iterable[Point]) -> list[Draft]:
+    """Every experiment of a file, each once for every seed: the list, the grid, the samples."""
+    drafts = []
+    for index, entry in enumerate(content.experiments):
+        drafts += _replicates(("experiments", index), entry, content)
+    for point in made:
+        drafts += _replicates((point.block,), point.entry, content)
+    return drafts
 
 
 def draft_problems(
@@ -75,30 +85,8 @@ def draft_problems(
     return problems + _repeated_names(every, located)
 
 
-def _listed(content: SweepFile) -> list[Draft]:
-    drafts = []
-    for index, entry in enumerate(content.experiments):
-        values = content.defaults.hyperparameters | entry.hyperparameters
-        drafts += _replicates(("experiments", index), entry, values, content)
-    return drafts
-
-
-def _grid(content: SweepFile) -> list[Draft]:
-    if content.grid is None:
-        return []
-    names = list(content.grid.hyperparameters)
-    drafts = []
-    for values in itertools.product(*content.grid.hyperparameters.values()):
-        point = dict(zip(names, values, strict=True))
-        entry = Entry(name=_filled(content.grid.name, point), hypothesis=content.grid.hypothesis)
-        merged = content.defaults.hyperparameters | point
-        drafts += _replicates(("grid", "name"), entry, merged, content)
-    return drafts
-
-
-def _replicates(
-    location: Location, entry: Entry, values: dict[str, Any], content: SweepFile
-) -> list[Draft]:
+def _replicates(location: Location, entry: Entry, content: SweepFile) -> list[Draft]:
+    values = content.defaults.hyperparameters | entry.hyperparameters
     if not content.seeds:
         return [Draft(location, entry.name, entry, content.defaults, values)]
     return [
@@ -107,44 +95,6 @@ def _replicates(
         )
         for seed in content.seeds
     ]
-
-
-def _filled(pattern: str, point: Mapping[str, Any]) -> str:
-    """The grid's name pattern with each value as it is written in the file."""
-    text = pattern
-    for name, value in point.items():
-        text = text.replace("{" + name + "}", str(value).lower())
-    return text
-
-
-def hyperparameter_problems(content: SweepFile) -> list[Problem]:
-    """Unknown names and wrong values, each at the place where it is written."""
-    blocks: list[tuple[Location, dict[str, Any]]] = [
-        (("defaults", "hyperparameters"), content.defaults.hyperparameters)
-    ]
-    for index, entry in enumerate(content.experiments):
-        blocks.append((("experiments", index, "hyperparameters"), entry.hyperparameters))
-    problems = [problem for prefix, block in blocks for problem in _check(block, prefix)]
-    if content.grid is not None:
-        for name, values in content.grid.hyperparameters.items():
-            where = ("grid", "hyperparameters", name)
-            if not values:
-                problems.append(Problem(where, "has no values"))
-            elif name not in Hyperparameters.model_fields:
-                problems += _check({name: values[0]}, where[:-1])
-            else:
-                for index, value in enumerate(values):
-                    found = _check({name: value}, where[:-1])
-                    problems += [Problem((*where, index), problem.message) for problem in found]
-    return problems
-
-
-def _check(block: dict[str, Any], prefix: Location) -> list[Problem]:
-    try:
-        Hyperparameters.model_validate(block)
-    except ValidationError as failure:
-        return validation_problems(failure, Hyperparameters, prefix)
-    return []
 
 
 def _draft_problems(draft: Draft, datasets: Collection[str], located: LocatedYaml) -> list[Problem]:
@@ -172,9 +122,6 @@ def _stated_at(draft: Draft, field: str, located: LocatedYaml) -> Location:
         if field in defaults.model_fields_set:
             return ("defaults", field)
         return (*here, "trainer") if entry.trainer else ("defaults", "trainer")
-    in_grid = ("grid", "hyperparameters", field)
-    if here[0] == "grid" and in_grid in located.lines:
-        return in_grid
     stated = field in entry.hyperparameters or field not in defaults.hyperparameters
     return (*here, "hyperparameters", field) if stated else ("defaults", "hyperparameters", field)
 
@@ -193,5 +140,5 @@ def _repeated_names(drafts: Iterable[Draft], located: LocatedYaml) -> list[Probl
             line = located.line(first[draft.name])
             message = f"'{draft.name}' is already the name of the experiment at line {line}"
             problems.append(Problem((*draft.location, "name"), message))
-        first.setdefault(draft.name, draft.location)
+        first.setdefault(draft.name, (*draft.location, "name"))
     return problems

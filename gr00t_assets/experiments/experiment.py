@@ -27,6 +27,10 @@ class Experiment(BaseModel):
     hypothesis: str = Field(default="", description="What is expected, written before it runs")
     tags: tuple[str, ...] = ()
     report_to: ReportTo = Field(default="wandb", description="Where metrics go besides the store")
+    priority: int = Field(default=0, description="Higher ones leave the queue first")
+    vram_gb: float | None = Field(
+        default=None, gt=0, description="GPU memory needed on each device, GB; None: not checked"
+    )
     continue_from: str | None = Field(
         default=None, description="Experiment whose last checkpoint it starts from"
     )
@@ -37,8 +41,8 @@ class Experiment(BaseModel):
     def config_hash(self, dataset_version: str, modality_hash: str) -> str:
         """First 12 hex digits of a SHA-256 over all that changes the trained weights.
 
-        Name, sweep, hypothesis, tags and report_to are left out: changing the words does not train
-        again.
+        Name, sweep, hypothesis, tags, report_to, priority and vram_gb are left out: changing the
+        words, or what the queue is told, does not train again.
         """
         hyperparameters = self.hyperparameters.model_dump(mode="json")
         if self.hyperparameters.frame_source == "cache":

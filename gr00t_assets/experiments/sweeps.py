@@ -8,14 +8,11 @@ from pydantic import ValidationError
 
 from gr00t_assets.errors import SweepError
 from gr00t_assets.experiments.continued import with_continued
-from gr00t_assets.experiments.drafts import (
-    draft_problems,
-    expand,
-    hyperparameter_problems,
-    name_problems,
-)
+from gr00t_assets.experiments.drafts import draft_problems, expand, name_problems
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.sweep_file import SweepFile
+from gr00t_assets.experiments.points import pattern_problems, point_problems, points
+from gr00t_assets.experiments.sweep_file import DEFAULT_RETRIES, SweepFile
+from gr00t_assets.experiments.values import hyperparameter_problems, misplaced
 from gr00t_assets.names import did_you_mean
 from gr00t_assets.project import project_root
 from gr00t_assets.yaml_files import (
@@ -36,7 +33,8 @@ class Sweep:
         file: The file.
         description: What the sweep is for.
         schedule: Cron expression in UTC, or None.
-        experiments: In the order of the file; the grid after the list.
+        experiments: In the order of the file; the grid after the list, then the samples.
+        max_retries: Times that an experiment is requested again after its run died of a crash.
     """
 
     name: str
@@ -44,6 +42,7 @@ class Sweep:
     description: str
     schedule: str | None
     experiments: tuple[Experiment, ...]
+    max_retries: int = DEFAULT_RETRIES
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -98,15 +97,18 @@ def load_sweep(file: Path, datasets: Collection[str]) -> Sweep:
     try:
         content = SweepFile.model_validate(located.data or {})
     except ValidationError as failure:
-        raise_problems(located, validation_problems(failure, SweepFile), SweepError)
+        problems = misplaced(validation_problems(failure, SweepFile))
+        raise_problems(located, problems, SweepError)
         raise
     problems = name_problems(file.stem, ()) + hyperparameter_problems(content)
-    raise_problems(located, problems, SweepError)
-    drafts, problems = with_continued(expand(content))
+    raise_problems(located, problems + pattern_problems(content), SweepError)
+    made = points(content)
+    raise_problems(located, point_problems(content, made), SweepError)
+    drafts, problems = with_continued(expand(content, made))
     raise_problems(located, problems, SweepError)
     problems = draft_problems(drafts, datasets, located)
     if not drafts:
-        problems.append(Problem((), "no experiments: give 'experiments' or 'grid'"))
+        problems.append(Problem((), "no experiments: give 'experiments', 'grid' or 'random'"))
     raise_problems(located, problems, SweepError)
     return Sweep(
         name=file.stem,
@@ -114,6 +116,7 @@ def load_sweep(file: Path, datasets: Collection[str]) -> Sweep:
         description=content.description,
         schedule=content.schedule,
         experiments=tuple(draft.experiment(file.stem, content) for draft in drafts),
+        max_retries=content.max_retries,
     )
 
 

@@ -2,11 +2,18 @@ import io
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
-from gr00t_assets.comparison.curves import curve_groups, loss_curve, run_styles
-from gr00t_assets.comparison.plots import curves_figure, curves_png, markdown_image, run_curve_png
+from gr00t_assets.comparison.curves import DRAWN, curve_groups, loss_curve, run_styles
+from gr00t_assets.comparison.plots import (
+    FIGURE_POINTS,
+    curves_figure,
+    curves_png,
+    markdown_image,
+    run_curve_png,
+)
 from gr00t_assets.comparison.runs import read_runs
 from gr00t_assets.training.metrics import Metric
 from gr00t_assets_tests.comparison.run_factory import experiment, losses, write_run
@@ -72,11 +79,27 @@ def test_a_figure_has_a_line_for_each_run_and_samples_for_each_point(store):
     for item in items:
         write_run(item, store, losses(300, 0.1))
     runs = read_runs(items, store)
-    data: Any = curves_figure(runs, run_styles(runs)).data
-    lines = [trace for trace in data if trace.mode == "lines"]
-    assert [trace.name.split()[0] for trace in lines] == ["a", "b"]
-    assert all(len(trace.x) == len(trace.customdata) for trace in lines)
-    assert lines[1].customdata[-1] == pytest.approx(8 * lines[0].customdata[-1], abs=8)
+    figure = curves_figure(runs, run_styles(runs))
+    drawn: Any = go.Figure(figure).data
+    assert len(drawn) == 4, "every property is one that Plotly knows"
+    lines = [trace for trace in figure["data"] if trace["mode"] == "lines"]
+    assert [trace["name"].split()[0] for trace in lines] == ["a", "b"]
+    assert all(len(trace["x"]) == len(trace["customdata"]) for trace in lines)
+    assert lines[1]["customdata"][-1] == pytest.approx(8 * lines[0]["customdata"][-1], abs=8)
+    assert runs[0].final_loss
+    assert lines[0]["y"][-1] == pytest.approx(runs[0].final_loss.mean, rel=1e-4)
+
+
+def test_of_many_runs_the_best_are_drawn_and_the_rest_is_counted(store):
+    items = [experiment(f"e{index}") for index in range(DRAWN + 3)]
+    for index, item in enumerate(items):
+        write_run(item, store, losses(300, 0.5 - 0.005 * index, noise=0.001))
+    ((title, members),) = curve_groups(read_runs(items, store))
+    assert title == f"the first {DRAWN} of {DRAWN + 3} runs, by rank"
+    assert [run.name for run in members[:2]] == [items[-1].name, items[-2].name]
+    assert len(members) == DRAWN
+    traces = curves_figure(members, run_styles(members))["data"]
+    assert sum(len(trace["x"]) for trace in traces) <= 1.5 * FIGURE_POINTS
 
 
 def test_images_are_png_with_the_colours_of_the_runs(store):

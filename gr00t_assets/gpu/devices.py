@@ -6,25 +6,27 @@
 
 import os
 import re
-import subprocess
+import socket
 import sys
 
 from gr00t_assets.errors import TrainingError
+from gr00t_assets.gpu.nvidia_smi import list_devices
 
 GPUS = "GR00T_ASSETS_GPUS"
 CPU_SLOTS = "GR00T_ASSETS_CPU_SLOTS"
+HOST = "GR00T_ASSETS_HOST"
 CPU = "cpu"
 
-_ENTRY = re.compile(r"([A-Za-z0-9-]+)(?::([1-9][0-9]*))?")
-_LISTED = re.compile(r"^GPU (\d+):", re.MULTILINE)
+_ENTRY = re.compile(r"([A-Za-z0-9-]+(?:/\d+/\d+)?)(?::([1-9][0-9]*))?")
 
 
 def devices() -> dict[str, int]:
     """Slots of each device, in order of preference.
 
     ``GR00T_ASSETS_GPUS`` where it is set: ``0,1`` is two GPUs, ``0:3`` three slots on one, the
-    empty text none. Else ``CUDA_VISIBLE_DEVICES``, else what ``nvidia-smi -L`` lists. Without a
-    GPU the one device is ``cpu`` with ``GR00T_ASSETS_CPU_SLOTS`` slots, half the cores by default.
+    empty text none. Else ``CUDA_VISIBLE_DEVICES``, else what ``nvidia-smi -L`` lists, MIG devices
+    in place of a GPU that is divided. Without a GPU the one device is ``cpu`` with
+    ``GR00T_ASSETS_CPU_SLOTS`` slots, half the cores by default.
 
     Raises:
         TrainingError: A variable has a value that cannot be read.
@@ -34,12 +36,12 @@ def devices() -> dict[str, int]:
             gpus = parse_devices(os.environ[variable], variable)
             break
     else:
-        gpus = dict.fromkeys(_listed_gpus(), 1)
+        gpus = {listed.name: 1 for listed in list_devices()}
     return gpus or {CPU: _cpu_slots()}
 
 
 def parse_devices(text: str, variable: str = GPUS) -> dict[str, int]:
-    """Read ``0,1`` or ``0:3``; a device is an index or a UUID.
+    """Read ``0,1`` or ``0:3``; a device is an index, or the UUID of a GPU or MIG device.
 
     Raises:
         TrainingError: It is neither, or one device stands there twice.
@@ -63,14 +65,14 @@ def parse_devices(text: str, variable: str = GPUS) -> dict[str, int]:
     return found
 
 
-def _listed_gpus() -> list[str]:
-    try:
-        listing = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return _LISTED.findall(listing.stdout) if listing.returncode == 0 else []
+def host_name() -> str:
+    """This machine's name in the store, ``GR00T_ASSETS_HOST`` where it is set.
+
+    Containers that share a machine's GPUs and a store have to be given one name, since each has a
+    host name of its own.
+    """
+    name = os.environ.get(HOST) or socket.gethostname()
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "localhost"
 
 
 def _cpu_slots() -> int:

@@ -1,15 +1,18 @@
 """Run a command so that nothing of it outlives the process that asked for it.
 
-``python -m gr00t_assets.gpu.guard [--grace SECONDS] [--parent PID] -- COMMAND...``
+``python -m gr00t_assets.gpu.guard [--grace SECONDS] [--parent PID] [--mark MARK] -- COMMAND...``
 
-The command gets a session of its own. When the guard's parent dies, or the guard gets SIGTERM or
-SIGINT, the command's process group gets SIGINT, and after the grace SIGKILL together with every
-process that left the group. The guard exits with the command's code, or 128 + n for signal n.
+The command gets a session of its own and a mark in its environment. When the guard's parent dies,
+or the guard gets SIGTERM, SIGINT or SIGHUP, the command's process group gets SIGINT, and after the
+grace SIGKILL together with every process that left the group. A second signal, at least a second
+later, is passed on as well and shortens the grace. The guard exits with the command's code, or
+128 + n for signal n.
 
-On Linux the kernel tells of the parent's death (``PR_SET_PDEATHSIG``) and hands orphans of the
-command to the guard (``PR_SET_CHILD_SUBREAPER``), see prctl(2). Elsewhere the guard looks at its
-parent five times a second and knows the command's process group only. Standard library alone, so
-that it starts in a few hundredths of a second.
+Five times a second the guard looks whether its parent is still there. On Linux the kernel kills the
+command should the guard itself be killed (``PR_SET_PDEATHSIG``) and hands orphans of the command to
+the guard (``PR_SET_CHILD_SUBREAPER``), see prctl(2). Elsewhere the mark alone finds those. What a
+killed guard leaves is ended by who started it (:func:`end_guarded`), or by who waits for its slot.
+Standard library alone, so that it starts in a few hundredths of a second.
 """
 
 import argparse
@@ -22,24 +25,69 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from gr00t_assets.errors import TrainingError
+from gr00t_assets.gpu.marks import end_marked, marked_environment, marked_processes, new_mark
+
+GRACE = "GR00T_ASSETS_STOP_GRACE"
 DEFAULT_GRACE = 60.0
 """Seconds to write a checkpoint in before SIGKILL."""
 
 _POLL = 0.2
 _LEFTOVERS = 2.0
+_HURRY = 5.0
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def guarded(command: Sequence[str], grace: float = DEFAULT_GRACE) -> list[str]:
+def stop_grace() -> float:
+    """Seconds that a stopped training has for its checkpoint: ``GR00T_ASSETS_STOP_GRACE``, or 60.
+
+    Raises:
+        TrainingError: The variable is not a number of seconds.
+    """
+    text = os.environ.get(GRACE, "").strip()
+    try:
+        seconds = float(text) if text else DEFAULT_GRACE
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise TrainingError(GRACE, f"'{text}' is not a number of seconds.", ["write 60, or 300"])
+    return seconds
+
+
+def guarded(
+    command: Sequence[str], grace: float | None = None, mark: str | None = None
+) -> list[str]:
     """The command line that runs ``command`` under a guard of the calling process.
+
+    Args:
+        command: Program and arguments.
+        grace: Seconds between SIGINT and SIGKILL; :func:`stop_grace` where left out.
+        mark: What marks the command's processes, for :func:`end_guarded`.
 
     Example:
         >>> guarded(["sleep", "1"], grace=2)[1:5]
         ['-m', 'gr00t_assets.gpu.guard', '--grace', '2']
     """
-    options = ["--grace", str(grace), "--parent", str(os.getpid())]
+    options = ["--grace", str(stop_grace() if grace is None else grace)]
+    options += ["--parent", str(os.getpid())]
+    if mark is not None:
+        options += ["--mark", mark]
     return [sys.executable, "-m", "gr00t_assets.gpu.guard", *options, "--", *command]
+
+
+def end_guarded(guard: "subprocess.Popen[bytes]", mark: str) -> int:
+    """End at once a guard and all that it started; its exit code, 128 + n for signal n.
+
+    Also for a guard that has ended: by itself it leaves nothing, killed it may have.
+    """
+    if guard.poll() is None:
+        guard.kill()
+        guard.wait()
+    code = guard.returncode
+    if code < 0:
+        end_marked(mark)
+    return code if code >= 0 else 128 - code
 
 
 class Guard:
@@ -49,33 +97,36 @@ class Guard:
         command: Program and arguments. It inherits the guard's inheritable file descriptors.
         parent: Process whose death ends the command.
         grace: Seconds between SIGINT and SIGKILL.
+        mark: What marks the command's processes.
 
     Raises:
         OSError: The program cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], parent: int, grace: float) -> None:
+    def __init__(
+        self, command: Sequence[str], parent: int, grace: float, mark: str | None = None
+    ) -> None:
         self.parent = parent
         self.grace = grace
-        self.told_to_stop = False
+        self.mark = mark or new_mark()
+        self.asked: list[float] = []
         self.code: int | None = None
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._stop)
-        signal.signal(signal.SIGUSR1, lambda *_: None)
+            signal.signal(number, self._ask)
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
         # Kept, since a Popen that is thrown away collects the exit code of its process.
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             close_fds=False,
-            preexec_fn=_die_with_guard,
+            env={**os.environ, **marked_environment(self.mark)},
+            preexec_fn=_prepare_command,
         )
 
     def run(self) -> int:
         """Wait for the command, or end it; the guard's exit code."""
-        while self.code is None and not self._must_stop():
+        while self.code is None and not self.asked and os.getppid() == self.parent:
             self._reap()
             if self.code is None:
                 time.sleep(_POLL)
@@ -86,21 +137,26 @@ class Guard:
         self._end_all(time.monotonic() + patience)
         return 0 if self.code is None else self.code
 
-    def _stop(self, *_: object) -> None:
-        self.told_to_stop = True
+    def _ask(self, *_: object) -> None:
+        self.asked.append(time.monotonic())
 
-    def _must_stop(self) -> bool:
-        return self.told_to_stop or os.getppid() != self.parent
+    def _asked_again(self) -> bool:
+        """Whether a second request came, one that is not the first one by another way."""
+        return len(self.asked) > 1 and self.asked[-1] - self.asked[0] > 1.0
 
     def _end_all(self, deadline: float) -> None:
         """Wait until nothing of the command is left; from the deadline on kill what is."""
-        while self._reap():
+        hurried = False
+        while self._reap() or marked_processes(self.mark):
+            if self._asked_again() and not hurried:
+                hurried = True
+                self._signal_group(signal.SIGINT)
+                deadline = min(deadline, time.monotonic() + _HURRY)
             if time.monotonic() >= deadline:
                 self._signal_group(signal.SIGKILL)
-                for process in _children():
+                for process in [*_children(), *marked_processes(self.mark)]:
                     _send(process, signal.SIGKILL)
             time.sleep(_POLL / 4)
-        self._signal_group(signal.SIGKILL)
 
     def _reap(self) -> bool:
         """Collect every child that has ended; whether any is left."""
@@ -133,20 +189,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="gr00t_assets.gpu.guard")
     parser.add_argument("--grace", type=float, default=DEFAULT_GRACE, help="seconds")
     parser.add_argument("--parent", type=int, default=None, help="process to outlive in no case")
+    parser.add_argument("--mark", default=None, help="in the environment of what is started")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
     parent = os.getppid() if options.parent is None else options.parent
     if os.getppid() != parent:
         return 128 + signal.SIGTERM
     try:
-        return Guard(options.command, parent, options.grace).run()
+        return Guard(options.command, parent, options.grace, options.mark).run()
     except OSError as error:
         sys.stderr.write(f"guard: {options.command[0]} cannot be started: {error.strerror}\n")
         return 127
 
 
-def _die_with_guard() -> None:
-    """In the child before the program starts: be killed should the guard itself be killed."""
+def _prepare_command() -> None:
+    """In the child before the program starts: interruptible, and killed should the guard be."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -166,11 +224,12 @@ def _children() -> list[int]:
 def _send(process: int, number: int) -> None:
     try:
         os.kill(process, number)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         return
 
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+"""None where there is no prctl(2)."""
 
 
 if __name__ == "__main__":

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.gpu.guard import guarded
+from gr00t_assets.errors import TrainingError
+from gr00t_assets.gpu.guard import end_guarded, guarded
+from gr00t_assets.gpu.marks import end_marked, marked_processes, new_mark
+from gr00t_assets.gpu.orphans import end_orphans
+from gr00t_assets.gpu.records import Holder
 
 STUBBORN = """
 import os, signal, subprocess, sys, time
@@ -24,10 +28,46 @@ with open(sys.argv[1], "a") as file:
 time.sleep(500)
 """
 
+DAEMON = """
+import os, sys, time
+with open(sys.argv[1], "a") as file:
+    file.write(f"{os.getpid()}\\n")
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        with open(sys.argv[1], "a") as file:
+            file.write(f"{os.getpid()}\\nready\\n")
+        time.sleep(500)
+    os._exit(0)
+os.wait()
+time.sleep(500)
+"""
+
 PARENT = """
 import subprocess, sys, time
 from gr00t_assets.gpu.guard import guarded
-guard = subprocess.Popen(guarded(sys.argv[1:], grace=0.5))
+mark, command = None, sys.argv[1:]
+if command[0] == "--mark":
+    mark, command = command[1], command[2:]
+guard = subprocess.Popen(guarded(command, grace=0.5, mark=mark))
+print(guard.pid, flush=True)
+time.sleep(500)
+"""
+
+PLAIN = """
+import sys
+from gr00t_assets.gpu import guard, marks
+guard._LIBC = None
+guard._children = list
+marks._LINUX = False
+sys.exit(guard.main(sys.argv[1:]))
+"""
+"""The guard as on a system without prctl(2) and /proc."""
+
+ELSEWHERE = f"""
+import os, subprocess, sys, time
+arguments = ["--grace", "0.5", "--parent", str(os.getpid()), "--", *sys.argv[1:]]
+guard = subprocess.Popen([sys.executable, "-c", {PLAIN!r}, *arguments])
 print(guard.pid, flush=True)
 time.sleep(500)
 """
@@ -105,16 +145,119 @@ def test_kill_9_of_the_parent_ends_the_whole_tree(tmp_path: Path):
     assert wait_until(lambda: not any(alive(process) for process in processes), 5)
 
 
-def test_kill_9_of_the_guard_ends_the_command(tmp_path: Path):
-    record = tmp_path / "processes"
-    guard = run_guard(sys.executable, "-c", STUBBORN, str(record))
+@pytest.mark.parametrize("program", [STUBBORN, DAEMON])
+def test_kill_9_of_the_guard_leaves_nothing(tmp_path: Path, program: str):
+    record, mark = tmp_path / "processes", new_mark()
+    guard = subprocess.Popen(
+        guarded([sys.executable, "-c", program, str(record)], grace=0.5, mark=mark)
+    )
+    processes = stubborn_processes(record)
+    assert set(processes) <= set(marked_processes(mark))
+    guard.kill()
+    guard.wait(10)
+    assert end_guarded(guard, mark) == 128 + signal.SIGKILL
+    assert not any(alive(process) for process in processes)
+    assert marked_processes(mark) == []
+
+
+def test_the_command_is_killed_by_the_kernel_when_the_guard_is(tmp_path: Path):
+    record, mark = tmp_path / "processes", new_mark()
+    guard = subprocess.Popen(guarded([sys.executable, "-c", STUBBORN, str(record)], mark=mark))
     processes = stubborn_processes(record)
     guard.kill()
     try:
-        assert wait_until(lambda: not alive(processes[0]), 5)
+        assert wait_until(lambda: not alive(processes[0]), 30)
     finally:
-        for process in processes[1:]:
-            os.kill(process, signal.SIGKILL)
+        end_marked(mark)
+        guard.wait(10)
+
+
+def test_what_two_killed_guardians_left_is_ended_by_who_looks(tmp_path: Path):
+    record, mark = tmp_path / "processes", new_mark()
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, "--mark", mark, sys.executable, "-c", DAEMON, str(record)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    guard = int(parent.stdout.readline())
+    processes = stubborn_processes(record)
+    parent.send_signal(signal.SIGSTOP)
+    os.kill(guard, signal.SIGKILL)
+    parent.kill()
+    parent.wait(10)
+    parent.stdout.close()
+    assert wait_until(lambda: not alive(guard))
+    assert any(alive(process) for process in processes)
+    lines: list[str] = []
+    holder = Holder(device="0", pid=guard, starter=parent.pid, mark=mark, experiment="lr1e-3")
+    assert end_orphans([holder], lines.append)
+    assert not any(alive(process) for process in processes)
+    assert len(lines) == 1 and lines[0].startswith(f"lr1e-3: its guard and process {parent.pid} ")
+    assert end_orphans([holder], lines.append) == []
+
+
+def test_who_has_a_guard_or_a_starter_is_no_orphan(tmp_path: Path):
+    record, mark = tmp_path / "processes", new_mark()
+    guard = subprocess.Popen(guarded([sys.executable, "-c", DAEMON, str(record)], mark=mark))
+    processes = stubborn_processes(record)
+    for pid, starter in [(guard.pid, 999_999_999), (999_999_999, os.getpid())]:
+        assert end_orphans([Holder(pid=pid, starter=starter, mark=mark)]) == []
+    assert all(alive(process) for process in processes)
+    end_guarded(guard, mark)
+    assert not any(alive(process) for process in processes)
+
+
+def test_without_prctl_and_proc_it_watches_its_parent(tmp_path: Path):
+    record = tmp_path / "processes"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", ELSEWHERE, sys.executable, "-c", STUBBORN, str(record)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    guard = int(parent.stdout.readline())
+    processes = [guard, *stubborn_processes(record)]
+    parent.kill()
+    parent.wait(10)
+    parent.stdout.close()
+    assert wait_until(lambda: not any(alive(process) for process in processes), 30)
+
+
+def test_without_prctl_a_daemon_of_a_finished_command_is_ended(tmp_path: Path):
+    record = tmp_path / "processes"
+    command = ["sh", "-c", f"setsid sleep 500 & echo $! > {record}"]
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN, "--parent", str(os.getpid()), "--", *command], timeout=60
+    )
+    assert done.returncode == 0
+    assert not alive(int(record.read_text()))
+
+
+def test_a_second_request_is_passed_on_and_shortens_the_grace(tmp_path: Path):
+    asked, ready = tmp_path / "asked", tmp_path / "ready"
+    script = f"trap 'echo >> {asked}' INT; touch {ready}; while true; do sleep 0.1; done"
+    guard = run_guard("sh", "-c", script, grace=500)
+    assert wait_until(ready.exists, 30)
+    guard.send_signal(signal.SIGINT)
+    guard.send_signal(signal.SIGTERM)
+    assert wait_until(asked.exists, 30)
+    time.sleep(1.5)
+    assert asked.read_text() == "\n", "two signals at once are one request"
+    guard.send_signal(signal.SIGINT)
+    assert wait_until(lambda: asked.read_text() == "\n\n", 30)
+    assert guard.wait(60) == 128 + signal.SIGKILL
+
+
+def test_the_grace_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("GR00T_ASSETS_STOP_GRACE", "7.5")
+    assert guarded(["true"])[3:5] == ["--grace", "7.5"]
+    monkeypatch.delenv("GR00T_ASSETS_STOP_GRACE")
+    assert guarded(["true"])[4] == "60.0"
+    for wrong in ("soon", "-1", "inf", "nan"):
+        monkeypatch.setenv("GR00T_ASSETS_STOP_GRACE", wrong)
+        with pytest.raises(TrainingError, match=f"'{wrong}' is not a number of seconds"):
+            guarded(["true"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

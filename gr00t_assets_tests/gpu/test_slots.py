@@ -6,14 +6,19 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gr00t_assets.errors import TrainingError
 from gr00t_assets.gpu.guard import guarded
-from gr00t_assets.gpu.slots import acquire
+from gr00t_assets.gpu.line import choose, line_locked
+from gr00t_assets.gpu.memory import Room
+from gr00t_assets.gpu.records import Holder, Waiter
+from gr00t_assets.gpu.slots import acquire, holders, slots_folder, waiting
 from gr00t_assets.project import Store
+from gr00t_assets_tests.gpu.test_guard import wait_until
 
 HOLDER = """
 import sys, time
@@ -22,6 +27,8 @@ from gr00t_assets.gpu.slots import acquire
 from gr00t_assets.project import Store
 with acquire(int(sys.argv[2]), Store(Path(sys.argv[1])), what=sys.argv[3]) as lease:
     print(",".join(lease.devices), flush=True)
+    with open(Path(sys.argv[1]) / "served", "a") as served:
+        print(sys.argv[3], file=served)
     time.sleep(float(sys.argv[4]))
 """
 
@@ -57,6 +64,16 @@ def hold(store: Store, wanted: int = 1, what: str = "lr1e-3", seconds: float = 6
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that are ended whatever becomes of the test."""
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 def held_devices(process: subprocess.Popen[str]) -> list[str]:
@@ -173,3 +190,129 @@ def test_no_slot_is_ever_given_twice(store: Store, gpus):
     for thread in threads:
         thread.join(30)
     assert (now, most) == (0, 2)
+
+
+def queued(store: Store) -> list[str]:
+    return [waiter.experiment for waiter in waiting(store)]
+
+
+def test_who_came_first_is_served_first_and_the_killed_are_forgotten(store: Store, gpus, started):
+    gpus("0")
+    started.append(hold(store, what="holder"))
+    assert held_devices(started[0]) == ["0"]
+    names = [f"w{number}" for number in range(7)]
+    for count, name in enumerate(names, 1):
+        started.append(hold(store, what=name, seconds=0))
+        assert wait_until(lambda count=count: len(waiting(store)) == count, 60)
+    assert queued(store) == names
+    for killed in (1, 3, 7):
+        started[killed].kill()
+        started[killed].wait(10)
+    assert queued(store) == ["w1", "w3", "w4", "w5"], "a ticket dies with its owner"
+    started[0].kill()
+    for process in started[2:3] + started[4:7]:
+        assert process.wait(60) == 0
+    served = (store.root / "served").read_text().split()
+    assert served == ["holder", "w1", "w3", "w4", "w5"]
+    assert list((slots_folder(store) / "waiting").iterdir()) == [], "no ticket is left"
+    assert holders(store) == []
+
+
+def test_who_wants_two_is_served_though_others_keep_coming(store: Store, gpus, started):
+    gpus("0,1")
+    started += [hold(store, what=f"old{number}", seconds=2) for number in range(2)]
+    assert {held_devices(process)[0] for process in started} == {"0", "1"}
+    started.append(hold(store, 2, "pair", seconds=0))
+    assert wait_until(lambda: queued(store) == ["pair"], 30)
+    started += [hold(store, 1, f"late{number}", seconds=0.5) for number in range(4)]
+    for process in started:
+        assert process.wait(60) == 0
+    served = (store.root / "served").read_text().split()
+    assert served.index("pair") == 2, served
+
+
+def test_a_suspended_waiter_holds_up_nobody(
+    store: Store, gpus, started, monkeypatch: pytest.MonkeyPatch
+):
+    gpus("0")
+    monkeypatch.setattr("gr00t_assets.gpu.line.PATIENCE", 1.0)
+    started.append(hold(store, what="holder", seconds=2))
+    assert held_devices(started[0]) == ["0"]
+    started.append(hold(store, what="suspended"))
+    assert wait_until(lambda: queued(store) == ["suspended"], 30)
+    started[1].send_signal(signal.SIGSTOP)
+    with acquire(store=store, what="next"):
+        assert queued(store) == ["suspended"]
+
+
+def test_one_who_was_suspended_with_the_line_in_hand_holds_up_nobody_for_long(
+    store: Store, gpus, monkeypatch: pytest.MonkeyPatch
+):
+    gpus("0")
+    monkeypatch.setattr("gr00t_assets.gpu.line.HELD_UP", 0.5)
+    folder = slots_folder(store)
+    folder.mkdir(parents=True)
+    with line_locked(folder), acquire(store=store) as lease:
+        assert lease.devices == ("0",)
+
+
+def test_the_record_is_json_that_says_who_and_since_when(store: Store, gpus):
+    gpus("0:2")
+    with acquire(store=store, what="lr1e-3", run_id="1a2b", vram_bytes=5) as lease:
+        lease.record(4711)
+        (held,) = holders(store)
+    assert (held.name, held.experiment, held.run_id) == ("0-0", "lr1e-3", "1a2b")
+    assert (held.pid, held.starter, held.vram_bytes) == (4711, os.getpid(), 5)
+    assert held.since is not None and held.since.endswith("+00:00")
+    assert held.host == slots_folder(store).name
+    assert holders(store) == []
+
+
+@pytest.mark.parametrize("text", ["", "process 5, old", '{"pid": "x"}', '{"pid": 7, "new": 1}{'])
+def test_a_record_that_cannot_be_read_is_still_a_holder(store: Store, gpus, text: str):
+    gpus("0")
+    with acquire(store=store):
+        (slots_folder(store) / "0-0.lock").write_text(text)
+        (held,) = holders(store)
+    expected = Holder(device="0", pid=7 if "new" in text else None)
+    assert held == expected
+
+
+def test_two_machines_on_one_store_do_not_wait_for_each_other(
+    store: Store, gpus, monkeypatch: pytest.MonkeyPatch
+):
+    gpus("0")
+    monkeypatch.setenv("GR00T_ASSETS_HOST", "first/machine")
+    with acquire(store=store):
+        monkeypatch.setenv("GR00T_ASSETS_HOST", "second")
+        with acquire(store=store) as lease:
+            assert lease.devices == ("0",)
+            assert [held.host for held in holders(store)] == ["second"]
+        assert [held.host for held in holders(store, "first_machine")] == ["first_machine"]
+
+
+def waiter(wanted: int = 1, gigabytes: int = 0, devices: str = "01") -> Waiter:
+    slots = dict.fromkeys(devices, 2)
+    return Waiter(wanted=wanted, vram_bytes=gigabytes, devices=slots)
+
+
+def test_a_big_one_that_waits_for_small_ones_is_not_passed_by():
+    rooms = {"0": Room(24, own=10), "1": Room(24, foreign=20)}
+    free = {("0", 1), ("1", 0), ("1", 1)}
+    assert choose(waiter(gigabytes=4), [waiter(gigabytes=20)], free, rooms) == [("1", 0)]
+    assert choose(waiter(gigabytes=8), [waiter(gigabytes=20)], free, rooms) is None
+
+
+def test_nobody_waits_for_one_who_waits_for_a_foreign_process():
+    rooms = {"0": Room(24), "1": Room(24, foreign=20)}
+    pair = waiter(wanted=2, gigabytes=20)
+    assert choose(waiter(gigabytes=8), [pair], {("0", 0), ("1", 0)}, rooms) == [("0", 0)]
+    rooms["1"] = Room(24)
+    assert choose(waiter(gigabytes=8), [pair], {("0", 0), ("1", 0)}, rooms) is None
+
+
+def test_those_before_take_their_slots_first():
+    free = {("0", 0), ("0", 1), ("1", 0)}
+    assert choose(waiter(), [waiter()], free, {}) == [("1", 0)]
+    assert choose(waiter(), [waiter(), waiter()], free, {}) == [("0", 1)]
+    assert choose(waiter(), [waiter(wanted=2), waiter()], free, {}) is None

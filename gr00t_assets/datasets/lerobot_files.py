@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gr00t_assets.datasets.checks.templates import template_problem
 from gr00t_assets.errors import DatasetError
 
 FORMATS = ("v2.0", "v2.1")
@@ -54,6 +55,16 @@ def filled(info: dict[str, Any], template: str, index: int, camera: str = "") ->
     )
 
 
+def leaves(path: str) -> bool:
+    """Whether a path from a dataset's own files leads out of the dataset's folder.
+
+    Example:
+        >>> [leaves(path) for path in ("data/a.parquet", "../a.parquet", "/etc/passwd")]
+        [False, True, True]
+    """
+    return path.startswith("/") or "\0" in path or ".." in path.split("/")
+
+
 def is_lfs_pointer(path: Path) -> bool:
     """Whether a file is what Git LFS leaves where the content was not downloaded."""
     with path.open("rb") as file:
@@ -95,6 +106,7 @@ class _Reader:
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Cameras that have files, and warnings; what is missing becomes a problem."""
         warnings, cameras = [], []
+        self._refuse_escapes(info)
         for episode in episodes:
             self._see(self.directory / filled(info, "data_path", episode))
         declared = [
@@ -116,6 +128,22 @@ class _Reader:
             else:
                 warnings.append(f"camera {camera} is declared in meta/info.json and has no files")
         return tuple(cameras), tuple(warnings)
+
+    def _refuse_escapes(self, info: dict[str, Any]) -> None:
+        """Stop at templates and cameras whose files would be anywhere but in the folder."""
+        for field in ("data_path", "video_path"):
+            template = info.get(field)
+            if not isinstance(template, str):
+                continue
+            problem = template_problem(template, ())
+            if problem is None and leaves(template):
+                problem = "leaves the dataset's folder"
+            if problem is not None:
+                self.problems.append(f"meta/info.json: {field} {problem}")
+        for key in info["features"]:
+            if "/" in key or "\\" in key or key.startswith(".") or not key:
+                self.problems.append(f"meta/info.json: '{key}' cannot be the name of a feature")
+        self._stop()
 
     def _see(self, path: Path) -> None:
         shown = path.relative_to(self.directory)

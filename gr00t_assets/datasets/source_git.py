@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from gr00t_assets.datasets.content_hash import content_files
 from gr00t_assets.datasets.lerobot_files import is_lfs_pointer
@@ -85,17 +86,51 @@ def _checked_out(source: GitSource, checkout: Path, lfs: Path, name: str) -> Pat
 _REMEDY = "or set GR00T_ASSETS_DATASETS to a folder that holds a copy of it"
 
 
+_USER, _PASSWORD = "GR00T_ASSETS_GIT_USER", "GR00T_ASSETS_GIT_PASSWORD"
+
+_HELPER = f'!f() {{ echo "username=${_USER}"; echo "password=${_PASSWORD}"; }}; f'
+"""Says what the environment holds; see gitcredentials(7)."""
+
+
+def split_credentials(repository: str) -> tuple[str, dict[str, str]]:
+    """An address without name and password, and the variables that hold them for git.
+
+    Example:
+        >>> split_credentials("https://anna:a%2Fb@host/x.git")[0]
+        'https://host/x.git'
+        >>> split_credentials("git@host:x.git")
+        ('git@host:x.git', {})
+    """
+    parts = urlsplit(repository)
+    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
+        return repository, {}
+    user, _, host = parts.netloc.rpartition("@")
+    name, _, password = user.partition(":")
+    secret = {_USER: unquote(name), _PASSWORD: unquote(password)}
+    return parts._replace(netloc=host).geturl(), secret
+
+
 def _git(directory: Path, name: str, repository: str, *arguments: str) -> None:
-    """Run git with ``origin`` known to this process alone: its address may hold a password."""
+    """Run git with ``origin`` in its environment alone: its address may hold a password.
+
+    Git would show the address to everyone in the command line of its helper, so name and password
+    are taken out of it and given by a credential helper, which has them from the environment.
+    """
+    address, secret = split_credentials(repository)
     environment = os.environ | {
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_LFS_SKIP_SMUDGE": "1",
         "LC_ALL": "C",
-        "GIT_CONFIG_COUNT": "2",
+        **secret,
+        "GIT_CONFIG_COUNT": "4" if secret else "2",
         "GIT_CONFIG_KEY_0": "remote.origin.url",
-        "GIT_CONFIG_VALUE_0": repository,
+        "GIT_CONFIG_VALUE_0": address,
         "GIT_CONFIG_KEY_1": "remote.origin.fetch",
         "GIT_CONFIG_VALUE_1": "+refs/heads/*:refs/remotes/origin/*",
+        "GIT_CONFIG_KEY_2": "credential.helper",
+        "GIT_CONFIG_VALUE_2": "",
+        "GIT_CONFIG_KEY_3": "credential.helper",
+        "GIT_CONFIG_VALUE_3": _HELPER,
     }
     command = ["git", "-c", "advice.detachedHead=false", "-C", str(directory), *arguments]
     try:

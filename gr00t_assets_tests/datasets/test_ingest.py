@@ -207,7 +207,7 @@ def test_the_password_of_a_repository_is_in_no_file(
     commit = _repository(repository, small_dataset)
     address = "https://me:s3cret@example.invalid/x"
     config = tmp_path / "gitconfig"
-    config.write_text(f'[url "file://{repository}"]\n\tinsteadOf = {address}\n')
+    config.write_text(f'[url "file://{repository}"]\n\tinsteadOf = https://example.invalid/x\n')
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
     source = {"kind": "git", "repository": address, "revision": commit, "path": "other"}
     with pytest.raises(DatasetError):

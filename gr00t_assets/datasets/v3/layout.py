@@ -185,7 +185,11 @@ def _read_tasks(findings: Findings) -> dict[int, str]:
         columns = ", ".join(table.column_names)
         findings.problems.append(f"{TASKS} needs task_index and the task; it has: {columns}")
         return {}
-    indices, names = table.column("task_index").to_pylist(), table.column(chosen).to_pylist()
+    try:
+        indices, names = table.column("task_index").to_pylist(), table.column(chosen).to_pylist()
+    except UnicodeDecodeError as error:
+        findings.problems.append(f"{TASKS} cannot be read: {first_line(error)}")
+        return {}
     if len(set(indices)) < len(indices) or not all(isinstance(index, int) for index in indices):
         findings.problems.append(f"{TASKS} has a task_index twice or none: {indices[:8]}")
         return {}

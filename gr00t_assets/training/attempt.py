@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from gr00t_assets.errors import Gr00tAssetsError
+from gr00t_assets.files import disk_full_explained
+from gr00t_assets.store.retention import retain
 from gr00t_assets.training.continuing import take_over
 from gr00t_assets.training.manifest import Manifest, load_manifest
 from gr00t_assets.training.outcome import Status
@@ -61,6 +63,7 @@ def attempt_run(
     """
     directory = spec.run_directory
     with (
+        disk_full_explained(directory),
         run_lock(directory, inherited=lock_inherited, patience=lock_patience),
         reporting(directory, spec.experiment.hyperparameters.max_steps) as reporter,
     ):
@@ -73,17 +76,21 @@ def attempt_run(
             return manifest
         place_spec(spec)
         attempt = begin(reporter)
-        with _recorded(attempt):
+        with _recorded(attempt, spec):
             take_over(spec)
-        with wandb_run(spec, reporter), _recorded(attempt), stop_on_signal() as stop:
-            return attempt.train(stop)
+        with wandb_run(spec, reporter), _recorded(attempt, spec), stop_on_signal() as stop:
+            manifest = attempt.train(stop)
+        if manifest.status == "finished":
+            retain(spec, reporter.say)
+        return manifest
 
 
 @contextmanager
-def _recorded(attempt: Attempt) -> Iterator[None]:
-    """Leave a manifest also where the block fails."""
+def _recorded(attempt: Attempt, spec: TrainingSpec) -> Iterator[None]:
+    """Leave a manifest also where the block fails; a full disk is told as one."""
     try:
-        yield
+        with disk_full_explained(spec.run_directory):
+            yield
     except Gr00tAssetsError as error:
         attempt.record("failed", error.explain())
         raise

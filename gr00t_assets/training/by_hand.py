@@ -1,12 +1,13 @@
 """Training without Dagster: the same process, in the same slot, under the same guard."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from gr00t_assets.gpu.guard import guarded
-from gr00t_assets.gpu.slots import acquire
+from gr00t_assets.gpu.guard import end_guarded, guarded
+from gr00t_assets.gpu.slots import acquire, needed_memory
 from gr00t_assets.project import Store
 from gr00t_assets.training.run_directory import place_spec
 from gr00t_assets.training.spec import load_spec
@@ -16,7 +17,7 @@ from gr00t_assets.training.trainers import trainer_command
 def train_by_hand(spec_file: Path) -> int:
     """Train a spec in a slot of this machine, with the output on the terminal.
 
-    Ctrl-C asks the trainer for a checkpoint and waits for it.
+    Ctrl-C asks the trainer for a checkpoint and waits for it; once more, and it ends without.
 
     Returns:
         The trainer's exit code: 0 finished, 1 failed, 130 stopped on request.
@@ -29,18 +30,30 @@ def train_by_hand(spec_file: Path) -> int:
     place_spec(spec)
     command = trainer_command(spec)
     gpus, name = spec.experiment.hyperparameters.num_gpus, spec.experiment.name
-    with acquire(gpus, Store(Path(spec.store)), name, _say) as lease:
-        process = subprocess.Popen(
-            guarded(command),
+    memory = needed_memory(spec.experiment)
+    with acquire(gpus, Store(Path(spec.store)), name, _say, vram_bytes=memory) as lease:
+        guard = subprocess.Popen(
+            guarded(command, mark=lease.mark),
             env={**os.environ, **lease.environment()},
             pass_fds=lease.descriptors,
+            start_new_session=True,
         )
-        lease.record(process.pid, name)
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                _say("stopping: waiting for a checkpoint")
+        try:
+            lease.record(guard.pid)
+            return _wait(guard)
+        finally:
+            end_guarded(guard, lease.mark)
+
+
+def _wait(guard: "subprocess.Popen[bytes]") -> int:
+    """The guard's exit code, 128 + n for signal n; Ctrl-C is passed on to it."""
+    while True:
+        try:
+            code = guard.wait()
+            return code if code >= 0 else 128 - code
+        except KeyboardInterrupt:
+            guard.send_signal(signal.SIGINT)
+            _say("stopping: waiting for a checkpoint")
 
 
 def _say(text: str) -> None:

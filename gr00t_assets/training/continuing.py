@@ -13,12 +13,11 @@ from pathlib import Path
 from gr00t_assets.errors import TrainingError
 from gr00t_assets.files import published_directory, write_bytes, write_json
 from gr00t_assets.project import Store
+from gr00t_assets.store.checkpoints import COMPLETE, WEIGHTS_ONLY
 from gr00t_assets.training.manifest import load_manifest
 from gr00t_assets.training.metrics import METRICS
 from gr00t_assets.training.run_directory import CHECKPOINTS
 from gr00t_assets.training.spec import TrainingSpec
-
-COMPLETE = "complete.json"
 
 
 def take_over(spec: TrainingSpec) -> int | None:
@@ -47,10 +46,17 @@ def take_over(spec: TrainingSpec) -> int | None:
     last = [path.parent for path in (directory / CHECKPOINTS).glob(f"[!.]*/{COMPLETE}")]
     last = [path for path in last if _record(path)["step"] == step]
     if not last:
+        dropped = any((directory / CHECKPOINTS).glob(f"[!.]*-*{step}/{WEIGHTS_ONLY}"))
+        what = "has no optimizer state any more" if dropped else "is gone"
         raise TrainingError(
             spec.experiment.name,
-            f"it goes on from {source.name}, whose checkpoint of step {step} is gone.",
-            [f"looked in {directory / CHECKPOINTS}", "take continue_from out of the sweep file"],
+            f"it goes on from {source.name}, whose checkpoint of step {step} {what}.",
+            [
+                f"looked in {directory / CHECKPOINTS}",
+                "a finished run keeps it where continue_from names it before it finishes: move "
+                f"{directory} away and materialise {source.name} again, or take continue_from out "
+                "of the sweep file",
+            ],
         )
     metrics = directory / METRICS
     write_bytes(spec.run_directory / METRICS, metrics.read_bytes())

@@ -1,6 +1,6 @@
 """``metrics.jsonl``: one line per logged step, appended while training runs."""
 
-import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,9 +25,16 @@ class Metric(BaseModel):
 
 
 def append_metric(metric: Metric, run_directory: Path) -> None:
-    """Add one line; a line cut off by a kill is passed over when reading."""
-    with (run_directory / METRICS).open("a") as file:
-        file.write(metric.model_dump_json() + "\n")
+    """Add one line; a line cut off by a kill or a full disk is passed over when reading.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    with (run_directory / METRICS).open("ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(end - 1, 0))
+        torn = file.read(1) not in (b"", b"\n")
+        file.write((b"\n" if torn else b"") + metric.model_dump_json().encode() + b"\n")
 
 
 def read_metrics(run_directory: Path) -> list[Metric]:
@@ -39,12 +46,12 @@ def read_metrics(run_directory: Path) -> list[Metric]:
     path = run_directory / METRICS
     if not path.is_file():
         return []
-    newest: dict[int, Metric] = {}
+    kept: list[Metric] = []
     for metric in _lines(path):
-        for step in [step for step in newest if step >= metric.step]:
-            del newest[step]
-        newest[metric.step] = metric
-    return list(newest.values())
+        while kept and kept[-1].step >= metric.step:
+            kept.pop()
+        kept.append(metric)
+    return kept
 
 
 def _lines(path: Path) -> Iterator[Metric]:
@@ -79,6 +86,6 @@ class MetricTail:
 
 def _parsed(line: str | bytes) -> Metric | None:
     try:
-        return Metric.model_validate(json.loads(line))
+        return Metric.model_validate_json(line)
     except ValueError:
         return None

@@ -11,6 +11,7 @@ import pytest
 
 from gr00t_assets.project import Store
 from gr00t_assets.training.manifest import load_manifest
+from gr00t_assets.training.native.checkpoints import latest_checkpoint
 from gr00t_assets.training.native.final_check import check_final_weights
 from gr00t_assets.training.run_lock import run_lock
 from gr00t_assets.training.spec import TrainingSpec
@@ -102,7 +103,7 @@ def test_final_weights_that_are_damaged_do_not_pass_the_check(spec_of: SpecMaker
 def test_a_full_disk_fails_the_run_and_keeps_what_was_complete(
     spec_of: SpecMaker, small_disk: Callable[[int], Path]
 ) -> None:
-    disk = small_disk(24)
+    disk = small_disk(80)
     spec = spec_of(max_steps=8, save_steps=2)
     root = disk / "store"
     shutil.copytree(spec.store, root)
@@ -121,3 +122,6 @@ def test_a_full_disk_fails_the_run_and_keeps_what_was_complete(
     assert not (spec.run_directory / "model").exists()
     left = [path.name for path in spec.run_directory.rglob("*.partial-*")]
     assert left == []
+    state = latest_checkpoint(spec.run_directory, spec.config_hash)
+    assert state is not None
+    assert state.step == 2

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from gr00t_assets.errors import CheckpointError, TrainingError
 from gr00t_assets.files import PARTIAL
-from gr00t_assets.gpu.guard import DEFAULT_GRACE
+from gr00t_assets.gpu.guard import stop_grace
+from gr00t_assets.store.room import require_room
 from gr00t_assets.training.attempt import attempt_run
 from gr00t_assets.training.base_model_files import hub_commit, locate
+from gr00t_assets.training.isaac_gr00t.checkpoint_size import sizes_on_disk
 from gr00t_assets.training.isaac_gr00t.checkpoints import latest_checkpoint, remove_incomplete
 from gr00t_assets.training.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.training.isaac_gr00t.frames import refuse_wrong_frames, right_frames
@@ -47,7 +49,7 @@ def run_spec(spec: TrainingSpec) -> Manifest:
         spec,
         lambda reporter: IsaacRun(spec, environment, reporter),
         lock_inherited=True,
-        lock_patience=DEFAULT_GRACE + _AFTER_GRACE,
+        lock_patience=stop_grace() + _AFTER_GRACE,
     )
 
 
@@ -94,6 +96,8 @@ class IsaacRun:
             frames_verified=right_frames(spec),
         )
         settings = spec.experiment.hyperparameters
+        if launch.resume_step < settings.max_steps:
+            require_room(spec.experiment.name, directory, *sizes_on_disk(base_model, settings))
         (directory / MANIFEST).unlink(missing_ok=True)
         if launch.resume_step:
             self._reporter.say(f"resuming from step {launch.resume_step} of {settings.max_steps}")

@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 
 from gr00t_assets.errors import CheckpointError
 from gr00t_assets.files import PARTIAL, published_directory
+from gr00t_assets.store.checkpoints import WEIGHTS_ONLY
+from gr00t_assets.store.kept import kept_steps
 from gr00t_assets.training.native.tensor_files import save_tensors
 from gr00t_assets.training.run_directory import CHECKPOINTS
 
@@ -50,7 +52,7 @@ def checkpoint_directory(run_directory: Path, step: int) -> Path:
 
 
 def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str, keep: int) -> Path:
-    """Publish a checkpoint, then drop all but the newest ``keep``.
+    """Publish a checkpoint, then drop all but the newest ``keep`` and the best one.
 
     Raises:
         StoreError: The disk is full; the checkpoints before this one are as they were.
@@ -75,9 +77,10 @@ def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str,
             },
         }
         (partial / COMPLETE).write_text(json.dumps(record, indent=2))
-    for old in complete_checkpoints(run_directory)[:-keep]:
-        (old / COMPLETE).unlink()
-        shutil.rmtree(old)
+    found = {_step(path): path for path in complete_checkpoints(run_directory)}
+    for step in sorted(found.keys() - kept_steps(found, keep, run_directory)):
+        (found[step] / COMPLETE).unlink()
+        shutil.rmtree(found[step])
     return directory
 
 
@@ -87,16 +90,20 @@ def remove_partial(run_directory: Path) -> None:
     leftovers += [
         path
         for path in (run_directory / CHECKPOINTS).glob("step-*")
-        if not (path / COMPLETE).is_file()
+        if not (path / COMPLETE).is_file() and not (path / WEIGHTS_ONLY).is_file()
     ]
     for path in leftovers:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("step-"))
+
+
 def complete_checkpoints(run_directory: Path) -> list[Path]:
     """Folders of checkpoints that were finished, oldest first; partial ones are passed over."""
     folder = run_directory / CHECKPOINTS
-    return sorted(path.parent for path in folder.glob(f"step-*/{COMPLETE}"))
+    return sorted((path.parent for path in folder.glob(f"step-*/{COMPLETE}")), key=_step)
 
 
 def latest_checkpoint(run_directory: Path, config_hash: str) -> TrainingState | None:

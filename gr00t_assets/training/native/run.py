@@ -1,18 +1,21 @@
 """One run from its spec to its manifest, whatever happened to it before."""
 
 import time
+from functools import partial
 
 import torch
 
 from gr00t_assets.errors import TrainingError
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.files import published_directory, write_json
+from gr00t_assets.store.room import require_room
 from gr00t_assets.training.attempt import attempt_run
 from gr00t_assets.training.experiment_cfg import isaac_metadata
 from gr00t_assets.training.failures.device import out_of_memory
 from gr00t_assets.training.manifest import MANIFEST, Manifest, save_manifest
 from gr00t_assets.training.native.base_models import BaseModel, load_base_model, save_model
 from gr00t_assets.training.native.batches import BatchSource
+from gr00t_assets.training.native.checkpoint_size import sizes_on_disk
 from gr00t_assets.training.native.checkpoints import (
     TrainingState,
     latest_checkpoint,
@@ -28,10 +31,14 @@ from gr00t_assets.training.run_directory import MODALITY_CONFIG, MODEL
 from gr00t_assets.training.spec import TrainingSpec
 from gr00t_assets.training.stopping import StopRequest
 
+_LOCK_PATIENCE = 1.0
+"""Seconds; whoever only looks whether somebody trains here holds the lock for an instant."""
+
 
 def run_spec(spec: TrainingSpec) -> Manifest:
     """Train what the spec asks for; see :func:`attempt_run`."""
-    return attempt_run(spec, lambda reporter: NativeRun(spec, reporter))
+    begin = partial(NativeRun, spec)
+    return attempt_run(spec, begin, lock_patience=_LOCK_PATIENCE)
 
 
 class NativeRun:
@@ -120,6 +127,7 @@ def _prepare(
         f"{sum(base.model.trainable_parameters().values()):,} trained, on {device.name}; "
         f"{batches.samples} samples; ready after {time.perf_counter() - began:.1f} s"
     )
+    require_room(experiment.name, spec.run_directory, *sizes_on_disk(base.model))
     keep = settings.save_total_limit
 
     def save(state: TrainingState) -> None:

@@ -5,8 +5,10 @@ of it is on the disk.
 """
 
 import json
+import math
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +92,51 @@ def complete(output: Path, record: dict[str, Any]) -> None:
     write_json(folder / COMPLETE, {**record, "files": files})
 
 
-def prune(output: Path, keep: int) -> None:
-    """Delete complete checkpoints but the newest ``keep``, oldest first."""
-    found = [path for path in checkpoints(output).values() if (path / COMPLETE).is_file()]
-    for path in found[:-keep]:
-        (path / COMPLETE).unlink()
-        shutil.rmtree(path)
+def prune(output: Path, keep: int, metrics: Path) -> None:
+    """Delete complete checkpoints but the newest ``keep`` and the best one, oldest first."""
+    found = {
+        step: path for step, path in checkpoints(output).items() if (path / COMPLETE).is_file()
+    }
+    best = best_step(found, metrics)
+    for step in list(found)[:-keep]:
+        if step != best:
+            (found[step] / COMPLETE).unlink()
+            shutil.rmtree(found[step])
+
+
+def best_step(steps: Iterable[int], metrics: Path) -> int | None:
+    """The step with the lowest mean loss over its window, by the rule of ``store/kept.py``.
+
+    The window of step ``s`` has ``min(max(20, 10 % of s), max(2, s // 2))`` steps.
+    """
+    losses = _losses(metrics)
+    compared = []
+    for step in steps:
+        size = min(max(20, math.ceil(0.1 * step)), max(2, step // 2))
+        window = range(step - size + 1, step + 1)
+        values = [losses[number] for number in window if number in losses]
+        mean = sum(values) / len(values) if values else math.inf
+        if math.isfinite(mean):
+            compared.append((mean, -step))
+    return -min(compared)[1] if compared else None
+
+
+def _losses(metrics: Path) -> dict[int, float]:
+    """Loss by step; lines of steps that were done again count as they were the last time."""
+    lines: dict[int, list[float]] = {}
+    for text in metrics.read_text().splitlines() if metrics.is_file() else ():
+        try:
+            line = json.loads(text)
+            step, losses = int(line["step"]), [float(loss) for loss in line["losses"]]
+        except (ValueError, KeyError, TypeError):
+            continue
+        lines = {number: before for number, before in lines.items() if number < step}
+        lines[step] = losses
+    return {
+        number: loss
+        for step, losses in lines.items()
+        for number, loss in enumerate(losses, step - len(losses) + 1)
+    }
 
 
 def save_merged(model: Any, output: Path) -> None:

@@ -1,5 +1,6 @@
 """What the launcher writes while transformers' trainer runs. Runs under the checkout's Python."""
 
+import errno
 import json
 import math
 import os
@@ -128,7 +129,7 @@ class Recorder:
                 "samples_seen": self._samples_seen,
             }
             complete(output, record)
-            prune(output, self._launch["save_total_limit"])
+            prune(output, self._launch["save_total_limit"], Path(self._launch["metrics"]))
         self._mark = time.perf_counter()
 
     def write_facts(self) -> None:
@@ -208,9 +209,15 @@ def append_line(path: Path, content: dict[str, Any]) -> None:
             return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
         return value
 
-    line = json.dumps({name: finite(value) for name, value in content.items()}) + "\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    line = (json.dumps({name: finite(value) for name, value in content.items()}) + "\n").encode()
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        os.write(descriptor, line.encode())
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            # What a kill or a full disk tore stays a line of its own.
+            line = b"\n" + line
+        written = os.write(descriptor, line)
+        if written < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(descriptor)

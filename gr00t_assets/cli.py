@@ -1,13 +1,15 @@
 """The console script ``gr00t-assets``: what a person does without the Dagster page."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gr00t_assets.cli_gpu import gpu_app
 from gr00t_assets.cli_isaac import isaac_app
+from gr00t_assets.cli_store import store_app
+from gr00t_assets.cli_sweep import sweep_app
 from gr00t_assets.errors import Gr00tAssetsError
 
 app = typer.Typer(
@@ -16,41 +18,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-sweep_app = typer.Typer(help="Sweep files and what they ask for.", no_args_is_help=True)
 app.add_typer(sweep_app, name="sweep")
 dataset_app = typer.Typer(help="Datasets, and whether they can be trusted.", no_args_is_help=True)
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(isaac_app, name="isaac")
-
-
-class Listing(StrEnum):
-    """What ``sweep plan --list`` prints, one name a line."""
-
-    DATASETS = "datasets"
-    EXPERIMENTS = "experiments"
-    TRAINERS = "trainers"
-
-
-@sweep_app.command("plan")
-def sweep_plan(
-    sweep: Annotated[str, typer.Argument(help="A sweep's name or file: demo, data/sweeps/x.yaml")],
-    names: Annotated[
-        Listing | None, typer.Option("--list", help="Only these names, one a line, for scripts")
-    ] = None,
-) -> None:
-    """Print what a sweep would run: its partitions, what differs, and which are done."""
-    from gr00t_assets.comparison.plan import named_sweep, print_plan
-
-    chosen = named_sweep(sweep)
-    if names is None:
-        print_plan(chosen)
-        return
-    listed = {
-        Listing.DATASETS: chosen.datasets,
-        Listing.EXPERIMENTS: tuple(experiment.name for experiment in chosen.experiments),
-        Listing.TRAINERS: chosen.trainers,
-    }
-    typer.echo("\n".join(listed[names]))
+app.add_typer(gpu_app, name="gpu")
+app.add_typer(store_app, name="store")
 
 
 @dataset_app.command("check")

@@ -1,4 +1,4 @@
-"""What Dagster loads: assets, checks, jobs and schedules, put together and nothing else."""
+"""What Dagster loads: assets, checks, jobs, schedules and sensors, assembled and nothing else."""
 
 import dagster as dg
 
@@ -10,8 +10,10 @@ from gr00t_assets.defs.checks import checkpoint_checks
 from gr00t_assets.defs.dataset_checks import dataset_checks
 from gr00t_assets.defs.environment_checks import environment_checks
 from gr00t_assets.defs.jobs import jobs
+from gr00t_assets.defs.recovery import watched_in_process_executor
 from gr00t_assets.defs.resources import resources
 from gr00t_assets.defs.schedules import schedules
+from gr00t_assets.defs.sensors import sensors
 
 defs = dg.Definitions(
     assets=[
@@ -25,6 +27,7 @@ defs = dg.Definitions(
     asset_checks=[*dataset_checks, *environment_checks, *checkpoint_checks],
     jobs=jobs,
     schedules=schedules,
+    sensors=sensors,
     resources=resources(),
-    executor=dg.in_process_executor,
+    executor=watched_in_process_executor,
 )

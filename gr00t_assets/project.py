@@ -4,6 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from gr00t_assets.errors import StoreError
+from gr00t_assets.names import name_problem
+
 _PACKAGE_PARENT = Path(__file__).resolve().parents[1]
 
 
@@ -39,29 +42,42 @@ class Store:
 
     def dataset_record(self, name: str) -> Path:
         """The JSON file that says which version of a dataset is current."""
-        return self.root / "datasets" / name / "dataset.json"
+        return self._inside("datasets", name) / "dataset.json"
 
     def dataset_directory(self, name: str, version: str) -> Path:
         """One version of a dataset, in LeRobot's layout; never changed once it is there."""
-        return self.root / "datasets" / name / version
+        return self._inside("datasets", name, version)
 
     def modality_config(self, name: str) -> Path:
         """The JSON file of a dataset's validated modality config."""
-        return self.root / "modality_configs" / f"{name}.json"
+        return self._inside("modality_configs", name).with_name(f"{name}.json")
 
     def frame_cache(self, name: str, version: str) -> Path:
         """The folder of a dataset version's decoded frames."""
-        return self.root / "frame_caches" / name / version
+        return self._inside("frame_caches", name, version)
 
     def frame_truth(self, name: str, version: str) -> Path:
         """The JSON file that says whether a frame cache gives the right frames."""
-        return self.root / "frame_caches" / name / f"{version}.frames.json"
+        return self.frame_cache(name, version).with_name(f"{version}.frames.json")
 
     def run_directory(self, experiment: str, config_hash: str) -> Path:
         """Everything that one experiment with one configuration leaves on disk."""
-        return self.root / "runs" / experiment / config_hash
+        return self._inside("runs", experiment, config_hash)
 
     @property
     def reports(self) -> Path:
         """The folder of reports for people."""
         return self.root / "reports"
+
+    def _inside(self, kind: str, *names: str) -> Path:
+        """A path below the root, whatever somebody wrote into a file as a name or a hash.
+
+        Raises:
+            StoreError: A name is not one that can be a folder's.
+        """
+        problems = [found for name in names if (found := name_problem(name))]
+        if problems:
+            raise StoreError(
+                "/".join((kind, *names)), "this is no place inside the store.", problems
+            )
+        return self.root.joinpath(kind, *names)

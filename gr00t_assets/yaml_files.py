@@ -1,5 +1,6 @@
 """YAML whose every value knows its line, so that an error can point at it."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from gr00t_assets.errors import Gr00tAssetsError
-from gr00t_assets.names import did_you_mean
+from gr00t_assets.names import did_you_mean, nearest
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -121,7 +122,12 @@ def validation_problems(
         elif item["type"] == "missing":
             message = "is missing"
         else:
-            message = f"{item['msg']}, found {item['input']!r}"
+            said = item["msg"].removeprefix("Value error, ")
+            message = f"{said}, found {item['input']!r}"
+        if item["type"] == "literal_error":
+            known = re.findall(r"'([^']*)'", item.get("ctx", {}).get("expected", ""))
+            close = nearest(str(item["input"]), known)
+            message += f"; did you mean '{close}'?" if close else ""
         problems.append(Problem((*prefix, *location), message))
     return problems
 

@@ -9,7 +9,31 @@ from pathlib import Path
 
 import pytest
 
+TESTS = Path(__file__).resolve().parent
 SHARED = Path(os.environ.get("GR00T_ASSETS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+collect_ignore = ["defs/fault_definitions.py", "defs/noop_definitions.py"]
+"""Definitions that put another trainer in the place of ours when they are imported."""
+
+FAULTS = {
+    "defs/test_faults.py",
+    "defs/test_recovery.py",
+    "defs/test_soak.py",
+    "defs/test_queue_together.py",
+    "store/test_prune_killed.py",
+    "test_security_page.py",
+    "test_security_secrets.py",
+}
+"""Files that start whole systems and kill them: minutes each, by ``make test-faults``."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts whole systems."""
+    for item in items:
+        name = item.path.relative_to(TESTS).as_posix() if TESTS in item.path.parents else ""
+        if name in FAULTS or "daemon_that" in item.name:
+            item.add_marker(pytest.mark.faults)
 
 
 def _folder(relative: str) -> Path:

@@ -27,8 +27,9 @@ def test_the_plan_lists_every_partition_and_what_differs(tmp_path: Path, sweep: 
     result = run(tmp_path, "sweep", "plan", sweep)
     assert result.returncode == 0, result.stderr
     rows = [line.split() for line in result.stdout.splitlines()]
-    assert ["partition", "batch_size", "learning_rate", "status", "would"] in rows
-    assert ["demo-b8-lr5e-4", "8", "5e-4", "missing", "train"] in rows
+    heads = ["partition", "batch_size", "learning_rate", "samples", "hours", "status", "would"]
+    assert heads in rows
+    assert ["demo-b8-lr5e-4", "8", "5e-4", "2,400", "unknown", "missing", "train"] in rows
     assert "max_steps 300" in result.stdout
 
 

@@ -13,17 +13,17 @@ prepare_data = dg.define_asset_job(
     description="Datasets, their modality configs and frame caches, by dataset.",
 )
 
-train_experiments = dg.define_asset_job(
-    "train_experiments",
+sweep = dg.define_asset_job(
+    "sweep",
     selection=dg.AssetSelection.assets(checkpoint),
     description="Checkpoints and their checks, by experiment; the data must be there.",
     tags={GPU: "true"},
 )
 
-compare_experiments = dg.define_asset_job(
-    "compare_experiments",
+analysis = dg.define_asset_job(
+    "analysis",
     selection=dg.AssetSelection.assets(loss_comparison),
     description="The comparison of every experiment, with whatever has been trained.",
 )
 
-jobs = [prepare_data, train_experiments, compare_experiments]
+jobs = [prepare_data, sweep, analysis]

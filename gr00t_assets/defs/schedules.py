@@ -2,18 +2,26 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 import dagster as dg
 
-from gr00t_assets.defs.jobs import train_experiments
+from gr00t_assets.defs.jobs import sweep as sweep_job
 from gr00t_assets.defs.partitions import SWEEPS
 from gr00t_assets.defs.resources import StoreResource
+from gr00t_assets.defs.run_ends import end_of_run
+from gr00t_assets.defs.training_runs import CONFIG_HASH, in_words, newest_run, request, unfinished
 from gr00t_assets.errors import Gr00tAssetsError
+from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.project import Store
+from gr00t_assets.training.ends import trained_by
 from gr00t_assets.training.manifest import load_manifest
 from gr00t_assets.training.spec import current_config_hash
+
+TRAINED = "it is trained"
+
+_SHOWN = 20
 
 
 def schedule_name(sweep: str) -> str:
@@ -28,45 +36,113 @@ def schedule_name(sweep: str) -> str:
     return f"sweep_{plain}{ending}"
 
 
-def missing_runs(sweep: Sweep, store: Store) -> Iterator[dg.RunRequest]:
-    """A request for each experiment whose present configuration is not trained to its end.
+def sweep_requests(
+    sweep: Sweep, store: Store, instance: dg.DagsterInstance
+) -> tuple[list[dg.RunRequest], dict[str, str]]:
+    """What of a sweep has to be trained now, and why the rest has not.
 
-    The run key is experiment and config hash, so that Dagster requests one configuration once,
-    however often the schedule ticks while it waits or trains. One that failed is materialised by
-    hand, or asked for again when its configuration changes.
+    Missing is what has no finished run of its present configuration. What waits or trains already
+    is left alone, whoever asked for it, and so is what failed: a run that died is the sensor's to
+    ask for again, and one that failed for a reason that would come back waits for a person, or for
+    another configuration. A run that was cancelled is asked for again.
 
-    Raises:
-        DatasetError: A dataset of the sweep has no validated modality config.
-        CheckpointError: A manifest cannot be read.
+    Returns:
+        Requests, those of high priority first and else in the order of the file; and for every
+        other experiment the reason.
     """
-    for experiment in sweep.experiments:
-        config_hash = current_config_hash(experiment, store)
-        manifest = load_manifest(store.run_directory(experiment.name, config_hash))
-        if manifest is None or manifest.status != "finished":
-            yield dg.RunRequest(
-                run_key=f"{experiment.name}:{config_hash}",
-                partition_key=experiment.name,
-                tags={"sweep": sweep.name},
-            )
+    busy = unfinished(instance)
+    requests: list[dg.RunRequest] = []
+    reasons: dict[str, str] = {}
+    for experiment in sorted(sweep.experiments, key=lambda each: -each.priority):
+        try:
+            config_hash = current_config_hash(experiment, store)
+            reason = _reason(experiment, config_hash, busy, store, instance)
+        except Gr00tAssetsError as error:
+            reasons[experiment.name] = error.explain()
+            continue
+        if reason is None:
+            requests.append(request(experiment, config_hash, f"{experiment.name}:{config_hash}"))
+        else:
+            reasons[experiment.name] = reason
+    return requests, reasons
+
+
+def _reason(
+    experiment: Experiment,
+    config_hash: str,
+    busy: Mapping[str, str],
+    store: Store,
+    instance: dg.DagsterInstance,
+) -> str | None:
+    """Why an experiment is not asked for; ``None`` where it is."""
+    directory = store.run_directory(experiment.name, config_hash)
+    manifest = load_manifest(directory)
+    if manifest is not None and manifest.status == "finished":
+        return TRAINED
+    if experiment.name in busy:
+        return busy[experiment.name]
+    if process := trained_by(directory):
+        return f"{process} trains it"
+    if waits := _source(experiment, store):
+        return waits
+    run = newest_run(instance, experiment.name)
+    if run is None or run.status != dg.DagsterRunStatus.FAILURE:
+        return None
+    end, words = end_of_run(instance, run)
+    if end != "repeats":
+        again = "once there is room, " if end == "full disk" else ""
+        return f"{in_words(run)} died ({words}); {again}resume_crashed_runs asks for it again"
+    if run.tags.get(CONFIG_HASH) != config_hash:
+        return None
+    return f"{in_words(run)} failed ({words}); mend that and launch it from the page"
+
+
+def _source(experiment: Experiment, store: Store) -> str | None:
+    """The experiment that this one goes on from, where it is not finished."""
+    source = experiment.continued()
+    if source is None:
+        return None
+    directory = store.run_directory(source.name, current_config_hash(source, store))
+    manifest = load_manifest(directory)
+    finished = manifest is not None and manifest.status == "finished"
+    return None if finished else f"it goes on from {source.name}, which is not trained yet"
+
+
+def in_lines(reasons: Mapping[str, str]) -> str:
+    """Why experiments were not asked for, those with one reason together."""
+    alike: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        alike.setdefault(reason, []).append(name)
+    lines = []
+    for reason, names in alike.items():
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        lines.append(f"{', '.join(names[:_SHOWN])}{more}: {reason}")
+    return "\n".join(lines)
 
 
 def sweep_schedule(sweep: Sweep, cron: str) -> dg.ScheduleDefinition:
     """The schedule of a sweep, which a person switches on on the page; times are UTC."""
 
     @dg.schedule(
-        job=train_experiments,
+        job=sweep_job,
         cron_schedule=cron,
         name=schedule_name(sweep.name),
         description=f"What is not yet trained of the sweep {sweep.name}. {sweep.description}",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )
-    def tick(store: StoreResource) -> list[dg.RunRequest] | dg.SkipReason:
-        try:
-            requests = list(missing_runs(sweep, store))
-        except Gr00tAssetsError as error:
-            return dg.SkipReason(error.explain())
-        return requests or dg.SkipReason(f"every experiment of {sweep.name} is trained")
+    def tick(
+        context: dg.ScheduleEvaluationContext, store: StoreResource
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        requests, reasons = sweep_requests(sweep, store, context.instance)
+        if set(reasons.values()) == {TRAINED} and not requests:
+            return dg.SkipReason(f"every experiment of {sweep.name} is trained")
+        if not requests:
+            return dg.SkipReason(in_lines(reasons))
+        context.log.info(f"{len(requests)} of {len(sweep.experiments)} experiments are asked for")
+        if reasons:
+            context.log.info(in_lines(reasons))
+        return requests
 
     return tick
 

@@ -8,6 +8,7 @@ from gr00t_assets.defs.failures import ExplainedFailureError
 from gr00t_assets.defs.metadata import in_store
 from gr00t_assets.errors import TrainingError
 from gr00t_assets.project import Store
+from gr00t_assets.training.ends import EXIT_CODE, FAILURE
 from gr00t_assets.training.failures.ends import AGAIN
 from gr00t_assets.training.failures.explain import as_explained, explain, is_explained
 from gr00t_assets.training.manifest import Manifest
@@ -45,5 +46,7 @@ def training_failure(
         {
             "log_tail": dg.MetadataValue.md(f"```text\n{tail}\n```"),
             "log": dg.MetadataValue.text(log),
+            FAILURE: dg.MetadataValue.text(explanation.name),
+            EXIT_CODE: dg.MetadataValue.int(code),
         },
     )

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 
 from gr00t_assets.defs.failures import ExplainedInterruptError
 from gr00t_assets.defs.metadata import readable
+from gr00t_assets.defs.serving import Serving
 from gr00t_assets.errors import TrainingError
-from gr00t_assets.gpu.guard import DEFAULT_GRACE, guarded
-from gr00t_assets.gpu.slots import acquire
+from gr00t_assets.gpu.guard import end_guarded, guarded, stop_grace
+from gr00t_assets.gpu.slots import acquire, needed_memory
 from gr00t_assets.project import Store
+from gr00t_assets.training.earlier import wait_for_earlier
 from gr00t_assets.training.failures.explain import TAIL
 from gr00t_assets.training.manifest import load_manifest
 from gr00t_assets.training.metrics import Metric
@@ -40,17 +43,29 @@ def run_training(
 
     Standard output and error go to ``log.txt`` in the run directory, by the trainer itself, so that
     they are there whatever becomes of this process; from there they are copied to the run's page.
-    Where this process is interrupted the trainer gets SIGINT and the guard's grace to write a
-    checkpoint in.
+    Where this process is interrupted the trainer gets SIGINT and ``GR00T_ASSETS_STOP_GRACE``
+    seconds to write a checkpoint in. However this process, the guard or the trainer ends, nothing
+    of them is left.
 
     Returns:
         The exit code, 128 + n for signal n, and the last lines of output.
     """
-    experiment = spec.experiment
+    experiment, grace = spec.experiment, stop_grace()
     path = spec.run_directory / LOG
-    gpus = experiment.hyperparameters.num_gpus
+    serving = Serving(context.run, experiment.name)
+    serving.check()
+    patience = grace + _AFTER_GRACE
+    wait_for_earlier(spec.run_directory, patience, context.log.info, serving.check)
     with (
-        acquire(gpus, store, experiment.name, context.log.info) as lease,
+        acquire(
+            experiment.hyperparameters.num_gpus,
+            store,
+            experiment.name,
+            context.log.info,
+            vram_bytes=needed_memory(experiment),
+            run_id=context.run_id,
+            check=serving.check,
+        ) as lease,
         open_pipes_session(
             context, PipesEnvContextInjector(), PipesTempFileMessageReader()
         ) as session,
@@ -58,7 +73,7 @@ def run_training(
     ):
         tail = LogTail(path)
         guard = subprocess.Popen(
-            guarded(command, DEFAULT_GRACE),
+            guarded(command, grace, lease.mark),
             stdout=log,
             stderr=subprocess.STDOUT,
             env={
@@ -68,24 +83,27 @@ def run_training(
                 "PYTHONUNBUFFERED": "1",
             },
             pass_fds=lease.descriptors,
+            start_new_session=True,
         )
         try:
-            lease.record(guard.pid, experiment.name)
+            lease.record(guard.pid)
             context.log.info(f"training {experiment.name} on {', '.join(lease.devices)}")
             curve = LossObserver(context)
             while guard.poll() is None:
                 time.sleep(_POLL)
+                serving.check()
                 tail.copy()
                 curve.observe(session.get_custom_messages())
         except (KeyboardInterrupt, DagsterExecutionInterruptedError) as interrupt:
-            _stop(guard)
+            _stop(guard, grace)
             raise ExplainedInterruptError(_stopped(spec)) from interrupt
         except BaseException:
-            _stop(guard)
+            _stop(guard, grace)
             raise
         finally:
+            code = end_guarded(guard, lease.mark)
             tail.copy()
-    return guard.returncode, tail.last
+    return code, tail.last
 
 
 def _stopped(spec: TrainingSpec) -> TrainingError:
@@ -171,13 +189,9 @@ def _is_metric(message: Any) -> bool:
     return isinstance(message, dict) and message.get("type") == "metric"
 
 
-def _stop(guard: subprocess.Popen[bytes]) -> None:
-    """Have the guard end the trainer; a second interrupt meanwhile kills it."""
-    if guard.poll() is not None:
-        return
-    guard.send_signal(signal.SIGINT)
-    try:
-        guard.wait(DEFAULT_GRACE + _AFTER_GRACE)
-    except BaseException:
-        guard.kill()
-        raise
+def _stop(guard: "subprocess.Popen[bytes]", grace: float) -> None:
+    """Have the guard end the trainer; what does not end, or a second interrupt, ends at once."""
+    if guard.poll() is None:
+        guard.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            guard.wait(grace + _AFTER_GRACE)

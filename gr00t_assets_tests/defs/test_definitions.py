@@ -120,7 +120,7 @@ def test_checks_are_blocking_and_by_partition(described: dict):
 
 def test_only_a_sweep_with_a_cron_expression_has_a_schedule(described: dict):
     assert described["schedules"] == {"sweep_rates": "0 20 * * *"}
-    assert described["jobs"] == ["compare_experiments", "prepare_data", "train_experiments"]
+    assert described["jobs"] == ["analysis", "prepare_data", "sweep"]
 
 
 def test_a_wrong_sweep_file_stops_the_load_with_its_line(tmp_path: Path):

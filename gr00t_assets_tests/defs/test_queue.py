@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 
 from gr00t_assets.defs.queue import GpuTaggingRunCoordinator
+from gr00t_assets_tests.defs.dagster_dev import change_settings
 from gr00t_assets_tests.defs.project import Project, make_project
 from gr00t_assets_tests.defs.specs import a_spec
 from gr00t_assets_tests.gpu.test_guard import wait_until
@@ -84,12 +85,26 @@ def test_dagster_yaml_names_our_queue_and_its_limits(tmp_path: Path):
         assert limits.pool_config.pool_granularity.value == "op"
         assert limits.pool_config.default_pool_limit == 1
         assert limits.run_queue_config is not None
-        assert list(limits.run_queue_config.tag_concurrency_limits) == [{"key": "gpu", "limit": 8}]
+        assert list(limits.run_queue_config.tag_concurrency_limits) == [{"key": "gpu", "limit": 3}]
+        assert limits.run_queue_config.max_concurrent_runs == 11
+        assert limits.run_queue_config.op_concurrency_slot_buffer == 1
+        assert limits.run_queue_config.should_block_op_concurrency_limited_runs
         assert not instance.telemetry_enabled
         assert instance.run_monitoring_enabled
         monitoring = instance.get_settings("run_monitoring")
         assert monitoring["free_slots_after_run_end_seconds"] == 10
     assert (tmp_path / "data" / "dagster" / "history").is_dir()
+
+
+def test_one_number_changes_every_limit(tmp_path: Path):
+    project = make_project(tmp_path)
+    change_settings(project, default_limit=4)
+    with project.instance() as instance:
+        limits = instance.get_concurrency_config()
+    assert limits.pool_config.default_pool_limit == 4
+    assert limits.run_queue_config is not None
+    assert list(limits.run_queue_config.tag_concurrency_limits) == [{"key": "gpu", "limit": 9}]
+    assert limits.run_queue_config.max_concurrent_runs == 17
 
 
 def test_a_run_that_trains_is_tagged_and_queued(tmp_path: Path):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +13,7 @@ import pytest
 
 from gr00t_assets.gpu.slots import acquire
 from gr00t_assets.project import Store
+from gr00t_assets_tests.defs.faults import end_all
 from gr00t_assets_tests.defs.project import Project, make_project
 from gr00t_assets_tests.defs.specs import a_spec
 from gr00t_assets_tests.gpu.test_guard import alive, wait_until
@@ -58,8 +60,10 @@ except KeyboardInterrupt:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return make_project(tmp_path)
+def project(tmp_path: Path) -> Iterator[Project]:
+    made = make_project(tmp_path)
+    yield made
+    end_all(made)
 
 
 def start(project: Project, trainer: str, **environment: str) -> subprocess.Popen[str]:
@@ -146,6 +150,13 @@ def test_an_interrupt_lets_the_trainer_save(project: Project, number: int):
     assert process.returncode != 0, output
     assert (run_directory(project) / "saved").exists()
     assert not any(alive(each) for each in processes)
+
+
+def test_a_grace_that_is_no_number_is_refused(project: Project):
+    process = start(project, LEARNS, GR00T_ASSETS_STOP_GRACE="soon")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "TrainingError: GR00T_ASSETS_STOP_GRACE: 'soon' is not a number of seconds." in output
 
 
 def test_kill_9_of_dagster_lets_the_trainer_save_and_leaves_nothing(project: Project):

@@ -16,10 +16,11 @@ from gr00t_assets.defs.partitions import (
     dataset_to_experiments,
     experiment_partitions,
 )
-from gr00t_assets.defs.queue import GPU
+from gr00t_assets.defs.queue import GPU, leave_pool, tag_training
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.defs.training_failure import training_failure
 from gr00t_assets.defs.training_process import run_training
+from gr00t_assets.defs.training_runs import tag_config
 from gr00t_assets.project import Store
 from gr00t_assets.training.manifest import Manifest, load_manifest
 from gr00t_assets.training.run_directory import place_spec
@@ -50,7 +51,9 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
     A run that was stopped goes on from its last checkpoint; a finished one is not trained again.
     Hyperparameters come from the sweep file alone: a changed experiment is another run directory.
     """
+    tag_training(context)
     spec = make_spec(EXPERIMENTS[context.partition_key], store)
+    tag_config(context, spec.config_hash)
     manifest = load_manifest(spec.run_directory)
     result = ALREADY_FINISHED
     if manifest is None or manifest.status != "finished":
@@ -73,6 +76,7 @@ def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) 
     place_spec(spec)
     started = datetime.now(UTC).isoformat()
     code, last_lines = run_training(context, command, spec, store)
+    leave_pool(context)
     manifest = load_manifest(spec.run_directory)
     fresh = manifest if manifest is not None and manifest.finished_at >= started else None
     if code == 0 and manifest is not None and manifest.status == "finished":

@@ -9,6 +9,7 @@ import dagster as dg
 
 from gr00t_assets.defs.assets.checkpoints import checkpoint
 from gr00t_assets.defs.assets.datasets import OWNERS
+from gr00t_assets.defs.automation import FOLLOW_CHECKPOINTS
 from gr00t_assets.defs.failures import explained
 from gr00t_assets.defs.metadata import INLINE, bullets, in_store, table
 from gr00t_assets.defs.partitions import SWEEPS
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 @dg.asset(
     deps=[dg.AssetDep(checkpoint, partition_mapping=dg.AllPartitionMapping())],
+    automation_condition=FOLLOW_CHECKPOINTS,
     group_name="analysis",
     kinds={"pandas"},
     owners=OWNERS,

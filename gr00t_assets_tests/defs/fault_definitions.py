@@ -1,0 +1,34 @@
+"""``noop_definitions.py`` with ``fault_trainer.py``; experiments tagged ``real`` train natively.
+
+``FAULT_SENSORS=1`` keeps the sensors, which ask again for runs that died.
+"""
+
+import os
+
+import dagster as dg
+
+from gr00t_assets.training import trainers
+
+_native = trainers._native
+
+from gr00t_assets_tests.defs import noop_definitions  # noqa: E402
+from gr00t_assets_tests.defs.fault_trainer import instead_of  # noqa: E402
+
+SENSORS = "FAULT_SENSORS"
+
+
+def _made() -> dg.Definitions:
+    for name in trainers._COMMANDS:
+        trainers._COMMANDS[name] = instead_of(_native)
+    real = noop_definitions.defs
+    return dg.Definitions(
+        assets=real.assets,
+        asset_checks=real.asset_checks,
+        jobs=real.jobs,
+        sensors=real.sensors if SENSORS in os.environ else None,
+        resources=real.resources,
+        executor=real.executor,
+    )
+
+
+defs = _made()

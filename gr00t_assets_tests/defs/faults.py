@@ -1,0 +1,286 @@
+"""A real ``dagster dev`` that trains with ``fault_trainer.py``, and a look at what is left."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+
+from gr00t_assets.gpu.marks import MARK
+from gr00t_assets.gpu.slots import holders, waiting
+from gr00t_assets.training.metrics import read_metrics
+from gr00t_assets_tests.defs import fault_trainer
+from gr00t_assets_tests.defs.project import Project
+
+MODULE = "gr00t_assets_tests.defs.fault_definitions"
+TRAINER = "gr00t_assets_tests.defs.fault_trainer"
+NATIVE = "gr00t_assets.training.native"
+SENSORS = "FAULT_SENSORS"
+GUARD = "gr00t_assets.gpu.guard"
+PATIENCE = 900.0
+
+_LAUNCH = """
+mutation Launch($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}
+"""
+_TERMINATE = """
+mutation Terminate($run: String!) { terminateRun(runId: $run) { __typename } }
+"""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of a project: its command line, parent, and whether a guard marked it."""
+
+    pid: int
+    parent: int
+    command: str
+    marked: bool
+
+
+def until(
+    condition: Callable[[], Any], what: Callable[[], object], seconds: float = PATIENCE
+) -> Any:
+    """Wait until something is true; its value. ``what`` says what is the case where it is not."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"after {seconds:.0f} s: {what()}")
+
+
+def processes(project: Project) -> list[Process]:
+    """Every running process that has the project's store in its environment."""
+    wanted = str(project.store.root)
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal() or int(folder.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            environ = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
+            variables = {entry.partition("=")[0]: entry.partition("=")[2] for entry in environ}
+            if variables.get("GR00T_ASSETS_STORE") != wanted:
+                continue
+            command = (folder / "cmdline").read_bytes().decode(errors="replace")
+            stat = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+            words = command.replace("\0", " ").strip()
+            found.append(Process(int(folder.name), int(stat[1]), words, MARK in variables))
+    return found
+
+
+def training(project: Project) -> list[Process]:
+    """Guards, and all that they started."""
+    return [each for each in processes(project) if each.marked or f" {GUARD} " in each.command]
+
+
+def trainers(project: Project) -> list[Process]:
+    """Trainers themselves, not what they started."""
+    names = (f"-m {TRAINER}", f"-m {NATIVE}")
+    return [
+        each
+        for each in processes(project)
+        if each.marked and any(name in each.command for name in names)
+    ]
+
+
+def guards(project: Project) -> list[Process]:
+    """Guards of trainers."""
+    return [each for each in processes(project) if f" -m {GUARD} " in each.command]
+
+
+def run_workers(project: Project) -> list[Process]:
+    """Processes that carry out runs: the parents of guards."""
+    parents = {each.parent for each in guards(project)}
+    return [each for each in processes(project) if each.pid in parents]
+
+
+def kill(found: list[Process]) -> None:
+    """Kill with -9."""
+    assert found, "there is nothing to kill"
+    for each in found:
+        os.kill(each.pid, signal.SIGKILL)
+
+
+def end_all(project: Project) -> None:
+    """Whatever a test has left, Dagster's own processes included."""
+    end = time.monotonic() + 120
+    while (left := processes(project)) and time.monotonic() < end:
+        for each in left:
+            with suppress(ProcessLookupError):
+                os.kill(each.pid, signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def run_directory(project: Project, experiment: str) -> Path:
+    """The one run directory of an experiment."""
+    (found,) = (project.store.root / "runs" / experiment).iterdir()
+    return found
+
+
+def steps_saved(project: Project, experiment: str) -> int:
+    """Steps of the last whole checkpoint; 0 where there is none."""
+    folder = project.store.root / "runs" / experiment
+    whole = sorted(folder.glob("*/checkpoints/step-*/complete.json"))
+    return int(whole[-1].parent.name.removeprefix("step-")) if whole else 0
+
+
+def losses(directory: Path) -> list[float]:
+    """Every step's loss in the final history."""
+    return [loss for metric in read_metrics(directory) for loss in metric.losses]
+
+
+def nothing_is_left(project: Project) -> None:
+    """No process of any training, no slot held, nobody in the line."""
+
+    def left() -> list[object]:
+        return [*training(project), *holders(project.store), *waiting(project.store)]
+
+    until(lambda: not left(), left)
+
+
+def is_resumable(project: Project, experiment: str) -> int:
+    """No half file, no model, and a whole checkpoint; its step."""
+    directory = run_directory(project, experiment)
+    assert not list(directory.glob("checkpoints/step-*/.*")), "a half written file"
+    assert not (directory / "model").exists()
+    step = steps_saved(project, experiment)
+    assert step > 0
+    return step
+
+
+def finished_without_a_trace(project: Project, experiment: str, steps: int, seed: int) -> None:
+    """Trained to the end, each step once, to the losses of a run that nothing happened to."""
+    directory = run_directory(project, experiment)
+    manifest = json.loads((directory / "manifest.json").read_text())
+    assert (manifest["status"], manifest["steps"]) == ("finished", steps)
+    assert losses(directory) == fault_trainer.unbroken(steps, seed)
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page of a project's ``dagster dev``, spoken to as the browser does."""
+
+    project: Project
+    address: str
+    process: "subprocess.Popen[bytes]"
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        """The data of an answer of GraphQL."""
+        request = urllib.request.Request(
+            f"{self.address}/graphql",
+            json.dumps({"query": query, "variables": variables}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=240) as response:
+            return json.load(response)["data"]
+
+    def launch(self, experiment: str) -> str:
+        """Materialise an experiment's checkpoint; the id of its run."""
+        params = {
+            "selector": {
+                "repositoryLocationName": MODULE,
+                "repositoryName": "__repository__",
+                "jobName": "__ASSET_JOB",
+                "assetSelection": [{"path": ["checkpoint"]}],
+            },
+            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": experiment}]},
+        }
+        answer = self.ask(_LAUNCH, params=params)["launchRun"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return answer["run"]["runId"]
+
+    def cancel(self, run: str) -> None:
+        """What the page's Terminate does."""
+        answer = self.ask(_TERMINATE, run=run)["terminateRun"]
+        assert answer["__typename"] == "TerminateRunSuccess", answer
+
+    def status(self, run: str) -> str:
+        """Of a run."""
+        query = "query Q($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
+        return self.ask(query, run=run)["runOrError"]["status"]
+
+    def ends(self, run: str) -> str:
+        """Wait for the end of a run; its status."""
+        over = {"SUCCESS", "FAILURE", "CANCELED"}
+        until(lambda: self.status(run) in over, lambda: self.status(run) + self.log())
+        return self.status(run)
+
+    def log(self) -> str:
+        """The end of what Dagster printed."""
+        return (self.project.root / "dev.log").read_text()[-4000:]
+
+
+@contextmanager
+def dev(project: Project) -> Iterator[Page]:
+    """``dagster dev`` with its page and daemon; whatever is left at the end is killed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ["dev", "-m", MODULE, "-h", "127.0.0.1", "-p", str(port)]
+    try:
+        with (project.root / "dev.log").open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "dagster", *arguments],
+                cwd=project.root,
+                env=project.environment() | {"DAGSTER_HOME": str(project.root)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_default_signals,
+            )
+        page = Page(project, f"http://127.0.0.1:{port}", process)
+        until(lambda: _answers(page) or process.poll() is not None, page.log)
+        assert process.poll() is None, page.log()
+        yield page
+    finally:
+        end_all(project)
+        process.wait()
+
+
+def _answers(page: Page) -> bool:
+    try:
+        return bool(page.ask("{ version }"))
+    except OSError:
+        return False
+
+
+def _default_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def watch_often(project: Project, trainings: int = 1) -> None:
+    """Have Dagster look after its runs every few seconds, and train so many at a time."""
+    path = project.root / "dagster.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["run_monitoring"] |= {"poll_interval_seconds": 3, "free_slots_after_run_end_seconds": 1}
+    content["concurrency"]["pools"]["default_limit"] = trainings
+    launcher = {"module": "gr00t_assets.defs.recovery", "class": "WatchingRunLauncher"}
+    content.setdefault("run_launcher", launcher)
+    path.write_text(yaml.safe_dump(content))
+
+
+def instance_status(project: Project, run: str) -> dg.DagsterRunStatus:
+    """Of a run, without the page."""
+    with project.instance() as instance:
+        found = instance.get_run_by_id(run)
+    assert found is not None
+    return found.status

@@ -1,0 +1,47 @@
+"""The project's own definitions, whose trainers are all the no-op of ``noop_trainer.py``.
+
+What is left is real: the asset ``checkpoint`` with its pool and tags, partitions from sweep files,
+jobs, schedules, slots, guard, and the checks but the one that loads weights. Loaded by ``dagster``
+in tests and benchmarks; ``noop_project.py`` makes a project for it.
+"""
+
+import sys
+from pathlib import Path
+
+import dagster as dg
+
+from gr00t_assets import definitions
+from gr00t_assets.training import trainers
+from gr00t_assets.training.run_problems import WEIGHTS
+from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets_tests.defs import noop_trainer
+
+
+def noop_command(spec: TrainingSpec, spec_file: Path) -> list[str]:
+    """What ``trainer_command`` gives here, whichever trainer the experiment names."""
+    script = str(noop_trainer.__file__)
+    return [sys.executable, "-S", script, str(spec_file), spec.modality_config.content_hash()]
+
+
+def _made() -> dg.Definitions:
+    for name in trainers._COMMANDS:
+        trainers._COMMANDS[name] = noop_command
+    real = definitions.defs
+    quick = [
+        checks
+        for checks in real.asset_checks or ()
+        if isinstance(checks, dg.AssetChecksDefinition)
+        and all(key.name != WEIGHTS for key in checks.check_keys)
+    ]
+    return dg.Definitions(
+        assets=real.assets,
+        asset_checks=quick,
+        jobs=real.jobs,
+        schedules=real.schedules,
+        sensors=real.sensors,
+        resources=real.resources,
+        executor=real.executor,
+    )
+
+
+defs = _made()

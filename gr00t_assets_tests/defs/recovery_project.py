@@ -1,0 +1,105 @@
+"""A project of the no-op trainer under a real ``dagster dev`` that can lose power."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+
+from gr00t_assets_tests.defs.project import Project
+from gr00t_assets_tests.gpu.test_guard import wait_until
+
+LAUNCHER = {"module": "gr00t_assets.defs.recovery", "class": "WatchingRunLauncher"}
+
+
+def quick_monitoring(project: Project, **changes: Any) -> None:
+    """Have run monitoring look every second, with short time limits."""
+    path = project.root / "dagster.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["run_launcher"] = LAUNCHER
+    quick = {
+        "poll_interval_seconds": 1,
+        "start_timeout_seconds": 60,
+        "cancel_timeout_seconds": 20,
+        "free_slots_after_run_end_seconds": 1,
+    }
+    content["run_monitoring"] |= quick | changes
+    path.write_text(yaml.safe_dump(content))
+
+
+def processes(project: Project) -> list[int]:
+    """Everything that still runs of a project, of whatever session: its environment says so."""
+    mark = f"GR00T_ASSETS_ROOT={project.root}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
+
+
+def power_cut(project: Project) -> None:
+    """Kill all of it at once, and see that nothing is left."""
+    for _ in range(100):
+        found = processes(project)
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if not found:
+            return
+        wait_until(lambda: not processes(project), 0.2)
+    raise AssertionError(processes(project))
+
+
+@contextmanager
+def dagster_dev(project: Project, module: str) -> Iterator[str]:
+    """Page, daemon and code server; when the block ends nothing of the project runs any more."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = ["dagster", "dev", "-m", module, "-h", "127.0.0.1", "-p", str(port)]
+    with (project.root / "dev.log").open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=project.root,
+            env=project.environment() | {"DAGSTER_HOME": str(project.root)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        log = project.root / "dev.log"
+        assert wait_until(lambda: _answers(address), 720), log.read_text()
+        yield address
+    finally:
+        power_cut(project)
+        process.wait()
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/server_info", timeout=5) as response:
+            return response.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def runs(project: Project, **filters: Any) -> list[dg.DagsterRun]:
+    """Runs of the project's instance, the newest first."""
+    with project.instance() as instance:
+        return list(instance.get_runs(filters=dg.RunsFilter(**filters)))
+
+
+def statuses(project: Project, tags: Mapping[str, str] | None = None) -> list[str]:
+    """The status of each run, the oldest first."""
+    return [run.status.value for run in reversed(runs(project, tags=dict(tags or {})))]

@@ -10,10 +10,12 @@ PYTEST_WORKERS ?= 2
 
 # One torch thread a process: on small machines two are slower than one.
 export OMP_NUM_THREADS ?= 1
+# Bytecode is kept, since demo and tests start many processes.
+export PYTHONDONTWRITEBYTECODE :=
 # Dagster would rather have `dg launch` and `dg dev`, which do the same here.
 export PYTHONWARNINGS ?= ignore:Function `asset_materialize_command` is superseded,ignore:Function `dev_command` is superseded
 
-.PHONY: install demo test check format dev benchmarks clean
+.PHONY: install demo test test-faults check format dev benchmarks clean
 
 install: $(VENV)/.installed
 
@@ -44,6 +46,10 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS)
+
+# Real daemons, kills, a power cut, a soak, secrets in a whole chain: some ten minutes, one at a time.
+test-faults: install
+	$(BIN)/python -m pytest -m faults
 
 check: install
 	$(BIN)/ruff check .

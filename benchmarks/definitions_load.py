@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-COUNTS = (10, 1000)
+COUNTS = (10, 2000)
 
 LOAD = """
 import resource

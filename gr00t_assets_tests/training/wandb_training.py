@@ -88,7 +88,7 @@ def _command(process: int) -> bytes:
 
 
 def wait_until_started(spec: TrainingSpec) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not list((spec.run_directory / "wandb").glob("*/*.wandb")):
         assert time.monotonic() < deadline
         time.sleep(0.02)

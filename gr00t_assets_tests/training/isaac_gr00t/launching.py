@@ -171,7 +171,7 @@ Trainer = Callable[..., SmallRun]
 """Makes a :class:`SmallRun` from hyperparameters."""
 
 
-def ended(process: "subprocess.Popen[str]", seconds: float = 120) -> Ended:
+def ended(process: "subprocess.Popen[str]", seconds: float = 600) -> Ended:
     """Wait for a process to end."""
     output, _ = process.communicate(timeout=seconds)
     return Ended(process.returncode, output)
@@ -179,7 +179,7 @@ def ended(process: "subprocess.Popen[str]", seconds: float = 120) -> Ended:
 
 def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
     """Wait until something is so while a process runs."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not condition():
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < until, "waited too long"

@@ -60,13 +60,13 @@ class Program:
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait until something is so, while it runs."""
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while not condition():
             assert self._process.is_alive(), self._output.read_text()
             assert time.monotonic() < until, "waited too long"
             time.sleep(0.01)
 
-    def ended(self, seconds: float = 120) -> Ended:
+    def ended(self, seconds: float = 600) -> Ended:
         """Wait for its end."""
         self._process.join(seconds)
         if self._process.exitcode is None:

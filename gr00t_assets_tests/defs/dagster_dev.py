@@ -52,6 +52,8 @@ mutation Terminate($run: String!) {
   terminateRun(runId: $run) { __typename }
 }
 """
+STATUS = "query Status($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
+OVER = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,13 @@ class Page:
         address: ``http://127.0.0.1:PORT``.
         process: Its process, the leader of a session.
         module: The definitions that it serves.
+        project: The project that it serves them of.
     """
 
     address: str
     process: subprocess.Popen[bytes]
     module: str
+    project: Project
 
     def ask(self, query: str, timeout: float = 480, **variables: Any) -> dict[str, Any]:
         """The ``data`` of a GraphQL answer."""
@@ -120,16 +124,33 @@ class Page:
 
     def cancel(self, run: str) -> None:
         """Ask a run to stop, as the page's button does."""
-        self.ask(TERMINATE, run=run)
+        answer = self.ask(TERMINATE, run=run)["terminateRun"]
+        assert answer["__typename"] == "TerminateRunSuccess", answer
+
+    def status(self, run: str) -> str:
+        """Of a run."""
+        return self.ask(STATUS, run=run)["runOrError"]["status"]
+
+    def ends(self, run: str) -> str:
+        """Wait for the end of a run; its status."""
+        assert wait_until(lambda: self.status(run) in OVER, 900), self.status(run) + self.log()
+        return self.status(run)
+
+    def log(self) -> str:
+        """The end of what Dagster printed."""
+        return (self.project.root / "dev.log").read_text()[-4000:]
 
 
 @contextmanager
 def dagster_dev(project: Project, module: str = MODULE) -> Iterator[Page]:
-    """``dagster dev`` for as long as the block lasts; nothing of its session is left after it."""
+    """``dagster dev`` for as long as the block lasts; nothing of its session is left after it.
+
+    Whoever runs the tests may ignore SIGINT, and a child would inherit that: the signals are set
+    back.
+    """
     port = free_port()
-    log = project.root / "dev.log"
     command = ["dagster", "dev", "-m", module, "-h", "127.0.0.1", "-p", str(port)]
-    with log.open("ab") as output:
+    with (project.root / "dev.log").open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", *command],
             cwd=project.root,
@@ -139,10 +160,10 @@ def dagster_dev(project: Project, module: str = MODULE) -> Iterator[Page]:
             start_new_session=True,
             preexec_fn=default_signals,
         )
-    page = Page(f"http://127.0.0.1:{port}", process, module)
+    page = Page(f"http://127.0.0.1:{port}", process, module, project)
     try:
         up = wait_until(lambda: _answers(page.address) or process.poll() is not None, 720)
-        assert up and process.poll() is None, log.read_text()
+        assert up and process.poll() is None, page.log()
         yield page
         process.send_signal(signal.SIGINT)
         wait_until(lambda: process.poll() is not None and not session(process.pid), 240)

@@ -3,11 +3,7 @@
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +17,7 @@ from gr00t_assets.gpu.marks import MARK
 from gr00t_assets.gpu.slots import holders, waiting
 from gr00t_assets.training.metrics import read_metrics
 from gr00t_assets_tests.defs import fault_trainer
+from gr00t_assets_tests.defs.dagster_dev import Page, dagster_dev
 from gr00t_assets_tests.defs.project import Project
 
 MODULE = "gr00t_assets_tests.defs.fault_definitions"
@@ -29,19 +26,6 @@ NATIVE = "gr00t_assets.training.native"
 SENSORS = "FAULT_SENSORS"
 GUARD = "gr00t_assets.gpu.guard"
 PATIENCE = 900.0
-
-_LAUNCH = """
-mutation Launch($params: ExecutionParams!) {
-  launchRun(executionParams: $params) {
-    __typename
-    ... on LaunchRunSuccess { run { runId } }
-    ... on PythonError { message }
-  }
-}
-"""
-_TERMINATE = """
-mutation Terminate($run: String!) { terminateRun(runId: $run) { __typename } }
-"""
 
 
 @dataclass(frozen=True)
@@ -174,97 +158,14 @@ def finished_without_a_trace(project: Project, experiment: str, steps: int, seed
     assert losses(directory) == fault_trainer.unbroken(steps, seed)
 
 
-@dataclass(frozen=True)
-class Page:
-    """The page of a project's ``dagster dev``, spoken to as the browser does."""
-
-    project: Project
-    address: str
-    process: "subprocess.Popen[bytes]"
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        """The data of an answer of GraphQL."""
-        request = urllib.request.Request(
-            f"{self.address}/graphql",
-            json.dumps({"query": query, "variables": variables}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=240) as response:
-            return json.load(response)["data"]
-
-    def launch(self, experiment: str) -> str:
-        """Materialise an experiment's checkpoint; the id of its run."""
-        params = {
-            "selector": {
-                "repositoryLocationName": MODULE,
-                "repositoryName": "__repository__",
-                "jobName": "__ASSET_JOB",
-                "assetSelection": [{"path": ["checkpoint"]}],
-            },
-            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": experiment}]},
-        }
-        answer = self.ask(_LAUNCH, params=params)["launchRun"]
-        assert answer["__typename"] == "LaunchRunSuccess", answer
-        return answer["run"]["runId"]
-
-    def cancel(self, run: str) -> None:
-        """What the page's Terminate does."""
-        answer = self.ask(_TERMINATE, run=run)["terminateRun"]
-        assert answer["__typename"] == "TerminateRunSuccess", answer
-
-    def status(self, run: str) -> str:
-        """Of a run."""
-        query = "query Q($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
-        return self.ask(query, run=run)["runOrError"]["status"]
-
-    def ends(self, run: str) -> str:
-        """Wait for the end of a run; its status."""
-        over = {"SUCCESS", "FAILURE", "CANCELED"}
-        until(lambda: self.status(run) in over, lambda: self.status(run) + self.log())
-        return self.status(run)
-
-    def log(self) -> str:
-        """The end of what Dagster printed."""
-        return (self.project.root / "dev.log").read_text()[-4000:]
-
-
 @contextmanager
 def dev(project: Project) -> Iterator[Page]:
-    """``dagster dev`` with its page and daemon; whatever is left at the end is killed."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    arguments = ["dev", "-m", MODULE, "-h", "127.0.0.1", "-p", str(port)]
-    try:
-        with (project.root / "dev.log").open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "dagster", *arguments],
-                cwd=project.root,
-                env=project.environment() | {"DAGSTER_HOME": str(project.root)},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=_default_signals,
-            )
-        page = Page(project, f"http://127.0.0.1:{port}", process)
-        until(lambda: _answers(page) or process.poll() is not None, page.log)
-        assert process.poll() is None, page.log()
-        yield page
-    finally:
-        end_all(project)
-        process.wait()
-
-
-def _answers(page: Page) -> bool:
-    try:
-        return bool(page.ask("{ version }"))
-    except OSError:
-        return False
-
-
-def _default_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+    """``dagster dev`` with its page and daemon; whatever is left of the project is killed."""
+    with dagster_dev(project, MODULE) as page:
+        try:
+            yield page
+        finally:
+            end_all(project)
 
 
 def watch_often(project: Project, trainings: int = 1) -> None:

@@ -2,11 +2,6 @@
 
 import os
 import signal
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +10,7 @@ from typing import Any
 import dagster as dg
 import yaml
 
+from gr00t_assets_tests.defs.dagster_dev import Page, dagster_dev
 from gr00t_assets_tests.defs.project import Project
 from gr00t_assets_tests.gpu.test_guard import wait_until
 
@@ -61,37 +57,13 @@ def power_cut(project: Project) -> None:
 
 
 @contextmanager
-def dagster_dev(project: Project, module: str) -> Iterator[str]:
+def powered(project: Project, module: str) -> Iterator[Page]:
     """Page, daemon and code server; when the block ends nothing of the project runs any more."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    command = ["dagster", "dev", "-m", module, "-h", "127.0.0.1", "-p", str(port)]
-    with (project.root / "dev.log").open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=project.root,
-            env=project.environment() | {"DAGSTER_HOME": str(project.root)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        log = project.root / "dev.log"
-        assert wait_until(lambda: _answers(address), 720), log.read_text()
-        yield address
-    finally:
-        power_cut(project)
-        process.wait()
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/server_info", timeout=5) as response:
-            return response.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
+    with dagster_dev(project, module) as page:
+        try:
+            yield page
+        finally:
+            power_cut(project)
 
 
 def runs(project: Project, **filters: Any) -> list[dg.DagsterRun]:

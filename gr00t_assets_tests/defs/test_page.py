@@ -1,13 +1,7 @@
 """The page, by a real ``dagster dev`` and a real browser: launch an experiment, see its curve."""
 
-import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import ConsoleMessage, Locator, Page, sync_playwright
 
+from gr00t_assets_tests.defs.dagster_dev import dagster_dev, session
 from gr00t_assets_tests.defs.project import MODULE, Project, make_project
 from gr00t_assets_tests.gpu.test_guard import wait_until
 
@@ -53,60 +48,13 @@ def browser() -> str:
 
 
 @contextmanager
-def dagster_dev(project: Project) -> Iterator[str]:
-    """The page and the daemon for as long as the block lasts; yields the address.
-
-    Whoever runs the tests may ignore SIGINT, and a child would inherit that: the signals are set
-    back. What is left of the session when it was told to stop is an error.
-    """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = project.root / "dev.log"
-    command = ["dagster", "dev", "-m", MODULE, "-h", "127.0.0.1", "-p", str(port)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=project.root,
-            env=project.environment() | {"DAGSTER_HOME": str(project.root)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_default_signals,
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        assert wait_until(lambda: _answers(address), 360), log.read_text()
-        yield address
-        process.send_signal(signal.SIGINT)
-        process.wait(240)
-        assert wait_until(lambda: not _session(process.pid), 120), _session(process.pid)
-    finally:
-        for pid in _session(process.pid):
-            os.kill(int(pid), signal.SIGKILL)
-        process.wait()
-
-
-def _default_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/server_info", timeout=5) as response:
-            return response.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def _session(leader: int) -> dict[str, str]:
-    """Processes of a session that still run, with their command lines."""
-    listing = subprocess.run(
-        ["ps", "-s", str(leader), "-o", "pid=,stat=,args="], capture_output=True, text=True
-    )
-    rows = [line.split(maxsplit=2) for line in listing.stdout.splitlines()]
-    return {pid: command for pid, state, command in rows if not state.startswith("Z")}
+def served(project: Project) -> Iterator[str]:
+    """The address of the page; what is left of its session when it was told to stop is an error."""
+    with dagster_dev(project, MODULE) as page:
+        yield page.address
+        page.process.send_signal(signal.SIGINT)
+        page.process.wait(240)
+        assert wait_until(lambda: not session(page.process.pid), 120), session(page.process.pid)
 
 
 def metadata(page: Page, label: str) -> Locator:
@@ -146,7 +94,7 @@ def test_an_experiment_is_launched_on_the_page_and_shows_its_curve(tmp_path: Pat
         if message.type == "error":
             errors.append(f"{message.text} ({message.location})")
 
-    with dagster_dev(project) as address, sync_playwright() as playwright:
+    with served(project) as address, sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         page = opened.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(240 * SECONDS)

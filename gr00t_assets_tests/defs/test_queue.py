@@ -11,23 +11,12 @@ from pathlib import Path
 import dagster as dg
 
 from gr00t_assets.defs.queue import GpuTaggingRunCoordinator
-from gr00t_assets_tests.defs.dagster_dev import change_settings
+from gr00t_assets_tests.defs.dagster_dev import LAUNCH, change_settings
 from gr00t_assets_tests.defs.project import Project, make_project
 from gr00t_assets_tests.defs.specs import a_spec
 from gr00t_assets_tests.gpu.test_guard import wait_until
 
 MODULE = "gr00t_assets_tests.defs.training_definitions"
-
-LAUNCH = """
-mutation Launch($params: ExecutionParams!) {
-  launchRun(executionParams: $params) {
-    __typename
-    ... on LaunchRunSuccess { run { runId } }
-    ... on PythonError { message }
-  }
-}
-"""
-
 
 TRAINER = """
 import sys, time

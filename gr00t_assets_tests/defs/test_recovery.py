@@ -18,8 +18,8 @@ from gr00t_assets.training.metrics import read_metrics
 from gr00t_assets_tests.defs import noop_project as noop
 from gr00t_assets_tests.defs.project import MODULE, Project, make_project
 from gr00t_assets_tests.defs.recovery_project import (
-    dagster_dev,
     power_cut,
+    powered,
     processes,
     quick_monitoring,
     runs,
@@ -104,7 +104,7 @@ def test_after_a_power_cut_everything_goes_on(tmp_path: Path):
     project = noop.noop_project(tmp_path, {"night": sweep}, variables)
     two_at_a_time(project)
     quick_monitoring(project)
-    with dagster_dev(project, noop.MODULE):
+    with powered(project, noop.MODULE):
         asked_for(project, noop.MODULE, "a,b,c,cancelled")
         assert wait_until(lambda: len(noop.noop_events(project)) >= 2, LONG)
         assert wait_until(lambda: Counter(status(project))["STARTED"] >= 2, LONG)
@@ -114,7 +114,7 @@ def test_after_a_power_cut_everything_goes_on(tmp_path: Path):
     with project.instance() as instance:
         cancelled = by_partition(project, "cancelled")[0]
         instance.report_run_canceling(cancelled)
-    with dagster_dev(project, noop.MODULE):
+    with powered(project, noop.MODULE):
         assert wait_until(lambda: succeeded(project, "a", "b", "c"), LONG), status(project)
         assert wait_until(lambda: pool_in_use(project) == 0, 240)
         assert wait_until(lambda: compared_since_the_last(project), LONG), "no comparison"
@@ -179,7 +179,7 @@ def test_losses_after_a_power_cut_are_those_of_a_run_without_one(tmp_path: Path)
         result = project.materialize(asset, DATASET, timeout=600)
         assert result.returncode == 0, result.stdout
     runs_of = project.store.root / "runs"
-    with dagster_dev(project, MODULE):
+    with powered(project, MODULE):
         asked_for(project, MODULE, "cut")
         complete = "cut/*/checkpoints/[!.]*/complete.json"
         assert wait_until(lambda: any(runs_of.glob(complete)), LONG)
@@ -187,7 +187,7 @@ def test_losses_after_a_power_cut_are_those_of_a_run_without_one(tmp_path: Path)
     (directory,) = (runs_of / "cut").iterdir()
     manifest = load_manifest(directory)
     assert manifest is None or manifest.status != "finished", "the power went too late"
-    with dagster_dev(project, MODULE):
+    with powered(project, MODULE):
         assert wait_until(lambda: succeeded(project, "cut"), LONG), status(project)
     result = project.materialize("checkpoint", "whole", timeout=600)
     assert result.returncode == 0, result.stdout

@@ -2,7 +2,6 @@
 
 import fcntl
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -13,31 +12,17 @@ from gr00t_assets.defs.schedules import schedule_name, sweep_schedule
 from gr00t_assets.errors import TrainingError
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.modality.config import save_modality_config
 from gr00t_assets.project import Store
 from gr00t_assets.training.manifest import save_manifest
 from gr00t_assets.training.run_directory import place_spec
 from gr00t_assets_tests.defs.died import died, failed, made
 from gr00t_assets_tests.defs.noop_project import MODULE, noop_events, noop_project, noop_sweep
 from gr00t_assets_tests.defs.project import Project
-from gr00t_assets_tests.defs.recovery_project import dagster_dev, quick_monitoring, runs
-from gr00t_assets_tests.defs.specs import a_manifest, a_modality_config, a_spec
+from gr00t_assets_tests.defs.recovery_project import powered, quick_monitoring, runs
+from gr00t_assets_tests.defs.specs import a_manifest, a_spec
 from gr00t_assets_tests.gpu.test_guard import wait_until
 
 CRON = "0 20 * * *"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = Store(tmp_path / "store")
-    save_modality_config(a_modality_config(), store)
-    return store
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        yield instance
 
 
 def experiments(store: Store, **priorities: int) -> tuple[Experiment, ...]:
@@ -201,7 +186,7 @@ def test_a_daemon_that_ticks_every_minute_asks_for_each_once(tmp_path: Path):
     slow = {"NOOP_STEP_SECONDS": "100", "GR00T_ASSETS_CPU_SLOTS": "1"}
     project = noop_project(tmp_path, {"night": sweep}, slow)
     quick_monitoring(project)
-    with dagster_dev(project, MODULE):
+    with powered(project, MODULE):
         command = ["dagster", "schedule", "start", "-m", MODULE, "sweep_night"]
         started = project.run(sys.executable, "-m", *command, DAGSTER_HOME=str(tmp_path))
         assert started.returncode == 0, started.stdout

@@ -3,7 +3,6 @@
 import fcntl
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -22,19 +21,6 @@ from gr00t_assets_tests.defs.died import NAMES, died, failed, killed_by, made, t
 from gr00t_assets_tests.defs.specs import a_manifest, a_modality_config, a_spec
 
 DISK_FULL = "raise OSError(28, 'No space left on device', 'checkpoint')"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = Store(tmp_path / "store")
-    save_modality_config(a_modality_config(), store)
-    return store
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        yield instance
 
 
 class Sensor:

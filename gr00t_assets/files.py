@@ -93,6 +93,12 @@ def publish_directory(partial: Path, path: Path) -> None:
         sync_directory(path.parent)
 
 
+def free_bytes(path: Path) -> int:
+    """Bytes free on the disk of a path, which need not be there yet."""
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    return shutil.disk_usage(existing).free
+
+
 @contextmanager
 def disk_full_explained(path: Path) -> Iterator[None]:
     """Turn 'no space left on device' into an error that names the disk and the way out."""
@@ -101,8 +107,7 @@ def disk_full_explained(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        existing = next(parent for parent in [path, *path.parents] if parent.exists())
-        free = shutil.disk_usage(existing).free
+        free = free_bytes(path)
         raise StoreError(
             str(path),
             f"the disk is full ({free / 1e6:.0f} MB free); nothing that was complete is lost.",

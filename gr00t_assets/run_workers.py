@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gr00t_assets.file_locks import is_locked
 from gr00t_assets.files import sync_directory
 from gr00t_assets.gpu.devices import host_name
 from gr00t_assets.project import Store
@@ -63,7 +64,7 @@ def worker_of(run: str, store: Store) -> Worker:
         return Worker("alive", f"process {os.getpid()} of {host_name()}")
     own = _folder(store) / host_name() / f"{run}.lock"
     if own.is_file():
-        return Worker("dead" if _free(own) else "alive", own.read_text().strip())
+        return Worker("alive" if is_locked(own) else "dead", own.read_text().strip())
     others = [path for path in _folder(store).glob(f"*/{run}.lock") if path != own]
     if others:
         return Worker("elsewhere", others[0].read_text().strip())
@@ -82,7 +83,7 @@ def forget(ended: Callable[[str], bool], store: Store) -> int:
     """
     removed = 0
     for path in (_folder(store) / host_name()).glob("*.lock"):
-        if path.stem not in _held and _free(path) and ended(path.stem):
+        if path.stem not in _held and not is_locked(path) and ended(path.stem):
             path.unlink(missing_ok=True)
             removed += 1
     return removed
@@ -90,15 +91,3 @@ def forget(ended: Callable[[str], bool], store: Store) -> int:
 
 def _folder(store: Store) -> Path:
     return store.root / FOLDER
-
-
-def _free(path: Path) -> bool:
-    """Whether nobody holds a lock file. The look itself takes a shared lock for an instant."""
-    try:
-        with path.open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except FileNotFoundError:
-        return True
-    return True

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gr00t_assets.datasets.frame_building.build import Progress, build_frame_cache
-from gr00t_assets.datasets.frame_building.plan import estimate, in_units
+from gr00t_assets.datasets.frame_building.plan import estimate
 from gr00t_assets.datasets.frame_index import (
     FRAMES,
     TIMES,
@@ -22,6 +22,7 @@ from gr00t_assets.datasets.frame_index import (
 )
 from gr00t_assets.datasets.frames import nearest_rows
 from gr00t_assets.errors import DatasetError
+from gr00t_assets.units import in_units
 
 __all__ = [
     "FrameCache",

@@ -19,6 +19,7 @@ from gr00t_assets.datasets.source_hub_files import (
 )
 from gr00t_assets.datasets.source_kinds import HubSource
 from gr00t_assets.errors import DatasetError, Gr00tAssetsError, StoreError
+from gr00t_assets.files import free_bytes
 
 _TIMEOUT = 10.0
 _LOG_EVERY = 10.0
@@ -181,7 +182,7 @@ def _refuse_strange(paths: list[str], name: str) -> None:
 
 
 def _refuse_too_large(needed: int, directory: Path, name: str) -> None:
-    free = shutil.disk_usage(directory).free
+    free = free_bytes(directory)
     if needed > free:
         raise StoreError(
             name,

@@ -13,7 +13,6 @@ import dagster as dg
 from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 from dagster._core.execution.plan.plan import ExecutionPlan
-from dagster._core.execution.retries import RetryMode
 from dagster._core.executor import in_process
 from dagster._core.executor.in_process import InProcessExecutor
 
@@ -50,9 +49,3 @@ class PatientInProcessExecutor(InProcessExecutor):
         """Run the plan; the process has this one run, so that the exchange reaches no other."""
         with patch.object(in_process, "InstanceConcurrencyContext", PatientConcurrencyContext):
             yield from super().execute(plan_context, execution_plan)
-
-
-@dg.executor(name="in_process")
-def patient_in_process_executor(_context: dg.InitExecutorContext) -> PatientInProcessExecutor:
-    """Every step of a run in the run's own process."""
-    return PatientInProcessExecutor(retries=RetryMode.ENABLED)

@@ -5,11 +5,10 @@ from typing import NamedTuple
 import dagster as dg
 from dagster._core.events import JobFailureData, RunFailureReason
 
+from gr00t_assets.defs.training_runs import by_a_server
 from gr00t_assets.training.ends import End, end_of_training
 
 _BROKEN = {RunFailureReason.JOB_INITIALIZATION_FAILURE}
-_TERMINAL = ".dagster/grpc_info"
-"""Tag of runs that a code server carries out; one that a terminal carries out has none."""
 
 
 class RunEnd(NamedTuple):
@@ -35,7 +34,7 @@ def end_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunEnd:
     if reason in _BROKEN:
         return RunEnd("repeats", _line(said))
     if reason == RunFailureReason.UNEXPECTED_TERMINATION:
-        asked = _TERMINAL not in run.tags
+        asked = not by_a_server(run)
         return RunEnd("repeats" if asked else "crash", "it was interrupted")
     if not steps:
         return RunEnd("crash", _line(said))

@@ -26,9 +26,10 @@ from gr00t_assets.defs.training_runs import (
 from gr00t_assets.errors import Gr00tAssetsError
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep
+from gr00t_assets.files import free_bytes
 from gr00t_assets.project import Store
 from gr00t_assets.run_workers import forget
-from gr00t_assets.training.ends import free_room, room_needed, trained_by
+from gr00t_assets.training.ends import room_needed, trained_by
 from gr00t_assets.training.manifest import load_manifest
 from gr00t_assets.training.spec import current_config_hash
 
@@ -89,7 +90,7 @@ def resume_requests(
         if experiment is None:
             continue
         limit = sweeps[experiment.sweep].max_retries
-        free_then = seen.waiting.get(run.run_id, free_room(store.root))
+        free_then = seen.waiting.get(run.run_id, free_bytes(store.root))
         answer = _answer(run, experiment, limit, busy, free_then, store, instance)
         if answer.request is not None:
             requests.append(answer.request)
@@ -139,7 +140,7 @@ def _answer(
     same = run.tags.get(CONFIG_HASH, config_hash) == config_hash
     number = int(run.tags.get(RETRY_NUMBER, 0)) if same else 0
     if end == "full disk":
-        needed, free = room_needed(directory, free_then), free_room(store.root)
+        needed, free = room_needed(directory, free_then), free_bytes(store.root)
         if free < needed:
             return Answer(words=_full(free, needed), wait=True)
     elif number >= limit:

@@ -12,11 +12,9 @@ import subprocess
 import dagster as dg
 
 from gr00t_assets.defs.failures import ExplainedInterruptError
+from gr00t_assets.defs.training_runs import by_a_server
 from gr00t_assets.errors import TrainingError
-from gr00t_assets.gpu.orphans import is_alive
-
-_BY_A_SERVER = ".dagster/grpc_info"
-"""Tag of runs that a code server carries out; one that a terminal carries out has none."""
+from gr00t_assets.processes import is_alive
 
 _DAGSTER = re.compile(r"(^|[\s/])dagster([-_](daemon|webserver))?\s")
 
@@ -34,7 +32,7 @@ class Serving:
 
     def __init__(self, run: dg.DagsterRun, experiment: str) -> None:
         self._experiment = experiment
-        self._needed = _BY_A_SERVER in run.tags
+        self._needed = by_a_server(run)
         self._processes = _dagster_above() if self._needed else []
 
     def check(self) -> None:

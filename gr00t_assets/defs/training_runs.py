@@ -82,6 +82,11 @@ def unfinished(instance: dg.DagsterInstance) -> dict[str, str]:
     return found
 
 
+def by_a_server(run: dg.DagsterRun) -> bool:
+    """Whether a code server carries a run out; one that a terminal carries out has no such tag."""
+    return ".dagster/grpc_info" in run.tags
+
+
 def newest_run(instance: dg.DagsterInstance, experiment: str) -> dg.DagsterRun | None:
     """The run that was made last for an experiment, whatever became of it."""
     filters = dg.RunsFilter(tags={PARTITION_NAME_TAG: experiment})

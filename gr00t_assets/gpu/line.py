@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from gr00t_assets.file_locks import is_locked, try_lock
 from gr00t_assets.gpu.memory import Room, room_after
 from gr00t_assets.gpu.records import Waiter, read_waiter, write_record
 
@@ -40,19 +41,11 @@ def line_locked(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     deadline = time.monotonic() + HELD_UP
     try:
-        while not _locked(descriptor) and time.monotonic() < deadline:
+        while not try_lock(descriptor) and time.monotonic() < deadline:
             time.sleep(_POLL)
         yield
     finally:
         os.close(descriptor)
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 class Ticket:
@@ -86,7 +79,7 @@ class Ticket:
         for path in _paths(self._path.parent.parent):
             if path == self._path:
                 continue
-            if _abandoned(path):
+            if not is_locked(path):
                 path.unlink(missing_ok=True)
             elif path < self._path and moment - _looked(path) < PATIENCE:
                 found.append(read_waiter(path))
@@ -101,7 +94,7 @@ class Ticket:
 
 def waiters(folder: Path) -> list[Waiter]:
     """Who waits, the first in the line first; only reads."""
-    return [read_waiter(path) for path in _paths(folder) if not _abandoned(path)]
+    return [read_waiter(path) for path in _paths(folder) if is_locked(path)]
 
 
 def choose(
@@ -170,18 +163,3 @@ def _looked(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:
         return float("-inf")
-
-
-def _abandoned(path: Path) -> bool:
-    """Whether nobody holds a ticket any more."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True

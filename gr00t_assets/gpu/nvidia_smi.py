@@ -93,6 +93,13 @@ def read_processes() -> list[GpuProcess]:
     return [GpuProcess(gpu, int(pid), _bytes(used)) for gpu, pid, used in rows if pid.isdecimal()]
 
 
+def read_utilisation() -> dict[str, int]:
+    """Per cent of the last second in which each GPU computed, by UUID; left out where unknown."""
+    query = "--query-gpu=uuid,utilization.gpu"
+    rows = _rows(_output(query, "--format=csv,noheader,nounits").splitlines(), 2)
+    return {uuid: int(text) for uuid, text in rows if text.isdecimal()}
+
+
 def _rows(lines: Iterable[str], columns: int) -> list[list[str]]:
     rows = ([cell.strip() for cell in row] for row in csv.reader(lines))
     return [row for row in rows if len(row) == columns]

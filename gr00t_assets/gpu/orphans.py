@@ -5,12 +5,11 @@ killed by the kernel (Linux), but what it started may live on and keep the slot 
 memory; who waits for a slot ends it then.
 """
 
-import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from gr00t_assets.gpu.marks import end_marked, marked_processes
 from gr00t_assets.gpu.records import Holder
+from gr00t_assets.processes import is_alive
 
 
 def end_orphans(
@@ -38,17 +37,3 @@ def end_orphans(
             end_marked(mark)
             ended += left
     return ended
-
-
-def is_alive(process: int | None) -> bool:
-    """Whether a process runs; one that has ended and that nobody collects does not."""
-    if process is None:
-        return False
-    try:
-        os.kill(process, 0)
-        stat = Path(f"/proc/{process}/stat").read_text()
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return stat.rsplit(")", 1)[1].split()[0] != "Z"

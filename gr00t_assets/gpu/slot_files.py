@@ -4,11 +4,11 @@
 content by whom.
 """
 
-import fcntl
 import os
 from contextlib import ExitStack
 from pathlib import Path
 
+from gr00t_assets.file_locks import is_locked, try_lock
 from gr00t_assets.gpu.devices import host_name
 from gr00t_assets.gpu.line import Slot, waiters
 from gr00t_assets.gpu.records import Holder, Waiter, read_holder
@@ -38,7 +38,7 @@ def waiting(store: Store | None = None, host: str | None = None) -> list[Waiter]
 def holders_in(folder: Path) -> list[Holder]:
     """Who holds each slot of a machine's folder, by device and number."""
     files = (path for path in folder.glob("*-*.lock") if path.stem.rpartition("-")[2].isdecimal())
-    found = [read_holder(path) for path in files if is_held(path)]
+    found = [read_holder(path) for path in files if is_locked(path)]
     return sorted(found, key=lambda holder: (holder.device, holder.slot))
 
 
@@ -48,27 +48,8 @@ def slot_file(folder: Path, slot: Slot) -> Path:
     return folder / f"{device.replace('/', '_')}-{number}.lock"
 
 
-def is_held(path: Path) -> bool:
-    """Whether somebody holds a slot; a look that hinders nobody else's."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 def lock_slot(path: Path, held: ExitStack) -> int | None:
     """Lock a file until ``held`` ends; ``None`` where another has it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     held.callback(os.close, descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return None
-    return descriptor
+    return descriptor if try_lock(descriptor) else None

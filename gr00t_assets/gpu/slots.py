@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gr00t_assets.errors import TrainingError
 from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.file_locks import is_locked
 from gr00t_assets.gpu.devices import CPU, GPUS, devices, host_name
 from gr00t_assets.gpu.line import Slot, Ticket, choose, line_locked, waiters
 from gr00t_assets.gpu.marks import new_mark
@@ -26,7 +27,6 @@ from gr00t_assets.gpu.records import Holder, Waiter, now, write_record
 from gr00t_assets.gpu.slot_files import (
     holders,
     holders_in,
-    is_held,
     lock_slot,
     slot_file,
     slots_folder,
@@ -168,7 +168,7 @@ class _Waiting:
             for device, count in waiter.devices.items()
             for number in range(count)
         }
-        free = {slot for slot in slots if not is_held(slot_file(self._folder, slot))}
+        free = {slot for slot in slots if not is_locked(slot_file(self._folder, slot))}
         chosen = choose(ticket.waiter, before, free, self._rooms)
         if chosen is None:
             return None

@@ -1,14 +1,18 @@
 """What this machine's devices are doing: slots, who holds them since when, memory, strangers."""
 
 import os
-import subprocess
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from gr00t_assets.gpu.devices import CPU, devices, host_name
 from gr00t_assets.gpu.memory import Room, read_rooms
-from gr00t_assets.gpu.nvidia_smi import TIMEOUT, Listed, list_devices, read_memory
+from gr00t_assets.gpu.nvidia_smi import (
+    Listed,
+    list_devices,
+    read_memory,
+    read_utilisation,
+)
 from gr00t_assets.gpu.records import Holder, Waiter
 from gr00t_assets.gpu.slots import holders, waiting
 from gr00t_assets.project import Store
@@ -106,23 +110,3 @@ def _device(
         strangers=tuple(Stranger(pid=each.pid, used_bytes=each.used) for each in room.processes),
         utilisation_percent=percent if whole else None,
     )
-
-
-def read_utilisation() -> dict[str, int]:
-    """Per cent of the last second in which each GPU computed, by UUID; empty where unknown."""
-    query = ["nvidia-smi", "--query-gpu=uuid,utilization.gpu", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(
-            query,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
-    if done.returncode:
-        return {}
-    rows = (line.partition(",") for line in done.stdout.splitlines())
-    return {uuid.strip(): int(text) for uuid, _, text in rows if text.strip().isdecimal()}

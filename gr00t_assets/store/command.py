@@ -4,14 +4,15 @@ import sys
 from collections.abc import Callable
 
 from gr00t_assets.comparison.console import console
+from gr00t_assets.files import free_bytes
 from gr00t_assets.project import Store
-from gr00t_assets.store.disk_use import free_bytes, freed, taken
+from gr00t_assets.store.disk_use import freed, taken
 from gr00t_assets.store.plan import Choices, PrunePlan, plan_prune
 from gr00t_assets.store.prune import Pruned, carry_out
 from gr00t_assets.store.removal import Removal
 from gr00t_assets.store.rule import load_rule
 from gr00t_assets.store.status import print_status, project_current, store_status
-from gr00t_assets.store.units import in_units
+from gr00t_assets.units import in_units
 
 
 def run_status(as_json: bool) -> int:

@@ -1,7 +1,6 @@
 """What files take of the disk: blocks as ``du`` counts them, each file once whatever its names."""
 
 import os
-import shutil
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -73,12 +72,6 @@ def freed(paths: Iterable[Path]) -> int:
     names = Counter(file.identity for file in found.values())
     whole = {f.identity: f.size for f in found.values() if names[f.identity] >= f.links}
     return sum(whole.values())
-
-
-def free_bytes(path: Path) -> int:
-    """Bytes that the disk of a path, or of its nearest folder that exists, has free."""
-    existing = next(folder for folder in (path, *path.parents) if folder.exists())
-    return shutil.disk_usage(existing).free
 
 
 def _file(path: Path, found: os.stat_result) -> StoredFile:

@@ -1,34 +1,13 @@
 """Who uses what is to be deleted: locks that are held, and files that processes have open."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gr00t_assets.errors import Gr00tAssetsError
+from gr00t_assets.file_locks import try_lock
 from gr00t_assets.training.run_lock import run_lock
-
-LOCK = ".lock"
-"""Name of a run directory's lock file."""
-
-
-def is_held(lock_file: Path) -> bool:
-    """Whether a process holds a lock file; looked at without keeping others from it.
-
-    A shared lock is asked for and given back at once, so that two who look do not see each other.
-    """
-    try:
-        descriptor = os.open(lock_file, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 @contextmanager
@@ -73,11 +52,7 @@ def _file(path: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
+        yield try_lock(descriptor)
     finally:
         os.close(descriptor)
 
@@ -105,14 +80,3 @@ def _target(descriptor: Path) -> str:
         return str(descriptor.readlink())
     except OSError:
         return ""
-
-
-def is_alive(process: int) -> bool:
-    """Whether there is a process of this id on this machine."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True

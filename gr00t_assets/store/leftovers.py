@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gr00t_assets.files import PARTIAL
+from gr00t_assets.processes import is_alive
 from gr00t_assets.project import Store
-from gr00t_assets.store.in_use import is_alive
 from gr00t_assets.store.removal import Removal
 
 _WRITER = re.compile(rf"{re.escape(PARTIAL)}(\d+)(?:-[0-9a-f]{{8}})?$")

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gr00t_assets.errors import Gr00tAssetsError
+from gr00t_assets.file_locks import is_locked
 from gr00t_assets.project import Store
 from gr00t_assets.store.current import Current, folders
-from gr00t_assets.store.in_use import LOCK, is_held, users
+from gr00t_assets.store.in_use import users
 from gr00t_assets.store.leftovers import leftovers
 from gr00t_assets.store.removal import Removal
 from gr00t_assets.store.retention import surplus
 from gr00t_assets.store.rule import RetentionRule
 from gr00t_assets.training.manifest import load_manifest
 from gr00t_assets.training.run_directory import CHECKPOINTS, MODEL
+from gr00t_assets.training.run_lock import LOCK
 from gr00t_assets.training.spec import TrainingSpec, load_spec
 
 
@@ -61,7 +63,7 @@ def plan_prune(
     kept: list[tuple[Path, str]] = []
     training: set[tuple[str, str]] = set()
     for directory in run_directories(store):
-        if is_held(directory / LOCK):
+        if is_locked(directory / LOCK):
             training |= _data_of(directory)
             kept.append((directory, "a process trains in it"))
             continue
@@ -133,7 +135,7 @@ def _old_caches(store: Store, current: Current) -> Iterator[Path]:
 def _cache_in_use(cache: Path, training: set[tuple[str, str]]) -> str | None:
     if (cache.parent.name, cache.name) in training:
         return "a training uses it"
-    if is_held(cache.parent / f".{cache.name}.lock"):
+    if is_locked(cache.parent / f".{cache.name}.lock"):
         return "a process builds it"
     found = users(cache)
     return f"process {', '.join(map(str, found))} has it open" if found else None

@@ -14,8 +14,8 @@ from gr00t_assets.store.kept import kept_steps
 from gr00t_assets.store.needed import continued_by
 from gr00t_assets.store.removal import Kind, Removal
 from gr00t_assets.store.rule import RetentionRule, load_rule
-from gr00t_assets.store.units import in_units
 from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets.units import in_units
 
 
 def surplus(

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from gr00t_assets.errors import StoreError
-from gr00t_assets.store.disk_use import free_bytes
-from gr00t_assets.store.units import in_units
+from gr00t_assets.files import free_bytes
+from gr00t_assets.units import in_units
 
 _SPARE = 1 << 20
 """Bytes for metrics, log and manifest."""

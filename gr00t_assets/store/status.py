@@ -7,13 +7,14 @@ from rich.console import Console
 from rich.table import Table
 
 from gr00t_assets.experiments.sweeps import load_sweeps
+from gr00t_assets.files import free_bytes
 from gr00t_assets.project import Store
 from gr00t_assets.store.current import Current, read_current
-from gr00t_assets.store.disk_use import free_bytes, freed
+from gr00t_assets.store.disk_use import freed
 from gr00t_assets.store.plan import PrunePlan, plan_prune
 from gr00t_assets.store.rule import load_rule
 from gr00t_assets.store.survey import Survey, survey
-from gr00t_assets.store.units import in_units
+from gr00t_assets.units import in_units
 
 
 class StoreStatus(BaseModel):

@@ -5,14 +5,15 @@ from pathlib import Path, PurePath
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gr00t_assets.file_locks import is_locked
 from gr00t_assets.project import Store
 from gr00t_assets.store.checkpoints import is_optimizer_file, stored_checkpoints
 from gr00t_assets.store.current import Current, folders
 from gr00t_assets.store.disk_use import files_below
-from gr00t_assets.store.in_use import LOCK, is_held
 from gr00t_assets.store.leftovers import is_leftover_name
 from gr00t_assets.store.plan import is_finished, run_directories
 from gr00t_assets.training.run_directory import CHECKPOINTS, MODEL
+from gr00t_assets.training.run_lock import LOCK
 
 KINDS = (
     "datasets",
@@ -133,7 +134,7 @@ def _runs(store: Store, current: Current, sizes: Counter[tuple[str, str]]) -> di
 
 
 def _state(run: Path, current: Current) -> str:
-    if is_held(run / LOCK):
+    if is_locked(run / LOCK):
         return "training"
     standing = current.standing(run.parent.name, run.name)
     if standing != "current":

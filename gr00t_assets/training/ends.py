@@ -1,14 +1,14 @@
 """Why a training ended, as far as it decides whether to try again, and what trains just now."""
 
-import fcntl
-import shutil
 import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from gr00t_assets.file_locks import is_locked
 from gr00t_assets.training.failures.ends import signal_of
 from gr00t_assets.training.run_directory import CHECKPOINTS
+from gr00t_assets.training.run_lock import LOCK
 
 End = Literal["crash", "full disk", "repeats"]
 """``crash``: another attempt may well succeed. ``full disk``: it will once there is room.
@@ -20,8 +20,6 @@ FAILURE = "failure"
 among those of :mod:`gr00t_assets.training.failures`."""
 
 DISK_FULL = "disk-full"
-
-_LOCK = ".lock"  # of gr00t_assets/training/run_lock.py
 
 LEAST_ROOM = 50_000_000
 """Bytes that are free at least before a run that the full disk ended is tried again."""
@@ -74,23 +72,10 @@ def room_needed(run_directory: Path, free_then: int) -> int:
     return max(LEAST_ROOM, 2 * (max(sizes) if sizes else free_then))
 
 
-def free_room(folder: Path) -> int:
-    """Bytes free on the disk of a folder, or of the nearest one above it that is there."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    return shutil.disk_usage(existing).free
-
-
 def trained_by(run_directory: Path) -> str | None:
     """Who trains in a run directory at this moment: ``process 123``; ``None`` where nobody does.
 
     The trainer of a run that has died may go on for a while, to write a checkpoint.
     """
-    try:
-        with (run_directory / _LOCK).open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return f"process {file.read().strip() or 'unknown'}"
-    except FileNotFoundError:
-        pass
-    return None
+    lock = run_directory / LOCK
+    return f"process {lock.read_text().strip() or 'unknown'}" if is_locked(lock) else None

@@ -1,6 +1,5 @@
 """One trainer a run directory: a lock that the kernel drops when its last holder dies."""
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -9,6 +8,11 @@ from pathlib import Path
 from typing import TextIO
 
 from gr00t_assets.errors import TrainingError
+from gr00t_assets.file_locks import try_lock
+from gr00t_assets.processes import is_alive
+
+LOCK = ".lock"
+"""Name of a run directory's lock file; it holds the id of the process that took it last."""
 
 _POLL = 0.2
 
@@ -28,7 +32,7 @@ def run_lock(
         TrainingError: Another process trains in it; its process id is named.
     """
     run_directory.mkdir(parents=True, exist_ok=True)
-    with (run_directory / ".lock").open("a+") as file:
+    with (run_directory / LOCK).open("a+") as file:
         _take(file, run_directory, time.monotonic() + patience)
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -38,29 +42,15 @@ def run_lock(
 
 
 def _take(file: TextIO, run_directory: Path, deadline: float) -> None:
-    while True:
-        try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read().strip()
-            if _alive(holder) or time.monotonic() >= deadline:
-                again = "it goes on from its last checkpoint"
-                raise TrainingError(
-                    str(run_directory),
-                    f"process {holder or 'unknown'} is training here already.",
-                    [f"wait for it, or stop it, and start again: {again}"],
-                ) from error
+    while not try_lock(file.fileno()):
+        file.seek(0)
+        holder = file.read().strip()
+        alive = holder.isdecimal() and is_alive(int(holder))
+        if alive or time.monotonic() >= deadline:
+            again = "it goes on from its last checkpoint"
+            raise TrainingError(
+                str(run_directory),
+                f"process {holder or 'unknown'} is training here already.",
+                [f"wait for it, or stop it, and start again: {again}"],
+            )
         time.sleep(_POLL)
-
-
-def _alive(process: str) -> bool:
-    if not process.isdecimal():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

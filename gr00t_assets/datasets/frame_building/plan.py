@@ -1,6 +1,5 @@
 """What a frame cache will hold and how many bytes that takes, before a frame is decoded."""
 
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,6 +8,8 @@ from gr00t_assets.datasets.frame_index import FramePlan, Size, Span
 from gr00t_assets.datasets.frames import Probe, VideoError, probe
 from gr00t_assets.datasets.lerobot import LeRobotDataset
 from gr00t_assets.errors import DatasetError, StoreError
+from gr00t_assets.files import free_bytes
+from gr00t_assets.units import in_units
 
 _META_BYTES = 1 << 20
 """Room for index and journal."""
@@ -114,8 +115,7 @@ def refuse_without_room(name: str, plans: dict[str, FramePlan], folder: Path) ->
         for camera in plans
         for path in (building_folder(folder, camera), folder / camera)
     )
-    existing = next(parent for parent in [folder, *folder.parents] if parent.exists())
-    free = shutil.disk_usage(existing).free
+    free = free_bytes(folder)
     if need - taken <= free:
         return
     sizes = [
@@ -125,18 +125,10 @@ def refuse_without_room(name: str, plans: dict[str, FramePlan], folder: Path) ->
     ]
     raise StoreError(
         name,
-        f"its frame cache needs {in_units(need - taken)} more, and the disk of {existing} has "
+        f"its frame cache needs {in_units(need - taken)} more, and the disk of {folder} has "
         f"{in_units(free)} free; nothing was written.",
         [*sizes, "free some space, or move the store to a larger disk with GR00T_ASSETS_STORE"],
     )
-
-
-def in_units(size: int) -> str:
-    """Bytes for people, in thousands."""
-    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if size >= scale:
-            return f"{size / scale:.1f} {unit}"
-    return f"{size / 1e3:.1f} kB"
 
 
 def _taken(path: Path) -> int:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from gr00t_assets.errors import TrainingError
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.files import free_bytes
 from gr00t_assets.gpu.devices import CPU, GPUS, devices
 from gr00t_assets.project import Store
 from gr00t_assets.training.base_model_files import looks_like_path
 from gr00t_assets.training.isaac_gr00t.doctor import credentials
 from gr00t_assets.training.isaac_gr00t.doctor.findings import Collector
-from gr00t_assets.training.isaac_gr00t.doctor.machine import Gpu, Gpus, free_disk, gpus, host_memory
+from gr00t_assets.training.isaac_gr00t.doctor.machine import Gpu, Gpus, gpus, host_memory
 from gr00t_assets.training.isaac_gr00t.doctor.probe import Probe
 from gr00t_assets.training.isaac_gr00t.doctor.sizes import (
     BATCH_1,
@@ -136,7 +137,7 @@ def check_host(collector: Collector, store: Store) -> None:
         collector.ok("host-memory", found)
     kept = Hyperparameters().save_total_limit
     least, most = CHECKPOINT + WEIGHTS, (kept + 1) * CHECKPOINT + WEIGHTS
-    free = free_disk(store.root)
+    free = free_bytes(store.root)
     found = f"{gigabytes(free)} free at {store.root}"
     expected = (
         f"{gigabytes(least)} for one checkpoint and the model, {gigabytes(most)} for the {kept} "

@@ -3,7 +3,6 @@
 import csv
 import os
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,12 +90,6 @@ def host_memory() -> int:
         if text.isdigit():
             return min(total, int(text))
     return total
-
-
-def free_disk(path: Path) -> int:
-    """Bytes free on the disk of a path, which need not exist yet."""
-    existing = next(parent for parent in [path, *path.parents] if parent.exists())
-    return shutil.disk_usage(existing).free
 
 
 def _output(command: list[str]) -> tuple[str] | str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from gr00t_assets.training.isaac_gr00t.doctor.machine import free_disk
+from gr00t_assets.files import free_bytes
 from gr00t_assets.training.isaac_gr00t.doctor.sizes import gigabytes
 from gr00t_assets.training.isaac_gr00t.setup.setup import (
     Watch,
@@ -42,7 +42,7 @@ def run_setup(directory: Path, options: Options, dry_run: bool) -> int:
             for command in commands_of(step, directory, options):
                 sys.stdout.write(command.shell() + "\n")
         return 0
-    free = free_disk(directory)
+    free = free_bytes(directory)
     if free < _ROOM:
         _say(f"note: {gigabytes(free)} free here; the whole takes up to {gigabytes(_ROOM)}")
     try:

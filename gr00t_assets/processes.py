@@ -1,0 +1,21 @@
+"""Whether a process of this machine is there."""
+
+import os
+from pathlib import Path
+
+
+def is_alive(process: int | None) -> bool:
+    """Whether a process runs; one that has ended and that nobody collects does not.
+
+    Alive where it cannot be told, as of a number that no process has.
+    """
+    if process is None:
+        return False
+    try:
+        os.kill(process, 0)
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return stat.rsplit(")", 1)[1].split()[0] != "Z"

@@ -17,8 +17,14 @@ from gr00t_assets_tests.gpu.test_guard import wait_until
 LAUNCHER = {"module": "gr00t_assets.defs.recovery", "class": "WatchingRunLauncher"}
 
 
-def quick_monitoring(project: Project, **changes: Any) -> None:
-    """Have run monitoring look every second, with short time limits."""
+def quick_monitoring(project: Project, started_ahead: int = 1, **changes: Any) -> None:
+    """Have run monitoring look every second, with short time limits.
+
+    Args:
+        project: Its dagster.yaml is changed.
+        started_ahead: Runs that are started before it is their turn; no priority passes them.
+        changes: Of the monitoring.
+    """
     path = project.root / "dagster.yaml"
     content = yaml.safe_load(path.read_text())
     content["run_launcher"] = LAUNCHER
@@ -29,6 +35,7 @@ def quick_monitoring(project: Project, **changes: Any) -> None:
         "free_slots_after_run_end_seconds": 1,
     }
     content["run_monitoring"] |= quick | changes
+    content["concurrency"]["pools"]["op_granularity_run_buffer"] = started_ahead
     path.write_text(yaml.safe_dump(content))
 
 

@@ -185,7 +185,7 @@ def test_a_daemon_that_ticks_every_minute_asks_for_each_once(tmp_path: Path):
     sweep = noop_sweep("a", {"name": "b", "priority": 5}, "c", steps=1, schedule="* * * * *")
     slow = {"NOOP_STEP_SECONDS": "100", "GR00T_ASSETS_CPU_SLOTS": "1"}
     project = noop_project(tmp_path, {"night": sweep}, slow)
-    quick_monitoring(project)
+    quick_monitoring(project, started_ahead=0)
     with powered(project, MODULE):
         command = ["dagster", "schedule", "start", "-m", MODULE, "sweep_night"]
         started = project.run(sys.executable, "-m", *command, DAGSTER_HOME=str(tmp_path))

@@ -4,7 +4,8 @@
 as a partition (``dagster asset materialize``, with its checks), one after the other, and prints the
 seconds of both. Without ``--checkout`` and ``--python`` it takes the small checkout of the tests,
 which has the same script interface on a real ``transformers.Trainer``; a real one is named with
-``--base-model``, a folder that it can open.
+``--base-model``, a folder that it can open. Neither logs to W&B, unless ``WANDB_MODE`` says so for
+the partition.
 """
 
 import argparse
@@ -74,9 +75,9 @@ def prepare(root: Path, checkout: Path, python: Path, base: Path, runs: int) -> 
     made = make_project(
         root, {ENTRY.name: entry}, {"cost": {"defaults": defaults, "experiments": experiments}}
     )
-    passed_on = {
-        name: os.environ[name] for name in ("HF_MODULES_CACHE", "WANDB_MODE") if name in os.environ
-    }
+    passed_on = {"WANDB_MODE": os.environ.get("WANDB_MODE", "disabled")}
+    if "HF_MODULES_CACHE" in os.environ:
+        passed_on["HF_MODULES_CACHE"] = os.environ["HF_MODULES_CACHE"]
     variables = {
         "PYTHONPATH": os.pathsep.join([str(ROOT), *os.environ.get("PYTHONPATH", "").split(":")]),
         CHECKOUT: str(checkout),

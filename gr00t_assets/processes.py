@@ -1,7 +1,10 @@
-"""Whether a process of this machine is there."""
+"""Whether a process of this machine is there, and waiting for its end."""
 
 import os
+import subprocess
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 
 def is_alive(process: int | None) -> bool:
@@ -19,3 +22,10 @@ def is_alive(process: int | None) -> bool:
     except (OSError, OverflowError):
         return True
     return stat.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def ends_within(process: subprocess.Popen[Any], seconds: float) -> bool:
+    """Wait so long at most for a process to end; whether it has."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    return process.returncode is not None

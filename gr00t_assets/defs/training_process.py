@@ -21,6 +21,7 @@ from gr00t_assets.defs.serving import Serving
 from gr00t_assets.errors import TrainingError
 from gr00t_assets.gpu.guard import end_guarded, guarded, stop_grace
 from gr00t_assets.gpu.slots import acquire, needed_memory
+from gr00t_assets.processes import ends_within
 from gr00t_assets.project import Store
 from gr00t_assets.training.earlier import wait_for_earlier
 from gr00t_assets.training.failures.explain import TAIL
@@ -89,8 +90,7 @@ def run_training(
             lease.record(guard.pid)
             context.log.info(f"training {experiment.name} on {', '.join(lease.devices)}")
             curve = LossObserver(context)
-            while guard.poll() is None:
-                time.sleep(_POLL)
+            while not ends_within(guard, _POLL):
                 serving.check()
                 tail.copy()
                 curve.observe(session.get_custom_messages())

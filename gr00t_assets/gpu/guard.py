@@ -18,6 +18,7 @@ Standard library alone, so that it starts in a few hundredths of a second.
 import argparse
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -111,6 +112,10 @@ class Guard:
         self.mark = mark or new_mark()
         self.asked: list[float] = []
         self.code: int | None = None
+        self._wakeup, written = os.pipe()
+        os.set_blocking(written, False)
+        signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._ask)
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -129,13 +134,18 @@ class Guard:
         while self.code is None and not self.asked and os.getppid() == self.parent:
             self._reap()
             if self.code is None:
-                time.sleep(_POLL)
+                self._pause()
         patience = _LEFTOVERS
         if self.code is None:
             self._signal_group(signal.SIGINT)
             patience = self.grace
         self._end_all(time.monotonic() + patience)
         return 0 if self.code is None else self.code
+
+    def _pause(self) -> None:
+        """Wait ``_POLL`` seconds, or until a signal comes, such as that of a child's end."""
+        if select.select([self._wakeup], [], [], _POLL)[0]:
+            os.read(self._wakeup, 4096)
 
     def _ask(self, *_: object) -> None:
         self.asked.append(time.monotonic())

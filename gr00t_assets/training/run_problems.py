@@ -33,23 +33,45 @@ def loss_problem(run_directory: Path) -> Problem:
     return None
 
 
+def begin_weights_check(run_directory: Path) -> None:
+    """Start what :func:`weights_problem` waits for, so that other work goes on beside it.
+
+    To import torch and transformers takes most of its seconds.
+    """
+    if run_directory not in _BEGUN and not _passed_before(run_directory):
+        _BEGUN[run_directory] = _final_check(run_directory)
+
+
 def weights_problem(run_directory: Path) -> Problem:
     """Whether the final weights load and predict finite actions, found in another process.
 
     Weights that passed before and were not written since are not loaded again.
     """
-    if _passed_before(run_directory):
+    begun = _BEGUN.pop(run_directory, None)
+    if begun is None and _passed_before(run_directory):
         return None
-    command = [sys.executable, "-m", "gr00t_assets.training.native.final_check"]
-    result = subprocess.run(
-        [*command, str(run_directory)], capture_output=True, text=True, check=False
-    )
+    with begun or _final_check(run_directory) as process:
+        said, complained = process.communicate()
     try:
-        answer = json.loads(result.stdout.splitlines()[-1])
+        answer = json.loads(said.splitlines()[-1])
         return None if answer["passed"] else str(answer["problem"])
     except (ValueError, LookupError, TypeError):
-        last = result.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-        return f"the final check ended with code {result.returncode}: {last[0]}"
+        last = complained.strip().splitlines()[-1:] or ["it said nothing"]
+        return f"the final check ended with code {process.returncode}: {last[0]}"
+
+
+_BEGUN: dict[Path, subprocess.Popen[str]] = {}
+
+
+def _final_check(run_directory: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "gr00t_assets.training.native.final_check"]
+    return subprocess.Popen(
+        [*command, str(run_directory)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def _passed_before(run_directory: Path) -> bool:

@@ -24,6 +24,7 @@ from gr00t_assets.defs.training_runs import tag_config
 from gr00t_assets.project import Store
 from gr00t_assets.training.manifest import Manifest, load_manifest
 from gr00t_assets.training.run_directory import place_spec
+from gr00t_assets.training.run_problems import begin_weights_check
 from gr00t_assets.training.spec import TrainingSpec, make_spec
 from gr00t_assets.training.trainers import trainer_command
 
@@ -58,6 +59,7 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
     result = ALREADY_FINISHED
     if manifest is None or manifest.status != "finished":
         manifest, result = _train(context, spec, store), "trained"
+        begin_weights_check(spec.run_directory)
     else:
         context.log.info(f"{manifest.experiment} ({manifest.config_hash}): {ALREADY_FINISHED}")
     return dg.MaterializeResult(

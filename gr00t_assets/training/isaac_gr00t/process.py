@@ -3,13 +3,13 @@
 import os
 import subprocess
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
 from gr00t_assets.errors import TrainingError
 from gr00t_assets.gpu.guard import guarded
+from gr00t_assets.processes import ends_within
 from gr00t_assets.training.failures.explain import TAIL, explain
 from gr00t_assets.training.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.training.isaac_gr00t.launch import Launch, write_launch
@@ -98,8 +98,7 @@ def run_launcher(
     reader = threading.Thread(target=_copy, args=(process, reporter, tail), daemon=True)
     reader.start()
     try:
-        while process.poll() is None:
-            time.sleep(_POLL)
+        while not ends_within(process, _POLL):
             _pass_on(metrics, reporter)
             if stop.asked:
                 Path(launch.stop_file).touch()

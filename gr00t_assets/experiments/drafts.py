@@ -45,6 +45,7 @@ class Draft:
             hyperparameters=Hyperparameters.model_validate(self.hyperparameters),
             hypothesis=defaults.hypothesis if entry.hypothesis is None else entry.hypothesis,
             tags=tuple(dict.fromkeys((*content.tags, *defaults.tags, *entry.tags))),
+            pruning=content.pruning,
             continue_from=self.continue_from,
             continued_steps=self.continued_steps,
             priority=self._need("priority") or 0,

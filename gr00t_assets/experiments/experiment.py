@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.experiments.pruning import Pruning
 
 Trainer = Literal["native", "isaac-gr00t"]
 ReportTo = Literal["wandb", "none"]
@@ -34,6 +35,9 @@ class Experiment(BaseModel):
     continue_from: str | None = Field(
         default=None, description="Experiment whose last checkpoint it starts from"
     )
+    pruning: Pruning | None = Field(
+        default=None, description="When it is given up as hopeless; None: never"
+    )
     continued_steps: tuple[int, ...] = Field(
         default=(), description="max_steps of the runs that it goes on from, the first one first"
     )
@@ -41,8 +45,8 @@ class Experiment(BaseModel):
     def config_hash(self, dataset_version: str, modality_hash: str) -> str:
         """First 12 hex digits of a SHA-256 over all that changes the trained weights.
 
-        Name, sweep, hypothesis, tags, report_to, priority and vram_gb are left out: changing the
-        words, or what the queue is told, does not train again.
+        Name, sweep, hypothesis, tags, report_to, priority, vram_gb and pruning are left out:
+        changing the words, what the queue is told, or when a run is given up, does not train again.
         """
         hyperparameters = self.hyperparameters.model_dump(mode="json")
         if self.hyperparameters.frame_source == "cache":

@@ -33,6 +33,9 @@ tags: [{name}]
 # Times that an experiment is requested again after its run died of a crash.
 #max_retries: 3
 
+# Gives up, at 100 steps and at 300, what is not among the best third of the runs so far.
+#pruning: {{min_steps: 100, reduction_factor: 3}}
+
 defaults:
   # {datasets}
   dataset: {dataset}
@@ -105,7 +108,7 @@ def new_sweep(
         text = _started(name, dataset or next(iter(catalog)), trainer or "native", catalog)
     else:
         text = _copied(find_sweep(source, sweeps), name, dataset, trainer)
-    _try(name, text, catalog, sweeps)
+    try_text(name, text, catalog, sweeps)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("x", encoding="utf-8") as opened:
         opened.write(text)
@@ -192,10 +195,14 @@ def _renaming(old: str, new: str) -> Callable[[str], str]:
     )
 
 
-def _try(
+def try_text(
     name: str, text: str, catalog: Mapping[str, CatalogEntry], sweeps: Mapping[str, Sweep]
 ) -> None:
-    """Read the file before it stands among the others, where a wrong one stops them all."""
+    """Read a file before it stands among the others, where a wrong one stops them all.
+
+    Raises:
+        SweepError: It is wrong, or a name in it is taken.
+    """
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / f"{name}.yaml"
         trial.write_text(text, encoding="utf-8")

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gr00t_assets.experiments.cron import cron_problem
 from gr00t_assets.experiments.experiment import ReportTo, Trainer
+from gr00t_assets.experiments.pruning import Pruning
 
 DEFAULT_RETRIES = 3
 """Times that an experiment whose run died is requested again."""
@@ -92,6 +93,9 @@ class SweepFile(_Part):
         default=DEFAULT_RETRIES, ge=0, description="Times that a run that died is requested again"
     )
     tags: tuple[str, ...] = ()
+    pruning: Pruning | None = Field(
+        default=None, description="Give up hopeless runs while they train; None: never"
+    )
     defaults: Defaults = Defaults()
     experiments: tuple[Entry, ...] = ()
     grid: Grid | None = None

@@ -10,6 +10,7 @@ from gr00t_assets.store.retention import retain
 from gr00t_assets.training.continuing import take_over
 from gr00t_assets.training.manifest import Manifest, load_manifest
 from gr00t_assets.training.outcome import Status
+from gr00t_assets.training.pruned import over, prune_hopeless
 from gr00t_assets.training.reporting import Reporter, reporting
 from gr00t_assets.training.run_directory import place_spec
 from gr00t_assets.training.run_lock import run_lock
@@ -25,7 +26,7 @@ class Attempt(Protocol):
         """Train from the last complete checkpoint to the end, or to a request to stop.
 
         Returns:
-            The manifest as it was written, ``finished`` or ``interrupted``.
+            The manifest as it was written: ``finished``, ``interrupted`` or ``pruned``.
 
         Raises:
             Gr00tAssetsError: It cannot be trained, or training failed.
@@ -46,8 +47,8 @@ def attempt_run(
 ) -> Manifest:
     """Train what the spec asks for, or go on where an earlier attempt stopped.
 
-    A finished run is not trained again. A run that failed or was interrupted goes on from its last
-    complete checkpoint.
+    A finished run is not trained again, nor is a pruned one while its sweep still asks for pruning.
+    Any other goes on from its last complete checkpoint.
 
     Args:
         spec: What is asked.
@@ -56,7 +57,7 @@ def attempt_run(
         lock_patience: Seconds to wait for those that a dead trainer left.
 
     Returns:
-        The manifest, whose status is ``finished`` or ``interrupted``.
+        The manifest, whose status is ``finished``, ``interrupted`` or ``pruned``.
 
     Raises:
         Gr00tAssetsError: The run failed; its manifest says so and no model is published.
@@ -68,9 +69,9 @@ def attempt_run(
         reporting(directory, spec.experiment.hyperparameters.max_steps) as reporter,
     ):
         manifest = load_manifest(directory)
-        if manifest is not None and manifest.status == "finished":
+        if manifest is not None and over(manifest, spec.experiment):
             reporter.say(
-                f"{spec.experiment.name} ({spec.config_hash}) is finished already: "
+                f"{spec.experiment.name} ({spec.config_hash}) is {manifest.status} already: "
                 f"{manifest.steps} steps; nothing is trained"
             )
             return manifest
@@ -79,6 +80,7 @@ def attempt_run(
         with _recorded(attempt, spec):
             take_over(spec)
         with wandb_run(spec, reporter), _recorded(attempt, spec), stop_on_signal() as stop:
+            prune_hopeless(spec, reporter, stop)
             manifest = attempt.train(stop)
         if manifest.status == "finished":
             retain(spec, reporter.say)

@@ -20,7 +20,7 @@ def train_main(
         run_spec: What trains.
 
     Returns:
-        0: finished, or finished before. 1: failed, with the explained error on standard error.
+        0: finished or pruned, now or before. 1: failed, with the explained error on standard error.
         130: stopped on request after writing a checkpoint; the same command goes on from there.
         2: wrong arguments.
     """
@@ -37,6 +37,9 @@ def train_main(
         return 130
     if manifest.status == "interrupted":
         return 130
+    if manifest.status == "pruned":
+        sys.stdout.write(f"{manifest.failure}\n")
+        return 0
     if manifest.final_loss is not None:
         sys.stdout.write(
             f"finished: loss {manifest.final_loss.mean:.4f} ± "

@@ -32,8 +32,8 @@ class Manifest(BaseModel):
     experiment: str
     sweep: str
     config_hash: str
-    status: Literal["finished", "failed", "interrupted"]
-    failure: str | None = Field(default=None, description="The explained error of a failed run")
+    status: Literal["finished", "failed", "interrupted", "pruned"]
+    failure: str | None = Field(default=None, description="Why a run did not finish")
     trainer: str
     trainer_revision: str = Field(description="Version of the code that trained")
     base_model: str

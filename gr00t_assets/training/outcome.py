@@ -13,7 +13,7 @@ from gr00t_assets.training.spec import TrainingSpec
 
 ATTEMPTS = "attempts.jsonl"
 
-Status = Literal["finished", "failed", "interrupted"]
+Status = Literal["finished", "failed", "interrupted", "pruned"]
 
 
 def record_attempt(directory: Path) -> list[str]:

@@ -20,8 +20,9 @@ LOG = "log.txt"
 def place_spec(spec: TrainingSpec) -> Path:
     """Make sure that the run directory holds the spec of this run; the file's path.
 
-    A spec that is there already stays as it was first asked, with the hypothesis of that time. Only
-    the store's root is brought up to date, since a store can be moved.
+    A spec that is there already stays as it was first asked, with the hypothesis of that time. Two
+    things are brought up to date: the store's root, since a store can be moved, and whether a
+    hopeless run is given up, which is not of the run's configuration.
 
     Raises:
         CheckpointError: The spec that is there describes another run, or there is none and yet
@@ -45,9 +46,10 @@ def place_spec(spec: TrainingSpec) -> Path:
                 "move the folder away and materialise again",
             ],
         )
-    if placed.store != spec.store:
-        moved = placed.model_copy(update={"store": spec.store})
-        write_json(path, moved.model_dump(mode="json"))
+    experiment = placed.experiment.model_copy(update={"pruning": spec.experiment.pruning})
+    current = placed.model_copy(update={"store": spec.store, "experiment": experiment})
+    if current != placed:
+        write_json(path, current.model_dump(mode="json"))
     return path
 
 

@@ -24,7 +24,7 @@ from gr00t_assets.training.wandb_worker import finish_timeout
 
 _KILL_AFTER = 2.0
 _AT_ONCE = 5.0
-_EXIT_CODES = {"finished": 0, "interrupted": 130}
+_EXIT_CODES = {"finished": 0, "pruned": 0, "interrupted": 130}
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from gr00t_assets.training.spec import TrainingSpec
 from gr00t_assets_tests.training.conftest import SpecMaker
 from gr00t_assets_tests.training.wandb_files import read_parts
 from gr00t_assets_tests.training.wandb_training import (
+    EARLIER,
     bare_spec,
     children,
     end,
@@ -88,6 +89,12 @@ def test_steps_from_before_w_and_b_began_are_logged_first(spec: TrainingSpec) ->
     log_training(spec, 3)
     (part,) = read_parts(spec.run_directory)
     assert part.column("train/step_loss") == [1.0, 0.5, 1 / 3, 0.25]
+
+
+@pytest.fixture(autouse=True)
+def children_of_this_test() -> None:
+    EARLIER.clear()
+    EARLIER.update(children())
 
 
 @pytest.mark.parametrize("how", ["disabled", "none"])

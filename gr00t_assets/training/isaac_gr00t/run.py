@@ -177,8 +177,8 @@ class IsaacRun:
         self._outcome = replace(
             self._outcome, steps=step, samples_seen=latest.samples_seen if latest else 0
         )
-        failure = f"stopped by {stop.signal_name or 'a signal'} at step {step}"
-        manifest = self.record("interrupted", failure)
+        failure = stop.words(step)
+        manifest = self.record(stop.status, failure)
         self._reporter.say(f"{failure}; the next start goes on from its checkpoint")
         return manifest
 

@@ -85,8 +85,8 @@ class NativeRun:
         progress.loop = loop
         (directory / MANIFEST).unlink(missing_ok=True)
         if not loop.run(stop):
-            failure = f"stopped by {stop.signal_name} at step {loop.step}"
-            manifest = self.record("interrupted", failure)
+            failure = stop.words(loop.step)
+            manifest = self.record(stop.status, failure)
             say(f"{failure}; a checkpoint is written, the next start goes on from it")
             return manifest
         _publish_model(spec, loop, progress)

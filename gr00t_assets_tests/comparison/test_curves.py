@@ -6,7 +6,8 @@ import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
-from gr00t_assets.comparison.curves import DRAWN, curve_groups, loss_curve, run_styles
+from gr00t_assets.comparison.curve_groups import DRAWN, curve_groups, run_styles
+from gr00t_assets.comparison.curves import loss_curve
 from gr00t_assets.comparison.plots import (
     FIGURE_POINTS,
     curves_figure,
@@ -91,7 +92,9 @@ def test_a_figure_has_a_line_for_each_run_and_samples_for_each_point(store):
 
 
 def test_of_many_runs_the_best_are_drawn_and_the_rest_is_counted(store):
-    items = [experiment(f"e{index}") for index in range(DRAWN + 3)]
+    items = [
+        experiment(f"e{index}", learning_rate=(index + 1) * 1e-5) for index in range(DRAWN + 3)
+    ]
     for index, item in enumerate(items):
         write_run(item, store, losses(300, 0.5 - 0.005 * index, noise=0.001))
     ((title, members),) = curve_groups(read_runs(items, store))

@@ -2,13 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gr00t_assets.comparison.answers.verdict import verdict_in_short
 from gr00t_assets.comparison.columns import LEADING, TRAILING
-from gr00t_assets.comparison.findings import cautions, headline, shown_loss
+from gr00t_assets.comparison.contrasts.store_runs import observe
+from gr00t_assets.comparison.findings import cautions, loss_text, shown_loss
 from gr00t_assets.comparison.runs import read_runs
 from gr00t_assets.comparison.table import comparison_table, table_rows
 from gr00t_assets.training.manifest import LossWindow
 from gr00t_assets_tests.comparison.run_factory import (
-    ACTION_HEAD,
     experiment,
     losses,
     write_run,
@@ -19,11 +20,18 @@ def window(mean: float, error: float) -> LossWindow:
     return LossWindow(mean=mean, standard_error=error, steps=30, samples=240)
 
 
+RATES = {"a": 1e-4, "b": 2e-4, "c": 5e-4}
+
+
 def ranks(table: pd.DataFrame) -> dict[str, int | None]:
     return {
         row["experiment"]: None if row["rank"] is pd.NA else row["rank"]
         for row in table_rows(table)
     }
+
+
+def headline(runs) -> str:
+    return verdict_in_short(observe(runs))
 
 
 def compared(store, items):
@@ -33,7 +41,7 @@ def compared(store, items):
 
 def test_ranks_follow_the_final_loss_and_only_finished_runs_have_one(store):
     names = ("c", "a", "b", "broken", "running", "none")
-    items = [experiment(name) for name in names]
+    items = [experiment(name, learning_rate=(at + 1) * 1e-4) for at, name in enumerate(names)]
     for item, mean in zip(items, (0.3, 0.1, 0.2), strict=False):
         write_run(item, store, losses(300, mean), final_loss=window(mean, 0.001))
     write_run(items[3], store, losses(40, 0.01), "failed", final_loss=window(0.001, 0.0001))
@@ -66,7 +74,6 @@ def test_an_experiment_has_one_row_and_a_stale_run_never_hides_the_current_one(s
     "changes",
     [
         {"trainer_revision": "0.2.0"},
-        {"trainable_parameters": {**ACTION_HEAD, "llm": 5}},
         {"frames_verified": False},
         {"dataset_version": "other"},
         {"modality_hash": "other"},
@@ -76,45 +83,63 @@ def test_an_experiment_has_one_row_and_a_stale_run_never_hides_the_current_one(s
     ],
 )
 def test_runs_of_different_classes_have_a_rank_each(store, changes):
-    items = [experiment(name) for name in ("a", "b", "c")]
+    items = [experiment("a"), experiment("b", learning_rate=1e-3), experiment("c")]
     write_run(items[0], store, losses(300, 0.1))
     write_run(items[1], store, losses(300, 0.2))
     write_run(items[2], store, losses(300, 0.01), **changes)
     runs, table = compared(store, items)
     assert ranks(table) == {"a": 1, "b": 2, "c": 1}
     assert table["class"].nunique() == 2
-    assert headline(runs).startswith("2 comparability classes, not ranked against each other")
+    assert headline(runs).startswith("2 classes, never ranked against each other")
     assert "are not compared with each other: they differ in" in cautions(runs)[0]
 
 
-def test_parts_without_trainable_weights_do_not_make_a_class(store):
-    items = [experiment("a"), experiment("b")]
-    write_run(items[0], store, losses(300, 0.1), trainable_parameters={**ACTION_HEAD, "llm": 0})
-    write_run(items[1], store, losses(300, 0.2), trainable_parameters=ACTION_HEAD)
+def test_other_trainable_parts_make_another_class(store):
+    items = [experiment("a"), experiment("b", tune_llm=True)]
+    write_run(items[0], store, losses(300, 0.1))
+    write_run(items[1], store, losses(300, 0.2))
     _, table = compared(store, items)
-    assert ranks(table) == {"a": 1, "b": 2}
+    assert ranks(table) == {"a": 1, "b": 1}
+    assert table["class"].nunique() == 2
 
 
-def test_overlapping_errors_are_called_noise_and_clear_differences_are_not(store):
-    items = [experiment(name) for name in ("a", "b", "c", "d")]
-    for item, (mean, error) in zip(
-        items, ((0.100, 0.003), (0.108, 0.003), (0.120, 0.001), (0.121, 0.001)), strict=True
-    ):
-        write_run(item, store, losses(300, mean), final_loss=window(mean, error))
+def test_a_difference_within_noise_is_called_so_and_a_clear_one_is_not(store):
+    items = [experiment(name, learning_rate=rate) for name, rate in RATES.items()]
+    for item, mean in zip(items, (0.100, 0.101, 0.300), strict=True):
+        write_run(item, store, losses(300, mean, seed=item.hyperparameters.batch_size))
     runs, table = compared(store, items)
     notes = table.set_index("experiment")["note"]
-    assert notes["b"] == "Within noise of rank 1: 0.008 higher, where noise is 0.0085."
-    assert notes["d"].startswith("Within noise of rank 3:")
+    assert notes["b"] == "Within noise of rank 1."
     assert notes["a"] is pd.NA and notes["c"] is pd.NA
-    assert headline(runs) == ("Best of 4 finished: a, loss 0.1000 ± 0.0030; within noise of it: b.")
+    assert headline(runs).startswith("Lowest loss of 3 finished runs: a, ")
+    assert "Not known to be the best: within noise of it is b" in headline(runs)
 
 
-def test_a_difference_of_exactly_the_noise_is_a_difference(store):
-    items = [experiment("a"), experiment("b")]
-    write_run(items[0], store, losses(300, 0.1), final_loss=window(0.0, 0.0))
-    write_run(items[1], store, losses(300, 0.1), final_loss=window(2.0, 1.0))
+def test_replicates_share_a_rank_and_say_so(store):
+    items = [experiment("a", seed=1), experiment("b", learning_rate=1e-3), experiment("c", seed=2)]
+    for item, mean in zip(items, (0.1, 0.3, 0.11), strict=True):
+        write_run(item, store, losses(300, mean, seed=item.hyperparameters.seed))
     _, table = compared(store, items)
-    assert table["note"].isna().all()
+    assert ranks(table) == {"a": 1, "c": 1, "b": 2}
+    notes = table.set_index("experiment")["note"]
+    assert notes["a"] == "Ranked as one with c: other seeds."
+
+
+def test_the_table_and_the_words_have_one_loss(store):
+    items = [experiment("a"), experiment("b", learning_rate=1e-3)]
+    for item, mean in zip(items, (0.1, 0.3), strict=True):
+        write_run(item, store, losses(300, mean), final_loss=window(5.0, 1.0))
+    runs, table = compared(store, items)
+    row = table_rows(table)[0]
+    assert loss_text(row["final_loss"], row["final_loss_se"]) in headline(runs)
+
+
+def test_a_run_that_trains_makes_no_class_of_its_own(store):
+    items = [experiment("a"), experiment("b", learning_rate=1e-3)]
+    write_run(items[0], store, losses(300, 0.1))
+    write_run(items[1], store, losses(100, 0.5), None)
+    runs, _ = compared(store, items)
+    assert headline(runs).startswith("a, loss 0.10")
 
 
 def test_columns_have_their_types_and_the_hyperparameters_that_differ(store):
@@ -135,8 +160,9 @@ def test_numbers_of_a_row(store):
     write_run(item, store, values, gpu_seconds=7200.0, checks={"loss_fell": True, "spikes": False})
     _, table = compared(store, [item])
     row = table.iloc[0]
-    assert row["final_loss"] == pytest.approx(values[-30:].mean())
-    assert row["loss_fall"] == pytest.approx(values[:30].mean() / values[-30:].mean())
+    end = values[-60:].mean()
+    assert row["final_loss"] == pytest.approx(end), "1,024 samples are more than a fifth of the run"
+    assert row["loss_fall"] == pytest.approx(values[:30].mean() / end)
     assert (row["samples_seen"], row["steps"], row["gpu_hours"]) == (2400, 300, 2.0)
     assert row["epochs"] == pytest.approx(2400 / 2096)
     assert row["failed_checks"] == "spikes"
@@ -147,7 +173,7 @@ def test_an_empty_comparison_is_a_table_without_rows():
     table = comparison_table([])
     assert len(table) == 0
     assert "final_loss" in table.columns
-    assert headline([]) == "None of 0 experiments has a finished run."
+    assert headline([]) == "There are no runs."
 
 
 def test_equal_steps_at_other_batch_sizes_are_warned_of(store):
@@ -180,7 +206,7 @@ def test_frames_that_are_not_verified_and_other_schedules_are_warned_of(store):
     assert "frames of these runs are not verified" in said
     assert "schedules of different lengths (200, 300 steps)" in said
     assert "Augmentation differs" in said
-    assert headline(runs).endswith("Its frames are not verified.")
+    assert headline(runs).endswith("their frames are not verified.")
 
 
 @pytest.mark.parametrize(("mean", "error"), [(0.0585, 0.0021), (12.3, 4.0), (1e-6, 1e-9)])

@@ -1,0 +1,213 @@
+"""Noise of a loss: within a run, and between two runs of one configuration.
+
+All of it is on the logarithm of the loss, where noise is about as large for small losses as for
+large ones.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gr00t_assets.comparison.contrasts.configurations import Configuration
+from gr00t_assets.comparison.contrasts.observation import Loss, Observation
+
+SAMPLE_CV = 1.0
+"""Standard deviation over mean of one sample's loss: flow time and noise are drawn at random.
+
+Measured 0.58 over the last 200 and 0.57 over the last 500 of 2,000 steps of the built-in tiny model
+with batch size 1 (``python -m benchmarks.sample_noise`` trains it and prints this), where one step
+says nothing of the next (correlation -0.03). The mean of ten neighbouring steps had 0.17, which is
+0.58 over the square root of ten. The share grows as a model learns, since what is left of the loss
+hangs more on the flow time; so 1 is taken, and errors of logged values are rather too large.
+"""
+
+ASSUMED_SPREAD = 0.25
+"""Standard deviation of the log loss between two runs of one configuration, where nothing was
+repeated to measure it. Two single runs then differ by more than noise from a factor of 2 on."""
+
+ASSUMED_DEGREES = 1
+"""Weight of the assumed spread beside a measured one that is smaller, in degrees of freedom: that
+two repeated runs end close together may be luck."""
+
+WITHIN_DEGREES = 10
+"""Of the error within a run: a window is cut into about that many batches."""
+
+LEVEL = 0.95
+"""Of every interval."""
+
+
+def logged_value_error(loss: float, samples: int) -> float:
+    """Standard error of one logged value, which is the mean over ``samples`` samples.
+
+    The samples of a few neighbouring steps are independent draws, so the error is
+    ``loss * SAMPLE_CV / sqrt(samples)``.
+
+    Args:
+        loss: The logged value.
+        samples: Logged steps times samples per step; 10 steps with batch size 1 are 10 samples.
+
+    Example:
+        >>> round(logged_value_error(0.1904, 10), 3)
+        0.06
+    """
+    return loss * SAMPLE_CV / math.sqrt(max(1, samples))
+
+
+def log_error(loss: Loss) -> float:
+    """Standard error of the logarithm of a loss, within the run."""
+    return loss.standard_error / loss.mean
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How much runs of one configuration differ.
+
+    Attributes:
+        measured_total: Variance of the log loss between replicates, noise within the runs included;
+            None where nothing was repeated.
+        within: Mean variance within those runs.
+        repeats: Degrees of freedom of it: replicates less configurations.
+        runs: Replicates that it is pooled over.
+    """
+
+    measured_total: float | None = None
+    within: float = 0.0
+    repeats: int = 0
+    runs: int = 0
+
+    @property
+    def measured(self) -> bool:
+        """Whether there were replicates."""
+        return self.measured_total is not None
+
+    @property
+    def between(self) -> float:
+        """Standard deviation of the log loss between runs, the noise within them taken off."""
+        if self.measured_total is None:
+            return ASSUMED_SPREAD
+        return math.sqrt(max(0.0, self.measured_total - self.within))
+
+    @property
+    def total(self) -> float:
+        """The variance that is reckoned with: the measured one, or where that is below the assumed
+        one, their mean, weighted by degrees of freedom."""
+        assumed = ASSUMED_SPREAD**2 + self.within
+        if self.measured_total is None:
+            return assumed
+        both = ASSUMED_DEGREES * assumed + self.repeats * self.measured_total
+        return max(self.measured_total, both / (ASSUMED_DEGREES + self.repeats))
+
+    @property
+    def degrees(self) -> int:
+        """Degrees of freedom of ``total``; 0 where it is assumed, and taken as known."""
+        return self.repeats + ASSUMED_DEGREES if self.measured else 0
+
+    def variance(self, within: float) -> float:
+        """Variance of the log loss of one run whose variance within is ``within``.
+
+        Where the replicates agree better than their noise within would let them, that noise was
+        estimated too large, and it is taken in proportion.
+        """
+        if self.measured_total is None:
+            return ASSUMED_SPREAD**2 + within
+        if self.total >= self.within:
+            return self.total - self.within + within
+        return self.total * within / self.within
+
+
+@dataclass(frozen=True)
+class Level:
+    """The log loss of a configuration: the mean over its seeds.
+
+    Attributes:
+        mean: Of the logarithm of the loss.
+        within: Variance of the mean from noise within the runs.
+        variances: Variance within of each seed's run.
+    """
+
+    mean: float
+    within: float
+    variances: tuple[float, ...]
+
+    def variance(self, spread: Spread) -> float:
+        """Variance of the mean, both kinds of noise included."""
+        return sum(spread.variance(one) for one in self.variances) / len(self.variances) ** 2
+
+
+def level(runs: Iterable[Sequence[tuple[Observation, Loss]]]) -> Level:
+    """Pool the losses of replicates.
+
+    Args:
+        runs: By seed, the runs of that seed with the loss to be used of each. Runs of one seed
+            repeat each other: their mean has the noise of one.
+    """
+    means, variances = [], []
+    for same_seed in runs:
+        means.append(float(np.mean([math.log(loss.mean) for _, loss in same_seed])))
+        variances.append(float(np.mean([log_error(loss) ** 2 for _, loss in same_seed])))
+    count = len(means)
+    return Level(sum(means) / count, sum(variances) / count**2, tuple(variances))
+
+
+def end_level(configuration: Configuration) -> Level:
+    """The level of a configuration from the losses at the end of its runs."""
+    return level([[(run, run.loss) for run in unit if run.loss] for unit in configuration.units])
+
+
+def spread_of(found: Iterable[Configuration]) -> Spread:
+    """Run-to-run spread pooled over the replicates of configurations.
+
+    ``total = sum over configurations of sum (y - mean)^2 / sum of (replicates - 1)``, the pooled
+    variance of a one-way analysis of variance, with ``y`` the log loss of each seed.
+    """
+    squares, within, degrees, runs = 0.0, 0.0, 0, 0
+    for configuration in found:
+        units = configuration.units
+        if len(units) < 2:
+            continue
+        levels = [level([[(run, run.loss) for run in unit if run.loss]]) for unit in units]
+        means = np.array([one.mean for one in levels])
+        squares += float(((means - means.mean()) ** 2).sum())
+        within += float(np.mean([one.within for one in levels])) * (len(units) - 1)
+        degrees += len(units) - 1
+        runs += len(units)
+    if not degrees:
+        return Spread()
+    return Spread(squares / degrees, within / degrees, degrees, runs)
+
+
+def pooled_spread(spreads: Iterable[Spread]) -> Spread:
+    """One spread from those of several classes."""
+    measured = [spread for spread in spreads if spread.measured]
+    repeats = sum(spread.repeats for spread in measured)
+    if not repeats:
+        return Spread()
+    return Spread(
+        sum((spread.measured_total or 0.0) * spread.repeats for spread in measured) / repeats,
+        sum(spread.within * spread.repeats for spread in measured) / repeats,
+        repeats,
+        sum(spread.runs for spread in measured),
+    )
+
+
+def quantiles(degrees: np.ndarray, tail: np.ndarray) -> np.ndarray:
+    """Upper quantiles of Student's t, or of the normal distribution where ``degrees`` is 0.
+
+    Args:
+        degrees: Degrees of freedom, shape ``(n,)``.
+        tail: Probability above the quantile, shape ``(n,)``.
+    """
+    from scipy.special import ndtri, stdtrit
+
+    normal = degrees <= 0
+    return np.where(normal, -ndtri(tail), -stdtrit(np.where(normal, 1.0, degrees), tail))
+
+
+def tails(degrees: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Probability above each value; the inverse of :func:`quantiles`."""
+    from scipy.special import ndtr, stdtr
+
+    normal = degrees <= 0
+    return np.where(normal, ndtr(-values), stdtr(np.where(normal, 1.0, degrees), -values))

@@ -1,0 +1,266 @@
+"""``evaluation.json``: what an open-loop evaluation of one run found, and how it was made.
+
+Errors are mean absolute differences between predicted and recorded actions, each denoising draw
+for itself. Normalised means as the modality config normalises: under min_max the range of the data
+is 2 wide. Nothing here is success on a robot: a policy that errs little on recorded states can
+still drift away from them when it acts.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gr00t_assets.errors import EvaluationError
+from gr00t_assets.files import write_bytes
+
+EVALUATION = "evaluation.json"
+"""Beside the manifest."""
+
+FORMAT = 1
+
+NOT_SUCCESS = (
+    "This compares predicted with recorded actions on recorded states; "
+    "it is not success on a robot."
+)
+"""What every place that shows an evaluation says beside it."""
+
+Answer = Literal["yes", "no", "cannot be told"]
+BaselineName = Literal["hold", "mean action"]
+LanguageUsed = Literal["yes", "no", "cannot be told: one task", "cannot be told: too close"]
+PartName = Literal["held out", "seen in training"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EvaluationSettings(_Frozen):
+    """What decides the numbers, beside the model and the data."""
+
+    seed: int = Field(default=0, description="Of the noise and of the bootstrap")
+    draws: int = Field(default=4, ge=2, description="Denoising draws of each window")
+    denoising_steps: int | None = Field(
+        default=None, ge=1, description="Euler steps of a draw; none: as many as the model says"
+    )
+    stride: int | None = Field(
+        default=None, ge=1, description="Rows between two windows; none: chosen by their lengths"
+    )
+    max_windows: int = Field(default=64, ge=2, description="Windows of an episode, at most")
+    max_episodes: int = Field(default=16, ge=1, description="Episodes of each part, at most")
+    resamples: int = Field(default=2000, ge=100, description="Of the bootstrap")
+
+
+class Estimate(_Frozen):
+    """A mean with its uncertainty."""
+
+    mean: float
+    standard_error: float
+    low: float = Field(description="Lower end of the 95 percent interval")
+    high: float = Field(description="Upper end")
+
+
+class Baseline(_Frozen):
+    """A rule without a model, on the same rows."""
+
+    name: BaselineName
+    words: str = Field(description="What it does, for a reader")
+    error: Estimate = Field(description="Normalised")
+    difference: Estimate = Field(
+        description="Error of the policy minus that of the rule, paired by row, normalised"
+    )
+    beaten: Answer = Field(description="Whether the policy errs less, by that interval")
+    by_step: tuple[float, ...] = Field(description="Normalised, at each step of the horizon")
+
+
+class GroupError(_Frozen):
+    """Errors of one action group, such as left_arm."""
+
+    group: str
+    numbers: int = Field(description="Numbers of it in the data")
+    held: Literal["state", "last action", "no motion"] = Field(
+        description="What the rule 'hold' repeats of it"
+    )
+    normalised: Estimate
+    in_units: Estimate = Field(description="In the data's units")
+    by_step: tuple[float, ...] = Field(description="Normalised, at each step of the horizon")
+    by_step_in_units: tuple[float, ...]
+    baselines: dict[BaselineName, float] = Field(description="Their errors, normalised")
+    baselines_in_units: dict[BaselineName, float]
+
+
+class JointError(_Frozen):
+    """Errors of one number of an action group."""
+
+    name: str = Field(description="Group and number: left_arm[3]; a group of one has its name")
+    group: str
+    label: str | None = Field(default=None, description="The dataset's own name of it")
+    normalised: Estimate | None = Field(
+        description="None where the model is fed another representation, such as a rotation"
+    )
+    in_units: Estimate
+    by_step: tuple[float, ...] | None = Field(description="Normalised")
+    by_step_in_units: tuple[float, ...]
+    baselines_in_units: dict[BaselineName, float]
+
+
+class PartEvaluation(_Frozen):
+    """The episodes that were kept from training, or episodes that were trained on."""
+
+    part: PartName
+    episodes: tuple[int, ...] = Field(description="Their indices in the dataset")
+    episodes_in_part: int = Field(description="How many there are; some may be passed over")
+    stride: int = Field(description="Rows between two windows")
+    windows: int
+    resampled: str = Field(description="What the bootstrap draws: episodes, or stretches of them")
+    clusters: int = Field(description="How many of those there are")
+    error: Estimate = Field(
+        description="Normalised, over every step and every number that changes in the data"
+    )
+    by_step: tuple[Estimate, ...] = Field(description="Normalised, at each step of the horizon")
+    groups: tuple[GroupError, ...]
+    joints: tuple[JointError, ...]
+    baselines: tuple[Baseline, ...]
+    draw_spread: Estimate = Field(
+        description="Mean absolute difference between two draws of one window, normalised"
+    )
+    squared_error_in_units: float = Field(
+        description="Mean square over every number and step, as Isaac-GR00T's eval_policy.py has"
+    )
+
+    def baseline(self, name: BaselineName) -> Baseline:
+        """One baseline by its name."""
+        return next(each for each in self.baselines if each.name == name)
+
+
+class PromptSwap(_Frozen):
+    """Actions for the right prompt beside those for another one, from the same noise."""
+
+    part: PartName
+    other: Literal["another task", "an unrelated sentence"]
+    tasks: int = Field(description="Different prompts in the dataset")
+    example: tuple[str, str] = Field(description="A right prompt, and what was said in its place")
+    windows: int
+    difference: Estimate = Field(description="Mean absolute, normalised")
+    draw_spread: Estimate = Field(description="Between two draws for the right prompt")
+    ratio: Estimate = Field(description="The difference over the spread")
+    error_increase: Estimate = Field(
+        description="Error for the other prompt minus error for the right one, normalised"
+    )
+
+
+class TrajectoryLine(_Frozen):
+    """Recorded and predicted values of one number over an episode, in the data's units."""
+
+    joint: str
+    recorded: tuple[float, ...]
+    predicted: tuple[tuple[float, ...], ...] = Field(description="Mean of the draws, by chunk")
+    low: tuple[tuple[float, ...], ...] = Field(description="Least of the draws")
+    high: tuple[tuple[float, ...], ...] = Field(description="Greatest of the draws")
+
+
+class Trajectory(_Frozen):
+    """A few numbers of one episode, to be drawn."""
+
+    part: PartName
+    episode: int
+    seconds: tuple[float, ...] = Field(description="Of the recorded values")
+    chunk_seconds: tuple[tuple[float, ...], ...] = Field(description="Of each predicted chunk")
+    lines: tuple[TrajectoryLine, ...]
+
+
+class Evaluation(_Frozen):
+    """The open-loop evaluation of one run."""
+
+    format: Literal[1] = FORMAT
+    experiment: str
+    config_hash: str
+    model_hash: str = Field(description="First 16 hex digits of a SHA-256 over the weights")
+    trainer: str
+    dataset: str
+    dataset_version: str
+    modality_hash: str
+    settings: EvaluationSettings
+    denoising_steps: int = Field(description="Euler steps that a draw took")
+    horizon: int = Field(description="Actions of a chunk")
+    held_out: PartEvaluation | None = Field(description="None where no episode was held out")
+    seen: PartEvaluation
+    prompt_swap: PromptSwap
+    language_used: LanguageUsed
+    trajectories: tuple[Trajectory, ...]
+    limits: tuple[str, ...] = Field(description="Sentences that belong beside the numbers")
+    device: str
+    wall_seconds: float
+    evaluated_at: str = Field(description="ISO 8601, UTC")
+
+    @property
+    def main(self) -> PartEvaluation:
+        """The part to rank by: held-out episodes, or those seen in training if there are none."""
+        return self.held_out or self.seen
+
+    @property
+    def parts(self) -> tuple[PartEvaluation, ...]:
+        """The held-out part first."""
+        return (self.held_out, self.seen) if self.held_out else (self.seen,)
+
+    @property
+    def baselines(self) -> tuple[Baseline, ...]:
+        """Those of :attr:`main`."""
+        return self.main.baselines
+
+    def content_hash(self) -> str:
+        """First 16 hex digits of a SHA-256 over all but the time that it took, and when."""
+        content = self.model_dump_json(exclude={"wall_seconds", "evaluated_at"})
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def same_question(self, other: "Evaluation") -> bool:
+        """Whether both ask the same of the same model: their numbers are the same, then."""
+        return (self.model_hash, self.dataset_version, self.modality_hash, self.settings) == (
+            other.model_hash,
+            other.dataset_version,
+            other.modality_hash,
+            other.settings,
+        )
+
+
+def save_evaluation(evaluation: Evaluation, run_directory: Path) -> Path:
+    """Write the evaluation in one step; one of another model or with other settings is kept.
+
+    The earlier file then stands beside it as ``evaluation-<time>.json``.
+    """
+    path = run_directory / EVALUATION
+    try:
+        earlier = load_evaluation(run_directory)
+    except EvaluationError:
+        earlier = None
+    if earlier is not None and not earlier.same_question(evaluation):
+        time = "".join(character for character in earlier.evaluated_at[:19] if character.isalnum())
+        write_bytes(run_directory / f"evaluation-{time}.json", path.read_bytes())
+    write_bytes(path, (evaluation.model_dump_json() + "\n").encode())
+    return path
+
+
+def load_evaluation(run_directory: Path) -> Evaluation | None:
+    """The evaluation of a run; ``None`` where it was not evaluated.
+
+    Raises:
+        EvaluationError: The file is there and is no evaluation, or one of another format.
+    """
+    path = run_directory / EVALUATION
+    if not path.is_file():
+        return None
+    try:
+        return Evaluation.model_validate(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise EvaluationError(
+            str(path),
+            f"this is not an evaluation of format {FORMAT}.",
+            [str(error).splitlines()[0], f"move it away and run: {again(run_directory)}"],
+        ) from error
+
+
+def again(run_directory: Path) -> str:
+    """The command that evaluates a run directory."""
+    return f"gr00t-assets evaluate {run_directory}"

@@ -1,0 +1,38 @@
+"""One trained run with a held-out episode, and its evaluation, for all tests that read them."""
+
+from pathlib import Path
+
+import pytest
+
+from gr00t_assets.evaluation.result import Evaluation, EvaluationSettings
+from gr00t_assets.evaluation.run import evaluate_run
+from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets_tests.evaluation.runs import a_store, make_data, make_run
+from gr00t_assets_tests.training.conftest import small_data, spec_of
+from gr00t_assets_tests.training.isaac_gr00t.conftest import isaac_spec, small_base, small_checkout
+
+__all__ = ["isaac_spec", "small_base", "small_checkout", "small_data", "spec_of"]
+
+QUICK = EvaluationSettings(draws=2, resamples=200)
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one thread of the CPU numbers repeat to the last digit."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainingSpec:
+    """Trained on three episodes, the last one held out."""
+    store = a_store(tmp_path_factory.mktemp("held"))
+    make_data(store, held_out=[3])
+    return make_run(store, max_steps=40, batch_size=4)
+
+
+@pytest.fixture(scope="session")
+def evaluated(trained: TrainingSpec) -> Evaluation:
+    """Its evaluation; ``evaluation.json`` is in the run directory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("torch.cuda.is_available", lambda: False)
+        return evaluate_run(Path(trained.run_directory), QUICK)

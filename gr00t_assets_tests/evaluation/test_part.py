@@ -1,0 +1,214 @@
+"""Errors of planted predictions on real recordings: their size, their units, and the verdicts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gr00t_assets.datasets.demonstrations import Demonstrations
+from gr00t_assets.datasets.frame_cache import FrameCache
+from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.evaluation.part import Measured, draw_spread, measure
+from gr00t_assets.evaluation.predictions import Predictor, Progress
+from gr00t_assets.evaluation.prompts import language_used, swap_prompts
+from gr00t_assets.evaluation.recorded import action_groups, mean_action, recorded_at
+from gr00t_assets.evaluation.result import Estimate, EvaluationSettings
+from gr00t_assets.evaluation.trajectories import trajectory
+from gr00t_assets.evaluation.windows import Windows, choose_windows
+from gr00t_assets.modality.config import load_modality_config
+from gr00t_assets.modality.transforms import StateActionTransform
+from gr00t_assets_tests.evaluation.runs import a_store, make_data
+
+QUICK = EvaluationSettings(draws=2, resamples=200)
+DRAWS = 3
+
+
+class Small:
+    """A dataset with its windows, and what was recorded there."""
+
+    def __init__(self, dataset: LeRobotDataset, data: Demonstrations) -> None:
+        self.dataset, self.data, self.config = dataset, data, data.config
+        lengths = {episode.index: episode.length for episode in dataset.episodes}
+        self.windows = choose_windows(lengths, self.config.action_indices, QUICK)
+        self.groups = action_groups(self.config)
+        self.recorded = recorded_at(self.windows, dataset, self.groups, self.config)
+
+    def measured(self, predicted: np.ndarray) -> Measured:
+        mean = mean_action(self.data)
+        windows, recorded = self.windows, self.recorded
+        parts = ("seen in training", 4, windows, recorded, predicted, mean, self.groups, {})
+        return Measured(*parts)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    store = a_store(tmp_path_factory.mktemp("planted"))
+    make_data(store)
+    config = load_modality_config("small", store)
+    dataset = LeRobotDataset.open(store.dataset_directory("small", config.dataset_version), "small")
+    frames = FrameCache.open(store.frame_cache("small", config.dataset_version))
+    return Small(dataset, Demonstrations(dataset, frames, config))
+
+
+def test_what_was_recorded_is_what_a_model_is_trained_on(small: Small) -> None:
+    starts = {episode: small.data.rows(episode)[0] for episode in range(4)}
+    rows = [starts[e] + r for e, r in zip(small.windows.episodes, small.windows.rows, strict=True)]
+    trained_on = small.data.actions(np.array(rows))[..., : small.config.action_dim]
+    assert np.allclose(small.recorded.actions, trained_on, atol=1e-6)
+    again = StateActionTransform(small.config).invert_action(small.recorded.actions)
+    for name, values in small.recorded.actions_in_units.items():
+        assert np.allclose(again[name], values, atol=1e-6)
+
+
+def test_holding_repeats_the_state_of_the_windows_row(small: Small) -> None:
+    key = next(key for key in small.config.state if key.key == "right_arm")
+    episode, row = int(small.windows.episodes[5]), int(small.windows.rows[5])
+    state = small.dataset.vector(episode, key.original_key)[row, key.start : key.end]
+    assert np.allclose(small.recorded.held_in_units["right_arm"][5, 0], state)
+
+
+def test_the_mean_action_is_that_of_every_row(small: Small) -> None:
+    rows = [small.dataset.vector(index, "action") for index in range(4)]
+    fed = StateActionTransform(small.config).actions(np.concatenate(rows))
+    expected = fed.mean(axis=0)[: small.config.action_dim]
+    assert np.allclose(mean_action(small.data), expected, atol=1e-6)
+
+
+def test_a_planted_error_comes_out_in_both_kinds_of_units(small: Small) -> None:
+    off = np.zeros(small.config.action_dim)
+    place = next(group for group in small.groups if group.key.key == "right_arm").start
+    off[place + 1] = 0.1
+    part = measure(small.measured(np.stack([small.recorded.actions + off] * DRAWS)), QUICK)
+
+    joint = next(joint for joint in part.joints if joint.name == "right_arm[1]")
+    key = next(key for key in small.config.action if key.key == "right_arm")
+    wide = key.statistics.max[1] - key.statistics.min[1]
+    assert joint.normalised is not None
+    assert joint.normalised.mean == pytest.approx(0.1)
+    assert joint.in_units.mean == pytest.approx(0.1 * wide / 2, rel=1e-4)
+    assert joint.by_step_in_units == pytest.approx((0.05 * wide,) * 16, rel=1e-4)
+    others = [other for other in part.joints if other is not joint]
+    assert all(other.in_units.mean < 1e-9 for other in others)
+    assert part.draw_spread.mean == 0
+    assert part.error.mean == pytest.approx(0.1 / small.config.action_dim, rel=1e-5)
+    assert part.squared_error_in_units == pytest.approx(joint.in_units.mean**2 / 26, rel=1e-3)
+
+
+def test_a_policy_near_the_truth_beats_both_rules_and_one_far_from_it_none(small: Small) -> None:
+    noise = np.random.default_rng(0).normal(size=(DRAWS, *small.recorded.actions.shape))
+    near = measure(small.measured(small.recorded.actions + 0.02 * noise), QUICK)
+    far = measure(small.measured(small.recorded.actions + 2.0 * noise), QUICK)
+    assert [rule.beaten for rule in near.baselines] == ["yes", "yes"]
+    assert [rule.beaten for rule in far.baselines] == ["no", "no"]
+    for rule in near.baselines:
+        assert rule.difference.mean == pytest.approx(near.error.mean - rule.error.mean, abs=1e-5)
+    assert near.baseline("hold").by_step[0] < near.baseline("hold").by_step[-1]
+    mean = measure(small.measured(np.stack([mean_like(small)] * DRAWS)), QUICK)
+    assert mean.baseline("mean action").beaten == "cannot be told"
+
+
+def mean_like(small: Small) -> np.ndarray:
+    return np.broadcast_to(mean_action(small.data), small.recorded.actions.shape)
+
+
+def test_a_number_that_never_changes_is_no_error(small: Small) -> None:
+    key = small.groups[0].key
+    least = key.statistics.min
+    still = key.statistics.model_copy(update={"max": (least[0], *key.statistics.max[1:])})
+    config = small.config.model_copy(
+        update={
+            "action": (key.model_copy(update={"statistics": still}), *small.config.action[1:]),
+        }
+    )
+    groups = action_groups(config)
+    recorded = recorded_at(small.windows, small.dataset, groups, config)
+    predicted = np.stack([recorded.actions] * DRAWS)
+    predicted[..., 0] += 5.0
+    predicted[..., 1] += 0.25
+    planted = replace(small.measured(predicted), recorded=recorded, groups=groups)
+    assert planted.moving.tolist() == [False] + [True] * 25
+    assert measure(planted, QUICK).error.mean == pytest.approx(0.25 / 25)
+
+
+def test_relative_groups_hold_no_motion_and_unmatched_ones_the_last_action(small: Small) -> None:
+    first, second, *others = small.config.action
+    config = small.config.model_copy(
+        update={
+            "action": (
+                first.model_copy(update={"absolute": False}),
+                second.model_copy(update={"key": "elsewhere"}),
+                *others,
+            )
+        }
+    )
+    groups = action_groups(config)
+    assert [group.held for group in groups] == ["no motion", "last action", "state", "state"]
+    lengths = {episode.index: episode.length for episode in small.dataset.episodes}
+    windows = choose_windows(lengths, config.action_indices, QUICK, first_row=1)
+    held = recorded_at(windows, small.dataset, groups, config).held_in_units
+    assert np.allclose(held["left_arm"], 0)
+    column = small.dataset.vector(0, second.original_key)
+    before = column[windows.rows[0] - 1, second.start : second.end]
+    assert windows.rows[0] == 1 and np.allclose(held["elsewhere"][0, 0], before)
+
+
+def test_the_spread_of_draws_is_over_their_pairs() -> None:
+    assert draw_spread(np.array([0.0, 1.0, 3.0])) == pytest.approx((1 + 3 + 2) / 3)
+
+
+class Reader(Predictor):
+    """Predicts the truth with noise, and something else for another prompt."""
+
+    def __init__(self, actions: np.ndarray, told: list[str], moves: float) -> None:
+        self._actions, self._told, self._moves = actions, told, moves
+
+    def predict(
+        self,
+        data: Demonstrations,
+        windows: Windows,
+        texts: Sequence[str] | None = None,
+        progress: Progress = lambda done: None,
+    ) -> np.ndarray:
+        noise = np.random.default_rng(0).normal(size=(DRAWS, *self._actions.shape))
+        said = texts or self._told
+        other = np.array([a != b for a, b in zip(said, self._told, strict=True)])
+        return self._actions + 0.1 * noise + self._moves * other[:, None, None]
+
+
+@pytest.mark.parametrize(("moves", "used"), [(0.0, "no"), (0.005, "no"), (0.5, "yes")])
+def test_a_planted_use_of_the_prompt_is_found(small: Small, moves: float, used: str) -> None:
+    starts = np.array([small.data.rows(episode)[0] for episode in small.windows.episodes])
+    told = small.data.texts(starts + small.windows.rows)
+    reader = Reader(small.recorded.actions, told, moves)
+    measured = small.measured(reader.predict(small.data, small.windows))
+    tasks = sorted(small.data.instructions)
+
+    swap = swap_prompts(reader, small.data, measured, tasks, QUICK, lambda done: None)
+
+    assert swap.difference.mean == pytest.approx(moves, abs=1e-6)
+    assert swap.ratio.mean == pytest.approx(moves / swap.draw_spread.mean, rel=1e-3, abs=1e-9)
+    assert language_used(swap.tasks, swap.ratio, swap.difference) == used
+    assert (swap.error_increase.mean > 0.01) == (moves > 0.01)
+
+
+def test_neither_one_task_nor_a_wide_interval_tells_whether_language_is_used() -> None:
+    def between(low: float, high: float) -> Estimate:
+        return Estimate(mean=(low + high) / 2, standard_error=0.1, low=low, high=high)
+
+    sure = between(0.5, 0.6)
+    assert language_used(1, sure, sure) == "cannot be told: one task"
+    assert language_used(2, sure, sure) == "yes"
+    assert language_used(2, sure, between(0.001, 0.002)) == "no"
+    assert language_used(2, between(0.05, 0.2), sure) == "cannot be told: too close"
+
+
+def test_a_trajectory_has_the_recorded_values_at_its_times(small: Small) -> None:
+    predicted = np.stack([small.recorded.actions] * DRAWS)
+    seconds, column = small.dataset.timestamps(0), small.dataset.vector(0, "action")
+    drawn = trajectory(small.measured(predicted), seconds, {"action": column})
+    assert (drawn.episode, len(drawn.lines)) == (0, 6)
+    for line in drawn.lines:
+        for times, values in zip(drawn.chunk_seconds, line.predicted, strict=True):
+            near = np.interp(times, drawn.seconds, line.recorded)
+            assert np.allclose(near, values, atol=2e-3 * max(1.0, np.abs(line.recorded).max()))

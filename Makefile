@@ -39,15 +39,15 @@ demo: install
 	  $(MATERIALIZE) --select dataset,modality_config,frame_cache --partition $$dataset; \
 	done; \
 	for experiment in $$experiments; do \
-	  $(MATERIALIZE) --select checkpoint --partition $$experiment; \
+	  $(MATERIALIZE) --select checkpoint,open_loop_evaluation --partition $$experiment; \
 	done; \
-	$(MATERIALIZE) --select loss_comparison; \
+	$(MATERIALIZE) --select loss_comparison,research_journal; \
 	$(BIN)/gr00t-assets compare --sweep $(SWEEP)
 
 test: install
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS)
 
-# Real daemons, kills, a power cut, a soak, secrets in a whole chain: some ten minutes, one at a time.
+# Real daemons, kills, a power cut, a soak, secrets in a whole chain: a quarter of an hour, one at a time.
 test-faults: install
 	$(BIN)/python -m pytest -m faults
 

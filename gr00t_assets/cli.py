@@ -6,8 +6,12 @@ from typing import Annotated
 
 import typer
 
+from gr00t_assets.cli_compare import compare
+from gr00t_assets.cli_evaluate import evaluate
 from gr00t_assets.cli_gpu import gpu_app
+from gr00t_assets.cli_import import import_app
 from gr00t_assets.cli_isaac import isaac_app
+from gr00t_assets.cli_model import model_app
 from gr00t_assets.cli_store import store_app
 from gr00t_assets.cli_sweep import sweep_app
 from gr00t_assets.errors import Gr00tAssetsError
@@ -24,6 +28,9 @@ app.add_typer(dataset_app, name="dataset")
 app.add_typer(isaac_app, name="isaac")
 app.add_typer(gpu_app, name="gpu")
 app.add_typer(store_app, name="store")
+app.add_typer(model_app, name="model")
+app.add_typer(import_app, name="import")
+app.command()(evaluate)
 
 
 @dataset_app.command("check")
@@ -86,17 +93,19 @@ def train(
     raise typer.Exit(train_by_hand(spec))
 
 
-@app.command()
-def compare(
-    sweep: Annotated[
-        list[str] | None, typer.Option(help="A sweep's name; every sweep with runs if left out")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The tables as JSON")] = False,
-) -> None:
-    """Print the ranked table of a sweep's experiments and write the report."""
-    from gr00t_assets.comparison.command import run_compare
+app.command("compare")(compare)
 
-    raise typer.Exit(run_compare(sweep or None, as_json))
+
+@app.command()
+def journal(
+    print_it: Annotated[
+        bool, typer.Option("--print", help="Print the journal, not where it is")
+    ] = False,
+) -> None:
+    """Write the research journal from the runs, and from the notes in data/journal/notes."""
+    from gr00t_assets.journal.command import run_journal
+
+    raise typer.Exit(run_journal(print_it))
 
 
 def main() -> None:

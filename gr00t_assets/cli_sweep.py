@@ -1,6 +1,7 @@
 """``gr00t-assets sweep``: what a sweep file asks for, and a file to start from."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -74,3 +75,55 @@ def sweep_new(
     sweep = new_sweep(name, dataset, trainer, source)
     typer.echo(f"written: {shown_path(sweep.file)}, {len(sweep.experiments)} experiments")
     typer.echo(f"see what it would run: gr00t-assets sweep plan {name}")
+
+
+@sweep_app.command("propose")
+def sweep_propose(
+    runs: Annotated[
+        Path | None, typer.Option(help="A table of runs; the store's runs if left out")
+    ] = None,
+    sweep: Annotated[str | None, typer.Option(help="Only the runs of this sweep")] = None,
+    question: Annotated[
+        str | None, typer.Option(help="Only this factor: learning_rate, batch_size, steps")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Write data/sweeps/NAME.yaml; printed if left out")
+    ] = None,
+    references: Annotated[
+        bool, typer.Option("--references", help="Also the runs that the new ones are held against")
+    ] = False,
+    check: Annotated[
+        Path | None, typer.Option(help="Hold this sweep file against the runs; 1 if one is equal")
+    ] = None,
+) -> None:
+    """Propose the fewest experiments that settle what is confounded or noisy, as a sweep file."""
+    from gr00t_assets.comparison.next_experiments import command
+
+    if check is not None:
+        raise typer.Exit(command.check(check, runs))
+    typer.echo(command.propose(runs, sweep, question, out, references), nl=False)
+
+
+class Objective(StrEnum):
+    """What ``sweep suggest`` looks for."""
+
+    LOSS = "loss"
+    OPEN_LOOP = "open-loop"
+
+
+@sweep_app.command("suggest")
+def sweep_suggest(
+    sweep: Annotated[str, typer.Argument(help="A sweep whose file has a 'random' section")],
+    count: Annotated[int, typer.Option(min=1, help="Experiments wanted")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed suggests others")] = 0,
+    objective: Annotated[
+        Objective, typer.Option(help="What is to be low: final loss, or open-loop error")
+    ] = Objective.LOSS,
+    out: Annotated[
+        str | None, typer.Option(help="Write data/sweeps/NAME.yaml; printed if left out")
+    ] = None,
+) -> None:
+    """Suggest the next experiments of a search by Optuna, from the finished runs of one class."""
+    from gr00t_assets.search.command import run_suggest
+
+    typer.echo(run_suggest(sweep, count, seed, objective.value, out), nl=False)

@@ -59,3 +59,15 @@ class TrainingError(Gr00tAssetsError):
 
 class StoreError(Gr00tAssetsError):
     """The store cannot be written, such as a full disk."""
+
+
+class ComparisonError(Gr00tAssetsError):
+    """Runs cannot be compared as asked: a table is wrong, or a factor or a run is not known."""
+
+
+class EvaluationError(Gr00tAssetsError):
+    """A run cannot be evaluated, or its evaluation cannot be read."""
+
+
+class PromotionError(Gr00tAssetsError):
+    """A model cannot be promoted: its run is not good enough, or the Hub does not take it."""

@@ -64,6 +64,10 @@ class Store:
         """Everything that one experiment with one configuration leaves on disk."""
         return self._inside("runs", experiment, config_hash)
 
+    def promoted_model(self, experiment: str, config_hash: str) -> Path:
+        """The folder of a promoted model: weights, model card and the record of the promotion."""
+        return self._inside("models", experiment, config_hash)
+
     @property
     def reports(self) -> Path:
         """The folder of reports for people."""

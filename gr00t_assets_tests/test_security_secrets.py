@@ -119,7 +119,10 @@ def test_no_key_is_left_anywhere_by_a_whole_chain(tmp_path: Path) -> None:
             ("frame_cache", "small", 0),
             ("checkpoint", "good", 0),
             ("checkpoint", "bad", 1),
+            ("open_loop_evaluation", "good", 0),
+            ("promoted_model", "good", 0),
             ("loss_comparison", None, 0),
+            ("research_journal", None, 0),
         ):
             result = project.materialize(asset, partition, timeout=600)
             assert result.returncode == code, result.stdout
@@ -128,7 +131,8 @@ def test_no_key_is_left_anywhere_by_a_whole_chain(tmp_path: Path) -> None:
         result = offline.materialize("checkpoint", "offline", timeout=600)
         assert result.returncode == 0, result.stdout
         said += result.stdout.encode()
-    assert (project.store.root / "reports" / "loss_comparison.html").is_file()
+    for report in ("loss_comparison.html", "research_journal.md"):
+        assert (project.store.root / "reports" / report).is_file()
     assert list((project.store.root / "runs" / "offline").glob("*/wandb/*"))
     assert any(b"gr00t_assets.training.native" in command for command in commands)
     assert leaks(project) == []

@@ -27,6 +27,7 @@ _STYLES = {
     "finished": "green",
     "failed": "red",
     "unreadable": "red",
+    "pruned": "yellow",
     "interrupted": "yellow",
     "unfinished": "yellow",
     "stale": "yellow",

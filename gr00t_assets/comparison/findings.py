@@ -1,27 +1,13 @@
-"""What a comparison may say in words: one headline, and what a reader must be warned of."""
+"""What a reader must be warned of, and losses, names and settings in words."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gr00t_assets.comparison.contrasts.ranking import differing
 from gr00t_assets.comparison.formatting import is_missing, shown_setting
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.table import ranked_classes, shown_runs, tied_with_best
+from gr00t_assets.comparison.standings import RankedClass, ranked_classes
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-
-
-def headline(runs: Sequence[Run]) -> str:
-    """The result in one or two sentences; a class of its own has its own best."""
-    total = len(shown_runs(runs))
-    classes = ranked_classes(runs)
-    if not classes:
-        return f"None of {total} experiments has a finished run."
-    if len(classes) == 1:
-        return _class_headline(classes[0], total)
-    bests = "; ".join(
-        f"{members[0].name}, loss {loss_words(members[0])} ({_class_words(members)})"
-        for members in classes
-    )
-    return f"{len(classes)} comparability classes, not ranked against each other: {bests}."
 
 
 def loss_words(run: Run) -> str:
@@ -58,16 +44,12 @@ def shown_loss(mean: float, standard_error: float) -> str:
 
 def cautions(runs: Sequence[Run]) -> list[str]:
     """Sentences that a reader needs before calling one experiment better than another."""
-    classes = ranked_classes(runs)
-    found: list[str] = []
-    if len(classes) > 1:
-        found.append(_several_classes(classes))
-    for members in classes:
-        said = [caution for check in _CHECKS if (caution := check(members))]
-        if len(classes) > 1:
-            group = members[0].comparability_class
-            said = [f"Class {group.short_id if group else ''}: {caution}" for caution in said]
-        found += said
+    ranked = ranked_classes(runs)
+    found = [_several_classes(ranked)] if len(ranked) > 1 else []
+    for each in ranked:
+        said = [_frames(each), *(check(each.runs) for check in _CHECKS)]
+        name = f"Class {each.kind.short_id}: " if len(ranked) > 1 else ""
+        found += [name + caution for caution in said if caution]
     return found
 
 
@@ -83,39 +65,16 @@ def names_in_words(names: Sequence[str], most: int = 12) -> str:
     return f"{', '.join(names[:most])} and {len(names) - most:,} more"
 
 
-def _class_headline(members: Sequence[Run], total: int) -> str:
-    best = members[0]
-    group = best.comparability_class
-    text = f"Best of {len(members)} finished" if len(members) > 1 else "The only finished run"
-    text += f" (of {total} experiments)" if total > len(members) else ""
-    text += f": {best.name}, loss {loss_words(best)}"
-    tied = [run.name for run in tied_with_best(members)]
-    text += f"; within noise of it: {names_in_words(tied)}." if tied else "."
-    if best.failed_checks:
-        text += f" It failed a check: {', '.join(best.failed_checks)}."
-    if group and not group.frames_verified:
-        text += " Its frames are not verified."
-    return text
-
-
-def _class_words(members: Sequence[Run]) -> str:
-    group = members[0].comparability_class
-    text = f"best of {len(members)}" if len(members) > 1 else "the only one"
-    return text if group is None or group.frames_verified else f"{text}, frames not verified"
-
-
-def _several_classes(classes: Sequence[Sequence[Run]]) -> str:
-    groups = [group for members in classes if (group := members[0].comparability_class)]
-    names = dict.fromkeys(name for group in groups[1:] for name in groups[0].differences(group))
+def _several_classes(ranked: Sequence[RankedClass]) -> str:
+    names = differing([each.kind for each in ranked])
     return (
-        f"Losses of the {len(classes)} comparability classes are not compared with each other: "
+        f"Losses of the {len(ranked)} comparability classes are not compared with each other: "
         f"they differ in {', '.join(names)}."
     )
 
 
-def _frames(members: Sequence[Run]) -> str | None:
-    group = members[0].comparability_class
-    if group is None or group.frames_verified:
+def _frames(ranked: RankedClass) -> str | None:
+    if ranked.kind.frames == "verified":
         return None
     return (
         "The frames of these runs are not verified: the images may not be those of the recorded "
@@ -204,7 +163,6 @@ def _failed_checks(members: Sequence[Run]) -> str | None:
 
 
 _CHECKS: tuple[Callable[[Sequence[Run]], str | None], ...] = (
-    _frames,
     _samples,
     _schedules,
     _continued,

@@ -1,7 +1,7 @@
 """What a sweep would run: its partitions, which of them are done, and what the rest costs."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gr00t_assets.comparison.estimates import Estimate, Speeds, manifests
@@ -16,6 +16,7 @@ from gr00t_assets.project import Store
 
 ACTIONS: dict[Status, tuple[str, str]] = {
     "finished": ("nothing", "it is finished"),
+    "pruned": ("nothing", "it was given up as hopeless; take pruning out of the file to go on"),
     "interrupted": ("continue", "go on from its last checkpoint"),
     "unfinished": ("continue", "go on from its last checkpoint"),
     "failed": ("try again", "go on from its last checkpoint, where it has one"),
@@ -36,6 +37,8 @@ class PlanRow:
         samples_left: Of the steps that are still to be done.
         epochs: ``samples`` over those of an epoch; None where the dataset is not there.
         estimate: The speed that is expected; None where no run resembles it.
+        equal_to: Another experiment with a run of the very same configuration; training this one
+            would repeat that one digit by digit.
     """
 
     experiment: Experiment
@@ -44,6 +47,7 @@ class PlanRow:
     samples_left: int
     epochs: float | None
     estimate: Estimate | None
+    equal_to: str | None = None
 
     @property
     def hours_left(self) -> float | None:
@@ -105,13 +109,20 @@ def make_plan(sweep: Sweep, store: Store, device: str | None = None) -> SweepPla
         runs.setdefault(run.name, run)
     speeds = Speeds(store, device)
     epochs = {name: epoch_samples(name, store) for name in sweep.datasets}
-    return SweepPlan(
-        sweep,
-        tuple(
-            _row(experiment, runs[experiment.name], speeds, epochs[experiment.dataset])
-            for experiment in sweep.experiments
-        ),
-    )
+    made = _configurations(store)
+    rows = []
+    for experiment in sweep.experiments:
+        run = runs[experiment.name]
+        row = _row(experiment, run, speeds, epochs[experiment.dataset])
+        equal = made.get(run.config_hash or "") if run.status == "missing" else None
+        rows.append(replace(row, equal_to=equal))
+    return SweepPlan(sweep, tuple(rows))
+
+
+def _configurations(store: Store) -> dict[str, str]:
+    """Name of an experiment by the config hash of its run; equal hashes train equal weights."""
+    folders = (store.root / "runs").glob("[!.]*/[!.]*/manifest.json")
+    return {path.parent.name: path.parent.parent.name for path in sorted(folders)}
 
 
 def epoch_samples(dataset: str, store: Store) -> int | None:
@@ -138,7 +149,7 @@ def _row(experiment: Experiment, run: Run, speeds: Speeds, epoch: int | None) ->
     left = settings.max_steps - _steps_done(experiment, run)
     return PlanRow(
         experiment=experiment,
-        status=run.status,
+        status="interrupted" if run.status == "pruned" and not experiment.pruning else run.status,
         samples=samples,
         samples_left=max(0, left) * settings.samples_per_step,
         epochs=samples / epoch if epoch else None,
@@ -152,7 +163,7 @@ def _steps_done(experiment: Experiment, run: Run) -> int:
     settings = experiment.hyperparameters
     if run.stale or run.steps is None or run.status in ("unreadable", "missing"):
         return taken_over
-    if run.status == "finished":
+    if run.status == "finished" or (run.status == "pruned" and experiment.pruning):
         return settings.max_steps
     return max(taken_over, run.steps // settings.save_steps * settings.save_steps)
 

@@ -89,6 +89,7 @@ def _as_json(row: PlanRow) -> dict[str, Any]:
         "partition": item.name,
         "status": row.status,
         "would": ACTIONS[row.status][0],
+        "equal_to": row.equal_to,
         **_settings(item),
         "tags": list(item.tags),
         "hypothesis": item.hypothesis,
@@ -157,6 +158,11 @@ def _below(
     lines.append(_in_common(settings, varying))
     said = dict.fromkeys(ACTIONS[row.status] for row in plan.rows)
     lines += [f"{word}: {text}" for word, text in said if text and word != "nothing"]
+    lines += [
+        f"{row.experiment.name} is equal to {row.equal_to}, which has a run already"
+        for row in plan.rows
+        if row.equal_to
+    ]
     lines += _sources(plan)
     if plan.sweep.schedule:
         lines.append(f"schedule: {plan.sweep.schedule} (UTC)")

@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gr00t_assets.comparison.curves import (
-    PALETTE,
-    Curve,
-    Style,
-    curve_groups,
-    loss_curve,
-    run_styles,
-)
+from gr00t_assets.comparison.curve_groups import PALETTE, Style, curve_groups, run_styles
+from gr00t_assets.comparison.curves import Curve, loss_curve
 from gr00t_assets.comparison.findings import loss_words
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.training.metrics import Metric
@@ -80,7 +74,7 @@ def curves_figure(runs: Sequence[Run], styles: Mapping[str, Style]) -> dict[str,
         "yaxis": {
             "title": {"text": "training loss"},
             "type": "log",
-            **_log_ticks(lowest, highest),
+            **log_ticks(lowest, highest),
         },
         "legend": {"groupclick": "togglegroup"},
     }
@@ -91,19 +85,19 @@ def _points(curve: Curve) -> dict[str, Any]:
     return {
         "type": "scatter",
         "x": curve.steps.tolist(),
-        "y": _rounded(curve.losses).tolist(),
+        "y": rounded(curve.losses).tolist(),
         "customdata": curve.samples.round().astype(int).tolist(),
     }
 
 
-def _rounded(values: np.ndarray) -> np.ndarray:
+def rounded(values: np.ndarray) -> np.ndarray:
     """Five significant digits: what an eye can tell apart, in half the bytes."""
     exponents = np.floor(np.log10(np.abs(values), out=np.zeros(len(values)), where=values != 0))
     scale = 10.0 ** (4 - exponents)
     return np.round(values * scale) / scale
 
 
-def _log_ticks(lowest: float, highest: float) -> dict[str, list]:
+def log_ticks(lowest: float, highest: float) -> dict[str, list]:
     """Ticks at 1, 2 and 5 times powers of ten, written out in full."""
     if not 0 < lowest <= highest:
         return {}

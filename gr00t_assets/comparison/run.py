@@ -1,26 +1,31 @@
 """One run of an experiment as the store has it, and what may be said of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from gr00t_assets.comparison.classes import ComparabilityClass
 from gr00t_assets.comparison.formatting import shown_setting
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.training.loss_window import final_window, first_window
 from gr00t_assets.training.manifest import LossWindow, Manifest
+from gr00t_assets.training.metric_table import MetricTable
 from gr00t_assets.training.metrics import Metric
 from gr00t_assets.training.spec import TrainingSpec
 
+if TYPE_CHECKING:
+    from gr00t_assets.comparison.contrasts.observation import Observation
+
 Status = Literal[
-    "finished", "failed", "interrupted", "unfinished", "unreadable", "missing", "stale"
+    "finished", "pruned", "failed", "interrupted", "unfinished", "unreadable", "missing", "stale"
 ]
 
 STATUS_WORDS: dict[Status, str] = {
     "finished": "the run did all its steps",
+    "pruned": "the run was given up as hopeless; its sweep asks for pruning",
     "failed": "the run ended with an error",
     "interrupted": "the run was stopped; materialising it again continues it",
     "unfinished": "the run has no manifest: it is training, or it was killed",
@@ -50,7 +55,7 @@ class Run:
     config_hash: str | None
     status: Status
     manifest: Manifest | None
-    metrics: list[Metric]
+    metrics: Sequence[Metric]
     stale: bool
     problems: tuple[str, ...] = ()
     spec: TrainingSpec | None = None
@@ -68,14 +73,18 @@ class Run:
         return self.spec.experiment.hyperparameters if self.spec else None
 
     @cached_property
-    def comparability_class(self) -> ComparabilityClass | None:
-        """None without a manifest: only what was trained can be compared."""
-        return ComparabilityClass.of(self.manifest) if self.manifest else None
+    def observation(self) -> "Observation":
+        """The run as the comparison takes it, whatever its source."""
+        from gr00t_assets.comparison.contrasts.store_runs import observation_of
+
+        return observation_of(self)
 
     @cached_property
     def losses(self) -> np.ndarray:
         """Loss of each logged step, shape ``(steps,)``."""
-        return np.array([loss for metric in self.metrics for loss in metric.losses], dtype=float)
+        metrics = self.metrics
+        table = metrics if isinstance(metrics, MetricTable) else MetricTable.of(metrics)
+        return table.losses
 
     @property
     def steps(self) -> int | None:

@@ -10,7 +10,7 @@ from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.project import Store
 from gr00t_assets.training.manifest import load_manifest
-from gr00t_assets.training.metrics import read_metrics
+from gr00t_assets.training.metric_table import MetricTable, read_metric_table
 from gr00t_assets.training.spec import load_spec
 
 __all__ = ["Run", "read_runs"]
@@ -105,9 +105,9 @@ def _read_run(experiment: Experiment, folder: Path, curves: bool) -> Run:
     if manifest and not curves:
         return Run(experiment, folder.name, status, manifest, [], stale=False)
     try:
-        metrics = read_metrics(folder)
+        metrics = read_metric_table(folder)
     except (ValueError, OSError) as error:
-        metrics = []
+        metrics = MetricTable.of([])
         problems.append("metrics.jsonl cannot be read: " + _reason(error))
     spec = None
     try:

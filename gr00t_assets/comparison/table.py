@@ -4,37 +4,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from gr00t_assets.comparison.columns import FIXED, LEADING, TRAILING, Column, Dtype
-from gr00t_assets.comparison.run import Run, unrankable
+from gr00t_assets.comparison.contrasts.observation import Loss
+from gr00t_assets.comparison.findings import names_in_words
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.standings import Standing, class_of, ranked_classes, shown_runs
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.training.manifest import LossWindow
-
-
-def shown_runs(runs: Sequence[Run]) -> list[Run]:
-    """One run for each experiment: the current one, else the newest stale one, else its place."""
-    shown: dict[str, Run] = {}
-    for run in runs:
-        held = shown.get(run.name)
-        if held is None or (held.stale and not run.stale):
-            shown[run.name] = run
-    return list(shown.values())
-
-
-def ranked_classes(runs: Sequence[Run]) -> list[list[Run]]:
-    """The rankable runs of each comparability class, lowest final loss first.
-
-    Classes with verified frames come first, then larger ones, then the first to appear. Their
-    losses have no say in it: losses of two classes say nothing of each other.
-    """
-    classes: dict[str, list[Run]] = {}
-    for run in shown_runs(runs):
-        if run.rankable and run.comparability_class:
-            classes.setdefault(run.comparability_class.short_id, []).append(run)
-    ranked = [sorted(members, key=lambda run: _final(run).mean) for members in classes.values()]
-    return sorted(ranked, key=_class_order)
 
 
 def comparison_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -45,13 +23,10 @@ def comparison_table(runs: Sequence[Run]) -> pd.DataFrame:
     """
     shown = shown_runs(runs)
     varying = varying_hyperparameters(shown)
-    rows = []
-    placed: set[str] = set()
-    for members in ranked_classes(shown):
-        for place, (run, noise) in enumerate(zip(members, noise_notes(members), strict=True)):
-            rows.append(_row(run, varying, place + 1, noise))
-            placed.add(run.name)
-    rows += [_row(run, varying, None, None) for run in shown if run.name not in placed]
+    standings = [one for ranked in ranked_classes(shown) for one in ranked.standings]
+    placed = {one.run.name for one in standings}
+    rows = [_row(one.run, varying, one) for one in standings]
+    rows += [_row(run, varying) for run in shown if run.name not in placed]
     columns = table_columns(varying)
     return pd.DataFrame(
         {
@@ -67,42 +42,6 @@ def table_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
         dict(zip(table.columns, values, strict=True))
         for values in table.itertuples(index=False, name=None)
     ]
-
-
-def noise_notes(members: Sequence[Run]) -> list[str | None]:
-    """For each run a sentence where it cannot be told from a better one; None where it can.
-
-    Two means differ where their difference is at least ``2 * sqrt(se1^2 + se2^2)``. Of all better
-    runs that one cannot be told from, the best is named.
-
-    Args:
-        members: Rankable runs of one class, best first.
-    """
-    means, noise = _means_and_errors(members)
-    notes: list[str | None] = []
-    for place in range(len(members)):
-        differences = means[place] - means[:place]
-        limits = 2 * np.hypot(noise[place], noise[:place])
-        tied = np.flatnonzero(differences < limits)[:1]
-        notes += [
-            f"Within noise of rank {better + 1}: {differences[better]:.2g} higher, "
-            f"where noise is {limits[better]:.2g}."
-            for better in tied
-        ] or [None]
-    return notes
-
-
-def tied_with_best(members: Sequence[Run]) -> list[Run]:
-    """The runs of one class that cannot be told from its best."""
-    means, noise = _means_and_errors(members)
-    tied = means - means[:1] < 2 * np.hypot(noise, noise[:1])
-    return [run for run, same in zip(members[1:], tied[1:], strict=True) if same]
-
-
-def _means_and_errors(members: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
-    windows = [_final(run) for run in members]
-    means = np.array([window.mean for window in windows], dtype=float)
-    return means, np.array([window.standard_error for window in windows], dtype=float)
 
 
 def varying_hyperparameters(runs: Sequence[Run]) -> list[str]:
@@ -144,6 +83,8 @@ def _status_note(run: Run) -> str:
         case "failed":
             reason = _first_line(run.manifest.failure if run.manifest else None)
             return f"Failed {where}: {reason}" if reason else f"Failed {where}."
+        case "pruned":
+            return f"Given up as hopeless {where}; loss so far."
         case "interrupted":
             return f"Stopped {where}; loss so far."
         case "unfinished":
@@ -152,12 +93,21 @@ def _status_note(run: Run) -> str:
             return ""
 
 
-def _row(run: Run, varying: Sequence[str], rank: int | None, noise: str | None) -> dict[str, Any]:
+def _place_note(standing: Standing | None) -> str:
+    if standing is None:
+        return ""
+    parts = ["Within noise of rank 1."] if standing.tied else []
+    if standing.replicates:
+        parts.append(f"Ranked as one with {names_in_words(standing.replicates, 3)}: other seeds.")
+    return " ".join(parts)
+
+
+def _row(run: Run, varying: Sequence[str], standing: Standing | None = None) -> dict[str, Any]:
     manifest, settings = run.manifest, run.hyperparameters
-    first, final = run.first_loss, run.final_loss
-    group = run.comparability_class
+    first = run.first_loss
+    final = None if run.status == "missing" else run.observation.loss
     row: dict[str, Any] = {
-        "rank": rank,
+        "rank": standing.place if standing else None,
         "experiment": run.name,
         "status": run.status,
         "final_loss": _finite(final.mean) if final else None,
@@ -173,10 +123,10 @@ def _row(run: Run, varying: Sequence[str], rank: int | None, noise: str | None) 
         "samples_per_second": manifest.samples_per_second if manifest else None,
         "wall_seconds": manifest.wall_seconds if manifest else _wall_seconds(run),
         "gpu_hours": manifest.gpu_seconds / 3600 if manifest else None,
-        "class": group.short_id if group else None,
+        "class": class_of(run),
         "config_hash": run.config_hash,
         "failed_checks": ", ".join(run.failed_checks) or None,
-        "note": " ".join(part for part in (noise, note(run)) if part) or None,
+        "note": " ".join(part for part in (_place_note(standing), note(run)) if part) or None,
     }
     values = {name: getattr(settings, name) if settings else None for name in varying}
     return {name: _missing(value) for name, value in (row | values).items()}
@@ -195,22 +145,11 @@ def _dtype(hyperparameter: str) -> Dtype:
     return "Float64" if isinstance(default, float) else "string"
 
 
-def _class_order(members: Sequence[Run]) -> tuple[bool, int]:
-    group = members[0].comparability_class
-    return (group is None or not group.frames_verified, -len(members))
-
-
-def _final(run: Run) -> LossWindow:
-    if run.final_loss is None:
-        raise ValueError(f"{run.name} is not rankable: {unrankable(run.manifest)}")
-    return run.final_loss
-
-
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _ratio(first: LossWindow | None, final: LossWindow | None) -> float | None:
+def _ratio(first: LossWindow | None, final: Loss | None) -> float | None:
     if first is None or final is None or not final.mean > 0:
         return None
     return _finite(first.mean / final.mean)

@@ -40,6 +40,9 @@ class CatalogEntry(BaseModel):
     frame_size: tuple[FramePixels, FramePixels] | None = Field(
         default=None, description="Width and height to cache frames at, to save disk"
     )
+    frames: int | None = Field(
+        default=None, ge=1, description="Frames of all episodes, for epochs before it is here"
+    )
 
 
 def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:

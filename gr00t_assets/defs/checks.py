@@ -10,6 +10,7 @@ from gr00t_assets.defs.failures import explained
 from gr00t_assets.defs.metadata import in_store
 from gr00t_assets.defs.partitions import EXPERIMENTS, experiment_partitions
 from gr00t_assets.defs.resources import StoreResource
+from gr00t_assets.training.manifest import load_manifest
 from gr00t_assets.training.run_problems import (
     WEIGHTS,
     Problem,
@@ -27,6 +28,9 @@ def _check(
     def body(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
         experiment = EXPERIMENTS[context.partition_key]
         directory = store.run_directory(experiment.name, current_config_hash(experiment, store))
+        if name == WEIGHTS and (pruned := _pruned(directory)):
+            metadata = {"run_directory": in_store(directory, store)}
+            return dg.AssetCheckResult(passed=True, description=pruned, metadata=metadata)
         problem = find(directory) if directory.is_dir() else "this configuration has not been run"
         record_check(directory, name, problem is None)
         if problem is not None:
@@ -45,6 +49,14 @@ def _check(
         partitions_def=experiment_partitions,
         blocking=True,
     )(explained(body))
+
+
+def _pruned(directory: Path) -> str | None:
+    """What is said of a run that was given up and so has no final weights."""
+    manifest = load_manifest(directory)
+    if manifest is None or manifest.status != "pruned":
+        return None
+    return f"there are no final weights to load: {manifest.failure}"
 
 
 checkpoint_checks = [

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from gr00t_assets.comparison.curves import PALETTE, Curve, loss_curve
+from gr00t_assets.comparison.curve_groups import PALETTE
+from gr00t_assets.comparison.curves import Curve, loss_curve
 from gr00t_assets.defs.metadata import INLINE
 from gr00t_assets.training.metrics import Metric
 

@@ -5,6 +5,8 @@ import dagster as dg
 from gr00t_assets.defs.assets.checkpoints import checkpoint
 from gr00t_assets.defs.assets.comparison import loss_comparison
 from gr00t_assets.defs.assets.datasets import dataset, frame_cache, modality_config
+from gr00t_assets.defs.assets.evaluation import open_loop_evaluation
+from gr00t_assets.defs.assets.journal import research_journal
 from gr00t_assets.defs.queue import GPU
 
 prepare_data = dg.define_asset_job(
@@ -20,10 +22,17 @@ sweep = dg.define_asset_job(
     tags={GPU: "true"},
 )
 
-analysis = dg.define_asset_job(
-    "analysis",
-    selection=dg.AssetSelection.assets(loss_comparison),
-    description="The comparison of every experiment, with whatever has been trained.",
+evaluation = dg.define_asset_job(
+    "evaluation",
+    selection=dg.AssetSelection.assets(open_loop_evaluation),
+    description="Open-loop evaluation of what was trained, by experiment.",
+    tags={GPU: "true"},
 )
 
-jobs = [prepare_data, sweep, analysis]
+analysis = dg.define_asset_job(
+    "analysis",
+    selection=dg.AssetSelection.assets(loss_comparison, research_journal),
+    description="The comparison of every experiment and the journal, with whatever was trained.",
+)
+
+jobs = [prepare_data, sweep, evaluation, analysis]

@@ -17,9 +17,11 @@ from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.project import Store
 from gr00t_assets.training.ends import trained_by
 from gr00t_assets.training.manifest import load_manifest
+from gr00t_assets.training.pruned import HOW_TO_GO_ON, over
 from gr00t_assets.training.spec import current_config_hash
 
 TRAINED = "it is trained"
+PRUNED = f"it was pruned; {HOW_TO_GO_ON}"
 
 _SHOWN = 20
 
@@ -77,8 +79,8 @@ def _reason(
     """Why an experiment is not asked for; ``None`` where it is."""
     directory = store.run_directory(experiment.name, config_hash)
     manifest = load_manifest(directory)
-    if manifest is not None and manifest.status == "finished":
-        return TRAINED
+    if over(manifest, experiment):
+        return TRAINED if manifest is None or manifest.status == "finished" else PRUNED
     if experiment.name in busy:
         return busy[experiment.name]
     if process := trained_by(directory):

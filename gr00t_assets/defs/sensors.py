@@ -31,6 +31,7 @@ from gr00t_assets.project import Store
 from gr00t_assets.run_workers import forget
 from gr00t_assets.training.ends import room_needed, trained_by
 from gr00t_assets.training.manifest import load_manifest
+from gr00t_assets.training.pruned import over
 from gr00t_assets.training.spec import current_config_hash
 
 _INTERVAL = 30
@@ -135,7 +136,7 @@ def _answer(
         manifest = load_manifest(directory)
     except Gr00tAssetsError as error:
         return Answer(words=error.explain(), wait=True)
-    if manifest is not None and manifest.status == "finished":
+    if over(manifest, experiment):
         return Answer(words="it is trained by now")
     same = run.tags.get(CONFIG_HASH, config_hash) == config_hash
     number = int(run.tags.get(RETRY_NUMBER, 0)) if same else 0

@@ -118,11 +118,16 @@ def _of_stale(directory: Path, why: str, choices: Choices) -> Iterator[Removal]:
 
 def is_finished(directory: Path) -> bool:
     """Whether a run's manifest says that it is finished."""
+    return manifest_status(directory) == "finished"
+
+
+def manifest_status(directory: Path) -> str | None:
+    """What a run's manifest says became of it; None without one that can be read."""
     try:
         manifest = load_manifest(directory)
     except (Gr00tAssetsError, OSError):
-        return False
-    return manifest is not None and manifest.status == "finished"
+        return None
+    return manifest.status if manifest else None
 
 
 def _old_caches(store: Store, current: Current) -> Iterator[Path]:

@@ -11,7 +11,7 @@ from gr00t_assets.store.checkpoints import is_optimizer_file, stored_checkpoints
 from gr00t_assets.store.current import Current, folders
 from gr00t_assets.store.disk_use import files_below
 from gr00t_assets.store.leftovers import is_leftover_name
-from gr00t_assets.store.plan import is_finished, run_directories
+from gr00t_assets.store.plan import manifest_status, run_directories
 from gr00t_assets.training.run_directory import CHECKPOINTS, MODEL
 from gr00t_assets.training.run_lock import LOCK
 
@@ -25,6 +25,7 @@ KINDS = (
     "checkpoints",
     "optimizer state",
     "models",
+    "promoted models",
     "run records",
     "reports",
     "leftovers",
@@ -48,7 +49,7 @@ class Survey(BaseModel):
 
     kinds: dict[str, Share]
     runs: dict[str, Share] = Field(
-        description="Run directories: finished, unfinished, training, stale, unlisted"
+        description="Run directories: finished, pruned, unfinished, training, stale, unlisted"
     )
 
 
@@ -95,7 +96,7 @@ def _kind(place: PurePath, current: Current) -> str:
         if inner[2] == CHECKPOINTS:
             return "optimizer state" if is_optimizer_file(place.name) else "checkpoints"
         return "models" if inner[2] == MODEL else "run records"
-    return "reports" if top == "reports" else "other"
+    return {"reports": "reports", "models": "promoted models"}.get(top, "other")
 
 
 def _dataset_kind(name: str, version: str, current: Current) -> str:
@@ -114,6 +115,8 @@ def _counts(store: Store, current: Current) -> Counter[str]:
             old = current.is_old(dataset.name, cache.name)
             counts["older frame caches" if old else "frame caches"] += 1
             counts["prepared frames"] += 0 if old else sum(1 for _ in cache.rglob(".prepared-*"))
+    for experiment in folders(store.root / "models"):
+        counts["promoted models"] += len(folders(experiment))
     for run in run_directories(store):
         found = stored_checkpoints(run)
         counts["checkpoints"] += sum(checkpoint.whole for checkpoint in found)
@@ -129,7 +132,7 @@ def _runs(store: Store, current: Current, sizes: Counter[tuple[str, str]]) -> di
         state = _state(run, current)
         counts[state] += 1
         total[state] += sizes[run.parent.name, run.name]
-    states = ("finished", "unfinished", "training", "stale", "unlisted")
+    states = ("finished", "pruned", "unfinished", "training", "stale", "unlisted")
     return {state: Share(count=counts[state], bytes=total[state]) for state in states}
 
 
@@ -139,4 +142,5 @@ def _state(run: Path, current: Current) -> str:
     standing = current.standing(run.parent.name, run.name)
     if standing != "current":
         return standing
-    return "finished" if is_finished(run) else "unfinished"
+    status = manifest_status(run)
+    return status if status in ("finished", "pruned") else "unfinished"

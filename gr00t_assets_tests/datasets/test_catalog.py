@@ -39,18 +39,20 @@ f:
 """
 
 
-def test_the_checked_in_catalog_has_its_four_datasets() -> None:
+def test_the_checked_in_catalog_has_its_datasets() -> None:
     catalog = load_catalog(CHECKED_IN)
-    synthetic, demo, untagged, so101 = catalog.values()
+    synthetic, demo, held_out, untagged, so101 = catalog.values()
     assert list(catalog) == [
         "synthetic-pick-n-place",
         "robot_sim.PickNPlace",
+        "robot_sim.PickNPlace-held-out",
         "robot_sim.PickNPlace-untagged",
         "so101-table-cleanup",
     ]
     assert isinstance(synthetic.source, SyntheticSource) and synthetic.source.episodes == 5
     assert isinstance(demo.source, GitSource) and demo.source.revision.startswith("5e3ef5e")
-    assert untagged.source == demo.source
+    assert untagged.source == held_out.source == demo.source
+    assert synthetic.held_out == held_out.held_out == (4,)
     assert untagged.embodiment_tag == "new_embodiment"
     assert isinstance(so101.source, HubSource) and so101.source.modality == "so100_dualcam"
     assert (demo.embodiment_tag, so101.embodiment_tag) == ("gr1", "new_embodiment")

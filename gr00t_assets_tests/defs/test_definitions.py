@@ -86,13 +86,16 @@ def test_every_asset_says_what_it_is(described: dict):
         "frame_cache": "data",
         "training_environment": "training",
         "checkpoint": "training",
+        "open_loop_evaluation": "analysis",
         "loss_comparison": "analysis",
+        "research_journal": "analysis",
+        "promoted_model": "promotion",
     }
     for name, asset in described["assets"].items():
         assert asset["kinds"] and asset["owners"] and asset["described"], name
         assert asset["code_version"] is not None, name
     pools = {name: asset["pools"] for name, asset in described["assets"].items()}
-    assert pools.pop("checkpoint") == ["gpu"]
+    assert pools.pop("checkpoint") == pools.pop("open_loop_evaluation") == ["gpu"]
     assert not any(pools.values())
 
 
@@ -120,7 +123,7 @@ def test_checks_are_blocking_and_by_partition(described: dict):
 
 def test_only_a_sweep_with_a_cron_expression_has_a_schedule(described: dict):
     assert described["schedules"] == {"sweep_rates": "0 20 * * *"}
-    assert described["jobs"] == ["analysis", "prepare_data", "sweep"]
+    assert described["jobs"] == ["analysis", "evaluation", "prepare_data", "sweep"]
 
 
 def test_a_wrong_sweep_file_stops_the_load_with_its_line(tmp_path: Path):

@@ -180,8 +180,11 @@ def test_the_comparison_takes_what_there_is(trained: Project):
     shown = newest(trained, "loss_comparison")
     assert shown.metadata["runs_finished"].value == 1
     assert shown.metadata["experiments"].value == 3
-    assert "| 1 | four-steps | " in markdown(shown, "tiny: ranking")
-    assert "](data:image/png" in markdown(shown, "tiny: table and curves")
+    assert next(iter(shown.metadata)) == "verdict"
+    assert "four-steps" in str(shown.metadata["verdict"].value)
+    (ranking,) = (name for name in shown.metadata if ": ranking of " in name)
+    assert "| 1 | four-steps | " in markdown(shown, ranking)
+    assert "](data:image/png" in markdown(shown, "curves")
     assert (trained.store.root / str(shown.metadata["report"].value)).is_file()
 
 

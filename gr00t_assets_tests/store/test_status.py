@@ -61,6 +61,7 @@ def test_the_bytes_are_those_of_du(project: FilledProject) -> None:
     assert kinds["leftovers"] == {"count": 1, "bytes": KB}
     assert {name: share["count"] for name, share in found["survey"]["runs"].items()} == {
         "finished": 1,
+        "pruned": 0,
         "unfinished": 1,
         "training": 0,
         "stale": 0,

@@ -23,6 +23,7 @@ from gr00t_assets.defs.training_process import run_training
 from gr00t_assets.defs.training_runs import tag_config
 from gr00t_assets.project import Store
 from gr00t_assets.training.manifest import Manifest, load_manifest
+from gr00t_assets.training.pruned import over
 from gr00t_assets.training.run_directory import place_spec
 from gr00t_assets.training.run_problems import begin_weights_check
 from gr00t_assets.training.spec import TrainingSpec, make_spec
@@ -57,19 +58,24 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
     tag_config(context, spec.config_hash)
     manifest = load_manifest(spec.run_directory)
     result = ALREADY_FINISHED
-    if manifest is None or manifest.status != "finished":
+    if manifest is None or not over(manifest, spec.experiment):
         manifest, result = _train(context, spec, store), "trained"
-        begin_weights_check(spec.run_directory)
+        if manifest.status == "finished":
+            begin_weights_check(spec.run_directory)
     else:
         context.log.info(f"{manifest.experiment} ({manifest.config_hash}): {ALREADY_FINISHED}")
+    version = f"{manifest.config_hash}-{manifest.trainer_revision}"
+    if manifest.status == "pruned":
+        result, version = manifest.failure or "pruned", f"{version}-pruned"
+        context.log.warning(f"{manifest.experiment} ({manifest.config_hash}): {result}")
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(f"{manifest.config_hash}-{manifest.trainer_revision}"),
+        data_version=dg.DataVersion(version),
         metadata=checkpoint_metadata(manifest, spec, store, result),
     )
 
 
 def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) -> Manifest:
-    """Run the trainer to its end.
+    """Run the trainer to its end, or to where it is given up as hopeless.
 
     Raises:
         ExplainedFailureError: It did not finish; the message says why and what to do.
@@ -81,6 +87,6 @@ def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) 
     leave_pool(context)
     manifest = load_manifest(spec.run_directory)
     fresh = manifest if manifest is not None and manifest.finished_at >= started else None
-    if code == 0 and manifest is not None and manifest.status == "finished":
+    if code == 0 and manifest is not None and over(manifest, spec.experiment):
         return manifest
     raise training_failure(spec, code, fresh, last_lines, store)

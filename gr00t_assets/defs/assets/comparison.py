@@ -9,6 +9,7 @@ import dagster as dg
 
 from gr00t_assets.defs.assets.checkpoints import checkpoint
 from gr00t_assets.defs.assets.datasets import OWNERS
+from gr00t_assets.defs.assets.evaluation import open_loop_evaluation
 from gr00t_assets.defs.automation import FOLLOW_CHECKPOINTS
 from gr00t_assets.defs.failures import explained
 from gr00t_assets.defs.metadata import INLINE, bullets, in_store, table
@@ -17,23 +18,29 @@ from gr00t_assets.defs.resources import StoreResource
 
 if TYPE_CHECKING:
     from gr00t_assets.comparison.report import Report
+    from gr00t_assets.comparison.report.subject import Group
     from gr00t_assets.comparison.run import Run
-    from gr00t_assets.comparison.sections import Section
+
+MOST_IMAGES = 6
+"""Sweeps whose curves are drawn for the page; the report has them all."""
 
 
 @dg.asset(
-    deps=[dg.AssetDep(checkpoint, partition_mapping=dg.AllPartitionMapping())],
+    deps=[
+        dg.AssetDep(asset, partition_mapping=dg.AllPartitionMapping())
+        for asset in (checkpoint, open_loop_evaluation)
+    ],
     automation_condition=FOLLOW_CHECKPOINTS,
     group_name="analysis",
     kinds={"pandas"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
 )
 @explained
 def loss_comparison(
     context: dg.AssetExecutionContext, store: StoreResource
 ) -> dg.MaterializeResult:
-    """Every experiment's loss beside those it may be compared with, and what the rest lacks.
+    """What is best, by how much, whether that is known, and what to run next.
 
     It reads run directories and runs with whatever is there: missing, stale, failed and unfinished
     runs are listed, never ranked.
@@ -45,11 +52,17 @@ def loss_comparison(
     # Of the sweeps that the report shows: those that never ran are only counted.
     counts = Counter(run.status for item in report.sections for run in report.runs[item.name])
     context.log.info(f"{len(report.sections)} of {len(SWEEPS)} sweeps; " + _in_words(counts))
+    for problem in report.problems:
+        context.log.warning(problem)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(_version(runs)),
         metadata={
+            "verdict": dg.MetadataValue.text(report.verdict),
+            **_subjects(report),
             "status": f"{_in_words(counts)}, in {len(report.sections)} of {len(SWEEPS)} sweeps",
-            **_sections(report),
+            **_cautions(report),
+            "curves": _curves(report),
+            "everything": dg.MetadataValue.md(report.markdown()),
             "experiments": len(
                 {run.name for item in report.sections for run in report.runs[item.name]}
             ),
@@ -59,37 +72,39 @@ def loss_comparison(
     )
 
 
-def _sections(report: "Report") -> dict[str, dg.MetadataValue]:
-    """For each sweep what is shown in place, and behind a link the whole table and the curves."""
-    from gr00t_assets.comparison.plots import curves_png, markdown_image
+def _subjects(report: "Report") -> dict[str, dg.MetadataValue]:
+    """Of each subject the answers, its rankings and what to run next."""
+    from gr00t_assets.comparison.report.markdown import (
+        answers_markdown,
+        group_heading,
+        proposals_markdown,
+    )
 
-    sections: dict[str, dg.MetadataValue] = {}
-    for section in report.sections:
-        name = section.name
-        whole = report.markdown(name)
-        drawn = [run for run in report.runs[name] if run.metrics]
-        if drawn:
-            whole += "\n\n" + markdown_image(curves_png(drawn), f"training loss of {name}")
-        sections[f"{name}: finding"] = dg.MetadataValue.text(section.headline)
-        sections[f"{name}: ranking"] = _ranking(section)
-        sections[f"{name}: cautions"] = bullets(section.cautions)
-        sections[f"{name}: table and curves"] = dg.MetadataValue.md(whole)
-    return sections
+    shown: dict[str, dg.MetadataValue] = {}
+    for subject in report.subjects:
+        about = f"{subject.title}: "
+        if subject.answers:
+            shown[f"{about}questions and answers"] = dg.MetadataValue.md(answers_markdown(subject))
+        for group in subject.groups:
+            name = f"{about}ranking of {group_heading(group)} [{group.kind.short_id}]"
+            shown[name] = _ranking(group)
+        if subject.proposals:
+            shown[f"{about}what to run next"] = dg.MetadataValue.md(proposals_markdown(subject))
+    return shown
 
 
-def _ranking(section: "Section") -> dg.MarkdownMetadataValue:
-    """Rank and loss of as many experiments as are shown in place, best first."""
-    from gr00t_assets.comparison.findings import loss_text
-    from gr00t_assets.comparison.formatting import shown
-    from gr00t_assets.comparison.table import table_rows
+def _ranking(group: "Group") -> dg.MarkdownMetadataValue:
+    """Rank and loss of as many configurations as are shown in place, lowest loss first."""
+    from gr00t_assets.comparison.answers.words import loss_words
+    from gr00t_assets.comparison.report.ranked import shown_name
 
     rows = [
         [
-            shown(row["rank"], "rank") or row["status"],
-            row["experiment"],
-            loss_text(row["final_loss"], row["final_loss_se"]).replace(" ", "\N{NO-BREAK SPACE}"),
+            f"{each.place}{' ≈' if each.tied_with_best and each.place > 1 else ''}",
+            shown_name(each),
+            loss_words(each.observations).replace(" ", "\N{NO-BREAK SPACE}"),
         ]
-        for row in table_rows(section.table)
+        for each in group.ranked
     ]
     columns = ["rank", "experiment", "loss"]
     for length in range(len(rows), 0, -1):
@@ -98,6 +113,27 @@ def _ranking(section: "Section") -> dg.MarkdownMetadataValue:
         if len(ranking.md_str or "") < INLINE:
             return ranking
     return bullets([])
+
+
+def _cautions(report: "Report") -> dict[str, dg.MetadataValue]:
+    """Of each sweep, what a reader needs to know before calling one experiment better."""
+    return {
+        f"{section.name}: cautions": bullets(section.cautions)
+        for section in report.sections
+        if section.cautions
+    }
+
+
+def _curves(report: "Report") -> dg.MetadataValue:
+    """The loss curves of every sweep that has some, as images."""
+    from gr00t_assets.comparison.plots import curves_png, markdown_image
+
+    images = [
+        markdown_image(curves_png(drawn), f"training loss of {section.name}")
+        for section in report.sections[:MOST_IMAGES]
+        if (drawn := [run for run in report.runs[section.name] if run.metrics])
+    ]
+    return dg.MetadataValue.md("\n\n".join(images) or "no loss logged yet")
 
 
 def _in_words(counts: Counter[str]) -> str:

@@ -1,0 +1,239 @@
+"""Seconds and peak memory to compare finished runs and write the report, by number of runs.
+
+``python -m benchmarks.comparison [--counts 250,500,1000,2000] [--profile]``. Target: 2,000 runs
+with curves of 1,000 points in under 20 s and 1 GB, and time that grows in proportion to the runs.
+
+Half of the runs are a grid over learning rate, batch size, weight decay and warm-up with three
+seeds each, as one plans them; the other half is a random search, where no two runs share a
+learning rate. Every step is a logged line of its own, the longest file that a curve can have. Each
+number of runs is measured in a process of its own, so that its peak memory is its own.
+"""
+
+import argparse
+import cProfile
+import itertools
+import json
+import pstats
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.sweeps import FRAMES, MODALITY
+from gr00t_assets.comparison.contrasts.collinear import collinear
+from gr00t_assets.comparison.contrasts.contrasts import all_contrasts
+from gr00t_assets.comparison.contrasts.factors import factors_of
+from gr00t_assets.comparison.contrasts.ranking import classes, ranking
+from gr00t_assets.comparison.contrasts.store_runs import observe
+from gr00t_assets.comparison.report import write_report
+from gr00t_assets.comparison.runs import read_runs
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.experiments.sweeps import Sweep
+from gr00t_assets.modality.config import save_modality_config
+from gr00t_assets.project import Store
+from gr00t_assets.training.loss_window import final_window, first_window
+from gr00t_assets.training.manifest import Manifest
+from gr00t_assets.training.spec import TrainingSpec
+
+COUNTS = "250,500,1000,2000"
+SECONDS, MEGABYTES = 20.0, 1000.0
+STEPS = 1_000
+PARTS = ("read", "observe", "contrasts", "report")
+
+
+def settings(index: int) -> dict[str, Any]:
+    """Of one run: even ones are of the grid, odd ones of the random search."""
+    draw = np.random.default_rng(index)
+    if index % 2:
+        return {
+            "learning_rate": float(f"{10 ** draw.uniform(-5, -3):.6g}"),
+            "batch_size": int(draw.choice([1, 8, 32])),
+            "weight_decay": float(draw.choice([0.0, 1e-5])),
+            "seed": index,
+        }
+    rates = [float(f"{10 ** (-5 + 0.02 * step):.4g}") for step in range(101)]
+    grid = itertools.product(rates, (8, 32), (0.0, 1e-5), (0.0, 0.05))
+    place, seed = divmod(index // 2, 3)
+    rate, batch, decay, warmup = next(itertools.islice(grid, place, None))
+    return {
+        "learning_rate": rate,
+        "batch_size": batch,
+        "weight_decay": decay,
+        "warmup_ratio": warmup,
+        "seed": seed,
+    }
+
+
+def experiment(index: int) -> Experiment:
+    """The experiment of a run."""
+    asked = Hyperparameters(max_steps=STEPS, logging_steps=1, **settings(index))
+    return Experiment(
+        name=f"search-{index:04d}", sweep="search", dataset="demo", hyperparameters=asked
+    )
+
+
+def write_run(item: Experiment, store: Store, seed: int) -> None:
+    """The run directory of a finished run."""
+    config_hash = item.config_hash(MODALITY.dataset_version, MODALITY.content_hash())
+    spec = TrainingSpec(
+        store=str(store.root), experiment=item, modality_config=MODALITY, config_hash=config_hash
+    )
+    folder = spec.run_directory
+    folder.mkdir(parents=True)
+    (folder / "spec.json").write_text(spec.model_dump_json())
+    asked, noise = item.hyperparameters, np.random.default_rng(seed)
+    per_step = asked.samples_per_step
+    final = 0.1 * (asked.learning_rate / 1e-4) ** -0.3 * noise.lognormal(0, 0.05)
+    fall = np.exp(-np.arange(STEPS) / (0.12 * STEPS))
+    losses = (final + (1.1 - final) * fall) * noise.lognormal(0, per_step**-0.5, STEPS)
+    lines = [
+        f'{{"step":{step},"samples_seen":{step * per_step},"epoch":{step * per_step / FRAMES},'
+        f'"loss":{loss},"losses":[{loss}],"grad_norm":0.8,'
+        f'"learning_rate":{asked.learning_rate},"wall_seconds":{0.3 * step}}}\n'
+        for step, loss in enumerate(losses.tolist(), start=1)
+    ]
+    (folder / "metrics.jsonl").write_text("".join(lines))
+    manifest = Manifest(
+        experiment=item.name,
+        sweep=item.sweep,
+        config_hash=config_hash,
+        status="finished",
+        trainer=item.trainer,
+        trainer_revision="0.1.0",
+        base_model=item.base_model,
+        dataset=item.dataset,
+        dataset_version=MODALITY.dataset_version,
+        data_config=MODALITY.data_config,
+        modality_hash=MODALITY.content_hash(),
+        steps=STEPS,
+        max_steps=STEPS,
+        samples_seen=STEPS * per_step,
+        dataset_frames=FRAMES,
+        epochs=STEPS * per_step / FRAMES,
+        first_loss=first_window(losses, per_step),
+        final_loss=final_window(losses, per_step),
+        wall_seconds=0.3 * STEPS,
+        gpu_seconds=0.3 * STEPS,
+        peak_memory_bytes=1_200_000_000,
+        samples_per_second=per_step / 0.3,
+        device="NVIDIA H100",
+        versions={"python": "3.11.9", "torch": "2.13.0"},
+        parameters=900_000,
+        trainable_parameters={"projector": 120_000, "diffusion_model": 480_000},
+        frames_verified=True,
+        attempts=1,
+        started_at="2026-01-01T10:00:00+00:00",
+        finished_at="2026-01-01T10:02:00+00:00",
+    )
+    (folder / "manifest.json").write_text(manifest.model_dump_json())
+
+
+def measure(root: Path, count: int, profiled: bool) -> dict[str, float]:
+    """Seconds of each part and what they left, for the first ``count`` runs of a store."""
+    store = Store(root)
+    items = tuple(experiment(index) for index in range(count))
+    sweep = Sweep(
+        name="search", file=root / "search.yaml", description="", schedule=None, experiments=items
+    )
+    found: dict[str, float] = {}
+
+    def timed(name: str, work: Callable[[], Any]) -> Any:
+        started, before = time.perf_counter(), time.process_time()
+        with cProfile.Profile() if profiled else _Nothing() as profile:
+            result = work()
+        found[name] = time.perf_counter() - started
+        found[name + " CPU"] = time.process_time() - before
+        if isinstance(profile, cProfile.Profile):
+            pstats.Stats(profile, stream=sys.stderr).sort_stats("cumulative").print_stats(25)
+        return result
+
+    found["count"] = _compare(items, store, timed)
+    timed("report", lambda: write_report([sweep], store))
+    found["HTML MB"] = (store.reports / "loss_comparison.html").stat().st_size / 1e6
+    found["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    return found
+
+
+def _compare(
+    items: tuple[Experiment, ...], store: Store, timed: Callable[[str, Callable[[], Any]], Any]
+) -> int:
+    """Read and contrast the runs; they are let go of before the report reads them again."""
+    runs = timed("read", lambda: read_runs(items, store))
+    observations = timed("observe", lambda: observe(runs))
+
+    def everything() -> int:
+        for group in classes(observations):
+            ranking(group)
+        for factor in factors_of(observations):
+            collinear(observations, factor)
+        return sum(len(some) for some in all_contrasts(observations).values())
+
+    return timed("contrasts", everything)
+
+
+class _Nothing:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def main() -> int:
+    """Print the table; 1 where a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--counts", default=COUNTS)
+    parser.add_argument("--profile", action="store_true", help="of the largest number, to stderr")
+    parser.add_argument("--store", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    counts = [int(count) for count in arguments.counts.split(",")]
+    if arguments.store:
+        print(json.dumps(measure(arguments.store, counts[0], arguments.profile)))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "store")
+        save_modality_config(MODALITY, store)
+        for index in range(max(counts)):
+            write_run(experiment(index), store, index)
+        results = {}
+        print(f"{'runs':>6} " + "".join(f"{part + ' s':>13}" for part in PARTS)
+              + f"{'contrasts':>11}{'peak MB':>9}{'HTML MB':>9}   (wall, CPU)")  # fmt: skip
+        for count in counts:
+            results[count] = found = _child(store.root, count, arguments, counts)
+            cells = "".join(f"{found[p]:>7.2f}{found[p + ' CPU']:>6.2f}" for p in PARTS)
+            print(f"{count:>6} {cells}{found['count']:>11,.0f}{found['peak MB']:>9.0f}"
+                  f"{found['HTML MB']:>9.1f}", flush=True)  # fmt: skip
+    return _verdict(results, counts)
+
+
+def _child(
+    root: Path, count: int, arguments: argparse.Namespace, counts: list[int]
+) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.comparison", "--counts", str(count)]
+    command += ["--store", str(root)]
+    if arguments.profile and count == max(counts):
+        command.append("--profile")
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def _verdict(results: dict[int, dict[str, float]], counts: list[int]) -> int:
+    few, many = results[counts[0]], results[counts[-1]]
+    times = counts[-1] / counts[0]
+    for part in PARTS:
+        ratio = many[part + " CPU"] / max(few[part + " CPU"], 1e-3)
+        print(f"{part}: {ratio:.1f} times the CPU seconds for {times:.1f} times the runs")
+    whole = many["report"]
+    print(f"target: the report under {SECONDS:.0f} s and {MEGABYTES:.0f} MB at {counts[-1]}; "
+          f"{whole:.1f} s and {many['peak MB']:.0f} MB")  # fmt: skip
+    return 0 if whole < SECONDS and many["peak MB"] < MEGABYTES else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -76,12 +76,14 @@ class Soak:
         project: With a store of its own.
         experiments: By name.
         draw: Where every random choice comes from.
+        slots: Trainings at once.
         struck: Kills by kind of process.
     """
 
     project: Project
     experiments: dict[str, Experiment]
     draw: random.Random
+    slots: int
     struck: Counter[str] = field(default_factory=Counter)
 
     def finished(self) -> list[str]:
@@ -108,7 +110,10 @@ class Soak:
             ],
         }
         there = [kind for kind, found in kinds.items() if found]
-        if there:
+        # A slot is drawn, and one that is free is spared: the last experiments have no more kills
+        # each than the others, or none that needs longer than the time between two would end.
+        at_work = max(len(trainers), len(kinds["run worker"])) / self.slots
+        if there and self.draw.random() < at_work:
             kind = self.draw.choice(there)
             with suppress(ProcessLookupError):
                 os.kill(self.draw.choice(kinds[kind]).pid, signal.SIGKILL)
@@ -212,7 +217,9 @@ def make_soak(root: Path, experiments: int, native: int, slots: int, seed: int) 
         )
     catalog = load_catalog(root / "data" / "datasets.yaml")
     loaded = load_sweep(root / "data" / "sweeps" / "soak.yaml", catalog)
-    return Soak(project, {each.name: each for each in loaded.experiments}, random.Random(seed))
+    return Soak(
+        project, {each.name: each for each in loaded.experiments}, random.Random(seed), slots
+    )
 
 
 def prepare(store: Store) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gr00t_assets.comparison.answers.answering import answer
+from gr00t_assets.comparison.answers.answer import Answer
+from gr00t_assets.comparison.answers.answering import all_answers, answer
 from gr00t_assets.comparison.answers.as_json import answer_json, contrast_json, difference_json
 from gr00t_assets.comparison.answers.baseline import Difference, baseline_named, difference
 from gr00t_assets.comparison.answers.comparison import compare_runs
@@ -20,7 +21,6 @@ from gr00t_assets.comparison.contrasts.contrasts import contrasts
 from gr00t_assets.comparison.contrasts.observation import Observation
 from gr00t_assets.comparison.contrasts.store_runs import observe
 from gr00t_assets.comparison.report import Report, write_report
-from gr00t_assets.comparison.report.page import STORE
 from gr00t_assets.comparison.runs import read_runs
 from gr00t_assets.comparison.tables.all_runs import all_runs
 from gr00t_assets.comparison.tables.read_table import read_table
@@ -152,14 +152,20 @@ def _report(sweep_names: Sequence[str], as_json: bool) -> int:
             for caution in section.cautions:
                 out.print(f"  caution: {caution}", style="yellow", highlight=False, markup=False)
             out.print()
-    for subject in report.subjects:
-        if asked and subject.key != STORE:
-            continue
-        out.print(f"{subject.title}: questions", style="bold", highlight=False)
-        print_answers([one for one in subject.answers if one.evidence], out)
+    for title, answers in _answers(report, asked):
+        out.print(f"{title}: questions", style="bold", highlight=False)
+        print_answers([one for one in answers if one.evidence], out)
         out.print()
     sys.stdout.write(f"report: {report.path}\n")
     return 0
+
+
+def _answers(report: Report, asked: Sequence[str]) -> list[tuple[str, Sequence[Answer]]]:
+    """Of each subject of the report, or of the runs of the sweeps that are asked for alone."""
+    if not asked:
+        return [(subject.title, subject.answers) for subject in report.subjects]
+    runs = [run for name in asked for run in report.runs[name]]
+    return [("These runs", all_answers(observe(runs)))]
 
 
 def _report_json(report: Report, names: Sequence[str]) -> dict[str, Any]:

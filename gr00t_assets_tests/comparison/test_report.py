@@ -157,6 +157,18 @@ def test_command_prints_the_table_and_ends_with_the_report(project, capsys):
     assert not any("later" in line for line in lines)
 
 
+def test_questions_are_asked_of_the_named_sweep_alone(project, capsys):
+    run_compare(["later"])
+    assert "These runs: questions" in capsys.readouterr().out
+    run_compare(["demo"])
+    out = capsys.readouterr().out
+    assert "Does batch size help?" in out and "best (batch_size 8" in out
+    assert "Imported runs" not in out and "Runs of the store" not in out
+    run_compare()
+    out = capsys.readouterr().out
+    assert "Imported runs" not in out and "Runs of the store: questions" in out
+
+
 def test_command_as_json_is_one_object(project, capsys):
     assert run_compare(["later", "demo"], as_json=True) == 0
     answer = json.loads(capsys.readouterr().out)

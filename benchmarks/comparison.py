@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.sweeps import FRAMES, MODALITY
+from benchmarks.finished_runs import MODALITY, falling, write_finished
 from gr00t_assets.comparison.contrasts.collinear import collinear
 from gr00t_assets.comparison.contrasts.contrasts import all_contrasts
 from gr00t_assets.comparison.contrasts.factors import factors_of
@@ -38,9 +38,6 @@ from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.modality.config import save_modality_config
 from gr00t_assets.project import Store
-from gr00t_assets.training.loss_window import final_window, first_window
-from gr00t_assets.training.manifest import Manifest
-from gr00t_assets.training.spec import TrainingSpec
 
 COUNTS = "250,500,1000,2000"
 SECONDS, MEGABYTES = 20.0, 1000.0
@@ -81,58 +78,10 @@ def experiment(index: int) -> Experiment:
 
 def write_run(item: Experiment, store: Store, seed: int) -> None:
     """The run directory of a finished run."""
-    config_hash = item.config_hash(MODALITY.dataset_version, MODALITY.content_hash())
-    spec = TrainingSpec(
-        store=str(store.root), experiment=item, modality_config=MODALITY, config_hash=config_hash
-    )
-    folder = spec.run_directory
-    folder.mkdir(parents=True)
-    (folder / "spec.json").write_text(spec.model_dump_json())
-    asked, noise = item.hyperparameters, np.random.default_rng(seed)
-    per_step = asked.samples_per_step
-    final = 0.1 * (asked.learning_rate / 1e-4) ** -0.3 * noise.lognormal(0, 0.05)
-    fall = np.exp(-np.arange(STEPS) / (0.12 * STEPS))
-    losses = (final + (1.1 - final) * fall) * noise.lognormal(0, per_step**-0.5, STEPS)
-    lines = [
-        f'{{"step":{step},"samples_seen":{step * per_step},"epoch":{step * per_step / FRAMES},'
-        f'"loss":{loss},"losses":[{loss}],"grad_norm":0.8,'
-        f'"learning_rate":{asked.learning_rate},"wall_seconds":{0.3 * step}}}\n'
-        for step, loss in enumerate(losses.tolist(), start=1)
-    ]
-    (folder / "metrics.jsonl").write_text("".join(lines))
-    manifest = Manifest(
-        experiment=item.name,
-        sweep=item.sweep,
-        config_hash=config_hash,
-        status="finished",
-        trainer=item.trainer,
-        trainer_revision="0.1.0",
-        base_model=item.base_model,
-        dataset=item.dataset,
-        dataset_version=MODALITY.dataset_version,
-        data_config=MODALITY.data_config,
-        modality_hash=MODALITY.content_hash(),
-        steps=STEPS,
-        max_steps=STEPS,
-        samples_seen=STEPS * per_step,
-        dataset_frames=FRAMES,
-        epochs=STEPS * per_step / FRAMES,
-        first_loss=first_window(losses, per_step),
-        final_loss=final_window(losses, per_step),
-        wall_seconds=0.3 * STEPS,
-        gpu_seconds=0.3 * STEPS,
-        peak_memory_bytes=1_200_000_000,
-        samples_per_second=per_step / 0.3,
-        device="NVIDIA H100",
-        versions={"python": "3.11.9", "torch": "2.13.0"},
-        parameters=900_000,
-        trainable_parameters={"projector": 120_000, "diffusion_model": 480_000},
-        frames_verified=True,
-        attempts=1,
-        started_at="2026-01-01T10:00:00+00:00",
-        finished_at="2026-01-01T10:02:00+00:00",
-    )
-    (folder / "manifest.json").write_text(manifest.model_dump_json())
+    asked, draw = item.hyperparameters, np.random.default_rng(seed)
+    final = 0.1 * (asked.learning_rate / 1e-4) ** -0.3 * draw.lognormal(0, 0.05)
+    losses = falling(final, STEPS, asked.samples_per_step**-0.5, draw)
+    write_finished(item, store, losses)
 
 
 def measure(root: Path, count: int, profiled: bool) -> dict[str, float]:

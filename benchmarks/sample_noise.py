@@ -12,13 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.frame_cache import build_frame_cache
-from gr00t_assets.datasets.ingest import ingest_dataset
-from gr00t_assets.datasets.lerobot import LeRobotDataset
+from benchmarks.small_data import prepare
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.modality.build import build_modality_config
 from gr00t_assets.project import Store
 from gr00t_assets.training.metric_table import read_metric_table
 from gr00t_assets.training.spec import make_spec
@@ -26,22 +22,6 @@ from gr00t_assets.training.spec import make_spec
 STEPS = 2_000
 SETTINGS = Hyperparameters(
     batch_size=1, max_steps=STEPS, save_steps=STEPS, learning_rate=1e-3, augmentation="none"
-)
-ENTRY = CatalogEntry.model_validate(
-    {
-        "name": "small",
-        "description": "Two short episodes",
-        "source": {
-            "kind": "synthetic",
-            "episodes": 2,
-            "min_frames": 40,
-            "max_frames": 44,
-            "width": 64,
-            "height": 64,
-        },
-        "data_config": "fourier_gr1_arms_only",
-        "embodiment_tag": "gr1",
-    }
 )
 
 
@@ -51,11 +31,7 @@ def trained(root: Path) -> Path:
 
     os.environ["WANDB_MODE"] = "disabled"
     store = Store(root)
-    record = ingest_dataset(ENTRY, store)
-    config = build_modality_config(ENTRY, store)
-    dataset = LeRobotDataset.open(record.directory(store), record.name)
-    cameras = [camera.original_key for camera in config.video]
-    build_frame_cache(dataset, cameras, store.frame_cache(record.name, record.version))
+    prepare(store)
     item = Experiment(
         name="noise", sweep="noise", dataset="small", hyperparameters=SETTINGS, report_to="none"
     )

@@ -14,7 +14,6 @@ history with the loss of an unbroken run, no process left, no slot held, every e
 import argparse
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -32,24 +31,18 @@ ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
 
-from gr00t_assets.comparison.runs import read_runs
+from benchmarks.small_data import ENTRY, prepare
+from benchmarks.soak_faults import REAL, soak_faults
 from gr00t_assets.datasets.catalog import load_catalog
-from gr00t_assets.datasets.frame_cache import build_frame_cache
-from gr00t_assets.datasets.ingest import ingest_dataset
-from gr00t_assets.datasets.lerobot import LeRobotDataset
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import load_sweep
-from gr00t_assets.gpu.slots import holders, waiting
-from gr00t_assets.modality.build import build_modality_config
 from gr00t_assets.modality.config import save_modality_config
-from gr00t_assets.project import Store
 from gr00t_assets.training.manifest import load_manifest
 from gr00t_assets.training.run_directory import place_spec
 from gr00t_assets.training.spec import current_config_hash, make_spec
-from gr00t_assets_tests.defs import fault_trainer, faults
+from gr00t_assets_tests.defs import faults
 from gr00t_assets_tests.defs.project import Project, make_project
 from gr00t_assets_tests.defs.specs import a_modality_config
-from gr00t_assets_tests.training.conftest import ENTRY
 
 STEPS = 16
 SETTINGS = {"max_steps": STEPS, "batch_size": 1, "save_steps": 4, "logging_steps": 1}
@@ -133,56 +126,6 @@ class Soak:
                 print(f"{len(done):>4} finished, {sum(self.struck.values()):>4} kills", flush=True)
             time.sleep(0.3)
 
-    def faults(self) -> list[str]:
-        """What is not as it must be at the end, one sentence each."""
-        store, problems = self.project.store, []
-        with suppress(AssertionError):
-            faults.until(lambda: not faults.training(self.project), lambda: "", 90)
-        left = faults.training(self.project)
-        problems += [f"process {each.pid} is left: {each.command[:120]}" for each in left]
-        problems += [f"slot {each.name} is held: {each.sentence()}" for each in holders(store)]
-        problems += [f"{each.experiment} still waits" for each in waiting(store)]
-        for run in read_runs(list(self.experiments.values()), store):
-            if not run.rankable:
-                problems.append(f"{run.name} has no place in the comparison: {run.status}")
-            steps = [metric.step for metric in run.metrics]
-            asked = run.experiment.hyperparameters
-            if steps != list(range(1, asked.max_steps + 1)):
-                problems.append(f"{run.name} has the steps {steps}")
-            elif "real" not in run.experiment.tags:
-                unbroken = fault_trainer.unbroken(asked.max_steps, asked.seed)
-                if list(run.losses) != unbroken:
-                    problems.append(f"{run.name} has other losses than an unbroken run")
-            directory = store.run_directory(run.name, str(run.config_hash))
-            if list(directory.rglob(".*partial*")):
-                problems.append(f"{run.name} has half written files")
-        return problems + self._native_faults()
-
-    def _native_faults(self) -> list[str]:
-        """Real trainings against the same ones that nothing happens to."""
-        problems = []
-        for experiment in self.experiments.values():
-            if "real" not in experiment.tags:
-                continue
-            with tempfile.TemporaryDirectory() as folder:
-                other = Store(Path(folder) / "store")
-                shutil.copytree(
-                    self.project.store.root,
-                    other.root,
-                    ignore=shutil.ignore_patterns("runs", "slots", "run_workers"),
-                )
-                spec = make_spec(experiment, other)
-                done = self.project.run(
-                    sys.executable, "-m", faults.NATIVE, str(place_spec(spec)), timeout=600
-                )
-                if done.returncode:
-                    problems.append(f"{experiment.name} alone: {done.stdout[-300:]}")
-                    continue
-                mine = self.project.store.run_directory(experiment.name, spec.config_hash)
-                if faults.losses(mine) != faults.losses(spec.run_directory):
-                    problems.append(f"{experiment.name} has other losses than an unbroken run")
-        return problems
-
 
 def make_soak(root: Path, experiments: int, native: int, slots: int, seed: int) -> Soak:
     """A project with so many experiments, of which the first are real trainings."""
@@ -190,7 +133,7 @@ def make_soak(root: Path, experiments: int, native: int, slots: int, seed: int) 
     for number in range(experiments):
         entry = {"name": f"soak-{number:02d}"}
         if number < native:
-            settings, tags = NATIVE, ("real",)
+            settings, tags = NATIVE, (REAL,)
         else:
             settings, tags = SETTINGS, STYLES[number % len(STYLES)]
         entries.append(
@@ -220,15 +163,6 @@ def make_soak(root: Path, experiments: int, native: int, slots: int, seed: int) 
     return Soak(
         project, {each.name: each for each in loaded.experiments}, random.Random(seed), slots
     )
-
-
-def prepare(store: Store) -> None:
-    """Draw the dataset that real trainings train on."""
-    record = ingest_dataset(ENTRY, store)
-    config = build_modality_config(ENTRY, store)
-    dataset = LeRobotDataset.open(record.directory(store), record.name)
-    cameras = [camera.original_key for camera in config.video]
-    build_frame_cache(dataset, cameras, store.frame_cache(record.name, record.version))
 
 
 def through_dagster(soak: Soak, every: float, kills: int) -> None:
@@ -291,7 +225,7 @@ def soaked(
     soak = make_soak(root, experiments, native, slots, seed)
     try:
         (through_dagster if dagster else by_hand)(soak, every, kills)
-        return soak, soak.faults()
+        return soak, soak_faults(soak.project, soak.experiments.values())
     finally:
         faults.end_all(soak.project)
 

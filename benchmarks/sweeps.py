@@ -10,7 +10,6 @@ with an older configuration beside it, and each with a curve of 100 logged lines
 import argparse
 import cProfile
 import io
-import json
 import pstats
 import tempfile
 import time
@@ -20,63 +19,19 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from benchmarks.finished_runs import MODALITY, falling, write_finished
 from gr00t_assets.comparison.plan import make_plan
 from gr00t_assets.comparison.plan_output import print_plan
 from gr00t_assets.comparison.report import write_report
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.modality.config import (
-    ModalityConfig,
-    Statistics,
-    VectorKey,
-    VideoKey,
-    save_modality_config,
-)
+from gr00t_assets.modality.config import save_modality_config
 from gr00t_assets.project import Store
-from gr00t_assets.training.loss_window import final_window, first_window
-from gr00t_assets.training.manifest import Manifest
-from gr00t_assets.training.spec import TrainingSpec
 
 COUNTS = "500,1000,2000"
 TARGET = 10.0
-LINES, LOGGING_STEPS, FRAMES = 100, 10, 200_000
-
-
-def keys(column: str) -> tuple[VectorKey, ...]:
-    """Four slices of a column with statistics, so that a spec is as long as a real one."""
-    numbers = tuple(index / 7 for index in range(13))
-    statistics = Statistics(min=numbers, max=numbers, mean=numbers, std=numbers, q01=numbers,
-                            q99=numbers)  # fmt: skip
-    return tuple(
-        VectorKey(
-            key=f"part_{index}",
-            original_key=column,
-            start=13 * index,
-            end=13 * index + 13,
-            statistics=statistics,
-        )
-        for index in range(4)
-    )
-
-
-MODALITY = ModalityConfig(
-    dataset="demo",
-    dataset_version="0123456789abcdef",
-    data_config="fourier_gr1_arms_only",
-    embodiment_tag="gr1",
-    embodiment_id=24,
-    video=(VideoKey(key="ego_view", original_key="ego", height=256, width=256, fps=20.0),),
-    state=keys("observation.state"),
-    action=keys("action"),
-    language="annotation.human.action.task_description",
-    observation_indices=(0,),
-    action_indices=tuple(range(16)),
-    state_dim=26,
-    action_dim=26,
-    max_state_dim=64,
-    max_action_dim=32,
-)
+LINES, LOGGING_STEPS = 100, 10
 
 
 def experiment(index: int, older: bool = False) -> Experiment:
@@ -96,65 +51,9 @@ def experiment(index: int, older: bool = False) -> Experiment:
 
 def write_run(item: Experiment, store: Store, seed: int) -> None:
     """The run directory of a finished run."""
-    config_hash = item.config_hash(MODALITY.dataset_version, MODALITY.content_hash())
-    spec = TrainingSpec(
-        store=str(store.root), experiment=item, modality_config=MODALITY, config_hash=config_hash
-    )
-    folder = spec.run_directory
-    folder.mkdir(parents=True)
-    (folder / "spec.json").write_text(spec.model_dump_json())
-    steps, per_step = LINES * LOGGING_STEPS, item.hyperparameters.samples_per_step
-    noise = np.random.default_rng(seed)
-    final = 0.05 + 0.2 * noise.random()
-    fall = np.exp(-np.arange(steps) / (0.12 * steps))
-    losses = ((final + (1.1 - final) * fall) * noise.lognormal(0, 0.1, steps)).reshape(LINES, -1)
-    with (folder / "metrics.jsonl").open("w") as file:
-        for line, values in enumerate(losses.tolist(), start=1):
-            step = line * LOGGING_STEPS
-            metric = {
-                "step": step,
-                "samples_seen": step * per_step,
-                "epoch": step * per_step / FRAMES,
-                "loss": sum(values) / len(values),
-                "losses": values,
-                "grad_norm": 0.8,
-                "learning_rate": item.hyperparameters.learning_rate,
-                "wall_seconds": 0.3 * step,
-            }
-            file.write(json.dumps(metric) + "\n")
-    manifest = Manifest(
-        experiment=item.name,
-        sweep=item.sweep,
-        config_hash=config_hash,
-        status="finished",
-        trainer=item.trainer,
-        trainer_revision="0.1.0",
-        base_model=item.base_model,
-        dataset=item.dataset,
-        dataset_version=MODALITY.dataset_version,
-        data_config=MODALITY.data_config,
-        modality_hash=MODALITY.content_hash(),
-        steps=steps,
-        max_steps=steps,
-        samples_seen=steps * per_step,
-        dataset_frames=FRAMES,
-        epochs=steps * per_step / FRAMES,
-        first_loss=first_window(losses.ravel(), per_step),
-        final_loss=final_window(losses.ravel(), per_step),
-        wall_seconds=0.3 * steps,
-        gpu_seconds=0.0,
-        peak_memory_bytes=1_200_000_000,
-        samples_per_second=per_step / 0.3,
-        device="cpu",
-        versions={"python": "3.11.9", "torch": "2.13.0"},
-        parameters=900_000,
-        trainable_parameters={"projector": 120_000, "diffusion_model": 480_000},
-        frames_verified=True,
-        attempts=1,
-        started_at="2026-01-01T10:00:00+00:00",
-        finished_at="2026-01-01T10:02:00+00:00",
-    )
-    (folder / "manifest.json").write_text(manifest.model_dump_json())
+    draw = np.random.default_rng(seed)
+    losses = falling(0.05 + 0.2 * draw.random(), item.hyperparameters.max_steps, 0.1, draw)
+    write_finished(item, store, losses)
 
 
 def make_store(root: Path, count: int) -> tuple[Store, Sweep]:

@@ -50,8 +50,9 @@ def test_report_has_a_section_for_each_sweep_with_a_run_or_asked_for(full, store
     report = write_report(full, store, asked=["asked"])
     assert report.path == store.reports / "loss_comparison.html"
     assert list(report.tables) == ["demo", "asked"]
-    assert report.headlines["demo"].startswith("Lowest loss of 2 finished runs: best, ")
-    assert report.headlines["asked"] == "There are no runs."
+    headlines = {section.name: section.headline for section in report.sections}
+    assert headlines["demo"].startswith("Lowest loss of 2 finished runs: best, ")
+    assert headlines["asked"] == "There are no runs."
     text = report.path.read_text()
     assert "Sweeps without a run: later." in text
     assert not list(store.reports.glob(".*partial*"))

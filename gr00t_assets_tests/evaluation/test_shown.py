@@ -1,39 +1,22 @@
 """What is shown of an evaluation: figures, images, sentences, and the command line."""
 
 import io
-import json
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
 from gr00t_assets.evaluation.command import ALREADY, find_run
 from gr00t_assets.evaluation.drawings import horizon_png, trajectories_png
-from gr00t_assets.evaluation.figures import horizon_figure, trajectory_figure
 from gr00t_assets.evaluation.result import EVALUATION, Evaluation, load_evaluation
 from gr00t_assets.evaluation.small_drawing import horizon_svg
 from gr00t_assets.evaluation.words import verdict_sentence
 from gr00t_assets.training.spec import TrainingSpec
 from gr00t_assets_tests.training.conftest import environment
-
-FIGURE_BYTES = 120_000
-
-
-def test_figures_are_what_plotly_takes(evaluated: Evaluation) -> None:
-    for part in ("held out", "seen in training"):
-        figure = trajectory_figure(evaluated, part)
-        assert len(json.dumps(figure, allow_nan=False)) < FIGURE_BYTES
-        assert len(go.Figure(figure).data) == 3 * 6  # pyright: ignore[reportArgumentType]
-        assert part in figure["layout"]["title"]["text"]
-    horizon = horizon_figure(evaluated)["data"]
-    assert [trace["name"] for trace in horizon][1:] == [
-        *("policy", "hold the state", "always the mean action of the training data"),
-    ]
 
 
 def test_images_can_be_opened_and_are_small(evaluated: Evaluation) -> None:

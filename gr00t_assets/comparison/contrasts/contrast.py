@@ -56,7 +56,7 @@ class Contrast:
         ratio: Loss of ``high`` over that of ``low``.
         verdict: One of :data:`Verdict`.
         reason: One sentence that gives the verdict's reason, for a reader.
-        basis: Where the losses are taken: ``end``, ``equal samples`` or ``equal schedule``.
+        basis: Where the losses are taken: ``end`` or ``equal samples``.
     """
 
     factor: str

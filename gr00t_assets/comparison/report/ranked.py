@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gr00t_assets.comparison.answers.words import label, loss_words
 from gr00t_assets.comparison.contrasts.factors import IMMATERIAL
-from gr00t_assets.comparison.contrasts.measures import plateau_or_falling
+from gr00t_assets.comparison.contrasts.measures import loss_at_fraction, plateau_or_falling
 from gr00t_assets.comparison.contrasts.observation import Observation
 from gr00t_assets.comparison.contrasts.ranking import Ranked
 from gr00t_assets.comparison.curve_groups import DASHES, PALETTE, Style
@@ -198,7 +198,18 @@ def _end(each: Ranked) -> Cell:
     return Cell("" if trend == "unknown" else trend)
 
 
+def _halfway(each: Ranked) -> Cell:
+    losses = [loss_at_fraction(run, 0.5) for run in each.observations]
+    found = [loss for loss in losses if loss is not None]
+    if not found:
+        return Cell("")
+    mean = sum(loss.mean for loss in found) / len(found)
+    error = math.hypot(*(loss.standard_error for loss in found)) / len(found)
+    return Cell(loss_text(mean, error), float(f"{mean:.6g}"))
+
+
 _COURSE = (
+    (Head("halfway", "Loss ± se where half of the schedule was done"), _halfway),
     _course("samples seen", "Over all GPUs", "samples_seen", lambda one: one.samples_seen),
     _course("epochs", "Samples seen over frames of the dataset", "epochs", lambda one: one.epochs),
     (Head("runs", "Runs of this configuration, equal but for the seed"), _seeds),

@@ -53,11 +53,6 @@ class Report:
         return {section.name: section.table for section in self.sections}
 
     @property
-    def headlines(self) -> dict[str, str]:
-        """The headline of each sweep in the report, by the sweep's name."""
-        return {section.name: section.headline for section in self.sections}
-
-    @property
     def verdict(self) -> str:
         """What is best and whether that is known: of the store, else of the imported runs."""
         return short_verdict(self.subjects)

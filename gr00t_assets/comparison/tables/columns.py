@@ -42,6 +42,8 @@ MEASURED = (
     Column("loss_samples", "Int64", "samples", "That the loss is a mean of; 10 logged steps "
            "if left out"),
     Column("loss_kind", "string", "", "window mean or one logged value"),
+    Column("loss_halfway", "Float64", "loss", "Where half of max_steps were done; not read"),
+    Column("trend", "string", "", "falling, level or rising at the end; not read"),
     Column("samples_per_second", "Float64", "samples/s", "Of the training loop"),
     Column("gpu_hours", "Float64", "h", "Wall hours times GPUs"),
     Column("peak_memory_gb", "Float64", "GB (10^9 bytes)", "Of one GPU, with these settings"),
@@ -59,7 +61,7 @@ BY_NAME = {column.name: column for column in COLUMNS}
 REQUIRED = ("run_id", "status", "learning_rate", "batch_size", "max_steps", "loss")
 """Besides these a table needs ``dataset`` or ``dataset_version``."""
 
-DERIVED = ("source", "epochs", "frames", "problems")
+DERIVED = ("source", "epochs", "frames", "loss_halfway", "trend", "problems")
 """Written for a reader, and worked out anew when such a table is read again."""
 
 SETTINGS = tuple(Hyperparameters.model_fields)

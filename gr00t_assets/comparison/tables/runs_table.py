@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from gr00t_assets.comparison.contrasts.measures import loss_at_fraction, plateau_or_falling
 from gr00t_assets.comparison.contrasts.observation import Observation
 from gr00t_assets.comparison.tables.columns import (
     BY_NAME,
@@ -79,7 +80,8 @@ def _parquet(table: pd.DataFrame) -> bytes:
 
 
 def _row(run: Observation) -> dict[str, object]:
-    loss = run.loss
+    loss, halfway = run.loss, loss_at_fraction(run, 0.5)
+    trend = plateau_or_falling(run).trend
     row: dict[str, object] = {
         "run_id": run.run_id,
         "name": run.name,
@@ -97,6 +99,8 @@ def _row(run: Observation) -> dict[str, object]:
         "loss_se": loss.standard_error if loss else None,
         "loss_samples": loss.samples if loss else None,
         "loss_kind": loss.kind if loss else None,
+        "loss_halfway": halfway.mean if halfway else None,
+        "trend": None if trend == "unknown" else trend,
         "samples_per_second": run.samples_per_second,
         "gpu_hours": run.gpu_hours,
         "peak_memory_gb": run.peak_memory_bytes / 1e9 if run.peak_memory_bytes else None,

@@ -12,6 +12,9 @@ from gr00t_assets.comparison.contrasts.measures import (
     window_length,
 )
 from gr00t_assets.comparison.contrasts.observation import Loss, RunCurve
+from gr00t_assets.comparison.contrasts.ranking import classes, ranking
+from gr00t_assets.comparison.report.ranked import ranked_table
+from gr00t_assets.comparison.tables.runs_table import runs_table
 from gr00t_assets_tests.comparison.contrasts.making import drawn_curve, observed
 
 
@@ -63,6 +66,12 @@ def test_the_loss_at_a_share_of_the_schedule() -> None:
     assert half is not None and end is not None
     assert (half.mean, end.mean) == (3.0, 1.0)
     assert loss_at_fraction(observed("b", 0.5), 0.5) is None
+    exported = runs_table([run, observed("b", 0.5)])
+    assert exported["loss_halfway"][0] == 3.0 and exported["trend"][0] == "level"
+    assert exported[["loss_halfway", "trend"]].iloc[1].isna().all()
+    table = ranked_table(ranking(classes([run])[0]), {}, {})
+    place = [head.text for head in table.heads].index("halfway")
+    assert table.rows[0].cells[place].order == 3.0
 
 
 @pytest.mark.parametrize("losses", [np.array([1.0, np.nan] * 50), np.zeros(100), np.ones(3)])

@@ -31,13 +31,13 @@ from gr00t_assets.comparison.contrasts.contrasts import all_contrasts
 from gr00t_assets.comparison.contrasts.factors import factors_of
 from gr00t_assets.comparison.contrasts.ranking import classes, ranking
 from gr00t_assets.comparison.contrasts.store_runs import observe
-from gr00t_assets.comparison.report import write_report
 from gr00t_assets.comparison.runs import read_runs
+from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.modality.config import save_modality_config
-from gr00t_assets.project import Store
+from gr00t_assets.reporting.report import write_report
 
 COUNTS = "250,500,1000,2000"
 SECONDS, MEGABYTES = 20.0, 1000.0

@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.modality.config import ModalityConfig, Statistics, VectorKey, VideoKey
-from gr00t_assets.project import Store
-from gr00t_assets.training.loss_window import final_window, first_window
-from gr00t_assets.training.manifest import Manifest
-from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets.runs.loss_window import final_window, first_window
+from gr00t_assets.runs.manifest import Manifest
+from gr00t_assets.runs.spec import TrainingSpec
 
 FRAMES = 200_000
 STEP_SECONDS = 0.3

@@ -36,7 +36,7 @@ def main() -> int:
     if options.measure:
         _measure(json.loads(options.measure.read_text()), options.seconds)
         return 0
-    from gr00t_assets.training.isaac_gr00t.environment import IsaacEnvironment
+    from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 
     found = IsaacEnvironment.from_environment()
     environment = IsaacEnvironment(
@@ -84,12 +84,12 @@ def _options() -> argparse.Namespace:
 
 def _prepare(folder: Path, target: Path) -> Path:
     """Decode the frames; returns the part of a launch file that the dataset class is fed by."""
-    from gr00t_assets.datasets.frame_cache import build_frame_cache
-    from gr00t_assets.datasets.frame_index import FRAMES, TIMES, read_indices
-    from gr00t_assets.datasets.lerobot import LeRobotDataset
-    from gr00t_assets.modality.validation import resolve_modality_config
-    from gr00t_assets.training.experiment_cfg import isaac_metadata
-    from gr00t_assets.training.isaac_gr00t.process import LAUNCHER
+    from gr00t_assets.datasets.fit.validation import resolve_modality_config
+    from gr00t_assets.datasets.frames.frame_cache import build_frame_cache
+    from gr00t_assets.datasets.frames.frame_index import FRAMES, TIMES, read_indices
+    from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+    from gr00t_assets.trainers.experiment_cfg import isaac_metadata
+    from gr00t_assets.trainers.isaac_gr00t.process import LAUNCHER
 
     dataset = LeRobotDataset.open(folder)
     config = resolve_modality_config(dataset, folder.name, "v1", DATA_CONFIG, EMBODIMENT)

@@ -30,19 +30,19 @@ import av
 import numpy as np
 import torch
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.frame_cache import FrameCache, build_frame_cache
-from gr00t_assets.datasets.ingest import ingest_dataset
-from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.datasets.fit.build import build_modality_config
+from gr00t_assets.datasets.fit.validation import fitting_data_configs
+from gr00t_assets.datasets.frames.frame_cache import FrameCache, build_frame_cache
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.modality.build import build_modality_config
 from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.modality.validation import fitting_data_configs
-from gr00t_assets.project import Store
-from gr00t_assets.training.native.base_models import BaseModel, load_base_model
-from gr00t_assets.training.native.batches import BatchSource
-from gr00t_assets.training.spec import make_spec
+from gr00t_assets.runs.spec import make_spec
+from gr00t_assets.trainers.native.base_models import BaseModel, load_base_model
+from gr00t_assets.trainers.native.batches import BatchSource
 
 SIZE, BATCH, ROUNDS = 224, 32, 4
 TARGETS = {"b": 40, "c": 10}

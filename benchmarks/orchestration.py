@@ -21,11 +21,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the small checkout is part of the tests
 
-from gr00t_assets.training.isaac_gr00t.environment import CHECKOUT, PYTHON
+from gr00t_assets.trainers.isaac_gr00t.environment import CHECKOUT, PYTHON
 from gr00t_assets_tests.defs.project import MODULE, Project, make_project
-from gr00t_assets_tests.training.conftest import ENTRY
-from gr00t_assets_tests.training.isaac_gr00t.launching import committed, copy_checkout
-from gr00t_assets_tests.training.isaac_gr00t.small_model import make_base
+from gr00t_assets_tests.trainers.conftest import ENTRY
+from gr00t_assets_tests.trainers.isaac_gr00t.launching import committed, copy_checkout
+from gr00t_assets_tests.trainers.isaac_gr00t.small_model import make_base
 
 SETTINGS = {
     "batch_size": 2,

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.small_data import prepare
+from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.project import Store
-from gr00t_assets.training.metric_table import read_metric_table
-from gr00t_assets.training.spec import make_spec
+from gr00t_assets.runs.metric_table import read_metric_table
+from gr00t_assets.runs.spec import make_spec
 
 STEPS = 2_000
 SETTINGS = Hyperparameters(
@@ -27,7 +27,7 @@ SETTINGS = Hyperparameters(
 
 def trained(root: Path) -> Path:
     """The run directory of a tiny model trained one sample at a time."""
-    from gr00t_assets.training.native.__main__ import main as train
+    from gr00t_assets.trainers.native.__main__ import main as train
 
     os.environ["WANDB_MODE"] = "disabled"
     store = Store(root)

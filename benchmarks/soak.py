@@ -37,9 +37,9 @@ from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import load_sweep
 from gr00t_assets.modality.config import save_modality_config
-from gr00t_assets.training.manifest import load_manifest
-from gr00t_assets.training.run_directory import place_spec
-from gr00t_assets.training.spec import current_config_hash, make_spec
+from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.run_directory import place_spec
+from gr00t_assets.runs.spec import current_config_hash, make_spec
 from gr00t_assets_tests.defs import faults
 from gr00t_assets_tests.defs.project import Project, make_project
 from gr00t_assets_tests.defs.specs import a_modality_config
@@ -52,8 +52,8 @@ STYLES: tuple[tuple[str, ...], ...] = ((), ("worker",), (), ("daemon",), ("stubb
 
 WORKER = """
 import sys
-from gr00t_assets.cli import main
-from gr00t_assets.training import trainers
+from gr00t_assets.cli.main import main
+from gr00t_assets.trainers import trainers
 from gr00t_assets_tests.defs.fault_trainer import instead_of
 trainers._COMMANDS["native"] = instead_of(trainers._native)
 sys.argv[1:] = ["train", *sys.argv[1:]]

@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from gr00t_assets.comparison.runs import Run, read_runs
+from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.gpu.slots import holders, waiting
-from gr00t_assets.project import Store
-from gr00t_assets.training.run_directory import place_spec
-from gr00t_assets.training.spec import make_spec
+from gr00t_assets.runs.run_directory import place_spec
+from gr00t_assets.runs.spec import make_spec
 from gr00t_assets_tests.defs import fault_trainer, faults
 from gr00t_assets_tests.defs.project import Project
 

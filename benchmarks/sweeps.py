@@ -22,12 +22,12 @@ from rich.console import Console
 from benchmarks.finished_runs import MODALITY, falling, write_finished
 from gr00t_assets.comparison.plan import make_plan
 from gr00t_assets.comparison.plan_output import print_plan
-from gr00t_assets.comparison.report import write_report
+from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.modality.config import save_modality_config
-from gr00t_assets.project import Store
+from gr00t_assets.reporting.report import write_report
 
 COUNTS = "500,1000,2000"
 TARGET = 10.0

@@ -51,12 +51,12 @@ def main() -> None:
 
 def prepare(root: Path) -> None:
     """The demo's dataset, modality config and frame cache in a store."""
+    from gr00t_assets.core.project import Store
     from gr00t_assets.datasets.catalog import load_catalog
-    from gr00t_assets.datasets.frame_cache import build_frame_cache
-    from gr00t_assets.datasets.ingest import ingest_dataset
-    from gr00t_assets.datasets.lerobot import LeRobotDataset
-    from gr00t_assets.modality.build import build_modality_config
-    from gr00t_assets.project import Store
+    from gr00t_assets.datasets.fit.build import build_modality_config
+    from gr00t_assets.datasets.frames.frame_cache import build_frame_cache
+    from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+    from gr00t_assets.datasets.sources.ingest import ingest_dataset
 
     store = Store(root)
     entry = load_catalog()["synthetic-pick-n-place"]
@@ -71,16 +71,16 @@ def prepare(root: Path) -> None:
 
 def measure(root: Path, batch_size: int, steps: int) -> dict[str, float]:
     """Train some steps in this process."""
+    from gr00t_assets.core.project import Store
     from gr00t_assets.experiments.experiment import Experiment
     from gr00t_assets.experiments.hyperparameters import Hyperparameters
-    from gr00t_assets.project import Store
-    from gr00t_assets.training.native.base_models import load_base_model
-    from gr00t_assets.training.native.batches import BatchSource
-    from gr00t_assets.training.native.devices import choose_device
-    from gr00t_assets.training.native.loop import TrainingLoop
-    from gr00t_assets.training.reporting import Reporter
-    from gr00t_assets.training.spec import make_spec
-    from gr00t_assets.training.stopping import StopRequest
+    from gr00t_assets.runs.spec import make_spec
+    from gr00t_assets.trainers.native.base_models import load_base_model
+    from gr00t_assets.trainers.native.batches import BatchSource
+    from gr00t_assets.trainers.native.devices import choose_device
+    from gr00t_assets.trainers.native.loop import TrainingLoop
+    from gr00t_assets.trainers.reporting import Reporter
+    from gr00t_assets.trainers.stopping import StopRequest
 
     settings = Hyperparameters(
         batch_size=batch_size,

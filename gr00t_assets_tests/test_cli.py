@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-CLI = [sys.executable, "-c", "from gr00t_assets.cli import main; main()"]
+CLI = [sys.executable, "-c", "from gr00t_assets.cli.main import main; main()"]
 
 
 def run(store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -55,7 +55,7 @@ def test_a_sweep_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_loading_the_command_line_imports_nothing_heavy() -> None:
     code = (
-        "import sys, gr00t_assets.cli, gr00t_assets.comparison.plan\n"
+        "import sys, gr00t_assets.cli.main, gr00t_assets.comparison.plan\n"
         "print([name for name in ('torch', 'transformers', 'av', 'wandb', 'ray', 'dagster')"
         " if name in sys.modules])"
     )

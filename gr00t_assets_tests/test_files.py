@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.errors import StoreError
-from gr00t_assets.files import PARTIAL, disk_full_explained, published_directory, write_json
+from gr00t_assets.core.errors import StoreError
+from gr00t_assets.core.files import PARTIAL, disk_full_explained, published_directory, write_json
 
 
 def test_a_file_is_replaced_whole_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_folder_that_is_there_already_is_kept(tmp_path: Path) -> None:
 def test_a_writer_killed_with_9_leaves_no_folder_of_the_final_name(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from gr00t_assets.files import published_directory\n"
+        "from gr00t_assets.core.files import published_directory\n"
         "with published_directory(Path(sys.argv[1])) as partial:\n"
         "    (partial / 'a').write_text('a'); print('ready', flush=True); time.sleep(60)\n"
     )

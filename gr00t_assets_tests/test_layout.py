@@ -31,7 +31,7 @@ def test_the_comparison_knows_no_trainer() -> None:
     wrong = [
         str(file.relative_to(PACKAGE))
         for file in (PACKAGE / "comparison").rglob("*.py")
-        if any(name.startswith("gr00t_assets.training.native") for name in imported(file))
+        if any(name.startswith("gr00t_assets.trainers.native") for name in imported(file))
     ]
     assert wrong == []
 

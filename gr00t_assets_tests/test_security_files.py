@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import gr00t_assets
-from gr00t_assets_tests.training.conftest import SpecMaker, environment, small_data, spec_of, train
+from gr00t_assets_tests.trainers.conftest import SpecMaker, environment, small_data, spec_of, train
 
 __all__ = ["small_data", "spec_of"]
 
@@ -61,28 +61,28 @@ import numpy as np
 unpickled = []
 sys.addaudithook(lambda e, a: unpickled.append(a) if e == "pickle.find_class" else None)
 
-from gr00t_assets.project import Store
+from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import load_catalog
-from gr00t_assets.datasets.frame_cache import FrameCache
-from gr00t_assets.datasets.frame_truth.result import frames_verified
-from gr00t_assets.datasets.lerobot import LeRobotDataset
-from gr00t_assets.datasets.prepared_frames import PreparedFrames
-from gr00t_assets.datasets.record import load_record
-from gr00t_assets.datasets.source_origin import load_origin
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.frames.truth.result import frames_verified
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
+from gr00t_assets.datasets.sources.record import load_record
+from gr00t_assets.datasets.sources.source_origin import load_origin
 from gr00t_assets.experiments.sweeps import load_sweep
 from gr00t_assets.modality.config import load_modality_config
-from gr00t_assets.store.rule import load_rule
-from gr00t_assets.training.isaac_gr00t import checkpoints as isaac
-from gr00t_assets.training.isaac_gr00t.checkpoint_size import sizes_on_disk
-from gr00t_assets.training.manifest import load_manifest
-from gr00t_assets.training.metrics import read_metrics
-from gr00t_assets.training.native.base_models import load_base_model
-from gr00t_assets.training.native.checkpoints import latest_checkpoint
-from gr00t_assets.training.native.final_check import check_final_weights
-from gr00t_assets.training.native.devices import choose_device
-from gr00t_assets.training.native.policy import Policy
-from gr00t_assets.training.spec import TrainingSpec, load_spec
-from gr00t_assets.training.wandb_settings import read_record
+from gr00t_assets.runs.retention.rule import load_rule
+from gr00t_assets.trainers.isaac_gr00t import checkpoints as isaac
+from gr00t_assets.trainers.isaac_gr00t.checkpoint_size import sizes_on_disk
+from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.metrics import read_metrics
+from gr00t_assets.trainers.native.base_models import load_base_model
+from gr00t_assets.trainers.native.checkpoints import latest_checkpoint
+from gr00t_assets.trainers.native.final_check import check_final_weights
+from gr00t_assets.trainers.native.devices import choose_device
+from gr00t_assets.trainers.native.policy import Policy
+from gr00t_assets.runs.spec import TrainingSpec, load_spec
+from gr00t_assets.trainers.wandb_settings import read_record
 
 def read_all(spec_file, root):
     spec = TrainingSpec.model_validate(json.loads(spec_file.read_text()))

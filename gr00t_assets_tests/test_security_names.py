@@ -9,19 +9,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gr00t_assets.core.errors import (
+    CatalogError,
+    DatasetError,
+    Gr00tAssetsError,
+    StoreError,
+    SweepError,
+)
+from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import load_catalog
-from gr00t_assets.datasets.frame_building.build import build_frame_cache
-from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.datasets.frames.building.build import build_frame_cache
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.errors import CatalogError, DatasetError, Gr00tAssetsError, StoreError, SweepError
 from gr00t_assets.experiments.sweeps import load_sweep
-from gr00t_assets.project import Store
-from gr00t_assets.store.deletion import remove, remove_files
-from gr00t_assets.training.run_directory import place_spec
-from gr00t_assets.training.spec import TrainingSpec, load_spec
+from gr00t_assets.runs.retention.deletion import remove, remove_files
+from gr00t_assets.runs.run_directory import place_spec
+from gr00t_assets.runs.spec import TrainingSpec, load_spec
 from gr00t_assets_tests.defs.specs import a_spec
-from gr00t_assets_tests.store.factory import tree
-from gr00t_assets_tests.training.conftest import ENTRY
+from gr00t_assets_tests.runs.retention.factory import tree
+from gr00t_assets_tests.trainers.conftest import ENTRY
 
 ROOT = Path("/srv/store")
 parts = st.sampled_from(["..", ".", "/", "~", "\\", "\0", "\n", "a", "B-1", "", "etc", "runs", "é"])

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.datasets.source_git import fetch_git
-from gr00t_assets.datasets.source_kinds import GitSource
-from gr00t_assets.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.datasets.sources.source_git import fetch_git
+from gr00t_assets.datasets.sources.source_kinds import GitSource
 from gr00t_assets_tests.defs.project import Project, make_project
 
 CANARIES = {
@@ -134,7 +134,7 @@ def test_no_key_is_left_anywhere_by_a_whole_chain(tmp_path: Path) -> None:
     for report in ("loss_comparison.html", "research_journal.md"):
         assert (project.store.root / "reports" / report).is_file()
     assert list((project.store.root / "runs" / "offline").glob("*/wandb/*"))
-    assert any(b"gr00t_assets.training.native" in command for command in commands)
+    assert any(b"gr00t_assets.trainers.native" in command for command in commands)
     assert leaks(project) == []
     assert where(said, "what the commands print") == []
     assert [leak for command in commands for leak in where(command, repr(command))] == []

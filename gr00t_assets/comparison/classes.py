@@ -4,7 +4,7 @@ from gr00t_assets.comparison.contrasts.class_words import DATASET, VERSION, clas
 from gr00t_assets.comparison.contrasts.factors import trainable_parts
 from gr00t_assets.comparison.contrasts.observation import Frames
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.training.manifest import Manifest
+from gr00t_assets.runs.manifest import Manifest
 
 
 def data_words(manifest: Manifest) -> dict[str, str]:

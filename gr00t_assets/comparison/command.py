@@ -20,13 +20,13 @@ from gr00t_assets.comparison.console import console, print_table
 from gr00t_assets.comparison.contrasts.contrasts import contrasts
 from gr00t_assets.comparison.contrasts.observation import Observation
 from gr00t_assets.comparison.contrasts.store_runs import observe
-from gr00t_assets.comparison.report import Report, write_report
 from gr00t_assets.comparison.runs import read_runs
 from gr00t_assets.comparison.tables.all_runs import all_runs
 from gr00t_assets.comparison.tables.read_table import read_table
 from gr00t_assets.comparison.tables.runs_table import export_table
+from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.sweeps import find_sweep, load_sweeps
-from gr00t_assets.project import Store
+from gr00t_assets.reporting.report import Report, write_report
 
 
 def run_compare(

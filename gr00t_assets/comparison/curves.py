@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gr00t_assets.training.loss_window import window_steps
-from gr00t_assets.training.metric_table import MetricTable
-from gr00t_assets.training.metrics import Metric
+from gr00t_assets.runs.loss_window import window_steps
+from gr00t_assets.runs.metric_table import MetricTable
+from gr00t_assets.runs.metrics import Metric
 
 
 @dataclass(frozen=True)

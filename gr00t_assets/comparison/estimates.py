@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from gr00t_assets.errors import Gr00tAssetsError
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.gpu.devices import CPU, devices
 from gr00t_assets.gpu.nvidia_smi import list_devices
-from gr00t_assets.project import Store
-from gr00t_assets.training.manifest import Manifest, load_manifest
+from gr00t_assets.runs.manifest import Manifest, load_manifest
 
 _PARTS = ("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model", "lora_rank",
           "lora_full_model")  # fmt: skip

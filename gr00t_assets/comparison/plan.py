@@ -7,12 +7,12 @@ from pathlib import Path
 from gr00t_assets.comparison.estimates import Estimate, Speeds, manifests
 from gr00t_assets.comparison.run import Run, Status
 from gr00t_assets.comparison.runs import read_runs
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import load_catalog
-from gr00t_assets.errors import Gr00tAssetsError
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep, load_sweeps
 from gr00t_assets.modality.config import load_modality_config
-from gr00t_assets.project import Store
 
 ACTIONS: dict[Status, tuple[str, str]] = {
     "finished": ("nothing", "it is finished"),
@@ -130,7 +130,7 @@ def epoch_samples(dataset: str, store: Store) -> int | None:
 
     A dataset whose files are gone has those of a run that trained on it.
     """
-    from gr00t_assets.datasets.lerobot import LeRobotDataset
+    from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 
     try:
         config = load_modality_config(dataset, store)

@@ -10,11 +10,11 @@ import numpy as np
 from gr00t_assets.comparison.formatting import shown_setting
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.training.loss_window import final_window, first_window
-from gr00t_assets.training.manifest import LossWindow, Manifest
-from gr00t_assets.training.metric_table import MetricTable
-from gr00t_assets.training.metrics import Metric
-from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets.runs.loss_window import final_window, first_window
+from gr00t_assets.runs.manifest import LossWindow, Manifest
+from gr00t_assets.runs.metric_table import MetricTable
+from gr00t_assets.runs.metrics import Metric
+from gr00t_assets.runs.spec import TrainingSpec
 
 if TYPE_CHECKING:
     from gr00t_assets.comparison.contrasts.observation import Observation

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from gr00t_assets.comparison.run import Run, Status, unrankable
-from gr00t_assets.errors import Gr00tAssetsError
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.modality.config import load_modality_config
-from gr00t_assets.project import Store
-from gr00t_assets.training.manifest import load_manifest
-from gr00t_assets.training.metric_table import MetricTable, read_metric_table
-from gr00t_assets.training.spec import load_spec
+from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.metric_table import MetricTable, read_metric_table
+from gr00t_assets.runs.spec import load_spec
 
 __all__ = ["Run", "read_runs"]
 

@@ -12,7 +12,7 @@ from gr00t_assets.comparison.findings import names_in_words
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.standings import Standing, class_of, ranked_classes, shown_runs
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.training.manifest import LossWindow
+from gr00t_assets.runs.manifest import LossWindow
 
 
 def comparison_table(runs: Sequence[Run]) -> pd.DataFrame:

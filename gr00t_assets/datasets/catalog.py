@@ -6,18 +6,18 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gr00t_assets.datasets.held_out import HeldOut
-from gr00t_assets.datasets.source_kinds import SOURCE_KINDS, FolderSource, Source
-from gr00t_assets.errors import CatalogError
-from gr00t_assets.names import did_you_mean, name_problem
-from gr00t_assets.project import project_root
-from gr00t_assets.yaml_files import (
+from gr00t_assets.core.errors import CatalogError
+from gr00t_assets.core.names import did_you_mean, name_problem
+from gr00t_assets.core.project import project_root
+from gr00t_assets.core.yaml_files import (
     Location,
     Problem,
     load_yaml,
     raise_problems,
     validation_problems,
 )
+from gr00t_assets.datasets.frames.held_out import HeldOut
+from gr00t_assets.datasets.sources.source_kinds import SOURCE_KINDS, FolderSource, Source
 
 FramePixels = Annotated[int, Field(ge=32, le=4096)]
 """A side of a cached frame."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gr00t_assets.datasets.frames import VideoError, decode
-from gr00t_assets.datasets.lerobot import LeRobotDataset
-from gr00t_assets.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.datasets.frames.frames import VideoError, decode
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -4,13 +4,13 @@ from typing import TypeAlias
 
 import dagster as dg
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.metadata import image, in_store, readable, settings, table
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.project import Store
-from gr00t_assets.training.manifest import Manifest
-from gr00t_assets.training.metrics import read_metrics
-from gr00t_assets.training.spec import TrainingSpec
-from gr00t_assets.training.wandb_settings import read_record
+from gr00t_assets.runs.manifest import Manifest
+from gr00t_assets.runs.metrics import read_metrics
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.wandb_settings import read_record
 
 Shown: TypeAlias = dict[str, str | int | float | dg.MetadataValue]
 
@@ -75,8 +75,8 @@ def split_by_default(
 
 def _loss(manifest: Manifest, spec: TrainingSpec) -> Shown:
     from gr00t_assets.comparison.findings import loss_text
-    from gr00t_assets.comparison.plots import run_curve_png
     from gr00t_assets.defs.inline_curve import inline_curve
+    from gr00t_assets.reporting.plots import run_curve_png
 
     metrics, window = read_metrics(spec.run_directory), manifest.final_loss
     loss = "none was logged"

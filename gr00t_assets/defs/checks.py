@@ -10,8 +10,9 @@ from gr00t_assets.defs.failures import explained
 from gr00t_assets.defs.metadata import in_store
 from gr00t_assets.defs.partitions import EXPERIMENTS, experiment_partitions
 from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.training.manifest import load_manifest
-from gr00t_assets.training.run_problems import (
+from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.spec import current_config_hash
+from gr00t_assets.trainers.run_problems import (
     WEIGHTS,
     Problem,
     config_problem,
@@ -19,7 +20,6 @@ from gr00t_assets.training.run_problems import (
     record_check,
     weights_problem,
 )
-from gr00t_assets.training.spec import current_config_hash
 
 
 def _check(

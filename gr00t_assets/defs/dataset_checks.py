@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from gr00t_assets.datasets.record import load_record
+from gr00t_assets.datasets.sources.record import load_record
 from gr00t_assets.defs.assets.datasets import dataset, modality_config
 from gr00t_assets.defs.failures import explained
 from gr00t_assets.defs.metadata import table

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from gr00t_assets.datasets.frame_truth.result import FrameTruth
-from gr00t_assets.datasets.record import DatasetRecord
+from gr00t_assets.datasets.frames.truth.result import FrameTruth
+from gr00t_assets.datasets.sources.record import DatasetRecord
 from gr00t_assets.defs.metadata import bullets, image, readable, table
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
 

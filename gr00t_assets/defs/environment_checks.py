@@ -13,8 +13,8 @@ from gr00t_assets.defs.assets.training_environment import (
 )
 from gr00t_assets.defs.failures import explained
 from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.training.isaac_gr00t.doctor.findings import Findings
-from gr00t_assets.training.versions import installed_versions
+from gr00t_assets.runs.versions import installed_versions
+from gr00t_assets.trainers.isaac_gr00t.doctor.findings import Findings
 
 _NATIVE_NEEDS = ("torch", "transformers", "numpy", "safetensors")
 _COMMIT = ("checkout", "commit", "changed-files", "future-tokens", "resume", "torchvision-av")

@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 import dagster as dg
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.metadata import INLINE, bullets, image, in_store, readable, table
 from gr00t_assets.evaluation.drawings import horizon_png, trajectories_png
 from gr00t_assets.evaluation.result import (
@@ -22,8 +23,7 @@ from gr00t_assets.evaluation.words import (
     part_sentence,
     verdict_sentence,
 )
-from gr00t_assets.project import Store
-from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets.runs.spec import TrainingSpec
 
 Shown: TypeAlias = dict[str, str | int | float | dg.MetadataValue]
 

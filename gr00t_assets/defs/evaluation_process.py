@@ -11,17 +11,17 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 
+from gr00t_assets.core.errors import EvaluationError
+from gr00t_assets.core.processes import ends_within
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import ExplainedFailureError, ExplainedInterruptError
 from gr00t_assets.defs.metadata import in_store
 from gr00t_assets.defs.training_process import LogTail
-from gr00t_assets.errors import EvaluationError
 from gr00t_assets.gpu.devices import CPU, devices
 from gr00t_assets.gpu.guard import end_guarded, guarded
 from gr00t_assets.gpu.marks import new_mark
 from gr00t_assets.gpu.slots import acquire, needed_memory
-from gr00t_assets.processes import ends_within
-from gr00t_assets.project import Store
-from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets.runs.spec import TrainingSpec
 
 LOG = "evaluation.log"
 """In the run directory: what the process printed."""

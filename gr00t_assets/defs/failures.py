@@ -13,7 +13,7 @@ from dagster._core.errors import (
 )
 from dagster_shared.error import SerializableErrorInfo
 
-from gr00t_assets.errors import Gr00tAssetsError
+from gr00t_assets.core.errors import Gr00tAssetsError
 
 P = ParamSpec("P")
 R = TypeVar("R")

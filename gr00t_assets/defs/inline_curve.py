@@ -7,7 +7,7 @@ from itertools import pairwise
 from gr00t_assets.comparison.curve_groups import PALETTE
 from gr00t_assets.comparison.curves import Curve, loss_curve
 from gr00t_assets.defs.metadata import INLINE
-from gr00t_assets.training.metrics import Metric
+from gr00t_assets.runs.metrics import Metric
 
 _WIDTH, _HEIGHT = 440, 130
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 434, 10, 108

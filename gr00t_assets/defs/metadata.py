@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from gr00t_assets.project import Store
+from gr00t_assets.core.project import Store
 
 INLINE = 1_000
 """Markdown of fewer characters is shown in place; longer Markdown is shown behind a link."""

@@ -17,9 +17,9 @@ from dagster._core.run_coordinator import QueuedRunCoordinator, SubmitRunContext
 from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
 from dagster._core.storage.tags import PARTITION_NAME_TAG, PRIORITY_TAG
 
-from gr00t_assets.errors import Gr00tAssetsError
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.project import project_root
 from gr00t_assets.experiments.sweeps import load_sweeps
-from gr00t_assets.project import project_root
 
 GPU = "gpu"
 """The pool that training steps are in, and the tag of runs that have such a step."""

@@ -9,8 +9,8 @@ import dagster as dg
 from dagster._core.storage.tags import PARTITION_NAME_TAG, PRIORITY_TAG
 from pydantic import BaseModel, ConfigDict, Field
 
+from gr00t_assets.core.project import project_root
 from gr00t_assets.defs.queue import GPU, trainings_at_once
-from gr00t_assets.project import project_root
 
 _DAEMON = "QUEUED_RUN_COORDINATOR"
 _SILENT = 90.0

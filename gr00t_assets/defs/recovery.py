@@ -16,9 +16,9 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.executor import PatientInProcessExecutor
-from gr00t_assets.project import Store
-from gr00t_assets.run_workers import Worker, hold, worker_of
+from gr00t_assets.gpu.run_workers import Worker, hold, worker_of
 
 
 class WatchingRunLauncher(DefaultRunLauncher):

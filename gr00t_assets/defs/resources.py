@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from gr00t_assets.project import Store
+from gr00t_assets.core.project import Store
 
 StoreResource = dg.ResourceParam[Store]
 """The store, as a parameter named ``store``. It has no run config: where artifacts go is said by

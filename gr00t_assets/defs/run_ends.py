@@ -6,7 +6,7 @@ import dagster as dg
 from dagster._core.events import JobFailureData, RunFailureReason
 
 from gr00t_assets.defs.training_runs import by_a_server
-from gr00t_assets.training.ends import End, end_of_training
+from gr00t_assets.runs.ends import End, end_of_training
 
 _BROKEN = {RunFailureReason.JOB_INITIALIZATION_FAILURE}
 

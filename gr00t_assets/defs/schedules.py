@@ -6,19 +6,19 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.jobs import sweep as sweep_job
 from gr00t_assets.defs.partitions import SWEEPS
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.defs.run_ends import end_of_run
 from gr00t_assets.defs.training_runs import CONFIG_HASH, in_words, newest_run, request, unfinished
-from gr00t_assets.errors import Gr00tAssetsError
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.project import Store
-from gr00t_assets.training.ends import trained_by
-from gr00t_assets.training.manifest import load_manifest
-from gr00t_assets.training.pruned import HOW_TO_GO_ON, over
-from gr00t_assets.training.spec import current_config_hash
+from gr00t_assets.runs.ends import trained_by
+from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.pruned import HOW_TO_GO_ON, over
+from gr00t_assets.runs.spec import current_config_hash
 
 TRAINED = "it is trained"
 PRUNED = f"it was pruned; {HOW_TO_GO_ON}"

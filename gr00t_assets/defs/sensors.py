@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.files import free_bytes
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.automation import automation_sensor
 from gr00t_assets.defs.jobs import sweep as sweep_job
 from gr00t_assets.defs.partitions import SWEEPS
@@ -23,16 +26,13 @@ from gr00t_assets.defs.training_runs import (
     request,
     unfinished,
 )
-from gr00t_assets.errors import Gr00tAssetsError
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.files import free_bytes
-from gr00t_assets.project import Store
-from gr00t_assets.run_workers import forget
-from gr00t_assets.training.ends import room_needed, trained_by
-from gr00t_assets.training.manifest import load_manifest
-from gr00t_assets.training.pruned import over
-from gr00t_assets.training.spec import current_config_hash
+from gr00t_assets.gpu.run_workers import forget
+from gr00t_assets.runs.ends import room_needed, trained_by
+from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.pruned import over
+from gr00t_assets.runs.spec import current_config_hash
 
 _INTERVAL = 30
 _OVERLAP = 300.0

@@ -11,10 +11,10 @@ import subprocess
 
 import dagster as dg
 
+from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.core.processes import is_alive
 from gr00t_assets.defs.failures import ExplainedInterruptError
 from gr00t_assets.defs.training_runs import by_a_server
-from gr00t_assets.errors import TrainingError
-from gr00t_assets.processes import is_alive
 
 _DAGSTER = re.compile(r"(^|[\s/])dagster([-_](daemon|webserver))?\s")
 

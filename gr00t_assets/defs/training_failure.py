@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import ExplainedFailureError
 from gr00t_assets.defs.metadata import in_store
-from gr00t_assets.errors import TrainingError
-from gr00t_assets.project import Store
-from gr00t_assets.training.ends import EXIT_CODE, FAILURE
-from gr00t_assets.training.failures.ends import AGAIN
-from gr00t_assets.training.failures.explain import as_explained, explain, is_explained
-from gr00t_assets.training.manifest import Manifest
-from gr00t_assets.training.run_directory import LOG
-from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets.runs.ends import EXIT_CODE, FAILURE
+from gr00t_assets.runs.manifest import Manifest
+from gr00t_assets.runs.run_directory import LOG
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.failures.ends import AGAIN
+from gr00t_assets.trainers.failures.explain import as_explained, explain, is_explained
 
 
 def training_failure(

@@ -15,20 +15,20 @@ import dagster as dg
 from dagster import PipesEnvContextInjector, PipesTempFileMessageReader, open_pipes_session
 from dagster._core.errors import DagsterExecutionInterruptedError
 
+from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.core.processes import ends_within
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import ExplainedInterruptError
 from gr00t_assets.defs.metadata import readable
 from gr00t_assets.defs.serving import Serving
-from gr00t_assets.errors import TrainingError
 from gr00t_assets.gpu.guard import end_guarded, guarded, stop_grace
 from gr00t_assets.gpu.slots import acquire, needed_memory
-from gr00t_assets.processes import ends_within
-from gr00t_assets.project import Store
-from gr00t_assets.training.earlier import wait_for_earlier
-from gr00t_assets.training.failures.explain import TAIL
-from gr00t_assets.training.manifest import load_manifest
-from gr00t_assets.training.metrics import Metric
-from gr00t_assets.training.run_directory import LOG
-from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets.runs.earlier import wait_for_earlier
+from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.metrics import Metric
+from gr00t_assets.runs.run_directory import LOG
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.failures.explain import TAIL
 
 OBSERVE_EVERY = 5.0
 """Seconds between two observations of the loss, at least."""

@@ -9,8 +9,8 @@ import sys
 
 import typer
 
-from gr00t_assets.cli_evaluate import evaluate
-from gr00t_assets.errors import Gr00tAssetsError
+from gr00t_assets.cli.evaluate import evaluate
+from gr00t_assets.core.errors import Gr00tAssetsError
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gr00t_assets.errors import EvaluationError, Gr00tAssetsError
+from gr00t_assets.core.errors import EvaluationError, Gr00tAssetsError
 from gr00t_assets.evaluation.result import (
     EVALUATION,
     Evaluation,
@@ -16,8 +16,8 @@ from gr00t_assets.evaluation.words import (
     language_sentence,
     part_sentence,
 )
-from gr00t_assets.training.manifest import MANIFEST
-from gr00t_assets.training.run_directory import SPEC
+from gr00t_assets.runs.manifest import MANIFEST
+from gr00t_assets.runs.run_directory import SPEC
 
 ALREADY = "already evaluated with these settings; nothing computed"
 
@@ -90,9 +90,9 @@ def find_run(target: str) -> Path:
     if path.is_dir():
         problem = "this folder is no run directory."
         raise EvaluationError(target, problem, [f"expected {SPEC} and {MANIFEST} in it"])
+    from gr00t_assets.core.project import Store
     from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
-    from gr00t_assets.project import Store
-    from gr00t_assets.training.spec import current_config_hash
+    from gr00t_assets.runs.spec import current_config_hash
 
     experiment, store = find_experiment(target, load_sweeps()), Store.from_environment()
     try:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gr00t_assets.datasets.demonstrations import Demonstrations
+from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.evaluation.windows import Windows
 
 if TYPE_CHECKING:
-    from gr00t_assets.training.native.devices import Device
-    from gr00t_assets.training.native.policy import Policy
+    from gr00t_assets.trainers.native.devices import Device
+    from gr00t_assets.trainers.native.policy import Policy
 
 BATCH = 32
 """Windows at a time."""
@@ -76,7 +76,7 @@ class Predictor:
         import torch
 
         from gr00t_assets.modality.image_batches import prepare_batch
-        from gr00t_assets.training.native.batches import observation_tensors
+        from gr00t_assets.trainers.native.batches import observation_tensors
 
         base, device = self.policy.base, self._device.device
         frames = torch.from_numpy(data.frames(rows)).to(device)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gr00t_assets.datasets.demonstrations import Demonstrations
+from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.evaluation.intervals import ClusterBootstrap
 from gr00t_assets.evaluation.part import Measured, draw_spread
 from gr00t_assets.evaluation.predictions import Predictor, Progress, row_numbers

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from gr00t_assets.datasets.demonstrations import Demonstrations
-from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.datasets.frames.demonstrations import Demonstrations
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 from gr00t_assets.evaluation.windows import Windows
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
 from gr00t_assets.modality.transforms import KeyTransform

@@ -13,8 +13,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gr00t_assets.errors import EvaluationError
-from gr00t_assets.files import write_bytes
+from gr00t_assets.core.errors import EvaluationError
+from gr00t_assets.core.files import write_bytes
 
 EVALUATION = "evaluation.json"
 """Beside the manifest."""

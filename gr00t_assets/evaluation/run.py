@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gr00t_assets.datasets.demonstrations import Demonstrations, chosen_episodes
-from gr00t_assets.datasets.frame_cache import FrameCache
-from gr00t_assets.datasets.lerobot import LeRobotDataset
-from gr00t_assets.errors import EvaluationError
+from gr00t_assets.core.errors import EvaluationError
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.frames.demonstrations import Demonstrations, chosen_episodes
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 from gr00t_assets.evaluation.limits import limits_of
 from gr00t_assets.evaluation.part import Measured, measure
 from gr00t_assets.evaluation.predictions import Predictor, Progress
@@ -29,13 +30,12 @@ from gr00t_assets.evaluation.result import (
 from gr00t_assets.evaluation.trajectories import trajectory
 from gr00t_assets.evaluation.windows import choose_windows, spread_evenly
 from gr00t_assets.modality.vector_groups import number_names
-from gr00t_assets.project import Store
-from gr00t_assets.training.manifest import load_manifest
-from gr00t_assets.training.run_directory import MODEL, SPEC
-from gr00t_assets.training.spec import TrainingSpec, load_spec
+from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.run_directory import MODEL, SPEC
+from gr00t_assets.runs.spec import TrainingSpec, load_spec
 
 if TYPE_CHECKING:
-    from gr00t_assets.training.native.policy import Policy
+    from gr00t_assets.trainers.native.policy import Policy
 
 Say = Callable[[str], object]
 
@@ -56,8 +56,8 @@ def evaluate_run(
         EvaluationError: The run is not finished, or its episodes are too short.
         Gr00tAssetsError: Its weights or its data cannot be read.
     """
-    from gr00t_assets.training.native.devices import choose_device
-    from gr00t_assets.training.native.policy import Policy
+    from gr00t_assets.trainers.native.devices import choose_device
+    from gr00t_assets.trainers.native.policy import Policy
 
     began, settings = time.monotonic(), settings or EvaluationSettings()
     spec = finished_spec(run_directory)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gr00t_assets.errors import EvaluationError
+from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.evaluation.result import EvaluationSettings
 
 ENOUGH_EPISODES = 8

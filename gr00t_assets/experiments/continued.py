@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gr00t_assets.names import did_you_mean
-from gr00t_assets.yaml_files import Location, Problem
+from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.yaml_files import Location, Problem
 
 if TYPE_CHECKING:
     from gr00t_assets.experiments.drafts import Draft

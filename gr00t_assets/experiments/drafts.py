@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from gr00t_assets.core.names import did_you_mean, name_problem
+from gr00t_assets.core.yaml_files import LocatedYaml, Location, Problem
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.points import Point
 from gr00t_assets.experiments.sweep_file import Defaults, Entry, SweepFile
 from gr00t_assets.experiments.trainer_limits import trainer_limits
-from gr00t_assets.names import did_you_mean, name_problem
-from gr00t_assets.yaml_files import LocatedYaml, Location, Problem
 
 
 @dataclass(frozen=True)

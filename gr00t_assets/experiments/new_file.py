@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from gr00t_assets.core.errors import SweepError
+from gr00t_assets.core.names import name_problem
+from gr00t_assets.core.project import project_root
+from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.catalog import load_catalog
-from gr00t_assets.errors import SweepError
 from gr00t_assets.experiments.starter import try_text
 from gr00t_assets.experiments.sweeps import load_sweeps
-from gr00t_assets.names import name_problem
-from gr00t_assets.project import project_root
-from gr00t_assets.yaml_files import shown_path
 
 
 def taken_names() -> set[str]:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.yaml_files import Location, Problem
 from gr00t_assets.experiments.random_samples import Choice, Distribution, samples, short_value
 from gr00t_assets.experiments.sweep_file import Entry, Points, SweepFile
-from gr00t_assets.names import did_you_mean
-from gr00t_assets.yaml_files import Location, Problem
 
 INDEX = "index"
 """What counts the samples in a name."""

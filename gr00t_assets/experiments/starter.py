@@ -7,14 +7,14 @@ from typing import Any, get_args
 
 import yaml
 
+from gr00t_assets.core.errors import SweepError
+from gr00t_assets.core.names import did_you_mean, name_problem
+from gr00t_assets.core.project import project_root
+from gr00t_assets.core.yaml_files import load_yaml, shown_path
 from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, load_catalog
-from gr00t_assets.errors import SweepError
 from gr00t_assets.experiments.experiment import Trainer
 from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep, load_sweeps
 from gr00t_assets.experiments.trainer_limits import BUILT_IN_MODEL, RELEASED_MODEL
-from gr00t_assets.names import did_you_mean, name_problem
-from gr00t_assets.project import project_root
-from gr00t_assets.yaml_files import load_yaml, shown_path
 
 BASE_MODELS = {"native": BUILT_IN_MODEL, "isaac-gr00t": RELEASED_MODEL}
 """What each trainer starts from in a new file."""

@@ -6,22 +6,22 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from gr00t_assets.errors import SweepError
-from gr00t_assets.experiments.continued import with_continued
-from gr00t_assets.experiments.drafts import draft_problems, expand, name_problems
-from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.points import pattern_problems, point_problems, points
-from gr00t_assets.experiments.sweep_file import DEFAULT_RETRIES, SweepFile
-from gr00t_assets.experiments.values import hyperparameter_problems, misplaced
-from gr00t_assets.names import did_you_mean
-from gr00t_assets.project import project_root
-from gr00t_assets.yaml_files import (
+from gr00t_assets.core.errors import SweepError
+from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.project import project_root
+from gr00t_assets.core.yaml_files import (
     Problem,
     load_yaml,
     raise_problems,
     shown_path,
     validation_problems,
 )
+from gr00t_assets.experiments.continued import with_continued
+from gr00t_assets.experiments.drafts import draft_problems, expand, name_problems
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.points import pattern_problems, point_problems, points
+from gr00t_assets.experiments.sweep_file import DEFAULT_RETRIES, SweepFile
+from gr00t_assets.experiments.values import hyperparameter_problems, misplaced
 
 
 @dataclass(frozen=True)

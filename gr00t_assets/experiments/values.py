@@ -5,11 +5,11 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.yaml_files import Location, Problem, validation_problems
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.random_samples import DISTRIBUTIONS, Distribution
 from gr00t_assets.experiments.sweep_file import Entry, SweepFile
-from gr00t_assets.names import did_you_mean
-from gr00t_assets.yaml_files import Location, Problem, validation_problems
 
 _FIELDS = Hyperparameters.model_fields
 

@@ -9,7 +9,7 @@ import re
 import socket
 import sys
 
-from gr00t_assets.errors import TrainingError
+from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.gpu.nvidia_smi import list_devices
 
 GPUS = "GR00T_ASSETS_GPUS"

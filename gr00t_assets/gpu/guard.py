@@ -26,7 +26,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gr00t_assets.errors import TrainingError
+from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.gpu.marks import end_marked, marked_environment, marked_processes, new_mark
 
 GRACE = "GR00T_ASSETS_STOP_GRACE"

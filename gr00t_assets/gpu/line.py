@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gr00t_assets.file_locks import is_locked, try_lock
+from gr00t_assets.core.file_locks import is_locked, try_lock
 from gr00t_assets.gpu.memory import Room, room_after
 from gr00t_assets.gpu.records import Waiter, read_waiter, write_record
 

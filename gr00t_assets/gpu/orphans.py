@@ -7,9 +7,9 @@ memory; who waits for a slot ends it then.
 
 from collections.abc import Callable, Iterable
 
+from gr00t_assets.core.processes import is_alive
 from gr00t_assets.gpu.marks import end_marked, marked_processes
 from gr00t_assets.gpu.records import Holder
-from gr00t_assets.processes import is_alive
 
 
 def end_orphans(

@@ -8,11 +8,11 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 
-from gr00t_assets.file_locks import is_locked, try_lock
+from gr00t_assets.core.file_locks import is_locked, try_lock
+from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.devices import host_name
 from gr00t_assets.gpu.line import Slot, waiters
 from gr00t_assets.gpu.records import Holder, Waiter, read_holder
-from gr00t_assets.project import Store
 
 
 def slots_folder(store: Store | None = None, host: str | None = None) -> Path:

@@ -14,9 +14,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gr00t_assets.errors import TrainingError
+from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.core.file_locks import is_locked
+from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.file_locks import is_locked
 from gr00t_assets.gpu.devices import CPU, GPUS, devices, host_name
 from gr00t_assets.gpu.line import Slot, Ticket, choose, line_locked, waiters
 from gr00t_assets.gpu.marks import new_mark
@@ -32,7 +33,6 @@ from gr00t_assets.gpu.slot_files import (
     slots_folder,
     waiting,
 )
-from gr00t_assets.project import Store
 
 __all__ = ["Lease", "acquire", "holders", "needed_memory", "slots_folder", "waiting"]
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.devices import CPU, devices, host_name
 from gr00t_assets.gpu.memory import Room, read_rooms
 from gr00t_assets.gpu.nvidia_smi import (
@@ -15,7 +16,6 @@ from gr00t_assets.gpu.nvidia_smi import (
 )
 from gr00t_assets.gpu.records import Holder, Waiter
 from gr00t_assets.gpu.slots import holders, waiting
-from gr00t_assets.project import Store
 
 
 class Stranger(BaseModel):

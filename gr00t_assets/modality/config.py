@@ -5,10 +5,10 @@ import json
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gr00t_assets.datasets.frame_truth.result import FrameTruth
-from gr00t_assets.errors import DatasetError
-from gr00t_assets.files import write_json
-from gr00t_assets.project import Store
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.files import write_json
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.frames.truth.result import FrameTruth
 
 
 class Statistics(BaseModel):

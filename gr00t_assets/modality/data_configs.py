@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gr00t_assets.errors import DatasetError
-from gr00t_assets.names import did_you_mean
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.names import did_you_mean
 
 ACTION_HORIZON = 16
 """Rows of action that the model predicts at once; the same in all twelve."""

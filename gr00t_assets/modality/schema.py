@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from gr00t_assets.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.names import did_you_mean, nearest
 from gr00t_assets.modality.rotations import ROTATION_DIMS
-from gr00t_assets.names import did_you_mean, nearest
 
 FILE = "meta/modality.json"
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gr00t_assets.datasets.statistics import column_statistics
-from gr00t_assets.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.datasets.lerobot.statistics import column_statistics
 from gr00t_assets.modality.config import Statistics
 
 if TYPE_CHECKING:
-    from gr00t_assets.datasets.lerobot import LeRobotDataset
+    from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 
 FILE = "meta/stats.json"
 

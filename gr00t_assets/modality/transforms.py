@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from gr00t_assets.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
 from gr00t_assets.modality.normalization import Normalizer
 from gr00t_assets.modality.rotations import ROTATION_DIMS, convert_rotation, rotation_bounds

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.project import Store
+from gr00t_assets.core.project import Store
 from gr00t_assets_tests.comparison.run_factory import store_with_data
 
 

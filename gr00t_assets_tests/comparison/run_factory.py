@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from gr00t_assets.core.files import write_json
+from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.files import write_json
 from gr00t_assets.modality.config import ModalityConfig, save_modality_config
-from gr00t_assets.project import Store
-from gr00t_assets.training.loss_window import final_window, first_window
-from gr00t_assets.training.manifest import Manifest, save_manifest
-from gr00t_assets.training.metrics import Metric, append_metric
-from gr00t_assets.training.spec import make_spec
+from gr00t_assets.runs.loss_window import final_window, first_window
+from gr00t_assets.runs.manifest import Manifest, save_manifest
+from gr00t_assets.runs.metrics import Metric, append_metric
+from gr00t_assets.runs.spec import make_spec
 
 FRAMES = 2096
 ACTION_HEAD = {"projector": 120_000, "diffusion_model": 480_000}

@@ -8,15 +8,15 @@ from PIL import Image
 
 from gr00t_assets.comparison.curve_groups import DRAWN, curve_groups, run_styles
 from gr00t_assets.comparison.curves import loss_curve
-from gr00t_assets.comparison.plots import (
+from gr00t_assets.comparison.runs import read_runs
+from gr00t_assets.reporting.plots import (
     FIGURE_POINTS,
     curves_figure,
     curves_png,
     markdown_image,
     run_curve_png,
 )
-from gr00t_assets.comparison.runs import read_runs
-from gr00t_assets.training.metrics import Metric
+from gr00t_assets.runs.metrics import Metric
 from gr00t_assets_tests.comparison.run_factory import experiment, losses, write_run
 
 

@@ -7,7 +7,7 @@ from gr00t_assets.comparison.contrasts.store_runs import observe
 from gr00t_assets.comparison.findings import cautions
 from gr00t_assets.comparison.runs import read_runs
 from gr00t_assets.comparison.table import comparison_table, table_rows
-from gr00t_assets.training.manifest import LossWindow
+from gr00t_assets.runs.manifest import LossWindow
 from gr00t_assets_tests.comparison.run_factory import (
     ACTION_HEAD,
     experiment,

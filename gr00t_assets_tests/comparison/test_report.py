@@ -6,8 +6,8 @@ import pytest
 
 import gr00t_assets
 from gr00t_assets.comparison.command import run_compare
-from gr00t_assets.comparison.report import write_report
-from gr00t_assets.errors import SweepError
+from gr00t_assets.core.errors import SweepError
+from gr00t_assets.reporting.report import write_report
 from gr00t_assets_tests.comparison.run_factory import (
     experiment,
     losses,

@@ -3,7 +3,7 @@ import pytest
 
 from gr00t_assets.comparison.runs import read_runs
 from gr00t_assets.modality.config import save_modality_config
-from gr00t_assets.training.manifest import LossWindow
+from gr00t_assets.runs.manifest import LossWindow
 from gr00t_assets_tests.comparison.run_factory import experiment, losses, modality, write_run
 
 

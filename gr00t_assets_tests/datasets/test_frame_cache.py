@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gr00t_assets.datasets.frame_cache import FrameCache, build_frame_cache
-from gr00t_assets.datasets.frames import decode, nearest_rows
-from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.datasets.frames.frame_cache import FrameCache, build_frame_cache
+from gr00t_assets.datasets.frames.frames import decode, nearest_rows
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 from gr00t_assets.datasets.synthetic.generator import write_video
-from gr00t_assets.errors import DatasetError
 
 EGO = "observation.images.ego_view"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gr00t_assets.datasets.frame_building.partial import JOURNAL, building_folder
-from gr00t_assets.datasets.frame_cache import FrameCache, build_frame_cache
-from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.datasets.frames.building.partial import JOURNAL, building_folder
+from gr00t_assets.datasets.frames.frame_cache import FrameCache, build_frame_cache
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 from gr00t_assets_tests.datasets.videos import content, encode, encoded_dataset, moving
 
 CAMERAS = {"front": (320, 240), "wrist": (160, 120)}

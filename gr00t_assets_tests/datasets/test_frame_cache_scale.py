@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from gr00t_assets.datasets.frame_cache import (
+from gr00t_assets.core.errors import DatasetError, StoreError
+from gr00t_assets.datasets.frames.frame_cache import (
     FrameCache,
     build_frame_cache,
     earlier_caches,
     estimate,
 )
-from gr00t_assets.datasets.frames import decode, probe
-from gr00t_assets.errors import DatasetError, StoreError
+from gr00t_assets.datasets.frames.frames import decode, probe
 from gr00t_assets_tests.datasets.videos import (
     ENCODERS,
     FPS,
@@ -152,7 +152,7 @@ MEASURED = """
 import re, sys
 from pathlib import Path
 import numpy as np
-from gr00t_assets.datasets.frame_cache import FrameCache, build_frame_cache
+from gr00t_assets.datasets.frames.frame_cache import FrameCache, build_frame_cache
 from gr00t_assets_tests.datasets.videos import video_dataset
 lengths, folder = [int(part) for part in sys.argv[1].split(",")], Path(sys.argv[2])
 dataset = video_dataset(folder / "data", lengths, {"front": (1280, 720)})

@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gr00t_assets.datasets.frame_cache import FrameCache, build_frame_cache
-from gr00t_assets.datasets.frame_truth.backends import backend_missing, video_backend
-from gr00t_assets.datasets.frame_truth.check import check_frames
-from gr00t_assets.datasets.frame_truth.episode_frames import CachedEpisode, DecodedEpisode
-from gr00t_assets.datasets.frame_truth.faults import known_backend_fault
-from gr00t_assets.datasets.frame_truth.result import load_frame_truth, save_frame_truth
-from gr00t_assets.datasets.frames import decode
-from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.datasets.frames.frame_cache import FrameCache, build_frame_cache
+from gr00t_assets.datasets.frames.frames import decode
+from gr00t_assets.datasets.frames.truth.backends import backend_missing, video_backend
+from gr00t_assets.datasets.frames.truth.check import check_frames
+from gr00t_assets.datasets.frames.truth.episode_frames import CachedEpisode, DecodedEpisode
+from gr00t_assets.datasets.frames.truth.faults import known_backend_fault
+from gr00t_assets.datasets.frames.truth.result import load_frame_truth, save_frame_truth
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 from gr00t_assets.datasets.synthetic.generator import generate, write_video
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
-from gr00t_assets.errors import DatasetError
 
 JUNE = "5e3ef5ef9a89b647f11490d749b0049ae2796b94"
 OCTOBER = "a86e9159a7e6acf771479007a79d4aeaa408c4c0"

@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gr00t_assets.core.errors import CatalogError, DatasetError
+from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
-from gr00t_assets.datasets.demonstrations import Demonstrations
-from gr00t_assets.datasets.frame_cache import FrameCache, build_frame_cache
-from gr00t_assets.datasets.held_out import held_out_episodes
-from gr00t_assets.datasets.ingest import ingest_dataset
-from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.datasets.fit.build import build_modality_config
+from gr00t_assets.datasets.fit.validation import resolve_modality_config
+from gr00t_assets.datasets.frames.demonstrations import Demonstrations
+from gr00t_assets.datasets.frames.frame_cache import FrameCache, build_frame_cache
+from gr00t_assets.datasets.frames.held_out import held_out_episodes
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
-from gr00t_assets.errors import CatalogError, DatasetError
-from gr00t_assets.modality.build import build_modality_config
 from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.modality.validation import resolve_modality_config
-from gr00t_assets.project import Store
 
 SOURCE = {
     **{"kind": "synthetic", "episodes": 5, "min_frames": 40, "max_frames": 43},

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gr00t_assets.datasets.content_hash import content_hash
-from gr00t_assets.datasets.ingest import ingest_dataset
-from gr00t_assets.datasets.lerobot import LeRobotDataset
-from gr00t_assets.datasets.record import load_record
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.sources.content_hash import content_hash
+from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.datasets.sources.record import load_record
 from gr00t_assets.datasets.synthetic.generator import write_video
-from gr00t_assets.errors import DatasetError
-from gr00t_assets.project import Store
 from gr00t_assets_tests.datasets.conftest import SMALL, entry_of
 
 SYNTHETIC = {"kind": "synthetic", **SMALL.model_dump()}

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gr00t_assets.datasets.lerobot import LeRobotDataset
-from gr00t_assets.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n"
 

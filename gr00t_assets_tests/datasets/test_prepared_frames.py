@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gr00t_assets.datasets.frame_cache import FrameCache, build_frame_cache, describe
-from gr00t_assets.datasets.lerobot import LeRobotDataset
-from gr00t_assets.datasets.prepared_frames import PreparedFrames
+from gr00t_assets.datasets.fit.validation import resolve_modality_config
+from gr00t_assets.datasets.frames.frame_cache import FrameCache, build_frame_cache, describe
+from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.images import prepare_image
-from gr00t_assets.modality.validation import resolve_modality_config
 
 Made = tuple[LeRobotDataset, ModalityConfig, Path]
 

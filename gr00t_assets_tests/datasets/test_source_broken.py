@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gr00t_assets.datasets.content_hash import content_files, content_hash
-from gr00t_assets.datasets.ingest import ingest_dataset
-from gr00t_assets.datasets.source_hub_errors import HubUnreachableError
-from gr00t_assets.errors import DatasetError, StoreError
-from gr00t_assets.project import Store
+from gr00t_assets.core.errors import DatasetError, StoreError
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.sources.content_hash import content_files, content_hash
+from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.datasets.sources.source_hub_errors import HubUnreachableError
 from gr00t_assets_tests.datasets.conftest import entry_of
 from gr00t_assets_tests.datasets.hub_server import COMMIT, REPOSITORY, Hub
 
@@ -30,8 +30,8 @@ INGEST = """
 import sys
 from pathlib import Path
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.ingest import ingest_dataset
-from gr00t_assets.project import Store
+from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.core.project import Store
 entry = CatalogEntry.model_validate_json(sys.argv[1])
 ingest_dataset(entry, Store(Path(sys.argv[2])))
 """

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.datasets.content_hash import content_hash
-from gr00t_assets.datasets.ingest import ingest_dataset
-from gr00t_assets.datasets.source_hub_errors import HubUnreachableError, without_token
-from gr00t_assets.errors import DatasetError
-from gr00t_assets.project import Store
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.sources.content_hash import content_hash
+from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.datasets.sources.source_hub_errors import HubUnreachableError, without_token
 from gr00t_assets_tests.datasets.conftest import entry_of
 from gr00t_assets_tests.datasets.hub_server import COMMIT, REPOSITORY, Hub
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.datasets.ingest import ingest_dataset
-from gr00t_assets.errors import DatasetError
-from gr00t_assets.project import Store
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets_tests.datasets.conftest import entry_of
 
 

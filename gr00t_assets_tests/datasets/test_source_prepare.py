@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.ingest import ingest_dataset
-from gr00t_assets.datasets.lerobot import LeRobotDataset
-from gr00t_assets.errors import DatasetError
-from gr00t_assets.modality.build import build_modality_config
-from gr00t_assets.modality.draft import draft_path
-from gr00t_assets.project import Store
+from gr00t_assets.datasets.fit.build import build_modality_config
+from gr00t_assets.datasets.fit.draft import draft_path
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets_tests.datasets.conftest import entry_of
 from gr00t_assets_tests.datasets.hub_server import COMMIT, REPOSITORY, Hub
-from gr00t_assets_tests.datasets.v3.v30 import convert_to_v30
+from gr00t_assets_tests.datasets.lerobot.v3.v30 import convert_to_v30
 
 
 def folder_entry(path: Path) -> CatalogEntry:
@@ -77,7 +77,7 @@ def test_a_missing_modality_file_is_drafted_accepted_and_put_in_place(
     assert draft_path("demo", store).is_file()
     assert not (spoilt / "meta" / "modality.json").exists()
 
-    command = [sys.executable, "-c", "from gr00t_assets.cli import main; main()"]
+    command = [sys.executable, "-c", "from gr00t_assets.cli.main import main; main()"]
     accepted = subprocess.run(
         [*command, "dataset", "accept-modality", "demo"],
         capture_output=True,

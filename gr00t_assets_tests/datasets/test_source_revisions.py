@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from gr00t_assets.datasets.ingest import ingest_dataset
-from gr00t_assets.datasets.record import load_record
-from gr00t_assets.datasets.source_hub_errors import HubUnreachableError
-from gr00t_assets.errors import DatasetError
-from gr00t_assets.project import Store
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.datasets.sources.record import load_record
+from gr00t_assets.datasets.sources.source_hub_errors import HubUnreachableError
 from gr00t_assets_tests.datasets.conftest import entry_of
 from gr00t_assets_tests.datasets.hub_server import COMMIT, LATER, REPOSITORY, Hub
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gr00t_assets.datasets.lerobot import LeRobotDataset
-from gr00t_assets.datasets.statistics import array_statistics, column_statistics
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.lerobot.statistics import array_statistics, column_statistics
 
 
 @pytest.mark.parametrize("column", ["observation.state", "action"])

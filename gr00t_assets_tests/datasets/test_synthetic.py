@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gr00t_assets.datasets.content_hash import content_hash
-from gr00t_assets.datasets.frames import decode
-from gr00t_assets.datasets.lerobot import LeRobotDataset
-from gr00t_assets.datasets.statistics import column_statistics
+from gr00t_assets.datasets.frames.frames import decode
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.lerobot.statistics import column_statistics
+from gr00t_assets.datasets.sources.content_hash import content_hash
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.motion import demonstrate, shuffled_things
 from gr00t_assets.datasets.synthetic.robots import ROBOTS

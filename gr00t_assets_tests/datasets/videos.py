@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from gr00t_assets.datasets.lerobot import Episode, LeRobotDataset
+from gr00t_assets.datasets.lerobot.lerobot import Episode, LeRobotDataset
 
 FPS = 30
 TEMPLATE = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"

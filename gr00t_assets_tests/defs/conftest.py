@@ -6,8 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.modality.config import save_modality_config
-from gr00t_assets.project import Store
 from gr00t_assets_tests.defs.specs import a_modality_config
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import dagster as dg
 from dagster._core.test_utils import create_run_for_test
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import ExplainedFailureError
 from gr00t_assets.defs.training_failure import training_failure
 from gr00t_assets.defs.training_runs import trains
-from gr00t_assets.project import Store
 from gr00t_assets_tests.defs.specs import a_spec
 
 GONE = "Detected run worker status FAILED: 'process 1 is gone'"

@@ -7,7 +7,7 @@ import os
 
 import dagster as dg
 
-from gr00t_assets.training import trainers
+from gr00t_assets.trainers import trainers
 
 _native = trainers._native
 

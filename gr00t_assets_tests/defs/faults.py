@@ -15,14 +15,14 @@ import yaml
 
 from gr00t_assets.gpu.marks import MARK
 from gr00t_assets.gpu.slots import holders, waiting
-from gr00t_assets.training.metrics import read_metrics
+from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets_tests.defs import fault_trainer
 from gr00t_assets_tests.defs.dagster_dev import Page, dagster_dev
 from gr00t_assets_tests.defs.project import Project
 
 MODULE = "gr00t_assets_tests.defs.fault_definitions"
 TRAINER = "gr00t_assets_tests.defs.fault_trainer"
-NATIVE = "gr00t_assets.training.native"
+NATIVE = "gr00t_assets.trainers.native"
 SENSORS = "FAULT_SENSORS"
 GUARD = "gr00t_assets.gpu.guard"
 PATIENCE = 900.0

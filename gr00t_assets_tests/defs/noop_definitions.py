@@ -11,9 +11,9 @@ from pathlib import Path
 import dagster as dg
 
 from gr00t_assets import definitions
-from gr00t_assets.training import trainers
-from gr00t_assets.training.run_problems import WEIGHTS
-from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers import trainers
+from gr00t_assets.trainers.run_problems import WEIGHTS
 from gr00t_assets_tests.defs import noop_trainer
 
 

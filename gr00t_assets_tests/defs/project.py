@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 import yaml
 
-from gr00t_assets.project import Store
+from gr00t_assets.core.project import Store
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MODULE = "gr00t_assets.definitions"

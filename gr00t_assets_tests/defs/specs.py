@@ -4,8 +4,8 @@ from pathlib import Path
 
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.training.manifest import LossWindow, Manifest
-from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets.runs.manifest import LossWindow, Manifest
+from gr00t_assets.runs.spec import TrainingSpec
 
 
 def a_modality_config() -> ModalityConfig:

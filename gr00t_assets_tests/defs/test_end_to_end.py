@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from gr00t_assets.training.manifest import load_manifest
+from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets_tests.defs.project import Project, make_project
 
 DATASET = "robot_sim.PickNPlace"

@@ -1,8 +1,8 @@
 import dagster as dg
 import pytest
 
+from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.defs.failures import explained
-from gr00t_assets.errors import DatasetError
 
 
 @dg.asset

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from gr00t_assets.training.isaac_gr00t.environment import CHECKOUT, PYTHON
-from gr00t_assets.training.manifest import load_manifest
+from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.trainers.isaac_gr00t.environment import CHECKOUT, PYTHON
 from gr00t_assets_tests.defs.project import MODULE, Project, make_project
-from gr00t_assets_tests.training.conftest import ENTRY
-from gr00t_assets_tests.training.isaac_gr00t.launching import committed, copy_checkout
-from gr00t_assets_tests.training.isaac_gr00t.small_model import make_base
+from gr00t_assets_tests.trainers.conftest import ENTRY
+from gr00t_assets_tests.trainers.isaac_gr00t.launching import committed, copy_checkout
+from gr00t_assets_tests.trainers.isaac_gr00t.small_model import make_base
 
 SETTINGS = {
     "batch_size": 2,
@@ -85,7 +85,15 @@ def trained(project: Project) -> Project:
 
 
 def test_one_comparison_puts_the_trainers_in_two_classes(trained: Project) -> None:
-    command = [sys.executable, "-m", "gr00t_assets.cli", "compare", "--sweep", "both", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "gr00t_assets.cli.main",
+        "compare",
+        "--sweep",
+        "both",
+        "--json",
+    ]
     done = trained.run(*command)
     assert done.returncode == 0, done.stdout
     rows = json.loads(done.stdout)["sweeps"]["both"]["rows"]

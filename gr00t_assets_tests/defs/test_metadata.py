@@ -1,9 +1,9 @@
 from pathlib import Path
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.inline_curve import inline_curve
 from gr00t_assets.defs.metadata import INLINE, bullets, image, in_store, table
-from gr00t_assets.project import Store
-from gr00t_assets.training.metrics import Metric
+from gr00t_assets.runs.metrics import Metric
 
 
 def test_a_cell_cannot_break_its_table():

@@ -95,7 +95,7 @@ def test_a_higher_priority_is_taken_first(tmp_path: Path):
         waiting = {run["runId"]: run["tags"] for run in page.trainings("QUEUED")}
         assert set(waiting) == {low, high, tagged}
         assert waiting[high]["dagster/priority"] == "5", "from the sweep file"
-        shown = project.run(sys.executable, "-m", "gr00t_assets.cli", "gpu", "status").stdout
+        shown = project.run(sys.executable, "-m", "gr00t_assets.cli.main", "gpu", "status").stdout
         gate(project, "first").unlink()
         all_end(page, project, 5)
     assert order(project) == ["first", "ready", "tagged", "high", "low"]

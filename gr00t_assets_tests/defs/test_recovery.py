@@ -11,10 +11,10 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
-from gr00t_assets.project import Store
-from gr00t_assets.run_workers import forget, worker_of
-from gr00t_assets.training.manifest import load_manifest
-from gr00t_assets.training.metrics import read_metrics
+from gr00t_assets.core.project import Store
+from gr00t_assets.gpu.run_workers import forget, worker_of
+from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets_tests.defs import noop_project as noop
 from gr00t_assets_tests.defs.project import MODULE, Project, make_project
 from gr00t_assets_tests.defs.recovery_project import (
@@ -40,8 +40,8 @@ NATIVE = {"batch_size": 2, "max_steps": 60, "save_steps": 5, "logging_steps": 1}
 HOLDS = """
 import sys, time
 from pathlib import Path
-from gr00t_assets.project import Store
-from gr00t_assets.run_workers import hold
+from gr00t_assets.core.project import Store
+from gr00t_assets.gpu.run_workers import hold
 hold("run-1", Store(Path(sys.argv[1])))
 print("held", flush=True)
 time.sleep(500)

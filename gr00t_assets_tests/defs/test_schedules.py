@@ -7,14 +7,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import ExplainedFailureError
 from gr00t_assets.defs.schedules import schedule_name, sweep_schedule
-from gr00t_assets.errors import TrainingError
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.project import Store
-from gr00t_assets.training.manifest import save_manifest
-from gr00t_assets.training.run_directory import place_spec
+from gr00t_assets.runs.manifest import save_manifest
+from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets_tests.defs.died import died, failed, made
 from gr00t_assets_tests.defs.noop_project import MODULE, noop_events, noop_project, noop_sweep
 from gr00t_assets_tests.defs.project import Project

@@ -9,14 +9,14 @@ import dagster as dg
 import pytest
 from dagster._core.events import JobFailureData, RunFailureReason
 
+from gr00t_assets.core.errors import StoreError, TrainingError
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import ExplainedFailureError
 from gr00t_assets.defs.run_ends import end_of_run
 from gr00t_assets.defs.sensors import Seen, resume_requests
-from gr00t_assets.errors import StoreError, TrainingError
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.modality.config import save_modality_config
-from gr00t_assets.project import Store
-from gr00t_assets.training.manifest import save_manifest
+from gr00t_assets.runs.manifest import save_manifest
 from gr00t_assets_tests.defs.died import NAMES, died, failed, killed_by, made, trainer_ended
 from gr00t_assets_tests.defs.specs import a_manifest, a_modality_config, a_spec
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gr00t_assets_tests.defs.project import Project, make_project
-from gr00t_assets_tests.training.isaac_gr00t.environments import commit_all, make_environment
+from gr00t_assets_tests.trainers.isaac_gr00t.environments import commit_all, make_environment
 
 ENTRY = {
     "description": "a folder",

@@ -11,8 +11,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.slots import acquire
-from gr00t_assets.project import Store
 from gr00t_assets_tests.defs.faults import end_all
 from gr00t_assets_tests.defs.project import Project, make_project
 from gr00t_assets_tests.defs.specs import a_spec

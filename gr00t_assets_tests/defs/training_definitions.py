@@ -8,11 +8,11 @@ import sys
 
 import dagster as dg
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import explained
 from gr00t_assets.defs.training_failure import training_failure
 from gr00t_assets.defs.training_process import run_training
-from gr00t_assets.project import Store
-from gr00t_assets.training.run_directory import place_spec
+from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets_tests.defs.specs import a_spec
 
 

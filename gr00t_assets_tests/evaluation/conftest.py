@@ -6,10 +6,10 @@ import pytest
 
 from gr00t_assets.evaluation.result import Evaluation, EvaluationSettings
 from gr00t_assets.evaluation.run import evaluate_run
-from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets_tests.evaluation.runs import a_store, make_data, make_run
-from gr00t_assets_tests.training.conftest import small_data, spec_of
-from gr00t_assets_tests.training.isaac_gr00t.conftest import isaac_spec, small_base, small_checkout
+from gr00t_assets_tests.trainers.conftest import small_data, spec_of
+from gr00t_assets_tests.trainers.isaac_gr00t.conftest import isaac_spec, small_base, small_checkout
 
 __all__ = ["isaac_spec", "small_base", "small_checkout", "small_data", "spec_of"]
 

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.frame_cache import FrameCache, build_frame_cache
-from gr00t_assets.datasets.frame_truth.check import check_frames
-from gr00t_assets.datasets.frame_truth.result import save_frame_truth
-from gr00t_assets.datasets.ingest import ingest_dataset
-from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.datasets.fit.build import build_modality_config
+from gr00t_assets.datasets.frames.frame_cache import FrameCache, build_frame_cache
+from gr00t_assets.datasets.frames.truth.check import check_frames
+from gr00t_assets.datasets.frames.truth.result import save_frame_truth
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.modality.build import build_modality_config
-from gr00t_assets.project import Store
-from gr00t_assets.training.run_directory import place_spec
-from gr00t_assets.training.spec import TrainingSpec, make_spec
-from gr00t_assets_tests.training.conftest import train
+from gr00t_assets.runs.run_directory import place_spec
+from gr00t_assets.runs.spec import TrainingSpec, make_spec
+from gr00t_assets_tests.trainers.conftest import train
 
 GR1 = {"data_config": "fourier_gr1_arms_only", "embodiment_tag": "gr1"}
 SO101 = {"data_config": "so100_dualcam", "embodiment_tag": "new_embodiment"}

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gr00t_assets.datasets.demonstrations import Demonstrations
-from gr00t_assets.datasets.frame_cache import FrameCache
-from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.datasets.frames.demonstrations import Demonstrations
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 from gr00t_assets.evaluation.part import Measured, draw_spread, measure
 from gr00t_assets.evaluation.predictions import Predictor, Progress
 from gr00t_assets.evaluation.prompts import language_used, swap_prompts

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from gr00t_assets.errors import CheckpointError, EvaluationError
+from gr00t_assets.core.errors import CheckpointError, EvaluationError
 from gr00t_assets.evaluation.result import (
     EVALUATION,
     NOT_SUCCESS,
@@ -17,10 +17,10 @@ from gr00t_assets.evaluation.result import (
     load_evaluation,
 )
 from gr00t_assets.evaluation.run import evaluate_run
-from gr00t_assets.training.spec import TrainingSpec
+from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets_tests.evaluation.conftest import QUICK
 from gr00t_assets_tests.evaluation.runs import UNTRAINED, a_store, make_data, make_run
-from gr00t_assets_tests.training.isaac_gr00t.driving import IsaacSpec, drive
+from gr00t_assets_tests.trainers.isaac_gr00t.driving import IsaacSpec, drive
 
 
 def test_held_out_and_seen_episodes_are_kept_apart(evaluated: Evaluation) -> None:

@@ -15,8 +15,8 @@ from gr00t_assets.evaluation.drawings import horizon_png, trajectories_png
 from gr00t_assets.evaluation.result import EVALUATION, Evaluation, load_evaluation
 from gr00t_assets.evaluation.small_drawing import horizon_svg
 from gr00t_assets.evaluation.words import verdict_sentence
-from gr00t_assets.training.spec import TrainingSpec
-from gr00t_assets_tests.training.conftest import environment
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets_tests.trainers.conftest import environment
 
 
 def test_images_can_be_opened_and_are_small(evaluated: Evaluation) -> None:

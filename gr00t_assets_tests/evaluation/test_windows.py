@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gr00t_assets.errors import EvaluationError
+from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.evaluation.result import EvaluationSettings
 from gr00t_assets.evaluation.windows import choose_windows, default_stride
 

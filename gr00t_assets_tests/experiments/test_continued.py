@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gr00t_assets.errors import SweepError
+from gr00t_assets.core.errors import SweepError
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import load_sweep
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
-from gr00t_assets.datasets.source_kinds import GitSource, HubSource
+from gr00t_assets.datasets.sources.source_kinds import GitSource, HubSource
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.sweeps import Sweep, load_sweeps

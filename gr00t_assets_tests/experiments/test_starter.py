@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.errors import CatalogError, SweepError
+from gr00t_assets.core.errors import CatalogError, SweepError
 from gr00t_assets.experiments.starter import new_sweep
 from gr00t_assets.experiments.sweeps import load_sweep, load_sweeps
 
@@ -111,7 +111,13 @@ def test_a_copy_that_the_other_trainer_does_not_take_is_not_written(project: Pat
 
 
 def test_the_command_says_what_it_wrote(project: Path) -> None:
-    command = [sys.executable, "-c", "from gr00t_assets.cli import main; main()", "sweep", "new"]
+    command = [
+        sys.executable,
+        "-c",
+        "from gr00t_assets.cli.main import main; main()",
+        "sweep",
+        "new",
+    ]
     made = subprocess.run([*command, "mine"], capture_output=True, text=True, check=False)
     assert made.stdout.startswith("written: data/sweeps/mine.yaml, 5 experiments"), made.stderr
     again = subprocess.run([*command, "mine"], capture_output=True, text=True, check=False)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.errors import SweepError
+from gr00t_assets.core.errors import SweepError
 from gr00t_assets.experiments.sweeps import find_experiment, find_sweep, load_sweep, load_sweeps
 
 DATASETS = ["synthetic-pick-n-place", "robot_sim.PickNPlace"]

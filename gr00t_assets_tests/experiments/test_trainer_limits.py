@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.errors import SweepError
+from gr00t_assets.core.errors import SweepError
 from gr00t_assets.experiments.sweeps import Sweep, load_sweep
 
 ISAAC = "trainer: isaac-gr00t, base_model: nvidia/GR00T-N1.5-3B"

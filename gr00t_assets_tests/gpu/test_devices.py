@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.errors import TrainingError
+from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.gpu.devices import devices, parse_devices
 
 

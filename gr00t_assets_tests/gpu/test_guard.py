@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.errors import TrainingError
+from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.gpu.guard import end_guarded, guarded
 from gr00t_assets.gpu.marks import end_marked, marked_processes, new_mark
 from gr00t_assets.gpu.orphans import end_orphans

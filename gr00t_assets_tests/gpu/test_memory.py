@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.errors import TrainingError
+from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.devices import devices
 from gr00t_assets.gpu.memory import Room, read_rooms
 from gr00t_assets.gpu.nvidia_smi import Memory, list_devices, read_memory, read_processes
 from gr00t_assets.gpu.records import Holder
 from gr00t_assets.gpu.slots import acquire, holders
-from gr00t_assets.project import Store
 from gr00t_assets_tests.gpu.smi import MIB, MIG, UUID, NvidiaSmi
 
 GB = 10**9

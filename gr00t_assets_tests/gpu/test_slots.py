@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.errors import TrainingError
+from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.guard import guarded
 from gr00t_assets.gpu.line import choose, line_locked
 from gr00t_assets.gpu.memory import Room
 from gr00t_assets.gpu.records import Holder, Waiter
 from gr00t_assets.gpu.slots import acquire, holders, slots_folder, waiting
-from gr00t_assets.project import Store
 from gr00t_assets_tests.gpu.test_guard import wait_until
 
 HOLDER = """
 import sys, time
 from pathlib import Path
 from gr00t_assets.gpu.slots import acquire
-from gr00t_assets.project import Store
+from gr00t_assets.core.project import Store
 with acquire(int(sys.argv[2]), Store(Path(sys.argv[1])), what=sys.argv[3]) as lease:
     print(",".join(lease.devices), flush=True)
     with open(Path(sys.argv[1]) / "served", "a") as served:
@@ -37,7 +37,7 @@ import subprocess, sys, time
 from pathlib import Path
 from gr00t_assets.gpu.guard import guarded
 from gr00t_assets.gpu.slots import acquire
-from gr00t_assets.project import Store
+from gr00t_assets.core.project import Store
 script = "trap '' INT; echo up; sleep 500"
 with acquire(1, Store(Path(sys.argv[1])), what="lr1e-3") as lease:
     command = guarded(["sh", "-c", script], grace=2)

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.slots import acquire
-from gr00t_assets.project import Store
 from gr00t_assets_tests.gpu.smi import MIB, UUID, NvidiaSmi
 
 HOLDER = """
 import sys
 from pathlib import Path
 from gr00t_assets.gpu.slots import acquire
-from gr00t_assets.project import Store
+from gr00t_assets.core.project import Store
 with acquire(int(sys.argv[2]), Store(Path(sys.argv[1])), what=sys.argv[3], run_id="abc"):
     print("held", flush=True)
     sys.stdin.read()
@@ -24,7 +24,7 @@ with acquire(int(sys.argv[2]), Store(Path(sys.argv[1])), what=sys.argv[3], run_i
 
 
 def status(root: Path, *options: str) -> str:
-    command = [sys.executable, "-m", "gr00t_assets.cli", "gpu", "status", *options]
+    command = [sys.executable, "-m", "gr00t_assets.cli.main", "gpu", "status", *options]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=480)
     assert done.returncode == 0, done.stderr
     return done.stdout

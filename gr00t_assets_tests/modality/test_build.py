@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.record import Camera, DatasetRecord, save_record
-from gr00t_assets.errors import DatasetError
-from gr00t_assets.modality.build import build_modality_config
+from gr00t_assets.datasets.fit.build import build_modality_config
+from gr00t_assets.datasets.sources.record import Camera, DatasetRecord, save_record
 from gr00t_assets.modality.config import load_modality_config
-from gr00t_assets.project import Store
 
 NAME = "robot_sim.PickNPlace"
 

@@ -1,6 +1,6 @@
 import pytest
 
-from gr00t_assets.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.modality.data_configs import (
     DATA_CONFIGS,
     EMBODIMENT_IDS,

@@ -1,4 +1,4 @@
-from gr00t_assets.modality.problems import declared_camera
+from gr00t_assets.datasets.fit.problems import declared_camera
 
 
 def test_the_order_of_names_is_followed() -> None:

@@ -4,12 +4,9 @@ from typing import Any
 
 import pytest
 
-from gr00t_assets.datasets.lerobot import LeRobotDataset
-from gr00t_assets.datasets.modality_presets import preset_path
-from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
-from gr00t_assets.errors import DatasetError
-from gr00t_assets.modality.draft import (
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.fit.draft import (
     accept_draft,
     accepted_path,
     draft_modality,
@@ -17,9 +14,12 @@ from gr00t_assets.modality.draft import (
     missing_modality,
     save_draft,
 )
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.modality_presets import preset_path
+from gr00t_assets.datasets.synthetic.generator import generate
+from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.modality.schema import parse_modality
 from gr00t_assets.modality.vector_groups import SO_ARM, groups, number_names
-from gr00t_assets.project import Store
 
 SO100_DUALCAM = json.loads(preset_path("so100_dualcam").read_text())
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.datasets.fit.validation import resolve_modality_config
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 from gr00t_assets.modality.images import prepare_image
 from gr00t_assets.modality.transforms import StateActionTransform
-from gr00t_assets.modality.validation import resolve_modality_config
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.modality.schema import parse_modality
 
 

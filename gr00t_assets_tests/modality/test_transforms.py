@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gr00t_assets.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.modality.config import ModalityConfig, Statistics, VectorKey
 from gr00t_assets.modality.transforms import StateActionTransform
 

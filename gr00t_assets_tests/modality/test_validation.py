@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gr00t_assets.datasets.lerobot import LeRobotDataset
-from gr00t_assets.datasets.record import Camera
-from gr00t_assets.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.datasets.fit.validation import fitting_data_configs, resolve_modality_config
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.sources.record import Camera
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.data_configs import DATA_CONFIGS
-from gr00t_assets.modality.validation import fitting_data_configs, resolve_modality_config
 
 NAME = "robot_sim.PickNPlace"
 Edit = Callable[[str, Callable[[Any], None]], None]

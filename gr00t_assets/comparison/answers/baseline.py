@@ -8,9 +8,9 @@ from gr00t_assets.comparison.contrasts.configurations import frames_are_equal
 from gr00t_assets.comparison.contrasts.contrast import Change
 from gr00t_assets.comparison.contrasts.factors import IMMATERIAL, factor_value
 from gr00t_assets.comparison.contrasts.observation import TRAINABLE_PARTS, Observation
-from gr00t_assets.errors import ComparisonError
+from gr00t_assets.core.errors import ComparisonError
+from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.names import did_you_mean
 
 DEFAULTS = "defaults"
 """The baseline that is the defaults of Isaac-GR00T's ``gr00t_finetune.py``."""

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 
 from gr00t_assets.comparison.contrasts.observation import TRAINABLE_PARTS, Observation
-from gr00t_assets.errors import ComparisonError
+from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 
 QUESTIONS = (

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from gr00t_assets.comparison.contrasts.observation import Loss, Observation, RunCurve
-from gr00t_assets.training.loss_window import standard_error
+from gr00t_assets.runs.loss_window import standard_error
 
 WINDOW_FRAMES = 1024
 """Samples that a window is over, whatever the batch size. With a standard deviation as large as

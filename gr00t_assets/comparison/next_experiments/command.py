@@ -16,12 +16,12 @@ from gr00t_assets.comparison.next_experiments.estimated import estimated
 from gr00t_assets.comparison.next_experiments.proposals import proposals
 from gr00t_assets.comparison.next_experiments.sweep_text import sweep_text, with_references
 from gr00t_assets.comparison.next_experiments.words import listed, named_changes
+from gr00t_assets.core.project import Store
+from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.new_file import taken_names, write_sweep
 from gr00t_assets.experiments.sweeps import find_sweep, load_sweep, load_sweeps
-from gr00t_assets.project import Store
-from gr00t_assets.yaml_files import shown_path
 
 DEFAULT_NAME = "next"
 """What a proposed sweep is called where no name is asked for."""

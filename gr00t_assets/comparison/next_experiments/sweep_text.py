@@ -11,9 +11,9 @@ from gr00t_assets.comparison.contrasts.observation import Observation
 from gr00t_assets.comparison.next_experiments.origins import Origin, asked
 from gr00t_assets.comparison.next_experiments.proposal import Proposal, ProposedExperiment
 from gr00t_assets.comparison.next_experiments.words import factor_words, listed, value_words
-from gr00t_assets.errors import ComparisonError
+from gr00t_assets.core.errors import ComparisonError
+from gr00t_assets.core.names import MAX_LENGTH
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.names import MAX_LENGTH
 
 _WIDTH = 98
 _SHORT = {

@@ -16,9 +16,9 @@ from gr00t_assets.comparison.tables.wandb_record import (
     load_wandb_runs,
 )
 from gr00t_assets.comparison.tables.wandb_runs import wandb_observation
+from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.experiments.sweeps import Sweep, load_sweeps
-from gr00t_assets.project import Store, project_root
-from gr00t_assets.training.wandb_settings import RECORD, read_record
+from gr00t_assets.trainers.wandb_settings import RECORD, read_record
 
 JOURNAL = Path("data/journal/runs.csv")
 """Runs that were made before there was a store, in the project."""

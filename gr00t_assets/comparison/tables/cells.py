@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from gr00t_assets.comparison.columns import Dtype
 from gr00t_assets.comparison.tables.columns import BY_NAME, setting_dtype
+from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.names import did_you_mean
 
 Value = str | int | float | bool
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
-from gr00t_assets.datasets.record import load_record
-from gr00t_assets.errors import Gr00tAssetsError
-from gr00t_assets.project import Store
+from gr00t_assets.datasets.sources.record import load_record
 
 
 def known_frames(

@@ -17,8 +17,8 @@ from gr00t_assets.comparison.tables.columns import (
     SETTINGS,
 )
 from gr00t_assets.comparison.tables.frame_state import is_date
-from gr00t_assets.errors import ComparisonError
-from gr00t_assets.names import nearest
+from gr00t_assets.core.errors import ComparisonError
+from gr00t_assets.core.names import nearest
 
 _MISSPELT = 0.85
 """Likeness from which on an unknown column is a known one misspelt, not a setting of its own."""

@@ -16,8 +16,8 @@ from gr00t_assets.comparison.tables.columns import (
     meaning,
     setting_dtype,
 )
-from gr00t_assets.errors import ComparisonError
-from gr00t_assets.files import write_bytes
+from gr00t_assets.core.errors import ComparisonError
+from gr00t_assets.core.files import write_bytes
 
 FORMATS = ("parquet", "csv")
 

@@ -12,8 +12,8 @@ from gr00t_assets.comparison.tables.wandb_record import (
     imports_folder,
     save_wandb_runs,
 )
-from gr00t_assets.errors import ComparisonError
-from gr00t_assets.project import Store
+from gr00t_assets.core.errors import ComparisonError
+from gr00t_assets.core.project import Store
 
 STEP = "train/global_step"
 LOSS = "train/loss"

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gr00t_assets.errors import ComparisonError
-from gr00t_assets.files import write_bytes
-from gr00t_assets.project import Store
+from gr00t_assets.core.errors import ComparisonError
+from gr00t_assets.core.files import write_bytes
+from gr00t_assets.core.project import Store
 
 
 class WandbRun(BaseModel):

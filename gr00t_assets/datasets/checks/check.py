@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from gr00t_assets.core.finding import Collector, Findings
+from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.datasets.checks.features import Feature
-from gr00t_assets.datasets.checks.finding import Collector, Findings
 from gr00t_assets.datasets.checks.fit import check_fit, check_names, facts_of, used_numbers
 from gr00t_assets.datasets.checks.folder import Folder
 from gr00t_assets.datasets.checks.info import Info, check_info
@@ -18,10 +19,9 @@ from gr00t_assets.datasets.checks.stored_statistics import (
 )
 from gr00t_assets.datasets.checks.totals import check_totals
 from gr00t_assets.datasets.checks.videos import BACKENDS
+from gr00t_assets.datasets.fit.problems import DatasetFacts
 from gr00t_assets.modality.data_configs import DATA_CONFIGS
-from gr00t_assets.modality.problems import DatasetFacts
 from gr00t_assets.modality.schema import ModalityFile
-from gr00t_assets.names import did_you_mean
 
 
 def check_dataset(

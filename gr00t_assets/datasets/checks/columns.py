@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.checks.features import Feature
-from gr00t_assets.datasets.checks.finding import Collector
 from gr00t_assets.datasets.checks.lists import LONGEST_EPISODE
 
 MOST_NUMBERS = 64_000_000

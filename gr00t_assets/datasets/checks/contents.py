@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
+from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.datasets.checks.columns import AGAIN, Rows
-from gr00t_assets.datasets.checks.finding import Collector, short
 from gr00t_assets.datasets.checks.timestamps import RECORD
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from gr00t_assets.datasets.checks.finding import Collector, short
+from gr00t_assets.core.finding import Collector, short
 
 FILE = "meta/info.json"
 MOST_FEATURES = 2000

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 
-from gr00t_assets.datasets.checks.finding import Collector
+from gr00t_assets.core.finding import Collector
+from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.datasets.checks.folder import Folder
 from gr00t_assets.datasets.checks.info import Info
 from gr00t_assets.datasets.checks.lists import Listed
 from gr00t_assets.datasets.checks.videos import Video
-from gr00t_assets.datasets.lerobot import Episode, LeRobotDataset
-from gr00t_assets.datasets.record import Camera
+from gr00t_assets.datasets.fit.problems import DatasetFacts, Problem, find_problems, present_keys
+from gr00t_assets.datasets.lerobot.lerobot import Episode, LeRobotDataset
+from gr00t_assets.datasets.sources.record import Camera
 from gr00t_assets.modality.data_configs import DATA_CONFIGS, EMBODIMENT_IDS, DataConfig
-from gr00t_assets.modality.problems import DatasetFacts, Problem, find_problems, present_keys
 from gr00t_assets.modality.schema import ModalityFile
-from gr00t_assets.names import did_you_mean
 
 FILE = "meta/modality.json"
 

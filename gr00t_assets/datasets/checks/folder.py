@@ -4,8 +4,8 @@ import os
 import stat
 from pathlib import Path, PurePosixPath
 
-from gr00t_assets.datasets.checks.finding import Collector
-from gr00t_assets.datasets.lerobot_files import is_lfs_pointer
+from gr00t_assets.core.finding import Collector
+from gr00t_assets.datasets.lerobot.lerobot_files import is_lfs_pointer
 
 LARGEST_OBJECT_BYTES = 16 * 2**20
 """Of a meta file that is one JSON object, which takes some forty times its size to read."""

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.datasets.checks.features import Feature, parse_features
-from gr00t_assets.datasets.checks.finding import Collector, short
 from gr00t_assets.datasets.checks.folder import Folder, leaves_folder
 from gr00t_assets.datasets.checks.json_files import RESTORE, read_object, report_missing
 from gr00t_assets.datasets.checks.templates import template_problem
-from gr00t_assets.datasets.lerobot_files import FORMATS
+from gr00t_assets.datasets.lerobot.lerobot_files import FORMATS
 
 FILE = "meta/info.json"
 

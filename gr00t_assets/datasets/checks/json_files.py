@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from gr00t_assets.datasets.checks.finding import Collector, short
+from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.datasets.checks.folder import LARGEST_META_BYTES, LARGEST_OBJECT_BYTES, Folder
 
 MOST_LINES = 200_000

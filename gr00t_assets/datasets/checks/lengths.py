@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gr00t_assets.datasets.checks.finding import Collector
+from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.checks.lists import EPISODES, Listed
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gr00t_assets.datasets.checks.finding import Collector, short
+from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.datasets.checks.folder import Folder
 from gr00t_assets.datasets.checks.json_files import RESTORE, read_lines
 

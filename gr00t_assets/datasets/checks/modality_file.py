@@ -5,13 +5,13 @@ from itertools import pairwise
 
 from pydantic import ValidationError
 
+from gr00t_assets.core.finding import Collector
+from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.datasets.checks.features import Feature
-from gr00t_assets.datasets.checks.finding import Collector
 from gr00t_assets.datasets.checks.folder import Folder
 from gr00t_assets.datasets.checks.info import Info
 from gr00t_assets.datasets.checks.json_files import read_object
 from gr00t_assets.modality.schema import DEFAULT_COLUMNS, Modality, ModalityFile
-from gr00t_assets.names import did_you_mean
 
 FILE = "meta/modality.json"
 

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
+from gr00t_assets.core.finding import Finding, Findings
+from gr00t_assets.core.names import name_problem
+from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.checks.check import check_dataset
-from gr00t_assets.datasets.checks.finding import Finding, Findings
-from gr00t_assets.datasets.record import load_record
-from gr00t_assets.names import name_problem
-from gr00t_assets.project import Store
+from gr00t_assets.datasets.sources.record import load_record
 
 _STYLES = {"error": "bold red", "warning": "yellow"}
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.checks.features import Feature
-from gr00t_assets.datasets.checks.finding import Collector
 from gr00t_assets.datasets.checks.folder import Folder
 from gr00t_assets.datasets.checks.json_files import read_object
 from gr00t_assets.datasets.checks.modality_file import FILE as MODALITY

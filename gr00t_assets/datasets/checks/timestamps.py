@@ -5,7 +5,7 @@ GR00T looks a row's image up by its timestamp, so that a wrong one is a wrong im
 
 import numpy as np
 
-from gr00t_assets.datasets.checks.finding import Collector
+from gr00t_assets.core.finding import Collector
 
 RECORD = "record the time of each frame from the start of its episode"
 

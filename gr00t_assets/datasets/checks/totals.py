@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from gr00t_assets.datasets.checks.finding import Collector, short
+from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.datasets.checks.info import FILE, Info
 from gr00t_assets.datasets.checks.lists import Listed
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.checks.features import Feature
-from gr00t_assets.datasets.checks.finding import Collector
 from gr00t_assets.datasets.checks.lists import LONGEST_EPISODE
 
 BACKENDS = ("frame-cache", "decord", "torchvision_av", "torchcodec")

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gr00t_assets.datasets.lerobot import LeRobotDataset
-from gr00t_assets.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 
 DEFAULTS = {"state": "observation.state", "action": "action"}
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gr00t_assets.datasets.frame_cache import FrameCache
-from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 from gr00t_assets.datasets.quality.figures import Camera
 from gr00t_assets.datasets.quality.thresholds import (
     BRIGHT,

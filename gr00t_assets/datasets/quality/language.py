@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 from gr00t_assets.datasets.quality.figures import Language
 from gr00t_assets.datasets.quality.thresholds import PLACEHOLDERS
 

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from gr00t_assets.datasets.frame_cache import FrameCache
-from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 from gr00t_assets.datasets.quality.columns import slices
 from gr00t_assets.datasets.quality.figures import Lengths, Quality
 from gr00t_assets.datasets.quality.images import cameras

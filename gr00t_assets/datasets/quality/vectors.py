@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gr00t_assets.datasets.lerobot import LeRobotDataset
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
 from gr00t_assets.datasets.quality.columns import Slice, episodes_of, labels, stored_quantiles
 from gr00t_assets.datasets.quality.figures import Copy, Idle, Vector
 from gr00t_assets.datasets.quality.thresholds import (

@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gr00t_assets.core.files import write_bytes, write_json
+from gr00t_assets.datasets.lerobot.statistics import array_statistics
 from gr00t_assets.datasets.modality_presets import preset_path
-from gr00t_assets.datasets.statistics import array_statistics
 from gr00t_assets.datasets.synthetic.motion import Demonstration, demonstrate, shuffled_things
 from gr00t_assets.datasets.synthetic.objects import (
     WALL,
@@ -29,7 +30,6 @@ from gr00t_assets.datasets.synthetic.objects import (
 from gr00t_assets.datasets.synthetic.robots import ROBOTS, Robot
 from gr00t_assets.datasets.synthetic.scene import PinholeCamera, render
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
-from gr00t_assets.files import write_bytes, write_json
 
 PRESETS = {"gr1_arms": "gr1_arms", "so101": "so100_dualcam"}
 """The packaged modality.json of each robot."""

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.assets.datasets import OWNERS, frame_cache, modality_config
 from gr00t_assets.defs.assets.training_environment import (
     trainer_to_experiments,
@@ -21,13 +22,12 @@ from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.defs.training_failure import training_failure
 from gr00t_assets.defs.training_process import run_training
 from gr00t_assets.defs.training_runs import tag_config
-from gr00t_assets.project import Store
-from gr00t_assets.training.manifest import Manifest, load_manifest
-from gr00t_assets.training.pruned import over
-from gr00t_assets.training.run_directory import place_spec
-from gr00t_assets.training.run_problems import begin_weights_check
-from gr00t_assets.training.spec import TrainingSpec, make_spec
-from gr00t_assets.training.trainers import trainer_command
+from gr00t_assets.runs.manifest import Manifest, load_manifest
+from gr00t_assets.runs.pruned import over
+from gr00t_assets.runs.run_directory import place_spec
+from gr00t_assets.runs.spec import TrainingSpec, make_spec
+from gr00t_assets.trainers.run_problems import begin_weights_check
+from gr00t_assets.trainers.trainers import trainer_command
 
 ALREADY_FINISHED = "already finished; nothing trained"
 

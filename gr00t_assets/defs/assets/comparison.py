@@ -17,9 +17,9 @@ from gr00t_assets.defs.partitions import SWEEPS
 from gr00t_assets.defs.resources import StoreResource
 
 if TYPE_CHECKING:
-    from gr00t_assets.comparison.report import Report
-    from gr00t_assets.comparison.report.subject import Group
     from gr00t_assets.comparison.run import Run
+    from gr00t_assets.reporting.report import Report
+    from gr00t_assets.reporting.report.subject import Group
 
 MOST_IMAGES = 6
 """Sweeps whose curves are drawn for the page; the report has them all."""
@@ -45,7 +45,7 @@ def loss_comparison(
     It reads run directories and runs with whatever is there: missing, stale, failed and unfinished
     runs are listed, never ranked.
     """
-    from gr00t_assets.comparison.report import write_report
+    from gr00t_assets.reporting.report import write_report
 
     report = write_report(list(SWEEPS.values()), store)
     runs = [run for found in report.runs.values() for run in found]
@@ -74,7 +74,7 @@ def loss_comparison(
 
 def _subjects(report: "Report") -> dict[str, dg.MetadataValue]:
     """Of each subject the answers, its rankings and what to run next."""
-    from gr00t_assets.comparison.report.markdown import (
+    from gr00t_assets.reporting.report.markdown import (
         answers_markdown,
         group_heading,
         proposals_markdown,
@@ -96,7 +96,7 @@ def _subjects(report: "Report") -> dict[str, dg.MetadataValue]:
 def _ranking(group: "Group") -> dg.MarkdownMetadataValue:
     """Rank and loss of as many configurations as are shown in place, lowest loss first."""
     from gr00t_assets.comparison.answers.words import loss_words
-    from gr00t_assets.comparison.report.ranked import shown_name
+    from gr00t_assets.reporting.report.ranked import shown_name
 
     rows = [
         [
@@ -126,7 +126,7 @@ def _cautions(report: "Report") -> dict[str, dg.MetadataValue]:
 
 def _curves(report: "Report") -> dg.MetadataValue:
     """The loss curves of every sweep that has some, as images."""
-    from gr00t_assets.comparison.plots import curves_png, markdown_image
+    from gr00t_assets.reporting.plots import curves_png, markdown_image
 
     images = [
         markdown_image(curves_png(drawn), f"training loss of {section.name}")

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import dagster as dg
 
-from gr00t_assets.datasets.frame_truth.result import save_frame_truth
-from gr00t_assets.datasets.record import load_record
+from gr00t_assets.datasets.frames.truth.result import save_frame_truth
+from gr00t_assets.datasets.sources.record import load_record
 from gr00t_assets.defs.dataset_metadata import (
     dataset_metadata,
     frame_truth_metadata,
@@ -34,9 +34,9 @@ _LOG_EVERY = 10.0
 def dataset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
     """A dataset in LeRobot's format, copied whole into the store and checked file by file."""
     from gr00t_assets.datasets.contact_sheet import contact_sheet
-    from gr00t_assets.datasets.ingest import ingest_dataset
-    from gr00t_assets.datasets.lerobot import LeRobotDataset
+    from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
     from gr00t_assets.datasets.quality.measure import measure_quality
+    from gr00t_assets.datasets.sources.ingest import ingest_dataset
 
     record = ingest_dataset(CATALOG[context.partition_key], store, context.log.info)
     demonstrations = LeRobotDataset.open(record.directory(store), record.name)
@@ -75,7 +75,7 @@ def modality_config(
     """A dataset held against its data config: every camera, state, action and language key found,
     every slice inside its vector, statistics of every dimension.
     """
-    from gr00t_assets.modality.build import build_modality_config
+    from gr00t_assets.datasets.fit.build import build_modality_config
 
     entry = CATALOG[context.partition_key]
     config = build_modality_config(entry, store, video_backends(entry.name))
@@ -104,17 +104,17 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     training reads the frame of a timestamp without a video decoder. Frames of videos that an older
     version of the dataset had are copied.
     """
-    from gr00t_assets.datasets.frame_cache import (
+    from gr00t_assets.datasets.frames.frame_cache import (
         FrameCache,
         build_frame_cache,
         earlier_caches,
         estimate,
         in_units,
     )
-    from gr00t_assets.datasets.frame_truth.check import check_frames
-    from gr00t_assets.datasets.lerobot import LeRobotDataset
-    from gr00t_assets.datasets.progress import progress_bar
+    from gr00t_assets.datasets.frames.truth.check import check_frames
+    from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
     from gr00t_assets.datasets.quality.measure import measure_quality
+    from gr00t_assets.datasets.sources.progress import progress_bar
 
     record = load_record(context.partition_key, store)
     config = load_modality_config(record.name, store)

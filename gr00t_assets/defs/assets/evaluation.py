@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.defs.assets.checkpoints import checkpoint
 from gr00t_assets.defs.assets.datasets import OWNERS
 from gr00t_assets.defs.evaluation_metadata import evaluation_metadata
@@ -10,9 +11,8 @@ from gr00t_assets.defs.failures import explained
 from gr00t_assets.defs.partitions import EXPERIMENTS, experiment_partitions
 from gr00t_assets.defs.queue import GPU
 from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.errors import EvaluationError
 from gr00t_assets.evaluation.result import load_evaluation
-from gr00t_assets.training.spec import make_spec
+from gr00t_assets.runs.spec import make_spec
 
 
 @dg.asset(

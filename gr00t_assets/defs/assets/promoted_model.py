@@ -8,9 +8,9 @@ from gr00t_assets.defs.failures import explained
 from gr00t_assets.defs.metadata import in_store, readable, table
 from gr00t_assets.defs.partitions import EXPERIMENTS, experiment_partitions
 from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.promotion.hub import pushes
-from gr00t_assets.promotion.promote import promote
-from gr00t_assets.promotion.record import CARD
+from gr00t_assets.reporting.promotion.hub import pushes
+from gr00t_assets.reporting.promotion.promote import promote
+from gr00t_assets.reporting.promotion.record import CARD
 
 
 @dg.asset(

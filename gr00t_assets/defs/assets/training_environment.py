@@ -7,17 +7,17 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.assets.datasets import OWNERS
 from gr00t_assets.defs.failures import explained
 from gr00t_assets.defs.metadata import table
 from gr00t_assets.defs.partitions import EXPERIMENTS
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.gpu.devices import devices
-from gr00t_assets.project import Store
-from gr00t_assets.training.isaac_gr00t.doctor.doctor import Examination, examination, wants_gpu
-from gr00t_assets.training.isaac_gr00t.doctor.findings import Findings
-from gr00t_assets.training.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.training.versions import installed_versions
+from gr00t_assets.runs.versions import installed_versions
+from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import Examination, examination, wants_gpu
+from gr00t_assets.trainers.isaac_gr00t.doctor.findings import Findings
+from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 
 NATIVE = "native"
 ISAAC = "isaac-gr00t"

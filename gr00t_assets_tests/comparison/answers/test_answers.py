@@ -4,7 +4,7 @@ import pytest
 
 from gr00t_assets.comparison.answers import all_answers, answer, verdict_in_short
 from gr00t_assets.comparison.answers.baseline import baseline_named, difference
-from gr00t_assets.errors import ComparisonError
+from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets_tests.comparison.answers.made_runs import made_run, replicates
 
 

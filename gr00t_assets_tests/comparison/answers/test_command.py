@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from gr00t_assets.cli import app
+from gr00t_assets.cli.main import app
 from gr00t_assets_tests.comparison.answers.journal import TABLE
 from gr00t_assets_tests.comparison.run_factory import (
     experiment,
@@ -105,7 +105,7 @@ def test_a_table_is_compared_without_project_and_store(alone):
 
 def test_the_program_itself_needs_no_dagster(alone):
     code = (
-        "import sys; from gr00t_assets.cli import app; import contextlib, io\n"
+        "import sys; from gr00t_assets.cli.main import app; import contextlib, io\n"
         "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
         f"    app(['compare', '--runs', {str(TABLE)!r}, '--json'])\n"
         "print(sorted({'dagster', 'torch', 'wandb', 'matplotlib'} & set(sys.modules)))"
@@ -158,7 +158,7 @@ def test_export_of_a_table(alone):
     ],
 )
 def test_mistakes_end_with_one_message(alone, arguments, words):
-    program = [sys.executable, "-m", "gr00t_assets.cli", "compare", *arguments]
+    program = [sys.executable, "-m", "gr00t_assets.cli.main", "compare", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(Path(TABLE).parents[2])}
     done = subprocess.run(program, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 1

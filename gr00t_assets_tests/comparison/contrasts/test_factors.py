@@ -7,7 +7,7 @@ from gr00t_assets.comparison.contrasts.factors import (
     factors_of,
     known_factors,
 )
-from gr00t_assets.errors import ComparisonError
+from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets_tests.comparison.contrasts.making import DATA, observed
 
 

@@ -13,8 +13,8 @@ from gr00t_assets.comparison.contrasts.measures import (
 )
 from gr00t_assets.comparison.contrasts.observation import Loss, RunCurve
 from gr00t_assets.comparison.contrasts.ranking import classes, ranking
-from gr00t_assets.comparison.report.ranked import ranked_table
 from gr00t_assets.comparison.tables.runs_table import runs_table
+from gr00t_assets.reporting.report.ranked import ranked_table
 from gr00t_assets_tests.comparison.contrasts.making import drawn_curve, observed
 
 

@@ -9,8 +9,8 @@ from gr00t_assets.comparison.contrasts.contrasts import contrasts
 from gr00t_assets.comparison.contrasts.measures import WINDOW_FRAMES
 from gr00t_assets.comparison.contrasts.store_runs import observe, plateau_or_falling
 from gr00t_assets.comparison.runs import read_runs
-from gr00t_assets.project import Store
-from gr00t_assets.training.metrics import METRICS
+from gr00t_assets.core.project import Store
+from gr00t_assets.runs.metrics import METRICS
 from gr00t_assets_tests.comparison.run_factory import experiment, losses, write_run
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.sweeps import Sweep, load_sweep
-from gr00t_assets.project import Store
 from gr00t_assets_tests.comparison.run_factory import losses, store_with_data, write_run
 
 CATALOG = """\

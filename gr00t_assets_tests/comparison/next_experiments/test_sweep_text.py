@@ -10,7 +10,7 @@ import yaml
 
 from gr00t_assets.comparison.next_experiments.command import check, propose
 from gr00t_assets.comparison.plan import make_plan
-from gr00t_assets.errors import ComparisonError, SweepError
+from gr00t_assets.core.errors import ComparisonError, SweepError
 from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
 
 SWEEP = """\
@@ -126,7 +126,15 @@ experiments:
 
 def test_the_command_prints_the_file(project):
     trained(project)
-    command = [sys.executable, "-m", "gr00t_assets.cli", "sweep", "propose", "--question", "batch"]
+    command = [
+        sys.executable,
+        "-m",
+        "gr00t_assets.cli.main",
+        "sweep",
+        "propose",
+        "--question",
+        "batch",
+    ]
     path = str(Path(__file__).parents[3])
     done = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}

@@ -13,7 +13,7 @@ from gr00t_assets.comparison.tables.frame_state import frame_state
 from gr00t_assets.comparison.tables.known_datasets import known_frames
 from gr00t_assets.comparison.tables.read_table import read_table
 from gr00t_assets.comparison.tables.runs_table import export_table, runs_table
-from gr00t_assets.errors import ComparisonError
+from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets_tests.comparison.answers.journal import TABLE, loss_of
 
 HEADER = "run_id,dataset,learning_rate,batch_size,max_steps,status,loss"

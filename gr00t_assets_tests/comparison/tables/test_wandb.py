@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from gr00t_assets.cli import app
+from gr00t_assets.cli.main import app
 from gr00t_assets.comparison.tables.all_runs import imported_runs, read_wandb
 from gr00t_assets.comparison.tables.wandb_import import import_wandb
 from gr00t_assets.comparison.tables.wandb_record import load_wandb_runs
 from gr00t_assets.comparison.tables.wandb_runs import wandb_observation
-from gr00t_assets.errors import ComparisonError
-from gr00t_assets.project import Store
-from gr00t_assets.training.wandb_settings import WandbRecord, save_record
+from gr00t_assets.core.errors import ComparisonError
+from gr00t_assets.core.project import Store
+from gr00t_assets.trainers.wandb_settings import WandbRecord, save_record
 from gr00t_assets_tests.comparison.tables.hosted_runs import own_run, script_run
 from gr00t_assets_tests.comparison.tables.wandb_public_server import KEY, wandb_public_server
 

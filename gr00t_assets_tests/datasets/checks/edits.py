@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gr00t_assets.datasets.statistics import array_statistics
+from gr00t_assets.datasets.lerobot.statistics import array_statistics
 
 CAMERA = "observation.images.ego_view"
 

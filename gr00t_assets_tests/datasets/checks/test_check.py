@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gr00t_assets.cli import app
+from gr00t_assets.cli.main import app
+from gr00t_assets.core.finding import MOST_PER_CODE, Collector
 from gr00t_assets.datasets.checks.check import check_dataset
-from gr00t_assets.datasets.checks.finding import MOST_PER_CODE, Collector
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets_tests.datasets.checks.edits import data_file
@@ -134,8 +134,8 @@ def test_the_command_gives_json(spoilt: Path) -> None:
 def test_a_dataset_of_the_store_is_checked_by_its_name(
     good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gr00t_assets.datasets.record import DatasetRecord, save_record
-    from gr00t_assets.project import Store
+    from gr00t_assets.core.project import Store
+    from gr00t_assets.datasets.sources.record import DatasetRecord, save_record
 
     monkeypatch.setenv("GR00T_ASSETS_STORE", str(tmp_path / "store"))
     store = Store.from_environment()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from gr00t_assets.core.finding import Finding
 from gr00t_assets.datasets.checks.check import check_dataset
-from gr00t_assets.datasets.checks.finding import Finding
 from gr00t_assets_tests.datasets.checks.file_faults import FILE_FAULTS
 from gr00t_assets_tests.datasets.checks.meta_faults import META_FAULTS, Fault
 

@@ -1,0 +1,175 @@
+"""YAML whose every value knows its line, so that an error can point at it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.names import did_you_mean, nearest
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+Location = tuple[str | int, ...]
+"""Path to a value inside the file: ``("experiments", 0, "hyperparameters", "seed")``."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in a YAML file, and the value it is wrong about."""
+
+    location: Location
+    message: str
+
+
+@dataclass(frozen=True)
+class LocatedYaml:
+    """The content of a YAML file together with the line of each value.
+
+    Attributes:
+        file: The file it was read from.
+        data: What YAML's safe loader makes of it; None for an empty file.
+        lines: Line of each value, from 1.
+    """
+
+    file: Path
+    data: Any
+    lines: Mapping[Location, int]
+
+    def line(self, location: Location) -> int:
+        """Line of a value, or of the nearest enclosing value that stands in the file."""
+        while location and location not in self.lines:
+            location = location[:-1]
+        return self.lines.get(location, 1)
+
+    def describe(self, problem: Problem) -> str:
+        """``line 12: experiments[0].hyperparameters.learning_rat: unknown field; ...``"""
+        return f"line {self.line(problem.location)}: {_dotted(problem.location)}{problem.message}"
+
+
+def load_yaml(file: Path, error: type[Gr00tAssetsError]) -> LocatedYaml:
+    """Read a YAML file.
+
+    Args:
+        file: The file to read.
+        error: What to raise where it cannot be read.
+
+    Raises:
+        Gr00tAssetsError: Of the type ``error``: the file is missing, is not YAML, or names one key
+            twice in one mapping.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise error(shown_path(file), "this file cannot be read.", [str(problem)]) from problem
+    lines: dict[Location, int] = {}
+    twice: list[Problem] = []
+    data: Any = None
+    try:
+        loader = _LOADER(text)
+        node = loader.get_single_node()
+        if node is not None:
+            _collect(node, (), lines, twice)
+            data = loader.construct_document(node)
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        where = f"{shown_path(file)}:{mark.line + 1}" if mark else shown_path(file)
+        what = getattr(problem, "problem", None) or str(problem)
+        raise error(where, "this is not YAML.", [what]) from problem
+    located = LocatedYaml(file, data, lines)
+    raise_problems(located, twice, error)
+    return located
+
+
+def shown_path(file: Path) -> str:
+    """A path as a person would type it: relative to the current folder where it is below it."""
+    here = Path.cwd()
+    return str(file.relative_to(here)) if file.is_relative_to(here) else str(file)
+
+
+def raise_problems(
+    located: LocatedYaml, problems: Iterable[Problem], error: type[Gr00tAssetsError]
+) -> None:
+    """Raise one error that lists every problem, in the order of lines; none where there is none."""
+    ordered = sorted(dict.fromkeys(problems), key=lambda problem: located.line(problem.location))
+    if not ordered:
+        return
+    first = ordered[0]
+    if len(ordered) == 1:
+        subject = f"{shown_path(located.file)}:{located.line(first.location)}"
+        raise error(subject, f"{_dotted(first.location)}{first.message}")
+    raise error(
+        shown_path(located.file),
+        f"{len(ordered)} problems.",
+        [located.describe(problem) for problem in ordered],
+    )
+
+
+def validation_problems(
+    failure: ValidationError, model: type[BaseModel], prefix: Location = ()
+) -> list[Problem]:
+    """What pydantic found wrong, in words for a person, with the nearest valid field name."""
+    problems = []
+    for item in failure.errors():
+        location = tuple(item["loc"])
+        if item["type"] == "extra_forbidden":
+            fields = _fields_at(model, location[:-1])
+            message = f"unknown field; {did_you_mean(str(location[-1]), fields)}"
+        elif item["type"] == "missing":
+            message = "is missing"
+        else:
+            said = item["msg"].removeprefix("Value error, ")
+            message = f"{said}, found {item['input']!r}"
+        if item["type"] == "literal_error":
+            known = re.findall(r"'([^']*)'", item.get("ctx", {}).get("expected", ""))
+            close = nearest(str(item["input"]), known)
+            message += f"; did you mean '{close}'?" if close else ""
+        problems.append(Problem((*prefix, *location), message))
+    return problems
+
+
+def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
+    """Field names of the model that stands at ``location`` inside ``model``."""
+    current: type[BaseModel] = model
+    for part in location:
+        field = current.model_fields.get(str(part))
+        if field is not None:
+            current = _model_in(field.annotation) or current
+    return list(current.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model inside ``Model``, ``Model | None``, ``tuple[Model, ...]`` and the like."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_model_in(argument) for argument in get_args(annotation))
+    return next((found for found in inner if found is not None), None)
+
+
+def _dotted(location: Location) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return f"{text}: " if text else ""
+
+
+def _collect(
+    node: yaml.Node, location: Location, lines: dict[Location, int], twice: list[Problem]
+) -> None:
+    lines.setdefault(location, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            inner = (*location, str(key.value))
+            lines[inner] = key.start_mark.line + 1
+            if key.value in seen:
+                twice.append(Problem(inner, "is given twice"))
+            seen.add(key.value)
+            _collect(value, inner, lines, twice)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _collect(value, (*location, index), lines, twice)

@@ -1,0 +1,177 @@
+"""What lies in a frame cache: the files of each camera and the index that names its episodes.
+
+One folder a camera: ``frames.npy`` and ``timestamps.npy``, which ``numpy.load`` maps, and
+``index.json``. Frames of their own size lie in the cache's folder, resized ones in a folder of
+their size below it, so that neither is taken for the other.
+"""
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+
+INDEX = "index.json"
+FRAMES = "frames.npy"
+TIMES = "timestamps.npy"
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+class Span(BaseModel):
+    """The rows of one episode."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    episode: int = Field(description="Episode index")
+    first_row: int = Field(description="Row of its first frame")
+    frames: int = Field(description="Frames, one for each row of the episode")
+
+
+class FramePlan(BaseModel):
+    """Where every frame of a camera belongs, known before the first of them is decoded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[2] = 2
+    frames: int = Field(description="Frames of all episodes")
+    height: int = Field(description="Pixels of a cached frame")
+    width: int = Field(description="Pixels of a cached frame")
+    video_height: int = Field(description="Pixels of the video")
+    video_width: int = Field(description="Pixels of the video")
+    decoder: str = Field(description="Versions of what turns a video into these bytes")
+    spans: tuple[Span, ...] = Field(description="Episodes in the order of their rows")
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one frame."""
+        return self.height * self.width * 3
+
+    @property
+    def resized(self) -> bool:
+        """Whether the frames are other than the video's."""
+        return (self.width, self.height) != (self.video_width, self.video_height)
+
+    def frames_header(self) -> bytes:
+        """The head of ``frames.npy``."""
+        return _header("|u1", (self.frames, self.height, self.width, 3))
+
+    def times_header(self) -> bytes:
+        """The head of ``timestamps.npy``."""
+        return _header("<f8", (self.frames,))
+
+    def frames_file_bytes(self) -> int:
+        """Bytes of ``frames.npy``."""
+        return len(self.frames_header()) + self.frames * self.frame_bytes
+
+    def times_file_bytes(self) -> int:
+        """Bytes of ``timestamps.npy``."""
+        return len(self.times_header()) + self.frames * 8
+
+
+class Video(BaseModel):
+    """The file that an episode's frames were decoded from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str = Field(description="Of its content, 64 hex digits")
+    bytes: int
+
+
+class FrameIndex(BaseModel):
+    """``index.json`` of a camera whose frames are all there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plan: FramePlan
+    videos: tuple[Video, ...] = Field(description="One for each span of the plan")
+
+    def fits(self, dataset: LeRobotDataset, camera: str) -> bool:
+        """Whether these are the frames of a dataset's episodes; its videos are not read."""
+        cached = [(span.episode, span.frames) for span in self.plan.spans]
+        if cached != [(episode.index, episode.length) for episode in dataset.episodes]:
+            return False
+        paths = (dataset.video_path(episode.index, camera) for episode in dataset.episodes)
+        return all(
+            path.is_file() and path.stat().st_size == video.bytes
+            for path, video in zip(paths, self.videos, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class FrameCacheInfo:
+    """What a frame cache holds, and what its last build had to do for it.
+
+    Attributes:
+        frames: Frames of all cameras.
+        size_bytes: Bytes of all frames.
+        cameras: Frames, height and width by camera.
+        decoded: Videos that were decoded; these three are 0 where nothing was built.
+        reused: Videos whose frames were copied from an earlier cache.
+        kept: Videos that an interrupted build had finished.
+    """
+
+    frames: int
+    size_bytes: int
+    cameras: dict[str, tuple[int, int, int]]
+    decoded: int = field(default=0, compare=False)
+    reused: int = field(default=0, compare=False)
+    kept: int = field(default=0, compare=False)
+
+
+def cache_folder(directory: Path, size: Size | None = None) -> Path:
+    """The folder of a cache's cameras: the cache's own, or that of a size below it."""
+    return directory if size is None else directory / f"{size[0]}x{size[1]}"
+
+
+def read_indices(folder: Path) -> dict[str, FrameIndex | None]:
+    """Index by camera; None where it is damaged, of an older form, or its frames do not fit it."""
+    return {path.name: _read_index(path) for path in sorted(folder.glob("[!.]*")) if _named(path)}
+
+
+def read_index(path: Path) -> FrameIndex:
+    """An ``index.json``.
+
+    Raises:
+        OSError: It is not there.
+        ValueError: It is damaged.
+    """
+    return FrameIndex.model_validate_json(path.read_text())
+
+
+def describe(directory: Path, size: Size | None = None) -> FrameCacheInfo:
+    """What the frame cache in a folder holds."""
+    found = read_indices(cache_folder(directory, size))
+    plans = {camera: index.plan for camera, index in found.items() if index is not None}
+    return FrameCacheInfo(
+        frames=sum(plan.frames for plan in plans.values()),
+        size_bytes=sum(plan.frames * plan.frame_bytes for plan in plans.values()),
+        cameras={name: (plan.frames, plan.height, plan.width) for name, plan in plans.items()},
+    )
+
+
+def _named(path: Path) -> bool:
+    return (path / INDEX).is_file()
+
+
+def _read_index(path: Path) -> FrameIndex | None:
+    try:
+        index = read_index(path / INDEX)
+        sizes = (path / FRAMES).stat().st_size, (path / TIMES).stat().st_size
+    except (OSError, ValueError):
+        return None
+    expected = index.plan.frames_file_bytes(), index.plan.times_file_bytes()
+    return index if sizes == expected and len(index.videos) == len(index.plan.spans) else None
+
+
+def _header(descr: str, shape: tuple[int, ...]) -> bytes:
+    """The head of an ``.npy`` file, form 1.0, as ``numpy.save`` writes it."""
+    buffer = io.BytesIO()
+    head = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, head)
+    return buffer.getvalue()

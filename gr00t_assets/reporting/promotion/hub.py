@@ -1,0 +1,89 @@
+"""Pushing a promoted model to the Hugging Face Hub."""
+
+import json
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from gr00t_assets.core.errors import PromotionError
+from gr00t_assets.reporting.promotion.record import Promotion
+
+PUSHES = "pushes.jsonl"
+"""Beside the record: one line a push; it stays here."""
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+class Push(NamedTuple):
+    """Where a model went."""
+
+    repository: str
+    url: str
+    commit: str
+
+
+def push(record: Promotion, folder: Path, repository: str, private: bool = False) -> Push:
+    """Upload a promoted model; files that the Hub has already are not sent again.
+
+    The token is that of ``HF_TOKEN`` or of ``hf auth login``; it is never shown.
+
+    Args:
+        record: Of the promotion.
+        folder: Its folder.
+        repository: ``owner/name``; made where it is not there.
+        private: Nobody else is to see it.
+
+    Raises:
+        PromotionError: The name cannot be a repository's, the Hub does not take it, or the
+            repository is public and was to be private.
+    """
+    if not _REPOSITORY.fullmatch(repository):
+        raise PromotionError(repository, "a Hub repository is written owner/name.")
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+    try:
+        api.create_repo(repository, repo_type="model", private=private, exist_ok=True)
+        if private and not api.model_info(repository).private:
+            raise PromotionError(
+                repository,
+                "this repository is public, and the model was to be private.",
+                ["nothing was uploaded; give another name, or make it private on the Hub"],
+            )
+        done = api.upload_folder(
+            repo_id=repository,
+            folder_path=folder,
+            commit_message=f"{record.experiment} {record.config_hash}",
+            ignore_patterns=[PUSHES],
+        )
+    except PromotionError:
+        raise
+    except Exception as error:  # of the Hub's client, of its HTTP library, or of the disk
+        raise _refused(repository, error) from None
+    made = Push(repository, f"{api.endpoint}/{repository}", done.oid)
+    line = {"pushed_at": datetime.now(UTC).isoformat(timespec="seconds"), **made._asdict()}
+    with (folder / PUSHES).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    return made
+
+
+def pushes(folder: Path) -> list[Push]:
+    """Every push of a promoted model, the first one first."""
+    path = folder / PUSHES
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [Push(*(json.loads(line)[name] for name in Push._fields)) for line in lines]
+
+
+def _refused(repository: str, error: Exception) -> PromotionError:
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    found = f"{type(error).__name__}" + (f", HTTP {status}" if status else "")
+    hints = {
+        401: "log in with `hf auth login`, or set HF_TOKEN to a token that may write",
+        403: "the token may not write there: make one that may, or choose another owner",
+        None: "is the Hub reachable? HF_ENDPOINT names another one",
+    }
+    hint = hints.get(status, "try again later; what was promoted stays here")
+    return PromotionError(repository, "the Hub did not take the model.", [found, hint])

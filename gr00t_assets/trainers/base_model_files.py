@@ -1,0 +1,76 @@
+"""Where the files of a base model are: a folder here, or the Hub."""
+
+from pathlib import Path
+
+from gr00t_assets.core.errors import BaseModelError
+
+BUILT_IN_NAMES = ("tiny",)
+"""Base models that the native trainer makes itself."""
+
+HUB_FILES = ["*.safetensors", "*.json", "*.txt"]
+
+
+def looks_like_path(base_model: str) -> bool:
+    """Whether a name cannot be a Hub id, which is ``owner/name``.
+
+    Example:
+        >>> [looks_like_path(name) for name in ("./m", "/m", "~/m", "a/b/c", "nvidia/N1.5")]
+        [True, True, True, True, False]
+    """
+    return base_model.startswith((".", "/", "~")) or base_model.count("/") > 1
+
+
+def locate(base_model: str, revision: str | None = None) -> Path:
+    """The folder of a base model, downloaded where it is a Hub id.
+
+    Raises:
+        BaseModelError: There is no such folder, and no such model on the Hub.
+    """
+    path = Path(base_model).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise BaseModelError(base_model, "this is a file; a model is a folder.")
+    if looks_like_path(base_model):
+        raise BaseModelError(
+            base_model, "there is no such folder.", [f"looked for {path.absolute()}"]
+        )
+    if base_model.count("/") != 1:
+        raise BaseModelError(
+            base_model,
+            "there is no such base model.",
+            [
+                f"built in: {', '.join(BUILT_IN_NAMES)}",
+                "or a folder, or a Hub id such as owner/name",
+            ],
+        )
+    return download(base_model, revision, HUB_FILES)
+
+
+def download(repository: str, revision: str | None, files: list[str]) -> Path:
+    """Files of a model on the Hub, from the cache where they are there.
+
+    Raises:
+        BaseModelError: The Hub does not give them.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=files))
+    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        reason = next(iter(str(error).strip().splitlines()), "no reason given")
+        raise BaseModelError(
+            repository,
+            "this is neither a folder here nor a model that the Hub gives.",
+            [
+                f"looked for {Path(repository).absolute()}",
+                f"Hub, revision {revision or 'default'}: {type(error).__name__}: {reason}",
+                "without a network, download it elsewhere and give the folder",
+            ],
+        ) from error
+
+
+def hub_commit(directory: Path) -> str | None:
+    """Commit on the Hub of a folder in its cache; None for any other folder."""
+    return directory.name if directory.parent.name == "snapshots" else None

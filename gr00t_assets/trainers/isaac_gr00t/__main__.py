@@ -1,0 +1,12 @@
+"""``python -m gr00t_assets.trainers.isaac_gr00t SPEC.json``: train by hand, without Dagster.
+
+Exit codes as those of ``gr00t_assets.trainers.native``.
+"""
+
+import sys
+
+from gr00t_assets.trainers.isaac_gr00t.run import run_spec
+from gr00t_assets.trainers.main import train_main
+
+if __name__ == "__main__":
+    sys.exit(train_main(sys.argv[1:], "isaac_gr00t", run_spec))

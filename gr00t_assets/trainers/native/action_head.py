@@ -1,0 +1,187 @@
+"""N1.5's flow-matching action head: from features and state to actions.
+
+After Isaac-GR00T's ``flow_matching_action_head.py``, written anew; parameter names are the same.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gr00t_assets.trainers.native.config import ActionHeadConfig
+from gr00t_assets.trainers.native.dit import DiT, SelfAttentionTransformer
+
+
+class EmbodimentLinear(nn.Module):
+    """One linear layer for each embodiment."""
+
+    def __init__(self, config: ActionHeadConfig, inputs: int, outputs: int) -> None:
+        super().__init__()
+        deviation = 1 / math.sqrt(inputs) if config.embodiment_init == "fan_in" else 0.02
+        self.W = nn.Parameter(deviation * torch.randn(config.max_num_embodiments, inputs, outputs))
+        self.b = nn.Parameter(torch.zeros(config.max_num_embodiments, outputs))
+
+    def forward(self, x: Tensor, embodiment: Tensor) -> Tensor:
+        """Map (B, T, inputs) to (B, T, outputs) with the weights of ``embodiment`` (B,)."""
+        weight, bias = self.W.index_select(0, embodiment), self.b.index_select(0, embodiment)
+        return torch.baddbmm(bias.unsqueeze(1), x, weight)
+
+
+class EmbodimentMLP(nn.Module):
+    """Two layers with a ReLU between them, for each embodiment."""
+
+    def __init__(self, config: ActionHeadConfig, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.layer1 = EmbodimentLinear(config, inputs, config.hidden_size)
+        self.layer2 = EmbodimentLinear(config, config.hidden_size, outputs)
+
+    def forward(self, x: Tensor, embodiment: Tensor) -> Tensor:
+        """Map (B, T, inputs) to (B, T, outputs)."""
+        return self.layer2(F.relu(self.layer1(x, embodiment)), embodiment)
+
+
+class ActionEncoder(nn.Module):
+    """Noisy actions and their timestep to tokens, for each embodiment."""
+
+    def __init__(self, config: ActionHeadConfig) -> None:
+        super().__init__()
+        width = self.width = config.input_embedding_dim
+        self.W1 = EmbodimentLinear(config, config.action_dim, width)
+        self.W2 = EmbodimentLinear(config, 2 * width, width)
+        self.W3 = EmbodimentLinear(config, width, width)
+
+    def _encoding(self, timestep: Tensor) -> Tensor:
+        half = self.width // 2
+        order = torch.arange(half, dtype=torch.float32, device=timestep.device)
+        angle = timestep[:, None].float() * torch.exp(order * (-math.log(10_000) / half))
+        return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+    def forward(self, actions: Tensor, timestep: Tensor, embodiment: Tensor) -> Tensor:
+        """Map ``actions`` (B, T, action_dim) at ``timestep`` (B,) to (B, T, width)."""
+        tokens = self.W1(actions, embodiment)
+        time = self._encoding(timestep).to(tokens.dtype)[:, None].expand_as(tokens)
+        hidden = self.W2(torch.cat([tokens, time], dim=-1), embodiment)
+        return self.W3(F.silu(hidden), embodiment)
+
+
+class FlowMatchingActionHead(nn.Module):
+    """Predicts the velocity that carries noise to actions, and integrates it.
+
+    Padded prompt tokens are masked in every attention over the features. Isaac-GR00T does not
+    mask them, which lets a sample's loss depend on its neighbours in the batch; without padding
+    both agree.
+    """
+
+    def __init__(self, config: ActionHeadConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.input_embedding_dim
+        self.model = DiT(config.diffusion_model_cfg)
+        self.state_encoder = EmbodimentMLP(config, config.max_state_dim, width)
+        self.action_encoder = ActionEncoder(config)
+        self.action_decoder = EmbodimentMLP(config, config.hidden_size, config.action_dim)
+        self.future_tokens = nn.Embedding(config.num_target_vision_tokens, width)
+        nn.init.normal_(self.future_tokens.weight, std=0.02)
+        if config.use_vlln and config.vl_self_attention_cfg is not None:
+            self.vlln = nn.LayerNorm(config.backbone_embedding_dim)
+            self.vl_self_attention = SelfAttentionTransformer(config.vl_self_attention_cfg)
+        if config.add_pos_embed:
+            self.position_embedding = nn.Embedding(config.max_seq_len, width)
+            nn.init.normal_(self.position_embedding.weight, std=0.02)
+
+    def projector(self) -> list[nn.Module]:
+        """The modules that ``tune_projector`` trains."""
+        parts = [self.state_encoder, self.action_encoder, self.action_decoder]
+        return [*parts, self.position_embedding] if self.config.add_pos_embed else parts
+
+    def sample_time(self, batch_size: int, device: torch.device) -> Tensor:
+        """Draw t = (s - b) / s with b from the Beta distribution, (B,) float32."""
+        config = self.config
+        beta = torch.distributions.Beta(config.noise_beta_alpha, config.noise_beta_beta)
+        return (config.noise_s - beta.sample(torch.Size([batch_size])).to(device)) / config.noise_s
+
+    def attend(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Normalise features (B, S, D), let them attend to each other, and shape their mask.
+
+        Returns:
+            Features, and a key mask (B, 1, 1, S) bool or ``None`` where nothing is padded.
+        """
+        key_mask = None if bool(mask.all()) else mask.bool()[:, None, None, :]
+        features = features.to(self.future_tokens.weight.dtype)
+        if self.config.use_vlln:
+            features = self.vl_self_attention(self.vlln(features), key_mask)
+        return features, key_mask
+
+    def velocity(
+        self,
+        actions: Tensor,
+        timestep: Tensor,
+        state_tokens: Tensor,
+        features: Tensor,
+        key_mask: Tensor | None,
+        embodiment: Tensor,
+    ) -> Tensor:
+        """Predict the velocity of noisy ``actions`` (B, T, action_dim), same shape."""
+        tokens = self.action_encoder(actions, timestep, embodiment)
+        if self.config.add_pos_embed:
+            tokens = tokens + self.position_embedding.weight[: tokens.shape[1]]
+        future = self.future_tokens.weight.expand(tokens.shape[0], -1, -1)
+        tokens = torch.cat([state_tokens, future, tokens], dim=1)
+        hidden = self.model(tokens, features, timestep, key_mask)
+        return self.action_decoder(hidden[:, -actions.shape[1] :], embodiment)
+
+    def forward(
+        self,
+        features: Tensor,
+        mask: Tensor,
+        batch: dict[str, Tensor],
+        noise: Tensor | None = None,
+        t: Tensor | None = None,
+    ) -> Tensor:
+        """Flow-matching loss: mean squared velocity error over the unmasked action entries.
+
+        The noisy action is (1 - t) noise + t action, the target velocity action - noise.
+        """
+        actions, embodiment = batch["action"], batch["embodiment_id"]
+        if noise is None:
+            noise = torch.randn_like(actions)
+        if t is None:
+            t = self.sample_time(actions.shape[0], actions.device)
+        features, key_mask = self.attend(features, mask)
+        weight = t.to(actions.dtype)[:, None, None]
+        noisy = (1 - weight) * noise + weight * actions
+        timestep = (t * self.config.num_timestep_buckets).long()
+        state_tokens = self.state_encoder(batch["state"], embodiment)
+        predicted = self.velocity(noisy, timestep, state_tokens, features, key_mask, embodiment)
+        error = F.mse_loss(predicted.float(), (actions - noise).float(), reduction="none")
+        kept = batch["action_mask"].to(error.dtype)
+        return (error * kept).sum() / kept.sum()
+
+    def get_action(
+        self,
+        features: Tensor,
+        mask: Tensor,
+        batch: dict[str, Tensor],
+        noise: Tensor | None = None,
+        num_steps: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Integrate the velocity from noise with Euler's method, (B, horizon, action_dim)."""
+        config, state, embodiment = self.config, batch["state"], batch["embodiment_id"]
+        steps = num_steps or config.num_inference_timesteps
+        features, key_mask = self.attend(features, mask)
+        if noise is None:
+            shape = (state.shape[0], config.action_horizon, config.action_dim)
+            device = state.device if generator is None else generator.device
+            noise = torch.randn(shape, generator=generator, device=device, dtype=state.dtype)
+        actions = noise.to(state.device)
+        state_tokens = self.state_encoder(state, embodiment)
+        for step in range(steps):
+            bucket = int(step / steps * config.num_timestep_buckets)
+            timestep = torch.full((state.shape[0],), bucket, device=state.device)
+            velocity = self.velocity(
+                actions, timestep, state_tokens, features, key_mask, embodiment
+            )
+            actions = actions + velocity.to(actions.dtype) / steps
+        return actions

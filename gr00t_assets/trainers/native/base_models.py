@@ -1,0 +1,138 @@
+"""Where a base model comes from: the built-in ``tiny``, a folder, or the Hub."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from gr00t_assets.core.errors import BaseModelError
+from gr00t_assets.core.files import write_json
+from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, download, hub_commit, locate
+from gr00t_assets.trainers.native.config import ModelConfig
+from gr00t_assets.trainers.native.config_files import load_config
+from gr00t_assets.trainers.native.model import Gr00tN15
+from gr00t_assets.trainers.native.prompts import (
+    QWEN,
+    ByteEncoding,
+    Tokenizer,
+    checked,
+    has_tokenizer,
+    load_tokenizer,
+)
+from gr00t_assets.trainers.native.sizes import TINY
+from gr00t_assets.trainers.native.weights import has_future_tokens, load_weights, save_weights
+
+BUILT_IN = {"tiny": TINY}
+assert set(BUILT_IN) == set(BUILT_IN_NAMES)
+
+
+class BaseModel(NamedTuple):
+    """A model that is ready to be trained or asked for actions.
+
+    Attributes:
+        model: The model, in training mode, everything trainable.
+        tokenizer: Tokenizer of its prompts.
+        config: Its configuration.
+        revision: Commit on the Hub; ``None`` for a folder and for what is built in.
+    """
+
+    model: Gr00tN15
+    tokenizer: Tokenizer
+    config: ModelConfig
+    revision: str | None
+
+
+def load_base_model(
+    base_model: str,
+    revision: str | None = None,
+    *,
+    seed: int = 42,
+    action_horizon: int | None = None,
+    attn: str = "sdpa",
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> BaseModel:
+    """Load a base model.
+
+    Args:
+        base_model: ``tiny``, a folder in Isaac-GR00T's layout or ours, or a Hub id.
+        revision: Commit, tag or branch on the Hub; the default branch where missing.
+        seed: Of ``tiny``'s random weights; torch's own generator is left as it was.
+        action_horizon: Actions of one prediction where other than the model's.
+        attn: Attention of the towers, ``sdpa`` or ``flash_attention_2``.
+        dtype: Of the towers' weights. Keep float32 for towers that are trained; bfloat16 halves
+            the memory of frozen ones. The action head is always float32.
+        device: Where the weights go. ``tiny``'s do not depend on it.
+
+    Raises:
+        BaseModelError: There is no such model, or it is not an N1.5.
+
+    Example:
+        >>> load_base_model("tiny").model.trainable_parameters()["diffusion_model"]
+        544128
+    """
+    if base_model in BUILT_IN:
+        config = _with_horizon(BUILT_IN[base_model], action_horizon, base_model)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = Gr00tN15(config, attn)
+        model.backbone.to(dtype)
+        model.backbone.rebuild_buffers()
+        return BaseModel(model.to(device), Tokenizer(ByteEncoding()), config, None)
+    directory = locate(base_model, revision)
+    if not (directory / "config.json").is_file():
+        found = ", ".join(sorted(path.name for path in directory.iterdir())[:8]) or "nothing"
+        raise BaseModelError(
+            base_model,
+            "its config.json is missing.",
+            [f"looked in {directory}", f"found {found}", "expected config.json, model.safetensors"],
+        )
+    config = _with_horizon(load_config(directory / "config.json"), action_horizon, base_model)
+    if not has_future_tokens(directory):
+        config = config.without_future_tokens()
+    tokenizer = _tokenizer(directory, config)
+    with torch.device("meta"):
+        model = Gr00tN15(config, attn)
+    model.backbone.to(dtype)
+    model.to_empty(device=device)
+    model.backbone.rebuild_buffers()
+    load_weights(model, directory)
+    return BaseModel(model, tokenizer, config, hub_commit(directory))
+
+
+def save_model(
+    model: Gr00tN15, config: ModelConfig, directory: Path, tokenizer: Tokenizer | None = None
+) -> None:
+    """Write ``model.safetensors`` with NVIDIA's names, ``tokenizer.json`` if any, ``config.json``.
+
+    Raises:
+        StoreError: The disk is full.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    save_weights(model, directory)
+    if tokenizer is not None:
+        tokenizer.encoding.save(directory)
+    write_json(directory / "config.json", config.to_json())
+
+
+def _tokenizer(directory: Path, config: ModelConfig) -> Tokenizer:
+    image_token = config.towers.image_token_index
+    if config.towers.tokenizer == "bytes":
+        return checked(Tokenizer(ByteEncoding()), str(directory), image_token)
+    if not has_tokenizer(directory):
+        directory = download(QWEN, None, ["tokenizer.json", "tokenizer_config.json"])
+    return load_tokenizer(directory, image_token)
+
+
+def _with_horizon(config: ModelConfig, action_horizon: int | None, subject: str) -> ModelConfig:
+    if action_horizon is None or action_horizon == config.action_head.action_horizon:
+        return config
+    try:
+        return config.with_action_horizon(action_horizon)
+    except ValueError as error:
+        limit = config.action_head.max_seq_len
+        raise BaseModelError(
+            subject,
+            f"it cannot predict {action_horizon} actions at once.",
+            [f"it can predict 1 to {limit}"],
+        ) from error

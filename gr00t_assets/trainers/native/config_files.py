@@ -1,0 +1,74 @@
+"""Configurations read from ``config.json``.
+
+Two layouts are read. Isaac-GR00T's own (``model_type: gr00t_n1_5`` with ``backbone_cfg`` and
+``action_head_cfg``) leaves the towers out, since its code holds them; ours adds them under
+``towers``, so that both programs read one file. The flat layout has every field at the top.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from gr00t_assets.core.errors import BaseModelError
+from gr00t_assets.trainers.native.config import (
+    MODEL_TYPE,
+    ActionHeadConfig,
+    BackboneConfig,
+    ModelConfig,
+    TowersConfig,
+)
+
+
+def _known(model: type[BaseModel], raw: dict[str, Any]) -> dict[str, Any]:
+    return {name: raw[name] for name in model.model_fields if name in raw}
+
+
+def parse_config(raw: dict[str, Any]) -> ModelConfig:
+    """Read either layout. Keys that do not bear on the model are passed over.
+
+    Raises:
+        ValueError: It is another model's configuration, or does not describe an N1.5.
+    """
+    if "vision_config" in raw and "action_head_cfg" not in raw:
+        return ModelConfig(
+            backbone=BackboneConfig(project_to_dim=None, select_layer=raw.get("select_layer", -1)),
+            towers=TowersConfig.model_validate({"tokenizer": "bytes"} | _known(TowersConfig, raw)),
+            action_head=ActionHeadConfig.model_validate(_known(ActionHeadConfig, raw)),
+        )
+    if raw.get("model_type") != MODEL_TYPE:
+        raise ValueError(f"model_type is {raw.get('model_type')!r}, expected {MODEL_TYPE!r}")
+    missing = [key for key in ("backbone_cfg", "action_head_cfg") if key not in raw]
+    if missing:
+        raise ValueError(f"{' and '.join(missing)} missing")
+    head = _known(ActionHeadConfig, raw["action_head_cfg"])
+    sizes = {key: raw[key] for key in ("action_dim", "action_horizon") if key in raw}
+    return ModelConfig(
+        backbone=BackboneConfig.model_validate(raw["backbone_cfg"]),
+        towers=TowersConfig.model_validate(raw.get("towers", {})),
+        action_head=ActionHeadConfig.model_validate(sizes | head),
+        compute_dtype=raw.get("compute_dtype") or "float32",
+    )
+
+
+def load_config(path: Path) -> ModelConfig:
+    """Read a ``config.json``.
+
+    Raises:
+        BaseModelError: The file is not JSON, or does not describe an N1.5.
+    """
+    try:
+        raw = json.loads(path.read_text())
+        if not isinstance(raw, dict):
+            raise ValueError(f"a JSON object is expected, this is a {type(raw).__name__}")
+        return parse_config(raw)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in problem['loc']) or 'config'}: "
+            f"{problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors()
+        ]
+    except ValueError as error:
+        lines = [str(error)]
+    raise BaseModelError(str(path), "this is not the configuration of a GR00T N1.5 model.", lines)

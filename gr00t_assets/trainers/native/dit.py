@@ -1,0 +1,202 @@
+"""The diffusion transformer of N1.5's action head, and its self-attention over the features.
+
+Blocks, names and numerics are those of Isaac-GR00T's ``cross_attention_dit.py`` on diffusers'
+``Attention``, ``FeedForward``, ``Timesteps`` and ``TimestepEmbedding``, written anew in plain
+torch. One difference: cross-attention and self-attention over features take a key mask, so that
+padded prompt tokens have no influence.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gr00t_assets.trainers.native.config import DiffusionModelConfig, SelfAttentionConfig
+
+TIMESTEP_CHANNELS = 256
+
+
+class Attention(nn.Module):
+    """Multi-head attention with biases, from ``width`` channels to ``context_width`` channels."""
+
+    def __init__(self, width: int, context_width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_q = nn.Linear(width, width)
+        self.to_k = nn.Linear(context_width, width)
+        self.to_v = nn.Linear(context_width, width)
+        self.to_out = nn.ModuleList([nn.Linear(width, width), nn.Dropout(dropout)])
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def forward(self, x: Tensor, context: Tensor, key_mask: Tensor | None = None) -> Tensor:
+        """Attend from ``x`` (B, T, C) to ``context`` (B, S, D); ``key_mask`` (B, 1, 1, S) bool."""
+        q, k, v = self._by_head(self.to_q(x)), self.to_k(context), self.to_v(context)
+        attended = F.scaled_dot_product_attention(
+            q, self._by_head(k), self._by_head(v), attn_mask=key_mask
+        )
+        projection, dropout = self.to_out
+        return dropout(projection(attended.transpose(1, 2).flatten(2)))
+
+
+class GeluProjection(nn.Module):
+    """Linear layer and tanh-approximated GELU (diffusers' ``gelu-approximate``)."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(width, inner)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., width) to (..., inner)."""
+        return F.gelu(self.proj(x), approximate="tanh")
+
+
+class FeedForward(nn.Module):
+    """Two layers with four times the width between them."""
+
+    def __init__(self, width: int, dropout: float, final_dropout: bool) -> None:
+        super().__init__()
+        layers = [
+            GeluProjection(width, 4 * width),
+            nn.Dropout(dropout),
+            nn.Linear(4 * width, width),
+        ]
+        self.net = nn.Sequential(*layers, *([nn.Dropout(dropout)] if final_dropout else []))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., width) to (..., width)."""
+        return self.net(x)
+
+
+class AdaLayerNorm(nn.Module):
+    """Layer norm whose scale and shift come from the timestep's embedding."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, 2 * width)
+        self.norm = nn.LayerNorm(width, eps=1e-5, elementwise_affine=False)
+
+    def forward(self, x: Tensor, timestep: Tensor) -> Tensor:
+        """Normalise ``x`` (B, T, C) under ``timestep`` (B, C)."""
+        scale, shift = self.linear(F.silu(timestep)).unsqueeze(1).chunk(2, dim=-1)
+        return self.norm(x) * (1 + scale) + shift
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, each after a norm and around a residual."""
+
+    def __init__(
+        self, config: SelfAttentionConfig, context_width: int | None, adaptive: bool
+    ) -> None:
+        super().__init__()
+        width = config.width
+        self.norm1 = AdaLayerNorm(width) if adaptive else nn.LayerNorm(width, eps=1e-5)
+        self.attn1 = Attention(
+            width, context_width or width, config.num_attention_heads, config.dropout
+        )
+        self.norm3 = nn.LayerNorm(width, eps=1e-5, elementwise_affine=not adaptive)
+        self.ff = FeedForward(width, config.dropout, config.final_dropout)
+        self.final_dropout = nn.Dropout(config.dropout if config.final_dropout else 0.0)
+
+    def forward(
+        self,
+        x: Tensor,
+        context: Tensor | None = None,
+        key_mask: Tensor | None = None,
+        timestep: Tensor | None = None,
+    ) -> Tensor:
+        """Map (B, T, C) to (B, T, C); without ``context`` the tokens attend to themselves."""
+        normed = self.norm1(x) if timestep is None else self.norm1(x, timestep)
+        attended = self.attn1(normed, normed if context is None else context, key_mask)
+        x = x + self.final_dropout(attended)
+        return x + self.ff(self.norm3(x))
+
+
+class SelfAttentionTransformer(nn.Module):
+    """Blocks in which the backbone's features attend to each other."""
+
+    def __init__(self, config: SelfAttentionConfig) -> None:
+        super().__init__()
+        self.transformer_blocks = nn.ModuleList(
+            Block(config, None, adaptive=False) for _ in range(config.num_layers)
+        )
+
+    def forward(self, features: Tensor, key_mask: Tensor | None = None) -> Tensor:
+        """Map (B, S, D) to (B, S, D); ``key_mask`` is (B, 1, 1, S) bool."""
+        for block in self.transformer_blocks:
+            features = block(features, key_mask=key_mask)
+        return features
+
+
+class TimestepEmbedder(nn.Module):
+    """Two layers over the sinusoidal encoding."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear_1 = nn.Linear(TIMESTEP_CHANNELS, width)
+        self.linear_2 = nn.Linear(width, width)
+
+    def forward(self, encoding: Tensor) -> Tensor:
+        """Map (B, 256) to (B, width)."""
+        return self.linear_2(F.silu(self.linear_1(encoding)))
+
+
+class TimestepEncoder(nn.Module):
+    """Discrete timestep to embedding: cosines, then sines, of 128 frequencies from 1 to 1e-4."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.timestep_embedder = TimestepEmbedder(width)
+
+    def forward(self, timestep: Tensor) -> Tensor:
+        """Embed ``timestep`` (B,) as (B, width)."""
+        half = TIMESTEP_CHANNELS // 2
+        order = torch.arange(half, dtype=torch.float32, device=timestep.device)
+        angle = timestep[:, None].float() * torch.exp(order * (-math.log(10_000) / (half - 1)))
+        encoding = torch.cat([angle.cos(), angle.sin()], dim=-1)
+        return self.timestep_embedder(encoding.to(self.timestep_embedder.linear_1.weight.dtype))
+
+
+class DiT(nn.Module):
+    """Diffusion transformer: even blocks attend to the features, odd ones to themselves."""
+
+    def __init__(self, config: DiffusionModelConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.interleave = config.interleave_self_attention
+        self.timestep_encoder = TimestepEncoder(width)
+        self.transformer_blocks = nn.ModuleList(
+            Block(config, None if self._to_itself(i) else config.cross_attention_dim, adaptive=True)
+            for i in range(config.num_layers)
+        )
+        self.norm_out = nn.LayerNorm(width, eps=1e-6, elementwise_affine=False)
+        self.proj_out_1 = nn.Linear(width, 2 * width)
+        self.proj_out_2 = nn.Linear(width, config.output_dim)
+
+    def _to_itself(self, index: int) -> bool:
+        return self.interleave and index % 2 == 1
+
+    def forward(
+        self, x: Tensor, features: Tensor, timestep: Tensor, key_mask: Tensor | None = None
+    ) -> Tensor:
+        """Denoise one step.
+
+        Args:
+            x: State, future and action tokens (B, T, width).
+            features: What to attend to (B, S, cross_attention_dim).
+            timestep: Discrete timestep of each sample (B,).
+            key_mask: Features that are no padding (B, 1, 1, S) bool; ``None`` for all.
+
+        Returns:
+            (B, T, output_dim).
+        """
+        embedding = self.timestep_encoder(timestep)
+        for index, block in enumerate(self.transformer_blocks):
+            if self._to_itself(index):
+                x = block(x, timestep=embedding)
+            else:
+                x = block(x, features, key_mask, embedding)
+        shift, scale = self.proj_out_1(F.silu(embedding)).unsqueeze(1).chunk(2, dim=-1)
+        return self.proj_out_2(self.norm_out(x) * (1 + scale) + shift)

@@ -1,0 +1,170 @@
+"""Weights of a model folder: found, checked and copied into a model; and written.
+
+Only safetensors are read. Pickled files (``.bin``, ``.pt``, ``.pth``) can run code when they are
+opened and are refused.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from gr00t_assets.core.errors import BaseModelError
+from gr00t_assets.core.files import PARTIAL, disk_full_explained, sync_directory
+from gr00t_assets.trainers.native.tensor_files import save_tensors
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
+TEXT = "backbone.eagle_model.language_model."
+LM_HEAD, EMBEDDING = f"{TEXT}lm_head.weight", f"{TEXT}model.embed_tokens.weight"
+FUTURE_TOKENS = "action_head.future_tokens.weight"
+SHOWN = 5
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The safetensors files of a model folder: one, or the shards that its index names.
+
+    Raises:
+        BaseModelError: They are missing, pickled, or left behind in Git LFS.
+    """
+    if (directory / WEIGHTS).is_file():
+        files = [directory / WEIGHTS]
+    elif (directory / INDEX).is_file():
+        files = _shards(directory / INDEX)
+    else:
+        pickles = [p.name for end in ("bin", "pt", "pth") for p in directory.glob(f"*.{end}")]
+        details = [f"expected {WEIGHTS} or {INDEX}"]
+        if pickles:
+            found = ", ".join(sorted(pickles)[:SHOWN])
+            details = [
+                f"it has {found}: pickles, which can run code when opened, so they are not read",
+                "save the model as safetensors, as Isaac-GR00T does by default",
+            ]
+        raise BaseModelError(str(directory), f"{WEIGHTS} is missing.", details)
+    for file in files:
+        with file.open("rb") as handle:
+            if handle.read(len(LFS_POINTER)) == LFS_POINTER:
+                raise BaseModelError(
+                    str(file),
+                    "this is a Git LFS pointer, not the weights.",
+                    [f"fetch them: git -C {directory} lfs pull"],
+                )
+    return files
+
+
+def _shards(index: Path) -> list[Path]:
+    try:
+        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise BaseModelError(str(index), "this is not an index of shards.", [str(error)]) from error
+    outside = [
+        name for name in names if Path(name).name != name or not name.endswith(".safetensors")
+    ]
+    if outside:
+        raise BaseModelError(
+            str(index), "it names files that are no safetensors beside it.", outside[:SHOWN]
+        )
+    missing = [name for name in names if not (index.parent / name).is_file()]
+    if missing or not names:
+        raise BaseModelError(
+            str(index), f"{len(missing)} of its {len(names)} shards are missing.", missing[:SHOWN]
+        )
+    return [index.parent / name for name in names]
+
+
+def _stored_shapes(files: list[Path]) -> dict[str, tuple[Path, tuple[int, ...]]]:
+    stored = {}
+    for file in files:
+        try:
+            with safe_open(file, "pt") as content:
+                for name in content.keys():  # noqa: SIM118
+                    stored[name] = (file, tuple(content.get_slice(name).get_shape()))
+        except SafetensorError as error:
+            raise BaseModelError(
+                str(file),
+                "this is not a whole safetensors file.",
+                [str(error), f"{file.stat().st_size} bytes; copy or download it again"],
+            ) from error
+    return stored
+
+
+def has_future_tokens(directory: Path) -> bool:
+    """Whether the weights of a model folder have ``future_tokens``.
+
+    Isaac-GR00T before 2025-07-08 has none in its action head: it drops those of the base model, and
+    its checkpoints are of a model without them.
+
+    Raises:
+        BaseModelError: Files are missing or broken.
+    """
+    return FUTURE_TOKENS in _stored_shapes(weight_files(directory))
+
+
+def _listed(kind: str, names: list[str]) -> Iterator[str]:
+    if names:
+        more = ", ..." if len(names) > SHOWN else ""
+        yield f"{len(names)} {kind}: {', '.join(sorted(names)[:SHOWN])}{more}"
+
+
+def load_weights(model: nn.Module, directory: Path) -> None:
+    """Copy the weights of a model folder into ``model``, converted to its dtype.
+
+    ``lm_head`` is not part of the model and passed over; where a file with tied embeddings has
+    ``lm_head`` alone it stands for the embeddings.
+
+    Raises:
+        BaseModelError: Files are missing or broken, or names or shapes differ from the model's.
+    """
+    stored = _stored_shapes(weight_files(directory))
+    lm_head = stored.pop(LM_HEAD, None)
+    source = {name: name for name in stored}
+    if lm_head is not None and EMBEDDING not in stored:
+        stored[EMBEDDING], source[EMBEDDING] = lm_head, LM_HEAD
+    own = model.state_dict()
+    own = {name: tensor for name, tensor in own.items() if tensor.numel() or name in stored}
+    missing = [name for name in own if name not in stored]
+    shapes = [
+        f"{name} has shape {list(stored[name][1])}, expected {list(tensor.shape)}"
+        for name, tensor in own.items()
+        if name in stored and stored[name][1] != tuple(tensor.shape)
+    ]
+    details = [
+        *_listed("missing", missing),
+        *_listed("unexpected", [name for name in stored if name not in own]),
+        *_listed("of another shape", shapes),
+    ]
+    if details:
+        raise BaseModelError(str(directory), "its weights do not match its config.json.", details)
+    by_file: dict[Path, list[str]] = {}
+    for name in own:
+        by_file.setdefault(stored[name][0], []).append(name)
+    for file, names in by_file.items():
+        with safe_open(file, "pt") as content:
+            for name in names:
+                own[name].copy_(content.get_tensor(source[name]))
+
+
+def save_weights(model: nn.Module, directory: Path) -> None:
+    """Write ``model.safetensors`` into ``directory`` in one step, each tensor in its own dtype.
+
+    A tensor without elements, as the future tokens of a model that has none, is left out.
+
+    Raises:
+        StoreError: The disk is full; what was there is as it was.
+    """
+    path = directory / WEIGHTS
+    partial = directory / f".{WEIGHTS}{PARTIAL}{os.getpid()}"
+    with disk_full_explained(path):
+        try:
+            tensors = model.state_dict()
+            save_tensors({name: t for name, t in tensors.items() if t.numel()}, partial)
+            with partial.open("rb") as handle:
+                os.fsync(handle.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        sync_directory(directory)

@@ -1,0 +1,88 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.lerobot.statistics import array_statistics
+from gr00t_assets.datasets.lerobot.v3.convert import convert_to_v21
+from gr00t_assets.datasets.lerobot.v3.layout import is_v30
+from gr00t_assets.datasets.synthetic.generator import generate
+from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
+from gr00t_assets_tests.datasets.lerobot.v3.hand_made import frames_of
+from gr00t_assets_tests.datasets.lerobot.v3.v30 import convert_to_v30
+
+SPEC = SyntheticSpec(
+    robot="so101", episodes=7, min_frames=40, max_frames=46, width=96, height=96, seed=3
+)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """v2.1 with statistics of each episode, v3.0 of it, and v2.1 of that."""
+    base = tmp_path_factory.mktemp("round_trip")
+    first, joined, last = base / "first", base / "joined", base / "last"
+    generate(SPEC, first)
+    info = json.loads((first / "meta" / "info.json").read_text())
+    (first / "meta" / "info.json").write_text(json.dumps(info | {"codebase_version": "v2.1"}))
+    dataset = LeRobotDataset.open(first)
+    lines = []
+    for episode in dataset.episodes:
+        found = array_statistics(dataset.vector(episode.index, "action").astype(np.float64))
+        statistics = {key: values.tolist() for key, values in found.items()}
+        line = {"episode_index": episode.index, "stats": {"action": statistics}}
+        lines.append(json.dumps(line) + "\n")
+    (first / "meta" / "episodes_stats.jsonl").write_text("".join(lines))
+    convert_to_v30(first, joined, episodes_per_file=2)
+    assert convert_to_v21(joined, last) == []
+    return first, joined, last
+
+
+def test_the_middle_has_several_episodes_in_each_of_several_files(
+    folders: tuple[Path, Path, Path],
+) -> None:
+    _, joined, _ = folders
+    assert is_v30(joined) and not is_v30(folders[0])
+    assert len(list(joined.glob("data/*/*.parquet"))) == 4
+    assert len(list(joined.glob("data/*"))) == 2
+    assert len(list(joined.glob("videos/observation.images.front/*/*.mp4"))) == 3
+
+
+def test_the_same_files_come_back(folders: tuple[Path, Path, Path]) -> None:
+    first, _, last = folders
+    inside = [
+        {path.relative_to(base).as_posix() for path in base.rglob("*") if path.is_file()}
+        for base in (first, last)
+    ]
+    assert inside[0] == inside[1]
+
+
+def test_meta_comes_back(folders: tuple[Path, Path, Path]) -> None:
+    first, _, last = folders
+    for file in ("info.json", "stats.json", "modality.json"):
+        before, after = (json.loads((base / "meta" / file).read_text()) for base in (first, last))
+        assert before == after
+    for file in ("tasks.jsonl", "episodes.jsonl", "episodes_stats.jsonl"):
+        before, after = (
+            [json.loads(line) for line in (base / "meta" / file).read_text().splitlines()]
+            for base in (first, last)
+        )
+        assert before == after
+
+
+def test_rows_come_back(folders: tuple[Path, Path, Path]) -> None:
+    first, _, last = folders
+    for path in first.glob("data/*/*.parquet"):
+        before, after = pq.read_table(path), pq.read_table(last / path.relative_to(first))
+        assert after.equals(before)
+        assert after.schema.equals(before.schema)
+
+
+def test_frames_come_back(folders: tuple[Path, Path, Path]) -> None:
+    first, _, last = folders
+    paths = sorted(first.glob("videos/*/*/*.mp4"))
+    assert len(paths) == 14
+    for path in paths:
+        assert frames_of(last / path.relative_to(first)) == frames_of(path)

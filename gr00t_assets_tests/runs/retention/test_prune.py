@@ -1,0 +1,294 @@
+"""What is pruned and what never is, on a store that the command line is run on."""
+
+import fcntl
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gr00t_assets.runs.retention.disk_use import freed, taken
+from gr00t_assets.runs.retention.plan import Choices, PrunePlan, plan_prune
+from gr00t_assets.runs.retention.prune import carry_out
+from gr00t_assets.runs.retention.rule import RetentionRule
+from gr00t_assets.runs.retention.status import project_current
+from gr00t_assets.runs.run_lock import run_lock
+from gr00t_assets_tests.runs.retention.factory import CURRENT, KB, OLD, FilledProject, fill, tree
+
+RECORDS = ("spec.json", "manifest.json", "metrics.jsonl", "log.txt")
+DEFAULTS = {"dataset": "demo", "hyperparameters": {"save_total_limit": 1}}
+
+
+def planned(project: FilledProject, **choices: bool) -> PrunePlan:
+    current = project_current(project.store)
+    return plan_prune(project.store, current, RetentionRule(), Choices(**choices))
+
+
+def prune(*arguments: str, answer: str = "", code: int = 0) -> "subprocess.CompletedProcess[str]":
+    command = [
+        sys.executable,
+        "-c",
+        "from gr00t_assets.cli.main import main; main()",
+        "store",
+        "prune",
+    ]
+    result = subprocess.run(
+        [*command, *arguments], input=answer, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == code, result.stdout + result.stderr
+    return result
+
+
+@pytest.fixture
+def project(filled: FilledProject) -> FilledProject:
+    """A current, a stale, an interrupted and an unlisted run; caches of two versions; leftovers."""
+    filled.sweep(
+        defaults=DEFAULTS,
+        experiments=[
+            {"name": "done", "hyperparameters": {"learning_rate": 1e-3}},
+            {"name": "changed", "hyperparameters": {"learning_rate": 1e-3}},
+            {"name": "stopped"},
+            {"name": "gone"},
+        ],
+    )
+    for name in ("done", "changed", "gone"):
+        filled.run(filled.experiment(name), {10: 1.0, 20: 2.0, 30: 3.0})
+    filled.run(filled.experiment("stopped"), {10: 1.0, 20: 2.0}, status="interrupted")
+    filled.sweep(
+        defaults=DEFAULTS,
+        experiments=[
+            {"name": "done", "hyperparameters": {"learning_rate": 1e-3}},
+            {"name": "changed", "hyperparameters": {"learning_rate": 5e-4}},
+            {"name": "stopped"},
+        ],
+    )
+    filled.cache(OLD)
+    filled.cache(CURRENT)
+    fill(filled.store.reports / "loss_comparison.html", KB)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    fill(filled.store.reports / f".report.partial-{dead.pid}-0a1b2c3d", KB)
+    fill(filled.store.reports / f".report.partial-{os.getpid()}-0a1b2c3d", KB)
+    fill(filled.store.root / "datasets" / "demo" / ".fetch.partial-ab_c1d2e" / "x", KB)
+    return filled
+
+
+def unlocked(root: Path) -> int:
+    """Bytes of everything but the lock files, in which a process leaves its id."""
+    return taken([root]) - taken(root.rglob("*.lock"))
+
+
+def run_of(project: FilledProject, name: str) -> Path:
+    (found,) = (project.store.root / "runs" / name).iterdir()
+    return found
+
+
+def test_a_dry_run_names_every_path_and_changes_nothing(project: FilledProject) -> None:
+    before = tree(project.root)
+    said = prune("--dry-run").stdout
+    assert tree(project.root) == before
+    for path in (
+        f"frame_caches/demo/{OLD}",
+        f"{run_of(project, 'changed').relative_to(project.store.root)}/checkpoints",
+        "datasets/demo/.fetch.partial-ab_c1d2e",
+    ):
+        assert re.search(rf"\d kB  [a-z ]+  {re.escape(path)}  \(", said), said
+    assert "would be free afterwards" in said
+    assert "gone" not in said and CURRENT not in said and "stopped" not in said
+
+
+def test_only_what_was_named_goes(project: FilledProject) -> None:
+    before = tree(project.store.root)
+    plan = planned(project)
+    expected = freed([path for removal in plan.removals for path in removal.paths])
+    size = unlocked(project.store.root)
+    prune("--yes")
+    left = tree(project.store.root)
+    gone = before.keys() - left.keys()
+    inside = [str(path.relative_to(project.store.root)) for r in plan.removals for path in r.paths]
+    renamed = left.keys() - before.keys()
+    assert all(name.endswith("/weights.json") for name in renamed)
+    assert {n for n in gone if not n.endswith("complete.json")} == {
+        name
+        for name in before
+        if any(name == path or name.startswith(f"{path}/") for path in inside)
+        and not name.endswith("complete.json")
+    }
+    assert {name: left[name] for name in left.keys() - renamed} == {
+        name: before[name] for name in left.keys() - renamed
+    }
+    assert size - unlocked(project.store.root) == expected
+    assert planned(project).removals == ()
+    for name in ("done", "changed", "gone", "stopped"):
+        for record in RECORDS:
+            assert (run_of(project, name) / record).is_file()
+        assert (run_of(project, name) / "model").is_dir() == (name != "stopped")
+    assert not (project.store.root / "frame_caches" / "demo" / OLD).exists()
+    assert len(list((run_of(project, "stopped") / "checkpoints").iterdir())) == 2
+    assert (project.store.reports / f".report.partial-{os.getpid()}-0a1b2c3d").exists()
+
+
+def test_it_asks_and_no_means_no(project: FilledProject) -> None:
+    before = tree(project.root)
+    assert "nothing was deleted" in prune(answer="n\n", code=1).stdout
+    prune(code=1)
+    assert tree(project.root) == before
+    assert "deleted" in prune(answer="y\n").stdout
+
+
+def test_stale_runs_models_and_unlisted_runs_by_choice(project: FilledProject) -> None:
+    changed, gone = run_of(project, "changed"), run_of(project, "gone")
+    paths = {removal.path for removal in planned(project, stale=False).removals}
+    assert changed / "checkpoints" not in paths
+    paths = {removal.path for removal in planned(project, models=True).removals}
+    assert {changed / "checkpoints", changed / "model"} <= paths
+    assert run_of(project, "done") / "model" not in paths
+    paths = {removal.path for removal in planned(project, unlisted=True).removals}
+    assert gone / "checkpoints" in paths and gone / "model" not in paths
+
+
+def test_where_the_data_is_not_known_nothing_is_stale(project: FilledProject) -> None:
+    project.store.modality_config("demo").unlink()
+    project.store.dataset_record("demo").write_text("{")
+    kinds = {removal.kind for removal in planned(project).removals}
+    assert kinds == {"leftover", "checkpoint", "optimizer state"}
+    runs = {removal.path.parents[1] for removal in planned(project).removals if removal.of_finished}
+    assert runs == {run_of(project, "done"), run_of(project, "changed")}
+
+
+def test_a_wrong_sweep_file_stops_it(project: FilledProject) -> None:
+    (project.root / "data" / "sweeps" / "s.yaml").write_text("experiments: 3\n")
+    before = tree(project.store.root)
+    assert "SweepError" in prune("--yes", code=1).stderr
+    assert tree(project.store.root) == before
+
+
+def test_a_run_that_trains_and_its_frames_are_left_alone(project: FilledProject) -> None:
+    run = run_of(project, "changed")
+    spec = (run / "spec.json").read_text()
+    cache = project.store.frame_cache("demo", CURRENT)
+    project.store.dataset_record("demo").write_text(f'{{"version": "{OLD}"}}')
+    project.store.modality_config("demo").unlink()
+    assert cache in {removal.path for removal in planned(project).removals}
+    with run_lock(run):
+        plan = planned(project)
+        assert {path for path, _ in plan.kept} == {run, cache}
+        assert not any(removal.path.is_relative_to(run) for removal in plan.removals)
+    assert (run / "spec.json").read_text() == spec
+
+
+def test_what_is_begun_between_plan_and_deletion_is_left_alone(project: FilledProject) -> None:
+    plan, run = planned(project), run_of(project, "changed")
+    with run_lock(run):
+        done = carry_out(plan, project.store)
+    kept = {pruned.removal.path: pruned.kept for pruned in done if pruned.kept}
+    assert kept == {run / "checkpoints": "a process uses it"}
+    assert (run / "checkpoints").is_dir()
+
+
+@contextmanager
+def another(code: str, *arguments: str) -> Iterator[None]:
+    """A process that has done what ``code`` says, until the block ends."""
+    program = f"import sys\n{code}\nprint('ready', flush=True)\nsys.stdin.read()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        yield
+    finally:
+        process.kill()
+        process.communicate()
+
+
+MAPS = "import mmap; f = open(sys.argv[1], 'rb'); m = mmap.mmap(f.fileno(), 0, prot=1); f.close()"
+OPENS = "f = open(sys.argv[1], 'rb')"
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize(
+    ("code", "file"),
+    [(MAPS, "ego/frames.npy"), (OPENS, ".prepared-0123456789abcdef/ego.npy")],
+)
+def test_a_cache_that_a_process_maps_or_reads_is_left_alone(
+    project: FilledProject, code: str, file: str
+) -> None:
+    cache, plan = project.store.frame_cache("demo", OLD), planned(project)
+    with another(code, str(cache / file)):
+        assert cache in {path for path, _ in planned(project).kept}
+        done = {pruned.removal.path: pruned.kept for pruned in carry_out(plan, project.store)}
+        assert done[cache] == "a process has it open"
+        assert (cache / file).exists()
+    assert cache in {removal.path for removal in planned(project).removals}
+
+
+def test_a_cache_that_is_being_built_is_left_alone(project: FilledProject) -> None:
+    cache = project.store.frame_cache("demo", OLD)
+    with (cache.parent / f".{OLD}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert (cache, "a process builds it") in planned(project).kept
+
+
+def test_symbolic_links_are_never_followed(project: FilledProject, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    fill(outside / OLD / "ego" / "frames.npy", KB)
+    fill(outside / "checkpoints" / "step-000010" / "model.safetensors", KB)
+    fill(outside / ".x.partial-1-0a1b2c3d", KB)
+    before = tree(outside)
+    caches = project.store.root / "frame_caches"
+    (caches / "linked").symlink_to(outside)
+    record = project.store.dataset_record("linked")
+    record.parent.mkdir()
+    record.write_text(f'{{"version": "{CURRENT}"}}')
+    old = caches / "demo" / OLD
+    (old / "ego" / "more").symlink_to(outside)
+    run = run_of(project, "changed")
+    (run / "checkpoints").rename(tmp_path / "moved")
+    (run / "checkpoints").symlink_to(outside / "checkpoints")
+    (project.store.root / "runs" / "done" / "0123456789ab").symlink_to(outside)
+    prune("--yes", "--models", "--unlisted")
+    assert tree(outside) == before
+    assert not old.exists()
+    assert (run / "checkpoints").is_symlink()
+
+
+def test_a_folder_replaced_by_a_link_after_the_plan_is_not_followed(
+    project: FilledProject, tmp_path: Path
+) -> None:
+    plan, caches = planned(project), project.store.root / "frame_caches"
+    caches.rename(tmp_path / "elsewhere")
+    caches.symlink_to(tmp_path / "elsewhere")
+    done = {pruned.removal.path: pruned.kept for pruned in carry_out(plan, project.store)}
+    assert "link" in (done[caches / "demo" / OLD] or "")
+    assert (tmp_path / "elsewhere" / "demo" / OLD / "ego" / "frames.npy").is_file()
+
+
+def test_a_file_with_a_second_name_frees_nothing(filled: FilledProject) -> None:
+    filled.sweep(defaults=DEFAULTS, experiments=[{"name": "a"}])
+    spec = filled.run(filled.experiment("a"), {10: 1.0, 20: 2.0}, status=None)
+    checkpoint = spec.run_directory / "checkpoints" / "step-000020"
+    before = freed([checkpoint])
+    (spec.run_directory / "model").mkdir()
+    model = spec.run_directory / "model" / "model.safetensors"
+    model.hardlink_to(checkpoint / "model.safetensors")
+    assert before - freed([checkpoint]) == KB
+    assert taken([spec.run_directory]) == taken([checkpoint.parent]) + sum(
+        taken([path]) for path in spec.run_directory.iterdir() if path.is_file()
+    )
+
+
+def test_the_memory_map_of_a_deleted_cache_still_reads(project: FilledProject) -> None:
+    file = project.store.frame_cache("demo", OLD) / "ego" / "frames.npy"
+    content = file.read_bytes()
+    mapped = np.memmap(file, np.uint8, "r")
+    plan = planned(project)
+    assert file.parents[1] in {path for path, _ in plan.kept}
+    assert bytes(mapped) == content

@@ -1,0 +1,320 @@
+"""Every known failure against what the real software prints when it fails so."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gr00t_assets.trainers.failures.explain import KNOWN, Explanation, explain
+from gr00t_assets_tests.defs.specs import a_spec
+
+HERE = Path(__file__).parent
+ISAAC_PYTHON = "GR00T_ASSETS_TEST_ISAAC_PYTHON"
+
+PRODUCED = {
+    "bus-error": "signal",
+    "flash-attn-import": "flash-attn",
+    "flash-attn-toggled": "flash-attn",
+    "full-disk-json": "disk-full",
+    "full-disk-numpy": "disk-full",
+    "full-disk-safetensors": "disk-full",
+    "full-disk-torch": "disk-full",
+    "host-memory": "host-memory",
+    "host-memory-numpy": "host-memory",
+    "hub-gated": "hub-gated",
+    "hub-gated-config": "hub-gated",
+    "hub-missing": "hub-missing",
+    "hub-missing-config": "hub-missing",
+    "hub-offline": "hub-unreachable",
+    "hub-revision": "hub-revision",
+    "hub-token": "hub-token",
+    "killed": "signal",
+    "no-gpu": "no-gpu",
+    "other-shape": "shapes",
+    "parquet-damaged": "parquet",
+    "protobuf": "protobuf",
+    "relative-path": "model-path",
+    "resume-pickle": "resume-pickle",
+    "segfault": "signal",
+    "terminated": "signal",
+    "torchrun-killed": "rank-signal",
+    "torchrun-raises": "exception",
+    "truncated-state": "damaged-checkpoint",
+    "truncated-weights": "damaged-checkpoint",
+    "wandb-key": "wandb-key",
+    "worker-bus-error": "shared-memory",
+    "worker-full-disk": "disk-full",
+    "worker-killed": "worker-killed",
+    "worker-segfault": "worker-crashed",
+}
+"""By the name of a case of ``produce.py``."""
+
+RECORDED = {
+    "isaac-badpq": "parquet",
+    "isaac-camera": "camera",
+    "isaac-camera-config": "camera",
+    "isaac-codec": "torchcodec",
+    "isaac-column": "column",
+    "isaac-episodes": "meta",
+    "isaac-info": "meta",
+    "isaac-language": "key",
+    "isaac-mp4": "video",
+    "isaac-mp4cut": "video",
+    "isaac-nomodality": "meta",
+    "isaac-parquet": "parquet",
+    "isaac-resume-none": "no-checkpoint",
+    "isaac-resume-pickle": "resume-pickle",
+    "isaac-resume-trunc": "damaged-checkpoint",
+    "isaac-slice": "slice",
+    "isaac-state": "key",
+    "isaac-task": "tasks",
+    "isaac-timestamp": "column",
+    "pins-decord-av1": "av1",
+    "pins-flash-attn-toggled": "flash-attn",
+    "pins-full-disk-safetensors": "disk-full",
+    "pins-full-disk-torch": "disk-full",
+    "pins-hub-busy": "hub-unreachable",
+    "pins-hub-gated": "hub-gated",
+    "pins-hub-missing-config": "hub-missing",
+    "pins-no-gpu": "no-gpu",
+    "pins-protobuf": "protobuf",
+    "pins-relative-path": "model-path",
+    "pins-resume-pickle": "resume-pickle",
+    "pins-torchcodec": "torchcodec",
+    "pins-torchrun-killed": "rank-signal",
+    "pins-torchrun-raises": "exception",
+    "pins-wandb-key": "wandb-key",
+    "pins-worker-bus-error": "shared-memory",
+    "pins-worker-killed": "worker-killed",
+}
+"""By the name of a file in ``logs``."""
+
+QUOTED = [
+    # torch 2.5: c10/cuda/CUDACachingAllocator.cpp; as in Tencent-Hunyuan/Hunyuan3D-2#238.
+    (
+        "gpu-memory",
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a "
+        "total capacity of 79.15 GiB of which 17.75 MiB is free. Including non-PyTorch memory, "
+        "this process has 79.13 GiB memory in use. Of the allocated memory 74.85 GiB is allocated "
+        "by PyTorch, and 278.23 MiB is reserved by PyTorch but unallocated. If reserved but "
+        "unallocated memory is large try setting PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True "
+        "to avoid fragmentation.",
+    ),
+    # Later versions say PYTORCH_ALLOC_CONF there.
+    (
+        "gpu-memory",
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.95 GiB. GPU 0 has a total "
+        "capacity of 14.57 GiB of which 1.58 GiB is free. Process 2493055 has 12.02 GiB memory in "
+        "use. Including non-PyTorch memory, this process has 966.00 MiB memory in use. If reserved "
+        "but unallocated memory is large try setting PYTORCH_ALLOC_CONF=expandable_segments:True",
+    ),
+    # ATen/cuda/Exceptions.h
+    (
+        "gpu-memory-library",
+        "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    ),
+    # c10/cuda/CUDAException.cpp with the CUDA runtime's words
+    ("gpu-memory-library", "RuntimeError: CUDA error: out of memory\nCUDA kernel errors might be"),
+    (
+        "gpu-kind",
+        "RuntimeError: CUDA error: no kernel image is available for execution on the device",
+    ),
+    ("gpu-number", "RuntimeError: CUDA error: invalid device ordinal"),
+    ("gpu-fault", "RuntimeError: CUDA error: an illegal memory access was encountered"),
+    # c10/cuda/CUDAFunctions.cpp
+    ("no-gpu", "RuntimeError: No CUDA GPUs are available"),
+    (
+        "driver-old",
+        "RuntimeError: The NVIDIA driver on your system is too old (found version 11040). Please "
+        "update your GPU driver",
+    ),
+    # flash-attn 2.7: csrc/flash_attn/flash_api.cpp
+    ("gpu-kind", "RuntimeError: FlashAttention only supports Ampere GPUs or newer."),
+    (
+        "flash-attn",
+        "ImportError: lib/python3.10/site-packages/flash_attn_2_cuda.cpython-310-x86_64-linux-gnu"
+        ".so: undefined symbol: _ZN3c105ErrorC2ENS_14SourceLocationESs",
+    ),
+    # transformers 4.51.3: training_args.py
+    (
+        "gpu-kind",
+        "ValueError: Your setup doesn't support bf16/gpu. You need torch>=1.10, using Ampere GPU "
+        "with cuda>=11.0",
+    ),
+    ("gpu-kind", "ValueError: --tf32 requires Ampere or a newer GPU arch, cuda>=11 and torch>=1.7"),
+    # torch 2.5: ProcessGroupNCCL.cpp; as in mlfoundations/open_clip#1024
+    (
+        "nccl-timeout",
+        "[rank7]:[E126 01:17:58.183429932 ProcessGroupNCCL.cpp:616] [Rank 7] Watchdog caught "
+        "collective operation timeout: WorkNCCL(SeqNum=14217, OpType=ALLGATHER, NumelIn=65536, "
+        "NumelOut=524288, Timeout(ms)=600000) ran for 600002 milliseconds before timing out.",
+    ),
+    # as in hiyouga/LlamaFactory#7233
+    (
+        "shared-memory",
+        "[rank1]: torch.distributed.DistBackendError: NCCL error in: /pytorch/torch/csrc/"
+        "distributed/c10d/NCCLUtils.hpp:268, unhandled system error (run with NCCL_DEBUG=INFO for "
+        "details), NCCL version 2.21.5\n"
+        "[rank1]: ncclSystemError: System call (e.g. socket, malloc) or external library call "
+        "failed or device error. \n"
+        "[rank1]: Last error:\n"
+        "[rank1]: Error while creating shared memory segment /dev/shm/nccl-LeXlEJ (size 9637888)",
+    ),
+    (
+        "nccl",
+        "torch.distributed.DistBackendError: NCCL error in: ../torch/csrc/distributed/c10d/"
+        "ProcessGroupNCCL.cpp:1970, unhandled system error (run with NCCL_DEBUG=INFO for details), "
+        "NCCL version 2.20.5\nncclRemoteError: A call failed possibly due to a network error",
+    ),
+    # torch/lib/libshm; aten/src/ATen/MapAllocator.cpp
+    (
+        "shared-memory",
+        "RuntimeError: unable to write to file </torch_17_2131215_0>: No space left on device (28)",
+    ),
+    ("shared-memory", "RuntimeError: unable to mmap 1024 bytes from file </torch_29919_1>"),
+    # torch 2.5: libtorch_python.so, signal_handling
+    (
+        "shared-memory",
+        "ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient "
+        "shared memory (shm).",
+    ),
+    ("host-memory", "OSError: [Errno 12] Cannot allocate memory"),
+    ("open-files", "OSError: [Errno 24] Too many open files"),
+    # gr00t/model/policy.py
+    ("embodiment-tag", "ValueError: No metadata found for embodiment tag: gr1"),
+    # torchvision 0.20 beside another torch
+    ("torchvision", "RuntimeError: operator torchvision::nms does not exist"),
+    # cv2 without libGL
+    (
+        "library",
+        "ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
+    ),
+    ("pytorch3d", "ModuleNotFoundError: No module named 'pytorch3d'"),
+    ("module", "ModuleNotFoundError: No module named 'albumentations'"),
+    ("decord", "ImportError: decord is not available."),
+    # wandb 0.18: sdk/lib/..., from the server
+    (
+        "wandb-refused",
+        "wandb.errors.CommError: It appears that you do not have permission to access the "
+        "requested resource.",
+    ),
+    # transformers 4.51.3: utils/hub.py
+    (
+        "hub-refused",
+        "OSError: There was a specific connection error when trying to load nvidia/x:\n"
+        "401 Client Error: Unauthorized for url: https://huggingface.co/nvidia/x",
+    ),
+    (
+        "hub-file",
+        "OSError: nvidia/x does not appear to have a file named config.json. Checkout 'https://'",
+    ),
+    # transformers 4.51.3: trainer.py logs its dictionary
+    ("nan", "{'loss': nan, 'grad_norm': nan, 'learning_rate': 9e-05, 'epoch': 0.1}"),
+    ("rendezvous", "RuntimeError: The server socket has failed to listen: EADDRINUSE"),
+    ("peer-gone", "RuntimeError: Connection closed by peer [127.0.0.1]:2231"),
+    ("worker-gone", "RuntimeError: DataLoader worker (pid(s) 1305) exited unexpectedly"),
+    # our own launcher and native trainer
+    ("refused", "Refusal: training asks for 2 GPUs; 1 are in sight\n  set CUDA_VISIBLE_DEVICES"),
+    (
+        "diverged",
+        "launcher_recorder.Diverged: step 4: the loss is nan: training has diverged\n"
+        "  lower learning_rate",
+    ),
+]
+
+TRACEBACK = (
+    'Traceback (most recent call last):\n  File "train.py", line 9, in <module>\n    main()\n'
+)
+
+
+def explained(text: str, code: int = 1) -> Explanation:
+    return explain(text.split("\n"), code, a_spec(Path("/store"), base_model="nvidia/x"))
+
+
+def folder_of(python: str, produced: Path, disk: Path | None) -> Path:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [python, str(HERE / "produce.py"), str(produced), *([str(disk)] if disk else [])]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=720)
+    assert done.returncode == 0, done.stderr
+    return produced
+
+
+@pytest.fixture(scope="session")
+def disk(tmp_path_factory: pytest.TempPathFactory):
+    """A file system of one megabyte where it may be mounted."""
+    folder = tmp_path_factory.mktemp("disk")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        yield None
+        return
+    yield folder
+    for _ in range(20):
+        if not subprocess.run(["umount", str(folder)], check=False).returncode:
+            return
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="session")
+def produced(tmp_path_factory: pytest.TempPathFactory, disk: Path | None) -> Path:
+    return folder_of(sys.executable, tmp_path_factory.mktemp("produced"), disk)
+
+
+@pytest.fixture(scope="session")
+def produced_by_isaac(tmp_path_factory: pytest.TempPathFactory, disk: Path | None) -> Path:
+    python = os.environ.get(ISAAC_PYTHON)
+    if not python:
+        pytest.skip(f"{ISAAC_PYTHON} names no Python with Isaac-GR00T's packages")
+    return folder_of(python, tmp_path_factory.mktemp("isaac"), disk)
+
+
+def recognised(folder: Path, name: str) -> str:
+    if not (folder / f"{name}.txt").is_file():
+        pytest.skip("mounting a small file system needs root on Linux")
+    code = json.loads((folder / "codes.json").read_text())[name]
+    text = (folder / f"{name}.txt").read_text(errors="replace")
+    return explained(text, code if code >= 0 else 128 - code).name
+
+
+@pytest.mark.parametrize("name", PRODUCED)
+def test_it_recognises_what_this_python_prints(produced: Path, name: str) -> None:
+    assert recognised(produced, name) == PRODUCED[name]
+
+
+@pytest.mark.parametrize("name", PRODUCED)
+def test_it_recognises_what_isaacs_python_prints(produced_by_isaac: Path, name: str) -> None:
+    assert recognised(produced_by_isaac, name) == PRODUCED[name]
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_it_recognises_recorded_logs(name: str) -> None:
+    text = (HERE / "logs" / f"{name}.txt").read_bytes().decode(errors="replace")
+    assert explained(text).name == RECORDED[name]
+
+
+def test_every_recorded_log_is_expected() -> None:
+    assert {file.stem for file in (HERE / "logs").glob("*.txt")} == set(RECORDED)
+
+
+@pytest.mark.parametrize(("name", "text"), QUOTED)
+def test_it_recognises_what_is_quoted(name: str, text: str) -> None:
+    in_traceback = (
+        text if text.startswith(("[rank", "{", "ERROR:", "Refusal")) else TRACEBACK + text
+    )
+    found = explained(in_traceback)
+    assert found.name == name
+    assert found.details, "a known failure has a remedy"
+    assert "{" not in found.problem + "".join(found.details)
+
+
+def test_every_known_failure_has_a_text_of_its_own() -> None:
+    seen = {*PRODUCED.values(), *RECORDED.values(), *(name for name, _ in QUOTED)}
+    assert {known.name for known in KNOWN} <= seen
+
+
+def test_names_are_unique() -> None:
+    names = [known.name for known in KNOWN]
+    assert len(names) == len(set(names))

@@ -1,0 +1,306 @@
+"""The doctor names all that is missing, and nothing that is not asked for."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gr00t_assets.core.project import Store
+from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
+from gr00t_assets.trainers.isaac_gr00t.doctor.findings import Finding, Findings
+from gr00t_assets.trainers.isaac_gr00t.doctor.sizes import CHECKPOINT
+from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets_tests.trainers.isaac_gr00t.environments import (
+    PACKAGES,
+    commit_all,
+    gpu_row,
+    make_checkout,
+    make_environment,
+    nvidia_smi,
+    python310,
+    site_packages,
+)
+
+CLI = [sys.executable, "-c", "from gr00t_assets.cli.main import main; main()"]
+PATH = os.environ["PATH"]
+KEYS = ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "NETRC", "HF_TOKEN", "HF_HOME")
+GPU_VARIABLES = ("GR00T_ASSETS_GPUS", "CUDA_VISIBLE_DEVICES")
+
+
+@pytest.fixture(autouse=True)
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine with git and nothing else; the folder of its programs."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    git = shutil.which("git")
+    assert git is not None
+    (programs / "git").symlink_to(git)
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in (*KEYS, *GPU_VARIABLES, "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    return programs
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory: pytest.TempPathFactory) -> IsaacEnvironment:
+    environment = make_environment(tmp_path_factory.mktemp("isaac"))
+    commit_all(environment.checkout, "all of it")
+    return environment
+
+
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def look(environment: IsaacEnvironment, tmp_path: Path, gpu: bool = True) -> Findings:
+    return examine(environment, gpu=gpu, store=store(tmp_path))
+
+
+def of(findings: Findings, code: str) -> Finding:
+    found = findings.of(code)
+    assert found is not None, code
+    return found
+
+
+def codes(findings: Findings, severity: str) -> set[str]:
+    return {item.code for item in findings if item.severity == severity}
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*CLI, "isaac", "doctor", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **variables},
+    )
+
+
+def test_a_machine_without_anything_is_told_all_that_is_missing(tmp_path: Path):
+    variables = {"HOME": str(tmp_path), "GR00T_ASSETS_STORE": str(tmp_path / "store")}
+    result = run(str(tmp_path / "isaac"), "--json", **variables)
+    assert result.returncode == 1, result.stderr
+    answer = json.loads(result.stdout)
+    severity = {item["code"]: item["severity"] for item in answer["findings"]}
+    for code in (
+        *("checkout", "python", "torch", "torch-cuda", "transformers", "flash-attn"),
+        *("pytorch3d", "decord", "gpu"),
+    ):
+        assert severity[code] == "error", code
+    for code in ("torchcodec", "dagster-pipes", "wandb-key", "hub-token", "base-model"):
+        assert severity[code] == "warning", code
+    assert {"host-memory", "disk"} <= severity.keys()
+    assert not answer["ok"] and answer["errors"] >= 9
+    wrong = [item for item in answer["findings"] if item["severity"] != "ok"]
+    assert all(item["found"] and item["expected"] and item["remedy"] for item in wrong)
+    shown = run(str(tmp_path / "isaac"), **variables)
+    assert shown.returncode == 1
+    changing = {"disk", "host-memory"}
+    for item in (each for each in wrong if each["code"] not in changing):
+        assert f"{item['code']}  {item['found']}" in shown.stdout
+        assert item["remedy"] in shown.stdout
+    assert "Traceback" not in shown.stdout + shown.stderr
+
+
+def test_a_complete_environment_has_no_error(
+    complete: IsaacEnvironment, bare: Path, tmp_path: Path
+):
+    nvidia_smi(bare, gpu_row())
+    found = look(complete, tmp_path)
+    errors = codes(found, "error") - {"disk", "host-memory"}
+    assert errors == set()
+    assert of(found, "torch").found == "torch 2.5.1"
+    assert of(found, "torch-cuda").found == "torch is built for CUDA 12.4"
+    assert of(found, "gpu").found == "GPU 0, NVIDIA H100 80GB HBM3: 85 of 86 GB free"
+    for code in ("future-tokens", "resume", "torchvision-av", "pytorch3d", "other-packages"):
+        assert of(found, code).severity == "ok", code
+
+
+def test_without_a_gpu_nothing_of_a_gpu_is_asked_for(complete: IsaacEnvironment, tmp_path: Path):
+    found = look(complete, tmp_path, gpu=False)
+    assert codes(found, "error") == set()
+    asked = {item.code for item in found}
+    assert not asked & {"gpu", "driver", "torch-cuda", "flash-attn", "disk", "base-model"}
+
+
+def test_an_environment_with_fewer_packages_is_told_which(tmp_path: Path):
+    kept = {name: PACKAGES[name] for name in ("torch", "decord", "dm_tree")}
+    environment = make_environment(tmp_path / "isaac", {**kept, "transformers": "4.57.0"})
+    found = look(environment, tmp_path, gpu=False)
+    assert codes(found, "error") == {"transformers", "pytorch3d", "other-packages"}
+    assert of(found, "transformers").found == "transformers 4.57.0"
+    assert "'transformers==4.51.3'" in of(found, "transformers").remedy
+    assert of(found, "other-packages").found.endswith("not installed: albumentations")
+
+
+def test_pytorch3d_in_place_of_pipablepytorch3d_is_named(tmp_path: Path):
+    packages = {**PACKAGES, "pytorch3d": "0.7.8"}
+    environment = make_environment(tmp_path / "isaac", packages)
+    beside = of(look(environment, tmp_path, gpu=False), "pytorch3d")
+    assert beside.severity == "warning" and "pytorch3d 0.7.8 beside" in beside.found
+    shutil.rmtree(site_packages(environment) / "pipablepytorch3d-0.7.6.dist-info")
+    alone = of(look(environment, tmp_path, gpu=False), "pytorch3d")
+    assert alone.severity == "warning"
+    assert "pip uninstall pytorch3d" in alone.remedy
+
+
+def test_flash_attention_without_its_compiled_part_is_no_flash_attention(tmp_path: Path):
+    environment = make_environment(tmp_path / "isaac")
+    assert of(look(environment, tmp_path), "flash-attn").severity == "ok"
+    (site_packages(environment) / "flash_attn_2_cuda.py").unlink()
+    found = of(look(environment, tmp_path), "flash-attn")
+    assert found.severity == "error" and "flash_attn_2_cuda" in found.found
+
+
+def test_a_torch_without_cuda_is_an_error_on_a_gpu(tmp_path: Path):
+    version = {"torch/version.py": "__version__ = '2.5.1+cpu'\ncuda = None\n"}
+    environment = make_environment(tmp_path / "isaac", modules=version)
+    assert of(look(environment, tmp_path), "torch-cuda").severity == "error"
+
+
+def test_a_python_that_does_not_start_is_one_of_the_findings(tmp_path: Path):
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho no such library >&2\nexit 127\n")
+    broken.chmod(0o755)
+    checkout = make_checkout(tmp_path / "Isaac-GR00T")
+    found = look(IsaacEnvironment(checkout, broken), tmp_path, gpu=False)
+    assert of(found, "python").found.endswith("cannot be asked: no such library")
+    assert "torch" in codes(found, "error")
+
+
+@pytest.mark.skipif(python310().name == Path(sys.executable).name, reason="needs a Python 3.10")
+def test_another_python_than_3_10_is_a_warning(tmp_path: Path):
+    environment = IsaacEnvironment(make_checkout(tmp_path / "c"), Path(sys.executable))
+    assert of(look(environment, tmp_path, gpu=False), "python").severity == "warning"
+
+
+def test_the_release_is_a_warning_for_each_of_its_faults(tmp_path: Path):
+    release = dict.fromkeys(
+        (
+            "gr00t/model/action_head/flow_matching_action_head.py",
+            "gr00t/experiment/trainer.py",
+        ),
+        "pass\n",
+    )
+    sources = {**release, "gr00t/utils/video.py": "import decord\n"}
+    checkout = make_checkout(tmp_path / "Isaac-GR00T", sources)
+    found = look(IsaacEnvironment(checkout, python310()), tmp_path, gpu=False)
+    for code in ("future-tokens", "resume", "torchvision-av"):
+        assert of(found, code).severity == "warning", code
+    assert "not the same model" in of(found, "future-tokens").found
+    assert of(found, "decord").expected == "decord, which the checkout imports anyway"
+
+
+def test_changes_in_the_checkout_are_a_warning(tmp_path: Path):
+    checkout = make_checkout(tmp_path / "Isaac-GR00T")
+    commit_all(checkout, "as it is")
+    environment = IsaacEnvironment(checkout, python310())
+    assert look(environment, tmp_path, gpu=False).of("changed-files") is None
+    (checkout / "pyproject.toml").write_text("")
+    found = of(look(environment, tmp_path, gpu=False), "changed-files")
+    assert found.severity == "warning" and "pyproject.toml" in found.found
+
+
+@pytest.mark.parametrize(
+    ("row", "cuda", "code", "severity", "said"),
+    [
+        (gpu_row(), "12.4", "gpu", "ok", "85 of 86 GB free"),
+        (gpu_row(free=20_000), "12.4", "gpu", "warning", "21 of 86 GB free"),
+        (gpu_row(16_384, 16_000, "8.6"), "12.4", "gpu", "warning", "17 of 17 GB free"),
+        (gpu_row(8_192, 8_000, "8.6"), "12.4", "gpu", "error", "8 of 9 GB free"),
+        (gpu_row(capability="7.0"), "12.4", "gpu", "error", "compute capability 7.0"),
+        (gpu_row(capability="12.0"), "13.0", "gpu", "error", "compute capability 12.0"),
+        (gpu_row(), "11.8", "driver", "error", "runs CUDA up to 11.8"),
+        (gpu_row(), "12.2", "driver", "ok", "CUDA up to 12.2"),
+    ],
+)
+def test_each_gpu_is_held_against_what_the_model_needs(
+    complete: IsaacEnvironment,
+    bare: Path,
+    tmp_path: Path,
+    row: str,
+    cuda: str,
+    code: str,
+    severity: str,
+    said: str,
+):
+    nvidia_smi(bare, row, cuda=cuda)
+    found = of(look(complete, tmp_path), code)
+    assert (found.severity, said in found.found) == (severity, True), found
+
+
+def test_gpus_that_slots_are_not_given_on_are_passed_over(
+    complete: IsaacEnvironment, bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    nvidia_smi(bare, gpu_row(), gpu_row(8_192).replace("0,", "1,", 1))
+    monkeypatch.setenv("GR00T_ASSETS_GPUS", "0")
+    assert "gpu" not in codes(look(complete, tmp_path), "error")
+    monkeypatch.setenv("GR00T_ASSETS_GPUS", "0,1")
+    assert "gpu" in codes(look(complete, tmp_path), "error")
+    monkeypatch.setenv("GR00T_ASSETS_GPUS", "7")
+    assert "names 7; nvidia-smi lists 2" in of(look(complete, tmp_path), "gpu").found
+    assert wants_gpu()
+    monkeypatch.setenv("GR00T_ASSETS_GPUS", "")
+    assert not wants_gpu()
+
+
+def test_a_full_disk_is_an_error_with_the_size_of_a_checkpoint(
+    complete: IsaacEnvironment,
+    small_disk: Callable[[int], Path],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("PATH", PATH)
+    found = of(examine(complete, gpu=True, store=Store(small_disk(8) / "store")), "disk")
+    assert found.severity == "error"
+    assert "18.2 GB" in found.expected
+    assert pytest.approx(18.2e9, rel=0.01) == CHECKPOINT
+
+
+def test_keys_are_found_and_never_shown(tmp_path: Path):
+    home = tmp_path / "home"
+    (home / ".cache" / "huggingface").mkdir(parents=True)
+    (home / ".cache" / "huggingface" / "token").write_text("hf_secret_in_a_file")
+    (home / ".netrc").write_text("machine api.wandb.ai login user password secret_in_netrc\n")
+    (home / ".netrc").chmod(0o600)
+    store_at = {"HOME": str(home), "GR00T_ASSETS_STORE": str(tmp_path / "store")}
+    in_files = run(str(tmp_path), "--json", **store_at)
+    in_variables = run(
+        str(tmp_path), "--json", **store_at, WANDB_API_KEY="secret_key", HF_TOKEN="hf_secret"
+    )
+    for result, wandb, hub in (
+        (in_files, ".netrc for api.wandb.ai", "huggingface/token"),
+        (in_variables, "WANDB_API_KEY in the environment", "HF_TOKEN in the environment"),
+    ):
+        assert "secret" not in result.stdout + result.stderr
+        found = {item["code"]: item for item in json.loads(result.stdout)["findings"]}
+        assert found["wandb-key"]["severity"] == found["hub-token"]["severity"] == "ok"
+        assert wandb in found["wandb-key"]["found"] and hub in found["hub-token"]["found"]
+
+
+def test_a_base_model_counts_as_there_with_all_of_its_files(tmp_path: Path):
+    cache = tmp_path / "hub"
+    model = cache / "models--nvidia--GR00T-N1.5-3B"
+    snapshot = model / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text("a" * 40)
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    for name in ("config.json", "model-1.safetensors"):
+        (snapshot / name).write_text("{}")
+    (snapshot / "model.safetensors.index.json").write_text(json.dumps(index))
+
+    def severity(**variables: str) -> str:
+        at = {"HF_HUB_CACHE": str(cache), "GR00T_ASSETS_STORE": str(tmp_path / "store")}
+        answer = json.loads(run(str(tmp_path), "--json", **at, **variables).stdout)
+        found = {item["code"]: item["severity"] for item in answer["findings"]}
+        return found["base-model"]
+
+    assert severity() == "warning"
+    assert severity(HF_HUB_OFFLINE="1") == "error"
+    (snapshot / "model-2.safetensors").write_text("")
+    assert severity() == "ok"

@@ -15,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Dagster would rather have `dg launch` and `dg dev`, which do the same here.
 export PYTHONWARNINGS ?= ignore:Function `asset_materialize_command` is superseded,ignore:Function `dev_command` is superseded
 
-.PHONY: install demo test test-faults check format dev benchmarks clean
+.PHONY: install demo test test-faults check docs format dev benchmarks clean
 
 install: $(VENV)/.installed
 
@@ -55,6 +55,12 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache
+
+# The pages and the API reference, in build/docs; a warning is an error.
+docs: install
+	$(BIN)/python docs/field_tables.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 format: install
 	$(BIN)/ruff check --fix .

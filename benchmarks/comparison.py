@@ -26,18 +26,18 @@ from typing import Any
 import numpy as np
 
 from benchmarks.finished_runs import MODALITY, falling, write_finished
-from gr00t_assets.comparison.contrasts.collinear import collinear
+from gr00t_assets.comparison.all_runs import from_store
+from gr00t_assets.comparison.contrasts.collinear import collinear_series
 from gr00t_assets.comparison.contrasts.contrasts import all_contrasts
 from gr00t_assets.comparison.contrasts.factors import factors_of
-from gr00t_assets.comparison.contrasts.ranking import classes, ranking
-from gr00t_assets.comparison.contrasts.store_runs import observe
-from gr00t_assets.comparison.runs import read_runs
+from gr00t_assets.comparison.contrasts.ranking import comparability_classes
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.experiments.registry import combined_hyperparameters
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.modality.config import save_modality_config
 from gr00t_assets.reporting.report import write_report
+from gr00t_assets.runs.stored_run import read_runs
 
 COUNTS = "250,500,1000,2000"
 SECONDS, MEGABYTES = 20.0, 1000.0
@@ -70,7 +70,7 @@ def settings(index: int) -> dict[str, Any]:
 
 def experiment(index: int) -> Experiment:
     """The experiment of a run."""
-    asked = Hyperparameters(max_steps=STEPS, logging_steps=1, **settings(index))
+    asked = combined_hyperparameters()(max_steps=STEPS, logging_steps=1, **settings(index))
     return Experiment(
         name=f"search-{index:04d}", sweep="search", dataset="demo", hyperparameters=asked
     )
@@ -114,15 +114,14 @@ def _compare(
     items: tuple[Experiment, ...], store: Store, timed: Callable[[str, Callable[[], Any]], Any]
 ) -> int:
     """Read and contrast the runs; they are let go of before the report reads them again."""
-    runs = timed("read", lambda: read_runs(items, store))
-    observations = timed("observe", lambda: observe(runs))
+    stored = timed("read", lambda: read_runs(items, store))
+    runs = timed("observe", lambda: from_store(stored))
 
     def everything() -> int:
-        for group in classes(observations):
-            ranking(group)
-        for factor in factors_of(observations):
-            collinear(observations, factor)
-        return sum(len(some) for some in all_contrasts(observations).values())
+        assert all(item.ranking for item in comparability_classes(runs))
+        for factor in factors_of(runs):
+            collinear_series(runs, factor)
+        return sum(len(contrasts) for contrasts in all_contrasts(runs).values())
 
     return timed("contrasts", everything)
 

@@ -7,7 +7,7 @@ import numpy as np
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.modality.config import ModalityConfig, Statistics, VectorKey, VideoKey
-from gr00t_assets.runs.loss_window import final_window, first_window
+from gr00t_assets.runs.final_loss import final_window, first_window
 from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.spec import TrainingSpec
 

@@ -14,11 +14,12 @@ from pathlib import Path
 import av
 import numpy as np
 
-from gr00t_assets.datasets.frames.frame_cache import FrameCache, build_frame_cache
-from gr00t_assets.datasets.frames.frames import decode
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
+from gr00t_assets.datasets.video_decoding import decode
 
 TARGET = 1000
 READ_TARGET = 20_000

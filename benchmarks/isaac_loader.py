@@ -84,12 +84,12 @@ def _options() -> argparse.Namespace:
 
 def _prepare(folder: Path, target: Path) -> Path:
     """Decode the frames; returns the part of a launch file that the dataset class is fed by."""
-    from gr00t_assets.datasets.fit.validation import resolve_modality_config
-    from gr00t_assets.datasets.frames.frame_cache import build_frame_cache
+    from gr00t_assets.datasets.fit.modality_configs import resolve_modality_config
+    from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
     from gr00t_assets.datasets.frames.frame_index import FRAMES, TIMES, read_indices
-    from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
-    from gr00t_assets.trainers.experiment_cfg import isaac_metadata
-    from gr00t_assets.trainers.isaac_gr00t.process import LAUNCHER
+    from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+    from gr00t_assets.trainers.isaac_gr00t.launcher_process import LAUNCHER
+    from gr00t_assets.trainers.model_folder import isaac_metadata
 
     dataset = LeRobotDataset.open(folder)
     config = resolve_modality_config(dataset, folder.name, "v1", DATA_CONFIG, EMBODIMENT)
@@ -129,7 +129,7 @@ def _measure(launch, seconds):
     fed = type("Fed", (plain,), {})
     sys.path.append(launch["launcher"])
     module.LeRobotSingleDataset = fed
-    importlib.import_module("launcher_data").feed(launch)
+    importlib.import_module("launcher_data").replace_reading(launch)
     module.LeRobotSingleDataset = plain
 
     def opened(kind, transformed):

@@ -32,13 +32,14 @@ import torch
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.fit.build import build_modality_config
-from gr00t_assets.datasets.fit.validation import fitting_data_configs
-from gr00t_assets.datasets.frames.frame_cache import FrameCache, build_frame_cache
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.fit.fit_check import fitting_data_configs
+from gr00t_assets.datasets.fit.modality_configs import build_modality_config
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.experiments.registry import combined_hyperparameters
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.native.base_models import BaseModel, load_base_model
@@ -102,7 +103,9 @@ def decoded(dataset: LeRobotDataset, config: ModalityConfig) -> Work:
 
 def batches(store: Store, base: BaseModel, augmentation: str) -> tuple[Work, float]:
     """(b) and (c): the trainer's own source of batches, and the seconds that it took to open."""
-    settings = Hyperparameters.model_validate({"batch_size": BATCH, "augmentation": augmentation})
+    settings = combined_hyperparameters().model_validate(
+        {"batch_size": BATCH, "augmentation": augmentation}
+    )
     experiment = Experiment(
         name=augmentation, sweep="loader", dataset="data", hyperparameters=settings
     )

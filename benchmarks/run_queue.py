@@ -24,7 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # the no-op trainer is part of the tests; this file is no module `queue`
 
-from gr00t_assets_tests.defs.dagster_dev import Page, change_settings, dagster_dev, session
+from gr00t_assets_tests.defs.dagster_dev import Page, dagster_dev, session
 from gr00t_assets_tests.defs.noop_project import (
     most_at_once,
     noop_events,
@@ -68,7 +68,6 @@ def prepare(root: Path, options: argparse.Namespace) -> Project:
     project = noop_project(root, {"noop": noop_sweep(*names)}, variables)
     if options.settings:
         (root / "dagster.yaml").write_text(Path(options.settings).read_text())
-    change_settings(project, default_limit=options.slots)
     return project
 
 
@@ -111,7 +110,7 @@ def measure(project: Project, experiments: int) -> Measured:
 
 def processor_seconds(page: Page) -> dict[str, float]:
     """Of the page, the daemon, the code server, and the runs, which it has collected."""
-    found: dict[str, float] = dict.fromkeys(("page", "daemon", "code server", "runs"), 0.0)
+    seconds: dict[str, float] = dict.fromkeys(("page", "daemon", "code server", "runs"), 0.0)
     tick = os.sysconf("SC_CLK_TCK")
     for pid in session(page.process.pid):
         try:
@@ -127,9 +126,9 @@ def processor_seconds(page: Page) -> dict[str, float]:
         }
         kind = next((kind for word, kind in kinds.items() if word in command), None)
         if kind is not None:
-            found[kind] += sum(fields[:2])
-            found["runs"] += sum(fields[2:])
-    return found
+            seconds[kind] += sum(fields[:2])
+            seconds["runs"] += sum(fields[2:])
+    return seconds
 
 
 @contextmanager

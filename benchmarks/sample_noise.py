@@ -15,12 +15,12 @@ import numpy as np
 from benchmarks.small_data import prepare
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.runs.metric_table import read_metric_table
+from gr00t_assets.runs.metrics import read_metric_table
 from gr00t_assets.runs.spec import make_spec
+from gr00t_assets.trainers.native.trainer import NativeHyperparameters
 
 STEPS = 2_000
-SETTINGS = Hyperparameters(
+SETTINGS = NativeHyperparameters(
     batch_size=1, max_steps=STEPS, save_steps=STEPS, learning_rate=1e-3, augmentation="none"
 )
 

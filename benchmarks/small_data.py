@@ -1,9 +1,9 @@
 """The two drawn episodes that benchmarks train on, which are those of the tests."""
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.fit.build import build_modality_config
-from gr00t_assets.datasets.frames.frame_cache import build_frame_cache
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.fit.modality_configs import build_modality_config
+from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets_tests.trainers.conftest import ENTRY
 

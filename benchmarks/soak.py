@@ -53,9 +53,9 @@ STYLES: tuple[tuple[str, ...], ...] = ((), ("worker",), (), ("daemon",), ("stubb
 WORKER = """
 import sys
 from gr00t_assets.cli.main import main
-from gr00t_assets.trainers import trainers
+from gr00t_assets.trainers.native.trainer import NativeTrainer
 from gr00t_assets_tests.defs.fault_trainer import instead_of
-trainers._COMMANDS["native"] = instead_of(trainers._native)
+NativeTrainer.command = instead_of(NativeTrainer.command)
 sys.argv[1:] = ["train", *sys.argv[1:]]
 main()
 """
@@ -82,32 +82,32 @@ class Soak:
     def finished(self) -> list[str]:
         """Experiments that are trained to their end."""
         store = self.project.store
-        found = []
+        names = []
         for experiment in self.experiments.values():
             directory = store.run_directory(experiment.name, current_config_hash(experiment, store))
             manifest = load_manifest(directory)
             if manifest is not None and manifest.status == "finished":
-                found.append(experiment.name)
-        return found
+                names.append(experiment.name)
+        return names
 
     def strike(self) -> None:
         """Kill one process of the system with -9, a kind drawn first, then one of that kind."""
         trainers, guards = faults.trainers(self.project), faults.guards(self.project)
-        known = {each.pid for each in [*trainers, *guards]}
+        counted = {process.pid for process in [*trainers, *guards]}
         kinds = {
             "run worker": faults.run_workers(self.project),
             "guard": guards,
             "trainer": trainers,
             "trainer's own": [
-                each for each in faults.training(self.project) if each.pid not in known
+                process for process in faults.training(self.project) if process.pid not in counted
             ],
         }
-        there = [kind for kind, found in kinds.items() if found]
+        present = [kind for kind, processes in kinds.items() if processes]
         # A slot is drawn, and one that is free is spared: the last experiments have no more kills
         # each than the others, or none that needs longer than the time between two would end.
         at_work = max(len(trainers), len(kinds["run worker"])) / self.slots
-        if there and self.draw.random() < at_work:
-            kind = self.draw.choice(there)
+        if present and self.draw.random() < at_work:
+            kind = self.draw.choice(present)
             with suppress(ProcessLookupError):
                 os.kill(self.draw.choice(kinds[kind]).pid, signal.SIGKILL)
                 self.struck[kind] += 1
@@ -115,14 +115,14 @@ class Soak:
     def until_finished(self, every: float, kills: int, tend: Callable[[], object]) -> None:
         """Kill something every so many seconds until all is trained; ``tend`` is called often."""
         next_kill = time.monotonic() + every
-        told = -1
+        printed = -1
         while len(done := self.finished()) < len(self.experiments):
             tend()
             if time.monotonic() >= next_kill and sum(self.struck.values()) < kills:
                 self.strike()
                 next_kill = time.monotonic() + self.draw.uniform(0.5, 1.5) * every
-            if len(done) // 5 > told:
-                told = len(done) // 5
+            if len(done) // 5 > printed:
+                printed = len(done) // 5
                 print(f"{len(done):>4} finished, {sum(self.struck.values()):>4} kills", flush=True)
             time.sleep(0.3)
 
@@ -142,7 +142,7 @@ def make_soak(root: Path, experiments: int, native: int, slots: int, seed: int) 
     defaults = {"dataset": ENTRY.name, "report_to": "none"}
     entry = ENTRY.model_dump(mode="json", exclude={"name"}, exclude_none=True)
     sweep = {"defaults": defaults, "experiments": entries, "max_retries": 1000}
-    made = make_project(root, {ENTRY.name: entry}, {"soak": sweep})
+    bare = make_project(root, {ENTRY.name: entry}, {"soak": sweep})
     variables = {
         "NOOP_STEP_SECONDS": "0.2",
         "GR00T_ASSETS_CPU_SLOTS": str(slots),
@@ -150,8 +150,8 @@ def make_soak(root: Path, experiments: int, native: int, slots: int, seed: int) 
         "WANDB_MODE": "disabled",
         faults.SENSORS: "1",
     }
-    project = Project(made.root, variables)
-    faults.watch_often(project, slots)
+    project = Project(bare.root, variables)
+    faults.watch_often(project)
     if native:
         prepare(project.store)
     else:
@@ -161,7 +161,10 @@ def make_soak(root: Path, experiments: int, native: int, slots: int, seed: int) 
     catalog = load_catalog(root / "data" / "datasets.yaml")
     loaded = load_sweep(root / "data" / "sweeps" / "soak.yaml", catalog)
     return Soak(
-        project, {each.name: each for each in loaded.experiments}, random.Random(seed), slots
+        project,
+        {experiment.name: experiment for experiment in loaded.experiments},
+        random.Random(seed),
+        slots,
     )
 
 

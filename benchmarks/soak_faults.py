@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from gr00t_assets.comparison.runs import Run, read_runs
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.gpu.slots import holders, waiting
+from gr00t_assets.gpu.slot_files import holders
+from gr00t_assets.gpu.wait_queue import waiting
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import make_spec
+from gr00t_assets.runs.stored_run import StoredRun, read_runs
 from gr00t_assets_tests.defs import fault_trainer, faults
 from gr00t_assets_tests.defs.project import Project
 
@@ -34,12 +35,12 @@ def soak_faults(project: Project, experiments: Iterable[Experiment]) -> list[str
 def _left_behind(project: Project) -> Iterator[str]:
     with suppress(AssertionError):
         faults.until(lambda: not faults.training(project), lambda: "", 90)
-    for each in faults.training(project):
-        yield f"process {each.pid} is left: {each.command[:120]}"
-    for each in holders(project.store):
-        yield f"slot {each.name} is held: {each.sentence()}"
-    for each in waiting(project.store):
-        yield f"{each.experiment} still waits"
+    for process in faults.training(project):
+        yield f"process {process.pid} is left: {process.command[:120]}"
+    for holder in holders(project.store):
+        yield f"slot {holder.name} is held: {holder.sentence()}"
+    for waiter in waiting(project.store):
+        yield f"{waiter.experiment} still waits"
 
 
 def _of_runs(store: Store, experiments: list[Experiment]) -> Iterator[str]:
@@ -56,7 +57,7 @@ def _of_runs(store: Store, experiments: list[Experiment]) -> Iterator[str]:
             yield f"{run.name} has half written files"
 
 
-def _is_unbroken(run: Run) -> bool:
+def _is_unbroken(run: StoredRun) -> bool:
     """Of the trainer that counts; real trainings are held against others."""
     asked = run.experiment.hyperparameters
     unbroken = fault_trainer.unbroken(asked.max_steps, asked.seed)

@@ -20,14 +20,14 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.finished_runs import MODALITY, falling, write_finished
-from gr00t_assets.comparison.plan import make_plan
-from gr00t_assets.comparison.plan_output import print_plan
+from gr00t_assets.cli.sweep_plan import print_plan
+from gr00t_assets.comparison.sweep_plan import make_plan
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.modality.config import save_modality_config
 from gr00t_assets.reporting.report import write_report
+from gr00t_assets.trainers.native.trainer import NativeHyperparameters
 
 COUNTS = "500,1000,2000"
 TARGET = 10.0
@@ -36,7 +36,7 @@ LINES, LOGGING_STEPS = 100, 10
 
 def experiment(index: int, older: bool = False) -> Experiment:
     """One of a random search over learning rate, batch size and weight decay."""
-    settings = Hyperparameters(
+    settings = NativeHyperparameters(
         learning_rate=float(f"{1e-5 * 1.002**index * (1 + older):.3g}"),
         batch_size=(1, 8, 32)[index % 3],
         weight_decay=(0.0, 1e-5)[index % 2],
@@ -110,7 +110,7 @@ def main() -> int:
             work(sweep, store)
     print(f"{'runs':>6}  {'set up s':>8}  {'plan s':>7}  {'CPU':>6}  {'report s':>8}  {'CPU':>6}"
           f"  {'MB':>6}")  # fmt: skip
-    found: dict[int, dict[str, tuple[float, float]]] = {}
+    measured: dict[int, dict[str, tuple[float, float]]] = {}
     for count in counts:
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()
@@ -120,16 +120,16 @@ def main() -> int:
                 with cProfile.Profile() as profile:
                     MEASURED[arguments.profile](sweep, store)
                 pstats.Stats(profile).sort_stats("cumulative").print_stats(45)
-            found[count] = {name: seconds(work, sweep, store) for name, work in MEASURED.items()}
+            measured[count] = {name: seconds(work, sweep, store) for name, work in MEASURED.items()}
             size = (store.reports / "loss_comparison.html").stat().st_size / 1e6
-        (wall, cpu), (report_wall, report_cpu) = found[count].values()
+        (wall, cpu), (report_wall, report_cpu) = measured[count].values()
         print(f"{count:>6}  {set_up:>8.1f}  {wall:>7.2f}  {cpu:>6.2f}  {report_wall:>8.2f}"
               f"  {report_cpu:>6.2f}  {size:>6.1f}")  # fmt: skip
     low, high = counts[0], counts[-1]
     for name in MEASURED:
-        growth = found[high][name][1] / found[low][name][1]
+        growth = measured[high][name][1] / measured[low][name][1]
         print(f"{name}: {growth:.1f} times the CPU seconds for {high / low:.1f} times the runs")
-    slowest = max(wall for wall, _ in found[high].values())
+    slowest = max(wall for wall, _ in measured[high].values())
     print(f"target: each under {TARGET:.0f} s at {high}; slowest {slowest:.2f} s")
     return 0 if slowest < TARGET else 1
 

@@ -53,9 +53,9 @@ def prepare(root: Path) -> None:
     """The demo's dataset, modality config and frame cache in a store."""
     from gr00t_assets.core.project import Store
     from gr00t_assets.datasets.catalog import load_catalog
-    from gr00t_assets.datasets.fit.build import build_modality_config
-    from gr00t_assets.datasets.frames.frame_cache import build_frame_cache
-    from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+    from gr00t_assets.datasets.fit.modality_configs import build_modality_config
+    from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
+    from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
     from gr00t_assets.datasets.sources.ingest import ingest_dataset
 
     store = Store(root)
@@ -73,16 +73,15 @@ def measure(root: Path, batch_size: int, steps: int) -> dict[str, float]:
     """Train some steps in this process."""
     from gr00t_assets.core.project import Store
     from gr00t_assets.experiments.experiment import Experiment
-    from gr00t_assets.experiments.hyperparameters import Hyperparameters
     from gr00t_assets.runs.spec import make_spec
-    from gr00t_assets.trainers.native.base_models import load_base_model
+    from gr00t_assets.trainers.attempt import StopRequest
+    from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
     from gr00t_assets.trainers.native.batches import BatchSource
-    from gr00t_assets.trainers.native.devices import choose_device
-    from gr00t_assets.trainers.native.loop import TrainingLoop
-    from gr00t_assets.trainers.reporting import Reporter
-    from gr00t_assets.trainers.stopping import StopRequest
+    from gr00t_assets.trainers.native.trainer import NativeHyperparameters
+    from gr00t_assets.trainers.native.training_loop import TrainingLoop
+    from gr00t_assets.trainers.reporter import Reporter
 
-    settings = Hyperparameters(
+    settings = NativeHyperparameters(
         batch_size=batch_size,
         max_steps=WARM_UP,
         save_steps=10_000,

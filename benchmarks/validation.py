@@ -22,8 +22,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gr00t_assets.datasets.checks.check import check_dataset
-from gr00t_assets.datasets.checks.running import RunningStatistics
+from gr00t_assets.datasets.lerobot.statistics import RunningStatistics
+from gr00t_assets.datasets.fit.dataset_check import check_dataset
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 
@@ -73,7 +73,7 @@ def replicate(few: Path, episodes: int, target: Path) -> None:
         row += count
     info |= {"total_episodes": episodes, "total_frames": row, "total_videos": episodes}
     info["splits"] = {"train": f"0:{episodes}"}
-    stored["action"] = {name: values.tolist() for name, values in running.found().items()}
+    stored["action"] = {name: values.tolist() for name, values in running.result().items()}
     meta = target / "meta"
     meta.mkdir()
     for name in ("modality.json", "tasks.jsonl"):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gr00t_assets_tests import parity_cut
+
 TESTS = Path(__file__).resolve().parent
 SHARED = Path(os.environ.get("GR00T_ASSETS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -21,7 +23,7 @@ FAULTS = {
     "defs/test_recovery.py",
     "defs/test_soak.py",
     "defs/test_queue_together.py",
-    "store/test_prune_killed.py",
+    "runs/retention/test_prune_killed.py",
     "test_security_page.py",
     "test_security_secrets.py",
 }
@@ -66,15 +68,41 @@ def demo_dataset() -> Path:
     return _folder("datasets/robot_sim.PickNPlace")
 
 
+@pytest.fixture(scope="session", params=["cut", "whole"])
+def parity(request: pytest.FixtureRequest) -> tuple[Path, Path]:
+    """A dataset and samples of NVIDIA's data pipeline of it.
+
+    The cut, 92 rows and 3 samples, lies beside the tests; the whole is 2,096 rows and 20 samples.
+    """
+    if request.param == "cut":
+        folder = TESTS / "data" / "parity"
+        return folder / "robot_sim.PickNPlace", folder / "data"
+    return _folder("datasets/robot_sim.PickNPlace"), _folder("parity/data")
+
+
 @pytest.fixture(scope="session")
-def parity_data() -> Path:
+def parity_dataset(parity: tuple[Path, Path]) -> Path:
+    """``robot_sim.PickNPlace``, or its cut."""
+    return parity[0]
+
+
+@pytest.fixture(scope="session")
+def parity_data(parity: tuple[Path, Path]) -> Path:
+    """Samples of NVIDIA's data pipeline."""
+    return parity[1]
+
+
+@pytest.fixture(scope="session")
+def whole_parity_data() -> Path:
     """20 samples of NVIDIA's data pipeline."""
     return _folder("parity/data")
 
 
-@pytest.fixture(scope="session")
-def parity_model() -> Path:
-    """A tiny random model of NVIDIA's class, its inputs and its outputs."""
+@pytest.fixture(scope="session", params=["cut", "whole"])
+def parity_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random model of NVIDIA's class, its inputs and its outputs; or a cut of them."""
+    if request.param == "cut":
+        return parity_cut.unpack(parity_cut.CUT, tmp_path_factory.mktemp("parity") / "model")
     return _folder("parity/model")
 
 

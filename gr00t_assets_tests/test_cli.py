@@ -1,4 +1,4 @@
-"""``gr00t-assets sweep plan`` on the checked-in sweeps."""
+"""``gr00t-assets``: its version, and ``sweep plan`` on the checked-in sweeps."""
 
 import os
 import subprocess
@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from gr00t_assets import __version__
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 CLI = [sys.executable, "-c", "from gr00t_assets.cli.main import main; main()"]
@@ -55,9 +57,14 @@ def test_a_sweep_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_loading_the_command_line_imports_nothing_heavy() -> None:
     code = (
-        "import sys, gr00t_assets.cli.main, gr00t_assets.comparison.plan\n"
+        "import sys, gr00t_assets.cli.main, gr00t_assets.comparison.sweep_plan\n"
         "print([name for name in ('torch', 'transformers', 'av', 'wandb', 'ray', 'dagster')"
         " if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_it_prints_its_version(tmp_path: Path):
+    result = run(tmp_path, "--version")
+    assert (result.returncode, result.stdout) == (0, f"gr00t-assets {__version__}\n")

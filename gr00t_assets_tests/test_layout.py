@@ -1,45 +1,144 @@
-"""The layout that the design promises: Dagster in one folder, files of a readable size."""
+"""The map of the house, guarded: each test says in one message what broke and where."""
 
 import ast
-from collections.abc import Iterator
+import os
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[1] / "gr00t_assets"
-WITH_DAGSTER = (PACKAGE / "defs", PACKAGE / "definitions.py")
-MOST_LINES = 300
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "gr00t_assets"
+MOST_LINES_OF_A_MODULE = 300
+MOST_LINES = 40_000
+MOST_MODULES = 260
+HEAVY = (
+    "torch",
+    "transformers",
+    "av",
+    "wandb",
+    "ray",
+    "optuna",
+    "matplotlib",
+    "plotly",
+    "tokenizers",
+    "safetensors",
+    "huggingface_hub",
+    "statsmodels",
+)
+GLOSSARY_ROW = re.compile(r"^\| ([a-z][a-z -]+) \| .* \| `(gr00t_assets/[^`]+)` \|$", re.MULTILINE)
 
 
-def imported(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+def modules() -> dict[str, list[str]]:
+    """Lines of every module by its path, but for an ``__init__.py`` that only has a docstring."""
+    texts = {str(file.relative_to(ROOT)): file.read_text().splitlines() for file in sources()}
+    return {path: lines for path, lines in texts.items() if len(lines) > 3}
 
 
-def test_domain_code_does_not_import_dagster() -> None:
-    wrong = [
-        str(file.relative_to(PACKAGE))
-        for file in PACKAGE.rglob("*.py")
-        if not any(file.is_relative_to(place) for place in WITH_DAGSTER)
-        and any(name == "dagster" or name.startswith("dagster.") for name in imported(file))
-    ]
-    assert wrong == []
+def sources() -> Iterator[Path]:
+    return (file for file in sorted(PACKAGE.rglob("*.py")) if "__pycache__" not in file.parts)
 
 
-def test_the_comparison_knows_no_trainer() -> None:
-    wrong = [
-        str(file.relative_to(PACKAGE))
-        for file in (PACKAGE / "comparison").rglob("*.py")
-        if any(name.startswith("gr00t_assets.trainers.native") for name in imported(file))
-    ]
-    assert wrong == []
+def test_imports_point_down_and_run_in_no_circle() -> None:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    result = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}
+    )
+    assert result.returncode == 0, result.stdout
 
 
-def test_no_file_is_longer_than_a_reader_likes() -> None:
+def test_no_module_is_longer_than_a_reader_likes() -> None:
     long = {
-        str(file.relative_to(PACKAGE)): lines
-        for file in PACKAGE.rglob("*.py")
-        if (lines := len(file.read_text().splitlines())) > MOST_LINES
+        path: len(lines) for path, lines in modules().items() if len(lines) > MOST_LINES_OF_A_MODULE
     }
-    assert long == {}
+    assert not long, f"split these, or say less: {long}"
+
+
+def test_the_house_is_of_a_size_that_fits_in_a_head() -> None:
+    counts = [len(lines) for lines in modules().values()]
+    size = f"{sum(counts)} lines in {len(counts)} modules, median {statistics.median(counts)}"
+    assert sum(counts) <= MOST_LINES and len(counts) <= MOST_MODULES, size
+    assert 120 <= statistics.median(counts) <= 200, size
+
+
+def test_definitions_load_without_heavy_packages() -> None:
+    program = (
+        f"import sys, gr00t_assets.definitions; print(*sorted(set(sys.modules) & set({HEAVY})))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT
+    )
+    assert result.returncode == 0, result.stderr
+    assert not result.stdout.strip(), f"loading the definitions imports {result.stdout.strip()}"
+
+
+def test_own_modules_are_imported_at_the_top() -> None:
+    heavy = heavy_modules()
+    hidden = [
+        f"{path}: {name}"
+        for path, tree in trees().items()
+        for name in imported(ast.walk(tree)) - imported(top_level(tree))
+        if name.startswith("gr00t_assets") and module_of(name) not in heavy
+    ]
+    message = "imports inside functions are for what imports torch and the like, and hide arrows:"
+    assert not hidden, "\n  ".join([message, *hidden])
+
+
+def trees() -> dict[str, ast.Module]:
+    return {str(file.relative_to(ROOT)): ast.parse(file.read_text()) for file in sources()}
+
+
+def top_level(tree: ast.Module) -> Iterator[ast.AST]:
+    """Statements that run on import, those under ``if`` and ``try`` included."""
+    pending: list[ast.AST] = list(tree.body)
+    while pending:
+        node = pending.pop()
+        yield node
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            pending += node.body
+
+
+def imported(nodes: Iterable[ast.AST]) -> set[str]:
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def module_of(name: str) -> str:
+    """Path of the module that an imported name is in, or is."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        stem = "/".join(parts[:length])
+        for path in (f"{stem}.py", f"{stem}/__init__.py"):
+            if (ROOT / path).is_file():
+                return path
+    return ""
+
+
+def heavy_modules() -> set[str]:
+    """Paths of own modules that import a heavy package when they are imported."""
+    imports = {path: imported(top_level(tree)) for path, tree in trees().items()}
+    heavy = {path for path, names in imports.items() if {n.split(".")[0] for n in names} & {*HEAVY}}
+    while True:
+        more = {path for path, names in imports.items() if {module_of(n) for n in names} & heavy}
+        if more <= heavy:
+            return heavy
+        heavy |= more
+
+
+def test_words_of_the_glossary_are_in_use() -> None:
+    rows = GLOSSARY_ROW.findall((ROOT / "docs" / "glossary.md").read_text())
+    assert len(rows) > 15
+    unused = []
+    for word, place in rows:
+        files = [ROOT / place] if place.endswith(".py") else sorted((ROOT / place).rglob("*.py"))
+        text = " ".join(file.read_text().lower() for file in files if file.is_file())
+        if not re.search(word.replace(" ", r"[ _\n]*"), text):
+            unused.append(f"{word!r} in {place}")
+    assert not unused, f"words of docs/glossary.md that their module does not use: {unused}"

@@ -64,25 +64,25 @@ sys.addaudithook(lambda e, a: unpickled.append(a) if e == "pickle.find_class" el
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
-from gr00t_assets.datasets.frames.truth.result import frames_verified
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.modality.frame_check_result import frames_verified
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
-from gr00t_assets.datasets.sources.record import load_record
-from gr00t_assets.datasets.sources.source_origin import load_origin
+from gr00t_assets.datasets.record import load_record
+from gr00t_assets.datasets.sources.origin import load_origin
 from gr00t_assets.experiments.sweeps import load_sweep
 from gr00t_assets.modality.config import load_modality_config
-from gr00t_assets.runs.retention.rule import load_rule
-from gr00t_assets.trainers.isaac_gr00t import checkpoints as isaac
-from gr00t_assets.trainers.isaac_gr00t.checkpoint_size import sizes_on_disk
+from gr00t_assets.runs.retention.retention_rule import load_rule
+from gr00t_assets.trainers.isaac_gr00t import isaac_checkpoints as isaac
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
+from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import sizes_on_disk
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.trainers.native.base_models import load_base_model
-from gr00t_assets.trainers.native.checkpoints import latest_checkpoint
-from gr00t_assets.trainers.native.final_check import check_final_weights
-from gr00t_assets.trainers.native.devices import choose_device
-from gr00t_assets.trainers.native.policy import Policy
+from gr00t_assets.trainers.native.training_state import latest_checkpoint
+from gr00t_assets.trainers.run_checks import final_weights_problem
+from gr00t_assets.trainers.native.policy import NativePolicy
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
-from gr00t_assets.trainers.wandb_settings import read_record
+from gr00t_assets.trainers.wandb_record import read_record
 
 def read_all(spec_file, root):
     spec = TrainingSpec.model_validate(json.loads(spec_file.read_text()))
@@ -100,7 +100,7 @@ def read_all(spec_file, root):
         "record": lambda: load_record("small", store),
         "origin": lambda: load_origin("small", store),
         "config": lambda: load_modality_config("small", store),
-        "truth": lambda: frames_verified(spec.frame_truth),
+        "truth": lambda: frames_verified(spec.frame_check),
         "cache": lambda: FrameCache.open(cache).frame(0, camera, 0),
         "prepared": prepared,
         "spec": lambda: load_spec(run / "spec.json"),
@@ -110,9 +110,9 @@ def read_all(spec_file, root):
         "checkpoint": lambda: latest_checkpoint(run, spec.config_hash),
         "isaac": lambda: isaac.latest_checkpoint(spec),
         "model": lambda: load_base_model(str(run / "model")),
-        "policy": lambda: Policy(run / "model", choose_device()),
-        "size": lambda: sizes_on_disk(run / "model", spec.experiment.hyperparameters),
-        "final": lambda: check_final_weights(run),
+        "policy": lambda: NativePolicy(run / "model"),
+        "size": lambda: sizes_on_disk(run / "model", IsaacHyperparameters()),
+        "final": lambda: final_weights_problem(run),
         "catalog": lambda: load_catalog(root.parent / "datasets.yaml"),
         "sweep": lambda: load_sweep(root.parent / "sweep.yaml", ["small"]),
         "rule": lambda: load_rule(root.parent / "retention.yaml"),

@@ -18,11 +18,11 @@ from gr00t_assets.core.errors import (
 )
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import load_catalog
-from gr00t_assets.datasets.frames.building.build import build_frame_cache
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.experiments.sweeps import load_sweep
-from gr00t_assets.runs.retention.deletion import remove, remove_files
+from gr00t_assets.runs.retention.removal import remove, remove_files
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
 from gr00t_assets_tests.defs.specs import a_spec
@@ -53,7 +53,7 @@ def test_every_path_of_a_store_is_inside_or_refused(first: str, second: str) -> 
         lambda: store.dataset_directory(first, second),
         lambda: store.dataset_record(first),
         lambda: store.frame_cache(first, second),
-        lambda: store.frame_truth(first, second),
+        lambda: store.frame_check(first, second),
         lambda: store.modality_config(first),
     ):
         try:
@@ -87,7 +87,7 @@ def test_a_spec_edited_by_hand_derives_no_path_outside(field: tuple[str, ...], v
         spec = TrainingSpec.model_validate(content)
     except ValueError:
         return
-    for name in ("run_directory", "dataset_directory", "frame_cache", "frame_truth"):
+    for name in ("run_directory", "dataset_directory", "frame_cache", "frame_check"):
         try:
             path = getattr(spec, name)
         except Gr00tAssetsError:

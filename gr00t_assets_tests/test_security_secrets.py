@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.sources.source_git import fetch_git
-from gr00t_assets.datasets.sources.source_kinds import GitSource
+from gr00t_assets.datasets.source_kinds import GitSource
+from gr00t_assets.datasets.sources.git_source import fetch_git
 from gr00t_assets_tests.defs.project import Project, make_project
 
 CANARIES = {

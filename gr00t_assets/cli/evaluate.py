@@ -1,8 +1,30 @@
 """``gr00t-assets evaluate``: how far a trained policy's actions are from recorded ones."""
 
+import sys
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
+
+from gr00t_assets.evaluation.open_loop import current_evaluation, find_run
+from gr00t_assets.evaluation.result import (
+    EVALUATION,
+    Evaluation,
+    EvaluationSettings,
+    load_evaluation,
+)
+from gr00t_assets.evaluation.wording import (
+    PART_HEAD,
+    baseline_sentence,
+    group_rows,
+    language_sentence,
+    part_sentence,
+)
+from gr00t_assets.evaluation.worker import ALREADY, evaluate_by_hand
+
+_PIPED_WIDTH = 100
+"""Columns where the output is no terminal, such as a CI log."""
 
 
 def evaluate(
@@ -25,9 +47,6 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print evaluation.json")] = False,
 ) -> None:
     """Compare predicted with recorded actions and write evaluation.json into the run directory."""
-    from gr00t_assets.evaluation.command import run_evaluate
-    from gr00t_assets.evaluation.result import EvaluationSettings
-
     settings = EvaluationSettings(
         draws=draws,
         denoising_steps=denoising_steps,
@@ -35,4 +54,32 @@ def evaluate(
         max_episodes=max_episodes,
         seed=seed,
     )
-    raise typer.Exit(run_evaluate(target, settings, as_json, again))
+    directory = find_run(target)
+    if again or current_evaluation(directory, settings) is None:
+        if code := evaluate_by_hand(directory, settings):
+            raise typer.Exit(code)
+    else:
+        sys.stderr.write(ALREADY + "\n")
+    if as_json:
+        sys.stdout.write((directory / EVALUATION).read_text())
+        return
+    evaluation = load_evaluation(directory)
+    assert evaluation is not None
+    print_evaluation(evaluation)
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """The outcome on a terminal."""
+    terminal = Console()
+    out = terminal if terminal.is_terminal else Console(width=_PIPED_WIDTH)
+    for part in evaluation.parts:
+        out.print(part_sentence(part), highlight=False)
+        for baseline in part.baselines:
+            out.print("  " + baseline_sentence(baseline), highlight=False)
+    table = Table(*PART_HEAD, title=f"errors by action group, {evaluation.main.part}")
+    for row in group_rows(evaluation.main):
+        table.add_row(*row)
+    out.print(table)
+    out.print(f"language used: {language_sentence(evaluation)}", highlight=False)
+    for line in evaluation.limits:
+        out.print(f"note: {line}", highlight=False)

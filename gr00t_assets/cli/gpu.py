@@ -1,21 +1,22 @@
 """``gr00t-assets gpu``: the devices of this machine, who trains on them, and what waits."""
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
+
+from gr00t_assets.cli.console import console
+from gr00t_assets.gpu.slot_files import UNKNOWN
+from gr00t_assets.gpu.status import DeviceStatus, MachineStatus, machine_status
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from gr00t_assets.defs.queue_status import QueueStatus
-    from gr00t_assets.gpu.status import DeviceStatus, MachineStatus
-
+    from gr00t_assets.defs.queue import QueueStatus
 
 gpu_app = typer.Typer(help="The devices of this machine and the queue for them.")
 
-_SHOWN = 20
-_UNKNOWN = "unknown"
+_LISTED_RUNS = 20
 
 
 @gpu_app.callback()
@@ -28,35 +29,33 @@ def gpu_status(
     as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON")] = False,
 ) -> None:
     """Show devices, slots, who holds them since when, memory in use, and what is waiting."""
-    from gr00t_assets.defs.queue_status import project_instance, queue_status
-    from gr00t_assets.gpu.status import machine_status
+    from gr00t_assets.defs.queue import project_instance, queue_status
 
     machine = machine_status()
     with project_instance() as instance:
-        queue = queue_status(instance) if instance is not None else None
+        queue = queue_status(instance, machine) if instance is not None else None
     if as_json:
-        shown = {
+        content = {
             "machine": machine.model_dump(mode="json"),
             "queue": queue.model_dump(mode="json") if queue else None,
         }
-        typer.echo(json.dumps(shown, indent=2))
-        return
-    _print(machine, queue)
+        typer.echo(json.dumps(content, indent=2))
+    else:
+        _print_status(machine, queue)
 
 
-def _print(machine: "MachineStatus", queue: "QueueStatus | None") -> None:
-    from gr00t_assets.comparison.console import console
-
+def _print_status(machine: MachineStatus, queue: "QueueStatus | None") -> None:
     out = console()
     out.print(_slots_table(machine))
     for device in machine.devices:
-        for each in device.strangers:
-            used = _gigabytes(each.used_bytes)
-            out.print(f"device {device.name}: process {each.pid} of no slot holds {used}")
+        for process in device.foreign_processes:
+            used = _gigabytes(process.used_bytes)
+            out.print(f"device {device.name}: process {process.pid} of no slot holds {used}")
+    in_queue = {run.run_id for run in queue.waiting} if queue else set()
     for waiter in machine.waiting:
-        out.print(
-            f"{waiter.experiment} waits for {waiter.wanted} slots since {waiter.since or _UNKNOWN}"
-        )
+        if waiter.run_id not in in_queue:
+            since = waiter.since or UNKNOWN
+            out.print(f"{waiter.experiment} waits for {waiter.wanted} slots since {since}")
     if queue is None:
         out.print("no dagster.yaml in the project's folder: the queue is not known")
         return
@@ -64,62 +63,52 @@ def _print(machine: "MachineStatus", queue: "QueueStatus | None") -> None:
         out.print(_queue_table(queue))
     out.print(
         f"{len(queue.waiting)} waiting in the queue; {queue.training} of "
-        f"{queue.trainings_at_once} trainings at once, {machine.slots} slots"
+        f"{queue.trainings_at_once} trainings at once"
     )
-    if queue.trainings_at_once != machine.slots:
+    if queue.old_pool_limit is not None:
         out.print(
-            f"the machine has {machine.slots} slots: to use each, set default_limit in dagster.yaml"
-            f" to {machine.slots}; it is {queue.trainings_at_once}"
+            f"dagster.yaml still has concurrency.pools.default_limit: {queue.old_pool_limit}. It "
+            "holds back the queue alone; remove it, and say with GR00T_ASSETS_GPUS or "
+            "GR00T_ASSETS_CPU_SLOTS how many train at once"
         )
 
 
-def _slots_table(machine: "MachineStatus") -> "Table":
-    from rich.table import Table
-
+def _slots_table(machine: MachineStatus) -> Table:
     table = Table("device", "memory used", "busy", "slot", "experiment", "since", "process")
     for device in machine.devices:
-        head = [_named(device), _memory(device), _percent(device)]
-        held = {holder.slot: holder for holder in device.holders}
-        for slot in sorted({*range(device.slots), *held}):
-            holder = held.get(slot)
+        percent = device.utilisation_percent
+        head = [_name(device), _memory(device), "" if percent is None else f"{percent} %"]
+        holders = {holder.slot: holder for holder in device.holders}
+        for slot in sorted({*range(device.slots), *holders}):
+            holder = holders.get(slot)
             cells = ["free", "", ""]
             if holder is not None:
-                cells = [holder.experiment, holder.since or _UNKNOWN, str(holder.pid or _UNKNOWN)]
+                cells = [holder.experiment, holder.since or UNKNOWN, str(holder.pid or UNKNOWN)]
             table.add_row(*head, str(slot), *cells)
             head = ["", "", ""]
     return table
 
 
-def _queue_table(queue: "QueueStatus") -> "Table":
-    from datetime import UTC, datetime
-
-    from rich.table import Table
-
+def _queue_table(queue: "QueueStatus") -> Table:
     table = Table("experiment", "priority", "queued", "why it waits", "run")
-    for run in queue.waiting[:_SHOWN]:
+    for run in queue.waiting[:_LISTED_RUNS]:
         queued = datetime.fromtimestamp(run.queued_at, UTC).isoformat(timespec="seconds")
-        cells = (run.partition or _UNKNOWN, str(run.priority), queued, run.why, run.run_id[:8])
+        cells = (run.partition or UNKNOWN, str(run.priority), queued, run.why, run.run_id[:8])
         table.add_row(*cells)
-    if len(queue.waiting) > _SHOWN:
-        table.add_row(f"and {len(queue.waiting) - _SHOWN} more", "", "", "", "")
+    if len(queue.waiting) > _LISTED_RUNS:
+        table.add_row(f"and {len(queue.waiting) - _LISTED_RUNS} more", "", "", "", "")
     return table
 
 
-def _named(device: "DeviceStatus") -> str:
-    lines = (device.name, device.model, device.uuid)
-    return "\n".join(line for line in lines if line)
+def _name(device: DeviceStatus) -> str:
+    return "\n".join(filter(None, (device.name, device.model, device.uuid)))
 
 
-def _memory(device: "DeviceStatus") -> str:
+def _memory(device: DeviceStatus) -> str:
     if device.total_bytes is None:
-        return _UNKNOWN if device.uuid else ""
+        return UNKNOWN if device.uuid else ""
     return f"{_gigabytes(device.used_bytes)} of {_gigabytes(device.total_bytes)}"
 
 
-def _percent(device: "DeviceStatus") -> str:
-    percent = device.utilisation_percent
-    return "" if percent is None else f"{percent} %"
-
-
 def _gigabytes(count: int | None) -> str:
-    return "unknown" if count is None else f"{count / 1e9:.1f} GB"
+    return UNKNOWN if count is None else f"{count / 1e9:.1f} GB"

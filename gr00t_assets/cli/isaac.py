@@ -1,11 +1,43 @@
-"""``gr00t-assets isaac``: NVIDIA's own trainer, made, examined, and run by hand."""
+"""``gr00t-assets isaac``: NVIDIA's own trainer, set up, examined, and run by hand."""
 
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
+
+from gr00t_assets.core.files import free_bytes
+from gr00t_assets.core.finding import Findings
+from gr00t_assets.core.project import Store
+from gr00t_assets.core.units import format_bytes
+from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
+from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.setup.setup import (
+    ShowLog,
+    commands_of,
+    describe,
+    pending_steps,
+    set_up,
+)
+from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import SetupOptions
+from gr00t_assets.trainers.isaac_gr00t.shell_command import command_of_experiment
 
 isaac_app = typer.Typer(help="The trainer isaac-gr00t and its environment.", no_args_is_help=True)
+
+_SETUP_BYTES = 12_000_000_000
+"""8.4 GB of packages were measured without flash-attn, which adds under 1 GB, and pip keeps what it
+downloads until a step is done."""
+
+_SHOWN_LOG_BYTES = 4096
+_STYLES = {"error": "bold red", "warning": "yellow", "ok": "green"}
 
 
 @isaac_app.command("setup")
@@ -27,17 +59,31 @@ def isaac_setup(
         bool, typer.Option("--skip-flash-attn", help="For a machine that does not train")
     ] = False,
 ) -> None:
-    """Make the environment of Isaac-GR00T; goes on where an earlier attempt stopped."""
-    from gr00t_assets.trainers.isaac_gr00t.setup.setup_command import run_setup
-    from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import Options
-
+    """Make the environment of Isaac-GR00T; continues where an earlier attempt stopped."""
     given = {"commit": commit, "repository": repository}
-    options = Options(
+    options = SetupOptions(
         python=python,
         flash_attention=not skip_flash_attn,
         **{name: value for name, value in given.items() if value is not None},
     )
-    raise typer.Exit(run_setup(directory, options, dry_run))
+    directory = directory.expanduser().absolute()
+    if dry_run:
+        for step in pending_steps(directory, options):
+            for command in commands_of(step, directory, options):
+                typer.echo(command.shell())
+        return
+    free = free_bytes(directory)
+    if free < _SETUP_BYTES:
+        needed = format_bytes(_SETUP_BYTES)
+        typer.echo(f"note: {format_bytes(free)} free here; the whole takes up to {needed}")
+    try:
+        with _newest_log_line() as show_log:
+            environment = set_up(directory, options, _print_line, show_log)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command continues where it stopped", err=True)
+        raise typer.Exit(130) from None
+    for line in describe(environment):
+        typer.echo(line)
 
 
 @isaac_app.command("doctor")
@@ -53,9 +99,23 @@ def isaac_doctor(
     ] = None,
 ) -> None:
     """Say whether Isaac-GR00T can train here and what is missing; exit code 1 where it cannot."""
-    from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import run_doctor
-
-    raise typer.Exit(run_doctor(directory, as_json, gpu))
+    environment = (
+        IsaacEnvironment.from_environment()
+        if directory is None
+        else IsaacEnvironment.in_directory(directory)
+    )
+    examination = examine(
+        environment,
+        gpu=wants_gpu() if gpu is None else gpu,
+        store=Store.from_environment(),
+    )
+    findings, title = examination.findings, str(environment.checkout)
+    if as_json:
+        content = {"environment": title, **findings.to_json()}
+        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    else:
+        _print_findings(findings, title)
+    raise typer.Exit(0 if findings.ok else 1)
 
 
 @isaac_app.command("command")
@@ -76,6 +136,46 @@ def isaac_command(
 
     By hand the script takes GPUs from 0 on, whatever CUDA_VISIBLE_DEVICES says.
     """
-    from gr00t_assets.trainers.isaac_gr00t.command.command_line import print_command
+    command = command_of_experiment(experiment, script, dataset_path, output_dir)
+    typer.echo(command.text(one_line))
 
-    print_command(experiment, script, dataset_path, output_dir, one_line)
+
+def _print_findings(findings: Findings, title: str) -> None:
+    """Print findings by their subject: what was found, and where it is not right what to do."""
+    console = Console(highlight=False)
+    for subject, group in groupby(findings, lambda finding: finding.subject):
+        console.print(Text(subject or "", style="bold"))
+        for finding in group:
+            severity = Text(f"  {finding.severity:<8}", style=_STYLES[finding.severity])
+            line = Text.assemble(severity, (f"{finding.code}  ", "bold"), finding.found)
+            console.print(line, soft_wrap=True)
+            for label, text in (("expected", finding.expected), ("do", finding.remedy)):
+                if text:
+                    line = Text.assemble(f"{'':10}", (f"{label:<10}", "dim"), text)
+                    console.print(line, soft_wrap=True)
+    console.print()
+    style = "green" if findings.ok else "bold red"
+    console.print(Text(f"{title}: {findings.summary()}", style=style), soft_wrap=True)
+
+
+def _print_line(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _newest_log_line() -> Iterator[ShowLog | None]:
+    """Shows the newest line of the log in place while a command runs, on a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with console.status("") as status:
+
+        def show(log: Path) -> None:
+            with log.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _SHOWN_LOG_BYTES))
+                lines = file.read().decode(errors="replace").splitlines() or [""]
+            status.update(escape(lines[-1][: console.width - 4]))
+
+        yield show

@@ -33,5 +33,5 @@ def model_promote(
     folder = store.promoted_model(record.experiment, record.config_hash)
     typer.echo(f"promoted {record.promoted_at}: {folder}")
     if push is not None:
-        done = hub.push(record, folder, push, private)
-        typer.echo(f"pushed: {done.url}, commit {done.commit}")
+        pushed = hub.push(record, folder, push, private)
+        typer.echo(f"pushed: {pushed.url}, commit {pushed.commit}")

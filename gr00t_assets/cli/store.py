@@ -1,8 +1,16 @@
 """``gr00t-assets store``: what is on the disk, and what of it can go."""
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from gr00t_assets.core.project import Store
+    from gr00t_assets.runs.retention.prune import PrunePlan, RemovalResult
+    from gr00t_assets.runs.retention.survey import Share, StoreStatus
 
 store_app = typer.Typer(help="The store: its size, and what can go.", no_args_is_help=True)
 
@@ -12,9 +20,14 @@ def store_status(
     as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON")] = False,
 ) -> None:
     """Print what is in the store by kind, the free space, and what pruning would free."""
-    from gr00t_assets.runs.retention.command import run_status
+    from gr00t_assets.core.project import Store
+    from gr00t_assets.runs.retention.survey import store_status as status_of
 
-    raise typer.Exit(run_status(as_json))
+    status = status_of(Store.from_environment())
+    if as_json:
+        sys.stdout.write(status.model_dump_json(indent=2) + "\n")
+    else:
+        _print_status(status)
 
 
 @store_app.command("prune")
@@ -36,8 +49,90 @@ def store_prune(
 
     Specs, manifests, metrics and logs always stay, and so does everything that is in use.
     """
-    from gr00t_assets.runs.retention.command import run_prune
-    from gr00t_assets.runs.retention.plan import Choices
+    from gr00t_assets.core.files import free_bytes
+    from gr00t_assets.core.project import Store
+    from gr00t_assets.core.units import format_bytes
+    from gr00t_assets.runs.retention.prune import PruneOptions, execute_plan, plan_prune
+    from gr00t_assets.runs.retention.retention_rule import load_rule
+    from gr00t_assets.runs.retention.store_state import project_state
 
-    choices = Choices(stale=not keep_stale, models=models, unlisted=unlisted)
-    raise typer.Exit(run_prune(choices, dry_run, lambda question: yes or typer.confirm(question)))
+    store = Store.from_environment()
+    options = PruneOptions(stale=not keep_stale, models=models, unlisted=unlisted)
+    plan = plan_prune(store, project_state(store), load_rule(), options)
+    _print_plan(plan, store)
+    if not plan.removals or dry_run:
+        return
+    if not (yes or typer.confirm(f"Delete these {len(plan.removals)}?")):
+        typer.echo("nothing was deleted")
+        raise typer.Exit(1)
+    results = execute_plan(plan, store, lambda result: _print_refusal(result, store))
+    size = sum(result.size for result in results)
+    deleted = sum(result.refusal is None for result in results)
+    free = format_bytes(free_bytes(store.root))
+    typer.echo(f"deleted {deleted}, freed {format_bytes(size)}; {free} are free")
+    raise typer.Exit(0 if deleted == len(results) else 1)
+
+
+def _print_plan(plan: "PrunePlan", store: "Store") -> None:
+    from gr00t_assets.core.units import format_bytes
+    from gr00t_assets.runs.retention.removal import disk_usage, freed_bytes
+
+    for removal in plan.removals:
+        for path in removal.paths:
+            size, where = format_bytes(disk_usage([path])), path.relative_to(store.root)
+            typer.echo(f"{size:>9}  {removal.kind:<15}  {where}  ({removal.why})")
+    for path, reason in plan.in_use:
+        typer.echo(f"{'':>9}  {'kept':<15}  {path.relative_to(store.root)}  ({reason})")
+    if not plan.removals:
+        typer.echo("there is nothing to prune")
+        return
+    size = format_bytes(freed_bytes([path for item in plan.removals for path in item.paths]))
+    typer.echo(f"{size} would be free afterwards, by {len(plan.removals)} deletions")
+    if any(removal.kind == "optimizer state" for removal in plan.removals):
+        typer.echo(
+            "without optimizer state a run cannot be named in continue_from any more: name it "
+            "before, or set optimizer_state: keep in data/retention.yaml"
+        )
+
+
+def _print_refusal(result: "RemovalResult", store: "Store") -> None:
+    if result.refusal is not None:
+        typer.echo(f"kept: {result.removal.path.relative_to(store.root)}: {result.refusal}")
+
+
+def _print_status(status: "StoreStatus") -> None:
+    """Print the status as two tables and a line."""
+    from gr00t_assets.cli.console import console
+    from gr00t_assets.core.units import format_bytes
+
+    out = console()
+    total = f"{format_bytes(status.bytes)}; {format_bytes(status.free_bytes)} of its disk are free"
+    out.print(f"{status.root}: {total}", highlight=False, soft_wrap=True)
+    out.print(_table("kind", status.survey.kinds))
+    if any(share.count for share in status.survey.runs.values()):
+        out.print()
+        out.print(_table("runs", status.survey.runs))
+    if status.prune:
+        listed = ", ".join(f"{kind} {format_bytes(size)}" for kind, size in status.prune.items())
+        out.print(
+            f"\n`gr00t-assets store prune` would free {format_bytes(status.prune_bytes)}: {listed}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    else:
+        out.print("\nthere is nothing to prune", highlight=False)
+
+
+def _table(heading: str, shares: "dict[str, Share]") -> "Table":
+    from rich.table import Table
+
+    from gr00t_assets.core.units import format_bytes
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(heading)
+    table.add_column("count", justify="right")
+    table.add_column("size", justify="right")
+    for name, share in shares.items():
+        if share.count or share.bytes:
+            table.add_row(name, str(share.count), format_bytes(share.bytes))
+    return table

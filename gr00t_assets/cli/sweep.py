@@ -30,7 +30,7 @@ def sweep_plan(
     as_json: Annotated[bool, typer.Option("--json", help="The plan as JSON")] = False,
 ) -> None:
     """Print what a sweep would run: partitions, what differs, which are done, and what it costs."""
-    from gr00t_assets.comparison.plan import named_sweep
+    from gr00t_assets.comparison.sweep_plan import named_sweep
 
     chosen = named_sweep(sweep)
     if names is None:
@@ -45,8 +45,8 @@ def sweep_plan(
 
 
 def _show(sweep: "Sweep", as_json: bool) -> None:
-    from gr00t_assets.comparison.plan import make_plan
-    from gr00t_assets.comparison.plan_output import plan_json, print_plan
+    from gr00t_assets.cli.sweep_plan import plan_json, print_plan
+    from gr00t_assets.comparison.sweep_plan import make_plan
     from gr00t_assets.core.project import Store
 
     plan = make_plan(sweep, Store.from_environment())
@@ -63,7 +63,7 @@ def sweep_new(
         str | None, typer.Option(help="A dataset of data/datasets.yaml; the first if left out")
     ] = None,
     trainer: Annotated[
-        str | None, typer.Option(help="native or isaac-gr00t; native if left out")
+        str | None, typer.Option(help="Name of a trainer; the default one if left out")
     ] = None,
     source: Annotated[
         str | None, typer.Option("--from", help="A sweep to copy, its experiments renamed")
@@ -71,7 +71,7 @@ def sweep_new(
 ) -> None:
     """Write a commented data/sweeps/NAME.yaml to start from; a file that is there stays."""
     from gr00t_assets.core.yaml_files import shown_path
-    from gr00t_assets.experiments.starter import new_sweep
+    from gr00t_assets.experiments.new_sweep import new_sweep
 
     sweep = new_sweep(name, dataset, trainer, source)
     typer.echo(f"written: {shown_path(sweep.file)}, {len(sweep.experiments)} experiments")
@@ -98,11 +98,19 @@ def sweep_propose(
     ] = None,
 ) -> None:
     """Propose the fewest experiments that settle what is confounded or noisy, as a sweep file."""
-    from gr00t_assets.comparison.next_experiments import command
+    from gr00t_assets.comparison.proposals import proposed_sweep
+    from gr00t_assets.core.yaml_files import shown_path
 
     if check is not None:
-        raise typer.Exit(command.check(check, runs))
-    typer.echo(command.propose(runs, sweep, question, out, references), nl=False)
+        equal = False
+        for line, is_equal in proposed_sweep.check(check, runs):
+            typer.echo(line)
+            equal = equal or is_equal
+        raise typer.Exit(int(equal))
+    text, file = proposed_sweep.propose(runs, sweep, question, out, references)
+    if file is not None:
+        typer.echo(f"written: {shown_path(file)}", err=True)
+    typer.echo(text, nl=False)
 
 
 class Objective(StrEnum):
@@ -125,6 +133,12 @@ def sweep_suggest(
     ] = None,
 ) -> None:
     """Suggest the next experiments of a search by Optuna, from the finished runs of one class."""
-    from gr00t_assets.comparison.search.command import run_suggest
+    from gr00t_assets.comparison.suggested_sweep import suggest_sweep
+    from gr00t_assets.core.yaml_files import shown_path
 
-    typer.echo(run_suggest(sweep, count, seed, objective.value, out), nl=False)
+    suggested = suggest_sweep(sweep, count, seed, objective.value, out)
+    for line in suggested.basis:
+        typer.echo(line, err=True)
+    if suggested.file is not None:
+        typer.echo(f"written: {shown_path(suggested.file)}", err=True)
+    typer.echo(suggested.text, nl=False)

@@ -1,46 +1,300 @@
-"""The columns of a comparison table: name, type, unit and meaning, in one place."""
+"""The columns of a table of runs, in one place: the page, the report, JSON, the export and the
+terminal all iterate over :data:`COLUMNS`.
 
-from dataclasses import dataclass
-from typing import Literal
+A new column is one :class:`Column` in :data:`COLUMNS`; nothing else changes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from gr00t_assets.comparison.contrasts.ranking import RankedRun
+from gr00t_assets.comparison.curves import Loss
+from gr00t_assets.comparison.formatting import loss_text, plain, shown
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.wording import names_in_words
+from gr00t_assets.experiments.registry import all_hyperparameters
 
 Dtype = Literal["Int64", "Float64", "boolean", "string"]
 
 
+Value = Callable[[RankedRun], object]
+
+
 @dataclass(frozen=True)
 class Column:
-    """One column; every type has a missing value, which is ``pandas.NA``."""
+    """One column of a table of runs.
+
+    Attributes:
+        name: In exports and JSON.
+        dtype: Of pandas; each has a missing value, which is ``pandas.NA``.
+        unit: '' where it has none.
+        description: What it says, for a reader.
+        value: Of a row; None where it is missing.
+        heading: Over it on a terminal and on the page; '' where it is left to the export.
+        wide: Shown on the page alone, not where there is less room.
+        error: Standard error of the value of a row, where it has one.
+        derived: Worked out anew when an exported table is read again.
+        varying: A setting, shown only where it differs among the runs.
+    """
 
     name: str
     dtype: Dtype
     unit: str
-    meaning: str
+    description: str
+    value: Value
+    heading: str = ""
+    derived: bool = False
+    wide: bool = False
+    error: Value | None = None
+    varying: bool = False
+
+    @property
+    def numeric(self) -> bool:
+        """Whether its values stand on the right."""
+        return self.dtype in ("Int64", "Float64")
+
+    def text(self, row: RankedRun) -> str:
+        """The value of a row for a reader; '' where it is missing."""
+        value = self.value(row)
+        if self.error is not None:
+            return loss_text(value, self.error(row))
+        return shown(value, self.name)
 
 
-LEADING = (
-    Column("rank", "Int64", "", "Place by final loss among the ranked runs of one class"),
-    Column("experiment", "string", "", "Name, which is the partition key"),
-    Column("status", "string", "", "What became of the run; the words are in run.STATUS_WORDS"),
-    Column("final_loss", "Float64", "loss", "Mean over the last 1,024 samples, at least 20 steps"),
-    Column("final_loss_se", "Float64", "loss", "Standard error of that mean, by batch means"),
-    Column("first_loss", "Float64", "loss", "Mean over the first max(20, 10 %) steps"),
-    Column("loss_fall", "Float64", "ratio", "first_loss / final_loss"),
-    Column("steps", "Int64", "optimizer steps", "Done"),
-    Column("max_steps", "Int64", "optimizer steps", "Asked for; length of the schedule"),
-    Column("samples_seen", "Int64", "samples", "Over all steps and GPUs"),
-    Column("epochs", "Float64", "epochs", "samples_seen / frames of the dataset"),
-    Column("learning_rate", "Float64", "", "Peak of the schedule"),
-    Column("batch_size", "Int64", "samples", "Per step and GPU"),
-)  # fmt: skip
-"""Then come the other hyperparameters that differ among the rows, under their own names."""
+def _run(name: str) -> Value:
+    """A field of the run; '' is missing."""
 
-TRAILING = (
-    Column("samples_per_second", "Float64", "samples/s", "Of the training loop"),
-    Column("wall_seconds", "Float64", "s", "Over every attempt"),
-    Column("gpu_hours", "Float64", "h", "Wall hours times GPUs; 0 on a CPU"),
-    Column("class", "string", "", "Short id of the comparability class"),
-    Column("config_hash", "string", "", "Name of the run directory"),
-    Column("failed_checks", "string", "", "Names of the checks not passed"),
-    Column("note", "string", "", "What a reader must know before using the row"),
-)
+    def value(row: RankedRun) -> object:
+        content = getattr(row.run, name)
+        return None if content == "" else content
 
-FIXED = frozenset(column.name for column in (*LEADING, *TRAILING))
+    return value
+
+
+def _data(name: str) -> Value:
+    return lambda row: row.run.data.get(name)
+
+
+def _loss(name: str, loss_of: Callable[[Run], Loss | None] = lambda run: run.loss) -> Value:
+    """A field of one of the run's losses."""
+
+    def value(row: RankedRun) -> object:
+        loss = loss_of(row.run)
+        return getattr(loss, name) if loss else None
+
+    return value
+
+
+def _halfway(run: Run) -> Loss | None:
+    return run.halfway_loss
+
+
+def _status_note(run: Run) -> str:
+    where = f"at step {run.steps} of {run.max_steps}" if run.steps is not None else ""
+    match run.status:
+        case "missing":
+            return "Not run yet."
+        case "stale":
+            changes = run.stored.changes if run.stored else ()
+            older = f"Older configuration: {'; '.join(changes)}." if changes else ""
+            return f"The present configuration has not run. {older}".strip()
+        case "failed":
+            reason = run.note.strip().splitlines()[0] if run.note.strip() else ""
+            return f"Failed {where}: {reason}" if reason else f"Failed {where}."
+        case "pruned":
+            return f"Given up as hopeless {where}; loss so far."
+        case "interrupted":
+            return f"Stopped {where}; loss so far."
+        case "unfinished" if run.source == "store" and not (run.stored and run.stored.manifest):
+            return f"No manifest; last logged {where}; loss so far." if where else "No step logged."
+    return ""
+
+
+def row_remark(row: RankedRun) -> str | None:
+    """What a reader must know of a row beside its numbers."""
+    run, place = row.run, row.place
+    parts = ["Within noise of rank 1."] if place and place.tied else []
+    replicates = [other.name for other in place.runs if other is not run] if place else []
+    if replicates:
+        parts.append(f"Ranked as one with {names_in_words(replicates, 3)}: other seeds.")
+    parts.append(_status_note(run))
+    if run.failed_checks:
+        parts.append(f"Failed check: {', '.join(run.failed_checks)}.")
+    parts += run.problems
+    if run.source != "store" and run.note:
+        parts.append(run.note)
+    return " ".join(part for part in parts if part) or None
+
+
+def _loss_fall(row: RankedRun) -> float | None:
+    first, last = row.run.first_loss, row.run.loss
+    return first.mean / last.mean if first and last else None
+
+
+def _trend(row: RankedRun) -> str | None:
+    trend = row.run.end_trend.trend
+    return None if trend == "unknown" else trend
+
+
+COLUMNS: list[Column] = [
+    Column("rank", "Int64", "", "Place by final loss among the ranked runs of one class",
+           lambda row: row.place.place if row.place else None, "rank", derived=True),
+    Column("run_id", "string", "", "Unique among the runs that are compared", _run("run_id"),
+           "run"),
+    Column("name", "string", "", "Of the experiment; the run_id where it is left out",
+           _run("name"), "experiment"),
+    Column("status", "string", "", "A key of stored_run.STATUS_WORDS; only finished ones are "
+           "ranked", _run("status"), "status"),
+    Column("source", "string", "", "store, table or wandb; where the run was read from",
+           _run("source"), derived=True),
+    Column("sweep", "string", "", "Name of the sweep file", _run("sweep")),
+    Column("started_at", "string", "", "ISO 8601; before October 2025 torchvision_av gives wrong "
+           "frames", _run("started_at")),
+    Column("dataset", "string", "", "What it was trained on, by name", _data("dataset")),
+    Column("dataset_version", "string", "", "The same by content; for runs of a store",
+           _data("dataset version")),
+    Column("data_config", "string", "", "GR00T's choice of camera, state, action and language",
+           _data("data config")),
+    Column("modality_config", "string", "", "The same by content; for runs of a store",
+           _data("modality config")),
+    Column("embodiment_tag", "string", "", "Which of the model's weights are the robot's",
+           _data("embodiment tag")),
+    Column("base_model", "string", "", "What training began from", _data("base model")),
+    Column("trainer", "string", "", "What trained it, with its revision", _data("trainer")),
+    Column("class", "string", "", "Short id of the comparability class",
+           lambda row: row.run.class_id if row.run.status != "missing" else None, "class",
+           derived=True),
+    Column("loss", "Float64", "loss", "At logged_step: mean over max(20, 10 %) steps, or the one "
+           "value that was logged", _loss("mean"), "loss ± se",
+           error=_loss("standard_error")),
+    Column("loss_se", "Float64", "loss", "Standard error of the loss within the run; estimated "
+           "where left out, missing where it cannot be told", _loss("standard_error")),
+    Column("loss_samples", "Int64", "samples", "That the loss is a mean of; 10 logged steps if "
+           "left out", _loss("samples")),
+    Column("loss_kind", "string", "", "window mean or one logged value", _loss("kind")),
+    Column("first_loss", "Float64", "loss", "Mean over the first max(20, 10 %) steps",
+           _loss("mean", lambda run: run.first_loss), derived=True),
+    Column("loss_fall", "Float64", "ratio", "first_loss / loss", _loss_fall, "fall",
+           derived=True),
+    Column("loss_halfway", "Float64", "loss", "Where half of max_steps were done",
+           _loss("mean", _halfway), "halfway", derived=True, wide=True,
+           error=_loss("standard_error", _halfway)),
+    Column("trend", "string", "", "falling, level or rising at the end", _trend, "at its end",
+           derived=True, wide=True),
+    Column("logged_step", "Int64", "optimizer steps", "Done when the loss was logged",
+           _run("steps"), "steps"),
+    Column("samples_seen", "Int64", "samples", "Over all steps, GPUs; batch x steps if left out",
+           _run("samples_seen"), "samples"),
+    Column("dataset_frames", "Int64", "frames", "In the dataset; wins over the catalog's",
+           _run("dataset_frames")),
+    Column("epochs", "Float64", "epochs", "samples_seen / dataset_frames", _run("epochs"),
+           "epochs", derived=True),
+    Column("frames", "string", "", "verified, known wrong or not verified", _run("frames"),
+           derived=True),
+    Column("frames_verified", "boolean", "", "Proof that the images are those of the asked time",
+           lambda row: True if row.run.frames == "verified" else None),
+    Column("samples_per_second", "Float64", "samples/s", "Of the training loop",
+           _run("samples_per_second"), "samples/s", wide=True),
+    Column("wall_seconds", "Float64", "s", "Over every attempt", _run("wall_seconds"),
+           derived=True),
+    Column("gpu_hours", "Float64", "h", "Wall hours times GPUs; 0 on a CPU", _run("gpu_hours"),
+           "GPU h", wide=True),
+    Column("peak_memory_gb", "Float64", "GB (10^9 bytes)", "Of one GPU, with these settings",
+           lambda row: row.run.peak_memory_bytes / 1e9 if row.run.peak_memory_bytes else None),
+    Column("hypothesis", "string", "", "What was expected, written before it ran",
+           _run("hypothesis")),
+    Column("note", "string", "", "What its author or the store says of it", _run("note")),
+    Column("failed_checks", "string", "", "Names of the checks not passed",
+           lambda row: ", ".join(row.run.failed_checks) or None, derived=True),
+    Column("remark", "string", "", "What a reader must know before using the row", row_remark,
+           derived=True),
+]  # fmt: skip
+"""Every column but those of the settings, in order."""
+
+DATA = ("dataset", "dataset_version", "data_config", "modality_config", "embodiment_tag",
+        "base_model", "trainer")  # fmt: skip
+"""Columns of :attr:`Run.data`: what must be equal before two losses can be set side by side."""
+
+SHOWN_SETTINGS = {"learning_rate": "lr", "batch_size": "batch"}
+"""Settings that are shown whether they vary or not, with their headings."""
+
+
+def column_names() -> dict[str, Column]:
+    """The columns by name."""
+    return {column.name: column for column in COLUMNS}
+
+
+def shown_columns(rows: Sequence[RankedRun]) -> list[Column]:
+    """The columns of a terminal: those with a heading that are not wide, and settings that differ.
+
+    Left out are columns that say nothing here: ids of the store's runs, names that are the ids,
+    and one class or one status for all.
+    """
+    runs = [row.run for row in rows]
+    left_out = set()
+    if all(run.source == "store" for run in runs):
+        left_out.add("run_id")
+    if all(run.name == run.run_id for run in runs):
+        left_out.add("name")
+    if len({run.class_id for run in runs if run.finished}) < 2:
+        left_out.add("class")
+    if all(run.finished for run in runs):
+        left_out.add("status")
+    shown = [
+        column
+        for column in COLUMNS
+        if column.heading and not column.wide and column.name not in left_out
+    ]
+    settings = [setting_column(name, heading) for name, heading in SHOWN_SETTINGS.items()]
+    varying = [replace(setting_column(name, name), varying=True) for name in varying_settings(runs)]
+    columns = [*shown, *settings, *varying]
+    return [column for column in columns if any(column.text(row) for row in rows)]
+
+
+def varying_settings(runs: Sequence[Run]) -> list[str]:
+    """Settings that differ among runs and are not shown anyway, known hyperparameters first."""
+    left_out = {*SHOWN_SETTINGS, "max_steps", *column_names()}
+    return [
+        name
+        for name in setting_names(runs)
+        if name not in left_out
+        and len({repr(run.settings.get(name)) for run in runs if run.settings}) > 1
+    ]
+
+
+def setting_names(runs: Sequence[Run]) -> list[str]:
+    """Names of the settings that any run has, known hyperparameters first."""
+    present = {name for run in runs for name in run.settings}
+    ordered = [name for name in all_hyperparameters() if name in present]
+    return ordered + sorted(present - set(ordered))
+
+
+def setting_column(name: str, heading: str = "") -> Column:
+    """The column of a setting; ``string`` where nothing is known of its type."""
+    field = all_hyperparameters().get(name)
+    description = (field.description or "") if field else "A setting of this table alone"
+    return Column(
+        name, setting_dtype(name) or "string", "", description,
+        lambda row: row.run.max_steps if name == "max_steps" else row.run.settings.get(name),
+        heading,
+    )  # fmt: skip
+
+
+def setting_dtype(name: str) -> Dtype | None:
+    """The pandas type of a hyperparameter's column; None for one that is not known here.
+
+    Example:
+        >>> setting_dtype("learning_rate"), setting_dtype("tune_llm"), setting_dtype("optimizer")
+        ('Float64', 'boolean', None)
+    """
+    field = all_hyperparameters().get(name)
+    if field is None:
+        return None
+    kinds: dict[object, Dtype] = {int: "Int64", float: "Float64", bool: "boolean"}
+    return kinds.get(field.annotation, "string")
+
+
+def row_values(row: RankedRun) -> dict[str, Any]:
+    """A row by column, as JSON has it: None where it is missing or not a finite number."""
+    return {column.name: plain(column.value(row)) for column in COLUMNS}

@@ -1,18 +1,85 @@
-"""A run's losses, step by step and as the moving mean that ends at its final loss."""
+"""Losses along a run: the curve, its final window, and whether it still falls at its end."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from gr00t_assets.runs.loss_window import window_steps
-from gr00t_assets.runs.metric_table import MetricTable
-from gr00t_assets.runs.metrics import Metric
+from gr00t_assets.runs.final_loss import LossWindow, final_window, loss_window, window_steps
+from gr00t_assets.runs.metrics import Metric, MetricTable
+
+TAIL = 0.25
+"""Share of the run that the slope at its end is taken over."""
+
+LossKind = Literal["window mean", "one logged value"]
+Trend = Literal["falling", "level", "rising", "unknown"]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A training loss at the end of a run, or so far.
+
+    Attributes:
+        mean: In the units of the training loss.
+        standard_error: Of the mean, within the run; None where the window is too short to tell.
+            Of one logged value it is an estimate from the number of samples in it, see
+            :func:`~gr00t_assets.comparison.contrasts.noise.logged_value_error`.
+        samples: Samples that the mean is over.
+        kind: A mean over the window of :mod:`gr00t_assets.runs.final_loss`, or the one value that
+            was written down.
+    """
+
+    mean: float
+    standard_error: float | None
+    samples: int
+    kind: LossKind = "window mean"
+
+    @classmethod
+    def of_window(cls, window: LossWindow | None) -> "Loss | None":
+        """The loss of a window; None where its mean is not a finite number above zero."""
+        if window is None or not (math.isfinite(window.mean) and window.mean > 0):
+            return None
+        return cls(window.mean, window.standard_error, window.samples)
+
+
+@dataclass(frozen=True)
+class EndTrend:
+    """Whether the loss still falls at the end of a run.
+
+    Attributes:
+        trend: ``level`` where the slope cannot be told from none; ``unknown`` without a curve.
+        slope: Change of the log loss over the last :data:`TAIL` of the run: -0.1 is a loss that
+            fell by about 10 percent. None where it is unknown.
+        standard_error: Of the slope.
+        share: Share of the run that it is over.
+    """
+
+    trend: Trend
+    slope: float | None = None
+    standard_error: float | None = None
+    share: float = TAIL
+
+    @property
+    def words(self) -> str:
+        """For a reader, such as ``still falling: 12 ± 3 % over the last 25 % of the run``."""
+        if self.slope is None or self.standard_error is None:
+            return "unknown: there is no curve"
+        percent = 100 * math.expm1(self.slope)
+        text = f"{abs(percent):.0f} ± {100 * self.standard_error:.0f} %"
+        where = f"over the last {self.share:.0%} of the run".replace("%", " %")
+        match self.trend:
+            case "falling":
+                return f"still falling: {text} {where}"
+            case "rising":
+                return f"rising: {text} {where}"
+        return f"level: a change of {percent:.0f} ± {100 * self.standard_error:.0f} % {where}"
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Losses over a run; every array has shape ``(n,)``.
+    """Losses over a run in order of steps; every array has shape ``(n,)``.
 
     Attributes:
         steps: Optimizer steps done at each point.
@@ -26,6 +93,11 @@ class Curve:
 
     def __len__(self) -> int:
         return len(self.steps)
+
+    @property
+    def samples_per_point(self) -> float:
+        """Samples between two neighbouring points, on average."""
+        return float(self.samples[-1]) / len(self)
 
     def thinned(self, points: int) -> "Curve":
         """At most ``points`` points at equal distances, the first and last among them."""
@@ -45,6 +117,54 @@ class Curve:
             return self
         return Curve(*(moving_mean(x, window) for x in (self.steps, self.samples, self.losses)))
 
+    def final_loss(self) -> Loss | None:
+        """The loss at the end; None where the curve has too few points."""
+        if len(self) < 4:
+            return None
+        return Loss.of_window(final_window(self.losses, round(self.samples_per_point)))
+
+    def loss_at(self, samples: float) -> Loss | None:
+        """The loss where so many samples were seen; None where the curve does not reach them.
+
+        The window ends there and is as long as that of a run which ends there.
+        """
+        if not len(self) or samples > 1.02 * self.samples[-1]:
+            return None
+        points = int(np.searchsorted(self.samples, samples, side="right"))
+        if points < 4:
+            return None
+        window = loss_window(
+            self.losses[:points], round(self.samples_per_point), window_steps(points)
+        )
+        return Loss.of_window(window)
+
+    def end_trend(self) -> EndTrend:
+        """Whether the loss still falls at the end, by a line through means of the last steps.
+
+        The last quarter is cut into 8 to 16 blocks of neighbouring steps. Their means take up what
+        neighbouring steps have in common; a least-squares line through the logarithms of the means
+        has a slope whose standard error comes from the scatter about it. A slope counts beyond the
+        95 percent quantile of Student's t.
+        """
+        tail = self.losses[-max(1, round(TAIL * len(self))) :]
+        blocks = min(16, len(tail) // 4)
+        if blocks < 8:
+            return EndTrend("unknown")
+        size = len(tail) // blocks
+        means = tail[len(tail) - size * blocks :].reshape(blocks, size).mean(axis=1)
+        if not (means > 0).all():
+            return EndTrend("unknown")
+        from scipy.special import stdtrit
+
+        log_means = np.log(means)
+        place = np.linspace(-0.5, 0.5, blocks) * (blocks - 1) / blocks
+        slope = float(place @ log_means / (place @ place))
+        scatter = log_means - log_means.mean() - slope * place
+        error = math.sqrt(float(scatter @ scatter) / (blocks - 2) / float(place @ place))
+        significant = abs(slope) > float(stdtrit(blocks - 2, 0.975)) * error
+        trend: Trend = "level" if not significant else "falling" if slope < 0 else "rising"
+        return EndTrend(trend, slope, error)
+
 
 def loss_curve(metrics: Sequence[Metric]) -> Curve:
     """The curve of logged lines; steps without a logged loss and losses not finite are left out."""
@@ -55,12 +175,12 @@ def loss_curve(metrics: Sequence[Metric]) -> Curve:
     counts, places = table.counts, np.arange(len(table.losses))
     back = np.repeat(table.ends, counts) - 1 - places
     since = np.maximum(1, np.diff(step, prepend=0))
-    shown = (back < np.repeat(since, counts)) & np.isfinite(table.losses)
+    logged = (back < np.repeat(since, counts)) & np.isfinite(table.losses)
     steps = np.repeat(step, counts) - back
     samples = np.repeat(seen, counts) - back * np.repeat(seen / np.maximum(1, step), counts)
-    if shown.all():
+    if logged.all():
         return Curve(steps, samples, table.losses)
-    return Curve(steps[shown], samples[shown], table.losses[shown])
+    return Curve(steps[logged], samples[logged], table.losses[logged])
 
 
 def moving_mean(values: np.ndarray, window: int) -> np.ndarray:

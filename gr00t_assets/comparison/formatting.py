@@ -1,9 +1,12 @@
 """Numbers as people read them."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+
+from gr00t_assets.core.units import duration, shown_setting
 
 
 def is_missing(value: Any) -> bool:
@@ -23,7 +26,7 @@ def shown(value: Any, column: str) -> str:
     match column:
         case "loss_fall":
             return f"{value:.1f}x" if value < 100 else f"{value:.0f}x"
-        case "first_loss" | "final_loss" | "final_loss_se":
+        case "loss" | "loss_se" | "first_loss" | "loss_halfway":
             return f"{value:.3g}"
         case "epochs":
             return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
@@ -33,69 +36,71 @@ def shown(value: Any, column: str) -> str:
             return f"{value:.2f}" if value else "0"
         case "wall_seconds":
             return duration(float(value))
-        case "steps" | "max_steps" | "samples_seen" | "rank":
+        case "logged_step" | "max_steps" | "samples_seen" | "rank":
             return f"{int(value):,}"
         case _:
             plain = value.item() if hasattr(value, "item") else value
             return shown_setting(plain)
 
 
-def shown_setting(value: object) -> str:
-    """A hyperparameter as one would write it in a sweep file.
+def plain(value: object) -> Any:
+    """A value that JSON has; None where it is missing or not finite, anything else in words."""
+    if is_missing(value) or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
+
+
+def loss_text(mean: Any, standard_error: Any) -> str:
+    """A loss with its standard error; '' where there is none.
+
+    An error that cannot be told is a question mark: it is unknown, not zero.
 
     Example:
-        >>> shown_setting(0.0001), shown_setting(True), shown_setting(8)
-        ('1e-4', 'true', '8')
+        >>> loss_text(0.058519, 0.00213), loss_text(0.0585, None)
+        ('0.0585 ± 0.0021', '0.0585 ± ?')
     """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        text = f"{value:.6g}"
-        if value and abs(value) < 1e-2:
-            mantissa, _, exponent = f"{value:.5e}".partition("e")
-            text = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-        return text
-    return "none" if value is None else str(value)
+    if is_missing(mean):
+        return ""
+    if is_missing(standard_error):
+        return f"{mean:.3g} ± ?"
+    error = f"{standard_error:#.2g}".rstrip(".")
+    return f"{shown_loss(mean, standard_error)} ± {error}"
 
 
-def duration(seconds: float) -> str:
-    """A time span to two units.
+def shown_loss(mean: float, standard_error: float | None) -> str:
+    """A mean with as many decimals as two digits of its standard error have.
 
     Example:
-        >>> duration(42.4), duration(125), duration(7_380)
-        ('42 s', '2 min 5 s', '2 h 3 min')
+        >>> shown_loss(0.058519, 0.00213), shown_loss(1.25717, 0.0312), shown_loss(0.2, 0.0)
+        ('0.0585', '1.257', '0.2')
     """
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min"
+    if standard_error is None or not standard_error > 0:
+        return f"{mean:.4g}"
+    exponent = int(f"{standard_error:.1e}".partition("e")[2])
+    return f"{mean:.{max(0, min(8, 1 - exponent))}f}"
 
 
-def interval_positions(
-    values: list[tuple[float, float]], width: float
-) -> list[tuple[float, float, float]]:
-    """Where to draw ``mean ± 2 se`` of each value on one shared logarithmic axis.
+def times(ratio: float) -> str:
+    """A ratio of losses to two digits.
 
-    Args:
-        values: Mean and standard error; means above zero.
-        width: Length of the axis, such as pixels.
-
-    Returns:
-        Low end, mean and high end of each, in ``[0, width]``. A low end at or below zero is drawn
-        at a twentieth of the mean.
+    Example:
+        >>> times(0.3687), times(12.04)
+        ('0.37', '12')
     """
-    spans = [(max(mean - 2 * error, mean / 20), mean, mean + 2 * error) for mean, error in values]
-    low = math.log(min(span[0] for span in spans))
-    high = math.log(max(span[2] for span in spans))
-    scale = width / (high - low) if high > low else 0.0
-    offset = 0.0 if high > low else width / 2
+    return f"{ratio:.2g}" if 1e-2 <= ratio < 100 else f"{ratio:.1e}"
 
-    def place(value: float) -> float:
-        return round(offset + (math.log(value) - low) * scale, 1)
 
-    return [(place(start), place(mean), place(end)) for start, mean, end in spans]
+def percent(log_spread: float) -> str:
+    """A spread of the log loss as a share.
+
+    Example:
+        >>> percent(0.08)
+        '8.3 percent'
+    """
+    return f"{100 * math.expm1(log_spread):.2g} percent"

@@ -1,167 +1,214 @@
-"""One run of an experiment as the store has it, and what may be said of it."""
+"""A run as the comparison sees it, wherever it comes from: a store, a table, or W&B."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import Annotated, Any, Literal
 
-import numpy as np
+from pydantic import GetPydanticSchema
+from pydantic_core import core_schema
 
-from gr00t_assets.comparison.formatting import shown_setting
-from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.runs.loss_window import final_window, first_window
-from gr00t_assets.runs.manifest import LossWindow, Manifest
-from gr00t_assets.runs.metric_table import MetricTable
-from gr00t_assets.runs.metrics import Metric
-from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.comparison.curves import Curve, EndTrend, Loss
+from gr00t_assets.experiments.registry import trainer_named, trainer_names
+from gr00t_assets.runs.stored_run import StoredRun
 
-if TYPE_CHECKING:
-    from gr00t_assets.comparison.contrasts.observation import Observation
+Source = Literal["store", "table", "wandb"]
+Frames = Literal["verified", "known wrong", "not verified"]
 
-Status = Literal[
-    "finished", "pruned", "failed", "interrupted", "unfinished", "unreadable", "missing", "stale"
-]
+TRAINABLE_PARTS = ("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model",
+                   "lora_rank", "lora_full_model")  # fmt: skip
+"""Hyperparameters that say which weights are trained; together they are one factor."""
 
-STATUS_WORDS: dict[Status, str] = {
-    "finished": "the run did all its steps",
-    "pruned": "the run was given up as hopeless; its sweep asks for pruning",
-    "failed": "the run ended with an error",
-    "interrupted": "the run was stopped; materialising it again continues it",
-    "unfinished": "the run has no manifest: it is training, or it was killed",
-    "unreadable": "the run's manifest cannot be read or belongs to another run",
-    "missing": "there is no run",
-    "stale": "the run was made with an older configuration or older data",
+_PART_NAMES = {
+    "tune_llm": "language model",
+    "tune_visual": "vision tower",
+    "tune_projector": "projector",
+    "tune_diffusion_model": "diffusion model",
 }
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run directory as found, or the place of one that is missing.
+    """One run with all that a comparison may use of it.
 
     Attributes:
-        experiment: The experiment as its sweep file has it now.
-        config_hash: Name of the run directory; of a missing run the hash that it would have, or
-            None where the data is not there to tell.
-        status: One of :data:`STATUS_WORDS`.
-        manifest: None where there is none that can be trusted.
-        metrics: Logged lines in order of steps.
-        stale: Made with another configuration or other data than the experiment has now.
-        problems: What is wrong with the files, one sentence each.
-        spec: What was asked, where it can be read.
+        run_id: Unique among the runs that are compared: config hash, W&B id, id of a table.
+        name: Of the experiment; replicates may share it.
+        status: ``finished``, or another key of ``stored_run.STATUS_WORDS``.
+        settings: Every known hyperparameter by its trainer's name for it, in its Python type. A
+            setting that the source does not know is absent, never a guessed default.
+        data: What it was trained on and with, by name: ``dataset`` and ``dataset version`` (or the
+            name alone), ``modality config`` (or the data config), ``base model``, ``trainer``.
+            Trainable parts and frames are fields of their own.
+        frames: Whether the images that it trained on are known to be the right ones.
+        steps: Optimizer steps done.
+        max_steps: Steps asked for, the length of the schedule.
+        samples_seen: Over all steps and GPUs.
+        dataset_frames: Frames in the dataset; None where it is not known.
+        loss: At the end, or so far; None where the run has none.
+        first_loss: Over the first window; None where only a final value is known.
+        curve: None where only a final value is known.
+        gpu_hours: Wall hours times GPUs; 0 on a CPU.
+        peak_memory_bytes: Of one GPU; it belongs to this run's settings and to no other's.
+        note: What its author or the store says of it.
+        problems: What is doubtful about it, one sentence each.
+        continued_steps: ``max_steps`` of the runs that it was continued from, the first one first.
+        stored: Its run directory as read back; None for a run from elsewhere.
     """
 
-    experiment: Experiment
-    config_hash: str | None
-    status: Status
-    manifest: Manifest | None
-    metrics: Sequence[Metric]
-    stale: bool
+    run_id: str
+    name: str
+    source: Source
+    status: str
+    settings: Mapping[str, object]
+    data: Mapping[str, str]
+    frames: Frames
+    steps: int | None
+    max_steps: int | None
+    samples_seen: int | None
+    dataset_frames: int | None = None
+    loss: Loss | None = None
+    first_loss: Loss | None = None
+    curve: Curve | None = None
+    sweep: str = ""
+    hypothesis: str = ""
+    started_at: str = ""
+    samples_per_second: float | None = None
+    wall_seconds: float | None = None
+    gpu_hours: float | None = None
+    peak_memory_bytes: int | None = None
+    failed_checks: tuple[str, ...] = ()
+    note: str = ""
     problems: tuple[str, ...] = ()
-    spec: TrainingSpec | None = None
+    continued_steps: tuple[int, ...] = ()
+    stored: StoredRun | None = field(default=None, repr=False, compare=False)
 
     @property
-    def name(self) -> str:
-        """The experiment's name."""
-        return self.experiment.name
+    def dataset(self) -> str:
+        """What it was trained on, in one word."""
+        return self.data.get("dataset", self.data.get("dataset version", ""))
 
     @property
-    def hyperparameters(self) -> Hyperparameters | None:
-        """What this run was made with; None for a stale run that has lost its spec."""
-        if not self.stale:
-            return self.experiment.hyperparameters
-        return self.spec.experiment.hyperparameters if self.spec else None
+    def epochs(self) -> float | None:
+        """Samples seen over frames of the dataset."""
+        if not self.samples_seen or not self.dataset_frames:
+            return None
+        return self.samples_seen / self.dataset_frames
+
+    @property
+    def finished(self) -> bool:
+        """Finished with a loss: only such a run is ranked, or takes part in a contrast."""
+        return self.status == "finished" and self.loss is not None
+
+    @property
+    def stale(self) -> bool:
+        """Made with another configuration or other data than its experiment has now."""
+        return self.stored is not None and self.stored.stale
 
     @cached_property
-    def observation(self) -> "Observation":
-        """The run as the comparison takes it, whatever its source."""
-        from gr00t_assets.comparison.contrasts.store_runs import observation_of
-
-        return observation_of(self)
+    def comparable(self) -> tuple[object, ...]:
+        """Data and frames: only runs that share both have losses of one kind."""
+        return (tuple(sorted(_identity(self.data).items())), self.frames)
 
     @cached_property
-    def losses(self) -> np.ndarray:
-        """Loss of each logged step, shape ``(steps,)``."""
-        metrics = self.metrics
-        table = metrics if isinstance(metrics, MetricTable) else MetricTable.of(metrics)
-        return table.losses
+    def comparability(self) -> dict[str, str]:
+        """All that must be equal before one loss can be called lower than another, by name.
+
+        Losses of a class whose frames are not verified say nothing of learning from images.
+        """
+        parts = trainable_parts(self.settings)
+        return {**self.data, "trainable parts": parts, "frames": self.frames}
 
     @property
-    def steps(self) -> int | None:
-        """Optimizer steps done."""
-        if self.manifest:
-            return self.manifest.steps
-        return self.metrics[-1].step if self.metrics else None
+    def class_id(self) -> str:
+        """Short id of the comparability class that it belongs to."""
+        return class_id(self.comparability)
 
-    @property
-    def samples_seen(self) -> int | None:
-        """Samples of all steps done."""
-        if self.manifest:
-            return self.manifest.samples_seen
-        return self.metrics[-1].samples_seen if self.metrics else None
+    @cached_property
+    def end_trend(self) -> EndTrend:
+        """Whether its loss still falls at its end."""
+        return self.curve.end_trend() if self.curve else EndTrend("unknown")
 
-    @property
-    def first_loss(self) -> LossWindow | None:
-        """Window at the start; from the metrics where no manifest has it."""
-        return self.manifest.first_loss if self.manifest else self._window(first=True)
+    @cached_property
+    def halfway_loss(self) -> Loss | None:
+        """The loss where half of ``max_steps`` was done; None without a curve."""
+        return self.loss_at_fraction(0.5)
 
-    @property
-    def final_loss(self) -> LossWindow | None:
-        """Window at the end, or so far; from the metrics where no manifest has it."""
-        return self.manifest.final_loss if self.manifest else self._window(first=False)
+    def loss_at(self, samples: float) -> Loss | None:
+        """The loss where it had seen so many samples; None without a curve that reaches them."""
+        return self.curve.loss_at(samples) if self.curve else None
 
-    @property
-    def failed_checks(self) -> tuple[str, ...]:
-        """Names of the checks that the run did not pass."""
-        checks = self.manifest.checks if self.manifest else {}
-        return tuple(name for name, passed in checks.items() if not passed)
-
-    @property
-    def rankable(self) -> bool:
-        """Finished, current, complete, with a final loss that is a finite number."""
-        return not self.stale and self.status == "finished" and unrankable(self.manifest) is None
-
-    @property
-    def changes(self) -> tuple[str, ...]:
-        """What a stale run was made with and the experiment has otherwise now, in words."""
-        if not self.stale or self.spec is None:
-            return ()
-        old, new = _settings(self.spec.experiment), _settings(self.experiment)
-        changed = [
-            f"{name} {shown_setting(old[name])}, now {shown_setting(new[name])}"
-            for name in new
-            if old[name] != new[name]
-        ]
-        return tuple(changed) or ("the dataset or its modality config",)
-
-    @property
-    def command(self) -> str:
-        """What to run to have this experiment trained, or continued."""
-        return (
-            "dagster asset materialize -m gr00t_assets.definitions "
-            f"--select checkpoint --partition {self.name}"
-        )
-
-    def _window(self, first: bool) -> LossWindow | None:
-        samples = self.hyperparameters.samples_per_step if self.hyperparameters else 0
-        return (first_window if first else final_window)(self.losses, samples)
+    def loss_at_fraction(self, fraction: float) -> Loss | None:
+        """The loss where it had done this share of ``max_steps``; None without such a curve."""
+        if self.curve is None or not len(self.curve) or not self.max_steps or not self.steps:
+            return None
+        per_step = float(self.curve.samples[-1]) / self.steps
+        return self.curve.loss_at(fraction * self.max_steps * per_step)
 
 
-def _settings(experiment: Experiment) -> dict[str, object]:
-    fields = ("dataset", "trainer", "base_model", "base_model_revision", "continue_from")
-    settings: dict[str, object] = {name: getattr(experiment, name) for name in fields}
-    return settings | experiment.hyperparameters.model_dump()
+def class_id(comparability: Mapping[str, str]) -> str:
+    """First 6 hex digits of a SHA-256 over what counts in :attr:`Run.comparability`.
+
+    Of a dataset whose version is known, the version counts and not the name.
+    """
+    content = json.dumps(_identity(comparability), sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:6]
 
 
-def unrankable(manifest: Manifest | None) -> str | None:
-    """Why a run that says it finished has no place in a ranking; None where it has one."""
-    if manifest is None or manifest.status != "finished":
-        return "it is not finished"
-    if manifest.steps < manifest.max_steps:
-        return f"its manifest says finished at step {manifest.steps} of {manifest.max_steps}"
-    window = manifest.final_loss
-    if window is None:
-        return "its manifest has no final loss"
-    if not np.isfinite([window.mean, window.standard_error]).all() or window.standard_error < 0:
-        return "its final loss is not a finite number"
-    return None
+def trainable_parts(settings: Mapping[str, object]) -> str:
+    """Which weights are trained, in words.
+
+    Example:
+        >>> trainable_parts({"tune_projector": True, "tune_diffusion_model": True})
+        'projector, diffusion model'
+    """
+    parts = ", ".join(part for name, part in _PART_NAMES.items() if settings.get(name))
+    if settings.get("lora_rank"):
+        where = "backbone and action head" if settings.get("lora_full_model") else "action head"
+        parts += f"; LoRA of rank {settings['lora_rank']} on the {where}"
+    return parts or "none known"
+
+
+def samples_per_step(settings: Mapping[str, object]) -> int | None:
+    """Samples of one optimizer step, over GPUs and accumulated batches; None where unknown."""
+    batch = settings.get("batch_size")
+    if not isinstance(batch, int):
+        return None
+    for name in ("gradient_accumulation_steps", "num_gpus"):
+        times = settings.get(name, 1)
+        batch *= times if isinstance(times, int) else 1
+    return batch
+
+
+def samples_of(settings: Mapping[str, object]) -> int | None:
+    """Samples that a whole run with these settings sees; None where steps or batch are unknown."""
+    per_step, steps = samples_per_step(settings), settings.get("max_steps")
+    return steps * per_step if isinstance(steps, int) and per_step is not None else None
+
+
+def upstream_trainer() -> str:
+    """The trainer whose runs others made with the upstream fine-tuning script.
+
+    Of the installed trainers it is the one that reads videos itself, as the script does.
+    """
+    reads = [name for name in trainer_names() if trainer_named(name).reads_videos]
+    return (reads or trainer_names())[0]
+
+
+def _identity(comparability: Mapping[str, str]) -> dict[str, str]:
+    known = "dataset version" in comparability
+    return {name: value for name, value in comparability.items() if name != "dataset" or not known}
+
+
+def _written_as(serialize: Any) -> GetPydanticSchema:
+    ids = core_schema.plain_serializer_function_ser_schema(serialize)
+    return GetPydanticSchema(lambda _source, _handler: core_schema.any_schema(serialization=ids))
+
+
+RunId = Annotated[Run, _written_as(lambda run: run.run_id)]
+"""A run that is its id in JSON."""
+
+RunIds = Annotated[tuple[Run, ...], _written_as(lambda runs: [run.run_id for run in runs])]
+"""Runs that are their ids in JSON."""

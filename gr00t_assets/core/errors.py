@@ -33,6 +33,10 @@ class DatasetError(Gr00tAssetsError):
     """A dataset cannot be had, cannot be read, or does not fit its data config."""
 
 
+class DataConfigError(Gr00tAssetsError):
+    """A data config's file is wrong, or there is no data config of a name."""
+
+
 class CatalogError(Gr00tAssetsError):
     """``data/datasets.yaml`` is wrong, or a name is not in it."""
 

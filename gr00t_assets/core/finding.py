@@ -1,20 +1,19 @@
-"""What a check of a dataset found: one fault each, with the file and what to do."""
+"""What a check found, of a dataset, an environment, a YAML file or an experiment."""
 
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal, overload
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gr00t_assets.core.findings import FindingList
+MAX_PER_CODE = 8
+"""Findings of one code and severity that are listed; a last one counts the others."""
 
-MOST_PER_CODE = 8
-"""Findings of one code that are listed; the rest is counted in a last one."""
+MAX_CHARACTERS = 400
+"""Characters of a finding's texts, which may come from a file that somebody else wrote."""
 
-MOST_CHARACTERS = 400
-
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "ok"]
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 80
@@ -22,90 +21,186 @@ _REPR.maxlevel = 3
 
 
 class Finding(BaseModel):
-    """One thing that is wrong or odd."""
+    """One thing that was looked at and is wrong, odd, or as it should be."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    severity: Severity = Field(description="An error keeps the dataset from being trained on")
-    code: str = Field(description="Name of the fault, in kebab case: row-count")
-    file: str | None = Field(description="Path inside the dataset; none where it is no file's")
+    severity: Severity = Field(description="An error keeps a training from being started")
+    code: str = Field(description="Name of what was looked at, in kebab case: row-count")
+    subject: str | None = Field(
+        description="What it is about: a file of a dataset, a part of an environment, a field of "
+        "an experiment, a value of a YAML file; none where it is the whole"
+    )
     found: str
-    expected: str
-    remedy: str = Field(description="The one thing to do")
+    expected: str = ""
+    remedy: str = Field(default="", description="The one thing to do; empty where nothing is")
+    location: tuple[str | int, ...] = Field(
+        default=(), exclude=True, description="Of a YAML file's finding: the path to the value"
+    )
+
+    @property
+    def text(self) -> str:
+        """What was found, what was expected and what to do, in one line.
+
+        Example:
+            >>> Finding(severity="error", code="config-key", subject="meta/modality.json",
+            ...         found="no camera 'front'", remedy="name one").text
+            "no camera 'front'; name one"
+        """
+        expected = f"expected {self.expected}" if self.expected else ""
+        return "; ".join(part for part in (self.found, expected, self.remedy) if part)
 
 
-class Findings(FindingList[Finding]):
-    """All that was found: errors first, by code and file.
+class Findings(Sequence[Finding]):
+    """What a check found, in the order in which it is shown.
 
-    A code with more than ``MOST_PER_CODE`` findings of one severity ends in one whose ``found``
-    says how many more there are, so that a thousand broken episodes give a list that can be read.
+    Args:
+        items: Those that are listed.
+        error_count: Errors, listed or not; the listed ones where left out.
+        warning_count: Warnings, likewise.
     """
+
+    def __init__(
+        self,
+        items: Sequence[Finding] = (),
+        error_count: int | None = None,
+        warning_count: int | None = None,
+    ) -> None:
+        self._items = tuple(items)
+        self.error_count = len(self.errors) if error_count is None else error_count
+        self.warning_count = len(self.warnings) if warning_count is None else warning_count
+
+    @overload
+    def __getitem__(self, index: int) -> Finding: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Finding]: ...
+    def __getitem__(self, index: int | slice) -> Finding | Sequence[Finding]:
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def errors(self) -> list[Finding]:
+        """Those that keep a training from being started."""
+        return [item for item in self if item.severity == "error"]
+
+    @property
+    def warnings(self) -> list[Finding]:
+        """What is odd and yet usable."""
+        return [item for item in self if item.severity == "warning"]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error."""
+        return self.error_count == 0
+
+    def of(self, code: str) -> Finding | None:
+        """The first finding of a code."""
+        return next((item for item in self if item.code == code), None)
+
+    def lines(self) -> list[str]:
+        """Each error in one line with its remedy, as the details of an exception."""
+        return [f"{item.code}: {item.found}; {item.remedy}" for item in self.errors]
+
+    def summary(self) -> str:
+        """The counts in words.
+
+        Example:
+            >>> Findings().summary()
+            'no errors, no warnings'
+        """
+        return f"{_counted(self.error_count, 'error')}, {_counted(self.warning_count, 'warning')}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts, and the findings as objects; the counts include those that are not listed."""
+        return {
+            "ok": self.ok,
+            "errors": self.error_count,
+            "warnings": self.warning_count,
+            "findings": [item.model_dump() for item in self],
+        }
 
 
 class Collector:
-    """Gathers findings in bounded memory while the checks run."""
+    """Gathers findings in bounded memory while the checks run.
 
-    def __init__(self) -> None:
-        self._kept: dict[tuple[Severity, str], list[Finding]] = {}
+    Args:
+        ordered: List the findings by severity, code and subject, where False in the order in which
+            they were added.
+    """
+
+    def __init__(self, *, ordered: bool = True) -> None:
+        self._ordered = ordered
+        self._listed: list[Finding] = []
         self._counts: dict[tuple[Severity, str], int] = {}
 
-    def error(self, code: str, file: str | None, found: str, expected: str, remedy: str) -> None:
-        """Add what keeps the dataset from being trained on."""
-        self._add("error", code, file, found, expected, remedy)
+    def error(self, code: str, subject: str | None, found: str, expected: str, remedy: str) -> None:
+        """Add what keeps a training from being started."""
+        self._add("error", code, subject, found, expected, remedy)
 
-    def warn(self, code: str, file: str | None, found: str, expected: str, remedy: str) -> None:
+    def warn(self, code: str, subject: str | None, found: str, expected: str, remedy: str) -> None:
         """Add what is odd and yet usable."""
-        self._add("warning", code, file, found, expected, remedy)
+        self._add("warning", code, subject, found, expected, remedy)
+
+    def ok(self, code: str, subject: str | None, found: str) -> None:
+        """Add what is as it should be."""
+        self._add("ok", code, subject, found, "", "")
 
     def has(self, code: str) -> bool:
         """Whether there is a finding of this code."""
-        return any(known == code for _, known in self._counts)
+        return any(counted == code for _, counted in self._counts)
 
     def count(self, *codes: str) -> int:
         """How many findings there are of some codes."""
         return sum(count for (_, code), count in self._counts.items() if code in codes)
 
     @contextmanager
-    def guard(self, file: str | None) -> Iterator[None]:
+    def guard(self, subject: str | None) -> Iterator[None]:
         """Turn what no check foresaw into a finding of the file that was being looked at."""
         try:
             yield
         except Exception as error:
+            first_line = next(iter(str(error).splitlines()), "")
             self.error(
                 "check-failed",
-                file,
-                f"{type(error).__name__} while it was checked: {_first_line(error)}",
+                subject,
+                f"{type(error).__name__} while it was checked: {first_line}",
                 "a file that can be read as LeRobot's format describes it",
                 "look at the file: it is damaged in a way that has no name yet",
             )
 
     def findings(self) -> Findings:
-        """All so far, in order, with the counts of what is not listed."""
-        items: list[Finding] = []
-        for severity, code in sorted(self._kept):
-            kept = self._kept[severity, code]
-            items += sorted(kept, key=lambda item: (item.file or "", item.found))
-            rest = self._counts[severity, code] - len(kept)
-            if rest:
-                more = {"file": None, "found": f"and {rest} more like these"}
-                items.append(kept[0].model_copy(update=more))
-        counts = {"error": 0, "warning": 0}
+        """All so far, with the counts of what is not listed.
+
+        A code with more than ``MAX_PER_CODE`` findings of one severity ends in one that says how
+        many more there are, so that a thousand broken episodes give a list that can be read.
+        """
+        items = list(self._listed)
+        for (severity, code), count in self._counts.items():
+            alike = [item for item in items if (item.severity, item.code) == (severity, code)]
+            if count > len(alike):
+                more = {"subject": None, "found": f"and {count - len(alike)} more like these"}
+                place = items.index(alike[-1]) + 1
+                items.insert(place, alike[0].model_copy(update=more))
+        if self._ordered:
+            items.sort(key=_order)
+        counts = {"error": 0, "warning": 0, "ok": 0}
         for (severity, _), count in self._counts.items():
             counts[severity] += count
         return Findings(items, counts["error"], counts["warning"])
 
-    def _add(self, severity: Severity, code: str, file: str | None, *words: str) -> None:
+    def _add(self, severity: Severity, code: str, subject: str | None, *texts: str) -> None:
         key = (severity, code)
         self._counts[key] = self._counts.get(key, 0) + 1
-        kept = self._kept.setdefault(key, [])
-        if len(kept) >= MOST_PER_CODE:
+        if self._counts[key] > MAX_PER_CODE:
             return
-        found, expected, remedy = (clean(text) for text in words)
-        kept.append(
+        found, expected, remedy = (clean(text) for text in texts)
+        self._listed.append(
             Finding(
                 severity=severity,
                 code=code,
-                file=None if file is None else clean(file),
+                subject=None if subject is None else clean(subject),
                 found=found,
                 expected=expected,
                 remedy=remedy,
@@ -120,10 +215,12 @@ def clean(text: str) -> str:
         >>> clean("a\\x1b[31mb")
         'a\\\\x1b[31mb'
     """
-    cut = text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
+    cut = text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 3] + "..."
     return "".join(
-        one if one.isprintable() else one.encode("unicode_escape", "replace").decode("ascii")
-        for one in cut
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape", "replace").decode("ascii")
+        for character in cut
     )
 
 
@@ -132,5 +229,11 @@ def short(value: object) -> str:
     return _REPR.repr(value)
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "")
+def _order(item: Finding) -> tuple[str, str, bool, str, str]:
+    """Errors first, by code and subject; the count of what is not listed is last of its code."""
+    is_count = item.subject is None and item.found.startswith("and ")
+    return item.severity, item.code, is_count, item.subject or "", item.found
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"

@@ -25,8 +25,8 @@ def name_problem(name: str) -> str | None:
         return f"name '{name[:20]}...' has {len(name)} characters; at most {MAX_LENGTH} are allowed"
     strange = sorted(set(re.sub(r"[A-Za-z0-9._-]", "", name)))
     if strange:
-        found = " ".join(f"'{character}'" for character in strange)
-        return f"name '{name}' has {found}; allowed are letters, digits, '.', '_' and '-'"
+        characters = " ".join(f"'{character}'" for character in strange)
+        return f"name '{name}' has {characters}; allowed are letters, digits, '.', '_' and '-'"
     if ".." in name:
         return f"name '{name}' has '..', which Dagster reads as a range of partitions"
     if not _NAME.fullmatch(name):
@@ -41,8 +41,8 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
         >>> nearest("learning_rat", ["learning_rate", "seed"])
         'learning_rate'
     """
-    found = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.6)
-    return found[0] if found else None
+    close = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.6)
+    return close[0] if close else None
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

@@ -1,31 +1,93 @@
-"""Whether a process of this machine is there, and waiting for its end."""
+"""Whether a process lives: by the file lock that the kernel drops when it dies, or by its id.
 
+A lock is the surer way, since an id is given again to another process; see flock(2).
+"""
+
+import errno
+import fcntl
 import os
+import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 
-def is_alive(process: int | None) -> bool:
-    """Whether a process runs; one that has ended and that nobody collects does not.
+_CLOCK_TOLERANCE = 2.0
+"""Seconds by which a start time may differ between two looks, as when the clock was set."""
 
-    Alive where it cannot be told, as of a number that no process has.
+
+def try_lock(descriptor: int) -> bool:
+    """Take an open file's lock for this process alone; False where another has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds a file's lock; True also of a file that may not be opened.
+
+    False where there is no such file, or a symbolic link in its place. A shared lock is taken for
+    an instant, so that two processes that ask at once do not see each other.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError as error:
+        return error.errno not in (errno.ENOENT, errno.ELOOP)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def is_alive(process: int | None, started: float | None = None) -> bool:
+    """Whether a process of this machine runs; a zombie, which has ended, does not.
+
+    Args:
+        process: Its id; None counts as a process that is gone.
+        started: What :func:`start_time` said of it; a process that has the id and started at
+            another time is another one. Not compared where left out.
     """
     if process is None:
         return False
     try:
-        os.kill(process, 0)
-        stat = Path(f"/proc/{process}/stat").read_text()
-    except ProcessLookupError:
+        running = psutil.Process(process)
+        if started is not None and abs(running.create_time() - started) > _CLOCK_TOLERANCE:
+            return False
+        return running.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except (psutil.NoSuchProcess, ValueError):
         return False
-    except (OSError, OverflowError):
+    except psutil.AccessDenied:
         return True
-    return stat.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def start_time(process: int | None) -> float | None:
+    """When a process of this machine started, in seconds since the epoch; None where it is gone."""
+    try:
+        return None if process is None else psutil.Process(process).create_time()
+    except (psutil.Error, ValueError):
+        return None
 
 
 def ends_within(process: subprocess.Popen[Any], seconds: float) -> bool:
-    """Wait so long at most for a process to end; whether it has."""
+    """Wait at most so many seconds for a child process to end; whether it has."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
     return process.returncode is not None
+
+
+def signal_of(code: int) -> int | None:
+    """The signal that ended a process: 128 + n from a shell or guard, -n from ``subprocess``.
+
+    Example:
+        >>> signal_of(137), signal_of(-9), signal_of(1)
+        (9, 9, None)
+    """
+    number = -code if code < 0 else code - 128
+    return number if number in set(signal.Signals) else None

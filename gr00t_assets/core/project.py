@@ -23,6 +23,19 @@ def project_root() -> Path:
     return here if (here / "data" / "datasets.yaml").is_file() else _PACKAGE_PARENT
 
 
+def materialize_command(asset: str, partition: str) -> str:
+    """What a person types to have one partition of an asset made.
+
+    Example:
+        >>> materialize_command("dataset", "demo")
+        'dagster asset materialize -m gr00t_assets.definitions --select dataset --partition demo'
+    """
+    return (
+        "dagster asset materialize -m gr00t_assets.definitions "
+        f"--select {asset} --partition {partition}"
+    )
+
+
 @dataclass(frozen=True)
 class Store:
     """The folder of everything that is made: datasets, frames, runs and reports.
@@ -48,6 +61,10 @@ class Store:
         """One version of a dataset, in LeRobot's layout; never changed once it is there."""
         return self._inside("datasets", name, version)
 
+    def dataset_scan(self, name: str, version: str) -> Path:
+        """The JSON file that keeps what the checks found in a dataset version's files."""
+        return self.dataset_directory(name, version).with_name(f"{version}.scan.json")
+
     def modality_config(self, name: str) -> Path:
         """The JSON file of a dataset's validated modality config."""
         return self._inside("modality_configs", name).with_name(f"{name}.json")
@@ -56,7 +73,7 @@ class Store:
         """The folder of a dataset version's decoded frames."""
         return self._inside("frame_caches", name, version)
 
-    def frame_truth(self, name: str, version: str) -> Path:
+    def frame_check(self, name: str, version: str) -> Path:
         """The JSON file that says whether a frame cache gives the right frames."""
         return self.frame_cache(name, version).with_name(f"{version}.frames.json")
 
@@ -79,7 +96,7 @@ class Store:
         Raises:
             StoreError: A name is not one that can be a folder's.
         """
-        problems = [found for name in names if (found := name_problem(name))]
+        problems = [problem for name in names if (problem := name_problem(name))]
         if problems:
             raise StoreError(
                 "/".join((kind, *names)), "this is no place inside the store.", problems

@@ -1,14 +1,50 @@
-"""Bytes for people."""
+"""Numbers for people: bytes, time spans, and settings as a sweep file has them."""
 
 
-def in_units(size: float) -> str:
+def format_bytes(size: float) -> str:
     """Bytes in thousands, with the unit.
 
     Example:
-        >>> in_units(0), in_units(1_234), in_units(18_200_000_000)
+        >>> format_bytes(0), format_bytes(1_234), format_bytes(18_200_000_000)
         ('0 B', '1.2 kB', '18.2 GB')
     """
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= scale:
             return f"{size / scale:.1f} {unit}"
     return f"{size:.0f} B"
+
+
+def duration(seconds: float) -> str:
+    """A time span to two units.
+
+    Example:
+        >>> duration(42.4), duration(125), duration(7_380)
+        ('42 s', '2 min 5 s', '2 h 3 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def shown_setting(value: object) -> str:
+    """A hyperparameter as one would write it in a sweep file.
+
+    Example:
+        >>> shown_setting(0.0001), shown_setting(True), shown_setting(8)
+        ('1e-4', 'true', '8')
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        text = f"{value:.6g}"
+        if value and abs(value) < 1e-2:
+            mantissa, _, exponent = f"{value:.5e}".partition("e")
+            text = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+        return text
+    return "none" if value is None else str(value)

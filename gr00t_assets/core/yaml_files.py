@@ -8,22 +8,18 @@ from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 
 from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.names import did_you_mean, nearest
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_EXPLAINED = "explained"
+
 Location = tuple[str | int, ...]
 """Path to a value inside the file: ``("experiments", 0, "hyperparameters", "seed")``."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong in a YAML file, and the value it is wrong about."""
-
-    location: Location
-    message: str
 
 
 @dataclass(frozen=True)
@@ -46,9 +42,38 @@ class LocatedYaml:
             location = location[:-1]
         return self.lines.get(location, 1)
 
-    def describe(self, problem: Problem) -> str:
+    def describe(self, problem: Finding) -> str:
         """``line 12: experiments[0].hyperparameters.learning_rat: unknown field; ...``"""
-        return f"line {self.line(problem.location)}: {_dotted(problem.location)}{problem.message}"
+        return f"line {self.line(problem.location)}: {_with_subject(problem)}"
+
+
+def explained_error(message: str) -> PydanticCustomError:
+    """What a validator raises whose message needs no value beside it."""
+    return PydanticCustomError(_EXPLAINED, "{message}", {"message": message})
+
+
+def yaml_problem(location: Location, found: str, remedy: str = "") -> Finding:
+    """What is wrong with a value of a YAML file.
+
+    Args:
+        location: Path to the value; empty where it is the whole file.
+        found: What is wrong with it.
+        remedy: What to do, such as the name that was probably meant.
+    """
+    return Finding(
+        severity="error",
+        code="yaml-value",
+        subject=dotted(location) or None,
+        found=found,
+        remedy=remedy,
+        location=location,
+    )
+
+
+def moved(problem: Finding, location: Location) -> Finding:
+    """The same problem, of the value at another place of the file."""
+    place = {"location": location, "subject": dotted(location) or None}
+    return problem.model_copy(update=place)
 
 
 def load_yaml(file: Path, error: type[Gr00tAssetsError]) -> LocatedYaml:
@@ -67,13 +92,13 @@ def load_yaml(file: Path, error: type[Gr00tAssetsError]) -> LocatedYaml:
     except (OSError, UnicodeDecodeError) as problem:
         raise error(shown_path(file), "this file cannot be read.", [str(problem)]) from problem
     lines: dict[Location, int] = {}
-    twice: list[Problem] = []
+    repeated: list[Finding] = []
     data: Any = None
     try:
         loader = _LOADER(text)
         node = loader.get_single_node()
         if node is not None:
-            _collect(node, (), lines, twice)
+            _collect(node, (), lines, repeated)
             data = loader.construct_document(node)
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
@@ -81,7 +106,7 @@ def load_yaml(file: Path, error: type[Gr00tAssetsError]) -> LocatedYaml:
         what = getattr(problem, "problem", None) or str(problem)
         raise error(where, "this is not YAML.", [what]) from problem
     located = LocatedYaml(file, data, lines)
-    raise_problems(located, twice, error)
+    raise_problems(located, repeated, error)
     return located
 
 
@@ -92,7 +117,7 @@ def shown_path(file: Path) -> str:
 
 
 def raise_problems(
-    located: LocatedYaml, problems: Iterable[Problem], error: type[Gr00tAssetsError]
+    located: LocatedYaml, problems: Iterable[Finding], error: type[Gr00tAssetsError]
 ) -> None:
     """Raise one error that lists every problem, in the order of lines; none where there is none."""
     ordered = sorted(dict.fromkeys(problems), key=lambda problem: located.line(problem.location))
@@ -101,7 +126,7 @@ def raise_problems(
     first = ordered[0]
     if len(ordered) == 1:
         subject = f"{shown_path(located.file)}:{located.line(first.location)}"
-        raise error(subject, f"{_dotted(first.location)}{first.message}")
+        raise error(subject, _with_subject(first))
     raise error(
         shown_path(located.file),
         f"{len(ordered)} problems.",
@@ -111,24 +136,27 @@ def raise_problems(
 
 def validation_problems(
     failure: ValidationError, model: type[BaseModel], prefix: Location = ()
-) -> list[Problem]:
+) -> list[Finding]:
     """What pydantic found wrong, in words for a person, with the nearest valid field name."""
     problems = []
     for item in failure.errors():
-        location = tuple(item["loc"])
+        location, remedy = tuple(item["loc"]), ""
         if item["type"] == "extra_forbidden":
-            fields = _fields_at(model, location[:-1])
-            message = f"unknown field; {did_you_mean(str(location[-1]), fields)}"
+            text = "unknown field"
+            remedy = did_you_mean(str(location[-1]), _fields_at(model, location[:-1]))
         elif item["type"] == "missing":
-            message = "is missing"
+            text = "is missing"
+        elif item["type"] == _EXPLAINED:
+            text = item["msg"]
         else:
-            said = item["msg"].removeprefix("Value error, ")
-            message = f"{said}, found {item['input']!r}"
+            expected = item["msg"].removeprefix("Value error, ")
+            of_whole_model = isinstance(item["input"], dict) and not item["type"].endswith("_type")
+            text = expected if of_whole_model else f"{expected}, found {item['input']!r}"
         if item["type"] == "literal_error":
-            known = re.findall(r"'([^']*)'", item.get("ctx", {}).get("expected", ""))
-            close = nearest(str(item["input"]), known)
-            message += f"; did you mean '{close}'?" if close else ""
-        problems.append(Problem((*prefix, *location), message))
+            choices = re.findall(r"'([^']*)'", item.get("ctx", {}).get("expected", ""))
+            close = nearest(str(item["input"]), choices)
+            remedy = f"did you mean '{close}'?" if close else ""
+        problems.append(yaml_problem((*prefix, *location), text, remedy))
     return problems
 
 
@@ -147,18 +175,28 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     inner = (_model_in(argument) for argument in get_args(annotation))
-    return next((found for found in inner if found is not None), None)
+    return next((model for model in inner if model is not None), None)
 
 
-def _dotted(location: Location) -> str:
+def dotted(location: Location) -> str:
+    """A place of a file as people write it.
+
+    Example:
+        >>> dotted(("experiments", 0, "name"))
+        'experiments[0].name'
+    """
     text = ""
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return f"{text}: " if text else ""
+    return text
+
+
+def _with_subject(problem: Finding) -> str:
+    return f"{problem.subject}: {problem.text}" if problem.subject else problem.text
 
 
 def _collect(
-    node: yaml.Node, location: Location, lines: dict[Location, int], twice: list[Problem]
+    node: yaml.Node, location: Location, lines: dict[Location, int], repeated: list[Finding]
 ) -> None:
     lines.setdefault(location, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
@@ -167,9 +205,9 @@ def _collect(
             inner = (*location, str(key.value))
             lines[inner] = key.start_mark.line + 1
             if key.value in seen:
-                twice.append(Problem(inner, "is given twice"))
+                repeated.append(yaml_problem(inner, "is given twice"))
             seen.add(key.value)
-            _collect(value, inner, lines, twice)
+            _collect(value, inner, lines, repeated)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            _collect(value, (*location, index), lines, twice)
+            _collect(value, (*location, index), lines, repeated)

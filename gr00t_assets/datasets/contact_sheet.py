@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.frames.frames import VideoError, decode
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.video_decoding import VideoError, decode
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,7 +45,7 @@ def contact_sheet(
         task = episode.tasks[0] if episode.tasks else "no task"
         for camera in dataset.cameras:
             path = dataset.video_path(episode.index, camera)
-            frames = _evenly(dataset, path, episode.length, columns)
+            frames = _spread_frames(dataset, path, episode.length, columns)
             short = camera.rsplit(".", 1)[-1]
             rows.append(
                 (f"episode {episode.index}  {short}  {episode.length} rows  {task}", frames)
@@ -59,22 +59,24 @@ def contact_sheet(
         width = int(width * 0.85)
 
 
-def _evenly(dataset: LeRobotDataset, path: Path, length: int, columns: int) -> list["Image"]:
+def _spread_frames(dataset: LeRobotDataset, path: Path, length: int, columns: int) -> list["Image"]:
     """Frames at even distances; those between are decoded and not converted."""
     from PIL import Image
 
-    wanted = dict.fromkeys(np.linspace(0, max(length - 1, 0), columns).round().astype(int).tolist())
-    found = []
+    positions = dict.fromkeys(
+        np.linspace(0, max(length - 1, 0), columns).round().astype(int).tolist()
+    )
+    images = []
     try:
-        for _, frame in decode(path, wanted.keys()):
+        for _, frame in decode(path, positions.keys()):
             if frame is not None:
-                found.append(Image.fromarray(frame))
-                if len(found) == len(wanted):
+                images.append(Image.fromarray(frame))
+                if len(images) == len(positions):
                     break
     except VideoError as error:
         shown = path.relative_to(dataset.directory)
         raise DatasetError(dataset.name, f"{shown}: {error}.") from error
-    return found
+    return images
 
 
 def _encode(rows: list[tuple[str, list["Image"]]], columns: int, width: int) -> bytes:

@@ -1,4 +1,4 @@
-"""From an error for people to a failed step that shows it, and nothing of the machinery."""
+"""Errors for people as failed steps that show the message alone, without Dagster's stack."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
@@ -7,13 +7,9 @@ from typing import ParamSpec, TypeVar
 
 import click
 import dagster as dg
-from dagster._core.errors import (
-    DagsterExecutionInterruptedError,
-    DagsterUserCodeProcessError,
-)
-from dagster_shared.error import SerializableErrorInfo
 
 from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.defs.dagster_internals import DagsterUserCodeProcessError, SerializableErrorInfo
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,8 +20,7 @@ class ExplainedFailureError(dg.Failure, DagsterUserCodeProcessError):
 
     Dagster prints some forty lines of its own stack twice below the message of a ``Failure``. For
     an error of another process it prints what that process said instead; this class says it is
-    one. The base is no public name of Dagster: the project pins ``dagster<1.14``, and a test reads
-    what the command line prints.
+    one.
 
     Args:
         error: What went wrong, for people.
@@ -39,18 +34,18 @@ class ExplainedFailureError(dg.Failure, DagsterUserCodeProcessError):
         self.description = error.explain()
         self.metadata = dict(metadata or {})
         self.allow_retries = False
-        self.user_code_process_error_infos = [_shown(error)]
+        self.user_code_process_error_infos = [_error_info(error)]
 
 
-class ExplainedInterruptError(DagsterExecutionInterruptedError, DagsterUserCodeProcessError):
+class ExplainedInterruptError(dg.DagsterExecutionInterruptedError, DagsterUserCodeProcessError):
     """The end of a run on request, shown with a message in place of Dagster's stack."""
 
     def __init__(self, error: Gr00tAssetsError) -> None:
         BaseException.__init__(self, error.explain())
-        self.user_code_process_error_infos = [_shown(error)]
+        self.user_code_process_error_infos = [_error_info(error)]
 
 
-def _shown(error: Gr00tAssetsError) -> SerializableErrorInfo:
+def _error_info(error: Gr00tAssetsError) -> SerializableErrorInfo:
     return SerializableErrorInfo(error.explain() + "\n", [], type(error).__name__)
 
 

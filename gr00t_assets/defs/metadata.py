@@ -3,10 +3,16 @@
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import dagster as dg
 
+from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.units import shown_setting
+
+Metadata: TypeAlias = dict[str, str | int | float | dg.MetadataValue]
+"""What a materialisation shows, by the label on its page."""
 
 INLINE = 1_000
 """Markdown of fewer characters is shown in place; longer Markdown is shown behind a link."""
@@ -41,6 +47,23 @@ def settings(values: Mapping[str, object]) -> dg.MarkdownMetadataValue:
     return table(["setting", "value"], values.items()) if values else bullets([])
 
 
+def findings_table(findings: Findings) -> dg.MarkdownMetadataValue:
+    """Every finding, errors first."""
+    order = {"error": 0, "warning": 1, "ok": 2}
+    rows = [
+        [
+            finding.severity,
+            finding.code,
+            finding.subject or "",
+            finding.found,
+            finding.expected,
+            finding.remedy,
+        ]
+        for finding in sorted(findings, key=lambda finding: order[finding.severity])
+    ]
+    return table(["severity", "looked at", "subject", "found", "expected", "do"], rows)
+
+
 def readable(value: float) -> float:
     """A number with five significant digits: the page shows every digit that it is given.
 
@@ -61,6 +84,4 @@ def _row(cells: Iterable[object]) -> str:
 
 
 def _cell(value: object) -> str:
-    from gr00t_assets.comparison.formatting import shown_setting
-
     return shown_setting(value).replace("|", "\\|").replace("\n", " ")

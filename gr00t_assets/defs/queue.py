@@ -1,83 +1,192 @@
-"""The run queue: runs that train carry the tag ``gpu``, and one number says how many at a time.
+"""The run queue: as many trainings at a time as this machine has slots.
 
-Dagster takes a run's tags from its job, and a run that the page or a backfill launches for assets
-has none. A limit on a tag, and a person who filters the list of runs, need it on all of them.
-
-The number is ``concurrency.pools.default_limit`` in ``dagster.yaml``, the limit of the pool
-``gpu``. Every other limit is derived from it here.
+A slot (:mod:`gr00t_assets.gpu.slots`) holds back every training, however it was asked for: on the
+page, by a schedule, by ``dagster asset materialize`` or by hand. The limits of Dagster's queue are
+derived from the slots, so there is no number to keep in step with them. Runs that need a device
+carry the tag ``gpu``, for the queue's limit on that tag and for a person who filters the list of
+runs. Dagster takes a run's tags from its job, and a run that the page or a backfill launches for
+assets has none, so the run coordinator adds them.
 """
 
 import os
-from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager
+from functools import cached_property, lru_cache
 
 import dagster as dg
-from dagster._core.run_coordinator import QueuedRunCoordinator, SubmitRunContext
-from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
-from dagster._core.storage.tags import PARTITION_NAME_TAG, PRIORITY_TAG
+from pydantic import BaseModel, ConfigDict, Field
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import project_root
+from gr00t_assets.defs.dagster_internals import PARTITION_TAG, PRIORITY_TAG, RunQueueConfig
+from gr00t_assets.defs.training_runs import needs_device
 from gr00t_assets.experiments.sweeps import load_sweeps
+from gr00t_assets.gpu.devices import slots_by_device
+from gr00t_assets.gpu.status import MachineStatus
 
 GPU = "gpu"
-"""The pool that training steps are in, and the tag of runs that have such a step."""
+"""The tag of runs that need a device, with the value ``true``."""
 
 OTHER_RUNS = 8
-"""Runs that train nothing and may run beside those that do."""
+"""Runs that need no device and may run beside those that do."""
 
-_ALLOTTED = "DAGSTER_OP_CONCURRENCY_KEYS_ALLOTTED_FOR_STARTED_RUN_SECONDS"
+_DAEMON = "QUEUED_RUN_COORDINATOR"
+_DAEMON_TIMEOUT = 90.0
+"""Seconds without a heartbeat of the daemon after which it is taken for dead."""
 
 
-class GpuTaggingRunCoordinator(QueuedRunCoordinator):
-    """Dagster's own run queue; runs with a step in the pool ``gpu`` get tags ``gpu`` and priority.
+class GpuTaggingRunCoordinator(dg.QueuedRunCoordinator):
+    """Dagster's own run queue, with limits from the slots, and tags on runs that need a device.
 
-    Named in ``dagster.yaml``. ``SubmitRunContext``, the pools of a run and the limits of the queue
-    are no public names of Dagster: the project pins ``dagster<1.14``, and tests submit runs to a
-    real instance and have a real daemon work them off.
+    Named in ``dagster.yaml``.
     """
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        # So long after a run has started the daemon counts it twice, as a run and as its step, and
-        # starts no other: 5 s where nothing is said. A step asks for its place in half a second.
-        os.environ.setdefault(_ALLOTTED, "1")
-        super().__init__(*arguments, **named)
+    @cached_property
+    def _started_at_once(self) -> int:
+        return started_at_once(self._instance)
 
-    def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
-        """Tag the run where it trains, then put it in the queue."""
+    def submit_run(self, context: dg.SubmitRunContext) -> dg.DagsterRun:
+        """Tag the run where it needs a device, then put it in the queue."""
         run = context.dagster_run
-        concurrency = run.run_op_concurrency
-        if concurrency is not None and GPU in (concurrency.all_pools or ()):
-            self._instance.add_run_tags(run.run_id, {**_priority(run), GPU: "true"})
+        if needs_device(run):
+            self._instance.add_run_tags(run.run_id, {**_priority_tag(run), GPU: "true"})
         return super().submit_run(context)
 
     def get_run_queue_config(self) -> RunQueueConfig:
-        """The limits of the queue, derived from the pool's where the file gives none.
-
-        Runs that train: those that hold the pool, one that stands ready, and as many again that
-        have trained and are being checked. While the queue is looked through, a run that waits
-        for the pool takes a place here, so that this limit has to be above the pool's.
-        """
+        """The limits of the queue; a limit on the tag ``gpu`` that the file gives is kept."""
         asked = super().get_run_queue_config()
-        training = 2 * trainings_at_once(self._instance) + 1
         limits = [*asked.tag_concurrency_limits]
         if all(limit["key"] != GPU for limit in limits):
-            limits.append({"key": GPU, "limit": training})
+            limits.append({"key": GPU, "limit": self._started_at_once})
         return asked._replace(
             tag_concurrency_limits=limits,
-            max_concurrent_runs=max(asked.max_concurrent_runs, training + OTHER_RUNS),
+            max_concurrent_runs=max(asked.max_concurrent_runs, self._started_at_once + OTHER_RUNS),
         )
 
 
-def _priority(run: dg.DagsterRun) -> dict[str, str]:
+def trainings_at_once() -> int:
+    """Slots of this machine, which are what holds trainings back."""
+    return sum(slots_by_device().values())
+
+
+def started_at_once(instance: dg.DagsterInstance) -> int:
+    """Runs with the tag ``gpu`` that are in progress at once.
+
+    One for each slot, and as many that wait for the next free slot or are checked after training,
+    so that a slot that becomes free is taken within the second. Where an older ``dagster.yaml``
+    still gives ``concurrency.pools.default_limit``, which used to be the number of trainings at a
+    time, and it is below the slots, it is this limit.
+    """
+    slots, limit = trainings_at_once(), old_pool_limit(instance)
+    return limit if limit is not None and limit < slots else 2 * slots
+
+
+def old_pool_limit(instance: dg.DagsterInstance) -> int | None:
+    """The limit of the pool ``gpu`` in a ``dagster.yaml`` of version 0.1; None where it is gone."""
+    return instance.get_settings("concurrency").get("pools", {}).get("default_limit")
+
+
+def tag_gpu_run(context: dg.AssetExecutionContext) -> None:
+    """Put the tag ``gpu`` on the run of a step that trains, where it did not come by the queue.
+
+    ``dagster asset materialize`` runs in its own process, past the queue. With the tag its run is
+    counted by the queue's limits and found by whoever filters the list of runs.
+    """
+    if GPU not in context.run.tags:
+        context.instance.add_run_tags(context.run.run_id, {GPU: "true"})
+
+
+class WaitingRun(BaseModel):
+    """A run that is to train and does not yet."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: str
+    partition: str | None
+    priority: int
+    queued_at: float = Field(description="Seconds since the epoch")
+    why: str
+
+
+class QueueStatus(BaseModel):
+    """The queue as the instance and the slots know it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trainings_at_once: int = Field(description="Slots of this machine")
+    training: int = Field(description="Slots that are held")
+    started_at_once: int = Field(description="Runs with the tag gpu that are in progress at once")
+    old_pool_limit: int | None = Field(description="Of a dagster.yaml of version 0.1")
+    daemon_alive: bool
+    waiting: tuple[WaitingRun, ...]
+
+
+@contextmanager
+def project_instance() -> Iterator[dg.DagsterInstance | None]:
+    """The instance that commands in the project's folder use; ``None`` before the first of them.
+
+    ``DAGSTER_HOME`` where it is set, else that of ``dagster.yaml`` in the project's folder.
+    """
+    root = project_root()
+    if os.environ.get("DAGSTER_HOME"):
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+    elif (root / "dagster.yaml").is_file():
+        with chdir(root), dg.DagsterInstance.from_config(str(root)) as instance:
+            yield instance
+    else:
+        yield None
+
+
+def queue_status(instance: dg.DagsterInstance, machine: MachineStatus) -> QueueStatus:
+    """What waits, in the order in which it will train."""
+    training = sum(len(device.holders) for device in machine.devices)
+    in_use = f"{training} of {machine.slots} trainings at once"
+    started = {
+        record.dagster_run.run_id: record
+        for record in _gpu_runs(instance, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
+    }
+    waiting = [
+        _waiting_run(started[waiter.run_id], f"started, waits for a slot: {in_use}")
+        for waiter in machine.waiting
+        if waiter.run_id in started
+    ]
+    heartbeat = instance.get_daemon_heartbeats().get(_DAEMON)
+    alive = heartbeat is not None and time.time() - heartbeat.timestamp < _DAEMON_TIMEOUT
+    limit = started_at_once(instance)
+    why = "next to be started" if len(started) < limit else in_use
+    if not alive:
+        why = "no daemon takes runs from the queue: start it with `make dev`"
+    queued = _gpu_runs(instance, dg.DagsterRunStatus.QUEUED)
+    waiting += [
+        _waiting_run(record, why)
+        for record in sorted(queued, key=lambda record: -priority_of(record.dagster_run))
+    ]
+    return QueueStatus(
+        trainings_at_once=machine.slots,
+        training=training,
+        started_at_once=limit,
+        old_pool_limit=old_pool_limit(instance),
+        daemon_alive=alive,
+        waiting=tuple(waiting),
+    )
+
+
+def priority_of(run: dg.DagsterRun, default: int = 0) -> int:
+    """The priority that a run's tag gives it in the queue."""
+    text = run.tags.get(PRIORITY_TAG, "")
+    return int(text) if text.lstrip("-").isdecimal() else default
+
+
+def _priority_tag(run: dg.DagsterRun) -> dict[str, str]:
     """The tag for the priority that the sweep file gives the run's experiment.
 
     Runs that a person launches on the page, alone or as a backfill, come without it. One that was
     given by hand is kept. Sweep files that are wrong right now give none; loading the definitions
     says what is wrong with them.
     """
-    name = run.tags.get(PARTITION_NAME_TAG)
+    name = run.tags.get(PARTITION_TAG)
     if name is None or PRIORITY_TAG in run.tags:
         return {}
     try:
@@ -96,29 +205,25 @@ def _priorities() -> Mapping[str, int]:
 @lru_cache(maxsize=1)
 def _read_priorities(_files: tuple[tuple[str, int], ...]) -> Mapping[str, int]:
     """Read again when a file has changed, so that two hundred runs do not read them each."""
-    sweeps = load_sweeps().values()
-    return {each.name: each.priority for sweep in sweeps for each in sweep.experiments}
+    return {
+        experiment.name: experiment.priority
+        for sweep in load_sweeps().values()
+        for experiment in sweep.experiments
+    }
 
 
-def trainings_at_once(instance: dg.DagsterInstance) -> int:
-    """The one number of ``dagster.yaml``; 1 where it is left out."""
-    return instance.get_settings("concurrency").get("pools", {}).get("default_limit", 1)
+def _gpu_runs(instance: dg.DagsterInstance, *statuses: dg.DagsterRunStatus) -> list[dg.RunRecord]:
+    """Runs that need a device, the oldest first."""
+    filters = dg.RunsFilter(statuses=list(statuses), tags={GPU: "true"})
+    return list(instance.get_run_records(filters=filters, ascending=True))
 
 
-def tag_training(context: dg.AssetExecutionContext) -> None:
-    """Put the tag ``gpu`` on the run of a step that trains, where it did not come by the queue.
-
-    ``dagster asset materialize`` runs in its own process, past the queue. With the tag its run is
-    counted by the queue's limits and found by whoever filters the list of runs.
-    """
-    if GPU not in context.run.tags:
-        context.instance.add_run_tags(context.run.run_id, {GPU: "true"})
-
-
-def leave_pool(context: dg.AssetExecutionContext) -> None:
-    """Give the step's place in the pool to the next, though the step goes on.
-
-    For a step that has trained: its slot is free already, and drawing its curve needs none.
-    """
-    step = context.get_step_execution_context().step.key
-    context.instance.event_log_storage.free_concurrency_slot_for_step(context.run.run_id, step)
+def _waiting_run(record: dg.RunRecord, why: str) -> WaitingRun:
+    run = record.dagster_run
+    return WaitingRun(
+        run_id=run.run_id,
+        partition=run.tags.get(PARTITION_TAG),
+        priority=priority_of(run),
+        queued_at=record.create_timestamp.timestamp(),
+        why=why,
+    )

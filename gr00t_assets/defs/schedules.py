@@ -1,4 +1,4 @@
-"""A schedule for each sweep that has a cron expression: it requests what is not yet trained."""
+"""Jobs, which are started by name, and a schedule for each sweep that has a cron expression."""
 
 import hashlib
 import re
@@ -8,22 +8,63 @@ import dagster as dg
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.jobs import sweep as sweep_job
+from gr00t_assets.defs.assets.analysis import loss_comparison, research_journal
+from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
+from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation
 from gr00t_assets.defs.partitions import SWEEPS
+from gr00t_assets.defs.queue import GPU
 from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.defs.run_ends import end_of_run
-from gr00t_assets.defs.training_runs import CONFIG_HASH, in_words, newest_run, request, unfinished
+from gr00t_assets.defs.training_runs import (
+    CONFIG_HASH,
+    EVALUATION_JOB,
+    SWEEP_JOB,
+    end_of_run,
+    newest_run,
+    request,
+    short_name,
+    unfinished,
+)
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.runs.ends import trained_by
 from gr00t_assets.runs.manifest import load_manifest
-from gr00t_assets.runs.pruned import HOW_TO_GO_ON, over
+from gr00t_assets.runs.pruning import HOW_TO_CONTINUE
+from gr00t_assets.runs.retry import is_complete
+from gr00t_assets.runs.run_directory import training_process
 from gr00t_assets.runs.spec import current_config_hash
 
-TRAINED = "it is trained"
-PRUNED = f"it was pruned; {HOW_TO_GO_ON}"
+prepare_data_job = dg.define_asset_job(
+    "prepare_data",
+    selection=dg.AssetSelection.assets(dataset, modality_config, frame_cache),
+    description="Datasets, their modality configs and frame caches, by dataset.",
+)
 
-_SHOWN = 20
+sweep_job = dg.define_asset_job(
+    SWEEP_JOB,
+    selection=dg.AssetSelection.assets(checkpoint),
+    description="Checkpoints and their checks, by experiment; the data must be there.",
+    tags={GPU: "true"},
+)
+
+evaluation_job = dg.define_asset_job(
+    EVALUATION_JOB,
+    selection=dg.AssetSelection.assets(open_loop_evaluation),
+    description="Open-loop evaluation of what was trained, by experiment.",
+    tags={GPU: "true"},
+)
+
+analysis_job = dg.define_asset_job(
+    "analysis",
+    selection=dg.AssetSelection.assets(loss_comparison, research_journal),
+    description="The comparison of every experiment and the journal, with whatever was trained.",
+)
+
+jobs = [prepare_data_job, sweep_job, evaluation_job, analysis_job]
+
+
+TRAINED = "it is trained"
+PRUNED = f"it was pruned; {HOW_TO_CONTINUE}"
+
+_LISTED_NAMES = 20
 
 
 def schedule_name(sweep: str) -> str:
@@ -55,7 +96,7 @@ def sweep_requests(
     busy = unfinished(instance)
     requests: list[dg.RunRequest] = []
     reasons: dict[str, str] = {}
-    for experiment in sorted(sweep.experiments, key=lambda each: -each.priority):
+    for experiment in sorted(sweep.experiments, key=lambda experiment: -experiment.priority):
         try:
             config_hash = current_config_hash(experiment, store)
             reason = _reason(experiment, config_hash, busy, store, instance)
@@ -79,27 +120,27 @@ def _reason(
     """Why an experiment is not asked for; ``None`` where it is."""
     directory = store.run_directory(experiment.name, config_hash)
     manifest = load_manifest(directory)
-    if over(manifest, experiment):
+    if is_complete(manifest, experiment):
         return TRAINED if manifest is None or manifest.status == "finished" else PRUNED
     if experiment.name in busy:
         return busy[experiment.name]
-    if process := trained_by(directory):
+    if process := training_process(directory):
         return f"{process} trains it"
-    if waits := _source(experiment, store):
-        return waits
+    if waiting := _waits_for_source(experiment, store):
+        return waiting
     run = newest_run(instance, experiment.name)
     if run is None or run.status != dg.DagsterRunStatus.FAILURE:
         return None
-    end, words = end_of_run(instance, run)
+    end, cause = end_of_run(instance, run)
     if end != "repeats":
         again = "once there is room, " if end == "full disk" else ""
-        return f"{in_words(run)} died ({words}); {again}resume_crashed_runs asks for it again"
+        return f"{short_name(run)} died ({cause}); {again}resume_crashed_runs asks for it again"
     if run.tags.get(CONFIG_HASH) != config_hash:
         return None
-    return f"{in_words(run)} failed ({words}); mend that and launch it from the page"
+    return f"{short_name(run)} failed ({cause}); mend that and launch it from the page"
 
 
-def _source(experiment: Experiment, store: Store) -> str | None:
+def _waits_for_source(experiment: Experiment, store: Store) -> str | None:
     """The experiment that this one goes on from, where it is not finished."""
     source = experiment.continued()
     if source is None:
@@ -110,15 +151,15 @@ def _source(experiment: Experiment, store: Store) -> str | None:
     return None if finished else f"it goes on from {source.name}, which is not trained yet"
 
 
-def in_lines(reasons: Mapping[str, str]) -> str:
+def reason_lines(reasons: Mapping[str, str]) -> str:
     """Why experiments were not asked for, those with one reason together."""
     alike: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         alike.setdefault(reason, []).append(name)
     lines = []
     for reason, names in alike.items():
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        lines.append(f"{', '.join(names[:_SHOWN])}{more}: {reason}")
+        more = f" and {len(names) - _LISTED_NAMES} more" if len(names) > _LISTED_NAMES else ""
+        lines.append(f"{', '.join(names[:_LISTED_NAMES])}{more}: {reason}")
     return "\n".join(lines)
 
 
@@ -140,10 +181,10 @@ def sweep_schedule(sweep: Sweep, cron: str) -> dg.ScheduleDefinition:
         if set(reasons.values()) == {TRAINED} and not requests:
             return dg.SkipReason(f"every experiment of {sweep.name} is trained")
         if not requests:
-            return dg.SkipReason(in_lines(reasons))
+            return dg.SkipReason(reason_lines(reasons))
         context.log.info(f"{len(requests)} of {len(sweep.experiments)} experiments are asked for")
         if reasons:
-            context.log.info(in_lines(reasons))
+            context.log.info(reason_lines(reasons))
         return requests
 
     return tick

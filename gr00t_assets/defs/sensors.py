@@ -1,4 +1,4 @@
-"""A sensor that asks again for runs that died, up to the limit of their sweep."""
+"""Sensors: one asks again for runs that died, one compares again when a checkpoint arrives."""
 
 import json
 import time
@@ -11,53 +11,51 @@ import dagster as dg
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.automation import automation_sensor
-from gr00t_assets.defs.jobs import sweep as sweep_job
 from gr00t_assets.defs.partitions import SWEEPS
-from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.defs.run_ends import end_of_run
+from gr00t_assets.defs.resources import StoreResource, remove_run_locks
+from gr00t_assets.defs.schedules import sweep_job
 from gr00t_assets.defs.training_runs import (
     CONFIG_HASH,
     RETRY_NUMBER,
     RETRY_OF,
+    end_of_run,
     experiment_of,
-    in_words,
     newest_run,
     request,
+    short_name,
     unfinished,
 )
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.gpu.run_workers import forget
-from gr00t_assets.runs.ends import room_needed, trained_by
 from gr00t_assets.runs.manifest import load_manifest
-from gr00t_assets.runs.pruned import over
+from gr00t_assets.runs.retry import disk_space_needed, is_complete
+from gr00t_assets.runs.run_directory import training_process
 from gr00t_assets.runs.spec import current_config_hash
 
-_INTERVAL = 30
-_OVERLAP = 300.0
-_FIRST_LOOK = 7 * 24 * 3600.0
+_INTERVAL_SECONDS = 30
+_OVERLAP_SECONDS = 300.0
+_FIRST_TICK_LOOKS_BACK = 7 * 24 * 3600.0
 
 
 @dataclass
-class Seen:
+class FailedRunsCursor:
     """What the sensor remembers from one tick to the next.
 
     Attributes:
         since: Runs that failed before this were dealt with, in seconds since 1970.
-        waiting: Bytes that were free when a failed run was first seen, for each one that waits for
-            room, for data, or for another process to end.
+        waiting: Free bytes of the disk when a failed run was first looked at, for each one that
+            waits for disk space, for data, or for another process to end.
     """
 
     since: float
     waiting: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, cursor: str | None) -> "Seen":
+    def read(cls, text: str | None) -> "FailedRunsCursor":
         """From the cursor; a sensor that never ran looks at the last seven days."""
-        if cursor is None:
-            return cls(time.time() - _FIRST_LOOK)
-        return cls(**json.loads(cursor))
+        if text is None:
+            return cls(time.time() - _FIRST_TICK_LOOKS_BACK)
+        return cls(**json.loads(text))
 
     def written(self) -> str:
         """As the next cursor."""
@@ -65,57 +63,62 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What is done about a failed run: a request, or words; ``wait``: it is looked at again."""
+class Decision:
+    """What is done about a failed run: a request, or a message; ``wait``: it is looked at again."""
 
     request: dg.RunRequest | None = None
-    words: str = ""
+    message: str = ""
     wait: bool = False
 
 
 def resume_requests(
-    sweeps: Mapping[str, Sweep], store: Store, instance: dg.DagsterInstance, seen: Seen
+    sweeps: Mapping[str, Sweep],
+    store: Store,
+    instance: dg.DagsterInstance,
+    cursor: FailedRunsCursor,
 ) -> tuple[list[dg.RunRequest], list[str]]:
     """Requests for the experiments of runs that died, and a line for each that is not asked for.
 
-    ``seen`` is brought up to date. A failed run is looked at until it is answered for, and a few
+    ``cursor`` is brought up to date. A failed run is looked at until it is answered for, and a few
     minutes beyond; whatever was requested since has a newer run, so nothing is asked for twice.
     """
     now = time.time()
-    experiments = {each.name: each for sweep in sweeps.values() for each in sweep.experiments}
+    experiments = {
+        experiment.name: experiment for sweep in sweeps.values() for experiment in sweep.experiments
+    }
     busy = unfinished(instance)
     requests, lines = [], []
     waiting: dict[str, int] = {}
-    for run in _failed(instance, seen):
+    for run in _failed(instance, cursor):
         experiment = experiments.get(experiment_of(run) or "")
         if experiment is None:
             continue
         limit = sweeps[experiment.sweep].max_retries
-        free_then = seen.waiting.get(run.run_id, free_bytes(store.root))
-        answer = _answer(run, experiment, limit, busy, free_then, store, instance)
-        if answer.request is not None:
-            requests.append(answer.request)
-        elif answer.words:
-            lines.append(f"{experiment.name}, {in_words(run)}: {answer.words}")
-        if answer.wait:
+        free_then = cursor.waiting.get(run.run_id, free_bytes(store.root))
+        decision = _decide(run, experiment, limit, busy, free_then, store, instance)
+        if decision.request is not None:
+            requests.append(decision.request)
+        elif decision.message:
+            lines.append(f"{experiment.name}, {short_name(run)}: {decision.message}")
+        if decision.wait:
             waiting[run.run_id] = free_then
-    seen.since, seen.waiting = now - _OVERLAP, waiting
+    cursor.since, cursor.waiting = now - _OVERLAP_SECONDS, waiting
     return requests, lines
 
 
-def _failed(instance: dg.DagsterInstance, seen: Seen) -> list[dg.DagsterRun]:
+def _failed(instance: dg.DagsterInstance, cursor: FailedRunsCursor) -> list[dg.DagsterRun]:
     """Failed runs that are not answered for yet, the oldest first."""
     failed = [dg.DagsterRunStatus.FAILURE]
-    since = datetime.fromtimestamp(seen.since, UTC)
+    since = datetime.fromtimestamp(cursor.since, UTC)
     runs = list(instance.get_runs(filters=dg.RunsFilter(statuses=failed, updated_after=since)))
-    if seen.waiting:
-        filters = dg.RunsFilter(statuses=failed, run_ids=list(seen.waiting))
+    if cursor.waiting:
+        filters = dg.RunsFilter(statuses=failed, run_ids=list(cursor.waiting))
         runs += instance.get_runs(filters=filters)
     unique = {run.run_id: run for run in reversed(runs)}
     return list(unique.values())
 
 
-def _answer(
+def _decide(
     run: dg.DagsterRun,
     experiment: Experiment,
     limit: int,
@@ -123,40 +126,40 @@ def _answer(
     free_then: int,
     store: Store,
     instance: dg.DagsterInstance,
-) -> Answer:
+) -> Decision:
     newest = newest_run(instance, experiment.name)
     if newest is None or newest.run_id != run.run_id:
-        return Answer()
-    end, words = end_of_run(instance, run)
+        return Decision()
+    end, reason = end_of_run(instance, run)
     if end == "repeats":
-        return Answer()
+        return Decision()
     try:
         config_hash = current_config_hash(experiment, store)
         directory = store.run_directory(experiment.name, config_hash)
         manifest = load_manifest(directory)
     except Gr00tAssetsError as error:
-        return Answer(words=error.explain(), wait=True)
-    if over(manifest, experiment):
-        return Answer(words="it is trained by now")
+        return Decision(message=error.explain(), wait=True)
+    if is_complete(manifest, experiment):
+        return Decision(message="it is trained by now")
     same = run.tags.get(CONFIG_HASH, config_hash) == config_hash
     number = int(run.tags.get(RETRY_NUMBER, 0)) if same else 0
     if end == "full disk":
-        needed, free = room_needed(directory, free_then), free_bytes(store.root)
+        needed, free = disk_space_needed(directory, free_then), free_bytes(store.root)
         if free < needed:
-            return Answer(words=_full(free, needed), wait=True)
+            return Decision(message=_disk_full_message(free, needed), wait=True)
     elif number >= limit:
-        return Answer(words=f"it died {number + 1} times ({words}); max_retries is {limit}")
+        return Decision(message=f"it died {number + 1} times ({reason}); max_retries is {limit}")
     else:
         number += 1
-    process = trained_by(directory)
+    process = training_process(directory)
     if experiment.name in busy or process:
-        return Answer(words=busy.get(experiment.name, f"{process} still writes"), wait=True)
+        return Decision(message=busy.get(experiment.name, f"{process} still writes"), wait=True)
     tags = {RETRY_OF: run.run_id, RETRY_NUMBER: str(number)}
     key = f"{run.run_id}:{'room' if end == 'full disk' else 'died'}"
-    return Answer(request(experiment, config_hash, key, tags))
+    return Decision(request(experiment, config_hash, key, tags))
 
 
-def _full(free: int, needed: int) -> str:
+def _disk_full_message(free: int, needed: int) -> str:
     return (
         f"the disk is full: {free / 1e6:.0f} MB are free, {needed / 1e6:.0f} MB are needed; "
         "it goes on by itself once there is room: gr00t-assets store prune"
@@ -165,7 +168,7 @@ def _full(free: int, needed: int) -> str:
 
 @dg.sensor(
     job=sweep_job,
-    minimum_interval_seconds=_INTERVAL,
+    minimum_interval_seconds=_INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Asks again for experiments whose run died: killed, without power, or with a full disk, "
@@ -176,18 +179,26 @@ def resume_crashed_runs(
     context: dg.SensorEvaluationContext, store: StoreResource
 ) -> dg.SensorResult:
     """One tick; see :func:`resume_requests`."""
-    instance, seen = context.instance, Seen.read(context.cursor)
-    requests, lines = resume_requests(SWEEPS, store, instance, seen)
-    forget(lambda run: _over(instance, run), store)
+    instance, cursor = context.instance, FailedRunsCursor.read(context.cursor)
+    requests, lines = resume_requests(SWEEPS, store, instance, cursor)
+    remove_run_locks(lambda run: _is_over(instance, run), store)
     reason = dg.SkipReason("\n".join(lines) or "no run has died") if not requests else None
     for line in lines if requests else ():
         context.log.info(line)
-    return dg.SensorResult(run_requests=requests, skip_reason=reason, cursor=seen.written())
+    return dg.SensorResult(run_requests=requests, skip_reason=reason, cursor=cursor.written())
 
 
-def _over(instance: dg.DagsterInstance, run: str) -> bool:
-    found = instance.get_run_by_id(run)
-    return found is None or found.is_finished
+def _is_over(instance: dg.DagsterInstance, run: str) -> bool:
+    record = instance.get_run_by_id(run)
+    return record is None or record.is_finished
 
+
+automation_sensor = dg.AutomationConditionSensorDefinition(
+    "default_automation_condition_sensor",
+    target=dg.AssetSelection.groups("analysis"),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    description="Compares again whenever a checkpoint has arrived. It needs seconds and no GPU.",
+)
 
 sensors = [resume_crashed_runs, automation_sensor]

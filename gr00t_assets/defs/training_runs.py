@@ -1,24 +1,42 @@
-"""Runs that train, as the instance knows them, whoever launched them and in whatever way."""
+"""Runs that train, as the instance knows them, and why those failed that did."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import dagster as dg
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
-from dagster._core.storage.tags import PARTITION_NAME_TAG
 
+from gr00t_assets.defs.dagster_internals import (
+    PARTITION_TAG,
+    PRIORITY_TAG,
+    BulkActionsFilter,
+    BulkActionStatus,
+    JobFailureData,
+    RunFailureReason,
+)
 from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.runs.retry import TrainingEnd, end_of_training
 
 CHECKPOINT = dg.AssetKey("checkpoint")
+EVALUATION = dg.AssetKey("open_loop_evaluation")
 SWEEP_JOB = "sweep"
+EVALUATION_JOB = "evaluation"
 
-PRIORITY = "dagster/priority"
 SWEEP = "sweep"
 CONFIG_HASH = "gr00t/config_hash"
 RETRY_OF = "gr00t/retry_of"
 RETRY_NUMBER = "gr00t/retry_number"
 
 _NEWEST = 50
+_UNFINISHED = [
+    status
+    for status in dg.DagsterRunStatus
+    if status
+    not in (
+        dg.DagsterRunStatus.SUCCESS,
+        dg.DagsterRunStatus.FAILURE,
+        dg.DagsterRunStatus.CANCELED,
+    )
+]
 
 
 def request(
@@ -38,7 +56,7 @@ def request(
         tags={
             SWEEP: experiment.sweep,
             CONFIG_HASH: config_hash,
-            PRIORITY: str(experiment.priority),
+            PRIORITY_TAG: str(experiment.priority),
             **(tags or {}),
         },
     )
@@ -57,43 +75,99 @@ def trains(run: dg.DagsterRun) -> bool:
     return CHECKPOINT in run.asset_selection
 
 
+def needs_device(run: dg.DagsterRun) -> bool:
+    """Whether a run trains or evaluates."""
+    if not run.asset_selection:
+        return run.job_name in (SWEEP_JOB, EVALUATION_JOB)
+    return bool({CHECKPOINT, EVALUATION} & run.asset_selection)
+
+
 def experiment_of(run: dg.DagsterRun) -> str | None:
     """The partition that a run trains; ``None`` where it trains none."""
-    return run.tags.get(PARTITION_NAME_TAG) if trains(run) else None
+    return run.tags.get(PARTITION_TAG) if trains(run) else None
 
 
 def unfinished(instance: dg.DagsterInstance) -> dict[str, str]:
-    """What waits, starts, trains or is being cancelled: words by experiment.
+    """What waits, starts, trains or is being cancelled: why it is busy, by experiment.
 
     Of a backfill that is at work also what has no run yet.
     """
-    found: dict[str, str] = {}
+    busy: dict[str, str] = {}
     filters = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
     for backfill in instance.get_backfills(filters=filters):
         names = backfill.partition_names if backfill.job_name == SWEEP_JOB else None
         if backfill.asset_backfill_data is not None:
             target = backfill.asset_backfill_data.target_subset.partitions_subsets_by_asset_key
             names = list(target[CHECKPOINT].get_partition_keys()) if CHECKPOINT in target else None
-        found |= dict.fromkeys(names or (), f"backfill {backfill.backfill_id} asks for it")
-    for run in instance.get_runs(filters=dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)):
+        busy |= dict.fromkeys(names or (), f"backfill {backfill.backfill_id} asks for it")
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
         name = experiment_of(run)
         if name is not None:
-            found[name] = f"{in_words(run)} is {run.status.value.lower().replace('_', ' ')}"
-    return found
+            busy[name] = f"{short_name(run)} is {run.status.value.lower().replace('_', ' ')}"
+    return busy
 
 
-def by_a_server(run: dg.DagsterRun) -> bool:
+def launched_by_server(run: dg.DagsterRun) -> bool:
     """Whether a code server carries a run out; one that a terminal carries out has no such tag."""
     return ".dagster/grpc_info" in run.tags
 
 
 def newest_run(instance: dg.DagsterInstance, experiment: str) -> dg.DagsterRun | None:
     """The run that was made last for an experiment, whatever became of it."""
-    filters = dg.RunsFilter(tags={PARTITION_NAME_TAG: experiment})
+    filters = dg.RunsFilter(tags={PARTITION_TAG: experiment})
     runs = instance.get_runs(filters=filters, limit=_NEWEST)
     return next((run for run in runs if trains(run)), None)
 
 
-def in_words(run: dg.DagsterRun) -> str:
+def short_name(run: dg.DagsterRun) -> str:
     """A run as the page names it."""
     return f"run {run.run_id[:8]}"
+
+
+class RunEnd(NamedTuple):
+    """How a run ended, and the reason in one line."""
+
+    end: TrainingEnd
+    reason: str
+
+
+def end_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunEnd:
+    """Why a run of status FAILURE failed.
+
+    A run whose worker, code server or machine was killed has no failed step. One that was
+    interrupted without anybody having asked on the page died as well, unless it belonged to a
+    terminal, where Ctrl-C is somebody's wish.
+    """
+    steps = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    failures = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+    event = failures[-1].dagster_event if failures else None
+    message = event.message if event is not None and event.message else ""
+    data = event.event_specific_data if event is not None else None
+    reason = data.failure_reason if isinstance(data, JobFailureData) else None
+    if reason == RunFailureReason.JOB_INITIALIZATION_FAILURE:
+        return RunEnd("repeats", _first_line(message))
+    if reason == RunFailureReason.UNEXPECTED_TERMINATION:
+        by_person = not launched_by_server(run)
+        return RunEnd("repeats" if by_person else "crash", "it was interrupted")
+    if not steps:
+        return RunEnd("crash", _first_line(message))
+    ends = [_step_end(step.dagster_event) for step in steps if step.dagster_event]
+    order: tuple[TrainingEnd, ...] = ("repeats", "full disk", "crash")
+    return min(ends, key=lambda run_end: order.index(run_end.end))
+
+
+def _step_end(event: dg.DagsterEvent) -> RunEnd:
+    data = event.step_failure_data
+    failure = data.user_failure_data
+    message = failure.description or "" if failure else ""
+    metadata = {name: value.value for name, value in failure.metadata.items()} if failure else {}
+    message = message or (data.error.message if data.error else "")
+    end = end_of_training(message, metadata)
+    source = data.error_source
+    if source is not None and source.value == "INTERRUPT":
+        end = "crash"
+    return RunEnd(end, _first_line(message))
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it ended without a message"])[0]

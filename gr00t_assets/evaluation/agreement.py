@@ -22,8 +22,8 @@ class Uncertain(Protocol):
         ...
 
     @property
-    def standard_error(self) -> float:
-        """Of the mean."""
+    def standard_error(self) -> float | None:
+        """Of the mean; None where it cannot be told."""
         ...
 
 
@@ -75,9 +75,9 @@ def agreement(rows: Sequence[tuple[str, Uncertain, Uncertain]]) -> Agreement:
         return Agreement(0, None, None, (), None, None, f"No run was evaluated. {NOT_SUCCESS}")
     tau, p_value = _kendall(usable)
     disagreeing = tuple(
-        (one[0], other[0]) if one[1].mean < other[1].mean else (other[0], one[0])
-        for one, other in combinations(usable, 2)
-        if _order(one[1], other[1]) * _order(one[2], other[2]) < 0
+        (first[0], second[0]) if first[1].mean < second[1].mean else (second[0], first[0])
+        for first, second in combinations(usable, 2)
+        if _order(first[1], second[1]) * _order(first[2], second[2]) < 0
     )
     best_by_loss = min(usable, key=lambda row: row[1].mean)[0]
     best_by_error = min(usable, key=lambda row: row[2].mean)[0]
@@ -97,16 +97,18 @@ def _kendall(
     return tau, p_value
 
 
-def _order(one: Uncertain, other: Uncertain) -> int:
-    """-1 where ``one`` is the lower beyond noise, 1 where the higher, 0 where neither is told.
+def _order(first: Uncertain, second: Uncertain) -> int:
+    """-1 where ``first`` is the lower beyond noise, 1 where the higher, 0 where neither is told.
 
     Two means with independent errors; errors on the same rows go together, so that this says 0
     rather too often.
     """
-    apart = one.mean - other.mean
-    if abs(apart) <= _NORMAL * math.hypot(one.standard_error, other.standard_error):
+    if first.standard_error is None or second.standard_error is None:
         return 0
-    return 1 if apart > 0 else -1
+    difference = first.mean - second.mean
+    if abs(difference) <= _NORMAL * math.hypot(first.standard_error, second.standard_error):
+        return 0
+    return 1 if difference > 0 else -1
 
 
 def _sentence(
@@ -122,15 +124,17 @@ def _sentence(
     if disagreeing:
         first, second = disagreeing[0]
         more = f", and {len(disagreeing) - 1} more pairs" if len(disagreeing) > 1 else ""
-        told = (
+        verdict = (
             f"Training loss and open-loop error disagree beyond their noise{order}: {first} has "
             f"the lower loss and {second} the lower error{more}."
         )
     elif best_by_loss == best_by_error:
-        told = f"Training loss and open-loop error name the same best run, {best_by_loss}{order}."
+        verdict = (
+            f"Training loss and open-loop error name the same best run, {best_by_loss}{order}."
+        )
     else:
-        told = (
+        verdict = (
             f"Training loss puts {best_by_loss} first and open-loop error {best_by_error}{order}, "
             "but no pair of runs is ordered both ways beyond noise."
         )
-    return f"{told} Neither is success on a robot."
+    return f"{verdict} Neither is success on a robot."

@@ -1,45 +1,60 @@
-"""Action chunks of a policy at many windows: in batches, several draws each, always the same."""
+"""Action chunks of a policy at many windows, for the recorded prompts and for other ones.
+
+Whether a policy uses language is told by a prompt swap: both predictions start from the same noise,
+so that a policy that does not read its prompt gives the same actions twice. What a change of prompt
+does is held against what another draw of the noise does.
+"""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
-from gr00t_assets.evaluation.windows import Windows
-
-if TYPE_CHECKING:
-    from gr00t_assets.trainers.native.devices import Device
-    from gr00t_assets.trainers.native.policy import Policy
+from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread
+from gr00t_assets.evaluation.result import (
+    Estimate,
+    EvaluationSettings,
+    LanguageUsed,
+    PromptSwap,
+)
+from gr00t_assets.evaluation.windows import ClusterBootstrap, Windows
+from gr00t_assets.trainers.base import Observations, Policy
 
 BATCH = 32
 """Windows at a time."""
 
+UNRELATED = "Water the flowers on the balcony."
+"""Told in place of the one task of a dataset."""
+
+LEAST_RATIO = 0.1
+"""Of the spread between draws: a change of prompt that does less is taken for no use of it."""
+
+LEAST_DIFFERENCE = 0.01
+"""Normalised, half a percent of the data's range: less is no use of it, however sure the model."""
+
 Progress = Callable[[int], None]
-"""Told of the windows that were just done."""
+"""Called with the number of windows that were just done."""
 
 
 class Predictor:
     """A policy with the settings that it is asked with.
 
     The noise of a draw is made of seed, draw, episode and row, so that neither the batch nor the
-    other windows change it. Images and prompt are encoded once for all draws of a window.
+    other windows change it.
 
     Args:
         policy: The model with its transforms.
-        device: Where it runs.
         draws: Denoising draws of each window.
-        steps: Euler steps of a draw; as many as the model's configuration says where left out.
+        denoising_steps: Steps of a draw; the policy's own where left out.
         seed: Of the noise.
     """
 
     def __init__(
-        self, policy: "Policy", device: "Device", draws: int, steps: int | None, seed: int
+        self, policy: Policy, draws: int, denoising_steps: int | None = None, seed: int = 0
     ) -> None:
         self.policy = policy
         self.draws = draws
-        self.steps = steps or policy.base.config.action_head.num_inference_timesteps
-        self._device = device
+        self.denoising_steps = denoising_steps or policy.denoising_steps
         self._seed = seed
 
     def predict(
@@ -54,51 +69,28 @@ class Predictor:
         Args:
             data: The part that the windows are of.
             windows: Where the policy is asked.
-            texts: What it is told at each window; what was recorded where left out.
-            progress: Told of windows done.
+            texts: Its instruction at each window; the recorded ones where left out.
+            progress: Called after each batch.
 
         Returns:
             ``(draws, n, horizon, action_dim)`` float32.
         """
         numbers = row_numbers(data, windows)
-        told = data.texts(numbers) if texts is None else list(texts)
-        found = []
+        instructions = data.texts(numbers) if texts is None else list(texts)
+        batches = []
         for first in range(0, len(windows), BATCH):
-            chosen = slice(first, first + BATCH)
-            noise = self._noise(windows.episodes[chosen], windows.rows[chosen])
-            found.append(self._batch(data, numbers[chosen], told[chosen], noise))
-            progress(found[-1].shape[1])
-        return np.concatenate(found, axis=1)[..., : data.config.action_dim]
-
-    def _batch(
-        self, data: Demonstrations, rows: np.ndarray, texts: list[str], noise: np.ndarray
-    ) -> np.ndarray:
-        import torch
-
-        from gr00t_assets.modality.image_batches import prepare_batch
-        from gr00t_assets.trainers.native.batches import observation_tensors
-
-        base, device = self.policy.base, self._device.device
-        frames = torch.from_numpy(data.frames(rows)).to(device)
-        images = prepare_batch(frames, base.config.image_size, data.config.crop_scale)
-        batch = observation_tensors(
-            base, images, data.states(rows), texts, data.config.embodiment_id
-        )
-        batch = {name: value.to(device) for name, value in batch.items()}
-        with torch.no_grad(), self._device.autocast():
-            features, mask = base.model.backbone_features(batch)
-            draws = [
-                base.model.action_head.get_action(
-                    features, mask, batch, torch.from_numpy(start).to(device), self.steps
-                )
-                for start in noise
-            ]
-        return torch.stack(draws).float().cpu().numpy()
+            batch = slice(first, first + BATCH)
+            rows = numbers[batch]
+            observations = Observations(data.frames(rows), data.states(rows), instructions[batch])
+            noise = self._noise(windows.episodes[batch], windows.rows[batch])
+            batches.append(self.policy.predict(observations, noise, self.denoising_steps))
+            progress(len(rows))
+        return np.concatenate(batches, axis=1)[..., : data.config.action_dim]
 
     def _noise(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """What denoising starts from, ``(draws, windows, horizon, max_action_dim)``, float32."""
-        head = self.policy.base.config.action_head
-        shape = head.action_horizon, head.action_dim
+        config = self.policy.config
+        shape = len(config.action_indices), config.max_action_dim
         return np.stack(
             [
                 [
@@ -116,3 +108,86 @@ def row_numbers(data: Demonstrations, windows: Windows) -> np.ndarray:
     """The windows' rows as ``data`` numbers them, ``(n,)``."""
     starts = {episode: int(data.rows(episode)[0]) for episode in np.unique(windows.episodes)}
     return np.array([starts[episode] for episode in windows.episodes]) + windows.rows
+
+
+def other_texts(texts: Sequence[str], tasks: Sequence[str]) -> list[str]:
+    """For each window a task of the dataset that is not its own, all of them in turn.
+
+    Example:
+        >>> other_texts(["a", "a", "b"], ["a", "b", "c"])
+        ['b', 'c', 'a']
+        >>> other_texts(["a"], ["a"]) == [UNRELATED]
+        True
+    """
+    if len(set(tasks)) < 2:
+        return [UNRELATED] * len(texts)
+    turns: dict[str, int] = {}
+    swapped = []
+    for text in texts:
+        others = [task for task in tasks if task != text]
+        turn = turns[text] = turns.get(text, -1) + 1
+        swapped.append(others[turn % len(others)])
+    return swapped
+
+
+def swap_prompts(
+    predictor: Predictor,
+    data: Demonstrations,
+    predictions: PartPredictions,
+    tasks: Sequence[str],
+    settings: EvaluationSettings,
+    progress: Progress,
+) -> PromptSwap:
+    """Ask again at the windows of a part with another prompt.
+
+    Args:
+        predictor: The policy; its noise is that of the first time.
+        data: The part.
+        predictions: What it predicted for the right prompts.
+        tasks: Every prompt of the dataset once.
+        settings: Of the bootstrap.
+        progress: Called after each batch.
+    """
+    windows = predictions.windows
+    texts = data.texts(row_numbers(data, windows))
+    others = other_texts(texts, tasks)
+    swapped = predictor.predict(data, windows, others, progress)
+    right, actions = predictions.predicted, predictions.recorded.actions
+    difference = predictions.over_numbers(np.abs(swapped - right).mean(axis=0))
+    spread = predictions.over_numbers(draw_spread(right))
+    increase = np.abs(swapped - actions) - np.abs(right - actions)
+    bootstrap = ClusterBootstrap(windows, settings.resamples, settings.seed)
+    means = bootstrap.means([difference, spread, predictions.over_numbers(increase.mean(axis=0))])
+    return PromptSwap(
+        part=predictions.part,
+        other="another task" if others[0] != UNRELATED else "an unrelated sentence",
+        tasks=len(set(tasks)),
+        example=(texts[0], others[0]),
+        windows=len(windows),
+        difference=means[0],
+        draw_spread=means[1],
+        ratio=bootstrap.ratio(difference, spread),
+        error_increase=means[2],
+    )
+
+
+def language_used(tasks: int, ratio: Estimate, difference: Estimate) -> LanguageUsed:
+    """What a prompt swap says.
+
+    ``yes`` where another task's prompt moves the actions by more than a tenth of what another draw
+    does and by more than half a percent of the data's range, by the whole intervals; ``no`` where
+    either is less. With one task the model was never shown that a prompt can mean something else,
+    whatever an unrelated sentence does to it.
+
+    Args:
+        tasks: Different prompts in the dataset.
+        ratio: The difference over the spread between draws.
+        difference: Mean absolute, normalised.
+    """
+    if tasks < 2:
+        return "cannot be told: one task"
+    if ratio.low > LEAST_RATIO and difference.low > LEAST_DIFFERENCE:
+        return "yes"
+    if ratio.high < LEAST_RATIO or difference.high < LEAST_DIFFERENCE:
+        return "no"
+    return "cannot be told: too close"

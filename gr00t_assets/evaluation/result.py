@@ -132,7 +132,7 @@ class PartEvaluation(_Frozen):
 
     def baseline(self, name: BaselineName) -> Baseline:
         """One baseline by its name."""
-        return next(each for each in self.baselines if each.name == name)
+        return next(rule for rule in self.baselines if rule.name == name)
 
 
 class PromptSwap(_Frozen):
@@ -141,7 +141,7 @@ class PromptSwap(_Frozen):
     part: PartName
     other: Literal["another task", "an unrelated sentence"]
     tasks: int = Field(description="Different prompts in the dataset")
-    example: tuple[str, str] = Field(description="A right prompt, and what was said in its place")
+    example: tuple[str, str] = Field(description="A right prompt, and the one in its place")
     windows: int
     difference: Estimate = Field(description="Mean absolute, normalised")
     draw_spread: Estimate = Field(description="Between two draws for the right prompt")

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from gr00t_assets.evaluation.intervals import rounded
-from gr00t_assets.evaluation.part import Measured, joint_name
-from gr00t_assets.evaluation.recorded import Group
+from gr00t_assets.evaluation.part_errors import PartPredictions, joint_name
+from gr00t_assets.evaluation.recorded_actions import ActionGroup
 from gr00t_assets.evaluation.result import Trajectory, TrajectoryLine
+from gr00t_assets.evaluation.windows import rounded
 
 SHOWN_JOINTS = 6
 RECORDED_POINTS = 160
@@ -16,27 +16,27 @@ PREDICTED_POINTS = 240
 
 
 def trajectory(
-    measured: Measured, seconds: np.ndarray, columns: dict[str, np.ndarray]
+    predictions: PartPredictions, seconds: np.ndarray, columns: dict[str, np.ndarray]
 ) -> Trajectory:
     """The first episode of a part: the numbers that move most, and chunks that do not overlap.
 
     Args:
-        measured: The part with its predictions.
+        predictions: The part with its predictions.
         seconds: Of the episode's rows, ``(rows,)``.
         columns: Its action columns by name, ``(rows, numbers)``.
     """
-    windows = measured.windows
+    windows = predictions.windows
     horizon = windows.inside.shape[1]
     episode = int(windows.episodes[0])
-    places = _apart(windows.rows, windows.episodes == episode, horizon)
+    places = _non_overlapping(windows.rows, windows.episodes == episode, horizon)
     every = max(1, math.ceil(len(places) * horizon / PREDICTED_POINTS))
     steps = [np.flatnonzero(windows.inside[place])[::every] for place in places]
     rows = [windows.rows[place] + kept for place, kept in zip(places, steps, strict=True)]
     shown = np.unique(np.linspace(0, len(seconds) - 1, RECORDED_POINTS).round().astype(int))
     lines = []
-    for group, number in _moving(measured):
+    for group, number in _most_moving(predictions):
         truth = columns[group.key.original_key][:, group.key.start + number]
-        units = group.in_units(measured.predicted[:, places][..., group.normalised])[..., number]
+        units = group.in_units(predictions.predicted[:, places][..., group.normalised])[..., number]
         chunks = [units[:, at][:, kept] for at, kept in enumerate(steps)]
         lines.append(
             TrajectoryLine(
@@ -48,16 +48,16 @@ def trajectory(
             )
         )
     return Trajectory(
-        part=measured.part,
+        part=predictions.part,
         episode=episode,
         seconds=_numbers(seconds[shown]),
-        chunk_seconds=tuple(_numbers(seconds[each]) for each in rows),
+        chunk_seconds=tuple(_numbers(seconds[chunk_rows]) for chunk_rows in rows),
         lines=tuple(lines),
     )
 
 
-def _apart(rows: np.ndarray, chosen: np.ndarray, horizon: int) -> list[int]:
-    """Places of windows at least a horizon apart."""
+def _non_overlapping(rows: np.ndarray, chosen: np.ndarray, horizon: int) -> list[int]:
+    """Indices of windows that are at least a horizon from each other."""
     places: list[int] = []
     for place in np.flatnonzero(chosen):
         if not places or rows[place] - rows[places[-1]] >= horizon:
@@ -65,17 +65,17 @@ def _apart(rows: np.ndarray, chosen: np.ndarray, horizon: int) -> list[int]:
     return places
 
 
-def _moving(measured: Measured) -> list[tuple[Group, int]]:
+def _most_moving(predictions: PartPredictions) -> list[tuple[ActionGroup, int]]:
     """The number of each group that moves most, then others, in the order of the groups."""
     ranked: list[tuple[int, float, int, int]] = []
-    for at, group in enumerate(measured.groups):
-        values = measured.recorded.actions_in_units[group.key.key]
+    for at, group in enumerate(predictions.groups):
+        values = predictions.recorded.actions_in_units[group.key.key]
         extent = np.subtract(group.key.statistics.max, group.key.statistics.min)
         moved = values.std(axis=(0, 1)) / np.where(extent > 0, extent, 1)
         for place, number in enumerate(np.argsort(-moved, kind="stable")):
             ranked.append((min(place, 1), -float(moved[number]), at, int(number)))
     chosen = sorted((at, number) for _, _, at, number in sorted(ranked)[:SHOWN_JOINTS])
-    return [(measured.groups[at], number) for at, number in chosen]
+    return [(predictions.groups[at], number) for at, number in chosen]
 
 
 def _numbers(values: np.ndarray) -> tuple[float, ...]:

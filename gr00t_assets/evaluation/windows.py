@@ -1,13 +1,14 @@
-"""Which rows of which episodes a policy is asked at, and what the bootstrap draws of them."""
+"""Rows that a policy is asked at, and means over them with a bootstrap over clusters of rows."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gr00t_assets.core.errors import EvaluationError
-from gr00t_assets.evaluation.result import EvaluationSettings
+from gr00t_assets.evaluation.result import Answer, Estimate, EvaluationSettings
 
 ENOUGH_EPISODES = 8
 """Of fewer episodes a bootstrap over episodes has nothing to go by."""
@@ -78,9 +79,9 @@ def choose_windows(
     episodes, rows = [], []
     for episode, length in lengths.items():
         last = max(min(first_row, length - 1), length - 1 - int(indices.max()))
-        found = np.arange(min(first_row, last), last + 1, stride)
-        rows.append(found)
-        episodes.append(np.full(len(found), episode))
+        episode_rows = np.arange(min(first_row, last), last + 1, stride)
+        rows.append(episode_rows)
+        episodes.append(np.full(len(episode_rows), episode))
     at, of = np.concatenate(rows), np.concatenate(episodes)
     if len(at) < 2:
         raise EvaluationError(
@@ -125,3 +126,102 @@ def _clusters(episodes: np.ndarray, rows: np.ndarray, horizon: int) -> tuple[np.
 def _numbered(episodes: np.ndarray, stretches: np.ndarray) -> np.ndarray:
     pairs = np.stack([episodes, stretches], axis=1)
     return np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+_AT_ONCE = 250
+
+
+class ClusterBootstrap:
+    """Estimates over the windows of one part.
+
+    Every estimate draws the same clusters, so that the same windows give the same digits. The mean
+    is the sum of all values over their number, not a mean of clusters' means.
+
+    Args:
+        windows: Their clusters, and which steps count.
+        resamples: Draws.
+        seed: Of the draws.
+    """
+
+    def __init__(self, windows: Windows, resamples: int, seed: int) -> None:
+        self._inside = windows.inside.astype(np.float64)
+        self._clusters = windows.clusters
+        self._count = int(windows.clusters.max()) + 1
+        self._resamples = resamples
+        self._seed = seed
+
+    def means(self, values: Sequence[np.ndarray]) -> list[Estimate]:
+        """Mean of each of some arrays, ``(n, horizon)`` each, over the steps that count."""
+        sums = np.stack([(array * self._inside).sum(axis=1) for array in values])
+        counts = np.broadcast_to(self._inside.sum(axis=1), sums.shape)
+        return self._estimates(sums, counts)
+
+    def by_step(self, values: np.ndarray) -> list[Estimate]:
+        """Mean at each step of the horizon of one array, ``(n, horizon)``."""
+        return self._estimates((values * self._inside).T, self._inside.T)
+
+    def ratio(self, above: np.ndarray, below: np.ndarray) -> Estimate:
+        """Mean of one array over the mean of another, ``(n, horizon)`` each."""
+        sums = (above * self._inside).sum(axis=1)
+        return self._estimates(sums[None], (below * self._inside).sum(axis=1)[None])[0]
+
+    def plain(self, values: np.ndarray) -> tuple[float, ...]:
+        """Mean at each step of one array ``(n, horizon)``, without intervals."""
+        sums, counts = (values * self._inside).sum(axis=0), self._inside.sum(axis=0)
+        return tuple(rounded(sums / np.maximum(counts, 1)).tolist())
+
+    def _estimates(self, sums: np.ndarray, counts: np.ndarray) -> list[Estimate]:
+        """One estimate for each row of ``sums`` and ``counts``, ``(k, n)``."""
+        from scipy.stats import bootstrap
+
+        pair = self._by_cluster(sums), self._by_cluster(counts)
+        with warnings.catch_warnings():
+            # Values without any variation have no bias-corrected interval; see below.
+            warnings.simplefilter("ignore")
+            resampled = bootstrap(
+                pair,
+                _share,
+                paired=True,
+                vectorized=True,
+                axis=-1,
+                n_resamples=self._resamples,
+                batch=_AT_ONCE,
+                method="BCa",
+                rng=np.random.default_rng(self._seed),
+            )
+        draws = resampled.bootstrap_distribution
+        plain = np.quantile(draws, [0.025, 0.975], axis=-1)
+        low, high = resampled.confidence_interval
+        low = np.where(np.isfinite(low), low, plain[0])
+        high = np.where(np.isfinite(high), high, plain[1])
+        rows = np.stack([_share(*pair), draws.std(axis=-1, ddof=1), low, high], axis=-1)
+        names = ("mean", "standard_error", "low", "high")
+        return [Estimate(**dict(zip(names, row, strict=True))) for row in rounded(rows).tolist()]
+
+    def _by_cluster(self, values: np.ndarray) -> np.ndarray:
+        belongs = self._clusters[:, None] == np.arange(self._count)
+        return values @ belongs.astype(np.float64)
+
+
+def answered(difference: Estimate) -> Answer:
+    """Whether a difference, policy minus rule, says that the policy errs less."""
+    if difference.high < 0:
+        return "yes"
+    return "no" if difference.low > 0 else "cannot be told"
+
+
+def _share(sums: np.ndarray, counts: np.ndarray, axis: int = -1) -> np.ndarray:
+    total = counts.sum(axis=axis)
+    return sums.sum(axis=axis) / np.where(total > 0, total, 1.0)
+
+
+def rounded(values: np.ndarray, digits: int = 6) -> np.ndarray:
+    """So many significant digits of each value.
+
+    Example:
+        >>> rounded(np.array([0.123456789, 1234.5678]), 3)
+        array([1.23e-01, 1.23e+03])
+    """
+    exponents = np.floor(np.log10(np.abs(values), out=np.zeros_like(values), where=values != 0))
+    scale = 10.0 ** (digits - 1 - exponents)
+    return np.round(values * scale) / scale

@@ -1,0 +1,1 @@
+"""Sweep files, and the experiments that they describe."""

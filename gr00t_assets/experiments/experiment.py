@@ -2,15 +2,60 @@
 
 import hashlib
 import json
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+)
 
+from gr00t_assets.core.yaml_files import explained_error
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.experiments.pruning import Pruning
+from gr00t_assets.experiments.registry import (
+    DEFAULT_TRAINER,
+    all_hyperparameters,
+    hyperparameters_model,
+    trainer_names,
+    trainer_problem,
+)
 
-Trainer = Literal["native", "isaac-gr00t"]
 ReportTo = Literal["wandb", "none"]
+
+
+class Pruning(BaseModel):
+    """Successive halving over the runs of a sweep (Li et al., "A System for Massively Parallel
+    Hyperparameter Tuning", MLSys 2020).
+
+    At ``min_steps``, and at every ``reduction_factor`` times as many, a run is compared with those
+    that were there before it; it goes on where it is among the best ``1 / reduction_factor``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_steps: int = Field(ge=1, description="Optimizer steps before the first decision")
+    reduction_factor: int = Field(
+        default=3, ge=2, description="Of so many runs one goes on; also the runs a decision needs"
+    )
+
+    def rungs(self, max_steps: int) -> tuple[int, ...]:
+        """Steps at which a run of ``max_steps`` steps is decided about, the first one first.
+
+        Example:
+            >>> Pruning(min_steps=100, reduction_factor=3).rungs(1000)
+            (100, 300, 900)
+        """
+        return tuple(self._below(max_steps))
+
+    def _below(self, max_steps: int) -> Iterator[int]:
+        step = self.min_steps
+        while step < max_steps:
+            yield step
+            step *= self.reduction_factor
 
 
 class Experiment(BaseModel):
@@ -21,10 +66,12 @@ class Experiment(BaseModel):
     name: str
     sweep: str = Field(description="Name of the sweep file that it stands in")
     dataset: str = Field(description="Name in data/datasets.yaml")
-    trainer: Trainer = "native"
+    trainer: str = Field(default=DEFAULT_TRAINER, description="Name of an installed trainer")
     base_model: str = Field(default="tiny", description="'tiny', a directory, or a Hub id")
     base_model_revision: str | None = Field(default=None, description="Commit of a Hub id")
-    hyperparameters: Hyperparameters = Hyperparameters()
+    hyperparameters: SerializeAsAny[Hyperparameters] = Field(
+        default_factory=Hyperparameters, validate_default=True, description="Of its trainer's model"
+    )
     hypothesis: str = Field(default="", description="What is expected, written before it runs")
     tags: tuple[str, ...] = ()
     report_to: ReportTo = Field(default="wandb", description="Where metrics go besides the store")
@@ -42,22 +89,42 @@ class Experiment(BaseModel):
         default=(), description="max_steps of the runs that it goes on from, the first one first"
     )
 
+    @field_validator("trainer")
+    @classmethod
+    def _installed(cls, value: str) -> str:
+        if problem := trainer_problem(value):
+            raise explained_error(problem)
+        return value
+
+    @field_validator("hyperparameters", mode="before")
+    @classmethod
+    def _of_trainer(cls, value: Any, info: ValidationInfo) -> Any:
+        trainer = info.data.get("trainer")
+        if trainer is None:
+            return Hyperparameters()
+        model = hyperparameters_model(trainer)
+        if isinstance(value, model):
+            return value
+        if isinstance(value, Hyperparameters):
+            value = value.model_dump(exclude_unset=True)
+        return model.model_validate(value)
+
     def config_hash(self, dataset_version: str, modality_hash: str) -> str:
         """First 12 hex digits of a SHA-256 over all that changes the trained weights.
 
-        Name, sweep, hypothesis, tags, report_to, priority, vram_gb and pruning are left out:
-        changing the words, what the queue is told, or when a run is given up, does not train again.
+        Of the hyperparameters it covers what differs from the defaults, and the version of these: a
+        hyperparameter that is added later leaves every hash as it was. Name, sweep, hypothesis,
+        tags, report_to, priority, vram_gb and pruning are left out: changing the words, what the
+        queue is told, or when a run is given up, does not train again.
         """
-        hyperparameters = self.hyperparameters.model_dump(mode="json")
-        if self.hyperparameters.frame_source == "cache":
-            del hyperparameters["frame_source"]
         content = {
             "trainer": self.trainer,
             "base_model": self.base_model,
             "base_model_revision": self.base_model_revision,
             "dataset_version": dataset_version,
             "modality_config": modality_hash,
-            "hyperparameters": hyperparameters,
+            "hyperparameters": self.hyperparameters.changed(),
+            "defaults_version": self.hyperparameters.defaults_version,
         }
         if self.continued_steps:
             content["continued_steps"] = list(self.continued_steps)
@@ -76,3 +143,36 @@ class Experiment(BaseModel):
             "continued_steps": tuple(before),
         }
         return self.model_copy(update=changes)
+
+
+def settings_of_trainer(
+    trainer: str, settings: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """The settings that a trainer has, and the names of those that it cannot do without.
+
+    What another trainer has is left out where it has no effect on this one: where it has its
+    default, or is among that trainer's ``dropped_elsewhere``.
+
+    Args:
+        trainer: An installed trainer.
+        settings: Hyperparameters by name; what no trainer has is kept.
+
+    Returns:
+        The settings without those of other trainers, and the names of those that would be lost.
+
+    Raises:
+        SweepError: The trainer cannot be loaded.
+    """
+    own = hyperparameters_model(trainer).model_fields
+    others = [hyperparameters_model(name) for name in trainer_names() if name != trainer]
+    fields = all_hyperparameters()
+    lost = [
+        name
+        for name, value in settings.items()
+        if name not in own
+        and name in fields
+        and value != fields[name].default
+        and not any(name in model.dropped_elsewhere for model in others)
+    ]
+    taken = {name: value for name, value in settings.items() if name in own or name not in fields}
+    return taken, lost

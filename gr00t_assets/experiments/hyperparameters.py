@@ -1,55 +1,36 @@
-"""Hyperparameters with the names and defaults of Isaac-GR00T's ``scripts/gr00t_finetune.py``."""
+"""What every trainer takes, and what of it differs from the defaults.
 
-from typing import Literal
+Each trainer extends :class:`Hyperparameters` by its own; see
+:func:`gr00t_assets.experiments.registry.hyperparameters_model`.
+"""
+
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Scheduler = Literal["cosine", "linear", "constant", "constant_with_warmup"]
-
 
 class Hyperparameters(BaseModel):
-    """What the fine-tuning script takes, and below it what the script hard-codes.
+    """The hyperparameters of every trainer, with the names of ``scripts/gr00t_finetune.py``.
 
-    Defaults are those of the N1.5 release (June 2025).
+    Attributes:
+        defaults_version: Raised by a trainer whenever the default of one of its hyperparameters
+            changes. A hyperparameter that is added with a default leaves it as it is.
+        trained_parts: Names of those that say which weights are trained.
+        dropped_elsewhere: Names of those that may stand in the settings of a trainer that lacks
+            them, where they have no effect.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    defaults_version: ClassVar[int] = 1
+    trained_parts: ClassVar[tuple[str, ...]] = ()
+    dropped_elsewhere: ClassVar[frozenset[str]] = frozenset()
 
     batch_size: int = Field(default=32, ge=1, description="Samples per step and GPU")
     max_steps: int = Field(default=10_000, ge=1, description="Optimizer steps")
     num_gpus: int = Field(default=1, ge=1, description="GPUs of one run")
     save_steps: int = Field(default=1_000, ge=1, description="Steps between two checkpoints")
     learning_rate: float = Field(default=1e-4, gt=0, description="Peak learning rate")
-    weight_decay: float = Field(default=1e-5, ge=0, description="AdamW's decoupled weight decay")
-    warmup_ratio: float = Field(
-        default=0.05, ge=0, lt=1, description="Share of max_steps to warm up in"
-    )
-    tune_llm: bool = Field(default=False, description="Train the text tower")
-    tune_visual: bool = Field(default=False, description="Train the vision tower and its connector")
-    tune_projector: bool = Field(default=True, description="Train the state and action MLPs")
-    tune_diffusion_model: bool = Field(default=True, description="Train the diffusion transformer")
-    lora_rank: int = Field(
-        default=0, ge=0, description="Rank of LoRA; 0 trains the weights themselves"
-    )
-    lora_alpha: int = Field(default=16, ge=1, description="LoRA's scale")
-    lora_dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout in front of LoRA")
-    lora_full_model: bool = Field(default=False, description="LoRA on the backbone as well")
-    dataloader_num_workers: int = Field(
-        default=8, ge=0, description="Loader processes of isaac-gr00t"
-    )
-    video_backend: Literal["decord", "torchvision_av", "torchcodec"] = Field(
-        default="decord", description="Video reader of isaac-gr00t where it reads videos"
-    )
-    frame_source: Literal["cache", "video"] = Field(
-        default="cache",
-        description="Where isaac-gr00t gets frames: the frame cache, or video_backend",
-    )
-    balance_dataset_weights: bool = True
-    balance_trajectory_weights: bool = True
-
-    lr_scheduler_type: Scheduler = Field(
-        default="cosine", description="Course of the learning rate"
-    )
     seed: int = Field(
         default=42, ge=0, description="Seed of data order, noise, dropout, augmentation"
     )
@@ -58,23 +39,21 @@ class Hyperparameters(BaseModel):
         default=1, ge=1, description="Batches to one optimizer step"
     )
     save_total_limit: int = Field(default=8, ge=1, description="Checkpoints kept")
-    adam_beta1: float = Field(default=0.95, ge=0, lt=1)
-    adam_beta2: float = Field(default=0.999, ge=0, lt=1)
-    adam_epsilon: float = Field(default=1e-8, gt=0)
-    max_grad_norm: float = Field(
-        default=1.0, gt=0, description="Norm that gradients are clipped to"
-    )
-    augmentation: Literal["gr00t", "none"] = Field(
-        default="gr00t",
-        description="Random crop and colour jitter as N1.5's data configs define them",
-    )
 
     @property
     def samples_per_step(self) -> int:
         """Samples that one optimizer step has seen, over all GPUs."""
         return self.batch_size * self.gradient_accumulation_steps * self.num_gpus
 
-    @property
-    def warmup_steps(self) -> int:
-        """Optimizer steps of warm-up, rounded up as transformers does."""
-        return int(-(-self.max_steps * self.warmup_ratio // 1))
+    def changed(self) -> dict[str, Any]:
+        """What differs from the defaults, as JSON has it.
+
+        Example:
+            >>> Hyperparameters(batch_size=8, seed=42).changed()
+            {'batch_size': 8}
+        """
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    def trained(self) -> dict[str, Any]:
+        """Which weights are trained, by the name of each hyperparameter that says so."""
+        return {name: getattr(self, name) for name in self.trained_parts}

@@ -51,11 +51,11 @@ class Distribution(BaseModel):
         if self.low >= self.high:
             return "high", f"high {self.high:g} is not above low {self.low:g}"
         if self.distribution == "log_uniform" and self.low <= 0:
-            return "low", f"log_uniform needs low above 0, found {self.low:g}"
+            return "low", f"log_uniform needs low above 0, points {self.low:g}"
         if self.distribution == "int_uniform":
             for name in ("low", "high"):
                 if not getattr(self, name).is_integer():
-                    return name, f"int_uniform needs whole numbers, found {getattr(self, name):g}"
+                    return name, f"int_uniform needs whole numbers, points {getattr(self, name):g}"
         return None
 
 
@@ -73,16 +73,16 @@ def samples(choices: Mapping[str, Choice], count: int, seed: int) -> list[dict[s
     Returns:
         At most ``count``; fewer where the choices have no more combinations.
     """
-    found: dict[str, dict[str, Any]] = {}
+    points: dict[str, dict[str, Any]] = {}
     missed = 0
     for number in _numbers():
         point = {name: _drawn(choice, name, number, seed) for name, choice in choices.items()}
         key = repr(point)
-        missed = missed + 1 if key in found else 0
-        found.setdefault(key, point)
-        if len(found) >= count or missed > 1000 + 50 * count:
+        missed = missed + 1 if key in points else 0
+        points.setdefault(key, point)
+        if len(points) >= count or missed > 1000 + 50 * count:
             break
-    return list(found.values())[:count]
+    return list(points.values())[:count]
 
 
 def _numbers() -> Iterator[int]:

@@ -1,23 +1,28 @@
 """What may stand in ``data/sweeps/NAME.yaml``, field by field."""
 
-from typing import Any
+import re
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from croniter import CroniterBadDateError, CroniterError, croniter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from gr00t_assets.experiments.cron import cron_problem
-from gr00t_assets.experiments.experiment import ReportTo, Trainer
-from gr00t_assets.experiments.pruning import Pruning
+from gr00t_assets.core.yaml_files import explained_error
+from gr00t_assets.experiments.experiment import Pruning, ReportTo
+from gr00t_assets.experiments.registry import DEFAULT_TRAINER, trainer_problem
 
 DEFAULT_RETRIES = 3
 """Times that an experiment whose run died is requested again."""
+
+_CRON_FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
+_CRON_PART = re.compile(r"(\*|[a-z]{3}|\d+)(-([a-z]{3}|\d+))?(/\d+)?")
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class _Needs(_Part):
-    """What an experiment needs of the queue; it changes nothing that is trained."""
+class _QueueSettings(_Part):
+    """What an experiment tells the queue; it changes nothing that is trained."""
 
     priority: int | None = Field(
         default=None, description="Higher ones leave the queue first; dagster/priority, 0"
@@ -27,11 +32,22 @@ class _Needs(_Part):
     )
 
 
-class Defaults(_Needs):
+def _installed(name: str) -> str:
+    if problem := trainer_problem(name):
+        raise explained_error(problem)
+    return name
+
+
+TrainerName = Annotated[str, AfterValidator(_installed)]
+
+
+class Defaults(_QueueSettings):
     """What every experiment of the sweep starts from."""
 
     dataset: str | None = Field(default=None, description="Name in data/datasets.yaml")
-    trainer: Trainer = "native"
+    trainer: TrainerName = Field(
+        default=DEFAULT_TRAINER, description="Name of an installed trainer"
+    )
     base_model: str = Field(default="tiny", description="'tiny', a directory, or a Hub id")
     base_model_revision: str | None = None
     hypothesis: str = ""
@@ -40,12 +56,12 @@ class Defaults(_Needs):
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
 
 
-class Entry(_Needs):
+class Entry(_QueueSettings):
     """One experiment; what is left out comes from the defaults."""
 
     name: str
     dataset: str | None = None
-    trainer: Trainer | None = None
+    trainer: TrainerName | None = None
     base_model: str | None = None
     base_model_revision: str | None = None
     hypothesis: str | None = None
@@ -57,7 +73,7 @@ class Entry(_Needs):
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
 
 
-class Points(_Needs):
+class Pattern(_QueueSettings):
     """Experiments made from one pattern; hypothesis and tags may name values as the name does."""
 
     name: str = Field(description="Pattern such as lr{learning_rate}-b{batch_size}")
@@ -68,13 +84,13 @@ class Points(_Needs):
     tags: tuple[str, ...] = ()
 
 
-class Grid(Points):
+class Grid(Pattern):
     """Every combination of the listed values, as one experiment each."""
 
     hyperparameters: dict[str, list[Any]] = Field(min_length=1)
 
 
-class Random(Points):
+class Random(Pattern):
     """Samples of hyperparameters, as one experiment each; ``{index}`` counts them from 001."""
 
     count: int = Field(ge=1, description="Samples; raising it keeps those before")
@@ -106,5 +122,41 @@ class SweepFile(_Part):
     @classmethod
     def _cron(cls, value: str | None) -> str | None:
         if value is not None and (problem := cron_problem(value)):
-            raise ValueError(problem)
+            raise explained_error(problem)
         return value
+
+
+def cron_problem(text: str) -> str | None:
+    """What keeps a text from being a cron expression of five fields; ``None`` where nothing does.
+
+    A field is ``*``, a number, a name (``jan``, ``mon``), a range ``1-5``, any of them with a step
+    ``*/15``, or several of these with commas. What Dagster takes beyond that (``L``, ``W``, ``#``,
+    ``@daily``) is refused.
+
+    Example:
+        >>> cron_problem("*/15 8-18 * * mon-fri") is None
+        True
+        >>> cron_problem("0 25 * * *")
+        'hour 25 is not in 0 to 23'
+    """
+    fields = text.lower().split()
+    if len(fields) != len(_CRON_FIELDS):
+        return "a cron schedule has five fields, such as '0 20 * * *', every day at 20:00 UTC"
+    for place, (name, field) in enumerate(zip(_CRON_FIELDS, fields, strict=True)):
+        for part in field.split(","):
+            match = _CRON_PART.fullmatch(part)
+            if match is None:
+                return f"{name} '{part}' cannot be read: write *, 5, 1-5, */15, or some with commas"
+            if match[3] and match[1].isdigit() and int(match[1]) > int(match[3]):
+                return f"{name} '{part}': the range runs backwards"
+        alone = " ".join(field if index == place else "*" for index in range(len(fields)))
+        try:
+            croniter(alone)
+        except CroniterError:
+            low, high = croniter.RANGES[place]
+            return f"{name} {field} is not in {low} to {high}"
+    try:
+        croniter(text).get_next()
+    except CroniterBadDateError:
+        return f"there is no day {fields[2]} in month {fields[3]}"
+    return None

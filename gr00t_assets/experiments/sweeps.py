@@ -9,19 +9,19 @@ from pydantic import ValidationError
 from gr00t_assets.core.errors import SweepError
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.project import project_root
-from gr00t_assets.core.yaml_files import (
-    Problem,
-    load_yaml,
-    raise_problems,
-    shown_path,
-    validation_problems,
-)
-from gr00t_assets.experiments.continued import with_continued
-from gr00t_assets.experiments.drafts import draft_problems, expand, name_problems
+from gr00t_assets.core.yaml_files import load_yaml, raise_problems, shown_path, yaml_problem
+from gr00t_assets.datasets.catalog import load_catalog
+from gr00t_assets.experiments.expansion import all_entries, expand
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.points import pattern_problems, point_problems, points
 from gr00t_assets.experiments.sweep_file import DEFAULT_RETRIES, SweepFile
-from gr00t_assets.experiments.values import hyperparameter_problems, misplaced
+from gr00t_assets.experiments.sweep_problems import (
+    entry_problems,
+    experiment_problems,
+    field_problems,
+    name_problems,
+    pattern_problems,
+    value_problems,
+)
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ def load_sweeps(
             file, line, field and the nearest valid name.
     """
     folder = directory or project_root() / "data" / "sweeps"
-    known = _catalog_names() if datasets is None else datasets
+    names = load_catalog() if datasets is None else datasets
     sweeps: dict[str, Sweep] = {}
     owner: dict[str, Path] = {}
     for file in sorted(folder.glob("*.yaml")):
-        sweep = load_sweep(file, known)
+        sweep = load_sweep(file, names)
         for experiment in sweep.experiments:
             if experiment.name in owner:
                 raise SweepError(
@@ -97,25 +97,24 @@ def load_sweep(file: Path, datasets: Collection[str]) -> Sweep:
     try:
         content = SweepFile.model_validate(located.data or {})
     except ValidationError as failure:
-        problems = misplaced(validation_problems(failure, SweepFile))
-        raise_problems(located, problems, SweepError)
+        raise_problems(located, field_problems(failure), SweepError)
         raise
-    problems = name_problems(file.stem, ()) + hyperparameter_problems(content)
+    problems = name_problems(file.stem, ()) + value_problems(content)
     raise_problems(located, problems + pattern_problems(content), SweepError)
-    made = points(content)
-    raise_problems(located, point_problems(content, made), SweepError)
-    drafts, problems = with_continued(expand(content, made))
+    entries = all_entries(content)
+    raise_problems(located, entry_problems(content, entries), SweepError)
+    experiments, problems = expand(content, entries, file.stem)
     raise_problems(located, problems, SweepError)
-    problems = draft_problems(drafts, datasets, located)
-    if not drafts:
-        problems.append(Problem((), "no experiments: give 'experiments', 'grid' or 'random'"))
+    problems = experiment_problems(experiments, content, datasets, located)
+    if not experiments:
+        problems.append(yaml_problem((), "no experiments: give 'experiments', 'grid' or 'random'"))
     raise_problems(located, problems, SweepError)
     return Sweep(
         name=file.stem,
         file=file,
         description=content.description,
         schedule=content.schedule,
-        experiments=tuple(draft.experiment(file.stem, content) for draft in drafts),
+        experiments=tuple(item.experiment for item in experiments),
         max_retries=content.max_retries,
     )
 
@@ -143,9 +142,3 @@ def find_sweep(name: str, sweeps: Mapping[str, Sweep]) -> Sweep:
     if name not in sweeps:
         raise SweepError(name, "there is no sweep of this name.", [did_you_mean(name, sweeps)])
     return sweeps[name]
-
-
-def _catalog_names() -> Collection[str]:
-    from gr00t_assets.datasets.catalog import load_catalog
-
-    return load_catalog()

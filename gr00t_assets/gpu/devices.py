@@ -1,31 +1,94 @@
-"""Which devices this machine trains on, and how many trainings each takes at a time.
+"""The devices of this machine, and how many trainings each takes at a time.
 
-``python -m gr00t_assets.gpu.devices`` prints the number of slots: the right limit of the pool
-``gpu``.
+What the NVIDIA driver says is asked through NVML, its management library. A machine without a
+driver, or whose driver does not answer, has no GPU. ``python -m gr00t_assets.gpu.devices`` prints
+the number of slots.
 """
 
 import os
 import re
 import socket
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from gr00t_assets.core.errors import TrainingError
-from gr00t_assets.gpu.nvidia_smi import list_devices
+
+T = TypeVar("T")
 
 GPUS = "GR00T_ASSETS_GPUS"
 CPU_SLOTS = "GR00T_ASSETS_CPU_SLOTS"
 HOST = "GR00T_ASSETS_HOST"
 CPU = "cpu"
 
+DRIVER_TIMEOUT = 20.0
+"""Seconds after which a driver that does not answer is given up."""
+
 _ENTRY = re.compile(r"([A-Za-z0-9-]+(?:/\d+/\d+)?)(?::([1-9][0-9]*))?")
 
 
-def devices() -> dict[str, int]:
+@dataclass(frozen=True)
+class GpuProcess:
+    """A process that holds memory of a GPU.
+
+    Attributes:
+        pid: Process id, as the driver's side of a container sees it.
+        used_bytes: None where the driver does not tell.
+    """
+
+    pid: int
+    used_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU or MIG device as the driver describes it.
+
+    Attributes:
+        name: What ``CUDA_VISIBLE_DEVICES`` takes: an index, or the UUID of a MIG device.
+        uuid: Its UUID.
+        model: ``NVIDIA H200``, or ``NVIDIA H200 MIG 1g.18gb``.
+        is_mig: Whether it is a part of a divided GPU; its memory is shared with nobody, and of
+            what is used the driver tells for whole GPUs only.
+        total_bytes: All of its memory; None where the driver does not tell.
+        used_bytes: Memory in use by whomever; None where the driver does not tell.
+        utilisation_percent: Of the last second in which it computed.
+        processes: Every process that computes on it, of whatever user.
+        capability: Compute capability, such as (9, 0); None where the driver does not tell.
+    """
+
+    name: str
+    uuid: str
+    model: str
+    is_mig: bool = False
+    total_bytes: int | None = None
+    used_bytes: int | None = None
+    utilisation_percent: int | None = None
+    processes: tuple[GpuProcess, ...] = ()
+    capability: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The NVIDIA driver of this machine.
+
+    Attributes:
+        version: Such as 550.54.15.
+        cuda: Newest CUDA that it runs, such as (12, 4); None where it does not tell.
+    """
+
+    version: str
+    cuda: tuple[int, int] | None
+
+
+def slots_by_device() -> dict[str, int]:
     """Slots of each device, in order of preference.
 
     ``GR00T_ASSETS_GPUS`` where it is set: ``0,1`` is two GPUs, ``0:3`` three slots on one, the
-    empty text none. Else ``CUDA_VISIBLE_DEVICES``, else what ``nvidia-smi -L`` lists, MIG devices
-    in place of a GPU that is divided. Without a GPU the one device is ``cpu`` with
+    empty text none. Else ``CUDA_VISIBLE_DEVICES``, else every GPU of the machine, MIG devices in
+    place of a GPU that is divided. Without a GPU the one device is ``cpu`` with
     ``GR00T_ASSETS_CPU_SLOTS`` slots, half the cores by default.
 
     Raises:
@@ -36,7 +99,7 @@ def devices() -> dict[str, int]:
             gpus = parse_devices(os.environ[variable], variable)
             break
     else:
-        gpus = {listed.name: 1 for listed in list_devices()}
+        gpus = {gpu.name: 1 for gpu in read_gpus()}
     return gpus or {CPU: _cpu_slots()}
 
 
@@ -50,10 +113,10 @@ def parse_devices(text: str, variable: str = GPUS) -> dict[str, int]:
         >>> parse_devices("0:3,1")
         {'0': 3, '1': 1}
     """
-    found: dict[str, int] = {}
+    slots: dict[str, int] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         match = _ENTRY.fullmatch(entry)
-        if match is None or match[1] in found:
+        if match is None or match[1] in slots:
             raise TrainingError(
                 variable,
                 f"'{text}' is not a list of GPUs.",
@@ -61,8 +124,21 @@ def parse_devices(text: str, variable: str = GPUS) -> dict[str, int]:
             )
         if match[1] == "-1":
             return {}
-        found[match[1]] = int(match[2] or 1)
-    return found
+        slots[match[1]] = int(match[2] or 1)
+    return slots
+
+
+def read_gpus() -> list[Gpu]:
+    """GPUs in order of their index, MIG devices in place of a GPU that is divided into them.
+
+    Empty where there is no driver, and where it does not answer within ``DRIVER_TIMEOUT``.
+    """
+    return _ask_driver(_list_gpus) or []
+
+
+def read_driver() -> Driver | None:
+    """The driver; None where there is none, and where it does not answer in time."""
+    return _ask_driver(_describe_driver)
 
 
 def host_name() -> str:
@@ -75,6 +151,98 @@ def host_name() -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "localhost"
 
 
+def _ask_driver(question: Callable[[], T]) -> T | None:
+    """What the driver answers within ``DRIVER_TIMEOUT``; None where it does not."""
+    answers: list[T] = []
+
+    def ask() -> None:
+        import pynvml
+
+        try:
+            pynvml.nvmlInit()
+        except pynvml.NVMLError:
+            return
+        try:
+            answers.append(question())
+        except pynvml.NVMLError:
+            return
+        finally:
+            pynvml.nvmlShutdown()
+
+    asker = threading.Thread(target=ask, daemon=True)
+    asker.start()
+    asker.join(DRIVER_TIMEOUT)
+    return answers[0] if answers and not asker.is_alive() else None
+
+
+def _list_gpus() -> list[Gpu]:
+    import pynvml
+
+    return [gpu for index in range(pynvml.nvmlDeviceGetCount()) for gpu in _gpus_at(index)]
+
+
+def _describe_driver() -> Driver:
+    import pynvml
+
+    cuda = _answer(pynvml.nvmlSystemGetCudaDriverVersion)
+    return Driver(pynvml.nvmlSystemGetDriverVersion(), cuda and (cuda // 1000, cuda % 1000 // 10))
+
+
+def _gpus_at(index: int) -> Iterator[Gpu]:
+    """The GPU of an index, or its MIG devices; nothing where it has fallen off the bus."""
+    import pynvml
+
+    handle = _answer(pynvml.nvmlDeviceGetHandleByIndex, index)
+    if handle is None:
+        return
+    capability = _answer(pynvml.nvmlDeviceGetCudaComputeCapability, handle)
+    capability = tuple(capability) if capability else None
+    parts = [
+        _answer(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, number)
+        for number in range(_answer(pynvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0)
+    ]
+    if any(parts):
+        for part in filter(None, parts):
+            uuid, memory = pynvml.nvmlDeviceGetUUID(part), _memory(part)
+            model = _answer(pynvml.nvmlDeviceGetName, part) or "MIG device"
+            total = memory and memory.total
+            yield Gpu(uuid, uuid, model, is_mig=True, total_bytes=total, capability=capability)
+        return
+    memory = _memory(handle)
+    utilisation = _answer(pynvml.nvmlDeviceGetUtilizationRates, handle)
+    yield Gpu(
+        name=str(index),
+        uuid=pynvml.nvmlDeviceGetUUID(handle),
+        model=_answer(pynvml.nvmlDeviceGetName, handle) or "GPU",
+        total_bytes=memory and memory.total,
+        used_bytes=memory and memory.used,
+        utilisation_percent=utilisation and utilisation.gpu,
+        processes=tuple(
+            GpuProcess(process.pid, process.usedGpuMemory)
+            for process in _answer(pynvml.nvmlDeviceGetComputeRunningProcesses, handle) or ()
+        ),
+        capability=capability,
+    )
+
+
+def _memory(handle: Any) -> Any:
+    """Total and used bytes; drivers before 510 count what they reserve themselves as used."""
+    import pynvml
+
+    memory = _answer(pynvml.nvmlDeviceGetMemoryInfo, handle, pynvml.nvmlMemory_v2)
+    return memory or _answer(pynvml.nvmlDeviceGetMemoryInfo, handle)
+
+
+def _answer(question: Callable[..., Any], *arguments: Any) -> Any:
+    """What the driver answers; None where it does not support that or may not tell."""
+    import pynvml
+
+    try:
+        return question(*arguments)
+    except pynvml.NVMLError:
+        return None
+
+
 def _cpu_slots() -> int:
     text = os.environ.get(CPU_SLOTS)
     if text is None:
@@ -85,4 +253,4 @@ def _cpu_slots() -> int:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{sum(devices().values())}\n")
+    sys.stdout.write(f"{sum(slots_by_device().values())}\n")

@@ -1,18 +1,18 @@
 """Run a command so that nothing of it outlives the process that asked for it.
 
-``python -m gr00t_assets.gpu.guard [--grace SECONDS] [--parent PID] [--mark MARK] -- COMMAND...``
+``python -m gr00t_assets.gpu.guard [--grace SECONDS] [--parent PID] [--tag TAG] -- COMMAND...``
 
-The command gets a session of its own and a mark in its environment. When the guard's parent dies,
-or the guard gets SIGTERM, SIGINT or SIGHUP, the command's process group gets SIGINT, and after the
-grace SIGKILL together with every process that left the group. A second signal, at least a second
-later, is passed on as well and shortens the grace. The guard exits with the command's code, or
-128 + n for signal n.
+The command gets a session of its own and a tag in its environment, which every descendant inherits.
+When the guard's parent dies, or the guard gets SIGTERM, SIGINT or SIGHUP, the command's process
+group gets SIGINT, and after the grace SIGKILL together with every process that left the group. A
+second signal, at least a second later, is passed on as well and shortens the grace. The guard exits
+with the command's code, or 128 + n for signal n.
 
 Five times a second the guard looks whether its parent is still there. On Linux the kernel kills the
 command should the guard itself be killed (``PR_SET_PDEATHSIG``) and hands orphans of the command to
-the guard (``PR_SET_CHILD_SUBREAPER``), see prctl(2). Elsewhere the mark alone finds those. What a
-killed guard leaves is ended by who started it (:func:`end_guarded`), or by who waits for its slot.
-Standard library alone, so that it starts in a few hundredths of a second.
+the guard (``PR_SET_CHILD_SUBREAPER``), see prctl(2). What a killed guard leaves is found by its tag
+and ended by the process that started the guard (:func:`end_guarded`), or by one that waits for its
+slot (:func:`gr00t_assets.gpu.slot_files.end_orphans`).
 """
 
 import argparse
@@ -23,19 +23,27 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Sequence
-from pathlib import Path
+
+import psutil
 
 from gr00t_assets.core.errors import TrainingError
-from gr00t_assets.gpu.marks import end_marked, marked_environment, marked_processes, new_mark
 
 GRACE = "GR00T_ASSETS_STOP_GRACE"
 DEFAULT_GRACE = 60.0
 """Seconds to write a checkpoint in before SIGKILL."""
 
+PROCESS_TAGS = "GR00T_ASSETS_GUARDED"
+"""Tags of every guard above a process, the outermost first, with a slash between them."""
+
 _POLL = 0.2
 _LEFTOVERS = 2.0
-_HURRY = 5.0
+_SHORT_GRACE = 5.0
+_TAG_POLL = 0.02
+_QUIET_SCANS = 2
+"""Scans in a row that find nothing: a process has no environment while it starts a program."""
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -57,14 +65,14 @@ def stop_grace() -> float:
 
 
 def guarded(
-    command: Sequence[str], grace: float | None = None, mark: str | None = None
+    command: Sequence[str], grace: float | None = None, tag: str | None = None
 ) -> list[str]:
     """The command line that runs ``command`` under a guard of the calling process.
 
     Args:
         command: Program and arguments.
         grace: Seconds between SIGINT and SIGKILL; :func:`stop_grace` where left out.
-        mark: What marks the command's processes, for :func:`end_guarded`.
+        tag: In the environment of the command's processes, for :func:`end_guarded`.
 
     Example:
         >>> guarded(["sleep", "1"], grace=2)[1:5]
@@ -72,12 +80,12 @@ def guarded(
     """
     options = ["--grace", str(stop_grace() if grace is None else grace)]
     options += ["--parent", str(os.getpid())]
-    if mark is not None:
-        options += ["--mark", mark]
+    if tag is not None:
+        options += ["--tag", tag]
     return [sys.executable, "-m", "gr00t_assets.gpu.guard", *options, "--", *command]
 
 
-def end_guarded(guard: "subprocess.Popen[bytes]", mark: str) -> int:
+def end_guarded(guard: "subprocess.Popen[bytes]", tag: str) -> int:
     """End at once a guard and all that it started; its exit code, 128 + n for signal n.
 
     Also for a guard that has ended: by itself it leaves nothing, killed it may have.
@@ -87,8 +95,45 @@ def end_guarded(guard: "subprocess.Popen[bytes]", mark: str) -> int:
         guard.wait()
     code = guard.returncode
     if code < 0:
-        end_marked(mark)
+        end_tagged(tag)
     return code if code >= 0 else 128 - code
+
+
+def new_process_tag() -> str:
+    """A tag that no other training has."""
+    return uuid.uuid4().hex
+
+
+def tagged_processes(tag: str) -> list[int]:
+    """Running processes with a tag in their environment; not this one, and no zombie."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["environ"])
+        if process.pid != os.getpid()
+        and tag in (process.info["environ"] or {}).get(PROCESS_TAGS, "").split("/")
+    ]
+
+
+def end_tagged(tag: str, seconds: float = 10.0) -> list[int]:
+    """Kill every process with a tag, and those that they start meanwhile.
+
+    Args:
+        tag: The tag; only processes of this user can be ended.
+        seconds: After which what is left is given up.
+
+    Returns:
+        Processes that are left.
+    """
+    deadline = time.monotonic() + seconds
+    quiet_scans = 0
+    left: list[int] = []
+    while quiet_scans < _QUIET_SCANS and time.monotonic() < deadline:
+        left = tagged_processes(tag)
+        for process in left:
+            _kill(process)
+        quiet_scans = 0 if left else quiet_scans + 1
+        time.sleep(_TAG_POLL)
+    return left
 
 
 class Guard:
@@ -98,40 +143,41 @@ class Guard:
         command: Program and arguments. It inherits the guard's inheritable file descriptors.
         parent: Process whose death ends the command.
         grace: Seconds between SIGINT and SIGKILL.
-        mark: What marks the command's processes.
+        tag: In the environment of the command's processes.
 
     Raises:
         OSError: The program cannot be started.
     """
 
     def __init__(
-        self, command: Sequence[str], parent: int, grace: float, mark: str | None = None
+        self, command: Sequence[str], parent: int, grace: float, tag: str | None = None
     ) -> None:
         self.parent = parent
         self.grace = grace
-        self.mark = mark or new_mark()
-        self.asked: list[float] = []
+        self.tag = tag or new_process_tag()
+        self.requests: list[float] = []
         self.code: int | None = None
         self._wakeup, written = os.pipe()
         os.set_blocking(written, False)
         signal.set_wakeup_fd(written, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._ask)
+            signal.signal(number, lambda *_: self.requests.append(time.monotonic()))
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        tags = "/".join(filter(None, [os.environ.get(PROCESS_TAGS), self.tag]))
         # Kept, since a Popen that is thrown away collects the exit code of its process.
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             close_fds=False,
-            env={**os.environ, **marked_environment(self.mark)},
+            env={**os.environ, PROCESS_TAGS: tags},
             preexec_fn=_prepare_command,
         )
 
     def run(self) -> int:
         """Wait for the command, or end it; the guard's exit code."""
-        while self.code is None and not self.asked and os.getppid() == self.parent:
+        while self.code is None and not self.requests and os.getppid() == self.parent:
             self._reap()
             if self.code is None:
                 self._pause()
@@ -147,25 +193,23 @@ class Guard:
         if select.select([self._wakeup], [], [], _POLL)[0]:
             os.read(self._wakeup, 4096)
 
-    def _ask(self, *_: object) -> None:
-        self.asked.append(time.monotonic())
-
     def _asked_again(self) -> bool:
         """Whether a second request came, one that is not the first one by another way."""
-        return len(self.asked) > 1 and self.asked[-1] - self.asked[0] > 1.0
+        return len(self.requests) > 1 and self.requests[-1] - self.requests[0] > 1.0
 
     def _end_all(self, deadline: float) -> None:
         """Wait until nothing of the command is left; from the deadline on kill what is."""
-        hurried = False
-        while self._reap() or marked_processes(self.mark):
-            if self._asked_again() and not hurried:
-                hurried = True
+        shortened = False
+        while self._reap() or tagged_processes(self.tag):
+            if self._asked_again() and not shortened:
+                shortened = True
                 self._signal_group(signal.SIGINT)
-                deadline = min(deadline, time.monotonic() + _HURRY)
+                deadline = min(deadline, time.monotonic() + _SHORT_GRACE)
             if time.monotonic() >= deadline:
                 self._signal_group(signal.SIGKILL)
-                for process in [*_children(), *marked_processes(self.mark)]:
-                    _send(process, signal.SIGKILL)
+                children = [child.pid for child in psutil.Process().children()]
+                for process in [*children, *tagged_processes(self.tag)]:
+                    _kill(process)
             time.sleep(_POLL / 4)
 
     def _reap(self) -> bool:
@@ -199,14 +243,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="gr00t_assets.gpu.guard")
     parser.add_argument("--grace", type=float, default=DEFAULT_GRACE, help="seconds")
     parser.add_argument("--parent", type=int, default=None, help="process to outlive in no case")
-    parser.add_argument("--mark", default=None, help="in the environment of what is started")
+    parser.add_argument("--tag", default=None, help="in the environment of what is started")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
     parent = os.getppid() if options.parent is None else options.parent
     if os.getppid() != parent:
         return 128 + signal.SIGTERM
     try:
-        return Guard(options.command, parent, options.grace, options.mark).run()
+        return Guard(options.command, parent, options.grace, options.tag).run()
     except OSError as error:
         sys.stderr.write(f"guard: {options.command[0]} cannot be started: {error.strerror}\n")
         return 127
@@ -223,17 +267,9 @@ def _prctl(option: int, value: int) -> None:
         _LIBC.prctl(option, value, 0, 0, 0)
 
 
-def _children() -> list[int]:
-    """Processes whose parent is this one, orphans of the command included; empty off Linux."""
-    found = []
-    for listing in Path("/proc/self/task").glob("*/children"):
-        found += [int(process) for process in listing.read_text().split()]
-    return found
-
-
-def _send(process: int, number: int) -> None:
+def _kill(process: int) -> None:
     try:
-        os.kill(process, number)
+        os.kill(process, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
 

@@ -1,27 +1,21 @@
 """Whether a device has the memory that a training needs, and who has it where not.
 
-Free is what ``nvidia-smi`` says less what the trainings in the device's slots have declared and not
-yet taken: a training takes its memory minutes after its slot. What no training of these slots holds
-is a foreign process's.
+Free is what the driver says less what the trainings in the device's slots have declared and not yet
+taken: a training takes its memory minutes after its slot. Memory that no training of these slots
+holds belongs to a foreign process.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
-from gr00t_assets.gpu.nvidia_smi import (
-    GpuProcess,
-    Listed,
-    Memory,
-    list_devices,
-    read_memory,
-    read_processes,
-)
-from gr00t_assets.gpu.records import Holder
+import psutil
+
+from gr00t_assets.gpu.devices import Gpu, GpuProcess, read_gpus
+from gr00t_assets.gpu.slot_files import Holder
 
 
 @dataclass(frozen=True)
-class Room:
+class MemoryHeadroom:
     """Memory of one device in bytes.
 
     Attributes:
@@ -44,116 +38,100 @@ class Room:
         """Whether so much would be free if the trainings of the slots held ``own`` bytes."""
         return self.total is None or (needed or 0) + self.foreign + own <= self.total
 
-    def why_not(self, device: str, needed: int) -> str:
+    def after(self, vram_bytes: int | None) -> "MemoryHeadroom":
+        """The headroom that is left once another training has declared its memory."""
+        return replace(self, own=self.own + (vram_bytes or 0))
+
+    def shortage(self, device: str, needed: int) -> str:
         """One line for a device that is passed over."""
         free = max(0, (self.total or 0) - self.foreign - self.own)
         line = (
             f"device {device} is passed over: {_gigabytes(free)} of {_gigabytes(self.total or 0)} "
             f"GB are free, {_gigabytes(needed)} are needed"
         )
-        if self.foreign:
-            line += f"; not of this queue: {self.strangers()}"
-        return line
+        return f"{line}; not of this queue: {self._foreign_processes()}" if self.foreign else line
 
-    def strangers(self) -> str:
-        """The foreign processes with their memory."""
-        named = [
-            f"process {each.pid}{_program(each.pid)}, {_used(each)}" for each in self.processes
-        ]
-        if not named:
-            named = [f"{_gigabytes(self.foreign)} GB that nvidia-smi names no process for"]
-        return "; ".join(named)
+    def _foreign_processes(self) -> str:
+        if not self.processes:
+            return f"{_gigabytes(self.foreign)} GB that the driver names no process for"
+        return "; ".join(
+            f"process {process.pid}{_program(process.pid)}, {_used(process)}"
+            for process in self.processes
+        )
 
 
-def read_rooms(names: Collection[str], holders: Sequence[Holder]) -> dict[str, Room]:
-    """The room on each device by its name, from one look at the machine.
+def read_headrooms(
+    names: Collection[str], holders: Sequence[Holder], gpus: Sequence[Gpu] | None = None
+) -> dict[str, MemoryHeadroom]:
+    """The headroom of each device by its name.
 
     Args:
         names: Devices as ``CUDA_VISIBLE_DEVICES`` takes them.
         holders: Who holds slots of this machine now.
+        gpus: What the driver says; asked now where left out.
     """
-    listed = {key: each for each in list_devices() for key in (each.name, each.uuid)}
-    memory, processes = read_memory(), read_processes()
+    known = {key: gpu for gpu in (read_gpus() if gpus is None else gpus) for key in _names(gpu)}
     return {
-        name: _room(listed[name], [h for h in holders if h.device == name], memory, processes)
-        if name in listed
-        else Room()
+        name: _headroom(known[name], [holder for holder in holders if holder.device == name])
+        if name in known
+        else MemoryHeadroom()
         for name in names
     }
 
 
-def _room(
-    device: Listed,
-    holders: Sequence[Holder],
-    memory: Mapping[str, Memory],
-    processes: Sequence[GpuProcess],
-) -> Room:
-    if device.mig_bytes is not None:
-        # nvidia-smi tells of a whole GPU only; a MIG device's memory is shared with nobody.
-        return Room(device.mig_bytes, own=sum(each.vram_bytes or 0 for each in holders))
-    found = memory.get(device.gpu, Memory(None, None))
-    if found.total is None or found.used is None:
-        return Room()
-    strangers: list[GpuProcess] = []
+def _names(gpu: Gpu) -> tuple[str, str]:
+    return gpu.name, gpu.uuid
+
+
+def _headroom(gpu: Gpu, holders: Sequence[Holder]) -> MemoryHeadroom:
+    declared = [holder.vram_bytes or 0 for holder in holders]
+    if gpu.is_mig:
+        return MemoryHeadroom(gpu.total_bytes, own=sum(declared))
+    if gpu.total_bytes is None or gpu.used_bytes is None:
+        return MemoryHeadroom()
+    foreign_processes: list[GpuProcess] = []
     taken = [0] * len(holders)
-    for process in processes:
-        if process.gpu == device.gpu:
-            owner = _owner(process, holders)
-            if owner is None:
-                strangers.append(process)
-            else:
-                taken[owner] += process.used or 0
-    foreign = sum(each.used or 0 for each in strangers)
-    hidden = max(0, found.used - foreign - sum(taken))
-    unseen = 0
-    own = 0
-    for holder, used in zip(holders, taken, strict=True):
-        if used:
-            own += max(holder.vram_bytes or 0, used)
+    for process in gpu.processes:
+        owner = _owner(process, holders)
+        if owner is None:
+            foreign_processes.append(process)
         else:
-            unseen += holder.vram_bytes or 0
+            taken[owner] += process.used_bytes or 0
+    foreign = sum(process.used_bytes or 0 for process in foreign_processes)
+    unnamed = max(0, gpu.used_bytes - foreign - sum(taken))
+    own = sum(max(bytes_, used) for bytes_, used in zip(declared, taken, strict=True) if used)
     if all(taken):
-        foreign += hidden
+        foreign += unnamed
     else:
-        # Seen from a container, or where the driver names no process, it is that of the trainings.
-        own += max(unseen, hidden)
-    return Room(found.total, foreign, own, tuple(strangers))
+        # A training that the driver names no process for, as from inside a container, has taken
+        # the memory that nobody else is named for.
+        not_taken = sum(bytes_ for bytes_, used in zip(declared, taken, strict=True) if not used)
+        own += max(not_taken, unnamed)
+    return MemoryHeadroom(gpu.total_bytes, foreign, own, tuple(foreign_processes))
 
 
 def _owner(process: GpuProcess, holders: Sequence[Holder]) -> int | None:
     """Which holder's guard a process runs under."""
-    line = _ancestors(process.pid)
-    owners = (n for n, each in enumerate(holders) if {each.pid, each.starter} & line)
+    try:
+        parents = psutil.Process(process.pid).parents()
+    except psutil.Error:
+        parents = []
+    ancestry = {process.pid, *(parent.pid for parent in parents)}
+    owners = (n for n, holder in enumerate(holders) if {holder.pid, holder.starter} & ancestry)
     return next(owners, None)
 
 
-def room_after(room: Room, vram_bytes: int | None) -> Room:
-    """The room that is left once a training has its place there."""
-    return Room(room.total, room.foreign, room.own + (vram_bytes or 0), room.processes)
-
-
-def _ancestors(process: int) -> set[int]:
-    """A process and those above it; the process alone where there is no /proc."""
-    line = {process}
-    while process > 1:
-        try:
-            stat = Path(f"/proc/{process}/stat").read_text()
-        except OSError:
-            break
-        process = int(stat.rsplit(")", 1)[1].split()[1])
-        line.add(process)
-    return line
-
-
-def _program(process: int) -> str:
+def _program(pid: int) -> str:
     try:
-        return f" ({Path(f'/proc/{process}/comm').read_text().strip()})"
-    except OSError:
+        return f" ({psutil.Process(pid).name()})"
+    except psutil.Error:
         return ""
 
 
 def _used(process: GpuProcess) -> str:
-    return "memory unknown" if process.used is None else f"{_gigabytes(process.used)} GB"
+    if process.used_bytes is None:
+        return "memory unknown"
+    return f"{_gigabytes(process.used_bytes)} GB"
 
 
 def _gigabytes(count: int) -> str:

@@ -1,23 +1,89 @@
-"""The files of a machine's slots: where they are, which are held, and by whom.
+"""The files of a machine's slots: which slots are held, by whom, and what killed trainings left.
 
-``<store>/slots/<host>/<device>-<number>.lock`` for each slot. Its lock says whether it is held, its
-content by whom.
+``<store>/slots/<host>/<device>-<number>.lock`` for each slot. Its lock says whether the slot is
+held, its content by whom. Each machine has a folder of its own, so machines that share a store do
+not wait for each other.
 """
 
+import json
 import os
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Literal
 
-from gr00t_assets.core.file_locks import is_locked, try_lock
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+
+from gr00t_assets.core.processes import is_alive, is_locked, try_lock
 from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.devices import host_name
-from gr00t_assets.gpu.line import Slot, waiters
-from gr00t_assets.gpu.records import Holder, Waiter, read_holder
+from gr00t_assets.gpu.guard import end_tagged, tagged_processes
+
+UNKNOWN = "unknown"
+
+Slot = tuple[str, int]
+"""A device and the number of a slot on it."""
+
+
+class Holder(BaseModel):
+    """Who holds one slot, as its file says; the lock on that file says whether it is still true.
+
+    Unknown keys are passed over and missing ones have a default, so that versions of this package
+    that share a store can read each other.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    format: Literal[1] = 1
+    device: str = Field(default=UNKNOWN, description="As CUDA_VISIBLE_DEVICES takes it, or cpu")
+    slot: int = Field(default=0, description="Number of the slot on its device, from 0")
+    uuid: str | None = Field(default=None, description="Of the GPU; None where it is not known")
+    host: str = UNKNOWN
+    pid: int | None = Field(default=None, description="Guard of the training, or who starts it")
+    pid_started: float | None = Field(default=None, description="Seconds since the epoch")
+    starter: int | None = Field(default=None, description="Process that asked for the slot")
+    starter_started: float | None = Field(default=None, description="Seconds since the epoch")
+    experiment: str = UNKNOWN
+    run_id: str | None = Field(default=None, description="Dagster's run; None by hand")
+    process_tag: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("process_tag", "mark"),
+        description="In the environment of every process of the training",
+    )
+    vram_bytes: int | None = Field(default=None, description="Memory declared for it, in bytes")
+    since: str | None = Field(default=None, description="ISO 8601, UTC")
+
+    @property
+    def name(self) -> str:
+        """``<device>-<slot>``."""
+        return f"{self.device}-{self.slot}"
+
+    def sentence(self) -> str:
+        """The process and its experiment, for those who wait."""
+        return f"process {self.pid or UNKNOWN}, {self.experiment}"
+
+    def has_guardian(self) -> bool:
+        """Whether the guard or the process that started it lives, which end what is theirs."""
+        return is_alive(self.pid, self.pid_started) or is_alive(self.starter, self.starter_started)
 
 
 def slots_folder(store: Store | None = None, host: str | None = None) -> Path:
     """Where the slots of a machine are; this machine's where ``host`` is left out."""
     return (store or Store.from_environment()).root / "slots" / (host or host_name())
+
+
+def slot_file(folder: Path, slot: Slot) -> Path:
+    """The file of one slot; old UUIDs of MIG devices have slashes."""
+    device, number = slot
+    return folder / f"{device.replace('/', '_')}-{number}.lock"
+
+
+def lock_slot(path: Path, locks: ExitStack) -> int | None:
+    """Lock a file until ``locks`` ends; ``None`` where another process has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    locks.callback(os.close, descriptor)
+    return descriptor if try_lock(descriptor) else None
 
 
 def holders(store: Store | None = None, host: str | None = None) -> list[Holder]:
@@ -30,26 +96,69 @@ def holders(store: Store | None = None, host: str | None = None) -> list[Holder]
     return holders_in(slots_folder(store, host))
 
 
-def waiting(store: Store | None = None, host: str | None = None) -> list[Waiter]:
-    """Who waits for slots, the first in the line first."""
-    return waiters(slots_folder(store, host))
-
-
 def holders_in(folder: Path) -> list[Holder]:
     """Who holds each slot of a machine's folder, by device and number."""
     files = (path for path in folder.glob("*-*.lock") if path.stem.rpartition("-")[2].isdecimal())
-    found = [read_holder(path) for path in files if is_locked(path)]
-    return sorted(found, key=lambda holder: (holder.device, holder.slot))
+    taken = [_read_holder(path) for path in files if is_locked(path)]
+    return sorted(taken, key=lambda holder: (holder.device, holder.slot))
 
 
-def slot_file(folder: Path, slot: Slot) -> Path:
-    """The file of one slot; old UUIDs of MIG devices have slashes."""
-    device, number = slot
-    return folder / f"{device.replace('/', '_')}-{number}.lock"
+def end_orphans(
+    slot_holders: Iterable[Holder], log: Callable[[str], object] = lambda line: None
+) -> list[int]:
+    """Kill what is left of trainings that hold a slot and have neither guard nor starter.
+
+    Either of the two ends what the other leaves. Where both are killed at once the kernel kills the
+    training itself (Linux), but what it started may live on and keep the slot and the GPU's memory.
+
+    Args:
+        slot_holders: Who holds this machine's slots.
+        log: Where a line goes for each training that something was left of.
+
+    Returns:
+        The processes that were ended.
+    """
+    ended: list[int] = []
+    for tag, holder in {holder.process_tag: holder for holder in slot_holders}.items():
+        if tag is None or holder.has_guardian():
+            continue
+        orphans = tagged_processes(tag)
+        if orphans:
+            log(
+                f"{holder.experiment}: its guard and process {holder.starter} were killed; "
+                f"ended what was left of it: {', '.join(map(str, orphans))}"
+            )
+            end_tagged(tag)
+            ended += orphans
+    return ended
 
 
-def lock_slot(path: Path, held: ExitStack) -> int | None:
-    """Lock a file until ``held`` ends; ``None`` where another has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    held.callback(os.close, descriptor)
-    return descriptor if try_lock(descriptor) else None
+def write_record(descriptor: int, record: BaseModel) -> None:
+    """Replace the content of an open file; a reader sees the old or the new record first."""
+    content = record.model_dump_json().encode() + b"\n"
+    os.pwrite(descriptor, content, 0)
+    os.ftruncate(descriptor, len(content))
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """The first JSON object of a file; empty where there is none."""
+    try:
+        value, _ = json.JSONDecoder().raw_decode(path.read_text(errors="replace"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def now() -> str:
+    """The time as records have it, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _read_holder(path: Path) -> Holder:
+    """The record of a slot file; all unknown but its name where it cannot be read."""
+    device, _, slot = path.stem.rpartition("-")
+    name = {"device": device or UNKNOWN, "slot": int(slot) if slot.isdecimal() else 0}
+    try:
+        return Holder.model_validate({**read_record(path), **name})
+    except ValidationError:
+        return Holder.model_validate(name)

@@ -1,44 +1,40 @@
 """GPU slots: the right to train on one device, held by the kernel for as long as somebody trains.
 
-A slot is an exclusive ``flock`` on ``<store>/slots/<host>/<device>-<number>.lock``. The guard and
-the training process inherit the open file, so the slot is free at the moment when the last of them
-is dead, whatever killed the others, and not before. See flock(2). What stands in the file says who
-holds it; each machine has a folder of its own, so machines that share a store do not wait for each
-other.
+A slot is an exclusive ``flock`` on its file. The guard and the training process inherit the open
+file, so the slot is free at the moment when the last of them is dead, whatever killed the others,
+and not before. See flock(2).
 """
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gr00t_assets.core.errors import TrainingError
-from gr00t_assets.core.file_locks import is_locked
+from gr00t_assets.core.processes import is_locked, start_time
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.gpu.devices import CPU, GPUS, devices, host_name
-from gr00t_assets.gpu.line import Slot, Ticket, choose, line_locked, waiters
-from gr00t_assets.gpu.marks import new_mark
-from gr00t_assets.gpu.memory import Room, read_rooms
-from gr00t_assets.gpu.nvidia_smi import list_devices
-from gr00t_assets.gpu.orphans import end_orphans
-from gr00t_assets.gpu.records import Holder, Waiter, now, write_record
+from gr00t_assets.gpu.devices import CPU, GPUS, host_name, read_gpus, slots_by_device
+from gr00t_assets.gpu.guard import new_process_tag
+from gr00t_assets.gpu.memory import MemoryHeadroom, read_headrooms
 from gr00t_assets.gpu.slot_files import (
-    holders,
+    Holder,
+    Slot,
+    end_orphans,
     holders_in,
     lock_slot,
+    now,
     slot_file,
     slots_folder,
-    waiting,
+    write_record,
 )
-
-__all__ = ["Lease", "acquire", "holders", "needed_memory", "slots_folder", "waiting"]
+from gr00t_assets.gpu.wait_queue import Ticket, Waiter, allot_slots, queue_locked, waiters_in
 
 _POLL = 0.5
-_REMIND = 60.0
-_LOOK = 5.0
+_REMIND_EVERY = 60.0
+_READ_MEMORY_EVERY = 5.0
 
 Log = Callable[[str], object]
 
@@ -51,13 +47,13 @@ class Lease:
         devices: Index or UUID of each GPU, or ``cpu``.
         descriptors: The open lock files; hand them to ``Popen(pass_fds=...)``.
         holders: What the files say, in the same order.
-        mark: What the guard is to mark the training's processes with.
+        process_tag: What the guard is to put into the environment of the training's processes.
     """
 
     devices: tuple[str, ...]
     descriptors: tuple[int, ...]
     holders: tuple[Holder, ...]
-    mark: str
+    process_tag: str
 
     def environment(self) -> dict[str, str]:
         """Variables that show a process these devices and no other; no GPU to a CPU's lease."""
@@ -67,9 +63,10 @@ class Lease:
         return {"CUDA_VISIBLE_DEVICES": ",".join(self.devices), "CUDA_DEVICE_ORDER": order}
 
     def record(self, process: int) -> None:
-        """Write that the training runs under ``process``, for those who wait and look."""
+        """Write that the training runs under ``process``, for those who wait."""
+        changes = {"pid": process, "pid_started": start_time(process)}
         for descriptor, holder in zip(self.descriptors, self.holders, strict=True):
-            write_record(descriptor, holder.model_copy(update={"pid": process}))
+            write_record(descriptor, holder.model_copy(update=changes))
 
 
 @contextmanager
@@ -81,12 +78,13 @@ def acquire(
     *,
     vram_bytes: int | None = None,
     run_id: str | None = None,
+    priority: int = 0,
     check: Callable[[], object] = lambda: None,
 ) -> Iterator[Lease]:
     """Wait for slots on ``wanted`` devices and hold them for the block.
 
-    All are taken or none, so that two who want several cannot wait for each other. Who came first
-    is served first, so that one who wants several is not passed by for ever.
+    All are taken or none, so that two who want several cannot wait for each other. Of one priority
+    who came first is served first, so that one who wants several is not passed by for ever.
 
     Args:
         wanted: Number of different devices.
@@ -94,28 +92,30 @@ def acquire(
         what: Who asks, for the log lines of others: an experiment's name.
         log: Where a line goes when it waits, and once a minute after that.
         vram_bytes: Memory needed on each device; a device with less free is passed over. Not
-            checked where left out, on a CPU, and where ``nvidia-smi`` does not answer.
+            checked where left out, on a CPU, and where the driver does not answer.
         run_id: Dagster's run, for the record.
+        priority: A higher one is served first.
         check: Called while it waits; what it raises ends the waiting.
 
     Raises:
         TrainingError: This machine has fewer devices, or smaller ones, than are wanted.
     """
     waiter = Waiter(
+        priority=priority,
         host=host_name(),
         pid=os.getpid(),
         experiment=what or "training",
         run_id=run_id,
         wanted=wanted,
         vram_bytes=vram_bytes,
-        devices=devices(),
+        devices=slots_by_device(),
         since=now(),
     )
     _refuse_too_many(waiter)
     folder = slots_folder(store)
     folder.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as held:
-        yield _Waiting(folder, waiter, log, check).lease(held)
+    with ExitStack() as locks:
+        yield _Acquisition(folder, waiter, log, check).lease(locks)
 
 
 def needed_memory(experiment: Experiment) -> int | None:
@@ -123,8 +123,8 @@ def needed_memory(experiment: Experiment) -> int | None:
     return None if experiment.vram_gb is None else round(experiment.vram_gb * 1e9)
 
 
-class _Waiting:
-    """One who wants slots, until it has them."""
+class _Acquisition:
+    """The wait of one process for its slots."""
 
     def __init__(self, folder: Path, waiter: Waiter, log: Log, check: Callable[[], object]) -> None:
         self._folder = folder
@@ -132,19 +132,20 @@ class _Waiting:
         self._log = log
         self._check = check
         self._reminded: float | None = None
-        self._looked = float("-inf")
-        self._rooms: dict[str, Room] = {}
+        self._memory_read = float("-inf")
+        self._headrooms: dict[str, MemoryHeadroom] = {}
+        self._uuids: dict[str, str] = {}
 
-    def lease(self, held: ExitStack) -> Lease:
-        """Wait; the slots are given back when ``held`` ends."""
+    def lease(self, locks: ExitStack) -> Lease:
+        """Wait; the slots are given back when ``locks`` ends."""
         with ExitStack() as turn:
-            with line_locked(self._folder):
+            with queue_locked(self._folder):
                 ticket = Ticket(self._folder, self._waiter)
                 turn.callback(ticket.close)
             while True:
-                self._look()
-                with line_locked(self._folder):
-                    lease = self._try(ticket, held)
+                self._read_memory()
+                with queue_locked(self._folder):
+                    lease = self._try(ticket, locks)
                 if lease is not None:
                     return lease
                 self._check()
@@ -152,24 +153,26 @@ class _Waiting:
                 end_orphans(holders_in(self._folder), self._log)
                 time.sleep(_POLL)
 
-    def _look(self) -> None:
-        """Read the devices' memory now and then; not with the line locked, since it takes long."""
-        if CPU in self._waiter.devices or time.monotonic() - self._looked < _LOOK:
+    def _read_memory(self) -> None:
+        """Read the devices' memory now and then; with the queue unlocked, since it takes long."""
+        if CPU in self._waiter.devices or time.monotonic() - self._memory_read < _READ_MEMORY_EVERY:
             return
-        self._looked = time.monotonic()
-        self._rooms = read_rooms(list(self._waiter.devices), holders_in(self._folder))
-        _refuse_too_big(self._waiter, self._rooms)
+        self._memory_read = time.monotonic()
+        gpus = read_gpus()
+        self._uuids = {gpu.name: gpu.uuid for gpu in gpus}
+        self._headrooms = read_headrooms(self._waiter.devices, holders_in(self._folder), gpus)
+        _refuse_too_big(self._waiter, self._headrooms)
 
-    def _try(self, ticket: Ticket, held: ExitStack) -> Lease | None:
-        before = ticket.before()
+    def _try(self, ticket: Ticket, locks: ExitStack) -> Lease | None:
+        ahead = ticket.ahead()
         slots = {
             (device, number)
-            for waiter in [*before, ticket.waiter]
+            for waiter in [*ahead, ticket.waiter]
             for device, count in waiter.devices.items()
             for number in range(count)
         }
         free = {slot for slot in slots if not is_locked(slot_file(self._folder, slot))}
-        chosen = choose(ticket.waiter, before, free, self._rooms)
+        chosen = allot_slots(ticket.waiter, ahead, free, self._headrooms)
         if chosen is None:
             return None
         with ExitStack() as taken:
@@ -177,49 +180,51 @@ class _Waiting:
             locked = [descriptor for descriptor in descriptors if descriptor is not None]
             if len(locked) < len(chosen):
                 return None
-            lease = self._leased(chosen, locked)
-            held.push(taken.pop_all())
+            lease = self._record_lease(chosen, locked)
+            locks.push(taken.pop_all())
         return lease
 
-    def _leased(self, slots: list[Slot], descriptors: list[int]) -> Lease:
-        mark, waiter = new_mark(), self._waiter
-        uuids = {} if (CPU, 0) in slots else {each.name: each.uuid for each in list_devices()}
-        held = tuple(
+    def _record_lease(self, slots: list[Slot], descriptors: list[int]) -> Lease:
+        tag, waiter, started = new_process_tag(), self._waiter, start_time(self._waiter.pid)
+        holders = tuple(
             Holder(
                 device=device,
                 slot=number,
-                uuid=uuids.get(device),
+                uuid=self._uuids.get(device),
                 host=waiter.host,
                 pid=waiter.pid,
+                pid_started=started,
                 starter=waiter.pid,
+                starter_started=started,
                 experiment=waiter.experiment,
                 run_id=waiter.run_id,
-                mark=mark,
+                process_tag=tag,
                 vram_bytes=waiter.vram_bytes,
                 since=now(),
             )
             for device, number in slots
         )
-        for descriptor, holder in zip(descriptors, held, strict=True):
+        for descriptor, holder in zip(descriptors, holders, strict=True):
             write_record(descriptor, holder)
-        return Lease(tuple(device for device, _ in slots), tuple(descriptors), held, mark)
+        return Lease(tuple(device for device, _ in slots), tuple(descriptors), holders, tag)
 
     def _remind(self) -> None:
         moment = time.monotonic()
-        if self._reminded is not None and moment - self._reminded < _REMIND:
+        if self._reminded is not None and moment - self._reminded < _REMIND_EVERY:
             return
         self._reminded = moment
         waiter, taken = self._waiter, holders_in(self._folder)
         line = f"waiting for {waiter.wanted} of {sum(waiter.devices.values())} slots"
         if taken:
-            line += "; held by " + "; ".join(f"{each.name}: {each.sentence()}" for each in taken)
-        ahead = [each for each in waiters(self._folder) if each.pid != waiter.pid]
-        if ahead:
-            line += "; also waiting: " + ", ".join(each.experiment for each in ahead)
+            by = (f"{holder.name}: {holder.sentence()}" for holder in taken)
+            line += f"; held by {'; '.join(by)}"
+        others = [other for other in waiters_in(self._folder) if other.pid != waiter.pid]
+        if others:
+            line += f"; also waiting: {', '.join(other.experiment for other in others)}"
         self._log(line)
-        for device, room in self._rooms.items():
-            if waiter.vram_bytes and not room.fits(waiter.vram_bytes):
-                self._log(room.why_not(device, waiter.vram_bytes))
+        for device, headroom in self._headrooms.items():
+            if waiter.vram_bytes and not headroom.fits(waiter.vram_bytes):
+                self._log(headroom.shortage(device, waiter.vram_bytes))
 
 
 def _refuse_too_many(waiter: Waiter) -> None:
@@ -232,17 +237,17 @@ def _refuse_too_many(waiter: Waiter) -> None:
         )
 
 
-def _refuse_too_big(waiter: Waiter, rooms: dict[str, Room]) -> None:
+def _refuse_too_big(waiter: Waiter, headrooms: Mapping[str, MemoryHeadroom]) -> None:
     needed = waiter.vram_bytes or 0
-    sizes = [rooms.get(device, Room()).total for device in waiter.devices]
+    sizes = [headrooms.get(device, MemoryHeadroom()).total for device in waiter.devices]
     if sum(size is None or size >= needed for size in sizes) >= waiter.wanted:
         return
-    there = ", ".join(f"{(size or 0) / 1e9:.1f}" for size in sizes)
+    listed = ", ".join(f"{(size or 0) / 1e9:.1f}" for size in sizes)
     raise TrainingError(
         waiter.experiment,
         f"{needed / 1e9:.1f} GB of GPU memory are needed on each of {waiter.wanted} devices.",
         [
-            f"this machine's devices have, in GB: {there}",
+            f"this machine's devices have, in GB: {listed}",
             "lower vram_gb in the sweep file, with a smaller batch_size where it is true",
         ],
     )

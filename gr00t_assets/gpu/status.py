@@ -1,4 +1,4 @@
-"""What this machine's devices are doing: slots, who holds them since when, memory, strangers."""
+"""What this machine's devices are doing: slots, their holders, memory, foreign processes."""
 
 import os
 from collections.abc import Sequence
@@ -6,19 +6,13 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict, Field
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.gpu.devices import CPU, devices, host_name
-from gr00t_assets.gpu.memory import Room, read_rooms
-from gr00t_assets.gpu.nvidia_smi import (
-    Listed,
-    list_devices,
-    read_memory,
-    read_utilisation,
-)
-from gr00t_assets.gpu.records import Holder, Waiter
-from gr00t_assets.gpu.slots import holders, waiting
+from gr00t_assets.gpu.devices import CPU, Gpu, host_name, read_gpus, slots_by_device
+from gr00t_assets.gpu.memory import MemoryHeadroom, read_headrooms
+from gr00t_assets.gpu.slot_files import Holder, holders
+from gr00t_assets.gpu.wait_queue import Waiter, waiting
 
 
-class Stranger(BaseModel):
+class ForeignProcess(BaseModel):
     """A process on a GPU that holds no slot of this store."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,19 +27,19 @@ class DeviceStatus(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="As CUDA_VISIBLE_DEVICES takes it, or cpu")
-    model: str | None = Field(description="NVIDIA H200; None where nvidia-smi does not know it")
+    model: str | None = Field(description="NVIDIA H200; None where the driver does not know it")
     uuid: str | None
     slots: int = Field(description="0 for a device that is held and no longer configured")
     holders: tuple[Holder, ...]
     total_bytes: int | None
     used_bytes: int | None
     foreign_bytes: int = Field(description="Held by processes that no slot belongs to")
-    strangers: tuple[Stranger, ...]
+    foreign_processes: tuple[ForeignProcess, ...]
     utilisation_percent: int | None
 
 
 class MachineStatus(BaseModel):
-    """Every device of this machine, and who stands in line for a slot."""
+    """Every device of this machine, and who waits for a slot."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,7 +49,7 @@ class MachineStatus(BaseModel):
 
     @property
     def slots(self) -> int:
-        """Slots of all devices: the trainings at a time that the machine has room for."""
+        """Slots of all devices: the trainings that run at a time."""
         return sum(device.slots for device in self.devices)
 
 
@@ -68,45 +62,40 @@ def machine_status(store: Store | None = None) -> MachineStatus:
     Raises:
         TrainingError: ``GR00T_ASSETS_GPUS`` or ``GR00T_ASSETS_CPU_SLOTS`` cannot be read.
     """
-    configured = devices()
-    held = holders(store)
-    names = list(dict.fromkeys([*configured, *(holder.device for holder in held)]))
-    gpus = [name for name in names if name != CPU]
-    listed = {key: each for each in list_devices() for key in (each.name, each.uuid)}
-    memory = read_memory() if gpus else {}
-    busy = read_utilisation() if gpus else {}
-    rooms = read_rooms(gpus, held) if gpus else {}
-    found = []
-    for name in names:
-        gpu = listed.get(name)
-        used = memory[gpu.gpu].used if gpu and gpu.gpu in memory else None
-        own = [holder for holder in held if holder.device == name]
-        room = rooms.get(name, Room())
-        percent = busy.get(gpu.gpu) if gpu else None
-        found.append(_device(name, gpu, configured.get(name, 0), own, room, used, percent))
-    return MachineStatus(host=host_name(), devices=tuple(found), waiting=tuple(waiting(store)))
+    configured, taken = slots_by_device(), holders(store)
+    names = list(dict.fromkeys([*configured, *(holder.device for holder in taken)]))
+    listed = read_gpus() if names != [CPU] else []
+    gpus = {key: gpu for gpu in listed for key in (gpu.name, gpu.uuid)}
+    headrooms = read_headrooms(names, taken, listed)
+    devices = [
+        _device_status(
+            name,
+            gpus.get(name),
+            configured.get(name, 0),
+            [holder for holder in taken if holder.device == name],
+            headrooms[name],
+        )
+        for name in names
+    ]
+    return MachineStatus(host=host_name(), devices=tuple(devices), waiting=tuple(waiting(store)))
 
 
-def _device(
-    name: str,
-    gpu: Listed | None,
-    slots: int,
-    held: Sequence[Holder],
-    room: Room,
-    used: int | None,
-    percent: int | None,
+def _device_status(
+    name: str, gpu: Gpu | None, slots: int, taken: Sequence[Holder], headroom: MemoryHeadroom
 ) -> DeviceStatus:
-    whole = gpu is not None and gpu.mig_bytes is None
     model = f"{os.cpu_count()} cores" if name == CPU else gpu.model if gpu else None
     return DeviceStatus(
         name=name,
         model=model,
         uuid=gpu.uuid if gpu else None,
         slots=slots,
-        holders=tuple(held),
-        total_bytes=room.total,
-        used_bytes=used if whole else None,
-        foreign_bytes=room.foreign,
-        strangers=tuple(Stranger(pid=each.pid, used_bytes=each.used) for each in room.processes),
-        utilisation_percent=percent if whole else None,
+        holders=tuple(taken),
+        total_bytes=headroom.total,
+        used_bytes=gpu.used_bytes if gpu else None,
+        foreign_bytes=headroom.foreign,
+        foreign_processes=tuple(
+            ForeignProcess(pid=process.pid, used_bytes=process.used_bytes)
+            for process in headroom.processes
+        ),
+        utilisation_percent=gpu.utilisation_percent if gpu else None,
     )

@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import write_json
-from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.frames.truth.result import FrameTruth
+from gr00t_assets.core.project import Store, materialize_command
+from gr00t_assets.modality.data_config import ColorJitter
+from gr00t_assets.modality.frame_check_result import FrameCheckResult
 
 
 class Statistics(BaseModel):
@@ -79,6 +80,9 @@ class ModalityConfig(BaseModel):
     max_action_dim: int
     image_size: int = Field(default=224, description="Pixels of the square that the model sees")
     crop_scale: float = Field(default=0.95, description="Share of height and width that is kept")
+    color_jitter: ColorJitter = Field(
+        default=ColorJitter(), description="Of the images that are trained on"
+    )
     held_out_episodes: tuple[int, ...] = Field(
         default=(), description="Episodes that are kept from training"
     )
@@ -86,18 +90,30 @@ class ModalityConfig(BaseModel):
         default=None, description="Width and height that frames are cached at; none: their own"
     )
     warnings: tuple[str, ...] = ()
-    frames: tuple[FrameTruth, ...] = Field(
+    frames: tuple[FrameCheckResult, ...] = Field(
         default=(), description="Checks of the video backends that trainers of it use"
     )
 
     def content_hash(self) -> str:
-        """First 16 hex digits of a SHA-256 over all that changes what a model is fed."""
-        content = self.model_dump(mode="json", exclude={"warnings", "dataset", "frames"})
-        if not self.held_out_episodes:
-            del content["held_out_episodes"]
-        if self.frame_size is None:
-            del content["frame_size"]
+        """First 16 hex digits of a SHA-256 over all that changes what a model is fed.
+
+        A field that has its default is left out, so that a new one with a default changes no hash.
+        The fields of :data:`_HASHED_DEFAULTS` are older than this rule.
+        """
+        exclude = {"warnings", "dataset", "frames"}
+        content = self.model_dump(mode="json", exclude_defaults=True, exclude=exclude)
+        content |= {name: getattr(self, name) for name in _HASHED_DEFAULTS["config"]}
+        for part, keys in (("state", self.state), ("action", self.action)):
+            for dumped, key in zip(content[part], keys, strict=True):
+                dumped |= {name: getattr(key, name) for name in _HASHED_DEFAULTS["key"]}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+_HASHED_DEFAULTS = {
+    "config": ("image_size", "crop_scale"),
+    "key": ("absolute", "rotation_type", "target_rotation", "sin_cos", "normalization"),
+}
+"""Fields that are hashed even where they have their default, of a config and of a vector key."""
 
 
 def save_modality_config(config: ModalityConfig, store: Store) -> None:
@@ -111,10 +127,7 @@ def load_modality_config(dataset: str, store: Store) -> ModalityConfig:
     Raises:
         DatasetError: It was never materialised, or cannot be read.
     """
-    command = (
-        "run: dagster asset materialize -m gr00t_assets.definitions "
-        f"--select modality_config --partition {dataset}"
-    )
+    command = f"run: {materialize_command('modality_config', dataset)}"
     path = store.modality_config(dataset)
     if not path.is_file():
         raise DatasetError(dataset, "this dataset has no validated modality config.", [command])

@@ -8,22 +8,29 @@ step, so all cameras of one sample get the same crop and the same colour change;
 The colour changes are torchvision's ``ColorJitter`` in formula and in the distribution of its
 factors. All randomness is drawn from the generator that is passed in, on the CPU.
 
-This is the definition, one sample at a time; ``image_batches`` does the same to many at once, and
-is held against it.
+Frames come as a batch on any device; one image is a batch of one. Samples whose colour steps come
+in the same order, of which there are 24, are worked on together, with a factor for each. On a CPU
+those groups are small enough to stay in its cache; on a GPU the number of kernels does not grow
+with the batch.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from gr00t_assets.modality.data_configs import ColorJitter
+from gr00t_assets.modality.data_config import ColorJitter
 
 if TYPE_CHECKING:
     import torch
 
-LUMA = (0.2989, 0.587, 0.114)
+_LUMA = (0.2989, 0.587, 0.114)
 """Weights of red, green and blue in grey, as torchvision has them."""
+
+_SMALLEST_SPAN = 1e-9
+"""Divides in place of the difference of a grey pixel's channels, which is zero."""
+
+_CPU_BATCH = 8
+"""Frames that are prepared at once on a CPU: more would leave its cache."""
 
 
 @dataclass(frozen=True)
@@ -49,52 +56,37 @@ def crop_size(height: int, width: int, scale: float) -> tuple[int, int]:
     return int(height * scale), int(width * scale)
 
 
-def prepare_image(frame: np.ndarray, size: int = 224, crop_scale: float = 0.95) -> np.ndarray:
-    """Centre crop and resize, as in evaluation.
+def prepare_images(frames: "torch.Tensor", size: int, crop_scale: float) -> "torch.Tensor":
+    """Centre crop and resize of any number of frames, as in evaluation.
 
     Args:
-        frame: (..., height, width, 3) uint8: one frame, or any number of one resolution.
+        frames: (samples, cameras, height, width, 3) uint8, on any device.
         size: Pixels of the square wanted.
         crop_scale: Share of height and width that is kept.
 
     Returns:
-        (..., size, size, 3) uint8; equal to the last level to Isaac-GR00T's.
+        (samples, cameras, size, size, 3) uint8 on the same device; equal to the last level to
+        Isaac-GR00T's.
+
+    Raises:
+        ValueError: The frames are of another type or shape.
     """
-    frames, leading = _stacked(frame)
-    height, width = crop_size(frames.shape[1], frames.shape[2], crop_scale)
-    top = round((frames.shape[1] - height) / 2)
-    left = round((frames.shape[2] - width) / 2)
-    pixels = _resize(frames[:, top : top + height, left : left + width], size)
-    return _to_uint8(pixels).reshape(*leading, size, size, 3)
+    import torch
 
-
-def augment_image(
-    frame: np.ndarray,
-    size: int,
-    crop_scale: float,
-    jitter: ColorJitter,
-    generator: "torch.Generator",
-) -> np.ndarray:
-    """Random crop, resize and random colours of one sample, as in training.
-
-    Args:
-        frame: (height, width, 3) uint8, or (cameras, height, width, 3): cameras of one sample,
-            which share the crop and the colour change.
-        size: Pixels of the square wanted.
-        crop_scale: Share of height and width that is kept.
-        jitter: Half-widths of the colour factors.
-        generator: A CPU generator; the only source of randomness.
-
-    Returns:
-        (size, size, 3) or (cameras, size, size, 3) uint8.
-    """
-    frames, leading = _stacked(frame)
-    height, width = crop_size(frames.shape[1], frames.shape[2], crop_scale)
-    drawn = draw_augmentation(frames.shape[1], frames.shape[2], crop_scale, jitter, generator)
-    top, left = drawn.top, drawn.left
-    pixels = _resize(frames[:, top : top + height, left : left + width], size)
-    pixels = adjust_colors(pixels, drawn)
-    return _to_uint8(pixels).reshape(*leading, size, size, 3)
+    _require_frames(frames)
+    height, width = frames.shape[2:4]
+    inner_height, inner_width = crop_size(height, width, crop_scale)
+    top, left = round((height - inner_height) / 2), round((width - inner_width) / 2)
+    images = torch.empty(
+        (*frames.shape[:2], 3, size, size), dtype=torch.uint8, device=frames.device
+    )
+    step = _CPU_BATCH if frames.device.type == "cpu" else max(1, len(frames))
+    for first in range(0, len(frames), step):
+        batch = frames[first : first + step]
+        corners = [(top, left)] * len(batch)
+        pixels = _resize(_crop(batch, corners, inner_height, inner_width), size)
+        images[first : first + step] = pixels.mul_(255).unflatten(0, batch.shape[:2])
+    return images.permute(0, 1, 3, 4, 2)
 
 
 def draw_augmentation(
@@ -114,10 +106,10 @@ def draw_augmentation(
     """
     import torch
 
-    cropped = crop_size(height, width, crop_scale)
+    crop = crop_size(height, width, crop_scale)
     top, left = (
-        int(torch.randint(0, whole - part + 1, (), generator=generator))
-        for whole, part in zip((height, width), cropped, strict=True)
+        int(torch.randint(0, frame_side - crop_side + 1, (), generator=generator))
+        for frame_side, crop_side in zip((height, width), crop, strict=True)
     )
     first, second, third, fourth = torch.randperm(4, generator=generator).tolist()
     *shares, turn = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
@@ -132,91 +124,138 @@ def draw_augmentation(
     )
 
 
-def adjust_colors(pixels: "torch.Tensor", drawn: Augmentation) -> "torch.Tensor":
-    """Change brightness, contrast, saturation and hue in the order that was drawn.
+def draw_augmentations(
+    samples: int,
+    height: int,
+    width: int,
+    crop_scale: float,
+    jitter: ColorJitter,
+    generator: "torch.Generator",
+) -> list[Augmentation]:
+    """:func:`draw_augmentation` for each of some samples; sample i takes the i-th draw."""
+    return [draw_augmentation(height, width, crop_scale, jitter, generator) for _ in range(samples)]
+
+
+def augment_images(
+    frames: "torch.Tensor", size: int, crop_scale: float, drawn: Sequence[Augmentation]
+) -> "torch.Tensor":
+    """Crop, resize and colours of many samples, each as it was drawn for it.
 
     Args:
-        pixels: (images, 3, height, width) in [0, 1]; all get the same change.
-        drawn: The order and the factors.
+        frames: (samples, cameras, height, width, 3) uint8, on any device. Cameras of one sample
+            share its crop and its colours.
+        size: Pixels of the square wanted.
+        crop_scale: Share of height and width that is kept.
+        drawn: One for each sample.
 
     Returns:
-        Of the same shape, in [0, 1].
-    """
-    steps = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
-    for step in drawn.order:
-        pixels = steps[step](pixels, drawn.factors[step])
-    return pixels
+        (samples, cameras, size, size, 3) uint8 on the same device.
 
-
-def adjust_brightness(pixels: "torch.Tensor", factor: float) -> "torch.Tensor":
-    """Blend (..., 3, height, width) in [0, 1] with black: 0 is black, 1 changes nothing."""
-    return pixels.mul(factor).clamp_(0, 1)
-
-
-def adjust_contrast(pixels: "torch.Tensor", factor: float) -> "torch.Tensor":
-    """Blend with the image's mean grey, one per image."""
-    mean = _grey(pixels).mean(dim=(-3, -2, -1), keepdim=True)
-    return pixels.mul(factor).add_(mean, alpha=1 - factor).clamp_(0, 1)
-
-
-def adjust_saturation(pixels: "torch.Tensor", factor: float) -> "torch.Tensor":
-    """Blend with the grey image."""
-    return pixels.mul(factor).add_(_grey(pixels), alpha=1 - factor).clamp_(0, 1)
-
-
-def adjust_hue(pixels: "torch.Tensor", shift: float) -> "torch.Tensor":
-    """Turn the hue by ``shift`` of the colour circle; value and saturation in HSV stay.
-
-    A channel of hue offset n (red 5, green 3, blue 1) is v - (v - min) * clamp(min(k, 4 - k), 0, 1)
-    with k = (n + 6 hue) mod 6, which is the closed form of the table of six sectors.
+    Raises:
+        ValueError: The frames are of another type or shape.
     """
     import torch
 
-    red, green, blue = pixels.unbind(-3)
-    value, least = pixels.amax(-3), pixels.amin(-3)
-    span = value - least
-    safe = torch.where(span == 0, torch.ones_like(span), span)
-    sextant = torch.where(
-        value == red,
-        (green - blue) / safe,
-        torch.where(value == green, (blue - red) / safe + 2, (red - green) / safe + 4),
-    ).add_(6 * shift)
-    offsets = torch.tensor([5.0, 3.0, 1.0], dtype=pixels.dtype, device=pixels.device)
-    k = sextant.unsqueeze(-3).add(offsets[:, None, None]).remainder_(6)
-    weight = torch.minimum(k, 4 - k).clamp_(0, 1)
-    return torch.addcmul(value.unsqueeze(-3), span.unsqueeze(-3), weight, value=-1).clamp_(0, 1)
+    _require_frames(frames)
+    height, width = crop_size(frames.shape[2], frames.shape[3], crop_scale)
+    images = torch.empty(
+        (*frames.shape[:2], 3, size, size), dtype=torch.uint8, device=frames.device
+    )
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for sample, augmentation in enumerate(drawn):
+        groups.setdefault(augmentation.order, []).append(sample)
+    for order, samples in groups.items():
+        chosen = [frames[sample] for sample in samples]
+        corners = [(drawn[sample].top, drawn[sample].left) for sample in samples]
+        pixels = _resize(_crop(chosen, corners, height, width), size)
+        factors = torch.tensor([drawn[sample].factors for sample in samples], dtype=torch.float32)
+        factors = factors.to(frames.device).repeat_interleave(frames.shape[1], dim=0)
+        for step in order:
+            pixels = _STEPS[step](pixels, factors[:, step, None, None])
+        levels = pixels.mul_(255).unflatten(0, (len(samples), frames.shape[1])).to(torch.uint8)
+        for sample, sample_images in zip(samples, levels, strict=True):
+            images[sample] = sample_images
+    return images.permute(0, 1, 3, 4, 2)
 
 
-def _grey(pixels: "torch.Tensor") -> "torch.Tensor":
-    red, green, blue = pixels.unbind(-3)
-    grey = red.mul(LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
-    return grey.unsqueeze(-3)
+def _require_frames(frames: "torch.Tensor") -> None:
+    import torch
 
-
-def _stacked(frame: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
-    if frame.dtype != np.uint8 or frame.ndim < 3 or frame.shape[-1] != 3:
+    if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[-1] != 3:
         raise ValueError(
-            f"frames are uint8 (..., height, width, 3), not {frame.dtype} {frame.shape}"
+            "frames are uint8 (samples, cameras, height, width, 3), "
+            f"not {frames.dtype} {tuple(frames.shape)}"
         )
-    return frame.reshape(-1, *frame.shape[-3:]), frame.shape[:-3]
 
 
-def _resize(frames: np.ndarray, size: int) -> "torch.Tensor":
-    """(N, height, width, 3) uint8 to (N, 3, size, size) float32 in [0, 1]."""
+def _crop(
+    frames: "Sequence[torch.Tensor] | torch.Tensor",
+    corners: Sequence[tuple[int, int]],
+    height: int,
+    width: int,
+) -> "torch.Tensor":
+    """Windows of (cameras, height, width, 3) frames, as (samples x cameras, 3, h, w) float32."""
     import torch
+
+    windows = torch.empty(
+        (len(frames), frames[0].shape[0], 3, height, width), device=frames[0].device
+    )
+    for window, frame, (top, left) in zip(windows, frames, corners, strict=True):
+        window.copy_(frame[:, top : top + height, left : left + width].permute(0, 3, 1, 2))
+    return windows.flatten(0, 1)
+
+
+def _resize(pixels: "torch.Tensor", size: int) -> "torch.Tensor":
+    """(images, 3, height, width) of 0 to 255, which is changed, to (images, 3, size, size)."""
     from torch.nn.functional import interpolate
 
-    pixels = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
     return interpolate(
-        pixels.to(torch.float32) / 255.0,
-        size=(size, size),
-        mode="bilinear",
-        antialias=True,
-        align_corners=False,
+        pixels.div_(255), size=(size, size), mode="bilinear", antialias=True, align_corners=False
     )
 
 
-def _to_uint8(pixels: "torch.Tensor") -> np.ndarray:
+def _brightness(pixels: "torch.Tensor", factor: "torch.Tensor") -> "torch.Tensor":
+    return pixels.mul_(factor[:, None]).clamp_(0, 1)
+
+
+def _contrast(pixels: "torch.Tensor", factor: "torch.Tensor") -> "torch.Tensor":
+    mean = _grey(pixels).mean(dim=(-2, -1), keepdim=True)
+    return pixels.mul_(factor[:, None]).add_((mean * (1 - factor))[:, None]).clamp_(0, 1)
+
+
+def _saturation(pixels: "torch.Tensor", factor: "torch.Tensor") -> "torch.Tensor":
+    grey = _grey(pixels).mul_(1 - factor)
+    return pixels.mul_(factor[:, None]).add_(grey[:, None]).clamp_(0, 1)
+
+
+def _hue(pixels: "torch.Tensor", shift: "torch.Tensor") -> "torch.Tensor":
+    """Turn the hue by ``shift`` turns, (images, 1, 1), without a branch.
+
+    With v the largest channel and s the largest less the smallest, the hue in sixths of a turn,
+    counted from red, is |2 + (g + b - r - v) / s|, and negative where g < b. A channel of the
+    turned colour is v - s clamp(2 - d, 0, 1), d being the distance of hue + (3, 1, -1) to the
+    nearest multiple of 6. Both follow from the table of the six sectors.
+    """
     import torch
 
-    return (pixels.permute(0, 2, 3, 1) * 255).to(torch.uint8).numpy()
+    red, green, blue = pixels.unbind(1)
+    value = torch.maximum(torch.maximum(red, green), blue)
+    span = value - torch.minimum(torch.minimum(red, green), blue)
+    hue = (green + blue).sub_(red).sub_(value).div_(span.clamp(min=_SMALLEST_SPAN)).add_(2)
+    hue = hue.copysign_(green - blue).add_(shift * 6)
+    turned = torch.empty_like(pixels)
+    for channel, offset in enumerate((3.0, 1.0, -1.0)):
+        distance = hue + offset
+        distance.sub_((distance / 6).round_(), alpha=6).abs_()
+        weight = distance.neg_().add_(2).clamp_(0, 1)
+        torch.addcmul(value, span, weight, value=-1, out=turned[:, channel])
+    return turned.clamp_(0, 1)
+
+
+def _grey(pixels: "torch.Tensor") -> "torch.Tensor":
+    red, green, blue = pixels.unbind(1)
+    return red.mul(_LUMA[0]).add_(green, alpha=_LUMA[1]).add_(blue, alpha=_LUMA[2])
+
+
+_STEPS = (_brightness, _contrast, _saturation, _hue)
+"""By the numbers of :attr:`Augmentation.order`."""

@@ -10,8 +10,12 @@
 - ``matrix``: nine numbers, row by row.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy.spatial.transform import Rotation
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
 
 EULER_ORDERS = ("rpy", "ryp", "pry", "pyr", "yrp", "ypr")
 
@@ -68,7 +72,9 @@ def convert_rotation(values: np.ndarray, source: str, target: str) -> np.ndarray
     return converted.reshape(*values.shape[:-1], ROTATION_DIMS[target])
 
 
-def _to_rotation(values: np.ndarray, source: str) -> Rotation:
+def _to_rotation(values: np.ndarray, source: str) -> "Rotation":
+    from scipy.spatial.transform import Rotation
+
     if source == "axis_angle":
         return Rotation.from_rotvec(values)
     if source == "quaternion":
@@ -80,7 +86,7 @@ def _to_rotation(values: np.ndarray, source: str) -> Rotation:
     return Rotation.from_euler(_euler_axes(source), values)
 
 
-def _from_rotation(rotation: Rotation, target: str) -> np.ndarray:
+def _from_rotation(rotation: "Rotation", target: str) -> np.ndarray:
     if target == "axis_angle":
         return rotation.as_rotvec()
     if target == "quaternion":

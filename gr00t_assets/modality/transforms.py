@@ -1,18 +1,83 @@
 """State and action columns to what the model is fed, and predicted actions back to units.
 
 The order is NVIDIA's: slice, rotate or take sines and cosines, normalise, concatenate in the data
-config's order, pad with zeros to a fixed width. Everything works on whole episodes at once.
+config's order, pad with zeros to a fixed width. Everything works on whole episodes at once. The
+formulas are those of ``gr00t/data/transform/state_action.py`` in Isaac-GR00T at a86e915.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.modality.config import ModalityConfig, VectorKey
-from gr00t_assets.modality.normalization import Normalizer
+from gr00t_assets.modality.config import ModalityConfig, Statistics, VectorKey
 from gr00t_assets.modality.rotations import ROTATION_DIMS, convert_rotation, rotation_bounds
+
+
+@dataclass(frozen=True)
+class Normalizer:
+    """One mode with the statistics that it needs.
+
+    Attributes:
+        mode: ``min_max`` maps [min, max] to [-1, 1]; ``q99`` does so with the 1st and 99th
+            percentile and clips; ``mean_std`` subtracts the mean and divides by the standard
+            deviation; ``binary`` is 1 above 0.5, else 0.
+        low: min, q01 or mean, (D,).
+        high: max, q99 or standard deviation, (D,).
+    """
+
+    mode: str
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def of(cls, mode: str, statistics: Statistics) -> "Normalizer":
+        """The normaliser of a mode over a key's own statistics."""
+        low, high = _NAMES[mode]
+        return cls(mode, np.array(getattr(statistics, low)), np.array(getattr(statistics, high)))
+
+    def forward(self, values: np.ndarray) -> np.ndarray:
+        """Normalise (..., D).
+
+        A dimension that never changes gives 0 under ``min_max``; under ``q99`` and ``mean_std`` it
+        stays as it is.
+
+        Example:
+            >>> normalizer = Normalizer("min_max", np.array([0.0, 1.0]), np.array([4.0, 1.0]))
+            >>> normalizer.forward(np.array([3.0, 1.0]))
+            array([0.5, 0. ])
+        """
+        if self.mode == "binary":
+            return (values > 0.5).astype(values.dtype)
+        if self.mode == "mean_std":
+            varies = self.high != 0
+            scaled = (values - self.low) / np.where(varies, self.high, 1.0)
+            return np.where(varies, scaled, values)
+        varies = self.low != self.high
+        span = np.where(varies, self.high - self.low, 1.0)
+        scaled = 2 * ((values - self.low) / span) - 1
+        if self.mode == "min_max":
+            return np.where(varies, scaled, 0.0)
+        return np.clip(np.where(varies, scaled, values), -1.0, 1.0)
+
+    def inverse(self, values: np.ndarray) -> np.ndarray:
+        """Back to the data's units, (..., D); what lies outside [-1, 1] is not clipped."""
+        if self.mode == "binary":
+            return (values > 0.5).astype(values.dtype)
+        if self.mode == "mean_std":
+            return values * self.high + self.low
+        return (values + 1) / 2 * (self.high - self.low) + self.low
+
+
+_NAMES: Mapping[str, tuple[str, str]] = {
+    "min_max": ("min", "max"),
+    "q99": ("q01", "q99"),
+    "mean_std": ("mean", "std"),
+    "binary": ("min", "max"),
+}
+
 
 Columns: TypeAlias = Mapping[str, np.ndarray] | np.ndarray
 """Rows by column name, each (N, D), or the one (N, D) array that all keys are slices of."""
@@ -138,16 +203,6 @@ class StateActionTransform:
         """
         return self._apply(self._action, columns, self.config.max_action_dim)
 
-    def state(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
-        """The state of one sample: its rows (T, D) to (T, max_state_dim), and the mask alike."""
-        states = self.states(columns)
-        return states, np.broadcast_to(self.state_mask, states.shape)
-
-    def action(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
-        """The action of one sample: its rows (T, D) to (T, max_action_dim), and the mask alike."""
-        actions = self.actions(columns)
-        return actions, np.broadcast_to(self.action_mask[0], actions.shape)
-
     def chunks(self, actions: np.ndarray, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """The actions that follow each of some rows of an episode.
 
@@ -161,18 +216,13 @@ class StateActionTransform:
         Returns:
             (R, horizon, max_action_dim), of the type of ``actions``.
         """
-        wanted = np.asarray(rows)[:, None] + np.asarray(self.config.action_indices)
-        inside = np.clip(wanted, 0, len(actions) - 1)
-        found = actions[inside]
+        positions = np.asarray(rows)[:, None] + np.asarray(self.config.action_indices)
+        inside = np.clip(positions, 0, len(actions) - 1)
+        chunks = actions[inside]
         if self._pads_with_zero[: self.config.action_dim].any():
-            outside = (wanted != inside)[..., None] & self._pads_with_zero
-            found = np.where(outside, self._padding.astype(actions.dtype), found)
-        return found
-
-    def action_chunks(self, columns: Columns) -> np.ndarray:
-        """Every row's action chunk, (N, horizon, max_action_dim), of a whole episode."""
-        actions = self.actions(columns)
-        return self.chunks(actions, np.arange(len(actions)))
+            is_padding = (positions != inside)[..., None] & self._pads_with_zero
+            chunks = np.where(is_padding, self._padding.astype(actions.dtype), chunks)
+        return chunks
 
     def invert_action(self, actions: np.ndarray) -> dict[str, np.ndarray]:
         """Predicted actions in the data's units.

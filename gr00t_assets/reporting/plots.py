@@ -1,101 +1,141 @@
-"""Loss curves: an interactive figure for the report, PNG images for Dagster's pages."""
+"""The report's figures as Plotly's JavaScript takes them: ``data`` and ``layout``.
 
-import base64
-import io
+They are plain dictionaries: Plotly's own objects would check every number, which takes longer than
+all the rest. Fonts and colours of the frame are left to the page, which knows light from dark.
+"""
+
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gr00t_assets.comparison.curve_groups import PALETTE, Style, curve_groups, run_styles
-from gr00t_assets.comparison.curves import Curve, loss_curve
-from gr00t_assets.comparison.findings import loss_words
+from gr00t_assets.comparison.contrasts.ranking import RankedConfiguration
+from gr00t_assets.comparison.curves import Curve
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.runs.metrics import Metric
+from gr00t_assets.comparison.wording import label, loss_words
+from gr00t_assets.evaluation.result import Trajectory, TrajectoryLine
+from gr00t_assets.reporting.evaluation_ranking import EvaluationRanking
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31")
+"""Okabe and Ito's colours for the colour-blind without black and yellow, and one brown."""
 
+DASHES = ("solid", "dash", "dot", "dashdot")
+"""Line styles that tell apart experiments that share a colour."""
 
-FIGURE_POINTS = 24_000
+MOST_DRAWN = 60
+"""Curves on shared axes at most; no one can tell more of them apart."""
+
+FIGURE_POINTS = 20_000
 """Points of all lines of one figure; more would make the page slow and show nothing more."""
 
-RAW_POINTS = 400
-"""Raw losses drawn of one run at most; more would hide the line."""
-
-LINE_POINTS = 800
+LINE_POINTS = 400
 """Points of one run's line at most."""
 
-_MATPLOTLIB_DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
+STEP_POINTS = 200
+"""Single steps drawn of one run at most."""
+
+MOST_RUNS_WITH_STEPS = 12
+"""Single steps are drawn, and runs named in a legend, where there are no more runs than this."""
+
+MOST_ERRORS = 40
+"""Configurations in the plot of open-loop errors; the table has them all."""
+
+MOST_TRAJECTORIES = 3
+_TRAJECTORY_POINTS = 600
+_BASELINE_LINES = (("#D55E00", "dash"), ("#CC79A7", "dot"), ("#8C6D31", "dashdot"))
 
 
-def curves_figure(runs: Sequence[Run], styles: Mapping[str, Style]) -> dict[str, Any]:
-    """Loss against steps, one line an experiment over its faint single steps, log y.
+class Style(NamedTuple):
+    """How a run is drawn, in every plot and table of one class."""
 
-    It is the figure as Plotly's JavaScript takes it: ``data`` and ``layout``. Plotly's own figure
-    would check every number, which takes longer than all the rest. ``customdata`` of every trace
-    has the samples seen at each point, so that the page can swap the two. Fonts and colours of the
-    frame are left to the page.
-    """
-    traces: list[dict[str, Any]] = []
-    lowest, highest = math.inf, 0.0
-    share = FIGURE_POINTS // max(1, len(runs))
-    for run in runs:
-        curve, style = loss_curve(run.metrics), styles[run.name]
-        positive = curve.losses[curve.losses > 0]
-        lowest = min(lowest, positive.min(initial=math.inf))
-        highest = max(highest, positive.max(initial=0.0))
-        traces.append(
-            {
-                **_points(curve.thinned(min(RAW_POINTS, share // 2))),
-                "mode": "markers",
-                "marker": {"color": style.color, "size": 3, "opacity": 0.3},
-                "hoverinfo": "skip",
-                "showlegend": False,
-                "legendgroup": run.name,
-            }
-        )
-        traces.append(
-            {
-                **_points(curve.smoothed().thinned(min(LINE_POINTS, share))),
-                "name": curve_label(run),
-                "mode": "lines",
-                "line": {"color": style.color, "dash": style.dash, "width": 2.4},
-                "legendgroup": run.name,
-                "hovertemplate": "%{y:.4g}<extra>" + run.name + "</extra>",
-            }
-        )
-    layout = {
-        "height": 430,
-        "margin": {"l": 64, "r": 16, "t": 12, "b": 48},
-        "hovermode": "x unified",
-        "xaxis": {"title": {"text": "optimizer steps"}, "rangemode": "tozero"},
-        "yaxis": {
-            "title": {"text": "training loss"},
-            "type": "log",
-            **log_ticks(lowest, highest),
-        },
-        "legend": {"groupclick": "togglegroup"},
-    }
-    return {"data": traces, "layout": layout}
+    color: str
+    dash: str
+
+    @classmethod
+    def of_place(cls, place: int) -> "Style":
+        """The style of the run at a place, from 0; colours repeat with another dash."""
+        return cls(PALETTE[place % len(PALETTE)], DASHES[place // len(PALETTE) % len(DASHES)])
 
 
-def _points(curve: Curve) -> dict[str, Any]:
+def class_styles(ranking: Sequence[RankedConfiguration]) -> dict[str, Style]:
+    """A style for each configuration of a class that is drawn, by the id of its first run."""
     return {
-        "type": "scatter",
-        "x": curve.steps.tolist(),
-        "y": rounded(curve.losses).tolist(),
-        "customdata": curve.samples.round().astype(int).tolist(),
+        ranked.run.run_id: Style.of_place(place)
+        for place, ranked in enumerate(ranking[:MOST_DRAWN])
     }
 
 
-def rounded(values: np.ndarray) -> np.ndarray:
-    """Five significant digits: what an eye can tell apart, in half the bytes."""
-    exponents = np.floor(np.log10(np.abs(values), out=np.zeros(len(values)), where=values != 0))
-    scale = 10.0 ** (4 - exponents)
-    return np.round(values * scale) / scale
+def curves_figure(
+    ranking: Sequence[RankedConfiguration], styles: Mapping[str, Style]
+) -> dict[str, Any] | None:
+    """Loss against samples seen, one line a configuration over its faint single steps, log y.
+
+    ``customdata`` of every trace has the share of the schedule at each point, so that the page can
+    swap the two. Of replicates the first is drawn. None where no run has a curve.
+    """
+    curves = [
+        (ranked, curve)
+        for ranked in ranking
+        if ranked.run.run_id in styles and (curve := schedule_curve(ranked.run)) is not None
+    ]
+    if not curves:
+        return None
+    share = FIGURE_POINTS // len(curves)
+    few = len(curves) <= MOST_RUNS_WITH_STEPS
+    steps = min(STEP_POINTS, share // 3) if few else 0
+    traces: list[dict[str, Any]] = []
+    for ranked, curve in curves:
+        run, style = ranked.run, styles[ranked.run.run_id]
+        if steps:
+            traces.append(
+                {
+                    **_points(curve.thinned(steps)),
+                    "mode": "markers",
+                    "marker": {"color": style.color, "size": 3, "opacity": 0.25},
+                    "hoverinfo": "skip",
+                    "showlegend": False,
+                    "legendgroup": run.run_id,
+                }
+            )
+        traces.append(
+            {
+                **_points(curve.smoothed().thinned(min(LINE_POINTS, share - steps))),
+                "name": f"{ranked.place}. {run.name}",
+                "mode": "lines",
+                "line": {"color": style.color, "dash": style.dash, "width": 2.2},
+                "legendgroup": run.run_id,
+                "hovertemplate": f"%{{y:.4g}}<extra>{plotly_text(run.name)}</extra>",
+                "meta": loss_words(ranked.runs),
+            }
+        )
+    losses = np.concatenate([np.asarray(trace["y"]) for trace in traces])
+    positive = losses[losses > 0]
+    ticks = log_ticks(positive.min(), positive.max()) if len(positive) else {}
+    return {
+        "data": traces,
+        "layout": {
+            "hovermode": "x unified" if few else "closest",
+            "xaxis": {"title": {"text": "samples seen"}, "rangemode": "tozero"},
+            "yaxis": {"title": {"text": "training loss"}, "type": "log", **ticks},
+            "legend": {"groupclick": "togglegroup"},
+            "showlegend": few,
+        },
+    }
+
+
+def schedule_curve(run: Run) -> Curve | None:
+    """Finite losses of a run; ``steps`` is the share of its schedule, in percent."""
+    if run.curve is None:
+        return None
+    losses = np.asarray(run.curve.losses, dtype=float)
+    samples = np.asarray(run.curve.samples, dtype=float)
+    finite = np.isfinite(losses)
+    if not finite.any():
+        return None
+    done = (run.steps or 0) / run.max_steps if run.max_steps else 1.0
+    last = samples[-1] or 1.0
+    return Curve(100 * done * samples[finite] / last, samples[finite], losses[finite])
 
 
 def log_ticks(lowest: float, highest: float) -> dict[str, list]:
@@ -107,88 +147,139 @@ def log_ticks(lowest: float, highest: float) -> dict[str, list]:
     return {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
-def curve_label(run: Run) -> str:
-    """The legend's words: the name, the final loss of a finished run, else what became of it."""
-    return f"{run.name}  {loss_words(run) if run.rankable else f'({run.status})'}"
+def plotly_text(text: str) -> str:
+    """Text that Plotly, which reads a little HTML, shows as it is."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def curves_png(runs: Sequence[Run]) -> bytes:
-    """The loss curves of a sweep as a PNG image, a panel for each comparability class."""
-    groups = curve_groups(runs)
-    styles = run_styles(runs)
-    heights = [max(4.2, 0.21 * len(members) + 0.6) for _, members in groups] or [4.2]
-    figure = _figure(height=sum(heights))
-    panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, (title, members) in zip(panels, groups, strict=False):
-        for run in members:
-            _draw(axes, loss_curve(run.metrics), styles[run.name], curve_label(run))
-        _finish(axes, title)
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=9)
-    if not groups:
-        _nothing(panels[0])
-    return _png(figure)
+def error_figure(ranking: EvaluationRanking) -> dict[str, Any]:
+    """Open-loop error of each configuration with its 95 percent interval; a line a baseline."""
+    rows = ranking.rows[:MOST_ERRORS]
+    names = [f"{row.by_error}. {label(row.ranked.run)}" for row in rows]
+    errors = [row.error for row in rows]
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "x": _five_digits(error.mean for error in errors),
+            "y": names,
+            "error_x": {
+                "type": "data",
+                "symmetric": False,
+                "array": _five_digits(error.high - error.mean for error in errors),
+                "arrayminus": _five_digits(error.mean - error.low for error in errors),
+                "thickness": 2,
+                "width": 4,
+            },
+            "marker": {"size": 9, "color": PALETTE[0]},
+            "name": "policy, 95 %",
+            "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
+        }
+    ]
+    for baseline, (color, dash) in zip(ranking.baselines, _BASELINE_LINES, strict=False):
+        name = plotly_text(baseline.name)
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers" if len(rows) == 1 else "lines",
+                "x": _five_digits([baseline.error.mean]) * len(rows),
+                "y": names,
+                "line": {"color": color, "dash": dash, "width": 2},
+                "name": f"baseline: {name}",
+                "hovertemplate": f"{name}: %{{x:.4g}}<extra></extra>",
+            }
+        )
+    return {
+        "data": traces,
+        "layout": {
+            "height": 170 + 30 * len(rows),
+            "xaxis": {"title": {"text": "open-loop error, normalised"}, "rangemode": "tozero"},
+            "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
+        },
+    }
 
 
-def run_curve_png(metrics: Sequence[Metric]) -> bytes:
-    """The loss of one run as a PNG image."""
-    figure = _figure(height=3.6, width=8.0)
-    axes = figure.subplots()
-    curve = loss_curve(metrics)
-    if len(curve):
-        _draw(axes, curve, Style(PALETTE[0], "solid"), "")
-        _finish(axes, "")
-    else:
-        _nothing(axes)
-    return _png(figure)
+def trajectory_figures(ranking: EvaluationRanking) -> list[tuple[dict[str, Any], str]]:
+    """Predicted over recorded values of the configuration with the lowest error, and captions."""
+    best = ranking.rows[0]
+    lines = [
+        (trajectory, line)
+        for trajectory in best.evaluation.trajectories
+        if trajectory.part == ranking.part
+        for line in trajectory.lines
+    ]
+    return [
+        (
+            _trajectory_figure(trajectory, line),
+            f"{line.joint} in episode {trajectory.episode} ({trajectory.part}), recorded and as "
+            f"{label(best.ranked.run)} predicts it in chunks; the band is the spread of "
+            "the denoising draws.",
+        )
+        for trajectory, line in lines[:MOST_TRAJECTORIES]
+    ]
 
 
-def markdown_image(png: bytes, description: str) -> str:
-    """A PNG image inside Markdown text."""
-    return f"![{description}](data:image/png;base64,{base64.b64encode(png).decode()})"
+def _trajectory_figure(trajectory: Trajectory, line: TrajectoryLine) -> dict[str, Any]:
+    every = max(1, len(trajectory.seconds) // _TRAJECTORY_POINTS)
+    seconds: list[float | None] = []
+    predicted: list[float | None] = []
+    outline: list[float | None] = []
+    band: list[float | None] = []
+    chunks = zip(trajectory.chunk_seconds, line.predicted, line.low, line.high, strict=True)
+    for times, values, low, high in chunks:
+        seconds += [*_five_digits(times), None]
+        predicted += [*_five_digits(values), None]
+        outline += [*_five_digits(times), *_five_digits(reversed(times)), None]
+        band += [*_five_digits(high), *_five_digits(reversed(low)), None]
+    traces = [
+        {
+            "x": outline,
+            "y": band,
+            "fill": "toself",
+            "fillcolor": "rgba(213,94,0,0.22)",
+            "line": {"width": 0},
+            "name": "spread of the draws",
+            "hoverinfo": "skip",
+        },
+        {
+            "x": _five_digits(trajectory.seconds[::every]),
+            "y": _five_digits(line.recorded[::every]),
+            "line": {"color": PALETTE[0], "width": 2.4},
+            "name": "recorded",
+        },
+        {
+            "x": seconds,
+            "y": predicted,
+            "line": {"color": PALETTE[1], "width": 1.6, "dash": "dash"},
+            "name": "predicted",
+            "connectgaps": False,
+        },
+    ]
+    return {
+        "data": [{"type": "scatter", "mode": "lines", **trace} for trace in traces],
+        "layout": {
+            "height": 300,
+            "xaxis": {"title": {"text": "seconds"}},
+            "yaxis": {"title": {"text": plotly_text(line.joint)}},
+        },
+    }
 
 
-def _figure(height: float, width: float = 10.0) -> "Figure":
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=110, layout="constrained", facecolor="white")
-
-
-def _draw(axes: "Axes", curve: Curve, style: Style, label: str) -> None:
-    raw, line = curve.thinned(2_000), curve.smoothed()
-    axes.plot(raw.steps, raw.losses, ".", color=style.color, alpha=0.3, markersize=4, mew=0)
-    axes.plot(
-        line.steps,
-        line.losses,
-        color=style.color,
-        linestyle=_MATPLOTLIB_DASHES[style.dash],
-        linewidth=2,
-        label=label,
-    )
+def _points(curve: Curve) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "x": curve.samples.round().astype(int).tolist(),
+        "y": _five_digits_of_many(curve.losses).tolist(),
+        "customdata": curve.steps.round(1).tolist(),
+    }
 
 
-def _finish(axes: "Axes", title: str) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    if axes.dataLim.minposy > 0 and math.isfinite(axes.dataLim.minposy):
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlim(left=0)
-    axes.set_xlabel("optimizer steps")
-    axes.set_ylabel("training loss")
-    axes.set_title(title, loc="left", fontsize=10)
-    axes.grid(True, color="#e3e6ea", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+def _five_digits(values: Iterable[float]) -> list[float]:
+    """Five significant digits: what an eye can tell apart, in half the bytes."""
+    return [float(f"{value:.5g}") for value in values]
 
 
-def _nothing(axes: "Axes") -> None:
-    axes.text(0.5, 0.5, "no loss logged yet", ha="center", va="center", color="#666666")
-    axes.set_axis_off()
-
-
-def _png(figure: "Figure") -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+def _five_digits_of_many(values: np.ndarray) -> np.ndarray:
+    exponents = np.floor(np.log10(np.abs(values), out=np.zeros(len(values)), where=values != 0))
+    scale = 10.0 ** (4 - exponents)
+    return np.round(values * scale) / scale

@@ -13,11 +13,11 @@ from pathlib import Path
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.files import published_directory, write_bytes, write_json
 from gr00t_assets.core.project import Store
+from gr00t_assets.runs.checkpoint_layout import COMPLETE, WEIGHTS_ONLY
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import METRICS
-from gr00t_assets.runs.retention.checkpoints import COMPLETE, WEIGHTS_ONLY
 from gr00t_assets.runs.run_directory import CHECKPOINTS
-from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.runs.spec import TrainingSpec, run_name
 
 
 def take_over(spec: TrainingSpec) -> int | None:
@@ -37,10 +37,10 @@ def take_over(spec: TrainingSpec) -> int | None:
     directory = _run_directory(spec)
     manifest = load_manifest(directory)
     if manifest is None or manifest.status != "finished":
-        found = "was not trained" if manifest is None else f"is {manifest.status}"
+        state = "was not trained" if manifest is None else f"is {manifest.status}"
         raise TrainingError(
             spec.experiment.name,
-            f"it goes on from {source.name}, which {found} with max_steps {step}.",
+            f"it goes on from {source.name}, which {state} with max_steps {step}.",
             [f"materialise {source.name} first"],
         )
     last = [path.parent for path in (directory / CHECKPOINTS).glob(f"[!.]*/{COMPLETE}")]
@@ -68,10 +68,9 @@ def take_over(spec: TrainingSpec) -> int | None:
 
 
 def _run_directory(spec: TrainingSpec) -> Path:
-    source, modality = spec.experiment.continued(), spec.modality_config
+    source, store = spec.experiment.continued(), Store(Path(spec.store))
     assert source is not None
-    config_hash = source.config_hash(modality.dataset_version, modality.content_hash())
-    return Store(Path(spec.store)).run_directory(source.name, config_hash)
+    return store.run_directory(source.name, run_name(source, spec.modality_config, store))
 
 
 def _record(checkpoint: Path) -> dict[str, object]:

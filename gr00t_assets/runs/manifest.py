@@ -1,6 +1,10 @@
 """The manifest: what a run did, written last, so that its presence means the run is over."""
 
 import json
+import platform
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
@@ -8,19 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gr00t_assets.core.errors import CheckpointError
 from gr00t_assets.core.files import write_json
+from gr00t_assets.runs.final_loss import LossWindow, final_window, first_window
+from gr00t_assets.runs.metrics import read_metrics
+from gr00t_assets.runs.spec import TrainingSpec
 
 MANIFEST = "manifest.json"
-
-
-class LossWindow(BaseModel):
-    """Mean of the per-step losses over the last steps of a run, with its standard error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    mean: float
-    standard_error: float = Field(description="Of the mean, by batch means over the window")
-    steps: int = Field(description="Steps in the window")
-    samples: int = Field(description="Samples in the window")
 
 
 class Manifest(BaseModel):
@@ -85,3 +81,116 @@ def load_manifest(run_directory: Path) -> Manifest | None:
         raise CheckpointError(
             str(path), "this is not a manifest.", [str(error), f"move {run_directory} away"]
         ) from error
+
+
+PACKAGES = ("gr00t-assets", "torch", "transformers", "numpy", "av", "safetensors", "flash-attn")
+
+
+def installed_versions() -> dict[str, str]:
+    """Python and the packages that can change a loss; those not installed are left out."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+ATTEMPTS = "attempts.jsonl"
+
+Status = Literal["finished", "failed", "interrupted", "pruned"]
+
+
+def record_attempt(directory: Path) -> list[str]:
+    """Note that training starts; returns the times of all attempts so far, the first one first."""
+    path = directory / ATTEMPTS
+    with path.open("a") as file:
+        file.write(json.dumps({"started_at": datetime.now(UTC).isoformat()}) + "\n")
+    lines = path.read_text().splitlines()
+    return [json.loads(line)["started_at"] for line in lines if line.endswith("}")]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trainer knows of a run besides its spec and its metrics.
+
+    Attributes:
+        trainer_revision: Version of the code that trained.
+        base_model_revision: Commit on the Hub; None for a folder and for what is built in.
+        steps: Optimizer steps done.
+        samples_seen: Samples of those steps; fewer than steps times batch size where a trainer
+            ends an epoch with a smaller batch.
+        wall_seconds: Training time over every attempt, in seconds.
+        dataset_frames: Samples of an epoch.
+        gpus: GPUs used; 0 on a CPU.
+        device: ``cpu``, the GPU's name, or ``none`` where it came to none.
+        peak_memory_bytes: Of the GPU, or of the process on a CPU.
+        trainable_parameters: By part of the model.
+        frames_verified: Whether the images are known to be the right ones.
+    """
+
+    trainer_revision: str
+    base_model_revision: str | None = None
+    steps: int = 0
+    samples_seen: int = 0
+    wall_seconds: float = 0.0
+    dataset_frames: int = 0
+    gpus: int = 0
+    device: str = "none"
+    device_uuid: str | None = None
+    peak_memory_bytes: int = 0
+    parameters: int = 0
+    trainable_parameters: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    frames_verified: bool = False
+
+    def manifest(
+        self, spec: TrainingSpec, status: Status, failure: str | None, started: list[str]
+    ) -> Manifest:
+        """The manifest of the run as it is now; its losses are those of metrics.jsonl.
+
+        Args:
+            spec: What was asked.
+            status: How the attempt ended.
+            failure: Why, where it did not finish.
+            started: Start of every attempt, the first one first, ISO 8601.
+        """
+        experiment, settings = spec.experiment, spec.experiment.hyperparameters
+        losses = [loss for metric in read_metrics(spec.run_directory) for loss in metric.losses]
+        samples, wall = self.samples_seen, self.wall_seconds
+        return Manifest(
+            experiment=experiment.name,
+            sweep=experiment.sweep,
+            config_hash=spec.config_hash,
+            status=status,
+            failure=failure,
+            trainer=experiment.trainer,
+            trainer_revision=self.trainer_revision,
+            base_model=experiment.base_model,
+            base_model_revision=self.base_model_revision,
+            dataset=spec.modality_config.dataset,
+            dataset_version=spec.modality_config.dataset_version,
+            data_config=spec.modality_config.data_config,
+            modality_hash=spec.modality_config.content_hash(),
+            steps=self.steps,
+            max_steps=settings.max_steps,
+            samples_seen=samples,
+            dataset_frames=self.dataset_frames,
+            epochs=samples / self.dataset_frames if self.dataset_frames else 0.0,
+            first_loss=first_window(losses, settings.samples_per_step),
+            final_loss=final_window(losses, settings.samples_per_step),
+            wall_seconds=wall,
+            gpu_seconds=wall * self.gpus,
+            peak_memory_bytes=self.peak_memory_bytes,
+            samples_per_second=samples / wall if wall else 0.0,
+            device=self.device,
+            device_uuid=self.device_uuid,
+            versions=self.versions,
+            parameters=self.parameters,
+            trainable_parameters=self.trainable_parameters,
+            frames_verified=self.frames_verified,
+            attempts=len(started),
+            started_at=started[0],
+            finished_at=datetime.now(UTC).isoformat(),
+        )

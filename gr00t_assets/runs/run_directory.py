@@ -1,14 +1,20 @@
-"""The run directory: whose it is, and that it holds nobody else's files."""
+"""The run directory: whose run it is, and the lock of who trains in it."""
 
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
-from gr00t_assets.core.errors import CheckpointError
+from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.core.files import write_json
+from gr00t_assets.core.processes import is_alive, is_locked, try_lock
 from gr00t_assets.runs.manifest import MANIFEST
 from gr00t_assets.runs.metrics import METRICS
-from gr00t_assets.runs.spec import TrainingSpec, load_spec
+from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec, write_spec
 
-SPEC = "spec.json"
 CHECKPOINTS = "checkpoints"
 MODEL = "model"
 MODALITY_CONFIG = "modality_config.json"
@@ -32,8 +38,7 @@ def place_spec(spec: TrainingSpec) -> Path:
     path = spec.run_directory / SPEC
     if not path.exists():
         _refuse_strangers(spec.run_directory)
-        write_json(path, spec.model_dump(mode="json"))
-        return path
+        return write_spec(spec)
     placed = load_spec(path)
     same = (spec.experiment.name, spec.config_hash)
     if (placed.experiment.name, placed.config_hash) != same:
@@ -46,10 +51,12 @@ def place_spec(spec: TrainingSpec) -> Path:
                 "move the folder away and materialise again",
             ],
         )
-    experiment = placed.experiment.model_copy(update={"pruning": spec.experiment.pruning})
-    current = placed.model_copy(update={"store": spec.store, "experiment": experiment})
-    if current != placed:
-        write_json(path, current.model_dump(mode="json"))
+    pruning = spec.experiment.pruning
+    if (placed.store, placed.experiment.pruning) != (spec.store, pruning):
+        content = json.loads(path.read_text())
+        content["store"] = spec.store
+        content["experiment"]["pruning"] = pruning and pruning.model_dump(mode="json")
+        write_json(path, content)
     return path
 
 
@@ -63,3 +70,94 @@ def _refuse_strangers(run_directory: Path) -> None:
             f"this run directory has no {SPEC} but holds a run's files.",
             [f"found: {', '.join(strangers)}", "move the folder away and materialise again"],
         )
+
+
+LOCK = ".lock"
+"""Name of a run directory's lock file; it holds the id of the process that took it last."""
+
+_POLL = 0.2
+"""Seconds between two attempts to take the lock."""
+
+_POLL_TRAINING = 0.5
+"""Seconds between two looks whether an earlier attempt still trains."""
+
+
+@contextmanager
+def run_lock(
+    run_directory: Path, *, inherited: bool = False, patience: float = 0.0
+) -> Iterator[None]:
+    """Hold the run directory for as long as the block lasts.
+
+    Args:
+        run_directory: The directory.
+        inherited: Processes started with ``close_fds=False`` hold it too, until they end.
+        patience: Seconds to wait where whoever took it is dead and a process of its own is not.
+
+    Raises:
+        TrainingError: Another process trains in it; its process id is named.
+    """
+    run_directory.mkdir(parents=True, exist_ok=True)
+    with (run_directory / LOCK).open("a+") as file:
+        _take(file, run_directory, time.monotonic() + patience)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        os.set_inheritable(file.fileno(), inherited)
+        yield
+
+
+def training_process(run_directory: Path) -> str | None:
+    """Who trains in a run directory at this moment: ``process 123``; ``None`` where nobody does.
+
+    The trainer of a run that has died may go on for a while, to write a checkpoint.
+    """
+    lock = run_directory / LOCK
+    return f"process {lock.read_text().strip() or 'unknown'}" if is_locked(lock) else None
+
+
+def wait_until_free(
+    run_directory: Path,
+    patience: float,
+    log: Callable[[str], object] = lambda line: None,
+    check: Callable[[], object] = lambda: None,
+) -> bool:
+    """Wait until no process trains in a run directory, so that no slot is taken for waiting.
+
+    A trainer whose run worker was killed has its grace to save in, and the run is requested again
+    meanwhile.
+
+    Args:
+        run_directory: Where the attempts are.
+        patience: Seconds; who trains longer than that does more than saving.
+        log: Where a line goes when it waits.
+        check: Called while it waits; what it raises ends the waiting.
+
+    Returns:
+        Whether it is free.
+    """
+    deadline = time.monotonic() + patience
+    logged = False
+    while (holder := training_process(run_directory)) is not None:
+        if time.monotonic() >= deadline:
+            return False
+        if not logged:
+            log(f"waiting for {holder}, an earlier attempt that is still writing its checkpoint")
+            logged = True
+        check()
+        time.sleep(_POLL_TRAINING)
+    return True
+
+
+def _take(file: TextIO, run_directory: Path, deadline: float) -> None:
+    while not try_lock(file.fileno()):
+        file.seek(0)
+        holder = file.read().strip()
+        alive = holder.isdecimal() and is_alive(int(holder))
+        if alive or time.monotonic() >= deadline:
+            again = "it goes on from its last checkpoint"
+            raise TrainingError(
+                str(run_directory),
+                f"process {holder or 'unknown'} is training here already.",
+                [f"wait for it, or stop it, and start again: {again}"],
+            )
+        time.sleep(_POLL)

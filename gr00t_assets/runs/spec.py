@@ -1,15 +1,31 @@
-"""The training spec: one JSON file that says all a trainer needs to know."""
+"""The training spec: one JSON file that says all a trainer needs to know.
 
+Format 1, of version 0.1, is read as well. Its config hash covered every hyperparameter, so that the
+run directories of that time have other names than the config hash that their specs have now.
+"""
+
+import hashlib
 import json
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, model_validator
 
-from gr00t_assets.core.errors import SpecError
+from gr00t_assets.core.errors import Gr00tAssetsError, SpecError
+from gr00t_assets.core.files import write_json
 from gr00t_assets.core.project import Store
-from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.experiment import Experiment, settings_of_trainer
+from gr00t_assets.experiments.registry import hyperparameters_model
 from gr00t_assets.modality.config import ModalityConfig, load_modality_config
+
+SPEC = "spec.json"
+
+_COMPUTED = ("defaults_version", "checksum")
+_TRAINED_WITH = (
+    "trainer", "base_model", "base_model_revision", "hyperparameters", "continued_steps",
+)  # fmt: skip
 
 
 class TrainingSpec(BaseModel):
@@ -21,11 +37,38 @@ class TrainingSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     store: str = Field(description="Absolute path of the store's root")
     experiment: Experiment
     modality_config: ModalityConfig
-    config_hash: str
+    config_hash: str = Field(
+        description="Name of the run directory: the config hash when the run was first asked for"
+    )
+
+    @computed_field(description="Of its trainer's hyperparameters when the run was asked for")
+    @property
+    def defaults_version(self) -> int:
+        """Version of the trainer's defaults."""
+        return self.experiment.hyperparameters.defaults_version
+
+    @computed_field(description="Of all that changes the trained weights, against edits by hand")
+    @property
+    def checksum(self) -> str | None:
+        """First 16 hex digits of a SHA-256 over what was asked."""
+        return _checksum(self.model_dump(mode="json", exclude={"defaults_version", "checksum"}))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_computed(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: item for name, item in value.items() if name not in _COMPUTED}
+        return value
+
+    @property
+    def current_hash(self) -> str:
+        """The config hash that the run has now, whatever its directory is called."""
+        modality = self.modality_config
+        return self.experiment.config_hash(modality.dataset_version, modality.content_hash())
 
     @property
     def run_directory(self) -> Path:
@@ -45,20 +88,10 @@ class TrainingSpec(BaseModel):
         return Store(Path(self.store)).frame_cache(modality.dataset, modality.dataset_version)
 
     @property
-    def frame_truth(self) -> Path:
+    def frame_check(self) -> Path:
         """The check of those frames."""
         modality = self.modality_config
-        return Store(Path(self.store)).frame_truth(modality.dataset, modality.dataset_version)
-
-
-def current_config_hash(experiment: Experiment, store: Store) -> str:
-    """The config hash that ``experiment`` has with the data as it is now.
-
-    Raises:
-        DatasetError: Its dataset has no validated modality config yet.
-    """
-    modality = load_modality_config(experiment.dataset, store)
-    return experiment.config_hash(modality.dataset_version, modality.content_hash())
+        return Store(Path(self.store)).frame_check(modality.dataset, modality.dataset_version)
 
 
 def make_spec(experiment: Experiment, store: Store) -> TrainingSpec:
@@ -72,37 +105,189 @@ def make_spec(experiment: Experiment, store: Store) -> TrainingSpec:
         store=str(store.root),
         experiment=experiment,
         modality_config=modality,
-        config_hash=experiment.config_hash(modality.dataset_version, modality.content_hash()),
+        config_hash=run_name(experiment, modality, store),
     )
+
+
+def current_config_hash(experiment: Experiment, store: Store) -> str:
+    """The name of the run directory of ``experiment`` with the data as it is now.
+
+    Raises:
+        DatasetError: Its dataset has no validated modality config yet.
+    """
+    return run_name(experiment, load_modality_config(experiment.dataset, store), store)
+
+
+def run_name(experiment: Experiment, modality: ModalityConfig, store: Store) -> str:
+    """The name of an experiment's run directory.
+
+    That of the run with the same config hash where there is one, which an older version may have
+    called otherwise; else the config hash.
+    """
+    config_hash = experiment.config_hash(modality.dataset_version, modality.content_hash())
+    if not store.run_directory(experiment.name, config_hash).exists():
+        for spec_file, hash_now in stored_hashes(experiment.name, store):
+            if hash_now == config_hash:
+                return spec_file.parent.name
+    return config_hash
+
+
+def stored_hashes(experiment: str, store: Store) -> Iterator[tuple[Path, str]]:
+    """The spec of each run directory of an experiment, with the config hash that it has now.
+
+    What cannot be read is passed over.
+    """
+    for spec_file in sorted((store.root / "runs" / experiment).glob(f"[!.]*/{SPEC}")):
+        hash_now = hash_of_spec(spec_file)
+        if hash_now is not None:
+            yield spec_file, hash_now
+
+
+def hash_of_spec(path: Path) -> str | None:
+    """The config hash that a spec file has now; ``None`` where it cannot be read."""
+    try:
+        status = path.stat()
+        return _hash_of_version(path, status.st_mtime_ns, status.st_size)
+    except (Gr00tAssetsError, OSError):
+        return None
+
+
+@lru_cache(maxsize=65_536)
+def _hash_of_version(path: Path, modified: int, size: int) -> str:
+    raw = _read_json(path)
+    experiment = raw.get("experiment")
+    if raw.get("format") == 2 and isinstance(experiment, dict):
+        model = hyperparameters_model(str(experiment.get("trainer")))
+        if raw.get("defaults_version") == model.defaults_version:
+            return str(raw.get("config_hash"))
+    return load_spec(path).current_hash
+
+
+def write_spec(spec: TrainingSpec) -> Path:
+    """Write a spec into its run directory in one step; the file's path."""
+    path = spec.run_directory / SPEC
+    write_json(path, spec.model_dump(mode="json"))
+    return path
 
 
 def load_spec(path: Path) -> TrainingSpec:
     """Read a spec from a file.
 
     Raises:
-        SpecError: There is no such file, it is no spec, or its hash does not match its content.
+        SpecError: There is no such file, it is no spec, it was edited, or its trainer is not here.
     """
-    if not path.is_file():
-        raise SpecError(str(path), "there is no such spec file.")
+    raw = _read_json(path)
+    if raw.get("format") == 1:
+        _refuse_edited(path, raw.get("config_hash"), _hash_of_format_1(raw))
+        raw = _from_format_1(raw, path)
+    else:
+        _refuse_edited(path, raw.get("checksum"), _checksum(raw))
     try:
-        spec = TrainingSpec.model_validate(json.loads(path.read_text()))
+        return TrainingSpec.model_validate(raw)
     except ValidationError as error:
         lines = [
             f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
             for problem in error.errors()
         ]
         raise SpecError(str(path), "this is not a training spec.", lines) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise SpecError(str(path), "there is no such spec file.")
+    try:
+        raw = json.loads(path.read_text())
     except ValueError as error:
         raise SpecError(str(path), "this is not JSON.", [str(error)]) from error
-    modality = spec.modality_config
-    expected = spec.experiment.config_hash(modality.dataset_version, modality.content_hash())
-    if spec.config_hash != expected:
-        raise SpecError(
-            str(path),
-            "the config hash does not match the content.",
-            [
-                f"the spec says {spec.config_hash}, its content gives {expected}",
-                "a spec is not edited by hand: change the sweep file and materialise again",
-            ],
-        )
-    return spec
+    if not isinstance(raw, dict):
+        raise SpecError(str(path), "this is not a training spec.", ["expected an object"])
+    return raw
+
+
+def _checksum(raw: dict[str, Any]) -> str | None:
+    """Over what changes the trained weights, as the file has it; None where it is no spec."""
+    try:
+        experiment, modality = raw["experiment"], raw["modality_config"]
+        content = {
+            "config_hash": raw["config_hash"],
+            **{name: experiment.get(name) for name in _TRAINED_WITH},
+            "modality_config": _without(modality, "warnings", "frames"),
+        }
+    except (KeyError, TypeError, AttributeError):
+        return None
+    return _sha256(content, 16)
+
+
+def _hash_of_format_1(raw: dict[str, Any]) -> str | None:
+    """The config hash as version 0.1 computed it; None where it is no spec."""
+    try:
+        experiment, modality = dict(raw["experiment"]), raw["modality_config"]
+        data = _without(modality, "warnings", "dataset", "frames")
+        if not data.get("held_out_episodes"):
+            data = _without(data, "held_out_episodes")
+        if data.get("frame_size") is None:
+            data = _without(data, "frame_size")
+        settings = dict(experiment["hyperparameters"])
+        if settings.get("frame_source") == "cache":
+            del settings["frame_source"]
+        content = {
+            "trainer": experiment["trainer"],
+            "base_model": experiment["base_model"],
+            "base_model_revision": experiment["base_model_revision"],
+            "dataset_version": modality["dataset_version"],
+            "modality_config": _sha256(data, 16),
+            "hyperparameters": settings,
+        }
+        if experiment.get("continued_steps"):
+            content["continued_steps"] = experiment["continued_steps"]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    return _sha256(content, 12)
+
+
+def _from_format_1(raw: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The content of a spec of version 0.1 in today's form; its file stays as it is.
+
+    Raises:
+        SpecError: Its trainer is not installed, or cannot do what was asked any more.
+    """
+    experiment = raw.get("experiment")
+    if not isinstance(experiment, dict) or not isinstance(experiment.get("hyperparameters"), dict):
+        raise SpecError(str(path), "this is not a training spec.", ["it has no experiment"])
+    trainer = str(experiment.get("trainer"))
+    leave = (
+        f"{path.parent} stays as it is; to compare or to continue it use gr00t-assets 0.1, or "
+        "materialise its experiment anew"
+    )
+    try:
+        taken, refused = settings_of_trainer(trainer, experiment["hyperparameters"])
+    except Gr00tAssetsError as error:
+        problem = f"its trainer cannot be asked: {error.problem}"
+        raise SpecError(str(path), problem, [leave, *error.details]) from error
+    if refused:
+        values = ", ".join(f"{name} {experiment['hyperparameters'][name]}" for name in refused)
+        problem = f"the trainer {trainer} does not take {values} any more."
+        raise SpecError(str(path), problem, [leave])
+    return {**raw, "format": 2, "experiment": {**experiment, "hyperparameters": taken}}
+
+
+def _refuse_edited(path: Path, stated: object, expected: str | None) -> None:
+    """Refuse a spec whose content gives another hash; where it gives none pydantic judges."""
+    if expected is None or stated == expected:
+        return
+    raise SpecError(
+        str(path),
+        "the config hash does not match the content.",
+        [
+            f"the spec says {stated}, its content gives {expected}",
+            "a spec is not edited by hand: change the sweep file and materialise again",
+        ],
+    )
+
+
+def _without(content: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name not in names}
+
+
+def _sha256(content: object, digits: int) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:digits]

@@ -1,41 +1,119 @@
-"""One attempt at a run, the same for every trainer: whose turn it is, and what it leaves behind."""
+"""One attempt at a run, the same for every trainer: the request to stop, and what it leaves."""
 
+import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from types import FrameType
+from typing import Literal
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import disk_full_explained
 from gr00t_assets.runs.continuing import take_over
-from gr00t_assets.runs.manifest import Manifest, load_manifest
-from gr00t_assets.runs.outcome import Status
-from gr00t_assets.runs.pruned import over, prune_hopeless
-from gr00t_assets.runs.retention.retention import retain
-from gr00t_assets.runs.run_directory import place_spec
-from gr00t_assets.runs.run_lock import run_lock
+from gr00t_assets.runs.manifest import (
+    Manifest,
+    Outcome,
+    Status,
+    load_manifest,
+    record_attempt,
+    save_manifest,
+)
+from gr00t_assets.runs.pruning import PruningWatch
+from gr00t_assets.runs.retention.retention_rule import retain
+from gr00t_assets.runs.retry import is_complete
+from gr00t_assets.runs.run_directory import place_spec, run_lock
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.reporting import Reporter, reporting
-from gr00t_assets.trainers.stopping import StopRequest, stop_on_signal
+from gr00t_assets.trainers.reporter import Reporter, reporting
 from gr00t_assets.trainers.wandb_run import wandb_run
 
 
-class Attempt(Protocol):
-    """What a trainer does with a run that is its to train."""
+class StopRequest:
+    """Whether the training is asked to stop: by somebody, or since it is hopeless."""
 
+    def __init__(self) -> None:
+        self.signal_name: str | None = None
+        self._hopeless: str | None = None
+
+    @property
+    def asked(self) -> bool:
+        """True from the first signal on, and once it is pruned."""
+        return self.signal_name is not None or self._hopeless is not None
+
+    @property
+    def status(self) -> Literal["interrupted", "pruned"]:
+        """How a run ends that stops for this."""
+        return "interrupted" if self._hopeless is None else "pruned"
+
+    def prune(self, reason: str) -> None:
+        """Ask for an end because the run is hopeless."""
+        self._hopeless = reason
+
+    def sentence(self, step: int) -> str:
+        """Why and where a run stopped, in a sentence."""
+        if self._hopeless is not None:
+            return f"pruned, stopped at step {step}: {self._hopeless}"
+        return f"stopped by {self.signal_name or 'a signal'} at step {step}"
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[StopRequest]:
+    """Take SIGINT and SIGTERM as requests inside the block; a second SIGINT ends at once."""
+    request = StopRequest()
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        request.signal_name = signal.Signals(number).name
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    for number in previous:
+        signal.signal(number, handle)
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class Attempt(ABC):
+    """What a trainer does with a run that is its to train.
+
+    Args:
+        spec: What is asked; its run directory is this process's.
+        reporter: Where progress goes.
+    """
+
+    def __init__(self, spec: TrainingSpec, reporter: Reporter) -> None:
+        self.spec = spec
+        self.reporter = reporter
+        self._started = record_attempt(spec.run_directory)
+
+    @abstractmethod
     def train(self, stop: StopRequest) -> Manifest:
         """Train from the last complete checkpoint to the end, or to a request to stop.
 
         Returns:
-            The manifest as it was written: ``finished``, ``interrupted`` or ``pruned``.
+            What :meth:`record` returned: ``finished``, ``interrupted`` or ``pruned``.
 
         Raises:
             Gr00tAssetsError: It cannot be trained, or training failed.
         """
-        ...
 
-    def record(self, status: Status, failure: str | None) -> Manifest:
+    @abstractmethod
+    def outcome(self) -> Outcome:
+        """What is known of the run by now, for its manifest."""
+
+    def record(self, status: Status, failure: str | None = None) -> Manifest:
         """Write the manifest of the attempt as it ended, and return it."""
-        ...
+        manifest = self.outcome().manifest(self.spec, status, failure, self._started)
+        save_manifest(manifest, self.spec.run_directory)
+        return manifest
+
+    def record_stop(self, stop: StopRequest, step: int) -> Manifest:
+        """Write the manifest of an attempt that stopped on request, after a checkpoint."""
+        failure = stop.sentence(step)
+        manifest = self.record(stop.status, failure)
+        self.reporter.say(f"{failure}; a checkpoint is written, the next start goes on from it")
+        return manifest
 
 
 def attempt_run(
@@ -69,7 +147,7 @@ def attempt_run(
         reporting(directory, spec.experiment.hyperparameters.max_steps) as reporter,
     ):
         manifest = load_manifest(directory)
-        if manifest is not None and over(manifest, spec.experiment):
+        if manifest is not None and is_complete(manifest, spec.experiment):
             reporter.say(
                 f"{spec.experiment.name} ({spec.config_hash}) is {manifest.status} already: "
                 f"{manifest.steps} steps; nothing is trained"
@@ -80,16 +158,24 @@ def attempt_run(
         with _recorded(attempt, spec):
             take_over(spec)
         with wandb_run(spec, reporter), _recorded(attempt, spec), stop_on_signal() as stop:
-            prune_hopeless(spec, reporter, stop)
+            _watch_for_pruning(spec, reporter, stop)
             manifest = attempt.train(stop)
         if manifest.status == "finished":
             retain(spec, reporter.say)
         return manifest
 
 
+def _watch_for_pruning(spec: TrainingSpec, reporter: Reporter, stop: StopRequest) -> None:
+    """Ask a run to stop at the first rung where it is hopeless, where its sweep asks for that."""
+    pruning = spec.experiment.pruning
+    if pruning is not None:
+        say, prune = reporter.say, stop.prune
+        reporter.listen(PruningWatch(spec, pruning, say, lambda: stop.asked, prune))
+
+
 @contextmanager
 def _recorded(attempt: Attempt, spec: TrainingSpec) -> Iterator[None]:
-    """Leave a manifest also where the block fails; a full disk is told as one."""
+    """Leave a manifest also where the block fails; a full disk is explained as one."""
     try:
         with disk_full_explained(spec.run_directory):
             yield

@@ -3,9 +3,21 @@
 from pathlib import Path
 
 from gr00t_assets.core.errors import BaseModelError
+from gr00t_assets.trainers.base import ModelLicense
 
 BUILT_IN_NAMES = ("tiny",)
 """Base models that the native trainer makes itself."""
+
+RELEASED_MODEL = "nvidia/GR00T-N1.5-3B"
+"""NVIDIA's base model of GR00T N1.5, which its fine-tuning script starts from by default."""
+
+RELEASED_LICENSE = ModelLicense(
+    "other",
+    "nscl-v1",
+    f"https://huggingface.co/{RELEASED_MODEL}",
+    "The base model is under NVIDIA's licence NSCL V1, as its model card says; so are weights "
+    "made from it. Read it before you pass them on.",
+)
 
 HUB_FILES = ["*.safetensors", "*.json", "*.txt"]
 

@@ -1,240 +1,162 @@
-"""Weights & Biases beside a training: told of every logged step, and never in its way."""
+"""Weights & Biases beside a training, as the trainer sees it: a process that it never waits for.
 
+The process is :mod:`gr00t_assets.trainers.wandb_sidecar`. It has a session of its own, takes no
+Ctrl-C and inherits no open file: nothing that wandb does or fails to do reaches the trainer.
+"""
+
+import math
 import os
-import shutil
+import select
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.runs.manifest import load_manifest
-from gr00t_assets.runs.metrics import Metric, read_metrics
+from gr00t_assets.runs.metrics import Metric
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.reporting import Reporter
-from gr00t_assets.trainers.wandb_process import Message, WandbProcess
-from gr00t_assets.trainers.wandb_settings import (
-    FOLDER,
-    place_record,
-    run_settings,
-    save_record,
-    sync_command,
-)
-from gr00t_assets.trainers.wandb_worker import finish_timeout
+from gr00t_assets.trainers.reporter import Reporter
+from gr00t_assets.trainers.wandb_record import FOLDER, place_record, save_record, sync_command
 
+FINISH_SECONDS = "GR00T_ASSETS_WANDB_FINISH_SECONDS"
+"""Names how long an ended training waits for W&B, in seconds; 15 where it is not set."""
+
+ENDED, FAILED = "ended", "failed"
+"""What the sidecar's standard input says of the end of a training; nothing: it was killed."""
+
+KEPT = "metrics.jsonl has every loss"
+
+_FINISH_TIMEOUT = 15.0
 _KILL_AFTER = 2.0
-_AT_ONCE = 5.0
-_EXIT_CODES = {"finished": 0, "pruned": 0, "interrupted": 130}
+_PATIENCE_ON_INTERRUPT = 5.0
+
+
+def finish_timeout() -> float:
+    """Seconds after which the sidecar ends, counted from the end of the training."""
+    try:
+        seconds = float(os.environ[FINISH_SECONDS])
+    except (KeyError, ValueError):
+        return _FINISH_TIMEOUT
+    return seconds if 0 < seconds < math.inf else _FINISH_TIMEOUT
 
 
 @contextmanager
 def wandb_run(spec: TrainingSpec, reporter: Reporter) -> Iterator[None]:
-    """Log what the reporter is told of to W&B for as long as the block lasts.
+    """Have a sidecar upload what is logged for as long as the block lasts.
 
     The manifest that the block leaves in the run directory gives the run's summary and exit code.
     Nothing is started where the experiment's ``report_to`` is ``none`` or WANDB_MODE is
     ``disabled``. Nothing that goes wrong with W&B is raised: it is said in one line.
 
     Args:
-        spec: What is trained; its run directory exists.
-        reporter: Listened to, and told how W&B is doing.
+        spec: What is trained; its run directory holds it.
+        reporter: Told how W&B is doing.
     """
     if spec.experiment.report_to == "none" or os.environ.get("WANDB_MODE") == "disabled":
         yield
         return
     try:
-        run = WandbRun(spec, reporter)
+        sidecar = Sidecar(spec.run_directory, reporter)
     except Exception as error:
-        _without(reporter, error)
+        reporter.say(f"W&B: {first_line(error)}; {KEPT}")
         yield
         return
-    reporter.listen(run.log)
-    patience, failed = finish_timeout() + _KILL_AFTER, True
+    reporter.listen(sidecar.hear)
+    patience, word = finish_timeout() + _KILL_AFTER, FAILED
     try:
         yield
-        failed = False
+        word = ENDED
     except KeyboardInterrupt:
-        patience = _AT_ONCE
+        patience = _PATIENCE_ON_INTERRUPT
         raise
     finally:
-        run.end(failed, patience)
+        try:
+            sidecar.end(word, patience)
+        except Exception as error:
+            reporter.say(f"W&B: {first_line(error)}; {KEPT}")
 
 
-class WandbRun:
-    """One W&B run, told by a process of its own.
-
-    Args:
-        spec: What is trained.
-        reporter: Told how it goes.
+class Sidecar:
+    """The process as the trainer sees it.
 
     Raises:
         Gr00tAssetsError: The record cannot be written.
         OSError: The folder cannot be made, or the process cannot be started.
     """
 
-    def __init__(self, spec: TrainingSpec, reporter: Reporter) -> None:
-        self._spec = spec
+    def __init__(self, run_directory: Path, reporter: Reporter) -> None:
+        (run_directory / FOLDER).mkdir(exist_ok=True)
+        place_record(run_directory)
+        self._directory = run_directory
         self._reporter = reporter
-        self._directory = spec.run_directory
-        (self._directory / FOLDER).mkdir(exist_ok=True)
-        self._record = place_record(self._directory)
-        self._first_line = self._record.mode is None
-        self._waiting: list[Message] | None = []
-        self._finished = self._over = False
-        self._earlier = self._folders()
-        self._process = self._begin()
+        self._incomplete = b""
+        self._process = subprocess.Popen(
+            sidecar_command(run_directory),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,
+            env={
+                "WANDB_X_DISABLE_STATS": "true",
+                "WANDB_ERROR_REPORTING": "false",
+                **os.environ,
+                "WANDB_SILENT": "true",
+            },
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._input, self._output = self._process.stdin, self._process.stdout
+        os.set_blocking(self._output.fileno(), False)
 
-    def log(self, metric: Metric) -> None:
-        """Send one logged line, as a row for every step since the line before."""
-        try:
-            per_step = self._spec.experiment.hyperparameters.samples_per_step
-            for line in [*self._logged_before(metric), metric]:
-                self._send(*({"log": row} for row in history_rows(line, per_step)))
-            self._hear()
-        except Exception as error:
-            self._give_up(error)
+    def hear(self, metric: Metric) -> None:
+        """Say what it printed, whenever a line is logged."""
+        with suppress(OSError):
+            self.pass_on_output()
 
-    def end(self, failed: bool, patience: float) -> None:
-        """Send summary and exit code, wait ``patience`` seconds at most, and say what is left."""
-        try:
-            self._send({"finish": self._finish(failed)})
-            deadline = time.monotonic() + patience
-            while not self._over and (left := deadline - time.monotonic()) > 0:
-                self._process.wait(left)
-                self._send()
-                self._hear()
-            self._give_up("it did not end in time")
-        except Exception as error:
-            self._give_up(error)
-        finally:
-            self._process.kill()
-        try:
-            self._keep()
-        except Exception as error:
-            _without(self._reporter, error)
+    def pass_on_output(self) -> bool:
+        """Say the lines that it printed since the last time; False once it has ended."""
+        content = self._output.read()
+        if content:
+            *lines, self._incomplete = (self._incomplete + content).split(b"\n")
+            for line in lines:
+                self._reporter.say(f"W&B: {line.decode(errors='replace')}")
+        return content != b""
 
-    def _begin(self, mode: str | None = None, reason: str | None = None) -> WandbProcess:
-        process = WandbProcess()
-        init = run_settings(self._spec, self._record)
-        process.send({"init": init, "trainer": os.getpid(), "mode": mode, "reason": reason})
-        return process
-
-    def _logged_before(self, metric: Metric) -> list[Metric]:
-        """What the run directory holds and this W&B run does not: steps taken before it began."""
-        if not self._first_line:
-            return []
-        self._first_line = False
-        first = metric.step - len(metric.losses) + 1
-        return [line for line in read_metrics(self._directory) if line.step < first]
-
-    def _finish(self, failed: bool) -> Message:
-        try:
-            manifest = load_manifest(self._directory)
-        except Gr00tAssetsError:
-            manifest = None
-        if manifest is None:
-            return {"summary": {"status": "failed"}, "exit_code": 1}
-        window = manifest.final_loss
-        summary = {
-            "status": manifest.status,
-            "steps": manifest.steps,
-            "samples": manifest.samples_seen,
-            "final_loss": window.mean if window else None,
-            "final_loss_se": window.standard_error if window else None,
-        }
-        code = _EXIT_CODES.get(manifest.status, 1)
-        return {"summary": summary, "exit_code": max(code, 1) if failed else code}
-
-    def _send(self, *messages: Message) -> None:
-        """Send; what is sent before W&B has begun is kept, should another process have to begin."""
-        if self._waiting is not None:
-            self._waiting += messages
-        if not self._over:
-            self._process.send(*messages)
-
-    def _hear(self) -> None:
-        if self._over:
-            return
-        try:
-            messages = self._process.receive()
-        except EOFError as error:
-            self._give_up(error)
-            return
-        for message in messages:
-            match message["event"]:
-                case "started":
-                    self._started(message["mode"], message["url"], message["reason"])
-                case "refused":
-                    self._begin_offline(message["reason"])
-                case "finished":
-                    self._finished = True
-                case _:
-                    self._give_up(message["reason"])
-
-    def _begin_offline(self, reason: str) -> None:
-        """Start another process in the place of one that the server did not let begin."""
+    def end(self, word: str, patience: float) -> None:
+        """Tell it how the training ended, wait so many seconds at most, and say what is left."""
+        deadline = time.monotonic() + patience
+        with suppress(BrokenPipeError):
+            self._input.write(word.encode())
+            self._input.close()
+        while (running := self.pass_on_output()) and (left := deadline - time.monotonic()) > 0:
+            select.select([self._output], [], [], left)
+        if running:
+            self._reporter.say(f"W&B: it did not end in time; {KEPT}")
+        elif code := self._process.wait():
+            self._reporter.say(f"W&B: its process ended with code {code}; {KEPT}")
         self._process.kill()
-        for folder in self._folders() - self._earlier:
-            shutil.rmtree(folder, ignore_errors=True)
-        self._process = self._begin("offline", reason)
-        self._process.send(*(self._waiting or []))
+        self._process.wait()
+        self._output.close()
+        self._record_sync_command()
 
-    def _folders(self) -> set[Path]:
-        return set((self._directory / FOLDER).glob("*run-*"))
-
-    def _started(self, mode: str, url: str | None, reason: str | None) -> None:
-        self._waiting = None
-        known = {"mode": mode, "url": url or self._record.url}
-        self._record = self._record.model_copy(update=known)
-        save_record(self._record, self._directory)
-        why = f" ({reason})" if reason else ""
-        self._reporter.say(f"W&B: {url}" if mode == "online" else f"W&B: offline{why}")
-
-    def _give_up(self, reason: object) -> None:
-        if not self._over and not self._finished:
-            _without(self._reporter, reason)
-        self._over = True
-        self._waiting = None
-
-    def _keep(self) -> None:
+    def _record_sync_command(self) -> None:
         """Put the command that uploads what is here into the record, and on the terminal."""
-        uploaded = self._finished and self._record.mode == "online"
-        sync = sync_command(self._directory, self._record, uploaded)
-        here = sync_command(self._directory, self._record, uploaded, here=True)
-        save_record(self._record.model_copy(update={"sync": here}), self._directory)
-        if sync:
+        record = place_record(self._directory)
+        here = sync_command(self._directory, record, here=True)
+        save_record(record.model_copy(update={"sync": here}), self._directory)
+        if sync := sync_command(self._directory, record):
             self._reporter.say(f"W&B: to upload this run: {sync}")
 
 
-def history_rows(metric: Metric, samples_per_step: int) -> list[dict[str, float]]:
-    """One row for each step of a logged line; the last one has what was logged at that step.
-
-    Example:
-        >>> line = Metric(step=2, samples_seen=16, epoch=0.5, loss=2.5, losses=(3.0, 2.0),
-        ...               grad_norm=1.0, learning_rate=1e-4, wall_seconds=0.5)
-        >>> [row["train/step_loss"] for row in history_rows(line, samples_per_step=8)]
-        [3.0, 2.0]
-    """
-    first = metric.step - len(metric.losses) + 1
-    rows: list[dict[str, float]] = [
-        {
-            "train/global_step": step,
-            "train/samples_seen": metric.samples_seen - (metric.step - step) * samples_per_step,
-            "train/step_loss": loss,
-        }
-        for step, loss in enumerate(metric.losses, first)
-    ] or [{"train/global_step": metric.step, "train/samples_seen": metric.samples_seen}]
-    rows[-1] |= {
-        "train/loss": metric.loss,
-        "train/grad_norm": metric.grad_norm,
-        "train/learning_rate": metric.learning_rate,
-        "train/epoch": metric.epoch,
-        "train/wall_seconds": metric.wall_seconds,
-        "by_samples/loss": metric.loss,
-    }
-    return rows
+def sidecar_command(run_directory: Path, *options: str) -> list[str]:
+    """The command line of the process beside a training."""
+    module = "gr00t_assets.trainers.wandb_sidecar"
+    return [sys.executable, "-m", module, str(run_directory), *options]
 
 
-def _without(reporter: Reporter, reason: object) -> None:
-    line = (str(reason).strip().splitlines() or [type(reason).__name__])[0]
-    reporter.say(f"W&B: {line}; metrics.jsonl has every loss")
+def first_line(error: Exception) -> str:
+    """The first line of an error, without the key."""
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    key = os.environ.get("WANDB_API_KEY")
+    return text.replace(key, "***") if key else text

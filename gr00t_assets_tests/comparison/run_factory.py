@@ -8,10 +8,10 @@ import numpy as np
 from gr00t_assets.core.files import write_json
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.experiments.registry import combined_hyperparameters
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.modality.config import ModalityConfig, save_modality_config
-from gr00t_assets.runs.loss_window import final_window, first_window
+from gr00t_assets.runs.final_loss import final_window, first_window
 from gr00t_assets.runs.manifest import Manifest, save_manifest
 from gr00t_assets.runs.metrics import Metric, append_metric
 from gr00t_assets.runs.spec import make_spec
@@ -55,7 +55,7 @@ def experiment(name: str, hypothesis: str = "", dataset: str = "demo", **values:
         dataset=dataset,
         base_model="tiny",
         base_model_revision=None,
-        hyperparameters=Hyperparameters.model_validate(settings),
+        hyperparameters=combined_hyperparameters().model_validate(settings),
         hypothesis=hypothesis,
     )
 

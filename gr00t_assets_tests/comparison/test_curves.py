@@ -1,23 +1,17 @@
-import io
-from typing import Any
+"""Windows of equally many frames, and the slope at the end."""
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
-from PIL import Image
 
-from gr00t_assets.comparison.curve_groups import DRAWN, curve_groups, run_styles
-from gr00t_assets.comparison.curves import loss_curve
-from gr00t_assets.comparison.runs import read_runs
-from gr00t_assets.reporting.plots import (
-    FIGURE_POINTS,
-    curves_figure,
-    curves_png,
-    markdown_image,
-    run_curve_png,
-)
+from gr00t_assets.comparison.contrasts.ranking import comparability_classes
+from gr00t_assets.comparison.curves import Curve, Loss, loss_curve
+from gr00t_assets.comparison.tables.runs_table import runs_table
+from gr00t_assets.reporting.ranking_table import ranking_table
+from gr00t_assets.runs.final_loss import final_window
 from gr00t_assets.runs.metrics import Metric
+from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets_tests.comparison.run_factory import experiment, losses, write_run
+from gr00t_assets_tests.comparison.synthetic_runs import synthetic_run
 
 
 def metric(step: int, values: tuple[float, ...], per_step: int = 8) -> Metric:
@@ -25,10 +19,6 @@ def metric(step: int, values: tuple[float, ...], per_step: int = 8) -> Metric:
         step=step, samples_seen=step * per_step, epoch=0.0, loss=float(np.mean(values)),
         losses=values, grad_norm=1.0, learning_rate=1e-4, wall_seconds=1.0,
     )  # fmt: skip
-
-
-def picture(png: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
 def test_every_logged_step_has_its_place():
@@ -61,65 +51,68 @@ def test_thinning_keeps_both_ends():
     assert (thin.steps[0], thin.steps[-1]) == (1, 1000)
 
 
-def test_two_classes_do_not_share_axes(store):
-    items = [experiment("a"), experiment("b")]
-    write_run(items[0], store, losses(300, 0.1))
-    write_run(items[1], store, losses(300, 0.1), frames_verified=False)
-    groups = curve_groups(read_runs(items, store))
-    assert [[run.name for run in members] for _, members in groups] == [["a"], ["b"]]
+def curve(losses: np.ndarray, batch: int = 8) -> Curve:
+    steps = np.arange(1.0, len(losses) + 1)
+    return Curve(steps, batch * steps, losses)
 
 
-def test_more_experiments_than_colours_are_still_told_apart(store):
-    items = [experiment(f"e{index}") for index in range(20)]
-    styles = run_styles(read_runs(items, store))
-    assert len({(style.color, style.dash) for style in styles.values()}) == 20
+@pytest.mark.parametrize(("batch", "steps"), [(1, 10_000), (8, 2_000), (32, 100)])
+def test_the_loss_that_is_ranked_is_that_of_the_final_window(batch: int, steps: int) -> None:
+    losses = np.linspace(1.0, 0.5, steps)
+    loss, window = curve(losses, batch).final_loss(), final_window(losses, batch)
+    assert loss is not None and window is not None
+    assert (loss.mean, loss.standard_error) == (window.mean, window.standard_error)
+    assert loss.samples == max(20, steps // 10) * batch
+    assert loss.kind == "window mean"
 
 
-def test_a_figure_has_a_line_for_each_run_and_samples_for_each_point(store):
-    items = [experiment("a", batch_size=1), experiment("b", batch_size=8)]
-    for item in items:
-        write_run(item, store, losses(300, 0.1))
-    runs = read_runs(items, store)
-    figure = curves_figure(runs, run_styles(runs))
-    drawn: Any = go.Figure(figure).data
-    assert len(drawn) == 4, "every property is one that Plotly knows"
-    lines = [trace for trace in figure["data"] if trace["mode"] == "lines"]
-    assert [trace["name"].split()[0] for trace in lines] == ["a", "b"]
-    assert all(len(trace["x"]) == len(trace["customdata"]) for trace in lines)
-    assert lines[1]["customdata"][-1] == pytest.approx(8 * lines[0]["customdata"][-1], abs=8)
-    assert runs[0].final_loss
-    assert lines[0]["y"][-1] == pytest.approx(runs[0].final_loss.mean, rel=1e-4)
+def test_the_loss_at_equal_samples_is_a_window_that_ends_there() -> None:
+    losses = np.concatenate([np.full(500, 3.0), np.full(500, 1.0)])
+    run = synthetic_run("a", curve=curve(losses), max_steps=1000)
+    early, late = run.loss_at(4000), run.loss_at(8000)
+    assert early is not None and late is not None
+    assert (early.mean, late.mean) == (3.0, 1.0)
+    assert run.loss_at(9000) is None
+    assert run.loss_at(8) is None
+    assert synthetic_run("b", 0.5).loss_at(100) is None
 
 
-def test_of_many_runs_the_best_are_drawn_and_the_rest_is_counted(store):
-    items = [
-        experiment(f"e{index}", learning_rate=(index + 1) * 1e-5) for index in range(DRAWN + 3)
-    ]
-    for index, item in enumerate(items):
-        write_run(item, store, losses(300, 0.5 - 0.005 * index, noise=0.001))
-    ((title, members),) = curve_groups(read_runs(items, store))
-    assert title == f"the first {DRAWN} of {DRAWN + 3} runs, by rank"
-    assert [run.name for run in members[:2]] == [items[-1].name, items[-2].name]
-    assert len(members) == DRAWN
-    traces = curves_figure(members, run_styles(members))["data"]
-    assert sum(len(trace["x"]) for trace in traces) <= 1.5 * FIGURE_POINTS
+def test_the_loss_at_a_share_of_the_schedule() -> None:
+    losses = np.concatenate([np.full(500, 3.0), np.full(500, 1.0)])
+    run = synthetic_run("a", curve=curve(losses), max_steps=1000)
+    half, end = run.loss_at_fraction(0.5), run.loss_at_fraction(1.0)
+    assert half is not None and end is not None
+    assert (half.mean, end.mean) == (3.0, 1.0)
+    assert synthetic_run("b", 0.5).loss_at_fraction(0.5) is None
+    exported = runs_table([run, synthetic_run("b", 0.5)])
+    assert exported["loss_halfway"][0] == 3.0 and exported["trend"][0] == "level"
+    assert exported[["loss_halfway", "trend"]].iloc[1].isna().all()
+    table = ranking_table(comparability_classes([run])[0].ranking, {})
+    place = [column.name for column in table.columns].index("loss_halfway")
+    assert table.rows[0][1][place].order == 3.0
 
 
-def test_images_are_png_with_the_colours_of_the_runs(store):
-    items = [experiment("a"), experiment("b")]
-    for seed, item in enumerate(items):
-        write_run(item, store, losses(300, 0.1 + 0.2 * seed, seed=seed))
-    runs = read_runs(items, store)
-    image = picture(curves_png(runs))
-    for style in run_styles(runs).values():
-        color = [int(style.color[index : index + 2], 16) for index in (1, 3, 5)]
-        assert (np.abs(image.astype(int) - color).max(axis=-1) < 12).sum() > 100
-    alone = picture(run_curve_png(runs[0].metrics))
-    assert alone.shape[1] > 600
-    assert markdown_image(b"x", "loss").startswith("![loss](data:image/png;base64,")
+@pytest.mark.parametrize("losses", [np.array([1.0, np.nan] * 50), np.zeros(100), np.ones(3)])
+def test_what_is_no_loss_has_none(losses: np.ndarray) -> None:
+    assert curve(losses).final_loss() is None
 
 
-@pytest.mark.parametrize("values", [(), (0.5,), (0.0, 0.0, 0.0), (float("nan"),)])
-def test_few_or_odd_losses_still_make_an_image(store, values):
-    assert picture(run_curve_png([metric(len(values), values)] if values else [])).size
-    assert picture(curves_png(read_runs([experiment("a")], store))).size
+def test_a_loss_that_falls_at_the_end_is_told(rng: np.random.Generator) -> None:
+    noise = rng.lognormal(0, 0.1, 1000)
+    falling = curve(np.exp(-np.arange(1000) / 300) * noise).end_trend()
+    assert falling.trend == "falling"
+    assert falling.slope == pytest.approx(-250 / 300, abs=4 * (falling.standard_error or 0))
+    assert falling.words.startswith("still falling: 5")
+    rising = curve(np.exp(np.arange(1000) / 300) * noise).end_trend()
+    assert rising.trend == "rising"
+
+
+def test_level_ends_are_called_level(rng: np.random.Generator) -> None:
+    trends = [curve(rng.lognormal(0, 0.3, 1000)).end_trend().trend for _ in range(200)]
+    assert trends.count("level") >= 180
+
+
+@pytest.mark.parametrize("run", [synthetic_run("a", 0.5), synthetic_run("b", Loss(1, 1, 1))])
+def test_without_a_curve_the_trend_is_unknown(run) -> None:
+    assert run.end_trend.trend == "unknown"
+    assert "no curve" in run.end_trend.words

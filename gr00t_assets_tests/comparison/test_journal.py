@@ -2,12 +2,13 @@
 
 import pytest
 
-from gr00t_assets.comparison.answers.verdict import verdict_in_short
-from gr00t_assets.comparison.contrasts.store_runs import observe
-from gr00t_assets.comparison.findings import cautions
-from gr00t_assets.comparison.runs import read_runs
-from gr00t_assets.comparison.table import comparison_table, table_rows
-from gr00t_assets.runs.manifest import LossWindow
+from gr00t_assets.comparison.all_runs import from_store
+from gr00t_assets.comparison.answers.cautions import cautions
+from gr00t_assets.comparison.answers.headline import headline
+from gr00t_assets.comparison.contrasts.ranking import comparability_classes, ranked_runs
+from gr00t_assets.comparison.tables.runs_table import rows_table
+from gr00t_assets.runs.final_loss import LossWindow
+from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets_tests.comparison.run_factory import (
     ACTION_HEAD,
     experiment,
@@ -48,33 +49,37 @@ def runs(tmp_path_factory):
             parts = ACTION_HEAD | ({"llm": 5, "visual": 5} if name == "dvlv66is" else {})
             changes = {"trainable_parameters": parts, "frames_verified": False}
             write_run(item, store, losses(steps, loss), final_loss=window, **changes)
-    return read_runs(items, store)
+    return from_store(read_runs(items, store))
+
+
+def table_of(runs):
+    return rows_table(ranked_runs(comparability_classes(runs), runs))
 
 
 def test_ranks_are_computed_and_unfinished_runs_have_none(runs):
-    table = comparison_table(runs)
+    table = table_of(runs)
     order = ["ch7f65x3", "fwtchfxv", "vtty1l1b", "6jzsan5d"]
-    assert list(table["experiment"][:4]) == order
+    assert list(table["name"][:4]) == order
     assert list(table["rank"][:5]) == [1, 2, 3, 4, 1]
     assert table["rank"][5:].isna().all()
-    assert set(table["experiment"][5:]) == {"btj3964a", "qbk0btb6", "d9pawzt8"}
+    assert set(table["name"][5:]) == {"btj3964a", "qbk0btb6", "d9pawzt8"}
 
 
 def test_full_fine_tuning_is_in_a_class_of_its_own(runs):
-    classes = {row["experiment"]: row["class"] for row in table_rows(comparison_table(runs))}
+    classes = {run.name: run.class_id for run in runs}
     assert classes["dvlv66is"] != classes["6jzsan5d"]
     assert "they differ in trainable parts." in cautions(runs)[0]
 
 
 def test_one_logged_point_does_not_make_a_winner(runs):
-    notes = comparison_table(runs).set_index("experiment")["note"]
+    notes = table_of(runs).set_index("name")["remark"]
     assert notes["fwtchfxv"] == "Within noise of rank 1."
 
 
 def test_what_the_journal_left_out_is_said(runs):
     said = " ".join(cautions(runs))
     assert "different numbers of samples (1,000 to 8,000)" in said
-    assert "schedules of different lengths (1000, 1500, 2000 steps)" in said
-    assert "not seen every frame of the dataset once (0.48 to 0.95 epochs)" in said
+    assert "schedules have different lengths (1,000, 1,500, 2,000 steps)" in said
+    assert "not seen every frame of the dataset once (epochs of 2,096 frames: 6jzsan5d 0.48" in said
     assert "frames of these runs are not verified" in said
-    assert "ch7f65x3" in verdict_in_short(observe(runs))
+    assert "ch7f65x3" in headline(runs)

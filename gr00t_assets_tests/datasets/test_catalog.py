@@ -4,7 +4,7 @@ import pytest
 
 from gr00t_assets.core.errors import CatalogError
 from gr00t_assets.datasets.catalog import find_entry, load_catalog
-from gr00t_assets.datasets.sources.source_kinds import GitSource, HubSource, SyntheticSource
+from gr00t_assets.datasets.source_kinds import GitSource, HubSource, SyntheticSource
 
 CHECKED_IN = Path(__file__).resolve().parents[2] / "data" / "datasets.yaml"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from PIL import Image
 
 from gr00t_assets.datasets.contact_sheet import LIMIT, contact_sheet
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 
 
 def test_a_sheet_has_a_row_for_each_episode_and_stays_small(demo_dataset: Path) -> None:

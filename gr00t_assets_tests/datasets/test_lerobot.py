@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n"
 
@@ -52,18 +52,21 @@ def test_every_fault_is_listed_at_once(spoilt: Path) -> None:
     (video / "episode_000001.mp4").write_bytes(b"")
     with pytest.raises(DatasetError) as caught:
         LeRobotDataset.open(spoilt, "spoilt")
-    assert str(caught.value).splitlines()[:5] == [
+    videos = "videos/chunk-000/observation.images.ego_view"
+    assert [line.split("; ")[0] for line in str(caught.value).splitlines()[:5]] == [
         "spoilt: this is not a complete LeRobot dataset.",
-        "  data/chunk-000/episode_000000.parquet is not a whole Parquet file",
-        "  data/chunk-000/episode_000001.parquet is missing",
-        "  videos/chunk-000/observation.images.ego_view/episode_000000.mp4 is a Git LFS pointer: "
-        "run git lfs pull",
-        "  videos/chunk-000/observation.images.ego_view/episode_000001.mp4 is empty",
+        f"  {videos}/episode_000001.mp4: 0 bytes",
+        f"  {videos}/episode_000000.mp4: a Git LFS pointer in place of the content",
+        "  data/chunk-000/episode_000001.parquet: no such file",
+        "  data/chunk-000/episode_000000.parquet: cannot be read: "
+        "it does not begin and end as Parquet does",
     ]
+    assert "run git lfs pull" in str(caught.value)
 
 
 def test_faulty_meta_files_are_listed_with_their_lines(spoilt: Path) -> None:
-    (spoilt / "meta/info.json").write_text('{"fps": "20"}')
+    info = {"codebase_version": "v2.0", "fps": "20"}
+    (spoilt / "meta/info.json").write_text(json.dumps(info))
     (spoilt / "meta/modality.json").write_text("[]")
     (spoilt / "meta/tasks.jsonl").unlink()
     (spoilt / "meta/episodes.jsonl").write_text('{"episode_index": 0}\nnot JSON\n')
@@ -71,12 +74,12 @@ def test_faulty_meta_files_are_listed_with_their_lines(spoilt: Path) -> None:
         LeRobotDataset.open(spoilt)
     text = str(caught.value)
     for part in (
-        "meta/info.json: 'fps' is '20'",
-        "meta/info.json has no 'features'",
-        "meta/modality.json is not a JSON object",
-        "meta/tasks.jsonl is missing",
-        "meta/episodes.jsonl line 1 has no 'length'",
-        "meta/episodes.jsonl line 2 is not JSON",
+        "meta/info.json: fps is '20'; expected a number above 0",
+        "meta/info.json: features is None",
+        "meta/modality.json: []; expected one JSON object",
+        "meta/tasks.jsonl: no such file",
+        "meta/episodes.jsonl: line 1: no length",
+        "meta/episodes.jsonl: line 2 is not JSON",
     ):
         assert part in text
 
@@ -85,9 +88,9 @@ def test_format_v3_is_refused_before_its_files_are_missed(spoilt: Path) -> None:
     info = json.loads((spoilt / "meta/info.json").read_text())
     (spoilt / "meta/info.json").write_text(json.dumps(info | {"codebase_version": "v3.0"}))
     (spoilt / "meta/episodes.jsonl").unlink()
-    with pytest.raises(DatasetError, match=r"format is LeRobot v3\.0") as caught:
+    with pytest.raises(DatasetError, match=r"codebase_version 'v3\.0'") as caught:
         LeRobotDataset.open(spoilt)
-    assert "supported: v2.0, v2.1" in str(caught.value)
+    assert "expected v2.0 or v2.1" in str(caught.value)
 
 
 def test_format_v21_needs_no_stats_and_no_modality(spoilt: Path) -> None:

@@ -11,16 +11,17 @@ import pytest
 from PIL import Image
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.frames.frame_cache import FrameCache, build_frame_cache
-from gr00t_assets.datasets.frames.frames import decode
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
-from gr00t_assets.datasets.quality import warnings as measures
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.quality import table as measures
 from gr00t_assets.datasets.quality.figures import Quality
 from gr00t_assets.datasets.quality.measure import measure_quality
 from gr00t_assets.datasets.quality.plots import LIMIT, quality_png
 from gr00t_assets.datasets.quality.table import quality_table
 from gr00t_assets.datasets.synthetic.generator import generate, write_video
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
+from gr00t_assets.datasets.video_decoding import decode
 
 EGO = "observation.images.ego_view"
 STATE, ACTION = "observation.state", "action"

@@ -4,14 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gr00t_assets.datasets.frames.frames import decode
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.statistics import column_statistics
-from gr00t_assets.datasets.sources.content_hash import content_hash
+from gr00t_assets.datasets.sources.content import content_hash
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.motion import demonstrate, shuffled_things
 from gr00t_assets.datasets.synthetic.robots import ROBOTS
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
+from gr00t_assets.datasets.video_decoding import decode
 from gr00t_assets_tests.datasets.conftest import SMALL
 
 
@@ -30,13 +30,13 @@ def test_the_thing_is_carried_by_the_hand_to_the_plate(name: str) -> None:
         shown = demonstrate(robot, shuffled_things(random, 1)[0], 140, random)
         tools = np.array([robot.pose(state).points[-1] for state in shown.states])
         moved = np.flatnonzero(np.abs(np.diff(shown.places[:, :2], axis=0)).sum(1) > 0)
-        assert shown.held[moved + 1].all()
-        reach = np.linalg.norm((tools - shown.places)[shown.held][:, :2], axis=1)
+        assert shown.grasped[moved + 1].all()
+        reach = np.linalg.norm((tools - shown.places)[shown.grasped][:, :2], axis=1)
         assert reach.max() < 0.02
         assert np.hypot(*(shown.places[0] - shown.plate)[:2]) > robot.plate_radius
         assert np.hypot(*(shown.places[-1] - shown.plate)[:2]) < robot.plate_radius / 2
         assert shown.places[:, 2].max() > 0.08
-        assert not shown.held[-1] and shown.places[-1, 2] < 0.01
+        assert not shown.grasped[-1] and shown.places[-1, 2] < 0.01
 
 
 def test_the_state_follows_the_action_of_the_frame_before(small_dataset: Path) -> None:
@@ -75,7 +75,7 @@ def test_statistics_and_meta_files_say_what_the_rows_say(small_dataset: Path) ->
     for column in ("observation.state", "action", "timestamp"):
         for name, values in column_statistics(dataset, column).items():
             np.testing.assert_allclose(stored[column][name], values, atol=1e-7)
-    assert dataset.info["total_frames"] == dataset.frame_count
+    assert dataset.info.raw["total_frames"] == dataset.frame_count
     for episode in dataset.episodes:
         times = [time for time, _ in decode(dataset.video_path(episode.index, dataset.cameras[0]))]
         np.testing.assert_allclose(times, dataset.timestamps(episode.index), atol=1e-6)

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from gr00t_assets.datasets.lerobot.lerobot import Episode, LeRobotDataset
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.lerobot.episodes import Episode
+from gr00t_assets.datasets.lerobot.info import Info
 
 FPS = 30
 TEMPLATE = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
@@ -63,7 +65,7 @@ def video_dataset(
     return LeRobotDataset(
         directory=directory,
         name=directory.name,
-        info={"video_path": TEMPLATE, "chunks_size": 1000, "fps": FPS},
+        info=Info(fps=FPS, chunks_size=1000, video_path=TEMPLATE),
         modality=None,
         tasks={},
         episodes=tuple(Episode(index, length, ()) for index, length in enumerate(lengths)),

@@ -195,13 +195,22 @@ def session(leader: int) -> list[int]:
     return [int(pid) for pid, state in rows if not state.startswith("Z")]
 
 
-def change_settings(project: Project, **pools: Any) -> None:
-    """Change values below ``concurrency.pools`` in the project's ``dagster.yaml``."""
+def change_settings(project: Project, section: str, **changes: Any) -> None:
+    """Change values below ``run_coordinator.config`` or another section of ``dagster.yaml``.
+
+    Args:
+        project: Whose file is changed.
+        section: Keys with dots between them; made where it is missing.
+        changes: Values by key.
+    """
     import yaml
 
     path = Path(project.root / "dagster.yaml")
     settings = yaml.safe_load(path.read_text())
-    settings["concurrency"]["pools"].update(pools)
+    values = settings
+    for key in section.split("."):
+        values = values.setdefault(key, {})
+    values.update(changes)
     path.write_text(yaml.safe_dump(settings))
 
 

@@ -11,7 +11,7 @@ from dagster._core.test_utils import create_run_for_test
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import ExplainedFailureError
-from gr00t_assets.defs.training_failure import training_failure
+from gr00t_assets.defs.launching import training_failure
 from gr00t_assets.defs.training_runs import trains
 from gr00t_assets_tests.defs.specs import a_spec
 

@@ -7,9 +7,10 @@ import os
 
 import dagster as dg
 
-from gr00t_assets.trainers import trainers
+from gr00t_assets.experiments.registry import trainer_named, trainer_names
+from gr00t_assets.trainers.native.trainer import NativeTrainer
 
-_native = trainers._native
+_native_command = NativeTrainer.command
 
 from gr00t_assets_tests.defs import noop_definitions  # noqa: E402
 from gr00t_assets_tests.defs.fault_trainer import instead_of  # noqa: E402
@@ -18,8 +19,8 @@ SENSORS = "FAULT_SENSORS"
 
 
 def _made() -> dg.Definitions:
-    for name in trainers._COMMANDS:
-        trainers._COMMANDS[name] = instead_of(_native)
+    for name in trainer_names():
+        type(trainer_named(name)).command = instead_of(_native_command)
     real = noop_definitions.defs
     return dg.Definitions(
         assets=real.assets,

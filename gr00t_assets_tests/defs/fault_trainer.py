@@ -70,11 +70,12 @@ def main() -> int:
 
 
 def instead_of(native: Callable[..., list[str]]) -> Callable[..., list[str]]:
-    """What ``trainer_command`` is to call: this trainer, or ``native`` where tagged ``real``."""
+    """What ``Trainer.command`` is to do: this trainer, or ``native`` where tagged ``real``."""
 
-    def command(spec: Any, spec_file: Path) -> list[str]:
+    def command(trainer: Any, spec: Any) -> list[str]:
         if "real" in spec.experiment.tags:
-            return native(spec, spec_file)
+            return native(trainer, spec)
+        spec_file = spec.run_directory / "spec.json"
         module = "gr00t_assets_tests.defs.fault_trainer"
         content_hash = spec.modality_config.content_hash()
         return [sys.executable, "-m", module, str(spec_file), content_hash]

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import yaml
 
-from gr00t_assets.gpu.marks import MARK
-from gr00t_assets.gpu.slots import holders, waiting
+from gr00t_assets.gpu.guard import PROCESS_TAGS
+from gr00t_assets.gpu.slot_files import holders
+from gr00t_assets.gpu.wait_queue import waiting
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets_tests.defs import fault_trainer
-from gr00t_assets_tests.defs.dagster_dev import Page, dagster_dev
+from gr00t_assets_tests.defs.dagster_dev import Page, change_settings, dagster_dev
 from gr00t_assets_tests.defs.project import Project
 
 MODULE = "gr00t_assets_tests.defs.fault_definitions"
@@ -66,7 +66,7 @@ def processes(project: Project) -> list[Process]:
             command = (folder / "cmdline").read_bytes().decode(errors="replace")
             stat = (folder / "stat").read_text().rsplit(")", 1)[1].split()
             words = command.replace("\0", " ").strip()
-            found.append(Process(int(folder.name), int(stat[1]), words, MARK in variables))
+            found.append(Process(int(folder.name), int(stat[1]), words, PROCESS_TAGS in variables))
     return found
 
 
@@ -132,7 +132,7 @@ def losses(directory: Path) -> list[float]:
 
 
 def nothing_is_left(project: Project) -> None:
-    """No process of any training, no slot held, nobody in the line."""
+    """No process of any training, no slot held, nobody waiting."""
 
     def left() -> list[object]:
         return [*training(project), *holders(project.store), *waiting(project.store)]
@@ -168,15 +168,9 @@ def dev(project: Project) -> Iterator[Page]:
             end_all(project)
 
 
-def watch_often(project: Project, trainings: int = 1) -> None:
-    """Have Dagster look after its runs every few seconds, and train so many at a time."""
-    path = project.root / "dagster.yaml"
-    content = yaml.safe_load(path.read_text())
-    content["run_monitoring"] |= {"poll_interval_seconds": 3, "free_slots_after_run_end_seconds": 1}
-    content["concurrency"]["pools"]["default_limit"] = trainings
-    launcher = {"module": "gr00t_assets.defs.recovery", "class": "WatchingRunLauncher"}
-    content.setdefault("run_launcher", launcher)
-    path.write_text(yaml.safe_dump(content))
+def watch_often(project: Project) -> None:
+    """Have Dagster look after its runs every few seconds."""
+    change_settings(project, "run_monitoring", poll_interval_seconds=3)
 
 
 def instance_status(project: Project, run: str) -> dg.DagsterRunStatus:

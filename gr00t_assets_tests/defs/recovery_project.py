@@ -8,35 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import yaml
 
-from gr00t_assets_tests.defs.dagster_dev import Page, dagster_dev
+from gr00t_assets_tests.defs.dagster_dev import Page, change_settings, dagster_dev
 from gr00t_assets_tests.defs.project import Project
 from gr00t_assets_tests.gpu.test_guard import wait_until
 
-LAUNCHER = {"module": "gr00t_assets.defs.recovery", "class": "WatchingRunLauncher"}
 
-
-def quick_monitoring(project: Project, started_ahead: int = 1, **changes: Any) -> None:
-    """Have run monitoring look every second, with short time limits.
-
-    Args:
-        project: Its dagster.yaml is changed.
-        started_ahead: Runs that are started before it is their turn; no priority passes them.
-        changes: Of the monitoring.
-    """
-    path = project.root / "dagster.yaml"
-    content = yaml.safe_load(path.read_text())
-    content["run_launcher"] = LAUNCHER
-    quick = {
-        "poll_interval_seconds": 1,
-        "start_timeout_seconds": 60,
-        "cancel_timeout_seconds": 20,
-        "free_slots_after_run_end_seconds": 1,
-    }
-    content["run_monitoring"] |= quick | changes
-    content["concurrency"]["pools"]["op_granularity_run_buffer"] = started_ahead
-    path.write_text(yaml.safe_dump(content))
+def quick_monitoring(project: Project) -> None:
+    """Have run monitoring look every second, with short time limits."""
+    change_settings(
+        project,
+        "run_monitoring",
+        poll_interval_seconds=1,
+        start_timeout_seconds=60,
+        cancel_timeout_seconds=20,
+    )
 
 
 def processes(project: Project) -> list[int]:

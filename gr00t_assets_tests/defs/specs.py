@@ -4,7 +4,8 @@ from pathlib import Path
 
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.runs.manifest import LossWindow, Manifest
+from gr00t_assets.runs.final_loss import LossWindow
+from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.spec import TrainingSpec
 
 

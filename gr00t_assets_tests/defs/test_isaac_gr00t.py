@@ -97,7 +97,7 @@ def test_one_comparison_puts_the_trainers_in_two_classes(trained: Project) -> No
     done = trained.run(*command)
     assert done.returncode == 0, done.stdout
     rows = json.loads(done.stdout)["sweeps"]["both"]["rows"]
-    classes = {row["experiment"]: row["class"] for row in rows}
+    classes = {row["name"]: row["class"] for row in rows}
     assert set(classes) == set(NAMES)
     assert len(set(classes.values())) == 2
     assert classes[NAMES[0]] == classes[NAMES[1]] != classes[NAMES[2]] == classes[NAMES[3]]

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.inline_curve import inline_curve
 from gr00t_assets.defs.metadata import INLINE, bullets, image, in_store, table
+from gr00t_assets.reporting.curve_images import inline_curve
 from gr00t_assets.runs.metrics import Metric
 
 
@@ -50,19 +50,19 @@ def logged(losses: list[float], every: int) -> list[Metric]:
 
 def test_a_long_curve_is_still_shown_in_place():
     losses = [1e3 / (step + 1) + (step % 7) for step in range(20_000)]
-    curve = inline_curve(logged(losses, 100))
+    curve = inline_curve(logged(losses, 100), INLINE)
     assert curve.startswith("![training loss](<data:image/svg+xml,%3Csvg ")
     assert "20,000 steps" in curve
     assert len(curve) < INLINE
 
 
 def test_a_curve_ends_at_the_lowest_point_of_a_falling_loss():
-    curve = inline_curve(logged([2.0**-step for step in range(8)], 2))
+    curve = inline_curve(logged([2.0**-step for step in range(8)], 2), INLINE)
     assert curve.endswith("%3C/svg%3E>)")
     moves = curve.split("M")[2].split("'")[0].split("l")[1].split()
     assert all(int(move) >= 0 for move in moves)
 
 
 def test_no_loss_is_no_picture():
-    assert inline_curve([]) == "no loss to draw"
-    assert inline_curve(logged([0.0, 0.0], 1)) == "no loss to draw"
+    assert inline_curve([], INLINE) == "no loss to draw"
+    assert inline_curve(logged([0.0, 0.0], 1), INLINE) == "no loss to draw"

@@ -4,11 +4,13 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+import pytest
 
 from gr00t_assets.defs.queue import GpuTaggingRunCoordinator
 from gr00t_assets_tests.defs.dagster_dev import LAUNCH, change_settings
@@ -28,6 +30,17 @@ with open(Path(sys.argv[1]) / "times", "a") as file:
     file.write(f"{time.time()} end\\n")
 """
 DAEMON = "from dagster._daemon.cli import main; main()"
+
+
+@pytest.fixture
+def slots(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Give this machine so many slots, on its CPU."""
+
+    def set_to(number: int) -> None:
+        monkeypatch.setenv("GR00T_ASSETS_GPUS", "")
+        monkeypatch.setenv("GR00T_ASSETS_CPU_SLOTS", str(number))
+
+    return set_to
 
 
 @contextmanager
@@ -66,38 +79,55 @@ def launched(project: Project, asset: str) -> dg.DagsterRun:
         return instance.get_runs(limit=1)[0]
 
 
-def test_dagster_yaml_names_our_queue_and_its_limits(tmp_path: Path):
-    with make_project(tmp_path).instance() as instance:
+def queue_limits(project: Project) -> tuple[list[Mapping[str, Any]], int]:
+    """Limits on tags, and on runs at all."""
+    with project.instance() as instance:
+        limits = instance.get_concurrency_config().run_queue_config
+    assert limits is not None
+    return list(limits.tag_concurrency_limits), limits.max_concurrent_runs
+
+
+def test_dagster_yaml_names_our_queue_and_no_number(tmp_path: Path, slots: Callable[[int], None]):
+    slots(1)
+    project = make_project(tmp_path)
+    with project.instance() as instance:
         assert isinstance(instance.run_coordinator, GpuTaggingRunCoordinator)
-        limits = instance.get_concurrency_config()
-        assert limits.pool_config.pool_granularity is not None
-        assert limits.pool_config.pool_granularity.value == "op"
-        assert limits.pool_config.default_pool_limit == 1
-        assert limits.run_queue_config is not None
-        assert list(limits.run_queue_config.tag_concurrency_limits) == [{"key": "gpu", "limit": 3}]
-        assert limits.run_queue_config.max_concurrent_runs == 11
-        assert limits.run_queue_config.op_concurrency_slot_buffer == 1
-        assert limits.run_queue_config.should_block_op_concurrency_limited_runs
+        assert not instance.get_settings("concurrency")
         assert not instance.telemetry_enabled
         assert instance.run_monitoring_enabled
-        monitoring = instance.get_settings("run_monitoring")
-        assert monitoring["free_slots_after_run_end_seconds"] == 10
+    assert queue_limits(project) == ([{"key": "gpu", "limit": 2}], 10)
     assert (tmp_path / "data" / "dagster" / "history").is_dir()
 
 
-def test_one_number_changes_every_limit(tmp_path: Path):
+def test_the_slots_are_the_one_number(tmp_path: Path, slots: Callable[[int], None]):
+    slots(4)
+    assert queue_limits(make_project(tmp_path)) == ([{"key": "gpu", "limit": 8}], 16)
+
+
+def test_a_limit_of_ones_own_is_kept(tmp_path: Path, slots: Callable[[int], None]):
+    slots(4)
     project = make_project(tmp_path)
-    change_settings(project, default_limit=4)
-    with project.instance() as instance:
-        limits = instance.get_concurrency_config()
-    assert limits.pool_config.default_pool_limit == 4
-    assert limits.run_queue_config is not None
-    assert list(limits.run_queue_config.tag_concurrency_limits) == [{"key": "gpu", "limit": 9}]
-    assert limits.run_queue_config.max_concurrent_runs == 17
+    own = [{"key": "gpu", "limit": 3}, {"key": "robot", "limit": 1}]
+    change_settings(project, "run_coordinator.config", tag_concurrency_limits=own)
+    assert queue_limits(project)[0] == own
+
+
+def test_a_dagster_yaml_of_version_0_1_still_holds_the_queue_back(
+    tmp_path: Path, slots: Callable[[int], None]
+):
+    slots(4)
+    project = make_project(tmp_path)
+    change_settings(project, "concurrency.pools", granularity="op", default_limit=2)
+    assert queue_limits(project)[0] == [{"key": "gpu", "limit": 2}]
+    command = [sys.executable, "-m", "gr00t_assets.cli.main", "gpu", "status"]
+    shown = " ".join(project.run(*command).stdout.split())
+    assert "dagster.yaml still has concurrency.pools.default_limit: 2." in shown
+    change_settings(project, "concurrency.pools", default_limit=9)
+    assert queue_limits(project)[0] == [{"key": "gpu", "limit": 8}], "the slots are fewer"
 
 
 def test_a_run_that_trains_is_tagged_and_queued(tmp_path: Path):
-    run = launched(make_project(tmp_path), "trained")
+    run = launched(make_project(tmp_path), "checkpoint")
     assert run.status == dg.DagsterRunStatus.QUEUED
     assert run.tags["gpu"] == "true"
 
@@ -112,8 +142,8 @@ def test_the_daemon_trains_one_at_a_time(tmp_path: Path):
     project = make_project(tmp_path)
     times = a_spec(project.store.root).run_directory / "times"
     for _ in range(2):
-        launched(project, "trained")
-    with daemon(project, TRAINER=TRAINER, GR00T_ASSETS_CPU_SLOTS="2"):
+        launched(project, "checkpoint")
+    with daemon(project, TRAINER=TRAINER, GR00T_ASSETS_CPU_SLOTS="1"):
         both = wait_until(lambda: times.is_file() and times.read_text().count("end") == 2, 360)
     assert both, times.read_text() if times.is_file() else "no run was started"
     order = [line.split()[1] for line in sorted(times.read_text().splitlines())]

@@ -1,10 +1,12 @@
 """The queue with everybody at it: page, backfill and command line, by a real ``dagster dev``."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-from gr00t_assets_tests.defs.dagster_dev import Page, change_settings, dagster_dev
+from gr00t_assets.gpu.wait_queue import waiting
+from gr00t_assets_tests.defs.dagster_dev import Page, dagster_dev
 from gr00t_assets_tests.defs.noop_project import (
     MODULE,
     TWO_GPUS,
@@ -54,9 +56,8 @@ def order(project: Project) -> list[str]:
 
 def test_page_backfill_and_command_line_keep_one_limit(tmp_path: Path):
     names = [f"run-{number}" for number in range(7)]
-    slots = {"GR00T_ASSETS_CPU_SLOTS": "4", "NOOP_STEP_SECONDS": "2"}
+    slots = {"GR00T_ASSETS_CPU_SLOTS": "2", "NOOP_STEP_SECONDS": "2"}
     project = noop_project(tmp_path, {"s": noop_sweep(*names)}, slots)
-    change_settings(project, default_limit=2)
     with dagster_dev(project) as page:
         page.backfill(names[:3])
         shells = [materialized(project, name) for name in names[5:]]
@@ -72,7 +73,7 @@ def test_page_backfill_and_command_line_keep_one_limit(tmp_path: Path):
         runs = page.trainings()
     events = noop_events(project)
     assert sorted(order(project)) == names
-    assert most_at_once(events) == 2, "four slots, and the pool lets two train"
+    assert most_at_once(events) == 2, "the machine has two slots"
     assert {run["status"] for run in runs} == {"SUCCESS"}
     assert {run["tags"].get("gpu") for run in runs} == {"true"}
     assert sorted(run["tags"]["dagster/partition"] for run in runs) == names
@@ -81,7 +82,8 @@ def test_page_backfill_and_command_line_keep_one_limit(tmp_path: Path):
 def test_a_higher_priority_is_taken_first(tmp_path: Path):
     entries = [{"name": name} for name in ("first", "ready", "low", "tagged")]
     sweep = noop_sweep(*entries, {"name": "high", "priority": 5})
-    project = noop_project(tmp_path, {"s": sweep})
+    one = {"GR00T_ASSETS_CPU_SLOTS": "1"}
+    project = noop_project(tmp_path, {"s": sweep}, one)
     gate(project, "first").touch()
     with dagster_dev(project) as page:
         page.launch("first")
@@ -111,7 +113,6 @@ def test_pairs_and_singles_share_four_devices(tmp_path: Path):
     mixed = [entry for group in groups for entry in group]
     slots = {"GR00T_ASSETS_GPUS": "0,1,2,3", "NOOP_STEP_SECONDS": "1"}
     project = noop_project(tmp_path, {"s": noop_sweep(*mixed)}, slots)
-    change_settings(project, default_limit=4)
     first = [entry["name"] for entry in mixed[:3]]
     for name in first:
         gate(project, name).touch()
@@ -140,15 +141,15 @@ def test_pairs_and_singles_share_four_devices(tmp_path: Path):
     assert {device for event in events for device in event["devices"].split(",")} == set("0123")
 
 
-def test_who_waits_for_the_pool_in_a_shell_sleeps(tmp_path: Path):
-    project = noop_project(tmp_path, {"s": noop_sweep("a", "b")}, {"GR00T_ASSETS_CPU_SLOTS": "2"})
+def test_who_waits_for_a_slot_in_a_shell_sleeps(tmp_path: Path):
+    project = noop_project(tmp_path, {"s": noop_sweep("a", "b")}, {"GR00T_ASSETS_CPU_SLOTS": "1"})
     gate(project, "a").touch()
     first = materialized(project, "a")
     waits = None
     try:
         assert wait_until(lambda: started(project, "a"), PATIENCE)
         waits = materialized(project, "b")
-        assert wait_until(lambda: pool_waiters(project) == 1, PATIENCE)
+        assert wait_until(lambda: len(waiting(project.store)) == 1, PATIENCE)
         before = processor_seconds(waits.pid)
         assert not wait_until(lambda: not gate(project, "a").exists(), 6)
         spent = processor_seconds(waits.pid) - before
@@ -165,14 +166,7 @@ def test_who_waits_for_the_pool_in_a_shell_sleeps(tmp_path: Path):
         assert [run.tags.get("gpu") for run in instance.get_runs()] == ["true", "true"]
 
 
-def pool_waiters(project: Project) -> int:
-    with project.instance() as instance:
-        return instance.event_log_storage.get_concurrency_info("gpu").pending_step_count
-
-
 def processor_seconds(pid: int) -> float:
     """Of a process and the children that it has collected."""
-    import os
-
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")

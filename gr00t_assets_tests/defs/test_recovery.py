@@ -9,10 +9,10 @@ from collections import Counter
 from pathlib import Path
 
 import dagster as dg
-import yaml
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.gpu.run_workers import forget, worker_of
+from gr00t_assets.defs.resources import remove_run_locks, worker_of
+from gr00t_assets.gpu.slot_files import holders
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets_tests.defs import noop_project as noop
@@ -41,8 +41,8 @@ HOLDS = """
 import sys, time
 from pathlib import Path
 from gr00t_assets.core.project import Store
-from gr00t_assets.gpu.run_workers import hold
-hold("run-1", Store(Path(sys.argv[1])))
+from gr00t_assets.defs.resources import hold_run
+hold_run("run-1", Store(Path(sys.argv[1])))
 print("held", flush=True)
 time.sleep(500)
 """
@@ -67,11 +67,6 @@ def succeeded(project: Project, *names: str) -> bool:
     return all(by_partition(project, name)[-1].is_success for name in names)
 
 
-def pool_in_use(project: Project) -> int:
-    with project.instance() as instance:
-        return instance.event_log_storage.get_concurrency_info("gpu").active_slot_count
-
-
 def test_a_lock_tells_whether_a_runs_worker_is_alive(tmp_path: Path):
     store = Store(tmp_path)
     process = subprocess.Popen(
@@ -79,30 +74,29 @@ def test_a_lock_tells_whether_a_runs_worker_is_alive(tmp_path: Path):
     )
     try:
         assert process.stdout is not None and process.stdout.readline() == "held\n"
-        assert worker_of("run-1", store).life == "alive"
-        assert worker_of("run-2", store).life == "unknown"
-        assert forget(lambda run: True, store) == 0
+        assert worker_of("run-1", store).state == "alive"
+        assert worker_of("run-2", store).state == "unknown"
+        assert remove_run_locks(lambda run: True, store) == 0
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     worker = worker_of("run-1", store)
-    assert worker.life == "dead"
-    assert worker.words.startswith(f"process {process.pid} of ")
+    assert worker.state == "dead"
+    assert worker.description.startswith(f"process {process.pid} of ")
     (file,) = (tmp_path / "run_workers").glob("*/*.lock")
     elsewhere = tmp_path / "run_workers" / "another-machine"
     elsewhere.mkdir()
     file.rename(elsewhere / file.name)
-    assert worker_of("run-1", store).life == "elsewhere"
+    assert worker_of("run-1", store).state == "elsewhere"
     (elsewhere / file.name).rename(file)
-    assert forget(lambda run: False, store) == 0
-    assert forget(lambda run: True, store) == 1
+    assert remove_run_locks(lambda run: False, store) == 0
+    assert remove_run_locks(lambda run: True, store) == 1
 
 
 def test_after_a_power_cut_everything_goes_on(tmp_path: Path):
     variables = {"NOOP_STEP_SECONDS": "0.25", "GR00T_ASSETS_CPU_SLOTS": "2"}
     sweep = noop.noop_sweep("a", "b", "c", "cancelled", steps=200)
     project = noop.noop_project(tmp_path, {"night": sweep}, variables)
-    two_at_a_time(project)
     quick_monitoring(project)
     with powered(project, noop.MODULE):
         asked_for(project, noop.MODULE, "a,b,c,cancelled")
@@ -116,7 +110,7 @@ def test_after_a_power_cut_everything_goes_on(tmp_path: Path):
         instance.report_run_canceling(cancelled)
     with powered(project, noop.MODULE):
         assert wait_until(lambda: succeeded(project, "a", "b", "c"), LONG), status(project)
-        assert wait_until(lambda: pool_in_use(project) == 0, 240)
+        assert wait_until(lambda: not holders(project.store), 240)
         assert wait_until(lambda: compared_since_the_last(project), LONG), "no comparison"
     for name in ("a", "b", "c"):
         first, *later = by_partition(project, name)
@@ -138,13 +132,6 @@ def test_after_a_power_cut_everything_goes_on(tmp_path: Path):
 
 def status(project: Project) -> list[str]:
     return [run.status.value for run in runs(project)]
-
-
-def two_at_a_time(project: Project) -> None:
-    path = project.root / "dagster.yaml"
-    content = yaml.safe_load(path.read_text())
-    content["concurrency"]["pools"]["default_limit"] = 2
-    path.write_text(yaml.safe_dump(content))
 
 
 def said(project: Project, run: dg.DagsterRun) -> str:

@@ -15,6 +15,7 @@ from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.runs.manifest import save_manifest
 from gr00t_assets.runs.run_directory import place_spec
+from gr00t_assets_tests.defs.dagster_dev import change_settings
 from gr00t_assets_tests.defs.died import died, failed, made
 from gr00t_assets_tests.defs.noop_project import MODULE, noop_events, noop_project, noop_sweep
 from gr00t_assets_tests.defs.project import Project
@@ -185,7 +186,9 @@ def test_a_daemon_that_ticks_every_minute_asks_for_each_once(tmp_path: Path):
     sweep = noop_sweep("a", {"name": "b", "priority": 5}, "c", steps=1, schedule="* * * * *")
     slow = {"NOOP_STEP_SECONDS": "100", "GR00T_ASSETS_CPU_SLOTS": "1"}
     project = noop_project(tmp_path, {"night": sweep}, slow)
-    quick_monitoring(project, started_ahead=0)
+    quick_monitoring(project)
+    one = [{"key": "gpu", "limit": 1}]
+    change_settings(project, "run_coordinator.config", tag_concurrency_limits=one)
     with powered(project, MODULE):
         command = ["dagster", "schedule", "start", "-m", MODULE, "sweep_night"]
         started = project.run(sys.executable, "-m", *command, DAGSTER_HOME=str(tmp_path))

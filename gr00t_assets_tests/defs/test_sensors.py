@@ -12,8 +12,8 @@ from dagster._core.events import JobFailureData, RunFailureReason
 from gr00t_assets.core.errors import StoreError, TrainingError
 from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import ExplainedFailureError
-from gr00t_assets.defs.run_ends import end_of_run
-from gr00t_assets.defs.sensors import Seen, resume_requests
+from gr00t_assets.defs.sensors import FailedRunsCursor, resume_requests
+from gr00t_assets.defs.training_runs import end_of_run
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.modality.config import save_modality_config
 from gr00t_assets.runs.manifest import save_manifest
@@ -34,7 +34,7 @@ class Sensor:
         self.lines: list[str] = []
 
     def tick(self, *, submit: bool = True) -> list[dg.RunRequest]:
-        seen = Seen.read(self.cursor)
+        seen = FailedRunsCursor.read(self.cursor)
         requests, self.lines = resume_requests(self.sweeps, self.store, self.instance, seen)
         self.cursor = seen.written()
         for request in requests if submit else ():
@@ -228,6 +228,6 @@ def test_a_full_disk_is_waited_for(small_disk, instance: dg.DagsterInstance):
 
 def test_what_failed_long_ago_is_left_alone(sensor: Sensor):
     run = died(sensor.instance)
-    sensor.cursor = Seen(time.time() + 1).written()
+    sensor.cursor = FailedRunsCursor(time.time() + 1).written()
     assert sensor.tick() == []
     assert run.run_id not in (sensor.cursor or "")

@@ -28,8 +28,8 @@ SWEEPS = {
 MATERIALIZE = """
 import json, sys
 import dagster as dg
-from gr00t_assets.defs.assets.training_environment import training_environment
-from gr00t_assets.defs.environment_checks import environment_checks
+from gr00t_assets.defs.assets.training import training_environment
+from gr00t_assets.defs.checks import environment_checks
 from gr00t_assets.defs.resources import resources
 
 @dg.asset(deps=[training_environment], partitions_def=training_environment.partitions_def)
@@ -59,7 +59,7 @@ print(json.dumps({
 
 MAPPING = """
 import json
-from gr00t_assets.defs.assets.training_environment import *
+from gr00t_assets.defs.assets.training import *
 from gr00t_assets.defs.partitions import experiment_partitions
 def upstream(name):
     found = trainer_to_experiments.get_upstream_mapped_partitions_result_for_partitions(
@@ -67,6 +67,13 @@ def upstream(name):
         trainer_partitions)
     return sorted(found.partitions_subset.get_partition_keys())
 print(json.dumps([upstream("ours"), upstream("theirs")]))
+"""
+
+
+ONCE = """
+from gr00t_assets.trainers.isaac_gr00t.trainer import IsaacGr00tTrainer
+examine, calls = IsaacGr00tTrainer.environment, []
+IsaacGr00tTrainer.environment = lambda self, store: calls.append(store) or examine(self, store)
 """
 
 
@@ -92,8 +99,8 @@ def test_the_native_trainer_shows_versions_without_importing_torch(project: Proj
     assert "| torch | 2." in found["metadata"]["versions"]
     assert "| cpu | " in found["metadata"]["devices"]
     assert found["checks"] == {
-        "environment_is_complete": [True, None],
-        "commit_is_of_n15": [True, None],
+        "environment_is_complete": [True, "no errors, no warnings"],
+        "commit_is_of_n15": [True, "no errors, no warnings"],
     }
     assert found["heavy"] == []
 
@@ -107,6 +114,12 @@ def test_a_machine_without_isaac_stops_what_comes_after(project: Project):
     for code in ("checkout", "python", "torch", "transformers", "pytorch3d"):
         assert f"| {code} | " in table, code
     assert "gr00t-assets isaac setup" in table
+
+
+def test_the_asset_and_its_checks_examine_the_environment_once(project: Project):
+    code = ONCE + MATERIALIZE + "\nassert len(calls) == 1, calls"
+    result = project.run(sys.executable, "-c", code, "isaac-gr00t", timeout=480)
+    assert result.returncode == 0, result.stdout
 
 
 def test_a_complete_environment_lets_through_and_its_version_follows_its_content(

@@ -69,7 +69,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 def start(project: Project, trainer: str, **environment: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", MODULE]
     return subprocess.Popen(
-        [*command, "--select", "trained", "--partition", "lr1e-3"],
+        [*command, "--select", "checkpoint", "--partition", "lr1e-3"],
         env=project.environment() | {"TRAINER": trainer} | environment,
         cwd=project.root,
         stdout=subprocess.PIPE,
@@ -95,7 +95,7 @@ def test_the_loss_is_observed_and_output_is_kept(project: Project):
     log = (run_directory(project) / "log.txt").read_text()
     assert sorted(log.splitlines()) == ["a warning", "device '7'"]
     with project.instance() as instance:
-        fetched = instance.fetch_observations(dg.AssetKey("trained"), limit=10)
+        fetched = instance.fetch_observations(dg.AssetKey("checkpoint"), limit=10)
         found = [record.asset_observation for record in fetched.records]
     assert 1 <= len(found) <= 2, "7 seconds of training at one observation in five seconds"
     assert found[-1] is not None and found[-1].partition == "lr1e-3"

@@ -2,25 +2,25 @@
 
 import pytest
 
-from gr00t_assets.defs.assets import datasets
-from gr00t_assets.experiments.experiment import Experiment, Trainer
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.defs.assets import data
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.registry import hyperparameters_model
 
 
-def experiment(trainer: Trainer, dataset: str, **settings: str) -> Experiment:
-    hyperparameters = Hyperparameters.model_validate(settings)
+def experiment(trainer: str, dataset: str, **settings: str) -> Experiment:
+    hyperparameters = hyperparameters_model(trainer).model_validate(settings)
     return Experiment(
         name="a", sweep="s", dataset=dataset, trainer=trainer, hyperparameters=hyperparameters
     )
 
 
 def test_the_frame_cache_asks_for_no_check_of_a_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [
-        experiment("native", "demo", video_backend="torchcodec"),
+    experiments = [
+        experiment("native", "demo"),
         experiment("isaac-gr00t", "demo", video_backend="torchvision_av"),
         experiment("isaac-gr00t", "demo", video_backend="decord", frame_source="video"),
         experiment("isaac-gr00t", "other", video_backend="torchcodec", frame_source="video"),
     ]
-    monkeypatch.setattr(datasets, "EXPERIMENTS", dict(enumerate(found)))
-    assert datasets.video_backends("demo") == ["decord"]
-    assert datasets.video_backends("other") == ["torchcodec"]
+    monkeypatch.setattr(data, "EXPERIMENTS", dict(enumerate(experiments)))
+    assert data.video_backends("demo") == ["decord"]
+    assert data.video_backends("other") == ["torchcodec"]

@@ -8,18 +8,16 @@ import sys
 
 import dagster as dg
 
-from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import explained
-from gr00t_assets.defs.training_failure import training_failure
-from gr00t_assets.defs.training_process import run_training
+from gr00t_assets.defs.launching import run_training, training_failure
+from gr00t_assets.defs.resources import StoreResource, resources
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets_tests.defs.specs import a_spec
 
 
-@dg.asset(partitions_def=dg.StaticPartitionsDefinition(["lr1e-3"]), pool="gpu")
+@dg.asset(partitions_def=dg.StaticPartitionsDefinition(["lr1e-3"]))
 @explained
-def trained(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    store = Store.from_environment()
+def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
     spec = a_spec(store.root)
     place_spec(spec)
     command = [sys.executable, "-c", os.environ["TRAINER"], str(spec.run_directory)]
@@ -34,4 +32,6 @@ def compared() -> None:
     return None
 
 
-defs = dg.Definitions(assets=[trained, compared], executor=dg.in_process_executor)
+defs = dg.Definitions(
+    assets=[checkpoint, compared], resources=resources(), executor=dg.in_process_executor
+)

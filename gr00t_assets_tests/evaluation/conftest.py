@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from gr00t_assets.evaluation.open_loop import evaluate_run
 from gr00t_assets.evaluation.result import Evaluation, EvaluationSettings
-from gr00t_assets.evaluation.run import evaluate_run
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets_tests.evaluation.runs import a_store, make_data, make_run
 from gr00t_assets_tests.trainers.conftest import small_data, spec_of

@@ -4,14 +4,15 @@ from pathlib import Path
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.fit.build import build_modality_config
-from gr00t_assets.datasets.frames.frame_cache import FrameCache, build_frame_cache
-from gr00t_assets.datasets.frames.truth.check import check_frames
-from gr00t_assets.datasets.frames.truth.result import save_frame_truth
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.fit.modality_configs import build_modality_config
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
+from gr00t_assets.datasets.frames.frame_check import check_frames
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.experiments.registry import combined_hyperparameters
+from gr00t_assets.modality.frame_check_result import save_frame_check
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets_tests.trainers.conftest import train
@@ -42,7 +43,7 @@ def make_data(store: Store, robot: str = "gr1_arms", **entry: object) -> str:
     folder = store.frame_cache(record.name, record.version)
     build_frame_cache(dataset, cameras, folder)
     truth = check_frames(dataset, FrameCache.open(folder), cameras)
-    save_frame_truth(truth, store.frame_truth(record.name, record.version))
+    save_frame_check(truth, store.frame_check(record.name, record.version))
     return asked.name
 
 
@@ -54,7 +55,7 @@ def make_run(store: Store, name: str = "small-run", **settings: object) -> Train
         name=name,
         sweep="small",
         dataset="small",
-        hyperparameters=Hyperparameters.model_validate(values),
+        hyperparameters=combined_hyperparameters().model_validate(values),
     )
     spec = make_spec(experiment, store)
     place_spec(spec)

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from gr00t_assets.evaluation.intervals import ClusterBootstrap, answered
 from gr00t_assets.evaluation.result import Estimate
-from gr00t_assets.evaluation.windows import Windows
+from gr00t_assets.evaluation.windows import ClusterBootstrap, Windows, answered
 
 
 def windows_of(clusters: np.ndarray, horizon: int = 4, inside: np.ndarray | None = None) -> Windows:

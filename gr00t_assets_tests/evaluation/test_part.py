@@ -8,11 +8,10 @@ import pytest
 
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
-from gr00t_assets.evaluation.part import Measured, draw_spread, measure
-from gr00t_assets.evaluation.predictions import Predictor, Progress
-from gr00t_assets.evaluation.prompts import language_used, swap_prompts
-from gr00t_assets.evaluation.recorded import action_groups, mean_action, recorded_at
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread, part_evaluation
+from gr00t_assets.evaluation.predictions import Predictor, Progress, language_used, swap_prompts
+from gr00t_assets.evaluation.recorded_actions import action_groups, mean_action, recorded_at
 from gr00t_assets.evaluation.result import Estimate, EvaluationSettings
 from gr00t_assets.evaluation.trajectories import trajectory
 from gr00t_assets.evaluation.windows import Windows, choose_windows
@@ -34,11 +33,11 @@ class Small:
         self.groups = action_groups(self.config)
         self.recorded = recorded_at(self.windows, dataset, self.groups, self.config)
 
-    def measured(self, predicted: np.ndarray) -> Measured:
+    def measured(self, predicted: np.ndarray) -> PartPredictions:
         mean = mean_action(self.data)
         windows, recorded = self.windows, self.recorded
         parts = ("seen in training", 4, windows, recorded, predicted, mean, self.groups, {})
-        return Measured(*parts)
+        return PartPredictions(*parts)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +78,7 @@ def test_a_planted_error_comes_out_in_both_kinds_of_units(small: Small) -> None:
     off = np.zeros(small.config.action_dim)
     place = next(group for group in small.groups if group.key.key == "right_arm").start
     off[place + 1] = 0.1
-    part = measure(small.measured(np.stack([small.recorded.actions + off] * DRAWS)), QUICK)
+    part = part_evaluation(small.measured(np.stack([small.recorded.actions + off] * DRAWS)), QUICK)
 
     joint = next(joint for joint in part.joints if joint.name == "right_arm[1]")
     key = next(key for key in small.config.action if key.key == "right_arm")
@@ -97,14 +96,14 @@ def test_a_planted_error_comes_out_in_both_kinds_of_units(small: Small) -> None:
 
 def test_a_policy_near_the_truth_beats_both_rules_and_one_far_from_it_none(small: Small) -> None:
     noise = np.random.default_rng(0).normal(size=(DRAWS, *small.recorded.actions.shape))
-    near = measure(small.measured(small.recorded.actions + 0.02 * noise), QUICK)
-    far = measure(small.measured(small.recorded.actions + 2.0 * noise), QUICK)
+    near = part_evaluation(small.measured(small.recorded.actions + 0.02 * noise), QUICK)
+    far = part_evaluation(small.measured(small.recorded.actions + 2.0 * noise), QUICK)
     assert [rule.beaten for rule in near.baselines] == ["yes", "yes"]
     assert [rule.beaten for rule in far.baselines] == ["no", "no"]
     for rule in near.baselines:
         assert rule.difference.mean == pytest.approx(near.error.mean - rule.error.mean, abs=1e-5)
     assert near.baseline("hold").by_step[0] < near.baseline("hold").by_step[-1]
-    mean = measure(small.measured(np.stack([mean_like(small)] * DRAWS)), QUICK)
+    mean = part_evaluation(small.measured(np.stack([mean_like(small)] * DRAWS)), QUICK)
     assert mean.baseline("mean action").beaten == "cannot be told"
 
 
@@ -128,7 +127,7 @@ def test_a_number_that_never_changes_is_no_error(small: Small) -> None:
     predicted[..., 1] += 0.25
     planted = replace(small.measured(predicted), recorded=recorded, groups=groups)
     assert planted.moving.tolist() == [False] + [True] * 25
-    assert measure(planted, QUICK).error.mean == pytest.approx(0.25 / 25)
+    assert part_evaluation(planted, QUICK).error.mean == pytest.approx(0.25 / 25)
 
 
 def test_relative_groups_hold_no_motion_and_unmatched_ones_the_last_action(small: Small) -> None:

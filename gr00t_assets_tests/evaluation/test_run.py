@@ -9,6 +9,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from gr00t_assets.core.errors import CheckpointError, EvaluationError
+from gr00t_assets.evaluation.open_loop import evaluate_run
 from gr00t_assets.evaluation.result import (
     EVALUATION,
     NOT_SUCCESS,
@@ -16,7 +17,6 @@ from gr00t_assets.evaluation.result import (
     EvaluationSettings,
     load_evaluation,
 )
-from gr00t_assets.evaluation.run import evaluate_run
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets_tests.evaluation.conftest import QUICK
 from gr00t_assets_tests.evaluation.runs import UNTRAINED, a_store, make_data, make_run

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gr00t_assets.evaluation.command import ALREADY, find_run
-from gr00t_assets.evaluation.drawings import horizon_png, trajectories_png
+from gr00t_assets.evaluation.evaluation_plots import horizon_png, horizon_svg, trajectories_png
+from gr00t_assets.evaluation.open_loop import find_run
 from gr00t_assets.evaluation.result import EVALUATION, Evaluation, load_evaluation
-from gr00t_assets.evaluation.small_drawing import horizon_svg
-from gr00t_assets.evaluation.words import verdict_sentence
+from gr00t_assets.evaluation.wording import verdict_sentence
+from gr00t_assets.evaluation.worker import ALREADY
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets_tests.trainers.conftest import environment
 
@@ -41,7 +41,7 @@ def test_the_verdict_names_the_part_and_both_rules(evaluated: Evaluation) -> Non
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "gr00t_assets.evaluation", *arguments]
+    return [sys.executable, "-m", "gr00t_assets.cli.main", "evaluate", *arguments]
 
 
 def test_the_command_prints_json_and_does_nothing_twice(

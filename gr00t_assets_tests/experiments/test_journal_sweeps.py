@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
-from gr00t_assets.datasets.sources.source_kinds import GitSource, HubSource
+from gr00t_assets.datasets.source_kinds import GitSource, HubSource
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.experiments.registry import hyperparameters_model
 from gr00t_assets.experiments.sweeps import Sweep, load_sweeps
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import (
+    IsaacHyperparameters,
+    isaac_settings,
+)
+from gr00t_assets.trainers.n15_hyperparameters import n15_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FAILED_TWIN = "batch_size_8_failed"
@@ -51,7 +56,9 @@ def test_each_run_of_the_journal_is_an_experiment_with_its_settings(
     run: dict[str, str], journal: dict[str, Experiment], catalog: dict[str, CatalogEntry]
 ) -> None:
     experiment = journal[run["name"].replace(FAILED_TWIN, "batch_size_8")]
-    asked = Hyperparameters.model_validate({name: run[name] for name in SETTINGS})
+    asked = hyperparameters_model("isaac-gr00t").model_validate(
+        {name: run[name] for name in SETTINGS}
+    )
     found = experiment.hyperparameters
     assert {name: getattr(found, name) for name in SETTINGS} == {
         name: getattr(asked, name) for name in SETTINGS
@@ -79,7 +86,7 @@ def test_the_ten_runs_are_nine_experiments_and_three_are_proposed(
 def test_what_the_journal_proposes_next_is_what_it_names(journal: dict[str, Experiment]) -> None:
     points = [
         (found.learning_rate, found.batch_size, found.max_steps, found.lr_scheduler_type)
-        for found in (item.hyperparameters for item in list(journal.values())[-3:])
+        for found in (n15_settings(item) for item in list(journal.values())[-3:])
     ]
     assert points == [
         (1e-4, 8, 3000, "cosine"),
@@ -95,7 +102,7 @@ def test_they_train_as_then_but_for_the_frames(
         assert experiment.trainer == "isaac-gr00t"
         assert experiment.base_model == "nvidia/GR00T-N1.5-3B"
         assert catalog[experiment.dataset].embodiment_tag == "new_embodiment"
-        assert experiment.hyperparameters.frame_source == "cache"
+        assert isaac_settings(experiment).frame_source == "cache"
         tags = () if experiment.name == "blog_exact" else ("demo-data", "pick-place")
         assert experiment.tags[: len(tags)] == tags
 
@@ -113,7 +120,7 @@ def test_the_recommended_full_training_has_the_tutorials_settings(
 ) -> None:
     (full,) = sweeps["so101"].experiments
     assert (full.dataset, full.trainer) == ("so101-table-cleanup", "isaac-gr00t")
-    assert full.hyperparameters == Hyperparameters(video_backend="torchvision_av")
+    assert full.hyperparameters == IsaacHyperparameters(video_backend="torchvision_av")
     assert full.config_hash("v", "m") == journal["blog_exact"].config_hash("v", "m")
 
 
@@ -123,7 +130,7 @@ def test_the_two_recommended_overfitting_configurations(
     settings = [
         (found.learning_rate, found.batch_size, found.max_steps, found.warmup_ratio,
          found.weight_decay)
-        for found in (item.hyperparameters for item in sweeps["demo-overfit"].experiments)
+        for found in (n15_settings(item) for item in sweeps["demo-overfit"].experiments)
     ]  # fmt: skip
     assert settings == [(2.5e-4, 1, 1500, 0.01, 0.0), (1e-4, 1, 2000, 0.01, 0.0)]
     (dataset,) = sweeps["demo-overfit"].datasets

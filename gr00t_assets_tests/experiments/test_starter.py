@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import CatalogError, SweepError
-from gr00t_assets.experiments.starter import new_sweep
+from gr00t_assets.experiments.new_sweep import new_sweep
 from gr00t_assets.experiments.sweeps import load_sweep, load_sweeps
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -135,7 +135,7 @@ def test_one_name_in_two_files_is_refused(tmp_path: Path) -> None:
         ("tags: [a]\ntags: [b]\nexperiments: [{name: a}]", "is given twice"),
         (
             "defaults: {dataset: robot_sim.PickNPlace, trainer: isaac}\nexperiments: [{name: a}]",
-            "'native' or 'isaac-gr00t'",
+            "no trainer 'isaac'; did you mean 'isaac-gr00t'?",
         ),
         (
             "defaults: {dataset: robot_sim.PickNPlace}\n"

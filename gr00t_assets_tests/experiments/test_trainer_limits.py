@@ -37,9 +37,13 @@ def one(trainer: str, hyperparameters: str) -> str:
         ("trainer: native", "num_gpus: 2", "does not take num_gpus 2; isaac-gr00t does"),
         ("trainer: native", "lora_rank: 8", "does not take lora_rank 8"),
         ("trainer: native", "lora_full_model: true", "does not take lora_full_model true"),
-        ("trainer: native", "frame_source: video", "native trainer reads the frame cache alone"),
+        (
+            "trainer: native",
+            "frame_source: video",
+            "native trainer does not take frame_source video; isaac-gr00t does",
+        ),
         (ISAAC, "augmentation: none", "isaac-gr00t always augments"),
-        (ISAAC, "lora_full_model: true", "no effect without LoRA: give lora_rank"),
+        (ISAAC, "lora_full_model: true", "no effect without LoRA; give lora_rank"),
         (
             ISAAC,
             "tune_projector: false, tune_diffusion_model: false",

@@ -1,15 +1,15 @@
-"""Whatever a test starts carries a mark, and is ended with the test, also where it fails."""
+"""Whatever a test starts carries a tag, and is ended with the test, also where it fails."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from gr00t_assets.gpu.marks import MARK, end_marked, new_mark
+from gr00t_assets.gpu.guard import PROCESS_TAGS, end_tagged, new_process_tag
 
 
 @pytest.fixture(autouse=True)
 def nothing_outlives_the_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    mark = new_mark()
-    monkeypatch.setenv(MARK, mark)
+    tag = new_process_tag()
+    monkeypatch.setenv(PROCESS_TAGS, tag)
     yield
-    assert end_marked(mark) == []
+    assert end_tagged(tag) == []

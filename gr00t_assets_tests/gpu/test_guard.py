@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import TrainingError
-from gr00t_assets.gpu.guard import end_guarded, guarded
-from gr00t_assets.gpu.marks import end_marked, marked_processes, new_mark
-from gr00t_assets.gpu.orphans import end_orphans
-from gr00t_assets.gpu.records import Holder
+from gr00t_assets.gpu.guard import (
+    end_guarded,
+    end_tagged,
+    guarded,
+    new_process_tag,
+    tagged_processes,
+)
+from gr00t_assets.gpu.slot_files import Holder, end_orphans
 
 STUBBORN = """
 import os, signal, subprocess, sys, time
@@ -46,23 +50,21 @@ time.sleep(500)
 PARENT = """
 import subprocess, sys, time
 from gr00t_assets.gpu.guard import guarded
-mark, command = None, sys.argv[1:]
-if command[0] == "--mark":
-    mark, command = command[1], command[2:]
-guard = subprocess.Popen(guarded(command, grace=0.5, mark=mark))
+tag, command = None, sys.argv[1:]
+if command[0] == "--tag":
+    tag, command = command[1], command[2:]
+guard = subprocess.Popen(guarded(command, grace=0.5, tag=tag))
 print(guard.pid, flush=True)
 time.sleep(500)
 """
 
 PLAIN = """
 import sys
-from gr00t_assets.gpu import guard, marks
+from gr00t_assets.gpu import guard
 guard._LIBC = None
-guard._children = list
-marks._LINUX = False
 sys.exit(guard.main(sys.argv[1:]))
 """
-"""The guard as on a system without prctl(2) and /proc."""
+"""The guard as on a system without prctl(2)."""
 
 ELSEWHERE = f"""
 import os, subprocess, sys, time
@@ -147,35 +149,35 @@ def test_kill_9_of_the_parent_ends_the_whole_tree(tmp_path: Path):
 
 @pytest.mark.parametrize("program", [STUBBORN, DAEMON])
 def test_kill_9_of_the_guard_leaves_nothing(tmp_path: Path, program: str):
-    record, mark = tmp_path / "processes", new_mark()
+    record, tag = tmp_path / "processes", new_process_tag()
     guard = subprocess.Popen(
-        guarded([sys.executable, "-c", program, str(record)], grace=0.5, mark=mark)
+        guarded([sys.executable, "-c", program, str(record)], grace=0.5, tag=tag)
     )
     processes = stubborn_processes(record)
-    assert set(processes) <= set(marked_processes(mark))
+    assert set(processes) <= set(tagged_processes(tag))
     guard.kill()
     guard.wait(10)
-    assert end_guarded(guard, mark) == 128 + signal.SIGKILL
+    assert end_guarded(guard, tag) == 128 + signal.SIGKILL
     assert not any(alive(process) for process in processes)
-    assert marked_processes(mark) == []
+    assert tagged_processes(tag) == []
 
 
 def test_the_command_is_killed_by_the_kernel_when_the_guard_is(tmp_path: Path):
-    record, mark = tmp_path / "processes", new_mark()
-    guard = subprocess.Popen(guarded([sys.executable, "-c", STUBBORN, str(record)], mark=mark))
+    record, tag = tmp_path / "processes", new_process_tag()
+    guard = subprocess.Popen(guarded([sys.executable, "-c", STUBBORN, str(record)], tag=tag))
     processes = stubborn_processes(record)
     guard.kill()
     try:
         assert wait_until(lambda: not alive(processes[0]), 30)
     finally:
-        end_marked(mark)
+        end_tagged(tag)
         guard.wait(10)
 
 
 def test_what_two_killed_guardians_left_is_ended_by_who_looks(tmp_path: Path):
-    record, mark = tmp_path / "processes", new_mark()
+    record, tag = tmp_path / "processes", new_process_tag()
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, "--mark", mark, sys.executable, "-c", DAEMON, str(record)],
+        [sys.executable, "-c", PARENT, "--tag", tag, sys.executable, "-c", DAEMON, str(record)],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -190,7 +192,7 @@ def test_what_two_killed_guardians_left_is_ended_by_who_looks(tmp_path: Path):
     assert wait_until(lambda: not alive(guard))
     assert any(alive(process) for process in processes)
     lines: list[str] = []
-    holder = Holder(device="0", pid=guard, starter=parent.pid, mark=mark, experiment="lr1e-3")
+    holder = Holder(device="0", pid=guard, starter=parent.pid, process_tag=tag, experiment="lr1e-3")
     assert end_orphans([holder], lines.append)
     assert not any(alive(process) for process in processes)
     assert len(lines) == 1 and lines[0].startswith(f"lr1e-3: its guard and process {parent.pid} ")
@@ -198,17 +200,17 @@ def test_what_two_killed_guardians_left_is_ended_by_who_looks(tmp_path: Path):
 
 
 def test_who_has_a_guard_or_a_starter_is_no_orphan(tmp_path: Path):
-    record, mark = tmp_path / "processes", new_mark()
-    guard = subprocess.Popen(guarded([sys.executable, "-c", DAEMON, str(record)], mark=mark))
+    record, tag = tmp_path / "processes", new_process_tag()
+    guard = subprocess.Popen(guarded([sys.executable, "-c", DAEMON, str(record)], tag=tag))
     processes = stubborn_processes(record)
     for pid, starter in [(guard.pid, 999_999_999), (999_999_999, os.getpid())]:
-        assert end_orphans([Holder(pid=pid, starter=starter, mark=mark)]) == []
+        assert end_orphans([Holder(pid=pid, starter=starter, process_tag=tag)]) == []
     assert all(alive(process) for process in processes)
-    end_guarded(guard, mark)
+    end_guarded(guard, tag)
     assert not any(alive(process) for process in processes)
 
 
-def test_without_prctl_and_proc_it_watches_its_parent(tmp_path: Path):
+def test_without_prctl_it_watches_its_parent(tmp_path: Path):
     record = tmp_path / "processes"
     parent = subprocess.Popen(
         [sys.executable, "-c", ELSEWHERE, sys.executable, "-c", STUBBORN, str(record)],

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.core.processes import start_time
 from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.guard import guarded
-from gr00t_assets.gpu.line import choose, line_locked
-from gr00t_assets.gpu.memory import Room
-from gr00t_assets.gpu.records import Holder, Waiter
-from gr00t_assets.gpu.slots import acquire, holders, slots_folder, waiting
+from gr00t_assets.gpu.memory import MemoryHeadroom
+from gr00t_assets.gpu.slot_files import Holder, holders, slots_folder
+from gr00t_assets.gpu.slots import acquire
+from gr00t_assets.gpu.wait_queue import Ticket, Waiter, allot_slots, queue_locked, waiting
 from gr00t_assets_tests.gpu.test_guard import wait_until
 
 HOLDER = """
@@ -235,7 +236,7 @@ def test_a_suspended_waiter_holds_up_nobody(
     store: Store, gpus, started, monkeypatch: pytest.MonkeyPatch
 ):
     gpus("0")
-    monkeypatch.setattr("gr00t_assets.gpu.line.PATIENCE", 1.0)
+    monkeypatch.setattr("gr00t_assets.gpu.wait_queue.SKIP_AFTER", 1.0)
     started.append(hold(store, what="holder", seconds=2))
     assert held_devices(started[0]) == ["0"]
     started.append(hold(store, what="suspended"))
@@ -245,14 +246,14 @@ def test_a_suspended_waiter_holds_up_nobody(
         assert queued(store) == ["suspended"]
 
 
-def test_one_who_was_suspended_with_the_line_in_hand_holds_up_nobody_for_long(
+def test_one_who_was_suspended_with_the_queue_locked_holds_up_nobody_for_long(
     store: Store, gpus, monkeypatch: pytest.MonkeyPatch
 ):
     gpus("0")
-    monkeypatch.setattr("gr00t_assets.gpu.line.HELD_UP", 0.5)
+    monkeypatch.setattr("gr00t_assets.gpu.wait_queue.LOCK_TIMEOUT", 0.5)
     folder = slots_folder(store)
     folder.mkdir(parents=True)
-    with line_locked(folder), acquire(store=store) as lease:
+    with queue_locked(folder), acquire(store=store) as lease:
         assert lease.devices == ("0",)
 
 
@@ -297,22 +298,51 @@ def waiter(wanted: int = 1, gigabytes: int = 0, devices: str = "01") -> Waiter:
 
 
 def test_a_big_one_that_waits_for_small_ones_is_not_passed_by():
-    rooms = {"0": Room(24, own=10), "1": Room(24, foreign=20)}
+    headrooms = {"0": MemoryHeadroom(24, own=10), "1": MemoryHeadroom(24, foreign=20)}
     free = {("0", 1), ("1", 0), ("1", 1)}
-    assert choose(waiter(gigabytes=4), [waiter(gigabytes=20)], free, rooms) == [("1", 0)]
-    assert choose(waiter(gigabytes=8), [waiter(gigabytes=20)], free, rooms) is None
+    assert allot_slots(waiter(gigabytes=4), [waiter(gigabytes=20)], free, headrooms) == [("1", 0)]
+    assert allot_slots(waiter(gigabytes=8), [waiter(gigabytes=20)], free, headrooms) is None
 
 
 def test_nobody_waits_for_one_who_waits_for_a_foreign_process():
-    rooms = {"0": Room(24), "1": Room(24, foreign=20)}
+    headrooms = {"0": MemoryHeadroom(24), "1": MemoryHeadroom(24, foreign=20)}
     pair = waiter(wanted=2, gigabytes=20)
-    assert choose(waiter(gigabytes=8), [pair], {("0", 0), ("1", 0)}, rooms) == [("0", 0)]
-    rooms["1"] = Room(24)
-    assert choose(waiter(gigabytes=8), [pair], {("0", 0), ("1", 0)}, rooms) is None
+    assert allot_slots(waiter(gigabytes=8), [pair], {("0", 0), ("1", 0)}, headrooms) == [("0", 0)]
+    headrooms["1"] = MemoryHeadroom(24)
+    assert allot_slots(waiter(gigabytes=8), [pair], {("0", 0), ("1", 0)}, headrooms) is None
 
 
 def test_those_before_take_their_slots_first():
     free = {("0", 0), ("0", 1), ("1", 0)}
-    assert choose(waiter(), [waiter()], free, {}) == [("1", 0)]
-    assert choose(waiter(), [waiter(), waiter()], free, {}) == [("0", 1)]
-    assert choose(waiter(), [waiter(wanted=2), waiter()], free, {}) is None
+    assert allot_slots(waiter(), [waiter()], free, {}) == [("1", 0)]
+    assert allot_slots(waiter(), [waiter(), waiter()], free, {}) == [("0", 1)]
+    assert allot_slots(waiter(), [waiter(wanted=2), waiter()], free, {}) is None
+
+
+def test_a_higher_priority_is_ahead_of_who_came_before(store: Store, gpus):
+    gpus("0")
+    folder = slots_folder(store)
+    folder.mkdir(parents=True)
+    with queue_locked(folder):
+        tickets = [Ticket(folder, Waiter(experiment=str(n), priority=n % 2)) for n in range(4)]
+    assert queued(store) == ["1", "3", "0", "2"]
+    assert [other.experiment for other in tickets[0].ahead()] == ["1", "3"]
+    assert [other.experiment for other in tickets[3].ahead()] == ["1"]
+    for ticket in tickets:
+        ticket.close()
+
+
+def test_a_record_of_version_0_1_still_names_its_processes(store: Store, gpus):
+    gpus("0")
+    with acquire(store=store):
+        (slots_folder(store) / "0-0.lock").write_text('{"mark": "abc", "pid": 7}')
+        (holder,) = holders(store)
+    assert (holder.process_tag, holder.pid) == ("abc", 7)
+
+
+def test_a_process_that_was_given_a_dead_ones_id_is_no_guardian():
+    started = start_time(os.getpid())
+    assert started is not None
+    assert Holder(pid=os.getpid(), pid_started=started).has_guardian()
+    assert not Holder(pid=os.getpid(), pid_started=started - 3600).has_guardian()
+    assert not Holder(pid=999_999_999).has_guardian()

@@ -1,4 +1,4 @@
-"""``gr00t-assets gpu status``: what the slot files and nvidia-smi say, by the real command."""
+"""``gr00t-assets gpu status``: what the slot files and the driver say, by the real command."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.slots import acquire
-from gr00t_assets_tests.gpu.smi import MIB, UUID, NvidiaSmi
+from gr00t_assets_tests.gpu.fake_driver import MIB, UUID, FakeDriver
 
 HOLDER = """
 import sys
@@ -59,10 +59,8 @@ def test_slots_of_a_cpu_show_their_holder(root: Path, monkeypatch: pytest.Monkey
 def test_a_gpu_shows_memory_and_who_does_not_belong_there(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    smi = NvidiaSmi(tmp_path / "bin", gpus=2)
-    monkeypatch.setenv("PATH", f"{smi.folder}:/usr/bin:/bin")
-    monkeypatch.delenv("GR00T_ASSETS_GPUS", raising=False)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    driver = FakeDriver(tmp_path / "driver", gpus=2)
+    driver.install(monkeypatch)
     foreign = subprocess.Popen(["sleep", "300"])
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(root / "store"), "1", "lr1e-3"],
@@ -72,7 +70,7 @@ def test_a_gpu_shows_memory_and_who_does_not_belong_there(
     )
     try:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-        smi.shows({0: "5000", 1: "900"}, [(0, holder.pid, "5000"), (1, foreign.pid, "900")])
+        driver.shows({0: 5000, 1: 900}, [(0, holder.pid, 5000), (1, foreign.pid, 900)])
         found = {device["name"]: device for device in as_json(root)["machine"]["devices"]}
         shown = status(root)
     finally:
@@ -83,8 +81,8 @@ def test_a_gpu_shows_memory_and_who_does_not_belong_there(
     assert found["0"]["used_bytes"] == 5000 * MIB
     assert found["0"]["total_bytes"] == 24576 * MIB
     assert [each["experiment"] for each in found["0"]["holders"]] == ["lr1e-3"]
-    assert found["0"]["strangers"] == [] and found["0"]["foreign_bytes"] == 0
-    assert found["1"]["strangers"] == [{"pid": foreign.pid, "used_bytes": 900 * MIB}]
+    assert found["0"]["foreign_processes"] == [] and found["0"]["foreign_bytes"] == 0
+    assert found["1"]["foreign_processes"] == [{"pid": foreign.pid, "used_bytes": 900 * MIB}]
     assert found["1"]["holders"] == []
     assert f"process {foreign.pid} of no slot holds 0.9 GB" in shown
 

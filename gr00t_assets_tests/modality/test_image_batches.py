@@ -1,4 +1,4 @@
-"""Batches of images against the definition, which is applied to one sample at a time."""
+"""Batches of images against the reference, which takes one sample at a time."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from gr00t_assets.modality import images
-from gr00t_assets.modality.data_configs import ColorJitter
-from gr00t_assets.modality.image_batches import (
-    augment_batch,
+from gr00t_assets.modality.data_config import ColorJitter
+from gr00t_assets.modality.images import (
+    Augmentation,
+    augment_images,
     draw_augmentations,
-    prepare_batch,
+    prepare_images,
 )
-from gr00t_assets.modality.images import Augmentation, augment_image, prepare_image
+from gr00t_assets_tests.modality import image_reference
+from gr00t_assets_tests.modality.image_reference import augment_image, prepare_image
 
 WIDE = ColorJitter(brightness=1, contrast=1, saturation=2, hue=0.5)
 
@@ -62,7 +63,7 @@ def test_a_batch_is_its_samples_one_by_one(
     frames = _frames(samples, samples, cameras, height, width)
     before = frames.clone()
     drawn = draw_augmentations(samples, height, width, scale, jitter, _generator(3))
-    made = augment_batch(frames, size, scale, drawn)
+    made = augment_images(frames, size, scale, drawn)
     assert made.shape == (samples, cameras, size, size, 3)
     assert made.dtype == torch.uint8
     generator = _generator(3)
@@ -85,21 +86,21 @@ def test_each_step_alone_and_each_order() -> None:
         for place, order in enumerate(sorted(orders))
         for factors in (strong, mild)
     ]
-    made = augment_batch(frames, 32, 0.95, drawn)
+    made = augment_images(frames, 32, 0.95, drawn)
     expected = []
     for one, frame in zip(drawn, frames, strict=True):
         window = frame[:, one.top : one.top + 38, one.left : one.left + 38].numpy()
-        pixels = images.adjust_colors(images._resize(window, 32), one)
-        expected.append(images._to_uint8(pixels))
+        pixels = image_reference.adjust_colors(image_reference.resize(window, 32), one)
+        expected.append(image_reference.to_uint8(pixels))
     assert _levels_apart(made, expected)[0] <= 1
 
 
 def test_a_sample_is_the_same_in_any_batch() -> None:
     frames = _frames(1, 12, 2, 64, 64)
     drawn = draw_augmentations(12, 64, 64, 0.95, ColorJitter(), _generator())
-    whole = augment_batch(frames, 56, 0.95, drawn)
+    whole = augment_images(frames, 56, 0.95, drawn)
     for sample in range(12):
-        alone = augment_batch(frames[sample : sample + 1], 56, 0.95, drawn[sample : sample + 1])
+        alone = augment_images(frames[sample : sample + 1], 56, 0.95, drawn[sample : sample + 1])
         assert torch.equal(alone[0], whole[sample])
 
 
@@ -116,6 +117,6 @@ def test_draws_come_from_the_generator_alone() -> None:
 @pytest.mark.parametrize(("samples", "cameras", "size"), [(19, 1, 56), (3, 2, 32), (0, 1, 32)])
 def test_prepared_images_are_the_definitions(samples: int, cameras: int, size: int) -> None:
     frames = _frames(2, samples, cameras, 60, 80)
-    made = prepare_batch(frames, size, 0.95)
+    made = prepare_images(frames, size, 0.95)
     assert made.shape == (samples, cameras, size, size, 3)
     np.testing.assert_array_equal(made.numpy(), prepare_image(frames.numpy(), size, 0.95))

@@ -4,18 +4,21 @@ import numpy as np
 import pytest
 import torch
 
-from gr00t_assets.modality.data_configs import ColorJitter
+from gr00t_assets.modality.data_config import ColorJitter
 from gr00t_assets.modality.images import (
     Augmentation,
+    augment_images,
+    crop_size,
+    draw_augmentation,
+    draw_augmentations,
+    prepare_images,
+)
+from gr00t_assets_tests.modality.image_reference import (
     adjust_brightness,
     adjust_colors,
     adjust_contrast,
     adjust_hue,
     adjust_saturation,
-    augment_image,
-    crop_size,
-    draw_augmentation,
-    prepare_image,
 )
 
 NO_JITTER = ColorJitter(brightness=0, contrast=0, saturation=0, hue=0)
@@ -27,6 +30,23 @@ def _generator(seed: int = 0) -> torch.Generator:
 
 def _frames(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+
+def prepare_image(frame: np.ndarray, size: int = 224) -> np.ndarray:
+    """One frame, or frames of any leading shape, as a batch of one sample."""
+    batch = torch.from_numpy(frame.reshape(1, -1, *frame.shape[-3:]))
+    return prepare_images(batch, size, 0.95).numpy().reshape(*frame.shape[:-3], size, size, 3)
+
+
+def augment_image(
+    frame: np.ndarray, size: int, scale: float, jitter: ColorJitter, generator: torch.Generator
+) -> np.ndarray:
+    """One sample of one camera or several, as a batch of one."""
+    batch = torch.from_numpy(frame.reshape(1, -1, *frame.shape[-3:]))
+    height, width = frame.shape[-3:-1]
+    drawn = draw_augmentations(1, height, width, scale, jitter, generator)
+    images = augment_images(batch, size, scale, drawn).numpy()
+    return images.reshape(*frame.shape[:-3], size, size, 3)
 
 
 def test_crop_size() -> None:
@@ -53,7 +73,9 @@ def test_any_leading_shape_gives_the_same_images() -> None:
 
 def test_other_than_uint8_frames_are_refused() -> None:
     with pytest.raises(ValueError, match="uint8"):
-        prepare_image(np.zeros((8, 8, 3)))
+        prepare_images(torch.zeros(1, 1, 8, 8, 3), 8, 0.95)
+    with pytest.raises(ValueError, match="height, width, 3"):
+        augment_images(torch.zeros(8, 8, 3, dtype=torch.uint8), 8, 0.95, [])
 
 
 def test_augmentation_comes_from_the_generator_alone() -> None:

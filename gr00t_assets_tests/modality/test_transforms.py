@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -63,27 +65,35 @@ def _transform() -> StateActionTransform:
 ACTIONS = np.array([[6.0, -2.0, 3.0], [2.0, 2.0, 1.0], [0.0, 4.0, -1.0]])
 
 
+def _chunks(transform: StateActionTransform, columns: Any) -> np.ndarray:
+    """Every row's action chunk."""
+    actions = transform.actions(columns)
+    return transform.chunks(actions, np.arange(len(actions)))
+
+
 def test_state_is_concatenated_in_the_configs_order_from_its_own_columns() -> None:
     rows = {
         "observation.state": np.array([[9.0, 9.0, 0.0, np.pi / 2]]),
         "pose": np.array([[1.0, 0.0, 0.0, 0.0]]),
     }
-    state, mask = _transform().state(rows)
+    transform = _transform()
+    state = transform.states(rows)
     expected = [[0, 1, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0]]
     np.testing.assert_allclose(state, expected, atol=1e-15)
-    assert mask.tolist() == [[True] * 10 + [False] * 2]
+    assert transform.state_mask.tolist() == [True] * 10 + [False] * 2
 
 
 def test_actions_are_normalised_and_padded() -> None:
-    action, mask = _transform().action(ACTIONS)
+    transform = _transform()
+    action = transform.actions(ACTIONS)
     expected = [[1, 1, -1], [0, 0, 0], [-1, -0.5, 0.5]]
     np.testing.assert_allclose(action[:, :3], expected, atol=1e-15)
     assert not action[:, 3:].any()
-    assert mask.tolist() == [[True] * 3 + [False] * 7] * 3
+    assert transform.action_mask.tolist() == [[True] * 3 + [False] * 7] * transform.horizon
 
 
 def test_past_the_end_an_absolute_key_repeats_and_a_relative_one_is_a_zero_in_units() -> None:
-    chunks = _transform().action_chunks({"action": ACTIONS})
+    chunks = _chunks(_transform(), {"action": ACTIONS})
     assert chunks.shape == (3, 3, 10)
     zero = 2 * (0 - -2.0) / 8.0 - 1
     np.testing.assert_allclose(
@@ -110,7 +120,7 @@ def test_chunks_keep_the_type_of_the_actions() -> None:
 
 def test_inverse_gives_units_by_key() -> None:
     transform = _transform()
-    found = transform.invert_action(transform.action_chunks(ACTIONS))
+    found = transform.invert_action(_chunks(transform, ACTIONS))
     assert set(found) == {"lift", "drive"}
     np.testing.assert_allclose(found["lift"][0, :, 0], ACTIONS[:, 2], atol=1e-15)
     np.testing.assert_allclose(found["drive"][0], ACTIONS[:, :2], atol=1e-15)
@@ -133,7 +143,7 @@ def test_a_relative_rotation_is_padded_with_no_rotation() -> None:
     turn = _key("turn", 0, 4, 0, 1, rotation_type="quaternion", target_rotation="axis_angle",
                 absolute=False)  # fmt: skip
     transform = StateActionTransform(_config([], [turn], (0, 3)))
-    chunk = transform.action_chunks(np.array([[0.5, 0.5, 0.5, 0.5]]))[0]
+    chunk = _chunks(transform, np.array([[0.5, 0.5, 0.5, 0.5]]))[0]
     assert np.abs(chunk[0, :3]).min() > 1
     np.testing.assert_allclose(chunk[1:], 0, atol=1e-15)
 

@@ -13,12 +13,12 @@ import pytest
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.fit.build import build_modality_config
-from gr00t_assets.datasets.frames.frame_cache import build_frame_cache
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.fit.modality_configs import build_modality_config
+from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
-from gr00t_assets.experiments.experiment import Experiment, Trainer
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.registry import combined_hyperparameters
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 
 SpecMaker = Callable[..., TrainingSpec]
@@ -59,9 +59,7 @@ def spec_of(small_data: Path, tmp_path: Path) -> SpecMaker:
     root = tmp_path / "store"
     shutil.copytree(small_data, root)
 
-    def make(
-        base_model: str = "tiny", trainer: Trainer = "native", **settings: object
-    ) -> TrainingSpec:
+    def make(base_model: str = "tiny", trainer: str = "native", **settings: object) -> TrainingSpec:
         values = {
             "batch_size": 2,
             "max_steps": 4,
@@ -76,7 +74,7 @@ def spec_of(small_data: Path, tmp_path: Path) -> SpecMaker:
             dataset="small",
             trainer=trainer,
             base_model=base_model,
-            hyperparameters=Hyperparameters.model_validate(values),
+            hyperparameters=combined_hyperparameters().model_validate(values),
         )
         return make_spec(experiment, Store(root))
 

@@ -4,15 +4,19 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import CheckpointError, SpecError, TrainingError
+from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.run_directory import place_spec
-from gr00t_assets.trainers.trainers import trainer_command
 from gr00t_assets_tests.defs.specs import a_spec
 
 
 def test_the_native_trainer_takes_the_spec_file(tmp_path: Path):
     spec = a_spec(tmp_path)
     path = place_spec(spec)
-    assert trainer_command(spec)[1:] == ["-m", "gr00t_assets.trainers.native", str(path)]
+    assert trainer_named(spec.experiment.trainer).command(spec)[1:] == [
+        "-m",
+        "gr00t_assets.trainers.native",
+        str(path),
+    ]
     assert path == tmp_path / "runs" / "lr1e-3" / spec.config_hash / "spec.json"
 
 
@@ -22,7 +26,7 @@ def test_isaac_gr00t_is_refused_where_it_is_not_set_up(
     monkeypatch.setenv("GR00T_ASSETS_ISAAC", str(tmp_path / "nowhere"))
     spec = a_spec(tmp_path, trainer="isaac-gr00t")
     with pytest.raises(TrainingError, match="lr1e-3: the trainer isaac-gr00t is not set up"):
-        trainer_command(spec)
+        trainer_named(spec.experiment.trainer).command(spec)
 
 
 def test_an_equal_spec_is_left_alone(tmp_path: Path):

@@ -11,7 +11,7 @@ import pytest
 from gr00t_assets.gpu.guard import guarded
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.wandb_worker import FINISH_SECONDS
+from gr00t_assets.trainers.wandb_run import FINISH_SECONDS
 from gr00t_assets_tests.trainers.conftest import SpecMaker, environment, train, trainer
 from gr00t_assets_tests.trainers.wandb_files import Part, read_parts
 

@@ -52,7 +52,7 @@ def test_without_a_key_it_is_kept_offline_and_whole(
     assert part.axes["by_samples/*"] == "train/samples_seen"
     assert (part.summary["status"], part.summary["steps"]) == ("finished", 4)
     assert part.summary["final_loss"] == pytest.approx((1 / 3 + 0.25) / 2)
-    assert part.summary["final_loss_se"] > 0
+    assert part.summary["final_loss_se"] is None  # two steps are too few to tell
     assert part.exit_code == 0
     assert part.kinds.isdisjoint({"output", "output_raw", "stats", "files"})
 

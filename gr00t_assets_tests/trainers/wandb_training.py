@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.runs.manifest import save_manifest
+from gr00t_assets.runs.manifest import Outcome, Status, save_manifest
 from gr00t_assets.runs.metrics import Metric
-from gr00t_assets.runs.outcome import Outcome, Status
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.reporting import Reporter, reporting
-from gr00t_assets.trainers.wandb_run import wandb_run
-from gr00t_assets.trainers.wandb_worker import FINISH_SECONDS
+from gr00t_assets.trainers.reporter import Reporter, reporting
+from gr00t_assets.trainers.wandb_run import FINISH_SECONDS, wandb_run
 from gr00t_assets_tests.trainers.conftest import SpecMaker
 
 KEY = "c0ffee" * 6 + "cafe"

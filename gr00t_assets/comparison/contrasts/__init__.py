@@ -1,0 +1,1 @@
+"""The statistics: factors, configurations, contrasts with their verdicts, and rankings."""

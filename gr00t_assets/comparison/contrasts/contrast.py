@@ -1,9 +1,13 @@
 """A contrast: two groups of runs, what differs between them, and what may be said of it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from gr00t_assets.comparison.contrasts.observation import Observation
+from pydantic import computed_field
+
+from gr00t_assets.comparison.contrasts.factors import Configuration, known_factors
+from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run, RunIds
 
 Verdict = Literal["controlled", "confounded", "within_noise", "inconclusive", "not_comparable"]
 """What a contrast says of the factor that is asked about.
@@ -26,7 +30,7 @@ class Change:
 
     Attributes:
         factor: Name of the hyperparameter; ``trainable_parts``, ``samples_seen`` or a word of
-            ``Observation.data`` where it is that.
+            ``Run.data`` where it is that.
         material: Whether it can change what is learned; the number of loader processes cannot.
         implied: Whether it follows from the factor that is asked about: twice the steps are twice
             the samples, and no other experiment on steps could be made.
@@ -60,8 +64,8 @@ class Contrast:
     """
 
     factor: str
-    low: tuple[Observation, ...]
-    high: tuple[Observation, ...]
+    low: RunIds
+    high: RunIds
     changes: tuple[Change, ...]
     effect: float | None
     interval: tuple[float, float] | None
@@ -70,16 +74,19 @@ class Contrast:
     reason: str
     basis: str = "end"
 
+    @computed_field
     @property
     def runs(self) -> tuple[str, ...]:
         """Ids of all runs, low ones first."""
         return tuple(run.run_id for run in (*self.low, *self.high))
 
+    @computed_field
     @property
     def changed_factors(self) -> tuple[str, ...]:
         """Names of what differs, the factor first."""
         return tuple(change.factor for change in self.changes)
 
+    @computed_field
     @property
     def confounders(self) -> tuple[str, ...]:
         """Material factors that changed besides the one asked about, and are not implied."""
@@ -88,3 +95,109 @@ class Contrast:
             for change in self.changes
             if change.material and not change.implied and change.factor != self.factor
         )
+
+    @computed_field
+    @property
+    def immaterial(self) -> tuple[str, ...]:
+        """Settings that differ and cannot change what is learned."""
+        return tuple(change.factor for change in self.changes if not change.material)
+
+
+SAME_SAMPLES = 0.02
+"""Samples seen count as equal where they differ by no more than this share: the nearest whole
+number of steps."""
+
+
+def changes(
+    low: Configuration,
+    high: Configuration,
+    factor: str,
+    names: Iterable[str] | None = None,
+    equal_samples: bool = False,
+) -> tuple[Change, ...]:
+    """Everything that differs between two configurations of the same data and frames.
+
+    Args:
+        low: One side.
+        high: The other.
+        factor: What is asked about; its change comes first.
+        names: Settings that may differ; all of both sides where left out.
+        equal_samples: Whether the losses are taken where both have seen equally many samples.
+    """
+    constant = low.constant_schedule and high.constant_schedule
+    by_name: dict[str, Change] = {}
+    for name in names if names is not None else setting_names([low, high]):
+        before, after = low.value(name), high.value(name)
+        if before == after:
+            continue
+        material = name in low.material or name in high.material
+        if name == "max_steps" and equal_samples and constant:
+            material = False
+        by_name[name] = Change(name, before, after, material or name == factor)
+    for change in _samples(low, high, equal_samples, constant):
+        by_name[change.factor] = change
+    implied = _implied(factor, by_name)
+    order = {name: place for place, name in enumerate(known_factors())}
+    listed = [replace(item, implied=item.factor in implied) for item in by_name.values()]
+    return tuple(
+        sorted(
+            listed,
+            key=lambda item: (
+                item.factor != factor,
+                not item.material,
+                item.implied,
+                order.get(item.factor, len(order)),
+                item.factor,
+            ),
+        )
+    )
+
+
+def setting_names(members: Iterable[Configuration]) -> list[str]:
+    """Names of everything that may differ between configurations, samples seen left out."""
+    names: dict[str, None] = {}
+    for configuration in members:
+        names.update(dict.fromkeys(configuration.material))
+        names.update(dict.fromkeys(configuration.first.settings))
+    return [name for name in names if name not in TRAINABLE_PARTS]
+
+
+def samples_are_equal(low: Configuration, high: Configuration) -> bool:
+    """Whether both saw the same number of samples, to the nearest step."""
+    fewer, more = low.samples_seen, high.samples_seen
+    if fewer is None or more is None:
+        return fewer == more
+    return abs(fewer - more) <= SAME_SAMPLES * max(fewer, more)
+
+
+def class_changes(low: Sequence[Run], high: Sequence[Run]) -> tuple[Change, ...]:
+    """What tells two groups of runs apart: their data, and their frames."""
+    before, after = low[0], high[0]
+    names = list(dict.fromkeys([*before.data, *after.data]))
+    differences = [Change(name, before.data.get(name), after.data.get(name)) for name in names]
+    differences.append(Change("frames", before.frames, after.frames))
+    return tuple(change for change in differences if change.low != change.high)
+
+
+def _samples(
+    low: Configuration, high: Configuration, equal_samples: bool, constant: bool
+) -> Iterable[Change]:
+    if samples_are_equal(low, high):
+        return
+    before, after = low.samples_seen, high.samples_seen
+    if not equal_samples:
+        yield Change("samples_seen", before, after)
+    elif before and after and not constant:
+        seen = min(before, after)
+        yield Change("schedule_fraction", seen / before, seen / after)
+
+
+def _implied(factor: str, by_name: dict[str, Change]) -> set[str]:
+    """Changes without which the factor could not have been changed."""
+    if factor == "max_steps":
+        return {"samples_seen"}
+    if factor == "samples_seen":
+        return {"max_steps"}
+    if factor == "batch_size" and "samples_seen" not in by_name:
+        return {"max_steps"}
+    return set()

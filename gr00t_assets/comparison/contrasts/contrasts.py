@@ -1,19 +1,29 @@
-"""Contrasts: what the finished runs say of one factor, pair by pair."""
+"""Contrasts: what the finished runs say of one factor, pair by pair.
 
-from collections.abc import Iterable, Sequence
+:func:`contrasts` and :func:`all_contrasts` are the only way into the statistics of factors, as
+:attr:`ComparabilityClass.ranking <.ranking.ComparabilityClass.ranking>` is for places: pairs,
+estimates, noise and verdicts are known to nobody outside this folder but :mod:`..proposals`, which
+asks for the run-to-run spread.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, pairwise
 
-from gr00t_assets.comparison.contrasts.changes import (
+from gr00t_assets.comparison.contrasts.contrast import (
+    Change,
+    Contrast,
     changes,
     class_changes,
     samples_are_equal,
     setting_names,
 )
-from gr00t_assets.comparison.contrasts.configurations import Configuration, configurations
-from gr00t_assets.comparison.contrasts.contrast import Change, Contrast
-from gr00t_assets.comparison.contrasts.drafts import Draft, matched
-from gr00t_assets.comparison.contrasts.factors import factors_of
-from gr00t_assets.comparison.contrasts.measures import loss_at_samples
+from gr00t_assets.comparison.contrasts.factors import (
+    Configuration,
+    configurations,
+    factors_of,
+    order_of,
+)
 from gr00t_assets.comparison.contrasts.noise import (
     Level,
     Spread,
@@ -22,28 +32,42 @@ from gr00t_assets.comparison.contrasts.noise import (
     pooled_spread,
     spread_of,
 )
-from gr00t_assets.comparison.contrasts.observation import Loss, Observation
-from gr00t_assets.comparison.contrasts.pairs import pairs
-from gr00t_assets.comparison.contrasts.verdicts import judged
+from gr00t_assets.comparison.contrasts.verdicts import ContrastEstimate, judged, matched
+from gr00t_assets.comparison.run import Run
 
 MANY_CLASSES = 40
 """Of up to so many kinds of data every pair is named as not comparable; of more, neighbours."""
 
+ALL_PAIRS = 40
+"""Up to so many configurations every pair that differs in the factor is contrasted."""
+
+CANDIDATES = 40
+"""Of a level with more configurations so many are searched for the nearest one."""
+
+LADDER = 12
+"""In a group with more values than this, each is contrasted with the first one at least twice as
+large, for neighbours are too near to each other to show anything."""
+
+NEAREST = 3
+"""Confounded contrasts for two neighbouring levels without a clean one."""
+
+Pair = tuple[Configuration, Configuration]
+
 Key = tuple[object, ...]
 
 
-def all_contrasts(observations: Sequence[Observation]) -> dict[str, list[Contrast]]:
+def all_contrasts(runs: Sequence[Run]) -> dict[str, list[Contrast]]:
     """The contrasts of every factor that varies, by factor, in the order of questions."""
-    found = configurations(observations)
-    spreads = _spreads(found)
-    apart = _apart(observations)
+    members = configurations(runs)
+    spreads = _spreads(members)
+    separate = _not_comparable(runs)
     return {
-        factor: _of_factor(observations, factor, found, spreads) + _named(apart, factor)
-        for factor in factors_of(observations)
+        factor: _of_factor(runs, factor, members, spreads) + _named(separate, factor)
+        for factor in factors_of(runs)
     }
 
 
-def contrasts(observations: Sequence[Observation], factor: str) -> list[Contrast]:
+def contrasts(runs: Sequence[Run], factor: str) -> list[Contrast]:
     """Every contrast that says something of one factor, those with the fewest confounders first.
 
     Where several pairs of configurations have the same two values of the factor and differ in
@@ -54,55 +78,61 @@ def contrasts(observations: Sequence[Observation], factor: str) -> list[Contrast
     these there is one contrast with the verdict ``not_comparable``, at the end of the list.
 
     Args:
-        observations: Of any status; only finished ones take part.
+        runs: Of any status; only finished ones take part.
         factor: Its name, see :func:`~gr00t_assets.comparison.contrasts.factors.factor_named`.
     """
-    found = configurations(observations)
-    of_factor = _of_factor(observations, factor, found, _spreads(found))
-    return of_factor + _named(_apart(observations), factor)
+    members = configurations(runs)
+    of_factor = _of_factor(runs, factor, members, _spreads(members))
+    return of_factor + _named(_not_comparable(runs), factor)
 
 
 def _of_factor(
-    observations: Sequence[Observation],
+    runs: Sequence[Run],
     factor: str,
-    found: Sequence[Configuration],
+    members: Sequence[Configuration],
     spreads: dict[Key, Spread],
 ) -> list[Contrast]:
-    if not any(factor in one.material for one in found) and factor != "samples_seen":
-        found = configurations(observations, split_by=factor)
+    if not any(factor in item.material for item in members) and factor != "samples_seen":
+        members = configurations(runs, split_by=factor)
     by_data: dict[Key, list[Configuration]] = {}
-    for one in found:
-        by_data.setdefault(one.comparable, []).append(one)
-    drafts = [draft for members in by_data.values() for draft in _drafts(members, factor, spreads)]
-    drafts.sort(key=lambda draft: draft.confounders)
-    return judged(factor, [*matched(drafts), *drafts])
+    for item in members:
+        by_data.setdefault(item.comparable, []).append(item)
+    estimates = [
+        estimate
+        for same_data in by_data.values()
+        for estimate in _estimates(same_data, factor, spreads)
+    ]
+    estimates.sort(key=lambda estimate: estimate.confounders)
+    return judged(factor, [*matched(estimates), *estimates])
 
 
-def _drafts(
+def _estimates(
     members: Sequence[Configuration], factor: str, spreads: dict[Key, Spread]
-) -> Iterable[Draft]:
+) -> Iterable[ContrastEstimate]:
     names = [name for name in setting_names(members) if _varies(members, name)]
     levels: dict[int, Level] = {}
 
-    def end(one: Configuration) -> Level:
-        if id(one) not in levels:
-            levels[id(one)] = end_level(one)
-        return levels[id(one)]
+    def end(item: Configuration) -> Level:
+        if id(item) not in levels:
+            levels[id(item)] = end_level(item)
+        return levels[id(item)]
 
     for low, high in pairs(members, factor):
         spread = _spread(low, high, spreads) if factor != "seed" else None
         differences = changes(low, high, factor, names)
-        yield Draft(low, high, differences, end(low), end(high), spread)
+        yield ContrastEstimate(low, high, differences, end(low), end(high), spread)
         if factor not in ("max_steps", "samples_seen") and not samples_are_equal(low, high):
             lower, upper = _at_equal_samples(low, high)
             if lower and upper:
                 differences = changes(low, high, factor, names, equal_samples=True)
-                yield Draft(low, high, differences, lower, upper, spread, "equal samples")
+                yield ContrastEstimate(
+                    low, high, differences, lower, upper, spread, "equal samples"
+                )
 
 
 def _varies(members: Sequence[Configuration], name: str) -> bool:
     first = members[0].value(name)
-    return any(one.value(name) != first for one in members)
+    return any(item.value(name) != first for item in members)
 
 
 def _at_equal_samples(low: Configuration, high: Configuration) -> tuple[Level | None, Level | None]:
@@ -113,20 +143,20 @@ def _at_equal_samples(low: Configuration, high: Configuration) -> tuple[Level | 
     return _level_at(low, seen), _level_at(high, seen)
 
 
-def _level_at(one: Configuration, seen: int) -> Level | None:
-    units: list[list[tuple[Observation, Loss]]] = []
-    for unit in one.units:
-        losses = [(run, loss_at_samples(run, seen)) for run in unit]
-        units.append([(run, loss) for run, loss in losses if loss is not None])
-    return level(units) if all(units) else None
+def _level_at(item: Configuration, seen: int) -> Level | None:
+    losses = [
+        [loss for run in same_seed if (loss := run.loss_at(seen)) is not None]
+        for same_seed in item.by_seed
+    ]
+    return level(losses) if all(losses) else None
 
 
-def _spreads(found: Iterable[Configuration]) -> dict[Key, Spread]:
+def _spreads(members: Iterable[Configuration]) -> dict[Key, Spread]:
     """The run-to-run spread of each class."""
     classes: dict[Key, list[Configuration]] = {}
-    for one in found:
-        classes.setdefault(one.class_key, []).append(one)
-    return {key: spread_of(members) for key, members in classes.items()}
+    for item in members:
+        classes.setdefault(item.class_key, []).append(item)
+    return {key: spread_of(same_class) for key, same_class in classes.items()}
 
 
 def _spread(low: Configuration, high: Configuration, spreads: dict[Key, Spread]) -> Spread:
@@ -134,26 +164,26 @@ def _spread(low: Configuration, high: Configuration, spreads: dict[Key, Spread])
     return pooled_spread(spreads.get(key, Spread()) for key in keys)
 
 
-Apart = tuple[tuple[Observation, ...], tuple[Observation, ...], tuple[Change, ...]]
+Separate = tuple[tuple[Run, ...], tuple[Run, ...], tuple[Change, ...]]
 
 
-def _apart(observations: Sequence[Observation]) -> list[Apart]:
+def _not_comparable(runs: Sequence[Run]) -> list[Separate]:
     """Each two groups of runs whose data or frames differ, with what differs; any status."""
-    groups: dict[Key, list[Observation]] = {}
-    for run in observations:
+    groups: dict[Key, list[Run]] = {}
+    for run in runs:
         groups.setdefault(run.comparable, []).append(run)
-    members = list(groups.values())
-    few = len(members) <= MANY_CLASSES
-    chosen = combinations(members, 2) if few else pairwise(members)
-    return [(tuple(one), tuple(other), class_changes(one, other)) for one, other in chosen]
+    separate = list(groups.values())
+    few = len(separate) <= MANY_CLASSES
+    chosen = combinations(separate, 2) if few else pairwise(separate)
+    return [(tuple(low), tuple(high), class_changes(low, high)) for low, high in chosen]
 
 
-def _named(apart: Iterable[Apart], factor: str) -> list[Contrast]:
+def _named(separate: Iterable[Separate], factor: str) -> list[Contrast]:
     return [
         Contrast(
             factor=factor,
-            low=one,
-            high=other,
+            low=low,
+            high=high,
             changes=differences,
             effect=None,
             interval=None,
@@ -163,9 +193,90 @@ def _named(apart: Iterable[Apart], factor: str) -> list[Contrast]:
                 f"The losses are not of one kind: {_differing(differences)}. They are not compared."
             ),
         )
-        for one, other, differences in apart
+        for low, high, differences in separate
     ]
 
 
 def _differing(differences: Iterable[Change]) -> str:
-    return "; ".join(f"{one.factor} {one.low} and {one.high}" for one in differences)
+    return "; ".join(f"{item.factor} {item.low} and {item.high}" for item in differences)
+
+
+def pairs(members: Sequence[Configuration], factor: str) -> list[Pair]:
+    """The pairs to contrast, the lower value of the factor first.
+
+    Of up to :data:`ALL_PAIRS` configurations it is every pair that differs in the factor. Of more
+    it is every two neighbouring values within a group that is equal in all else (of many values
+    every two that are a factor of two apart), and for values
+    that are in no such group the nearest configurations of the neighbouring value; their number
+    grows in proportion to that of the configurations.
+
+    Args:
+        members: Configurations of the same data and frames.
+        factor: What is asked about.
+    """
+    known = [item for item in members if item.value(factor) is not None]
+    known.sort(key=lambda item: order_of(factor, item.value(factor)))
+    if len(known) <= ALL_PAIRS:
+        return [pair for pair in combinations(known, 2) if differ(*pair, factor)]
+    clean = list(_clean(known, factor))
+    return clean + list(_nearest(known, factor, clean))
+
+
+def differ(low: Configuration, high: Configuration, factor: str) -> bool:
+    """Whether two configurations have other values of the factor."""
+    if factor == "samples_seen":
+        return not samples_are_equal(low, high)
+    return low.value(factor) != high.value(factor)
+
+
+def _clean(known: Sequence[Configuration], factor: str) -> Iterator[Pair]:
+    """Neighbouring values in groups that are equal in all that is not implied."""
+    left_out = {factor} | ({"max_steps"} if factor == "samples_seen" else set())
+    yield from _neighbours(known, factor, left_out, with_samples=False)
+    if factor == "batch_size":
+        yield from _neighbours(known, factor, {factor, "max_steps"}, with_samples=True)
+
+
+def _neighbours(
+    known: Sequence[Configuration], factor: str, left_out: set[str], with_samples: bool
+) -> Iterator[Pair]:
+    groups: dict[tuple[object, ...], list[Configuration]] = {}
+    for item in known:
+        others = tuple(sorted((k, v) for k, v in item.material.items() if k not in left_out))
+        samples = item.samples_seen if with_samples else None
+        groups.setdefault((item.comparable, others, samples), []).append(item)
+    for group in groups.values():
+        steps = _ladder(group, factor) if len(group) > LADDER else pairwise(group)
+        yield from (pair for pair in steps if differ(*pair, factor))
+
+
+def _ladder(members: Sequence[Configuration], factor: str) -> Iterator[Pair]:
+    """Each configuration with the first whose value is at least twice as large, else the last."""
+    values = [item.value(factor) for item in members]
+    numbers = [value for value in values if isinstance(value, int | float)]
+    if len(numbers) < len(values) or numbers[0] <= 0:
+        yield from pairwise(members)
+        return
+    last = len(members) - 1
+    for place, value in enumerate(numbers[:-1]):
+        yield members[place], members[min(last, bisect_left(numbers, 2 * value))]
+
+
+def _nearest(known: Sequence[Configuration], factor: str, clean: Sequence[Pair]) -> Iterator[Pair]:
+    covered = {item.value(factor) for pair in clean for item in pair}
+    levels: dict[object, list[Configuration]] = {}
+    for item in known:
+        levels.setdefault(item.value(factor), []).append(item)
+    for lower, upper in pairwise(levels.values()):
+        if lower[0].value(factor) in covered and upper[0].value(factor) in covered:
+            continue
+        candidates = [(low, high) for low in lower[:CANDIDATES] for high in upper[:CANDIDATES]]
+        candidates.sort(key=lambda pair: _distance(*pair, factor))
+        yield from candidates[: min(NEAREST, len(lower), len(upper))]
+
+
+def _distance(low: Configuration, high: Configuration, factor: str) -> int:
+    names = low.material.keys() | high.material.keys()
+    return sum(
+        name != factor and low.material.get(name) != high.material.get(name) for name in names
+    )

@@ -1,11 +1,18 @@
-"""Factors: what may differ between two runs, by name, with a value for each run."""
+"""Factors, and configurations: all factors of a run but its seed. Equal ones are replicates."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
-from gr00t_assets.comparison.contrasts.observation import TRAINABLE_PARTS, Observation
+from gr00t_assets.comparison.run import (
+    TRAINABLE_PARTS,
+    Run,
+    samples_per_step,
+    trainable_parts,
+)
 from gr00t_assets.core.errors import ComparisonError
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named, trainer_names
 
 QUESTIONS = (
     "learning_rate",
@@ -62,18 +69,65 @@ ALIASES = {
 }
 """Other words for factors."""
 
-_PART_WORDS = {
-    "tune_llm": "language model",
-    "tune_visual": "vision tower",
-    "tune_projector": "projector",
-    "tune_diffusion_model": "diffusion model",
-}
 _SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
+
+
+@dataclass(frozen=True, eq=False)
+class Configuration:
+    """Finished runs that are equal in all that can change what is learned, but for the seed.
+
+    Attributes:
+        runs: The replicates, in the order in which they came.
+        material: Value of every material factor that is known.
+    """
+
+    runs: tuple[Run, ...]
+    material: dict[str, object]
+
+    @property
+    def first(self) -> Run:
+        """The first of the replicates."""
+        return self.runs[0]
+
+    @property
+    def comparable(self) -> tuple[object, ...]:
+        """Data and frames, equal in all configurations that may be contrasted."""
+        return self.first.comparable
+
+    @property
+    def class_key(self) -> tuple[object, ...]:
+        """Data, frames and trainable parts."""
+        return (self.comparable, self.material.get("trainable_parts"))
+
+    @cached_property
+    def samples_seen(self) -> int | None:
+        """Of the first replicate; replicates differ in it by nothing, or by a partial batch."""
+        return samples_seen(self.first)
+
+    @cached_property
+    def by_seed(self) -> tuple[tuple[Run, ...], ...]:
+        """Replicates by seed. Two runs with one seed repeat each other and count as one."""
+        seeds: dict[object, list[Run]] = {}
+        for place, run in enumerate(self.runs):
+            seed = run.settings.get("seed")
+            seeds.setdefault(("unknown", place) if seed is None else seed, []).append(run)
+        return tuple(tuple(runs) for runs in seeds.values())
+
+    @property
+    def constant_schedule(self) -> bool:
+        """Whether the learning rate does not depend on how long the run is."""
+        return str(self.material.get("lr_scheduler_type", "")).startswith("constant")
+
+    def value(self, factor: str) -> object:
+        """Value of a factor, which replicates share unless it is immaterial."""
+        if factor in self.material:
+            return self.material[factor]
+        return factor_value(self.first, factor)
 
 
 def known_factors() -> list[str]:
     """Every factor that may be asked about, those of :data:`QUESTIONS` first."""
-    others = [name for name in Hyperparameters.model_fields if name not in TRAINABLE_PARTS]
+    others = [name for name in all_hyperparameters() if name not in TRAINABLE_PARTS]
     return list(dict.fromkeys([*QUESTIONS, *others, "samples_seen"]))
 
 
@@ -99,80 +153,37 @@ def factor_named(text: str) -> str:
     raise ComparisonError(text, "this is not a factor.", details)
 
 
-def factor_value(observation: Observation, factor: str) -> object:
+def factor_value(run: Run, factor: str) -> object:
     """The value that a run has of a factor; None where its source does not know it.
 
     ``batch_size`` is the samples of one optimizer step over all GPUs and accumulated batches, and
     ``trainable_parts`` is in words. Any other name is a setting, or a word of ``data``.
     """
-    settings = observation.settings
+    settings = run.settings
     match factor:
         case "trainable_parts":
             return trainable_parts(settings)
         case "batch_size":
             return samples_per_step(settings)
         case "samples_seen":
-            return samples_seen(observation)
+            return samples_seen(run)
         case "max_steps":
-            return settings.get("max_steps", observation.max_steps)
+            return settings.get("max_steps", run.max_steps)
         case "continued_steps":
-            return observation.continued_steps
+            return run.continued_steps
         case "frames":
-            return observation.frames
-    return settings.get(factor, observation.data.get(factor))
+            return run.frames
+    return settings.get(factor, run.data.get(factor))
 
 
-def factors_of(observations: Sequence[Observation]) -> list[str]:
-    """Material factors with more than one value among finished runs of the same data and frames.
-
-    Those of :data:`QUESTIONS` come first, in their order.
-    """
-    from gr00t_assets.comparison.contrasts.configurations import material_settings
-
-    values: dict[tuple[object, str], set[object]] = {}
-    for run in observations:
-        if run.finished:
-            named = material_settings(run) | {"seed": run.settings.get("seed")}
-            for name, value in named.items():
-                values.setdefault((run.comparable, name), set()).add(value)
-    varying = {name for (_, name), found in values.items() if len(found - {None}) > 1}
-    order = [*known_factors(), *sorted(varying)]
-    return [name for name in dict.fromkeys(order) if name in varying]
-
-
-def trainable_parts(settings: Mapping[str, object]) -> str:
-    """Which weights are trained, in words.
-
-    Example:
-        >>> trainable_parts({"tune_projector": True, "tune_diffusion_model": True})
-        'projector, diffusion model'
-    """
-    words = ", ".join(word for name, word in _PART_WORDS.items() if settings.get(name))
-    if settings.get("lora_rank"):
-        where = "backbone and action head" if settings.get("lora_full_model") else "action head"
-        words += f"; LoRA of rank {settings['lora_rank']} on the {where}"
-    return words or "none known"
-
-
-def samples_per_step(settings: Mapping[str, object]) -> int | None:
-    """Samples of one optimizer step, over GPUs and accumulated batches; None where unknown."""
-    batch = settings.get("batch_size")
-    if not isinstance(batch, int):
-        return None
-    for name in ("gradient_accumulation_steps", "num_gpus"):
-        times = settings.get(name, 1)
-        batch *= times if isinstance(times, int) else 1
-    return batch
-
-
-def samples_seen(observation: Observation) -> int | None:
+def samples_seen(run: Run) -> int | None:
     """Samples of all steps done; from steps and batch size where the source does not say."""
-    if observation.samples_seen is not None:
-        return observation.samples_seen
-    per_step = samples_per_step(observation.settings)
-    if per_step is None or observation.steps is None:
+    if run.samples_seen is not None:
+        return run.samples_seen
+    per_step = samples_per_step(run.settings)
+    if per_step is None or run.steps is None:
         return None
-    return per_step * observation.steps
+    return per_step * run.steps
 
 
 def order_of(factor: str, value: object) -> tuple[int, float, str]:
@@ -190,3 +201,73 @@ def order_of(factor: str, value: object) -> tuple[int, float, str]:
     if factor == "lr_scheduler_type" and text in _SCHEDULERS:
         return (2, _SCHEDULERS.index(text), text)
     return (2, 0.0, text)
+
+
+def material_settings(run: Run) -> dict[str, object]:
+    """The value of each known factor that can change what this run learns, but for the seed.
+
+    Left out besides the immaterial ones: LoRA's scale and dropout without LoRA; warm-up of a
+    constant schedule, which has none; where frames come from, when they are the right ones.
+    """
+    settings = run.settings
+    left_out = {"seed", *IMMATERIAL, *TRAINABLE_PARTS}
+    if not settings.get("lora_rank"):
+        left_out |= {"lora_alpha", "lora_dropout"}
+    scheduler = str(settings.get("lr_scheduler_type", ""))
+    if scheduler == "constant":
+        left_out.add("warmup_ratio")
+    if frames_are_equal(run):
+        left_out |= {"video_backend", "frame_source"}
+    material = {name: value for name, value in settings.items() if name not in left_out}
+    material["trainable_parts"] = trainable_parts(settings)
+    material["batch_size"] = samples_per_step(settings)
+    material["max_steps"] = settings.get("max_steps", run.max_steps)
+    if run.continued_steps and not scheduler.startswith("constant"):
+        material["continued_steps"] = run.continued_steps
+    return material
+
+
+def frames_are_equal(run: Run) -> bool:
+    """Whether the images do not depend on the video backend.
+
+    They do not where they are verified, or where the trainer reads the frame cache.
+    """
+    if run.frames == "verified" or run.settings.get("frame_source") == "cache":
+        return True
+    name = run.data.get("trainer", "").partition(" ")[0]
+    return name in trainer_names() and not trainer_named(name).reads_videos
+
+
+def configurations(runs: Sequence[Run], split_by: str | None = None) -> list[Configuration]:
+    """The finished runs by configuration, in order of first appearance.
+
+    Args:
+        runs: Of any status and class; those that are not finished are left out.
+        split_by: A further factor that replicates must share, such as the seed or an immaterial
+            one that is asked about.
+    """
+    groups: dict[tuple[object, ...], tuple[list[Run], dict[str, object]]] = {}
+    for run in runs:
+        if not run.finished or run.loss is None or not run.loss.mean > 0:
+            continue
+        material = material_settings(run)
+        extra = factor_value(run, split_by) if split_by and split_by not in material else None
+        key = (run.comparable, tuple(sorted(material.items())), extra)
+        groups.setdefault(key, ([], material))[0].append(run)
+    return [Configuration(tuple(members), material) for members, material in groups.values()]
+
+
+def factors_of(runs: Sequence[Run]) -> list[str]:
+    """Material factors with more than one value among finished runs of the same data and frames.
+
+    Those of :data:`QUESTIONS` come first, in their order.
+    """
+    values: dict[tuple[object, str], set[object]] = {}
+    for run in runs:
+        if run.finished:
+            settings = material_settings(run) | {"seed": run.settings.get("seed")}
+            for name, value in settings.items():
+                values.setdefault((run.comparable, name), set()).add(value)
+    varying = {name for (_, name), present in values.items() if len(present - {None}) > 1}
+    order = [*known_factors(), *sorted(varying)]
+    return [name for name in dict.fromkeys(order) if name in varying]

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gr00t_assets.comparison.contrasts.configurations import Configuration
-from gr00t_assets.comparison.contrasts.observation import Loss, Observation
+from gr00t_assets.comparison.contrasts.factors import Configuration
+from gr00t_assets.comparison.curves import Loss
+from gr00t_assets.comparison.run import Run
 
 SAMPLE_CV = 1.0
 """Standard deviation over mean of one sample's loss: flow time and noise are drawn at random.
@@ -56,8 +57,8 @@ def logged_value_error(loss: float, samples: int) -> float:
 
 
 def log_error(loss: Loss) -> float:
-    """Standard error of the logarithm of a loss, within the run."""
-    return loss.standard_error / loss.mean
+    """Standard error of the logarithm of a loss, within the run; infinite where it is unknown."""
+    return math.inf if loss.standard_error is None else loss.standard_error / loss.mean
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,13 @@ class Spread:
         """Variance of the log loss of one run whose variance within is ``within``.
 
         Where the replicates agree better than their noise within would let them, that noise was
-        estimated too large, and it is taken in proportion.
+        estimated too large, and it is taken in proportion. Where the noise within the run is
+        unknown, the run is taken to be as noisy as the replicates.
         """
         if self.measured_total is None:
             return ASSUMED_SPREAD**2 + within
+        if math.isinf(within):
+            return self.total
         if self.total >= self.within:
             return self.total - self.within + within
         return self.total * within / self.within
@@ -133,46 +137,47 @@ class Level:
 
     def variance(self, spread: Spread) -> float:
         """Variance of the mean, both kinds of noise included."""
-        return sum(spread.variance(one) for one in self.variances) / len(self.variances) ** 2
+        return sum(spread.variance(within) for within in self.variances) / len(self.variances) ** 2
 
 
-def level(runs: Iterable[Sequence[tuple[Observation, Loss]]]) -> Level:
+def level(losses: Iterable[Sequence[Loss]]) -> Level:
     """Pool the losses of replicates.
 
     Args:
-        runs: By seed, the runs of that seed with the loss to be used of each. Runs of one seed
-            repeat each other: their mean has the noise of one.
+        losses: By seed, the loss of each run. Runs of one seed repeat each other: their mean has
+            the noise of one.
     """
     means, variances = [], []
-    for same_seed in runs:
-        means.append(float(np.mean([math.log(loss.mean) for _, loss in same_seed])))
-        variances.append(float(np.mean([log_error(loss) ** 2 for _, loss in same_seed])))
+    for same_seed in losses:
+        means.append(float(np.mean([math.log(loss.mean) for loss in same_seed])))
+        variances.append(float(np.mean([log_error(loss) ** 2 for loss in same_seed])))
     count = len(means)
     return Level(sum(means) / count, sum(variances) / count**2, tuple(variances))
 
 
 def end_level(configuration: Configuration) -> Level:
     """The level of a configuration from the losses at the end of its runs."""
-    return level([[(run, run.loss) for run in unit if run.loss] for unit in configuration.units])
+    return level(map(_losses, configuration.by_seed))
 
 
-def spread_of(found: Iterable[Configuration]) -> Spread:
+def spread_of(members: Iterable[Configuration]) -> Spread:
     """Run-to-run spread pooled over the replicates of configurations.
 
     ``total = sum over configurations of sum (y - mean)^2 / sum of (replicates - 1)``, the pooled
     variance of a one-way analysis of variance, with ``y`` the log loss of each seed.
     """
     squares, within, degrees, runs = 0.0, 0.0, 0, 0
-    for configuration in found:
-        units = configuration.units
-        if len(units) < 2:
+    for configuration in members:
+        seeds = configuration.by_seed
+        if len(seeds) < 2:
             continue
-        levels = [level([[(run, run.loss) for run in unit if run.loss]]) for unit in units]
-        means = np.array([one.mean for one in levels])
+        levels = [level([_losses(same_seed)]) for same_seed in seeds]
+        means = np.array([item.mean for item in levels])
         squares += float(((means - means.mean()) ** 2).sum())
-        within += float(np.mean([one.within for one in levels])) * (len(units) - 1)
-        degrees += len(units) - 1
-        runs += len(units)
+        known = [item.within for item in levels if math.isfinite(item.within)]
+        within += float(np.mean(known or [0.0])) * (len(seeds) - 1)
+        degrees += len(seeds) - 1
+        runs += len(seeds)
     if not degrees:
         return Spread()
     return Spread(squares / degrees, within / degrees, degrees, runs)
@@ -211,3 +216,28 @@ def tails(degrees: np.ndarray, values: np.ndarray) -> np.ndarray:
 
     normal = degrees <= 0
     return np.where(normal, ndtr(-values), stdtr(np.where(normal, 1.0, degrees), -values))
+
+
+def holm_levels(chances: np.ndarray, alpha: float) -> np.ndarray:
+    """The level that each hypothesis is tested at by Holm's procedure, shape ``(m,)``.
+
+    In order of their probabilities the hypotheses are tested at ``alpha / m``,
+    ``alpha / (m - 1)``, and so on; those behind the first that stands have its level.
+
+    Args:
+        chances: Probability of so large a difference without an effect, shape ``(m,)``.
+        alpha: Chance of a false effect that is put up with among all of them.
+    """
+    count = len(chances)
+    order = np.argsort(chances, kind="stable")
+    levels = alpha / (count - np.arange(count))
+    standing = np.flatnonzero(chances[order] > levels)
+    if len(standing):
+        levels[standing[0] :] = levels[standing[0]]
+    result = np.empty(count)
+    result[order] = levels
+    return result
+
+
+def _losses(runs: Iterable[Run]) -> list[Loss]:
+    return [run.loss for run in runs if run.loss]

@@ -1,18 +1,133 @@
-"""From differences and their noise to verdicts, for all contrasts of one question together."""
+"""From what two sides of a contrast estimate, and the noise of it, to verdicts."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from gr00t_assets.comparison.contrasts.contrast import Contrast, Verdict
-from gr00t_assets.comparison.contrasts.drafts import Draft, MatchedDraft
-from gr00t_assets.comparison.contrasts.noise import LEVEL, quantiles, tails
-from gr00t_assets.comparison.contrasts.reasons import reason
+from gr00t_assets.comparison.contrasts.contrast import Change, Contrast, Verdict
+from gr00t_assets.comparison.contrasts.factors import Configuration
+from gr00t_assets.comparison.contrasts.noise import (
+    ASSUMED_SPREAD,
+    LEVEL,
+    WITHIN_DEGREES,
+    Level,
+    Spread,
+    holm_levels,
+    quantiles,
+    tails,
+)
+from gr00t_assets.comparison.wording import in_words, value_words
 
 
-def judged(factor: str, drafts: Sequence[Draft]) -> list[Contrast]:
-    """The contrasts of one question, in the order of their drafts.
+@dataclass(frozen=True)
+class ContrastEstimate:
+    """What a contrast estimates, and the noise of it, before its verdict.
+
+    Attributes:
+        low: One side.
+        high: The other.
+        changes: What differs.
+        low_level: Loss of the low side.
+        high_level: Loss of the high side.
+        spread: Run-to-run spread of their class; None where the spread is what is asked about,
+            that is, for the seed.
+        basis: Where the losses are taken.
+    """
+
+    low: Configuration
+    high: Configuration
+    changes: tuple[Change, ...]
+    low_level: Level
+    high_level: Level
+    spread: Spread | None
+    basis: str = "end"
+
+    @cached_property
+    def confounders(self) -> int:
+        """Number of factors that changed besides the one that is asked about."""
+        return sum(change.material and not change.implied for change in self.changes[1:])
+
+    @property
+    def log_ratio(self) -> float:
+        """Log of the ratio of the two losses, high over low."""
+        return self.high_level.mean - self.low_level.mean
+
+    @property
+    def within(self) -> float:
+        """Variance of the log ratio from noise within the runs."""
+        return self.low_level.within + self.high_level.within
+
+    @property
+    def variance(self) -> float:
+        """Variance of the log ratio, both kinds of noise included."""
+        if self.spread is None:
+            return self.within
+        return self.low_level.variance(self.spread) + self.high_level.variance(self.spread)
+
+    @property
+    def degrees(self) -> int:
+        """Degrees of freedom of the variance; 0 where it is taken as known."""
+        return self.spread.degrees if self.spread else WITHIN_DEGREES
+
+    @property
+    def explained(self) -> float:
+        """Variance of the log ratio from all noise that was measured."""
+        measured = self.spread is None or self.spread.measured
+        return self.variance if measured else self.within
+
+
+@dataclass(frozen=True)
+class MatchedPairs(ContrastEstimate):
+    """All clean pairs with the same two values of the factor, each pair with other settings.
+
+    A grid repeats every value of a factor beside each value of the others, so it tells noise even
+    where no configuration has a second seed. The effect is the mean of the pairs' log ratios. Its
+    variance is that from the noise of the runs, or where it is larger, that from the differences
+    between the pairs, which have in them whatever the effect owes to the other settings.
+
+    Attributes:
+        pairs: The clean pairs.
+    """
+
+    pairs: tuple[ContrastEstimate, ...] = ()
+
+    @cached_property
+    def _by_noise(self) -> float:
+        return sum(pair.variance for pair in self.pairs) / len(self.pairs) ** 2
+
+    @cached_property
+    def _by_differences(self) -> float:
+        return float(np.var([pair.log_ratio for pair in self.pairs], ddof=1)) / len(self.pairs)
+
+    @property
+    def variance(self) -> float:
+        """Variance of the mean log ratio."""
+        return max(self._by_noise, self._by_differences)
+
+    @property
+    def degrees(self) -> int:
+        """Degrees of freedom of the variance; 0 where it is taken as known."""
+        if self._by_differences > self._by_noise:
+            return len(self.pairs) - 1
+        return self.pairs[0].degrees
+
+
+def matched(estimates: Sequence[ContrastEstimate]) -> list[MatchedPairs]:
+    """One estimate for each two values of the factor that at least two clean pairs share."""
+    groups: dict[tuple[object, ...], list[ContrastEstimate]] = {}
+    for estimate in estimates:
+        if not estimate.confounders and estimate.basis == "end" and estimate.spread is not None:
+            asked = estimate.changes[0]
+            key = (estimate.low.comparable, asked.low, asked.high)
+            groups.setdefault(key, []).append(estimate)
+    return [_matched(pairs) for pairs in groups.values() if len(pairs) > 1]
+
+
+def judged(factor: str, estimates: Sequence[ContrastEstimate]) -> list[Contrast]:
+    """The contrasts of one question, in the order of their estimates.
 
     The hypothesis that a factor does nothing is tested in every contrast that changed nothing
     else, so the tests are adjusted together: Holm's step-down procedure ("A simple sequentially
@@ -22,69 +137,146 @@ def judged(factor: str, drafts: Sequence[Draft]) -> list[Contrast]:
     Confounded contrasts claim nothing and have plain 95 percent intervals. Matched pairs are tested
     with the others, and left out where they show nothing.
     """
-    if not drafts:
+    if not estimates:
         return []
-    ratios = np.array([draft.log_ratio for draft in drafts])
-    variances = np.array([draft.variance for draft in drafts])
-    degrees = np.array([draft.degrees for draft in drafts])
+    ratios = np.array([estimate.log_ratio for estimate in estimates])
+    variances = np.array([estimate.variance for estimate in estimates])
+    degrees = np.array([estimate.degrees for estimate in estimates])
     errors = np.sqrt(np.maximum(variances, 1e-18))
     chances = 2 * tails(degrees, np.abs(ratios) / errors)
-    clean = np.array([not draft.confounders for draft in drafts])
-    alphas = np.full(len(drafts), 1 - LEVEL)
+    clean = np.array([not estimate.confounders for estimate in estimates])
+    alphas = np.full(len(estimates), 1 - LEVEL)
     alphas[clean] = holm_levels(chances[clean], 1 - LEVEL)
     halves = quantiles(degrees, alphas / 2) * errors
-    explained = np.sqrt([draft.explained for draft in drafts]) * quantiles(0 * degrees, alphas / 2)
+    explained = np.sqrt([estimate.explained for estimate in estimates]) * quantiles(
+        0 * degrees, alphas / 2
+    )
     return [
-        _contrast(factor, draft, float(half), float(abs(ratio)) <= float(inner))
-        for draft, half, ratio, inner in zip(drafts, halves, ratios, explained, strict=True)
-        if not isinstance(draft, MatchedDraft) or abs(ratio) > half
+        _contrast(factor, estimate, float(half), float(abs(ratio)) <= float(inner))
+        for estimate, half, ratio, inner in zip(estimates, halves, ratios, explained, strict=True)
+        if not isinstance(estimate, MatchedPairs) or abs(ratio) > half
     ]
 
 
-def holm_levels(chances: np.ndarray, alpha: float) -> np.ndarray:
-    """The level that each hypothesis is tested at by Holm's procedure, shape ``(m,)``.
-
-    In order of their probabilities the hypotheses are tested at ``alpha / m``,
-    ``alpha / (m - 1)``, and so on; those behind the first that stands have its level.
+def reason(verdict: Verdict, estimate: ContrastEstimate, half: float) -> str:
+    """Why a contrast has its verdict, in one sentence.
 
     Args:
-        chances: Probability of so large a difference without an effect, shape ``(m,)``.
-        alpha: Chance of a false effect that is put up with among all of them.
+        verdict: The verdict.
+        estimate: What the contrast estimates.
+        half: Half the interval of the log ratio.
     """
-    count = len(chances)
-    order = np.argsort(chances, kind="stable")
-    levels = alpha / (count - np.arange(count))
-    standing = np.flatnonzero(chances[order] > levels)
-    if len(standing):
-        levels[standing[0] :] = levels[standing[0]]
-    result = np.empty(count)
-    result[order] = levels
-    return result
+    asked = estimate.changes[0]
+    if verdict == "confounded":
+        others = [item for item in estimate.changes[1:] if item.material and not item.implied]
+        return f"{in_words(others, _values)} changed as well as {asked.factor}."
+    alone = f"Only {asked.factor} changed"
+    if isinstance(estimate, MatchedPairs):
+        alone = f"Only {asked.factor} changed in {len(estimate.pairs)} pairs at other settings"
+    where = "" if estimate.basis == "end" else f" at {estimate.basis}"
+    text = (
+        f"{alone}, and the loss with {asked.factor} {value_words(asked.high)} is "
+        f"{_times(estimate.log_ratio)} times that with {value_words(asked.low)}{where}"
+    )
+    noise = noise_words(estimate)
+    if verdict == "controlled":
+        low, high = estimate.log_ratio - half, estimate.log_ratio + half
+        interval = f"{_times(low)} to {_times(high)}"
+        return f"{text}, more than noise explains ({interval} at 95 percent, {noise})."
+    if verdict == "within_noise":
+        single = len(estimate.low.by_seed) == 1 and len(estimate.high.by_seed) == 1
+        until = " Until it is repeated, nothing can be said." if single else ""
+        return f"{text}; noise explains as much ({noise}).{until}"
+    if math.isinf(half):
+        return (
+            f"{text}; the noise within the runs cannot be told, since a final window is too short "
+            "for how much its neighbouring steps resemble each other."
+        )
+    if estimate.spread and estimate.spread.measured:
+        return (
+            f"{text}: more than the measured noise, but too few runs were repeated to be sure of "
+            f"that noise ({noise})."
+        )
+    return (
+        f"{text}: more than the noise within the runs, but two runs of one configuration may "
+        f"differ as much, which was not measured ({noise})."
+    )
 
 
-def _contrast(factor: str, draft: Draft, half: float, explained: bool) -> Contrast:
-    ratio = draft.log_ratio
+def noise_words(estimate: ContrastEstimate) -> str:
+    """Where the noise between runs is known from."""
+    spread = estimate.spread
+    if spread is None:
+        return "noise within the runs"
+    if not spread.measured:
+        return f"run-to-run spread assumed to be {100 * ASSUMED_SPREAD:.0f} percent"
+    return (
+        f"run-to-run spread {100 * math.expm1(spread.between):.0f} percent, "
+        f"from {spread.runs} repeated runs"
+    )
+
+
+def _matched(pairs: Sequence[ContrastEstimate]) -> MatchedPairs:
+    shared = [
+        change for change in pairs[0].changes if all(change in pair.changes for pair in pairs)
+    ]
+    return MatchedPairs(
+        low=_together([pair.low for pair in pairs]),
+        high=_together([pair.high for pair in pairs]),
+        changes=tuple(shared),
+        low_level=_mean([pair.low_level for pair in pairs]),
+        high_level=_mean([pair.high_level for pair in pairs]),
+        spread=pairs[0].spread,
+        pairs=tuple(pairs),
+    )
+
+
+def _together(members: Sequence[Configuration]) -> Configuration:
+    once = {id(item): item for item in members}.values()
+    return Configuration(tuple(run for item in once for run in item.runs), members[0].material)
+
+
+def _mean(levels: Sequence[Level]) -> Level:
+    count = len(levels)
+    within = sum(item.within for item in levels) / count**2
+    variances = tuple(value for item in levels for value in item.variances)
+    return Level(sum(item.mean for item in levels) / count, within, variances)
+
+
+def _contrast(factor: str, estimate: ContrastEstimate, half: float, explained: bool) -> Contrast:
+    ratio = estimate.log_ratio
     apart = abs(ratio) > half
     verdict: Verdict
-    if draft.confounders:
+    if estimate.confounders:
         verdict = "confounded"
     elif apart:
         verdict = "controlled"
-    elif explained:
+    elif explained and half < math.inf:
         verdict = "within_noise"
     else:
         verdict = "inconclusive"
-    middle = math.exp((draft.low_level.mean + draft.high_level.mean) / 2)
-    low, high = (2 * middle * math.sinh(end / 2) for end in (ratio - half, ratio + half))
+    middle = math.exp((estimate.low_level.mean + estimate.high_level.mean) / 2)
+    interval = None
+    if half < math.inf:
+        low, high = (2 * middle * math.sinh(end / 2) for end in (ratio - half, ratio + half))
+        interval = (low, high)
     return Contrast(
         factor=factor,
-        low=draft.low.observations,
-        high=draft.high.observations,
-        changes=draft.changes,
+        low=estimate.low.runs,
+        high=estimate.high.runs,
+        changes=estimate.changes,
         effect=2 * middle * math.sinh(ratio / 2),
-        interval=(low, high),
+        interval=interval,
         ratio=math.exp(ratio),
         verdict=verdict,
-        reason=reason(verdict, draft, half),
-        basis=draft.basis,
+        reason=reason(verdict, estimate, half),
+        basis=estimate.basis,
     )
+
+
+def _values(change: Change) -> str:
+    return f"{change.factor} ({value_words(change.low)} and {value_words(change.high)})"
+
+
+def _times(log_ratio: float) -> str:
+    return f"{math.exp(log_ratio):.2g}" if abs(log_ratio) < 20 else f"{math.exp(log_ratio):.0e}"

@@ -1,24 +1,39 @@
-"""The rows of a CSV file of runs, and everything that is wrong with them."""
+"""The rows of a CSV file of runs: each cell in its type, and everything that is wrong with them."""
 
 import csv
 import difflib
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
-from gr00t_assets.comparison.contrasts.observation import LossKind
-from gr00t_assets.comparison.run import STATUS_WORDS
-from gr00t_assets.comparison.tables.cells import Value, cell_value, is_empty
-from gr00t_assets.comparison.tables.columns import (
-    BY_NAME,
-    DERIVED,
-    REQUIRED,
-    SETTINGS,
-)
-from gr00t_assets.comparison.tables.frame_state import is_date
+from pydantic import ValidationError
+
+from gr00t_assets.comparison.columns import COLUMNS, Dtype, column_names, setting_dtype
+from gr00t_assets.comparison.curves import LossKind
 from gr00t_assets.core.errors import ComparisonError
-from gr00t_assets.core.names import nearest
+from gr00t_assets.core.names import did_you_mean, nearest
+from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
+from gr00t_assets.runs.stored_run import STATUS_WORDS
+
+Value = str | int | float | bool
+
+_TRUE = {"true", "yes", "1"}
+
+_FALSE = {"false", "no", "0"}
+
+_EMPTY = {"", "na", "n/a", "null", "-"}
+
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?:\D|$))")
+
+REQUIRED = ("run_id", "status", "learning_rate", "batch_size", "max_steps", "loss")
+"""Besides these a table needs ``dataset`` or ``dataset_version``."""
+
+_NO_LONGER_WRITTEN = {"problems"}
+"""Derived columns of older exports."""
 
 _MISSPELT = 0.85
 """Likeness from which on an unknown column is a known one misspelt, not a setting of its own."""
@@ -49,6 +64,54 @@ class Row:
         return int(value) if value is not None else None
 
 
+def is_empty(text: str | None) -> bool:
+    """Whether a cell says nothing."""
+    return text is None or text.strip().lower() in _EMPTY
+
+
+def cell_value(name: str, text: str) -> Value:
+    """The value of a cell in its column's type.
+
+    Args:
+        name: Of the column.
+        text: Of a cell that is not empty.
+
+    Raises:
+        ValueError: It is no such value; the message says what was expected.
+
+    Example:
+        >>> cell_value("learning_rate", "5e-4"), cell_value("max_steps", "2,000")
+        (0.0005, 2000)
+    """
+    text = text.strip()
+    column = column_names().get(name)
+    dtype = column.dtype if column else setting_dtype(name)
+    if dtype is None:
+        return _guessed(text)
+    value = _parsed(text, dtype)
+    if column is None:
+        _check_setting(name, value)
+    elif isinstance(value, float) and not math.isfinite(value) and name != "loss":
+        raise ValueError(f"expected a finite number, found {text!r}")
+    elif isinstance(value, int | float) and value < 0:
+        raise ValueError(f"expected a number that is not below zero, found {text!r}")
+    return value
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is a date, or a date and a time, in ISO 8601.
+
+    Example:
+        >>> is_date("2025-06-14T23:58"), is_date("14 June 2025")
+        (True, False)
+    """
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
 def read_rows(path: Path) -> list[Row]:
     """Read a table of runs.
 
@@ -73,8 +136,8 @@ def read_rows(path: Path) -> list[Row]:
     rows: list[Row] = []
     if not problems:
         for number, line in lines:
-            row, found = _row(number, header, line)
-            problems += found
+            row, row_problems = _row(number, header, line)
+            problems += row_problems
             rows.append(row)
         problems += _repeated(rows)
         problems.sort(key=_line_number)
@@ -85,13 +148,69 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
+def _parsed(text: str, dtype: Dtype) -> Value:
+    match dtype:
+        case "boolean":
+            return _boolean(text)
+        case "Float64":
+            return _number(text)
+        case "Int64":
+            value = _number(text)
+            if not math.isfinite(value) or value != int(value):
+                raise ValueError(f"expected a whole number, found {text!r}")
+            return int(value)
+        case _:
+            return text
+
+
+def _number(text: str) -> float:
+    try:
+        return float(_THOUSANDS.sub("", text))
+    except ValueError:
+        raise ValueError(f"expected a number, found {text!r}") from None
+
+
+def _boolean(text: str) -> bool:
+    word = text.lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError(f"expected true or false, found {text!r}")
+    return word in _TRUE
+
+
+def _guessed(text: str) -> Value:
+    """A cell of a column of which no type is known."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        value = _number(text)
+    except ValueError:
+        return text
+    if not math.isfinite(value):
+        return text
+    return int(value) if value == int(value) and "e" not in text.lower() else value
+
+
+def _check_setting(name: str, value: Value) -> None:
+    known = get_args(all_hyperparameters()[name].annotation)
+    if known and value not in known:
+        raise ValueError(f"unknown {name} {value!r}; {did_you_mean(str(value), known)}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"expected a finite number, found {value}")
+    try:
+        combined_hyperparameters().model_validate({name: value})
+    except ValidationError as error:
+        message = error.errors()[0]["msg"].removeprefix("Input should be ")
+        raise ValueError(f"expected a value {message}, found {value}") from None
+
+
 def _header_problems(header: Sequence[str]) -> Iterator[str]:
     if not any(header):
         yield f"line 1: expected column names, among them {', '.join(REQUIRED)}"
         return
+    known = [*column_names(), *all_hyperparameters()]
     for name in REQUIRED:
         if name not in header:
-            close = nearest(name, [found for found in header if found not in (*BY_NAME, *SETTINGS)])
+            close = nearest(name, [other for other in header if other not in known])
             yield f"line 1: column {name} is missing" + (f"; is it '{close}'?" if close else "")
     if not {"dataset", "dataset_version"} & set(header):
         yield "line 1: column dataset is missing"
@@ -100,8 +219,8 @@ def _header_problems(header: Sequence[str]) -> Iterator[str]:
             yield f"line 1: column {place} has no name"
         elif header.index(name) != place - 1:
             yield f"line 1: column {name} stands there twice"
-        elif name not in (*BY_NAME, *SETTINGS):
-            close = difflib.get_close_matches(name, [*BY_NAME, *SETTINGS], n=1, cutoff=_MISSPELT)
+        elif name not in known and name not in _NO_LONGER_WRITTEN:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT)
             if close and close[0] not in header:
                 yield f"line 1: unknown column '{name}'; did you mean '{close[0]}'?"
 
@@ -110,10 +229,11 @@ def _row(number: int, header: Sequence[str], line: Sequence[str]) -> tuple[Row, 
     problems: list[str] = []
     cells: dict[str, Value] = {}
     given: set[str] = set()
+    derived = {column.name for column in COLUMNS if column.derived} | _NO_LONGER_WRITTEN
     if len(line) != len(header):
         problems.append(f"{len(line)} cells for {len(header)} columns")
     for name, text in zip(header, line, strict=False):
-        if is_empty(text) or name in DERIVED:
+        if is_empty(text) or name in derived:
             continue
         given.add(name)
         try:
@@ -125,7 +245,7 @@ def _row(number: int, header: Sequence[str], line: Sequence[str]) -> tuple[Row, 
         problems += [f"{name} is empty" for name in REQUIRED[:-1] if name not in given]
         problems += [] if given & {"dataset", "dataset_version"} else ["dataset is empty"]
     problems += _row_problems(row)
-    return row, [f"line {number}: {found}" for found in problems]
+    return row, [f"line {number}: {problem}" for problem in problems]
 
 
 def _row_problems(row: Row) -> Iterator[str]:

@@ -6,53 +6,57 @@ from pathlib import Path
 
 import pandas as pd
 
-from gr00t_assets.comparison.contrasts.measures import loss_at_fraction, plateau_or_falling
-from gr00t_assets.comparison.contrasts.observation import Observation
-from gr00t_assets.comparison.tables.columns import (
-    BY_NAME,
-    COLUMNS,
-    DATA,
-    SETTINGS,
-    meaning,
-    setting_dtype,
-)
+from gr00t_assets.comparison.columns import COLUMNS, setting_column, setting_dtype, setting_names
+from gr00t_assets.comparison.contrasts.ranking import RankedRun, comparability_classes, ranked_runs
+from gr00t_assets.comparison.run import Run
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.files import write_bytes
 
 FORMATS = ("parquet", "csv")
 
 
-def runs_table(observations: Sequence[Observation]) -> pd.DataFrame:
-    """One row a run, in the order given.
+def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row a run, in the order given, with its place.
 
-    The columns are those of ``tables.columns`` and then one for each setting that any run has,
-    known hyperparameters first. Every type has a missing value, ``pandas.NA``; ``attrs["units"]``
-    and ``attrs["meanings"]`` are by column. A setting of no known type keeps the type that pandas
-    finds in it.
+    The columns are those of :mod:`~gr00t_assets.comparison.columns` and then one for each setting
+    that any run has, known hyperparameters first. Every type has a missing value, ``pandas.NA``;
+    ``attrs["units"]`` and ``attrs["descriptions"]`` are by column. A setting of no known type keeps
+    the type that pandas finds in it.
 
     Example:
         ``runs_table(read_table(path)).query("status == 'finished'").sort_values("loss")``
     """
-    rows = [_row(observation) for observation in observations]
-    found = {name for observation in observations for name in observation.settings}
-    settings = [name for name in SETTINGS if name in found]
-    settings += sorted(found - set(settings))
-    names = [*(column.name for column in COLUMNS), *settings]
-    table = pd.DataFrame(rows, columns=pd.Index(names))
-    for name in names:
-        dtype = BY_NAME[name].dtype if name in BY_NAME else setting_dtype(name)
-        table[name] = table[name].astype(dtype) if dtype else _typed(table[name])
-    table.attrs["units"] = {name: meaning(name)[0] for name in names}
-    table.attrs["meanings"] = {name: meaning(name)[1] for name in names}
+    placed = {id(row.run): row for row in ranked_runs(comparability_classes(runs), runs)}
+    return rows_table([placed[id(run)] for run in runs])
+
+
+def rows_table(rows: Sequence[RankedRun]) -> pd.DataFrame:
+    """The table of rows whose places are known; see :func:`runs_table`."""
+    settings = [
+        name
+        for name in dict.fromkeys(["max_steps", *setting_names([row.run for row in rows])])
+        if name not in {column.name for column in COLUMNS}
+    ]
+    columns = [*COLUMNS, *map(setting_column, settings)]
+    table = pd.DataFrame(
+        {column.name: pd.Series([column.value(row) for row in rows], dtype=object)
+         for column in columns}
+    )  # fmt: skip
+    for column in columns:
+        known = column.name not in settings or setting_dtype(column.name)
+        values = table[column.name]
+        table[column.name] = values.astype(column.dtype) if known else _typed(values)
+    table.attrs["units"] = {column.name: column.unit for column in columns}
+    table.attrs["descriptions"] = {column.name: column.description for column in columns}
     return table
 
 
-def export_table(observations: Sequence[Observation], path: Path) -> Path:
+def export_table(runs: Sequence[Run], path: Path) -> Path:
     """Write the table of runs, in one step.
 
     Args:
-        observations: The runs.
-        path: Ends in ``.parquet`` (units and meanings in its metadata) or ``.csv``, which
+        runs: The runs.
+        path: Ends in ``.parquet`` (units and descriptions in its metadata) or ``.csv``, which
             :func:`read_table` reads again.
 
     Raises:
@@ -67,7 +71,7 @@ def export_table(observations: Sequence[Observation], path: Path) -> Path:
         )  # fmt: skip
     if not path.parent.is_dir():
         raise ComparisonError(str(path), "there is no such folder.", [f"make {path.parent} first"])
-    table = runs_table(observations)
+    table = runs_table(runs)
     content = table.to_csv(index=False).encode() if kind == "csv" else _parquet(table)
     write_bytes(path, content)
     return path
@@ -77,39 +81,6 @@ def _parquet(table: pd.DataFrame) -> bytes:
     file = io.BytesIO()
     table.to_parquet(file, index=False)
     return file.getvalue()
-
-
-def _row(run: Observation) -> dict[str, object]:
-    loss, halfway = run.loss, loss_at_fraction(run, 0.5)
-    trend = plateau_or_falling(run).trend
-    row: dict[str, object] = {
-        "run_id": run.run_id,
-        "name": run.name,
-        "source": run.source,
-        "sweep": run.sweep or None,
-        "started_at": run.started_at or None,
-        "status": run.status,
-        "logged_step": run.steps,
-        "samples_seen": run.samples_seen,
-        "dataset_frames": run.dataset_frames,
-        "epochs": run.epochs,
-        "frames": run.frames,
-        "frames_verified": True if run.frames == "verified" else None,
-        "loss": loss.mean if loss else None,
-        "loss_se": loss.standard_error if loss else None,
-        "loss_samples": loss.samples if loss else None,
-        "loss_kind": loss.kind if loss else None,
-        "loss_halfway": halfway.mean if halfway else None,
-        "trend": None if trend == "unknown" else trend,
-        "samples_per_second": run.samples_per_second,
-        "gpu_hours": run.gpu_hours,
-        "peak_memory_gb": run.peak_memory_bytes / 1e9 if run.peak_memory_bytes else None,
-        "hypothesis": run.hypothesis or None,
-        "note": run.note or None,
-        "problems": " ".join(run.problems) or None,
-    }
-    row |= {column.name: run.data.get(column.name.replace("_", " ")) for column in DATA}
-    return row | dict(run.settings) | {"max_steps": run.max_steps}
 
 
 def _typed(values: pd.Series) -> pd.Series:

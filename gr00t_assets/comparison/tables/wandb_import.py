@@ -1,22 +1,32 @@
-"""Runs from W&B, through the public API of the wandb package, into the store."""
+"""Runs from W&B, through the public API of the wandb package, kept in the store as parquet."""
 
+import io
+import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
-from gr00t_assets.comparison.tables.wandb_record import (
-    WandbRun,
-    imports_folder,
-    save_wandb_runs,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gr00t_assets.comparison.formatting import plain
 from gr00t_assets.core.errors import ComparisonError
+from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import Store
 
+_WORDS = ("run_id", "name", "entity", "project", "state", "created_at", "notes", "url",
+          "program", "commit")  # fmt: skip
+
+_JSON = ("config", "summary", "arguments", "tags", "problems")
+
+_COLUMNS = (*_WORDS, *_JSON, "steps", "losses", "per_step")
+
 STEP = "train/global_step"
+
 LOSS = "train/loss"
+
 STEP_LOSS = "train/step_loss"
 """What the trainers of this package log besides, one value a step."""
 
@@ -24,8 +34,76 @@ TIMEOUT = 30
 """Seconds that one request may take."""
 
 _PAGE = 100
+
 _PATH = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._ -]+")
+
 _CHECKOUT = "Isaac-GR00T"
+
+
+class WandbRun(BaseModel):
+    """What was read of one run; lists are of one length and in order of steps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: str
+    name: str
+    entity: str
+    project: str
+    state: str = Field(description="running, finished, failed, crashed or killed")
+    created_at: str = Field(description="ISO 8601, UTC")
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+    url: str = ""
+    config: dict[str, Any] = Field(default_factory=dict, description="As it was logged")
+    summary: dict[str, float] = Field(default_factory=dict, description="Its numbers")
+    arguments: tuple[str, ...] | None = Field(
+        default=None, description="Of the command; None where W&B does not have them"
+    )
+    program: str = Field(default="", description="File name of the script")
+    commit: str = Field(default="", description="Of Isaac-GR00T, where it ran in its checkout")
+    steps: tuple[int, ...] = Field(default=(), description="Optimizer steps done")
+    losses: tuple[float, ...] = Field(default=(), description="Logged at those steps")
+    per_step: bool = Field(default=False, description="One loss a step, not a mean of several")
+    problems: tuple[str, ...] = ()
+
+
+def imports_folder(store: Store) -> Path:
+    """Where imported W&B runs are, one parquet file an import."""
+    return store.root / "imports" / "wandb"
+
+
+def save_wandb_runs(runs: Sequence[WandbRun], path: Path) -> None:
+    """Write imported runs in one step, one row a run; what the file held before is replaced.
+
+    Raises:
+        StoreError: The disk is full; the former file is as it was.
+    """
+    import pandas as pd
+
+    rows = [_row(run) for run in runs]
+    table = pd.DataFrame(rows, columns=pd.Index(_COLUMNS))
+    file = io.BytesIO()
+    table.to_parquet(file, index=False)
+    write_bytes(path, file.getvalue())
+
+
+def load_wandb_runs(path: Path) -> list[WandbRun]:
+    """Read what :func:`save_wandb_runs` wrote.
+
+    Raises:
+        ComparisonError: The file cannot be read.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_parquet(path)
+        return [_run(row) for row in table.to_dict(orient="records")]
+    except (OSError, ValueError, LookupError, TypeError, ValidationError) as error:
+        raise ComparisonError(
+            str(path),
+            "these imported runs cannot be read.",
+            [str(error).splitlines()[0], "import them again: gr00t-assets import wandb"],
+        ) from error
 
 
 def import_wandb(
@@ -58,8 +136,8 @@ def import_wandb(
         )
     runs: list[WandbRun] = []
     with _explained(path):
-        for found in _runs(path, tag):
-            runs.append(_read(found))
+        for run in _runs(path, tag):
+            runs.append(_read(run))
             say(f"{runs[-1].run_id} {runs[-1].name}: {runs[-1].state}, {len(runs[-1].steps)} steps")
     if not runs:
         wanted = f"with the tag {tag}" if tag else "at all"
@@ -71,6 +149,23 @@ def import_wandb(
     file = imports_folder(store) / f"{_file_name(path, tag)}.parquet"
     save_wandb_runs(runs, file)
     return file, runs
+
+
+def _row(run: WandbRun) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(run, name) for name in _WORDS}
+    row |= {name: json.dumps(getattr(run, name)) for name in _JSON}
+    return row | {
+        "steps": list(run.steps),
+        "losses": list(run.losses),
+        "per_step": run.per_step,
+    }
+
+
+def _run(row: dict[Any, Any]) -> WandbRun:
+    content = {name: str(row[name]) for name in _WORDS}
+    content |= {name: json.loads(row[name]) for name in _JSON}
+    content |= {"steps": row["steps"].tolist(), "losses": row["losses"].tolist()}
+    return WandbRun.model_validate({**content, "per_step": bool(row["per_step"])})
 
 
 def _runs(path: str, tag: str | None) -> Iterator[Any]:
@@ -96,7 +191,7 @@ def _read(run: Any) -> WandbRun:
         tags=tuple(run.tags or ()),
         notes=run.notes or "",
         url=run.url,
-        config=_plain(config),
+        config=plain(config),
         summary=_numbers(run.summary),
         arguments=tuple(map(str, arguments)) if isinstance(arguments, list) else None,
         program=PurePath(str(metadata.get("program") or "")).name,
@@ -122,14 +217,14 @@ def _history(run: Any) -> tuple[tuple[int, ...], tuple[float, ...], bool, tuple[
         except Exception as error:
             first = (str(error) or type(error).__name__).splitlines()[0]
             return (), (), False, (f"Its history could not be read: {first}.",)
-        found = {
+        by_step = {
             int(step): float(loss)
             for step, loss in rows
             if step is not None and loss is not None and _is_number(step, loss)
         }
-        if found:
-            steps = sorted(found)
-            return tuple(steps), tuple(found[step] for step in steps), key == STEP_LOSS, ()
+        if by_step:
+            steps = sorted(by_step)
+            return tuple(steps), tuple(by_step[step] for step in steps), key == STEP_LOSS, ()
     return (), (), False, ()
 
 
@@ -138,26 +233,12 @@ def _is_number(*values: object) -> bool:
 
 
 def _numbers(summary: Mapping[str, Any]) -> dict[str, float]:
-    found = ((str(name), value) for name, value in dict(summary).items())
+    entries = ((str(name), value) for name, value in dict(summary).items())
     return {
         name: float(value)
-        for name, value in found
+        for name, value in entries
         if _is_number(value) and not isinstance(value, bool)
     }
-
-
-def _plain(value: Any) -> Any:
-    """The same without what JSON cannot say: a float that is not finite becomes text."""
-    match value:
-        case dict():
-            return {str(name): _plain(item) for name, item in value.items()}
-        case list() | tuple():
-            return [_plain(item) for item in value]
-        case float() if not math.isfinite(value):
-            return str(value)
-        case None | bool() | int() | float() | str():
-            return value
-    return str(value)
 
 
 def _commit(metadata: Mapping[str, Any]) -> str:

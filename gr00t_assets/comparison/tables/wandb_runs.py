@@ -1,22 +1,42 @@
-"""From runs of W&B to observations: those of Isaac-GR00T's script, and those of this package."""
+"""From runs of W&B to runs of a comparison: those of the upstream script, and of this package."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
 
-from gr00t_assets.comparison.contrasts.factors import samples_per_step
-from gr00t_assets.comparison.contrasts.measures import end_loss
 from gr00t_assets.comparison.contrasts.noise import logged_value_error
-from gr00t_assets.comparison.contrasts.observation import Loss, Observation, RunCurve
-from gr00t_assets.comparison.tables.frame_state import frame_state
-from gr00t_assets.comparison.tables.read_table import NEARLY_DONE, logging_steps
-from gr00t_assets.comparison.tables.script_arguments import SCRIPT, dataset_name, script_arguments
-from gr00t_assets.comparison.tables.wandb_record import WandbRun
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.comparison.curves import Curve, Loss
+from gr00t_assets.comparison.run import Run, samples_per_step, upstream_trainer
+from gr00t_assets.comparison.tables.read_table import NEARLY_DONE, frame_state, logging_steps
+from gr00t_assets.comparison.tables.wandb_import import WandbRun
+from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
 
-STATUS = {
+SCRIPT = "gr00t_finetune.py"
+
+SCRIPT_DEFAULTS: dict[str, object] = {
+    "data_config": "fourier_gr1_arms_only",
+    "base_model_path": "nvidia/GR00T-N1.5-3B",
+    "embodiment_tag": "new_embodiment",
+    "num_gpus": 1,
+    "tune_llm": False,
+    "tune_visual": False,
+    "tune_projector": True,
+    "tune_diffusion_model": True,
+    "lora_rank": 0,
+    "lora_alpha": 16,
+    "lora_dropout": 0.1,
+    "lora_full_model": False,
+    "balance_dataset_weights": True,
+    "balance_trajectory_weights": True,
+}
+"""Of the N1.5 script in every release of 2025, so that an argument that was not given has these.
+``video_backend`` is not among them: June's default is decord and October's torchcodec."""
+
+_BOOLEAN = {name for name, value in SCRIPT_DEFAULTS.items() if isinstance(value, bool)}
+
+_STATUSES = {
     "finished": "finished",
     "failed": "failed",
     "killed": "interrupted",
@@ -30,14 +50,55 @@ _RENAMED = {"per_device_train_batch_size": "batch_size"}
 _UNKNOWN = "what it was trained on is not known"
 
 
-def wandb_observation(
-    run: WandbRun, dataset_frames: Mapping[str, int] | None = None
-) -> Observation:
+def script_arguments(arguments: Sequence[str]) -> dict[str, object]:
+    """What was asked of the script: the arguments given, and the defaults of the others.
+
+    Args:
+        arguments: As the process got them, in tyro's form.
+
+    Returns:
+        Values by the script's names: numbers and truth values where the default is one, else text.
+
+    Example:
+        >>> asked = script_arguments(["--dataset-path", "demo_data/x", "--no-tune-projector"])
+        >>> asked["dataset_path"], asked["tune_projector"], asked["num_gpus"]
+        ('demo_data/x', False, 1)
+    """
+    asked: dict[str, object] = dict(SCRIPT_DEFAULTS)
+    parts = [part for argument in arguments for part in _split(argument)]
+    place = 0
+    while place < len(parts):
+        part = parts[place]
+        place += 1
+        if not part.startswith("--"):
+            continue
+        name = part[2:].replace("-", "_")
+        if name in _BOOLEAN:
+            asked[name] = True
+        elif name.startswith("no_") and name[3:] in _BOOLEAN:
+            asked[name[3:]] = False
+        elif place < len(parts):
+            asked[name] = _value(name, parts[place])
+            place += 1
+    return asked
+
+
+def dataset_name(path: object) -> str:
+    """The dataset's name: the last part of its path.
+
+    Example:
+        >>> dataset_name("./demo_data/so101-table-cleanup/")
+        'so101-table-cleanup'
+    """
+    return PurePosixPath(str(path)).name
+
+
+def run_of_wandb(run: WandbRun, dataset_frames: Mapping[str, int] | None = None) -> Run:
     """One W&B run, with its curve where it has one.
 
     Settings come from the logged config (the names of ``transformers.TrainingArguments`` or those
     of this package) and from the command's arguments, which W&B keeps; what neither says is
-    absent. A run whose dataset is not known is in a class of its own, and the problem is said.
+    absent. A run whose dataset is not known is in a class of its own, with a problem that says so.
     """
     ours = "config_hash" in run.config
     asked = {} if ours else _asked(run)
@@ -52,7 +113,7 @@ def wandb_observation(
     per_step = samples_per_step(settings)
     curve = _curve(run, per_step)
     dataset = data.get("dataset", "")
-    return Observation(
+    return Run(
         run_id=run.run_id,
         name=run.name,
         source="wandb",
@@ -74,6 +135,19 @@ def wandb_observation(
     )
 
 
+def _split(argument: str) -> list[str]:
+    name, equals, value = argument.partition("=")
+    return [name, value] if equals and argument.startswith("--") else [argument]
+
+
+def _value(name: str, text: str) -> object:
+    kind = type(SCRIPT_DEFAULTS.get(name, ""))
+    try:
+        return kind(text) if kind in (int, float) else text
+    except ValueError:
+        return text
+
+
 def _asked(run: WandbRun) -> dict[str, object]:
     if run.arguments is None or run.program != SCRIPT:
         return {}
@@ -83,18 +157,18 @@ def _asked(run: WandbRun) -> dict[str, object]:
 def _settings(run: WandbRun, asked: Mapping[str, object]) -> dict[str, object]:
     """Known hyperparameters in their types; one that is no such value is passed over."""
     named = {_RENAMED.get(name, name): value for name, value in run.config.items()}
-    found: dict[str, object] = {}
-    for name, field in Hyperparameters.model_fields.items():
+    settings: dict[str, object] = {}
+    for name, field in all_hyperparameters().items():
         value = asked.get(name, named.get(name))
         if value is None:
             continue
         try:
-            checked = Hyperparameters.model_validate({name: value})
+            checked = combined_hyperparameters().model_validate({name: value})
         except ValueError:
             continue
         if field.annotation is not bool or isinstance(value, bool):
-            found[name] = getattr(checked, name)
-    return found
+            settings[name] = getattr(checked, name)
+    return settings
 
 
 def _our_data(run: WandbRun) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -102,7 +176,7 @@ def _our_data(run: WandbRun) -> tuple[dict[str, str], tuple[str, ...]]:
     base = str(config.get("base_model", ""))
     if revision := config.get("base_model_revision"):
         base += f" at {str(revision)[:12]}"
-    words = {
+    data = {
         "dataset": config.get("dataset"),
         "dataset version": config.get("dataset_version"),
         "data config": config.get("data_config"),
@@ -110,7 +184,7 @@ def _our_data(run: WandbRun) -> tuple[dict[str, str], tuple[str, ...]]:
         "base model": base,
         "trainer": config.get("trainer"),
     }
-    return {name: str(value) for name, value in words.items() if value}, ()
+    return {name: str(value) for name, value in data.items() if value}, ()
 
 
 def _script_data(
@@ -128,7 +202,7 @@ def _script_data(
         "data config": str(asked["data_config"]),
         "embodiment tag": str(asked["embodiment_tag"]),
         "base model": PurePosixPath(base).name if base.startswith("/") else base,
-        "trainer": f"isaac-gr00t {run.commit[:12]}".strip(),
+        "trainer": f"{upstream_trainer()} {run.commit[:12]}".strip(),
     }, ()
 
 
@@ -155,21 +229,22 @@ def _steps_done(run: WandbRun) -> int | None:
 
 
 def _status(run: WandbRun, done: int | None, max_steps: int | None) -> str:
-    status = STATUS.get(run.state, "unfinished")
+    status = _STATUSES.get(run.state, "unfinished")
     if status != "finished" or done is None or max_steps is None:
         return status
     return status if done >= NEARLY_DONE * max_steps else "unfinished"
 
 
-def _curve(run: WandbRun, per_step: int | None) -> RunCurve | None:
+def _curve(run: WandbRun, per_step: int | None) -> Curve | None:
     if not run.steps or per_step is None:
         return None
-    return RunCurve(np.array(run.steps) * per_step, np.array(run.losses))
+    steps = np.array(run.steps)
+    return Curve(steps, steps * per_step, np.array(run.losses))
 
 
-def _loss(run: WandbRun, curve: RunCurve | None, settings: Mapping[str, object]) -> Loss | None:
+def _loss(run: WandbRun, curve: Curve | None, settings: Mapping[str, object]) -> Loss | None:
     """A window of the curve, else the last logged value."""
-    measured = end_loss(curve) if curve else None
+    measured = curve.final_loss() if curve else None
     last = run.losses[-1] if run.losses else run.summary.get("train/loss")
     if measured is not None or last is None or not math.isfinite(last):
         return measured

@@ -7,13 +7,11 @@ from pydantic import ValidationError
 
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.core.names import did_you_mean
-from gr00t_assets.datasets.checks.features import Feature
-from gr00t_assets.datasets.checks.folder import Folder
-from gr00t_assets.datasets.checks.info import Info
-from gr00t_assets.datasets.checks.json_files import read_object
-from gr00t_assets.modality.schema import DEFAULT_COLUMNS, Modality, ModalityFile
-
-FILE = "meta/modality.json"
+from gr00t_assets.datasets.lerobot.dataset import MODALITY
+from gr00t_assets.datasets.lerobot.features import Feature
+from gr00t_assets.datasets.lerobot.folder import Folder, read_object
+from gr00t_assets.datasets.lerobot.info import Info
+from gr00t_assets.modality.modality_json import DEFAULT_COLUMNS, Modality, ModalityFile
 
 MODALITIES: tuple[Modality, ...] = ("state", "action")
 
@@ -24,17 +22,17 @@ def check_modality(folder: Folder, info: Info) -> ModalityFile | None:
     Returns:
         ``None`` where it cannot be used.
     """
-    raw = read_object(folder, FILE, _missing)
+    raw = read_object(folder, MODALITY, _report_missing)
     if raw is None:
         return None
     collector = folder.collector
     try:
         modality = ModalityFile.model_validate(raw)
     except ValidationError as failure:
-        for line in wrong_fields(failure):
+        for line in _wrong_fields(failure):
             collector.error(
                 "modality-field",
-                FILE,
+                MODALITY,
                 line,
                 "the sections state, action, video and annotation as Isaac-GR00T reads them",
                 "correct the field",
@@ -43,21 +41,21 @@ def check_modality(folder: Folder, info: Info) -> ModalityFile | None:
     for line in modality.unknown_fields():
         collector.warn(
             "modality-unknown-field",
-            FILE,
-            line.removeprefix(f"{FILE}: "),
+            MODALITY,
+            line.removeprefix(f"{MODALITY}: "),
             "fields that Isaac-GR00T reads",
             "correct its name or remove it",
         )
     if info.features:
-        _columns(collector, modality, info)
-    _overlaps(collector, modality)
+        _check_columns(collector, modality, info)
+    _check_overlaps(collector, modality)
     return modality
 
 
-def wrong_fields(failure: ValidationError) -> list[str]:
+def _wrong_fields(failure: ValidationError) -> list[str]:
     """Each wrong field in words, the field first."""
-    found = failure.errors(include_url=False, include_context=False)
-    return [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found]
+    errors = failure.errors(include_url=False, include_context=False)
+    return [f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in errors]
 
 
 def sliced_columns(modality: ModalityFile | None, info: Info) -> dict[str, Modality]:
@@ -66,14 +64,14 @@ def sliced_columns(modality: ModalityFile | None, info: Info) -> dict[str, Modal
     LeRobot's default columns where there is no usable ``modality.json``.
     """
     if modality is None:
-        found: dict[str, Modality] = {DEFAULT_COLUMNS[kind]: kind for kind in MODALITIES}
+        columns: dict[str, Modality] = {DEFAULT_COLUMNS[kind]: kind for kind in MODALITIES}
     else:
-        found = {
+        columns = {
             modality.vector_column(kind, key): kind
             for kind in MODALITIES
             for key in modality.slices(kind)
         }
-    return {column: kind for column, kind in found.items() if column in info.features}
+    return {column: kind for column, kind in columns.items() if column in info.features}
 
 
 def number_names(
@@ -97,34 +95,35 @@ def number_names(
 
 def _key_of(modality: ModalityFile | None, kind: Modality, column: str, number: int) -> str:
     for key, part in modality.slices(kind).items() if modality else ():
-        inside = part.start <= number < part.end
-        if inside and modality is not None and modality.vector_column(kind, key) == column:
+        has_number = part.start <= number < part.end
+        if has_number and modality is not None and modality.vector_column(kind, key) == column:
             return f"{key}.{number - part.start}"
     return ""
 
 
-def _missing(collector: Collector) -> None:
+def _report_missing(collector: Collector) -> None:
     collector.error(
         "modality-missing",
-        FILE,
+        MODALITY,
         "no such file",
         "the names of the parts of state and action, and of the cameras",
-        "write it as NVIDIA's getting_started/LeRobot_compatible_data_schema.md describes; for a "
-        "dataset of the catalog a draft is accepted with gr00t-assets dataset accept-modality NAME",
+        "write it as NVIDIA's getting_started/LeRobot_compatible_data_schema.md describes; for "
+        "a dataset of the catalog a proposal is accepted with gr00t-assets dataset "
+        "accept-modality NAME",
     )
 
 
-def _columns(collector: Collector, modality: ModalityFile, info: Info) -> None:
+def _check_columns(collector: Collector, modality: ModalityFile, info: Info) -> None:
     for kind in MODALITIES:
         for key, part in modality.slices(kind).items():
             column = modality.vector_column(kind, key)
             feature = info.features.get(column)
             if feature is None:
-                _unknown(collector, "modality-column", f"{kind} key '{key}'", column, info)
+                _report_unknown(collector, "modality-column", f"{kind} key '{key}'", column, info)
             elif part.end > feature.width:
                 collector.error(
                     "slice-range",
-                    FILE,
+                    MODALITY,
                     f"{kind} key '{key}' is {part.start}:{part.end} of {column}",
                     f"a slice of its {feature.width} numbers",
                     "correct start and end of the key",
@@ -133,29 +132,29 @@ def _columns(collector: Collector, modality: ModalityFile, info: Info) -> None:
         feature = info.features.get(modality.video_feature(key))
         if feature is None or not feature.is_video:
             name = modality.video_feature(key)
-            _unknown(collector, "modality-camera", f"camera '{key}'", name, info)
+            _report_unknown(collector, "modality-camera", f"camera '{key}'", name, info)
     for key in modality.annotation_keys():
         column = modality.annotation_column(key)
         if column is not None and column not in info.features:
             # An annotation without original_key is the column of its own name.
-            _unknown(collector, "modality-annotation", f"annotation '{key}'", column, info)
+            _report_unknown(collector, "modality-annotation", f"annotation '{key}'", column, info)
 
 
-def _unknown(collector: Collector, code: str, what: str, name: str, info: Info) -> None:
+def _report_unknown(collector: Collector, code: str, what: str, name: str, info: Info) -> None:
     if name in info.raw["features"] and name not in info.features:
         return
     cameras = code == "modality-camera"
-    known = [one.name for one in info.features.values() if one.is_video == cameras]
+    declared = [item.name for item in info.features.values() if item.is_video == cameras]
     collector.error(
         code,
-        FILE,
+        MODALITY,
         f"{what} is {name}, which meta/info.json does not declare",
         "a camera of meta/info.json" if cameras else "a column of meta/info.json",
-        f"set its original_key: {did_you_mean(name, known)}",
+        f"set its original_key: {did_you_mean(name, declared)}",
     )
 
 
-def _overlaps(collector: Collector, modality: ModalityFile) -> None:
+def _check_overlaps(collector: Collector, modality: ModalityFile) -> None:
     """Numbers that are in two keys of one modality would be trained on twice."""
     for kind in MODALITIES:
         columns = defaultdict(list)
@@ -166,9 +165,16 @@ def _overlaps(collector: Collector, modality: ModalityFile) -> None:
                 if start2 < end:
                     collector.error(
                         "slice-overlap",
-                        FILE,
+                        MODALITY,
                         f"{kind} keys '{key}' ({start}:{end}) and '{key2}' ({start2}:{end2}) "
                         f"share numbers of {column}",
                         "each number in one key",
                         "correct start and end of the keys",
                     )
+
+
+def task_columns(modality: ModalityFile | None) -> list[str]:
+    """``task_index``, and the columns of the annotations."""
+    keys = modality.annotation_keys() if modality else ()
+    columns = [modality.annotation_column(key) for key in keys] if modality else []
+    return list(dict.fromkeys(["task_index", *(name for name in columns if name)]))

@@ -1,190 +1,229 @@
-"""Every episode once: its rows, its videos, and whether they are equally long."""
+"""One pass over a dataset: its meta files, the rows and videos of every episode, and its totals.
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+The scan of a dataset version in the store is kept beside it, so that the checks of the dataset and
+of its modality config read its files once.
+"""
+
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gr00t_assets.datasets.checks.columns import Rows, read_rows
-from gr00t_assets.datasets.checks.contents import (
-    check_finite,
-    check_indices,
-    check_task_indices,
-    content_digest,
+from gr00t_assets.core.errors import StoreError
+from gr00t_assets.core.files import write_json
+from gr00t_assets.core.finding import Collector, Finding
+from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.datasets.checks.episode_scan import EpisodeScan, EpisodeScanner, Progress
+from gr00t_assets.datasets.checks.meta_files import (
+    check_episodes,
+    check_tasks,
+    check_totals,
+    check_unlisted_files,
 )
-from gr00t_assets.datasets.checks.features import Feature
-from gr00t_assets.datasets.checks.folder import Folder
-from gr00t_assets.datasets.checks.info import FILE, Info
-from gr00t_assets.datasets.checks.lengths import check_lengths
-from gr00t_assets.datasets.checks.lists import Listed
-from gr00t_assets.datasets.checks.running import RunningStatistics
-from gr00t_assets.datasets.checks.timestamps import check_timestamps, measured_fps
-from gr00t_assets.datasets.checks.videos import Video, check_video, read_video
+from gr00t_assets.datasets.checks.modality_file import check_modality, sliced_columns, task_columns
+from gr00t_assets.datasets.checks.stored_statistics import check_statistics, read_statistics
+from gr00t_assets.datasets.checks.video_checks import BACKENDS, check_camera_rates
+from gr00t_assets.datasets.lerobot.dataset import MODALITY
+from gr00t_assets.datasets.lerobot.features import INFO, Feature
+from gr00t_assets.datasets.lerobot.folder import Folder
+from gr00t_assets.datasets.lerobot.metadata import (
+    check_data_files,
+    find_cameras,
+    read_metadata,
+)
+from gr00t_assets.datasets.lerobot.statistics import STATS
+from gr00t_assets.datasets.record import Camera
 
-TIMESTAMP = Feature("timestamp", "float32", (1,), (), {})
+SCAN_VERSION = 1
+"""Raised when the checks begin to find other things in the same files."""
 
-Progress = Callable[[int, int], None]
-"""Called with the episodes that were looked at, and how many there are."""
-
-
-@dataclass
-class Scan:
-    """What the episodes are.
-
-    Attributes:
-        readable: Episodes whose rows could be read.
-        rows: Rows of those.
-        statistics: Of each column that a key is a slice of.
-        spoilt: Columns whose statistics are not those of the whole dataset.
-        videos: The first video of each camera that could be read.
-    """
-
-    readable: list[Listed] = field(default_factory=list)
-    rows: int = 0
-    statistics: dict[str, RunningStatistics] = field(default_factory=dict)
-    spoilt: set[str] = field(default_factory=set)
-    videos: dict[str, Video] = field(default_factory=dict)
+DEFAULT_BACKEND = "frame-cache"
 
 
-class Scanner:
-    """Looks at one episode after the other, in bounded memory.
+class DatasetScan(BaseModel):
+    """The faults of a dataset's files, and what a data config asks of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    findings: tuple[Finding, ...] = Field(description="Those that are listed, in order")
+    error_count: int = Field(description="Errors, listed or not")
+    warning_count: int = Field(description="Warnings, listed or not")
+    first_readable: int | None = Field(
+        default=None, description="Index of the first episode whose rows could be read"
+    )
+    cameras: tuple[str, ...] = Field(default=(), description="Features that have videos")
+    measured: tuple[Camera, ...] = Field(default=(), description="Cameras as their videos are")
+    constant: dict[str, tuple[int, ...]] = Field(
+        default={}, description="By action column, the numbers that are the same in every row"
+    )
+
+    def has(self, *codes: str) -> bool:
+        """Whether there is a finding of any of some codes."""
+        return any(finding.code in codes for finding in self.findings)
+
+
+class _KeptScan(BaseModel):
+    """A scan as it is kept beside a dataset."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scan_version: int
+    backend: str
+    files: str = Field(description="Digest of every file's path, size and time of change")
+    scan: DatasetScan
+
+
+def stored_scan(directory: Path, kept: Path, backend: str = DEFAULT_BACKEND) -> DatasetScan:
+    """The scan of a dataset version in the store, which is made once.
+
+    It is made anew where the checks are of another version, where a file of the dataset was
+    replaced, added or changed since, and where it could not be written.
 
     Args:
-        folder: The dataset.
-        info: Its ``info.json``.
-        cameras: Those that have files.
-        sliced: Columns that state and action keys are slices of.
-        task_columns: Columns of task indices.
-        tasks: Known task indices; none where the file could not be had.
-        backend: One of ``videos.BACKENDS``.
+        directory: The version's folder, named by its content hash.
+        kept: The JSON file beside it that keeps the scan; written atomically.
+        backend: What will decode the videos.
     """
+    files = _file_states(directory)
+    try:
+        earlier = _KeptScan.model_validate_json(kept.read_bytes())
+        if (earlier.scan_version, earlier.backend, earlier.files) == (SCAN_VERSION, backend, files):
+            return earlier.scan
+    except (OSError, ValidationError):
+        pass
+    scan = scan_dataset(directory, backend)
+    content = _KeptScan(scan_version=SCAN_VERSION, backend=backend, files=files, scan=scan)
+    with suppress(OSError, StoreError):
+        write_json(kept, content.model_dump(mode="json"))
+    return scan
 
-    def __init__(
-        self,
-        folder: Folder,
-        info: Info,
-        cameras: list[Feature],
-        sliced: Collection[str],
-        task_columns: Collection[str],
-        tasks: Mapping[int, str] | None,
-        backend: str,
-    ) -> None:
-        self.folder = folder
-        self.collector = folder.collector
-        self.info = info
-        self.cameras = cameras
-        self.sliced = sorted(sliced)
-        self.task_columns = task_columns
-        self.tasks = tasks
-        self.backend = backend
-        self.fps = info.fps
-        self.scan = Scan()
-        self._columns = {
-            name: feature for name, feature in info.features.items() if not feature.is_video
+
+def scan_dataset(
+    directory: Path, backend: str = DEFAULT_BACKEND, progress: Progress | None = None
+) -> DatasetScan:
+    """Look at every file of a dataset.
+
+    Each Parquet file is read once and each video is walked through packet by packet, without
+    decoding. Nothing is written.
+
+    Args:
+        directory: A LeRobot dataset of format v2.0 or v2.1.
+        backend: What will decode the videos, one of ``video_checks.BACKENDS``.
+        progress: Called after each episode.
+    """
+    collector = Collector()
+    scan = DatasetScan(findings=(), error_count=0, warning_count=0)
+    with collector.guard(None):
+        scan = _scan(Folder(directory, collector), backend, progress)
+    findings = collector.findings()
+    return scan.model_copy(
+        update={
+            "findings": tuple(findings),
+            "error_count": findings.error_count,
+            "warning_count": findings.warning_count,
         }
-        self._columns.setdefault("timestamp", TIMESTAMP)
-        self._digests: dict[bytes, str] = {}
-        self._rate_seen = False
+    )
 
-    def run(self, episodes: list[Listed], progress: Progress | None = None) -> Scan:
-        """Look at every episode."""
-        for done, episode in enumerate(episodes, start=1):
-            file = self.info.data_file(episode.index)
-            rows, videos = None, {}
-            with self.collector.guard(file):
-                rows = self._rows(file, episode)
-            for camera in self.cameras:
-                name = self.info.video_file(episode.index, camera.name)
-                with self.collector.guard(name):
-                    videos |= self._video(name, camera)
-            with self.collector.guard(file):
-                self._see_rate(rows, videos.values())
-                self._contents(file, episode, rows)
-                for name, (camera, video) in videos.items():
-                    check_video(self.collector, name, video, camera, self.fps, self.backend)
-                frames = {name: video.frames for name, (_, video) in videos.items()}
-                if file is not None:
-                    count = rows.count if rows else None
-                    check_lengths(self.collector, file, episode, count, frames)
-            if rows is None or rows.count != episode.length:
-                self.scan.spoilt.update(self.sliced)
-            if progress:
-                progress(done, len(episodes))
-        return self.scan
 
-    def _rows(self, file: str | None, episode: Listed) -> Rows | None:
-        path = None if file is None else self.folder.opened(file)
-        if file is None or path is None:
-            return None
-        rows = read_rows(self.collector, path, file, self._columns)
-        if rows is None:
-            return None
-        if rows.count == 0:
-            self.collector.error(
-                "no-rows", file, "0 rows", "a row for each frame", "put the episode's rows in place"
-            )
-        self.scan.rows += rows.count
-        self.scan.readable.append(Listed(episode.index, rows.count))
-        return rows
+def _scan(folder: Folder, backend: str, progress: Progress | None) -> DatasetScan:
+    """The order of the checks, and what each hands to the next; findings go to the collector."""
+    collector = folder.collector
+    nothing = DatasetScan(findings=(), error_count=0, warning_count=0)
+    if backend not in BACKENDS:
+        collector.error(
+            "video-backend-unknown",
+            None,
+            f"video backend '{backend}'",
+            f"one of {', '.join(BACKENDS)}",
+            did_you_mean(backend, BACKENDS),
+        )
+    if not folder.directory.is_dir():
+        collector.error(
+            "no-folder",
+            None,
+            f"no folder {folder.directory}",
+            "the folder that holds meta, data and videos",
+            "check the path",
+        )
+        return nothing
+    with collector.guard(None):
+        folder.check_links()
+    metadata = read_metadata(folder)
+    info, episodes = metadata.info, metadata.episodes
+    if info.raw and info.version is None:
+        return nothing
+    complete, modality, stored = False, None, None
+    with collector.guard(None):
+        check_tasks(collector, metadata.tasks or {})
+        complete = check_episodes(metadata)
+        check_camera_rates(collector, info)
+    with collector.guard(MODALITY):
+        modality = check_modality(folder, info)
+    with collector.guard(STATS):
+        stored = read_statistics(folder)
+    if not episodes or not info.features:
+        return nothing
+    cameras: list[Feature] = []
+    with collector.guard(None):
+        check_data_files(metadata)
+        check_unlisted_files(metadata)
+    with collector.guard(None):
+        used = {modality.video_feature(key) for key in modality.video} if modality else set()
+        cameras = find_cameras(metadata, used)
+    sliced = sliced_columns(modality, info)
+    scanner = EpisodeScanner(metadata, cameras, sliced, task_columns(modality), backend)
+    scanned = scanner.run(progress)
+    with collector.guard(INFO):
+        if complete:
+            tasks = None if metadata.tasks is None else len(metadata.tasks)
+            check_totals(collector, info, episodes, tasks, len(cameras), scanned.rows)
+        else:
+            scanned.incomplete.update(sliced)
+    with collector.guard(STATS):
+        for name, kind in sliced.items():
+            running = None if name in scanned.incomplete else scanned.statistics.get(name)
+            if stored is not None:
+                check_statistics(collector, stored, info.features[name], kind, modality, running)
+    return nothing.model_copy(
+        update={
+            "first_readable": scanned.first_readable,
+            "cameras": tuple(camera.name for camera in cameras),
+            "measured": tuple(
+                Camera(
+                    original_key=name,
+                    height=video.height,
+                    width=video.width,
+                    fps=video.fps or 0,
+                    codec=video.codec,
+                )
+                for name, video in scanned.videos.items()
+            ),
+            "constant": {
+                name: _constant_numbers(scanned, name)
+                for name, kind in sliced.items()
+                if kind == "action"
+            },
+        }
+    )
 
-    def _video(self, file: str | None, camera: Feature) -> dict[str, tuple[Feature, Video]]:
-        path = None if file is None else self.folder.opened(file)
-        if file is None or path is None:
-            return {}
-        video = read_video(self.collector, path, file)
-        if video is None:
-            return {}
-        self.scan.videos.setdefault(camera.name, video)
-        return {file: (camera, video)}
 
-    def _see_rate(self, rows: Rows | None, videos: Collection[tuple[Feature, Video]]) -> None:
-        """Where timestamps and videos agree against ``info.json``, it is that which is wrong."""
-        if self._rate_seen or rows is None or self.fps is None or "timestamp" not in rows.values:
-            return
-        self._rate_seen = True
-        measured = measured_fps(rows.values["timestamp"][:, 0])
-        rates = [video.fps for _, video in videos if video.fps]
-        if measured is None or not rates or abs(measured - self.fps) <= 0.01 * self.fps:
-            return
-        if all(abs(rate - measured) <= 0.01 * measured for rate in rates):
-            self.collector.error(
-                "info-fps",
-                FILE,
-                f"fps {self.fps:g}",
-                f"{measured:.4g}, as timestamps and videos have it",
-                "correct fps",
-            )
-            self.fps = round(measured, 2)
+def _constant_numbers(scanned: EpisodeScan, column: str) -> tuple[int, ...]:
+    running = scanned.statistics.get(column)
+    if running is None or running.count < 2:
+        return ()
+    statistics = running.result()
+    return tuple(np.flatnonzero(statistics["min"] == statistics["max"]).tolist())
 
-    def _contents(self, file: str | None, episode: Listed, rows: Rows | None) -> None:
-        if rows is None or file is None or not rows.count:
-            return
-        spoilt = check_finite(self.collector, file, rows)
-        check_indices(self.collector, file, rows, episode.index)
-        if self.tasks is not None:
-            check_task_indices(self.collector, file, rows, self.task_columns, self.tasks)
-        times = rows.values.get("timestamp")
-        if times is not None and "timestamp" not in spoilt and self.fps is not None:
-            check_timestamps(self.collector, file, times[:, 0].astype(np.float64), self.fps)
-        self._see_duplicate(file, rows)
-        for name in self.sliced:
-            values = rows.values.get(name)
-            if values is None or name in spoilt:
-                self.scan.spoilt.add(name)
-                continue
-            known = self.scan.statistics.setdefault(name, RunningStatistics(values.shape[1]))
-            known.add(values)
 
-    def _see_duplicate(self, file: str, rows: Rows) -> None:
-        digest = content_digest(rows, self.sliced)
-        if digest is None:
-            return
-        first = self._digests.setdefault(digest, file)
-        if first != file:
-            self.collector.error(
-                "episode-copied",
-                file,
-                f"the same {', '.join(self.sliced)} as {first}",
-                "another demonstration in every episode",
-                "put the right file in place, or take the episode out",
-            )
+def _file_states(directory: Path) -> str:
+    """A digest of the path, size and time of change of every file below a folder."""
+    digest = hashlib.blake2b(digest_size=16)
+    for parent, folders, files in os.walk(directory):
+        folders.sort()
+        for path in (Path(parent, name) for name in sorted(files)):
+            status, file = path.lstat(), os.fsencode(path.relative_to(directory))
+            digest.update(file + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

@@ -1,1 +1,1 @@
-"""fit."""
+"""Datasets held against data configs."""

@@ -1,1 +1,1 @@
-"""frames."""
+"""Decoded frames: the cache that trainers read, and whether backends give the right ones."""

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.transforms import StateActionTransform
 
@@ -63,7 +63,7 @@ class Demonstrations:
         self.config = config
         self._source = source
         self._transform = StateActionTransform(config)
-        _same_resolution(config)
+        _require_same_resolution(config)
         columns = [*self._transform.state_columns, *self._transform.action_columns, "timestamp"]
         columns += [] if config.language is None else [config.language]
         numbers: dict[str, int] = {}
@@ -156,7 +156,7 @@ def chosen_episodes(dataset: LeRobotDataset, config: ModalityConfig, part: Part)
     return indices
 
 
-def _same_resolution(config: ModalityConfig) -> None:
+def _require_same_resolution(config: ModalityConfig) -> None:
     if len({(camera.height, camera.width) for camera in config.video}) > 1:
         raise DatasetError(
             config.dataset,

@@ -1,7 +1,4 @@
-"""Every frame of a dataset decoded once, in order, to a memory map, and found by its timestamp.
-
-Made by :func:`build_frame_cache`, read by :class:`FrameCache`.
-"""
+"""Reading a frame cache: decoded frames in a memory map, found by their timestamps."""
 
 import mmap
 from pathlib import Path
@@ -9,35 +6,20 @@ from pathlib import Path
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.units import in_units
-from gr00t_assets.datasets.frames.building.build import Progress, build_frame_cache
-from gr00t_assets.datasets.frames.building.plan import estimate
+from gr00t_assets.core.project import materialize_command
 from gr00t_assets.datasets.frames.frame_index import (
     FRAMES,
     TIMES,
-    FrameCacheInfo,
     FrameIndex,
     Size,
     cache_folder,
-    describe,
     read_indices,
 )
-from gr00t_assets.datasets.frames.frames import nearest_rows
-
-__all__ = [
-    "FrameCache",
-    "FrameCacheInfo",
-    "Progress",
-    "build_frame_cache",
-    "describe",
-    "earlier_caches",
-    "estimate",
-    "in_units",
-]
+from gr00t_assets.datasets.video_decoding import nearest_rows
 
 MAPPED_BYTES = 96 << 20
-"""Bytes of frames that are read before their pages are given back: a process stays small, and the
-operating system still holds the file in its cache."""
+"""Bytes of frames that are read before their pages are released: a process stays small, and the
+operating system still has the file in its cache."""
 
 
 class FrameCache:
@@ -53,15 +35,15 @@ class FrameCache:
         self._name = directory.parent.name
         self._frames: dict[str, np.ndarray] = {}
         self._start: dict[tuple[str, int], int] = {}
-        self._shown: dict[tuple[str, int], np.ndarray] = {}
-        self._touched = 0
+        self._timestamps: dict[tuple[str, int], np.ndarray] = {}
+        self._read_bytes = 0
         for camera, index in indices.items():
             self._frames[camera] = np.load(folder / camera / FRAMES, mmap_mode="r")
             times = np.load(folder / camera / TIMES)
             for span in index.plan.spans:
                 key = camera, span.episode
                 self._start[key] = span.first_row
-                self._shown[key] = times[span.first_row : span.first_row + span.frames]
+                self._timestamps[key] = times[span.first_row : span.first_row + span.frames]
         self.cameras = tuple(indices)
         self.size = size
 
@@ -77,10 +59,7 @@ class FrameCache:
             DatasetError: There is no frame cache, or it is damaged.
         """
         name = directory.parent.name
-        command = (
-            "dagster asset materialize -m gr00t_assets.definitions "
-            f"--select frame_cache --partition {name}"
-        )
+        command = materialize_command("frame_cache", name)
         indices = read_indices(cache_folder(directory, size))
         if not indices:
             of_size = f" of {size[0]} x {size[1]}" if size else ""
@@ -99,7 +78,7 @@ class FrameCache:
             DatasetError: The cache has no such camera or episode.
         """
         try:
-            return self._shown[camera, episode]
+            return self._timestamps[camera, episode]
         except KeyError:
             problem = f"its frame cache has no episode {episode} of camera {camera}."
             details = [f"cameras in it: {', '.join(self.cameras)}"]
@@ -119,30 +98,30 @@ class FrameCache:
         Raises:
             DatasetError: The cache has no such camera or episode.
         """
-        shown = self.timestamps(episode, camera)
-        return self._start[camera, episode] + nearest_rows(shown, timestamps)
+        times = self.timestamps(episode, camera)
+        return self._start[camera, episode] + nearest_rows(times, timestamps)
 
     def frames(self, camera: str, rows: np.ndarray) -> np.ndarray:
         """Frames by row, shape ``(n, height, width, 3)``, uint8 RGB, copied out of the map."""
         chosen = np.asarray(self._frames[camera])[rows]
-        self._touched += chosen.nbytes
-        if self._touched >= MAPPED_BYTES:
-            self._touched = 0
+        self._read_bytes += chosen.nbytes
+        if self._read_bytes >= MAPPED_BYTES:
+            self._read_bytes = 0
             for name in self.cameras:
-                self._pages(name).madvise(mmap.MADV_DONTNEED)
+                self._map(name).madvise(mmap.MADV_DONTNEED)
         return chosen
 
     def frame(self, episode: int, camera: str, timestamp: float) -> np.ndarray:
         """The frame nearest to a timestamp in seconds, shape ``(height, width, 3)``, uint8 RGB."""
         return self.frames(camera, self.rows(episode, camera, np.array([timestamp])))[0]
 
-    def _pages(self, camera: str) -> mmap.mmap:
+    def _map(self, camera: str) -> mmap.mmap:
         """The map behind a camera's frames; NumPy keeps it under a private name."""
         return self._frames[camera]._mmap  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def earlier_caches(directory: Path) -> list[Path]:
     """Frame caches of other versions of the same dataset, the newest first."""
-    beside = directory.parent.glob("[!.]*") if directory.parent.is_dir() else ()
-    found = [path for path in beside if path.is_dir() and path != directory]
-    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+    siblings = directory.parent.glob("[!.]*") if directory.parent.is_dir() else ()
+    caches = [path for path in siblings if path.is_dir() and path != directory]
+    return sorted(caches, key=lambda path: path.stat().st_mtime, reverse=True)

@@ -1,4 +1,4 @@
-"""What lies in a frame cache: the files of each camera and the index that names its episodes.
+"""The files of a frame cache: the arrays of each camera and the index of its episodes.
 
 One folder a camera: ``frames.npy`` and ``timestamps.npy``, which ``numpy.load`` maps, and
 ``index.json``. Frames of their own size lie in the cache's folder, resized ones in a folder of
@@ -6,6 +6,7 @@ their size below it, so that neither is taken for the other.
 """
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 
 INDEX = "index.json"
 FRAMES = "frames.npy"
@@ -21,6 +22,9 @@ TIMES = "timestamps.npy"
 
 Size = tuple[int, int]
 """Width and height in pixels."""
+
+Progress = Callable[[int, int], None]
+"""Called with the frames done and the frames in all."""
 
 
 class Span(BaseModel):
@@ -56,6 +60,11 @@ class FramePlan(BaseModel):
     def resized(self) -> bool:
         """Whether the frames are other than the video's."""
         return (self.width, self.height) != (self.video_width, self.video_height)
+
+    def is_like(self, other: "FramePlan") -> bool:
+        """Whether one video gives the same bytes under both plans."""
+        names = "height", "width", "video_height", "video_width", "decoder"
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def frames_header(self) -> bytes:
         """The head of ``frames.npy``."""
@@ -131,7 +140,8 @@ def cache_folder(directory: Path, size: Size | None = None) -> Path:
 
 def read_indices(folder: Path) -> dict[str, FrameIndex | None]:
     """Index by camera; None where it is damaged, of an older form, or its frames do not fit it."""
-    return {path.name: _read_index(path) for path in sorted(folder.glob("[!.]*")) if _named(path)}
+    cameras = sorted(path for path in folder.glob("[!.]*") if (path / INDEX).is_file())
+    return {path.name: _checked_index(path) for path in cameras}
 
 
 def read_index(path: Path) -> FrameIndex:
@@ -144,10 +154,10 @@ def read_index(path: Path) -> FrameIndex:
     return FrameIndex.model_validate_json(path.read_text())
 
 
-def describe(directory: Path, size: Size | None = None) -> FrameCacheInfo:
+def frame_cache_info(directory: Path, size: Size | None = None) -> FrameCacheInfo:
     """What the frame cache in a folder holds."""
-    found = read_indices(cache_folder(directory, size))
-    plans = {camera: index.plan for camera, index in found.items() if index is not None}
+    indices = read_indices(cache_folder(directory, size))
+    plans = {camera: index.plan for camera, index in indices.items() if index is not None}
     return FrameCacheInfo(
         frames=sum(plan.frames for plan in plans.values()),
         size_bytes=sum(plan.frames * plan.frame_bytes for plan in plans.values()),
@@ -155,11 +165,7 @@ def describe(directory: Path, size: Size | None = None) -> FrameCacheInfo:
     )
 
 
-def _named(path: Path) -> bool:
-    return (path / INDEX).is_file()
-
-
-def _read_index(path: Path) -> FrameIndex | None:
+def _checked_index(path: Path) -> FrameIndex | None:
     try:
         index = read_index(path / INDEX)
         sizes = (path / FRAMES).stat().st_size, (path / TIMES).stat().st_size

@@ -7,27 +7,25 @@ faster than a disk reads, and augmented images differ at every draw: neither nee
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from gr00t_assets.core.files import published_directory
-from gr00t_assets.datasets.frames.frame_cache import FrameCache, describe
-from gr00t_assets.datasets.frames.frame_index import INDEX, cache_folder
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.frames.frame_index import INDEX, Progress, cache_folder, frame_cache_info
 from gr00t_assets.modality.config import ModalityConfig
+from gr00t_assets.modality.images import prepare_images
 
 _AT_ONCE = 64
 """Frames that are read, prepared and written at once."""
-
-Progress = Callable[[int, int], None]
-"""Told the frames done and the frames in all."""
 
 
 class PreparedFrames:
     """Prepared frames by the rows of the frame cache that they were made of.
 
-    They lie in a hidden folder of the frame cache, one file a camera. Its name is made of all that
+    They are in a hidden folder of the frame cache, one file a camera. Its name is made of all that
     decides their content, so a frame cache that is built anew is prepared anew. They are read, not
     mapped: a process does not grow by what it has read.
 
@@ -51,7 +49,7 @@ class PreparedFrames:
             directory: Of the frame cache.
             config: Names the cameras and the share of height and width that is kept.
             size: Pixels of the square wanted.
-            progress: Told of frames while they are made.
+            progress: Called with frames while they are made.
 
         Raises:
             DatasetError: There is no frame cache, or it is damaged.
@@ -61,17 +59,17 @@ class PreparedFrames:
         directory = cache_folder(directory, config.frame_size)
         cameras = sorted({camera.original_key for camera in config.video})
         indices = [hashlib.sha256((directory / name / INDEX).read_bytes()) for name in cameras]
-        content = [
+        contents = [
             *([name, index.hexdigest()] for name, index in zip(cameras, indices, strict=True)),
             [size, config.crop_scale],
         ]
-        key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+        key = hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:16]
         folder = directory / f".prepared-{key}"
         if not folder.is_dir():
-            shapes = describe(directory).cameras
+            shapes = frame_cache_info(directory).cameras
             counts = {camera: shapes[camera][0] for camera in cameras}
             with published_directory(folder) as partial:
-                _make(cache, counts, partial, size, config, progress)
+                _write_prepared(cache, counts, partial, size, config, progress)
         return cls(cache, folder)
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
@@ -96,14 +94,14 @@ class _Frames:
     def read(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         frames = np.empty((len(rows), *self._shape), np.uint8)
         for frame, row in zip(frames, rows, strict=True):
-            read = os.preadv(
+            count = os.preadv(
                 self._file.fileno(), [frame.data], self._offset + int(row) * self._bytes
             )
-            assert read == self._bytes, f"{self._file.name} ends before row {row}"
+            assert count == self._bytes, f"{self._file.name} ends before row {row}"
         return frames
 
 
-def _make(
+def _write_prepared(
     cache: FrameCache,
     counts: dict[str, int],
     folder: Path,
@@ -113,17 +111,15 @@ def _make(
 ) -> None:
     import torch
 
-    from gr00t_assets.modality.image_batches import prepare_batch
-
     done = 0
     for camera, count in counts.items():
-        head = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
+        header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
         with (folder / f"{camera}.npy").open("wb") as output:
-            np.lib.format.write_array_header_1_0(output, head)
+            np.lib.format.write_array_header_1_0(output, header)
             for first in range(0, count, _AT_ONCE):
                 rows = np.arange(first, min(first + _AT_ONCE, count))
                 frames = torch.from_numpy(cache.frames(camera, rows))[:, None]
-                images = prepare_batch(frames, size, config.crop_scale)
+                images = prepare_images(frames, size, config.crop_scale)
                 output.write(images.contiguous().numpy().data)
                 done += len(rows)
                 if progress is not None:

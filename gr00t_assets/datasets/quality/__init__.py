@@ -1,0 +1,1 @@
+"""The quality of demonstrations: figures, warnings and a picture."""

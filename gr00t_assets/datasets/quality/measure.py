@@ -1,18 +1,46 @@
-"""Measuring the quality of a dataset: what no check forbids and a policy still learns from."""
+"""Measuring the quality of a dataset: what no check forbids and a policy still learns from.
+
+Images are judged by sampled pairs of successive frames.
+"""
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
-from gr00t_assets.datasets.quality.columns import slices
-from gr00t_assets.datasets.quality.figures import Lengths, Quality
-from gr00t_assets.datasets.quality.images import cameras
-from gr00t_assets.datasets.quality.language import language
-from gr00t_assets.datasets.quality.thresholds import LENGTH_FACTOR
-from gr00t_assets.datasets.quality.vectors import copies, idle, ranges, vector
-from gr00t_assets.datasets.quality.warnings import find_warnings
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.quality.figures import Camera, Language, Lengths, Quality
+from gr00t_assets.datasets.quality.table import find_warnings
+from gr00t_assets.datasets.quality.thresholds import (
+    BRIGHT,
+    DARK,
+    FLICKER,
+    LENGTH_FACTOR,
+    MOVING,
+    PLACEHOLDERS,
+    SAMPLED_EPISODES,
+    SAMPLED_PAIRS,
+)
+from gr00t_assets.datasets.quality.vectors import (
+    Ranges,
+    column_ranges,
+    key_slices,
+    measure_copies,
+    measure_idle,
+    measure_vector,
+)
+
+_LUMINANCE_WEIGHTS = np.array([0.299, 0.587, 0.114])
+"""Of red, green and blue in luminance, ITU-R BT.601."""
+
+_EVERY = 4
+"""Pixels of which one is looked at, in each direction."""
+
+_PREFERRED = ("human.action.task_description", "human.task_description", "human.coarse_action")
+_SHOWN = 50
+"""Instructions that are listed."""
 
 
 def measure_quality(
@@ -31,23 +59,24 @@ def measure_quality(
     Raises:
         DatasetError: Its rows cannot be read, or the cache is of another dataset.
     """
-    states, actions = slices(dataset, "state"), slices(dataset, "action")
+    states, actions = key_slices(dataset, "state"), key_slices(dataset, "action")
     columns = dict.fromkeys(item.column for item in (*states, *actions))
-    statistics = _statistics(dataset)
-    found = {column: ranges(dataset, column, statistics) for column in columns}
+    statistics = _stored_statistics(dataset)
+    ranges = {column: column_ranges(dataset, column, statistics) for column in columns}
     at_rest = dict.fromkeys(item.column for item in states or actions)
-    joints = {column: found[column] for column in at_rest}
+    joints = {column: ranges[column] for column in at_rest}
     measured = Quality(
         dataset=dataset.name,
         fps=dataset.fps,
         lengths=_lengths(dataset),
-        idle=idle(dataset, joints),
+        idle=measure_idle(dataset, joints),
         vectors=tuple(
-            vector(dataset, column, found[column], [*states, *actions]) for column in columns
+            measure_vector(dataset, column, ranges[column], [*states, *actions])
+            for column in columns
         ),
-        copies=copies(dataset, states, actions, found),
-        language=language(dataset, language_column),
-        cameras=cameras(dataset, cache, joints) if cache is not None else (),
+        copies=measure_copies(dataset, states, actions, ranges),
+        language=measure_language(dataset, language_column),
+        cameras=measure_cameras(dataset, cache, joints) if cache is not None else (),
     )
     return measured.model_copy(update={"warnings": tuple(find_warnings(measured))})
 
@@ -68,9 +97,136 @@ def _lengths(dataset: LeRobotDataset) -> Lengths:
     )
 
 
-def _statistics(dataset: LeRobotDataset) -> object:
+def _stored_statistics(dataset: LeRobotDataset) -> object:
     """``meta/stats.json``, or None where it is missing or damaged, which other checks report."""
     try:
         return json.loads((dataset.directory / "meta" / "stats.json").read_text())
     except (OSError, ValueError):
         return None
+
+
+def measure_cameras(
+    dataset: LeRobotDataset, cache: FrameCache, states: Mapping[str, Ranges]
+) -> tuple[Camera, ...]:
+    """Figures of every camera of a frame cache.
+
+    Args:
+        dataset: The dataset.
+        cache: Its frames.
+        states: Columns that say whether the robot moves, with their ranges.
+
+    Raises:
+        DatasetError: A column cannot be read, or the cache lacks an episode.
+    """
+    return tuple(_camera(dataset, cache, camera, states) for camera in cache.cameras)
+
+
+def _camera(
+    dataset: LeRobotDataset, cache: FrameCache, camera: str, states: Mapping[str, Ranges]
+) -> Camera:
+    chosen = np.linspace(0, len(dataset.episodes) - 1, SAMPLED_EPISODES).round().astype(int)
+    when: list[float] = []
+    levels: list[float] = []
+    pairs = flickers = identical = moving = frozen = 0
+    for position in dict.fromkeys(chosen.tolist()):
+        episode = dataset.episodes[position]
+        rows = cache.rows(episode.index, camera, dataset.timestamps(episode.index))
+        moves = _moves(dataset, episode.index, len(rows), states)
+        starts = np.linspace(0, max(len(rows) - 2, 0), SAMPLED_PAIRS).round().astype(int)
+        for start in dict.fromkeys(starts.tolist()):
+            pair = cache.frames(camera, rows[start : start + 2])
+            light = pair[:, ::_EVERY, ::_EVERY].mean(axis=(1, 2)) @ _LUMINANCE_WEIGHTS
+            when.append(position + start / max(len(rows), 1))
+            levels.append(float(light[0]))
+            if len(pair) < 2 or rows[start] == rows[start + 1]:
+                continue
+            same = np.array_equal(pair[0], pair[1])
+            pairs += 1
+            identical += same
+            moving += bool(moves[start])
+            frozen += bool(moves[start]) and same
+            flickers += bool(abs(light[1] - light[0]) > FLICKER)
+    light = np.array(levels)
+    return Camera(
+        camera=camera,
+        episode=tuple(when),
+        luminance=tuple(levels),
+        mean=float(light.mean()),
+        dark_share=float((light < DARK).mean()),
+        bright_share=float((light > BRIGHT).mean()),
+        pairs=pairs,
+        flicker_share=flickers / max(pairs, 1),
+        identical_share=identical / max(pairs, 1),
+        frozen_share=frozen / max(moving, 1),
+    )
+
+
+def _moves(
+    dataset: LeRobotDataset, episode: int, length: int, states: Mapping[str, Ranges]
+) -> np.ndarray:
+    """Whether a joint moves between each row and the next, ``(rows,)``."""
+    moves = np.zeros(length, dtype=bool)
+    for column, ranges in states.items():
+        rows = dataset.vector(episode, column).astype(np.float64)[:, ranges.moving]
+        steps = np.abs(np.diff(rows, axis=0)) / ranges.extent[ranges.moving]
+        moves[: len(steps)] |= (steps > MOVING).any(axis=1)
+    return moves
+
+
+def measure_language(dataset: LeRobotDataset, column: str | None = None) -> Language | None:
+    """Instructions by rows.
+
+    Args:
+        dataset: The dataset.
+        column: Column of task indices; by default the instruction that modality.json names, or
+            ``task_index``.
+
+    Raises:
+        DatasetError: The column cannot be read.
+    """
+    column = column or _instruction_column(dataset)
+    if column is None:
+        return None
+    rows: Counter[str] = Counter()
+    for episode in dataset.episodes:
+        indices = dataset.vector(episode.index, column)[:, 0]
+        for index, count in zip(*np.unique(indices, return_counts=True), strict=True):
+            rows[_instruction(dataset, float(index))] += int(count)
+    total = max(rows.total(), 1)
+    empty = [text for text in rows if is_placeholder(text)]
+    return Language(
+        column=column,
+        shares={text: count / total for text, count in rows.most_common(_SHOWN)},
+        distinct=len(rows),
+        empty_share=sum(rows[text] for text in empty) / total,
+        placeholders=tuple(sorted(empty)[:_SHOWN]),
+    )
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text is empty or a placeholder.
+
+    Example:
+        >>> [is_placeholder(text) for text in ("", "valid", "Task 1", "42", "pick the pear")]
+        [True, True, True, True, False]
+    """
+    letters = "".join(letter if letter.isalpha() else " " for letter in text.lower()).split()
+    return (len(letters) < 2 and set(letters) <= PLACEHOLDERS) or text in PLACEHOLDERS
+
+
+def _instruction_column(dataset: LeRobotDataset) -> str | None:
+    annotations = (dataset.modality or {}).get("annotation")
+    if isinstance(annotations, dict) and annotations:
+        names = [name for name in _PREFERRED if name in annotations]
+        names += [name for name in annotations if "valid" not in name]
+        for name in names:
+            item = annotations[name]
+            original = item.get("original_key") if isinstance(item, dict) else None
+            column = str(original or f"annotation.{name}")
+            if column in dataset.features:
+                return column
+    return "task_index" if "task_index" in dataset.features else None
+
+
+def _instruction(dataset: LeRobotDataset, index: float) -> str:
+    return dataset.tasks.get(int(index), "") if np.isfinite(index) else ""

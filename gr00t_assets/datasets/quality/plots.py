@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gr00t_assets.datasets.quality import table as measures
 from gr00t_assets.datasets.quality import thresholds as limits
-from gr00t_assets.datasets.quality import warnings as measures
 from gr00t_assets.datasets.quality.figures import Quality
 
 if TYPE_CHECKING:

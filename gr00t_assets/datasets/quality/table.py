@@ -1,104 +1,262 @@
-"""A dataset's quality as rows of a table."""
+"""The measures of a dataset's quality: each with its figure, and a warning past its threshold."""
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from gr00t_assets.datasets.quality import thresholds as limits
-from gr00t_assets.datasets.quality import warnings as measures
-from gr00t_assets.datasets.quality.figures import Camera, Quality, Vector
+from gr00t_assets.datasets.quality.figures import (
+    Camera,
+    Idle,
+    Language,
+    Quality,
+    QualityWarning,
+    Vector,
+)
+
+LENGTHS = "episode lengths"
+IDLE_START = "idle start"
+IDLE_END = "idle end"
+COPIES = "action equal to state"
+OUTSIDE = "outside q01 to q99"
+STRETCHED = "range and q01 to q99"
+JUMPS = "jumps"
+LANGUAGE = "instructions"
+EXPOSURE = "brightness"
+FLICKER = "flicker"
+FROZEN = "frozen video"
 
 COLUMNS = ("measure", "found", "warning")
 """Headings of :func:`quality_table`."""
 
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A row of the table.
+
+    Attributes:
+        name: One of the names above.
+        figure: What was measured.
+        warnings: For each threshold that is passed, what was found and what it does to a policy.
+        subject: Column or camera, where there are several.
+    """
+
+    name: str
+    figure: str
+    warnings: tuple[str, ...] = ()
+    subject: str = ""
+
 
 def quality_table(quality: Quality) -> list[list[str]]:
     """Rows of measure, figure, and warning; the last is empty where no threshold is passed."""
-    warnings: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for warning in quality.warnings:
-        warnings[warning.measure, warning.subject].append(warning.message)
     return [
         [
-            measure,
-            f"{subject}: {found}" if subject else found,
-            "; ".join(warnings[measure, subject]),
+            row.name,
+            f"{row.subject}: {row.figure}" if row.subject else row.figure,
+            "; ".join(row.warnings),
         ]
-        for measure, subject, found in _figures(quality)
+        for row in _measures(quality)
     ]
 
 
-def _figures(quality: Quality) -> Iterator[tuple[str, str, str]]:
-    lengths = quality.lengths
-    yield (
-        measures.LENGTHS,
-        "",
-        f"{lengths.shortest} to {lengths.longest} rows, median {lengths.median:g} "
-        f"({lengths.median / quality.fps:.1f} s), {len(lengths.outliers)} outliers",
-    )
+def find_warnings(quality: Quality) -> Iterator[QualityWarning]:
+    """A warning for each threshold that is passed."""
+    for row in _measures(quality):
+        for message in row.warnings:
+            yield QualityWarning(measure=row.name, subject=row.subject, message=message)
+
+
+def _measures(quality: Quality) -> Iterator[Measure]:
+    yield _lengths(quality)
     if quality.idle is not None:
-        for measure, rows, share in (
-            (measures.IDLE_START, quality.idle.start, quality.idle.start_share),
-            (measures.IDLE_END, quality.idle.end, quality.idle.end_share),
-        ):
-            mean = sum(rows) / len(rows)
-            yield measure, "", f"{share:.1%} of rows, {mean:.1f} an episode, {max(rows)} at most"
-    copied = [
-        f"{copy.key} {copy.share:.0%} ({copy.moving_share or 0:.0%} of moving rows)"
-        for copy in quality.copies
-        if copy.share is not None
-    ]
-    if copied:
-        yield measures.COPIES, "", ", ".join(copied)
+        yield from _idle(quality.idle, quality.fps)
+    yield from _copies(quality)
     for vector in quality.vectors:
-        yield from _vector(vector)
+        if vector.labels:
+            yield from _vector(vector)
     if quality.language is not None:
-        language = quality.language
-        commonest = next(iter(language.shares.values()), 0.0)
-        yield (
-            measures.LANGUAGE,
-            "",
-            f"{language.distinct} distinct in {language.column}, the commonest {commonest:.0%}, "
-            f"without one {language.empty_share:.0%}",
-        )
+        yield _language(quality.language)
     for camera in quality.cameras:
         yield from _camera(camera)
 
 
-def _vector(vector: Vector) -> Iterator[tuple[str, str, str]]:
-    if not vector.labels:
-        return
-    moving = vector.constant.count(False)
-    yield (
-        measures.OUTSIDE,
-        vector.column,
-        f"{_largest(vector, vector.outside, '{:.1%} of rows')}, "
-        f"of {'meta/stats.json' if vector.stored else 'the rows'}; {moving} of "
-        f"{len(vector.labels)} dimensions change",
-    )
-    yield measures.STRETCHED, vector.column, f"{_largest(vector, vector.stretch, '{:.1f} times')}"
-    yield (
-        measures.JUMPS,
-        vector.column,
-        f"{vector.jumps} of {vector.steps} steps over {limits.JUMP:.0%} of the "
-        f"range, {_largest(vector, vector.largest_step, '{:.0%}')}",
+def _lengths(quality: Quality) -> Measure:
+    lengths, count = quality.lengths, len(quality.lengths.outliers)
+    return Measure(
+        LENGTHS,
+        f"{lengths.shortest} to {lengths.longest} rows, median {lengths.median:g} "
+        f"({lengths.median / quality.fps:.1f} s), {count} outliers",
+        _warn(
+            count > 0,
+            f"{count} {'episode is' if count == 1 else 'episodes are'} more than "
+            f"{limits.LENGTH_FACTOR:g} times shorter or longer than the median of "
+            f"{lengths.median:g} rows: {_named(lengths.outliers)}; look whether the recording was "
+            "broken off or forgotten",
+        ),
     )
 
 
-def _camera(camera: Camera) -> Iterator[tuple[str, str, str]]:
+def _idle(idle: Idle, fps: float) -> Iterator[Measure]:
+    for name, rows, share, where in (
+        (IDLE_START, idle.start, idle.start_share, "before the first move"),
+        (IDLE_END, idle.end, idle.end_share, "after the last move"),
+    ):
+        mean = float(np.mean(rows))
+        yield Measure(
+            name,
+            f"{share:.1%} of rows, {mean:.1f} an episode, {max(rows)} at most",
+            _warn(
+                share > limits.IDLE_SHARE,
+                f"{share:.0%} of all rows are at rest {where}, {mean / fps:.1f} s an episode; the "
+                "policy learns to wait; cut them off",
+            ),
+        )
+
+
+def _copies(quality: Quality) -> Iterator[Measure]:
+    figures = [
+        f"{copy.key} {copy.share:.0%} ({copy.moving_share or 0:.0%} of moving rows)"
+        for copy in quality.copies
+        if copy.share is not None
+    ]
+    above = [
+        f"{copy.key} {copy.moving_share:.0%}"
+        for copy in quality.copies
+        if copy.moving_share is not None and copy.moving_share > limits.COPY_SHARE
+    ]
+    if figures:
+        yield Measure(
+            COPIES,
+            ", ".join(figures),
+            _warn(
+                bool(above),
+                f"{_named(above)} of the rows in which it moves have the present state as their "
+                "action; the policy learns to stay where it is; record commands, or the next state",
+            ),
+        )
+
+
+def _vector(vector: Vector) -> Iterator[Measure]:
+    source = "meta/stats.json" if vector.stored else "the rows"
+    outside = _above(vector, vector.outside, limits.OUTSIDE_SHARE)
+    yield Measure(
+        OUTSIDE,
+        f"{_largest(vector, vector.outside, '{:.1%} of rows')}, of {source}; "
+        f"{vector.constant.count(False)} of {len(vector.labels)} dimensions change",
+        _warn(
+            bool(outside),
+            f"{_named([f'{name} {share:.0%}' for name, share in outside])} of the rows are outside "
+            f"q01 to q99 of {source}, where 2% are expected; the statistics may be of other data: "
+            "compute them again",
+        ),
+        vector.column,
+    )
+    stretched = _above(vector, vector.stretch, limits.STRETCH)
+    factors = [
+        f"{name} {f'{factor:.1f} times' if np.isfinite(factor) else 'without bound'}"
+        for name, factor in stretched
+    ]
+    yield Measure(
+        STRETCHED,
+        _largest(vector, vector.stretch, "{:.1f} times"),
+        _warn(
+            bool(stretched),
+            f"the range is many times that of q01 to q99: {_named(factors)}; a few values take "
+            "most of the scale of min-max normalisation; look for spikes",
+        ),
+        vector.column,
+    )
+    yield Measure(
+        JUMPS,
+        f"{vector.jumps} of {vector.steps} steps over {limits.JUMP:.0%} of the range, "
+        f"{_largest(vector, vector.largest_step, '{:.0%}')}",
+        _warn(
+            vector.jumps > limits.JUMP_ROWS * vector.steps,
+            f"{vector.jumps} of {vector.steps} steps move by more than {limits.JUMP:.0%} of the "
+            f"range, the first at {vector.first_jump}; look for dropped frames, wrapped angles and "
+            "joined recordings",
+        ),
+        vector.column,
+    )
+
+
+def _language(language: Language) -> Measure:
+    commonest, share = next(iter(language.shares.items()), ("", 0.0))
+    texts = _named([f'"{text}"' for text in language.placeholders])
+    return Measure(
+        LANGUAGE,
+        f"{language.distinct} distinct in {language.column}, the commonest {share:.0%}, "
+        f"without one {language.empty_share:.0%}",
+        _warn(
+            language.empty_share > 0,
+            f"{language.empty_share:.0%} of the rows have no instruction in {language.column}, but "
+            f"{texts}; write what is done into meta/tasks.jsonl",
+        )
+        + _warn(
+            language.distinct > 1 and share > limits.COMMONEST_SHARE,
+            f"{share:.0%} of the rows have one of {language.distinct} instructions, "
+            f'"{commonest}"; the others will hardly be learnt',
+        ),
+    )
+
+
+def _camera(camera: Camera) -> Iterator[Measure]:
+    exposure: tuple[str, ...] = ()
+    for share, limit, how in (
+        (camera.dark_share, limits.DARK, "darker than"),
+        (camera.bright_share, limits.BRIGHT, "brighter than"),
+    ):
+        exposure += _warn(
+            share > limits.EXPOSURE_SHARE,
+            f"{share:.0%} of the sampled frames are {how} {limit:g} of 255 on average, all of them "
+            f"{camera.mean:.0f}; look at light and exposure",
+        )
     low, high = min(camera.luminance), max(camera.luminance)
-    yield (
-        measures.EXPOSURE,
+    figure = f"mean {camera.mean:.0f} of 255, {low:.0f} to {high:.0f}"
+    yield Measure(EXPOSURE, figure, exposure, camera.camera)
+    yield Measure(
+        FLICKER,
+        f"{camera.flicker_share:.1%} of {camera.pairs} pairs",
+        _warn(
+            camera.flicker_share > limits.FLICKER_SHARE,
+            f"the brightness jumps by more than {limits.FLICKER:g} of 255 between successive "
+            f"frames in {camera.flicker_share:.0%} of {camera.pairs} sampled pairs; look at lamps "
+            "and automatic exposure",
+        ),
         camera.camera,
-        f"mean {camera.mean:.0f} of 255, {low:.0f} to {high:.0f}",
     )
-    yield measures.FLICKER, camera.camera, f"{camera.flicker_share:.1%} of {camera.pairs} pairs"
-    yield (
-        measures.FROZEN,
-        camera.camera,
+    yield Measure(
+        FROZEN,
         f"{camera.frozen_share:.1%} of pairs in motion identical, "
         f"{camera.identical_share:.1%} of all",
+        _warn(
+            camera.frozen_share > limits.FROZEN_SHARE,
+            f"{camera.frozen_share:.0%} of the sampled successive frames are identical while a "
+            "joint moves; the camera stood still or is slower than the rows",
+        ),
+        camera.camera,
     )
 
 
-def _largest(vector: Vector, values: tuple[float, ...], shown: str) -> str:
+def _warn(is_past: bool, message: str) -> tuple[str, ...]:
+    return (message,) if is_past else ()
+
+
+def _above(vector: Vector, values: Sequence[float], limit: float) -> list[tuple[str, float]]:
+    """Dimensions above a limit, the largest first."""
+    pairs = zip(vector.labels, values, strict=True)
+    return sorted((pair for pair in pairs if pair[1] > limit), key=lambda pair: -pair[1])
+
+
+def _largest(vector: Vector, values: tuple[float, ...], pattern: str) -> str:
     value, label = max(zip(values, vector.labels, strict=True))
-    return f"at most {shown.format(value)} in {label}"
+    return f"at most {pattern.format(value)} in {label}"
+
+
+def _named(items: Sequence[object]) -> str:
+    shown = ", ".join(str(item) for item in items[:_NAMED])
+    others = len(items) - _NAMED
+    return f"{shown} and {others} more" if others > 0 else shown

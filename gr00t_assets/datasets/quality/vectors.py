@@ -1,11 +1,13 @@
 """State and action: ranges, quantiles, jumps, rest, and actions that repeat the state."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
-from gr00t_assets.datasets.quality.columns import Slice, episodes_of, labels, stored_quantiles
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.quality.figures import Copy, Idle, Vector
 from gr00t_assets.datasets.quality.thresholds import (
     COPY_SLACK,
@@ -15,10 +17,78 @@ from gr00t_assets.datasets.quality.thresholds import (
     SWITCH_VALUES,
 )
 
+DEFAULTS = {"state": "observation.state", "action": "action"}
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A key of modality.json: its column and the dimensions in it."""
+
+    key: str
+    column: str
+    start: int
+    end: int
+
+
+def key_slices(dataset: LeRobotDataset, modality: str) -> list[Slice]:
+    """Keys of ``state`` or ``action``; of a dataset without modality.json the whole column."""
+    slices = []
+    keys = (dataset.modality or {}).get(modality)
+    for key, item in (keys if isinstance(keys, dict) else {}).items():
+        if not isinstance(item, dict):
+            continue
+        column = str(item.get("original_key") or DEFAULTS[modality])
+        start, end = item.get("start"), item.get("end")
+        if column in dataset.features and isinstance(start, int) and isinstance(end, int):
+            slices.append(Slice(str(key), column, start, end))
+    column = DEFAULTS[modality]
+    if not slices and column in dataset.features:
+        slices.append(Slice("all", column, 0, dataset.features[column].width))
+    return slices
+
+
+def dimension_names(column: str, width: int, keys: list[Slice]) -> tuple[str, ...]:
+    """A name for each dimension: its key and its number in the key, or its number alone."""
+    names = [str(number) for number in range(width)]
+    for item in keys:
+        if item.column == column and item.key != "all":
+            for number in range(max(item.start, 0), min(item.end, width)):
+                names[number] = f"{item.key} {number - item.start}"
+    return tuple(names)
+
+
+def stored_quantiles(statistics: Any, column: str, width: int) -> np.ndarray | None:
+    """``(2, width)``: q01 and q99 of meta/stats.json, or None where it has none that fit."""
+    try:
+        quantiles = np.array([statistics[column][name] for name in ("q01", "q99")], np.float64)
+    except (KeyError, TypeError, ValueError):
+        return None
+    quantiles = quantiles.reshape(2, -1)
+    fits = quantiles.shape == (2, width) and np.isfinite(quantiles).all()
+    return quantiles if fits else None
+
+
+def column_by_episode(dataset: LeRobotDataset, column: str) -> Iterator[np.ndarray]:
+    """A column, episode by episode, ``(rows, width)`` float64; what is not finite becomes NaN.
+
+    Raises:
+        DatasetError: It cannot be read, or its width changes.
+    """
+    width = None
+    for episode in dataset.episodes:
+        rows = dataset.vector(episode.index, column).astype(np.float64)
+        width = rows.shape[1] if width is None else width
+        if rows.shape[1] != width:
+            problem = f"{column} has {rows.shape[1]} numbers in episode {episode.index}."
+            details = [f"the episodes before it have {width}"]
+            raise DatasetError(dataset.name, problem, details)
+        rows[~np.isfinite(rows)] = np.nan
+        yield rows
+
 
 @dataclass(frozen=True)
 class Ranges:
-    """What a first pass over a column finds.
+    """The range of a column's values.
 
     Attributes:
         minimum: By dimension.
@@ -45,7 +115,7 @@ class Ranges:
         return self.extent > 0
 
 
-def ranges(dataset: LeRobotDataset, column: str, statistics: object) -> Ranges:
+def column_ranges(dataset: LeRobotDataset, column: str, statistics: object) -> Ranges:
     """First pass over a column, one episode in memory and at most ``SAMPLED_ROWS`` rows.
 
     Raises:
@@ -54,7 +124,7 @@ def ranges(dataset: LeRobotDataset, column: str, statistics: object) -> Ranges:
     every = -(-dataset.frame_count // SAMPLED_ROWS) or 1
     low = high = None
     sampled = []
-    for rows in episodes_of(dataset, column):
+    for rows in column_by_episode(dataset, column):
         if not len(rows):
             continue
         smallest, largest = np.fmin.reduce(rows), np.fmax.reduce(rows)
@@ -76,23 +146,25 @@ def ranges(dataset: LeRobotDataset, column: str, statistics: object) -> Ranges:
     )
 
 
-def vector(dataset: LeRobotDataset, column: str, found: Ranges, keys: list[Slice]) -> Vector:
+def measure_vector(
+    dataset: LeRobotDataset, column: str, ranges: Ranges, keys: list[Slice]
+) -> Vector:
     """Second pass: rows outside the quantiles, and steps between successive rows.
 
     Raises:
         DatasetError: The column cannot be read.
     """
-    width = len(found.minimum)
-    names = labels(column, width, keys)
-    counted = found.moving & ~found.switches
-    extent = np.where(found.moving, found.extent, 1.0)
+    width = len(ranges.minimum)
+    names = dimension_names(column, width, keys)
+    counted = ranges.moving & ~ranges.switches
+    extent = np.where(ranges.moving, ranges.extent, 1.0)
     slack = 1e-6 * extent
     outside, largest = np.zeros(width), np.zeros(width)
     rows_seen = steps = jumps = 0
     first = None
-    for episode, rows in zip(dataset.episodes, episodes_of(dataset, column), strict=True):
-        below = rows < found.quantiles[0] - slack
-        above = rows > found.quantiles[1] + slack
+    for episode, rows in zip(dataset.episodes, column_by_episode(dataset, column), strict=True):
+        below = rows < ranges.quantiles[0] - slack
+        above = rows > ranges.quantiles[1] + slack
         outside += (below | above).sum(axis=0)
         rows_seen += len(rows)
         moved = np.where(counted, np.nan_to_num(np.abs(np.diff(rows, axis=0)) / extent), 0.0)
@@ -109,12 +181,12 @@ def vector(dataset: LeRobotDataset, column: str, found: Ranges, keys: list[Slice
     return Vector(
         column=column,
         labels=names,
-        minimum=tuple(found.minimum.tolist()),
-        maximum=tuple(found.maximum.tolist()),
-        q01=tuple(found.quantiles[0].tolist()),
-        q99=tuple(found.quantiles[1].tolist()),
-        stored=found.stored,
-        outside=tuple((np.where(found.moving, outside, 0) / max(rows_seen, 1)).tolist()),
+        minimum=tuple(ranges.minimum.tolist()),
+        maximum=tuple(ranges.maximum.tolist()),
+        q01=tuple(ranges.quantiles[0].tolist()),
+        q99=tuple(ranges.quantiles[1].tolist()),
+        stored=ranges.stored,
+        outside=tuple((np.where(ranges.moving, outside, 0) / max(rows_seen, 1)).tolist()),
         largest_step=tuple(largest.tolist()),
         steps=steps,
         jumps=jumps,
@@ -122,25 +194,25 @@ def vector(dataset: LeRobotDataset, column: str, found: Ranges, keys: list[Slice
     )
 
 
-def idle(dataset: LeRobotDataset, columns: dict[str, Ranges]) -> Idle | None:
+def measure_idle(dataset: LeRobotDataset, columns: dict[str, Ranges]) -> Idle | None:
     """Rows at rest at the start and the end of every episode, all of these columns together.
 
     Raises:
         DatasetError: A column cannot be read.
     """
-    used = {column: found for column, found in columns.items() if found.moving.any()}
+    used = {column: ranges for column, ranges in columns.items() if ranges.moving.any()}
     if not used:
         return None
     start, end = [], []
-    streams = zip(*(episodes_of(dataset, column) for column in used), strict=True)
+    streams = zip(*(column_by_episode(dataset, column) for column in used), strict=True)
     for parts in streams:
         scaled = [
-            rows[:, found.moving] / found.extent[found.moving]
-            for rows, found in zip(parts, used.values(), strict=True)
+            rows[:, ranges.moving] / ranges.extent[ranges.moving]
+            for rows, ranges in zip(parts, used.values(), strict=True)
         ]
         rows = np.concatenate(scaled, axis=1)
-        start.append(_rest(rows))
-        end.append(_rest(rows[::-1]))
+        start.append(_rows_at_rest(rows))
+        end.append(_rows_at_rest(rows[::-1]))
     total = max(dataset.frame_count, 1)
     return Idle(
         start=tuple(start),
@@ -150,8 +222,8 @@ def idle(dataset: LeRobotDataset, columns: dict[str, Ranges]) -> Idle | None:
     )
 
 
-def copies(
-    dataset: LeRobotDataset, states: list[Slice], actions: list[Slice], found: dict[str, Ranges]
+def measure_copies(
+    dataset: LeRobotDataset, states: list[Slice], actions: list[Slice], ranges: dict[str, Ranges]
 ) -> tuple[Copy, ...]:
     """Share of rows whose action is the state of the same row, by key that is in both.
 
@@ -169,21 +241,21 @@ def copies(
         and state.end - state.start == by_key[state.key].end - by_key[state.key].start
     ]
     extents = {
-        state.key: np.maximum(_extent(found, state), _extent(found, action))
+        state.key: np.maximum(_extent(ranges, state), _extent(ranges, action))
         for state, action in pairs
     }
     same, moved, followed = (dict.fromkeys(extents, 0) for _ in range(3))
     for columns in dict.fromkeys((state.column, action.column) for state, action in pairs):
         chosen = [(s, a) for s, a in pairs if (s.column, a.column) == columns]
         for present, commanded in zip(
-            *(episodes_of(dataset, column) for column in columns), strict=True
+            *(column_by_episode(dataset, column) for column in columns), strict=True
         ):
             for state, action in chosen:
                 key, changing = state.key, extents[state.key] > 0
                 slack = COPY_SLACK * extents[key][changing]
                 now = present[:, state.start : state.end][:, changing]
-                apart = now - commanded[:, action.start : action.end][:, changing]
-                equal = (np.abs(apart) <= slack).all(axis=1)
+                difference = now - commanded[:, action.start : action.end][:, changing]
+                equal = (np.abs(difference) <= slack).all(axis=1)
                 moving = (np.abs(np.diff(now, axis=0)) > slack).any(axis=1)
                 same[key] += int(equal.sum())
                 moved[key] += int(moving.sum())
@@ -199,11 +271,11 @@ def copies(
     )
 
 
-def _extent(found: dict[str, Ranges], item: Slice) -> np.ndarray:
-    return found[item.column].extent[item.start : item.end]
+def _extent(ranges: dict[str, Ranges], item: Slice) -> np.ndarray:
+    return ranges[item.column].extent[item.start : item.end]
 
 
-def _rest(rows: np.ndarray) -> int:
+def _rows_at_rest(rows: np.ndarray) -> int:
     """Rows before the first that is away from the first row; all but one of an idle episode."""
     away = (np.abs(rows - rows[:1]) > IDLE_MOVE).any(axis=1)
     return int(away.argmax()) - 1 if away.any() else max(len(rows) - 1, 0)

@@ -1,48 +1,45 @@
 """From a catalog entry to a version of the dataset in the store."""
 
 import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import PARTIAL, disk_full_explained, published_directory
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.frames.frames import Probe, VideoError, probe
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
-from gr00t_assets.datasets.modality_presets import preset_path
-from gr00t_assets.datasets.sources.content_hash import content_files, content_hash
-from gr00t_assets.datasets.sources.prepare import needs_preparing, prepare_dataset
-from gr00t_assets.datasets.sources.record import Camera, DatasetRecord, load_record, save_record
-from gr00t_assets.datasets.sources.source_kinds import HubSource
-from gr00t_assets.datasets.sources.source_links import refuse_links
-from gr00t_assets.datasets.sources.source_lock import alone
-from gr00t_assets.datasets.sources.source_origin import (
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.record import Camera, DatasetRecord, load_record, save_record
+from gr00t_assets.datasets.source_kinds import HubSource
+from gr00t_assets.datasets.sources.content import content_files, content_hash, refuse_links
+from gr00t_assets.datasets.sources.fetch import (
+    Fetched,
+    exclusive,
+    fetch,
+    lay_out,
+    local_folder,
+    no_log,
+    remove_downloads,
+)
+from gr00t_assets.datasets.sources.origin import (
     OFFLINE,
     Origin,
     folder_origin,
     load_origin,
+    needs_preparing,
     origin_now,
+    prepare_dataset,
     save_origin,
 )
-from gr00t_assets.datasets.sources.sources import (
-    Fetched,
-    fetch,
-    forget_downloads,
-    lay_out,
-    local_folder,
-    silent,
-)
-
-_MODALITY = Path("meta/modality.json")
+from gr00t_assets.datasets.video_decoding import Probe, VideoError, probe
+from gr00t_assets.modality.modality_json import FILE, preset_path
 
 
 def ingest_dataset(
-    entry: CatalogEntry, store: Store, log: Callable[[str], None] = silent
+    entry: CatalogEntry, store: Store, log: Callable[[str], None] = no_log
 ) -> DatasetRecord:
     """Bring a dataset into the store, unless this very version is there.
 
@@ -62,99 +59,83 @@ def ingest_dataset(
             what it had.
         StoreError: The disk is full, or has no room for it.
     """
-    with alone(entry.name, store, log) as folder, disk_full_explained(folder):
+    with exclusive(entry.name, store, log) as folder, disk_full_explained(folder):
         local = local_folder(entry)
-        if local is not None:
-            return _from_folder(entry, store, local, folder, log)
-        origin, offline = origin_now(entry, store)
-        record = _remembered(entry, store, origin)
+        if local is None:
+            origin, offline = origin_now(entry, store)
+            source = entry.source.describe()
+        else:
+            refuse_links(local.directory, entry.name)
+            digest = content_hash(local.directory, _replaced_files(entry))
+            origin, offline = folder_origin(entry, store, digest), None
+            source = local.description
+        record = _stored_record(entry, store, origin)
         if record is not None:
             log(f"{entry.name}: version {record.version} is in the store")
         else:
-            with _scratch(folder) as scratch:
-                fetched = fetch(entry, origin.commit, folder, scratch, log)
-                record = _keep(entry, store, _prepared(entry, store, fetched), log)
-        record = _said_now(record, entry.source.describe(), offline)
-        if record != _in_store(entry, store):
+            with TemporaryDirectory(prefix=f".fetch{PARTIAL}", dir=folder) as scratch:
+                if local is None:
+                    fetched = fetch(entry, origin.commit, folder, Path(scratch), log)
+                else:
+                    fetched = _copy_to_prepare(local, entry, store, Path(scratch))
+                record = _publish(entry, store, fetched, log)
+        record = _with_current_words(record, source, offline)
+        if record != _current_record(entry, store):
             save_record(record, store)
         save_origin(entry.name, store, origin, record.version)
-        forget_downloads(folder)
+        if local is None:
+            remove_downloads(folder)
     return record
 
 
-def _from_folder(
-    entry: CatalogEntry, store: Store, local: Fetched, folder: Path, log: Callable[[str], None]
+def _copy_to_prepare(local: Fetched, entry: CatalogEntry, store: Store, scratch: Path) -> Fetched:
+    """A folder of this machine, copied where it has to be changed before it is read."""
+    if not needs_preparing(local.directory, entry.name, store):
+        return local
+    lay_out(local.directory, scratch / "dataset", copied=True)
+    return replace(local, directory=scratch / "dataset", temporary=True)
+
+
+def _with_current_words(
+    record: DatasetRecord, description: str, offline: str | None
 ) -> DatasetRecord:
-    """Copy a folder of this machine, where its content is not in the store already."""
-    refuse_links(local.directory, entry.name)
-    digest = content_hash(local.directory, _replaced(entry))
-    origin = folder_origin(entry, store, digest)
-    record = _remembered(entry, store, origin)
-    if record is not None and record.source == local.description:
-        log(f"{entry.name}: version {record.version} is in the store")
-        return record
-    with _scratch(folder) as scratch:
-        if needs_preparing(local.directory, entry.name, store):
-            lay_out(local.directory, scratch / "dataset", copied=True)
-            local = replace(local, directory=scratch / "dataset", temporary=True)
-        record = _keep(entry, store, _prepared(entry, store, local), log)
-    save_record(record, store)
-    save_origin(entry.name, store, origin, record.version)
-    return record
-
-
-@contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix=f".fetch{PARTIAL}", dir=folder) as scratch:
-        yield Path(scratch)
-
-
-def _prepared(entry: CatalogEntry, store: Store, fetched: Fetched) -> tuple[Fetched, list[str]]:
-    """A dataset brought into the form that is read here, and warnings of that."""
-    if not fetched.temporary:
-        return fetched, []
-    return fetched, prepare_dataset(fetched.directory, entry.name, store)
-
-
-def _said_now(record: DatasetRecord, description: str, offline: str | None) -> DatasetRecord:
-    """The record with the source's words and the warning of this time, not of an earlier one."""
+    """The record with the source as it is described now, and the warning of this call alone."""
     warnings = [line for line in record.warnings if not line.startswith(OFFLINE)]
     warnings += [offline] if offline else []
     source = description + (f" at {record.revision}" if record.revision else "")
     return record.model_copy(update={"source": source, "warnings": tuple(warnings)})
 
 
-def _in_store(entry: CatalogEntry, store: Store) -> DatasetRecord | None:
+def _current_record(entry: CatalogEntry, store: Store) -> DatasetRecord | None:
     try:
         return load_record(entry.name, store)
     except DatasetError:
         return None
 
 
-def _remembered(entry: CatalogEntry, store: Store, origin: Origin) -> DatasetRecord | None:
-    """The record that this origin gave last time, where it is still current and whole."""
-    known, record = load_origin(entry.name, store), _in_store(entry, store)
-    if known is None or record is None:
+def _stored_record(entry: CatalogEntry, store: Store, origin: Origin) -> DatasetRecord | None:
+    """The record that this origin gave last time, where it is still current and complete."""
+    stored, record = load_origin(entry.name, store), _current_record(entry, store)
+    if stored is None or record is None:
         return None
-    if (known[0].key, known[1]) != (origin.key, record.version):
+    if (stored[0].key, stored[1]) != (origin.key, record.version):
         return None
     size = sum(_sizes(record.directory(store)).values())
     return record if size == record.size_bytes else None
 
 
-def _keep(
-    entry: CatalogEntry,
-    store: Store,
-    prepared: tuple[Fetched, list[str]],
-    log: Callable[[str], None],
+def _publish(
+    entry: CatalogEntry, store: Store, fetched: Fetched, log: Callable[[str], None]
 ) -> DatasetRecord:
-    """Check a dataset on this machine and publish it by its hash."""
+    """Bring a dataset into the form that is read here, check it and publish it by its hash."""
     started = time.monotonic()
-    replaced = _replaced(entry)
-    fetched, said = prepared
+    warnings: list[str] = []
+    if fetched.temporary:
+        warnings += prepare_dataset(fetched.directory, entry.name, store)
+    replaced = _replaced_files(entry)
     opened = LeRobotDataset.open(fetched.directory, entry.name)
-    _see_rows(opened)
-    cameras, warnings = _cameras(opened)
+    _check_row_counts(opened)
+    cameras, camera_warnings = _cameras(opened)
     version = content_hash(fetched.directory, replaced)
     target = store.dataset_directory(entry.name, version)
     if target.is_dir() and _sizes(target) != _sizes(fetched.directory, replaced):
@@ -185,15 +166,15 @@ def _keep(
         cameras=cameras,
         tasks=tuple(opened.tasks[index] for index in sorted(opened.tasks)),
         size_bytes=sum(sizes.values()),
-        warnings=(*said, *opened.warnings, *warnings),
+        warnings=(*warnings, *opened.warnings, *camera_warnings),
     )
 
 
-def _replaced(entry: CatalogEntry) -> Mapping[Path, Path]:
+def _replaced_files(entry: CatalogEntry) -> Mapping[Path, Path]:
     """Packaged files that stand in for those of the source."""
     source = entry.source
     if isinstance(source, HubSource) and source.modality is not None:
-        return {_MODALITY: preset_path(source.modality)}
+        return {Path(FILE): preset_path(source.modality)}
     return {}
 
 
@@ -217,8 +198,8 @@ def _copy(fetched: Fetched, target: Path, replaced: Mapping[Path, Path]) -> None
         shutil.copyfile(source, target / path)
 
 
-def _see_rows(dataset: LeRobotDataset) -> None:
-    """Hold the length of every episode against its file."""
+def _check_row_counts(dataset: LeRobotDataset) -> None:
+    """Compare the length of every episode with the rows of its file."""
     problems = []
     for episode in dataset.episodes:
         try:
@@ -239,30 +220,22 @@ def _cameras(dataset: LeRobotDataset) -> tuple[tuple[Camera, ...], list[str]]:
     """What the headers of all videos say, and warnings where ``info.json`` says otherwise."""
     problems, warnings, cameras = [], [], []
     for key in dataset.cameras:
-        found: dict[Probe, int] = {}
+        headers: dict[Probe, int] = {}
         for episode in dataset.episodes:
             path = dataset.video_path(episode.index, key)
             try:
-                found.setdefault(probe(path), episode.index)
+                headers.setdefault(probe(path), episode.index)
             except VideoError as error:
                 problems.append(f"{path.relative_to(dataset.directory)}: {error}")
-        sizes = {(seen.width, seen.height): index for seen, index in found.items()}
+        sizes = {(header.width, header.height): index for header, index in headers.items()}
         if len(sizes) > 1:
             listed = [f"{w} x {h} (episode {index})" for (w, h), index in sizes.items()]
             problems.append(f"videos of {key} differ in size: {', '.join(listed)}")
-        for seen in list(found)[:1]:
-            cameras.append(
-                Camera(
-                    original_key=key,
-                    height=seen.height,
-                    width=seen.width,
-                    fps=seen.fps,
-                    codec=seen.codec,
-                )
-            )
-            if abs(seen.fps - dataset.fps) > 0.01:
+        for header in list(headers)[:1]:
+            cameras.append(Camera(original_key=key, **asdict(header)))
+            if abs(header.fps - dataset.fps) > 0.01:
                 warnings.append(
-                    f"videos of {key} have {seen.fps:g} frames a second, "
+                    f"videos of {key} have {header.fps:g} frames a second, "
                     f"meta/info.json says {dataset.fps:g}"
                 )
     if problems:

@@ -1,0 +1,1 @@
+"""Synthetic demonstrations, drawn and written as a LeRobot dataset."""

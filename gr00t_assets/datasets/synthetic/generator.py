@@ -16,27 +16,35 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.files import write_bytes, write_json
+from gr00t_assets.datasets.lerobot.info import (
+    CHUNK_EPISODES,
+    DATA_PATH,
+    VIDEO_PATH,
+    episode_path,
+)
 from gr00t_assets.datasets.lerobot.statistics import array_statistics
-from gr00t_assets.datasets.modality_presets import preset_path
-from gr00t_assets.datasets.synthetic.motion import Demonstration, demonstrate, shuffled_things
-from gr00t_assets.datasets.synthetic.objects import (
-    WALL,
+from gr00t_assets.datasets.synthetic.motion import (
+    Demonstration,
+    demonstrate,
     instruction,
-    plate,
-    shadow,
+    shuffled_things,
     standing,
-    table,
 )
 from gr00t_assets.datasets.synthetic.robots import ROBOTS, Robot
-from gr00t_assets.datasets.synthetic.scene import PinholeCamera, render
+from gr00t_assets.datasets.synthetic.scene import (
+    WALL,
+    PinholeCamera,
+    plate,
+    render,
+    shadow,
+    table,
+)
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
+from gr00t_assets.modality.modality_json import preset_path
 
 PRESETS = {"gr1_arms": "gr1_arms", "so101": "so100_dualcam"}
 """The packaged modality.json of each robot."""
 
-_DATA = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
-_VIDEO = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
-_CHUNK = 1000
 _ENCODING: dict[str, object] = {
     "preset": "veryfast",
     "crf": "20",
@@ -68,9 +76,9 @@ def generate(spec: SyntheticSpec, directory: Path) -> None:
         columns = _columns(spec, shown, index, tasks[instruction(thing)], row)
         for name, values in columns.items():
             numbers.setdefault(name, []).append(values.reshape(frames, -1))
-        _write_rows(directory / _filled(_DATA, index), columns)
+        _write_rows(directory / episode_path(DATA_PATH, index), columns)
         for camera in spec.shown_cameras:
-            path = directory / _filled(_VIDEO, index, f"observation.images.{camera}")
+            path = directory / episode_path(VIDEO_PATH, index, f"observation.images.{camera}")
             write_video(path, _images(robot, shown, camera, spec.size), spec.rate)
         text = instruction(thing)
         episodes.append({"episode_index": index, "tasks": [text], "length": frames})
@@ -81,8 +89,8 @@ def generate(spec: SyntheticSpec, directory: Path) -> None:
     write_json(
         meta / "stats.json",
         {
-            name: {field: values.tolist() for field, values in found.items()}
-            for name, found in statistics.items()
+            name: {field: values.tolist() for field, values in fields.items()}
+            for name, fields in statistics.items()
         },
     )
     listed = [{"task_index": index, "task": text} for text, index in tasks.items()]
@@ -205,12 +213,12 @@ def _info(
         "total_frames": sum(episode["length"] for episode in episodes),
         "total_tasks": tasks,
         "total_videos": len(episodes) * len(spec.shown_cameras),
-        "total_chunks": (len(episodes) - 1) // _CHUNK + 1,
-        "chunks_size": _CHUNK,
+        "total_chunks": (len(episodes) - 1) // CHUNK_EPISODES + 1,
+        "chunks_size": CHUNK_EPISODES,
         "fps": spec.rate,
         "splits": {"train": f"0:{len(episodes)}"},
-        "data_path": _DATA,
-        "video_path": _VIDEO,
+        "data_path": DATA_PATH,
+        "video_path": VIDEO_PATH,
         "features": features,
     }
 
@@ -230,7 +238,3 @@ def _preset(spec: SyntheticSpec) -> str:
 
 def _write_lines(path: Path, items: list[dict[str, Any]]) -> None:
     write_bytes(path, "".join(json.dumps(item) + "\n" for item in items).encode())
-
-
-def _filled(template: str, index: int, camera: str = "") -> str:
-    return template.format(episode_chunk=index // _CHUNK, episode_index=index, video_key=camera)

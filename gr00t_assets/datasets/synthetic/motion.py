@@ -4,8 +4,81 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gr00t_assets.datasets.synthetic.objects import THINGS, Thing
 from gr00t_assets.datasets.synthetic.robots import Robot
+from gr00t_assets.datasets.synthetic.scene import Capsule, Color
+
+
+@dataclass(frozen=True)
+class Part:
+    """A capsule of a thing, in metres from the point where it stands on the table."""
+
+    start: tuple[float, float, float]
+    end: tuple[float, float, float]
+    radius: float
+    color: Color
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something to pick.
+
+    Attributes:
+        name: As an instruction calls it.
+        grasp: Height at which it is taken, metres.
+        parts: What it looks like.
+    """
+
+    name: str
+    grasp: float
+    parts: tuple[Part, ...]
+
+
+_GREEN, _ORANGE, _RED = (150, 186, 64), (202, 104, 44), (150, 48, 44)
+_SALT, _CAP, _PAPER, _ICING = (236, 238, 244), (120, 130, 144), (122, 76, 46), (236, 130, 172)
+
+THINGS = (
+    Thing(
+        "pear",
+        0.03,
+        (
+            Part((0, 0, 0.026), (0, 0, 0.026), 0.026, _GREEN),
+            Part((0, 0, 0.052), (0, 0, 0.052), 0.017, _GREEN),
+            Part((0, 0, 0.066), (0.004, 0, 0.078), 0.003, (92, 64, 40)),
+        ),
+    ),
+    Thing(
+        "sweet potato",
+        0.022,
+        (Part((-0.026, -0.012, 0.021), (0.026, 0.012, 0.021), 0.021, _ORANGE),),
+    ),
+    Thing(
+        "meat",
+        0.018,
+        (
+            Part((-0.02, -0.018, 0.017), (0.02, -0.012, 0.017), 0.017, _RED),
+            Part((-0.018, 0.016, 0.017), (0.022, 0.014, 0.017), 0.017, _RED),
+            Part((-0.014, 0.002, 0.028), (0.016, 0.002, 0.028), 0.006, (236, 214, 200)),
+        ),
+    ),
+    Thing(
+        "salt",
+        0.035,
+        (
+            Part((0, 0, 0.018), (0, 0, 0.052), 0.018, _SALT),
+            Part((0, 0, 0.064), (0, 0, 0.068), 0.013, _CAP),
+        ),
+    ),
+    Thing(
+        "cupcake",
+        0.03,
+        (
+            Part((0, 0, 0.018), (0, 0, 0.024), 0.02, _PAPER),
+            Part((0, 0, 0.042), (0, 0, 0.042), 0.024, _ICING),
+            Part((0, 0, 0.068), (0, 0, 0.068), 0.007, (196, 30, 44)),
+        ),
+    ),
+)
+"""What NVIDIA's demonstration dataset picks, too."""
 
 _FOLLOWS = 0.45
 """Share of the way to the command that a joint goes in one frame."""
@@ -23,7 +96,7 @@ class Demonstration:
         states: Joint numbers that were reached, shape ``(T, dimension)``.
         actions: Joint numbers that were commanded for the next frame, the same shape.
         places: Where the thing is, shape ``(T, 3)``, metres.
-        held: Whether the hand holds it, shape ``(T,)``.
+        grasped: Whether the hand holds it, shape ``(T,)``.
         plate: Middle of the plate, shape ``(3,)``, metres.
         tint: Brightness of the table's wood.
     """
@@ -32,7 +105,7 @@ class Demonstration:
     states: np.ndarray
     actions: np.ndarray
     places: np.ndarray
-    held: np.ndarray
+    grasped: np.ndarray
     plate: np.ndarray
     tint: float
 
@@ -57,10 +130,33 @@ def demonstrate(
     states[0] = actions[0]
     for frame in range(1, frames):
         states[frame] = states[frame - 1] + _FOLLOWS * (actions[frame - 1] - states[frame - 1])
-    places, held = _carried(robot, states, closures, place, plate)
+    places, grasped = _carried(robot, states, closures, place, plate)
     return Demonstration(
-        thing, states, actions, places, held, plate, float(random.uniform(0.94, 1.04))
+        thing, states, actions, places, grasped, plate, float(random.uniform(0.94, 1.04))
     )
+
+
+def instruction(thing: Thing) -> str:
+    """The sentence that the robot is given.
+
+    Example:
+        >>> instruction(THINGS[0])
+        'pick the pear from the counter and place it in the plate'
+    """
+    return f"pick the {thing.name} from the counter and place it in the plate"
+
+
+def standing(thing: Thing, position: np.ndarray, scale: float) -> list[Capsule]:
+    """A thing that stands at a point, ``scale`` times its size."""
+    return [
+        Capsule(
+            position + scale * np.asarray(part.start),
+            position + scale * np.asarray(part.end),
+            scale * part.radius,
+            part.color,
+        )
+        for part in thing.parts
+    ]
 
 
 def shuffled_things(random: np.random.Generator, count: int) -> list[Thing]:
@@ -127,11 +223,11 @@ def _carried(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where the thing is in each frame, and whether it is held."""
     places = np.empty((len(states), 3))
-    held = np.zeros(len(states), dtype=bool)
+    grasped = np.zeros(len(states), dtype=bool)
     now, offset, speed = place.copy(), np.zeros(3), 0.0
     for frame, state in enumerate(states):
         closure, tool = robot.closure(state), robot.pose(state).points[-1]
-        holding = held[frame - 1] if frame else False
+        holding = grasped[frame - 1] if frame else False
         if holding:
             holding = closure > 0.6
         elif closure > 0.75 and closures[frame] > 0.75:
@@ -144,5 +240,5 @@ def _carried(
             if now[2] > ground:
                 speed += 0.008
                 now = np.array([now[0], now[1], max(ground, now[2] - speed)])
-        places[frame], held[frame] = now, holding
-    return places, held
+        places[frame], grasped[frame] = now, holding
+    return places, grasped

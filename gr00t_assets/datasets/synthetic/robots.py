@@ -99,12 +99,12 @@ class Gr1Arms(Robot):
         """State or action; the left arm and hand follow the right ones a little."""
         moved = angles - self.rest
         swing = np.array([-0.08, 0.05, 0.04, 0.06, 0.03, 0.02, 0.02])
-        found = np.zeros(self.dimension)
-        found[0:7] = self._other_rest + swing * moved
-        found[7:13] = _OPEN + 0.05 * closure * _FINGERS
-        found[22:29] = angles
-        found[29:35] = _OPEN + closure * _FINGERS
-        return found
+        vector = np.zeros(self.dimension)
+        vector[0:7] = self._other_rest + swing * moved
+        vector[7:13] = _OPEN + 0.05 * closure * _FINGERS
+        vector[22:29] = angles
+        vector[29:35] = _OPEN + closure * _FINGERS
+        return vector
 
     def pose(self, vector: np.ndarray) -> Pose:
         """The right arm of a state."""

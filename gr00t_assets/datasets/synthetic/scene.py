@@ -1,4 +1,4 @@
-"""Drawing a scene of spheres, capsules and flat shapes as a pinhole camera sees it."""
+"""Drawing a scene as a pinhole camera sees it: spheres, capsules, flat shapes; table and plate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,10 @@ Color = tuple[int, int, int]
 
 NEAR = 0.03
 """Metres from the camera at which shapes are cut off."""
+
+TABLE: Color = (188, 150, 108)
+WALL: Color = (214, 220, 224)
+PLATE: Color = (240, 240, 236)
 
 _OVERSAMPLING = 2
 
@@ -135,14 +139,14 @@ def shade(color: Color, factor: float) -> Color:
 
 def _cut(viewed: np.ndarray) -> np.ndarray:
     """The part of an outline that lies ahead of the camera (Sutherland and Hodgman)."""
-    kept: list[np.ndarray] = []
+    corners: list[np.ndarray] = []
     for start, end in zip(viewed, np.roll(viewed, -1, axis=0), strict=True):
         if start[2] >= NEAR:
-            kept.append(start)
+            corners.append(start)
         if (start[2] >= NEAR) != (end[2] >= NEAR):
             share = (NEAR - start[2]) / (end[2] - start[2])
-            kept.append(start + share * (end - start))
-    return np.array(kept).reshape(-1, 3)
+            corners.append(start + share * (end - start))
+    return np.array(corners).reshape(-1, 3)
 
 
 def _draw_capsule(
@@ -151,10 +155,10 @@ def _draw_capsule(
     if (ends[:, 2] < NEAR).all():
         return
     ends = ends.copy()
-    for one, other in ((0, 1), (1, 0)):
-        if ends[one, 2] < NEAR:
-            share = (NEAR - ends[one, 2]) / (ends[other, 2] - ends[one, 2])
-            ends[one] += share * (ends[other] - ends[one])
+    for end, other in ((0, 1), (1, 0)):
+        if ends[end, 2] < NEAR:
+            share = (NEAR - ends[end, 2]) / (ends[other, 2] - ends[end, 2])
+            ends[end] += share * (ends[other] - ends[end])
     points = camera.pixels(ends) * _OVERSAMPLING
     radii = solid.radius * camera.focal * camera.width * _OVERSAMPLING / ends[:, 2]
     layers = (
@@ -180,3 +184,37 @@ def _hull(draw: ImageDraw.ImageDraw, points: np.ndarray, radii: np.ndarray, colo
         draw.polygon([tuple(corner.tolist()) for corner in corners], fill=color)
     for (x, y), radius in zip(points, radii, strict=True):
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
+
+
+def table(x: tuple[float, float], y: tuple[float, float], tint: float) -> list[Flat]:
+    """A table top of planks, with its front edge; ``tint`` makes its wood darker or lighter."""
+    wood = tuple(int(part * tint) for part in TABLE)
+    dark = tuple(int(part * 0.9) for part in wood)
+    flats = [rectangle(x, y, 0.0, wood)]  # type: ignore[arg-type]
+    for seam in np.arange(y[0] + 0.06, y[1], 0.12):
+        flats.append(rectangle(x, (seam, seam + 0.004), 0.0, dark))  # type: ignore[arg-type]
+    for row, seam in enumerate(np.arange(x[0] + 0.1, x[1], 0.22)):
+        for offset in np.arange(y[0] + 0.06 + 0.12 * (row % 2), y[1] - 0.12, 0.24):
+            plank = (seam, seam + 0.004), (offset, offset + 0.12)
+            flats.append(rectangle(*plank, 0.0, dark))  # type: ignore[arg-type]
+    return flats
+
+
+def plate(position: np.ndarray, radius: float) -> list[Flat]:
+    """A plate on the table with its shadow and rim."""
+    return [
+        disc(position + np.array([0.006, -0.006, 0.0]), radius * 1.04, (140, 108, 78)),
+        disc(position + np.array([0, 0, 0.004]), radius, PLATE),
+        disc(position + np.array([0, 0, 0.004]), radius * 0.78, (206, 208, 206)),
+        disc(position + np.array([0, 0, 0.004]), radius * 0.72, (228, 229, 226)),
+    ]
+
+
+def shadow(point: np.ndarray, radius: float, on_plate: bool = False) -> Flat:
+    """The shadow of something above the table; it fades with the height."""
+    height = float(np.clip(point[2] / 0.25, 0, 1))
+    ground: Color = (206, 206, 202) if on_plate else TABLE
+    dark = 0.72 + 0.2 * height
+    color = tuple(int(part * dark) for part in ground)
+    centre = np.array([point[0], point[1], 0.005 if on_plate else 0.0])
+    return disc(centre, radius * (1 + 0.5 * height), color, 20)  # type: ignore[arg-type]

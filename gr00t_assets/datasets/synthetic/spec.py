@@ -47,13 +47,17 @@ class SyntheticSpec(BaseModel):
                 "min_frames {low} is above max_frames {high}",
                 {"low": self.min_frames, "high": self.max_frames},
             )
-        known = CAMERAS[self.robot]
-        unknown = [camera for camera in self.cameras or () if camera not in known]
+        available = CAMERAS[self.robot]
+        unknown = [camera for camera in self.cameras or () if camera not in available]
         if unknown:
             raise PydanticCustomError(
                 "cameras",
-                "robot {robot} has no camera {unknown}; it has: {known}",
-                {"robot": self.robot, "unknown": ", ".join(unknown), "known": ", ".join(known)},
+                "robot {robot} has no camera {unknown}; it has: {available}",
+                {
+                    "robot": self.robot,
+                    "unknown": ", ".join(unknown),
+                    "available": ", ".join(available),
+                },
             )
         return self
 

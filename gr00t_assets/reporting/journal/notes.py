@@ -24,9 +24,9 @@ from gr00t_assets.core.names import did_you_mean
 FOLDER = Path("data/journal/notes")
 """In the project."""
 
-Kind = Literal["experiment", "question", "general", "unknown"]
+NoteKind = Literal["experiment", "question", "general", "unknown"]
 
-_FRONT = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Note:
 
     name: str
     text: str
-    kind: Kind = "general"
+    kind: NoteKind = "general"
     subject: str = ""
     problem: str = ""
 
@@ -66,25 +66,25 @@ def _read(file: Path, experiments: Collection[str]) -> Note:
         text = file.read_bytes().decode("utf-8-sig", errors="replace")
     except OSError as error:
         return Note(file.name, "", "unknown", problem=f"it cannot be read: {error.strerror}")
-    found = _FRONT.match(text)
-    if found is None:
+    front_matter = _FRONT_MATTER.match(text)
+    if front_matter is None:
         return Note(file.name, text)
-    body = text[found.end() :]
+    body = text[front_matter.end() :]
     try:
-        front = yaml.safe_load(found.group(1))
+        fields = yaml.safe_load(front_matter.group(1))
     except yaml.YAMLError as error:
         reason = str(error).splitlines()[0]
         return Note(file.name, body, "unknown", problem=f"its front matter is no YAML: {reason}")
-    if front is None:
+    if fields is None:
         return Note(file.name, body)
     if (
-        not isinstance(front, dict)
-        or len(front) != 1
-        or not set(front) <= {"experiment", "question"}
+        not isinstance(fields, dict)
+        or len(fields) != 1
+        or not set(fields) <= {"experiment", "question"}
     ):
         problem = "its front matter has to be 'experiment: NAME' or 'question: FACTOR'"
         return Note(file.name, body, "unknown", problem=problem)
-    ((kind, value),) = front.items()
+    ((kind, value),) = fields.items()
     return _placed(file.name, body, str(kind), str(value), experiments)
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gr00t_assets.core.errors import PromotionError
-from gr00t_assets.reporting.promotion.record import Promotion
+from gr00t_assets.reporting.promotion.promote import Promotion
 
 PUSHES = "pushes.jsonl"
-"""Beside the record: one line a push; it stays here."""
+"""Beside the record: one line a push. It is never uploaded."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -27,13 +27,13 @@ class Push(NamedTuple):
 def push(record: Promotion, folder: Path, repository: str, private: bool = False) -> Push:
     """Upload a promoted model; files that the Hub has already are not sent again.
 
-    The token is that of ``HF_TOKEN`` or of ``hf auth login``; it is never shown.
+    The token comes from ``HF_TOKEN`` or from ``hf auth login``; it is in no message.
 
     Args:
         record: Of the promotion.
         folder: Its folder.
-        repository: ``owner/name``; made where it is not there.
-        private: Nobody else is to see it.
+        repository: ``owner/name``; created where there is none.
+        private: Whether to create a private one; a public one is refused.
 
     Raises:
         PromotionError: The name cannot be a repository's, the Hub does not take it, or the
@@ -52,7 +52,7 @@ def push(record: Promotion, folder: Path, repository: str, private: bool = False
                 "this repository is public, and the model was to be private.",
                 ["nothing was uploaded; give another name, or make it private on the Hub"],
             )
-        done = api.upload_folder(
+        upload = api.upload_folder(
             repo_id=repository,
             folder_path=folder,
             commit_message=f"{record.experiment} {record.config_hash}",
@@ -62,11 +62,11 @@ def push(record: Promotion, folder: Path, repository: str, private: bool = False
         raise
     except Exception as error:  # of the Hub's client, of its HTTP library, or of the disk
         raise _refused(repository, error) from None
-    made = Push(repository, f"{api.endpoint}/{repository}", done.oid)
-    line = {"pushed_at": datetime.now(UTC).isoformat(timespec="seconds"), **made._asdict()}
+    pushed = Push(repository, f"{api.endpoint}/{repository}", upload.oid)
+    line = {"pushed_at": datetime.now(UTC).isoformat(timespec="seconds"), **pushed._asdict()}
     with (folder / PUSHES).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
-    return made
+    return pushed
 
 
 def pushes(folder: Path) -> list[Push]:
@@ -79,11 +79,11 @@ def pushes(folder: Path) -> list[Push]:
 def _refused(repository: str, error: Exception) -> PromotionError:
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
-    found = f"{type(error).__name__}" + (f", HTTP {status}" if status else "")
+    reason = f"{type(error).__name__}" + (f", HTTP {status}" if status else "")
     hints = {
         401: "log in with `hf auth login`, or set HF_TOKEN to a token that may write",
         403: "the token may not write there: make one that may, or choose another owner",
         None: "is the Hub reachable? HF_ENDPOINT names another one",
     }
     hint = hints.get(status, "try again later; what was promoted stays here")
-    return PromotionError(repository, "the Hub did not take the model.", [found, hint])
+    return PromotionError(repository, "the Hub did not take the model.", [reason, hint])

@@ -1,28 +1,105 @@
-"""Promotion: a model that has passed everything gets a card, a record, and a place of its own."""
+"""Promotion: a model that has passed every check gets a card, a record, and a folder of its own."""
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal, NoReturn
 
-from gr00t_assets.comparison.classes import manifest_class
-from gr00t_assets.comparison.contrasts.class_words import class_id
-from gr00t_assets.core.errors import PromotionError
+from pydantic import BaseModel, ConfigDict, Field
+
+from gr00t_assets.comparison.all_runs import manifest_class
+from gr00t_assets.comparison.run import class_id
+from gr00t_assets.core.errors import Gr00tAssetsError, PromotionError
 from gr00t_assets.core.files import published_directory, write_json
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.datasets.catalog import load_catalog
+from gr00t_assets.evaluation.open_loop import model_hash
+from gr00t_assets.evaluation.result import Evaluation, again, load_evaluation
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.reporting.promotion.card import model_card
-from gr00t_assets.reporting.promotion.fitness import Fit, require_fit
-from gr00t_assets.reporting.promotion.record import (
-    CARD,
-    PROMOTION,
-    Promotion,
-    load_promotion,
-    weight_hashes,
-)
+from gr00t_assets.reporting.promotion.model_card import Promotable, model_card
+from gr00t_assets.runs.manifest import Manifest, load_manifest
 from gr00t_assets.runs.run_directory import MODEL
+from gr00t_assets.runs.spec import current_config_hash, load_spec
+from gr00t_assets.runs.stored_run import read_runs, unrankable
+from gr00t_assets.trainers.run_checks import (
+    WEIGHTS,
+    Problem,
+    config_problem,
+    loss_problem,
+    record_check,
+    weights_problem,
+)
+
+PROMOTION = "promotion.json"
+CARD = "README.md"
+
+CHECKS: dict[str, Callable[[Path], Problem]] = {
+    "loss_is_finite": loss_problem,
+    WEIGHTS: weights_problem,
+    "config_matches_run": config_problem,
+}
+"""Checks of a finished run that a promoted model has passed; each is made anew."""
+
+
+class Promotion(BaseModel):
+    """The record of a promoted model, beside its weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    experiment: str
+    sweep: str
+    config_hash: str
+    promoted_at: str = Field(description="ISO 8601, UTC")
+    commit: str | None = Field(
+        description="Of the project, with '+changes' where files were changed; None without git"
+    )
+    trainer: str
+    trainer_revision: str
+    base_model: str
+    base_model_revision: str | None
+    dataset: str
+    dataset_version: str
+    comparability_class: str = Field(description="Its short id")
+    loss: float = Field(description="Final loss, mean over the window")
+    loss_standard_error: float | None = Field(
+        description="Of that mean; None where the window is too short to tell it"
+    )
+    evaluation: str = Field(description="Content hash of the open-loop evaluation")
+    checks: dict[str, bool]
+    weights: dict[str, str] = Field(description="SHA-256 of each weights file, by name")
+
+
+def weight_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every safetensors file of a folder, by name."""
+    hashes = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes
+
+
+def load_promotion(folder: Path) -> Promotion | None:
+    """The record of a promoted model; None where the folder holds none.
+
+    Raises:
+        PromotionError: The file is there and is no such record.
+    """
+    path = folder / PROMOTION
+    if not path.is_file():
+        return None
+    try:
+        return Promotion.model_validate(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        hint = f"move {folder.name} away and promote again"
+        raise PromotionError(
+            str(path), "this is not the record of a promotion.", [str(error).splitlines()[0], hint]
+        ) from error
 
 
 def promote(experiment: Experiment, store: Store) -> Promotion:
@@ -36,48 +113,52 @@ def promote(experiment: Experiment, store: Store) -> Promotion:
             the same configuration.
         StoreError: The disk is full.
     """
-    fit = require_fit(experiment, store)
-    folder = store.promoted_model(experiment.name, fit.manifest.config_hash)
-    weights = weight_hashes(fit.directory / MODEL)
-    earlier = load_promotion(folder)
-    if earlier is not None:
-        return _kept(earlier, weights, folder)
+    run = require_promotable(experiment, store)
+    folder = store.promoted_model(experiment.name, run.manifest.config_hash)
+    weights = weight_hashes(run.directory / MODEL)
+    promotion = load_promotion(folder)
+    if promotion is not None:
+        return _unchanged(promotion, weights, folder)
     if folder.exists():
         hint = f"move it away and promote again: {folder}"
         raise PromotionError(experiment.name, "its place holds something else.", [hint])
-    entry = load_catalog().get(experiment.dataset)
-    record = _record(fit, weights)
+    dataset = load_catalog().get(experiment.dataset)
+    record = _record(run, weights)
     with published_directory(folder) as partial:
-        _link_tree(fit.directory / MODEL, partial)
-        (partial / CARD).write_text(model_card(fit, entry), encoding="utf-8")
+        model = run.directory / MODEL
+        shutil.copytree(model, partial, copy_function=_link_or_copy, dirs_exist_ok=True)
+        (partial / CARD).unlink(missing_ok=True)
+        (partial / CARD).write_text(model_card(run, dataset), encoding="utf-8")
         write_json(partial / PROMOTION, record.model_dump(mode="json"))
-    kept = load_promotion(folder)
-    return record if kept is None else _kept(kept, weights, folder)
+    published = load_promotion(folder)  # another process may have published first
+    return record if published is None else _unchanged(published, weights, folder)
 
 
-def _kept(earlier: Promotion, weights: dict[str, str], folder: Path) -> Promotion:
-    if earlier.weights == weights:
-        return earlier
+def _unchanged(promotion: Promotion, weights: dict[str, str], folder: Path) -> Promotion:
+    """The record of a former promotion.
+
+    Raises:
+        PromotionError: It is of other weights.
+    """
+    if promotion.weights == weights:
+        return promotion
     changed = sorted(
         name
-        for name in {*earlier.weights, *weights}
-        if earlier.weights.get(name) != weights.get(name)
+        for name in {*promotion.weights, *weights}
+        if promotion.weights.get(name) != weights.get(name)
     )
     raise PromotionError(
-        earlier.experiment,
+        promotion.experiment,
         "another model was promoted under this configuration.",
         [
-            f"promoted {earlier.promoted_at}; other weights now: {', '.join(changed)}",
+            f"promoted {promotion.promoted_at}; other weights now: {', '.join(changed)}",
             f"a promoted model is never replaced: move {folder} away first",
         ],
     )
 
 
-def _record(fit: Fit, weights: dict[str, str]) -> Promotion:
-    manifest = fit.manifest
-    window = manifest.final_loss
-    if window is None:
-        raise PromotionError(manifest.experiment, "it has no final loss.")
+def _record(run: Promotable, weights: dict[str, str]) -> Promotion:
+    manifest = run.manifest
     return Promotion(
         experiment=manifest.experiment,
         sweep=manifest.sweep,
@@ -90,13 +171,103 @@ def _record(fit: Fit, weights: dict[str, str]) -> Promotion:
         base_model_revision=manifest.base_model_revision,
         dataset=manifest.dataset,
         dataset_version=manifest.dataset_version,
-        comparability_class=class_id(manifest_class(manifest, fit.spec.experiment.hyperparameters)),
-        loss=window.mean,
-        loss_standard_error=window.standard_error,
-        evaluation=fit.evaluation.content_hash(),
-        checks=fit.checks,
+        comparability_class=class_id(manifest_class(manifest, run.spec.experiment.hyperparameters)),
+        loss=run.final_loss.mean,
+        loss_standard_error=run.final_loss.standard_error,
+        evaluation=run.evaluation.content_hash(),
+        checks=run.checks,
         weights=weights,
     )
+
+
+def require_promotable(experiment: Experiment, store: Store) -> Promotable:
+    """The run of an experiment's present configuration, where nothing speaks against it.
+
+    Raises:
+        PromotionError: Every reason at once: it is not finished, stale, failed a check, was not
+            evaluated, or its frames are not verified.
+        DatasetError: Its dataset has no modality config, so that its configuration is not known.
+    """
+    directory = store.run_directory(experiment.name, current_config_hash(experiment, store))
+    manifest = load_manifest(directory)
+    if manifest is None:
+        _refuse(experiment, [_missing(experiment, directory)])
+    reasons: list[str] = []
+    finished = manifest.status == "finished"
+    if not finished:
+        where = f"at step {manifest.steps} of {manifest.max_steps}"
+        reasons.append(f"it is not finished: {manifest.status} {where}")
+    elif reason := unrankable(manifest):
+        reasons.append(reason)
+    if finished and not (directory / MODEL).is_dir():
+        reasons.append("its final weights are not there any more: train it again")
+    checks = dict(manifest.checks)
+    if not reasons:
+        checks, failed = _checked(directory, manifest)
+        reasons += failed
+    else:
+        reasons += [f"failed check {name}" for name, passed in checks.items() if not passed]
+    if not manifest.frames_verified:
+        reasons.append(
+            "it trained on frames that are not verified: use the frame cache, or a video backend "
+            "that gives the right frames"
+        )
+    evaluation, missing = _evaluated(directory, finished)
+    reasons += missing
+    try:
+        spec = load_spec(directory / "spec.json")
+    except Gr00tAssetsError as error:
+        reasons.append(f"its spec cannot be read: {error.problem}")
+        spec = None
+    if reasons or spec is None or evaluation is None:
+        _refuse(experiment, reasons)
+    stored = next(
+        run for run in read_runs([experiment], store) if run.config_hash == directory.name
+    )
+    if stored.final_loss is None:
+        _refuse(experiment, ["it has no final loss"])
+    return Promotable(directory, spec, manifest, stored.final_loss, evaluation, checks)
+
+
+def _missing(experiment: Experiment, directory: Path) -> str:
+    older = sorted(path.parent.name for path in directory.parent.glob("[!.]*/manifest.json"))
+    if directory.is_dir():
+        return "it is not finished: it trains, or was killed; materialise it to go on"
+    if older:
+        return (
+            f"its runs are stale ({', '.join(older)}): the configuration or the data changed "
+            f"since, and {directory.name} has not been trained"
+        )
+    return f"it has not been trained: materialise checkpoint for {experiment.name}"
+
+
+def _checked(directory: Path, manifest: Manifest) -> tuple[dict[str, bool], list[str]]:
+    checks, failed = dict(manifest.checks), []
+    # Recorded after all were made: weights older than the manifest are not loaded again.
+    problems = {name: check(directory) for name, check in CHECKS.items()}
+    for name, problem in problems.items():
+        checks[name] = problem is None
+        record_check(directory, name, problem is None)
+        if problem is not None:
+            failed.append(f"failed check {name}: {problem}")
+    others = [name for name, passed in manifest.checks.items() if not passed]
+    return checks, failed + [f"failed check {name}" for name in others if name not in CHECKS]
+
+
+def _evaluated(directory: Path, finished: bool) -> tuple[Evaluation | None, list[str]]:
+    try:
+        evaluation = load_evaluation(directory)
+    except Gr00tAssetsError as error:
+        return None, [f"its evaluation cannot be read: {error.problem}"]
+    if evaluation is None:
+        return None, [f"it was not evaluated: {again(directory)}"]
+    if finished and evaluation.model_hash != model_hash(directory):
+        return None, [f"its evaluation is of other weights: {again(directory)}"]
+    return evaluation, []
+
+
+def _refuse(experiment: Experiment, reasons: list[str]) -> NoReturn:
+    raise PromotionError(experiment.name, "this model cannot be promoted.", reasons)
 
 
 def project_commit() -> str | None:
@@ -105,10 +276,10 @@ def project_commit() -> str | None:
     def git(*arguments: str) -> str | None:
         command = ["git", "-C", str(project_root()), *arguments]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
         except OSError:
             return None
-        return done.stdout.strip() if done.returncode == 0 else None
+        return result.stdout.strip() if result.returncode == 0 else None
 
     head = git("rev-parse", "HEAD")
     if not head:
@@ -116,17 +287,9 @@ def project_commit() -> str | None:
     return f"{head}+changes" if git("status", "--porcelain", "--untracked-files=no") else head
 
 
-def _link_tree(source: Path, target: Path) -> None:
-    """Every file of a folder, hard-linked where the file system can, else copied."""
-    for path in sorted(source.rglob("*")):
-        place = target / path.relative_to(source)
-        if path.is_dir():
-            place.mkdir(parents=True, exist_ok=True)
-            continue
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if path.name == CARD and path.parent == source:
-            continue
-        try:
-            os.link(path.resolve(), place)
-        except OSError:
-            shutil.copy2(path, place)
+def _link_or_copy(source: str, target: str) -> None:
+    """A hard link where the file system can, else a copy."""
+    try:
+        os.link(Path(source).resolve(), target)
+    except OSError:
+        shutil.copy2(source, target)

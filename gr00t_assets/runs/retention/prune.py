@@ -1,65 +1,261 @@
-"""Pruning: each thing is deleted under its lock, after another look at whether it still may be."""
+"""``store prune``: what would be deleted, what is in use, and the deletion under locks."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.processes import is_locked, try_lock
 from gr00t_assets.core.project import Store
-from gr00t_assets.runs.retention.disk_use import freed
-from gr00t_assets.runs.retention.in_use import alone_with, users
-from gr00t_assets.runs.retention.plan import PrunePlan, is_finished
-from gr00t_assets.runs.retention.removal import Removal
+from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.retention.removal import Removal, freed_bytes
+from gr00t_assets.runs.retention.retention_rule import RetentionRule, surplus
+from gr00t_assets.runs.retention.store_state import CurrentState, folders, leftovers
+from gr00t_assets.runs.run_directory import CHECKPOINTS, LOCK, MODEL, run_lock
+from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec
 
 
 @dataclass(frozen=True)
-class Pruned:
+class PruneOptions:
+    """What a person asked to be pruned.
+
+    Attributes:
+        stale: Checkpoints of stale runs.
+        models: The models of stale runs as well.
+        unlisted: Runs of experiments that no sweep file has are stale too.
+    """
+
+    stale: bool = True
+    models: bool = False
+    unlisted: bool = False
+
+
+@dataclass(frozen=True)
+class PrunePlan:
+    """What is to go, and what is not.
+
+    Attributes:
+        removals: In the order of deletion; none is inside another.
+        in_use: Path and reason of what would go if no process used it.
+    """
+
+    removals: tuple[Removal, ...]
+    in_use: tuple[tuple[Path, str], ...]
+
+
+def plan_prune(
+    store: Store, current: CurrentState, rule: RetentionRule, options: PruneOptions | None = None
+) -> PrunePlan:
+    """Look through the store; nothing is changed.
+
+    Args:
+        store: The store.
+        current: What is current in it.
+        rule: Which checkpoints of finished runs stay.
+        options: What else is to go.
+    """
+    options = options or PruneOptions()
+    removals: list[Removal] = []
+    in_use: list[tuple[Path, str]] = []
+    training: set[tuple[str, str]] = set()
+    for directory in run_directories(store):
+        if is_locked(directory / LOCK):
+            training |= _data_of(directory)
+            in_use.append((directory, "a process trains in it"))
+            continue
+        removals += _of_run(directory, current, rule, options)
+    for cache in _old_caches(store, current):
+        reason = _cache_in_use(cache, training)
+        if reason:
+            in_use.append((cache, reason))
+            continue
+        lock = cache.parent / f".{cache.name}.lock"
+        why = f"version {cache.name} of {cache.parent.name} is no longer current"
+        removals.append(Removal("frame cache", cache, why, lock=lock))
+    removed = {removal.path for removal in removals if not removal.files}
+    busy = [path for path, _ in in_use]
+    for removal in leftovers(store):
+        if removed.isdisjoint((removal.path, *removal.path.parents)) and not any(
+            removal.path.is_relative_to(path) for path in busy
+        ):
+            removals.append(removal)
+    return PrunePlan(tuple(removals), tuple(in_use))
+
+
+def run_directories(store: Store) -> list[Path]:
+    """Every run directory of the store; symbolic links are passed over."""
+    return [run for experiment in folders(store.root / "runs") for run in folders(experiment)]
+
+
+def _of_run(
+    directory: Path, current: CurrentState, rule: RetentionRule, options: PruneOptions
+) -> Sequence[Removal]:
+    name, config_hash = directory.parent.name, directory.name
+    state = current.state_of(name, config_hash)
+    if state == "stale" or (state == "unlisted" and options.unlisted):
+        why = "the run is stale" if state == "stale" else "no sweep file has this experiment"
+        return [*_of_stale(directory, why, options)] if options.stale else []
+    if state == "unlisted":
+        return []
+    spec = _spec(directory)
+    if spec is None or not is_finished(directory):
+        return []
+    limit = spec.experiment.hyperparameters.save_total_limit
+    return surplus(directory, rule, limit, current.continued.get((name, config_hash), ()))
+
+
+def _of_stale(directory: Path, why: str, options: PruneOptions) -> Iterator[Removal]:
+    checkpoints, model = directory / CHECKPOINTS, directory / MODEL
+    if checkpoints.is_dir() and not checkpoints.is_symlink():
+        yield Removal("checkpoint", checkpoints, why, lock=directory)
+    if options.models and model.is_dir() and not model.is_symlink():
+        yield Removal("model", model, why, lock=directory)
+
+
+def is_finished(directory: Path) -> bool:
+    """Whether a run's manifest says that it is finished."""
+    return manifest_status(directory) == "finished"
+
+
+def manifest_status(directory: Path) -> str | None:
+    """What a run's manifest says became of it; None without one that can be read."""
+    try:
+        manifest = load_manifest(directory)
+    except (Gr00tAssetsError, OSError):
+        return None
+    return manifest.status if manifest else None
+
+
+def _old_caches(store: Store, current: CurrentState) -> Iterator[Path]:
+    for dataset in folders(store.root / "frame_caches"):
+        for cache in folders(dataset):
+            if current.is_old(dataset.name, cache.name):
+                yield cache
+
+
+def _cache_in_use(cache: Path, training: set[tuple[str, str]]) -> str | None:
+    if (cache.parent.name, cache.name) in training:
+        return "a training uses it"
+    if is_locked(cache.parent / f".{cache.name}.lock"):
+        return "a process builds it"
+    processes = processes_using(cache)
+    return f"process {', '.join(map(str, processes))} has it open" if processes else None
+
+
+def _data_of(directory: Path) -> set[tuple[str, str]]:
+    spec = _spec(directory)
+    if spec is None:
+        return set()
+    return {(spec.modality_config.dataset, spec.modality_config.dataset_version)}
+
+
+def _spec(directory: Path) -> TrainingSpec | None:
+    """The run's spec, unless it cannot be read or says that it is another run's."""
+    try:
+        spec = load_spec(directory / SPEC)
+    except (Gr00tAssetsError, OSError):
+        return None
+    owner = spec.experiment.name, spec.config_hash
+    return spec if owner == (directory.parent.name, directory.name) else None
+
+
+@dataclass(frozen=True)
+class RemovalResult:
     """What became of one removal.
 
     Attributes:
         removal: What was to go.
         size: Bytes freed; 0 where it is still there.
-        kept: Why it is still there; None where it is gone.
+        refusal: Why it is still there; None where it is gone.
     """
 
     removal: Removal
     size: int
-    kept: str | None = None
+    refusal: str | None = None
 
 
-def carry_out(
-    plan: PrunePlan, store: Store, tell: Callable[[Pruned], object] = lambda done: None
-) -> list[Pruned]:
+def execute_plan(
+    plan: PrunePlan, store: Store, report: Callable[[RemovalResult], object] = lambda result: None
+) -> list[RemovalResult]:
     """Delete what a plan names.
 
-    What somebody has begun to use since is left alone, and so is a run that is no longer finished
+    What a process has begun to use since is left alone, and so is a run that is no longer finished
     and of which only surplus was to go. A kill at any instant leaves nothing that looks complete
     and is not.
 
     Args:
         plan: What to delete.
         store: Where; nothing outside is touched.
-        tell: Told of each as it is done.
+        report: Called with each result as it is there.
     """
-    done = []
+    results = []
     for removal in plan.removals:
-        pruned = _carry_out(removal, store.root)
-        tell(pruned)
-        done.append(pruned)
-    return done
+        result = _execute(removal, store.root)
+        report(result)
+        results.append(result)
+    return results
 
 
-def _carry_out(removal: Removal, root: Path) -> Pruned:
-    with alone_with(removal.lock) as free:
+def _execute(removal: Removal, root: Path) -> RemovalResult:
+    with exclusive_use(removal.lock) as free:
         if not free:
-            return Pruned(removal, 0, "a process uses it")
-        if removal.kind == "frame cache" and users(removal.path):
-            return Pruned(removal, 0, "a process has it open")
+            return RemovalResult(removal, 0, "a process uses it")
+        if removal.kind == "frame cache" and processes_using(removal.path):
+            return RemovalResult(removal, 0, "a process has it open")
         if removal.of_finished and removal.lock and not is_finished(removal.lock):
-            return Pruned(removal, 0, "its run is not finished any more")
-        size = freed(removal.paths)
+            return RemovalResult(removal, 0, "its run is not finished any more")
+        size = freed_bytes(removal.paths)
         try:
-            removal.carry_out(root)
+            removal.execute(root)
         except Gr00tAssetsError as error:
-            return Pruned(removal, 0, error.problem)
-    return Pruned(removal, size)
+            return RemovalResult(removal, 0, error.problem)
+    return RemovalResult(removal, size)
+
+
+@contextmanager
+def exclusive_use(lock: Path | None) -> Iterator[bool]:
+    """Hold a run directory, or a lock file, for the block.
+
+    Args:
+        lock: A run directory, the path of a lock file, or None where nothing is to be held.
+
+    Yields:
+        False where another process has it.
+    """
+    with ExitStack() as stack:
+        free = True
+        if lock is not None and lock.is_dir():
+            try:
+                stack.enter_context(run_lock(lock))
+            except Gr00tAssetsError:
+                free = False
+        elif lock is not None:
+            try:
+                descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+            except OSError:
+                free = False
+            else:
+                stack.callback(os.close, descriptor)
+                free = try_lock(descriptor)
+        yield free
+
+
+def processes_using(folder: Path) -> list[int]:
+    """Processes of this machine that have a file below a folder open or mapped.
+
+    Only those are seen that this user may look into.
+    """
+    inside = f"{folder}{os.sep}"
+    using = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            paths = [file.path for file in process.open_files()]
+            if hasattr(process, "memory_maps"):
+                paths += [mapped.path for mapped in process.memory_maps()]
+            if any(path.startswith(inside) for path in paths):
+                using.append(process.pid)
+    return sorted(using)

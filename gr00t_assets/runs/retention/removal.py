@@ -1,13 +1,35 @@
-"""One thing that can be deleted, why, and how."""
+"""What files take of the disk, and deleting them, never through a symbolic link.
 
+Sizes are blocks as ``du`` counts them, each file once whatever its names. A folder is renamed
+before it is emptied, so that what a kill leaves half deleted has a name that says so. Its parents
+are opened one after the other without following links: see openat(2) and renameat(2).
+"""
+
+import os
+import shutil
+import stat
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gr00t_assets.runs.retention.checkpoints import COMPLETE, WEIGHTS_ONLY
-from gr00t_assets.runs.retention.deletion import remove, remove_files
+from gr00t_assets.core.errors import StoreError
+from gr00t_assets.core.files import PARTIAL, free_bytes
+from gr00t_assets.core.units import format_bytes
+from gr00t_assets.runs.checkpoint_layout import COMPLETE, WEIGHTS_ONLY
 
-Kind = Literal["checkpoint", "optimizer state", "frame cache", "model", "leftover"]
+_BLOCK = 512
+"""Bytes of ``st_blocks``, whatever the file system's own blocks are; see stat(2)."""
+
+_SPARE = 1 << 20
+"""Bytes for metrics, log and manifest."""
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+RemovalKind = Literal["checkpoint", "optimizer state", "frame cache", "model", "leftover"]
 
 
 @dataclass(frozen=True)
@@ -17,13 +39,13 @@ class Removal:
     Attributes:
         kind: What it is.
         path: A file or a folder; of optimizer state the checkpoint's folder.
-        why: In words.
+        why: The reason, for people.
         files: Names in ``path`` where only these go, as with optimizer state.
         lock: Folder or file that says whether somebody uses it: a run directory, or a lock file.
         of_finished: It may go only while the run whose directory is the lock is finished.
     """
 
-    kind: Kind
+    kind: RemovalKind
     path: Path
     why: str
     files: tuple[str, ...] = ()
@@ -35,7 +57,7 @@ class Removal:
         """The files and folders that go."""
         return tuple(self.path / name for name in self.files) or (self.path,)
 
-    def carry_out(self, root: Path) -> None:
+    def execute(self, root: Path) -> None:
         """Delete it.
 
         Args:
@@ -48,3 +70,194 @@ class Removal:
             remove_files(root, self.path, self.files, COMPLETE, WEIGHTS_ONLY)
         else:
             remove(root, self.path)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One name of a file.
+
+    Attributes:
+        path: Where it is.
+        identity: The same for two names of one file (hard links).
+        links: Names that the file has anywhere.
+        size: Bytes that it takes of the disk.
+        modified: Seconds since 1970.
+    """
+
+    path: Path
+    identity: tuple[int, int]
+    links: int
+    size: int
+    modified: float
+
+
+def files_below(path: Path) -> Iterator[StoredFile]:
+    """Every file below a folder, or the file itself; no symbolic link is followed.
+
+    What disappears meanwhile is left out.
+    """
+    try:
+        status = path.lstat()
+    except OSError:
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        yield _file(path, status)
+        return
+    try:
+        entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                yield from files_below(Path(entry.path))
+            else:
+                yield _file(Path(entry.path), entry.stat(follow_symlinks=False))
+        except FileNotFoundError:
+            continue
+
+
+def disk_usage(paths: Iterable[Path]) -> int:
+    """Bytes that some folders and files take together, a file with several names once."""
+    sizes = {file.identity: file.size for path in paths for file in files_below(path)}
+    return sum(sizes.values())
+
+
+def freed_bytes(paths: Iterable[Path]) -> int:
+    """Bytes that deleting some folders and files would free.
+
+    A file that has a name elsewhere as well, such as the weights of ``model/`` that a checkpoint
+    shares, frees nothing.
+    """
+    files = {file.path: file for path in paths for file in files_below(path)}
+    names = Counter(file.identity for file in files.values())
+    whole = {f.identity: f.size for f in files.values() if names[f.identity] >= f.links}
+    return sum(whole.values())
+
+
+def _file(path: Path, status: os.stat_result) -> StoredFile:
+    return StoredFile(
+        path=path,
+        identity=(status.st_dev, status.st_ino),
+        links=status.st_nlink,
+        size=status.st_blocks * _BLOCK,
+        modified=status.st_mtime,
+    )
+
+
+def require_disk_space(subject: str, directory: Path, checkpoint: int, model: int) -> None:
+    """Refuse to train where the next checkpoint and the final model do not fit together.
+
+    Args:
+        subject: What the error is about: an experiment.
+        directory: The run directory.
+        checkpoint: Bytes of one checkpoint with its optimizer state.
+        model: Bytes of the final model; 0 where it shares those of the last checkpoint.
+
+    Raises:
+        StoreError: They do not; the message has the figures. Nothing was written.
+    """
+    free = free_bytes(directory)
+    need = checkpoint + model + _SPARE
+    if need <= free:
+        return
+    parts = [f"a checkpoint with optimizer state takes {format_bytes(checkpoint)}"]
+    if model:
+        parts.append(f"the model takes {format_bytes(model)}")
+    raise StoreError(
+        subject,
+        f"training it needs {format_bytes(need)}, and the disk of its run directory has "
+        f"{format_bytes(free)} free; nothing was trained.",
+        [
+            *parts,
+            "see `gr00t-assets store status` and `store prune`, or move the store to a larger disk "
+            "with GR00T_ASSETS_STORE; then start it again",
+        ],
+    )
+
+
+def remove(root: Path, path: Path) -> None:
+    """Delete a file or a folder below ``root``; one that is gone already is no fault.
+
+    A kill in the middle leaves the folder under a hidden name with ``.partial-``, which the next
+    ``store prune`` deletes.
+
+    Args:
+        root: The store's root.
+        path: What to delete, below it.
+
+    Raises:
+        StoreError: It is outside the root, is a symbolic link or behind one, or may not be deleted.
+    """
+    with _explained(path), _parent(root, path) as (folder, name):
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        if stat.S_ISLNK(mode):
+            raise StoreError(str(path), "this is a symbolic link, which is not followed.")
+        if not stat.S_ISDIR(mode):
+            os.unlink(name, dir_fd=folder)
+            return
+        if not (name.startswith(".") and PARTIAL in name):
+            hidden = f".{name.lstrip('.')}{PARTIAL}{os.getpid()}-{uuid.uuid4().hex[:8]}"
+            os.rename(name, hidden, src_dir_fd=folder, dst_dir_fd=folder)
+            os.fsync(folder)
+            name = hidden
+        shutil.rmtree(name, dir_fd=folder)
+
+
+def remove_files(
+    root: Path, directory: Path, names: Iterable[str], marker: str, instead: str
+) -> None:
+    """Delete files of a folder after its marker of completeness was given another name.
+
+    Args:
+        root: The store's root.
+        directory: A folder below it.
+        names: Names of the files in it.
+        marker: The file that says that the folder is complete; may be gone already.
+        instead: The name that it gets.
+
+    Raises:
+        StoreError: As :func:`remove`.
+    """
+    with _explained(directory), _parent(root, directory / marker) as (folder, _):
+        try:
+            os.rename(marker, instead, src_dir_fd=folder, dst_dir_fd=folder)
+        except FileNotFoundError:
+            os.stat(instead, dir_fd=folder, follow_symlinks=False)
+        os.fsync(folder)
+        for name in names:
+            try:
+                os.unlink(name, dir_fd=folder)
+            except FileNotFoundError:
+                continue
+
+
+@contextmanager
+def _parent(root: Path, path: Path) -> Iterator[tuple[int, str]]:
+    """The open folder of ``path``, reached from ``root`` through folders alone, and its name."""
+    parts = path.relative_to(root).parts if path.is_relative_to(root) else ()
+    if not parts or ".." in parts:
+        raise StoreError(str(path), f"this is not inside the store {root}; nothing was deleted.")
+    folder = os.open(root, _FOLDER)
+    try:
+        for part in parts[:-1]:
+            inner = os.open(part, _FOLDER, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        yield folder, parts[-1]
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        problem = "a symbolic link leads to it, or what should be a folder is none; it is kept."
+        raise StoreError(str(path), problem) from error
+    except OSError as error:
+        problem = f"it cannot be deleted: {error.strerror}."
+        raise StoreError(str(path), problem, ["see whose it is, and delete it by hand"]) from error

@@ -1,19 +1,29 @@
-"""What is in the store, by kind: how many, and how many bytes of the disk."""
+"""``store status``: what is in the store by kind, the free space, and what pruning would free."""
 
 from collections import Counter
 from pathlib import Path, PurePath
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gr00t_assets.core.file_locks import is_locked
+from gr00t_assets.core.files import free_bytes
+from gr00t_assets.core.processes import is_locked
 from gr00t_assets.core.project import Store
-from gr00t_assets.runs.retention.checkpoints import is_optimizer_file, stored_checkpoints
-from gr00t_assets.runs.retention.current import Current, folders
-from gr00t_assets.runs.retention.disk_use import files_below
-from gr00t_assets.runs.retention.leftovers import is_leftover_name
-from gr00t_assets.runs.retention.plan import manifest_status, run_directories
-from gr00t_assets.runs.run_directory import CHECKPOINTS, MODEL
-from gr00t_assets.runs.run_lock import LOCK
+from gr00t_assets.runs.checkpoint_layout import is_training_file, stored_checkpoints
+from gr00t_assets.runs.retention.prune import (
+    PrunePlan,
+    manifest_status,
+    plan_prune,
+    run_directories,
+)
+from gr00t_assets.runs.retention.removal import files_below, freed_bytes
+from gr00t_assets.runs.retention.retention_rule import load_rule
+from gr00t_assets.runs.retention.store_state import (
+    CurrentState,
+    folders,
+    is_leftover_name,
+    project_state,
+)
+from gr00t_assets.runs.run_directory import CHECKPOINTS, LOCK, MODEL
 
 KINDS = (
     "datasets",
@@ -53,7 +63,7 @@ class Survey(BaseModel):
     )
 
 
-def survey(store: Store, current: Current) -> Survey:
+def survey(store: Store, current: CurrentState) -> Survey:
     """Count everything below the store's root; symbolic links are not followed.
 
     Args:
@@ -81,7 +91,7 @@ def survey(store: Store, current: Current) -> Survey:
     )
 
 
-def _kind(place: PurePath, current: Current) -> str:
+def _kind(place: PurePath, current: CurrentState) -> str:
     top, *inner = place.parts
     if any(is_leftover_name(part) for part in place.parts):
         return "leftovers"
@@ -94,18 +104,18 @@ def _kind(place: PurePath, current: Current) -> str:
         return "prepared frames" if prepared else "frame caches"
     if top == "runs" and len(inner) > 2:
         if inner[2] == CHECKPOINTS:
-            return "optimizer state" if is_optimizer_file(place.name) else "checkpoints"
+            return "optimizer state" if is_training_file(place.name) else "checkpoints"
         return "models" if inner[2] == MODEL else "run records"
     return {"reports": "reports", "models": "promoted models"}.get(top, "other")
 
 
-def _dataset_kind(name: str, version: str, current: Current) -> str:
+def _dataset_kind(name: str, version: str, current: CurrentState) -> str:
     if version.startswith(".download-"):
         return "downloads"
     return "older dataset versions" if current.is_old(name, version) else "datasets"
 
 
-def _counts(store: Store, current: Current) -> Counter[str]:
+def _counts(store: Store, current: CurrentState) -> Counter[str]:
     counts: Counter[str] = Counter()
     for dataset in folders(store.root / "datasets"):
         for version in folders(dataset):
@@ -118,14 +128,16 @@ def _counts(store: Store, current: Current) -> Counter[str]:
     for experiment in folders(store.root / "models"):
         counts["promoted models"] += len(folders(experiment))
     for run in run_directories(store):
-        found = stored_checkpoints(run)
-        counts["checkpoints"] += sum(checkpoint.whole for checkpoint in found)
-        counts["optimizer state"] += sum(bool(checkpoint.optimizer_files) for checkpoint in found)
+        checkpoints = stored_checkpoints(run)
+        counts["checkpoints"] += sum(checkpoint.whole for checkpoint in checkpoints)
+        counts["optimizer state"] += sum(
+            bool(checkpoint.training_files) for checkpoint in checkpoints
+        )
         counts["models"] += (run / MODEL).is_dir()
     return counts
 
 
-def _runs(store: Store, current: Current, sizes: Counter[tuple[str, str]]) -> dict[str, Share]:
+def _runs(store: Store, current: CurrentState, sizes: Counter[tuple[str, str]]) -> dict[str, Share]:
     counts: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for run in run_directories(store):
@@ -136,11 +148,53 @@ def _runs(store: Store, current: Current, sizes: Counter[tuple[str, str]]) -> di
     return {state: Share(count=counts[state], bytes=total[state]) for state in states}
 
 
-def _state(run: Path, current: Current) -> str:
+def _state(run: Path, current: CurrentState) -> str:
     if is_locked(run / LOCK):
         return "training"
-    standing = current.standing(run.parent.name, run.name)
-    if standing != "current":
-        return standing
+    state = current.state_of(run.parent.name, run.name)
+    if state != "current":
+        return state
     status = manifest_status(run)
     return status if status in ("finished", "pruned") else "unfinished"
+
+
+class StoreStatus(BaseModel):
+    """What a person asks of a store before it is full."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: str
+    bytes: int = Field(description="Of the disk, of everything below the root")
+    free_bytes: int = Field(description="Of the disk, for this user")
+    survey: Survey
+    prune: dict[str, int] = Field(description="Bytes that `store prune` would free, by kind")
+    prune_bytes: int = Field(description="Of all kinds; a file with several names counts once")
+
+
+def store_status(store: Store) -> StoreStatus:
+    """Look through the whole store; nothing is changed.
+
+    Raises:
+        SweepError: A sweep file is wrong.
+        StoreError: ``data/retention.yaml`` is wrong.
+    """
+    current = project_state(store)
+    contents = survey(store, current)
+    plan = plan_prune(store, current, load_rule())
+    return StoreStatus(
+        root=str(store.root),
+        bytes=sum(share.bytes for share in contents.kinds.values()),
+        free_bytes=free_bytes(store.root),
+        survey=contents,
+        prune=freed_by_kind(plan),
+        prune_bytes=freed_bytes([path for removal in plan.removals for path in removal.paths]),
+    )
+
+
+def freed_by_kind(plan: PrunePlan) -> dict[str, int]:
+    """Bytes that each kind of removal frees by itself."""
+    kinds = Counter(dict.fromkeys((removal.kind for removal in plan.removals), 0))
+    for kind in kinds:
+        paths = [path for item in plan.removals if item.kind == kind for path in item.paths]
+        kinds[kind] = freed_bytes(paths)
+    return dict(kinds)

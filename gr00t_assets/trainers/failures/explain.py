@@ -3,52 +3,53 @@
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeGuard
 
 from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError
+from gr00t_assets.core.processes import signal_of
+from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.failures import data, device, ends, environment, host, hub, resuming
-from gr00t_assets.trainers.failures.known import Known, Told, Words
+from gr00t_assets.trainers.failures.failure_pattern import (
+    RESUMES,
+    Explanation,
+    FailurePattern,
+    Groups,
+    load_patterns,
+)
+from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
 from gr00t_assets.trainers.failures.log_tail import (
-    Exceptions,
-    cleaned,
+    ExceptionChain,
+    clean_lines,
     find_exceptions,
     redacted,
 )
+from gr00t_assets.trainers.failures.signals import FATAL_ERROR, explain_rank, explain_signal
 
-TAIL = 200
+_PATTERNS = Path(__file__).with_name("patterns")
+
+MAX_LOG_LINES = 200
 """Lines of a log's end that are read."""
 
-BESIDE = 12
+MAX_TAIL_LINES = 12
 """Lines of the log that stand below a message; more of them are on the page."""
 
-LONGEST = 400
+MAX_CHARACTERS = 400
 """Characters of a line that are shown in a message."""
 
-MESSAGE_LINES = 10
+MAX_MESSAGE_LINES = 10
 """Lines of an unknown exception's message that are shown below its first."""
 
-KNOWN: tuple[Known, ...] = (
-    *ends.KNOWN,
-    *device.KNOWN,
-    *host.KNOWN,
-    *environment.KNOWN,
-    *hub.KNOWN,
-    *resuming.KNOWN,
-    *data.KNOWN,
-)
-"""Every known failure; of several in one text the first one here is the one to tell."""
-
-_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Signals from outside: whatever stands in the log was there before and did not end the process."""
+_OUTSIDE_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals from outside: whatever the log says was there before and did not end the process."""
 
 
 @dataclass(frozen=True)
-class Explanation:
+class TrainingFailure:
     """Why a trainer ended.
 
     Attributes:
-        name: The known failure; ``signal``, ``exception`` or ``silent`` where it is none.
+        name: The failure pattern; ``signal``, ``exception`` or ``silent`` where none matched.
         problem: One sentence that says what happened.
         details: What it means and what to do.
         tail: The log's last lines, without secrets.
@@ -59,11 +60,6 @@ class Explanation:
     details: tuple[str, ...]
     tail: tuple[str, ...]
 
-    @property
-    def recognised(self) -> bool:
-        """Whether it is one of the known failures."""
-        return self.name in {known.name for known in KNOWN}
-
     def error(self, subject: str, log: str | None = None) -> TrainingError:
         """The error to raise: the message, where the whole log is, and its last lines.
 
@@ -71,108 +67,60 @@ class Explanation:
             subject: Name of the experiment.
             log: Path of the log; without it the last lines are left out as well.
         """
-        return failure(subject, self.problem, self.details, self.tail, log)
+        return _error_with_tail(subject, self.problem, self.details, self.tail, log)
 
 
-def failure(
-    subject: str, problem: str, details: Sequence[str], tail: Sequence[str], log: str | None
-) -> TrainingError:
-    """An error that ends in the last lines of a log, below what it says."""
-    beside = []
-    if log:
-        last = [f"| {_cut(line)}" for line in tail[-BESIDE:]]
-        beside = [f"log: {log}", *(["its last lines:", *last] if last else [])]
-    said = [redacted(line) for line in details if line.strip()]
-    return TrainingError(subject, redacted(problem), [*said, *beside])
+def failure_patterns(trainer: str) -> tuple[FailurePattern, ...]:
+    """Every pattern that is tried for a trainer; of several that match the first is reported."""
+    return (
+        *load_patterns(_PATTERNS / "processes.yaml"),
+        *load_patterns(_PATTERNS / "gpus.yaml"),
+        *load_patterns(_PATTERNS / "machine.yaml"),
+        *trainer_named(trainer).failure_patterns(),
+        *load_patterns(_PATTERNS / "models.yaml"),
+    )
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
+def names_of(spec: TrainingSpec) -> dict[str, str]:
+    """What the texts of patterns may name of a spec."""
+    experiment, modality = spec.experiment, spec.modality_config
+    check = f"gr00t-assets dataset check {modality.dataset} --data-config {modality.data_config}"
+    check += f" --embodiment-tag {modality.embodiment_tag}"
+    if backend := trainer_named(experiment.trainer).video_backend(experiment):
+        check += f" --video-backend {backend}"
+    return {
+        "experiment": experiment.name,
+        "dataset": modality.dataset,
+        "data_config": modality.data_config,
+        "base_model": experiment.base_model,
+        "batch_size": str(experiment.hyperparameters.batch_size),
+        "workers": str(getattr(experiment.hyperparameters, "dataloader_num_workers", 0)),
+        "check": check,
+    }
 
 
-def explain(lines: Sequence[str], code: int, spec: TrainingSpec) -> Explanation:
-    """Hold the end of a log and the exit code against the known failures.
+def explain(lines: Sequence[str], code: int, spec: TrainingSpec) -> TrainingFailure:
+    """Match the end of a log and the exit code against the failure patterns.
 
     Args:
         lines: The last lines of this attempt, as many as there are; the last 200 are read.
         code: Exit code of the trainer; 128 + n or -n for signal n.
         spec: What was asked.
     """
-    read = cleaned(lines[-TAIL:])
-    tail = tuple(line for line in read if line.strip())
-    number = ends.signal_of(code)
-    heed = number not in _OUTSIDE
-    known = _recognise(read, spec) if heed else None
-    if known is None and number is not None:
-        known = "signal", ends.ended_by(number)
-    name, said = known or _unknown(read, code)
-    return Explanation(name, said.problem, said.details, tail)
-
-
-def _recognise(lines: list[str], spec: TrainingSpec) -> tuple[str, Told] | None:
-    """The known failure that the log ends in.
-
-    A cause is told before what follows from it. An exception that is not known is taken for a
-    cause.
-    """
-    chains, whole = _fatal(find_exceptions(lines)), "\n".join(lines)
-    for known in (each for each in KNOWN if not each.consequence):
-        found = _find(known, [chain.text for chain in chains], whole)
-        if found is not None:
-            return known.name, known.tell(found, spec)
-    if any(_is_cause(chain) for chain in chains):
-        return None
-    for known in (each for each in KNOWN if each.consequence):
-        found = _find(known, [chain.text for chain in chains], whole)
-        if found is not None:
-            return known.name, known.tell(found, spec)
-    return None
-
-
-def _find(known: Known, exceptions: list[str], whole: str) -> Words | None:
-    texts = [*exceptions, *([whole] if known.anywhere else [])]
-    return next((found for text in texts if (found := known.found(text)) is not None), None)
-
-
-def _is_cause(chain: Exceptions) -> bool:
-    return all(known.found(chain.text) is None for known in KNOWN if known.consequence)
-
-
-def _fatal(chains: list[Exceptions]) -> list[Exceptions]:
-    """The exceptions that can have ended the training.
-
-    Of one process that is its last chain, since it survived those before. Of several processes it
-    is every one, in the order of the log.
-    """
-    own = [chain for chain in chains if not chain.wrapper]
-    several = len(own) < len(chains) or len({chain.rank for chain in own}) > 1
-    return own if several else own[-1:]
-
-
-def _unknown(lines: list[str], code: int) -> tuple[str, Told]:
-    """The exception in its own words; what a fatal end printed; or that there is nothing."""
-    chains = _fatal(find_exceptions(lines))
-    for chain in [*filter(_is_cause, chains), *chains]:
-        if chain.last:
-            first, *rest = chain.last.split("\n")
-            more = tuple(_cut(line) for line in rest[:MESSAGE_LINES])
-            return "exception", Told(f"training failed: {_cut(first)}", more)
-    if fatal := ends.FATAL.search("\n".join(lines)):
-        return "exception", Told(f"training failed: {fatal['error']}", ())
-    words = [line for line in lines if line.strip() and not line.startswith((" ", "\t"))]
-    last = (f"its last words: {words[-1]}",) if words else ()
-    said = f"the trainer ended with code {code} and no exception in its log."
-    return "silent", Told(said, (*last, ends.AGAIN))
+    log = clean_lines(lines[-MAX_LOG_LINES:])
+    tail = tuple(line for line in log if line.strip())
+    patterns = failure_patterns(spec.experiment.trainer)
+    number = signal_of(code)
+    recognised = None if number in _OUTSIDE_SIGNALS else _recognise(log, spec, patterns)
+    if recognised is None and number is not None:
+        recognised = "signal", explain_signal(number)
+    name, explanation = recognised or _unrecognised(log, code, patterns)
+    return TrainingFailure(name, explanation.problem, explanation.details, tail)
 
 
 def is_explained(message: str | None) -> TypeGuard[str]:
-    """Whether a manifest's failure is an error of this package, which says all there is to say."""
-    return bool(message) and message.split(":")[0] in _kinds(Gr00tAssetsError)
-
-
-def _kinds(error: type[Exception]) -> set[str]:
-    names = (_kinds(kind) for kind in error.__subclasses__())
-    return {error.__name__}.union(*names)
+    """Whether a manifest's failure is an error of this package, which is explained already."""
+    return bool(message) and message.split(":")[0] in _error_names(Gr00tAssetsError)
 
 
 def as_explained(message: str, subject: str, tail: Sequence[str], log: str) -> TrainingError:
@@ -180,8 +128,100 @@ def as_explained(message: str, subject: str, tail: Sequence[str], log: str) -> T
 
     The trainer printed that failure last; it is not shown twice.
     """
-    first, *rest = message.split("\n")
-    said = first.split(": ", 1)[-1].removeprefix(f"{subject}: ")
+    first, *details = message.split("\n")
+    problem = first.split(": ", 1)[-1].removeprefix(f"{subject}: ")
     printed = {line.rstrip() for line in message.split("\n")}
     before = [line for line in tail if line not in printed]
-    return failure(subject, said, [line.removeprefix("  ") for line in rest], before, log)
+    details = [line.removeprefix("  ") for line in details]
+    return _error_with_tail(subject, problem, details, before, log)
+
+
+def _error_with_tail(
+    subject: str, problem: str, details: Sequence[str], tail: Sequence[str], log: str | None
+) -> TrainingError:
+    """An error that ends in the last lines of a log."""
+    below = []
+    if log:
+        last = [f"| {_cut(line)}" for line in tail[-MAX_TAIL_LINES:]]
+        below = [f"log: {log}", *(["its last lines:", *last] if last else [])]
+    shown = [redacted(line) for line in details if line.strip()]
+    return TrainingError(subject, redacted(problem), [*shown, *below])
+
+
+def _recognise(
+    lines: list[str], spec: TrainingSpec, patterns: Sequence[FailurePattern]
+) -> tuple[str, Explanation] | None:
+    """The failure that the log ends in, by its pattern's name.
+
+    A cause is reported rather than what follows from it. An exception that no pattern matches is
+    taken for a cause.
+    """
+    chains, log = _fatal_exceptions(find_exceptions(lines)), "\n".join(lines)
+    exceptions = [chain.text for chain in chains]
+    for consequence in (False, True):
+        for pattern in patterns:
+            if pattern.consequence != consequence:
+                continue
+            groups = _match(pattern, exceptions, log)
+            if groups is not None:
+                return pattern.name, _explanation(pattern, groups, spec)
+        if any(_is_cause(chain, patterns) for chain in chains):
+            return None
+    return None
+
+
+def _explanation(pattern: FailurePattern, groups: Groups, spec: TrainingSpec) -> Explanation:
+    if pattern.name in ("gpu-memory", "gpu-memory-library"):
+        return out_of_memory(groups.get("message", ""), spec)
+    if pattern.name == "rank-signal":
+        return explain_rank(groups["rank"], int(groups["signal"]))
+    return pattern.explanation({**groups, **names_of(spec)})
+
+
+def _match(pattern: FailurePattern, exceptions: list[str], log: str) -> Groups | None:
+    texts = [*exceptions, *([log] if pattern.anywhere else [])]
+    matches = (pattern.match(text) for text in texts)
+    return next((groups for groups in matches if groups is not None), None)
+
+
+def _is_cause(chain: ExceptionChain, patterns: Sequence[FailurePattern]) -> bool:
+    return all(pattern.match(chain.text) is None for pattern in patterns if pattern.consequence)
+
+
+def _fatal_exceptions(chains: list[ExceptionChain]) -> list[ExceptionChain]:
+    """The exceptions that can have ended the training.
+
+    Of one process that is its last chain, since it survived those before. Of several processes it
+    is every one, in the order of the log.
+    """
+    own = [chain for chain in chains if not chain.is_wrapper]
+    several = len(own) < len(chains) or len({chain.rank for chain in own}) > 1
+    return own if several else own[-1:]
+
+
+def _unrecognised(
+    lines: list[str], code: int, patterns: Sequence[FailurePattern]
+) -> tuple[str, Explanation]:
+    """The exception as it was printed; a fatal error of Python; or that there is neither."""
+    chains = _fatal_exceptions(find_exceptions(lines))
+    causes = [chain for chain in chains if _is_cause(chain, patterns)]
+    for chain in [*causes, *chains]:
+        if chain.message:
+            first, *others = chain.message.split("\n")
+            details = tuple(_cut(line) for line in others[:MAX_MESSAGE_LINES])
+            return "exception", Explanation(f"training failed: {_cut(first)}", details)
+    if fatal := FATAL_ERROR.search("\n".join(lines)):
+        return "exception", Explanation(f"training failed: {fatal['error']}")
+    printed = [line for line in lines if line.strip() and not line.startswith((" ", "\t"))]
+    last = (f"its last words: {printed[-1]}",) if printed else ()
+    problem = f"the trainer ended with code {code} and no exception in its log."
+    return "silent", Explanation(problem, (*last, RESUMES))
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]} ..."
+
+
+def _error_names(error: type[Exception]) -> set[str]:
+    names = (_error_names(subclass) for subclass in error.__subclasses__())
+    return {error.__name__}.union(*names)

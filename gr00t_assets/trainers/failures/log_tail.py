@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from gr00t_assets.datasets.sources.source_hub_errors import without_token
+from gr00t_assets.datasets.sources.hub_source import without_token
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _BAR = re.compile(r"^(.*\d%\|.*(?:it/s|s/it)[^\]]*\])(?=.)")
@@ -29,12 +29,12 @@ _SECRETS = (
     re.compile(r"(?i)(\b\w*(?:api_?key|token|secret|password)[\"']?\s*[=:]\s*[\"']?)[\w+/.-]{16,}"),
     re.compile(r"(?i)(bearer\s+|basic\s+)[\w+/=.-]{16,}"),
 )
-_SHORTEST_SECRET = 8
+_MIN_SECRET_CHARACTERS = 8
 
-LONGEST = 4_000
+MAX_LINE_CHARACTERS = 4_000
 """Characters of a line that are read."""
 
-LONGEST_SECRET = 200
+MAX_SECRET_CHARACTERS = 200
 
 
 def redacted(text: str) -> str:
@@ -45,49 +45,50 @@ def redacted(text: str) -> str:
         'login with hf_*** failed'
     """
     for name, value in os.environ.items():
-        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET:
+        if _SECRET_NAME.search(name) and len(value) >= _MIN_SECRET_CHARACTERS:
             text = text.replace(value, "***")
     for secret in _SECRETS:
         text = secret.sub(r"\1***", text)
     return without_token(text)
 
 
-def cleaned(lines: Iterable[str]) -> list[str]:
+def clean_lines(lines: Iterable[str]) -> list[str]:
     """Lines as a person reads them: no colours and no secrets, and none without an end.
 
     Of a progress bar its last state is left, and what was printed behind it gets its own line.
     """
-    last = (_COLOUR.sub("", line.rstrip("\r").split("\r")[-1]).rstrip() for line in lines)
+    final_states = (_COLOUR.sub("", line.rstrip("\r").split("\r")[-1]).rstrip() for line in lines)
     # A secret that is cut in two is not recognised: what is near the cut is dropped afterwards.
-    read = (redacted(_BAR.sub(r"\1\n", line[:LONGEST])) for line in last)
+    texts = (redacted(_BAR.sub(r"\1\n", line[:MAX_LINE_CHARACTERS])) for line in final_states)
+    longest = MAX_LINE_CHARACTERS - MAX_SECRET_CHARACTERS
     return [
-        each if len(each) < LONGEST - LONGEST_SECRET else f"{each[: LONGEST - LONGEST_SECRET]} ..."
-        for line in read
-        for each in line.split("\n")
+        line if len(line) < longest else f"{line[:longest]} ..."
+        for text in texts
+        for line in text.split("\n")
     ]
 
 
 @dataclass(frozen=True)
-class Exceptions:
+class ExceptionChain:
     """One chain of exceptions of one process, as the log has it.
 
     Attributes:
         rank: Process of a ``torchrun`` that printed it, where it says so.
         text: All of it, tracebacks too.
-        last: The message of the last exception, its type in front.
+        message: Of the last exception, its type in front.
     """
 
     rank: int | None
     text: str
-    last: str
+    message: str
 
     @property
-    def wrapper(self) -> bool:
+    def is_wrapper(self) -> bool:
         """Whether it only says that another process failed."""
-        return self.last.split(":")[0].split(".")[-1] in _WRAPPERS
+        return self.message.split(":")[0].split(".")[-1] in _WRAPPERS
 
 
-def find_exceptions(lines: Sequence[str]) -> list[Exceptions]:
+def find_exceptions(lines: Sequence[str]) -> list[ExceptionChain]:
     """Every chain of exceptions in a log, in the order of their starts.
 
     Processes of one ``torchrun`` write into one log. Their lines are told apart by ``[rank1]:``,
@@ -101,17 +102,17 @@ def find_exceptions(lines: Sequence[str]) -> list[Exceptions]:
     return [chain for rank, own in ranks.items() for chain in _chains(own, rank)]
 
 
-def _chains(lines: list[str], rank: int | None) -> list[Exceptions]:
+def _chains(lines: list[str], rank: int | None) -> list[ExceptionChain]:
     starts = [number for number, line in enumerate(lines) if _START.match(line)]
-    chains: list[Exceptions] = []
+    chains: list[ExceptionChain] = []
     linked = False
     for start, end in pairwise([*starts, len(lines)]):
         block = lines[start:end]
-        last, length = _message(block)
+        message, length = _message(block)
         text = "\n".join(block[: max(length, 1)])
         if linked and chains:
             text = chains.pop().text + "\n" + text
-        chains.append(Exceptions(rank, text, last))
+        chains.append(ExceptionChain(rank, text, message))
         linked = any(_LINK.match(line) for line in block[length:])
     return chains
 

@@ -1,12 +1,15 @@
 """Where Isaac-GR00T is on this machine: its checkout, and the Python that has its dependencies."""
 
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.project import project_root
+from gr00t_assets.datasets.frames.video_backends import known_backend_fault
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.isaac_gr00t.commits import changed_files, head
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import isaac_settings
 
 DIRECTORY = "GR00T_ASSETS_ISAAC"
 """Names the folder that ``gr00t-assets isaac setup`` made: checkout and Python environment."""
@@ -15,8 +18,15 @@ CHECKOUT = "GR00T_ASSETS_ISAAC_CHECKOUT"
 PYTHON = "GR00T_ASSETS_ISAAC_PYTHON"
 """Name them one by one, for an environment that was made by other means."""
 
+TRAINER_NAME = "isaac-gr00t"
+
+LAUNCHER_REVISION = "1"
+"""Raised whenever the launcher would give other losses than before at the same commit."""
+
 CHECKOUT_NAME = "Isaac-GR00T"
 ENVIRONMENT_NAME = ".venv"
+BACKBONE = Path("gr00t") / "model" / "backbone" / "eagle2_hg_model"
+"""Folder of the Eagle backbone in a checkout."""
 
 
 @dataclass(frozen=True)
@@ -53,32 +63,20 @@ class IsaacEnvironment:
         return self.checkout / "scripts" / "gr00t_finetune.py"
 
     @property
-    def eagle(self) -> Path:
-        """Configuration, code and tokenizer of the backbone."""
-        return self.checkout / "gr00t" / "model" / "backbone" / "eagle2_hg_model"
+    def backbone(self) -> Path:
+        """Folder with configuration, code and tokenizer of the Eagle backbone."""
+        return self.checkout / BACKBONE
 
     def commit(self) -> str | None:
         """Full hash of the commit that is checked out; ``None`` where git does not say."""
-        return self._git("rev-parse", "HEAD")
+        return head(self.checkout)
 
     def revision(self) -> str:
         """The commit in 12 digits, ``-dirty`` with uncommitted changes; ``unknown`` without git."""
         commit = self.commit()
         if commit is None:
             return "unknown"
-        dirty = self._git("status", "--porcelain", "--untracked-files=no")
-        return commit[:12] + ("-dirty" if dirty else "")
-
-    def _git(self, *arguments: str) -> str | None:
-        if not (self.checkout / ".git").exists():
-            # Else git would speak of a repository that the folder lies in.
-            return None
-        command = ["git", "-C", str(self.checkout), *arguments]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
+        return commit[:12] + ("-dirty" if changed_files(self.checkout) else "")
 
     def require(self, experiment: str) -> None:
         """Refuse to train where the checkout or its Python is not there.
@@ -101,3 +99,26 @@ class IsaacEnvironment:
                     f"or name an existing one: {CHECKOUT} and {PYTHON}",
                 ],
             )
+
+
+def refuse_wrong_frames(spec: TrainingSpec, environment: IsaacEnvironment) -> None:
+    """Refuse a video backend that is known to give wrong frames at the commit that trains.
+
+    Raises:
+        TrainingError: It is; the message says since when it is fixed and what to do.
+    """
+    settings = isaac_settings(spec.experiment)
+    if settings.frame_source == "cache":
+        return
+    commit = environment.commit()
+    fault = known_backend_fault(settings.video_backend, commit, environment.checkout)
+    if fault is not None:
+        raise TrainingError(
+            spec.experiment.name,
+            f"video_backend {settings.video_backend} would train it on wrong images.",
+            [
+                fault,
+                "take frame_source: video out of the sweep file: the frame cache has the right "
+                "frames, and is faster",
+            ],
+        )

@@ -8,19 +8,19 @@ import sys
 
 from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.main import train_main
+from gr00t_assets.trainers.train_command import train_main
 
 
 def _run(spec: TrainingSpec) -> Manifest:
     # Here, so that a wrong spec is told without waiting for torch.
-    from gr00t_assets.trainers.native.run import run_spec
+    from gr00t_assets.trainers.native.native_run import run_spec
 
     return run_spec(spec)
 
 
 def main(arguments: list[str]) -> int:
     """Run one spec; see the module."""
-    return train_main(arguments, "native", _run)
+    return train_main(arguments, "gr00t_assets.trainers.native", _run)
 
 
 if __name__ == "__main__":

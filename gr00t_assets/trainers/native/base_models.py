@@ -1,5 +1,8 @@
-"""Where a base model comes from: the built-in ``tiny``, a folder, or the Hub."""
+"""Base models, the built-in ``tiny``, a folder or one of the Hub, and the device they run on."""
 
+import resource
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,9 +11,9 @@ import torch
 from gr00t_assets.core.errors import BaseModelError
 from gr00t_assets.core.files import write_json
 from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, download, hub_commit, locate
-from gr00t_assets.trainers.native.config import ModelConfig
-from gr00t_assets.trainers.native.config_files import load_config
-from gr00t_assets.trainers.native.model import Gr00tN15
+from gr00t_assets.trainers.native.architecture import ModelConfig
+from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
+from gr00t_assets.trainers.native.model_configs import TINY, load_config
 from gr00t_assets.trainers.native.prompts import (
     QWEN,
     ByteEncoding,
@@ -19,8 +22,57 @@ from gr00t_assets.trainers.native.prompts import (
     has_tokenizer,
     load_tokenizer,
 )
-from gr00t_assets.trainers.native.sizes import TINY
 from gr00t_assets.trainers.native.weights import has_future_tokens, load_weights, save_weights
+
+
+@dataclass(frozen=True)
+class Device:
+    """One GPU, or the CPU.
+
+    Attributes:
+        device: torch's device.
+        name: ``cpu``, or the GPU's name.
+        uuid: The GPU's UUID as nvidia-smi shows it.
+    """
+
+    device: torch.device
+    name: str
+    uuid: str | None
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether this is a GPU."""
+        return self.device.type == "cuda"
+
+    def peak_memory_bytes(self) -> int:
+        """Most memory held at once: torch's on a GPU, the whole process's on a CPU."""
+        if self.on_gpu:
+            return torch.cuda.max_memory_reserved(self.device)
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+    def autocast(self) -> torch.autocast:
+        """bfloat16 for matrix products on a GPU, plain float32 on a CPU."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.on_gpu)
+
+
+def choose_device(kind: str | None = None) -> Device:
+    """The first GPU that CUDA_VISIBLE_DEVICES leaves, else the CPU with one thread.
+
+    One thread is faster than two for models this small, and makes losses repeat to the last digit.
+
+    Args:
+        kind: ``cpu`` or ``cuda``; what there is, where left out.
+    """
+    if kind != "cpu" and torch.cuda.is_available():
+        torch.backends.cuda.matmul.allow_tf32 = True
+        properties = torch.cuda.get_device_properties(0)
+        uuid = getattr(properties, "uuid", None)
+        name = f"GPU-{uuid}" if uuid is not None else None
+        return Device(torch.device("cuda", 0), properties.name, name)
+    torch.set_num_threads(1)
+    return Device(torch.device("cpu"), "cpu", None)
+
 
 BUILT_IN = {"tiny": TINY}
 assert set(BUILT_IN) == set(BUILT_IN_NAMES)
@@ -81,11 +133,11 @@ def load_base_model(
         return BaseModel(model.to(device), Tokenizer(ByteEncoding()), config, None)
     directory = locate(base_model, revision)
     if not (directory / "config.json").is_file():
-        found = ", ".join(sorted(path.name for path in directory.iterdir())[:8]) or "nothing"
+        files = ", ".join(sorted(path.name for path in directory.iterdir())[:8]) or "nothing"
         raise BaseModelError(
             base_model,
             "its config.json is missing.",
-            [f"looked in {directory}", f"found {found}", "expected config.json, model.safetensors"],
+            [f"looked in {directory}", f"found {files}", "expected config.json, model.safetensors"],
         )
     config = _with_horizon(load_config(directory / "config.json"), action_horizon, base_model)
     if not has_future_tokens(directory):

@@ -1,76 +1,64 @@
-"""A trained model with its data transforms: from an observation to actions in the data's units."""
+"""A trained model with its data transforms: from observations to chunks of actions."""
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from gr00t_assets.core.errors import CheckpointError
-from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.modality.images import prepare_image
-from gr00t_assets.modality.transforms import StateActionTransform
-from gr00t_assets.runs.run_directory import MODALITY_CONFIG
-from gr00t_assets.trainers.native.base_models import load_base_model
+from gr00t_assets.modality.images import prepare_images
+from gr00t_assets.trainers.base import Observations, Policy
+from gr00t_assets.trainers.model_folder import read_modality_config
+from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
 from gr00t_assets.trainers.native.batches import observation_tensors
-from gr00t_assets.trainers.native.devices import Device
 
 
-class Policy:
-    """Predicts actions; made by :meth:`open`.
+class NativePolicy(Policy):
+    """A model in N1.5's layout.
 
     Args:
         directory: The folder ``model`` of a run.
-        device: Where it runs.
+        device: ``cpu`` or ``cuda``; the first GPU where there is one, where left out.
 
     Raises:
         CheckpointError: The folder has no modality config.
         BaseModelError: Its weights cannot be loaded.
     """
 
-    def __init__(self, directory: Path, device: Device) -> None:
-        path = directory / MODALITY_CONFIG
-        try:
-            self.config = ModalityConfig.model_validate(json.loads(path.read_text()))
-        except (OSError, ValueError) as error:
-            problem = "there is no modality config beside these weights."
-            raise CheckpointError(str(directory), problem, [str(error)]) from error
+    def __init__(self, directory: Path, device: str | None = None) -> None:
+        config = read_modality_config(directory)
+        self._device = choose_device(device)
         self.base = load_base_model(
             str(directory),
-            action_horizon=len(self.config.action_indices),
-            attn="flash_attention_2" if device.on_gpu else "sdpa",
-            device=device.device,
+            action_horizon=len(config.action_indices),
+            attn="flash_attention_2" if self._device.on_gpu else "sdpa",
+            device=self._device.device,
         )
         self.base.model.eval()
-        self._device = device
-        self._transform = StateActionTransform(self.config)
+        steps = self.base.config.action_head.num_inference_timesteps
+        super().__init__(config, self._device.name, steps)
 
-    def normalised_actions(
-        self, frames: np.ndarray, states: np.ndarray, instructions: Sequence[str], seed: int = 0
+    def predict(
+        self, observations: Observations, noise: np.ndarray, denoising_steps: int | None = None
     ) -> np.ndarray:
-        """Predicted actions as the model gives them.
-
-        Args:
-            frames: ``(samples, cameras, height, width, 3)`` uint8 RGB.
-            states: Transformed states, ``(samples, 1, max_state_dim)`` float32.
-            instructions: One text a sample.
-            seed: Of the noise that denoising starts from.
-
-        Returns:
-            ``(samples, horizon, max_action_dim)`` float32; 1 and -1 are the data's extremes.
-        """
-        images = prepare_image(frames, self.base.config.image_size, self.config.crop_scale)
-        batch = observation_tensors(
-            self.base, images, states, instructions, self.config.embodiment_id
-        )
+        """Normalised actions; images and prompts are encoded once for all draws of a sample."""
         device = self._device.device
+        frames = torch.from_numpy(observations.frames).to(device)
+        images = prepare_images(frames, self.base.config.image_size, self.config.crop_scale)
+        batch = observation_tensors(
+            self.base,
+            images,
+            observations.states,
+            observations.instructions,
+            self.config.embodiment_id,
+        )
         batch = {name: value.to(device) for name, value in batch.items()}
-        generator = torch.Generator(device).manual_seed(seed)
-        with self._device.autocast():
-            actions = self.base.model.get_action(batch, generator=generator)
-        return actions.float().cpu().numpy()
-
-    def in_units(self, actions: np.ndarray) -> dict[str, np.ndarray]:
-        """Normalised actions by key in the data's units, ``(samples, horizon, numbers)`` each."""
-        return self._transform.invert_action(actions)
+        steps = denoising_steps or self.denoising_steps
+        with torch.no_grad(), self._device.autocast():
+            features, mask = self.base.model.backbone_features(batch)
+            draws = [
+                self.base.model.action_head.get_action(
+                    features, mask, batch, torch.from_numpy(start).to(device), steps
+                )
+                for start in noise
+            ]
+        return torch.stack(draws).float().cpu().numpy()

@@ -107,9 +107,9 @@ class EagleEncoding:
 
     def __init__(self, tokenizer: FastTokenizer) -> None:
         self._tokenizer = tokenizer
-        known = tokenizer.get_vocab(with_added_tokens=True)
-        self.pad_id = known[PAD]
-        self.image_id = known[IMAGE_TOKEN]
+        vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+        self.pad_id = vocabulary[PAD]
+        self.image_id = vocabulary[IMAGE_TOKEN]
 
     def encode(self, text: str) -> list[int]:
         """Token ids of ``text``."""

@@ -1,20 +1,49 @@
-"""Weights of a model folder: found, checked and copied into a model; and written.
+"""Safetensors files, with a full disk reported as the operating system reports it."""
 
-Only safetensors are read. Pickled files (``.bin``, ``.pt``, ``.pth``) can run code when they are
-opened and are refused.
-"""
-
+import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from gr00t_assets.core.errors import BaseModelError
 from gr00t_assets.core.files import PARTIAL, disk_full_explained, sync_directory
-from gr00t_assets.trainers.native.tensor_files import save_tensors
+
+_FULL = f"os error {errno.ENOSPC}"
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors to a file.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    try:
+        save_file(_own_storage(tensors), path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        if _FULL in str(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
+
+
+def _own_storage(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors that are contiguous and share no storage, as the format asks."""
+    seen: set[int] = set()
+    separate = {}
+    for name, tensor in tensors.items():
+        address = tensor.untyped_storage().data_ptr()
+        whole = tensor.untyped_storage().nbytes() == tensor.nbytes and address not in seen
+        separate[name] = (
+            tensor.contiguous() if whole else tensor.clone(memory_format=torch.contiguous_format)
+        )
+        seen.add(address)
+    return separate
+
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -39,9 +68,9 @@ def weight_files(directory: Path) -> list[Path]:
         pickles = [p.name for end in ("bin", "pt", "pth") for p in directory.glob(f"*.{end}")]
         details = [f"expected {WEIGHTS} or {INDEX}"]
         if pickles:
-            found = ", ".join(sorted(pickles)[:SHOWN])
+            names = ", ".join(sorted(pickles)[:SHOWN])
             details = [
-                f"it has {found}: pickles, which can run code when opened, so they are not read",
+                f"it has {names}: pickles, which can run code when opened, so they are not read",
                 "save the model as safetensors, as Isaac-GR00T does by default",
             ]
         raise BaseModelError(str(directory), f"{WEIGHTS} is missing.", details)

@@ -6,19 +6,23 @@ with the words that have to be in it.
 
 import pytest
 
-from gr00t_assets.comparison.answers.baseline import baseline_named, difference
 from gr00t_assets.comparison.contrasts.contrasts import contrasts
-from gr00t_assets.comparison.contrasts.observation import Observation
-from gr00t_assets.comparison.contrasts.ranking import classes
-from gr00t_assets.comparison.next_experiments.equal_run import changed_factors, equal_run
-from gr00t_assets_tests.comparison.answers.journal import (
+from gr00t_assets.comparison.contrasts.ranking import comparability_classes
+from gr00t_assets.comparison.differences import (
+    baseline_named,
+    changed_factors,
+    difference,
+    equal_run,
+)
+from gr00t_assets.comparison.run import Run
+from gr00t_assets_tests.comparison.answers.journal_runs import (
     answer_to,
     comparison,
     contrast,
     epochs_of,
+    journal,
     loss_of,
     not_ranked,
-    observations,
     places,
     run,
     series_of,
@@ -73,11 +77,13 @@ def the_best_is_a_query():
 
 @row(3)
 def one_run_has_one_place():
-    (group,) = [
-        found for _, found in comparison().groups if found[:1] and _first(found) == "ch7f65x3"
+    (ranking,) = [
+        item.ranking
+        for item in comparison().ranked_classes
+        if item.ranking[0].run.run_id == "ch7f65x3"
     ]
-    place = {one.observation.run_id: one.place for one in group}
-    tied = next(one.tied_with_best for one in group if one.observation.run_id == "fwtchfxv")
+    place = {ranked.run.run_id: ranked.place for ranked in ranking}
+    tied = next(ranked.tied_with_best for ranked in ranking if ranked.run.run_id == "fwtchfxv")
     expected = 1, 2, True
     found = place["ch7f65x3"], place["fwtchfxv"], tied
     return found, expected, comparison().headline, ("within noise of it are fwtchfxv",)
@@ -87,7 +93,7 @@ def one_run_has_one_place():
 def learning_rate_and_steps_move_together():
     answer = answer_to("learning_rate")
     together = series_of("learning_rate").factors
-    samples = [one.samples_seen or 0 for one in series_of("learning_rate").observations]
+    samples = [one.samples_seen or 0 for one in series_of("learning_rate").runs]
     expected = "confounded", ("learning_rate", "max_steps", "samples_seen"), [200, 1000, 1500, 2000]
     return (answer.verdict, together, sorted(samples)), expected, answer.sentence, (
         "Unknown",
@@ -152,7 +158,7 @@ def the_one_clean_pair_is_within_noise():
 @row(8)
 def a_logged_value_has_an_error():
     loss = loss_of(run("6jzsan5d"))
-    found = loss.kind, loss.samples, 0.2 < loss.standard_error / loss.mean < 0.4
+    found = loss.kind, loss.samples, 0.2 < (loss.standard_error or 0) / loss.mean < 0.4
     sentence = " ".join(answer_to("trainable_parts").limits)
     return found, ("one logged value", 10, True), sentence, (
         "one logged value, the mean over 10 samples with random flow times",
@@ -201,10 +207,10 @@ def one_point_of_a_noisy_curve_is_called_that():
 def datasets_are_never_ranked_against_each_other():
     found = [one for one in comparison().contrasts["learning_rate"] if "d9pawzt8" in one.runs]
     with_so101 = [
-        group for group in classes(observations()) if run("d9pawzt8") in group.observations
+        group for group in comparability_classes(journal()) if run("d9pawzt8") in group.runs
     ]
     expected = ["not_comparable"], [None], [("d9pawzt8",)]
-    sizes = [tuple(one.run_id for one in group.observations) for group in with_so101]
+    sizes = [tuple(one.run_id for one in group.runs) for group in with_so101]
     return ([one.verdict for one in found], [one.effect for one in found], sizes), expected, (
         comparison().headline + found[0].reason
     ), (
@@ -219,7 +225,7 @@ def datasets_are_never_ranked_against_each_other():
 def every_run_had_the_cosine_schedule():
     settings = {"learning_rate": 1e-4, "batch_size": 1, "max_steps": 2000,
                 "warmup_ratio": 0.01, "lr_scheduler_type": "cosine"}  # fmt: skip
-    equal = equal_run(settings, observations())
+    equal = equal_run(settings, journal())
     answer = answer_to("lr_scheduler_type")
     found = equal.run_id if equal else None, answer.verdict
     return found, ("ch7f65x3", "not_comparable"), answer.sentence, (
@@ -230,8 +236,8 @@ def every_run_had_the_cosine_schedule():
 
 @row(14)
 def the_difference_from_a_declared_baseline_is_counted():
-    found = difference(run("qbk0btb6"), baseline_named("d9pawzt8", observations()))
-    names = [change.factor for change in found.material]
+    found = difference(run("qbk0btb6"), baseline_named("d9pawzt8", journal()))
+    names = [change.factor for change in found.changed]
     also = {change.factor for change in found.immaterial}
     expected = (
         ["dataset", "data config", "batch_size", "max_steps"],
@@ -257,7 +263,7 @@ def the_changed_factors_of_a_proposal_are_counted():
     planned = _planned("ultimate", settings)
     sentence = difference(planned, run("ch7f65x3")).sentence
     expected = {"batch_size", "max_steps", "warmup_ratio", "weight_decay"}, None
-    return (names, equal_run(settings, observations())), expected, sentence, (
+    return (names, equal_run(settings, journal())), expected, sentence, (
         "4 things differ that matter",
         "batch_size 8, not 1",
         "max_steps 3,000, not 2,000",
@@ -272,7 +278,7 @@ def epochs_are_shown():
     epochs = [round(epochs_of(run(one)), 3) for one in at_batch_1]
     sentence = " ".join(answer_to("learning_rate").limits)
     return epochs, [0.095, 0.477, 0.716, 0.954], sentence, (
-        "have not seen every frame once",
+        "have not seen every frame of the dataset once",
         "2,096 frames",
         "klky5smm 0.095",
         "6jzsan5d 0.48",
@@ -283,7 +289,7 @@ def epochs_are_shown():
 
 @row(17)
 def memory_belongs_to_a_configuration():
-    known = {one.run_id: one.peak_memory_bytes for one in observations() if one.peak_memory_bytes}
+    known = {one.run_id: one.peak_memory_bytes for one in journal() if one.peak_memory_bytes}
     sentence = " ".join(answer_to("batch_size").limits)
     return known, {"qbk0btb6": 25_100_000_000}, sentence, (
         "25.1 GB of GPU memory is that of qbk0btb6 with batch_size 5, and of no other settings",
@@ -293,11 +299,11 @@ def memory_belongs_to_a_configuration():
 @row(18)
 def other_trainable_parts_are_another_class():
     less = _planned("less", {"tune_diffusion_model": False}, status="finished", of="6jzsan5d")
-    runs = [*observations(), less]
-    group = next(group for group in classes(runs) if less in group.observations)
+    runs = [*journal(), less]
+    group = next(group for group in comparability_classes(runs) if less in group.runs)
     verdicts = {one.verdict for one in contrasts(runs, "batch_size") if "less" in one.runs[:1]}
     sentence = " ".join(answer_to("trainable_parts").limits)
-    found = [one.run_id for one in group.observations], "controlled" in verdicts
+    found = [one.run_id for one in group.runs], "controlled" in verdicts
     return found, (["less"], False), sentence, (
         "Training other parts to save memory trains another model, in another class",
     )  # fmt: skip
@@ -316,7 +322,7 @@ def failed_runs_are_listed_and_never_ranked():
 
 @row(20)
 def the_class_is_marked_wrong():
-    found = {group.frames for group, _ in comparison().groups}
+    found = {item.frames for item in comparison().classes}
     sentence = comparison().headline + " ".join(answer_to("batch_size").limits)
     return found, {"known wrong"}, sentence, (
         "they trained on wrong images",
@@ -329,14 +335,10 @@ def _loss(run_id):
     return loss_of(run(run_id)).mean
 
 
-def _first(found):
-    return found[0].observation.run_id
-
-
 def _planned(name, settings, status="missing", of="ch7f65x3"):
     """A run that was not made: another one's with other settings."""
     model = run(of)
-    return Observation(
+    return Run(
         run_id=name,
         name=name,
         source="table",

@@ -7,8 +7,8 @@ import pytest
 
 from gr00t_assets.comparison.contrasts.contrast import Contrast
 from gr00t_assets.comparison.contrasts.contrasts import contrasts
-from gr00t_assets.comparison.contrasts.observation import Frames
-from gr00t_assets_tests.comparison.contrasts.making import drawn_curve, observed
+from gr00t_assets.comparison.run import Frames
+from gr00t_assets_tests.comparison.synthetic_runs import drawn_curve, synthetic_run
 
 
 def only(found: list[Contrast]) -> Contrast:
@@ -35,8 +35,8 @@ def test_what_changes_nothing_that_is_learned_does_not_confound(immaterial: dict
     found = only(
         contrasts(
             [
-                observed("a", learning_rate=1e-4),
-                observed("b", 0.11, **{"learning_rate": 5e-4, **immaterial}),
+                synthetic_run("a", learning_rate=1e-4),
+                synthetic_run("b", 0.11, **{"learning_rate": 5e-4, **immaterial}),
             ],
             "learning_rate",
         )
@@ -67,8 +67,8 @@ def test_what_changes_what_is_learned_confounds(
     material: dict[str, Any], confounders: tuple[str, ...]
 ) -> None:
     runs = [
-        observed("a", learning_rate=1e-4, num_gpus=1),
-        observed("b", 0.5, **{"learning_rate": 5e-4, "num_gpus": 1, **material}),
+        synthetic_run("a", learning_rate=1e-4, num_gpus=1),
+        synthetic_run("b", 0.5, **{"learning_rate": 5e-4, "num_gpus": 1, **material}),
     ]
     found = only(contrasts(runs, "learning_rate"))
     assert (found.verdict, found.confounders) == ("confounded", confounders)
@@ -83,22 +83,24 @@ def test_the_video_backend_counts_where_frames_depend_on_it(
 ) -> None:
     data = {"dataset": "demo", "trainer": "isaac-gr00t"}
     runs = [
-        observed("a", data=data, frames=frames, learning_rate=1e-4, video_backend="decord"),
-        observed("b", data=data, frames=frames, video_backend="torchvision_av", learning_rate=5e-4),
+        synthetic_run("a", data=data, frames=frames, learning_rate=1e-4, video_backend="decord"),
+        synthetic_run(
+            "b", data=data, frames=frames, video_backend="torchvision_av", learning_rate=5e-4
+        ),
     ]
     assert only(contrasts(runs, "learning_rate")).confounders == confounders
 
 
 def test_warm_up_of_a_constant_schedule_is_none() -> None:
     runs = [
-        observed("a", lr_scheduler_type="constant", warmup_ratio=0.0, learning_rate=1e-4),
-        observed("b", lr_scheduler_type="constant", warmup_ratio=0.5, learning_rate=5e-4),
+        synthetic_run("a", lr_scheduler_type="constant", warmup_ratio=0.0, learning_rate=1e-4),
+        synthetic_run("b", lr_scheduler_type="constant", warmup_ratio=0.5, learning_rate=5e-4),
     ]
     assert only(contrasts(runs, "learning_rate")).confounders == ()
 
 
 def test_batch_size_at_equal_samples_implies_other_steps() -> None:
-    runs = [observed("a"), observed("b", batch_size=32, max_steps=100)]
+    runs = [synthetic_run("a"), synthetic_run("b", batch_size=32, max_steps=100)]
     found = only(contrasts(runs, "batch_size"))
     assert found.confounders == ()
     assert found.changed_factors == ("batch_size", "max_steps")
@@ -106,14 +108,17 @@ def test_batch_size_at_equal_samples_implies_other_steps() -> None:
 
 
 def test_equal_samples_to_the_nearest_step() -> None:
-    runs = [observed("a", max_steps=1000, batch_size=1), observed("b", max_steps=31, batch_size=32)]
+    runs = [
+        synthetic_run("a", max_steps=1000, batch_size=1),
+        synthetic_run("b", max_steps=31, batch_size=32),
+    ]
     assert only(contrasts(runs, "batch_size")).confounders == ()
 
 
 def test_runs_with_curves_are_also_contrasted_at_equal_samples(rng: np.random.Generator) -> None:
     runs = [
-        observed("a", curve=drawn_curve(rng, 0.2, batch=8), batch_size=8),
-        observed("b", curve=drawn_curve(rng, 0.1, batch=32), batch_size=32),
+        synthetic_run("a", curve=drawn_curve(rng, 0.2, batch=8), batch_size=8),
+        synthetic_run("b", curve=drawn_curve(rng, 0.1, batch=32), batch_size=32),
     ]
     end, equal = contrasts(runs, "batch_size")
     assert (end.basis, end.confounders) == ("end", ("samples_seen",))
@@ -124,10 +129,10 @@ def test_runs_with_curves_are_also_contrasted_at_equal_samples(rng: np.random.Ge
 
 def test_at_equal_samples_a_constant_schedule_leaves_nothing_else(rng: np.random.Generator) -> None:
     runs = [
-        observed(
+        synthetic_run(
             "a", curve=drawn_curve(rng, 0.2, batch=8), batch_size=8, lr_scheduler_type="constant"
         ),
-        observed(
+        synthetic_run(
             "b", curve=drawn_curve(rng, 0.1, batch=32), batch_size=32, lr_scheduler_type="constant"
         ),
     ]
@@ -136,7 +141,7 @@ def test_at_equal_samples_a_constant_schedule_leaves_nothing_else(rng: np.random
 
 
 def test_an_immaterial_setting_can_be_asked_about() -> None:
-    runs = [observed("a", save_steps=10), observed("b", save_steps=20)]
+    runs = [synthetic_run("a", save_steps=10), synthetic_run("b", save_steps=20)]
     found = only(contrasts(runs, "save_steps"))
     assert (found.factor, found.changed_factors) == ("save_steps", ("save_steps",))
     assert found.verdict == "within_noise"
@@ -145,8 +150,8 @@ def test_an_immaterial_setting_can_be_asked_about() -> None:
 def test_a_continued_run_is_another_experiment() -> None:
     from dataclasses import replace
 
-    whole, longer = observed("a"), replace(observed("b"), continued_steps=(100,))
-    other = observed("c", learning_rate=5e-4)
+    whole, longer = synthetic_run("a"), replace(synthetic_run("b"), continued_steps=(100,))
+    other = synthetic_run("c", learning_rate=5e-4)
     found = contrasts([whole, longer, other], "learning_rate")
     by_runs = {item.runs: item.confounders for item in found}
     assert by_runs == {("a", "c"): (), ("b", "c"): ("continued_steps",)}

@@ -8,7 +8,7 @@ from gr00t_assets.comparison.contrasts.factors import (
     known_factors,
 )
 from gr00t_assets.core.errors import ComparisonError
-from gr00t_assets_tests.comparison.contrasts.making import DATA, observed
+from gr00t_assets_tests.comparison.synthetic_runs import DATA, synthetic_run
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_an_unknown_word_is_answered_with_the_nearest() -> None:
 
 
 def test_batch_size_counts_gpus_and_accumulation() -> None:
-    run = observed("a", batch_size=4, num_gpus=2, gradient_accumulation_steps=4)
+    run = synthetic_run("a", batch_size=4, num_gpus=2, gradient_accumulation_steps=4)
     assert factor_value(run, "batch_size") == 32
 
 
 def test_values_of_factors_that_are_no_settings() -> None:
-    run = observed("a", tune_llm=True)
+    run = synthetic_run("a", tune_llm=True)
     assert factor_value(run, "trainable_parts") == "language model, projector, diffusion model"
     assert factor_value(run, "samples_seen") == 3200
     assert factor_value(run, "dataset") == "demo"
@@ -56,10 +56,10 @@ def test_values_of_factors_that_are_no_settings() -> None:
 
 def test_only_what_varies_where_it_can_be_compared_is_a_question() -> None:
     runs = [
-        observed("a", learning_rate=1e-4, save_steps=10, seed=1),
-        observed("b", learning_rate=2e-4, save_steps=20, seed=2),
-        observed("c", learning_rate=3e-4, weight_decay=0.1, data=DATA | {"dataset": "other"}),
-        observed("d", warmup_ratio=0.5, status="failed"),
-        observed("e", lr_scheduler_type="linear", frames="not verified"),
+        synthetic_run("a", learning_rate=1e-4, save_steps=10, seed=1),
+        synthetic_run("b", learning_rate=2e-4, save_steps=20, seed=2),
+        synthetic_run("c", learning_rate=3e-4, weight_decay=0.1, data=DATA | {"dataset": "other"}),
+        synthetic_run("d", warmup_ratio=0.5, status="failed"),
+        synthetic_run("e", lr_scheduler_type="linear", frames="not verified"),
     ]
     assert factors_of(runs) == ["learning_rate", "seed"]

@@ -2,27 +2,27 @@
 
 import pytest
 
-from gr00t_assets.comparison.contrasts.collinear import collinear
+from gr00t_assets.comparison.contrasts.collinear import collinear_series
 from gr00t_assets.comparison.contrasts.contrast import Contrast
 from gr00t_assets.comparison.contrasts.contrasts import all_contrasts, contrasts
 from gr00t_assets.comparison.contrasts.factors import factors_of
-from gr00t_assets.comparison.contrasts.observation import Observation
-from gr00t_assets.comparison.contrasts.ranking import classes, ranking
-from gr00t_assets_tests.comparison.contrasts.making import journal_runs
+from gr00t_assets.comparison.contrasts.ranking import comparability_classes
+from gr00t_assets.comparison.run import Run
+from gr00t_assets_tests.comparison.synthetic_runs import journal_runs
 
 
 @pytest.fixture(scope="module")
-def runs() -> list[Observation]:
+def runs() -> list[Run]:
     return journal_runs()
 
 
-def contrast(runs: list[Observation], factor: str, one: str, other: str) -> Contrast:
+def contrast(runs: list[Run], factor: str, one: str, other: str) -> Contrast:
     found = [item for item in contrasts(runs, factor) if set(item.runs) == {one, other}]
     assert len(found) == 1, f"{len(found)} contrasts of {one} and {other}"
     return found[0]
 
 
-def test_batch_size_is_confounded_by_samples_seen(runs: list[Observation]) -> None:
+def test_batch_size_is_confounded_by_samples_seen(runs: list[Run]) -> None:
     found = contrast(runs, "batch_size", "6jzsan5d", "fwtchfxv")
     assert (found.low[0].run_id, found.high[0].run_id) == ("6jzsan5d", "fwtchfxv")
     assert (found.verdict, found.confounders) == ("confounded", ("samples_seen",))
@@ -33,7 +33,7 @@ def test_batch_size_is_confounded_by_samples_seen(runs: list[Observation]) -> No
     assert "samples_seen (1,000 and 8,000)" in found.reason
 
 
-def test_full_fine_tuning_is_within_noise_until_repeated(runs: list[Observation]) -> None:
+def test_full_fine_tuning_is_within_noise_until_repeated(runs: list[Run]) -> None:
     found = contrast(runs, "trainable_parts", "6jzsan5d", "dvlv66is")
     assert found.low[0].run_id == "6jzsan5d"
     assert found.changed_factors == ("trainable_parts",)
@@ -47,20 +47,18 @@ def test_full_fine_tuning_is_within_noise_until_repeated(runs: list[Observation]
     ("one", "other"),
     [("6jzsan5d", "vtty1l1b"), ("vtty1l1b", "ch7f65x3"), ("6jzsan5d", "ch7f65x3")],
 )
-def test_learning_rate_is_confounded_by_steps(
-    runs: list[Observation], one: str, other: str
-) -> None:
+def test_learning_rate_is_confounded_by_steps(runs: list[Run], one: str, other: str) -> None:
     found = contrast(runs, "learning_rate", one, other)
     assert found.verdict == "confounded"
     assert found.confounders == ("max_steps", "samples_seen")
 
 
-def test_learning_rate_moves_with_steps_and_samples(runs: list[Observation]) -> None:
-    found = collinear(runs, "learning_rate")
+def test_learning_rate_moves_with_steps_and_samples(runs: list[Run]) -> None:
+    found = collinear_series(runs, "learning_rate")
     assert found is not None
     assert found.together == ("max_steps", "samples_seen")
     assert found.directions == {"max_steps": -1, "samples_seen": -1}
-    assert {run.run_id for run in found.observations} == {
+    assert {run.run_id for run in found.runs} == {
         "klky5smm",
         "6jzsan5d",
         "vtty1l1b",
@@ -69,7 +67,7 @@ def test_learning_rate_moves_with_steps_and_samples(runs: list[Observation]) -> 
     assert (1e-4, 2000, 2000) in found.levels
 
 
-def test_all_that_changed_is_listed(runs: list[Observation]) -> None:
+def test_all_that_changed_is_listed(runs: list[Run]) -> None:
     found = contrast(runs, "learning_rate", "ch7f65x3", "0rtd7un9")
     assert found.verdict == "confounded"
     assert found.confounders == ("warmup_ratio", "trainable_parts")
@@ -82,30 +80,32 @@ def test_all_that_changed_is_listed(runs: list[Observation]) -> None:
     assert not found.changes[-1].material
 
 
-def test_steps_imply_samples(runs: list[Observation]) -> None:
+def test_steps_imply_samples(runs: list[Run]) -> None:
     found = contrast(runs, "max_steps", "klky5smm", "6jzsan5d")
     assert found.confounders == ()
     assert found.changed_factors == ("max_steps", "samples_seen", "save_steps")
     assert found.verdict in ("within_noise", "inconclusive")
 
 
-def test_no_single_pair_of_the_journal_shows_an_effect(runs: list[Observation]) -> None:
+def test_no_single_pair_of_the_journal_shows_an_effect(runs: list[Run]) -> None:
     verdicts = {item.verdict for found in all_contrasts(runs).values() for item in found}
     assert verdicts == {"confounded", "within_noise", "not_comparable"}
 
 
-def test_unfinished_and_failed_runs_take_no_part(runs: list[Observation]) -> None:
+def test_unfinished_and_failed_runs_take_no_part(runs: list[Run]) -> None:
     left_out = {"d9pawzt8", "qbk0btb6", "btj3964a"}
     for found in all_contrasts(runs).values():
         for item in found:
             if item.verdict != "not_comparable":
                 assert not left_out & set(item.runs)
-    ranked = [run for one in classes(runs) for place in ranking(one) for run in place.observations]
+    ranked = [
+        run for item in comparability_classes(runs) for place in item.ranking for run in place.runs
+    ]
     assert not left_out & {run.run_id for run in ranked}
     assert len(ranked) == 7
 
 
-def test_another_dataset_is_never_compared(runs: list[Observation]) -> None:
+def test_another_dataset_is_never_compared(runs: list[Run]) -> None:
     for found in all_contrasts(runs).values():
         apart = [item for item in found if "d9pawzt8" in item.runs]
         assert [item.verdict for item in apart] == ["not_comparable"]
@@ -113,9 +113,13 @@ def test_another_dataset_is_never_compared(runs: list[Observation]) -> None:
         assert (apart[0].effect, apart[0].interval, apart[0].ratio) == (None, None, None)
 
 
-def test_the_best_of_each_class(runs: list[Observation]) -> None:
-    found = {one.words["trainable parts"]: ranking(one) for one in classes(runs) if one.finished}
-    assert [place.observation.run_id for place in found["projector, diffusion model"]] == [
+def test_the_best_of_each_class(runs: list[Run]) -> None:
+    found = {
+        item.comparability["trainable parts"]: item.ranking
+        for item in comparability_classes(runs)
+        if item.finished
+    }
+    assert [place.run.run_id for place in found["projector, diffusion model"]] == [
         "ch7f65x3",
         "fwtchfxv",
         "vtty1l1b",
@@ -123,16 +127,16 @@ def test_the_best_of_each_class(runs: list[Observation]) -> None:
         "klky5smm",
     ]
     everything = found["language model, vision tower, projector, diffusion model"]
-    assert [place.observation.run_id for place in everything] == ["dvlv66is", "0rtd7un9"]
+    assert [place.run.run_id for place in everything] == ["dvlv66is", "0rtd7un9"]
     tied = [place.tied_with_best for place in found["projector, diffusion model"]]
     assert tied == [True, True, True, True, False]
 
 
-def test_every_class_is_marked_known_wrong(runs: list[Observation]) -> None:
-    assert {one.frames for one in classes(runs)} == {"known wrong"}
+def test_every_class_is_marked_known_wrong(runs: list[Run]) -> None:
+    assert {item.frames for item in comparability_classes(runs)} == {"known wrong"}
 
 
-def test_factors_that_finished_runs_vary(runs: list[Observation]) -> None:
+def test_factors_that_finished_runs_vary(runs: list[Run]) -> None:
     assert factors_of(runs) == [
         "learning_rate",
         "batch_size",

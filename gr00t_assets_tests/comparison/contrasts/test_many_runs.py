@@ -5,20 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gr00t_assets.comparison.contrasts.contrasts import all_contrasts, contrasts
-from gr00t_assets.comparison.contrasts.observation import Observation
-from gr00t_assets.comparison.contrasts.pairs import ALL_PAIRS
-from gr00t_assets.comparison.contrasts.ranking import classes, ranking
-from gr00t_assets_tests.comparison.contrasts.making import DATA, observed
+from gr00t_assets.comparison.contrasts.contrasts import ALL_PAIRS, all_contrasts, contrasts
+from gr00t_assets.comparison.contrasts.ranking import comparability_classes
+from gr00t_assets.comparison.run import Run
+from gr00t_assets_tests.comparison.synthetic_runs import DATA, synthetic_run
 
 FACTORS = ("learning_rate", "batch_size", "weight_decay")
 
 
-def searched(count: int) -> list[Observation]:
+def searched(count: int) -> list[Run]:
     """A random search: hardly two runs share a learning rate."""
     draw = np.random.default_rng(0)
     return [
-        observed(
+        synthetic_run(
             f"run-{place}",
             float(draw.lognormal(-2, 0.3)),
             learning_rate=float(f"{10 ** draw.uniform(-5, -3):.5g}"),
@@ -30,10 +29,10 @@ def searched(count: int) -> list[Observation]:
     ]
 
 
-def planned(rates: int) -> list[Observation]:
+def planned(rates: int) -> list[Run]:
     """A grid over learning rate and batch size at equal samples."""
     return [
-        observed(
+        synthetic_run(
             f"{rate}-{batch}",
             0.1,
             learning_rate=(rate + 1) * 1e-5,
@@ -45,7 +44,7 @@ def planned(rates: int) -> list[Observation]:
     ]
 
 
-def counted(runs: list[Observation]) -> int:
+def counted(runs: list[Run]) -> int:
     return sum(len(found) for found in all_contrasts(runs).values())
 
 
@@ -94,25 +93,28 @@ def test_of_few_every_pair_that_differs_is_contrasted() -> None:
 
 def test_many_kinds_of_data_are_not_named_in_every_pair() -> None:
     runs = [
-        observed(f"run-{place}", data=DATA | {"dataset": f"d{place}"}, learning_rate=place + 1.0)
+        synthetic_run(
+            f"run-{place}", data=DATA | {"dataset": f"d{place}"}, learning_rate=place + 1.0
+        )
         for place in range(100)
     ]
     found = contrasts(runs, "learning_rate")
     assert {one.verdict for one in found} == {"not_comparable"}
     assert len(found) == 99
-    assert len(classes(runs)) == 100
+    assert len(comparability_classes(runs)) == 100
 
 
 def test_a_ranking_pools_replicates_and_orders_by_loss() -> None:
     runs = [
         *(replace(run, run_id=run.run_id + "x") for run in planned(1)),
-        observed("better", 0.02, learning_rate=1.0, seed=1),
-        observed("better too", 0.03, learning_rate=1.0, seed=2),
+        synthetic_run("better", 0.02, learning_rate=1.0, seed=1),
+        synthetic_run("better too", 0.03, learning_rate=1.0, seed=2),
     ]
-    (group,) = classes(runs)
-    first, *others = ranking(group)
-    assert [run.run_id for run in first.observations] == ["better", "better too"]
+    (group,) = comparability_classes(runs)
+    first, *others = group.ranking
+    assert [run.run_id for run in first.runs] == ["better", "better too"]
     assert first.loss.mean == pytest.approx((0.02 * 0.03) ** 0.5)
     assert first.place == 1 and first.tied_with_best
     assert [one.place for one in others] == [2, 3]
+    assert first.interval is not None
     assert first.interval[0] < first.loss.mean < first.interval[1]

@@ -1,26 +1,31 @@
 """Noise: its parts, how they are pooled, and where each is the one that decides."""
 
+import json
 import math
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gr00t_assets.comparison.contrasts.configurations import configurations
+from gr00t_assets.comparison.answers.cautions import cautions
+from gr00t_assets.comparison.compare import compare
 from gr00t_assets.comparison.contrasts.contrasts import contrasts
+from gr00t_assets.comparison.contrasts.factors import configurations
 from gr00t_assets.comparison.contrasts.noise import (
     ASSUMED_SPREAD,
     Spread,
     end_level,
+    holm_levels,
     logged_value_error,
     pooled_spread,
     quantiles,
     spread_of,
     tails,
 )
-from gr00t_assets.comparison.contrasts.observation import Loss, Observation
-from gr00t_assets.comparison.contrasts.verdicts import holm_levels
-from gr00t_assets_tests.comparison.contrasts.making import observed
+from gr00t_assets.comparison.contrasts.ranking import comparability_classes
+from gr00t_assets.comparison.curves import Loss
+from gr00t_assets.comparison.run import Run
+from gr00t_assets_tests.comparison.synthetic_runs import synthetic_run
 
 
 def sharp(mean: float) -> Loss:
@@ -28,9 +33,9 @@ def sharp(mean: float) -> Loss:
     return Loss(mean, 1e-6 * mean, 1024)
 
 
-def seeds(name: str, *means: float, **settings: Any) -> list[Observation]:
+def seeds(name: str, *means: float, **settings: Any) -> list[Run]:
     return [
-        observed(f"{name}-{seed}", sharp(mean), seed=seed, **settings)
+        synthetic_run(f"{name}-{seed}", sharp(mean), seed=seed, **settings)
         for seed, mean in enumerate(means)
     ]
 
@@ -69,10 +74,12 @@ def test_a_wide_spread_is_taken_as_measured() -> None:
 
 
 def test_runs_with_one_seed_repeat_each_other() -> None:
-    runs = [observed(f"a{place}", sharp(0.1), seed=1, save_steps=place + 1) for place in range(5)]
+    runs = [
+        synthetic_run(f"a{place}", sharp(0.1), seed=1, save_steps=place + 1) for place in range(5)
+    ]
     one = configurations(runs)
     assert len(one) == 1
-    assert len(one[0].observations) == 5
+    assert len(one[0].runs) == 5
     assert not spread_of(one).measured
     assert end_level(one[0]).mean == pytest.approx(math.log(0.1))
 
@@ -123,10 +130,46 @@ def test_verdicts_of_sharp_losses(
 
 def test_the_seed_itself_is_held_against_noise_within_the_runs() -> None:
     noisy = [
-        observed("a", Loss(0.1, 0.02, 100), seed=1),
-        observed("b", Loss(0.12, 0.02, 100), seed=2),
+        synthetic_run("a", Loss(0.1, 0.02, 100), seed=1),
+        synthetic_run("b", Loss(0.12, 0.02, 100), seed=2),
     ]
     (found,) = contrasts(noisy, "seed")
     assert (found.verdict, found.confounders) == ("within_noise", ())
     (found,) = contrasts(seeds("a", 0.1, 0.12), "seed")
     assert found.verdict == "controlled"
+
+
+def unknown(name: str, *means: float, **settings: Any) -> list[Run]:
+    """Runs whose final window is too short to tell its standard error."""
+    return [
+        synthetic_run(f"{name}-{seed}", Loss(mean, None, 100), seed=seed, **settings)
+        for seed, mean in enumerate(means)
+    ]
+
+
+def test_an_unknown_error_is_never_taken_as_none() -> None:
+    runs = unknown("low", 0.1) + unknown("high", 0.9, learning_rate=5e-4)
+    (found,) = contrasts(runs, "learning_rate")
+    assert (found.verdict, found.interval) == ("inconclusive", None)
+    assert "the noise within the runs cannot be told" in found.reason
+    assert found.effect == pytest.approx(0.8)
+    first, second = comparability_classes(runs)[0].ranking
+    assert second.tied_with_best and second.place == 2
+    assert (first.interval, first.loss.standard_error) == (None, None)
+
+
+def test_an_unknown_error_beside_a_measured_spread_is_that_of_the_replicates() -> None:
+    runs = unknown("low", 0.1, 0.11, 0.105) + unknown("high", 0.2, 0.21, 0.2, learning_rate=5e-4)
+    (found,) = contrasts(runs, "learning_rate")
+    assert found.verdict == "controlled"
+    assert found.interval is not None
+
+
+def test_a_comparison_with_unknown_errors_has_only_numbers_that_json_has() -> None:
+    runs = unknown("low", 0.1) + unknown("high", 0.9, learning_rate=5e-4)
+    comparison = compare(runs)
+    json.dumps(comparison.as_json(), allow_nan=False)
+    assert "low-0, 0.1 ± ?" in comparison.headline
+    assert any("cannot be told" in caution for caution in cautions(runs))
+    assert "cannot be told" in comparison.answers[0].sentence
+    assert not any(" inf " in proposal.reason for proposal in comparison.proposals)

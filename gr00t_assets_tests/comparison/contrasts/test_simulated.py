@@ -21,8 +21,8 @@ import pytest
 
 from gr00t_assets.comparison.contrasts.contrast import Contrast
 from gr00t_assets.comparison.contrasts.contrasts import contrasts
-from gr00t_assets.comparison.contrasts.observation import Observation
-from gr00t_assets_tests.comparison.contrasts.making import drawn_curve, observed
+from gr00t_assets.comparison.run import Run
+from gr00t_assets_tests.comparison.synthetic_runs import drawn_curve, synthetic_run
 
 DRAWS, DRAWS_WITHOUT_EFFECT = 100, 200
 QUIET = ("within_noise", "inconclusive")
@@ -42,7 +42,7 @@ class Scenario:
         which: Whether only clean contrasts, or only those of matched pairs, are judged.
     """
 
-    make: Callable[[np.random.Generator], list[Observation]]
+    make: Callable[[np.random.Generator], list[Run]]
     factor: str
     right: Collection[str]
     effect: int = 0
@@ -58,7 +58,7 @@ def runs(
     spread: float = 0.1,
     memory: float = 0.0,
     curves: bool = True,
-) -> list[Observation]:
+) -> list[Run]:
     """Runs of configurations whose losses are ``levels`` but for noise, with so many seeds each."""
     found = []
     for (place, settings), seed in product(enumerate(configurations), range(seeds)):
@@ -68,11 +68,11 @@ def runs(
         name = f"run-{place}-{seed}"
         if curves:
             curve = drawn_curve(draw, level, steps, batch, memory=memory)
-            found.append(observed(name, curve=curve, **{"seed": seed, **settings}))
+            found.append(synthetic_run(name, curve=curve, **{"seed": seed, **settings}))
         else:
             samples = 10 * batch
             value = level * draw.gamma(samples, 1 / samples)
-            found.append(observed(name, float(value), **{"seed": seed, **settings}))
+            found.append(synthetic_run(name, float(value), **{"seed": seed, **settings}))
     return found
 
 
@@ -80,7 +80,7 @@ def rates(*values: float, **more: Any) -> list[dict[str, Any]]:
     return [{"learning_rate": value, **more} for value in values]
 
 
-def moved(draw: np.random.Generator) -> list[Observation]:
+def moved(draw: np.random.Generator) -> list[Run]:
     """Learning rate and steps together; the loss follows the samples seen."""
     settings = [
         {"learning_rate": rate, "max_steps": steps}
@@ -89,7 +89,7 @@ def moved(draw: np.random.Generator) -> list[Observation]:
     return runs(draw, settings, [0.1, 0.13, 0.2], seeds=3)
 
 
-def same_samples(draw: np.random.Generator) -> list[Observation]:
+def same_samples(draw: np.random.Generator) -> list[Run]:
     settings: list[dict[str, Any]] = [
         {"batch_size": 8, "max_steps": 400},
         {"batch_size": 32, "max_steps": 100},
@@ -97,7 +97,7 @@ def same_samples(draw: np.random.Generator) -> list[Observation]:
     return runs(draw, settings, [0.2, 0.1], seeds=4)
 
 
-def constant(draw: np.random.Generator) -> list[Observation]:
+def constant(draw: np.random.Generator) -> list[Run]:
     """Equal steps under a constant schedule: at equal samples only the batch size differs."""
     settings: list[dict[str, Any]] = [
         {"batch_size": size, "lr_scheduler_type": "constant"} for size in (8, 32)
@@ -107,18 +107,18 @@ def constant(draw: np.random.Generator) -> list[Observation]:
     return found + [_renamed(run) for run in more]
 
 
-def _renamed(run: Observation) -> Observation:
+def _renamed(run: Run) -> Run:
     return replace(run, run_id=run.run_id + "-large")
 
 
-def grid(levels: list[float]) -> Callable[[np.random.Generator], list[Observation]]:
+def grid(levels: list[float]) -> Callable[[np.random.Generator], list[Run]]:
     return lambda draw: runs(draw, rates(*RATES), levels, seeds=3)
 
 
-def factorial(levels: list[float]) -> Callable[[np.random.Generator], list[Observation]]:
+def factorial(levels: list[float]) -> Callable[[np.random.Generator], list[Run]]:
     """Two rates beside three decays and two warm-ups, which have effects of their own."""
 
-    def make(draw: np.random.Generator) -> list[Observation]:
+    def make(draw: np.random.Generator) -> list[Run]:
         settings, losses = [], []
         for rate, level in zip((1e-4, 5e-4), levels, strict=True):
             for decay, warmup in product((0.0, 1e-5, 1e-2), (0.0, 0.05)):

@@ -7,14 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gr00t_assets.comparison.tables.cells import cell_value
-from gr00t_assets.comparison.tables.columns import COLUMNS
-from gr00t_assets.comparison.tables.frame_state import frame_state
-from gr00t_assets.comparison.tables.known_datasets import known_frames
-from gr00t_assets.comparison.tables.read_table import read_table
+from gr00t_assets.comparison.columns import COLUMNS
+from gr00t_assets.comparison.tables.read_table import frame_state, known_frames, read_table
+from gr00t_assets.comparison.tables.rows import cell_value
 from gr00t_assets.comparison.tables.runs_table import export_table, runs_table
 from gr00t_assets.core.errors import ComparisonError
-from gr00t_assets_tests.comparison.answers.journal import TABLE, loss_of
+from gr00t_assets_tests.comparison.answers.journal_runs import TABLE, loss_of
 
 HEADER = "run_id,dataset,learning_rate,batch_size,max_steps,status,loss"
 GOOD = "a,demo,1e-4,8,100,finished,0.5"
@@ -172,7 +170,7 @@ def test_the_table_has_types_and_units():
     assert str(made["learning_rate"].dtype) == "Float64"
     assert str(made["tune_llm"].dtype) == "boolean"
     assert made.attrs["units"]["samples_seen"] == "samples"
-    assert all(made.attrs["meanings"][name] for name in made.columns)
+    assert all(made.attrs["descriptions"][name] for name in made.columns)
     assert made["loss"].isna().sum() == 1
 
 

@@ -6,13 +6,12 @@ import pytest
 from typer.testing import CliRunner
 
 from gr00t_assets.cli.main import app
-from gr00t_assets.comparison.tables.all_runs import imported_runs, read_wandb
-from gr00t_assets.comparison.tables.wandb_import import import_wandb
-from gr00t_assets.comparison.tables.wandb_record import load_wandb_runs
-from gr00t_assets.comparison.tables.wandb_runs import wandb_observation
+from gr00t_assets.comparison.all_runs import imported_runs, read_wandb
+from gr00t_assets.comparison.tables.wandb_import import import_wandb, load_wandb_runs
+from gr00t_assets.comparison.tables.wandb_runs import run_of_wandb
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.project import Store
-from gr00t_assets.trainers.wandb_settings import WandbRecord, save_record
+from gr00t_assets.trainers.wandb_record import WandbRecord, save_record
 from gr00t_assets_tests.comparison.tables.hosted_runs import own_run, script_run
 from gr00t_assets_tests.comparison.tables.wandb_public_server import KEY, wandb_public_server
 
@@ -57,7 +56,7 @@ def at_server(patch, url, root):
 
 def observations(store):
     runs = read_wandb(store)
-    return {run.run_id: wandb_observation(run, {"robot_sim.PickNPlace": 2096}) for run in runs}
+    return {run.run_id: run_of_wandb(run, {"robot_sim.PickNPlace": 2096}) for run in runs}
 
 
 def test_every_page_of_the_runs_with_the_tag_is_read(imported):
@@ -97,7 +96,7 @@ def test_curves_and_losses_are_those_that_were_logged(imported):
         assert run.curve is not None and run.loss is not None
         np.testing.assert_array_equal(run.curve.losses, [row["train/loss"] for row in logged])
         steps = [row["train/global_step"] for row in logged]
-        np.testing.assert_array_equal(run.curve.samples_seen, 4 * np.array(steps))
+        np.testing.assert_array_equal(run.curve.samples, 4 * np.array(steps))
         assert run.loss.kind == "window mean"
         assert run.samples_seen == 800
         last = [row["train/loss"] for row in logged][-10:]

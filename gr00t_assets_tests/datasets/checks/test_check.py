@@ -8,8 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from gr00t_assets.cli.main import app
-from gr00t_assets.core.finding import MOST_PER_CODE, Collector
-from gr00t_assets.datasets.checks.check import check_dataset
+from gr00t_assets.core.finding import MAX_PER_CODE, Collector
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.fit.dataset_check import check_dataset
+from gr00t_assets.datasets.record import DatasetRecord, save_record
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets_tests.datasets.checks.edits import data_file
@@ -56,8 +58,8 @@ def test_a_thousand_faults_of_a_kind_give_a_list_that_can_be_read() -> None:
     collector.warn("row-count", None, "1", "2", "mend it")
     findings = collector.findings()
     assert (findings.error_count, findings.warning_count) == (1000, 1)
-    assert len(findings.errors) == MOST_PER_CODE + 1
-    assert findings.errors[-1].found == f"and {1000 - MOST_PER_CODE} more like these"
+    assert len(findings.errors) == MAX_PER_CODE + 1
+    assert findings.errors[-1].found == f"and {1000 - MAX_PER_CODE} more like these"
     assert findings.to_json()["errors"] == 1000
 
 
@@ -65,7 +67,7 @@ def test_findings_hold_no_control_characters_and_can_be_written() -> None:
     collector = Collector()
     collector.error("line-not-json", "a\x1b[2J\ud800", "\udcff" * 9000, "x", "y\n")
     item = collector.findings()[0]
-    assert item.file == "a\\x1b[2J\\ud800"
+    assert item.subject == "a\\x1b[2J\\ud800"
     assert len(item.found) < 4000
     item.model_dump_json().encode()
 
@@ -75,7 +77,7 @@ def test_what_no_check_foresaw_becomes_a_finding_of_its_file() -> None:
     with collector.guard("meta/info.json"):
         raise RecursionError("too deep")
     item = collector.findings()[0]
-    assert (item.code, item.file, item.severity) == ("check-failed", "meta/info.json", "error")
+    assert (item.code, item.subject, item.severity) == ("check-failed", "meta/info.json", "error")
 
 
 @pytest.mark.parametrize(
@@ -127,16 +129,13 @@ def test_the_command_gives_json(spoilt: Path) -> None:
     assert (shown.exit_code, found["ok"], found["errors"]) == (1, False, 1)
     assert found["findings"][0]["code"] == "parquet-missing"
     assert set(found["findings"][0]) == {
-        "severity", "code", "file", "found", "expected", "remedy"
+        "severity", "code", "subject", "found", "expected", "remedy"
     }  # fmt: skip
 
 
 def test_a_dataset_of_the_store_is_checked_by_its_name(
     good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gr00t_assets.core.project import Store
-    from gr00t_assets.datasets.sources.record import DatasetRecord, save_record
-
     monkeypatch.setenv("GR00T_ASSETS_STORE", str(tmp_path / "store"))
     store = Store.from_environment()
     record = DatasetRecord(

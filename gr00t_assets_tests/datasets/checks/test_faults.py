@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Finding
-from gr00t_assets.datasets.checks.check import check_dataset
+from gr00t_assets.datasets.fit.dataset_check import check_dataset
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets_tests.datasets.checks.file_faults import FILE_FAULTS
 from gr00t_assets_tests.datasets.checks.meta_faults import META_FAULTS, Fault
 
@@ -16,7 +18,7 @@ def named(fault: Fault, findings: list[Finding]) -> list[Finding]:
     return [
         item
         for item in findings
-        if (item.code, item.file, item.severity) == (fault.code, fault.file, fault.severity)
+        if (item.code, item.subject, item.severity) == (fault.code, fault.file, fault.severity)
         and fault.remedy in item.remedy
     ]
 
@@ -40,6 +42,25 @@ def test_a_fault_is_named_with_its_file_and_remedy_and_no_other(name: str, spoil
     assert others == set(), [*findings.errors]
     assert findings.ok == (fault.severity == "warning")
     assert content(spoilt) == before
+
+
+READ = {
+    "meta-missing", "not-json", "not-an-object", "not-text", "empty-file", "lfs-pointer",
+    "file-too-large", "format-unsupported", "info-field", "path-template", "path-escape",
+    "feature-declaration", "line-not-json", "no-episodes", "episode-duplicate", "field",
+    "task-duplicate", "parquet-missing", "chunk-missing", "not-a-file", "video-missing",
+}  # fmt: skip
+"""Faults that keep a dataset from being read at all."""
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS if FAULTS[name].code in READ])
+def test_what_cannot_be_read_is_refused_with_the_same_finding(name: str, spoilt: Path) -> None:
+    fault = FAULTS[name]
+    fault.make(spoilt)
+    (finding, *_) = named(fault, list(check_dataset(spoilt, fault.config)))
+    with pytest.raises(DatasetError) as refused:
+        LeRobotDataset.open(spoilt)
+    assert f"{finding.subject}: {finding.text}" in str(refused.value).replace("\n  ", "\n")
 
 
 PAIRS = [

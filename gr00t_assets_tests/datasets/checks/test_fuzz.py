@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gr00t_assets.core.finding import Findings
-from gr00t_assets.datasets.checks.check import check_dataset
+from gr00t_assets.datasets.fit.dataset_check import check_dataset
 from gr00t_assets_tests.datasets.checks.edits import data_file, video_file
 
 META = tuple(

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.project import Store
+from gr00t_assets.evaluation.open_loop import evaluate_run
 from gr00t_assets.evaluation.result import EvaluationSettings
-from gr00t_assets.evaluation.run import evaluate_run
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.runs.spec import current_config_hash
-from gr00t_assets.trainers.run_problems import WEIGHTS, record_check, weights_problem
+from gr00t_assets.trainers.run_checks import WEIGHTS, record_check, weights_problem
 from gr00t_assets_tests.evaluation.runs import a_store, make_data, make_run
 from gr00t_assets_tests.reporting.promotion.hub_api import HubApi, serving
 

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from gr00t_assets.core.errors import PromotionError
-from gr00t_assets.reporting.promotion.base_license import base_license
-from gr00t_assets.reporting.promotion.fitness import CHECKS
-from gr00t_assets.reporting.promotion.promote import promote
-from gr00t_assets.reporting.promotion.record import load_promotion
+from gr00t_assets.experiments.registry import trainer_named
+from gr00t_assets.reporting.promotion.model_card import base_license
+from gr00t_assets.reporting.promotion.promote import CHECKS, load_promotion, promote
+from gr00t_assets.runs.final_loss import RULE, LossWindow
 from gr00t_assets.runs.manifest import load_manifest, save_manifest
 from gr00t_assets_tests.reporting.promotion.conftest import Trained
 
@@ -53,7 +53,8 @@ def test_the_card_has_what_a_person_must_know(trained):
     assert "base_model" not in front and "datasets" not in front, "neither is on the Hub"
     for part in ("Data", "Training", "Open-loop evaluation", "Limits", "How to load", "Licence"):
         assert f"## {part}" in body
-    assert f"{record.loss:.4g} ± {record.loss_standard_error:.2g}" in body
+    assert record.loss_standard_error is None
+    assert "standard error not known" in body, "four steps cannot tell it"
     assert "held out: error" in body and "mean action" in body
     assert "it is not success on a robot" in body
     assert record.comparability_class in body
@@ -122,9 +123,19 @@ def test_checks_are_made_and_not_believed(trained):
     assert any("evaluation is of other weights" in line for line in found)
 
 
+def test_a_loss_with_a_known_error_is_shown_with_it(trained):
+    window = LossWindow(mean=0.125, standard_error=0.0034, steps=20, samples=160, rule=RULE)
+    change(trained, final_loss=window)
+    record = promote(trained.experiment, trained.store)
+    assert record.loss_standard_error == 0.0034
+    assert window.text in (trained.promoted / "README.md").read_text()
+
+
 def test_the_licence_is_that_of_the_base(tmp_path):
-    released = base_license("nvidia/GR00T-N1.5-3B")
+    trainer = trainer_named("native")
+    assert base_license("tiny", trainer).identifier == "apache-2.0"
+    released = base_license("nvidia/GR00T-N1.5-3B", trainer)
     assert (released.identifier, released.name) == ("other", "nscl-v1")
-    assert base_license(str(tmp_path)).name == "unknown"
+    assert base_license(str(tmp_path), trainer).name == "unknown"
     (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# mine\n")
-    assert base_license(str(tmp_path)).identifier == "mit"
+    assert base_license(str(tmp_path), trainer).identifier == "mit"

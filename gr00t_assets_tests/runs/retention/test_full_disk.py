@@ -11,16 +11,17 @@ import pytest
 
 from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.record import load_record
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
-from gr00t_assets.datasets.sources.record import load_record
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics
-from gr00t_assets.runs.retention.room import require_room
+from gr00t_assets.runs.retention.removal import require_disk_space
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.isaac_gr00t.checkpoint_size import sizes_on_disk
-from gr00t_assets.trainers.isaac_gr00t.checkpoints import latest_checkpoint as latest_isaac
-from gr00t_assets.trainers.native.checkpoints import complete_checkpoints, latest_checkpoint
+from gr00t_assets.trainers.checkpoint_files import complete_checkpoints
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
+from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import latest_checkpoint as latest_isaac
+from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import sizes_on_disk
+from gr00t_assets.trainers.native.training_state import latest_checkpoint
 from gr00t_assets_tests.runs.retention.factory import fill, tree
 from gr00t_assets_tests.trainers.conftest import ENTRY, SpecMaker, environment, trainer
 from gr00t_assets_tests.trainers.isaac_gr00t.driving import IsaacSpec, drive
@@ -67,7 +68,7 @@ def test_a_disk_without_room_for_checkpoint_and_model_is_refused_with_the_figure
 def test_the_estimate_is_what_is_written(spec_of: SpecMaker) -> None:
     spec = spec_of(max_steps=2, save_steps=2)
     with pytest.raises(StoreError) as caught:
-        require_room("x", Path(spec.store), 10**18, 10**17)
+        require_disk_space("x", Path(spec.store), 10**18, 10**17)
     assert "a checkpoint with optimizer state takes 1000000.0 TB" in str(caught.value)
     assert start(spec).returncode == 0
     (checkpoint,) = complete_checkpoints(spec.run_directory)
@@ -75,7 +76,7 @@ def test_the_estimate_is_what_is_written(spec_of: SpecMaker) -> None:
     model = (spec.run_directory / "model" / "model.safetensors").stat().st_size
     code = (
         "import sys; from gr00t_assets.trainers.native.base_models import load_base_model\n"
-        "from gr00t_assets.trainers.native.checkpoint_size import sizes_on_disk\n"
+        "from gr00t_assets.trainers.native.native_run import sizes_on_disk\n"
         "base = load_base_model('tiny').model; base.set_trainable(tune_llm=False, "
         "tune_visual=False, tune_projector=True, tune_diffusion_model=True)\n"
         "print(*sizes_on_disk(base))"
@@ -136,9 +137,9 @@ def test_an_isaac_run_whose_next_checkpoint_does_not_fit_goes_on_with_more_room(
 
 def test_isaacs_estimate_is_of_the_parts_that_are_trained(small_base: Path) -> None:
     parts = {
-        "head": Hyperparameters(),
-        "llm": Hyperparameters(tune_llm=True),
-        "all": Hyperparameters(tune_llm=True, tune_visual=True),
+        "head": IsaacHyperparameters(),
+        "llm": IsaacHyperparameters(tune_llm=True),
+        "all": IsaacHyperparameters(tune_llm=True, tune_visual=True),
     }
     found = {name: sizes_on_disk(small_base, settings) for name, settings in parts.items()}
     size = {name: checkpoint for name, (checkpoint, _) in found.items()}
@@ -146,7 +147,7 @@ def test_isaacs_estimate_is_of_the_parts_that_are_trained(small_base: Path) -> N
     weights = sum(path.stat().st_size for path in small_base.glob("*.safetensors"))
     assert 0 < size["head"] <= size["llm"] <= size["all"]
     assert size["all"] <= 3.1 * weights * 2
-    lora = Hyperparameters(lora_rank=4)
+    lora = IsaacHyperparameters(lora_rank=4)
     assert sizes_on_disk(small_base, lora)[0] == 0
     assert sizes_on_disk(small_base / "none", lora) == (0, 0)
 

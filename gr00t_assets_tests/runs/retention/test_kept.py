@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gr00t_assets.runs.loss_window import final_window
+from gr00t_assets.runs.final_loss import final_window
 from gr00t_assets.runs.metrics import Metric, append_metric, read_metrics
-from gr00t_assets.runs.retention.kept import best_step, kept_steps
+from gr00t_assets.runs.retention.retention_rule import best_step, kept_steps
 from gr00t_assets.trainers import isaac_gr00t
 
 LAUNCHER = Path(isaac_gr00t.__path__[0]) / "launcher" / "launcher_checkpoints.py"

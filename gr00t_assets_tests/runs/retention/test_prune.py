@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gr00t_assets.runs.retention.disk_use import freed, taken
-from gr00t_assets.runs.retention.plan import Choices, PrunePlan, plan_prune
-from gr00t_assets.runs.retention.prune import carry_out
-from gr00t_assets.runs.retention.rule import RetentionRule
-from gr00t_assets.runs.retention.status import project_current
-from gr00t_assets.runs.run_lock import run_lock
+from gr00t_assets.runs.retention.prune import PruneOptions, PrunePlan, execute_plan, plan_prune
+from gr00t_assets.runs.retention.removal import disk_usage, freed_bytes
+from gr00t_assets.runs.retention.retention_rule import RetentionRule
+from gr00t_assets.runs.retention.store_state import project_state
+from gr00t_assets.runs.run_directory import run_lock
 from gr00t_assets_tests.runs.retention.factory import CURRENT, KB, OLD, FilledProject, fill, tree
 
 RECORDS = ("spec.json", "manifest.json", "metrics.jsonl", "log.txt")
@@ -25,8 +24,8 @@ DEFAULTS = {"dataset": "demo", "hyperparameters": {"save_total_limit": 1}}
 
 
 def planned(project: FilledProject, **choices: bool) -> PrunePlan:
-    current = project_current(project.store)
-    return plan_prune(project.store, current, RetentionRule(), Choices(**choices))
+    current = project_state(project.store)
+    return plan_prune(project.store, current, RetentionRule(), PruneOptions(**choices))
 
 
 def prune(*arguments: str, answer: str = "", code: int = 0) -> "subprocess.CompletedProcess[str]":
@@ -80,7 +79,7 @@ def project(filled: FilledProject) -> FilledProject:
 
 def unlocked(root: Path) -> int:
     """Bytes of everything but the lock files, in which a process leaves its id."""
-    return taken([root]) - taken(root.rglob("*.lock"))
+    return disk_usage([root]) - disk_usage(root.rglob("*.lock"))
 
 
 def run_of(project: FilledProject, name: str) -> Path:
@@ -105,7 +104,7 @@ def test_a_dry_run_names_every_path_and_changes_nothing(project: FilledProject) 
 def test_only_what_was_named_goes(project: FilledProject) -> None:
     before = tree(project.store.root)
     plan = planned(project)
-    expected = freed([path for removal in plan.removals for path in removal.paths])
+    expected = freed_bytes([path for removal in plan.removals for path in removal.paths])
     size = unlocked(project.store.root)
     prune("--yes")
     left = tree(project.store.root)
@@ -177,7 +176,7 @@ def test_a_run_that_trains_and_its_frames_are_left_alone(project: FilledProject)
     assert cache in {removal.path for removal in planned(project).removals}
     with run_lock(run):
         plan = planned(project)
-        assert {path for path, _ in plan.kept} == {run, cache}
+        assert {path for path, _ in plan.in_use} == {run, cache}
         assert not any(removal.path.is_relative_to(run) for removal in plan.removals)
     assert (run / "spec.json").read_text() == spec
 
@@ -185,8 +184,8 @@ def test_a_run_that_trains_and_its_frames_are_left_alone(project: FilledProject)
 def test_what_is_begun_between_plan_and_deletion_is_left_alone(project: FilledProject) -> None:
     plan, run = planned(project), run_of(project, "changed")
     with run_lock(run):
-        done = carry_out(plan, project.store)
-    kept = {pruned.removal.path: pruned.kept for pruned in done if pruned.kept}
+        done = execute_plan(plan, project.store)
+    kept = {pruned.removal.path: pruned.refusal for pruned in done if pruned.refusal}
     assert kept == {run / "checkpoints": "a process uses it"}
     assert (run / "checkpoints").is_dir()
 
@@ -223,8 +222,8 @@ def test_a_cache_that_a_process_maps_or_reads_is_left_alone(
 ) -> None:
     cache, plan = project.store.frame_cache("demo", OLD), planned(project)
     with another(code, str(cache / file)):
-        assert cache in {path for path, _ in planned(project).kept}
-        done = {pruned.removal.path: pruned.kept for pruned in carry_out(plan, project.store)}
+        assert cache in {path for path, _ in planned(project).in_use}
+        done = {pruned.removal.path: pruned.refusal for pruned in execute_plan(plan, project.store)}
         assert done[cache] == "a process has it open"
         assert (cache / file).exists()
     assert cache in {removal.path for removal in planned(project).removals}
@@ -234,7 +233,7 @@ def test_a_cache_that_is_being_built_is_left_alone(project: FilledProject) -> No
     cache = project.store.frame_cache("demo", OLD)
     with (cache.parent / f".{OLD}.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert (cache, "a process builds it") in planned(project).kept
+        assert (cache, "a process builds it") in planned(project).in_use
 
 
 def test_symbolic_links_are_never_followed(project: FilledProject, tmp_path: Path) -> None:
@@ -266,7 +265,7 @@ def test_a_folder_replaced_by_a_link_after_the_plan_is_not_followed(
     plan, caches = planned(project), project.store.root / "frame_caches"
     caches.rename(tmp_path / "elsewhere")
     caches.symlink_to(tmp_path / "elsewhere")
-    done = {pruned.removal.path: pruned.kept for pruned in carry_out(plan, project.store)}
+    done = {pruned.removal.path: pruned.refusal for pruned in execute_plan(plan, project.store)}
     assert "link" in (done[caches / "demo" / OLD] or "")
     assert (tmp_path / "elsewhere" / "demo" / OLD / "ego" / "frames.npy").is_file()
 
@@ -275,13 +274,13 @@ def test_a_file_with_a_second_name_frees_nothing(filled: FilledProject) -> None:
     filled.sweep(defaults=DEFAULTS, experiments=[{"name": "a"}])
     spec = filled.run(filled.experiment("a"), {10: 1.0, 20: 2.0}, status=None)
     checkpoint = spec.run_directory / "checkpoints" / "step-000020"
-    before = freed([checkpoint])
+    before = freed_bytes([checkpoint])
     (spec.run_directory / "model").mkdir()
     model = spec.run_directory / "model" / "model.safetensors"
     model.hardlink_to(checkpoint / "model.safetensors")
-    assert before - freed([checkpoint]) == KB
-    assert taken([spec.run_directory]) == taken([checkpoint.parent]) + sum(
-        taken([path]) for path in spec.run_directory.iterdir() if path.is_file()
+    assert before - freed_bytes([checkpoint]) == KB
+    assert disk_usage([spec.run_directory]) == disk_usage([checkpoint.parent]) + sum(
+        disk_usage([path]) for path in spec.run_directory.iterdir() if path.is_file()
     )
 
 
@@ -290,5 +289,5 @@ def test_the_memory_map_of_a_deleted_cache_still_reads(project: FilledProject) -
     content = file.read_bytes()
     mapped = np.memmap(file, np.uint8, "r")
     plan = planned(project)
-    assert file.parents[1] in {path for path, _ in plan.kept}
+    assert file.parents[1] in {path for path, _ in plan.in_use}
     assert bytes(mapped) == content

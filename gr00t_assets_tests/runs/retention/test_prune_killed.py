@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.runs.retention.checkpoints import stored_checkpoints
-from gr00t_assets.runs.retention.plan import plan_prune
-from gr00t_assets.runs.retention.prune import carry_out
-from gr00t_assets.runs.retention.rule import RetentionRule
-from gr00t_assets.runs.retention.status import project_current
+from gr00t_assets.runs.checkpoint_layout import stored_checkpoints
+from gr00t_assets.runs.retention.prune import execute_plan, plan_prune
+from gr00t_assets.runs.retention.retention_rule import RetentionRule
+from gr00t_assets.runs.retention.store_state import project_state
 from gr00t_assets_tests.runs.retention.factory import CURRENT, OLD, FilledProject
 
 KILLED = """
@@ -69,8 +68,8 @@ def test_killed_at_every_call_it_goes_on_to_the_same_end(filled: FilledProject) 
         assert code == -9
     else:
         pytest.fail("it never came to its end")
-    plan = plan_prune(filled.store, project_current(filled.store), RetentionRule())
-    carry_out(plan, filled.store)
-    assert [(c.step, c.optimizer_files) for c in stored_checkpoints(run)] == [(10, ()), (30, ())]
+    plan = plan_prune(filled.store, project_state(filled.store), RetentionRule())
+    execute_plan(plan, filled.store)
+    assert [(c.step, c.training_files) for c in stored_checkpoints(run)] == [(10, ()), (30, ())]
     assert not list(filled.store.root.rglob("*.partial-*"))
     assert call > 2

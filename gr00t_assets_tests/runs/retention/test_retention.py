@@ -10,12 +10,11 @@ import yaml
 
 from gr00t_assets.core.errors import StoreError, TrainingError
 from gr00t_assets.core.project import Store
+from gr00t_assets.runs.checkpoint_layout import WEIGHTS_ONLY, stored_checkpoints
 from gr00t_assets.runs.continuing import take_over
-from gr00t_assets.runs.retention.checkpoints import WEIGHTS_ONLY, stored_checkpoints
-from gr00t_assets.runs.retention.retention import retain, surplus
-from gr00t_assets.runs.retention.rule import RetentionRule, load_rule
+from gr00t_assets.runs.retention.retention_rule import RetentionRule, load_rule, retain, surplus
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
-from gr00t_assets.trainers.native.checkpoints import complete_checkpoints
+from gr00t_assets.trainers.checkpoint_files import complete_checkpoints
 from gr00t_assets_tests.runs.retention.factory import ISAAC, NATIVE, FilledProject, checkpoint, tree
 from gr00t_assets_tests.trainers.conftest import SpecMaker, train
 
@@ -24,7 +23,7 @@ LOSSES = {10: 3.0, 20: 1.0, 30: 2.0, 40: 2.5, 50: 2.6}
 
 def cut_down(project: FilledProject, spec: TrainingSpec, rule: RetentionRule, last: int) -> None:
     for removal in surplus(spec.run_directory, rule, last):
-        removal.carry_out(project.store.root)
+        removal.execute(project.store.root)
 
 
 @pytest.mark.parametrize("kind", [NATIVE, ISAAC])
@@ -36,7 +35,7 @@ def test_last_best_and_final_stay_without_optimizer_state(
     before = tree(spec.run_directory)
     cut_down(filled, spec, RetentionRule(), 2)
     found = stored_checkpoints(spec.run_directory)
-    assert [(c.step, c.complete, c.whole, c.optimizer_files) for c in found] == [
+    assert [(c.step, c.complete, c.whole, c.training_files) for c in found] == [
         (20, False, True, ()),
         (40, False, True, ()),
         (50, False, True, ()),
@@ -158,7 +157,7 @@ def test_a_trained_run_is_cut_down_when_it_finishes(
     found = stored_checkpoints(spec.run_directory)
     assert {5, 6} <= {item.step for item in found}
     assert len(found) <= 3
-    assert not any(item.optimizer_files or item.complete for item in found)
+    assert not any(item.training_files or item.complete for item in found)
     assert (spec.run_directory / "model" / "model.safetensors").is_file()
     assert "nothing is trained" in train(spec).stdout
     assert Store(Path(spec.store)).root.is_dir()

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.trainers.failures.explain import (
-    BESIDE,
+    MAX_TAIL_LINES,
     as_explained,
     explain,
     is_explained,
 )
-from gr00t_assets.trainers.failures.log_tail import cleaned, find_exceptions
+from gr00t_assets.trainers.failures.log_tail import clean_lines, find_exceptions
 from gr00t_assets_tests.defs.specs import a_spec
 
-SPEC = a_spec(Path("/store"))
+SPEC = a_spec(Path("/store"), trainer="isaac-gr00t")
 TRACEBACK = (
     'Traceback (most recent call last):\n  File "train.py", line 9, in <module>\n    main()\n'
 )
@@ -37,7 +37,7 @@ def test_an_unknown_failure_is_its_last_exception() -> None:
     error = explain([*lines, "ValueError: 3 is not 4", "and more"], 1, SPEC).error("lr1e-3", "log")
     assert error.problem == "training failed: ValueError: 3 is not 4"
     assert error.details[:3] == ("and more", "log: log", "its last lines:")
-    assert len(error.details) == 3 + BESIDE
+    assert len(error.details) == 3 + MAX_TAIL_LINES
     assert error.details[-2:] == ("| ValueError: 3 is not 4", "| and more")
 
 
@@ -46,9 +46,9 @@ def test_of_a_chain_every_part_counts_and_the_last_is_its_name() -> None:
         f"{TRACEBACK}KeyError: 'a'\n\nDuring handling of the above exception, another exception "
         f"occurred:\n\n{TRACEBACK}RuntimeError: b"
     )
-    found = find_exceptions(chain.split("\n"))
-    assert [each.last for each in found] == ["RuntimeError: b"]
-    assert "KeyError: 'a'" in found[0].text
+    chains = find_exceptions(chain.split("\n"))
+    assert [chain.message for chain in chains] == ["RuntimeError: b"]
+    assert "KeyError: 'a'" in chains[0].text
 
 
 def test_an_exception_that_was_survived_is_not_the_cause() -> None:
@@ -77,12 +77,14 @@ def test_lines_of_several_processes_are_told_apart() -> None:
         for pair in zip(first, second, strict=True)
         for rank, line in enumerate(pair)
     ]
-    assert [each.last for each in find_exceptions(mixed)] == ["ValueError: a", "KeyError: b"]
+    assert [chain.message for chain in find_exceptions(mixed)] == ["ValueError: a", "KeyError: b"]
 
 
 def test_a_progress_bar_does_not_hide_a_traceback() -> None:
     bar = "\r  0%|          | 0/4 [00:00<?, ?it/s]\r 50%|█████     | 2/4 [00:01<00:01, 1.5s/it]"
-    lines = cleaned([f"{bar}Traceback (most recent call last):", "\x1b[31mKeyError: 'a'\x1b[0m"])
+    lines = clean_lines(
+        [f"{bar}Traceback (most recent call last):", "\x1b[31mKeyError: 'a'\x1b[0m"]
+    )
     assert lines[1:] == ["Traceback (most recent call last):", "KeyError: 'a'"]
     assert lines[0].startswith(" 50%|")
 
@@ -153,12 +155,12 @@ def test_what_is_no_secret_stays() -> None:
         "https://huggingface.co/nvidia/GR00T-N1.5-3B",
         "trainable token count = 12345",
     ]
-    assert cleaned(lines) == lines
+    assert clean_lines(lines) == lines
 
 
 def test_a_secret_at_the_cut_of_a_line_is_not_shown_in_half() -> None:
     for start in range(3_900, 4_001, 7):
-        (line,) = cleaned(["x" * start + " hf_canaryCanaryCanaryCanary" + "y" * 9_000])
+        (line,) = clean_lines(["x" * start + " hf_canaryCanaryCanaryCanary" + "y" * 9_000])
         assert "canary" not in line.lower()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.trainers.failures.explain import KNOWN, Explanation, explain
+from gr00t_assets.trainers.failures.explain import TrainingFailure, explain, failure_patterns
 from gr00t_assets_tests.defs.specs import a_spec
 
 HERE = Path(__file__).parent
@@ -221,7 +221,7 @@ QUOTED = [
     ("refused", "Refusal: training asks for 2 GPUs; 1 are in sight\n  set CUDA_VISIBLE_DEVICES"),
     (
         "diverged",
-        "launcher_recorder.Diverged: step 4: the loss is nan: training has diverged\n"
+        "launcher_recorder.DivergedError: step 4: the loss is nan: training has diverged\n"
         "  lower learning_rate",
     ),
 ]
@@ -231,8 +231,10 @@ TRACEBACK = (
 )
 
 
-def explained(text: str, code: int = 1) -> Explanation:
-    return explain(text.split("\n"), code, a_spec(Path("/store"), base_model="nvidia/x"))
+def explained(text: str, code: int = 1) -> TrainingFailure:
+    return explain(
+        text.split("\n"), code, a_spec(Path("/store"), trainer="isaac-gr00t", base_model="nvidia/x")
+    )
 
 
 def folder_of(python: str, produced: Path, disk: Path | None) -> Path:
@@ -304,17 +306,17 @@ def test_it_recognises_what_is_quoted(name: str, text: str) -> None:
     in_traceback = (
         text if text.startswith(("[rank", "{", "ERROR:", "Refusal")) else TRACEBACK + text
     )
-    found = explained(in_traceback)
-    assert found.name == name
-    assert found.details, "a known failure has a remedy"
-    assert "{" not in found.problem + "".join(found.details)
+    failure = explained(in_traceback)
+    assert failure.name == name
+    assert failure.details, "a known failure has a remedy"
+    assert "{" not in failure.problem + "".join(failure.details)
 
 
 def test_every_known_failure_has_a_text_of_its_own() -> None:
     seen = {*PRODUCED.values(), *RECORDED.values(), *(name for name, _ in QUOTED)}
-    assert {known.name for known in KNOWN} <= seen
+    assert {pattern.name for pattern in failure_patterns("isaac-gr00t")} <= seen
 
 
 def test_names_are_unique() -> None:
-    names = [known.name for known in KNOWN]
+    names = [pattern.name for pattern in failure_patterns("isaac-gr00t")]
     assert len(names) == len(set(names))

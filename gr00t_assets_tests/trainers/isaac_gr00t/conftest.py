@@ -42,13 +42,17 @@ def small_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small_run(spec_of: SpecMaker, small_checkout: Path, small_base: Path) -> Trainer:
     """Makes a run of the small checkout of June from hyperparameters."""
-    return lambda **settings: SmallRun(spec_of(**settings), small_checkout, small_base)
+    return lambda **settings: SmallRun(
+        spec_of(trainer="isaac-gr00t", **settings), small_checkout, small_base
+    )
 
 
 @pytest.fixture
 def october_run(spec_of: SpecMaker, october_checkout: Path, small_base: Path) -> Trainer:
     """Makes a run of the small checkout of October from hyperparameters."""
-    return lambda **settings: SmallRun(spec_of(**settings), october_checkout, small_base)
+    return lambda **settings: SmallRun(
+        spec_of(trainer="isaac-gr00t", **settings), october_checkout, small_base
+    )
 
 
 @pytest.fixture

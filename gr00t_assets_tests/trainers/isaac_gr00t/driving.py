@@ -5,11 +5,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from gr00t_assets.runs.checkpoint_layout import COMPLETE
 from gr00t_assets.runs.manifest import Manifest, load_manifest
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.isaac_gr00t.checkpoints import COMPLETE, checkpoint_folder
 from gr00t_assets.trainers.isaac_gr00t.environment import CHECKOUT, PYTHON
+from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
 from gr00t_assets_tests.trainers.conftest import trainer
 from gr00t_assets_tests.trainers.isaac_gr00t.launching import Ended, ended, variables, wait_for
 
@@ -49,5 +50,5 @@ def losses_of(spec: TrainingSpec) -> list[float]:
 
 def wait_for_checkpoint(spec: TrainingSpec, step: int, process: "subprocess.Popen[str]") -> None:
     """Wait until a checkpoint is complete."""
-    marker = checkpoint_folder(spec.run_directory, step) / COMPLETE
+    marker = LAYOUT.folder(spec.run_directory, step) / COMPLETE
     wait_for(marker.is_file, process)

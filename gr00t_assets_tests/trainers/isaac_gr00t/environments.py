@@ -5,9 +5,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.setup.find_python import candidates, version_of
+from gr00t_assets.trainers.isaac_gr00t.setup.installer import candidates, version_of
 
 PINS = """
 [project]
@@ -54,8 +55,8 @@ MENDED_SOURCES = {
 
 def python310() -> Path:
     """A Python 3.10 where there is one, else the one that runs the tests."""
-    found = (path for path in candidates() if version_of(path) == "3.10")
-    return next(found, Path(sys.executable))
+    pythons = (path for path in candidates() if version_of(path) == "3.10")
+    return next(pythons, Path(sys.executable))
 
 
 def make_checkout(folder: Path, sources: Mapping[str, str] = MENDED_SOURCES) -> Path:
@@ -129,19 +130,8 @@ def program(folder: Path, name: str, script: str) -> None:
     path.chmod(0o755)
 
 
-def nvidia_smi(folder: Path, *rows: str, cuda: str = "12.4") -> None:
-    """A program that answers the three questions that are asked, as NVIDIA's does."""
-    banner = f"| NVIDIA-SMI 550.54.15   Driver Version: 550.54.15   CUDA Version: {cuda} |"
-    listing = "\n".join(rows)
-    short = "\n".join(f"GPU {row[0]}: NVIDIA H100 80GB HBM3 (UUID: GPU-3f1c9a52)" for row in rows)
-    script = f"""case "$1" in
---query-gpu=*) echo '{listing}';;
--L) echo '{short}';;
-*) echo '{banner}';;
-esac"""
-    program(folder, "nvidia-smi", script)
-
-
-def gpu_row(total: int = 81559, free: int = 81008, capability: str = "9.0") -> str:
-    """One line of ``nvidia-smi --query-gpu``, memory in MiB."""
-    return f"0, NVIDIA H100 80GB HBM3, GPU-3f1c9a52, 550.54.15, {capability}, {total}, {free}"
+def gpu(
+    total: int = 81559, free: int = 81008, capability: tuple[int, int] = (9, 0)
+) -> dict[str, Any]:
+    """One GPU for ``FakeDriver.describes``, memory in MiB."""
+    return {"total": total, "used": total - free, "capability": capability}

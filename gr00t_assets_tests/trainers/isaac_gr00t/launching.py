@@ -16,8 +16,7 @@ from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers import isaac_gr00t
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.launch import Facts, Launch, write_launch
-from gr00t_assets.trainers.isaac_gr00t.plan import make_launch
+from gr00t_assets.trainers.isaac_gr00t.launch_file import Facts, Launch, make_launch, write_launch
 from gr00t_assets_tests.trainers.isaac_gr00t.processes import Ended, Program
 from gr00t_assets_tests.trainers.isaac_gr00t.small_model import write_eagle
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.datasets.frames.truth.faults import MEND
-from gr00t_assets.trainers.isaac_gr00t.doctor import commits
-from gr00t_assets.trainers.isaac_gr00t.doctor.commit_table import MENDS_BY_COMMIT
-from gr00t_assets.trainers.isaac_gr00t.doctor.commits import (
+from gr00t_assets.datasets.frames.video_backends import FIX_COMMIT
+from gr00t_assets.trainers.isaac_gr00t import commits
+from gr00t_assets.trainers.isaac_gr00t.commits import (
+    FIXES,
+    FIXES_BY_COMMIT,
     FUTURE_TOKENS,
-    MENDS,
     PINNED,
     RELEASE,
     RESUME,
@@ -32,12 +32,12 @@ UNKNOWN = dict.fromkeys(ALL)
 
 
 def test_every_mend_is_the_first_of_its_kind_in_the_table():
-    assert len(MENDS_BY_COMMIT) == 46
-    assert MENDS[-1].commit == MEND
-    for position, mend in enumerate(MENDS):
-        entry = table_entry(mend.commit)
+    assert len(FIXES_BY_COMMIT) == 46
+    assert FIXES[-1].commit == FIX_COMMIT
+    for position, fix in enumerate(FIXES):
+        entry = table_entry(fix.commit)
         assert entry is not None and entry[: position + 1] == (True,) * (position + 1)
-        assert entry[position + 1 :] == (False,) * (len(MENDS) - position - 1)
+        assert entry[position + 1 :] == (False,) * (len(FIXES) - position - 1)
     assert table_entry(PINNED) == (True, True, True)
     assert table_entry(RELEASE) == (False, False, False)
     assert table_entry(SUCCESSOR) is None
@@ -51,12 +51,12 @@ def test_what_is_no_hash_of_the_table_has_no_entry(name: str):
 
 def test_source_says_what_a_folder_without_history_has(tmp_path: Path):
     checkout = make_checkout(tmp_path / "mended")
-    assert revision_of(checkout).mended == ALL
+    assert revision_of(checkout).fixed == ALL
     assert revision_of(checkout).commit is None and revision_of(checkout).line == "unknown"
     release = make_checkout(tmp_path / "release", dict.fromkeys(MENDED_SOURCES, "pass\n"))
-    assert revision_of(release).mended == NONE
+    assert revision_of(release).fixed == NONE
     other = make_checkout(tmp_path / "other", {})
-    assert revision_of(other).mended == UNKNOWN
+    assert revision_of(other).fixed == UNKNOWN
 
 
 def test_a_folder_inside_another_work_tree_has_no_commit_of_its_own(tmp_path: Path):
@@ -72,9 +72,9 @@ def test_a_changed_file_is_named_and_an_untracked_one_is_not(tmp_path: Path):
     (checkout / "untracked.txt").write_text("")
     assert revision_of(checkout).changed == ()
     (checkout / "scripts" / "gr00t_finetune.py").write_text("changed")
-    found = revision_of(checkout)
-    assert found.commit == commit
-    assert found.changed == ("M scripts/gr00t_finetune.py",)
+    revision = revision_of(checkout)
+    assert revision.commit == commit
+    assert revision.changed == ("M scripts/gr00t_finetune.py",)
 
 
 @pytest.fixture
@@ -82,14 +82,14 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone with a release, two mends and a successor, whose hashes stand in for NVIDIA's."""
     origin = make_checkout(tmp_path / "origin", {})
     names = ["before", "release", "mend 1", "mend 2", "after", "successor"]
-    made = {name: commit_all(origin, name) for name in names}
-    for name, commit in made.items():
+    commit_of = {name: commit_all(origin, name) for name in names}
+    for name, commit in commit_of.items():
         git(origin, "tag", name.replace(" ", "-"), commit)
-    monkeypatch.setattr(commits, "RELEASE", made["release"])
-    monkeypatch.setattr(commits, "SUCCESSOR", made["successor"])
-    first = replace(FUTURE_TOKENS, commit=made["mend 1"])
-    second = replace(RESUME, commit=made["mend 2"])
-    monkeypatch.setattr(commits, "MENDS", (first, second))
+    monkeypatch.setattr(commits, "RELEASE", commit_of["release"])
+    monkeypatch.setattr(commits, "SUCCESSOR", commit_of["successor"])
+    first = replace(FUTURE_TOKENS, commit=commit_of["mend 1"])
+    second = replace(RESUME, commit=commit_of["mend 2"])
+    monkeypatch.setattr(commits, "FIXES", (first, second))
     return origin
 
 
@@ -107,15 +107,15 @@ def test_history_says_what_the_source_does_not(
     history: Path, tag: str, line: str, mended: tuple[bool, bool]
 ):
     git(history, "checkout", "-q", "--detach", tag)
-    found = revision_of(history)
-    assert found.line == line
-    assert tuple(found.mended.values()) == mended
+    revision = revision_of(history)
+    assert revision.line == line
+    assert tuple(revision.fixed.values()) == mended
 
 
 def test_a_shallow_clone_does_not_say_what_it_cannot_know(history: Path, tmp_path: Path):
     shallow = tmp_path / "shallow"
     git(tmp_path, "clone", "-q", "--depth", "1", "-b", "after", history.as_uri(), str(shallow))
-    found = revision_of(shallow)
-    assert found.commit == git(history, "rev-parse", "after")
-    assert found.line == "unknown"
-    assert set(found.mended.values()) == {None}
+    revision = revision_of(shallow)
+    assert revision.commit == git(history, "rev-parse", "after")
+    assert revision.line == "unknown"
+    assert set(revision.fixed.values()) == {None}

@@ -7,21 +7,24 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.project import Store
+from gr00t_assets.trainers.isaac_gr00t.doctor import doctor
+from gr00t_assets.trainers.isaac_gr00t.doctor.check_machine import CHECKPOINT
 from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
-from gr00t_assets.trainers.isaac_gr00t.doctor.findings import Finding, Findings
-from gr00t_assets.trainers.isaac_gr00t.doctor.sizes import CHECKPOINT
+from gr00t_assets.trainers.isaac_gr00t.doctor.packages import Probe, probe
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets_tests.gpu.fake_driver import FakeDriver
 from gr00t_assets_tests.trainers.isaac_gr00t.environments import (
     PACKAGES,
     commit_all,
-    gpu_row,
+    gpu,
     make_checkout,
     make_environment,
-    nvidia_smi,
     python310,
     site_packages,
 )
@@ -29,12 +32,11 @@ from gr00t_assets_tests.trainers.isaac_gr00t.environments import (
 CLI = [sys.executable, "-c", "from gr00t_assets.cli.main import main; main()"]
 PATH = os.environ["PATH"]
 KEYS = ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "NETRC", "HF_TOKEN", "HF_HOME")
-GPU_VARIABLES = ("GR00T_ASSETS_GPUS", "CUDA_VISIBLE_DEVICES")
 
 
 @pytest.fixture(autouse=True)
-def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine with git and nothing else; the folder of its programs."""
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
+    """A machine with git and nothing else, and a GPU driver that does not answer."""
     programs = tmp_path / "programs"
     programs.mkdir()
     git = shutil.which("git")
@@ -42,9 +44,12 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (programs / "git").symlink_to(git)
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in (*KEYS, *GPU_VARIABLES, "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"):
+    for name in (*KEYS, "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
-    return programs
+    driver = FakeDriver(tmp_path / "driver")
+    driver.install(monkeypatch)
+    driver.fails()
+    return driver
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +64,13 @@ def store(tmp_path: Path) -> Store:
 
 
 def look(environment: IsaacEnvironment, tmp_path: Path, gpu: bool = True) -> Findings:
-    return examine(environment, gpu=gpu, store=store(tmp_path))
+    return examine(environment, gpu=gpu, store=store(tmp_path)).findings
 
 
 def of(findings: Findings, code: str) -> Finding:
-    found = findings.of(code)
-    assert found is not None, code
-    return found
+    finding = findings.of(code)
+    assert finding is not None, code
+    return finding
 
 
 def codes(findings: Findings, severity: str) -> set[str]:
@@ -101,41 +106,41 @@ def test_a_machine_without_anything_is_told_all_that_is_missing(tmp_path: Path):
     shown = run(str(tmp_path / "isaac"), **variables)
     assert shown.returncode == 1
     changing = {"disk", "host-memory"}
-    for item in (each for each in wrong if each["code"] not in changing):
+    for item in (item for item in wrong if item["code"] not in changing):
         assert f"{item['code']}  {item['found']}" in shown.stdout
         assert item["remedy"] in shown.stdout
     assert "Traceback" not in shown.stdout + shown.stderr
 
 
 def test_a_complete_environment_has_no_error(
-    complete: IsaacEnvironment, bare: Path, tmp_path: Path
+    complete: IsaacEnvironment, driver: FakeDriver, tmp_path: Path
 ):
-    nvidia_smi(bare, gpu_row())
-    found = look(complete, tmp_path)
-    errors = codes(found, "error") - {"disk", "host-memory"}
+    driver.describes(gpu())
+    findings = look(complete, tmp_path)
+    errors = codes(findings, "error") - {"disk", "host-memory"}
     assert errors == set()
-    assert of(found, "torch").found == "torch 2.5.1"
-    assert of(found, "torch-cuda").found == "torch is built for CUDA 12.4"
-    assert of(found, "gpu").found == "GPU 0, NVIDIA H100 80GB HBM3: 85 of 86 GB free"
+    assert of(findings, "torch").found == "torch 2.5.1"
+    assert of(findings, "torch-cuda").found == "torch is built for CUDA 12.4"
+    assert of(findings, "gpu").found == "GPU 0, NVIDIA H100 80GB HBM3: 85 of 86 GB free"
     for code in ("future-tokens", "resume", "torchvision-av", "pytorch3d", "other-packages"):
-        assert of(found, code).severity == "ok", code
+        assert of(findings, code).severity == "ok", code
 
 
 def test_without_a_gpu_nothing_of_a_gpu_is_asked_for(complete: IsaacEnvironment, tmp_path: Path):
-    found = look(complete, tmp_path, gpu=False)
-    assert codes(found, "error") == set()
-    asked = {item.code for item in found}
+    findings = look(complete, tmp_path, gpu=False)
+    assert codes(findings, "error") == set()
+    asked = {item.code for item in findings}
     assert not asked & {"gpu", "driver", "torch-cuda", "flash-attn", "disk", "base-model"}
 
 
 def test_an_environment_with_fewer_packages_is_told_which(tmp_path: Path):
     kept = {name: PACKAGES[name] for name in ("torch", "decord", "dm_tree")}
     environment = make_environment(tmp_path / "isaac", {**kept, "transformers": "4.57.0"})
-    found = look(environment, tmp_path, gpu=False)
-    assert codes(found, "error") == {"transformers", "pytorch3d", "other-packages"}
-    assert of(found, "transformers").found == "transformers 4.57.0"
-    assert "'transformers==4.51.3'" in of(found, "transformers").remedy
-    assert of(found, "other-packages").found.endswith("not installed: albumentations")
+    findings = look(environment, tmp_path, gpu=False)
+    assert codes(findings, "error") == {"transformers", "pytorch3d", "other-packages"}
+    assert of(findings, "transformers").found == "transformers 4.57.0"
+    assert "'transformers==4.51.3'" in of(findings, "transformers").remedy
+    assert of(findings, "other-packages").found.endswith("not installed: albumentations")
 
 
 def test_pytorch3d_in_place_of_pipablepytorch3d_is_named(tmp_path: Path):
@@ -153,8 +158,8 @@ def test_flash_attention_without_its_compiled_part_is_no_flash_attention(tmp_pat
     environment = make_environment(tmp_path / "isaac")
     assert of(look(environment, tmp_path), "flash-attn").severity == "ok"
     (site_packages(environment) / "flash_attn_2_cuda.py").unlink()
-    found = of(look(environment, tmp_path), "flash-attn")
-    assert found.severity == "error" and "flash_attn_2_cuda" in found.found
+    finding = of(look(environment, tmp_path), "flash-attn")
+    assert finding.severity == "error" and "flash_attn_2_cuda" in finding.found
 
 
 def test_a_torch_without_cuda_is_an_error_on_a_gpu(tmp_path: Path):
@@ -168,9 +173,9 @@ def test_a_python_that_does_not_start_is_one_of_the_findings(tmp_path: Path):
     broken.write_text("#!/bin/sh\necho no such library >&2\nexit 127\n")
     broken.chmod(0o755)
     checkout = make_checkout(tmp_path / "Isaac-GR00T")
-    found = look(IsaacEnvironment(checkout, broken), tmp_path, gpu=False)
-    assert of(found, "python").found.endswith("cannot be asked: no such library")
-    assert "torch" in codes(found, "error")
+    findings = look(IsaacEnvironment(checkout, broken), tmp_path, gpu=False)
+    assert of(findings, "python").found.endswith("cannot be asked: no such library")
+    assert "torch" in codes(findings, "error")
 
 
 @pytest.mark.skipif(python310().name == Path(sys.executable).name, reason="needs a Python 3.10")
@@ -189,11 +194,11 @@ def test_the_release_is_a_warning_for_each_of_its_faults(tmp_path: Path):
     )
     sources = {**release, "gr00t/utils/video.py": "import decord\n"}
     checkout = make_checkout(tmp_path / "Isaac-GR00T", sources)
-    found = look(IsaacEnvironment(checkout, python310()), tmp_path, gpu=False)
+    findings = look(IsaacEnvironment(checkout, python310()), tmp_path, gpu=False)
     for code in ("future-tokens", "resume", "torchvision-av"):
-        assert of(found, code).severity == "warning", code
-    assert "not the same model" in of(found, "future-tokens").found
-    assert of(found, "decord").expected == "decord, which the checkout imports anyway"
+        assert of(findings, code).severity == "warning", code
+    assert "not the same model" in of(findings, "future-tokens").found
+    assert of(findings, "decord").expected == "decord, which the checkout imports anyway"
 
 
 def test_changes_in_the_checkout_are_a_warning(tmp_path: Path):
@@ -202,48 +207,48 @@ def test_changes_in_the_checkout_are_a_warning(tmp_path: Path):
     environment = IsaacEnvironment(checkout, python310())
     assert look(environment, tmp_path, gpu=False).of("changed-files") is None
     (checkout / "pyproject.toml").write_text("")
-    found = of(look(environment, tmp_path, gpu=False), "changed-files")
-    assert found.severity == "warning" and "pyproject.toml" in found.found
+    finding = of(look(environment, tmp_path, gpu=False), "changed-files")
+    assert finding.severity == "warning" and "pyproject.toml" in finding.found
 
 
 @pytest.mark.parametrize(
-    ("row", "cuda", "code", "severity", "said"),
+    ("described", "cuda", "code", "severity", "text"),
     [
-        (gpu_row(), "12.4", "gpu", "ok", "85 of 86 GB free"),
-        (gpu_row(free=20_000), "12.4", "gpu", "warning", "21 of 86 GB free"),
-        (gpu_row(16_384, 16_000, "8.6"), "12.4", "gpu", "warning", "17 of 17 GB free"),
-        (gpu_row(8_192, 8_000, "8.6"), "12.4", "gpu", "error", "8 of 9 GB free"),
-        (gpu_row(capability="7.0"), "12.4", "gpu", "error", "compute capability 7.0"),
-        (gpu_row(capability="12.0"), "13.0", "gpu", "error", "compute capability 12.0"),
-        (gpu_row(), "11.8", "driver", "error", "runs CUDA up to 11.8"),
-        (gpu_row(), "12.2", "driver", "ok", "CUDA up to 12.2"),
+        (gpu(), 12040, "gpu", "ok", "85 of 86 GB free"),
+        (gpu(free=20_000), 12040, "gpu", "warning", "21 of 86 GB free"),
+        (gpu(16_384, 16_000, (8, 6)), 12040, "gpu", "warning", "17 of 17 GB free"),
+        (gpu(8_192, 8_000, (8, 6)), 12040, "gpu", "error", "8 of 9 GB free"),
+        (gpu(capability=(7, 0)), 12040, "gpu", "error", "compute capability 7.0"),
+        (gpu(capability=(12, 0)), 13000, "gpu", "error", "compute capability 12.0"),
+        (gpu(), 11080, "driver", "error", "runs CUDA up to 11.8"),
+        (gpu(), 12020, "driver", "ok", "CUDA up to 12.2"),
     ],
 )
-def test_each_gpu_is_held_against_what_the_model_needs(
+def test_each_gpu_is_compared_with_what_the_model_needs(
     complete: IsaacEnvironment,
-    bare: Path,
+    driver: FakeDriver,
     tmp_path: Path,
-    row: str,
-    cuda: str,
+    described: dict[str, Any],
+    cuda: int,
     code: str,
     severity: str,
-    said: str,
+    text: str,
 ):
-    nvidia_smi(bare, row, cuda=cuda)
-    found = of(look(complete, tmp_path), code)
-    assert (found.severity, said in found.found) == (severity, True), found
+    driver.describes(described, cuda=cuda)
+    finding = of(look(complete, tmp_path), code)
+    assert (finding.severity, text in finding.found) == (severity, True), finding
 
 
 def test_gpus_that_slots_are_not_given_on_are_passed_over(
-    complete: IsaacEnvironment, bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    complete: IsaacEnvironment, driver: FakeDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    nvidia_smi(bare, gpu_row(), gpu_row(8_192).replace("0,", "1,", 1))
+    driver.describes(gpu(), gpu(8_192, 8_000))
     monkeypatch.setenv("GR00T_ASSETS_GPUS", "0")
     assert "gpu" not in codes(look(complete, tmp_path), "error")
     monkeypatch.setenv("GR00T_ASSETS_GPUS", "0,1")
     assert "gpu" in codes(look(complete, tmp_path), "error")
     monkeypatch.setenv("GR00T_ASSETS_GPUS", "7")
-    assert "names 7; nvidia-smi lists 2" in of(look(complete, tmp_path), "gpu").found
+    assert "names 7; the driver lists 2" in of(look(complete, tmp_path), "gpu").found
     assert wants_gpu()
     monkeypatch.setenv("GR00T_ASSETS_GPUS", "")
     assert not wants_gpu()
@@ -255,9 +260,10 @@ def test_a_full_disk_is_an_error_with_the_size_of_a_checkpoint(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setenv("PATH", PATH)
-    found = of(examine(complete, gpu=True, store=Store(small_disk(8) / "store")), "disk")
-    assert found.severity == "error"
-    assert "18.2 GB" in found.expected
+    findings = examine(complete, gpu=True, store=Store(small_disk(8) / "store")).findings
+    finding = of(findings, "disk")
+    assert finding.severity == "error"
+    assert "18.2 GB" in finding.expected
     assert pytest.approx(18.2e9, rel=0.01) == CHECKPOINT
 
 
@@ -277,9 +283,9 @@ def test_keys_are_found_and_never_shown(tmp_path: Path):
         (in_variables, "WANDB_API_KEY in the environment", "HF_TOKEN in the environment"),
     ):
         assert "secret" not in result.stdout + result.stderr
-        found = {item["code"]: item for item in json.loads(result.stdout)["findings"]}
-        assert found["wandb-key"]["severity"] == found["hub-token"]["severity"] == "ok"
-        assert wandb in found["wandb-key"]["found"] and hub in found["hub-token"]["found"]
+        by_code = {item["code"]: item for item in json.loads(result.stdout)["findings"]}
+        assert by_code["wandb-key"]["severity"] == by_code["hub-token"]["severity"] == "ok"
+        assert wandb in by_code["wandb-key"]["found"] and hub in by_code["hub-token"]["found"]
 
 
 def test_a_base_model_counts_as_there_with_all_of_its_files(tmp_path: Path):
@@ -297,10 +303,28 @@ def test_a_base_model_counts_as_there_with_all_of_its_files(tmp_path: Path):
     def severity(**variables: str) -> str:
         at = {"HF_HUB_CACHE": str(cache), "GR00T_ASSETS_STORE": str(tmp_path / "store")}
         answer = json.loads(run(str(tmp_path), "--json", **at, **variables).stdout)
-        found = {item["code"]: item["severity"] for item in answer["findings"]}
-        return found["base-model"]
+        severity_of = {item["code"]: item["severity"] for item in answer["findings"]}
+        return severity_of["base-model"]
 
     assert severity() == "warning"
     assert severity(HF_HUB_OFFLINE="1") == "error"
     (snapshot / "model-2.safetensors").write_text("")
     assert severity() == "ok"
+
+
+def test_the_same_environment_is_asked_once_and_a_changed_one_again(
+    complete: IsaacEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[Path] = []
+
+    def counted(python: Path) -> Probe | str:
+        asked.append(python)
+        return probe(python)
+
+    monkeypatch.setattr(doctor, "probe", counted)
+    monkeypatch.setattr(doctor, "_PROBES", {})
+    first = look(complete, tmp_path)
+    assert list(look(complete, tmp_path)) == list(first) and len(asked) == 1
+    (site_packages(complete) / "another-1.0.dist-info").mkdir()
+    look(complete, tmp_path)
+    assert len(asked) == 2

@@ -40,13 +40,13 @@ def test_it_leaves_metrics_checkpoints_and_facts(october_run: Trainer) -> None:
     assert record["samples_seen"] == 20
     assert record["wall_seconds"] == metrics[-1].wall_seconds
     folder = run.output / "checkpoint-5"
-    found = {
+    sizes = {
         path.relative_to(folder).as_posix(): path.stat().st_size
         for path in folder.rglob("*")
         if path.is_file() and path.name != "complete.json"
     }
-    assert record["files"] == found
-    assert set(found) >= {"model.safetensors", "optimizer.pt", "experiment_cfg/metadata.json"}
+    assert record["files"] == sizes
+    assert set(sizes) >= {"model.safetensors", "optimizer.pt", "experiment_cfg/metadata.json"}
     assert not (run.output / "model.safetensors").exists()
 
     native = load_base_model(str(run.base), action_horizon=16).model

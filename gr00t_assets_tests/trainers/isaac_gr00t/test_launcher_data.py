@@ -11,7 +11,7 @@ import pytest
 
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.trainers import isaac_gr00t
-from gr00t_assets.trainers.isaac_gr00t.launch import Launch
+from gr00t_assets.trainers.isaac_gr00t.launch_file import Launch
 from gr00t_assets_tests.trainers.isaac_gr00t.launching import SmallRun, Trainer
 
 VIDEO = "video.ego_view"
@@ -29,7 +29,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Opener]:
         monkeypatch.syspath_prepend(str(Path(isaac_gr00t.__path__[0]) / "launcher"))
         monkeypatch.syspath_prepend(str(run.checkout))
         if launch is not None:
-            importlib.import_module("launcher_data").feed(launch.model_dump(mode="json"))
+            importlib.import_module("launcher_data").replace_reading(launch.model_dump(mode="json"))
         configs = importlib.import_module("gr00t.experiment.data_config").DATA_CONFIG_MAP
         tags = importlib.import_module("gr00t.data.embodiment_tags").EmbodimentTag
         return importlib.import_module("gr00t.data.dataset").LeRobotSingleDataset(
@@ -171,7 +171,7 @@ def test_a_frame_cache_without_a_camera_or_an_episode_is_refused_at_once(
 
 
 def test_of_two_equally_near_frames_the_first_is_taken(tmp_path: Path, opened: Opener) -> None:
-    from gr00t_assets.datasets.frames.frames import nearest_rows
+    from gr00t_assets.datasets.video_decoding import nearest_rows
 
     sys.path.insert(0, str(Path(isaac_gr00t.__path__[0]) / "launcher"))
     try:
@@ -184,6 +184,6 @@ def test_of_two_equally_near_frames_the_first_is_taken(tmp_path: Path, opened: O
     np.save(tmp_path / "times.npy", shown)
     camera = camera_of(str(tmp_path / "frames.npy"), str(tmp_path / "times.npy"), {"7": [1, 5]})
     asked = np.array([-1.0, 0.25, 0.75, 1.0, 1.5, 1.6, 5.0])
-    given = camera.at(7, asked)[:, 0, 0, 0]
+    given = camera.nearest(7, asked)[:, 0, 0, 0]
     np.testing.assert_array_equal(given, nearest_rows(shown[1:], asked) + 1)
     assert given.tolist() == [1, 1, 2, 3, 3, 5, 5]

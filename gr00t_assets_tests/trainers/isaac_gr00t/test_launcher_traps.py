@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from gr00t_assets.trainers.native.base_models import load_base_model
-from gr00t_assets.trainers.native.model import Gr00tN15
+from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets_tests.trainers.isaac_gr00t.launching import Trainer
 from gr00t_assets_tests.trainers.isaac_gr00t.small_model import TOKENIZER, small_config
 

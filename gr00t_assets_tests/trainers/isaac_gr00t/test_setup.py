@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.trainers.isaac_gr00t.doctor.commits import PINNED
+from gr00t_assets.trainers.isaac_gr00t.commits import PINNED
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.setup.find_python import environment_command
-from gr00t_assets.trainers.isaac_gr00t.setup.setup_failures import SetupError, explain
+from gr00t_assets.trainers.isaac_gr00t.setup.installer import (
+    Installer,
+    SetupError,
+    choose_installer,
+)
+from gr00t_assets.trainers.isaac_gr00t.setup.setup import explain_failure
 from gr00t_assets_tests.trainers.isaac_gr00t.environments import commit_all, program, python310
 
 CLI = [sys.executable, "-c", "from gr00t_assets.cli.main import main; main()", "isaac", "setup"]
@@ -75,6 +80,7 @@ WHEELS = {
     "setuptools": "80.9.0",
     "wheel": "0.45.0",
 }
+UV = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 STEPS = ["clone", "commit", "environment", "tools", "packages", "flash-attn", "extras"]
 
 
@@ -101,17 +107,44 @@ class Place:
         chosen = ["--repository", self.origin.as_uri(), "--python", str(python310())]
         return [*CLI, str(self.directory), *chosen, *arguments]
 
-    def variables(self) -> dict[str, str]:
-        pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_EXTRA_INDEX_URL": ""}
-        return {**os.environ, **pip, "PIP_FIND_LINKS": str(self.root / "wheels")}
+    def variables(self, uv: bool = False) -> dict[str, str]:
+        """With the wheels as the only index of packages, and uv on the PATH or not."""
+        wheels = str(self.root / "wheels")
+        offline = {
+            "PATH": path_without_uv(),
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_NO_INDEX": "1",
+            "PIP_EXTRA_INDEX_URL": "",
+            "PIP_FIND_LINKS": wheels,
+        }
+        if uv:
+            programs = self.root / "programs"
+            programs.mkdir(exist_ok=True)
+            (programs / "uv").unlink(missing_ok=True)
+            (programs / "uv").symlink_to(str(UV))
+            offline |= {
+                "PATH": f"{programs}{os.pathsep}{path_without_uv()}",
+                "UV_CACHE_DIR": str(self.root / "uv-cache"),
+                "UV_FIND_LINKS": wheels,
+                "UV_NO_CONFIG": "1",
+                "UV_OFFLINE": "1",
+                "UV_PYTHON_DOWNLOADS": "never",
+            }
+        return {**os.environ, **offline}
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, uv: bool = False) -> subprocess.CompletedProcess[str]:
         command = self.command(*arguments)
-        return subprocess.run(command, capture_output=True, text=True, env=self.variables())
+        return subprocess.run(command, capture_output=True, text=True, env=self.variables(uv))
 
     def record(self) -> dict:
         path = self.directory / "setup.json"
         return json.loads(path.read_text())["steps"] if path.exists() else {}
+
+
+def path_without_uv() -> str:
+    """The folders of programs that have no uv."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if not (Path(folder) / "uv").exists())
 
 
 def write_wheel(folder: Path, name: str, version: str) -> None:
@@ -194,10 +227,10 @@ def test_what_was_interrupted_goes_on_to_a_whole_environment(place: Place):
         "print(u.find_spec('gr00t').origin);"
         "print(*[m.version(n) for n in ('onlyinbase', 'flash-attn', 'python-dotenv')])"
     )
-    said = subprocess.run(
+    output = subprocess.run(
         [str(place.environment.python), "-I", "-c", code], capture_output=True, text=True
     )
-    origin, versions = said.stdout.splitlines()
+    origin, versions = output.stdout.splitlines()
     assert Path(origin) == place.environment.checkout / "gr00t" / "__init__.py"
     assert versions == "1.0 2.7.1.post4 1.0"
     assert sorted(place.record()) == sorted(STEPS)
@@ -265,7 +298,8 @@ def test_a_dry_run_prints_every_command_and_makes_nothing(tmp_path: Path):
     directory = tmp_path / "isaac"
     python = str(python310())
     command = [*CLI, str(directory), "--dry-run", "--skip-flash-attn", "--python", python]
-    result = subprocess.run(command, capture_output=True, text=True)
+    without_uv = {**os.environ, "PATH": path_without_uv()}
+    result = subprocess.run(command, capture_output=True, text=True, env=without_uv)
     checkout, pip = directory / "Isaac-GR00T", f"{directory}/.venv/bin/python -m pip install"
     assert result.stdout.splitlines() == [
         f"rm -rf {checkout}.partial",
@@ -280,6 +314,28 @@ def test_a_dry_run_prints_every_command_and_makes_nothing(tmp_path: Path):
         f"{pip} python-dotenv dagster-pipes",
     ]
     assert not directory.exists()
+
+
+@pytest.mark.skipif(UV is None, reason="uv is not installed")
+def test_with_uv_on_the_path_it_makes_the_environment_and_installs(tmp_path: Path):
+    place = make_place(tmp_path)
+    write_wheel(place.root / "wheels", "pip", "26.0")
+    result = place.run("--commit", place.first, uv=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    uv, python = place.root / "programs" / "uv", place.environment.python
+    environment = place.directory / ".venv"
+    record = place.record()
+    assert record["environment"]["commands"][-1] == (
+        f"{uv} venv --seed --python {python310()} {environment}"
+    )
+    assert record["extras"]["commands"] == [
+        f"{uv} pip install --python {python} python-dotenv dagster-pipes"
+    ]
+    code = "import importlib.metadata as m; print(m.version('onlyinbase'), m.version('gr00t'))"
+    versions = subprocess.run([str(python), "-I", "-c", code], capture_output=True, text=True)
+    assert versions.stdout.split() == ["1.0", "1.1.0"]
+    again = place.run("--commit", place.first, uv=True)
+    assert done_before(again.stdout) == STEPS
 
 
 def test_a_folder_that_somebody_else_filled_is_left_alone(tmp_path: Path):
@@ -315,13 +371,27 @@ def test_a_shim_without_its_python_is_passed_over(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
     with pytest.raises(SetupError, match="not on this machine") as caught:
-        environment_command(None)
+        choose_installer(None)
     assert "--python" in str(caught.value) and "docs.astral.sh/uv" in str(caught.value)
     program(programs, "uv", "exit 0")
     uv = str(programs / "uv")
-    assert environment_command(None) == [uv, "venv", "--seed", "--python", "3.10"]
-    program(tmp_path / "pyenv" / "versions" / "3.10.13" / "bin", "python3.10", "echo 3.10")
-    assert environment_command(None)[1:] == ["-m", "venv"]
+    assert choose_installer(None) == Installer("3.10", uv)
+    python = tmp_path / "pyenv" / "versions" / "3.10.13" / "bin" / "python3.10"
+    program(python.parent, python.name, "echo 3.10")
+    assert choose_installer(None) == Installer(str(python), uv)
+
+
+def test_an_environment_keeps_the_installer_that_made_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder, python = tmp_path / ".venv", str(python310())
+    with_pip, with_uv = Installer(python), Installer(python, "/opt/uv")
+    program(tmp_path / "programs", "uv", "exit 0")
+    monkeypatch.setenv("PATH", str(tmp_path / "programs"))
+    for installer in (with_pip, with_uv):
+        recorded = installer.make_environment(folder)
+        assert choose_installer(None, recorded) == installer
+        assert choose_installer(Path(python), recorded) == installer
 
 
 @pytest.mark.parametrize(
@@ -353,11 +423,11 @@ def test_a_shim_without_its_python_is_passed_over(tmp_path: Path, monkeypatch: p
     ],
 )
 def test_known_failures_are_explained(output: str, problem: str, remedy: str):
-    error = explain("step 6 of 7: flash-attn", 1, output, "setup.log")
+    error = explain_failure("step 6 of 7: flash-attn", 1, output, "setup.log")
     assert problem in error.problem
     assert remedy in error.details[0]
     assert output.splitlines()[-1] in str(error)
 
 
 def test_a_command_that_the_kernel_killed_is_one_without_memory():
-    assert "memory runs out" in explain("step 6", 137, "c++ -O3", "setup.log").problem
+    assert "memory runs out" in explain_failure("step 6", 137, "c++ -O3", "setup.log").problem

@@ -1,25 +1,82 @@
 """From LeRobot v3.0, many episodes in a file, to v2.1, one file for each.
 
-v2.1 is what Isaac-GR00T N1.5 and this package read. Rows are written as they are, frames are shown
-as they are, and the source is never written to.
+v2.1 is what Isaac-GR00T N1.5 and this package train on. Rows are written as they are, frames are
+shown as they are, and the source is never written to.
 """
 
-from collections.abc import Callable
+import copy
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from gr00t_assets.core.files import published_directory
-from gr00t_assets.datasets.frames.frames import VideoError
-from gr00t_assets.datasets.lerobot.v3.cut import cut_video
-from gr00t_assets.datasets.lerobot.v3.episodes import EPISODES
-from gr00t_assets.datasets.lerobot.v3.findings import Findings, listed
-from gr00t_assets.datasets.lerobot.v3.layout import V30Meta, read_meta
-from gr00t_assets.datasets.lerobot.v3.lossless import LOSSLESS_FORMATS
-from gr00t_assets.datasets.lerobot.v3.packets import Cut, PacketTable, place_episodes, read_packets
-from gr00t_assets.datasets.lerobot.v3.rows import cut_rows, find_rows
-from gr00t_assets.datasets.lerobot.v3.v21_meta import data_path, video_path, write_meta
+import pyarrow.parquet as pq
+
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.files import published_directory, write_json
+from gr00t_assets.core.finding import Collector
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.lerobot.episodes import (
+    BATCH_ROWS,
+    V30_EPISODES,
+    v30_episode_files,
+)
+from gr00t_assets.datasets.lerobot.folder import Folder
+from gr00t_assets.datasets.lerobot.info import (
+    CHUNK_EPISODES,
+    DATA_PATH,
+    V30,
+    VIDEO_PATH,
+    episode_path,
+)
+from gr00t_assets.datasets.lerobot.v3.cut_videos import cut_video
+from gr00t_assets.datasets.lerobot.v3.episode_rows import (
+    cut_rows,
+    episode_names,
+    find_rows,
+    report_unreadable,
+)
+from gr00t_assets.datasets.lerobot.v3.video_segments import VideoFiles, find_frames
+from gr00t_assets.datasets.lerobot.video_packets import report_video
+from gr00t_assets.datasets.video_decoding import VideoError
 
 Progress = Callable[[int, int], None]
 """Called with the files written so far and the files that there will be."""
+
+CONVERTER_VERSION = 1
+"""Raised when the same source begins to give other files."""
+
+_PROBLEM = "this LeRobot v3.0 dataset cannot be converted to v2.1."
+_COPIED = ("stats.json", "modality.json")
+_ONLY_V30 = ("data_files_size_in_mb", "video_files_size_in_mb")
+_STATISTICS = "stats/"
+"""What the columns of an episode's statistics begin with: ``stats/action/mean``."""
+
+
+def convert_in_place(directory: Path, name: str, progress: Progress | None = None) -> list[str]:
+    """Replace a working copy by its v2.1 form.
+
+    Its files may be links to those of a download: none is opened for writing.
+
+    Args:
+        directory: A v3.0 dataset that may be removed, such as a scratch copy; never a source.
+        name: What errors call the dataset.
+        progress: Called after each file with the files written and the files in all.
+
+    Returns:
+        What is odd, and yet converted, the conversion itself first.
+
+    Raises:
+        DatasetError: It cannot be converted; it is as it was.
+        StoreError: The disk is full; it is as it was.
+    """
+    converted = directory.with_name(f"{directory.name}.v21")
+    warnings = convert_to_v21(directory, converted, progress, name=name)
+    shutil.rmtree(directory)
+    converted.rename(directory)
+    return ["converted from LeRobot v3.0 to v2.1; every frame was compared", *warnings]
 
 
 def convert_to_v21(
@@ -50,13 +107,18 @@ def convert_to_v21(
             is as it was.
         StoreError: The disk is full.
     """
-    findings = Findings(source, name or source.name)
-    _see_destination(findings, destination)
-    meta = read_meta(findings)
-    runs = find_rows(meta, findings)
-    videos = _find_frames(meta, findings)
-    findings.stop()
-    total = len(meta.episodes) * (1 + len(meta.cameras))
+    name = name or source.name
+    _refuse_destination(source, destination, name)
+    folder = Folder(source, Collector(), confined=False)
+    dataset = LeRobotDataset.read(folder, name, (V30,))
+    files = sorted(
+        {folder.relative(path) for path in source.glob("data/*/*.parquet")}
+        | {e.shared.data_file for e in dataset.episodes if e.shared and e.shared.data_file}
+    )
+    ranges = find_rows(folder, dataset, files)
+    videos = find_frames(folder, dataset)
+    folder.raise_errors(name, _PROBLEM)
+    total = len(dataset.episodes) * (1 + len(dataset.cameras))
     written = 0
 
     def done(_: int) -> None:
@@ -65,87 +127,156 @@ def convert_to_v21(
         if progress is not None:
             progress(written, total)
 
-    codecs: dict[str, set[str]] = {}
-    with published_directory(destination) as partial:
-        cut_rows(runs, lambda episode: partial / data_path(episode), done, findings)
-        findings.stop()
-        for camera, files in videos.items():
-            anew, kept = [], set()
-            for path, (table, cuts) in files.items():
-                try:
-                    changed = cut_video(
-                        path,
-                        table,
-                        cuts,
-                        lambda episode, camera=camera: partial / video_path(episode, camera),
-                        verify,
-                    )
-                except VideoError as error:
-                    findings.problems.append(f"{findings.shown(path)}: {error}")
-                    changed = []
-                anew += changed
-                if len(changed) < len(cuts):
-                    kept.add(table.codec)
-                for cut in cuts:
-                    done(cut.episode)
-            if anew:
-                codecs[camera] = kept | {"h264"}
-                findings.warnings.append(_encoded(camera, sorted(anew), partial, files))
-        with findings.reading(EPISODES):
-            write_meta(meta, partial, codecs)
-        findings.stop()
-    return findings.warnings
+    with published_directory(destination) as target:
+        cut_rows(folder, ranges, lambda episode: target / episode_path(DATA_PATH, episode), done)
+        folder.raise_errors(name, _PROBLEM)
+        codecs = _write_videos(folder, videos, target, done, verify)
+        with report_unreadable(folder.collector, V30_EPISODES):
+            _write_meta(folder, dataset, target, codecs)
+        folder.raise_errors(name, _PROBLEM)
+    return [f"{item.subject}: {item.found}" for item in folder.collector.findings().warnings]
 
 
-def _see_destination(findings: Findings, destination: Path) -> None:
-    if destination.resolve().is_relative_to(findings.directory.resolve()):
-        findings.problems.append(f"{destination} is inside of the source, which is never written")
+def _refuse_destination(source: Path, destination: Path, name: str) -> None:
+    problem = ""
+    if destination.resolve().is_relative_to(source.resolve()):
+        problem = f"{destination} is inside of the source, which is never written"
     elif destination.is_dir() and not any(destination.iterdir()):
         destination.rmdir()
     elif destination.exists():
-        findings.problems.append(f"{destination} is there already: name a new folder")
-    findings.stop()
+        problem = f"{destination} is there already: name a new folder"
+    if problem:
+        raise DatasetError(name, _PROBLEM, [problem])
 
 
-def _find_frames(
-    meta: V30Meta, findings: Findings
-) -> dict[str, dict[Path, tuple[PacketTable, list[Cut]]]]:
-    """By camera and file: its packets, and which frames are whose."""
-    found: dict[str, dict[Path, tuple[PacketTable, list[Cut]]]] = {}
-    for camera in meta.cameras:
-        wanted: dict[Path, list[tuple[int, int, float, float]]] = {}
-        for episode in meta.episodes:
-            segment = episode.segments[camera]
-            item = (episode.index, episode.length, segment.start, segment.end)
-            wanted.setdefault(segment.path, []).append(item)
-        files = found.setdefault(camera, {})
-        for path in sorted(wanted):
+def _write_videos(
+    folder: Folder,
+    videos: Mapping[str, VideoFiles],
+    target: Path,
+    done: Callable[[int], None],
+    verify: bool,
+) -> dict[str, set[str]]:
+    """Write a file for each episode and camera.
+
+    Returns:
+        By camera that was encoded anew, the codecs that its files now have.
+    """
+    codecs: dict[str, set[str]] = {}
+    for camera, files in videos.items():
+        encoded, unchanged = [], set()
+        path_of = partial(_video_path, target, camera)
+        for file, (table, cuts) in files.items():
+            changed: list[int] = []
             try:
-                table = read_packets(path)
-            except VideoError as error:
-                findings.problems.append(f"{findings.shown(path)}: {error}")
-                continue
-            shown = findings.shown(path)
-            cuts = place_episodes(table, wanted[path], meta.fps, shown, findings)
-            without = [cut.episode for cut in cuts if cut.packet is None]
-            if without and table.pixel_format not in LOSSLESS_FORMATS:
-                findings.problems.append(
-                    f"{shown}: {listed(without)} cannot be cut out: no key frame at the border, "
-                    f"and pixel format {table.pixel_format} cannot be encoded anew without loss"
+                changed = cut_video(
+                    folder.directory / file,
+                    table,
+                    cuts,
+                    lambda episode, camera=camera: (
+                        target / episode_path(VIDEO_PATH, episode, camera)
+                    ),
+                    verify,
                 )
-            files[path] = (table, cuts)
-    return found
+            except VideoError as error:
+                report_video(folder.collector, file, str(error))
+            encoded += changed
+            if len(changed) < len(cuts):
+                unchanged.add(table.codec)
+            for cut in cuts:
+                done(cut.episode)
+        if encoded:
+            codecs[camera] = unchanged | {"h264"}
+            size = sum(path_of(episode).stat().st_size for episode in encoded)
+            folder.collector.warn(
+                "video-encoded",
+                camera,
+                f"{episode_names(sorted(encoded))} of "
+                f"{sum(len(cuts) for _, cuts in files.values())} cannot be cut out as they are (no "
+                f"clean key frame at the border); encoded anew as H.264 without loss, "
+                f"{size / 1e6:.1f} MB",
+                "a key frame at the first frame of each episode",
+                "nothing, every frame is the same",
+            )
+    return codecs
 
 
-def _encoded(
-    camera: str,
-    anew: list[int],
-    directory: Path,
-    files: dict[Path, tuple[PacketTable, list[Cut]]],
-) -> str:
-    size = sum((directory / video_path(episode, camera)).stat().st_size for episode in anew)
-    return (
-        f"{camera}: {listed(anew)} of {sum(len(cuts) for _, cuts in files.values())} cannot be cut "
-        f"out as they are (no clean key frame at the border); encoded anew as H.264 without loss, "
-        f"{size / 1e6:.1f} MB"
+def _video_path(target: Path, camera: str, episode: int) -> Path:
+    return target / episode_path(VIDEO_PATH, episode, camera)
+
+
+def _write_meta(
+    folder: Folder, dataset: LeRobotDataset, target: Path, codecs: Mapping[str, set[str]]
+) -> None:
+    """Write ``meta`` of a v2.1 dataset.
+
+    ``stats.json`` and ``modality.json`` are copied where the source has them. The statistics of
+    each episode go to ``episodes_stats.jsonl``.
+    """
+    meta = target / "meta"
+    meta.mkdir(parents=True, exist_ok=True)
+    for file in _COPIED:
+        if (dataset.directory / "meta" / file).is_file():
+            shutil.copyfile(dataset.directory / "meta" / file, meta / file)
+    write_json(meta / "info.json", _v21_info(dataset, codecs))
+    tasks = ({"task_index": index, "task": task} for index, task in dataset.tasks.items())
+    _write_lines(meta / "tasks.jsonl", tasks)
+    episodes = (
+        {"episode_index": item.index, "tasks": list(item.tasks), "length": item.length}
+        for item in dataset.episodes
     )
+    _write_lines(meta / "episodes.jsonl", episodes)
+    statistics = (
+        {"episode_index": index, "stats": values} for index, values in _episode_statistics(folder)
+    )
+    if not _write_lines(meta / "episodes_stats.jsonl", statistics):
+        (meta / "episodes_stats.jsonl").unlink()
+
+
+def _v21_info(dataset: LeRobotDataset, codecs: Mapping[str, set[str]]) -> dict[str, Any]:
+    info = {key: value for key, value in dataset.info.raw.items() if key not in _ONLY_V30}
+    features = copy.deepcopy(info["features"])
+    for key, feature in features.items():
+        if feature.get("dtype") != "video":
+            feature.pop("fps", None)
+        for described in (feature.get("info"), feature.get("video_info")):
+            if isinstance(described, dict) and len(codecs.get(key, ())) == 1:
+                described["video.codec"] = next(iter(codecs[key]))
+    return info | {
+        "codebase_version": "v2.1",
+        "total_episodes": len(dataset.episodes),
+        "total_frames": dataset.frame_count,
+        "total_tasks": len(dataset.tasks),
+        "total_videos": len(dataset.episodes) * len(dataset.cameras),
+        "total_chunks": dataset.episodes[-1].index // CHUNK_EPISODES + 1,
+        "chunks_size": CHUNK_EPISODES,
+        "data_path": DATA_PATH,
+        "video_path": VIDEO_PATH if dataset.cameras else None,
+        "features": features,
+    }
+
+
+def _episode_statistics(folder: Folder) -> Iterator[tuple[int, dict[str, dict[str, Any]]]]:
+    """Episode index and statistics by feature, a few episodes in memory at a time."""
+    for path in v30_episode_files(folder):
+        file = pq.ParquetFile(path)
+        names = [name for name in file.schema_arrow.names if name.startswith(_STATISTICS)]
+        if not names:
+            continue
+        for batch in file.iter_batches(BATCH_ROWS, columns=["episode_index", *names]):
+            for row in batch.to_pylist():
+                statistics: dict[str, dict[str, Any]] = {}
+                for name in names:
+                    feature, _, statistic = name.removeprefix(_STATISTICS).rpartition("/")
+                    if row[name] is not None:
+                        statistics.setdefault(feature, {})[statistic] = row[name]
+                yield row["episode_index"], statistics
+
+
+def _write_lines(path: Path, items: Iterable[dict[str, Any]]) -> int:
+    """One JSON object a line; gives how many."""
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for item in items:
+            file.write(json.dumps(item, ensure_ascii=False) + "\n")
+            count += 1
+    return count

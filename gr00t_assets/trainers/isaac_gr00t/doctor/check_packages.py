@@ -2,42 +2,35 @@
 
 from collections.abc import Mapping
 
-from gr00t_assets.trainers.isaac_gr00t.doctor.findings import Collector
-from gr00t_assets.trainers.isaac_gr00t.doctor.pins import (
+from gr00t_assets.core.finding import Collector, Severity
+from gr00t_assets.trainers.isaac_gr00t.doctor.packages import (
     FLASH_ATTENTION,
-    N15,
+    N15_PINS,
     PYTHON,
-    pins_of,
+    Probe,
+    read_pins,
     satisfies,
 )
-from gr00t_assets.trainers.isaac_gr00t.doctor.probe import Probe
 from gr00t_assets.trainers.isaac_gr00t.environment import PYTHON as PYTHON_VARIABLE
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 
-_SEPARATE = {"torch", "transformers", "pipablepytorch3d", "decord", "eva-decord", "torchcodec"}
-_SHOWN = 6
+_CHECKED_BY_NAME = {
+    "torch", "transformers", "pipablepytorch3d", "decord", "eva-decord", "torchcodec",
+}  # fmt: skip
+_MAX_SHOWN = 6
 
 _NOT_IMPORTED = {
-    "blessings",
-    "fastparquet",
-    "gymnasium",
-    "hydra-core",
-    "imageio",
-    "kornia",
-    "matplotlib",
-    "omegaconf",
-    "onnx",
-    "pytest",
-    "pyzmq",
-    "ray",
-    "tensorflow",
-    "tianshou",
-    "timm",
-    "wandb",
-    "zmq",
+    "blessings", "fastparquet", "gymnasium", "hydra-core", "imageio", "kornia", "matplotlib",
+    "omegaconf", "onnx", "pytest", "pyzmq", "ray", "tensorflow", "tianshou", "timm", "wandb", "zmq",
+}  # fmt: skip
+"""Pinned packages that the fine-tuning script does not import, nor transformers by default, on the
+June and on the October commit; wandb is imported where the script itself reports to it."""
+
+_OPTIONAL = {
+    "torchcodec": "needed where video_backend is torchcodec and frame_source is video",
+    "dagster-pipes": "for code of your own in the checkout that reports to Dagster",
+    "python-dotenv": "for scripts that read their keys from a file .env",
 }
-"""Pinned packages that the fine-tuning script does not import, nor transformers without asking,
-on the June and on the October commit; wandb is imported where the script itself reports to it."""
 
 
 def check_packages(
@@ -52,194 +45,187 @@ def check_packages(
     Args:
         collector: Takes the findings.
         environment: Where they are.
-        answer: Of ``probe``.
+        answer: Of :func:`gr00t_assets.trainers.isaac_gr00t.doctor.packages.probe`.
         setup: The command that makes an environment.
         gpu: Whether what only a GPU needs is asked for.
     """
-    collector.part = "python"
-    _Packages(collector, environment, answer, setup).run(gpu)
+    checks = _PackageChecks(collector, environment, answer, setup)
+    checks.python()
+    checks.required("torch", other_version="warning")
+    if gpu:
+        checks.torch_cuda()
+    checks.required("transformers", other_version="error")
+    if gpu:
+        checks.flash_attention()
+    checks.pytorch3d()
+    checks.decord()
+    for package, purpose in _OPTIONAL.items():
+        checks.optional(package, purpose)
+    checks.other_packages()
 
 
-class _Packages:
+class _PackageChecks:
     def __init__(
         self, collector: Collector, environment: IsaacEnvironment, answer: Probe | str, setup: str
     ) -> None:
-        self.collector = collector
-        self.environment = environment
-        self.answer = answer
-        self.probe = answer if isinstance(answer, Probe) else None
-        self.setup = setup
-        pins = pins_of(environment.checkout)
-        self.pins: Mapping[str, str] = N15 if pins is None else pins
+        self._collector = collector
+        self._environment = environment
+        self._answer = answer
+        self._probe = answer if isinstance(answer, Probe) else None
+        self._setup = setup
+        pins = read_pins(environment.checkout)
+        self._pins: Mapping[str, str] = N15_PINS if pins is None else pins
 
-    def run(self, gpu: bool) -> None:
-        self._python()
-        self._required("torch", also_other_versions=False)
-        if gpu:
-            self._cuda()
-        self._required("transformers", also_other_versions=True)
-        if gpu:
-            self._flash_attention()
-        self._pytorch3d()
-        self._decord()
-        self._optional(
-            "torchcodec", "needed where video_backend is torchcodec and frame_source is video"
-        )
-        self._optional(
-            "dagster-pipes", "for code of your own in the checkout that reports to Dagster"
-        )
-        self._optional("python-dotenv", "for scripts that read their keys from a file .env")
-        self._others()
-
-    def _install(self, *requirements: str) -> str:
-        if self.probe is None:
-            return self.setup
-        return f"{self.environment.python} -m pip install {' '.join(requirements)}"
-
-    def _version(self, package: str) -> str | None:
-        return self.probe.packages.get(package) if self.probe else None
-
-    def _absent(self, package: str) -> str:
-        return f"{package} is not installed" + ("" if self.probe else ": there is no Python")
-
-    def _python(self) -> None:
+    def python(self) -> None:
         expected = f"Python {PYTHON} with the packages of the checkout"
-        if self.probe is None:
-            remedy = f"{self.setup}, or name one with {PYTHON_VARIABLE}"
-            self.collector.error("python", str(self.answer), expected, remedy)
+        if self._probe is None:
+            remedy = f"{self._setup}, or name one with {PYTHON_VARIABLE}"
+            self._add("error", "python", str(self._answer), expected, remedy)
             return
-        version = self.probe.python
-        found = f"Python {version} at {self.environment.python}"
+        version = self._probe.python
+        found = f"Python {version} at {self._environment.python}"
         number = tuple(int(part) for part in version.split(".")[:2])
         if number == (3, 10):
-            self.collector.ok("python", found)
+            self._ok("python", found)
         elif number < (3, 10):
-            self.collector.error("python", found, expected, self.setup)
+            self._add("error", "python", found, expected, self._setup)
         else:
-            self.collector.warn(
-                "python", found, expected, f"{self.setup}: its pins are for {PYTHON}"
-            )
+            remedy = f"{self._setup}: its pins are for {PYTHON}"
+            self._add("warning", "python", found, expected, remedy)
 
-    def _required(self, package: str, also_other_versions: bool) -> None:
-        pin = self.pins.get(package, "")
-        version = self._version(package)
+    def required(self, package: str, other_version: Severity) -> None:
+        version, pin = self._version(package), self._pins.get(package, "")
         expected = f"{package} {pin.removeprefix('==')}".strip()
-        install = self._install(f"'{package}{pin}'")
+        remedy = self._install(f"'{package}{pin}'")
         if version is None:
-            self.collector.error(package, self._absent(package), expected, install)
+            self._add("error", package, self._absent(package), expected, remedy)
         elif pin and not satisfies(version, pin):
-            add = self.collector.error if also_other_versions else self.collector.warn
-            add(package, f"{package} {version}", f"{expected}, as the checkout pins", install)
+            expected += ", as the checkout pins"
+            self._add(other_version, package, f"{package} {version}", expected, remedy)
         else:
-            self.collector.ok(package, f"{package} {version}")
+            self._ok(package, f"{package} {version}")
 
-    def _cuda(self) -> None:
-        build = self.probe.torch if self.probe else None
+    def torch_cuda(self) -> None:
+        build = self._probe.torch if self._probe else None
         if build is not None and build.cuda:
-            self.collector.ok("torch-cuda", f"torch is built for CUDA {build.cuda}")
+            self._ok("torch-cuda", f"torch is built for CUDA {build.cuda}")
             return
-        found = "torch is built without CUDA" if build and build.version else self._absent("torch")
-        pin = self.pins.get("torch", "")
-        self.collector.error(
+        without = "torch is built without CUDA"
+        self._add(
+            "error",
             "torch-cuda",
-            found,
+            without if build and build.version else self._absent("torch"),
             "torch built for CUDA, as PyPI gives it for Linux",
-            self._install("--force-reinstall", f"'torch{pin}'"),
+            self._install("--force-reinstall", f"'torch{self._pins.get('torch', '')}'"),
         )
 
-    def _flash_attention(self) -> None:
-        version = self._version("flash-attn")
+    def flash_attention(self) -> None:
+        version, pinned = self._version("flash-attn"), f"flash-attn=={FLASH_ATTENTION}"
         expected = f"flash-attn {FLASH_ATTENTION}, which the checkout imports without condition"
-        install = self._install(f"flash-attn=={FLASH_ATTENTION}", "--no-build-isolation")
+        remedy = self._install(pinned, "--no-build-isolation")
         if version is None:
-            self.collector.error("flash-attn", self._absent("flash-attn"), expected, install)
-        elif self.probe and not self.probe.has("flash_attn_2_cuda"):
+            self._add("error", "flash-attn", self._absent("flash-attn"), expected, remedy)
+        elif self._probe and not self._probe.has("flash_attn_2_cuda"):
             found = f"flash-attn {version} without its compiled part flash_attn_2_cuda"
-            again = self._install(
-                "--force-reinstall --no-deps --no-cache-dir --no-build-isolation",
-                f"flash-attn=={FLASH_ATTENTION}",
-            )
-            self.collector.error("flash-attn", found, expected, again)
+            anew = "--force-reinstall --no-deps --no-cache-dir --no-build-isolation"
+            self._add("error", "flash-attn", found, expected, self._install(anew, pinned))
         elif version != FLASH_ATTENTION:
-            self.collector.warn("flash-attn", f"flash-attn {version}", expected, install)
+            self._add("warning", "flash-attn", f"flash-attn {version}", expected, remedy)
         else:
-            self.collector.ok("flash-attn", f"flash-attn {version}")
+            self._ok("flash-attn", f"flash-attn {version}")
 
-    def _pytorch3d(self) -> None:
+    def pytorch3d(self) -> None:
         right, wrong = self._version("pipablepytorch3d"), self._version("pytorch3d")
-        pin = self.pins.get("pipablepytorch3d", "")
-        if "pipablepytorch3d" not in self.pins and not (right or wrong):
+        pin = self._pins.get("pipablepytorch3d", "")
+        if "pipablepytorch3d" not in self._pins and not (right or wrong):
             return
         expected = f"pipablepytorch3d {pin.removeprefix('==')}, not pytorch3d".replace(" ,", ",")
-        install = self._install(f"'pipablepytorch3d{pin}'")
+        remedy = self._install(f"'pipablepytorch3d{pin}'")
         if wrong:
-            both = f"pytorch3d {wrong}" + (f" beside pipablepytorch3d {right}" if right else "")
-            remedy = f"{self.environment.python} -m pip uninstall pytorch3d; {install}"
-            self.collector.warn("pytorch3d", f"{both}; both fill the same folder", expected, remedy)
+            found = f"pytorch3d {wrong}" + (f" beside pipablepytorch3d {right}" if right else "")
+            found += "; both fill the same folder"
+            remedy = f"{self._environment.python} -m pip uninstall pytorch3d; {remedy}"
+            self._add("warning", "pytorch3d", found, expected, remedy)
         elif right is None:
-            found = self._absent("pipablepytorch3d")
-            self.collector.error("pytorch3d", found, expected, install)
+            self._add("error", "pytorch3d", self._absent("pipablepytorch3d"), expected, remedy)
         elif pin and not satisfies(right, pin):
-            self.collector.warn("pytorch3d", f"pipablepytorch3d {right}", expected, install)
+            self._add("warning", "pytorch3d", f"pipablepytorch3d {right}", expected, remedy)
         else:
-            self.collector.ok("pytorch3d", f"pipablepytorch3d {right}")
+            self._ok("pytorch3d", f"pipablepytorch3d {right}")
 
-    def _decord(self) -> None:
+    def decord(self) -> None:
         version = self._version("decord") or self._version("eva-decord")
         if version is not None:
-            self.collector.ok("decord", f"decord {version}")
+            self._ok("decord", f"decord {version}")
             return
-        add, expected = self.collector.warn, "needed where video_backend is decord"
-        if _imports_decord(self.environment):
-            add, expected = self.collector.error, "decord, which the checkout imports anyway"
-        elif self.probe is None:
-            add = self.collector.error
-        install = self._install(f"'decord{self.pins.get('decord', '')}'")
-        add("decord", self._absent("decord"), expected, install)
+        expected, always = "needed where video_backend is decord", self._imports_decord()
+        if always:
+            expected = "decord, which the checkout imports anyway"
+        severity: Severity = "error" if always or self._probe is None else "warning"
+        remedy = self._install(f"'decord{self._pins.get('decord', '')}'")
+        self._add(severity, "decord", self._absent("decord"), expected, remedy)
 
-    def _optional(self, package: str, purpose: str) -> None:
+    def optional(self, package: str, purpose: str) -> None:
         version = self._version(package)
         if version is not None:
-            self.collector.ok(package, f"{package} {version}")
+            self._ok(package, f"{package} {version}")
             return
-        install = self._install(f"'{package}{self.pins.get(package, '')}'")
-        self.collector.warn(package, self._absent(package), purpose, install)
+        remedy = self._install(f"'{package}{self._pins.get(package, '')}'")
+        self._add("warning", package, self._absent(package), purpose, remedy)
 
-    def _others(self) -> None:
-        if self.probe is None:
+    def other_packages(self) -> None:
+        if self._probe is None:
             return
-        rest = {name: pin for name, pin in self.pins.items() if name not in _SEPARATE}
-        missing = [name for name in rest if name not in self.probe.packages]
+        installed = self._probe.packages
+        pins = {name: pin for name, pin in self._pins.items() if name not in _CHECKED_BY_NAME}
+        missing = [name for name in pins if name not in installed]
         needed = [name for name in missing if name not in _NOT_IMPORTED]
         different = [
-            f"{name} {self.probe.packages[name]} (pinned {pin})"
-            for name, pin in rest.items()
-            if name not in missing and pin and not satisfies(self.probe.packages[name], pin)
+            f"{name} {installed[name]} (pinned {pin})"
+            for name, pin in pins.items()
+            if name not in missing and pin and not satisfies(installed[name], pin)
         ]
         expected = "the packages that the checkout's pyproject.toml asks for"
-        remedy = self._install(f"-e '{self.environment.checkout}[base]'")
+        remedy = self._install(f"-e '{self._environment.checkout}[base]'")
         if needed:
-            found = f"{len(needed)} that training imports are not installed: {_some(needed)}"
-            self.collector.error("other-packages", found, expected, remedy)
+            found = f"{len(needed)} that training imports are not installed: {_listed(needed)}"
+            self._add("error", "other-packages", found, expected, remedy)
         elif missing:
-            found = f"not installed, though training imports none of them: {_some(missing)}"
-            self.collector.warn("other-packages", found, expected, remedy)
+            found = f"not installed, though training imports none of them: {_listed(missing)}"
+            self._add("warning", "other-packages", found, expected, remedy)
         if different:
-            found = f"{len(different)} of {len(rest)} are of another version: {_some(different)}"
-            self.collector.warn("other-versions", found, expected, remedy)
-        if rest and not (missing or different):
-            self.collector.ok("other-packages", f"all {len(rest)} others that the checkout pins")
+            found = f"{len(different)} of {len(pins)} are of another version: {_listed(different)}"
+            self._add("warning", "other-versions", found, expected, remedy)
+        if pins and not (missing or different):
+            self._ok("other-packages", f"all {len(pins)} others that the checkout pins")
+
+    def _add(self, severity: Severity, code: str, found: str, expected: str, remedy: str) -> None:
+        add = self._collector.error if severity == "error" else self._collector.warn
+        add(code, "python", found, expected, remedy)
+
+    def _ok(self, code: str, found: str) -> None:
+        self._collector.ok(code, "python", found)
+
+    def _install(self, *requirements: str) -> str:
+        if self._probe is None:
+            return self._setup
+        return f"{self._environment.python} -m pip install {' '.join(requirements)}"
+
+    def _version(self, package: str) -> str | None:
+        return self._probe.packages.get(package) if self._probe else None
+
+    def _absent(self, package: str) -> str:
+        return f"{package} is not installed" + ("" if self._probe else ": there is no Python")
+
+    def _imports_decord(self) -> bool:
+        """Whether ``import decord`` stands outside of any ``try``, as in the release."""
+        try:
+            source = (self._environment.checkout / "gr00t" / "utils" / "video.py").read_text()
+        except (OSError, ValueError):
+            return False
+        return any(line.startswith("import decord") for line in source.splitlines())
 
 
-def _imports_decord(environment: IsaacEnvironment) -> bool:
-    """Whether ``import decord`` stands outside of any ``try``, as in the release."""
-    try:
-        source = (environment.checkout / "gr00t" / "utils" / "video.py").read_text()
-    except (OSError, ValueError):
-        return False
-    return any(line.startswith("import decord") for line in source.splitlines())
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+def _listed(names: list[str]) -> str:
+    more = len(names) - _MAX_SHOWN
+    return ", ".join(names[:_MAX_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -27,14 +27,14 @@ MODULES = (
 def origin(module):
     """File of a top-level module; ``None`` where it is not found."""
     try:
-        found = importlib.util.find_spec(module)
+        spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         return None
-    if found is None:
+    if spec is None:
         return None
-    if found.origin:
-        return found.origin
-    folders = list(found.submodule_search_locations or [])
+    if spec.origin:
+        return spec.origin
+    folders = list(spec.submodule_search_locations or [])
     return folders[0] if folders else None
 
 
@@ -48,21 +48,21 @@ def torch_build():
             text = source.read()
     except OSError:
         return {}
-    found = {}
+    build = {}
     for name in ("__version__", "cuda", "hip"):
         match = re.search(r"^%s\b[^=\n]*=\s*['\"]([^'\"]*)['\"]" % name, text, re.MULTILINE)  # noqa: UP031
-        found[name.strip("_")] = match.group(1) if match else None
-    return found
+        build[name.strip("_")] = match.group(1) if match else None
+    return build
 
 
 def versions():
     """Version of each distribution by its name in PyPI's normal form."""
-    found = {}
+    packages = {}
     for distribution in importlib.metadata.distributions():
         name = distribution.metadata["Name"]
         if name:
-            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution.version)
-    return found
+            packages.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution.version)
+    return packages
 
 
 if __name__ == "__main__":

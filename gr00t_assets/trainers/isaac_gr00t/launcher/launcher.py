@@ -20,16 +20,20 @@ from pathlib import Path
 from typing import Any
 
 from launcher_checkpoints import RefusedError, check_start
-from launcher_data import feed
-from launcher_draws import repeat_draws
-from launcher_recorder import Recorder, RecorderEvents, StoppedError, count_losses
-from launcher_stop import StopRequest
+from launcher_data import make_draws_repeatable, replace_reading
+from launcher_recorder import (
+    Recorder,
+    RecorderEvents,
+    StoppedError,
+    StopRequest,
+    record_losses,
+)
 
 Launch = dict[str, Any]
-"""The launch file; its fields are those of ``Launch`` in ``launch.py``."""
+"""The launch file; its fields are those of ``Launch`` in ``launch_file.py``."""
 
 MODEL_PACKAGE = "gr00t.model"
-EAGLE_MODULE = "gr00t.model.backbone.eagle_backbone"
+BACKBONE_MODULE = "gr00t.model.backbone.eagle_backbone"
 
 
 def main(arguments: list[str]) -> int:
@@ -40,11 +44,11 @@ def main(arguments: list[str]) -> int:
     launch = json.loads(Path(arguments[0]).read_text())
     stop = StopRequest(Path(launch["stop_file"]))
     try:
-        done = train(launch, stop)
+        finished = train(launch, stop)
     except RefusedError as error:
         sys.stderr.write(f"Refusal: {error}\n")
         return 1
-    return 0 if done or "TORCHELASTIC_RUN_ID" in os.environ else 130
+    return 0 if finished or "TORCHELASTIC_RUN_ID" in os.environ else 130
 
 
 def train(launch: Launch, stop: StopRequest) -> bool:
@@ -56,17 +60,18 @@ def train(launch: Launch, stop: StopRequest) -> bool:
     check_start(launch)
     # In place of this folder, whose other files must not be taken for modules of the checkout.
     sys.path[0] = launch["checkout"]
-    if launch["eagle"]:
-        point_to_eagle(launch["checkout"], launch["eagle"])
+    if launch["backbone"]:
+        point_to_backbone(launch["checkout"], launch["backbone"])
     script: Any = import_script(Path(launch["script"]))
     arguments = script_arguments(script.ArgsConfig, launch)
     check_gpus(arguments)
     script.TrainingArguments = replaced_arguments(script.TrainingArguments, launch)
     recorder = Recorder(launch, stop)
     prepare_runner(recorder)
-    feed(launch)
-    repeat_draws(launch["training_arguments"].get("seed", 42))
-    seed_everything(launch["training_arguments"].get("seed", 42))
+    seed = launch["training_arguments"].get("seed", 42)
+    replace_reading(launch)
+    make_draws_repeatable(seed)
+    seed_everything(seed)
     try:
         script.main(script.ArgsConfig(**arguments))
     except StoppedError:
@@ -87,48 +92,49 @@ def import_script(path: Path) -> types.ModuleType:
 
 
 def script_arguments(config: type, launch: Launch) -> dict[str, Any]:
-    """Arguments for this commit's ``ArgsConfig``; those that it does not know are left out."""
-    known = {field.name for field in dataclasses.fields(config)}
-    asked = {**launch["arguments"], "resume": launch["resume_step"] > 0}
-    left_out = sorted(set(asked) - known)
-    if left_out:
-        say(f"arguments that this commit's script does not have: {', '.join(left_out)}")
-    kept = {name: value for name, value in asked.items() if name in known}
-    base = Path(kept["base_model_path"])
+    """Arguments for this commit's ``ArgsConfig``; unknown ones are left out."""
+    fields = {field.name for field in dataclasses.fields(config)}
+    requested = {**launch["arguments"], "resume": launch["resume_step"] > 0}
+    unknown = sorted(set(requested) - fields)
+    if unknown:
+        say(f"arguments that this commit's script does not have: {', '.join(unknown)}")
+    arguments = {name: value for name, value in requested.items() if name in fields}
+    base = Path(arguments["base_model_path"])
     if base.is_dir():
         # The script takes a relative path for a Hub id.
-        kept["base_model_path"] = str(base.absolute())
-    return kept
+        arguments["base_model_path"] = str(base.absolute())
+    return arguments
 
 
 def check_gpus(arguments: dict[str, Any]) -> None:
-    """Refuse a number of GPUs that transformers would train with in another way than asked.
+    """Refuse a number of GPUs with which transformers would train in another way than asked.
 
-    With several GPUs in sight and one process it would split each batch over them.
+    With several visible GPUs and one process it would split each batch over them.
 
     Raises:
-        RefusedError: The GPUs in sight, or the processes started, are not those asked for.
+        RefusedError: The visible GPUs, or the processes started, are not as many as asked for.
     """
     import torch
 
-    asked, processes = arguments["num_gpus"], int(os.environ.get("WORLD_SIZE", "1"))
-    seen = torch.cuda.device_count()
-    if processes != asked or (seen and seen != asked):
+    gpus, processes = arguments["num_gpus"], int(os.environ.get("WORLD_SIZE", "1"))
+    visible = torch.cuda.device_count()
+    if processes != gpus or (visible and visible != gpus):
         raise RefusedError(
-            f"training asks for {asked} GPUs; {seen} are in sight and {processes} processes run\n"
-            f"  set CUDA_VISIBLE_DEVICES to {asked} of them; for more than one start it with "
-            f"torchrun --standalone --nproc_per_node={asked}"
+            f"training asks for {gpus} GPUs; {visible} are in sight and {processes} processes run\n"
+            f"  set CUDA_VISIBLE_DEVICES to {gpus} of them; for more than one start it with "
+            f"torchrun --standalone --nproc_per_node={gpus}"
         )
 
 
 def replaced_arguments(original: Any, launch: Launch) -> Any:
     """What the script calls in place of ``TrainingArguments``."""
 
-    def training_arguments(**given: Any) -> Any:
+    def training_arguments(**keywords: Any) -> Any:
         import torch
 
-        settings = {**given, **launch["training_arguments"]}
-        # Weights & Biases is the driver's; old checkpoints are deleted once a new one is complete.
+        settings = {**keywords, **launch["training_arguments"]}
+        # The driver reports to Weights & Biases; the recorder deletes old checkpoints once a new
+        # one is complete.
         settings.update(report_to="none", save_total_limit=None, save_strategy="steps")
         if not torch.cuda.is_available():
             settings.pop("tf32", None)
@@ -140,18 +146,18 @@ def replaced_arguments(original: Any, launch: Launch) -> Any:
 
 
 def prepare_runner(recorder: Recorder) -> None:
-    """Bring the recorder into transformers' trainer, and leave out what it does in their place."""
+    """Add the recorder to transformers' trainer, and switch off what it replaces."""
     import torch
     from transformers import TrainerCallback
 
     trainer: Any = importlib.import_module("transformers.trainer")
     runner: Any = importlib.import_module("gr00t.experiment.runner")
-    count_losses(runner.DualBrainTrainer, recorder)
+    record_losses(runner.DualBrainTrainer, recorder)
     callback = type("LauncherCallback", (RecorderEvents, TrainerCallback), {})
     trainer.DEFAULT_CALLBACKS.append(callback(recorder))
-    # The metrics that this one prints are printed by the driver.
+    # The driver prints the metrics.
     trainer.PrinterCallback = TrainerCallback
-    # The last checkpoint holds the final model, and each one its experiment_cfg, by the recorder.
+    # The recorder copies experiment_cfg into each checkpoint; the last one holds the final model.
     runner.safe_save_model_for_hf_trainer = lambda *args, **kwargs: None
     runner.CheckpointFormatCallback = lambda *args, **kwargs: TrainerCallback()
     torch.serialization.add_safe_globals(random_state_types())
@@ -173,7 +179,7 @@ def seed_everything(seed: int) -> None:
     set_seed(seed)
 
 
-def point_to_eagle(checkout: str, folder: str) -> None:
+def point_to_backbone(checkout: str, folder: str) -> None:
     """Let the backbone and its processor be made from ``folder``.
 
     The path is a module's constant, read while ``gr00t.model`` is imported. So its module is
@@ -182,7 +188,7 @@ def point_to_eagle(checkout: str, folder: str) -> None:
     package = types.ModuleType(MODEL_PACKAGE)
     package.__path__ = [str(Path(checkout) / "gr00t" / "model")]
     sys.modules[MODEL_PACKAGE] = package
-    module: Any = importlib.import_module(EAGLE_MODULE)
+    module: Any = importlib.import_module(BACKBONE_MODULE)
     module.DEFAULT_EAGLE_PATH = folder
     del sys.modules[MODEL_PACKAGE]
     whole: Any = importlib.import_module(MODEL_PACKAGE)

@@ -19,54 +19,54 @@ MERGED = "merged"
 
 
 class RefusedError(Exception):
-    """Training is not begun; the text says why and what to do."""
+    """Training is not started; the text says why and what to do."""
 
 
 def checkpoints(output: Path) -> dict[int, Path]:
     """Folders of checkpoints by their step, in order; complete or not."""
-    found = {
+    folders = {
         int(number): path
         for path in output.glob(f"{PREFIX}*")
         if (number := path.name[len(PREFIX) :]).isdecimal() and path.is_dir()
     }
-    return dict(sorted(found.items()))
+    return dict(sorted(folders.items()))
 
 
 def check_start(launch: dict[str, Any]) -> None:
-    """Refuse to go on from another checkpoint than the launch file names.
+    """Refuse to resume from another checkpoint than the launch file names.
 
-    Isaac-GR00T takes the folder with the highest number, whosever and however complete it is, and
+    Isaac-GR00T takes the folder with the highest number, of whatever run and complete or not, and
     trains a step more where that is ``max_steps``.
 
     Raises:
         RefusedError: The highest checkpoint is another one, or leaves nothing to train.
     """
     output = Path(launch["arguments"]["output_dir"])
-    asked, found = launch["resume_step"], checkpoints(output)
-    highest = max(found, default=0)
-    if highest != asked:
+    step, folders = launch["resume_step"], checkpoints(output)
+    highest = max(folders, default=0)
+    if highest != step:
         raise RefusedError(
             f"{output} has a checkpoint of step {highest}, training is to "
-            + (f"go on from step {asked}" if asked else "begin anew")
+            + (f"go on from step {step}" if step else "begin anew")
             + "\n  move the folder away, or delete the checkpoints that are not this run's"
         )
-    if not asked:
+    if not step:
         return
-    if asked >= launch["arguments"]["max_steps"]:
+    if step >= launch["arguments"]["max_steps"]:
         raise RefusedError(
-            f"the checkpoint of step {asked} leaves nothing to train: max_steps is "
+            f"the checkpoint of step {step} leaves nothing to train: max_steps is "
             f"{launch['arguments']['max_steps']}\n  raise max_steps to train more"
         )
-    record = found[asked] / COMPLETE
+    record = folders[step] / COMPLETE
     if not record.is_file():
         raise RefusedError(
-            f"{found[asked]} is not complete: {COMPLETE} is missing\n  delete the folder to go on "
+            f"{folders[step]} is not complete: {COMPLETE} is missing\n  delete the folder to go on "
             "from the checkpoint before it"
         )
     owner = json.loads(record.read_text())["config_hash"]
     if owner != launch["config_hash"]:
         raise RefusedError(
-            f"{found[asked]} belongs to another run: its config hash is {owner}, expected "
+            f"{folders[step]} belongs to another run: its config hash is {owner}, expected "
             f"{launch['config_hash']}\n  move the folder away"
         )
 
@@ -80,11 +80,11 @@ def samples_seen(launch: dict[str, Any]) -> int:
     return json.loads((folder / COMPLETE).read_text())["samples_seen"]
 
 
-def complete(output: Path, record: dict[str, Any]) -> None:
-    """Make the checkpoint of ``record["step"]`` complete: all of it on the disk, then its record.
+def mark_complete(output: Path, record: dict[str, Any]) -> None:
+    """Wait until the checkpoint of ``record["step"]`` is on the disk, then write its record.
 
-    Isaac-GR00T copies ``experiment_cfg`` into it only after other callbacks were told of it, so
-    that is done here.
+    Isaac-GR00T copies ``experiment_cfg`` into it only after the other callbacks have run, so that
+    is done here.
     """
     folder = output / f"{PREFIX}{record['step']}"
     copy_experiment(output, folder)
@@ -92,20 +92,20 @@ def complete(output: Path, record: dict[str, Any]) -> None:
     write_json(folder / COMPLETE, {**record, "files": files})
 
 
-def prune(output: Path, keep: int, metrics: Path) -> None:
+def delete_old_checkpoints(output: Path, keep: int, metrics: Path) -> None:
     """Delete complete checkpoints but the newest ``keep`` and the best one, oldest first."""
-    found = {
+    folders = {
         step: path for step, path in checkpoints(output).items() if (path / COMPLETE).is_file()
     }
-    best = best_step(found, metrics)
-    for step in list(found)[:-keep]:
+    best = best_step(folders, metrics)
+    for step in list(folders)[:-keep]:
         if step != best:
-            (found[step] / COMPLETE).unlink()
-            shutil.rmtree(found[step])
+            (folders[step] / COMPLETE).unlink()
+            shutil.rmtree(folders[step])
 
 
 def best_step(steps: Iterable[int], metrics: Path) -> int | None:
-    """The step with the lowest mean loss over its window, by the rule of ``store/kept.py``.
+    """The step with the lowest mean loss over its window, by the rule of ``runs/final_loss.py``.
 
     The window of step ``s`` has ``min(max(20, 10 % of s), max(2, s // 2))`` steps.
     """
@@ -122,7 +122,7 @@ def best_step(steps: Iterable[int], metrics: Path) -> int | None:
 
 
 def _losses(metrics: Path) -> dict[int, float]:
-    """Loss by step; lines of steps that were done again count as they were the last time."""
+    """Loss by step; of steps that were trained again the last line counts."""
     lines: dict[int, list[float]] = {}
     for text in metrics.read_text().splitlines() if metrics.is_file() else ():
         try:
@@ -130,7 +130,7 @@ def _losses(metrics: Path) -> dict[int, float]:
             step, losses = int(line["step"]), [float(loss) for loss in line["losses"]]
         except (ValueError, KeyError, TypeError):
             continue
-        lines = {number: before for number, before in lines.items() if number < step}
+        lines = {number: line_losses for number, line_losses in lines.items() if number < step}
         lines[step] = losses
     return {
         number: loss

@@ -1,12 +1,19 @@
-"""Feeds the checkout's dataset class from outside. Runs under the checkout's Python.
+"""Replaces what the checkout's dataset class reads and draws. Runs under the checkout's Python.
 
 Methods of ``LeRobotSingleDataset`` are replaced: its metadata is what this package validated, so
 that nothing is computed or written into the dataset's folder; held-out episodes are left out;
 frames come from the frame cache; and an episode's parquet file is read once, where the class reads
 it again for every sample.
+
+Augmentation is made repeatable. The transforms draw crops and colours from the process's own
+generators, whose state depends on what was loaded ahead and by which worker, so that a resumed run
+would see other images than an uninterrupted one. Here each sample is drawn from a seed made of the
+run's seed, the epoch and the row, and the generators are restored afterwards.
 """
 
 import importlib
+import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,18 +21,25 @@ import numpy as np
 from launcher_checkpoints import RefusedError
 
 ROWS = "_rows_by_episode"
+"""Attribute of the dataset that holds :class:`EpisodeRows` by episode."""
 
 
-def feed(launch: dict[str, Any]) -> None:
+def replace_reading(launch: dict[str, Any]) -> None:
     """Replace the methods of the checkout's ``LeRobotSingleDataset``."""
     dataset = importlib.import_module("gr00t.data.dataset").LeRobotSingleDataset
     frames = launch["frames"]
-    cameras = None if frames is None else {key: Camera(**found) for key, found in frames.items()}
+    cameras = None if frames is None else {key: Camera(**files) for key, files in frames.items()}
     _replace_metadata(dataset, launch["metadata"])
-    _leave_out(dataset, set(launch["held_out_episodes"]))
-    _read_once(dataset, cameras)
+    _leave_out_episodes(dataset, set(launch["held_out_episodes"]))
+    _read_episodes_once(dataset, cameras)
     if cameras is not None:
-        _show(dataset, cameras)
+        _take_cached_frames(dataset, cameras)
+
+
+class SampleRow(int):
+    """A row of the dataset with its epoch; pickled on its way to a loader process."""
+
+    epoch = 0
 
 
 class Camera:
@@ -42,24 +56,24 @@ class Camera:
         self._timestamps = np.load(timestamps)
         self.spans = {int(episode): tuple(span) for episode, span in spans.items()}
 
-    def at(self, episode: int, asked: np.ndarray) -> np.ndarray:
+    def nearest(self, episode: int, times: np.ndarray) -> np.ndarray:
         """The frames nearest to times, the first of two equally near: NVIDIA's rule.
 
         Args:
             episode: Episode index.
-            asked: Seconds, shape (T,).
+            times: Seconds, shape (T,).
 
         Returns:
             (T, height, width, 3) uint8, a copy.
         """
         first, count = self.spans[episode]
-        shown = self._timestamps[first : first + count]
-        rows = np.abs(shown[:, None] - asked.astype(np.float64)).argmin(axis=0)
+        timestamps = self._timestamps[first : first + count]
+        rows = np.abs(timestamps[:, None] - times.astype(np.float64)).argmin(axis=0)
         return np.array(self._frames[first + rows])
 
 
 @dataclass(frozen=True)
-class Rows:
+class EpisodeRows:
     """One episode's parquet file.
 
     Attributes:
@@ -73,6 +87,42 @@ class Rows:
     vectors: dict[str, np.ndarray]
     texts: dict[str, list[str]]
     timestamps: np.ndarray
+
+
+def make_draws_repeatable(seed: int) -> None:
+    """Replace the sampler's iteration and the dataset's access by row."""
+    sampler = importlib.import_module("gr00t.experiment.trainer").BaseSampler
+    dataset = importlib.import_module("gr00t.data.dataset").LeRobotSingleDataset
+    rows, sample = sampler.__iter__, dataset.__getitem__
+
+    def rows_with_epoch(self: Any) -> Iterator[SampleRow]:
+        return _with_epoch(list(rows(self)), self.epoch)
+
+    def seeded_sample(self: Any, index: int) -> Any:
+        import torch
+
+        sequence = np.random.SeedSequence([seed, getattr(index, "epoch", 0), int(index)])
+        sample_seed = int(sequence.generate_state(1)[0])
+        python_state, numpy_state = random.getstate(), np.random.get_state()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(sample_seed)
+            np.random.seed(sample_seed)
+            random.seed(sample_seed)
+            try:
+                return sample(self, index)
+            finally:
+                random.setstate(python_state)
+                np.random.set_state(numpy_state)
+
+    sampler.__iter__ = rows_with_epoch
+    dataset.__getitem__ = seeded_sample
+
+
+def _with_epoch(rows: list[int], epoch: int) -> Iterator[SampleRow]:
+    for index in rows:
+        row = SampleRow(index)
+        row.epoch = epoch
+        yield row
 
 
 def _replace_metadata(dataset: Any, metadata: dict[str, Any]) -> None:
@@ -90,18 +140,18 @@ def _replace_metadata(dataset: Any, metadata: dict[str, Any]) -> None:
     dataset._get_metadata = _get_metadata
 
 
-def _leave_out(dataset: Any, held_out: set[int]) -> None:
-    find = dataset._get_trajectories
+def _leave_out_episodes(dataset: Any, held_out: set[int]) -> None:
+    all_trajectories = dataset._get_trajectories
 
     def _get_trajectories(self: Any) -> tuple[np.ndarray, np.ndarray]:
-        ids, lengths = find(self)
-        kept = np.array([int(episode) not in held_out for episode in ids], dtype=bool)
-        return ids[kept], lengths[kept]
+        ids, lengths = all_trajectories(self)
+        trained = np.array([int(episode) not in held_out for episode in ids], dtype=bool)
+        return ids[trained], lengths[trained]
 
     dataset._get_trajectories = _get_trajectories
 
 
-def _read_once(dataset: Any, cameras: dict[str, Camera] | None) -> None:
+def _read_episodes_once(dataset: Any, cameras: dict[str, Camera] | None) -> None:
     """Read every episode when the dataset is opened, before loader processes share it."""
     initialize, read = dataset.__init__, dataset.get_trajectory_data
     vector, text = dataset.get_state_or_action, dataset.get_language
@@ -110,7 +160,7 @@ def _read_once(dataset: Any, cameras: dict[str, Camera] | None) -> None:
         initialize(self, *args, **kwargs)
         if cameras is not None:
             _check_cameras(self, cameras)
-        columns: dict[int, Rows] = {}
+        columns: dict[int, EpisodeRows] = {}
         for episode in map(int, self.trajectory_ids):
             columns[episode] = _rows(self, read(self, episode))
         setattr(self, ROWS, columns)
@@ -144,22 +194,22 @@ def _read_once(dataset: Any, cameras: dict[str, Camera] | None) -> None:
     dataset.get_language = get_language
 
 
-def _show(dataset: Any, cameras: dict[str, Camera]) -> None:
+def _take_cached_frames(dataset: Any, cameras: dict[str, Camera]) -> None:
     def get_video(self: Any, trajectory_id: int, key: str, base_index: int) -> np.ndarray:
         times = getattr(self, ROWS)[int(trajectory_id)].timestamps
         rows = _clipped(self, trajectory_id, key, base_index)
-        return cameras[_name(key)].at(int(trajectory_id), times[rows])
+        return cameras[_name(key)].nearest(int(trajectory_id), times[rows])
 
     dataset.get_video = get_video
 
 
-def _rows(dataset: Any, table: Any) -> Rows:
+def _rows(dataset: Any, table: Any) -> EpisodeRows:
     meta, stacked = dataset.lerobot_modality_meta, {}
     vectors: dict[str, np.ndarray] = {}
     for modality in ("state", "action"):
-        known = getattr(meta, modality)
+        fields = getattr(meta, modality)
         for key in dataset.modality_keys[modality]:
-            field = known.get(_name(key))
+            field = fields.get(_name(key))
             if field is None:  # made from other columns by the class itself
                 continue
             column = field.original_key or _name(key)
@@ -173,21 +223,23 @@ def _rows(dataset: Any, table: Any) -> Rows:
         column = meta.annotation[_name(key)].original_key or key
         texts[key] = [tasks[int(index)] for index in table[column]]
     single = [name for name in table.columns if table[name].dtype != object]
-    return Rows(table[single].copy(), vectors, texts, table["timestamp"].to_numpy(np.float64))
+    return EpisodeRows(
+        table[single].copy(), vectors, texts, table["timestamp"].to_numpy(np.float64)
+    )
 
 
 def _check_cameras(dataset: Any, cameras: dict[str, Camera]) -> None:
-    asked = [_name(key) for key in dataset.modality_keys["video"]]
-    missing = [key for key in asked if key not in cameras]
+    keys = [_name(key) for key in dataset.modality_keys["video"]]
+    missing = [key for key in keys if key not in cameras]
     missing += [
         f"{key}, episode {episode}"
-        for key in asked
+        for key in keys
         if key in cameras
         for episode in dataset.trajectory_ids
         if int(episode) not in cameras[key].spans
     ]
     if missing:
-        listed = "\n".join(f"  missing: {what}" for what in missing[:8])
+        listed = "\n".join(f"  missing: {key}" for key in missing[:8])
         raise RefusedError(f"the frame cache does not hold what training reads\n{listed}")
 
 

@@ -1,10 +1,9 @@
-"""What the launcher says of the model and the machine. Runs under the checkout's Python."""
+"""Facts about the model and the machine for the manifest. Runs under the checkout's Python."""
 
 import importlib.metadata
 import os
 import platform
 import resource
-import subprocess
 from typing import Any
 
 PARTS = {
@@ -69,27 +68,15 @@ def describe_machine(device: Any) -> dict[str, Any]:
 
 
 def device_uuid(device: Any) -> str | None:
-    """``GPU-`` and its number; from ``nvidia-smi`` where torch does not tell it."""
+    """``GPU-`` and its number; ``None`` for a torch before 2.4, which does not tell it."""
     import torch
 
     uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
-    if uuid is not None:
-        return f"GPU-{uuid}"
-    listed = [part.strip() for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
-    index = device.index or 0
-    wanted = listed[index] if index < len(listed) and listed[index] else str(index)
-    if wanted.startswith("GPU-"):
-        return wanted
-    command = ["nvidia-smi", f"--id={wanted}", "--query-gpu=uuid", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
+    return None if uuid is None else f"GPU-{uuid}"
 
 
 def peak_memory_bytes(device: Any) -> int:
-    """GPU memory that torch held at most; on a CPU the process's own."""
+    """Highest GPU memory that torch reserved; on a CPU the process's own."""
     if device is not None and device.type == "cuda":
         import torch
 

@@ -1,16 +1,23 @@
-"""What the launcher writes while transformers' trainer runs. Runs under the checkout's Python."""
+"""Metrics, checkpoints and facts of a running training. Runs under the checkout's Python."""
 
 import errno
 import json
 import math
 import os
+import signal
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from launcher_checkpoints import complete, prune, samples_seen, save_merged, write_json
+from launcher_checkpoints import (
+    delete_old_checkpoints,
+    mark_complete,
+    samples_seen,
+    save_merged,
+    write_json,
+)
 from launcher_facts import describe_machine, describe_model, peak_memory_bytes
-from launcher_stop import StopRequest
 
 
 class StoppedError(Exception):
@@ -19,6 +26,29 @@ class StoppedError(Exception):
 
 class DivergedError(Exception):
     """The loss or the gradient is no longer a finite number."""
+
+
+class StopRequest:
+    """A request to stop: ``file`` exists, or Ctrl-C or SIGTERM came; a second signal ends at once.
+
+    Args:
+        file: Created by the driver when it is asked to stop.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._signalled = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody asked."""
+        return self._signalled or self._file.exists()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._signalled = True
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Recorder:
@@ -35,8 +65,8 @@ class Recorder:
         self.stopped = False
         self._launch = launch
         self._stop = stop
-        self._writes = int(os.environ.get("RANK", "0")) == 0
-        self._together = int(os.environ.get("WORLD_SIZE", "1")) > 1
+        self._is_first_rank = int(os.environ.get("RANK", "0")) == 0
+        self._is_distributed = int(os.environ.get("WORLD_SIZE", "1")) > 1
         self._device: Any = None
         self._facts: dict[str, Any] = {}
         self._batches: list[Any] = []
@@ -44,7 +74,7 @@ class Recorder:
         self._new_samples = 0
         self._samples_seen = samples_seen(launch)
         self._wall_seconds = launch["wall_seconds"]
-        self._mark = 0.0
+        self._last_time = 0.0
 
     def batch_done(self, loss: Any, samples: int) -> None:
         """Count one batch's loss; it stays on its device until it is logged."""
@@ -52,7 +82,7 @@ class Recorder:
         self._new_samples += samples
 
     def begin(self, args: Any, state: Any, model: Any) -> None:
-        """Note the model and the machine; training starts.
+        """Record facts about the model and the machine; training starts.
 
         Raises:
             StoppedError: Somebody asked to stop already.
@@ -64,15 +94,15 @@ class Recorder:
         if self._stop_asked():
             self.stopped = True
             raise StoppedError
-        self._mark = time.perf_counter()
+        self._last_time = time.perf_counter()
 
     def step_done(self, state: Any, control: Any) -> None:
         """Count a step, and say whether to log, to save and to stop after it."""
         import torch
 
         now = time.perf_counter()
-        self._wall_seconds += now - self._mark
-        self._mark = now
+        self._wall_seconds += now - self._last_time
+        self._last_time = now
         self._losses.append(torch.stack(self._batches).mean())
         self._batches.clear()
         last = state.global_step >= state.max_steps
@@ -103,7 +133,7 @@ class Recorder:
             "learning_rate": logs["learning_rate"],
             "wall_seconds": self._wall_seconds,
         }
-        if self._writes:
+        if self._is_first_rank:
             append_line(Path(self._launch["metrics"]), metric)
         if not all(map(math.isfinite, [*losses, norm])):
             raise DivergedError(
@@ -113,12 +143,12 @@ class Recorder:
             )
 
     def saved(self, output: Path, state: Any, model: Any) -> None:
-        """Make the checkpoint that was just written complete, then delete what is too many."""
-        if self._together:
+        """Mark the checkpoint that was just written as complete, then delete the oldest ones."""
+        if self._is_distributed:
             import torch.distributed
 
             torch.distributed.barrier()
-        if self._writes:
+        if self._is_first_rank:
             last = state.global_step >= state.max_steps
             if last and self._launch["arguments"].get("lora_rank", 0) > 0:
                 save_merged(model, output)
@@ -128,13 +158,14 @@ class Recorder:
                 "wall_seconds": self._wall_seconds,
                 "samples_seen": self._samples_seen,
             }
-            complete(output, record)
-            prune(output, self._launch["save_total_limit"], Path(self._launch["metrics"]))
-        self._mark = time.perf_counter()
+            mark_complete(output, record)
+            limit, metrics = self._launch["save_total_limit"], Path(self._launch["metrics"])
+            delete_old_checkpoints(output, limit, metrics)
+        self._last_time = time.perf_counter()
 
     def write_facts(self) -> None:
         """Write what is known of model and machine, with the memory that was needed so far."""
-        if self._writes and self._facts:
+        if self._is_first_rank and self._facts:
             facts = {**self._facts, "peak_memory_bytes": peak_memory_bytes(self._device)}
             write_json(Path(self._launch["facts"]), facts)
 
@@ -146,24 +177,24 @@ class Recorder:
         samples = torch.tensor(float(self._new_samples), dtype=torch.double, device=losses.device)
         self._losses.clear()
         self._new_samples = 0
-        if self._together:
+        if self._is_distributed:
             summed = torch.cat([losses, samples[None]])
             torch.distributed.all_reduce(summed)
             losses, samples = summed[:-1] / torch.distributed.get_world_size(), summed[-1]
         return losses.tolist(), int(samples.item())
 
     def _stop_asked(self) -> bool:
-        if not self._together:
+        if not self._is_distributed:
             return self._stop.asked
         import torch
 
-        asked = torch.tensor(float(self._stop.asked), device=self._device)
-        torch.distributed.all_reduce(asked)
-        return bool(asked.item())
+        requests = torch.tensor(float(self._stop.asked), device=self._device)
+        torch.distributed.all_reduce(requests)
+        return bool(requests.item())
 
 
 class RecorderEvents:
-    """A recorder in the words of transformers' ``TrainerCallback``, which is mixed in."""
+    """A recorder as a ``TrainerCallback`` of transformers, which is mixed in."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -186,8 +217,8 @@ class RecorderEvents:
         self._recorder.saved(Path(args.output_dir), state, kwargs["model"])
 
 
-def count_losses(trainer: Any, recorder: Recorder) -> None:
-    """Let every training loss that ``trainer`` computes be counted."""
+def record_losses(trainer: Any, recorder: Recorder) -> None:
+    """Have every training loss that ``trainer`` computes recorded."""
     compute = trainer.compute_loss
 
     def compute_loss(self: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:

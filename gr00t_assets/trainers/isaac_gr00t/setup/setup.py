@@ -1,11 +1,10 @@
-"""Make an environment for Isaac-GR00T, step by step; an interrupted one goes on where it stopped.
+"""Make an environment for Isaac-GR00T step by step; an interrupted one continues where it stopped.
 
 ``<folder>/setup.json`` records the steps that are done and the commands that did them. A step is
 done again where its commands have changed, or a step that it builds on is done again.
 ``<folder>/setup.log`` has what the commands print.
 """
 
-import fcntl
 import json
 import os
 import shlex
@@ -19,36 +18,45 @@ from typing import BinaryIO
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gr00t_assets.core.files import write_json
+from gr00t_assets.core.processes import try_lock
 from gr00t_assets.gpu.guard import guarded
-from gr00t_assets.trainers.isaac_gr00t.doctor.commits import has_commit, head
+from gr00t_assets.trainers.failures.failure_pattern import load_patterns
+from gr00t_assets.trainers.isaac_gr00t.commits import has_commit, head
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.setup.find_python import environment_command
-from gr00t_assets.trainers.isaac_gr00t.setup.setup_failures import SetupError, explain
+from gr00t_assets.trainers.isaac_gr00t.setup.installer import (
+    Installer,
+    SetupError,
+    choose_installer,
+)
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import (
     Command,
-    Options,
+    SetupOptions,
     Step,
+    all_steps,
     fetch_command,
-    plan,
 )
 
 RECORD = "setup.json"
 LOG = "setup.log"
 
+_FAILURES = Path(__file__).with_name("setup_failures.yaml")
+_LAST_LINES = 15
+"""Last lines of output that a message shows."""
+
 _GRACE = 5.0
 _SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")
-_WITHOUT = tuple(
-    word
-    for name in ("PIP_USER", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
-    for word in ("-u", name)
+_UNSET_OPTIONS = tuple(
+    option
+    for name in ("PIP_USER", "PYTHONHOME", "PYTHONPATH", "UV_SYSTEM_PYTHON", "VIRTUAL_ENV")
+    for option in ("-u", name)
 )
-"""Taken from the command and not from its guard, which may need them to find this package."""
+"""Variables that the command does not get; its guard may need them to find this package."""
 
-_OUTPUT = 200_000
-"""Bytes of a command's output that a failure is looked for in, from its end."""
+_OUTPUT_BYTES = 200_000
+"""From the end of a command's output, in which the reason of a failure is looked for."""
 
-Say = Callable[[str], object]
-Watch = Callable[[Path], object]
+PrintLine = Callable[[str], object]
+ShowLog = Callable[[Path], object]
 
 
 class DoneStep(BaseModel):
@@ -69,14 +77,14 @@ class SetupRecord(BaseModel):
     steps: dict[str, DoneStep] = {}
 
 
-def pending(directory: Path, options: Options) -> list[Step]:
+def pending_steps(directory: Path, options: SetupOptions) -> list[Step]:
     """The steps that are still to be done, in order.
 
     Raises:
         SetupError: The folder holds something else, or another repository's clone.
     """
     record = load_record(directory)
-    steps = plan(directory, options, _environment_command(directory, options, record))
+    steps = all_steps(directory, options, _installer(options, record))
     checkout = IsaacEnvironment.in_directory(directory).checkout
     cloned = record.steps.get("clone") if record else None
     if cloned is not None and checkout.exists() and cloned.commands != steps[0].lines():
@@ -85,17 +93,17 @@ def pending(directory: Path, options: Options) -> list[Step]:
             "it was made by another command, or for another folder.",
             [f"made by: {cloned.commands[1]}", "give another folder, or remove this one first"],
         )
-    again: set[str] = set()
+    outdated: set[str] = set()
     for step in steps:
         done = record.steps.get(step.name) if record else None
-        there = step.makes is not None and step.makes.exists()
-        current = there or (done is not None and done.commands == step.lines())
-        if not current or again.intersection(step.after):
-            again.add(step.name)
-    return [step for step in steps if step.name in again]
+        exists = step.makes is not None and step.makes.exists()
+        current = exists or (done is not None and done.commands == step.lines())
+        if not current or outdated.intersection(step.after):
+            outdated.add(step.name)
+    return [step for step in steps if step.name in outdated]
 
 
-def commands_of(step: Step, directory: Path, options: Options) -> list[Command]:
+def commands_of(step: Step, directory: Path, options: SetupOptions) -> list[Command]:
     """What a step runs now: an older clone first gets the commits that it does not have."""
     checkout = IsaacEnvironment.in_directory(directory).checkout
     if step.name == "commit" and checkout.exists() and not has_commit(checkout, options.commit):
@@ -104,44 +112,42 @@ def commands_of(step: Step, directory: Path, options: Options) -> list[Command]:
 
 
 def set_up(
-    directory: Path, options: Options, say: Say, watch: Watch | None = None
+    directory: Path, options: SetupOptions, print_line: PrintLine, show_log: ShowLog | None = None
 ) -> IsaacEnvironment:
     """Do every step that is not done yet.
 
     Args:
         directory: Made where it is not there.
         options: What is asked for.
-        say: Takes a line of progress.
-        watch: Called a few times a second with the log while a command runs.
+        print_line: Takes a line of progress.
+        show_log: Called a few times a second with the log while a command runs.
 
     Raises:
         SetupError: A step failed, with the reason as far as it is known and what to do.
     """
     directory = directory.expanduser().absolute()
-    steps = plan(
-        directory, options, _environment_command(directory, options, load_record(directory))
-    )
-    todo = {step.name for step in pending(directory, options)}
+    steps = all_steps(directory, options, _installer(options, load_record(directory)))
+    pending = {step.name for step in pending_steps(directory, options)}
     directory.mkdir(parents=True, exist_ok=True)
-    with _only_one(directory) as log:
+    with _locked_log(directory) as log:
         done = dict((load_record(directory) or SetupRecord()).steps)
         for number, step in enumerate(steps, start=1):
             label = f"step {number} of {len(steps)}: {step.title}"
-            if step.name not in todo:
-                say(f"{label} (done before)")
+            if step.name not in pending:
+                print_line(f"{label} (done before)")
                 done.setdefault(step.name, DoneStep(commands=step.lines(), seconds=0.0))
                 continue
-            say(label)
-            for name in _depending(step.name, steps):
+            print_line(label)
+            for name in _with_dependents(step.name, steps):
                 done.pop(name, None)
-            _write(directory, done)
+            _write_record(directory, done)
             started = time.monotonic()
             for command in commands_of(step, directory, options):
-                _run(command, directory, log, label, watch)
+                _run(command, directory, log, label, show_log)
             seconds = round(time.monotonic() - started, 1)
             done[step.name] = DoneStep(commands=step.lines(), seconds=seconds)
-            _write(directory, done)
-            say(f"  {seconds:.0f} s")
+            _write_record(directory, done)
+            print_line(f"  {seconds:.0f} s")
     return IsaacEnvironment.in_directory(directory)
 
 
@@ -154,10 +160,10 @@ def load_record(directory: Path) -> SetupRecord | None:
     path = directory / RECORD
     if not path.exists():
         environment = IsaacEnvironment.in_directory(directory)
-        for there in (environment.checkout, environment.python.parents[1]):
-            if there.exists():
+        for folder in (environment.checkout, environment.python.parents[1]):
+            if folder.exists():
                 raise SetupError(
-                    str(there),
+                    str(folder),
                     "it is there already, and not by this command.",
                     [
                         "give another folder",
@@ -185,50 +191,75 @@ def describe(environment: IsaacEnvironment) -> list[str]:
     ]
 
 
-def _environment_command(
-    directory: Path, options: Options, record: SetupRecord | None
-) -> Sequence[str]:
-    """How the virtual environment is made; where it is made already, as it was."""
-    made = record.steps.get("environment") if record else None
-    if options.python is None and made is not None:
-        return shlex.split(made.commands[-1])[:-1]
-    return environment_command(options.python)
+def explain_failure(step: str, code: int, output: str, log: str) -> SetupError:
+    """Turn the end of a failed command into a message.
+
+    Args:
+        step: Which step, in words.
+        code: Exit code of the command; 128 + n for signal n.
+        output: What it printed.
+        log: Path of the file that has it.
+    """
+    problem, remedy = f"its command ended with code {code}.", "see the last lines"
+    if code == 137:
+        problem = "its command was killed, as the kernel does where memory runs out."
+        remedy = "give it more memory; MAX_JOBS=2 lets flash-attn compile with less"
+    for pattern in load_patterns(_FAILURES):
+        if pattern.match(output) is not None:
+            problem, (remedy,) = pattern.problem, pattern.details
+            break
+    last = [f"  {line}" for line in output.strip().splitlines()[-_LAST_LINES:]]
+    return SetupError(
+        step,
+        problem,
+        [
+            f"do: {remedy}",
+            "then run the same command again: finished steps are not repeated",
+            f"the last lines of {log}:",
+            *last,
+        ],
+    )
 
 
-def _depending(name: str, steps: Sequence[Step]) -> set[str]:
+def _installer(options: SetupOptions, record: SetupRecord | None) -> Installer:
+    step = record.steps.get("environment") if record else None
+    return choose_installer(options.python, shlex.split(step.commands[-1]) if step else ())
+
+
+def _with_dependents(name: str, steps: Sequence[Step]) -> set[str]:
     """A step and all that build on it."""
-    found = {name}
+    names = {name}
     for step in steps:
-        if found.intersection(step.after):
-            found.add(step.name)
-    return found
+        if names.intersection(step.after):
+            names.add(step.name)
+    return names
 
 
-def _write(directory: Path, done: dict[str, DoneStep]) -> None:
+def _write_record(directory: Path, done: dict[str, DoneStep]) -> None:
     write_json(directory / RECORD, SetupRecord(steps=done).model_dump(mode="json"))
 
 
 @contextmanager
-def _only_one(directory: Path) -> Iterator[BinaryIO]:
+def _locked_log(directory: Path) -> Iterator[BinaryIO]:
     """The log, open for appending, and locked against another set-up of the folder."""
     with (directory / LOG).open("ab") as log:
-        try:
-            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not try_lock(log.fileno()):
             raise SetupError(
                 str(directory), "it is being set up already.", ["wait for it, or stop it"]
-            ) from error
+            )
         yield log
 
 
-def _run(command: Command, directory: Path, log: BinaryIO, label: str, watch: Watch | None) -> None:
+def _run(
+    command: Command, directory: Path, log: BinaryIO, label: str, show_log: ShowLog | None
+) -> None:
     """Run a command to its end under a guard, so that it does not outlive this process."""
     log.write(f"$ {command.shell()}\n".encode())
     log.flush()
     begin = log.tell()
     inherited = {key: value for key, value in os.environ.items() if key not in _SECRETS}
     guard = subprocess.Popen(
-        guarded(["env", *_WITHOUT, *command.arguments], _GRACE),
+        guarded(["env", *_UNSET_OPTIONS, *command.arguments], _GRACE),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -247,14 +278,14 @@ def _run(command: Command, directory: Path, log: BinaryIO, label: str, watch: Wa
                 code = guard.wait(0.2)
                 break
             except subprocess.TimeoutExpired:
-                if watch is not None:
-                    watch(path)
+                if show_log is not None:
+                    show_log(path)
     except BaseException:
         guard.terminate()
         guard.wait()
         raise
     if code != 0:
         with path.open("rb") as file:
-            file.seek(max(begin, file.seek(0, os.SEEK_END) - _OUTPUT))
+            file.seek(max(begin, file.seek(0, os.SEEK_END) - _OUTPUT_BYTES))
             output = file.read().decode(errors="replace")
-        raise explain(label, code, output, str(path))
+        raise explain_failure(label, code, output, str(path))

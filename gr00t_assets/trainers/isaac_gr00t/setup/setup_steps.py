@@ -1,19 +1,18 @@
 """The steps that make an environment for Isaac-GR00T, each a few shell commands."""
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gr00t_assets.trainers.isaac_gr00t.doctor.commits import PINNED, REPOSITORY
-from gr00t_assets.trainers.isaac_gr00t.doctor.pins import EXTRA, FLASH_ATTENTION
+from gr00t_assets.trainers.isaac_gr00t.commits import PINNED, REPOSITORY
+from gr00t_assets.trainers.isaac_gr00t.doctor.packages import EXTRA, FLASH_ATTENTION
 from gr00t_assets.trainers.isaac_gr00t.environment import (
     CHECKOUT_NAME,
     ENVIRONMENT_NAME,
     IsaacEnvironment,
 )
-from gr00t_assets.trainers.isaac_gr00t.setup.setup_failures import SetupError
+from gr00t_assets.trainers.isaac_gr00t.setup.installer import Installer, SetupError
 
 SETUPTOOLS = "setuptools<81"
 """tensorboard 2.15, which tensorflow 2.15 brings, imports ``pkg_resources``; setuptools 82 is
@@ -23,7 +22,7 @@ _NO_LARGE_FILES = ("GIT_LFS_SKIP_SMUDGE", "1")
 
 
 @dataclass(frozen=True)
-class Options:
+class SetupOptions:
     """What the command line asks for.
 
     Attributes:
@@ -58,8 +57,8 @@ class Command:
             >>> Command(("pip", "install", "setuptools<81"), (("A", "1"),)).shell()
             "A=1 pip install 'setuptools<81'"
         """
-        words = [f"{name}={shlex.quote(value)}" for name, value in self.variables]
-        return " ".join([*words, shlex.join(self.arguments)])
+        variables = [f"{name}={shlex.quote(value)}" for name, value in self.variables]
+        return " ".join([*variables, shlex.join(self.arguments)])
 
 
 @dataclass(frozen=True)
@@ -85,13 +84,13 @@ class Step:
         return [command.shell() for command in self.commands]
 
 
-def plan(directory: Path, options: Options, environment_command: Sequence[str]) -> list[Step]:
+def all_steps(directory: Path, options: SetupOptions, installer: Installer) -> list[Step]:
     """All steps in order, whatever is done of them.
 
     Args:
         directory: Where checkout and environment go.
         options: What is asked for.
-        environment_command: Makes the virtual environment in the folder appended to it.
+        installer: Makes the virtual environment, and installs packages into it.
 
     Raises:
         SetupError: The repository's URL holds a password, or the commit is no name.
@@ -105,6 +104,10 @@ def plan(directory: Path, options: Options, environment_command: Sequence[str]) 
     checkout, python = environment.checkout, environment.python
     partial = checkout.with_name(f"{CHECKOUT_NAME}.partial")
     virtual = checkout.with_name(ENVIRONMENT_NAME)
+
+    def install(*arguments: str) -> Command:
+        return _command(*installer.install(python, *arguments))
+
     steps = [
         Step(
             "clone",
@@ -133,30 +136,30 @@ def plan(directory: Path, options: Options, environment_command: Sequence[str]) 
         Step(
             "environment",
             f"Python environment {ENVIRONMENT_NAME}",
-            (_command("rm", "-rf", virtual), _command(*environment_command, virtual)),
+            (_command("rm", "-rf", virtual), _command(*installer.make_environment(virtual))),
         ),
         Step(
             "tools",
             "pip and setuptools",
-            (_pip(python, "--upgrade", "pip", SETUPTOOLS, "wheel"),),
+            (install("--upgrade", "pip", SETUPTOOLS, "wheel"),),
             after=("environment",),
         ),
         Step(
             "packages",
             "Isaac-GR00T and what it needs, some 8 GB",
-            (_pip(python, "-e", f"{checkout}[{EXTRA}]"),),
+            (install("-e", f"{checkout}[{EXTRA}]"),),
             after=("commit", "tools"),
         ),
         Step(
             "flash-attn",
             f"flash-attn {FLASH_ATTENTION}",
-            (_pip(python, f"flash-attn=={FLASH_ATTENTION}", "--no-build-isolation"),),
+            (install(f"flash-attn=={FLASH_ATTENTION}", "--no-build-isolation"),),
             after=("packages",),
         ),
         Step(
             "extras",
             "python-dotenv and dagster-pipes",
-            (_pip(python, "python-dotenv", "dagster-pipes"),),
+            (install("python-dotenv", "dagster-pipes"),),
             after=("packages",),
         ),
     ]
@@ -167,10 +170,6 @@ def fetch_command(directory: Path) -> Command:
     """Brings the commits that a clone does not have yet."""
     checkout = IsaacEnvironment.in_directory(directory).checkout
     return _command("git", "-C", checkout, "fetch", "--filter=blob:none", "--tags", "origin")
-
-
-def _pip(python: Path, *arguments: str) -> Command:
-    return _command(python, "-m", "pip", "install", *arguments)
 
 
 def _command(*arguments: str | Path) -> Command:

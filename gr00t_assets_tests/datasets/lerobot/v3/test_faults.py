@@ -11,10 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.core.finding import Collector
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.v3.convert import convert_to_v21
-from gr00t_assets.datasets.lerobot.v3.cut import cut_video
-from gr00t_assets.datasets.lerobot.v3.packets import Cut, copied_from, read_packets
+from gr00t_assets.datasets.lerobot.v3.cut_videos import cut_video
+from gr00t_assets.datasets.lerobot.v3.video_segments import Cut, copied_from
+from gr00t_assets.datasets.lerobot.video_packets import read_packets
 from gr00t_assets_tests.datasets.lerobot.v3.hand_made import (
     FRONT,
     LENGTHS,
@@ -118,11 +120,11 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "rows missing": (
         rows(DATA_0, lambda table: table.slice(1)),
-        f"episode 2 has 8 rows ({DATA_0} from row 0), meta/episodes says 9",
+        f"{DATA_0}: episode 2 has 8 rows from row 0; expected 9, its length in meta/episodes",
     ),
     "rows of a whole episode missing": (
         rows(DATA_1, lambda table: table.filter(pc.field("episode_index") != 1)),
-        "episode 1 has 0 rows, meta/episodes says 12",
+        "episode 1 has 0 rows; expected 12, its length in meta/episodes",
     ),
     "rows in another order": (
         rows(DATA_0, lambda table: table.take([1, 0, *range(2, 16)])),
@@ -136,20 +138,21 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda directory: write_table(
             directory / EPISODES, pq.read_table(directory / EPISODES).slice(1)
         ),
-        "data has rows of episode 2, which meta does not list",
+        "data: has rows of episode 2; expected rows of episodes that meta/episodes lists",
     ),
     "columns that differ": (
         rows(DATA_1, lambda table: table.drop_columns("next.done")),
-        f"{DATA_1} differs in columns from the first file: next.done bool",
+        f"{DATA_1}: differs in columns: next.done bool; expected the columns of the first file",
     ),
-    "data file missing": (removed(DATA_1), f"{DATA_1} is missing"),
-    "data file cut off": (content(DATA_1, lambda data: data[:500]), f"{DATA_1} cannot be read"),
-    "rows damaged": (content(DATA_1, pages_damaged), f"{DATA_1} cannot be read: "),
+    "data file missing": (removed(DATA_1), f"{DATA_1}: no such file"),
+    "data file cut off": (content(DATA_1, lambda data: data[:500]), f"{DATA_1}: cannot be read"),
+    "rows damaged": (content(DATA_1, pages_damaged), f"{DATA_1}: cannot be read: "),
     "data file not downloaded": (
         content(DATA_1, lambda data: POINTER),
-        f"{DATA_1} is a Git LFS pointer: run git lfs pull",
+        f"{DATA_1}: a Git LFS pointer in place of the content; expected the content itself; run "
+        "git lfs pull",
     ),
-    "video missing": (removed(WRIST_1), f"{WRIST_1} is missing"),
+    "video missing": (removed(WRIST_1), f"{WRIST_1}: no such file"),
     "video cut off": (content(WRIST_1, lambda data: data[: len(data) // 2]), f"{WRIST_1}: "),
     "frames damaged": (content(FRONT_0, frames_damaged), f"{FRONT_0}: "),
     "begins after the end of the video": (
@@ -172,7 +175,7 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "range of rows that is not the length": (
         episodes(dataset_to_index=20),
-        "episode 1: dataset_from_index 7 to dataset_to_index 20 is not its length 12",
+        "episode 1 goes from dataset_from_index 7 to dataset_to_index 20; expected 12 rows",
     ),
     "no file number": (video(FRONT, file_index=None), f"{FRONT} is in no file (0, None)"),
     "no time": (
@@ -181,22 +184,25 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "column of a camera missing": (
         without(f"videos/{WRIST}/to_timestamp"),
-        f"{EPISODES} lacks videos/{WRIST}/to_timestamp",
+        f"{EPISODES}: no column videos/{WRIST}/to_timestamp",
     ),
-    "episode twice": (twice, "meta/episodes lists episode 2 2 times"),
-    "no episodes": (removed(EPISODES), "meta/episodes has no chunk-000/file-000.parquet"),
-    "no tasks": (removed("meta/tasks.parquet"), "meta/tasks.parquet is missing"),
-    "no info": (removed("meta/info.json"), "meta/info.json is missing"),
-    "info not JSON": (content("meta/info.json", lambda data: data[:-9]), "info.json is not JSON"),
-    "another version": (info(codebase_version="v3.1"), "its format is LeRobot v3.1"),
-    "no fps": (info(fps=0), "'fps' is 0"),
+    "episode twice": (twice, "meta/episodes: a row: episode 2 again"),
+    "no episodes": (removed(EPISODES), f"{EPISODES}: no such file"),
+    "no tasks": (removed("meta/tasks.parquet"), "meta/tasks.parquet: no such file"),
+    "no info": (removed("meta/info.json"), "meta/info.json: no such file"),
+    "info not JSON": (
+        content("meta/info.json", lambda data: data[:-9]),
+        "meta/info.json: not JSON",
+    ),
+    "another version": (info(codebase_version="v3.1"), "codebase_version 'v3.1'; expected v3.0"),
+    "no fps": (info(fps=0), "fps is 0"),
     "a path that leaves the dataset": (
         info(data_path="../x-{chunk_index}-{file_index}.parquet"),
-        "x-0-0.parquet is outside of the dataset's folder",
+        "data_path leads to ../x-{chunk_index}-{file_index}.parquet; expected a path inside",
     ),
     "a path with an unknown field": (
         info(video_path="videos/{camera}.mp4"),
-        "'video_path' 'videos/{camera}.mp4' cannot be filled in: 'camera'",
+        "video_path 'videos/{camera}.mp4' has the unknown field {camera}",
     ),
 }
 
@@ -262,7 +268,8 @@ def test_a_full_disk_is_no_fault_of_the_dataset(good: Path, tmp_path: Path) -> N
         pytest.skip("there is no /dev/full")
     full = tmp_path / "full"
     full.symlink_to("/dev/full")
-    table = read_packets(good / FRONT_0)
+    table = read_packets(Collector(), good / FRONT_0, FRONT_0)
+    assert table is not None
     for first in (copied_from(table, 0, 7), None):
         with pytest.raises(OSError, match="No space left"):
             cut_video(good / FRONT_0, table, [Cut(0, 0, 7, first)], lambda _: full, False)
@@ -306,7 +313,7 @@ def test_times_that_drift_are_counted_instead(good: Path, spoilt: Path) -> None:
     """LeRobot adds durations in floating point; the frames leave no doubt which are whose."""
     video(FRONT, from_timestamp=0.78, to_timestamp=1.98)(spoilt)
     warnings = convert_to_v21(spoilt, spoilt.parent / "out")
-    assert f"{FRONT_0}: the given times of episode 1 are up to 0.8 frames off" in warnings[0]
+    assert f"{FRONT_0}: the given times of episode 1 are up to 0.8 frames off" in warnings[1]
     convert_to_v21(good, spoilt.parent / "plain")
     for index in LENGTHS:
         file = f"videos/chunk-000/{FRONT}/episode_{index:06d}.mp4"
@@ -317,7 +324,7 @@ def test_rows_are_found_where_meta_names_another_file(good: Path, spoilt: Path) 
     """As LeRobot's converter writes it for the episode that fills a file."""
     episodes(data__file_index=0)(spoilt)
     warnings = convert_to_v21(spoilt, spoilt.parent / "out")
-    assert warnings[0].startswith("episode 1: the rows are in another data file than")
+    assert "the rows of episode 1 are in another file than meta/episodes names" in warnings[0]
     assert LeRobotDataset.open(spoilt.parent / "out").row_count(1) == LENGTHS[1]
 
 
@@ -327,5 +334,5 @@ def test_a_camera_without_files_is_a_warning(spoilt: Path) -> None:
     write_table(spoilt / EPISODES, table.drop_columns(mine))
     shutil.rmtree(spoilt / "videos" / WRIST)
     warnings = convert_to_v21(spoilt, spoilt.parent / "out")
-    assert warnings == [f"camera {WRIST} is declared in meta/info.json and has no files"]
+    assert warnings == [f"meta/info.json: camera {WRIST} is declared and has no video"]
     assert LeRobotDataset.open(spoilt.parent / "out").cameras == (FRONT,)

@@ -9,10 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from gr00t_assets.datasets.frames.frames import decode, probe
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
-from gr00t_assets.datasets.lerobot.v3.convert import convert_to_v21
-from gr00t_assets.datasets.lerobot.v3.in_place import convert_in_place
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.lerobot.v3.convert import convert_in_place, convert_to_v21
+from gr00t_assets.datasets.video_decoding import decode, probe
 from gr00t_assets_tests.datasets.lerobot.v3.hand_made import (
     FPS,
     FRONT,
@@ -73,7 +72,7 @@ def test_meta_is_that_of_v21(converted: tuple[LeRobotDataset, list[str]]) -> Non
     assert [(item.index, item.length) for item in dataset.episodes] == list(LENGTHS.items())
     assert [item.tasks for item in dataset.episodes] == [(TASKS[i % 2],) for i in range(4)]
     assert dataset.cameras == (FRONT, WRIST)
-    info = dataset.info
+    info = dataset.info.raw
     totals = ("total_episodes", "total_frames", "total_tasks", "total_videos", "total_chunks")
     assert [info[key] for key in totals] == [4, 33, 2, 8, 1]
     assert "video_files_size_in_mb" not in info and "fps" not in info["features"]["action"]

@@ -5,10 +5,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.lerobot.info import V30
+from gr00t_assets.datasets.lerobot.metadata import is_v30
 from gr00t_assets.datasets.lerobot.statistics import array_statistics
 from gr00t_assets.datasets.lerobot.v3.convert import convert_to_v21
-from gr00t_assets.datasets.lerobot.v3.layout import is_v30
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets_tests.datasets.lerobot.v3.hand_made import frames_of
@@ -86,3 +88,25 @@ def test_frames_come_back(folders: tuple[Path, Path, Path]) -> None:
     assert len(paths) == 14
     for path in paths:
         assert frames_of(last / path.relative_to(first)) == frames_of(path)
+
+
+def test_v30_is_read_as_it_is(folders: tuple[Path, Path, Path]) -> None:
+    """Rows by episode out of shared files, and where the frames of each are."""
+    original = LeRobotDataset.open(folders[0])
+    shared = LeRobotDataset.open(folders[1], formats=(V30,))
+    assert (shared.codebase_version, shared.fps, shared.tasks) == ("v3.0", 30.0, original.tasks)
+    assert shared.cameras == original.cameras
+    assert [(item.index, item.length, item.tasks) for item in shared.episodes] == [
+        (item.index, item.length, item.tasks) for item in original.episodes
+    ]
+    for episode in original.episodes:
+        table = original.read_episode(episode.index)
+        assert shared.read_episode(episode.index).equals(table, check_metadata=False)
+        assert shared.row_count(episode.index) == episode.length
+        pair = [item.vectors(episode.index, ["action", "timestamp"]) for item in (original, shared)]
+        assert all(np.array_equal(pair[0][name], pair[1][name]) for name in pair[0])
+        segment = shared.video_segment(episode.index, "observation.images.front")
+        assert segment.end - segment.start == pytest.approx(episode.length / 30)
+        assert (shared.directory / segment.file).is_file()
+    with pytest.raises(DatasetError, match="there is no episode 7"):
+        shared.read_episode(7)

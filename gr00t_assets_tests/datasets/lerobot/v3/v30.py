@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 
 DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
@@ -55,7 +55,7 @@ def convert_to_v30(source: Path, destination: Path, episodes_per_file: int = 2) 
                 by_episode[index][f"videos/{camera}/to_timestamp"] = end
     for row, found in zip(rows, _statistics(source), strict=True):
         row |= {f"stats/{feature}/{key}": v for feature, s in found.items() for key, v in s.items()}
-    write_meta(destination, dataset.info, dataset.tasks, rows)
+    write_meta(destination, dict(dataset.info.raw), dataset.tasks, rows)
     for file in ("stats.json", "modality.json"):
         shutil.copyfile(source / "meta" / file, destination / "meta" / file)
 

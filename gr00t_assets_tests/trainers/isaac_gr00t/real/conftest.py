@@ -17,13 +17,13 @@ import pytest
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.fit.build import build_modality_config
-from gr00t_assets.datasets.frames.frame_cache import build_frame_cache
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.fit.modality_configs import build_modality_config
+from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
-from gr00t_assets.trainers.isaac_gr00t.eagle import eagle_folder
+from gr00t_assets.trainers.isaac_gr00t.backbone_folder import backbone_folder
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets_tests.trainers.isaac_gr00t.real.tiny_model import make
 
@@ -107,13 +107,15 @@ def isaac(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="session")
 def tiny_base(isaac: Isaac, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base model of random weights that both programs open."""
-    return make(isaac.eagle, tmp_path_factory.mktemp("tiny") / "base")
+    return make(isaac.backbone, tmp_path_factory.mktemp("tiny") / "base")
 
 
 @pytest.fixture(scope="session")
 def tiny_eagle(isaac: Isaac, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Eagle folder that goes with it."""
-    made = eagle_folder(tiny_base, isaac.checkout, tmp_path_factory.mktemp("eagle") / "tiny_eagle")
+    made = backbone_folder(
+        tiny_base, isaac.checkout, tmp_path_factory.mktemp("eagle") / "tiny_eagle"
+    )
     assert made is not None
     return made
 

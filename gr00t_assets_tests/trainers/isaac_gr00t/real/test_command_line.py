@@ -10,16 +10,16 @@ import pytest
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.experiments.registry import combined_hyperparameters
 from gr00t_assets.experiments.sweeps import load_sweeps
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.isaac_gr00t.arguments import script_arguments
-from gr00t_assets.trainers.isaac_gr00t.command.script_interface import (
+from gr00t_assets.trainers.isaac_gr00t.launch_file import script_arguments
+from gr00t_assets.trainers.isaac_gr00t.script_interface import (
     RELEASE,
     TRANSFORMERS_DEFAULTS,
     read_interface,
 )
-from gr00t_assets.trainers.isaac_gr00t.command.shell_command import Paths, shell_command
+from gr00t_assets.trainers.isaac_gr00t.shell_command import Paths, shell_command
 from gr00t_assets_tests.comparison.run_factory import modality
 from gr00t_assets_tests.trainers.isaac_gr00t.real.conftest import Isaac
 
@@ -59,7 +59,7 @@ def experiments() -> list[Experiment]:
         dataset="robot_sim.PickNPlace",
         trainer="isaac-gr00t",
         base_model="/models/mine",
-        hyperparameters=Hyperparameters.model_validate(EVERYTHING),
+        hyperparameters=combined_hyperparameters().model_validate(EVERYTHING),
     )
     return [*(item for item in found if item.trainer == "isaac-gr00t"), other]
 

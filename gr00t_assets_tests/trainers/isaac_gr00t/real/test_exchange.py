@@ -10,13 +10,13 @@ from safetensors.torch import load_file, save_file
 
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.isaac_gr00t.publish import TOKENIZER_FILES
+from gr00t_assets.trainers.base import Observations
+from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import TOKENIZER_FILES
 from gr00t_assets.trainers.native.base_models import BaseModel, load_base_model
 from gr00t_assets.trainers.native.batches import observation_tensors
-from gr00t_assets.trainers.native.devices import choose_device
-from gr00t_assets.trainers.native.policy import Policy
+from gr00t_assets.trainers.native.policy import NativePolicy
 from gr00t_assets_tests.trainers.conftest import SpecMaker, train
 from gr00t_assets_tests.trainers.isaac_gr00t.real.conftest import Isaac
 
@@ -110,16 +110,17 @@ def test_policies_give_the_same_actions_in_the_datas_units(
     config = spec.modality_config
     dataset = LeRobotDataset.open(spec.dataset_directory, config.dataset)
     data = Demonstrations(dataset, FrameCache.open(spec.frame_cache), config)
-    policy = Policy(spec.run_directory / "model", choose_device())
+    policy = NativePolicy(spec.run_directory / "model")
     frames, states = data.frames(np.array([row])), data.states(np.array([row]))
     texts = data.texts(np.array([row]))
-    ours = policy.in_units(policy.normalised_actions(frames, states, texts, seed=5))
-
-    columns = dataset.vectors(0, sorted({key.original_key for key in config.state}))
     head = policy.base.config.action_head
     start = torch.randn(
         1, head.action_horizon, head.action_dim, generator=torch.Generator().manual_seed(5)
     )
+    observations = Observations(frames, states, texts)
+    ours = policy.in_units(policy.predict(observations, start.numpy()[None])[0])
+
+    columns = dataset.vectors(0, sorted({key.original_key for key in config.state}))
     observation = {
         **{f"video.{camera.key}": frames[:, i] for i, camera in enumerate(config.video)},
         **{
@@ -172,8 +173,8 @@ def test_checkpoint_of_the_script_opens_in_native(
     model = tmp_path / "model"
     shutil.copytree(script_output / "checkpoint-4", model)
     for name in TOKENIZER_FILES:
-        if (isaac.eagle / name).is_file():
-            shutil.copyfile(isaac.eagle / name, model / name)
+        if (isaac.backbone / name).is_file():
+            shutil.copyfile(isaac.backbone / name, model / name)
 
     ours, theirs, missed = actions_of_both(isaac, model, exact_eagle, tmp_path)
     assert missed == {"missing": [], "unexpected": []}

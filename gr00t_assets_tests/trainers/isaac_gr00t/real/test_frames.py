@@ -7,12 +7,11 @@ from pathlib import Path
 import av
 import numpy as np
 
-from gr00t_assets.datasets.lerobot.lerobot import LeRobotDataset
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.launch import write_launch
-from gr00t_assets.trainers.isaac_gr00t.plan import make_launch
-from gr00t_assets.trainers.isaac_gr00t.process import LAUNCHER
+from gr00t_assets.trainers.isaac_gr00t.launch_file import make_launch, write_launch
+from gr00t_assets.trainers.isaac_gr00t.launcher_process import LAUNCHER
 from gr00t_assets_tests.trainers.isaac_gr00t.real.conftest import Isaac
 
 
@@ -30,18 +29,18 @@ def decoded(dataset: LeRobotDataset, episode: int, camera: str) -> list[str]:
 
 
 def test_every_frame_of_the_demo_data_is_the_right_one(
-    isaac: Isaac, demo_spec: TrainingSpec, tiny_base: Path, tmp_path: Path, parity_data: Path
+    isaac: Isaac, demo_spec: TrainingSpec, tiny_base: Path, tmp_path: Path, whole_parity_data: Path
 ) -> None:
     launch = make_launch(
         demo_spec, IsaacEnvironment(isaac.checkout, isaac.python), tiny_base, latest=None
     )
     write_launch(launch, tmp_path / "launch.json")
-    told = isaac.program(
+    answer = isaac.program(
         *("frames", LAUNCHER.parent, tmp_path / "launch.json"),
         tmp_path / "out.json",
-        eagle=Path(str(launch.eagle)),
+        eagle=Path(str(launch.backbone)),
     )
-    assert told == {"rows": 2096, "different": []}
+    assert answer == {"rows": 2096, "different": []}
 
     dataset = LeRobotDataset.open(demo_spec.dataset_directory)
     (camera,) = demo_spec.modality_config.video
@@ -50,11 +49,11 @@ def test_every_frame_of_the_demo_data_is_the_right_one(
         for episode in dataset.episodes
         for digest in decoded(dataset, episode.index, camera.original_key)
     ]
-    found = json.loads((tmp_path / "out.json").read_text())
-    assert found["frames"] == expected
+    output = json.loads((tmp_path / "out.json").read_text())
+    assert output["frames"] == expected
     # Decoded by the class itself, here and when the reference vectors were made.
-    assert {int(row): digest for row, digest in found["decoded"].items()} == {
+    assert {int(row): digest for row, digest in output["decoded"].items()} == {
         row: expected[row] for row in range(0, 2096, 131)
     }
-    for sample in json.loads((parity_data / "samples.json").read_text()):
+    for sample in json.loads((whole_parity_data / "samples.json").read_text()):
         assert sample["frame_sha256"]["video.ego_view"] == expected[sample["index"]]

@@ -8,10 +8,9 @@ import pytest
 
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.isaac_gr00t.checkpoints import checkpoint_folder
 from gr00t_assets.trainers.isaac_gr00t.environment import PYTHON
-from gr00t_assets.trainers.native.devices import choose_device
-from gr00t_assets.trainers.native.policy import Policy
+from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
+from gr00t_assets.trainers.native.policy import NativePolicy
 from gr00t_assets_tests.trainers.conftest import SpecMaker
 from gr00t_assets_tests.trainers.isaac_gr00t.driving import (
     drive,
@@ -63,7 +62,7 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
     wait_for_checkpoint(spec, 2, process)
     process.kill()
     ended(process)
-    assert not checkpoint_folder(spec.run_directory, STEPS).exists()
+    assert not LAYOUT.folder(spec.run_directory, STEPS).exists()
 
     outcome = drive(spec, isaac.checkout, **variables)
     assert outcome.code == 0, outcome.output
@@ -81,7 +80,7 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
     # The published model opens in the native trainer's policy, and so in the evaluation.
-    Policy(spec.run_directory / "model", choose_device())
+    NativePolicy(spec.run_directory / "model")
 
     shutil.move(spec.run_directory, tmp_path / "killed")
     outcome = drive(spec, isaac.checkout, **variables)

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import torch
 
-from gr00t_assets.trainers.isaac_gr00t.publish import TOKENIZER_FILES
-from gr00t_assets.trainers.native.base_models import save_model
-from gr00t_assets.trainers.native.config import (
+from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import TOKENIZER_FILES
+from gr00t_assets.trainers.native.architecture import (
     ActionHeadConfig,
     BackboneConfig,
     DiffusionModelConfig,
@@ -22,7 +21,8 @@ from gr00t_assets.trainers.native.config import (
     TowersConfig,
     VisionConfig,
 )
-from gr00t_assets.trainers.native.model import Gr00tN15
+from gr00t_assets.trainers.native.base_models import save_model
+from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 
 TINY = ModelConfig(
     backbone=BackboneConfig(select_layer=1, project_to_dim=None),

@@ -62,7 +62,7 @@ def main(folder, launch, output):
     before = [sample(values, row) for row in range(len(values))]
 
     sys.path.append(folder)
-    importlib.import_module("launcher_data").feed(launch)
+    importlib.import_module("launcher_data").replace_reading(launch)
     fed, frames, different = opened(launch["arguments"]), [], []
     for row, expected in enumerate(before):
         found = sample(fed, row)

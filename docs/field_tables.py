@@ -1,0 +1,81 @@
+"""Writes the tables of docs/files.md from the models that read those files.
+
+``python docs/field_tables.py`` rewrites what stands between ``<!-- fields module:Model -->`` and
+``<!-- end -->``; with ``--check`` it writes nothing and exits with 1 where a table is out of date.
+"""
+
+import importlib
+import re
+import sys
+import typing
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+PAGE = Path(__file__).with_name("files.md")
+BLOCK = re.compile(r"(<!-- fields (\S+):(\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main() -> int:
+    """Rewrite the page, or say that it is out of date."""
+    old = PAGE.read_text()
+    new = BLOCK.sub(lambda match: match[1] + table(match[2], match[3]) + match[4], old)
+    if "--check" in sys.argv:
+        return int(new != old)
+    PAGE.write_text(new)
+    return 0
+
+
+def table(module: str, name: str) -> str:
+    """A Markdown table of the fields of one pydantic model."""
+    model: type[BaseModel] = getattr(importlib.import_module(module), name)
+    rows = [
+        f"| `{key}` | {kind(field)} | {default(field)} | {field.description or ''} |\n"
+        for key, field in model.model_fields.items()
+    ]
+    return "\n| key | type | default | what |\n|---|---|---|---|\n" + "".join(rows) + "\n"
+
+
+def kind(field: FieldInfo) -> str:
+    """The type of a field as a reader of JSON or YAML would say it."""
+    return plain(field.annotation).replace("|", "\\|")
+
+
+def plain(annotation: object) -> str:
+    """A type without the names of its modules."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is type(None):
+        return "null"
+    if origin is typing.Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if origin is typing.Annotated:
+        return plain(arguments[0])
+    if origin in (tuple, list):
+        return "list of " + plain(arguments[0])
+    if origin is dict:
+        return f"{plain(arguments[1])} by name"
+    if arguments:
+        return " or ".join(dict.fromkeys(plain(argument) for argument in arguments))
+    words = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
+    name = getattr(annotation, "__name__", str(annotation))
+    return words.get(name, "any value" if name == "Any" else name)
+
+
+def default(field: FieldInfo) -> str:
+    """The default as YAML has it; nothing where the field must be given."""
+    value = (
+        field.get_default(call_default_factory=True)
+        if not field.is_required()
+        else PydanticUndefined
+    )
+    if value is PydanticUndefined:
+        return "required"
+    if value is None or value in ((), [], {}, "") or isinstance(value, BaseModel):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""Every run that a project knows: its store's, those of its journal, and those of W&B."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gr00t_assets.comparison.curves import Loss, loss_curve
+from gr00t_assets.comparison.run import Run, trainable_parts
+from gr00t_assets.comparison.tables.read_table import frame_state, known_frames, read_table
+from gr00t_assets.comparison.tables.wandb_import import (
+    WandbRun,
+    imports_folder,
+    load_wandb_runs,
+)
+from gr00t_assets.comparison.tables.wandb_runs import run_of_wandb
+from gr00t_assets.core.project import Store, project_root
+from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.experiments.sweeps import find_sweep, load_sweeps
+from gr00t_assets.runs.manifest import Manifest
+from gr00t_assets.runs.stored_run import StoredRun, read_runs
+from gr00t_assets.trainers.wandb_record import RECORD, read_record
+
+JOURNAL = Path("data/journal/runs.csv")
+"""Runs that were made before there was a store, in the project."""
+
+
+def chosen_runs(
+    table: Path | None = None, sweep_names: Sequence[str] = (), imported: bool = True
+) -> list[Run]:
+    """The runs of a table; without one the store's runs, and after them the imported ones.
+
+    Args:
+        table: A CSV file; neither project nor store is looked at but for frames of datasets.
+        sweep_names: Only the runs of these sweeps, which leaves out imported ones.
+        imported: Whether to add the imported runs of the project.
+
+    Raises:
+        SweepError: A sweep file is wrong, or there is no sweep of a name.
+        ComparisonError: A table or an import cannot be read.
+    """
+    if table is not None:
+        return [run for run in read_table(table) if not sweep_names or run.sweep in sweep_names]
+    store, sweeps = Store.from_environment(), load_sweeps()
+    chosen = [find_sweep(name, sweeps) for name in sweep_names] or list(sweeps.values())
+    experiments = [experiment for sweep in chosen for experiment in sweep.experiments]
+    runs = from_store(read_runs(experiments, store))
+    return [*runs, *imported_runs(store)] if imported and not sweep_names else runs
+
+
+def from_store(stored: Sequence[StoredRun]) -> list[Run]:
+    """Runs of the store as the comparison takes them, in their order; missing ones are left out.
+
+    The id of a run is its config hash; where two experiments share one, name and hash.
+    """
+    present = [run for run in stored if run.status != "missing"]
+    hashes = Counter(run.config_hash for run in present)
+    return [
+        from_stored_run(run)
+        if hashes[run.config_hash] == 1
+        else replace(from_stored_run(run), run_id=f"{run.name}/{run.config_hash}")
+        for run in present
+    ]
+
+
+def from_stored_run(stored: StoredRun) -> Run:
+    """One run of the store, also one that is missing; its id is its config hash.
+
+    The loss is that of the manifest, else of the window at the end of the curve.
+    """
+    manifest, settings = stored.manifest, stored.hyperparameters
+    experiment = stored.spec.experiment if stored.stale and stored.spec else stored.experiment
+    curve = loss_curve(stored.metrics)
+    status: str = stored.status
+    if status == "finished" and not stored.rankable:
+        status = "unfinished"
+    last = stored.metrics[-1] if len(stored.metrics) else None
+    return Run(
+        run_id=stored.config_hash or stored.name,
+        name=stored.name,
+        source="store",
+        status=status,
+        settings=settings.model_dump() if settings else {},
+        data=_data(stored),
+        frames="verified" if manifest and manifest.frames_verified else "not verified",
+        steps=stored.steps,
+        max_steps=settings.max_steps if settings else (manifest.max_steps if manifest else None),
+        samples_seen=stored.samples_seen,
+        dataset_frames=manifest.dataset_frames if manifest else None,
+        loss=Loss.of_window(stored.final_loss),
+        first_loss=Loss.of_window(stored.first_loss),
+        curve=curve if len(curve) else None,
+        sweep=experiment.sweep,
+        hypothesis=experiment.hypothesis,
+        started_at=manifest.started_at if manifest else "",
+        samples_per_second=manifest.samples_per_second if manifest else None,
+        wall_seconds=manifest.wall_seconds if manifest else (last.wall_seconds if last else None),
+        gpu_hours=manifest.gpu_seconds / 3600 if manifest else None,
+        peak_memory_bytes=manifest.peak_memory_bytes if manifest else None,
+        failed_checks=stored.failed_checks,
+        note=(manifest.failure or "") if manifest else "",
+        problems=stored.problems,
+        continued_steps=experiment.continued_steps,
+        stored=stored,
+    )
+
+
+def manifest_class(manifest: Manifest, settings: Hyperparameters) -> dict[str, str]:
+    """The comparability of a run that has a manifest, see :attr:`Run.comparability`."""
+    parts = trainable_parts(settings.model_dump())
+    frames = "verified" if manifest.frames_verified else "not verified"
+    return {**_manifest_data(manifest), "trainable parts": parts, "frames": frames}
+
+
+def imported_runs(store: Store, journal: Path | None = None) -> list[Run]:
+    """The journal's runs and those of W&B; one that is in both has the best of either.
+
+    Runs of W&B that this store logged itself are left out: the store has them with every loss.
+
+    Args:
+        store: Where imports are, and run directories, whose ``wandb.json`` have the ids.
+        journal: The table; ``data/journal/runs.csv`` of the project where left out.
+
+    Raises:
+        ComparisonError: The table or an import cannot be read.
+    """
+    frames = known_frames(store)
+    path = journal or project_root() / JOURNAL
+    rows = read_table(path, frames) if path.is_file() else []
+    own = own_ids(store)
+    imported = [run for run in read_wandb(store) if run.run_id not in own]
+    by_id = {run.run_id: run_of_wandb(run, frames) for run in imported}
+    merged = [
+        _merged(row, by_id.pop(row.run_id), frames) if row.run_id in by_id else row for row in rows
+    ]
+    return [*merged, *by_id.values()]
+
+
+def read_wandb(store: Store) -> list[WandbRun]:
+    """Every imported W&B run, once; of two imports of one run the newer file has it.
+
+    Raises:
+        ComparisonError: An import cannot be read.
+    """
+    files = sorted(
+        imports_folder(store).glob("[!.]*.parquet"), key=lambda file: file.stat().st_mtime
+    )
+    return list({run.run_id: run for file in files for run in load_wandb_runs(file)}.values())
+
+
+def own_ids(store: Store) -> frozenset[str]:
+    """W&B ids of the store's own runs."""
+    records = (read_record(path.parent) for path in (store.root / "runs").glob(f"*/*/{RECORD}"))
+    return frozenset(record.id for record in records if record)
+
+
+def _data(stored: StoredRun) -> dict[str, str]:
+    """What the run's manifest says; of one without a manifest, what its spec says."""
+    if stored.manifest:
+        return _manifest_data(stored.manifest)
+    experiment = stored.spec.experiment if stored.spec else stored.experiment
+    base = _with_revision(experiment.base_model, experiment.base_model_revision)
+    data = {"dataset": experiment.dataset}
+    if stored.spec:
+        data["dataset version"] = stored.spec.modality_config.dataset_version
+        data["modality config"] = stored.spec.modality_config.content_hash()
+    return data | {"base model": base, "trainer": experiment.trainer}
+
+
+def _manifest_data(manifest: Manifest) -> dict[str, str]:
+    return {
+        "dataset": manifest.dataset,
+        "dataset version": manifest.dataset_version,
+        "modality config": manifest.modality_hash,
+        "base model": _with_revision(manifest.base_model, manifest.base_model_revision),
+        "trainer": f"{manifest.trainer} {manifest.trainer_revision}",
+    }
+
+
+def _with_revision(base_model: str, revision: str | None) -> str:
+    return f"{base_model} at {revision[:12]}" if revision else base_model
+
+
+def _merged(row: Run, run: Run, frames: Mapping[str, int]) -> Run:
+    """A run of W&B in the class that the table puts it in, with what only the table knows."""
+    settings = {**row.settings, **run.settings}
+    verified = True if row.frames == "verified" else None
+    return replace(
+        run,
+        name=row.name,
+        settings=settings,
+        data=row.data,
+        frames=frame_state(settings.get("video_backend"), row.started_at, verified),
+        max_steps=run.max_steps or row.max_steps,
+        dataset_frames=row.dataset_frames or frames.get(row.dataset),
+        loss=run.loss or row.loss,
+        steps=run.steps if run.loss else row.steps,
+        samples_seen=run.samples_seen if run.loss else row.samples_seen,
+        hypothesis=row.hypothesis,
+        peak_memory_bytes=row.peak_memory_bytes,
+        note=row.note or run.note,
+        problems=tuple(text for text in run.problems if "runs.csv" not in text),
+    )

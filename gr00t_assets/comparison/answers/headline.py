@@ -1,0 +1,138 @@
+"""What is best, and whether that is known, in a few sentences."""
+
+from collections.abc import Iterator, Sequence
+
+from gr00t_assets.comparison.contrasts.contrast import changes
+from gr00t_assets.comparison.contrasts.factors import configurations
+from gr00t_assets.comparison.contrasts.ranking import (
+    ComparabilityClass,
+    RankedConfiguration,
+    comparability_classes,
+    differing,
+)
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.wording import (
+    factor_words,
+    group_label,
+    listed,
+    loss_words,
+    names_in_words,
+    value_words,
+)
+
+_CLASSES = 4
+"""Classes that are told one by one."""
+
+_FRAMES = {
+    "known wrong": "they trained on wrong images",
+    "not verified": "their frames are not verified",
+    "verified": "",
+}
+
+
+def headline(runs: Sequence[Run]) -> str:
+    """What is best in each class, and do we know it; a loss of one class is not set beside another.
+
+    Example:
+        ``Lowest loss of 5 finished runs: ch7f65x3, 0.059 ± 0.018. Not known to be the best:
+        within noise of it are fwtchfxv and vtty1l1b, each ran with one seed, and they trained on
+        wrong images.``
+    """
+    return classes_headline(comparability_classes(runs))
+
+
+def classes_headline(classes: Sequence[ComparabilityClass]) -> str:
+    """As :func:`headline`, of runs whose classes are known."""
+    ranked = [item for item in classes if item.ranking]
+    if not ranked:
+        count = sum(len(item.runs) for item in classes)
+        which = "The only run is not" if count == 1 else f"None of {count} runs is"
+        return f"{which} finished: there is nothing to rank." if count else "There are no runs."
+    separate = [
+        item
+        for item in classes
+        if item.finished or not any(_may_belong_to(item, other) for other in ranked)
+    ]
+    if len(separate) == 1:
+        return class_headline(ranked[0])
+    varying = differing(separate)
+    parts = [f"{_name(item, varying)}: {class_headline(item)}" for item in ranked[:_CLASSES]]
+    if len(ranked) > _CLASSES:
+        parts.append(f"And {len(ranked) - _CLASSES} more classes.")
+    bare = [_name(item, varying) for item in separate if not item.finished]
+    if bare:
+        parts.append(f"Without a finished run: {names_in_words(bare, _CLASSES)}.")
+    head = f"{len(separate)} classes, never ranked against each other: they differ in "
+    return f"{head}{listed(varying)}. {' '.join(parts)}"
+
+
+def class_headline(item: ComparabilityClass) -> str:
+    """What is best in one class with a finished run, and whether that is known."""
+    ranking, best = item.ranking, item.ranking[0]
+    name, loss = group_label(best.runs), loss_words(best.runs)
+    frames = _FRAMES[item.frames]
+    if len(ranking) == 1:
+        doubt = f" ({frames})" if frames else ""
+        single = len(item.finished) == 1
+        count = "the only finished run" if single else "the only finished configuration"
+        return f"{name}, loss {loss}, is {count}{doubt}."
+    text = f"Lowest loss of {len(item.finished)} finished runs: {name}, {loss}."
+    reasons = list(_doubts(ranking))
+    if reasons:
+        reasons += [frames] if frames else []
+        return f"{text} Not known to be the best: {'; '.join(reasons)}."
+    parts = [f"{text} It is the best by more than noise"]
+    if all(len(place.runs) == 1 for place in ranking):
+        parts[0] += ", though each ran with one seed"
+    parts += [part for part in (frames, why_unknown(ranking)) if part]
+    return f"{'; '.join(parts)}."
+
+
+def why_unknown(ranking: Sequence[RankedConfiguration]) -> str:
+    """What changed together between the best and the next, where that was more than one factor.
+
+    Of such a pair nobody can say which of the factors made it the best.
+    """
+    if len(ranking) < 2:
+        return ""
+    best, second = (configurations(place.runs)[0] for place in ranking[:2])
+    factors = [change.factor for change in changes(best, second, "") if change.material]
+    together = [
+        [
+            change.factor
+            for change in changes(best, second, factor)
+            if change.material and not change.implied
+        ]
+        for factor in factors
+    ]
+    fewest = min(together, key=len, default=[])
+    if len(fewest) < 2:
+        return ""
+    names = listed([factor_words(name) for name in fewest])
+    return f"which of {names} makes it so is not known, since they changed together"
+
+
+def _may_belong_to(item: ComparabilityClass, other: ComparabilityClass) -> bool:
+    """Whether runs that are not over, of which not all is known yet, may turn out to be of it."""
+    return all(
+        other.comparability.get(name, "").startswith(value)
+        for name, value in item.comparability.items()
+        if name != "frames"
+    )
+
+
+def _doubts(ranking: Sequence[RankedConfiguration]) -> Iterator[str]:
+    tied = [group_label(place.runs) for place in ranking[1:] if place.tied_with_best]
+    if not tied:
+        return
+    verb = "is" if len(tied) == 1 else "are"
+    yield f"within noise of it {verb} {listed(tied) if len(tied) < 5 else names_in_words(tied, 4)}"
+    if all(len(place.runs) == 1 for place in ranking):
+        yield "each ran with one seed"
+
+
+def _name(item: ComparabilityClass, varying: Sequence[str]) -> str:
+    values = [
+        value_words(item.comparability[name]) for name in varying if name in item.comparability
+    ]
+    return f"{', '.join(values)} [{item.id}]"

@@ -1,0 +1,186 @@
+"""Everything that may be said of some runs, computed once; a terminal, the page, the journal and
+JSON are views of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from gr00t_assets.comparison.answers.answers import Answer, all_answers
+from gr00t_assets.comparison.answers.headline import class_headline, classes_headline
+from gr00t_assets.comparison.columns import row_values
+from gr00t_assets.comparison.contrasts.collinear import CollinearSeries, collinear_series
+from gr00t_assets.comparison.contrasts.contrast import Contrast
+from gr00t_assets.comparison.contrasts.contrasts import all_contrasts
+from gr00t_assets.comparison.contrasts.ranking import (
+    ComparabilityClass,
+    RankedRun,
+    comparability_classes,
+    ranked_runs,
+)
+from gr00t_assets.comparison.differences import Difference
+from gr00t_assets.comparison.formatting import plain
+from gr00t_assets.comparison.proposals.proposal import Proposal
+from gr00t_assets.comparison.proposals.proposals import proposals
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.wording import not_ranked_reason
+from gr00t_assets.evaluation.result import Evaluation
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs of one origin with all that the comparison says of them.
+
+    Attributes:
+        runs: Every run, of any status.
+        headline: What is best and whether that is known.
+        classes: The comparability classes, each with its ranking, which is empty where nothing is
+            finished.
+        contrasts: By the factor that is asked about.
+        answers: One a question.
+        collinear: Series over which factors move together.
+        proposals: What to run next, the most useful first.
+        evaluations: By run id; runs that were not evaluated are not in it.
+        key: Word for anchors; unique on a page.
+        title: Heading.
+        origin: Where the runs come from, a sentence.
+    """
+
+    runs: tuple[Run, ...]
+    headline: str
+    classes: tuple[ComparabilityClass, ...]
+    contrasts: Mapping[str, Sequence[Contrast]]
+    answers: tuple[Answer, ...]
+    collinear: tuple[CollinearSeries, ...]
+    proposals: tuple[Proposal, ...]
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
+    key: str = "runs"
+    title: str = "Runs"
+    origin: str = ""
+
+    @property
+    def ranked_classes(self) -> tuple[ComparabilityClass, ...]:
+        """The classes with a finished run."""
+        return tuple(item for item in self.classes if item.ranking)
+
+    @property
+    def finished(self) -> int:
+        """Finished runs with a loss."""
+        return sum(run.finished for run in self.runs)
+
+    @property
+    def not_ranked(self) -> tuple[Run, ...]:
+        """Runs without a place: unfinished, failed, or without a loss."""
+        return tuple(run for run in self.runs if not run.finished)
+
+    @property
+    def rows(self) -> list[RankedRun]:
+        """Every run with its place, the ranked ones first, class by class."""
+        return ranked_runs(self.classes, self.runs)
+
+    def as_json(self) -> dict[str, Any]:
+        """Runs, classes, contrasts and answers, without a number that JSON does not have."""
+        return {
+            "headline": self.headline,
+            "runs": [_run_json(row) for row in ranked_runs((), self.runs)],
+            "classes": [_class_json(item) for item in self.classes],
+            "not_ranked": [
+                {"run_id": run.run_id, "status": run.status, "reason": not_ranked_reason(run)}
+                for run in self.not_ranked
+            ],
+            "contrasts": to_json([item for group in self.contrasts.values() for item in group]),
+            "questions": to_json(self.answers),
+            "collinear": to_json(self.collinear),
+            "proposals": to_json(self.proposals),
+        }
+
+
+def compare(
+    runs: Sequence[Run],
+    evaluations: Mapping[str, Evaluation] | None = None,
+    *,
+    key: str = "runs",
+    title: str = "Runs",
+    origin: str = "",
+) -> Comparison:
+    """Compare runs, wherever they come from.
+
+    Args:
+        runs: Of any status and class.
+        evaluations: By run id.
+        key: Word for anchors.
+        title: Heading.
+        origin: Where the runs come from, a sentence.
+
+    Example:
+        ``compare(read_table(Path("data/journal/runs.csv"))).headline``
+    """
+    contrasts = all_contrasts(runs)
+    series = {factor: collinear_series(runs, factor) for factor in contrasts}
+    classes = comparability_classes(runs)
+    alone = classes[0] if len(classes) == 1 else None
+    return Comparison(
+        runs=tuple(runs),
+        headline=class_headline(alone) if alone and alone.ranking else classes_headline(classes),
+        classes=tuple(classes),
+        contrasts=contrasts,
+        answers=tuple(all_answers(runs, contrasts, series)),
+        collinear=tuple(item for item in series.values() if item is not None),
+        proposals=tuple(proposals(runs, by_factor=contrasts)),
+        evaluations=dict(evaluations or {}),
+        key=key,
+        title=title,
+        origin=origin,
+    )
+
+
+_WRITTEN = (Answer, CollinearSeries, Contrast, Difference, Proposal)
+_ADAPTERS = {kind: TypeAdapter(kind) for kind in _WRITTEN}
+
+
+def to_json(items: Any) -> Any:
+    """Answers, contrasts, series, differences or proposals, one or several, as JSON has them.
+
+    Every field and computed field of theirs is there; runs are their ids.
+    """
+    if isinstance(items, list | tuple):
+        return [to_json(item) for item in items]
+    return plain(_ADAPTERS[type(items)].dump_python(items, mode="json", by_alias=True))
+
+
+def _run_json(row: RankedRun) -> dict[str, Any]:
+    """One run by column, with its data and settings; what is not known is null."""
+    values = row_values(row)
+    del values["rank"]
+    run = row.run
+    more = {"data": run.data, "settings": run.settings, "problems": run.problems}
+    return values | {"max_steps": run.max_steps} | plain(more)
+
+
+def _class_json(item: ComparabilityClass) -> dict[str, Any]:
+    """One class with its ranking, lowest loss first; errors there include run-to-run spread."""
+    return {
+        "id": item.id,
+        "words": item.comparability,
+        "frames": item.frames,
+        "runs": [run.run_id for run in item.runs],
+        "ranking": [
+            {
+                "place": place.place,
+                "run_id": run.run_id,
+                "name": run.name,
+                "loss": place.loss.mean,
+                "standard_error": place.loss.standard_error,
+                "interval": list(place.interval) if place.interval else None,
+                "run_loss": run.loss.mean if run.loss else None,
+                "run_standard_error": run.loss.standard_error if run.loss else None,
+                "replicates": len(place.runs),
+                "epochs": run.epochs,
+                "samples_seen": run.samples_seen,
+                "tied_with_best": place.tied_with_best,
+            }
+            for place in item.ranking
+            for run in place.runs
+        ],
+    }

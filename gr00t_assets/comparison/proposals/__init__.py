@@ -1,0 +1,1 @@
+"""What to run next: the fewest experiments that settle what is open."""

@@ -1,0 +1,156 @@
+"""The whole check of a dataset: its files, and how it fits a data config."""
+
+from pathlib import Path
+
+from gr00t_assets.core.finding import Collector, Finding, Findings
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.checks.episode_scan import Progress
+from gr00t_assets.datasets.checks.modality_file import check_modality
+from gr00t_assets.datasets.checks.scan import (
+    DEFAULT_BACKEND,
+    DatasetScan,
+    scan_dataset,
+    stored_scan,
+)
+from gr00t_assets.datasets.checks.stored_statistics import check_constant
+from gr00t_assets.datasets.fit.fit_check import (
+    DatasetFacts,
+    fit_findings,
+    fitting_data_configs,
+    name_findings,
+    present_keys,
+)
+from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
+from gr00t_assets.datasets.lerobot.episodes import Episode
+from gr00t_assets.datasets.lerobot.folder import Folder
+from gr00t_assets.datasets.lerobot.info import Info, read_info
+from gr00t_assets.datasets.record import DatasetRecord
+from gr00t_assets.modality.data_config import DataConfig, data_configs
+from gr00t_assets.modality.modality_json import ModalityFile
+
+_SAME_FAULT = {
+    "config-camera": ("modality-camera", "camera-missing"),
+    "config-slice": ("slice-range", "modality-column"),
+    "config-language": ("modality-annotation",),
+}
+"""Findings of the dataset alone that say the same."""
+
+
+def check_dataset(
+    directory: Path,
+    data_config: str | None = None,
+    embodiment_tag: str = "new_embodiment",
+    video_backend: str = DEFAULT_BACKEND,
+    progress: Progress | None = None,
+) -> Findings:
+    """Look for everything that keeps a dataset from being trained on, and for what is odd.
+
+    Each Parquet file is read once and each video is walked through packet by packet, without
+    decoding. Nothing is written.
+
+    Args:
+        directory: A LeRobot dataset of format v2.0 or v2.1.
+        data_config: Name of a data config that it is to fit; without it a dataset that fits none
+            is a warning.
+        embodiment_tag: One of N1.5's.
+        video_backend: What will decode the videos, one of ``video_checks.BACKENDS``.
+        progress: Called after each episode.
+
+    Returns:
+        The findings. No fault of the dataset is raised as an exception.
+    """
+    scan = scan_dataset(directory, video_backend, progress)
+    return _all_findings(directory, scan, data_config, embodiment_tag)
+
+
+def check_stored_dataset(
+    record: DatasetRecord, store: Store, data_config: str | None, embodiment_tag: str
+) -> Findings:
+    """The same of a dataset version in the store, whose files are read once for all such checks."""
+    directory = record.directory(store)
+    scan = stored_scan(directory, store.dataset_scan(record.name, record.version))
+    return _all_findings(directory, scan, data_config, embodiment_tag)
+
+
+def _all_findings(
+    directory: Path, scan: DatasetScan, data_config: str | None, embodiment_tag: str
+) -> Findings:
+    """The findings of a scan together with those of a data config, errors first, by code."""
+    collector = Collector()
+    for finding in name_findings(data_config, embodiment_tag):
+        _report(collector, finding)
+    if scan.first_readable is not None:
+        with collector.guard(MODALITY):
+            _check_fit(collector, directory, scan, data_config)
+    fit = collector.findings()
+    return Findings(
+        sorted((*scan.findings, *fit), key=lambda finding: (finding.severity, finding.code)),
+        scan.error_count + fit.error_count,
+        scan.warning_count + fit.warning_count,
+    )
+
+
+def _check_fit(
+    collector: Collector, directory: Path, scan: DatasetScan, data_config: str | None
+) -> None:
+    """Report why the dataset does not fit a data config, or that it fits none of them."""
+    folder = Folder(directory, Collector())
+    info = read_info(folder)
+    modality = check_modality(folder, info)
+    facts = _facts(directory, scan, info, modality)
+    configs = data_configs()
+    config = configs.get(data_config or "")
+    if facts is not None and config is not None:
+        for finding in fit_findings(facts, config):
+            if not scan.has(*_SAME_FAULT.get(finding.code, ())):
+                fitting = fitting_data_configs(facts) if finding.code == "config-key" else []
+                these = f"; these fit: {', '.join(fitting)}" if fitting else ""
+                _report(collector, finding.model_copy(update={"remedy": finding.remedy + these}))
+    elif facts is not None and data_config is None and not fitting_data_configs(facts):
+        collector.warn(
+            "no-data-config-fits",
+            MODALITY,
+            "cameras and keys that no data config has together",
+            f"those of one of {', '.join(configs)}",
+            "see what one lacks with --data-config NAME, and name the keys as it does",
+        )
+    for column, constant in scan.constant.items():
+        used = _used_numbers(facts, config, column) if facts and config else frozenset()
+        name = config.name if config else None
+        check_constant(collector, info.features[column], modality, constant, used, name)
+
+
+def _facts(
+    directory: Path, scan: DatasetScan, info: Info, modality: ModalityFile | None
+) -> DatasetFacts | None:
+    """What a data config asks of the dataset; ``None`` where too little of it could be read."""
+    complete = len(info.features) == len(info.raw.get("features") or ())
+    paths = info.data_file(0) is not None and (info.video_path is not None or not info.cameras)
+    readable = scan.first_readable is not None and info.fps is not None
+    if modality is None or not readable or not complete or not paths:
+        return None
+    dataset = LeRobotDataset(
+        directory=directory,
+        name="dataset",
+        info=info,
+        modality=modality.model_dump(mode="json", exclude_unset=True),
+        tasks={},
+        episodes=(Episode(scan.first_readable or 0, 0),),
+        cameras=scan.cameras,
+        warnings=(),
+    )
+    return DatasetFacts(dataset, scan.measured)
+
+
+def _used_numbers(facts: DatasetFacts, config: DataConfig, column: str) -> frozenset[int]:
+    """Numbers of an action column that a data config trains on."""
+    return frozenset(
+        number
+        for key, part in present_keys(facts, config, "action")
+        if facts.modality.vector_column("action", key.key) == column
+        for number in range(part.start, part.end)
+    )
+
+
+def _report(collector: Collector, finding: Finding) -> None:
+    collector.error(finding.code, finding.subject, finding.found, finding.expected, finding.remedy)

@@ -1,0 +1,234 @@
+"""The frames of one camera put in their places, several episodes at once.
+
+The decoders are threads, since PyAV releases Python's lock while FFmpeg works: a kill ends them
+all, and no orphan writes on. Each uses one core, has one frame in memory, and writes it at its own
+place, so the order in which they finish changes nothing in the files.
+"""
+
+import hashlib
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from gr00t_assets.datasets.frames.frame_index import (
+    FRAMES,
+    TIMES,
+    FramePlan,
+    Size,
+    Span,
+    cache_folder,
+    read_indices,
+)
+from gr00t_assets.datasets.frames.partial_frames import PartialFrames
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.video_decoding import VideoError, decode
+
+Method = Literal["kept", "reused", "decoded"]
+"""How the frames of an episode were had: from an interrupted build, another cache, or the video."""
+
+MAX_WORKERS = 4
+
+_FLUSH_BYTES = 64 << 20
+_PROGRESS_SECONDS = 0.5
+
+
+def default_workers() -> int:
+    """Episodes decoded at once: the cores that this process may use, four at most."""
+    return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+
+
+class UnusableVideosError(Exception):
+    """Videos of a camera cannot be cached.
+
+    Attributes:
+        problems: One line a video.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(*problems)
+        self.problems = list(problems)
+
+
+class BuildStoppedError(Exception):
+    """The build was given up while an episode was being decoded."""
+
+
+@dataclass(frozen=True)
+class ReusableEpisode:
+    """An episode's frames in a finished cache."""
+
+    folder: Path
+    plan: FramePlan
+    span: Span
+
+
+def reusable_episodes(directories: Sequence[Path], size: Size | None) -> dict[str, ReusableEpisode]:
+    """Episodes that finished caches have, by the hash of their video."""
+    episodes: dict[str, ReusableEpisode] = {}
+    for directory in directories:
+        folder = cache_folder(directory, size)
+        for camera, index in read_indices(folder).items():
+            if index is not None:
+                for span, video in zip(index.plan.spans, index.videos, strict=True):
+                    cached = ReusableEpisode(folder / camera, index.plan, span)
+                    episodes.setdefault(video.sha256, cached)
+    return episodes
+
+
+class CameraBuild:
+    """Fills the partial frames of one camera.
+
+    Args:
+        dataset: The dataset.
+        camera: Feature name of the camera.
+        partial: Where the frames go.
+        reusable: Frames of other caches, by the hash of their video.
+        progress: Called with the frames done, from the thread that called :meth:`run`.
+    """
+
+    def __init__(
+        self,
+        dataset: LeRobotDataset,
+        camera: str,
+        partial: PartialFrames,
+        reusable: Mapping[str, ReusableEpisode],
+        progress: Callable[[int], None],
+    ) -> None:
+        self._dataset = dataset
+        self._camera = camera
+        self._partial = partial
+        self._reusable = reusable
+        self._progress = progress
+        self._frames_done: dict[int, int] = {}
+        self._stop = threading.Event()
+
+    def run(self, workers: int | None) -> Counter[Method]:
+        """Fill every episode.
+
+        Args:
+            workers: Episodes at once; :func:`default_workers` by default.
+
+        Returns:
+            How many episodes were had by each method.
+
+        Raises:
+            UnusableVideosError: Videos cannot be decoded, or do not fit their rows.
+        """
+        methods: Counter[Method] = Counter()
+        problems: dict[int, str] = {}
+        count = workers or default_workers()
+        waiting = iter(self._partial.plan.spans)
+        running: dict[Future[Method], Span] = {}
+        with ThreadPoolExecutor(count, thread_name_prefix="frames") as pool:
+            try:
+                while True:
+                    while len(running) < 2 * count and (span := next(waiting, None)) is not None:
+                        running[pool.submit(self._fill, span)] = span
+                    if not running:
+                        break
+                    for future in wait(running, _PROGRESS_SECONDS, FIRST_COMPLETED).done:
+                        span = running.pop(future)
+                        try:
+                            methods[future.result()] += 1
+                        except VideoError as error:
+                            video = self._video(span).relative_to(self._dataset.directory)
+                            problems[span.episode] = f"{video}: {error}"
+                    self._progress(sum(self._frames_done.copy().values()))
+            except BaseException:
+                self._stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+        if problems:
+            raise UnusableVideosError([problems[episode] for episode in sorted(problems)])
+        return methods
+
+    def _video(self, span: Span) -> Path:
+        return self._dataset.video_path(span.episode, self._camera)
+
+    def _fill(self, span: Span) -> Method:
+        """Put every frame of one video in its place and record that the episode is complete.
+
+        Raises:
+            VideoError: It cannot be decoded, its frames have another size than the plan says, or
+                are not one for each row.
+            BuildStoppedError: The build was given up.
+        """
+        try:
+            with self._video(span).open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise VideoError(str(error.strerror or error).lower()) from error
+        method: Method = "kept"
+        if self._partial.done.get(span.episode) != sha256:
+            method = "reused" if self._copy(self._reusable.get(sha256), span) else "decoded"
+            if method == "decoded":
+                self._decode(span)
+            self._partial.finish(span, sha256)
+        self._frames_done[span.episode] = span.frames
+        return method
+
+    def _copy(self, source: ReusableEpisode | None, span: Span) -> bool:
+        """Copy the frames of another cache; False where it has none that were made alike."""
+        plan = self._partial.plan
+        if source is None or source.span.frames != span.frames or not source.plan.is_like(plan):
+            return False
+        with suppress(FileNotFoundError, EOFError, ValueError):
+            times = np.load(source.folder / TIMES, mmap_mode="r")
+            first = source.span.first_row
+            offset = len(source.plan.frames_header()) + first * source.plan.frame_bytes
+            descriptor = os.open(source.folder / FRAMES, os.O_RDONLY)
+            try:
+                self._partial.copy_frames(span, descriptor, offset)
+            finally:
+                os.close(descriptor)
+            self._partial.write_times(span, np.array(times[first : first + span.frames]))
+            return True
+        return False
+
+    def _decode(self, span: Span) -> None:
+        partial, plan = self._partial, self._partial.plan
+        shape = plan.video_height, plan.video_width, 3
+        flush_every = max(1, _FLUSH_BYTES // plan.frame_bytes)
+        times: list[float] = []
+        for position, (time, frame) in enumerate(decode(self._video(span), range(span.frames))):
+            if self._stop.is_set():
+                raise BuildStoppedError
+            times.append(time)
+            if frame is None:
+                continue
+            if frame.shape != shape:
+                raise VideoError(
+                    f"frame {position} is {frame.shape[1]} x {frame.shape[0]}, "
+                    f"others of this camera are {shape[1]} x {shape[0]}"
+                )
+            if plan.resized:
+                frame = resized(frame, (plan.width, plan.height))
+            partial.write_frame(span, position, frame)
+            self._frames_done[span.episode] = position + 1
+            if (position + 1) % flush_every == 0:
+                partial.flush()
+        if len(times) != span.frames:
+            raise VideoError(
+                f"has {len(times)} frames, episode {span.episode} has {span.frames} rows"
+            )
+        partial.write_times(span, np.asarray(times))
+
+
+def resized(frame: np.ndarray, size: Size) -> np.ndarray:
+    """A frame at another size, ``(height, width, 3)`` uint8 RGB.
+
+    Pillow's bilinear filter, whose support grows as an image shrinks: what torchvision calls
+    bilinear with antialias. GR00T crops before it resizes, so a cached frame that was resized
+    gives an image that is close to NVIDIA's and not equal to it.
+    """
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR))

@@ -1,0 +1,158 @@
+"""Building a frame cache, which goes on from where the last attempt was killed."""
+
+import fcntl
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.files import disk_full_explained
+from gr00t_assets.datasets.frames.camera_build import (
+    CameraBuild,
+    Method,
+    ReusableEpisode,
+    UnusableVideosError,
+    reusable_episodes,
+)
+from gr00t_assets.datasets.frames.frame_cache_plan import (
+    check_request,
+    plan_camera,
+    require_room,
+)
+from gr00t_assets.datasets.frames.frame_index import (
+    FrameCacheInfo,
+    FramePlan,
+    Progress,
+    Size,
+    cache_folder,
+    frame_cache_info,
+    read_indices,
+)
+from gr00t_assets.datasets.frames.partial_frames import (
+    PartialFrames,
+    building_folder,
+    publish_complete,
+)
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+
+
+def build_frame_cache(
+    dataset: LeRobotDataset,
+    cameras: Sequence[str],
+    directory: Path,
+    progress: Progress | None = None,
+    *,
+    size: Size | None = None,
+    workers: int | None = None,
+    previous: Sequence[Path] = (),
+) -> FrameCacheInfo:
+    """Decode every frame of some cameras, once; a camera that is there already is left alone.
+
+    A build that was interrupted, even by a kill, goes on with the episodes that it lacks, and ends
+    with the same bytes. A second builder of the same folder waits for the first.
+
+    Args:
+        dataset: The dataset.
+        cameras: Feature names of cameras.
+        directory: Where the frames go; each camera appears whole or not at all.
+        progress: Called with the frames done and the frames in all, twice a second or less often,
+            from the thread that called.
+        size: Width and height in pixels to resize frames to, in a folder of that name. By default
+            frames keep their size and are exact; see ``camera_build.resized`` for what is lost.
+        workers: Episodes decoded at once; ``camera_build.default_workers`` by default.
+        previous: Folders of earlier caches, such as those of older versions of the dataset:
+            frames of a video with the same content are copied and not decoded.
+
+    Raises:
+        DatasetError: A camera has no videos, a video cannot be decoded, its frames differ in
+            size, or are not one for each row; all of them are listed.
+        StoreError: The disk cannot hold the frames; raised before anything is written.
+    """
+    check_request(dataset, cameras, size)
+    folder = cache_folder(directory, size)
+    missing = _missing(dataset, cameras, folder)
+    if not missing:
+        return frame_cache_info(directory, size)
+    problems: list[str] = []
+    plans: dict[str, FramePlan] = {}
+    for camera in missing:
+        try:
+            plans[camera] = plan_camera(dataset, camera, size)
+        except UnusableVideosError as error:
+            problems += error.problems
+    require_room(dataset.name, plans, folder)
+    methods: Counter[Method] = Counter()
+    with disk_full_explained(directory), _locked(directory):
+        missing = [camera for camera in _missing(dataset, cameras, folder) if camera in plans]
+        reusable = reusable_episodes([directory, *previous], size)
+        total = dataset.frame_count * len(missing)
+        for number, camera in enumerate(missing):
+            show = _offset(progress, dataset.frame_count * number, total)
+            try:
+                methods += _build_camera(
+                    dataset, camera, plans[camera], folder, show, workers, reusable
+                )
+            except UnusableVideosError as error:
+                problems += error.problems
+    if problems:
+        raise DatasetError(dataset.name, "its videos do not fit its rows.", problems)
+    return replace(
+        frame_cache_info(directory, size),
+        decoded=methods["decoded"],
+        reused=methods["reused"],
+        kept=methods["kept"],
+    )
+
+
+def _missing(dataset: LeRobotDataset, cameras: Sequence[str], folder: Path) -> list[str]:
+    present = read_indices(folder)
+    return [
+        camera
+        for camera in cameras
+        if (index := present.get(camera)) is None or not index.fits(dataset, camera)
+    ]
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Lock a folder for writing; the kernel drops the lock when its holder dies."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with (directory.parent / f".{directory.name}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _offset(progress: Progress | None, before: int, total: int) -> Callable[[int], None]:
+    """Progress of one camera as that of all, of which so many frames are done already."""
+    return lambda done: progress(before + done, total) if progress is not None else None
+
+
+def _build_camera(
+    dataset: LeRobotDataset,
+    camera: str,
+    plan: FramePlan,
+    folder: Path,
+    progress: Callable[[int], None],
+    workers: int | None,
+    reusable: Mapping[str, ReusableEpisode],
+) -> Counter[Method]:
+    partial_folder, target = building_folder(folder, camera), folder / camera
+    index = publish_complete(partial_folder, plan, target)
+    if index is not None and index.fits(dataset, camera):
+        progress(plan.frames)
+        return Counter[Method]({"kept": len(plan.spans)})
+    shutil.rmtree(target, ignore_errors=True)
+    partial = PartialFrames.open(partial_folder, plan)
+    try:
+        with closing(partial):
+            methods = CameraBuild(dataset, camera, partial, reusable, progress).run(workers)
+            videos = (dataset.video_path(span.episode, camera) for span in plan.spans)
+            partial.write_index(video.stat().st_size for video in videos)
+    except UnusableVideosError:
+        shutil.rmtree(partial_folder)
+        raise
+    publish_complete(partial_folder, plan, target)
+    return methods

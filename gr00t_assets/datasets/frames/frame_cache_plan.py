@@ -1,0 +1,150 @@
+"""What a frame cache will hold and how many bytes that takes, before a frame is decoded."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from gr00t_assets.core.errors import DatasetError, StoreError
+from gr00t_assets.core.files import free_bytes
+from gr00t_assets.core.units import format_bytes
+from gr00t_assets.datasets.frames.camera_build import UnusableVideosError
+from gr00t_assets.datasets.frames.frame_index import FramePlan, Size, Span
+from gr00t_assets.datasets.frames.partial_frames import building_folder
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.video_decoding import Probe, VideoError, probe
+
+_META_BYTES = 1 << 20
+"""Of index and journal."""
+
+
+def frame_cache_bytes(
+    dataset: LeRobotDataset, cameras: Sequence[str], size: Size | None = None
+) -> int:
+    """Bytes that a frame cache will take: rows times pixels times 3, and a little for its index.
+
+    One video header a camera is read, nothing is decoded.
+
+    Args:
+        dataset: The dataset.
+        cameras: Feature names of cameras.
+        size: Width and height in pixels that frames are resized to; the video's own by default.
+
+    Raises:
+        DatasetError: A camera has no videos, or none that can be read; or the size is none.
+    """
+    check_request(dataset, cameras, size)
+    problems: list[str] = []
+    plans = []
+    for camera in cameras:
+        try:
+            plans.append(plan_camera(dataset, camera, size))
+        except UnusableVideosError as error:
+            problems += error.problems
+    if problems:
+        raise DatasetError(dataset.name, "its videos cannot be read.", problems)
+    return sum(map(needed_bytes, plans))
+
+
+def check_request(dataset: LeRobotDataset, cameras: Sequence[str], size: Size | None) -> None:
+    """Check that the cameras exist and that the size is positive.
+
+    Raises:
+        DatasetError: They do not, or it is not.
+    """
+    unknown = [camera for camera in cameras if camera not in dataset.cameras]
+    if unknown:
+        raise DatasetError(
+            dataset.name,
+            f"it has no videos of {', '.join(unknown)}.",
+            [f"it has: {', '.join(dataset.cameras) or 'none'}"],
+        )
+    if size is not None and min(size) < 1:
+        raise DatasetError(
+            dataset.name,
+            f"frames cannot be resized to {size[0]} x {size[1]}.",
+            ["give width and height in pixels, such as (224, 224), or no size"],
+        )
+
+
+def plan_camera(dataset: LeRobotDataset, camera: str, size: Size | None) -> FramePlan:
+    """Where each frame of a camera goes, from the rows and the first header that can be read.
+
+    Raises:
+        UnusableVideosError: No video's header can be read.
+    """
+    header = _first_header(dataset, camera)
+    width, height = size or (header.width, header.height)
+    spans: list[Span] = []
+    row = 0
+    for episode in dataset.episodes:
+        spans.append(Span(episode=episode.index, first_row=row, frames=episode.length))
+        row += episode.length
+    return FramePlan(
+        frames=row,
+        height=height,
+        width=width,
+        video_height=header.height,
+        video_width=header.width,
+        decoder=_decoder_versions(resized=(width, height) != (header.width, header.height)),
+        spans=tuple(spans),
+    )
+
+
+def needed_bytes(plan: FramePlan) -> int:
+    """Bytes of a camera's files."""
+    return plan.frames_file_bytes() + plan.times_file_bytes() + _META_BYTES
+
+
+def require_room(name: str, plans: dict[str, FramePlan], folder: Path) -> None:
+    """Check that the disk can hold the frames; what an interrupted build wrote is counted.
+
+    Raises:
+        StoreError: It cannot.
+    """
+    needed = sum(map(needed_bytes, plans.values()))
+    written = sum(
+        _bytes_on_disk(path)
+        for camera in plans
+        for path in (building_folder(folder, camera), folder / camera)
+    )
+    free = free_bytes(folder)
+    if needed - written <= free:
+        return
+    sizes = [
+        f"{camera}: {plan.frames} frames of {plan.width} x {plan.height} x 3 bytes, "
+        f"{format_bytes(needed_bytes(plan))}"
+        for camera, plan in plans.items()
+    ]
+    raise StoreError(
+        name,
+        f"its frame cache needs {format_bytes(needed - written)} more, and the disk of "
+        f"{folder} has {format_bytes(free)} free; nothing was written.",
+        [*sizes, "free some space, or move the store to a larger disk with GR00T_ASSETS_STORE"],
+    )
+
+
+def _bytes_on_disk(path: Path) -> int:
+    files: Iterable[Path] = path.glob("*") if path.is_dir() else ()
+    return sum(file.stat().st_blocks * 512 for file in files if file.is_file())
+
+
+def _first_header(dataset: LeRobotDataset, camera: str) -> Probe:
+    problems = []
+    for episode in dataset.episodes:
+        path = dataset.video_path(episode.index, camera)
+        try:
+            return probe(path)
+        except VideoError as error:
+            problems.append(f"{path.relative_to(dataset.directory)}: {error}")
+    raise UnusableVideosError(problems)
+
+
+def _decoder_versions(resized: bool) -> str:
+    """What the bytes of a frame depend on besides its video."""
+    import av
+    import PIL
+
+    parts = [
+        f"{library} {'.'.join(map(str, av.library_versions[library]))}"
+        for library in ("libavcodec", "libswscale")
+    ]
+    return ", ".join([*parts, f"pillow {PIL.__version__}"] if resized else parts)

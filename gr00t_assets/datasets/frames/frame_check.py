@@ -1,0 +1,258 @@
+"""Whether a video backend gives each row of a dataset the frame of its timestamp.
+
+The reference is every frame decoded in order and the nearest one to the timestamp: what the frame
+cache holds. The backend is asked for one timestamp at a time, as Isaac-GR00T's loader asks it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.datasets.frames.episode_frames import (
+    CachedEpisode,
+    DecodedEpisode,
+    EpisodeFrames,
+)
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.frames.video_backends import (
+    BACKENDS,
+    FIX_COMMIT,
+    Backend,
+    backend_missing,
+    known_backend_fault,
+    video_backend,
+)
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.lerobot.episodes import Episode
+from gr00t_assets.datasets.video_decoding import VideoError
+from gr00t_assets.modality.frame_check_result import CameraCheckResult, FrameCheckResult, Verdict
+
+_UNAFFECTED = "trainers that read the frame cache are not affected"
+
+SAMPLES = 8
+"""Rows of an episode that a sampled check decodes."""
+
+MAX_EPISODES = 16
+"""Episodes that a sampled check looks at, evenly spread over the dataset."""
+
+
+def check_frames(
+    dataset: LeRobotDataset,
+    cache: FrameCache | None,
+    cameras: Sequence[str],
+    backend: str = "frame_cache",
+    samples_per_episode: int | None = SAMPLES,
+    max_episodes: int | None = MAX_EPISODES,
+    isaac_commit: str | None = None,
+    checkout: Path | None = None,
+) -> FrameCheckResult:
+    """Decode rows with a backend and compare them with the frames that they should get.
+
+    Args:
+        dataset: The dataset.
+        cache: Its frame cache. Without one the episodes are decoded in order here.
+        cameras: Feature names of cameras.
+        backend: One of :data:`BACKENDS`. ``frame_cache`` is compared with a decoding of its own.
+        samples_per_episode: Rows of an episode, one drawn from each of as many equal parts of it,
+            the same ones every time; None for all.
+        max_episodes: Episodes, evenly spread; None for all.
+        isaac_commit: Commit of Isaac-GR00T that trains, which decides what ``torchvision_av``
+            does; one that is not known is taken to have the fault of June.
+        checkout: Clone of Isaac-GR00T that has the commit.
+
+    Raises:
+        DatasetError: The backend's name is unknown, or the dataset's rows cannot be read.
+    """
+    if backend not in BACKENDS:
+        hint = did_you_mean(backend, BACKENDS)
+        raise DatasetError(dataset.name, f"there is no video backend '{backend}'.", [hint])
+    episodes = _spread(dataset.episodes, max_episodes)
+    if backend == "frame_cache" and cache is None:
+        missing = "there is no frame cache yet"
+    else:
+        package = backend_missing(backend)
+        missing = f"{package} is not installed here" if package else None
+    if missing:
+        results = [
+            CameraCheckResult(camera=key, verdict="unchecked", problem=missing) for key in cameras
+        ]
+    else:
+        decode = None
+        if backend != "frame_cache":
+            decode = video_backend(backend, isaac_commit, checkout)
+        comparison = _FrameComparison(dataset, cache, decode, samples_per_episode)
+        results = [comparison.camera(camera, episodes) for camera in cameras]
+    result = FrameCheckResult(
+        dataset=dataset.name,
+        backend=backend,
+        isaac_commit=isaac_commit if backend != "frame_cache" else None,
+        episodes=len(episodes),
+        all_rows=samples_per_episode is None and len(episodes) == len(dataset.episodes),
+        cameras=tuple(results),
+    )
+    action = None if result.verified else _remedy(result.verdict, backend, isaac_commit, checkout)
+    return result.model_copy(update={"remedy": action})
+
+
+@dataclass
+class _Tally:
+    """Counts of one camera."""
+
+    rows: int = 0
+    wrong_by_timestamp: int = 0
+    wrong_by_index: int = 0
+    unidentified: int = 0
+    distances: list[int] = field(default_factory=list)
+    shifts: Counter[int] = field(default_factory=Counter)
+
+    def result(self, camera: str, problem: str | None) -> CameraCheckResult:
+        distances = np.abs(self.distances) if self.distances else np.zeros(1)
+        verdict: Verdict = "exact"
+        if problem:
+            verdict = "unreadable"
+        elif self.wrong_by_timestamp:
+            verdict = "wrong" if self.unidentified or distances.max() > 1 else "shifted"
+        return CameraCheckResult(
+            camera=camera,
+            rows=self.rows,
+            wrong_by_timestamp=self.wrong_by_timestamp,
+            wrong_by_index=self.wrong_by_index,
+            unidentified=self.unidentified,
+            mean_lateness=float(distances.mean()),
+            max_lateness=int(distances.max()),
+            moved_rows=self.shifts.total(),
+            move=self.shifts.most_common(1)[0][0] if self.shifts else 0,
+            verdict=verdict,
+            problem=problem,
+        )
+
+
+@dataclass
+class _FrameComparison:
+    """Frames of a backend, or of the cache where there is none, beside those decoded in order."""
+
+    dataset: LeRobotDataset
+    cache: FrameCache | None
+    backend: Backend | None
+    samples: int | None
+
+    def camera(self, camera: str, episodes: Sequence[Episode]) -> CameraCheckResult:
+        """Compare until the first row that the backend cannot read: a trainer stops there too."""
+        tally = _Tally()
+        for episode in episodes:
+            path = self.dataset.video_path(episode.index, camera)
+            try:
+                self._episode(tally, episode, camera, path)
+            except VideoError as error:
+                video = path.relative_to(self.dataset.directory)
+                return tally.result(camera, f"{video}: {error}")
+        return tally.result(camera, None)
+
+    def _episode(self, tally: _Tally, episode: Episode, camera: str, path: Path) -> None:
+        timestamps = self.dataset.timestamps(episode.index)
+        if not np.isfinite(timestamps).all():
+            file = self.dataset.parquet_path(episode.index).relative_to(self.dataset.directory)
+            problem = f"{file}: some timestamps are not finite numbers."
+            raise DatasetError(self.dataset.name, problem, ["record or repair them first"])
+        reference: EpisodeFrames | None = None
+        for row in self._rows(len(timestamps), episode.index):
+            image = self._image(episode.index, camera, path, timestamps[[row]])
+            if reference is None:
+                reference = self._reference(episode.index, camera, path, image)
+                expected = reference.positions(timestamps)
+            own = min(row, reference.count - 1)
+            self._compare(tally, reference, image, int(expected[row]), own)
+
+    def _rows(self, length: int, episode: int) -> Iterator[int]:
+        if self.samples is None or self.samples >= length:
+            yield from range(length)
+            return
+        borders = np.linspace(0, length, self.samples + 1).astype(int)
+        random = np.random.default_rng(episode)
+        for start, end in pairwise(borders):
+            yield int(random.integers(start, end))
+
+    def _image(self, episode: int, camera: str, path: Path, timestamp: np.ndarray) -> np.ndarray:
+        if self.backend is not None:
+            return self.backend(path, timestamp)[0]
+        assert self.cache is not None
+        return self.cache.frame(episode, camera, float(timestamp[0]))
+
+    def _reference(self, episode: int, camera: str, path: Path, image: np.ndarray) -> EpisodeFrames:
+        """The cache's frames where they are of the image's size; else a decoding in order."""
+        if self.cache is not None and self.cache.size is None and self.backend is not None:
+            cached = CachedEpisode(self.cache, episode, camera)
+            if cached.frame(0).shape == image.shape:
+                return cached
+        return DecodedEpisode(path)
+
+    @staticmethod
+    def _compare(
+        tally: _Tally, reference: EpisodeFrames, image: np.ndarray, expected: int, own: int
+    ) -> None:
+        tally.rows += 1
+        if expected != own:
+            tally.shifts[expected - own] += 1
+        if reference.is_frame(image, expected):
+            tally.wrong_by_index += expected != own and not reference.is_frame(image, own)
+            return
+        position = reference.find(image, near=expected)
+        if position is None:
+            tally.unidentified += 1
+            tally.wrong_by_timestamp += 1
+            tally.wrong_by_index += 1
+            return
+        if position != expected:
+            tally.wrong_by_timestamp += 1
+            tally.distances.append(expected - position)
+        if position != own:
+            tally.wrong_by_index += reference.find(image, near=own) != own
+
+
+def _spread(episodes: Sequence[Episode], limit: int | None) -> list[Episode]:
+    if limit is None or limit >= len(episodes):
+        return list(episodes)
+    chosen = np.linspace(0, len(episodes) - 1, limit).round().astype(int)
+    return [episodes[index] for index in dict.fromkeys(chosen.tolist())]
+
+
+def _remedy(
+    verdict: Verdict, backend: str, isaac_commit: str | None = None, checkout: Path | None = None
+) -> str:
+    """One line that says what to do.
+
+    Args:
+        verdict: What the check found, other than ``exact``.
+        backend: The video backend.
+        isaac_commit: Commit of Isaac-GR00T that trains.
+        checkout: Clone of Isaac-GR00T that has the commit.
+    """
+    if backend == "frame_cache":
+        if verdict == "unchecked":
+            return "materialise frame_cache"
+        return "delete the dataset's frame cache and materialise frame_cache again"
+    if verdict == "unchecked":
+        return f"install {backend} here to have it checked; {_UNAFFECTED}"
+    if verdict == "unreadable":
+        other = "torchcodec" if backend == "decord" else "decord"
+        return (
+            f"set video_backend: {other} in the sweep, or encode the videos as H.264; {_UNAFFECTED}"
+        )
+    if known_backend_fault(backend, isaac_commit, checkout):
+        return (
+            "set video_backend: decord in the sweep, or train with a commit of Isaac-GR00T that "
+            f"has {FIX_COMMIT[:7]} (2025-09-18); {_UNAFFECTED}"
+        )
+    if verdict == "shifted" and backend in ("torchcodec", "torchvision_av"):
+        return (
+            f"set video_backend: decord in the sweep, which takes the nearest frame: {backend} "
+            f"takes the last one that is not after the timestamp; {_UNAFFECTED}"
+        )
+    other = "torchcodec" if backend == "decord" else "decord"
+    return f"set video_backend: {other} in the sweep; {_UNAFFECTED}"

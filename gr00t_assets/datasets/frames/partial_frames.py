@@ -1,0 +1,237 @@
+"""A camera's frames while they are being decoded: files of their full size, and a journal.
+
+Episodes may come in any order, and are written at their own places. The journal names those that
+are complete; a line is added after the frames are on the disk, so that whatever the journal names
+can be trusted after a kill or a power cut.
+"""
+
+import errno
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from gr00t_assets.core.files import publish_directory, sync_directory, write_json
+from gr00t_assets.datasets.frames.frame_index import (
+    FRAMES,
+    INDEX,
+    TIMES,
+    FrameIndex,
+    FramePlan,
+    Span,
+    Video,
+    read_index,
+)
+
+PLAN = "plan.json"
+JOURNAL = "journal.jsonl"
+
+_COPY_BYTES = 4 << 20
+_NO_KERNEL_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
+
+
+def building_folder(folder: Path, camera: str) -> Path:
+    """Where a camera's frames are until all of them are there."""
+    return folder / f".{camera}.building"
+
+
+class PartialFrames:
+    """Frames of a camera that are not all there yet; made by :meth:`open`.
+
+    Attributes:
+        plan: Where each frame belongs.
+        done: Hash of the video by episode, of the episodes that are complete.
+    """
+
+    def __init__(self, folder: Path, plan: FramePlan) -> None:
+        self.plan = plan
+        self.done = _complete_lines(folder / JOURNAL)
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._frames = os.open(folder / FRAMES, os.O_RDWR)
+        self._times = os.open(folder / TIMES, os.O_RDWR)
+        self._journal = os.open(folder / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._frames_start = len(plan.frames_header())
+        self._times_start = len(plan.times_header())
+
+    @classmethod
+    def open(cls, folder: Path, plan: FramePlan) -> "PartialFrames":
+        """Continue what an interrupted build of the same plan left; else begin anew.
+
+        Raises:
+            OSError: The disk cannot hold the frames; what was written is removed again.
+        """
+        if not _can_continue(folder, plan):
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                _create(folder, plan)
+            except OSError:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+        return cls(folder, plan)
+
+    def write_frame(self, span: Span, position: int, frame: np.ndarray) -> None:
+        """Put one frame of an episode, ``(height, width, 3)`` uint8 RGB, in its place."""
+        row = span.first_row + position
+        _write_at(
+            self._frames, frame.data.cast("B"), self._frames_start + row * self.plan.frame_bytes
+        )
+
+    def copy_frames(self, span: Span, source: int, offset: int) -> None:
+        """Put an episode's frames, which are at an offset of another open file, in their place."""
+        size = span.frames * self.plan.frame_bytes
+        _copy(source, offset, self._frames, self._offset(span), size)
+
+    def write_times(self, span: Span, times: np.ndarray) -> None:
+        """Put an episode's presentation times, seconds, ``(frames,)`` float64, in their place."""
+        content = np.ascontiguousarray(times, dtype="<f8").data.cast("B")
+        _write_at(self._times, content, self._times_start + span.first_row * 8)
+
+    def flush(self) -> None:
+        """Wait until what was written is on the disk, so that it does not pile up in memory."""
+        os.fdatasync(self._frames)
+
+    def finish(self, span: Span, video_sha256: str) -> None:
+        """Record that an episode is complete, once its frames are on the disk."""
+        os.fdatasync(self._frames)
+        os.fdatasync(self._times)
+        line = json.dumps({"episode": span.episode, "sha256": video_sha256}) + "\n"
+        with self._lock:
+            _write_all(self._journal, line.encode())
+            os.fdatasync(self._journal)
+            self.done[span.episode] = video_sha256
+
+    def close(self) -> None:
+        """Close the files; a later :meth:`open` goes on."""
+        for descriptor in (self._frames, self._times, self._journal):
+            os.close(descriptor)
+
+    def write_index(self, video_bytes: Iterable[int]) -> None:
+        """Write the index, when every episode is complete.
+
+        Args:
+            video_bytes: Size of each episode's video, in the order of the plan.
+        """
+        videos = tuple(
+            Video(sha256=self.done[span.episode], bytes=size)
+            for span, size in zip(self.plan.spans, video_bytes, strict=True)
+        )
+        index = FrameIndex(plan=self.plan, videos=videos)
+        write_json(self._folder / INDEX, index.model_dump(mode="json"))
+
+    def _offset(self, span: Span) -> int:
+        return self._frames_start + span.first_row * self.plan.frame_bytes
+
+
+def publish_complete(folder: Path, plan: FramePlan, target: Path) -> FrameIndex | None:
+    """Rename a building folder whose index is written; None where it is not that far.
+
+    Plan, journal and what a kill left of a file that was being written go first.
+    """
+    index = _finished(folder, plan)
+    if index is not None:
+        shutil.rmtree(target, ignore_errors=True)
+        for path in folder.iterdir():
+            if path.name not in (FRAMES, TIMES, INDEX):
+                path.unlink()
+        publish_directory(folder, target)
+    return index
+
+
+def _create(folder: Path, plan: FramePlan) -> None:
+    folder.mkdir(parents=True)
+    files = {
+        FRAMES: (plan.frames_header(), plan.frames_file_bytes()),
+        TIMES: (plan.times_header(), plan.times_file_bytes()),
+    }
+    for name, (header, size) in files.items():
+        with (folder / name).open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+            file.write(header)
+            file.flush()
+            os.fsync(file.fileno())
+    sync_directory(folder)
+    write_json(folder / PLAN, plan.model_dump(mode="json"))
+
+
+def _can_continue(folder: Path, plan: FramePlan) -> bool:
+    """Whether a folder was begun with the same plan and its files have their full size."""
+    try:
+        begun = FramePlan.model_validate_json((folder / PLAN).read_text())
+    except (OSError, ValueError):
+        return False
+    return begun == plan and _has_files(folder, plan)
+
+
+def _finished(folder: Path, plan: FramePlan) -> FrameIndex | None:
+    """The index of a folder that only lacks its renaming."""
+    try:
+        index = read_index(folder / INDEX)
+    except (OSError, ValueError):
+        return None
+    return index if index.plan == plan and _has_files(folder, plan) else None
+
+
+def _has_files(folder: Path, plan: FramePlan) -> bool:
+    expected = {FRAMES: plan.frames_file_bytes(), TIMES: plan.times_file_bytes()}
+    return all(
+        (folder / name).is_file() and (folder / name).stat().st_size == size
+        for name, size in expected.items()
+    )
+
+
+def _complete_lines(path: Path) -> dict[int, str]:
+    """What a journal names; a line that a power cut tore is removed, with what follows it."""
+    episodes: dict[int, str] = {}
+    complete = 0
+    content = path.read_bytes() if path.is_file() else b""
+    for line in content.splitlines(keepends=True):
+        try:
+            entry = json.loads(line)
+            episode, sha256 = int(entry["episode"]), str(entry["sha256"])
+        except (ValueError, KeyError, TypeError):
+            break
+        if not line.endswith(b"\n"):
+            break
+        episodes[episode] = sha256
+        complete += len(line)
+    if complete < len(content):
+        os.truncate(path, complete)
+    return episodes
+
+
+def _write_at(descriptor: int, content: memoryview, offset: int) -> None:
+    while content:
+        written = os.pwrite(descriptor, content, offset)
+        content, offset = content[written:], offset + written
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
+
+
+def _copy(source: int, source_offset: int, target: int, offset: int, size: int) -> None:
+    """Copy within the kernel where it can, so that a file system that shares blocks does so."""
+    done = 0
+    try:
+        while done < size:
+            copied = os.copy_file_range(
+                source, target, size - done, source_offset + done, offset + done
+            )
+            if not copied:
+                raise EOFError(f"the file ends {size - done} bytes early")
+            done += copied
+    except OSError as error:
+        if error.errno not in _NO_KERNEL_COPY:
+            raise
+        while done < size:
+            block = os.pread(source, min(_COPY_BYTES, size - done), source_offset + done)
+            if not block:
+                raise EOFError(f"the file ends {size - done} bytes early") from error
+            _write_at(target, memoryview(block), offset + done)
+            done += len(block)

@@ -1,0 +1,274 @@
+"""The video backends of Isaac-GR00T, each as a function from timestamps to frames.
+
+As ``get_frames_by_timestamps`` in Isaac-GR00T's ``gr00t/utils/video.py`` uses them, so that what
+is measured here is what its trainer is fed; and the faults of them that are known, by the commit
+that trains.
+"""
+
+import importlib.util
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from gr00t_assets.datasets.video_decoding import VideoError
+
+Revision = Literal["faulty", "fixed", "unknown"]
+FAULTY: Revision = "faulty"
+FIXED: Revision = "fixed"
+UNKNOWN: Revision = "unknown"
+
+FIX_COMMIT = "cdf6d6e3c48a9c033e2b188c8c3ff4cccc5ad04e"
+"""Commit of 2025-09-18 that fixed ``torchvision_av``."""
+
+_KNOWN: dict[str, Revision] = {
+    "a5c67191806ddc54c89dd4fb86353456c78ee952": FAULTY,  # 2025-03-18, N1
+    "5e3ef5ef9a89b647f11490d749b0049ae2796b94": FAULTY,  # 2025-06-11, N1.5
+    "229aba376ca4b94183f760bd5d50e9e5c7a17cf8": FAULTY,  # 2025-07-10, another fault fixed
+    FIX_COMMIT: FIXED,
+    "2196232d254b36125da0ea9bf25d9821d46b2a61": FIXED,  # 2025-09-24
+    "a86e9159a7e6acf771479007a79d4aeaa408c4c0": FIXED,  # 2025-10, the last of N1.5
+}
+_SHORTEST_HASH = 7
+_FILE = "gr00t/utils/video.py"
+_FAULT = "if len(loaded_frames) >= len(timestamps):"
+"""The line that ends the loop before the asked time is reached."""
+
+TimedFrame = tuple[float, Callable[[], np.ndarray]]
+"""Presentation time in seconds, and what makes the pixels."""
+
+
+class Backend(Protocol):
+    """Frames of a video file by their times."""
+
+    def __call__(self, path: Path, timestamps: np.ndarray) -> np.ndarray:
+        """Frames at some timestamps in seconds, ``(n, height, width, 3)`` uint8 RGB.
+
+        Raises:
+            VideoError: The backend cannot read the file, or has no frame for a timestamp.
+        """
+        ...
+
+
+BACKENDS = ("frame_cache", "decord", "torchcodec", "torchvision_av")
+"""Names that a trainer may be given; ``frame_cache`` is the native trainer's."""
+
+_PACKAGES = {"decord": "decord", "torchcodec": "torchcodec"}
+
+
+def backend_missing(name: str) -> str | None:
+    """The package that a backend needs and that is not installed here, or None."""
+    package = _PACKAGES.get(name)
+    return package if package and importlib.util.find_spec(package) is None else None
+
+
+def video_backend(
+    name: str, isaac_commit: str | None = None, checkout: Path | None = None
+) -> Backend:
+    """The backend of a name, as it behaves at a commit of Isaac-GR00T.
+
+    Args:
+        name: ``decord``, ``torchcodec`` or ``torchvision_av``.
+        isaac_commit: Commit of Isaac-GR00T that trains. One that cannot be placed is taken to
+            have the fault of June.
+        checkout: Clone of Isaac-GR00T that has the commit.
+
+    Raises:
+        KeyError: There is no such backend that reads video files.
+    """
+    if name == "torchvision_av":
+        return TorchvisionAv(fixed=known_revision(isaac_commit, checkout) == FIXED)
+    return {"decord": decord, "torchcodec": torchcodec}[name]
+
+
+def decord(path: Path, timestamps: np.ndarray) -> np.ndarray:
+    """``decord``: the frame whose start is nearest to each timestamp."""
+    import decord as library  # pyright: ignore[reportMissingImports]
+
+    try:
+        reader = library.VideoReader(str(path))
+        starts = reader.get_frame_timestamp(range(len(reader)))[:, 0]
+        nearest = np.abs(starts[:, None] - timestamps).argmin(axis=0)
+        return reader.get_batch(nearest).asnumpy()
+    except (RuntimeError, library.DECORDError) as error:
+        raise VideoError(_first_line(error)) from error
+
+
+def torchcodec(path: Path, timestamps: np.ndarray) -> np.ndarray:
+    """``torchcodec``: the frame that is on show at each timestamp."""
+    from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportMissingImports]
+
+    try:
+        decoder = VideoDecoder(
+            str(path), device="cpu", dimension_order="NHWC", num_ffmpeg_threads=0
+        )
+        return decoder.get_frames_played_at(seconds=timestamps.tolist()).data.numpy()
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise VideoError(_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text.splitlines()[0][:200]
+
+
+class TorchvisionAv:
+    """``torchvision_av`` before or after cdf6d6e of 2025-09-18, with PyAV alone.
+
+    ``torchvision.io.VideoReader`` is a thin layer over PyAV: it opens the file, ``seek`` goes to
+    the key frame before a time, and iteration gives frames as RGB with ``pts * time_base`` in
+    order.
+
+    Before, it takes as many frames from the key frame on as there are timestamps: for one
+    timestamp, the key frame. Since, for each timestamp the last frame that is not after it.
+
+    The file of the last call stays open, which changes nothing but the speed.
+
+    Args:
+        fixed: Whether it is as it was after the commit.
+    """
+
+    def __init__(self, fixed: bool) -> None:
+        self._fixed = fixed
+        self._video: _Video | None = None
+
+    def __call__(self, path: Path, timestamps: np.ndarray) -> np.ndarray:
+        """Frames at some timestamps in seconds, ``(n, height, width, 3)`` uint8 RGB.
+
+        Raises:
+            VideoError: The file cannot be read, or nothing follows the first timestamp's key frame.
+        """
+        from av.error import FFmpegError
+
+        try:
+            if self._video is None or self._video.path != path:
+                self._video = _Video(path)
+            frames = self._video.frames_from(float(timestamps[0]))
+            images = (_at_or_before if self._fixed else _from_key_frame)(frames, timestamps)
+        except (FFmpegError, OSError) as error:
+            self._video = None
+            reason = getattr(error, "strerror", None) or str(error)
+            raise VideoError(reason.splitlines()[0]) from error
+        if not images:
+            raise VideoError(f"no frame after the seek to {float(timestamps[0]):g} s")
+        return np.stack(images)
+
+
+class _Video:
+    """An open file."""
+
+    def __init__(self, path: Path) -> None:
+        import av
+        from av.video.reformatter import VideoReformatter
+
+        self.path = path
+        self._container = av.open(str(path), metadata_errors="ignore")
+        if not self._container.streams.video:
+            raise VideoError("has no video stream")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "NONE"
+        self._stream.codec_context.thread_count = 1
+        self._reformatter = VideoReformatter()
+
+    def frames_from(self, time: float) -> Iterator[TimedFrame]:
+        """``VideoReader.seek(time, keyframes_only=True)`` and the iteration that follows."""
+        assert self._stream.time_base is not None
+        offset = round(max(time, 0.0) / self._stream.time_base)
+        self._container.seek(offset, backward=True, any_frame=False, stream=self._stream)
+        for frame in self._container.decode(self._stream):
+            if frame.pts is None or frame.time_base is None:
+                raise VideoError("a frame has no presentation time")
+            yield float(frame.pts * frame.time_base), partial(self._pixels, frame)
+
+    def _pixels(self, frame: Any) -> np.ndarray:
+        return self._reformatter.reformat(frame, format="rgb24").to_ndarray()
+
+
+def _from_key_frame(frames: Iterator[TimedFrame], timestamps: np.ndarray) -> list[np.ndarray]:
+    images = []
+    for time, pixels in frames:
+        images.append(pixels())
+        if time >= float(timestamps[-1]) or len(images) >= len(timestamps):
+            break
+    return images
+
+
+def _at_or_before(frames: Iterator[TimedFrame], timestamps: np.ndarray) -> list[np.ndarray]:
+    loaded: list[TimedFrame] = []
+    last = float(timestamps[-1])
+    for time, pixels in frames:
+        loaded.append((time, pixels))
+        if len(timestamps) == 1:
+            del loaded[: -2 if time > last else -1]
+        if time >= last:
+            break
+    if not loaded:
+        return []
+    times = np.array([time for time, _ in loaded])
+    chosen = np.searchsorted(times, timestamps.astype(np.float64), side="right") - 1
+    return [loaded[position][1]() for position in chosen.clip(0)]
+
+
+def known_revision(isaac_commit: str | None, checkout: Path | None = None) -> Revision:
+    """Whether a commit of Isaac-GR00T has the fault of ``torchvision_av``.
+
+    Args:
+        isaac_commit: Full or abbreviated hash of 7 digits or more.
+        checkout: A clone that has the commit, shallow or whole: its source decides, also for a
+            commit of one's own.
+    """
+    if isaac_commit is None:
+        return UNKNOWN
+    if checkout is not None:
+        source = _source(checkout, isaac_commit)
+        if source is not None:
+            return FAULTY if _FAULT in source else FIXED
+    if len(isaac_commit) >= _SHORTEST_HASH:
+        for commit, revision in _KNOWN.items():
+            if commit.startswith(isaac_commit.lower()):
+                return revision
+    return UNKNOWN
+
+
+def known_backend_fault(
+    backend: str, isaac_commit: str | None, checkout: Path | None = None
+) -> str | None:
+    """The known fault of a backend at a commit of Isaac-GR00T, or None.
+
+    Args:
+        backend: ``frame_cache``, ``decord``, ``torchcodec`` or ``torchvision_av``.
+        isaac_commit: Commit that trains; None where it is not known.
+        checkout: A clone that has the commit.
+
+    Example:
+        >>> known_backend_fault("torchvision_av", "a86e915") is None
+        True
+        >>> known_backend_fault("torchvision_av", "5e3ef5e")[:44]
+        'torchvision_av returns the key frame before '
+    """
+    if backend != "torchvision_av":
+        return None
+    revision = known_revision(isaac_commit, checkout)
+    if revision == FIXED:
+        return None
+    fault = (
+        "torchvision_av returns the key frame before the asked time in Isaac-GR00T before "
+        f"{FIX_COMMIT[:7]} (2025-09-18)"
+    )
+    if revision == FAULTY:
+        return f"{fault}; this commit is {str(isaac_commit)[:7]}"
+    return f"{fault}; commit {str(isaac_commit or 'not given')[:12]} could not be placed"
+
+
+def _source(checkout: Path, commit: str) -> str | None:
+    command = ["git", "-C", str(checkout), "show", f"{commit}:{_FILE}"]
+    if commit.startswith("-"):
+        return None
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout if result.returncode == 0 else None

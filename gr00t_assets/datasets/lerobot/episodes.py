@@ -1,0 +1,255 @@
+"""The episodes of a dataset, as its meta files list them.
+
+v2.0 and v2.1 have ``meta/episodes.jsonl``. v3.0 has ``meta/episodes/chunk-*/file-*.parquet`` with a
+row for each episode, which says how long it is and from which second to which it lies in which
+video file, as ``src/lerobot/datasets/utils.py`` in huggingface/lerobot writes it, releases 0.4 to
+0.6.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gr00t_assets.core.finding import Collector, short
+from gr00t_assets.datasets.lerobot.folder import (
+    RESTORE,
+    Folder,
+    read_lines,
+    report_missing_meta,
+)
+from gr00t_assets.datasets.lerobot.info import V30, Info
+from gr00t_assets.datasets.lerobot.rows import LONGEST_EPISODE, report_unreadable_parquet
+
+EPISODES = "meta/episodes.jsonl"
+V30_EPISODES = "meta/episodes"
+
+LARGEST_INDEX = 10_000_000
+
+BATCH_ROWS = 256
+"""Rows of ``meta/episodes`` that are in memory at once; each has statistics of every feature."""
+
+DAMAGED = ("line-not-json", "field", "too-many-lines", "meta-missing", "parquet-unreadable")
+_SEGMENT = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSegment:
+    """Where an episode lies in a video file.
+
+    Attributes:
+        file: The file, relative to the dataset.
+        start: Seconds in the file at which its first frame is shown.
+        end: Seconds at which the frame after its last would be shown.
+    """
+
+    file: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFiles:
+    """Where an episode lies in the files of v3.0, which hold many.
+
+    Attributes:
+        data_file: The file that its rows should be in, where that is given.
+        rows: First row in the dataset and one past the last, where they are given.
+        videos: By camera.
+    """
+
+    data_file: str | None = None
+    rows: tuple[int, int] | None = None
+    videos: Mapping[str, VideoSegment] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One demonstration.
+
+    Attributes:
+        index: Its number in the dataset.
+        length: Rows, one a frame; 0 where it could not be read.
+        tasks: What the list of episodes says was done.
+        shared: Where it lies in shared files; ``None`` in v2.x, where it has files of its own.
+    """
+
+    index: int
+    length: int
+    tasks: tuple[str, ...] = ()
+    shared: SharedFiles | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeList:
+    """The episodes that can be read, each once, in the order of the list.
+
+    Attributes:
+        episodes: By position in the list.
+        complete: Whether nothing of the list was damaged.
+    """
+
+    episodes: tuple[Episode, ...]
+    complete: bool
+
+
+def read_episodes(folder: Folder, info: Info, cameras: Sequence[str]) -> EpisodeList | None:
+    """The list of episodes; ``None`` where there is none.
+
+    An episode that cannot be read, or is listed twice, is a finding and is passed over.
+
+    Args:
+        folder: The dataset.
+        info: Its ``info.json``.
+        cameras: Those that have files; read in v3.0 alone.
+    """
+    collector = folder.collector
+    before = collector.count(*DAMAGED)
+    if info.version == V30:
+        file, listed = V30_EPISODES, _v30_episodes(folder, info, cameras)
+    else:
+        lines = read_lines(folder, EPISODES)
+        if lines is None:
+            return None
+        file, listed = EPISODES, _v2_episodes(collector, lines)
+    episodes: dict[int, Episode] = {}
+    for where, episode in listed:
+        if episode.index in episodes:
+            collector.error(
+                "episode-duplicate",
+                file,
+                f"{where}: episode {episode.index} again",
+                "each episode once",
+                "remove one of them",
+            )
+        else:
+            episodes[episode.index] = episode
+    complete = collector.count(*DAMAGED) == before
+    if not episodes and complete:
+        collector.error("no-episodes", file, "no episode", "at least one", RESTORE)
+    return EpisodeList(tuple(episodes.values()), complete)
+
+
+def _v2_episodes(
+    collector: Collector, lines: Iterator[tuple[int, dict[str, Any]]]
+) -> Iterator[tuple[str, Episode]]:
+    for number, item in lines:
+        where = f"line {number}"
+        index = whole_number(collector, EPISODES, where, item, "episode_index", 0, LARGEST_INDEX)
+        length = whole_number(collector, EPISODES, where, item, "length", 1, LONGEST_EPISODE)
+        tasks = item.get("tasks")
+        if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
+            collector.warn(
+                "episode-tasks",
+                EPISODES,
+                f"{where}: tasks is {short(tasks)}",
+                "a list of instructions",
+                "list what was done in the episode",
+            )
+            tasks = []
+        if index is not None:
+            yield where, Episode(index, length or 0, tuple(tasks))
+
+
+def v30_episode_files(folder: Folder) -> list[Path]:
+    """The files of ``meta/episodes``, in LeRobot's order."""
+    return sorted((folder.directory / V30_EPISODES).glob("*/*.parquet"))
+
+
+def _v30_episodes(
+    folder: Folder, info: Info, cameras: Sequence[str]
+) -> Iterator[tuple[str, Episode]]:
+    paths = v30_episode_files(folder)
+    if not paths:
+        report_missing_meta(folder.collector, f"{V30_EPISODES}/chunk-000/file-000.parquet")
+    needed = ["episode_index", "length"]
+    needed += [f"videos/{camera}/{part}" for camera in cameras for part in _SEGMENT]
+    optional = ("tasks", "dataset_from_index", "dataset_to_index")
+    optional += ("data/chunk_index", "data/file_index")
+    for path in paths:
+        file = folder.relative(path)
+        if folder.opened(file) is None:
+            continue
+        try:
+            parquet = pq.ParquetFile(path)
+            names = parquet.schema_arrow.names
+            missing = [name for name in needed if name not in names]
+            if missing:
+                report_content(
+                    folder.collector, file, f"no column {', '.join(missing)}", "LeRobot's columns"
+                )
+                continue
+            columns = [*needed, *(name for name in optional if name in names)]
+            for batch in parquet.iter_batches(BATCH_ROWS, columns=columns):
+                for row in batch.to_pylist():
+                    episode = _v30_episode(folder.collector, info, cameras, file, row)
+                    if episode is not None:
+                        yield "a row", episode
+        except (OSError, ValueError, pa.ArrowException) as error:
+            report_unreadable_parquet(folder.collector, file, error)
+
+
+def _v30_episode(
+    collector: Collector, info: Info, cameras: Sequence[str], file: str, row: dict[str, Any]
+) -> Episode | None:
+    index = whole_number(collector, file, "a row", row, "episode_index", 0, LARGEST_INDEX)
+    if index is None:
+        return None
+    where = f"episode {index}"
+    length = whole_number(collector, file, where, row, "length", 1, LONGEST_EPISODE)
+    videos = {}
+    for camera in cameras:
+        chunk, number, start, end = (row[f"videos/{camera}/{part}"] for part in _SEGMENT)
+        if not (_is_count(chunk) and _is_count(number)):
+            places = f"{where}: {camera} is in no file ({chunk!r}, {number!r})"
+            report_content(collector, file, places, "numbers of chunk and file")
+        elif not (_is_time(start) and _is_time(end)):
+            span = f"{where}: {camera} goes from {start!r} to {end!r} seconds"
+            report_content(collector, file, span, "two finite times")
+        elif (video := info.shared_file(chunk, number, camera)) is not None:
+            videos[camera] = VideoSegment(video, float(start), float(end))
+    first, last = row.get("dataset_from_index"), row.get("dataset_to_index")
+    chunk, number = row.get("data/chunk_index"), row.get("data/file_index")
+    named = info.shared_file(chunk, number) if _is_count(chunk) and _is_count(number) else None
+    tasks = row.get("tasks") or ()
+    tasks = tuple(map(str, tasks)) if isinstance(tasks, list | tuple) else (str(tasks),)
+    if length is None:
+        return None
+    rows = (first, last) if isinstance(first, int) and isinstance(last, int) else None
+    return Episode(index, length, tasks, SharedFiles(named, rows, videos))
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and 0 <= value <= LARGEST_INDEX
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, float | int) and math.isfinite(value)
+
+
+def whole_number(
+    collector: Collector, file: str, where: str, item: Any, name: str, least: int, most: int
+) -> int | None:
+    """A whole number of an entry; ``None`` and a finding where it is none or out of bounds."""
+    value = item.get(name)
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    report_field(collector, file, where, item, name, f"a whole number, {least} to {most:,}")
+    return None
+
+
+def report_field(
+    collector: Collector, file: str, where: str, item: Any, name: str, expected: str
+) -> None:
+    """Report a field of an entry of a list that is missing or wrong."""
+    shown = f"{name} is {short(item[name])}" if name in item else f"no {name}"
+    report_content(collector, file, f"{where}: {shown}", f"{name}: {expected}")
+
+
+def report_content(collector: Collector, file: str, found: str, expected: str) -> None:
+    """Report what a meta file holds in place of what it should."""
+    collector.error("field", file, found, expected, RESTORE)

@@ -1,0 +1,123 @@
+"""Features, the columns and cameras of a dataset, as ``meta/info.json`` declares them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from gr00t_assets.core.finding import Collector, short
+from gr00t_assets.modality.vector_names import number_names
+
+INFO = "meta/info.json"
+MOST_FEATURES = 2000
+LARGEST_DIMENSION = 1_000_000
+MOST_AXES = 5
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A column or a camera.
+
+    Attributes:
+        name: observation.state, observation.images.ego_view.
+        dtype: NumPy's name, or video, image, string.
+        shape: Without the rows.
+        names: Of each number, where the file has as many of them.
+        video: ``video_info`` or ``info`` of a camera.
+        axes: Names of the axes of a camera's shape.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    names: tuple[str, ...]
+    video: Mapping[str, Any]
+    axes: tuple[str, ...] = ()
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it is a camera whose frames are in video files."""
+        return self.dtype == "video"
+
+    @property
+    def width(self) -> int:
+        """Numbers in each row."""
+        return prod(self.shape)
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of a camera in pixels, where they are declared."""
+        if len(self.shape) != 3:
+            return None
+        axes = self.axes if {"height", "width"} <= set(self.axes) else ("height", "width", "c")
+        sizes = dict(zip(axes, self.shape, strict=False))
+        return (sizes["height"], sizes["width"]) if {"height", "width"} <= set(sizes) else None
+
+    @property
+    def video_fps(self) -> float | None:
+        """Frames per second that are declared for a camera."""
+        rate = self.video.get("video.fps")
+        return float(rate) if isinstance(rate, int | float) and 0 < rate < 1e6 else None
+
+    @property
+    def video_codec(self) -> str | None:
+        """Codec that is declared for a camera."""
+        codec = self.video.get("video.codec")
+        return codec if isinstance(codec, str) else None
+
+
+def parse_features(collector: Collector, raw: object) -> dict[str, Feature]:
+    """The features that can be read; the others become findings."""
+    if not isinstance(raw, dict) or not raw or len(raw) > MOST_FEATURES:
+        shown = f"{len(raw)} features" if isinstance(raw, dict) else f"features is {short(raw)}"
+        collector.error(
+            "info-field",
+            INFO,
+            shown,
+            "an object with dtype and shape of each column and camera",
+            "restore the features from the recording",
+        )
+        return {}
+    features = {}
+    for name, value in raw.items():
+        feature = _feature(name, value)
+        if isinstance(feature, str):
+            collector.error(
+                "feature-declaration",
+                INFO,
+                f"feature {short(name)} {feature}",
+                "a dtype that is text and a shape that is a list of whole numbers above 0",
+                "declare the feature as its files are",
+            )
+        else:
+            features[name] = feature
+    return features
+
+
+def _feature(name: str, value: Any) -> Feature | str:
+    if not isinstance(value, dict):
+        return f"is {short(value)}"
+    dtype, shape = value.get("dtype"), value.get("shape")
+    if not isinstance(dtype, str):
+        return f"has the dtype {short(dtype)}"
+    if not isinstance(shape, list):
+        return f"has the shape {short(shape)}"
+    valid = all(
+        isinstance(size, int) and not isinstance(size, bool) and 0 < size <= LARGEST_DIMENSION
+        for size in shape
+    )
+    if not valid or len(shape) > MOST_AXES or prod(shape) > LARGEST_DIMENSION * 100:
+        return f"has the shape {short(shape)}"
+    video = value.get("video_info") or value.get("info")
+    names = value.get("names")
+    feature = Feature(
+        name=name,
+        dtype=dtype,
+        shape=tuple(shape),
+        names=tuple(number_names(names, prod(shape)) or ()),
+        video=video if isinstance(video, dict) else {},
+        axes=tuple(map(str, names[:MOST_AXES])) if isinstance(names, list) else (),
+    )
+    if feature.is_video and feature.size is None:
+        return f"is a camera of the shape {short(shape)}, without height, width and channels"
+    return feature

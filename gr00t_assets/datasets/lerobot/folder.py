@@ -1,0 +1,284 @@
+"""The files of a dataset as they may be opened, and JSON: an object, or one object a line.
+
+Whatever is wrong with a file becomes a finding; nothing here raises for a fault of the dataset.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.finding import Collector, short
+
+LFS_POINTER = b"version https://git-lfs"
+
+LARGEST_OBJECT_BYTES = 16 * 2**20
+"""Of a meta file that is one JSON object, which takes some forty times its size to read."""
+
+LARGEST_META_BYTES = 64 * 2**20
+"""Of a meta file of lines; episodes.jsonl of 200,000 episodes has about 30 MB."""
+
+LARGEST_FILE_BYTES = 8 * 2**30
+"""Of one Parquet or video file: an hour of 4K video is less."""
+
+MOST_LINES = 200_000
+"""Episodes or tasks that are looked at."""
+
+MOST_LINE_CHARACTERS = 100_000
+
+COPY_AGAIN = "copy or download it again"
+RESTORE = "restore the file from the recording or from its source"
+_OBJECT_A_LINE = "one JSON object on each line"
+
+
+class Folder:
+    """A dataset's folder.
+
+    Args:
+        directory: The folder; may itself be a symbolic link.
+        collector: Takes what is wrong with the files.
+        confined: Whether links that lead out of the folder are passed over; a working copy may
+            consist of links to its download.
+    """
+
+    def __init__(self, directory: Path, collector: Collector, confined: bool = True) -> None:
+        self.directory = directory
+        self.collector = collector
+        self.confined = confined
+        self._real = directory.resolve()
+
+    def opened(self, file: str, most_bytes: int = LARGEST_FILE_BYTES) -> Path | None:
+        """The path of a file that can be read; what is wrong with it becomes a finding.
+
+        A missing file gives ``None`` without a finding, since the caller knows what it means; a
+        link out of the folder too, since :meth:`check_links` reports those.
+        """
+        path = self.directory / file
+        if self.confined and not self.holds(file):
+            return None
+        try:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                self.collector.error(
+                    "not-a-file", file, "a folder or a device", "a file", "put the file in place"
+                )
+            elif status.st_size == 0:
+                self.collector.error("empty-file", file, "0 bytes", "its content", COPY_AGAIN)
+            elif status.st_size > most_bytes:
+                self.collector.error(
+                    "file-too-large",
+                    file,
+                    f"{status.st_size / 2**20:,.0f} MB",
+                    f"at most {most_bytes / 2**20:,.0f} MB",
+                    "see what wrote it: no dataset of this format needs that much here",
+                )
+            elif is_lfs_pointer(path):
+                self.collector.error(
+                    "lfs-pointer",
+                    file,
+                    "a Git LFS pointer in place of the content",
+                    "the content itself",
+                    "run git lfs pull in the repository that it was cloned from",
+                )
+            else:
+                return path
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            self.report_unreadable(file, error)
+        return None
+
+    def exists(self, file: str) -> bool:
+        """Whether there is anything at the path, such as a link that leads nowhere."""
+        try:
+            return os.path.lexists(f"{self.directory}/{file}")
+        except ValueError:
+            return False
+
+    def holds(self, file: str) -> bool:
+        """Whether a path, with its links followed, is inside the folder."""
+        try:
+            return (self.directory / file).resolve().is_relative_to(self._real)
+        except (OSError, ValueError, RuntimeError):
+            return False
+
+    def relative(self, path: Path) -> str:
+        """A path as findings show it, relative to the folder."""
+        return path.relative_to(self.directory).as_posix()
+
+    def report_unreadable(self, file: str, error: Exception) -> None:
+        """Report a file that the system does not give."""
+        reason = getattr(error, "strerror", None) or str(error)
+        self.collector.error(
+            "file-unreadable",
+            file,
+            reason,
+            "a file that can be read",
+            "check its permissions and the disk, or copy it again",
+        )
+
+    def check_links(self) -> None:
+        """Report every symbolic link that leads out of the folder or nowhere."""
+        for parent, folders, files in os.walk(self.directory):
+            for name in (*folders, *files):
+                path = Path(parent, name)
+                if not path.is_symlink():
+                    continue
+                file = self.relative(path)
+                if not self.holds(file):
+                    self.collector.error(
+                        "symlink-escape",
+                        file,
+                        f"a symbolic link to {path.readlink()}",
+                        "files that lie inside the dataset's folder",
+                        "copy the dataset with its links resolved: cp -rL SOURCE TARGET",
+                    )
+                elif not path.exists():
+                    self.collector.error(
+                        "symlink-broken",
+                        file,
+                        f"a symbolic link to {path.readlink()}, which is not there",
+                        "the file itself",
+                        "copy the file in place of the link",
+                    )
+
+    def raise_errors(self, name: str, problem: str) -> None:
+        """Go no further where any finding so far is an error.
+
+        Args:
+            name: What the exception calls the dataset.
+            problem: What the errors mean for it.
+
+        Raises:
+            DatasetError: Every error with what was found, what was expected and what to do.
+        """
+        findings = self.collector.findings()
+        if findings.ok:
+            return
+        lines = [f"{item.subject or name}: {item.text}" for item in findings.errors]
+        raise DatasetError(name, problem, [*lines, f"folder: {self.directory}"])
+
+
+def leaves_folder(file: str) -> bool:
+    """Whether a relative path is absolute or goes up.
+
+    Example:
+        >>> leaves_folder("data/../../x"), leaves_folder("data/x")
+        (True, False)
+    """
+    path = PurePosixPath(file)
+    return path.is_absolute() or ".." in path.parts or "\0" in file
+
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Whether a file is what Git LFS leaves where the content was not downloaded."""
+    with path.open("rb") as file:
+        return file.read(len(LFS_POINTER)) == LFS_POINTER
+
+
+def read_object(
+    folder: Folder, file: str, report_missing: Callable[[Collector], None]
+) -> dict[str, Any] | None:
+    """The object of a JSON file.
+
+    Args:
+        folder: The dataset.
+        file: Path inside it.
+        report_missing: Called where the file is not there.
+
+    Returns:
+        ``None`` where it cannot be had; why is a finding.
+    """
+    text = _read_text(folder, file, report_missing, LARGEST_OBJECT_BYTES)
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        folder.collector.error(
+            "not-json", file, f"not JSON: {_reason(error)}", "one JSON object", RESTORE
+        )
+        return None
+    if not isinstance(value, dict):
+        folder.collector.error("not-an-object", file, short(value), "one JSON object", RESTORE)
+        return None
+    return value
+
+
+def read_lines(folder: Folder, file: str) -> Iterator[tuple[int, dict[str, Any]]] | None:
+    """Line numbers and objects of a file with a JSON object on each line.
+
+    Returns:
+        ``None`` where the file cannot be had. Lines that are no objects are findings and are
+        passed over.
+    """
+    text = _read_text(folder, file, partial(report_missing_meta, file=file), LARGEST_META_BYTES)
+    return None if text is None else _objects(folder.collector, file, text)
+
+
+def report_missing_meta(collector: Collector, file: str) -> None:
+    """Report a meta file that every dataset has."""
+    collector.error("meta-missing", file, "no such file", "a file of LeRobot's format", RESTORE)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _objects(collector: Collector, file: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    def report(found: str) -> None:
+        collector.error("line-not-json", file, found, _OBJECT_A_LINE, RESTORE)
+
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        if number > MOST_LINES:
+            collector.error(
+                "too-many-lines",
+                file,
+                f"more than {MOST_LINES:,} lines",
+                f"at most {MOST_LINES:,}",
+                "split the dataset; the lines after these were not looked at",
+            )
+            return
+        where = f"line {number}"
+        if len(line) > MOST_LINE_CHARACTERS:
+            report(f"{where} has {len(line):,} characters")
+            continue
+        try:
+            item = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            report(f"{where} is not JSON: {_reason(error)}")
+            continue
+        if isinstance(item, dict):
+            yield number, item
+        else:
+            report(f"{where} is {short(item)}")
+
+
+def _read_text(
+    folder: Folder, file: str, report_missing: Callable[[Collector], None], most_bytes: int
+) -> str | None:
+    path = folder.opened(file, most_bytes)
+    if path is None:
+        if not folder.exists(file):
+            report_missing(folder.collector)
+        return None
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        folder.report_unreadable(file, error)
+    except UnicodeDecodeError as error:
+        folder.collector.error(
+            "not-text", file, f"byte {error.start} is not UTF-8", "text in UTF-8", RESTORE
+        )
+    return None
+
+
+def _reason(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)

@@ -1,0 +1,252 @@
+"""``meta/info.json``: format, rate, path templates and features, each field for itself."""
+
+import re
+import string
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gr00t_assets.core.finding import Collector, short
+from gr00t_assets.datasets.lerobot.features import INFO, Feature, parse_features
+from gr00t_assets.datasets.lerobot.folder import (
+    RESTORE,
+    Folder,
+    leaves_folder,
+    read_object,
+    report_missing_meta,
+)
+
+V30 = "v3.0"
+"""Many episodes in a file, and meta files in Parquet; converted to v2.1 when it is ingested."""
+
+FORMATS = ("v2.0", "v2.1")
+"""Values of ``codebase_version`` that are trained on: a file for each episode and camera."""
+
+CHUNK_EPISODES = 1000
+"""Episodes in a folder of v2.x, as LeRobot writes it."""
+
+DATA_PATH = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
+V30_DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+VIDEO_PATH = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
+
+FASTEST = 1000.0
+"""Rows a second; no camera or robot of a demonstration is faster."""
+
+LARGEST_CHUNK = 1_000_000
+LONGEST_TEMPLATE = 500
+
+_EPISODE_FIELDS = ("episode_chunk", "episode_index", "video_key")
+_SHARED_FIELDS = ("chunk_index", "file_index", "video_key")
+_WIDTH = re.compile(r"0?\d{0,2}d?")
+"""Format of a number: ``{episode_index:0999999999d}`` would fill the memory."""
+
+
+@dataclass
+class Info:
+    """What could be read of ``info.json``; ``None`` where a field is missing or wrong."""
+
+    version: str | None = None
+    fps: float | None = None
+    chunks_size: int | None = None
+    data_path: str | None = None
+    video_path: str | None = None
+    features: dict[str, Feature] = field(default_factory=dict)
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def cameras(self) -> list[Feature]:
+        """Features that are videos."""
+        return [feature for feature in self.features.values() if feature.is_video]
+
+    def data_file(self, episode: int) -> str | None:
+        """Path of an episode's rows in v2.x; none where the template cannot be used."""
+        return self._episode_file(self.data_path, episode, "")
+
+    def video_file(self, episode: int, camera: str) -> str | None:
+        """Path of an episode's video of a camera in v2.x; none likewise."""
+        return self._episode_file(self.video_path, episode, camera)
+
+    def shared_file(self, chunk: int, number: int, camera: str | None = None) -> str | None:
+        """Path of a file of many episodes in v3.0: rows, or the videos of a camera."""
+        template = self.data_path if camera is None else self.video_path
+        if template is None:
+            return None
+        return template.format(chunk_index=chunk, file_index=number, video_key=camera)
+
+    def _episode_file(self, template: str | None, episode: int, camera: str) -> str | None:
+        if template is None or self.chunks_size is None:
+            return None
+        return episode_path(template, episode, camera, self.chunks_size)
+
+
+def episode_path(
+    template: str, episode: int, camera: str = "", chunk_episodes: int = CHUNK_EPISODES
+) -> str:
+    """The path of an episode's file in v2.x, relative to the dataset.
+
+    Example:
+        >>> episode_path(DATA_PATH, 1004)
+        'data/chunk-001/episode_001004.parquet'
+    """
+    return template.format(
+        episode_chunk=episode // chunk_episodes, episode_index=episode, video_key=camera
+    )
+
+
+def read_info(folder: Folder, formats: Collection[str] = FORMATS) -> Info:
+    """Read ``info.json``; whatever is wrong with it is a finding.
+
+    Args:
+        folder: The dataset.
+        formats: Values of ``codebase_version`` that the caller can use.
+    """
+    collector = folder.collector
+    raw = read_object(folder, INFO, lambda findings: report_missing_meta(findings, INFO))
+    if raw is None:
+        return Info()
+    info = Info(raw=raw, version=_version(folder, raw, formats))
+    if info.version is None:
+        return info
+    shared = info.version == V30
+    info.fps = _fps(collector, raw)
+    info.chunks_size = None if shared else _chunks_size(collector, raw)
+    info.features = parse_features(collector, raw.get("features"))
+    fields = _SHARED_FIELDS if shared else _EPISODE_FIELDS
+    needed = {"file_index"} if shared else {"episode_index"}
+    info.data_path = _template(collector, raw, "data_path", fields, needed)
+    for camera in info.cameras:
+        if not _is_folder_name(camera.name):
+            problem = f"'{camera.name}' cannot be the name of a feature: it is a path"
+            _report_escape(collector, f"the name of camera {camera.name}", problem)
+            del info.features[camera.name]
+    if info.cameras:
+        needed = needed | ({"video_key"} if len(info.cameras) > 1 else set())
+        info.video_path = _template(collector, raw, "video_path", fields, needed)
+    return info
+
+
+def template_problem(
+    template: str, needed: Collection[str], fields: Collection[str] = _EPISODE_FIELDS
+) -> str | None:
+    """What is wrong with a path template; ``None`` where it can be filled.
+
+    Args:
+        template: As ``info.json`` has it.
+        needed: Fields without which two files would share a path.
+        fields: Those that the format knows.
+
+    Example:
+        >>> template_problem("data/{episode}.parquet", {"episode_index"})
+        'has the unknown field {episode}'
+    """
+    if len(template) > LONGEST_TEMPLATE:
+        return f"has {len(template):,} characters"
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        return f"is no template: {error}"
+    used = set()
+    for _, name, width, conversion in parts:
+        if name is None:
+            continue
+        if name not in fields:
+            return f"has the unknown field {{{name}}}"
+        if conversion or not _WIDTH.fullmatch(width or "") or (width and name == "video_key"):
+            return f"formats {{{name}}} in a way that no path needs"
+        used.add(name)
+    missing = sorted(set(needed) - used)
+    if missing:
+        return f"lacks {{{missing[0]}}}, so that different files have one path"
+    return None
+
+
+def _version(folder: Folder, raw: Mapping[str, Any], formats: Collection[str]) -> str | None:
+    version = raw.get("codebase_version")
+    if version in formats:
+        listed = folder.exists("meta/episodes.jsonl")
+        if version != V30 and not listed and folder.exists("meta/episodes"):
+            folder.collector.error(
+                "format-mislabelled",
+                INFO,
+                f"codebase_version {version} over the layout of v3.0 (meta/episodes is a folder)",
+                "the version that the files are of",
+                "set codebase_version to v3.0; it is converted when the dataset is ingested",
+            )
+            return None
+        return str(version)
+    remedy = "export the recording again as v2.1"
+    if isinstance(version, str) and version.startswith("v3"):
+        remedy = (
+            "name the folder in data/datasets.yaml and materialise it: v3.0 is converted to v2.1 "
+            "in the store, and the copy is checked"
+        )
+    shown = "no codebase_version" if version is None else f"codebase_version {short(version)}"
+    folder.collector.error("format-unsupported", INFO, shown, " or ".join(formats), remedy)
+    return None
+
+
+def _fps(collector: Collector, raw: Mapping[str, Any]) -> float | None:
+    value = raw.get("fps")
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= FASTEST:
+        return float(value)
+    _report_field(collector, raw, "fps", f"a number above 0, at most {FASTEST:g}")
+    return None
+
+
+def _chunks_size(collector: Collector, raw: Mapping[str, Any]) -> int | None:
+    value = raw.get("chunks_size")
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_CHUNK:
+        return value
+    expected = f"a whole number, 1 to {LARGEST_CHUNK:,}; usually 1000"
+    _report_field(collector, raw, "chunks_size", expected)
+    return None
+
+
+def _template(
+    collector: Collector,
+    raw: Mapping[str, Any],
+    name: str,
+    fields: tuple[str, ...],
+    needed: Collection[str],
+) -> str | None:
+    value = raw.get(name)
+    numbers = " and ".join(f"{{{number}}}" for number in fields[:2])
+    if not isinstance(value, str):
+        _report_field(collector, raw, name, f"a path with {numbers}")
+        return None
+    if leaves_folder(value):
+        _report_escape(collector, name, f"{name} leads to {value}")
+        return None
+    problem = template_problem(value, needed, fields)
+    if problem is None:
+        return value
+    collector.error(
+        "path-template",
+        INFO,
+        f"{name} {short(value)} {problem}",
+        f"a path with the fields {', '.join(fields[:2])}"
+        + (" and video_key" if name == "video_path" else ""),
+        f"write {name} as the files are named, such as "
+        + (V30_DATA_PATH if fields == _SHARED_FIELDS else DATA_PATH),
+    )
+    return None
+
+
+def _is_folder_name(name: str) -> bool:
+    return bool(name) and not name.startswith(".") and not set(name) & {"/", "\\", "\0"}
+
+
+def _report_escape(collector: Collector, name: str, problem: str) -> None:
+    collector.error(
+        "path-escape",
+        INFO,
+        problem,
+        "a path inside the dataset's folder, without '..' and not absolute",
+        f"correct {name}; see where the dataset came from, since such a path reads other files",
+    )
+
+
+def _report_field(collector: Collector, raw: Mapping[str, Any], name: str, expected: str) -> None:
+    shown = f"{name} is {short(raw[name])}" if name in raw else f"no {name}"
+    remedy = f"set {name} as the dataset was recorded" if name in raw else RESTORE
+    collector.error("info-field", INFO, shown, expected, remedy)

@@ -1,0 +1,252 @@
+"""What the meta files of a dataset say, and which of the files that they name are there."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gr00t_assets.core.finding import short
+from gr00t_assets.datasets.lerobot.episodes import (
+    DAMAGED,
+    EPISODES,
+    LARGEST_INDEX,
+    Episode,
+    EpisodeList,
+    read_episodes,
+    report_content,
+    report_field,
+    v30_episode_files,
+    whole_number,
+)
+from gr00t_assets.datasets.lerobot.features import INFO, Feature
+from gr00t_assets.datasets.lerobot.folder import (
+    COPY_AGAIN,
+    RESTORE,
+    Folder,
+    read_lines,
+    report_missing_meta,
+)
+from gr00t_assets.datasets.lerobot.info import FORMATS, V30, Info, read_info
+from gr00t_assets.datasets.lerobot.rows import report_unreadable_parquet
+
+TASKS = "meta/tasks.jsonl"
+V30_TASKS = "meta/tasks.parquet"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What could be read of a dataset's meta files, but for modality.json and statistics.
+
+    Attributes:
+        folder: The dataset, with the findings so far.
+        info: ``info.json``.
+        tasks: Instruction by task index; ``None`` where the file cannot be had.
+        listed: The episodes; ``None`` where there is no list.
+    """
+
+    folder: Folder
+    info: Info
+    tasks: dict[int, str] | None = None
+    listed: EpisodeList | None = None
+
+    @property
+    def episodes(self) -> list[Episode]:
+        """The episodes that can be read, by index."""
+        episodes = self.listed.episodes if self.listed is not None else ()
+        return sorted(episodes, key=lambda episode: episode.index)
+
+    def data_files(self) -> list[str]:
+        """Files of rows that the listed episodes name; in v3.0 also those that are there."""
+        if self.info.version != V30:
+            files = [self.info.data_file(episode.index) for episode in self.episodes]
+            return [file for file in files if file is not None]
+        named = {episode.shared.data_file for episode in self.episodes if episode.shared}
+        there = map(self.folder.relative, self.folder.directory.glob("data/*/*.parquet"))
+        return sorted({file for file in named if file is not None} | set(there))
+
+    def video_files(self, camera: str) -> list[str]:
+        """Files of a camera that the listed episodes name, each once."""
+        if self.info.version != V30:
+            files = [self.info.video_file(episode.index, camera) for episode in self.episodes]
+            return [file for file in files if file is not None]
+        segments = [
+            segment
+            for episode in self.episodes
+            if episode.shared and (segment := episode.shared.videos.get(camera)) is not None
+        ]
+        return sorted({segment.file for segment in segments})
+
+
+def read_metadata(folder: Folder, formats: Collection[str] = FORMATS) -> Metadata:
+    """Read the meta files; whatever is wrong with them is a finding.
+
+    Args:
+        folder: The dataset.
+        formats: Values of ``codebase_version`` that the caller can use.
+    """
+    collector, info = folder.collector, Info()
+    with collector.guard(INFO):
+        info = read_info(folder, formats)
+    if info.version is None and (info.raw or V30 in formats):
+        return Metadata(folder, info)
+    tasks, listed = None, None
+    with collector.guard(TASKS):
+        tasks = read_tasks(folder, info)
+    with collector.guard(EPISODES):
+        cameras = _v30_cameras(folder, info) if info.version == V30 else ()
+        listed = read_episodes(folder, info, cameras)
+    return Metadata(folder, info, tasks, listed)
+
+
+def read_tasks(folder: Folder, info: Info) -> dict[int, str] | None:
+    """Instructions by task index; ``None`` where the file cannot be had."""
+    return _v30_tasks(folder) if info.version == V30 else _v2_tasks(folder)
+
+
+def check_data_files(metadata: Metadata) -> None:
+    """Report missing files of rows."""
+    report_missing_files(
+        metadata.folder, metadata.data_files(), "parquet-missing", "the rows of a listed episode"
+    )
+
+
+def find_cameras(metadata: Metadata, needed: Collection[str] = ()) -> list[Feature]:
+    """The cameras that have videos; what is missing is a finding.
+
+    Args:
+        metadata: Of the dataset.
+        needed: Features of cameras that cannot be left out.
+    """
+    folder, info = metadata.folder, metadata.info
+    numbered = info.version == V30 or info.chunks_size is not None
+    present = []
+    for camera in info.cameras if info.video_path is not None and numbered else ():
+        files = metadata.video_files(camera.name)
+        if any(folder.exists(file) for file in files):
+            present.append(camera)
+            what = f"the video of camera {camera.name}"
+            report_missing_files(folder, files, "video-missing", what)
+            continue
+        is_needed = camera.name in needed
+        report = folder.collector.error if is_needed else folder.collector.warn
+        report(
+            "camera-missing" if is_needed else "camera-without-files",
+            INFO,
+            f"camera {camera.name} is declared and has no video",
+            "a video of each episode for every declared camera",
+            "bring its videos, or take the camera out of meta/info.json"
+            + (" and meta/modality.json" if is_needed else ""),
+        )
+    return present
+
+
+def report_missing_files(folder: Folder, files: Iterable[str], code: str, expected: str) -> None:
+    """Report files that are not there; of a folder that is not there, the folder."""
+    chunks: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        chunks[file.rpartition("/")[0]].append(file)
+    for chunk, members in chunks.items():
+        if not folder.exists(chunk):
+            folder.collector.error(
+                "chunk-missing",
+                chunk,
+                "no such folder",
+                f"{len(members)} files, from {members[0].rpartition('/')[2]} on",
+                "copy or download the folder again",
+            )
+            continue
+        for file in members:
+            if not folder.exists(file):
+                remedy = f"{COPY_AGAIN}, or take the episode out of the meta files"
+                folder.collector.error(code, file, "no such file", expected, remedy)
+
+
+def is_v30(directory: Path) -> bool:
+    """Whether a folder says that it is a dataset of LeRobot v3.x; False where it says nothing."""
+    try:
+        info = json.loads((directory / INFO).read_text(encoding="utf-8"))
+        return str(info["codebase_version"]).startswith("v3")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _v30_cameras(folder: Folder, info: Info) -> Sequence[str]:
+    """Cameras that the list of episodes names, or that have files."""
+    columns: set[str] = set()
+    for path in v30_episode_files(folder):
+        try:
+            columns.update(pq.read_schema(path).names)
+        except (OSError, ValueError, pa.ArrowException):
+            continue
+    cameras = []
+    for camera in info.cameras:
+        file = info.shared_file(0, 0, camera.name)
+        beside = Path(folder.directory, file).parents[1] if file is not None else None
+        named = f"videos/{camera.name}/from_timestamp" in columns
+        if named or (beside is not None and any(beside.glob("*/*"))):
+            cameras.append(camera.name)
+    return cameras
+
+
+def _v2_tasks(folder: Folder) -> dict[int, str] | None:
+    lines = read_lines(folder, TASKS)
+    if lines is None:
+        return None
+    tasks: dict[int, str] = {}
+    for number, item in lines:
+        where = f"line {number}"
+        index = whole_number(folder.collector, TASKS, where, item, "task_index", 0, LARGEST_INDEX)
+        text = item.get("task")
+        if not isinstance(text, str):
+            report_field(folder.collector, TASKS, where, item, "task", "text")
+        elif index in tasks:
+            folder.collector.error(
+                "task-duplicate",
+                TASKS,
+                f"{where}: task index {index} again, as {short(text)}",
+                f"one line an index; it is {short(tasks[index])} before",
+                "remove the line that is wrong",
+            )
+        elif index is not None:
+            tasks[index] = text
+    if not tasks and not folder.collector.count(*DAMAGED):
+        folder.collector.error("no-tasks", TASKS, "no task", "at least one instruction", RESTORE)
+    return tasks
+
+
+def _v30_tasks(folder: Folder) -> dict[int, str] | None:
+    """pandas writes the instruction as the index: a column 'task' or '__index_level_0__'."""
+    path = folder.opened(V30_TASKS)
+    if path is None:
+        if not folder.exists(V30_TASKS):
+            report_missing_meta(folder.collector, V30_TASKS)
+        return None
+    try:
+        table = pq.read_table(path)
+        texts = [
+            column.name
+            for column in table.schema
+            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        ]
+        chosen = next((name for name in ("task", *texts) if name in texts), None)
+        if chosen is None or "task_index" not in table.column_names:
+            columns = ", ".join(table.column_names)
+            report_content(
+                folder.collector, V30_TASKS, f"the columns {columns}", "task_index and the task"
+            )
+            return None
+        indices = table.column("task_index").to_pylist()
+        tasks = table.column(chosen).to_pylist()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        report_unreadable_parquet(folder.collector, V30_TASKS, error)
+        return None
+    if len(set(indices)) < len(indices) or not all(isinstance(index, int) for index in indices):
+        report_content(
+            folder.collector, V30_TASKS, f"the task indices {indices[:8]}", "each number once"
+        )
+        return None
+    return dict(sorted(zip(indices, (str(task) for task in tasks), strict=True)))

@@ -1,0 +1,231 @@
+"""One episode's Parquet file as arrays, each column held against its declaration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gr00t_assets.core.finding import Collector
+from gr00t_assets.datasets.lerobot.features import Feature
+from gr00t_assets.datasets.lerobot.folder import COPY_AGAIN, first_line
+
+LONGEST_EPISODE = 1_000_000
+"""Rows; more than nine hours at 30 rows a second."""
+
+MOST_NUMBERS = 64_000_000
+"""Of one episode; 512 MB as float64, a hundred times what an hour of a humanoid has."""
+
+WRITE_AGAIN = "write the episode again from the recording"
+
+
+@dataclass
+class Rows:
+    """What could be read of an episode.
+
+    Attributes:
+        count: Rows.
+        values: ``(rows, numbers)`` of each column that has the declared shape, without null.
+        broken: Columns that are there and cannot be used.
+    """
+
+    count: int
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class FlatColumn:
+    """A column's numbers without the lists around them.
+
+    Attributes:
+        values: All numbers of all rows, one after another.
+        lengths: Different lengths of the lists of each level, ascending, the outermost first.
+        nulls: Empty cells.
+    """
+
+    values: pa.Array
+    lengths: tuple[tuple[int, ...], ...]
+    nulls: int
+
+
+def flatten_column(column: pa.ChunkedArray) -> FlatColumn:
+    """Take the lists off a column."""
+    values = column.combine_chunks()
+    if isinstance(values, pa.ChunkedArray):
+        values = pa.concat_arrays(values.chunks) if values.num_chunks else values.chunk(0)
+    lengths, nulls = [], 0
+    while is_list(values.type):
+        nulls += values.null_count
+        lengths.append(_list_lengths(values))
+        values = values.flatten()
+    return FlatColumn(values, tuple(lengths), nulls + values.null_count)
+
+
+def read_rows(
+    collector: Collector, path: Path, file: str, features: Mapping[str, Feature]
+) -> Rows | None:
+    """Read an episode's file once; whatever is wrong with it is a finding.
+
+    Args:
+        collector: Takes the findings.
+        path: The file.
+        file: Its path inside the dataset.
+        features: Declared columns by name, without cameras.
+
+    Returns:
+        ``None`` where the file cannot be read at all.
+    """
+    try:
+        with pq.ParquetFile(path) as parquet:
+            return _read(collector, parquet, file, features)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        report_unreadable_parquet(collector, file, error)
+        return None
+
+
+def report_unreadable_parquet(collector: Collector, file: str, error: Exception) -> None:
+    """Report a Parquet file that cannot be read to its end."""
+    collector.error(
+        "parquet-unreadable",
+        file,
+        f"cannot be read: {first_line(error)}",
+        "a whole Parquet file",
+        f"it is truncated or damaged: {COPY_AGAIN}",
+    )
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether the cells of a type are lists."""
+    return (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+
+
+def _read(
+    collector: Collector, parquet: pq.ParquetFile, file: str, features: Mapping[str, Feature]
+) -> Rows | None:
+    metadata = parquet.metadata
+    stored = sum(
+        metadata.row_group(group).column(column).num_values
+        for group in range(metadata.num_row_groups)
+        for column in range(metadata.num_columns)
+    )
+    if metadata.num_rows > LONGEST_EPISODE or stored > MOST_NUMBERS:
+        collector.error(
+            "parquet-too-large",
+            file,
+            f"{metadata.num_rows:,} rows, {stored:,} values",
+            f"at most {LONGEST_EPISODE:,} rows and {MOST_NUMBERS:,} values in an episode",
+            "split the episode; its rows were not looked at",
+        )
+        return None
+    schema = parquet.schema_arrow
+    missing = [name for name in features if name not in schema.names]
+    for name in missing:
+        collector.error(
+            "column-missing",
+            file,
+            f"no column {name}",
+            "every column that meta/info.json declares, and timestamp",
+            WRITE_AGAIN + ", or remove the column from meta/info.json",
+        )
+    for name in schema.names:
+        if name not in features:
+            collector.warn(
+                "column-undeclared",
+                file,
+                f"column {name}",
+                "columns that meta/info.json declares",
+                "declare it, or leave it out",
+            )
+    rows = Rows(metadata.num_rows, broken=set(missing))
+    numeric = [name for name in features if name in schema.names and _is_numeric(schema, name)]
+    table = parquet.read(columns=numeric)
+    for name, feature in features.items():
+        if name in missing or feature.dtype in ("image", "string"):
+            continue
+        if name not in numeric:
+            _report_dtype(collector, file, feature, str(schema.field(name).type))
+            rows.broken.add(name)
+        elif (values := _declared_values(collector, file, feature, table.column(name))) is not None:
+            rows.values[name] = values
+        else:
+            rows.broken.add(name)
+    return rows
+
+
+def _is_numeric(schema: pa.Schema, name: str) -> bool:
+    kind = schema.field(name).type
+    while is_list(kind):
+        kind = kind.value_type
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+
+
+def _declared_values(
+    collector: Collector, file: str, feature: Feature, column: pa.ChunkedArray
+) -> np.ndarray | None:
+    """``(rows, numbers)`` of a column that is as it is declared."""
+    flat, count = flatten_column(column), len(column)
+    if flat.nulls:
+        collector.error(
+            "column-null",
+            file,
+            f"{flat.nulls} empty cells in {feature.name}",
+            "a number in every cell",
+            WRITE_AGAIN,
+        )
+        return None
+    ragged = any(len(lengths) != 1 for lengths in flat.lengths)
+    if count and (ragged or len(flat.values) != count * feature.width):
+        shown = " x ".join(_range(lengths) for lengths in flat.lengths) or "1"
+        collector.error(
+            "column-shape",
+            file,
+            f"{feature.name} has {shown} numbers in a row",
+            f"{feature.width} in every row, as meta/info.json declares",
+            WRITE_AGAIN + ", or correct the shape in meta/info.json",
+        )
+        return None
+    array = flat.values.to_numpy(zero_copy_only=False)
+    if str(array.dtype) != feature.dtype:
+        _report_dtype(collector, file, feature, str(array.dtype))
+        if _kind(str(array.dtype)) != _kind(feature.dtype):
+            return None
+    return array.reshape(count, feature.width)
+
+
+def _list_lengths(values: pa.Array) -> tuple[int, ...]:
+    if pa.types.is_fixed_size_list(values.type):
+        return (values.type.list_size,)
+    lengths = np.diff(values.offsets.to_numpy())
+    if len(lengths) and (lengths == lengths[0]).all():
+        return (int(lengths[0]),)
+    return tuple(np.unique(lengths).tolist())
+
+
+def _range(lengths: tuple[int, ...]) -> str:
+    if not lengths:
+        return "0"
+    return str(lengths[0]) if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
+
+
+def _kind(dtype: str) -> str:
+    try:
+        kind = np.dtype(dtype).kind
+    except TypeError:
+        return dtype
+    return "i" if kind == "u" else kind
+
+
+def _report_dtype(collector: Collector, file: str, feature: Feature, dtype: str) -> None:
+    report = collector.warn if _kind(dtype) == _kind(feature.dtype) else collector.error
+    report(
+        "column-dtype",
+        file,
+        f"{feature.name} is {dtype}",
+        f"{feature.dtype}, as meta/info.json declares",
+        WRITE_AGAIN + ", or correct the dtype in meta/info.json",
+    )

@@ -1,0 +1,79 @@
+"""What is known of the current version of a dataset in the store."""
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.files import write_json
+from gr00t_assets.core.project import Store, materialize_command
+
+
+class Camera(BaseModel):
+    """One camera of a dataset, by the column name that LeRobot gives it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    original_key: str = Field(description="LeRobot's feature name: observation.images.ego_view")
+    height: int = Field(description="Pixels")
+    width: int = Field(description="Pixels")
+    fps: float = Field(description="Frames per second of the video")
+    codec: str = Field(description="As FFmpeg names it: h264, hevc, av1, vp9")
+
+
+class DatasetRecord(BaseModel):
+    """A dataset in the store, complete and readable.
+
+    ``version`` is the content hash: the first 16 hex digits of a SHA-256 over every file's path
+    and content.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: str
+    source: str = Field(description="Where it was taken from, in words, with the revision")
+    revision: str | None = Field(description="Commit of the source, where it has one")
+    codebase_version: str = Field(description="LeRobot's format: v2.0 or v2.1")
+    robot_type: str
+    episodes: int
+    frames: int
+    fps: float
+    cameras: tuple[Camera, ...]
+    tasks: tuple[str, ...]
+    size_bytes: int
+    warnings: tuple[str, ...] = Field(default=(), description="Odd, and yet usable")
+
+    @property
+    def hours(self) -> float:
+        """Length of all episodes together."""
+        return self.frames / self.fps / 3600
+
+    def directory(self, store: Store) -> Path:
+        """Where this version's files are."""
+        return store.dataset_directory(self.name, self.version)
+
+
+def save_record(record: DatasetRecord, store: Store) -> None:
+    """Make ``record`` the current version of its dataset."""
+    write_json(store.dataset_record(record.name), record.model_dump(mode="json"))
+
+
+def load_record(name: str, store: Store) -> DatasetRecord:
+    """The current version of a dataset.
+
+    Raises:
+        DatasetError: It was never materialised, or its files are gone.
+    """
+    command = f"run: {materialize_command('dataset', name)}"
+    path = store.dataset_record(name)
+    if not path.is_file():
+        raise DatasetError(name, "this dataset is not in the store.", [command])
+    try:
+        record = DatasetRecord.model_validate(json.loads(path.read_text()))
+    except ValueError as error:
+        raise DatasetError(name, f"{path} cannot be read.", [str(error), command]) from error
+    if not record.directory(store).is_dir():
+        raise DatasetError(name, f"version {record.version} is gone from the store.", [command])
+    return record

@@ -1,0 +1,158 @@
+"""A dataset from a folder of a git repository, at one commit, without the rest of it."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.datasets.lerobot.folder import is_lfs_pointer
+from gr00t_assets.datasets.source_kinds import GitSource, without_credentials
+from gr00t_assets.datasets.sources.content import content_files
+
+_TIMEOUT = 3600.0
+_REMEDY = "or set GR00T_ASSETS_DATASETS to a folder that holds a copy of it"
+_USER, _PASSWORD = "GR00T_ASSETS_GIT_USER", "GR00T_ASSETS_GIT_PASSWORD"
+
+_HELPER = f'!f() {{ echo "username=${_USER}"; echo "password=${_PASSWORD}"; }}; f'
+"""A credential helper that prints what the environment has; see gitcredentials(7)."""
+
+
+def fetch_git(source: GitSource, directory: Path, name: str, log: Callable[[str], None]) -> Path:
+    """Check out one folder of one commit, and its Git LFS files.
+
+    git verifies every object by its hash, and git-lfs every file. Git LFS files that an earlier
+    call brought before it broke are not brought again; a checkout is begun anew.
+
+    Args:
+        source: Repository, commit and folder.
+        directory: Folder for the checkout of this very commit, empty or left by an earlier call.
+        name: What errors call the dataset.
+        log: Where lines about its progress go.
+
+    Returns:
+        Folder of the dataset inside ``directory``.
+
+    Raises:
+        DatasetError: git is missing, the repository or commit cannot be had, the folder is not in
+            it, or it needs Git LFS and there is none.
+    """
+    started = time.monotonic()
+    checkout = directory / "checkout"
+    shutil.rmtree(checkout, ignore_errors=True)
+    checkout.mkdir(parents=True)
+    log(f"{name}: {source.describe()} at {source.revision[:12]}, by git")
+    try:
+        dataset = _check_out(source, checkout, directory / "lfs", name)
+    except DatasetError:
+        shutil.rmtree(checkout)
+        if not any(directory.iterdir()):
+            directory.rmdir()
+        raise
+    sizes = [(dataset / path).stat().st_size for path in content_files(dataset)]
+    seconds = time.monotonic() - started
+    log(f"{name}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB, {seconds:.1f} s")
+    return dataset
+
+
+def _check_out(source: GitSource, checkout: Path, lfs: Path, name: str) -> Path:
+    whole_repository = source.path == "."
+
+    def git(*arguments: str) -> None:
+        _git(checkout, name, source.repository, *arguments)
+
+    git("init", "--quiet")
+    git("config", "lfs.storage", str(lfs.resolve()))
+    if not whole_repository:
+        git("sparse-checkout", "set", "--no-cone", f"/{source.path}/")
+    git("fetch", "--quiet", "--depth", "1", "--filter=blob:none", "origin", source.revision)
+    git("checkout", "--quiet", "FETCH_HEAD")
+    dataset = checkout / source.path
+    if not dataset.is_dir():
+        raise DatasetError(
+            name,
+            f"commit {source.revision[:12]} has no folder {source.path}.",
+            [f"repository: {without_credentials(source.repository)}"],
+        )
+    if any(is_lfs_pointer(path) for path in dataset.rglob("*") if path.is_file()):
+        if shutil.which("git-lfs") is None:
+            raise DatasetError(
+                name,
+                "its files are in Git LFS, and git-lfs is not installed.",
+                ["install git-lfs", _REMEDY],
+            )
+        git("lfs", "pull", *(() if whole_repository else (f"--include={source.path}/**",)))
+    return dataset
+
+
+def split_credentials(repository: str) -> tuple[str, dict[str, str]]:
+    """An address without name and password, and the variables that hold them for git.
+
+    Example:
+        >>> split_credentials("https://anna:a%2Fb@host/x.git")[0]
+        'https://host/x.git'
+        >>> split_credentials("git@host:x.git")
+        ('git@host:x.git', {})
+    """
+    parts = urlsplit(repository)
+    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
+        return repository, {}
+    user, _, host = parts.netloc.rpartition("@")
+    name, _, password = user.partition(":")
+    secret = {_USER: unquote(name), _PASSWORD: unquote(password)}
+    return parts._replace(netloc=host).geturl(), secret
+
+
+def _git(directory: Path, name: str, repository: str, *arguments: str) -> None:
+    """Run git with ``origin`` in its environment alone: its address may hold a password.
+
+    Git would show the address to everyone in the command line of its helper, so name and password
+    are taken out of it and given by a credential helper, which has them from the environment.
+    """
+    address, secret = split_credentials(repository)
+    environment = os.environ | {
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "LC_ALL": "C",
+        **secret,
+        "GIT_CONFIG_COUNT": "4" if secret else "2",
+        "GIT_CONFIG_KEY_0": "remote.origin.url",
+        "GIT_CONFIG_VALUE_0": address,
+        "GIT_CONFIG_KEY_1": "remote.origin.fetch",
+        "GIT_CONFIG_VALUE_1": "+refs/heads/*:refs/remotes/origin/*",
+        "GIT_CONFIG_KEY_2": "credential.helper",
+        "GIT_CONFIG_VALUE_2": "",
+        "GIT_CONFIG_KEY_3": "credential.helper",
+        "GIT_CONFIG_VALUE_3": _HELPER,
+    }
+    command = ["git", "-c", "advice.detachedHead=false", "-C", str(directory), *arguments]
+    try:
+        result = subprocess.run(
+            command,
+            env={key: value for key, value in environment.items() if key != "GIT_DIR"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT,
+        )
+    except FileNotFoundError as error:
+        raise DatasetError(name, "git is not installed.", ["install git", _REMEDY]) from error
+    except subprocess.TimeoutExpired as error:
+        problem = f"git {arguments[0]} did not end within {_TIMEOUT / 60:.0f} minutes."
+        raise DatasetError(name, problem, ["try again", _REMEDY]) from error
+    if result.returncode:
+        lines = [line for line in result.stderr.splitlines() if line.strip()]
+        raise DatasetError(
+            name,
+            f"git {arguments[0]} failed.",
+            [
+                *(without_credentials(line) for line in lines[-4:]),
+                "see that the repository and commit exist and can be reached from here",
+                _REMEDY,
+            ],
+        )

@@ -1,0 +1,283 @@
+"""A dataset from the Hugging Face Hub at one commit, each file held against the Hub's hash."""
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from gr00t_assets.core.errors import DatasetError, StoreError
+from gr00t_assets.core.files import free_bytes
+from gr00t_assets.core.units import format_bytes
+from gr00t_assets.datasets.source_kinds import HubSource, without_credentials
+from gr00t_assets.datasets.sources.content import NOT_CONTENT, is_content
+
+_BUSY = (408, 429)
+_REFUSED = (401, 403)
+_TIMEOUT = 10.0
+_LOG_SECONDS = 10.0
+_SHOWN = 20
+_NOT_CONTENT_PATTERNS = [".*", "*/.*", *NOT_CONTENT]
+"""What :func:`is_content` refuses, as the Hub's client takes it."""
+
+
+class HubUnreachableError(DatasetError):
+    """The Hub gave no answer, or said that it cannot serve now."""
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """One file as the Hub lists it.
+
+    Attributes:
+        path: Path inside the repository.
+        size: Bytes.
+        digest: SHA-256 of a Git LFS or Xet file; else git's SHA-1 of the blob, which covers
+            ``blob SIZE`` and a zero byte before the content.
+        large: Which of the two.
+    """
+
+    path: str
+    size: int
+    digest: str
+    large: bool
+
+    def matches(self, directory: Path) -> bool:
+        """Whether the bytes below ``directory`` are those that the Hub lists."""
+        path = directory / self.path
+        if not path.is_file() or path.is_symlink() or path.stat().st_size != self.size:
+            return False
+        with path.open("rb") as file:
+            if self.large:
+                return hashlib.file_digest(file, "sha256").hexdigest() == self.digest
+            header = b"blob %d\0" % self.size
+            return hashlib.sha1(header + file.read()).hexdigest() == self.digest
+
+
+def hub_commit(source: HubSource, name: str) -> str:
+    """The commit that a revision means now; a full commit hash is not asked about.
+
+    Raises:
+        HubUnreachableError: The Hub gives no answer.
+        DatasetError: The Hub has no such repository or revision, or does not show it.
+    """
+    from huggingface_hub import HfApi
+
+    if source.pinned:
+        return source.revision
+    try:
+        info = HfApi(endpoint=_endpoint()).dataset_info(
+            source.repo_id, revision=source.revision, timeout=_TIMEOUT
+        )
+    except Exception as error:
+        raise _explained(error, source, name) from error
+    if info.sha is None:
+        raise DatasetError(name, f"{source.describe()} has no commit.", ["try again"])
+    return info.sha
+
+
+def fetch_hub(
+    source: HubSource, commit: str, directory: Path, name: str, log: Callable[[str], None]
+) -> None:
+    """Bring a dataset repository at a commit into a folder; files that are there are kept.
+
+    The client downloads, also from Xet, and continues a file whose connection breaks for as long
+    as the process lives. What it brought is held against the hashes of the commit.
+
+    Args:
+        source: The repository.
+        commit: Full hash.
+        directory: Folder of this very commit, empty or left by an earlier call that failed.
+        name: What errors call the dataset.
+        log: Where lines about its progress go.
+
+    Raises:
+        HubUnreachableError: The connection broke; complete files are kept in ``directory``.
+        DatasetError: The Hub does not show the repository or commit, or sent wrong bytes.
+        StoreError: The disk has less room than the files need.
+    """
+    started = time.monotonic()
+    files = _listed(source, commit, name)
+    directory.mkdir(parents=True, exist_ok=True)
+    for unfinished in directory.rglob("*.incomplete"):
+        unfinished.unlink()
+    missing = _remove_wrong(files, directory)
+    total, needed = (sum(file.size for file in part) for part in (files, missing))
+    log(f"{name}: {len(files)} files, {format_bytes(total)}, of {source.repo_id} at {commit[:12]}")
+    if needed < total:
+        kept = f"{len(files) - len(missing)} files, {format_bytes(total - needed)}"
+        log(f"{name}: {kept} are here from an earlier try")
+    _require_room(needed, directory, name)
+    try:
+        _download(source, commit, directory, lambda size: log(f"{name}: {size} are here"))
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise _explained(error, source, name) from error
+    except Exception as error:
+        raise _explained(error, source, name) from error
+    if wrong := sorted(file.path for file in _remove_wrong(missing, directory)):
+        more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
+        raise DatasetError(
+            name,
+            f"{len(wrong)} file(s) came with other bytes than {source.repo_id} lists.",
+            [
+                *wrong[:_SHOWN],
+                *more,
+                f"expected the hashes of commit {commit}; what came was removed",
+                "try again; what was right is kept",
+            ],
+        )
+    seconds = time.monotonic() - started
+    log(f"{name}: {len(files)} files, {format_bytes(total)}, hashes right, {seconds:.1f} s")
+
+
+def _listed(source: HubSource, commit: str, name: str) -> list[HubFile]:
+    """Every file of the dataset at a commit, as the Hub lists it."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile
+
+    try:
+        entries = list(
+            HfApi(endpoint=_endpoint()).list_repo_tree(
+                source.repo_id, repo_type="dataset", revision=commit, recursive=True
+            )
+        )
+    except Exception as error:
+        raise _explained(error, source, name) from error
+    outside = [
+        entry.path
+        for entry in entries
+        if entry.path.startswith("/") or "\\" in entry.path or ".." in entry.path.split("/")
+    ]
+    if outside:
+        details = [*outside[:_SHOWN], "nothing was downloaded; tell the owner of the repository"]
+        raise DatasetError(name, "the Hub lists files that leave the dataset's folder.", details)
+    files = [
+        HubFile(entry.path, entry.lfs.size, entry.lfs.sha256, large=True)
+        if entry.lfs is not None
+        else HubFile(entry.path, entry.size, entry.blob_id, large=False)
+        for entry in entries
+        if isinstance(entry, RepoFile) and is_content(PurePosixPath(entry.path))
+    ]
+    if not files:
+        problem = f"{source.describe()} has no files at {commit[:12]}."
+        raise DatasetError(name, problem, ["correct source in data/datasets.yaml"])
+    return files
+
+
+def _remove_wrong(files: list[HubFile], directory: Path) -> list[HubFile]:
+    """The files that are not there with the right bytes; what is there of them is removed."""
+    with ThreadPoolExecutor() as pool:
+        right = list(pool.map(lambda file: file.matches(directory), files))
+    wrong = [file for file, matches in zip(files, right, strict=True) if not matches]
+    for file in wrong:
+        path = directory / file.path
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+    return wrong
+
+
+def _download(source: HubSource, commit: str, directory: Path, log: Callable[[str], None]) -> None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.utils import tqdm as ProgressBar
+
+    class ProgressLines(ProgressBar):
+        """Lines about the bytes that have come in place of the client's progress bars."""
+
+        came, total, logged = 0, 0, time.monotonic()
+
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            self._counts_bytes = named.get("name") == "huggingface_hub.snapshot_download"
+            super().__init__(*arguments, **(named | {"disable": True}))
+
+        def update(self, n: float | None = 1) -> bool | None:
+            lines = type(self)
+            if self._counts_bytes:
+                lines.came += int(n or 0)
+                if time.monotonic() - lines.logged >= _LOG_SECONDS:
+                    lines.logged = time.monotonic()
+                    log(f"{format_bytes(lines.came)} of {format_bytes(self.total or 0)}")
+            return super().update(n)
+
+    snapshot_download(
+        source.repo_id,
+        repo_type="dataset",
+        revision=commit,
+        local_dir=directory,
+        ignore_patterns=_NOT_CONTENT_PATTERNS,
+        endpoint=_endpoint(),
+        tqdm_class=ProgressLines,
+    )
+
+
+def _require_room(needed: int, directory: Path, name: str) -> None:
+    free = free_bytes(directory)
+    if needed > free:
+        raise StoreError(
+            name,
+            f"it needs {format_bytes(needed)} more, and {format_bytes(free)} are free "
+            "on the disk of the store.",
+            ["free some space, or move the store with GR00T_ASSETS_STORE, and run it again"],
+        )
+
+
+def _endpoint() -> str | None:
+    """``HF_ENDPOINT`` where it is set."""
+    return os.environ.get("HF_ENDPOINT") or None
+
+
+def _explained(error: Exception, source: HubSource, name: str) -> DatasetError:
+    """The error to raise in place of one of the Hub's client."""
+    from huggingface_hub import get_token
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    if isinstance(error, LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    names = " or ".join(dict.fromkeys([name, source.repo_id.split("/")[-1]]))
+    local = f"or set GR00T_ASSETS_DATASETS to a folder that holds {names}"
+    where = without_credentials(_endpoint() or "https://huggingface.co")
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+    token = "set HF_TOKEN to a token that may read it"
+    if get_token():
+        token = "the token that is set may not read it; " + token
+    if isinstance(error, GatedRepoError):
+        problem = f"the Hub dataset {source.repo_id} is gated."
+        return DatasetError(name, problem, ["accept its terms on its page", token, local])
+    if isinstance(error, RevisionNotFoundError):
+        problem = f"the Hub dataset {source.repo_id} has no revision {source.revision}."
+        return DatasetError(name, problem, ["correct revision in data/datasets.yaml", local])
+    if isinstance(error, RepositoryNotFoundError) or status in _REFUSED:
+        problem = f"{where} has no dataset {source.repo_id}, or it is private."
+        remedy = f"correct repo_id in data/datasets.yaml, or, where it is private, {token}"
+        return DatasetError(name, problem, [f"it answered {status}", remedy, local])
+    problem = f"{source.repo_id} cannot be downloaded from {where}."
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    details = [
+        without_token(reason),
+        "see that this machine reaches the Hub, and try again; what is complete is kept",
+        local,
+    ]
+    answered = status is not None and status < 500 and status not in _BUSY
+    kind = DatasetError if answered or isinstance(error, HFValidationError) else HubUnreachableError
+    return kind(name, problem, details)
+
+
+def without_token(text: str) -> str:
+    """A text without the token, and addresses without user, password and signed query."""
+    from huggingface_hub import get_token
+
+    for token in (get_token(), os.environ.get("HF_TOKEN")):
+        text = text.replace(token, "***") if token else text
+    return re.sub(r"(\w+://[^\s'\"?]+)\?[^\s'\"]+", r"\1", without_credentials(text))

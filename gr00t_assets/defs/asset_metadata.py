@@ -1,0 +1,293 @@
+"""What the page of a dataset, checkpoint or evaluation shows, the most wanted first."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.record import DatasetRecord
+from gr00t_assets.defs.metadata import (
+    INLINE,
+    Metadata,
+    bullets,
+    image,
+    in_store,
+    readable,
+    settings,
+    table,
+)
+from gr00t_assets.evaluation.evaluation_plots import horizon_png, horizon_svg, trajectories_png
+from gr00t_assets.evaluation.result import (
+    EVALUATION,
+    NOT_SUCCESS,
+    Evaluation,
+    PartEvaluation,
+)
+from gr00t_assets.evaluation.wording import (
+    PART_HEAD,
+    baseline_sentence,
+    group_rows,
+    joint_rows,
+    language_sentence,
+    part_sentence,
+    verdict_sentence,
+)
+from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.modality.config import ModalityConfig, VectorKey
+from gr00t_assets.modality.frame_check_result import FrameCheckResult
+from gr00t_assets.runs.manifest import Manifest
+from gr00t_assets.runs.metrics import read_metrics
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.wandb_record import read_record
+
+if TYPE_CHECKING:
+    from gr00t_assets.datasets.quality.figures import Quality
+
+
+def dataset_metadata(record: DatasetRecord) -> Metadata:
+    """What a dataset holds and where it is from."""
+    cameras = [
+        [camera.original_key, f"{camera.width} x {camera.height}", f"{camera.fps:g}", camera.codec]
+        for camera in record.cameras
+    ]
+    return {
+        "episodes": record.episodes,
+        "frames": record.frames,
+        "minutes": round(record.hours * 60, 2),
+        "fps": record.fps,
+        "robot": record.robot_type,
+        "cameras": table(["camera", "pixels", "fps", "codec"], cameras),
+        "tasks": table(["task", "instruction"], enumerate(record.tasks)),
+        "warnings": bullets(record.warnings),
+        "size_megabytes": readable(record.size_bytes / 1e6),
+        "format": f"LeRobot {record.codebase_version}",
+        "source": record.source,
+        "content_hash": record.version,
+    }
+
+
+def modality_metadata(config: ModalityConfig) -> Metadata:
+    """How a dataset is read."""
+    cameras = [
+        [key.key, key.original_key, f"{key.width} x {key.height}", f"{key.fps:g}"]
+        for key in config.video
+    ]
+    return {
+        "data_config": config.data_config,
+        "embodiment": f"{config.embodiment_tag} (row {config.embodiment_id} of the weights)",
+        "video": table(["key", "column", "pixels", "fps"], cameras),
+        "state": _vectors(config.state),
+        "action": _vectors(config.action),
+        "language": config.language or "none",
+        "state_dim": config.state_dim,
+        "action_dim": config.action_dim,
+        "action_horizon": len(config.action_indices),
+        "frames_cached_at": " x ".join(map(str, config.frame_size or ())) or "their own size",
+        "held_out_episodes": ", ".join(map(str, config.held_out_episodes)) or "none",
+        "video_backends": bullets(frame_check.sentence() for frame_check in config.frames),
+        "warnings": bullets(config.warnings),
+        "dataset_version": config.dataset_version,
+        "content_hash": config.content_hash(),
+    }
+
+
+def _vectors(keys: Sequence[VectorKey]) -> dg.MarkdownMetadataValue:
+    """Keys of one modality; the column they are slices of heads the table where it is one."""
+    columns = {key.original_key for key in keys}
+    (head,) = columns if len(columns) == 1 else ("key",)
+    rows = [
+        [
+            key.key if len(columns) == 1 else f"{key.original_key}: {key.key}",
+            f"{key.start} to {key.end - 1}",
+            key.end - key.start,
+            _transforms(key),
+        ]
+        for key in keys
+    ]
+    return table([head, "slice", "size", "transforms"], rows)
+
+
+def _transforms(key: VectorKey) -> str:
+    done = [
+        f"{key.rotation_type} to {key.target_rotation}" if key.target_rotation else "",
+        "sin and cos" if key.sin_cos else "",
+        key.normalization or "",
+    ]
+    return ", ".join(filter(None, done)) or "none"
+
+
+def quality_metadata(quality: "Quality") -> Metadata:
+    """Figures of the demonstrations as a table and a picture, and what is striking about them."""
+    from gr00t_assets.datasets.quality.plots import quality_png
+    from gr00t_assets.datasets.quality.table import COLUMNS, quality_table
+
+    return {
+        "quality_findings": bullets(quality.messages()),
+        "quality": table(list(COLUMNS), quality_table(quality)),
+        "quality_plots": image(quality_png(quality), f"quality of {quality.dataset}"),
+    }
+
+
+def frame_check_metadata(frame_check: FrameCheckResult) -> Metadata:
+    """Whether frames are the right ones, with the figures."""
+    return {
+        "frames_verified": "yes" if frame_check.verified else "no",
+        "frame_check": frame_check.sentence(),
+        "frame_warnings": bullets(frame_check.warnings()),
+    }
+
+
+def checkpoint_metadata(
+    manifest: Manifest, spec: TrainingSpec, store: Store, result: str
+) -> Metadata:
+    """Names, loss, curve and settings, then numbers, then where everything came from.
+
+    Args:
+        manifest: The record of the finished run.
+        spec: What was asked.
+        store: The store that the run directory is in.
+        result: Whether this materialisation trained, in words.
+    """
+    asked, default = split_by_default(spec.experiment.hyperparameters)
+    parts = {name: f"{count:,}" for name, count in manifest.trainable_parameters.items() if count}
+    return {
+        "experiment": f"{spec.experiment.name} of the sweep {spec.experiment.sweep}",
+        "hypothesis": spec.experiment.hypothesis or "none",
+        **_loss(manifest, spec),
+        "hyperparameters": settings(asked),
+        "result": result,
+        **_checkpoint_numbers(manifest, spec),
+        "trainable_parameters": table(["part", "parameters"], parts.items()),
+        "trainer": f"{manifest.trainer}, revision {manifest.trainer_revision}",
+        "base_model": manifest.base_model,
+        "dataset": f"{manifest.dataset}, version {manifest.dataset_version}",
+        "device": manifest.device,
+        **_wandb(spec),
+        "run_directory": in_store(spec.run_directory, store),
+        "config_hash": manifest.config_hash,
+        "default_hyperparameters": settings(default),
+    }
+
+
+def _wandb(spec: TrainingSpec) -> Metadata:
+    """Where the run is on Weights & Biases, or how it gets there."""
+    record = read_record(spec.run_directory)
+    if record is None or record.mode is None:
+        return {}
+    if record.url is not None:
+        return {"weights_and_biases": dg.MetadataValue.url(record.url)}
+    return {"weights_and_biases": f"offline; in the run directory: {record.sync}"}
+
+
+def split_by_default(
+    hyperparameters: Hyperparameters,
+) -> tuple[dict[str, object], dict[str, object]]:
+    """The values that differ from the trainer's defaults, and those that do not, by name."""
+    changed = hyperparameters.changed()
+    values = hyperparameters.model_dump()
+    return changed, {name: value for name, value in values.items() if name not in changed}
+
+
+def _loss(manifest: Manifest, spec: TrainingSpec) -> Metadata:
+    from gr00t_assets.comparison.formatting import loss_text
+    from gr00t_assets.reporting.curve_images import inline_curve, run_curve_png
+
+    metrics, window = read_metrics(spec.run_directory), manifest.final_loss
+    loss = "none was logged"
+    if window:
+        mean = loss_text(window.mean, window.standard_error)
+        loss = f"{mean} over the last {window.steps} steps"
+    return {
+        "loss": loss,
+        "loss_line": dg.MetadataValue.md(inline_curve(metrics, INLINE)),
+        "loss_curve": image(run_curve_png(metrics), f"training loss of {spec.experiment.name}"),
+    }
+
+
+def _checkpoint_numbers(manifest: Manifest, spec: TrainingSpec) -> Metadata:
+    """What the page plots by partition and by time."""
+    losses = {"first_loss": manifest.first_loss, "final_loss": manifest.final_loss}
+    windows = {name: readable(window.mean) for name, window in losses.items() if window}
+    if manifest.final_loss and manifest.final_loss.standard_error is not None:
+        windows["final_loss_se"] = readable(manifest.final_loss.standard_error)
+    return {
+        **windows,
+        "learning_rate": spec.experiment.hyperparameters.learning_rate,
+        "steps": manifest.steps,
+        "samples_seen": manifest.samples_seen,
+        "epochs": readable(manifest.epochs),
+        "samples_per_second": readable(manifest.samples_per_second),
+        "wall_seconds": readable(manifest.wall_seconds),
+        "gpu_seconds": readable(manifest.gpu_seconds),
+        "peak_memory_megabytes": readable(manifest.peak_memory_bytes / 1e6),
+        "attempts": manifest.attempts,
+    }
+
+
+def evaluation_metadata(evaluation: Evaluation, spec: TrainingSpec, store: Store) -> Metadata:
+    """The verdict, plots, errors and baselines, then numbers, then where they came from.
+
+    Args:
+        evaluation: What was found.
+        spec: Of the run.
+        store: The store that the run directory is in.
+    """
+    main = evaluation.main
+    settings = evaluation.settings
+    small = f"![error at each step of the horizon](<data:image/svg+xml,{horizon_svg(evaluation)}>)"
+    drawn = {"error_by_step_line": dg.MetadataValue.md(small)} if len(small) < INLINE else {}
+    return {
+        "verdict": verdict_sentence(evaluation),
+        "not_success": NOT_SUCCESS,
+        **drawn,
+        "errors": bullets(part_sentence(part) for part in evaluation.parts),
+        "baselines": bullets(
+            f"{part.part}: {baseline_sentence(rule)}"
+            for part in evaluation.parts
+            for rule in part.baselines
+        ),
+        "language_used": language_sentence(evaluation),
+        "limits": bullets(evaluation.limits),
+        **_plots(evaluation),
+        **{f"{part.part}: action groups": _groups(part) for part in evaluation.parts},
+        f"{main.part}: each number, in units": table(
+            ["number", "error", "hold", "mean action"], joint_rows(main)
+        ),
+        **_evaluation_numbers(evaluation),
+        "draws": f"{settings.draws} draws of {evaluation.denoising_steps} denoising steps, "
+        f"seed {settings.seed}, every {main.stride} rows",
+        "model_hash": evaluation.model_hash,
+        "dataset": f"{evaluation.dataset}, version {evaluation.dataset_version}",
+        "device": evaluation.device,
+        "evaluation": in_store(spec.run_directory / EVALUATION, store),
+    }
+
+
+def _plots(evaluation: Evaluation) -> Metadata:
+    shown: Metadata = {
+        "error_by_step": image(horizon_png(evaluation), "error at each step of the horizon")
+    }
+    for part in evaluation.parts:
+        png = trajectories_png(evaluation, part.part)
+        shown[f"{part.part}: trajectories"] = image(png, f"an episode {part.part}")
+    return shown
+
+
+def _groups(part: PartEvaluation) -> dg.MarkdownMetadataValue:
+    return table(list(PART_HEAD), group_rows(part))
+
+
+def _evaluation_numbers(evaluation: Evaluation) -> Metadata:
+    """What the page plots by partition and by time."""
+    numbers: Metadata = {}
+    for part in evaluation.parts:
+        name = part.part.replace(" ", "_")
+        numbers[f"error_{name}"] = readable(part.error.mean)
+        numbers[f"error_{name}_se"] = readable(part.error.standard_error)
+        for rule in part.baselines:
+            key = f"{rule.name.replace(' ', '_')}_error_{name}"
+            numbers[key] = readable(rule.error.mean)
+    numbers["language_ratio"] = readable(evaluation.prompt_swap.ratio.mean)
+    numbers["wall_seconds"] = readable(evaluation.wall_seconds)
+    return numbers

@@ -1,0 +1,254 @@
+"""Assets that follow training: the comparison, the research journal, the promoted model."""
+
+import hashlib
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from gr00t_assets.defs.assets.data import OWNERS
+from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation
+from gr00t_assets.defs.failures import explained
+from gr00t_assets.defs.metadata import INLINE, bullets, in_store, readable, table
+from gr00t_assets.defs.partitions import EXPERIMENTS, SWEEPS, experiment_partitions
+from gr00t_assets.defs.resources import StoreResource
+
+if TYPE_CHECKING:
+    from gr00t_assets.comparison.contrasts.ranking import ComparabilityClass
+    from gr00t_assets.reporting.report import Report
+    from gr00t_assets.runs.stored_run import StoredRun
+
+_ARRIVED = dg.AutomationCondition.any_deps_updated()
+
+
+def _until_requested(label: str) -> dg.AutomationCondition:
+    """True from when something of what the asset reads is new until it has been asked for."""
+    until = (dg.AutomationCondition.newly_requested() & ~_ARRIVED) | (
+        dg.AutomationCondition.initial_evaluation()
+    )
+    return (_ARRIVED.since(until) & ~dg.AutomationCondition.in_progress()).with_label(label)
+
+
+FOLLOW_CHECKPOINTS = _until_requested(
+    "a checkpoint or an evaluation has arrived since the comparison was last asked for"
+)
+"""Asks for the comparison as soon as any experiment has a new checkpoint or evaluation.
+
+``AutomationCondition.eager`` waits for every partition of ``checkpoint``, and while any of them
+trains: overnight that is until the morning. A checkpoint that arrives while a comparison is at
+work is remembered and asks for another one after it: the comparison that is just being written has
+not read it. So only a request ends the remembering, and since Dagster tells of a request one tick
+late, not where a checkpoint has arrived within that tick.
+"""
+
+FOLLOW_COMPARISON = _until_requested(
+    "the comparison has been written since this was last asked for"
+)
+"""Asks for what is written from the comparison whenever there is a new one."""
+
+MOST_IMAGES = 6
+"""Sweeps whose curves are drawn for the page; the report has them all."""
+
+
+@dg.asset(
+    deps=[
+        dg.AssetDep(asset, partition_mapping=dg.AllPartitionMapping())
+        for asset in (checkpoint, open_loop_evaluation)
+    ],
+    automation_condition=FOLLOW_CHECKPOINTS,
+    group_name="analysis",
+    kinds={"pandas"},
+    owners=OWNERS,
+    code_version="2",
+)
+@explained
+def loss_comparison(
+    context: dg.AssetExecutionContext, store: StoreResource
+) -> dg.MaterializeResult:
+    """What is best, by how much, whether that is known, and what to run next.
+
+    It reads run directories and runs with whatever is there: missing, stale, failed and unfinished
+    runs are listed, never ranked.
+    """
+    from gr00t_assets.reporting.report import write_report
+
+    report = write_report(list(SWEEPS.values()), store)
+    runs = [run for of_sweep in report.stored.values() for run in of_sweep]
+    # Of the sweeps that the report shows: those that never ran are only counted.
+    counts = sum((summary.counts for summary in report.sweeps), Counter[str]())
+    context.log.info(f"{len(report.sweeps)} of {len(SWEEPS)} sweeps; " + _counts_text(counts))
+    for problem in report.problems:
+        context.log.warning(problem)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(_version(runs)),
+        metadata={
+            "verdict": dg.MetadataValue.text(report.verdict),
+            **_comparisons(report),
+            "status": f"{_counts_text(counts)}, in {len(report.sweeps)} of {len(SWEEPS)} sweeps",
+            **_cautions(report),
+            "curves": _curves(report),
+            "everything": dg.MetadataValue.md(report.markdown()),
+            "experiments": len({run.name for summary in report.sweeps for run in summary.runs}),
+            "runs_finished": counts["finished"],
+            "report": in_store(report.path, store),
+        },
+    )
+
+
+def _comparisons(report: "Report") -> dict[str, dg.MetadataValue]:
+    """Of each comparison the answers, its rankings and what to run next."""
+    from gr00t_assets.reporting.markdown import (
+        answers_markdown,
+        class_heading,
+        proposals_markdown,
+    )
+
+    shown: dict[str, dg.MetadataValue] = {}
+    for comparison in report.comparisons:
+        about = f"{comparison.title}: "
+        if comparison.answers:
+            answers = answers_markdown(comparison)
+            shown[f"{about}questions and answers"] = dg.MetadataValue.md(answers)
+        for ranked_class in comparison.ranked_classes:
+            name = f"{about}ranking of {class_heading(ranked_class)} [{ranked_class.id}]"
+            shown[name] = _ranking(ranked_class)
+        if comparison.proposals:
+            proposals = proposals_markdown(comparison.proposals)
+            shown[f"{about}what to run next"] = dg.MetadataValue.md(proposals)
+    return shown
+
+
+def _ranking(ranked_class: "ComparabilityClass") -> dg.MarkdownMetadataValue:
+    """Rank and loss of as many configurations as are shown in place, lowest loss first."""
+    from gr00t_assets.comparison.wording import loss_words
+    from gr00t_assets.reporting.ranking_table import ranked_name
+
+    rows = [
+        [
+            f"{ranked.place}{' ≈' if ranked.tied else ''}",
+            ranked_name(ranked),
+            loss_words(ranked.runs).replace(" ", "\N{NO-BREAK SPACE}"),
+        ]
+        for ranked in ranked_class.ranking
+    ]
+    columns = ["rank", "experiment", "loss"]
+    for length in range(len(rows), 0, -1):
+        cut = [["", f"and {len(rows) - length} more", ""]] if length < len(rows) else []
+        ranking = table(columns, [*rows[:length], *cut])
+        if len(ranking.md_str or "") < INLINE:
+            return ranking
+    return bullets([])
+
+
+def _cautions(report: "Report") -> dict[str, dg.MetadataValue]:
+    """Of each sweep, what a reader needs to know before calling one experiment better."""
+    return {
+        f"{summary.name}: cautions": bullets(summary.cautions)
+        for summary in report.sweeps
+        if summary.cautions
+    }
+
+
+def _curves(report: "Report") -> dg.MetadataValue:
+    """The loss curves of every sweep that has some, as images."""
+    from gr00t_assets.reporting.curve_images import curves_png, markdown_image
+
+    images = [
+        markdown_image(curves_png(summary.runs), f"training loss of {summary.name}")
+        for summary in report.sweeps[:MOST_IMAGES]
+        if any(run.curve for run in summary.runs)
+    ]
+    return dg.MetadataValue.md("\n\n".join(images) or "no loss logged yet")
+
+
+def _counts_text(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "no runs"
+
+
+def _version(runs: "list[StoredRun]") -> str:
+    """A hash over what was compared: the same runs give the same version."""
+    content = [
+        [run.name, run.config_hash, run.status, run.final_loss.mean if run.final_loss else None]
+        for run in runs
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+@dg.asset(
+    deps=[loss_comparison],
+    automation_condition=FOLLOW_COMPARISON,
+    group_name="analysis",
+    kinds={"markdown"},
+    owners=OWNERS,
+    code_version="1",
+)
+@explained
+def research_journal(
+    context: dg.AssetExecutionContext, store: StoreResource
+) -> dg.MaterializeResult:
+    """Hypothesis, config, result and conclusion of every experiment; findings; what to run next.
+
+    Written from the runs; notes in ``data/journal/notes`` are kept and placed. The same runs and
+    notes give the same file.
+    """
+    from gr00t_assets.reporting.journal.research_journal import write_journal
+
+    journal = write_journal(list(SWEEPS.values()), store)
+    context.log.info(f"{'written' if journal.changed else 'unchanged'}: {journal.path.name}")
+    unplaced = [note for note in journal.notes if note.problem]
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(hashlib.sha256(journal.text.encode()).hexdigest()[:16]),
+        metadata={
+            "verdict": dg.MetadataValue.text(journal.verdict),
+            "journal": dg.MetadataValue.md(journal.text),
+            "changed": journal.changed,
+            "notes": len(journal.notes),
+            **(
+                {"notes without a place": "; ".join(f"{n.name}: {n.problem}" for n in unplaced)}
+                if unplaced
+                else {}
+            ),
+            "file": in_store(journal.path, store),
+        },
+    )
+
+
+@dg.asset(
+    partitions_def=experiment_partitions,
+    deps=[open_loop_evaluation],
+    group_name="promotion",
+    kinds={"huggingface"},
+    owners=OWNERS,
+    code_version="1",
+)
+@explained
+def promoted_model(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
+    """Weights, model card and record of a model that is finished, checked and evaluated.
+
+    Anything else is refused, with every reason. What was promoted stays as it is. Pushing to the
+    Hub is asked for on a terminal: `gr00t-assets model promote EXPERIMENT --push OWNER/NAME`.
+    """
+    from gr00t_assets.reporting.promotion.hub import pushes
+    from gr00t_assets.reporting.promotion.promote import CARD, promote
+
+    record = promote(EXPERIMENTS[context.partition_key], store)
+    folder = store.promoted_model(record.experiment, record.config_hash)
+    hubs = {push.url: push.commit for push in pushes(folder)}
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion("-".join(sorted(record.weights.values()))[:64]),
+        metadata={
+            "experiment": record.experiment,
+            "model_card": dg.MetadataValue.md((folder / CARD).read_text(encoding="utf-8")),
+            "loss": readable(record.loss),
+            "loss_se": "cannot be told"
+            if record.loss_standard_error is None
+            else readable(record.loss_standard_error),
+            "promoted_at": record.promoted_at,
+            "commit": record.commit or "none",
+            "weights": table(["file", "sha256"], record.weights.items()),
+            "pushed": table(["repository", "commit"], hubs.items()) if hubs else "not pushed",
+            "folder": in_store(folder, store),
+            "config_hash": record.config_hash,
+        },
+    )

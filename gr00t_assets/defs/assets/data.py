@@ -1,0 +1,191 @@
+"""Assets by dataset: the dataset itself, its modality config, its frame cache."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from gr00t_assets.core.units import format_bytes
+from gr00t_assets.datasets.contact_sheet import contact_sheet
+from gr00t_assets.datasets.frames.frame_cache import FrameCache, earlier_caches
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.record import load_record
+from gr00t_assets.defs.asset_metadata import (
+    dataset_metadata,
+    frame_check_metadata,
+    modality_metadata,
+    quality_metadata,
+)
+from gr00t_assets.defs.failures import explained
+from gr00t_assets.defs.metadata import image, in_store, readable, table
+from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS, dataset_partitions
+from gr00t_assets.defs.resources import StoreResource
+from gr00t_assets.experiments.registry import trainer_named
+from gr00t_assets.modality.config import load_modality_config
+from gr00t_assets.modality.frame_check_result import save_frame_check
+
+OWNERS = ["team:robot-learning"]
+_LOG_EVERY = 10.0
+
+
+@dg.asset(
+    partitions_def=dataset_partitions,
+    group_name="data",
+    kinds={"huggingface", "parquet"},
+    owners=OWNERS,
+    code_version="1",
+)
+@explained
+def dataset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
+    """A dataset in LeRobot's format, copied whole into the store and checked file by file."""
+    from gr00t_assets.datasets.quality.measure import measure_quality
+    from gr00t_assets.datasets.sources.ingest import ingest_dataset
+
+    record = ingest_dataset(CATALOG[context.partition_key], store, context.log.info)
+    demonstrations = LeRobotDataset.open(record.directory(store), record.name)
+    sheet = contact_sheet(demonstrations)
+    quality = measure_quality(demonstrations, None)
+    for warning in (*record.warnings, *quality.messages()):
+        context.log.warning(warning)
+    context.log.info(
+        f"{record.name}: {record.episodes} episodes, {record.frames} frames, "
+        f"version {record.version}, from {record.source}"
+    )
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(record.version),
+        metadata={
+            "description": CATALOG[record.name].description,
+            "contact_sheet": image(sheet, f"frames of {record.name}"),
+            **dataset_metadata(record),
+            **quality_metadata(quality),
+            "directory": in_store(record.directory(store), store),
+        },
+    )
+
+
+@dg.asset(
+    partitions_def=dataset_partitions,
+    deps=[dataset],
+    group_name="data",
+    kinds={"json"},
+    owners=OWNERS,
+    code_version="1",
+)
+@explained
+def modality_config(
+    context: dg.AssetExecutionContext, store: StoreResource
+) -> dg.MaterializeResult:
+    """A dataset held against its data config: every camera, state, action and language key found,
+    every slice inside its vector, statistics of every dimension.
+    """
+    from gr00t_assets.datasets.fit.modality_configs import build_modality_config
+
+    entry = CATALOG[context.partition_key]
+    config = build_modality_config(entry, store, video_backends(entry.name))
+    for warning in (
+        *config.warnings,
+        *(w for frame_check in config.frames for w in frame_check.warnings()),
+    ):
+        context.log.warning(warning)
+    context.log.info(
+        f"{config.dataset} fits {config.data_config}: {config.state_dim} numbers of state, "
+        f"{config.action_dim} of action, {len(config.video)} camera(s)"
+    )
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(config.content_hash()), metadata=modality_metadata(config)
+    )
+
+
+@dg.asset(
+    partitions_def=dataset_partitions,
+    deps=[dataset, modality_config],
+    group_name="data",
+    kinds={"numpy"},
+    owners=OWNERS,
+    code_version="1",
+)
+@explained
+def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
+    """Every frame of the dataset's cameras, decoded once in order to memory-mapped arrays, so that
+    training reads the frame of a timestamp without a video decoder. Frames of videos that an older
+    version of the dataset had are copied.
+    """
+    from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
+    from gr00t_assets.datasets.frames.frame_cache_plan import frame_cache_bytes
+    from gr00t_assets.datasets.frames.frame_check import check_frames
+    from gr00t_assets.datasets.quality.measure import measure_quality
+
+    record = load_record(context.partition_key, store)
+    config = load_modality_config(record.name, store)
+    directory = store.frame_cache(record.name, record.version)
+    cameras, size = [key.original_key for key in config.video], config.frame_size
+    source = LeRobotDataset.open(record.directory(store), record.name)
+    context.log.info(
+        f"its frame cache takes {format_bytes(frame_cache_bytes(source, cameras, size))}"
+    )
+    with _progress(context, f"frames of {record.name}") as show:
+        info = build_frame_cache(
+            source,
+            cameras,
+            directory,
+            show,
+            size=size,
+            previous=earlier_caches(directory),
+        )
+    context.log.info(
+        f"{info.frames} frames, {format_bytes(info.size_bytes)}: {info.decoded} videos decoded, "
+        f"{info.reused} copied from an earlier version's cache, {info.kept} done before"
+    )
+    cache = FrameCache.open(directory, size)
+    frame_check = check_frames(source, cache, cameras)
+    save_frame_check(frame_check, store.frame_check(record.name, record.version))
+    for warning in frame_check.warnings():
+        context.log.warning(warning)
+    rows = [[name, frames, f"{w} x {h}"] for name, (frames, h, w) in info.cameras.items()]
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(record.version),
+        metadata={
+            "frames": info.frames,
+            "size_megabytes": readable(info.size_bytes / 1e6),
+            "cameras": table(["camera", "frames", "pixels"], rows),
+            **frame_check_metadata(frame_check),
+            **quality_metadata(measure_quality(source, cache, config.language)),
+            "videos_decoded": info.decoded,
+            "videos_reused": info.reused,
+            "directory": in_store(directory, store),
+        },
+    )
+
+
+def video_backends(dataset: str) -> list[str]:
+    """Backends that experiments on a dataset read its videos with; the others read frame caches."""
+    backends = {
+        trainer_named(experiment.trainer).video_backend(experiment)
+        for experiment in EXPERIMENTS.values()
+        if experiment.dataset == dataset
+    }
+    return sorted(backend for backend in backends if backend is not None)
+
+
+@contextmanager
+def _progress(
+    context: dg.AssetExecutionContext, description: str
+) -> Iterator[Callable[[int, int], None]]:
+    """A bar where standard error is a terminal, and a line of the log every ten seconds at most."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    last = time.monotonic()
+    with Progress(console=console, disable=not console.is_terminal) as bars:
+        bar = bars.add_task(description, total=None)
+
+        def show(done: int, total: int) -> None:
+            nonlocal last
+            bars.update(bar, completed=done, total=total)
+            if time.monotonic() - last >= _LOG_EVERY:
+                last = time.monotonic()
+                context.log.info(f"{done} of {total} frames")
+
+        yield show

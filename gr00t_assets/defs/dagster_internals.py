@@ -1,0 +1,48 @@
+"""What this project uses of Dagster that is not public, each with its reason.
+
+``dagster>=1.13,<1.14`` is pinned for it, and the tests named here notice where it changes. Nothing
+else in this package imports from ``dagster._core`` or ``dagster_shared``.
+
+- ``CheckRunHealthResult``, ``WorkerStatus``: what a run launcher answers when run monitoring asks
+  whether a run's process lives (``test_recovery.py``).
+- ``RunQueueConfig``: what a run coordinator answers when the daemon asks for its limits
+  (``test_queue.py``).
+- ``DagsterUserCodeProcessError``, ``SerializableErrorInfo``: an error of another process, whose
+  message Dagster shows without a stack of its own (``test_failures.py``).
+- ``JobFailureData``, ``RunFailureReason``: why a run failed that has no failed step
+  (``test_sensors.py``).
+- ``BulkActionsFilter``, ``BulkActionStatus``: to list the backfills that are at work
+  (``test_schedules.py``).
+"""
+
+import warnings
+
+import dagster as dg
+from dagster._core.errors import DagsterUserCodeProcessError
+from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
+from dagster_shared.error import SerializableErrorInfo
+
+__all__ = [
+    "PARTITION_TAG",
+    "PRIORITY_TAG",
+    "BulkActionStatus",
+    "BulkActionsFilter",
+    "CheckRunHealthResult",
+    "DagsterUserCodeProcessError",
+    "JobFailureData",
+    "RunFailureReason",
+    "RunQueueConfig",
+    "SerializableErrorInfo",
+    "WorkerStatus",
+]
+
+PARTITION_TAG = "dagster/partition"
+PRIORITY_TAG = "dagster/priority"
+"""Tags of a run that Dagster documents and has no public constant for."""
+
+# Partitioned asset checks are a preview in 1.13, and Pipes uses one itself; the pin on 1.13 is what
+# these warnings ask for.
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)

@@ -1,0 +1,218 @@
+"""Trainings and evaluations as processes of their own, on the page of the run that started them."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster import PipesEnvContextInjector, PipesTempFileMessageReader, open_pipes_session
+
+from gr00t_assets.core.errors import EvaluationError, TrainingError
+from gr00t_assets.core.project import Store
+from gr00t_assets.defs.failures import ExplainedFailureError, ExplainedInterruptError
+from gr00t_assets.defs.metadata import in_store, readable
+from gr00t_assets.defs.queue import priority_of
+from gr00t_assets.defs.recovery import DagsterParent
+from gr00t_assets.evaluation.worker import STOP_GRACE, evaluation_command, evaluation_lease
+from gr00t_assets.gpu.guard import stop_grace
+from gr00t_assets.gpu.slots import acquire, needed_memory
+from gr00t_assets.runs.manifest import Manifest, load_manifest
+from gr00t_assets.runs.metrics import Metric
+from gr00t_assets.runs.retry import EXIT_CODE, FAILURE
+from gr00t_assets.runs.run_directory import LOG, wait_until_free
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.failures.explain import as_explained, explain, is_explained
+from gr00t_assets.trainers.failures.failure_pattern import RESUMES
+from gr00t_assets.trainers.process_launcher import launched
+
+OBSERVE_EVERY = 5.0
+"""Seconds between two observations of the loss, at least."""
+
+EVALUATION_LOG = "evaluation.log"
+"""In the run directory: what the evaluation's process printed."""
+
+_AFTER_GRACE = 10.0
+_TAIL_LINES = 20
+
+
+def run_training(
+    context: dg.AssetExecutionContext, command: Sequence[str], spec: TrainingSpec, store: Store
+) -> tuple[int, list[str]]:
+    """Wait for GPU slots, run a trainer in them, and pass on what it says while it does.
+
+    Standard output and error go to ``log.txt`` in the run directory, by the trainer itself, so that
+    they are there whatever becomes of this process; from there they are copied to the run's page.
+    Where this process is interrupted the trainer gets SIGINT and ``GR00T_ASSETS_STOP_GRACE``
+    seconds to write a checkpoint in. However this process, the guard or the trainer ends, nothing
+    of them is left.
+
+    Returns:
+        The exit code, 128 + n for signal n, and the last lines of output.
+    """
+    experiment = spec.experiment
+    dagster = DagsterParent(context.run, experiment.name)
+    dagster.check()
+    patience = stop_grace() + _AFTER_GRACE
+    wait_until_free(spec.run_directory, patience, context.log.info, dagster.check)
+    with (
+        acquire(
+            experiment.hyperparameters.num_gpus,
+            store,
+            experiment.name,
+            context.log.info,
+            vram_bytes=needed_memory(experiment),
+            run_id=context.run_id,
+            priority=priority_of(context.run, experiment.priority),
+            check=dagster.check,
+        ) as lease,
+        open_pipes_session(
+            context, PipesEnvContextInjector(), PipesTempFileMessageReader()
+        ) as session,
+        launched(
+            command, lease, spec.run_directory / LOG, variables=session.get_bootstrap_env_vars()
+        ) as process,
+    ):
+        try:
+            context.log.info(f"training {experiment.name} on {', '.join(lease.devices)}")
+            curve = LossObserver(context)
+            while not process.ended_within():
+                dagster.check()
+                curve.observe(session.get_custom_messages())
+        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
+            process.stop()
+            raise ExplainedInterruptError(_stopped(spec)) from interrupt
+    return process.code, process.last_lines
+
+
+def _stopped(spec: TrainingSpec) -> TrainingError:
+    manifest = load_manifest(spec.run_directory)
+    where = f" at step {manifest.steps} of {manifest.max_steps}" if manifest else ""
+    return TrainingError(
+        spec.experiment.name,
+        f"training was stopped{where}.",
+        ["materialise it again: it goes on from its last checkpoint"],
+    )
+
+
+class LossObserver:
+    """Logs the newest training loss as an asset observation, so that the page draws a live curve.
+
+    The name ``training_loss`` keeps it apart from the ``final_loss`` of the materialisation.
+
+    Args:
+        context: Context of the step that trains.
+    """
+
+    def __init__(self, context: dg.AssetExecutionContext) -> None:
+        self._context = context
+        self._seen = 0
+        self._observed = float("-inf")
+
+    def observe(self, messages: Sequence[Any]) -> None:
+        """Take every message of the session so far; log at most one observation."""
+        now = time.monotonic()
+        if now - self._observed < OBSERVE_EVERY:
+            return
+        metrics = [message["metric"] for message in messages[self._seen :] if _is_metric(message)]
+        self._seen = len(messages)
+        if not metrics:
+            return
+        self._observed = now
+        metric = Metric.model_validate(metrics[-1])
+        self._context.log_event(
+            dg.AssetObservation(
+                asset_key=self._context.asset_key,
+                partition=self._context.partition_key,
+                metadata={
+                    "training_loss": readable(metric.loss),
+                    "training_step": metric.step,
+                    "training_samples_seen": metric.samples_seen,
+                    "training_learning_rate": readable(metric.learning_rate),
+                    "training_grad_norm": readable(metric.grad_norm),
+                },
+            )
+        )
+
+
+def _is_metric(message: Any) -> bool:
+    return isinstance(message, dict) and message.get("type") == "metric"
+
+
+def run_evaluation(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) -> None:
+    """Evaluate a finished run; on a GPU wait for a slot first.
+
+    On a CPU it is one thread for less than a minute and needs no slot. Where this process is
+    interrupted, or dies, the evaluation ends too, with nothing written but its log.
+
+    Raises:
+        ExplainedFailureError: It could not be evaluated; the message says why.
+        ExplainedInterruptError: It was stopped.
+    """
+    name, path = spec.experiment.name, spec.run_directory / EVALUATION_LOG
+    command = evaluation_command(spec.run_directory)
+    with (
+        evaluation_lease(spec.experiment, store, context.log.info, context.run_id) as lease,
+        launched(command, lease, path, grace=STOP_GRACE) as process,
+    ):
+        try:
+            while not process.ended_within():
+                pass
+        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
+            process.stop()
+            stopped = EvaluationError(name, "its evaluation was stopped.", ["materialise it again"])
+            raise ExplainedInterruptError(stopped) from interrupt
+    if process.code:
+        raise _evaluation_failure(name, process.code, process.last_lines, path, store)
+
+
+def _evaluation_failure(
+    name: str, code: int, lines: Sequence[str], path: Path, store: Store
+) -> ExplainedFailureError:
+    """What the process said of its end, which is the explained error where it knew one."""
+    tail = list(lines)[-_TAIL_LINES:]
+    starts = [place for place, line in enumerate(tail) if line.split(":")[0].endswith("Error")]
+    details = tail[starts[-1] :] if starts else tail[-3:]
+    error = EvaluationError(
+        name,
+        f"its evaluation ended with code {code}.",
+        [*(line.strip() for line in details), f"log: {in_store(path, store)}"],
+    )
+    text = "\n".join(tail).replace("```", "'''")
+    return ExplainedFailureError(error, {"log_tail": dg.MetadataValue.md(f"```text\n{text}\n```")})
+
+
+def training_failure(
+    spec: TrainingSpec,
+    code: int,
+    manifest: Manifest | None,
+    last_lines: Sequence[str],
+    store: Store,
+) -> ExplainedFailureError:
+    """Why a trainer ended without finishing.
+
+    Args:
+        spec: What was asked.
+        code: Its exit code, 128 + n for signal n.
+        manifest: What this attempt wrote of itself; its failure is taken where it is explained.
+        last_lines: The end of this attempt's log.
+        store: The store, as seen from which the log is named.
+    """
+    name, log = spec.experiment.name, in_store(spec.run_directory / LOG, store)
+    explanation = explain(last_lines, code, spec)
+    error = explanation.error(name, log)
+    if code == 130:
+        steps = f" at step {manifest.steps} of {manifest.max_steps}" if manifest else ""
+        error = TrainingError(name, f"training was stopped{steps}.", [RESUMES, f"log: {log}"])
+    elif code == 1 and manifest is not None and is_explained(manifest.failure):
+        error = as_explained(manifest.failure, name, explanation.tail, log)
+    tail = "\n".join(explanation.tail).replace("```", "'''")
+    return ExplainedFailureError(
+        error,
+        {
+            "log_tail": dg.MetadataValue.md(f"```text\n{tail}\n```"),
+            "log": dg.MetadataValue.text(log),
+            FAILURE: dg.MetadataValue.text(explanation.name),
+            EXIT_CODE: dg.MetadataValue.int(code),
+        },
+    )

@@ -1,0 +1,281 @@
+"""The open-loop evaluation of one run, from its weights to ``evaluation.json``."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gr00t_assets.core.errors import EvaluationError, Gr00tAssetsError
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.frames.demonstrations import Demonstrations, chosen_episodes
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.evaluation.part_errors import PartPredictions, part_evaluation
+from gr00t_assets.evaluation.predictions import Predictor, Progress, language_used, swap_prompts
+from gr00t_assets.evaluation.recorded_actions import (
+    ActionGroup,
+    action_groups,
+    mean_action,
+    recorded_at,
+)
+from gr00t_assets.evaluation.result import (
+    Evaluation,
+    EvaluationSettings,
+    PartName,
+    PromptSwap,
+    Trajectory,
+    load_evaluation,
+    save_evaluation,
+)
+from gr00t_assets.evaluation.trajectories import trajectory
+from gr00t_assets.evaluation.windows import choose_windows, spread_evenly
+from gr00t_assets.evaluation.wording import limits_of
+from gr00t_assets.experiments.registry import trainer_named
+from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
+from gr00t_assets.runs.manifest import MANIFEST, load_manifest
+from gr00t_assets.runs.run_directory import MODEL, SPEC
+from gr00t_assets.runs.spec import TrainingSpec, current_config_hash, load_spec
+from gr00t_assets.trainers.base import Policy
+
+Log = Callable[[str], object]
+
+_PROGRESS_EVERY = 5.0
+"""Seconds between two lines of progress, at least."""
+
+
+def evaluate_run(
+    run_directory: Path,
+    settings: EvaluationSettings | None = None,
+    log: Log = lambda line: None,
+) -> Evaluation:
+    """Evaluate the final weights of a finished run and write ``evaluation.json``.
+
+    Args:
+        run_directory: Of any trainer.
+        settings: What decides the numbers; the defaults where left out.
+        log: Where a line of progress goes.
+
+    Raises:
+        EvaluationError: The run is not finished, or its episodes are too short.
+        Gr00tAssetsError: Its weights or its data cannot be read.
+    """
+    began, settings = time.monotonic(), settings or EvaluationSettings()
+    spec = finished_spec(run_directory)
+    policy: Policy = trainer_named(spec.experiment.trainer).open_policy(run_directory)
+    predictor = Predictor(policy, settings.draws, settings.denoising_steps, settings.seed)
+    work = _Work(spec, predictor, settings, log)
+    held_out = work.predictions("held out") if policy.config.held_out_episodes else None
+    seen = work.predictions("seen in training")
+    swap = work.swap(held_out or seen)
+    predicted = [part for part in (held_out, seen) if part is not None]
+    parts = [part_evaluation(part, settings) for part in predicted]
+    language = language_used(swap.tasks, swap.ratio, swap.difference)
+    evaluation = Evaluation(
+        experiment=spec.experiment.name,
+        config_hash=spec.config_hash,
+        model_hash=model_hash(run_directory),
+        trainer=spec.experiment.trainer,
+        dataset=policy.config.dataset,
+        dataset_version=policy.config.dataset_version,
+        modality_hash=policy.config.content_hash(),
+        settings=settings,
+        denoising_steps=predictor.denoising_steps,
+        horizon=len(policy.config.action_indices),
+        held_out=parts[0] if held_out is not None else None,
+        seen=parts[-1],
+        prompt_swap=swap,
+        language_used=language,
+        trajectories=tuple(work.trajectory(part) for part in predicted),
+        limits=limits_of(policy.config, parts, swap, language),
+        device=policy.device,
+        wall_seconds=round(time.monotonic() - began, 2),
+        evaluated_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    save_evaluation(evaluation, run_directory)
+    return evaluation
+
+
+def current_evaluation(run_directory: Path, settings: EvaluationSettings) -> Evaluation | None:
+    """The evaluation of the same weights and data with the same settings, if there is one.
+
+    Raises:
+        EvaluationError: The run is not finished.
+    """
+    try:
+        evaluation = load_evaluation(run_directory)
+    except EvaluationError:
+        return None
+    if evaluation is None or evaluation.settings != settings:
+        return None
+    modality = finished_spec(run_directory).modality_config
+    same = (evaluation.dataset_version, evaluation.modality_hash, evaluation.model_hash) == (
+        modality.dataset_version,
+        modality.content_hash(),
+        model_hash(run_directory),
+    )
+    return evaluation if same else None
+
+
+def finished_spec(run_directory: Path) -> TrainingSpec:
+    """The spec of a finished run; its store is the one that the directory lies in.
+
+    Raises:
+        EvaluationError: There is no such run, or it is not finished.
+        SpecError: Its spec cannot be read.
+    """
+    manifest = load_manifest(run_directory)
+    if manifest is None or manifest.status != "finished" or not (run_directory / MODEL).is_dir():
+        if manifest is None:
+            reason = "no manifest, so it was never finished"
+        elif manifest.status != "finished":
+            reason = f"it is {manifest.status} at step {manifest.steps} of {manifest.max_steps}"
+        else:
+            reason = "its model is not there any more"
+        details = [reason, "train it to its end; then evaluate it"]
+        raise EvaluationError(str(run_directory), "there is no model to evaluate.", details)
+    spec = load_spec(run_directory / SPEC)
+    here = run_directory.resolve()
+    if len(here.parents) > 2:
+        moved = Store(here.parents[2])
+        if moved.run_directory(spec.experiment.name, spec.config_hash) == here:
+            return spec.model_copy(update={"store": str(moved.root)})
+    return spec
+
+
+def find_run(target: str) -> Path:
+    """The run directory that a person means: a path, or an experiment's name.
+
+    Raises:
+        Gr00tAssetsError: There is neither, or the experiment's present configuration was not run.
+    """
+    path = Path(target)
+    if any((path / name).is_file() for name in (SPEC, MANIFEST)):
+        return path
+    if path.is_dir():
+        problem = "this folder is no run directory."
+        raise EvaluationError(target, problem, [f"expected {SPEC} and {MANIFEST} in it"])
+    experiment, store = find_experiment(target, load_sweeps()), Store.from_environment()
+    try:
+        directory = store.run_directory(target, current_config_hash(experiment, store))
+    except Gr00tAssetsError as error:
+        raise EvaluationError(target, error.problem, error.details) from error
+    if directory.is_dir():
+        return directory
+    parent = directory.parent
+    runs = sorted(path.name for path in parent.iterdir()) if parent.is_dir() else []
+    raise EvaluationError(
+        target,
+        "its present configuration was not run.",
+        [
+            f"its config hash is {directory.name}; runs in the store: {', '.join(runs) or 'none'}",
+            "to evaluate an earlier one give its run directory",
+            "train: dagster asset materialize -m gr00t_assets.definitions --select checkpoint "
+            f"--partition {target}",
+        ],
+    )
+
+
+def model_hash(run_directory: Path) -> str:
+    """First 16 hex digits of a SHA-256 over the run's final weights."""
+    return _weights_hash(run_directory / MODEL)
+
+
+def _weights_hash(folder: Path) -> str:
+    """Over every safetensors file; over every file where a trainer writes none of them."""
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        weights = sorted(path for path in folder.rglob("*") if path.is_file())
+    whole = hashlib.sha256()
+    for path in weights:
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()[:16]
+
+
+class _Work:
+    """What the parts of one evaluation share."""
+
+    def __init__(
+        self, spec: TrainingSpec, predictor: Predictor, settings: EvaluationSettings, log: Log
+    ) -> None:
+        self._config = config = predictor.policy.config
+        self._dataset = LeRobotDataset.open(spec.dataset_directory, config.dataset)
+        self._frames = FrameCache.open(spec.frame_cache, config.frame_size)
+        self._predictor, self._settings, self._log = predictor, settings, log
+        self._groups = action_groups(config)
+        self._train = Demonstrations(self._dataset, self._frames, config, "train")
+        self._mean = mean_action(self._train)
+        self._held_out = (
+            Demonstrations(self._dataset, self._frames, config, "held_out")
+            if config.held_out_episodes
+            else None
+        )
+
+    def predictions(self, part: PartName) -> PartPredictions:
+        """Predict at the windows of a part."""
+        data = self._data(part)
+        indices = chosen_episodes(
+            self._dataset, self._config, "held_out" if part == "held out" else "train"
+        )
+        episodes = spread_evenly(indices, self._settings.max_episodes)
+        lengths = {episode: len(data.rows(episode)) for episode in episodes}
+        needs_row_before = any(group.held == "last action" for group in self._groups)
+        windows = choose_windows(
+            lengths, self._config.action_indices, self._settings, first_row=int(needs_row_before)
+        )
+        progress = self._progress(f"{part}: {len(episodes)} episodes", len(windows))
+        return PartPredictions(
+            part=part,
+            episodes_in_part=len(indices),
+            windows=windows,
+            recorded=recorded_at(windows, self._dataset, self._groups, self._config),
+            predicted=self._predictor.predict(data, windows, progress=progress),
+            mean_action=self._mean,
+            groups=self._groups,
+            labels=_labels(self._dataset, self._groups),
+        )
+
+    def swap(self, predictions: PartPredictions) -> PromptSwap:
+        """The prompt swap on a part."""
+        parts = [data for data in (self._train, self._held_out) if data is not None]
+        tasks = sorted({text for data in parts for text in data.instructions})
+        progress = self._progress(f"{predictions.part}: other prompts", len(predictions.windows))
+        data = self._data(predictions.part)
+        return swap_prompts(self._predictor, data, predictions, tasks, self._settings, progress)
+
+    def trajectory(self, predictions: PartPredictions) -> Trajectory:
+        """Of the first episode of a part."""
+        episode = int(predictions.windows.episodes[0])
+        columns = sorted({group.key.original_key for group in self._groups})
+        vectors = self._dataset.vectors(episode, columns)
+        return trajectory(predictions, self._dataset.timestamps(episode), vectors)
+
+    def _data(self, part: PartName) -> Demonstrations:
+        if part == "seen in training":
+            return self._train
+        assert self._held_out is not None
+        return self._held_out
+
+    def _progress(self, what: str, windows: int) -> Progress:
+        done, last_line = 0, time.monotonic()
+        self._log(f"{what}, {windows} windows")
+
+        def progress(more: int) -> None:
+            nonlocal done, last_line
+            done += more
+            if time.monotonic() - last_line > _PROGRESS_EVERY and done < windows:
+                last_line = time.monotonic()
+                self._log(f"{what}, {done} of {windows} windows")
+
+        return progress
+
+
+def _labels(dataset: LeRobotDataset, groups: list[ActionGroup]) -> dict[str, list[str]]:
+    """The dataset's own names of each group's numbers, where it has them."""
+    labels: dict[str, list[str]] = {}
+    for group in groups:
+        feature = dataset.features.get(group.key.original_key)
+        if feature is not None and feature.names:
+            labels[group.key.key] = list(feature.names[group.key.start : group.key.end])
+    return labels

@@ -1,0 +1,96 @@
+"""An evaluation as a process of its own: its command, its GPU slot, and what it runs.
+
+``python -m gr00t_assets.evaluation.worker RUN_DIRECTORY [SETTINGS_JSON [--again]]``. Exit code 0:
+``evaluation.json`` is there. 1: the run cannot be evaluated, with the explained error on standard
+error, where progress goes too. 130: stopped on request, with nothing written.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.project import Store
+from gr00t_assets.evaluation.open_loop import current_evaluation, evaluate_run, finished_spec
+from gr00t_assets.evaluation.result import EvaluationSettings
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.gpu.devices import CPU, slots_by_device
+from gr00t_assets.gpu.slots import Lease, acquire, needed_memory
+from gr00t_assets.trainers.process_launcher import cpu_lease, run_on_terminal
+
+AGAIN = "--again"
+ALREADY = "already evaluated with these settings; nothing computed"
+
+STOP_GRACE = 10.0
+"""Seconds that a stopped evaluation has to end in."""
+
+
+def evaluate_by_hand(run_directory: Path, settings: EvaluationSettings) -> int:
+    """Evaluate a run in a slot of this machine, whatever was evaluated before; the exit code.
+
+    Raises:
+        EvaluationError: The run is not finished.
+    """
+    spec = finished_spec(run_directory)
+    command = [*evaluation_command(run_directory, settings), AGAIN]
+    with evaluation_lease(spec.experiment, Store(Path(spec.store)), _print) as lease:
+        return run_on_terminal(command, lease, "stopping the evaluation")
+
+
+def evaluation_command(
+    run_directory: Path, settings: EvaluationSettings | None = None
+) -> list[str]:
+    """The command line that evaluates a run directory, unless the same was evaluated before."""
+    command = [sys.executable, "-m", "gr00t_assets.evaluation.worker", str(run_directory)]
+    return [*command, (settings or EvaluationSettings()).model_dump_json()]
+
+
+@contextmanager
+def evaluation_lease(
+    experiment: Experiment,
+    store: Store,
+    log: Callable[[str], object],
+    run_id: str | None = None,
+) -> Iterator[Lease]:
+    """Hold one GPU slot for the block; on a CPU none, since it takes one thread for a minute.
+
+    Args:
+        experiment: What is evaluated.
+        store: Store that the machine's trainings share.
+        log: Where a line goes when it waits.
+        run_id: Dagster's run, for the record.
+    """
+    if CPU in slots_by_device():
+        yield cpu_lease()
+        return
+    name, memory = f"evaluation of {experiment.name}", needed_memory(experiment)
+    with acquire(1, store, name, log, vram_bytes=memory, run_id=run_id) as lease:
+        yield lease
+
+
+def main(arguments: list[str]) -> int:
+    """Evaluate one run; see the module."""
+    directory = Path(arguments[0])
+    given = arguments[1] if len(arguments) > 1 else "{}"
+    settings = EvaluationSettings.model_validate_json(given)
+    try:
+        if AGAIN not in arguments and current_evaluation(directory, settings) is not None:
+            _print(ALREADY)
+        else:
+            evaluate_run(directory, settings, _print)
+    except Gr00tAssetsError as error:
+        _print(error.explain())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _print(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,225 @@
+"""From a sweep file to its experiments: the list, the grid, the samples, each once a seed."""
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from gr00t_assets.core.finding import Finding
+from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.yaml_files import Location, yaml_problem
+from gr00t_assets.experiments.experiment import Experiment, settings_of_trainer
+from gr00t_assets.experiments.random_samples import Choice, Distribution, samples, short_value
+from gr00t_assets.experiments.sweep_file import Entry, Pattern, SweepFile
+
+INDEX = "index"
+"""What counts the samples in a name."""
+
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+_QUEUE = ("priority", "vram_gb")
+_OF_CONTINUED = {
+    "name", "continue_from", "hypothesis", "tags", "report_to", "hyperparameters", *_QUEUE,
+}  # fmt: skip
+"""What an entry with ``continue_from`` may say; the rest is that of the other experiment."""
+
+
+@dataclass(frozen=True)
+class PlacedExperiment:
+    """An experiment, and where its file states it.
+
+    Attributes:
+        experiment: The experiment.
+        entry: What the file says of it besides the defaults.
+        location: Of the entry, or of the block that it was made from.
+        refused: Names of settings that its trainer does not have and that would have an effect.
+    """
+
+    experiment: Experiment
+    entry: Entry
+    location: Location
+    refused: tuple[str, ...] = ()
+
+
+def all_entries(content: SweepFile) -> list[tuple[Location, Entry]]:
+    """The entries of a file and those made from its patterns; only for values without problems."""
+    listed = [(("experiments", index), entry) for index, entry in enumerate(content.experiments)]
+    return [*listed, *_grid(content), *_random(content)]
+
+
+def expand(
+    content: SweepFile, entries: Iterable[tuple[Location, Entry]], sweep: str
+) -> tuple[list[PlacedExperiment], list[Finding]]:
+    """Every experiment of a file, and what is wrong with those that continue another one.
+
+    Args:
+        content: The file.
+        entries: As :func:`all_entries` gives them.
+        sweep: The sweep's name.
+    """
+    experiments: list[PlacedExperiment] = []
+    problems: list[Finding] = []
+    for location, entry in entries:
+        for seed in content.seeds or (None,):
+            try:
+                experiments.append(_complete(entry, location, content, sweep, seed))
+            except ValidationError as failure:
+                texts = dict.fromkeys(item["msg"] for item in failure.errors())
+                problems += [yaml_problem(location, f"'{entry.name}': {text}") for text in texts]
+    by_name = {item.experiment.name: item for item in experiments}
+    continued = [_with_continued(item, by_name, (), problems) for item in experiments]
+    return continued, problems
+
+
+def choices(content: SweepFile) -> dict[str, Choice]:
+    """What the samples of a file are drawn from, by hyperparameter."""
+    drawn = content.random.hyperparameters if content.random else {}
+    return {
+        name: values if isinstance(values, list) else Distribution.model_validate(values)
+        for name, values in drawn.items()
+    }
+
+
+def filled(pattern: str, values: Mapping[str, str]) -> str:
+    """A pattern with each placeholder replaced; what is none stays.
+
+    Example:
+        >>> filled("b{batch_size} {x}", {"batch_size": "8"})
+        'b8 {x}'
+    """
+    return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), pattern)
+
+
+def _grid(content: SweepFile) -> Iterator[tuple[Location, Entry]]:
+    if content.grid is None:
+        return
+    names = list(content.grid.hyperparameters)
+    for values in itertools.product(*content.grid.hyperparameters.values()):
+        settings = dict(zip(names, values, strict=True))
+        yield ("grid",), _from_pattern(content.grid, settings, _as_written(settings))
+
+
+def _random(content: SweepFile) -> Iterator[tuple[Location, Entry]]:
+    block = content.random
+    if block is None:
+        return
+    drawn = choices(content)
+    for index, settings in enumerate(samples(drawn, block.count, block.seed), start=1):
+        placeholders = _as_written(settings) | {
+            name: short_value(settings[name])
+            for name, choice in drawn.items()
+            if isinstance(choice, Distribution)
+        }
+        placeholders[INDEX] = f"{index:03d}"
+        yield ("random",), _from_pattern(block, settings, placeholders)
+
+
+def _as_written(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Values as they are written in the file."""
+    return {name: str(value).lower() for name, value in settings.items()}
+
+
+def _from_pattern(
+    block: Pattern, settings: dict[str, Any], placeholders: Mapping[str, str]
+) -> Entry:
+    name = filled(block.name, placeholders)
+    hypothesis = block.hypotheses.get(name, block.hypothesis)
+    queue = {field: getattr(block, field) for field in _QUEUE if field in block.model_fields_set}
+    return Entry(
+        name=name,
+        hypothesis=None if hypothesis is None else filled(hypothesis, placeholders),
+        tags=tuple(filled(tag, placeholders) for tag in block.tags),
+        hyperparameters=settings,
+        **queue,
+    )
+
+
+def _complete(
+    entry: Entry, location: Location, content: SweepFile, sweep: str, seed: int | None
+) -> PlacedExperiment:
+    defaults = content.defaults
+    trainer = entry.trainer or defaults.trainer
+    settings = defaults.hyperparameters | entry.hyperparameters
+    if seed is not None:
+        settings["seed"] = seed
+    taken, refused = settings_of_trainer(trainer, settings)
+    stated: dict[str, Any] = {}
+    for block in (defaults, entry):
+        if "report_to" in block.model_fields_set and block.report_to is not None:
+            stated["report_to"] = block.report_to
+        stated |= {name: getattr(block, name) for name in _QUEUE if name in block.model_fields_set}
+    if stated.get("priority", 0) is None:
+        del stated["priority"]
+    own_model = entry.base_model is not None
+    experiment = Experiment(
+        name=entry.name if seed is None else f"{entry.name}-seed{seed}",
+        sweep=sweep,
+        dataset=entry.dataset or defaults.dataset or "",
+        trainer=trainer,
+        base_model=entry.base_model or defaults.base_model,
+        base_model_revision=entry.base_model_revision
+        or (None if own_model else defaults.base_model_revision),
+        hyperparameters=taken,  # type: ignore[arg-type]
+        hypothesis=defaults.hypothesis if entry.hypothesis is None else entry.hypothesis,
+        tags=tuple(dict.fromkeys((*content.tags, *defaults.tags, *entry.tags))),
+        pruning=content.pruning,
+        **stated,
+    )
+    return PlacedExperiment(experiment, entry, location, tuple(refused))
+
+
+def _with_continued(
+    item: PlacedExperiment,
+    by_name: Mapping[str, PlacedExperiment],
+    before: Sequence[str],
+    problems: list[Finding],
+) -> PlacedExperiment:
+    """An experiment that continues another one with what that one says."""
+    own, entry = item.experiment, item.entry
+    if entry.continue_from is None:
+        return item
+    where: Location = (*item.location, "continue_from")
+    name = entry.continue_from + own.name.removeprefix(entry.name)
+    if name not in by_name:
+        text = f"no experiment '{entry.continue_from}' in this file"
+        problems.append(yaml_problem(where, text, did_you_mean(entry.continue_from, by_name)))
+        return item
+    if name in (*before, own.name):
+        problems.append(yaml_problem(where, f"'{own.name}' continues itself"))
+        return item
+    source = _with_continued(by_name[name], by_name, (*before, own.name), []).experiment
+    problems += _continuation_problems(item, source, where)
+    settings = source.hyperparameters
+    changes = {
+        "name": own.name,
+        "hypothesis": own.hypothesis,
+        "tags": own.tags,
+        "continue_from": name,
+        "continued_steps": (*source.continued_steps, settings.max_steps),
+        "hyperparameters": settings.model_copy(update={"max_steps": own.hyperparameters.max_steps}),
+    }
+    stated = {*_QUEUE, "report_to"} & entry.model_fields_set
+    changes |= {field: getattr(own, field) for field in stated}
+    return replace(item, experiment=source.model_copy(update=changes))
+
+
+def _continuation_problems(
+    item: PlacedExperiment, source: Experiment, where: Location
+) -> Iterator[Finding]:
+    own = sorted(item.entry.model_fields_set - _OF_CONTINUED)
+    own += sorted(set(item.entry.hyperparameters) - {"max_steps"})
+    for name in own:
+        text = f"{name} is that of '{source.name}': only max_steps can be another"
+        yield yaml_problem(where, text)
+    steps = source.hyperparameters.max_steps
+    if "max_steps" not in item.entry.hyperparameters:
+        text = f"give max_steps: '{source.name}' has {steps}, this one needs more"
+        yield yaml_problem(where, text)
+    elif (asked := item.experiment.hyperparameters.max_steps) <= steps:
+        place = (*item.location, "hyperparameters", "max_steps")
+        yield yaml_problem(
+            place, f"max_steps {asked} is not more than the {steps} of '{source.name}'"
+        )

@@ -1,0 +1,253 @@
+"""New sweep files: a commented one to start from, a copy, or a given text; none is overwritten."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gr00t_assets.core.errors import SweepError
+from gr00t_assets.core.names import name_problem
+from gr00t_assets.core.project import project_root
+from gr00t_assets.core.yaml_files import load_yaml, shown_path
+from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, load_catalog
+from gr00t_assets.experiments.registry import (
+    DEFAULT_TRAINER,
+    trainer_named,
+    trainer_names,
+)
+from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep, load_sweeps
+
+_STARTER = """\
+# {name}: gr00t-assets sweep plan {name} shows what it would run.
+#
+# Everything that is left out has the default of its trainer. A line that begins with # and no
+# blank, and those below it, work once the # is taken away.
+description: What is to be found out, in one sentence
+tags: [{name}]
+
+# Requests what is missing or stale at these times (UTC), once switched on on the page.
+#schedule: "0 20 * * *"
+
+# Times that an experiment is requested again after its run died of a crash.
+#max_retries: 3
+
+# Gives up, at 100 steps and at 300, what is not among the best third of the runs so far.
+#pruning: {{min_steps: 100, reduction_factor: 3}}
+
+defaults:
+  # {datasets}
+  dataset: {dataset}
+  # {trainers}
+  trainer: {trainer}
+  base_model: {base_model}
+  # Higher ones leave the queue first; GPU memory in GB that a run needs on each device.
+  #priority: 10
+  #vram_gb: {vram}
+  hyperparameters:
+{settings}
+# Single experiments. The hypothesis is written before it runs.
+experiments:
+  - name: {name}-baseline
+    hypothesis: The defaults learn the task; everything below is compared with this one.
+
+# Every combination of the values.
+grid:
+  name: {name}-b{{batch_size}}-lr{{learning_rate}}
+  hypothesis: With batch size {{batch_size}} a learning rate of {{learning_rate}} is still stable.
+  tags: [grid]
+  hyperparameters:
+    batch_size: [8, 16]
+    learning_rate: [3e-4, 1e-3]
+
+# Samples. Raising the count keeps those that there are, and their names.
+#random:
+#  name: {name}-random-{{index}}
+#  count: 8
+#  seed: 0
+#  hyperparameters:
+#    learning_rate: {{distribution: log_uniform, low: 1e-5, high: 1e-3}}
+#    warmup_ratio: {{distribution: uniform, low: 0.0, high: 0.1}}
+#    save_total_limit: {{distribution: int_uniform, low: 2, high: 8}}
+#    lr_scheduler_type: [cosine, constant]
+
+# Every experiment once for each seed: what differs between seeds is noise.
+#seeds: [1, 2, 3]
+"""
+
+
+def new_sweep(
+    name: str,
+    dataset: str | None = None,
+    trainer: str | None = None,
+    source: str | None = None,
+) -> Sweep:
+    """Write a file to start from, ``data/sweeps/NAME.yaml``, and read it.
+
+    Args:
+        name: The sweep's name, which its experiments begin with.
+        dataset: Of the catalog; its first one where left out.
+        trainer: The default one where left out.
+        source: An existing sweep to copy, experiments renamed and without its schedule.
+
+    Raises:
+        SweepError: The name cannot be a sweep's, the file is there, or a name in it is taken.
+        CatalogError: There is no such dataset.
+    """
+    catalog = load_catalog()
+    _refuse_name(name, f"edit it, or choose another name; gr00t-assets sweep plan {name} shows it")
+    if trainer is not None:
+        trainer_named(trainer)
+    if not catalog:
+        raise SweepError(name, "data/datasets.yaml has no dataset to train on.", ["add one first"])
+    if dataset is not None:
+        find_entry(dataset, catalog)
+    if source is None:
+        chosen = dataset or next(iter(catalog))
+        text = _starter_text(name, chosen, trainer or DEFAULT_TRAINER, catalog)
+    else:
+        text = _copied(find_sweep(source, load_sweeps(datasets=catalog)), name, dataset, trainer)
+    return load_sweep(write_sweep(name, lambda taken: text), catalog)
+
+
+def write_sweep(name: str, text_of: Callable[[set[str]], str]) -> Path:
+    """Write ``data/sweeps/NAME.yaml``, once it has been read without a problem.
+
+    Args:
+        name: The sweep's name.
+        text_of: Gives the text from the names that experiments have already.
+
+    Returns:
+        The file.
+
+    Raises:
+        SweepError: The name cannot be a sweep's, the file is there, or it would not load.
+    """
+    _refuse_name(name, "choose another name; a sweep file is never overwritten")
+    catalog = load_catalog()
+    sweeps = load_sweeps(datasets=catalog)
+    text = text_of(_names(sweeps))
+    _try_text(name, text, catalog, sweeps)
+    file = _sweep_path(name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("x", encoding="utf-8") as opened:
+        opened.write(text)
+    return file
+
+
+def taken_names() -> set[str]:
+    """Names of every experiment of the project."""
+    return _names(load_sweeps(datasets=load_catalog()))
+
+
+def _names(sweeps: Mapping[str, Sweep]) -> set[str]:
+    return {item.name for sweep in sweeps.values() for item in sweep.experiments}
+
+
+def _sweep_path(name: str) -> Path:
+    return project_root() / "data" / "sweeps" / f"{name}.yaml"
+
+
+def _refuse_name(name: str, hint: str) -> None:
+    """Refuse a name that cannot be a new sweep's; ``hint`` is for one whose file is there."""
+    if problem := name_problem(name):
+        raise SweepError(name or "sweep", f"{problem}.")
+    if name.endswith((".yaml", ".yml")):
+        raise SweepError(name, "give the name without its ending.", [name.rpartition(".")[0]])
+    file = _sweep_path(name)
+    if file.exists():
+        raise SweepError(shown_path(file), "this file is there already.", [hint])
+
+
+def _starter_text(
+    name: str, dataset: str, trainer: str, catalog: Mapping[str, CatalogEntry]
+) -> str:
+    chosen = trainer_named(trainer)
+    settings = {"batch_size": 8, **chosen.starter_settings}
+    return _STARTER.format(
+        name=name,
+        dataset=dataset,
+        trainer=trainer,
+        trainers=" or ".join(trainer_names()),
+        base_model=chosen.default_base_model,
+        datasets=_wrapped("one of ", list(catalog)),
+        settings="".join(f"    {key}: {value}\n" for key, value in settings.items()),
+        vram=f"{chosen.starter_vram_gb:g}",
+    )
+
+
+def _wrapped(lead: str, names: list[str]) -> str:
+    """A comment of names that is no wider than a line."""
+    lines = [lead]
+    for index, name in enumerate(names):
+        word = name + (", " if index + 1 < len(names) else "")
+        if len(lines[-1]) + len(word) > 92:
+            lines.append("")
+        lines[-1] += word
+    return "\n  # ".join(line.rstrip() for line in lines)
+
+
+def _copied(source: Sweep, name: str, dataset: str | None, trainer: str | None) -> str:
+    content: dict[str, Any] = dict(load_yaml(source.file, SweepError).data)
+    schedule = content.pop("schedule", None)
+    defaults = dict(content.get("defaults") or {})
+    if dataset is not None:
+        defaults["dataset"] = dataset
+    if trainer is not None and trainer != defaults.get("trainer", DEFAULT_TRAINER):
+        defaults |= {"trainer": trainer, "base_model": trainer_named(trainer).default_base_model}
+        defaults.pop("base_model_revision", None)
+    content["defaults"] = defaults
+    renamed = _renaming(source.name, name)
+    for entry in content.get("experiments") or ():
+        for field in {"name", "continue_from"} & set(entry):
+            entry[field] = renamed(entry[field])
+    for block in (content.get("grid"), content.get("random")):
+        if block:
+            block["name"] = renamed(block["name"])
+            hypotheses = block.get("hypotheses") or {}
+            block["hypotheses"] = {renamed(key): text for key, text in hypotheses.items()}
+            if not block["hypotheses"]:
+                del block["hypotheses"]
+    if "tags" in content:
+        content["tags"] = [name if tag == source.name else tag for tag in content["tags"]]
+    lines = [f"# {name}: a copy of {source.name} with other names."]
+    if schedule is not None:
+        lines += ["# Its schedule was left out:", f'#schedule: "{schedule}"']
+    body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=96)
+    return "\n".join(lines) + "\n" + body
+
+
+def _renaming(old: str, new: str) -> Callable[[str], str]:
+    """Names that begin with the sweep's name begin with the new one; others have it before them."""
+    return lambda name: (
+        f"{new}{name.removeprefix(old)}" if name.startswith(old) else f"{new}-{name}"
+    )
+
+
+def _try_text(
+    name: str, text: str, catalog: Mapping[str, CatalogEntry], sweeps: Mapping[str, Sweep]
+) -> None:
+    """Read a file before it stands among the others, where a wrong one stops them all.
+
+    Raises:
+        SweepError: It is wrong, or a name in it is taken.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder) / f"{name}.yaml"
+        trial.write_text(text, encoding="utf-8")
+        try:
+            sweep = load_sweep(trial, catalog)
+        except SweepError as error:
+            subject = error.subject.replace(f"{shown_path(trial.parent)}/", "the new ")
+            details = (*error.details, "nothing was written")
+            raise SweepError(subject, error.problem, details) from error
+    owners = {item.name: other for other in sweeps.values() for item in other.experiments}
+    for experiment in sweep.experiments:
+        if experiment.name in owners:
+            raise SweepError(
+                name,
+                f"its experiment '{experiment.name}' is already one of "
+                f"{owners[experiment.name].name}.",
+                ["choose another name"],
+            )

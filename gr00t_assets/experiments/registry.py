@@ -1,0 +1,118 @@
+"""Trainers by name, found through the entry point group ``gr00t_assets.trainers``.
+
+A trainer may live outside this package; nothing here imports one before it is asked for. What its
+class has is described by :class:`gr00t_assets.trainers.base.Trainer`.
+"""
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from pydantic import create_model
+from pydantic.fields import FieldInfo
+
+from gr00t_assets.core.errors import SweepError
+from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.experiments.hyperparameters import Hyperparameters
+
+GROUP = "gr00t_assets.trainers"
+DEFAULT_TRAINER = "native"
+"""Of experiments whose sweep file names none."""
+
+
+@cache
+def _entry_points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def trainer_names() -> tuple[str, ...]:
+    """Names of the installed trainers, the default one first; none is loaded."""
+    names = sorted(_entry_points())
+    return tuple(sorted(names, key=lambda name: name != DEFAULT_TRAINER))
+
+
+def trainer_problem(name: str) -> str | None:
+    """What keeps a name from being that of a trainer; ``None`` where nothing does."""
+    try:
+        trainer_named(name)
+    except SweepError as error:
+        return "; ".join((error.problem.rstrip("."), *error.details))
+    return None
+
+
+@cache
+def trainer_named(name: str) -> Any:
+    """The trainer of a name, a :class:`gr00t_assets.trainers.base.Trainer`.
+
+    Raises:
+        SweepError: It is not installed, cannot be imported, or is not what its entry point says.
+    """
+    point = _entry_points().get(name)
+    if point is None and not _entry_points():
+        remedy = "reinstall gr00t-assets with: pip install -e ."
+        raise SweepError(name, "no trainer is installed.", [remedy])
+    if point is None:
+        hint = did_you_mean(name, trainer_names())
+        raise SweepError(name, f"there is no trainer '{name}'.", [hint])
+    try:
+        trainer = point.load()()
+        model = trainer.hyperparameters
+    except Exception as error:
+        raise SweepError(
+            name,
+            "this trainer cannot be loaded.",
+            [f"{point.value}: {type(error).__name__}: {error}", "repair or uninstall its package"],
+        ) from error
+    if trainer.name != name or not issubclass(model, Hyperparameters):
+        raise SweepError(
+            name,
+            f"{point.value} is no trainer of this name.",
+            [f"its name is '{trainer.name}'", "its hyperparameters must extend Hyperparameters"],
+        )
+    return trainer
+
+
+def loadable_trainers() -> list[Any]:
+    """Every installed trainer that can be loaded, the default one first."""
+    return [trainer_named(name) for name in trainer_names() if trainer_problem(name) is None]
+
+
+def hyperparameters_model(trainer: str) -> type[Hyperparameters]:
+    """What a trainer takes.
+
+    Raises:
+        SweepError: As :func:`trainer_named`.
+    """
+    return trainer_named(trainer).hyperparameters
+
+
+@cache
+def all_hyperparameters() -> dict[str, FieldInfo]:
+    """Every hyperparameter of the installed trainers by name, those of the default one first.
+
+    Where two trainers have one of the same name it is the first one's. A trainer that cannot be
+    loaded is left out.
+    """
+    fields: dict[str, FieldInfo] = dict(Hyperparameters.model_fields)
+    for trainer in loadable_trainers():
+        for field, info in trainer.hyperparameters.model_fields.items():
+            fields.setdefault(field, info)
+    return fields
+
+
+@cache
+def combined_hyperparameters() -> type[Hyperparameters]:
+    """A model with every hyperparameter of every trainer, for tables over runs of several."""
+    own = {
+        name: (field.annotation, field)
+        for name, field in all_hyperparameters().items()
+        if name not in Hyperparameters.model_fields
+    }
+    fields: dict[str, Any] = own
+    return create_model("CombinedHyperparameters", __base__=Hyperparameters, **fields)
+
+
+def forget_trainers() -> None:
+    """Look for entry points anew, such as after a package was installed."""
+    for function in (_entry_points, trainer_named, all_hyperparameters, combined_hyperparameters):
+        function.cache_clear()

@@ -1,0 +1,253 @@
+"""What is wrong with a sweep file, each problem at the place where the file states it."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from gr00t_assets.core.finding import Finding
+from gr00t_assets.core.names import did_you_mean, name_problem
+from gr00t_assets.core.yaml_files import (
+    LocatedYaml,
+    Location,
+    moved,
+    validation_problems,
+    yaml_problem,
+)
+from gr00t_assets.experiments.expansion import INDEX, PLACEHOLDER, PlacedExperiment
+from gr00t_assets.experiments.random_samples import DISTRIBUTIONS, Distribution
+from gr00t_assets.experiments.registry import (
+    all_hyperparameters,
+    combined_hyperparameters,
+    hyperparameters_model,
+    trainer_named,
+    trainer_names,
+)
+from gr00t_assets.experiments.sweep_file import Entry, SweepFile
+
+
+def field_problems(failure: ValidationError) -> list[Finding]:
+    """What keeps a file from being a sweep file.
+
+    A field that belongs to another place is answered with that place.
+    """
+    return _misplaced(validation_problems(failure, SweepFile))
+
+
+def value_problems(content: SweepFile) -> list[Finding]:
+    """Unknown hyperparameters and wrong values."""
+    blocks: list[tuple[Location, dict[str, Any]]] = [
+        (("defaults", "hyperparameters"), content.defaults.hyperparameters)
+    ]
+    for index, entry in enumerate(content.experiments):
+        blocks.append((("experiments", index, "hyperparameters"), entry.hyperparameters))
+    problems = [problem for prefix, block in blocks for problem in _checked(block, prefix)]
+    if content.grid is not None:
+        for name, values in content.grid.hyperparameters.items():
+            problems += _listed(name, values, ("grid", "hyperparameters", name))
+    if content.random is not None:
+        for name, values in content.random.hyperparameters.items():
+            problems += _sampled(name, values, ("random", "hyperparameters", name))
+    for index, seed in enumerate(content.seeds):
+        problems += [moved(item, ("seeds", index)) for item in _checked({"seed": seed}, ())]
+    return problems
+
+
+def pattern_problems(content: SweepFile) -> list[Finding]:
+    """Placeholders of names that stand for nothing."""
+    problems = []
+    for block, placeholders in _pattern_blocks(content):
+        pattern = getattr(content, block).name
+        for name in dict.fromkeys(PLACEHOLDER.findall(pattern)):
+            if name not in placeholders:
+                text = f"'{{{name}}}' stands for nothing"
+                hint = did_you_mean(name, placeholders)
+                problems.append(yaml_problem((block, "name"), text, hint))
+    return problems
+
+
+def entry_problems(content: SweepFile, entries: Sequence[tuple[Location, Entry]]) -> list[Finding]:
+    """Samples that there are not, and hypotheses of experiments that there are not."""
+    problems = []
+    if content.random is not None:
+        drawn = sum(location == ("random",) for location, _ in entries)
+        if drawn < content.random.count:
+            text = f"asks for {content.random.count}, and there are only {drawn} combinations"
+            problems.append(yaml_problem(("random", "count"), text))
+    for block, _ in _pattern_blocks(content):
+        names = [entry.name for location, entry in entries if location == (block,)]
+        for name in getattr(content, block).hypotheses:
+            if name not in names:
+                where: Location = (block, "hypotheses", name)
+                text = f"no experiment '{name}' here"
+                problems.append(yaml_problem(where, text, did_you_mean(name, names)))
+    return problems
+
+
+def experiment_problems(
+    experiments: Sequence[PlacedExperiment],
+    content: SweepFile,
+    datasets: Collection[str],
+    located: LocatedYaml,
+) -> list[Finding]:
+    """What is wrong with the names and datasets, and what the trainers do not take."""
+    problems = []
+    for item in experiments:
+        problems += name_problems(item.experiment.name, (*item.location, "name"))
+        problems += _dataset_problems(item, datasets)
+        if item.experiment.continue_from is None:
+            problems += _trainer_limits(item, content, located)
+    return [*problems, *_repeated_names(experiments, located)]
+
+
+def name_problems(name: str, location: Location) -> list[Finding]:
+    """The problem of a name as a list, empty where it is a good name."""
+    problem = name_problem(name)
+    return [yaml_problem(location, problem)] if problem else []
+
+
+def _dataset_problems(item: PlacedExperiment, datasets: Collection[str]) -> list[Finding]:
+    name = item.experiment.dataset
+    if not name:
+        return [yaml_problem(item.location, f"'{item.experiment.name}' has no dataset")]
+    if name in datasets:
+        return []
+    where = item.location if item.entry.dataset else ("defaults",)
+    text = f"unknown dataset '{name}'"
+    return [yaml_problem((*where, "dataset"), text, did_you_mean(name, datasets))]
+
+
+def _trainer_limits(
+    item: PlacedExperiment, content: SweepFile, located: LocatedYaml
+) -> Iterator[Finding]:
+    """What the experiment's trainer does not take, where the file states it."""
+    experiment = item.experiment
+    for name in item.refused:
+        owners = [
+            trainer
+            for trainer in trainer_names()
+            if name in hyperparameters_model(trainer).model_fields
+        ]
+        values = content.defaults.hyperparameters | item.entry.hyperparameters
+        text = f"the {experiment.trainer} trainer does not take {name} {str(values[name]).lower()}"
+        remedy = f"{', '.join(owners)} does"
+        yield yaml_problem(_stated_at(item, name, content), text, remedy)
+    for finding in trainer_named(experiment.trainer).limits(experiment):
+        yield moved(finding, _stated_at(item, finding.subject or "", content))
+
+
+def _stated_at(item: PlacedExperiment, field: str, content: SweepFile) -> Location:
+    """Where a file states what an experiment has; where it says nothing, the experiment."""
+    entry, defaults, here = item.entry, content.defaults, item.location
+    if field == "base_model":
+        if entry.base_model is not None:
+            return (*here, field)
+        if field in defaults.model_fields_set:
+            return ("defaults", field)
+        return (*here, "trainer") if entry.trainer else ("defaults", "trainer")
+    stated = field in entry.hyperparameters or field not in defaults.hyperparameters
+    return (*here, "hyperparameters", field) if stated else ("defaults", "hyperparameters", field)
+
+
+def _repeated_names(
+    experiments: Iterable[PlacedExperiment], located: LocatedYaml
+) -> Iterator[Finding]:
+    first: dict[str, Location] = {}
+    for item in experiments:
+        name, where = item.experiment.name, (*item.location, "name")
+        if name in first:
+            line = located.line(first[name])
+            text = f"'{name}' is already the name of the experiment at line {line}"
+            yield yaml_problem(where, text)
+        first.setdefault(name, where)
+
+
+def _pattern_blocks(content: SweepFile) -> Iterator[tuple[str, list[str]]]:
+    """The blocks of a file that make names, with what their names may hold."""
+    if content.grid is not None:
+        yield "grid", list(content.grid.hyperparameters)
+    if content.random is not None:
+        yield "random", [INDEX, *content.random.hyperparameters]
+
+
+def _misplaced(problems: list[Finding]) -> list[Finding]:
+    return [
+        yaml_problem(item.location, text) if (text := _right_place(item)) else item
+        for item in problems
+    ]
+
+
+def _right_place(problem: Finding) -> str | None:
+    if problem.found != "unknown field" or not problem.location:
+        return None
+    name, above = str(problem.location[-1]), problem.location[-2:-1]
+    if name == "gpus":
+        return "unknown field; the number of GPUs is the hyperparameter num_gpus"
+    if above == ("hyperparameters",) and name in Entry.model_fields:
+        return "is no hyperparameter: put it one level up, beside hyperparameters"
+    if above != ("hyperparameters",) and name in all_hyperparameters():
+        return "is a hyperparameter: put it under hyperparameters"
+    return None
+
+
+def _checked(block: dict[str, Any], prefix: Location) -> list[Finding]:
+    model = combined_hyperparameters()
+    try:
+        model.model_validate(block)
+    except ValidationError as failure:
+        return _misplaced(validation_problems(failure, model, prefix))
+    return []
+
+
+def _listed(name: str, values: list[Any], where: Location) -> Iterator[Finding]:
+    if not values:
+        yield yaml_problem(where, "has no values")
+    elif name not in all_hyperparameters():
+        yield from _checked({name: values[0]}, where[:-1])
+    else:
+        for index, value in enumerate(values):
+            for problem in _checked({name: value}, where[:-1]):
+                yield moved(problem, (*where, index))
+
+
+def _sampled(name: str, values: Any, where: Location) -> list[Finding]:
+    if isinstance(values, list):
+        return list(_listed(name, values, where))
+    if not isinstance(values, dict):
+        text = f"expected a list of values, or distribution, low and high; found {values!r}"
+        return [yaml_problem(where, text)]
+    if name not in all_hyperparameters():
+        return _checked({name: None}, where[:-1])
+    kind = values.get("distribution")
+    if kind is not None and kind not in DISTRIBUTIONS:
+        hint = did_you_mean(str(kind), DISTRIBUTIONS)
+        return [yaml_problem((*where, "distribution"), f"unknown distribution '{kind}'", hint)]
+    try:
+        drawn = Distribution.model_validate(values)
+    except ValidationError as failure:
+        return validation_problems(failure, Distribution, where)
+    if problem := drawn.problem:
+        return [yaml_problem((*where, problem[0]), problem[1])]
+    if problem := _wrong_distribution(name, drawn):
+        return [yaml_problem((*where, "distribution"), problem)]
+    return [
+        moved(problem, (*where, bound))
+        for bound in ("low", "high")
+        for problem in _checked({name: _bound(drawn, bound)}, where[:-1])
+    ]
+
+
+def _wrong_distribution(name: str, drawn: Distribution) -> str | None:
+    annotation = all_hyperparameters()[name].annotation
+    if annotation is int:
+        whole = drawn.distribution == "int_uniform"
+        return None if whole else f"{name} is a whole number: use int_uniform or a list"
+    if annotation is float:
+        return None
+    values = [str(value).lower() for value in get_args(annotation) or (False, True)]
+    return f"{name} is no number: give a list of {', '.join(values)}"
+
+
+def _bound(drawn: Distribution, name: str) -> float | int:
+    value = getattr(drawn, name)
+    return int(value) if drawn.distribution == "int_uniform" else value

@@ -1,0 +1,211 @@
+"""The queue of those who wait for slots: a higher priority first, then in the order of arrival.
+
+A ticket is a file that its owner holds locked for as long as it waits. The ticket of a killed
+waiter counts no longer, and the next waiter removes it. Whoever changes the queue or takes a slot
+holds the queue's own lock, for milliseconds.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gr00t_assets.core.processes import is_locked, try_lock
+from gr00t_assets.core.project import Store
+from gr00t_assets.gpu.memory import MemoryHeadroom
+from gr00t_assets.gpu.slot_files import UNKNOWN, Slot, read_record, slots_folder, write_record
+
+SKIP_AFTER = 60.0
+"""Waiters that have not polled for so many seconds, as when suspended, are skipped."""
+
+LOCK_TIMEOUT = 20.0
+"""Seconds after which a suspended process that holds the queue's lock is waited for no longer."""
+
+_POLL = 0.01
+_LOCK = "line.lock"
+_TICKETS = "waiting"
+
+
+class Waiter(BaseModel):
+    """Who waits for slots, as its ticket says."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    format: Literal[1] = 1
+    number: int = Field(default=0, description="Order of arrival")
+    priority: int = Field(default=0, description="A higher one is served first")
+    host: str = UNKNOWN
+    pid: int | None = None
+    experiment: str = UNKNOWN
+    run_id: str | None = None
+    wanted: int = Field(default=1, description="Different devices")
+    vram_bytes: int | None = Field(default=None, description="On each of them, in bytes")
+    devices: dict[str, int] = Field(default_factory=dict, description="Slots of each it may have")
+    since: str | None = Field(default=None, description="ISO 8601, UTC")
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Sorts waiters in the order in which they are served."""
+        return -self.priority, self.number
+
+
+@contextmanager
+def queue_locked(folder: Path) -> Iterator[None]:
+    """Be the only process that changes the queue or takes slots in ``folder``.
+
+    A process that was suspended while it held the lock is waited for ``LOCK_TIMEOUT`` seconds.
+    Without the lock the order may suffer; a slot is given once all the same, by its own lock.
+    """
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    deadline = time.monotonic() + LOCK_TIMEOUT
+    try:
+        while not try_lock(descriptor) and time.monotonic() < deadline:
+            time.sleep(_POLL)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class Ticket:
+    """A place in the queue; made and used with the queue locked.
+
+    Args:
+        folder: The slots' folder of this machine.
+        waiter: What is wanted; its number is given here.
+    """
+
+    def __init__(self, folder: Path, waiter: Waiter) -> None:
+        tickets = folder / _TICKETS
+        tickets.mkdir(exist_ok=True)
+        number = max([_last_number(folder), *(int(path.stem) for path in _paths(folder))]) + 1
+        while True:
+            self._path = tickets / f"{number:012d}.ticket"
+            with suppress(FileExistsError):
+                self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+                break
+            number += 1
+        (folder / _LOCK).write_text(str(number))
+        self.waiter = waiter.model_copy(update={"number": number})
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        write_record(self._descriptor, self.waiter)
+
+    def ahead(self) -> list[Waiter]:
+        """Waiters that are served before this one, live and poll, the first one first."""
+        os.utime(self._descriptor)
+        now = os.fstat(self._descriptor).st_mtime
+        others = []
+        for path in _paths(self._path.parent.parent):
+            if path == self._path:
+                continue
+            if not is_locked(path):
+                path.unlink(missing_ok=True)
+            elif now - _last_poll(path) < SKIP_AFTER:
+                others.append(_read_waiter(path))
+        return sorted(
+            (waiter for waiter in others if waiter.place < self.waiter.place),
+            key=lambda waiter: waiter.place,
+        )
+
+    def close(self) -> None:
+        """Leave the queue."""
+        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            os.close(self._descriptor)
+
+
+def waiting(store: Store | None = None, host: str | None = None) -> list[Waiter]:
+    """Who waits for slots, the first to be served first; only reads."""
+    return waiters_in(slots_folder(store, host))
+
+
+def waiters_in(folder: Path) -> list[Waiter]:
+    """Who waits for slots of a machine's folder, the first to be served first."""
+    waiters = [_read_waiter(path) for path in _paths(folder) if is_locked(path)]
+    return sorted(waiters, key=lambda waiter: waiter.place)
+
+
+def allot_slots(
+    waiter: Waiter, ahead: list[Waiter], free: set[Slot], headrooms: Mapping[str, MemoryHeadroom]
+) -> list[Slot] | None:
+    """The slots that a waiter may take now; None where it has to go on waiting.
+
+    What those ahead of it can take is theirs. For one of them that cannot have all that it wants
+    yet, every free slot of the devices that will do is reserved, so that it is not passed by for
+    ever; but not while foreign processes leave it too few such devices, since nobody knows for how
+    long.
+
+    Args:
+        waiter: Who asks.
+        ahead: Who is served before it.
+        free: Slots that nobody holds.
+        headrooms: Memory of each device; one that is left out is not checked.
+    """
+    free, headrooms = set(free), dict(headrooms)
+    for other in ahead:
+        slots = _choose_slots(other, free, headrooms)
+        if slots is not None:
+            free -= set(slots)
+            for device, _ in slots:
+                headroom = headrooms.get(device, MemoryHeadroom())
+                headrooms[device] = headroom.after(other.vram_bytes)
+            continue
+        suitable = {
+            device
+            for device in other.devices
+            if headrooms.get(device, MemoryHeadroom()).could_fit(other.vram_bytes)
+        }
+        if len(suitable) >= other.wanted:
+            free = {slot for slot in free if slot[0] not in suitable}
+    return _choose_slots(waiter, free, headrooms)
+
+
+def _choose_slots(
+    waiter: Waiter, free: set[Slot], headrooms: Mapping[str, MemoryHeadroom]
+) -> list[Slot] | None:
+    """A slot on each of as many devices as are wanted, or none.
+
+    The first slot of every device comes before the second of any, so that trainings spread.
+    """
+    chosen: dict[str, Slot] = {}
+    for number in range(max(waiter.devices.values(), default=0)):
+        for device, slots in waiter.devices.items():
+            if device in chosen or number >= slots or len(chosen) == waiter.wanted:
+                continue
+            headroom = headrooms.get(device, MemoryHeadroom())
+            if (device, number) in free and headroom.fits(waiter.vram_bytes):
+                chosen[device] = (device, number)
+    if len(chosen) < waiter.wanted:
+        return None
+    return [chosen[device] for device in waiter.devices if device in chosen]
+
+
+def _read_waiter(path: Path) -> Waiter:
+    """The record of a ticket; all unknown but its number where it cannot be read."""
+    number = {"number": int(path.stem) if path.stem.isdecimal() else 0}
+    try:
+        return Waiter.model_validate({**read_record(path), **number})
+    except ValidationError:
+        return Waiter.model_validate(number)
+
+
+def _paths(folder: Path) -> list[Path]:
+    tickets = (folder / _TICKETS).glob("*.ticket")
+    return sorted(path for path in tickets if path.stem.isdecimal())
+
+
+def _last_number(folder: Path) -> int:
+    text = (folder / _LOCK).read_text().strip()
+    return int(text) if text.isdecimal() else 0
+
+
+def _last_poll(path: Path) -> float:
+    """When a ticket's owner polled last; long ago where it has left."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("-inf")

@@ -1,0 +1,163 @@
+"""What a check of a video backend found: figures by camera, a verdict, what to do."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.files import write_json
+
+Verdict = Literal["exact", "shifted", "wrong", "unreadable", "unchecked"]
+"""``exact``: every frame is the nearest to its timestamp. ``shifted``: wrong ones are its
+neighbours. ``wrong``: some are further away or no frame of the episode. ``unreadable``: the backend
+failed. ``unchecked``: the backend is not installed here."""
+
+_WORST_FIRST: tuple[Verdict, ...] = ("unchecked", "unreadable", "wrong", "shifted", "exact")
+
+
+class CameraCheckResult(BaseModel):
+    """The check of one camera."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    camera: str = Field(description="Feature: observation.images.ego_view")
+    rows: int = Field(default=0, description="Rows whose frame was decoded and compared")
+    wrong_by_timestamp: int = Field(
+        default=0, description="Rows that did not get the frame nearest to their timestamp"
+    )
+    wrong_by_index: int = Field(
+        default=0, description="Rows that did not get the frame of their own number"
+    )
+    unidentified: int = Field(default=0, description="Rows whose frame is none of the episode's")
+    mean_lateness: float = Field(
+        default=0.0, description="Mean distance in frames from the right one, over the wrong rows"
+    )
+    max_lateness: int = Field(default=0, description="Largest distance in frames")
+    moved_rows: int = Field(
+        default=0, description="Rows whose timestamp is that of another frame than their own"
+    )
+    move: int = Field(default=0, description="Commonest of these distances, in frames")
+    verdict: Verdict
+    problem: str | None = Field(default=None, description="Why it could not be read or checked")
+
+
+class FrameCheckResult(BaseModel):
+    """The check of the video backend that a trainer uses."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    backend: str = Field(description="frame_cache, decord, torchcodec or torchvision_av")
+    isaac_commit: str | None = Field(default=None, description="Of Isaac-GR00T, where it trains")
+    episodes: int = Field(description="Episodes that were looked at")
+    all_rows: bool = Field(description="Every row of the dataset, not a sample")
+    cameras: tuple[CameraCheckResult, ...]
+    remedy: str | None = Field(default=None, description="What to do unless it is exact")
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of the cameras."""
+        verdicts = {camera.verdict for camera in self.cameras}
+        for verdict in _WORST_FIRST:
+            if verdict in verdicts:
+                return verdict
+        return "unchecked"
+
+    @property
+    def verified(self) -> bool:
+        """Whether a model that trains with this backend is known to see the right frames."""
+        return self.verdict == "exact"
+
+    @property
+    def rows(self) -> int:
+        """Rows compared, over all cameras."""
+        return sum(camera.rows for camera in self.cameras)
+
+    @property
+    def wrong_by_timestamp(self) -> int:
+        """Rows with a wrong frame by timestamp, over all cameras."""
+        return sum(camera.wrong_by_timestamp for camera in self.cameras)
+
+    @property
+    def wrong_by_index(self) -> int:
+        """Rows with a wrong frame by number, over all cameras."""
+        return sum(camera.wrong_by_index for camera in self.cameras)
+
+    @property
+    def mean_lateness(self) -> float:
+        """Mean distance in frames over the wrong rows of all cameras."""
+        identified = [
+            (c.wrong_by_timestamp - c.unidentified, c.mean_lateness) for c in self.cameras
+        ]
+        rows = sum(count for count, _ in identified)
+        return sum(count * mean for count, mean in identified) / rows if rows else 0.0
+
+    @property
+    def max_lateness(self) -> int:
+        """Largest distance in frames, over all cameras."""
+        return max((camera.max_lateness for camera in self.cameras), default=0)
+
+    def sentence(self) -> str:
+        """The verdict with its figures, for a log or a page."""
+        commit = f" at {self.isaac_commit[:7]}" if self.isaac_commit else ""
+        subject = f"video backend {self.backend}{commit}"
+        if self.verdict in ("unreadable", "unchecked"):
+            worst = next(c for c in (*self.cameras, None) if c is None or c.problem)
+            reason = f": {worst.camera}: {worst.problem}" if worst else ": it has no cameras"
+            return f"{subject} is {self.verdict}{reason}"
+        if self.verified:
+            return f"{subject} is exact on {self.rows} rows{'' if self.all_rows else ', a sample'}"
+        text = (
+            f"{subject} gives {self.wrong_by_timestamp} of {self.rows} rows a wrong frame "
+            f"by timestamp ({self.wrong_by_index} by frame index), "
+            f"{self.mean_lateness:.0f} frames away on average, {self.max_lateness} at most"
+        )
+        unidentified = sum(camera.unidentified for camera in self.cameras)
+        return f"{text}; {unidentified} are no frame of their episode" if unidentified else text
+
+    def warnings(self) -> list[str]:
+        """What a person should know: a backend that is not exact, timestamps that are moved."""
+        wrong = [] if self.verified else [f"{self.sentence()}; {self.remedy}"]
+        return [*wrong, *filter(None, map(_shift_warning, self.cameras))]
+
+
+def _shift_warning(camera: CameraCheckResult) -> str | None:
+    if not camera.moved_rows:
+        return None
+    return (
+        f"{camera.camera}: timestamps of {camera.moved_rows} of {camera.rows} rows are those of "
+        f"another frame, mostly row i has the time of frame i{camera.move:+d}; frames are looked "
+        "up by time, so the model sees that one"
+    )
+
+
+def save_frame_check(result: FrameCheckResult, path: Path) -> None:
+    """Write the result of a check in one step."""
+    write_json(path, result.model_dump(mode="json"))
+
+
+def load_frame_check(path: Path) -> FrameCheckResult | None:
+    """The result of a check; None where there is none.
+
+    Raises:
+        DatasetError: The file is there and is not one.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return FrameCheckResult.model_validate_json(path.read_text())
+    except ValueError as error:
+        raise DatasetError(
+            str(path), "this is not the result of a frame check.", [str(error), "delete it"]
+        ) from error
+
+
+def frames_verified(path: Path) -> bool:
+    """Whether a check is kept there that found the right frames.
+
+    Raises:
+        DatasetError: The file is there and is not the result of a check.
+    """
+    result = load_frame_check(path)
+    return result is not None and result.verified

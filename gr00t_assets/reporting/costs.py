@@ -1,0 +1,142 @@
+"""What each configuration needed: memory of a GPU, hours, and money where a price is given.
+
+Memory belongs to the settings it was measured with, such as the batch size, and to no others.
+"""
+
+import math
+import os
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gr00t_assets.comparison.contrasts.factors import trainable_parts
+from gr00t_assets.comparison.formatting import shown
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.units import shown_setting
+
+PRICE_VARIABLE = "GR00T_ASSETS_GPU_PRICE"
+
+_MEMORY_SETTINGS = ("batch_size", "num_gpus", "gradient_accumulation_steps")
+
+
+@dataclass(frozen=True)
+class Price:
+    """Price of one GPU for one hour; ``currency`` is empty where none was named."""
+
+    per_gpu_hour: float
+    currency: str = ""
+
+    def of(self, gpu_hours: float) -> str:
+        """Cost of so many GPU-hours, in words.
+
+        Example:
+            >>> Price(2.5, "EUR").of(4.0)
+            '10.00 EUR'
+        """
+        return f"{self.per_gpu_hour * gpu_hours:,.2f} {self.currency}".strip()
+
+
+def price_per_gpu_hour(environment: Mapping[str, str] | None = None) -> Price | None:
+    """The price in ``GR00T_ASSETS_GPU_PRICE``, such as ``2.49`` or ``2.49 EUR``; None without one.
+
+    Raises:
+        Gr00tAssetsError: It is not a number of at least 0.
+
+    Example:
+        >>> price_per_gpu_hour({"GR00T_ASSETS_GPU_PRICE": "2.49 EUR"})
+        Price(per_gpu_hour=2.49, currency='EUR')
+    """
+    text = (os.environ if environment is None else environment).get(PRICE_VARIABLE, "").strip()
+    if not text:
+        return None
+    number, _, currency = text.partition(" ")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise Gr00tAssetsError(
+            PRICE_VARIABLE,
+            f"'{text}' is no price of a GPU-hour.",
+            ["expected a number of at least 0, with a currency where you like: 2.49 EUR"],
+        )
+    return Price(value, currency.strip())
+
+
+@dataclass(frozen=True)
+class ConfigurationCost:
+    """Runs that share all that memory depends on.
+
+    Attributes:
+        trained_with: Base model and trainer.
+        parts: Trained parts in words.
+        settings: Batch size; number of GPUs and of accumulation steps where they are not 1.
+        memory: Highest of the runs, in GB of one GPU, or of the process on a CPU.
+        speed: Median of the runs, in samples per second.
+        hours: GPU-hours of all of them.
+        price: Of those hours; '' without a price of one.
+    """
+
+    trained_with: str
+    parts: str
+    settings: str
+    runs: int
+    memory: str
+    memory_bytes: int
+    speed: str
+    hours: str
+    price: str
+
+
+def configuration_costs(runs: Sequence[Run], price: Price | None = None) -> list[ConfigurationCost]:
+    """One a configuration, the largest memory first; runs that tell nothing are left out."""
+    groups: dict[tuple[str, str, str], list[Run]] = {}
+    for run in runs:
+        if run.peak_memory_bytes or run.gpu_hours:
+            key = (_trained_with(run), trainable_parts(run.settings), _settings(run))
+            groups.setdefault(key, []).append(run)
+    costs = [_cost(key, members, price) for key, members in groups.items()]
+    return sorted(
+        costs, key=lambda cost: (-cost.memory_bytes, cost.trained_with, cost.parts, cost.settings)
+    )
+
+
+def hours_sentence(runs: Sequence[Run], price: Price | None = None) -> str:
+    """GPU-hours of every run, failed ones too, since they were paid for."""
+    hours = _total_hours(runs)
+    if not hours:
+        return "No GPU was used."
+    text = f"All runs together took {hours:,.2f} GPU-hours"
+    return f"{text}, {price.of(hours)}." if price else f"{text}."
+
+
+def _total_hours(runs: Sequence[Run]) -> float:
+    return sum(run.gpu_hours or 0.0 for run in runs)
+
+
+def _trained_with(run: Run) -> str:
+    return ", ".join(run.data[name] for name in ("base model", "trainer") if run.data.get(name))
+
+
+def _settings(run: Run) -> str:
+    return ", ".join(
+        f"{name.replace('_', ' ')} {shown_setting(run.settings[name])}"
+        for name in _MEMORY_SETTINGS
+        if name in run.settings and (name == "batch_size" or run.settings[name] not in (1, False))
+    )
+
+
+def _cost(key: tuple[str, str, str], runs: Sequence[Run], price: Price | None) -> ConfigurationCost:
+    memory = max((run.peak_memory_bytes or 0 for run in runs), default=0)
+    speeds = [run.samples_per_second for run in runs if run.samples_per_second]
+    hours = _total_hours(runs)
+    return ConfigurationCost(
+        *key,
+        runs=len(runs),
+        memory=f"{memory / 1e9:.1f}" if memory else "",
+        memory_bytes=memory,
+        speed=shown(statistics.median(speeds), "samples_per_second") if speeds else "",
+        hours=shown(hours, "gpu_hours"),
+        price=price.of(hours) if price and hours else "",
+    )

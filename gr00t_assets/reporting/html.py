@@ -1,0 +1,307 @@
+"""The page: every comparison and every sweep in one HTML file that works offline.
+
+The templates read the comparison itself; what is here are the few sentences and numbers that no
+domain object has.
+
+Scripts and figures inside the page are compressed, and a browser unpacks them by itself. Plotly's
+whole JavaScript has 4.8 MB; gzipped and in base64 it has 2.0 MB. The smaller bundles that Plotly's
+authors build are not in the Python package. ``DecompressionStream`` is in Chromium since 80, Safari
+since 16.4 and Firefox since 113, and works for a file opened from disk.
+"""
+
+import base64
+import gzip
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gr00t_assets.comparison import wording
+from gr00t_assets.comparison.answers.headline import class_headline, why_unknown
+from gr00t_assets.comparison.columns import row_remark
+from gr00t_assets.comparison.compare import Comparison
+from gr00t_assets.comparison.contrasts.ranking import (
+    ComparabilityClass,
+    RankedConfiguration,
+    RankedRun,
+)
+from gr00t_assets.comparison.formatting import loss_text, shown
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.reporting import (
+    contrast_table,
+    costs,
+    evaluation_ranking,
+    markdown,
+    plots,
+    ranking_table,
+)
+from gr00t_assets.reporting.contrast_table import BADGES, NO_EVIDENCE, VerdictBadge
+from gr00t_assets.reporting.ranking_table import ranked_name
+from gr00t_assets.reporting.sweep_summary import SweepSummary, stored_status
+from gr00t_assets.runs.stored_run import STATUS_WORDS
+
+if TYPE_CHECKING:
+    import jinja2
+
+STORE = "store"
+"""Key of the comparison of the store's runs; every other one is of imported runs."""
+
+CARDS = 3
+"""Classes on the first screen; the others are ranked below."""
+
+UNRANKED = 200
+"""Runs without a rank that are listed one by one at most."""
+
+
+class IntervalAxis(NamedTuple):
+    """An axis for drawing intervals in a table's cells; ``low`` and ``high`` are its ends."""
+
+    low: float
+    high: float
+    logarithmic: bool = False
+
+    def percent(self, value: float) -> float:
+        """Where a value is on the axis, from 0 to 100."""
+        low, high = self.low, self.high
+        if self.logarithmic:
+            value, low, high = math.log(value), math.log(low), math.log(high)
+        return round(100 * (value - low) / (high - low), 1)
+
+
+def loss_axis(ranking: Sequence[RankedConfiguration]) -> IntervalAxis | None:
+    """The logarithmic axis of the losses of one class; None where they have no logarithm."""
+    ends = [end for ranked in ranking for end in (*(ranked.interval or ()), ranked.loss.mean)]
+    if not ends or not all(math.isfinite(end) and end > 0 for end in ends):
+        return None
+    low, high = min(ends), max(ends)
+    return IntervalAxis(low, high, logarithmic=True) if low < high else None
+
+
+def effect_axis(intervals: Sequence[tuple[float, float]]) -> IntervalAxis | None:
+    """An axis that holds zero and every interval of a difference; None where there is none."""
+    ends = [0.0, *(end for interval in intervals for end in interval)]
+    low, high = min(ends), max(ends)
+    return IntervalAxis(low, high) if low < high else None
+
+
+def render_page(
+    comparisons: Sequence[Comparison],
+    sweeps: Sequence[SweepSummary],
+    sweep_names: Sequence[str],
+    price: costs.Price | None = None,
+    problems: Sequence[str] = (),
+) -> str:
+    """The whole page; everything that comes from files is escaped.
+
+    Args:
+        comparisons: That of the store first.
+        sweeps: Those that are reported.
+        sweep_names: Of every sweep of the project.
+        price: Of a GPU-hour, where one was given.
+        problems: What kept something from the page, a sentence each.
+    """
+    reported = {sweep.name for sweep in sweeps}
+    template = _environment().get_template("page.html.j2")
+    return template.render(
+        comparisons=comparisons,
+        first=first_ranked(comparisons),
+        heading=heading(comparisons),
+        summary=summary(comparisons, sweeps),
+        sweeps=sweeps,
+        without_runs=[name for name in sweep_names if name not in reported],
+        costs={
+            comparison.key: costs.configuration_costs(comparison.runs, price)
+            for comparison in comparisons
+        },
+        unranked={item.key: unranked_runs(item, sweeps) for item in comparisons},
+        price=price,
+        problems=problems,
+        figures=[],
+        written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def first_ranked(comparisons: Sequence[Comparison]) -> Comparison | None:
+    """What the first screen is about: the first with a finished run, else the first."""
+    ranked = (comparison for comparison in comparisons if comparison.ranked_classes)
+    return next(ranked, comparisons[0] if comparisons else None)
+
+
+def heading(comparisons: Sequence[Comparison]) -> str:
+    """The one sentence of the first screen: what is best, and whether that is known."""
+    first = first_ranked(comparisons)
+    if first is None:
+        return "No experiment has a run yet."
+    classes = first.ranked_classes
+    text = first.headline if len(classes) < 2 else _several_classes(classes)
+    if first.key == STORE:
+        return text
+    return f"Nothing in the store has finished. Of {first.title}: {text}"
+
+
+def _several_classes(classes: Sequence[ComparabilityClass]) -> str:
+    count = len(classes)
+    known = sum(
+        best_badge(ranked_class.ranking).verdict == "controlled" for ranked_class in classes
+    )
+    if known == count:
+        words = "both are" if count == 2 else "all are"
+    elif known == 0:
+        words = "neither is" if count == 2 else "none is"
+    else:
+        words = f"{known} of them {'is' if known == 1 else 'are'}"
+    return f"The lowest loss of each of {count} kinds of runs; {words} known to be the best."
+
+
+def best_badge(ranking: Sequence[RankedConfiguration]) -> VerdictBadge:
+    """Whether the first of a ranking is known to be the best, as a verdict with other words."""
+    if len(ranking) < 2:
+        return NO_EVIDENCE._replace(word="the only one that finished")
+    if any(ranked.tied_with_best for ranked in ranking[1:]):
+        return BADGES["within_noise"]._replace(word="not known to be the best")
+    return BADGES["controlled"]._replace(word="the best by more than noise")
+
+
+def settings_line(run: Run) -> str:
+    """Learning rate, batch size, steps and epochs in a line."""
+    words = [
+        f"{word} {shown(run.settings[name], name)}"
+        for name, word in (("learning_rate", "learning rate"), ("batch_size", "batch"))
+        if name in run.settings
+    ]
+    if run.max_steps:
+        words.append(f"{run.max_steps:,} steps")
+    if run.samples_seen:
+        words.append(f"{run.samples_seen:,} samples")
+    if run.epochs is not None:
+        words.append(f"{shown(run.epochs, 'epochs')} epochs")
+    return " · ".join(words)
+
+
+def next_best(ranking: Sequence[RankedConfiguration]) -> str:
+    """By how much the best is below the next, in words; '' where there is none."""
+    if len(ranking) < 2:
+        return ""
+    best, second = ranking[0], ranking[1]
+    text = f"next: {ranked_name(second)}, {wording.loss_words(second.runs)}"
+    if best.loss.mean > 0:
+        text += f", {second.loss.mean / best.loss.mean:.2f} times as high"
+    return text
+
+
+def doubts(ranking: Sequence[RankedConfiguration]) -> str:
+    """What keeps the best from being known, or what is still to be said where it is."""
+    best, *others = ranking
+    tied = [ranked_name(ranked) for ranked in others if ranked.tied_with_best]
+    words = [f"within noise of it: {wording.names_in_words(tied, 2)}"] if tied else []
+    if others and all(len(ranked.runs) == 1 for ranked in ranking):
+        words.append("each ran with one seed")
+    if best.run.loss and best.run.loss.kind == "one logged value":
+        words.append("losses are single logged values")
+    if not tied and (mixed := why_unknown(ranking)):
+        words.append(mixed)
+    return "; ".join(words)
+
+
+def summary(comparisons: Sequence[Comparison], sweeps: Sequence[SweepSummary]) -> str:
+    """How many runs of each status, and how many imported ones, in a line."""
+    statuses = [status for sweep in sweeps for status in sweep.counts.elements()]
+    counts = [status_counts(statuses)] if statuses else []
+    imported = [comparison for comparison in comparisons if comparison.key != STORE]
+    counts += [f"{len(comparison.runs)} imported" for comparison in imported]
+    return " · ".join(counts) or "no runs"
+
+
+def status_counts(statuses: Iterable[str]) -> str:
+    """Counts in words: ``3 finished, 1 failed``."""
+    return ", ".join(f"{count:,} {status}" for status, count in Counter(statuses).items())
+
+
+def unranked_runs(comparison: Comparison, sweeps: Sequence[SweepSummary]) -> Sequence[Run]:
+    """Runs without a rank; of the store also the experiments that have not run."""
+    if comparison.key == STORE:
+        return [run for sweep in sweeps for run in sweep.unranked]
+    return comparison.not_ranked
+
+
+def unranked_reason(run: Run) -> str:
+    """Why a run has no rank."""
+    if run.stored is not None:
+        return row_remark(RankedRun(run)) or ""
+    return " ".join(text for text in (*run.problems, run.note) if text)
+
+
+def anchor_of(comparison: Comparison) -> str:
+    """What the names of a comparison's links begin with."""
+    return "" if comparison.key == STORE else f"{comparison.key}-"
+
+
+def compressed(content: bytes) -> str:
+    """Gzip in base64; the same bytes always give the same text.
+
+    Example:
+        >>> gzip.decompress(base64.b64decode(compressed(b"loss"))).decode()
+        'loss'
+    """
+    return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
+
+
+def compressed_json(value: Any) -> str:
+    """A value as JSON, compressed.
+
+    Raises:
+        ValueError: A number in it is not finite; JSON has no word for it.
+    """
+    return compressed(json.dumps(value, separators=(",", ":"), allow_nan=False).encode())
+
+
+@lru_cache(maxsize=1)
+def compressed_plotly() -> str:
+    """Plotly's JavaScript from the installed package, compressed; about 2.0 MB."""
+    from plotly.offline import get_plotlyjs
+
+    return compressed(get_plotlyjs().encode())
+
+
+def _environment() -> "jinja2.Environment":
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gr00t_assets.reporting"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["stored_status"] = stored_status
+    environment.globals |= {
+        "badges": BADGES,
+        "cards": CARDS,
+        "most_drawn": plots.MOST_DRAWN,
+        "most_unranked": UNRANKED,
+        "neither_is_success": evaluation_ranking.NEITHER_IS_SUCCESS,
+        "status_words": STATUS_WORDS,
+        "store_key": STORE,
+    }
+    environment.globals |= {function.__name__: function for function in _FUNCTIONS}
+    return environment
+
+
+_FUNCTIONS: tuple[Callable[..., Any], ...] = (
+    anchor_of, best_badge, class_headline, compressed_json, compressed_plotly, doubts, effect_axis,
+    loss_axis, loss_text, next_best, settings_line, status_counts, stored_status, unranked_reason,
+    contrast_table.answer_badge, contrast_table.contrast_table, contrast_table.effect_text,
+    contrast_table.other_changes, contrast_table.shared_limits, contrast_table.side_name,
+    contrast_table.side_value,
+    costs.hours_sentence,
+    evaluation_ranking.evaluation_ranking,
+    markdown.proposal_cost, markdown.proposal_question, markdown.proposal_runs,
+    plots.class_styles, plots.curves_figure, plots.error_figure, plots.trajectory_figures,
+    ranking_table.class_title, ranking_table.frames_warning, ranking_table.loss_grid,
+    ranking_table.ranked_name, ranking_table.ranking_table, ranking_table.record_note,
+    wording.label, wording.loss_words, wording.run_loss_words,
+)  # fmt: skip
+"""What the templates call, by their own names."""

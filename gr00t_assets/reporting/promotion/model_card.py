@@ -1,0 +1,177 @@
+"""The model card of a promoted model: front matter for the Hub, and what a person must know."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from gr00t_assets.comparison.all_runs import manifest_class
+from gr00t_assets.comparison.run import class_id
+from gr00t_assets.core.units import shown_setting
+from gr00t_assets.datasets.catalog import CatalogEntry
+from gr00t_assets.datasets.source_kinds import FolderSource, HubSource
+from gr00t_assets.evaluation.result import Evaluation
+from gr00t_assets.evaluation.wording import PART_HEAD, baseline_sentence, group_rows, part_sentence
+from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.experiments.registry import trainer_named
+from gr00t_assets.runs.final_loss import LossWindow
+from gr00t_assets.runs.manifest import Manifest
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.base import ModelLicense, Trainer
+from gr00t_assets.trainers.base_model_files import looks_like_path
+
+LIBRARY = "gr00t-assets"
+
+
+class Promotable(NamedTuple):
+    """A run that fulfils every requirement.
+
+    Attributes:
+        directory: Where it is now; its store may have been moved since it trained.
+        final_loss: As the comparison ranks it.
+        checks: Outcome of every check by name, those of the manifest included.
+    """
+
+    directory: Path
+    spec: TrainingSpec
+    manifest: Manifest
+    final_loss: LossWindow
+    evaluation: Evaluation
+    checks: dict[str, bool]
+
+
+def model_card(run: Promotable, dataset: CatalogEntry | None) -> str:
+    """The whole of ``README.md``; no path of this machine is in it.
+
+    Args:
+        run: The run that is promoted.
+        dataset: Of the catalog; None where it is not in it any more.
+    """
+    import jinja2
+
+    manifest, spec = run.manifest, run.spec
+    trainer: Trainer = trainer_named(manifest.trainer)
+    settings = spec.experiment.hyperparameters
+    comparability = manifest_class(manifest, settings)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gr00t_assets.reporting"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "part_sentence": part_sentence,
+        "baseline_sentence": baseline_sentence,
+        "group_rows": group_rows,
+    }
+    license_ = base_license(manifest.base_model, trainer)
+    return environment.get_template("model_card.md.j2").render(
+        front_matter=_front_matter(manifest, trainer, license_, dataset),
+        manifest=manifest,
+        spec=spec,
+        modality=spec.modality_config,
+        evaluation=run.evaluation,
+        trainer=trainer,
+        license=license_,
+        base_model=_base_model(manifest, trainer),
+        source=_source(dataset),
+        loss=run.final_loss.text,
+        class_id=class_id(comparability),
+        class_rows=[
+            (f"class: {name}", _without_folder(value)) for name, value in comparability.items()
+        ],
+        settings=list(_settings(settings)),
+        part_head=PART_HEAD,
+        table=_table,
+    )
+
+
+def base_license(base_model: str, trainer: Trainer) -> ModelLicense:
+    """The licence that a fine-tuned model inherits from its base model.
+
+    Of a base model that the trainer does not know, a folder is asked for the front matter of its
+    ``README.md``, which a download from the Hub may have. What is not stated is said to be unknown
+    and never guessed.
+    """
+    if base_model in trainer.licenses:
+        return trainer.licenses[base_model]
+    stated = _stated_license(Path(base_model).expanduser() / "README.md")
+    if "license" in stated:
+        return ModelLicense(
+            stated["license"],
+            stated.get("license_name"),
+            stated.get("license_link"),
+            "The licence is that of the base model.",
+        )
+    return ModelLicense(
+        "other", "unknown", None, "The licence of the base model is not known here."
+    )
+
+
+def _stated_license(card: Path) -> dict[str, str]:
+    try:
+        head = card.read_text(encoding="utf-8").split("---\n")[1]
+        fields = yaml.safe_load(head)
+    except (OSError, IndexError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    if not isinstance(fields, dict):
+        return {}
+    names = ("license", "license_name", "license_link")
+    return {name: str(fields[name]) for name in names if name in fields}
+
+
+def _front_matter(
+    manifest: Manifest, trainer: Trainer, license_: ModelLicense, dataset: CatalogEntry | None
+) -> str:
+    from huggingface_hub import ModelCardData
+
+    source = dataset.source if dataset else None
+    on_hub = "/" in manifest.base_model and not looks_like_path(manifest.base_model)
+    data = ModelCardData(
+        license=license_.identifier,
+        license_name=license_.name,
+        license_link=license_.link,
+        base_model=manifest.base_model if on_hub else None,
+        datasets=[source.repo_id] if isinstance(source, HubSource) else None,
+        library_name=LIBRARY,
+        pipeline_tag="robotics",
+        tags=["robotics", *trainer.model_tags, "lerobot", trainer.name, manifest.data_config],
+    )
+    return data.to_yaml(line_break="\n")
+
+
+def _settings(hyperparameters: Hyperparameters) -> Iterable[tuple[str, str, str]]:
+    """Name, value, and the default where it is another."""
+    for name, field in type(hyperparameters).model_fields.items():
+        value = getattr(hyperparameters, name)
+        default = field.get_default(call_default_factory=True)
+        yield name, shown_setting(value), "" if value == default else shown_setting(default)
+
+
+def _base_model(manifest: Manifest, trainer: Trainer) -> str:
+    if manifest.base_model in trainer.built_in_models:
+        return f"the built-in model `{manifest.base_model}`, drawn at random"
+    revision = manifest.base_model_revision
+    name = f"`{_without_folder(manifest.base_model)}`"
+    return f"{name} at `{revision}`" if revision else name
+
+
+def _without_folder(text: str) -> str:
+    """A base model's folder by its name alone: the card is public, and the folder is not."""
+    return text.rstrip("/").rpartition("/")[2] if looks_like_path(text) else text
+
+
+def _source(dataset: CatalogEntry | None) -> str:
+    if dataset is None:
+        return "not in the catalog any more"
+    if isinstance(dataset.source, FolderSource):
+        return "a folder"
+    return dataset.source.describe()
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)

@@ -1,0 +1,266 @@
+"""What the report shows of one comparability class: its ranking, and a grid of its losses."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gr00t_assets.comparison.columns import (
+    COLUMNS,
+    SHOWN_SETTINGS,
+    Column,
+    setting_column,
+    setting_names,
+)
+from gr00t_assets.comparison.contrasts.factors import IMMATERIAL
+from gr00t_assets.comparison.contrasts.ranking import (
+    ComparabilityClass,
+    RankedConfiguration,
+    RankedRun,
+)
+from gr00t_assets.comparison.formatting import loss_text, plain, shown
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.wording import factor_words, label, loss_words
+from gr00t_assets.core.units import shown_setting
+from gr00t_assets.evaluation.result import Evaluation
+from gr00t_assets.reporting.evaluation_ranking import first_evaluation
+
+MOST_SETTINGS = 8
+"""Columns of varying settings at most; a class with more has them in the runs' own lists."""
+
+_OTHER_COLUMNS = frozenset({"rank", "run_id", "name", "status", "class", "loss", "loss_fall"})
+"""Columns of a terminal that the report writes otherwise, or not."""
+
+_REPLICATES = Column(
+    "runs", "Int64", "", "Runs of this configuration, equal but for the seed",
+    lambda row: len(row.place.runs) if row.place else None, "runs",
+)  # fmt: skip
+_OPEN_LOOP_ERROR = Column(
+    "open_loop_error", "Float64", "", "On held-out episodes, in normalised units",
+    lambda row: None, "open-loop error ± se",
+)  # fmt: skip
+
+MOST_RATES = 12
+"""Learning rates that have a column of their own in the grid; of more, neighbours share one."""
+
+
+def class_title(comparability_class: ComparabilityClass) -> str:
+    """Dataset, trained parts and trainer, as far as they are known."""
+    values = comparability_class.comparability
+    dataset = comparability_class.runs[0].dataset
+    parts = (dataset, values.get("trainable parts", ""), values.get("trainer", ""))
+    return " · ".join(part for part in parts if part)
+
+
+def frames_warning(frames: str) -> str:
+    """A few words where the images are not known to be right; '' where they are."""
+    return {"known wrong": "trained on wrong frames", "not verified": "frames not verified"}.get(
+        frames, ""
+    )
+
+
+def ranked_name(ranked: RankedConfiguration) -> str:
+    """The experiment's name, or an imported run's id; of replicates the first, and how many."""
+    name = label(ranked.run)
+    count = len(ranked.runs)
+    return f"{name} ({count} runs)" if count > 1 else name
+
+
+def record_note(runs: Iterable[Run]) -> str:
+    """Failed checks, problems of files, and words of the runs' author, each said once."""
+    notes: list[str] = []
+    for run in runs:
+        if run.failed_checks:
+            notes.append(f"Failed check: {', '.join(run.failed_checks)}.")
+        notes += [*run.problems, run.note]
+    return " ".join(dict.fromkeys(note for note in notes if note))
+
+
+class Cell(NamedTuple):
+    """A cell as it is shown and as it is sorted by."""
+
+    text: str
+    order: object = ""
+
+
+@dataclass(frozen=True)
+class RankingTable:
+    """The columns beside rank, experiment and loss, and a row a configuration, lowest loss first.
+
+    A column without a value in any row is left out.
+    """
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[RankedConfiguration, tuple[Cell, ...]], ...]
+
+
+def ranking_table(
+    ranking: Sequence[RankedConfiguration],
+    evaluations: Mapping[str, Evaluation],
+    most_settings: int = MOST_SETTINGS,
+    wide: bool = True,
+) -> RankingTable:
+    """The table of one class; of replicates the mean of each number.
+
+    Args:
+        ranking: The class by loss.
+        evaluations: By run id.
+        most_settings: Columns of varying settings at most.
+        wide: Whether to have the columns that need much room, such as the open-loop error.
+    """
+    varying = varying_settings(run for ranked in ranking for run in ranked.runs)[:most_settings]
+    columns = [
+        *(setting_column(name, factor_words(name)) for name in (*SHOWN_SETTINGS, *varying)),
+        *(
+            column
+            for column in COLUMNS
+            if column.heading and column.name not in _OTHER_COLUMNS and (wide or not column.wide)
+        ),
+        _REPLICATES,
+    ]
+    rows = []
+    for ranked in ranking:
+        members = [RankedRun(run, ranked) for run in ranked.runs]
+        rows.append([_cell(column, members) for column in columns])
+    if wide and evaluations:
+        columns.insert(0, _OPEN_LOOP_ERROR)
+        for ranked, row in zip(ranking, rows, strict=True):
+            row.insert(0, _error_cell(first_evaluation(ranked, evaluations)))
+    kept = [place for place in range(len(columns)) if any(row[place].text for row in rows)]
+    return RankingTable(
+        columns=tuple(columns[place] for place in kept),
+        rows=tuple(
+            (ranked, tuple(row[place] for place in kept))
+            for ranked, row in zip(ranking, rows, strict=True)
+        ),
+    )
+
+
+def varying_settings(runs: Iterable[Run]) -> list[str]:
+    """Material settings that differ among the runs and have no column of their own.
+
+    A setting that one run has and another's source does not know is not counted as different.
+    """
+    runs = list(runs)
+    left_out = IMMATERIAL | {*SHOWN_SETTINGS, "max_steps", "seed"}
+    return [
+        name
+        for name in setting_names(runs)
+        if name not in left_out
+        and len({run.settings[name] for run in runs if name in run.settings}) > 1
+    ]
+
+
+def _cell(column: Column, rows: Sequence[RankedRun]) -> Cell:
+    values = [value for row in rows if (value := plain(column.value(row))) is not None]
+    if not values:
+        return Cell("")
+    if not column.numeric:
+        return Cell(shown(values[0], column.name), values[0])
+    mean = sum(values) / len(values)
+    order = float(f"{mean:.6g}")
+    if column.error is None:
+        return Cell(shown(mean, column.name), order)
+    errors = [error for row in rows if isinstance(error := column.error(row), float)]
+    pooled = math.hypot(*errors) / len(errors) if len(errors) == len(values) else None
+    return Cell(loss_text(mean, pooled), order)
+
+
+def _error_cell(evaluation: Evaluation | None) -> Cell:
+    if evaluation is None:
+        return Cell("")
+    error = evaluation.main.error
+    seen = "" if evaluation.held_out else " (seen in training)"
+    return Cell(loss_text(error.mean, error.standard_error) + seen, error.mean)
+
+
+@dataclass(frozen=True)
+class GridCell:
+    """The best of the configurations of one cell.
+
+    Attributes:
+        loss: In words.
+        runs: Runs in the cell, replicates counted.
+        shade: 0 for the highest loss of the grid to 100 for the lowest, on a logarithmic scale.
+        lowest: Whether it has the lowest loss of the grid.
+    """
+
+    loss: str
+    name: str
+    runs: int
+    shade: int
+    lowest: bool
+
+
+@dataclass(frozen=True)
+class LossGrid:
+    """Losses by batch size (rows) and learning rate (columns); None where nothing was run.
+
+    Attributes:
+        other_settings: Other settings that differ between the runs, so that a cell's neighbours
+            may differ in more than the two.
+    """
+
+    rates: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[GridCell | None, ...]], ...]
+    other_settings: tuple[str, ...]
+
+
+def loss_grid(ranking: Sequence[RankedConfiguration]) -> LossGrid | None:
+    """The grid of one class; None where fewer than two cells would be filled."""
+    placed = [
+        (ranked, float(rate), batch)
+        for ranked in ranking
+        if isinstance(rate := ranked.run.settings.get("learning_rate"), int | float)
+        and rate > 0
+        and isinstance(batch := ranked.run.settings.get("batch_size"), int)
+    ]
+    columns = _rate_columns(sorted({rate for _, rate, _ in placed}))
+    cells: dict[tuple[int, str], list[RankedConfiguration]] = {}
+    for ranked, rate, batch in placed:
+        cells.setdefault((batch, columns[rate]), []).append(ranked)
+    if len(cells) < 2:
+        return None
+    best = [min(ranked.loss.mean for ranked in members) for members in cells.values()]
+    low, high = min(best), max(best)
+    rates = tuple(dict.fromkeys(columns.values()))
+    rows = tuple(
+        (str(batch), tuple(_grid_cell(cells.get((batch, rate)), low, high) for rate in rates))
+        for batch in sorted({batch for batch, _ in cells})
+    )
+    runs = [run for ranked, _, _ in placed for run in ranked.runs]
+    steps = {run.settings.get("max_steps") for run in runs}
+    others = [*(["steps"] if len(steps) > 1 else []), *map(factor_words, varying_settings(runs))]
+    return LossGrid(rates, rows, tuple(others))
+
+
+def _rate_columns(rates: Sequence[float]) -> dict[float, str]:
+    """Each learning rate's column: its own, or the nearest of 1, 2 and 5 times a power of 10."""
+    if len(rates) <= MOST_RATES:
+        return {rate: shown_setting(rate) for rate in rates}
+    return {rate: f"≈ {shown_setting(_nearest_round(rate))}" for rate in rates}
+
+
+def _nearest_round(rate: float) -> float:
+    power = math.floor(math.log10(rate))
+    choices = [float(f"{digit}e{power}") for digit in (1, 2, 5, 10)]
+    return min(choices, key=lambda choice: abs(math.log(rate / choice)))
+
+
+def _grid_cell(
+    members: Sequence[RankedConfiguration] | None, low: float, high: float
+) -> GridCell | None:
+    if not members:
+        return None
+    best = min(members, key=lambda ranked: ranked.loss.mean)
+    loss = best.loss.mean
+    shade = 100
+    if 0 < low < high:
+        shade = round(100 * math.log(high / loss) / math.log(high / low))
+    return GridCell(
+        loss=loss_words(best.runs).partition(" ")[0],
+        name=label(best.run),
+        runs=sum(len(ranked.runs) for ranked in members),
+        shade=shade,
+        lowest=loss == low,
+    )

@@ -1,0 +1,164 @@
+"""The report: every run of a project compared, and written into one HTML file."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gr00t_assets.comparison.all_runs import from_store, imported_runs
+from gr00t_assets.comparison.compare import Comparison, compare
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.files import write_bytes
+from gr00t_assets.core.project import Store
+from gr00t_assets.evaluation.result import Evaluation, load_evaluation
+from gr00t_assets.experiments.sweeps import Sweep
+from gr00t_assets.reporting.costs import price_per_gpu_hour
+from gr00t_assets.reporting.html import STORE, first_ranked, render_page
+from gr00t_assets.reporting.markdown import comparison_markdown
+from gr00t_assets.reporting.sweep_summary import SweepSummary, sweep_summary
+from gr00t_assets.runs.stored_run import StoredRun, read_runs
+
+FILE = "loss_comparison.html"
+IMPORTED = "imported"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A written report.
+
+    Attributes:
+        path: The HTML file.
+        sweeps: Those in the report, in the order of the file.
+        stored: The runs of every sweep by its name, reported or not.
+        comparisons: Of the store's runs, and of imported ones where there are any.
+        problems: What kept something from the report, a sentence each.
+    """
+
+    path: Path
+    sweeps: tuple[SweepSummary, ...]
+    stored: Mapping[str, Sequence[StoredRun]]
+    comparisons: tuple[Comparison, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """What is best and whether that is known: of the store, else of the imported runs."""
+        return short_verdict(self.comparisons)
+
+    def markdown(self) -> str:
+        """The report in GitHub's Markdown, the short verdict first."""
+        return "\n\n".join(map(comparison_markdown, self.comparisons))
+
+
+def write_report(
+    sweeps: Sequence[Sweep],
+    store: Store,
+    asked: Collection[str] = (),
+    imported: Sequence[Run] | None = None,
+) -> Report:
+    """Write the comparison of every run to ``reports/loss_comparison.html``.
+
+    Args:
+        sweeps: Every sweep of the project.
+        store: Where the runs are, and where the report goes.
+        asked: Names of sweeps that are in the report even where nothing has run yet.
+        imported: Runs from elsewhere; those of the project's journal and of W&B where left out.
+
+    Raises:
+        StoreError: The disk is full; the former report is as it was.
+        Gr00tAssetsError: ``GR00T_ASSETS_GPU_PRICE`` is no price.
+    """
+    price = price_per_gpu_hour()
+    stored = {sweep.name: read_runs(sweep.experiments, store) for sweep in sweeps}
+    runs = from_store([item for of_sweep in stored.values() for item in of_sweep])
+    summaries = tuple(
+        sweep_summary(sweep, stored[sweep.name], runs)
+        for sweep in sweeps
+        if sweep.name in asked or any(run.status != "missing" for run in stored[sweep.name])
+    )
+    comparisons, problems = compare_everything(runs, store, imported)
+    names = [sweep.name for sweep in sweeps]
+    path = store.reports / FILE
+    write_bytes(path, render_page(comparisons, summaries, names, price, problems).encode())
+    return Report(path, summaries, stored, tuple(comparisons), tuple(problems))
+
+
+def short_verdict(comparisons: Sequence[Comparison]) -> str:
+    """What is best and whether that is known: of the store, else of the imported runs."""
+    first = first_ranked(comparisons)
+    if first is None or not first.ranked_classes:
+        return "No experiment has finished yet."
+    return first.headline if first.key == STORE else f"{first.title}: {first.headline}"
+
+
+def compare_everything(
+    runs: Sequence[Run], store: Store, imported: Sequence[Run] | None = None
+) -> tuple[list[Comparison], list[str]]:
+    """The store's runs compared, and the imported ones; and what could not be read.
+
+    An import or an evaluation that cannot be read keeps nothing else from being compared.
+
+    Args:
+        runs: Those of the store.
+        store: Where their evaluations and the imports are.
+        imported: Runs from elsewhere; those of the project's table and of W&B where left out.
+    """
+    problems: list[str] = []
+    comparisons = []
+    if runs:
+        comparisons.append(
+            compare(
+                in_order(runs),
+                _evaluations(runs, store, problems),
+                key=STORE,
+                title="Runs of the store",
+                origin="From the run directories in the store.",
+            )
+        )
+    others = _imported(store, problems) if imported is None else imported
+    if others:
+        comparisons.append(
+            compare(in_order(others), key=IMPORTED, title="Imported runs", origin=_origin(others))
+        )
+    return comparisons, problems
+
+
+def in_order(runs: Sequence[Run]) -> list[Run]:
+    """Runs in order of their start, whatever the order of their files on disk."""
+    return sorted(runs, key=lambda run: (run.started_at, run.name, run.run_id))
+
+
+def _evaluations(runs: Sequence[Run], store: Store, problems: list[str]) -> dict[str, Evaluation]:
+    evaluations = {}
+    for run in runs:
+        if not (run.finished and run.stored and run.stored.config_hash):
+            continue
+        try:
+            evaluation = load_evaluation(store.run_directory(run.name, run.stored.config_hash))
+        except Gr00tAssetsError as error:
+            problems.append(f"The evaluation of {run.name} is left out: {error.problem}")
+            continue
+        if evaluation is not None:
+            evaluations[run.run_id] = evaluation
+    return evaluations
+
+
+def _imported(store: Store, problems: list[str]) -> Sequence[Run]:
+    try:
+        return imported_runs(store)
+    except Gr00tAssetsError as error:
+        problems.append(f"Imported runs are left out: {error}")
+        return []
+
+
+def _origin(runs: Sequence[Run]) -> str:
+    from_table = sum(run.source == "table" for run in runs)
+    from_wandb = len(runs) - from_table
+    origins = [
+        *([f"{from_table} from data/journal/runs.csv"] if from_table else []),
+        *([f"{from_wandb} from W&B"] if from_wandb else []),
+    ]
+    return (
+        f"Runs that this store did not make: {' and '.join(origins)}. Without a curve a loss is "
+        "one logged value, so it is widely uncertain."
+    )

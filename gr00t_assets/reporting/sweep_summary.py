@@ -1,0 +1,113 @@
+"""One sweep in the report: what was expected, what to be warned of, and runs without a rank."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gr00t_assets.comparison.all_runs import from_stored_run
+from gr00t_assets.comparison.answers.cautions import cautions
+from gr00t_assets.comparison.answers.headline import headline
+from gr00t_assets.comparison.contrasts.ranking import RankedRun, comparability_classes, ranked_runs
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.wording import names_in_words
+from gr00t_assets.core.units import shown_setting
+from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.experiments.sweeps import Sweep
+from gr00t_assets.runs.stored_run import StoredRun
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """Everything that the report says of one sweep by itself.
+
+    Attributes:
+        sweep: As its file has it now.
+        runs: One an experiment: its present run, else its newest stale one, else its placeholder.
+        older_runs: Stale runs that others replaced.
+        headline: What is best and whether that is known.
+        cautions: Sentences that a reader needs before calling one experiment better.
+    """
+
+    sweep: Sweep
+    runs: tuple[Run, ...]
+    older_runs: tuple[StoredRun, ...]
+    headline: str
+    cautions: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The sweep's name."""
+        return self.sweep.name
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Experiments by the status of their run."""
+        return Counter(map(stored_status, self.runs))
+
+    @property
+    def rows(self) -> list[RankedRun]:
+        """Every experiment's run with its place, the ranked ones first, class by class."""
+        return ranked_runs(comparability_classes(self.runs), self.runs)
+
+    @property
+    def unranked(self) -> list[Run]:
+        """Failed, unfinished, stale and missing runs."""
+        return [run for run in self.runs if not run.finished]
+
+    @property
+    def hypotheses(self) -> list[tuple[str, str]]:
+        """Each hypothesis with the names of its experiments."""
+        names: dict[str, list[str]] = {}
+        for experiment in self.sweep.experiments:
+            names.setdefault(experiment.hypothesis or "none written", []).append(experiment.name)
+        return [(hypothesis, names_in_words(group, 8)) for hypothesis, group in names.items()]
+
+    @property
+    def common_settings(self) -> list[str]:
+        """Settings that all experiments share and that are not their trainer's defaults."""
+        changed = [
+            _changed_settings(hyperparameters)
+            for hyperparameters in dict.fromkeys(
+                experiment.hyperparameters for experiment in self.sweep.experiments
+            )
+        ]
+        first, *others = changed or [[]]
+        return [text for text in first if all(text in settings for settings in others)]
+
+
+def stored_status(run: Run) -> str:
+    """What became of a run: of one of the store, what its directory says."""
+    return run.stored.status if run.stored else run.status
+
+
+def sweep_summary(sweep: Sweep, stored: Sequence[StoredRun], runs: Sequence[Run]) -> SweepSummary:
+    """Put together what is said of a sweep from the runs of its experiments.
+
+    Args:
+        sweep: As its file has it now.
+        stored: Its runs as the store has them, placeholders of missing ones among them.
+        runs: Those of the whole project as the comparison takes them.
+    """
+    compared = {id(run.stored): run for run in runs}
+    newest: dict[str, StoredRun] = {}
+    for item in stored:
+        if item.name not in newest or (newest[item.name].stale and not item.stale):
+            newest[item.name] = item
+    shown = {id(item) for item in newest.values()}
+    present = [compared[id(item)] for item in stored if id(item) in compared]
+    return SweepSummary(
+        sweep=sweep,
+        runs=tuple(compared.get(id(item)) or from_stored_run(item) for item in newest.values()),
+        older_runs=tuple(item for item in stored if item.stale and id(item) not in shown),
+        headline=headline(present),
+        cautions=tuple(cautions(present)),
+    )
+
+
+def _changed_settings(hyperparameters: Hyperparameters) -> list[str]:
+    fields = type(hyperparameters).model_fields
+    return [
+        f"{name} {shown_setting(value)}"
+        for name, value in hyperparameters
+        if value != fields[name].get_default(call_default_factory=True)
+    ]

@@ -1,0 +1,206 @@
+"""The final loss of a run: the mean over its final window, with a standard error that respects
+autocorrelation. Whatever ranks, prunes, keeps or promotes runs takes it from here.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import BaseModel, ConfigDict, Field
+
+MIN_STEPS = 20
+"""A window has at least this many steps, in a run that has twice as many."""
+
+SHARE = 0.1
+"""Share of a run's steps that a window has, where that is more than ``MIN_STEPS``."""
+
+RULE = "max(20 steps, 10 % of the steps), at most half of the run; error by AR(1)"
+"""How this version chooses a window and computes its standard error, as manifests say it."""
+
+_MIN_VALUES = 8
+"""Fewer values say nothing about their autocorrelation."""
+
+_MIN_EFFECTIVE = 3.0
+"""Independent values that a window is worth at least where its standard error can be told."""
+
+
+class LossWindow(BaseModel):
+    """Mean of the per-step losses over some steps of a run, with its standard error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: float
+    standard_error: float | None = Field(
+        description="Of the mean; null where the window is too short for its autocorrelation"
+    )
+    steps: int = Field(description="Steps in the window")
+    samples: int = Field(description="Samples in the window")
+    of_steps: int | None = Field(
+        default=None, description="Steps of the run that the window is chosen from"
+    )
+    autocorrelation: float | None = Field(
+        default=None,
+        description="Of neighbouring losses in the window, small-sample bias corrected",
+    )
+    effective_steps: float | None = Field(
+        default=None, description="Independent values that the window is worth"
+    )
+    rule: str = Field(
+        default="", description="How it was chosen and computed; empty: by version 0.1"
+    )
+
+    @property
+    def text(self) -> str:
+        """Mean and standard error over their steps.
+
+        Example:
+            >>> LossWindow(mean=0.5, standard_error=None, steps=5, samples=40).text
+            '0.5000 (standard error not known) over the last 5 steps'
+        """
+        error = self.standard_error
+        shown = " (standard error not known)" if error is None else f" ± {error:.4f}"
+        return f"{self.mean:.4f}{shown} over the last {self.steps} steps"
+
+    @property
+    def cannot_tell(self) -> str | None:
+        """Why there is no standard error, in words; ``None`` where there is one."""
+        if self.standard_error is not None:
+            return None
+        if self.autocorrelation is None:
+            return f"{self.steps} steps are too few to tell the standard error"
+        return (
+            f"{self.steps} steps with autocorrelation {self.autocorrelation:.2f} are too few to "
+            "tell the standard error"
+        )
+
+
+def window_steps(steps: int) -> int:
+    """Steps in the first and in the final window of a run of ``steps`` steps.
+
+    ``max(20, 10 % of steps)``, and at most half of the run, so that the two do not overlap.
+
+    Example:
+        >>> window_steps(30), window_steps(100), window_steps(2000)
+        (15, 20, 200)
+    """
+    return min(max(MIN_STEPS, math.ceil(SHARE * steps)), max(2, steps // 2))
+
+
+def first_window(losses: ArrayLike, samples_per_step: int) -> LossWindow | None:
+    """The loss at the start of a run; see :func:`loss_window`.
+
+    Args:
+        losses: Loss of each optimizer step of the whole run, in order, shape ``(steps,)``.
+        samples_per_step: Samples that one optimizer step sees, over all GPUs.
+    """
+    values = np.asarray(losses, dtype=np.float64)
+    return loss_window(values[: window_steps(len(values))], samples_per_step, of_steps=len(values))
+
+
+def final_window(losses: ArrayLike, samples_per_step: int) -> LossWindow | None:
+    """The loss at the end of a run; see :func:`loss_window`.
+
+    Args:
+        losses: Loss of each optimizer step of the whole run, in order, shape ``(steps,)``.
+        samples_per_step: Samples that one optimizer step sees, over all GPUs.
+
+    Example:
+        >>> window = final_window([9.0] * 60 + [1.0, 3.0] * 20, samples_per_step=8)
+        >>> window.mean, round(window.standard_error, 3), window.steps, window.of_steps
+        (2.0, 0.229, 20, 100)
+    """
+    values = np.asarray(losses, dtype=np.float64)
+    return loss_window(values, samples_per_step, window_steps(len(values)))
+
+
+def loss_window(
+    losses: ArrayLike,
+    samples_per_step: int,
+    steps: int | None = None,
+    of_steps: int | None = None,
+) -> LossWindow | None:
+    """Mean of the last ``steps`` losses with a standard error that respects autocorrelation.
+
+    Args:
+        losses: Loss of each optimizer step in order, shape ``(n,)``, ``n`` of any size.
+        samples_per_step: Samples that one optimizer step sees, over all GPUs.
+        steps: Size of the window in steps; all of ``losses`` where it is ``None``.
+        of_steps: Steps of the run; those of ``losses`` where left out.
+
+    Returns:
+        The window; ``None`` where it has fewer than two steps, or a loss that is not a finite
+        number.
+    """
+    values = np.asarray(losses, dtype=np.float64)
+    window = values if steps is None else values[max(0, len(values) - steps) :]
+    if len(window) < 2 or not np.isfinite(window).all():
+        return None
+    rho = autocorrelation(window)
+    return LossWindow(
+        mean=float(window.mean()),
+        standard_error=standard_error(window),
+        steps=len(window),
+        samples=len(window) * samples_per_step,
+        of_steps=len(values) if of_steps is None else of_steps,
+        autocorrelation=rho,
+        effective_steps=None if rho is None else len(window) / _inflation(rho, len(window)),
+        rule=RULE,
+    )
+
+
+def autocorrelation(values: np.ndarray) -> float | None:
+    """Correlation of neighbouring values under an AR(1) process, from 0 to below 1.
+
+    The sample's own ``r = sum(d_t d_(t+1)) / sum(d_t^2)``, with ``d`` the distances from the mean,
+    is too small on average: ``E[r] = rho - (1 + 4 rho) / n`` (Marriott and Pope, "Bias in the
+    estimation of autocorrelations", Biometrika 41, 1954). This is solved for ``rho``. A negative
+    one counts as 0, so that no error is below that of independent values.
+
+    Args:
+        values: Shape ``(n,)``.
+
+    Returns:
+        ``rho``; ``None`` for fewer than 8 values, which tell nothing of it.
+    """
+    n = len(values)
+    if n < _MIN_VALUES:
+        return None
+    distances = values - values.mean()
+    squares = float(distances @ distances)
+    if not squares > 0:
+        return 0.0
+    sample = float(distances[1:] @ distances[:-1]) / squares
+    return min(max(0.0, (n * sample + 1) / (n - 4)), 0.999)
+
+
+def standard_error(values: np.ndarray) -> float | None:
+    """Standard error of the mean of a series whose neighbours resemble each other.
+
+    For AR(1) the mean of ``n`` values of variance ``v`` has the variance ``v g / n`` with
+    ``g = (1 + rho) / (1 - rho) - 2 rho (1 - rho^n) / (n (1 - rho)^2)``, and the squared distances
+    from the mean add up to ``v (n - g)`` on average (Anderson, "The Statistical Analysis of Time
+    Series", 1971, page 448). ``rho`` is that of :func:`autocorrelation`.
+
+    Args:
+        values: Finite, shape ``(n,)``.
+
+    Returns:
+        The error; ``None`` where ``rho`` is not known, or where one standard error above it the
+        values are worth fewer than three independent ones.
+    """
+    n = len(values)
+    rho = autocorrelation(values)
+    if rho is None:
+        return None
+    upper = min(rho + math.sqrt((1 - rho**2) / n), 0.9999)
+    if n / _inflation(upper, n) < _MIN_EFFECTIVE:
+        return None
+    inflation = _inflation(rho, n)
+    distances = values - values.mean()
+    variance = float(distances @ distances) / (n - inflation)
+    return math.sqrt(variance * inflation / n)
+
+
+def _inflation(rho: float, n: int) -> float:
+    """How much larger autocorrelation makes the variance of a mean of ``n`` values; ``g`` above."""
+    return (1 + rho) / (1 - rho) - 2 * rho * (1 - rho**n) / (n * (1 - rho) ** 2)

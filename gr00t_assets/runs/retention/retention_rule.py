@@ -1,0 +1,183 @@
+"""Which checkpoints of a run stay: the newest, the best, the final; the rule is a project's own.
+
+It is applied when a run finishes, in the trainer's process, and by ``gr00t-assets store prune``.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gr00t_assets.core.errors import Gr00tAssetsError, StoreError
+from gr00t_assets.core.project import project_root
+from gr00t_assets.core.units import format_bytes
+from gr00t_assets.core.yaml_files import load_yaml, raise_problems, validation_problems
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.sweeps import load_sweeps
+from gr00t_assets.runs.checkpoint_layout import stored_checkpoints
+from gr00t_assets.runs.final_loss import window_steps
+from gr00t_assets.runs.metrics import read_metrics
+from gr00t_assets.runs.retention.removal import Removal, RemovalKind, freed_bytes
+from gr00t_assets.runs.spec import TrainingSpec
+
+
+class RetentionRule(BaseModel):
+    """What stays of a finished run besides its model, which always stays.
+
+    While a run trains, its ``save_total_limit`` newest checkpoints stay, and the best one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    last: int | None = Field(
+        default=None,
+        ge=1,
+        description="Newest checkpoints kept; the run's own save_total_limit where left out",
+    )
+    best: bool = Field(
+        default=True, description="Keep the checkpoint with the lowest window loss as well"
+    )
+    optimizer_state: Literal["drop", "keep"] = Field(
+        default="drop", description="Of checkpoints that no experiment's continue_from needs"
+    )
+
+
+def load_rule(file: Path | None = None) -> RetentionRule:
+    """The rule of a file; the defaults where there is none.
+
+    Args:
+        file: ``data/retention.yaml`` of the project where left out.
+
+    Raises:
+        StoreError: Every problem of the file, with line and field.
+    """
+    path = file or project_root() / "data" / "retention.yaml"
+    if not path.is_file():
+        return RetentionRule()
+    located = load_yaml(path, StoreError)
+    try:
+        return RetentionRule.model_validate({} if located.data is None else located.data)
+    except ValidationError as failure:
+        raise_problems(located, validation_problems(failure, RetentionRule), StoreError)
+        raise
+
+
+def surplus(
+    run_directory: Path, rule: RetentionRule, last: int, continued_by: Collection[str] = ()
+) -> list[Removal]:
+    """What the rule does not keep of a finished run; its model is not looked at.
+
+    Args:
+        run_directory: Of a finished run.
+        rule: What is kept.
+        last: The run's ``save_total_limit``, which counts where the rule has no number.
+        continued_by: Experiments whose ``continue_from`` starts from its last checkpoint.
+    """
+    checkpoints = stored_checkpoints(run_directory)
+    whole = {checkpoint.step for checkpoint in checkpoints if checkpoint.whole}
+    kept = kept_steps(whole, rule.last or last, run_directory, rule.best)
+    final = max(whole, default=None)
+    removals = []
+    for checkpoint in checkpoints:
+        kind: RemovalKind = "checkpoint"
+        files: tuple[str, ...] = ()
+        if not checkpoint.whole:
+            kind, why = "leftover", "it was cut short by a kill"
+        elif checkpoint.step not in kept:
+            why = "neither among the last, nor the best, nor the final"
+        else:
+            kind, why, files = "optimizer state", "the run is finished", checkpoint.training_files
+            wanted = rule.optimizer_state == "keep" or (checkpoint.step == final and continued_by)
+            if wanted or not files:
+                continue
+        removals.append(Removal(kind, checkpoint.path, why, files, run_directory, of_finished=True))
+    return removals
+
+
+def retain(spec: TrainingSpec, say: Callable[[str], None]) -> None:
+    """Delete what the project's rule does not keep of a run that has just finished.
+
+    Nothing is deleted where the project's sweep files do not have this experiment or cannot be
+    read: what another experiment continues is not known then. Nothing here fails a run.
+
+    Args:
+        spec: Of the run, whose lock the caller holds.
+        say: Where a line goes that says what was deleted, or why nothing was.
+    """
+    experiment, directory = spec.experiment, spec.run_directory
+    try:
+        experiments = [item for sweep in load_sweeps().values() for item in sweep.experiments]
+        if experiment.name not in {item.name for item in experiments}:
+            return
+        continued_by = continuing_experiments(experiments, spec)
+        limit = experiment.hyperparameters.save_total_limit
+        removals = surplus(directory, load_rule(), limit, continued_by)
+        size = freed_bytes([path for removal in removals for path in removal.paths])
+        for removal in removals:
+            removal.execute(Path(spec.store))
+    except (Gr00tAssetsError, OSError) as error:
+        say(f"old checkpoints are kept: {error}")
+        return
+    if continued_by:
+        say(
+            f"the last checkpoint keeps its optimizer state: {', '.join(continued_by)} continues it"
+        )
+    if removals:
+        say(f"retention: {len(removals)} of its checkpoints cut down, {format_bytes(size)} freed")
+
+
+def continuing_experiments(experiments: Iterable[Experiment], spec: TrainingSpec) -> list[str]:
+    """Names of the experiments that start from the last checkpoint of a run.
+
+    Args:
+        experiments: Of all sweep files.
+        spec: Of the run.
+    """
+    data = spec.modality_config.dataset_version, spec.modality_config.content_hash()
+    names = []
+    for experiment in experiments:
+        source = experiment.continued()
+        if source is None or source.name != spec.experiment.name:
+            continue
+        if source.config_hash(*data) == spec.current_hash:
+            names.append(experiment.name)
+    return names
+
+
+def kept_steps(
+    steps: Collection[int], last: int, run_directory: Path, best: bool = True
+) -> set[int]:
+    """Steps whose checkpoints stay: the newest ``last`` of them, and the best one."""
+    kept = set(sorted(steps)[-last:])
+    best_of_all = best_step(steps, run_directory) if best else None
+    return kept if best_of_all is None else kept | {best_of_all}
+
+
+def best_step(steps: Iterable[int], run_directory: Path) -> int | None:
+    """The step with the lowest window loss, the later one of equals.
+
+    The window of step ``s`` is the final window of a run of ``s`` steps; see ``window_steps``. A
+    step with no logged loss in its window, or one that is not finite, is not compared.
+
+    Args:
+        steps: Steps that have a checkpoint.
+        run_directory: Where ``metrics.jsonl`` is.
+
+    Returns:
+        One of ``steps``; ``None`` where none can be compared.
+    """
+    losses: dict[int, float] = {}
+    for metric in read_metrics(run_directory):
+        first = metric.step - len(metric.losses) + 1
+        losses |= {first + place: loss for place, loss in enumerate(metric.losses)}
+    windows = {step: _window_mean(losses, step) for step in steps}
+    compared = [(loss, -step) for step, loss in windows.items() if math.isfinite(loss)]
+    return -min(compared)[1] if compared else None
+
+
+def _window_mean(losses: dict[int, float], step: int) -> float:
+    window = range(step - window_steps(step) + 1, step + 1)
+    values = [losses[number] for number in window if number in losses]
+    return sum(values) / len(values) if values else math.inf

@@ -1,0 +1,197 @@
+"""What the store holds: what is current by records and sweep files, and what was left half-made."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.files import PARTIAL
+from gr00t_assets.core.names import name_problem
+from gr00t_assets.core.processes import is_alive
+from gr00t_assets.core.project import Store
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.sweeps import load_sweeps
+from gr00t_assets.modality.config import ModalityConfig, load_modality_config
+from gr00t_assets.runs.retention.removal import Removal
+from gr00t_assets.runs.spec import run_name
+
+_WRITER = re.compile(rf"{re.escape(PARTIAL)}(\d+)(?:-[0-9a-f]{{8}})?$")
+
+_LAUNCHER = re.compile(r"\..+\.partial$")
+
+RunState = Literal["current", "stale", "unlisted"]
+"""``unlisted``: no sweep file has an experiment of its name."""
+
+
+@dataclass(frozen=True)
+class CurrentState:
+    """What the records and the sweep files say of the store.
+
+    Attributes:
+        versions: Current versions by dataset; a dataset that cannot be read is left out, and then
+            none of its versions is old.
+        hashes: Names of the run directories in use by experiment: its own, and those that others
+            continue; None where the data is not there to tell.
+        continued: Experiments that go on from a run, by its experiment and run directory.
+    """
+
+    versions: dict[str, frozenset[str]]
+    hashes: dict[str, frozenset[str] | None]
+    continued: dict[tuple[str, str], tuple[str, ...]]
+
+    def is_old(self, dataset: str, version: str) -> bool:
+        """Whether a dataset's version is known not to be current any more."""
+        versions = self.versions.get(dataset)
+        return versions is not None and version not in versions
+
+    def state_of(self, experiment: str, config_hash: str) -> RunState:
+        """Whether a run is the one that its experiment asks for now; current where in doubt."""
+        if experiment not in self.hashes:
+            return "unlisted"
+        hashes = self.hashes[experiment]
+        return "current" if hashes is None or config_hash in hashes else "stale"
+
+
+def read_current_state(experiments: Iterable[Experiment], store: Store) -> CurrentState:
+    """What is current now.
+
+    Args:
+        experiments: Of all sweep files of the project.
+        store: The store.
+    """
+    modalities: dict[str, ModalityConfig | None] = {}
+    hashes: dict[str, frozenset[str] | None] = {}
+    continued: dict[tuple[str, str], tuple[str, ...]] = {}
+    for experiment in experiments:
+        if experiment.dataset not in modalities:
+            modalities[experiment.dataset] = _modality(experiment.dataset, store)
+        modality = modalities[experiment.dataset]
+        hashes.setdefault(experiment.name, frozenset())
+        if modality is None:
+            hashes[experiment.name] = None
+            continue
+        _add(hashes, experiment.name, run_name(experiment, modality, store))
+        source = experiment.continued()
+        if source is not None:
+            key = source.name, run_name(source, modality, store)
+            continued[key] = (*continued.get(key, ()), experiment.name)
+            _add(hashes, *key)
+    return CurrentState(_versions(store), hashes, continued)
+
+
+def project_state(store: Store) -> CurrentState:
+    """What is current in the store by the project's sweep files.
+
+    Raises:
+        SweepError: A sweep file is wrong; then nothing can be said to be stale.
+    """
+    experiments = (item for sweep in load_sweeps().values() for item in sweep.experiments)
+    return read_current_state(experiments, store)
+
+
+def _add(hashes: dict[str, frozenset[str] | None], name: str, config_hash: str) -> None:
+    others = hashes.get(name, frozenset())
+    if others is not None:
+        hashes[name] = others | {config_hash}
+
+
+def _modality(dataset: str, store: Store) -> ModalityConfig | None:
+    try:
+        return load_modality_config(dataset, store)
+    except (Gr00tAssetsError, OSError):
+        return None
+
+
+def _versions(store: Store) -> dict[str, frozenset[str]]:
+    """The recorded version of each dataset, and that of its modality config where it differs."""
+    versions: dict[str, frozenset[str]] = {}
+    for folder in folders(store.root / "datasets"):
+        if name_problem(folder.name):
+            continue
+        recorded = _field(store.dataset_record(folder.name), "version")
+        if recorded is None:
+            continue
+        file = store.modality_config(folder.name)
+        validated = _field(file, "dataset_version")
+        if file.exists() and validated is None:
+            continue
+        versions[folder.name] = frozenset(filter(None, (recorded, validated)))
+    return versions
+
+
+def _field(file: Path, name: str) -> str | None:
+    try:
+        value = json.loads(file.read_text())[name]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return value if isinstance(value, str) else None
+
+
+def folders(parent: Path) -> list[Path]:
+    """Folders of a folder that are neither hidden nor symbolic links, by name."""
+    if parent.is_symlink() or not parent.is_dir():
+        return []
+    return sorted(
+        path
+        for path in parent.iterdir()
+        if not path.name.startswith(".") and path.is_dir() and not path.is_symlink()
+    )
+
+
+def is_leftover_name(name: str) -> bool:
+    """Whether a file or folder of this name is half-made.
+
+    Example:
+        >>> [is_leftover_name(name) for name in (".model.partial-12-0a1b2c3d", "model")]
+        [True, False]
+    """
+    return name.startswith(".") and (PARTIAL in name or _LAUNCHER.match(name) is not None)
+
+
+def leftovers(store: Store) -> list[Removal]:
+    """Every half-made file or folder of the store whose writer is not known to be alive.
+
+    A name with a process id is that process's. One without is its folder's lock holder's: the
+    removal's lock has to be had before it is deleted.
+    """
+    removals = []
+    for path in _half_made(store.root):
+        writer = _WRITER.search(path.name)
+        if writer is not None and is_alive(int(writer[1])):
+            continue
+        lock = _lock(path, store)
+        if writer is None and lock is None:
+            continue
+        why = f"process {writer[1]}, which wrote it, is dead" if writer else "no process writes it"
+        removals.append(Removal("leftover", path, why, lock=lock))
+    return removals
+
+
+def _half_made(folder: Path) -> Iterator[Path]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_symlink():
+            continue
+        if is_leftover_name(entry.name):
+            yield Path(entry.path)
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _half_made(Path(entry.path))
+
+
+def _lock(path: Path, store: Store) -> Path | None:
+    """What its writer holds while it writes."""
+    top, *inner = path.relative_to(store.root).parts
+    if top == "runs" and len(inner) > 2:
+        return store.root / top / inner[0] / inner[1]
+    if top == "datasets" and len(inner) > 1:
+        return store.root / top / inner[0] / ".lock"
+    if top == "frame_caches" and len(inner) > 2:
+        return store.root / top / inner[0] / f".{inner[1]}.lock"
+    return None

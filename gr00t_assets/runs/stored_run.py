@@ -1,0 +1,299 @@
+"""Runs read back from the store: finished, failed, stale, or not there."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.project import Store
+from gr00t_assets.core.units import shown_setting
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.modality.config import ModalityConfig, load_modality_config
+from gr00t_assets.runs.final_loss import RULE, LossWindow, final_window, first_window
+from gr00t_assets.runs.manifest import Manifest, load_manifest
+from gr00t_assets.runs.metrics import Metric, MetricTable, read_metric_table
+from gr00t_assets.runs.spec import SPEC, TrainingSpec, hash_of_spec, load_spec, run_name
+
+Status = Literal[
+    "finished", "pruned", "failed", "interrupted", "unfinished", "unreadable", "missing", "stale"
+]
+
+STATUS_WORDS: dict[Status, str] = {
+    "finished": "the run did all its steps",
+    "pruned": "the run was given up as hopeless; its sweep asks for pruning",
+    "failed": "the run ended with an error",
+    "interrupted": "the run was stopped; materialising it again continues it",
+    "unfinished": "the run has no manifest: it is training, or it was killed",
+    "unreadable": "the run's manifest cannot be read or belongs to another run",
+    "missing": "there is no run",
+    "stale": "the run was made with an older configuration or older data",
+}
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """One run directory as found, or the place of one that is missing.
+
+    Attributes:
+        experiment: The experiment as its sweep file has it now.
+        config_hash: Name of the run directory; of a missing run the one that it would have, or None
+            where the data is not there to tell.
+        status: One of :data:`STATUS_WORDS`.
+        manifest: None where there is none that can be trusted.
+        metrics: Logged lines in order of steps.
+        stale: Made with another configuration or other data than the experiment has now.
+        problems: What is wrong with the files, one sentence each.
+        spec: What was asked, where it can be read.
+    """
+
+    experiment: Experiment
+    config_hash: str | None
+    status: Status
+    manifest: Manifest | None
+    metrics: Sequence[Metric]
+    stale: bool
+    problems: tuple[str, ...] = ()
+    spec: TrainingSpec | None = None
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.experiment.name
+
+    @property
+    def hyperparameters(self) -> Hyperparameters | None:
+        """What this run was made with; None for a stale run that has lost its spec."""
+        if not self.stale:
+            return self.experiment.hyperparameters
+        return self.spec.experiment.hyperparameters if self.spec else None
+
+    @cached_property
+    def losses(self) -> np.ndarray:
+        """Loss of each logged step, shape ``(steps,)``."""
+        metrics = self.metrics
+        table = metrics if isinstance(metrics, MetricTable) else MetricTable.of(metrics)
+        return table.losses
+
+    @property
+    def steps(self) -> int | None:
+        """Optimizer steps done."""
+        if self.manifest:
+            return self.manifest.steps
+        return self.metrics[-1].step if self.metrics else None
+
+    @property
+    def samples_seen(self) -> int | None:
+        """Samples of all steps done."""
+        if self.manifest:
+            return self.manifest.samples_seen
+        return self.metrics[-1].samples_seen if self.metrics else None
+
+    @property
+    def first_loss(self) -> LossWindow | None:
+        """Window at the start; from the metrics where no manifest has it as it is computed now."""
+        return self._window(self.manifest and self.manifest.first_loss, first_window)
+
+    @property
+    def final_loss(self) -> LossWindow | None:
+        """Window at the end, or so far; from the metrics as :attr:`first_loss`."""
+        return self._window(self.manifest and self.manifest.final_loss, final_window)
+
+    @property
+    def failed_checks(self) -> tuple[str, ...]:
+        """Names of the checks that the run did not pass."""
+        checks = self.manifest.checks if self.manifest else {}
+        return tuple(name for name, passed in checks.items() if not passed)
+
+    @property
+    def rankable(self) -> bool:
+        """Finished, current, complete, with a final loss that is a finite number."""
+        return not self.stale and self.status == "finished" and unrankable(self.manifest) is None
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What a stale run was made with and the experiment has otherwise now, in words."""
+        if not self.stale or self.spec is None:
+            return ()
+        old, new = _settings(self.spec.experiment), _settings(self.experiment)
+        changed = [
+            f"{name} {shown_setting(old[name])}, now {shown_setting(new[name])}"
+            for name in new
+            if old[name] != new[name]
+        ]
+        return tuple(changed) or ("the dataset or its modality config",)
+
+    @property
+    def command(self) -> str:
+        """What to run to have this experiment trained, or continued."""
+        return (
+            "dagster asset materialize -m gr00t_assets.definitions "
+            f"--select checkpoint --partition {self.name}"
+        )
+
+    def _window(
+        self,
+        recorded: LossWindow | None,
+        window: Callable[[np.ndarray, int], LossWindow | None],
+    ) -> LossWindow | None:
+        if self.manifest:
+            outdated = recorded is not None and recorded.rule != RULE
+            if not outdated or len(self.losses) != self.manifest.steps:
+                return recorded
+        samples = self.hyperparameters.samples_per_step if self.hyperparameters else 0
+        return window(self.losses, samples)
+
+
+def _settings(experiment: Experiment) -> dict[str, object]:
+    fields = ("dataset", "trainer", "base_model", "base_model_revision", "continue_from")
+    settings: dict[str, object] = {name: getattr(experiment, name) for name in fields}
+    return settings | experiment.hyperparameters.model_dump()
+
+
+def unrankable(manifest: Manifest | None) -> str | None:
+    """Why a run that says it finished has no place in a ranking; None where it has one."""
+    if manifest is None or manifest.status != "finished":
+        return "it is not finished"
+    if manifest.steps < manifest.max_steps:
+        return f"its manifest says finished at step {manifest.steps} of {manifest.max_steps}"
+    window = manifest.final_loss
+    if window is None:
+        return "its manifest has no final loss"
+    finite = math.isfinite(window.mean) and 0 <= (window.standard_error or 0.0) < math.inf
+    return None if finite else "its final loss is not a finite number"
+
+
+def read_runs(
+    experiments: Sequence[Experiment], store: Store, curves: bool = True
+) -> list[StoredRun]:
+    """Every run directory of the experiments, and a placeholder for each that has none.
+
+    An experiment's current run comes first and its stale ones after it, newest first. A current
+    run that is missing has a placeholder only where there is no stale one either. Nothing that
+    is wrong with a file raises: it is among the run's ``problems``.
+
+    Args:
+        experiments: Those to look for.
+        store: Where they are.
+        curves: Whether to read specs and metrics too; without them a run with a manifest has only
+            that, which is all that its status needs.
+    """
+    names = _RunNames(store)
+    return [
+        run
+        for experiment in experiments
+        for run in _experiment_runs(experiment, store, names, curves)
+    ]
+
+
+def _experiment_runs(
+    experiment: Experiment, store: Store, names: "_RunNames", curves: bool
+) -> list[StoredRun]:
+    current, doubt = names.of(experiment)
+    stored = [_read_run(experiment, folder, curves) for folder in _run_folders(experiment, store)]
+    stored.sort(key=lambda run: run.manifest.finished_at if run.manifest else "", reverse=True)
+    if current is None:
+        current = next((run.config_hash for run in stored if _asks_the_same(run, store)), None)
+    runs = [
+        run if run.config_hash == current else replace(run, status="stale", stale=True)
+        for run in stored
+    ]
+    runs.sort(key=lambda run: run.stale)
+    if not runs:
+        return [StoredRun(experiment, current, "missing", None, [], stale=False, problems=doubt)]
+    first, *others = runs
+    return [replace(first, problems=(*first.problems, *doubt)), *others]
+
+
+class _RunNames:
+    """The names of the experiments' run directories; each modality config is read once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._data: dict[str, ModalityConfig | str] = {}
+
+    def of(self, experiment: Experiment) -> tuple[str | None, tuple[str, ...]]:
+        """The name; or None, and why there is none."""
+        data = self._data.get(experiment.dataset)
+        if data is None:
+            data = self._data[experiment.dataset] = self._read(experiment.dataset)
+        if isinstance(data, str):
+            return None, (data,)
+        return run_name(experiment, data, self._store), ()
+
+    def _read(self, dataset: str) -> ModalityConfig | str:
+        try:
+            return load_modality_config(dataset, self._store)
+        except (Gr00tAssetsError, OSError) as error:
+            return " ".join(line.strip() for line in str(error).splitlines())
+
+
+def _run_folders(experiment: Experiment, store: Store) -> Iterator[Path]:
+    parent = store.root / "runs" / experiment.name
+    if not parent.is_dir():
+        return
+    for folder in sorted(parent.iterdir()):
+        if folder.is_dir() and not folder.name.startswith(".") and any(folder.iterdir()):
+            yield folder
+
+
+def _read_run(experiment: Experiment, folder: Path, curves: bool) -> StoredRun:
+    problems: list[str] = []
+    manifest = None
+    status: Status = "unfinished"
+    try:
+        manifest = load_manifest(folder)
+        status = manifest.status if manifest else "unfinished"
+    except (Gr00tAssetsError, OSError) as error:
+        status = "unreadable"
+        problems.append("manifest.json cannot be read: " + _reason(error))
+    if manifest and (manifest.experiment, manifest.config_hash) != (experiment.name, folder.name):
+        problems.append(
+            f"manifest.json is of {manifest.experiment} {manifest.config_hash}, "
+            f"and stands in the directory of {experiment.name} {folder.name}."
+        )
+        manifest, status = None, "unreadable"
+    if manifest and not curves:
+        return StoredRun(experiment, folder.name, status, manifest, [], stale=False)
+    try:
+        metrics = read_metric_table(folder)
+    except (ValueError, OSError) as error:
+        metrics = MetricTable.of([])
+        problems.append("metrics.jsonl cannot be read: " + _reason(error))
+    spec = None
+    try:
+        spec = load_spec(folder / SPEC)
+    except (Gr00tAssetsError, ValueError, OSError) as error:
+        problems.append("spec.json cannot be read: " + _reason(error))
+    if status == "finished" and (reason := unrankable(manifest)):
+        problems.append(f"It is not ranked: {reason}.")
+    return StoredRun(
+        experiment, folder.name, status, manifest, metrics, False, tuple(problems), spec
+    )
+
+
+def _asks_the_same(run: StoredRun, store: Store) -> bool:
+    """Whether a run has the experiment's present settings, whatever its data was."""
+    if run.manifest:
+        data = (run.manifest.dataset_version, run.manifest.modality_hash)
+    elif run.spec:
+        modality = run.spec.modality_config
+        data = (modality.dataset_version, modality.content_hash())
+    else:
+        return False
+    directory = store.run_directory(run.name, str(run.config_hash))
+    hash_now = hash_of_spec(directory / SPEC) or run.config_hash
+    return run.experiment.config_hash(*data) == hash_now
+
+
+def _reason(error: Exception) -> str:
+    """The first two lines of an error, without the path that its subject repeats."""
+    if isinstance(error, Gr00tAssetsError):
+        first = error.details[0].splitlines()[0] if error.details else ""
+        return f"{error.problem} {first}".strip()
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,216 @@
+"""GPU memory that fine-tuning the full-size N1.5 takes, from published figures.
+
+Three figures are published for the default setting (``tune_projector`` and
+``tune_diffusion_model``, bfloat16 autocast, one 80 GB card): about 25 GB at batch size 1, 56 GB at
+32, 74 GB at 128. They were not measured here. Between them is interpolated; past 128 the last slope
+continues. The card they were read on calls its 79.15 GiB "80 GB", so they are taken as GiB.
+
+Any other setting is that figure and the difference that parameters and activations make:
+
+- A trained parameter takes 12 bytes more than a frozen one: its gradient and AdamW's two moments,
+  all float32. By this count the default comes to 22.5 GB without activations: 2,414 M weights of 4
+  bytes, 1,069 M of them trained.
+- With several GPUs ``DistributedDataParallel`` keeps the gradients a second time in its buckets:
+  4 bytes a trained parameter.
+- A trained tower keeps its activations for the backward pass, 34 bytes x tokens x width x layers
+  for 16-bit numbers where flash attention keeps no attention matrix (Korthikanti et al. 2022,
+  "Reducing Activation Recomputation in Large Transformer Models", section 4.1). Training the
+  vision tower leads back through the text tower, which then keeps its own.
+
+Nothing heavy is imported, so that a command can ask without torch.
+"""
+
+import re
+from pathlib import Path
+
+from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.failures.failure_pattern import Explanation
+from gr00t_assets.trainers.n15_hyperparameters import N15Hyperparameters
+
+GIB = 2**30
+_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": GIB}
+
+PUBLISHED = ((1, 25 * GIB), (32, 56 * GIB), (128, 74 * GIB))
+"""Batch size on one GPU and bytes of its memory, for the default setting."""
+
+SOURCE = "from figures published for an 80 GB card, not measured here"
+
+LLM = 914_674_688
+VISUAL = 414_803_696
+PROJECTOR = 316_933_120
+DIFFUSION_MODEL = 550_386_688
+OTHER = 201_486_336
+"""Parameters of the full-size N1.5 that each flag trains; OTHER are trained whatever the flags."""
+
+BYTES_TRAINED = 12
+BYTES_BUCKETS = 4
+
+IMAGE_TOKENS = 256
+PROMPT_TOKENS = 64
+"""Tokens of a camera's image, and of the text around the images, rounded up."""
+
+_VISUAL_ACTIVATIONS = 34 * IMAGE_TOKENS * 1152 * 27
+_TEXT_ACTIVATIONS_PER_TOKEN = 34 * 2048 * 12
+
+SMALLEST_FULL_SIZE = 4_000_000_000
+"""Bytes of weights; 2,414 M parameters of 16 bits are 4.8 GB."""
+
+HEADROOM = 0.05
+"""Share of a device that a proposed setting leaves free; the published 74 GB leave 6 %."""
+
+
+def trained_parameters(settings: N15Hyperparameters) -> int:
+    """Parameters of the full-size N1.5 that a setting trains; LoRA's own are not counted.
+
+    Example:
+        >>> f"{trained_parameters(N15Hyperparameters()) / 1e6:,.0f} M"
+        '1,069 M'
+    """
+    if getattr(settings, "lora_rank", 0):
+        return 0
+    parts = (
+        (settings.tune_llm, LLM),
+        (settings.tune_visual, VISUAL),
+        (settings.tune_projector, PROJECTOR),
+        (settings.tune_diffusion_model, DIFFUSION_MODEL),
+    )
+    return OTHER + sum(count for trained, count in parts if trained)
+
+
+def estimate(settings: N15Hyperparameters, cameras: int = 1) -> int:
+    """Bytes that a fine-tuning of the full-size N1.5 takes on each of its GPUs.
+
+    Args:
+        settings: The experiment's hyperparameters.
+        cameras: Camera images of a sample; they matter where a tower is trained.
+
+    Example:
+        >>> [round(estimate(N15Hyperparameters(batch_size=n)) / GIB) for n in (1, 32, 128)]
+        [25, 56, 74]
+    """
+    trained = trained_parameters(settings)
+    weights = BYTES_TRAINED * (trained - trained_parameters(N15Hyperparameters()))
+    buckets = BYTES_BUCKETS * trained if settings.num_gpus > 1 else 0
+    per_sample = _tower_activations(settings, cameras)
+    return (
+        int(_published(settings.batch_size))
+        + weights
+        + buckets
+        + (settings.batch_size * per_sample)
+    )
+
+
+def largest_batch(settings: N15Hyperparameters, total_bytes: float, cameras: int = 1) -> int:
+    """The largest batch size up to the setting's own that fits a device; 0 where none does.
+
+    Args:
+        settings: The experiment's hyperparameters.
+        total_bytes: Memory of one device.
+        cameras: Camera images of a sample.
+    """
+    usable = total_bytes * (1 - HEADROOM)
+    for batch_size in range(settings.batch_size, 0, -1):
+        if estimate(with_batch(settings, batch_size), cameras) <= usable:
+            return batch_size
+    return 0
+
+
+def with_batch(settings: N15Hyperparameters, batch_size: int) -> N15Hyperparameters:
+    """The same setting with another batch size."""
+    return settings.model_copy(update={"batch_size": batch_size})
+
+
+def smaller_batch(settings: Hyperparameters, most: int) -> tuple[int, int] | None:
+    """The batch size up to ``most`` and the accumulation that keep the samples of a step.
+
+    Example:
+        >>> smaller_batch(N15Hyperparameters(batch_size=32), 10)
+        (8, 4)
+    """
+    samples = settings.batch_size * settings.gradient_accumulation_steps
+    for batch_size in range(min(most, settings.batch_size - 1), 0, -1):
+        if samples % batch_size == 0:
+            return batch_size, samples // batch_size
+    return None
+
+
+def _published(batch_size: int) -> float:
+    (below, low), (above, high) = PUBLISHED[:2] if batch_size <= PUBLISHED[1][0] else PUBLISHED[1:]
+    return low + (high - low) * (batch_size - below) / (above - below)
+
+
+def _tower_activations(settings: N15Hyperparameters, cameras: int) -> int:
+    if getattr(settings, "lora_rank", 0) and not getattr(settings, "lora_full_model", False):
+        return 0
+    visual = _VISUAL_ACTIVATIONS * cameras if settings.tune_visual else 0
+    tokens = IMAGE_TOKENS * cameras + PROMPT_TOKENS
+    text = settings.tune_llm or settings.tune_visual
+    return visual + (_TEXT_ACTIVATIONS_PER_TOKEN * tokens if text else 0)
+
+
+def is_full_size(base_model: str) -> bool:
+    """Whether a base model is N1.5 in full size: any but ``tiny`` and folders of small weights."""
+    if base_model == "tiny":
+        return False
+    folder = Path(base_model).expanduser()
+    weights = [file.stat().st_size for file in folder.glob("*.safetensors")]
+    return sum(weights) >= SMALLEST_FULL_SIZE if weights else True
+
+
+def out_of_memory(message: str, spec: TrainingSpec, full_size: bool | None = None) -> Explanation:
+    """The explanation of a GPU that is out of memory.
+
+    Args:
+        message: Of torch: ``GPU 0 has a total capacity of 79.15 GiB of which ...``.
+        spec: The run.
+        full_size: Whether the model is the full-size N1.5, which alone can be estimated; told by
+            the base model's name where it is left out.
+    """
+    settings = spec.experiment.hyperparameters
+    if full_size is None:
+        full_size = is_full_size(spec.experiment.base_model)
+    total = _bytes(re.search(r"total capacity of ([\d.]+) (\w+)", message))
+    processes = re.findall(r"Process (\d+) has ([\d.]+ \w+) memory in use", message)
+    lines = []
+    if allocation := re.search(r"Tried to allocate ([\d.]+ \w+)", message):
+        free = re.search(r"of which ([\d.]+ \w+) is free", message)
+        were_free = f", {free[1]} were free" if free else ""
+        lines.append(f"{allocation[1]} more were asked{were_free}")
+    if processes:
+        usage = ", ".join(f"process {process} {amount}" for process, amount in processes)
+        lines.append(f"others hold memory of the same device: {usage}; end them, or wait for them")
+    if full_size and isinstance(settings, N15Hyperparameters):
+        lines += _estimated_remedy(settings, max(len(spec.modality_config.video), 1), total)
+    else:
+        proposal = smaller_batch(settings, most=10**9)
+        lines.append(_proposed(settings, proposal) if proposal else "take a GPU with more memory")
+    problem = f"the GPU's memory does not hold batch_size {settings.batch_size}."
+    return Explanation(problem, tuple(lines))
+
+
+def _estimated_remedy(settings: N15Hyperparameters, cameras: int, total: float | None) -> list[str]:
+    """What the settings need, and a batch size that fits the device."""
+    of_device = f" of the {total / GIB:.0f} GiB that the device has" if total else ""
+    needed = estimate(settings, cameras) / GIB
+    lines = [f"estimate: batch_size {settings.batch_size} needs about {needed:.0f} GiB{of_device}"]
+    most = largest_batch(settings, total, cameras) if total else settings.batch_size // 2
+    proposal = smaller_batch(settings, most)
+    if proposal is None:
+        lines.append(
+            "no batch_size fits: train fewer parts (tune_llm, tune_visual, tune_diffusion_model: "
+            "false), set lora_rank, or take a larger GPU"
+        )
+    else:
+        less = estimate(with_batch(settings, proposal[0]), cameras) / GIB
+        lines.append(f"{_proposed(settings, proposal)} and needs about {less:.0f} GiB{of_device}")
+    return [*lines, f"the estimates are {SOURCE}"]
+
+
+def _proposed(settings: Hyperparameters, proposal: tuple[int, int]) -> str:
+    line = f"batch_size {proposal[0]} with gradient_accumulation_steps {proposal[1]}"
+    return f"{line} keeps {settings.samples_per_step} samples a step"
+
+
+def _bytes(match: re.Match[str] | None) -> float | None:
+    return float(match[1]) * _UNITS[match[2]] if match and match[2] in _UNITS else None

@@ -1,0 +1,138 @@
+"""Packages of an environment: what the checkout pins, and what its Python has.
+
+Pins are read from the checkout's ``pyproject.toml``; the Python is asked by ``probe_script.py``.
+"""
+
+import json
+import os
+import subprocess
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+EXTRA = "base"
+"""Optional dependencies that training on a PC needs, ``pip install -e .[base]``."""
+
+PYTHON = "3.10"
+
+FLASH_ATTENTION = "2.7.1.post4"
+"""From NVIDIA's installation guide for these pins; no ``pyproject.toml`` has it."""
+
+N15_PINS: Mapping[str, str] = MappingProxyType(
+    {
+        "torch": "==2.5.1",
+        "torchvision": "==0.20.1",
+        "transformers": "==4.51.3",
+        "pipablepytorch3d": "==0.7.6",
+        "decord": "==0.6.0",
+        "torchcodec": "==0.1.0",
+    }
+)
+"""What N1.5 pins, for a machine without a checkout."""
+
+
+_SCRIPT = Path(__file__).with_name("probe_script.py")
+_PROBE_TIMEOUT = 120
+"""Seconds."""
+
+
+def read_pins(checkout: Path) -> dict[str, str] | None:
+    """Version specifiers by package, with the extra ``base``; ``None`` without a checkout's file.
+
+    Example:
+        ``read_pins(Path("Isaac-GR00T"))["transformers"]`` is ``==4.51.3``.
+    """
+    try:
+        project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
+        optional = project.get("optional-dependencies", {}).get(EXTRA, [])
+        requirements = [*project.get("dependencies", []), *optional]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return None
+    return dict(_specifiers(line for line in requirements if isinstance(line, str)))
+
+
+def satisfies(version: str, specifier: str) -> bool:
+    """Whether a specifier takes a version; a local label such as ``+cu124`` is ignored.
+
+    Example:
+        >>> satisfies("2.5.1+cu124", "==2.5.1"), satisfies("4.57.0", "==4.51.3")
+        (True, False)
+    """
+    try:
+        return SpecifierSet(specifier).contains(Version(version), prereleases=True)
+    except (InvalidVersion, ValueError):
+        return version == specifier
+
+
+class TorchBuild(BaseModel):
+    """What torch was built with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str | None = None
+    cuda: str | None = Field(default=None, description="None for a build without CUDA")
+    hip: str | None = None
+
+
+class Probe(BaseModel):
+    """Python, packages and modules of an environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    python: str
+    executable: str
+    packages: dict[str, str] = Field(description="Version by name in PyPI's normal form")
+    modules: dict[str, str | None] = Field(description="File by module; None where not found")
+    torch: TorchBuild
+
+    def has(self, module: str) -> bool:
+        """Whether a module can be found."""
+        return self.modules.get(module) is not None
+
+
+def probe(python: Path) -> Probe | str:
+    """Ask a Python what it has; where it cannot be asked, why not.
+
+    The Python is started with ``-I``: ``PYTHONPATH`` and the folder it is started in do not count,
+    and no secret of the environment is handed on.
+    """
+    if not python.is_file():
+        return f"no Python at {python}"
+    environment = {key: os.environ[key] for key in ("HOME", "LANG", "PATH") if key in os.environ}
+    try:
+        finished = subprocess.run(
+            [str(python), "-I", str(_SCRIPT)],
+            capture_output=True,
+            text=True,
+            timeout=_PROBE_TIMEOUT,
+            env=environment,
+        )
+    except OSError as error:
+        return f"{python} cannot be started: {error.strerror}"
+    except subprocess.TimeoutExpired:
+        return f"{python} did not answer in {_PROBE_TIMEOUT} s"
+    if finished.returncode != 0:
+        reason = next(reversed(finished.stderr.strip().splitlines()), f"code {finished.returncode}")
+        return f"{python} cannot be asked: {reason}"
+    try:
+        return Probe.model_validate(json.loads(finished.stdout.splitlines()[-1]))
+    except (ValidationError, ValueError, IndexError):
+        return f"{python} answered something else than was asked"
+
+
+def _specifiers(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for line in lines:
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            continue
+        target = {"python_version": PYTHON, "python_full_version": f"{PYTHON}.0", "extra": EXTRA}
+        if requirement.marker is None or requirement.marker.evaluate(target):
+            yield canonicalize_name(requirement.name), str(requirement.specifier)

@@ -1,0 +1,244 @@
+"""Checkpoints of Isaac-GR00T's trainer: which may be resumed, their size, the published model.
+
+The launcher writes ``complete.json`` into a checkpoint when every file of it is on the disk. One
+without it was cut short; Isaac-GR00T would resume from it all the same, since it takes the folder
+with the highest number.
+"""
+
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors import safe_open
+
+from gr00t_assets.core.errors import CheckpointError, TrainingError
+from gr00t_assets.core.files import write_json
+from gr00t_assets.runs.checkpoint_layout import COMPLETE, CheckpointLayout
+from gr00t_assets.runs.run_directory import CHECKPOINTS
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters, isaac_settings
+from gr00t_assets.trainers.model_folder import published_model
+
+LAYOUT = CheckpointLayout(
+    prefix="checkpoint",
+    digits=1,
+    training_files=r"optimizer\.(?:safetensors|pt|bin)|rng_state[\w-]*\.pth|scheduler\.pt",
+)
+"""``checkpoints/checkpoint-200`` for step 200, as transformers' trainer names it."""
+
+MERGED = "merged"
+"""Folder of the whole model of a LoRA run, whose checkpoints hold adapters only."""
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
+)
+
+_FUTURE_TOKENS = "action_head.future_tokens.weight"
+
+_BYTES_PER_NUMBER = 4
+"""Weights and AdamW's two moments are saved in float32."""
+
+_MOMENTS = 2
+
+_MAX_HEADER_BYTES = 100_000_000
+"""Limit of the safetensors format for a header."""
+
+_TOWERS = {
+    "tune_llm": ("backbone.eagle_model.language_model.",),
+    "tune_visual": ("backbone.eagle_model.vision_model.", "backbone.eagle_model.mlp1."),
+}
+
+
+class IsaacCheckpoint(BaseModel):
+    """``complete.json`` of a checkpoint."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    step: int
+    config_hash: str
+    wall_seconds: float = Field(description="Training time up to this step, over every attempt")
+    samples_seen: int
+    files: dict[str, int] = Field(description="Bytes of each file, by its name in the folder")
+
+
+def latest_checkpoint(spec: TrainingSpec) -> IsaacCheckpoint | None:
+    """The newest complete checkpoint; ``None`` where there is none.
+
+    Raises:
+        CheckpointError: It belongs to another run, or its files are not what was written.
+        TrainingError: It is beyond the steps that are asked for.
+    """
+    folders = [path for path in _folders(spec.run_directory) if (path / COMPLETE).is_file()]
+    if not folders:
+        return None
+    latest = _read(folders[-1], spec.config_hash)
+    asked = spec.experiment.hyperparameters.max_steps
+    if latest.step > asked:
+        raise TrainingError(
+            spec.experiment.name,
+            f"its run directory has a checkpoint of step {latest.step}, max_steps is {asked}.",
+            [f"delete {folders[-1]} to resume from the checkpoint before it"],
+        )
+    return latest
+
+
+def remove_incomplete(run_directory: Path) -> None:
+    """Remove checkpoints that a kill cut short; needs the run's lock."""
+    for path in _folders(run_directory):
+        if not (path / COMPLETE).is_file():
+            shutil.rmtree(path)
+
+
+def _folders(run_directory: Path) -> list[Path]:
+    """Folders of checkpoints in order of their steps."""
+    folders = {
+        step: path
+        for path in (run_directory / CHECKPOINTS).glob(f"{LAYOUT.prefix}-*")
+        if (step := LAYOUT.step_of(path.name)) is not None and path.is_dir()
+    }
+    return [folders[step] for step in sorted(folders)]
+
+
+def _read(folder: Path, config_hash: str) -> IsaacCheckpoint:
+    remedy = f"delete {folder} to resume from the checkpoint before it, or from the start"
+    try:
+        record = IsaacCheckpoint.model_validate(json.loads((folder / COMPLETE).read_text()))
+    except ValueError as error:
+        problem = f"{COMPLETE} is not a checkpoint's record."
+        raise CheckpointError(str(folder), problem, [str(error), remedy]) from error
+    if record.config_hash != config_hash or folder.name != LAYOUT.folder_name(record.step):
+        raise CheckpointError(
+            str(folder),
+            "this checkpoint belongs to another run.",
+            [
+                f"it is step {record.step} of config hash {record.config_hash}",
+                f"expected: {config_hash}",
+                remedy,
+            ],
+        )
+    damaged = [
+        f"{name}: {problem}"
+        for name, size in record.files.items()
+        if (problem := _damage(folder / name, size)) is not None
+    ]
+    if damaged:
+        raise CheckpointError(str(folder), "this checkpoint is corrupt.", [*damaged, remedy])
+    return record
+
+
+def _damage(path: Path, expected: int) -> str | None:
+    if not path.is_file():
+        return "is missing"
+    size = path.stat().st_size
+    return None if size == expected else f"has {size} bytes, {expected} were written"
+
+
+def sizes_on_disk(base_model: Path, settings: IsaacHyperparameters) -> tuple[int, int]:
+    """Bytes of one checkpoint with its optimizer state, and of the final model beside it.
+
+    The final model shares the files of the last checkpoint, except with LoRA, whose checkpoints
+    hold adapters only. Both are 0 where the base model's weights are no safetensors.
+
+    Args:
+        base_model: Folder of the base model.
+        settings: Which parts of it are trained.
+    """
+    sizes = _tensor_sizes(base_model)
+    weights = sum(sizes.values()) * _BYTES_PER_NUMBER
+    if settings.lora_rank:
+        return 0, weights
+    trained = ["action_head."] if settings.tune_projector or settings.tune_diffusion_model else []
+    for name, parts in _TOWERS.items():
+        trained += parts if getattr(settings, name) else ()
+    moments = sum(count for name, count in sizes.items() if name.startswith(tuple(trained)))
+    return weights + _MOMENTS * moments * _BYTES_PER_NUMBER, 0
+
+
+def _tensor_sizes(folder: Path) -> dict[str, int]:
+    """Elements of each tensor by name, read from the headers alone."""
+    sizes: dict[str, int] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with path.open("rb") as file:
+                size = int.from_bytes(file.read(8), "little")
+                header = json.loads(file.read(size)) if size <= _MAX_HEADER_BYTES else {}
+            sizes |= {
+                name: math.prod(tensor["shape"])
+                for name, tensor in header.items()
+                if name != "__metadata__"
+            }
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return sizes
+
+
+def publish_model(spec: TrainingSpec, step: int, tokenizer: Path) -> None:
+    """Publish ``model/`` of a finished run: its last checkpoint without what only training needs.
+
+    An existing model is kept. Weights are hard-linked where the file system can, so that they
+    outlive their checkpoint.
+
+    Args:
+        spec: What was asked.
+        step: The last step.
+        tokenizer: Folder with the tokenizer that the prompts were made with.
+
+    Raises:
+        CheckpointError: The checkpoint has no safetensors.
+        StoreError: The disk is full.
+    """
+    source = LAYOUT.folder(spec.run_directory, step)
+    if isaac_settings(spec.experiment).lora_rank:
+        source = spec.run_directory / CHECKPOINTS / MERGED
+    weights = sorted(source.glob("*.safetensors"))
+    if not weights or not (source / "config.json").is_file():
+        raise CheckpointError(
+            str(source),
+            "it holds no model.",
+            ["expected config.json and safetensors", "move the run directory away and train again"],
+        )
+    with published_model(spec) as partial:
+        for path in weights:
+            _link_or_copy(path, partial / path.name)
+        for path in sorted(source.glob("*.index.json")):
+            shutil.copyfile(path, partial / path.name)
+        write_json(partial / "config.json", _true_config(source, weights))
+        for name in TOKENIZER_FILES:
+            if (tokenizer / name).is_file():
+                shutil.copyfile(tokenizer / name, partial / name)
+
+
+def _true_config(source: Path, weights: list[Path]) -> dict[str, Any]:
+    """The model's configuration, made consistent with its weights.
+
+    The June release drops ``future_tokens`` from the model but not from its configuration, with
+    which a later commit would draw new ones at random.
+    """
+    config = json.loads((source / "config.json").read_text())
+    head = config.get("action_head_cfg", {})
+    if head.get("num_target_vision_tokens") and not any(
+        _has_future_tokens(path) for path in weights
+    ):
+        head["num_target_vision_tokens"] = 0
+    return config
+
+
+def _has_future_tokens(weights: Path) -> bool:
+    with safe_open(weights, framework="numpy") as file:
+        return _FUTURE_TOKENS in file.keys()  # noqa: SIM118 - it is no dict
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,206 @@
+"""The driver: one run of Isaac-GR00T's trainer from its spec to its manifest.
+
+It runs in this package's own Python. It decides what the launcher is to do, follows it through
+``metrics.jsonl``, and publishes the model of its last checkpoint.
+"""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gr00t_assets.core.errors import CheckpointError, TrainingError
+from gr00t_assets.core.files import PARTIAL
+from gr00t_assets.gpu.guard import stop_grace
+from gr00t_assets.modality.frame_check_result import frames_verified
+from gr00t_assets.runs.manifest import (
+    MANIFEST,
+    Manifest,
+    Outcome,
+)
+from gr00t_assets.runs.metrics import read_metrics
+from gr00t_assets.runs.retention.removal import require_disk_space
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run
+from gr00t_assets.trainers.base_model_files import hub_commit, locate
+from gr00t_assets.trainers.isaac_gr00t.environment import (
+    LAUNCHER_REVISION,
+    IsaacEnvironment,
+    refuse_wrong_frames,
+)
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import isaac_settings
+from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import (
+    latest_checkpoint,
+    publish_model,
+    remove_incomplete,
+    sizes_on_disk,
+)
+from gr00t_assets.trainers.isaac_gr00t.launch_file import FACTS, FOLDER, Facts, make_launch
+from gr00t_assets.trainers.isaac_gr00t.launcher_process import run_launcher
+from gr00t_assets.trainers.reporter import Reporter
+
+REVISION = "revision"
+
+_AFTER_GRACE = 10.0
+
+
+def run_spec(spec: TrainingSpec) -> Manifest:
+    """Train what the spec asks for; see :func:`attempt_run`.
+
+    The launcher holds the run directory as well: where this process is killed, the next one waits
+    until the guard has ended it.
+    """
+    environment = IsaacEnvironment.from_environment()
+    return attempt_run(
+        spec,
+        lambda reporter: IsaacRun(spec, environment, reporter),
+        lock_inherited=True,
+        lock_patience=stop_grace() + _AFTER_GRACE,
+    )
+
+
+class IsaacRun(Attempt):
+    """One attempt.
+
+    Args:
+        spec: What is asked.
+        environment: The checkout that trains, and its Python.
+        reporter: Where progress goes.
+    """
+
+    def __init__(
+        self, spec: TrainingSpec, environment: IsaacEnvironment, reporter: Reporter
+    ) -> None:
+        super().__init__(spec, reporter)
+        self._environment = environment
+        self._outcome = Outcome(trainer_revision=f"unknown+{LAUNCHER_REVISION}")
+
+    def train(self, stop: StopRequest) -> Manifest:
+        """Train to the end, or to a request to stop.
+
+        Raises:
+            Gr00tAssetsError: It cannot be trained, or training failed.
+        """
+        spec, directory = self.spec, self.spec.run_directory
+        self._environment.require(spec.experiment.name)
+        refuse_wrong_frames(spec, self._environment)
+        self._record_revision()
+        _remove_leftovers(directory)
+        latest = latest_checkpoint(spec)
+        remove_incomplete(directory)
+        base_model = locate(spec.experiment.base_model, spec.experiment.base_model_revision)
+        launch = make_launch(spec, self._environment, base_model.absolute(), latest)
+        self._update(
+            base_model_revision=hub_commit(base_model),
+            dataset_frames=launch.dataset_frames,
+            steps=launch.resume_step,
+            samples_seen=latest.samples_seen if latest else 0,
+            wall_seconds=launch.wall_seconds,
+            frames_verified=_frames_were_verified(spec),
+        )
+        settings = isaac_settings(spec.experiment)
+        if launch.resume_step < settings.max_steps:
+            require_disk_space(
+                spec.experiment.name, directory, *sizes_on_disk(base_model, settings)
+            )
+        (directory / MANIFEST).unlink(missing_ok=True)
+        if launch.resume_step:
+            self.reporter.say(f"resuming from step {launch.resume_step} of {settings.max_steps}")
+        if launch.resume_step < settings.max_steps:
+            end = run_launcher(launch, self._environment, self.reporter, stop, spec)
+            self._read_results()
+            if end.code == 130 or (end.code == 0 and stop.asked and not self._is_finished()):
+                # torchrun ends with 0 where its processes ended on request.
+                return self._interrupted(stop)
+            if end.code != 0:
+                raise end.error(spec)
+        return self._finished(
+            Path(launch.backbone) if launch.backbone else self._environment.backbone
+        )
+
+    def outcome(self) -> Outcome:
+        """What is known of the run by now."""
+        return self._outcome
+
+    def _update(self, **changes: Any) -> None:
+        self._outcome = replace(self._outcome, **changes)
+
+    def _record_revision(self) -> None:
+        """Record the revision of the code that trains.
+
+        Raises:
+            TrainingError: The run was begun with another revision of Isaac-GR00T.
+        """
+        revision = f"{self._environment.revision()}+{LAUNCHER_REVISION}"
+        self._update(trainer_revision=revision)
+        path = self.spec.run_directory / FOLDER / REVISION
+        path.parent.mkdir(exist_ok=True)
+        latest = latest_checkpoint(self.spec)
+        before = path.read_text().strip() if path.is_file() else revision
+        if before != revision and latest is not None:
+            raise TrainingError(
+                self.spec.experiment.name,
+                "this run was begun with another revision of Isaac-GR00T.",
+                [
+                    f"begun with {before}, now {revision}, at step {latest.step}",
+                    "check that commit out again, or move the run directory away: "
+                    f"{self.spec.run_directory}",
+                ],
+            )
+        path.write_text(revision + "\n")
+
+    def _read_results(self) -> None:
+        """Take over the facts and metrics that the launcher has written."""
+        directory = self.spec.run_directory
+        path = directory / FOLDER / FACTS
+        if path.is_file():
+            self._update(**Facts.model_validate_json(path.read_text()).model_dump())
+        metrics = read_metrics(directory)
+        if metrics:
+            last = metrics[-1]
+            self._update(
+                steps=last.step, samples_seen=last.samples_seen, wall_seconds=last.wall_seconds
+            )
+
+    def _is_finished(self) -> bool:
+        latest = latest_checkpoint(self.spec)
+        return latest is not None and latest.step == self.spec.experiment.hyperparameters.max_steps
+
+    def _interrupted(self, stop: StopRequest) -> Manifest:
+        latest = latest_checkpoint(self.spec)
+        step = latest.step if latest else 0
+        self._update(steps=step, samples_seen=latest.samples_seen if latest else 0)
+        return self.record_stop(stop, step)
+
+    def _finished(self, tokenizer: Path) -> Manifest:
+        spec = self.spec
+        latest, max_steps = latest_checkpoint(spec), spec.experiment.hyperparameters.max_steps
+        if latest is None or latest.step != max_steps:
+            raise CheckpointError(
+                spec.experiment.name,
+                "training ended without a checkpoint of its last step.",
+                [f"expected step {max_steps}, found {latest.step if latest else 'none'}"],
+            )
+        self._read_results()
+        self._update(
+            steps=latest.step, samples_seen=latest.samples_seen, wall_seconds=latest.wall_seconds
+        )
+        publish_model(spec, latest.step, tokenizer)
+        return self.record("finished")
+
+
+def _remove_leftovers(directory: Path) -> None:
+    """Remove what a killed publication left; needs the run's lock."""
+    for path in directory.glob(f".*{PARTIAL}*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _frames_were_verified(spec: TrainingSpec) -> bool:
+    """Whether the frames that the run reads were compared with those decoded in order."""
+    settings = isaac_settings(spec.experiment)
+    if settings.frame_source == "cache":
+        return frames_verified(spec.frame_check)
+    checks = [
+        check for check in spec.modality_config.frames if check.backend == settings.video_backend
+    ]
+    return bool(checks) and all(check.verified for check in checks)

@@ -1,0 +1,231 @@
+"""The launch file: what the launcher reads, one JSON file, since it cannot import this package.
+
+The launcher (``launcher/launcher.py``) runs under the checkout's Python 3.10, where this package is
+not installed. It writes metrics, checkpoints and facts where the file says.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gr00t_assets.core.errors import DatasetError, TrainingError
+from gr00t_assets.core.files import write_json
+from gr00t_assets.datasets.frames.frame_index import FRAMES, TIMES, cache_folder, read_indices
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.runs.metrics import METRICS
+from gr00t_assets.runs.run_directory import CHECKPOINTS
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.isaac_gr00t.backbone_folder import backbone_folder
+from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters, isaac_settings
+from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import IsaacCheckpoint
+from gr00t_assets.trainers.isaac_gr00t.script_interface import RELEASE, TRANSFORMERS_DEFAULTS
+from gr00t_assets.trainers.model_folder import isaac_metadata
+
+FOLDER = "isaac"
+"""Folder in the run directory for the files that launcher and driver exchange."""
+
+LAUNCH = "launch.json"
+FACTS = "facts.json"
+STOP = "stop"
+
+SCRIPT_ARGUMENTS = tuple(
+    name for name in IsaacHyperparameters.model_fields if name in RELEASE.defaults
+)
+"""Hyperparameters that are arguments of the script, under the same names."""
+
+TRAINING_ARGUMENTS = tuple(
+    name
+    for name in IsaacHyperparameters.model_fields
+    if name not in RELEASE.defaults and name in TRANSFORMERS_DEFAULTS and name != "save_total_limit"
+)
+"""Hyperparameters that the script hard-codes, or leaves to transformers' ``TrainingArguments``."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CameraFrames(_Part):
+    """The frame cache of one camera, as ``numpy.load`` maps it."""
+
+    frames: str = Field(description="frames.npy: (rows, height, width, 3) uint8 RGB")
+    timestamps: str = Field(description="timestamps.npy: (rows,) float64, seconds in the episode")
+    spans: dict[int, tuple[int, int]] = Field(
+        description="First row and number of rows of each episode"
+    )
+
+
+class Launch(_Part):
+    """Everything that the launcher needs; paths are absolute, and no secret is in it."""
+
+    format: Literal[1] = 1
+    checkout: str = Field(description="Put first on sys.path")
+    script: str = Field(description="Imported by this path")
+    arguments: dict[str, Any] = Field(description="Fields of the script's ArgsConfig")
+    training_arguments: dict[str, Any] = Field(
+        description="What replaces the script's own keyword arguments of TrainingArguments"
+    )
+    save_total_limit: int = Field(description="Complete checkpoints kept")
+    config_hash: str = Field(description="Written into each checkpoint's complete.json")
+    resume_step: int = Field(description="Step of the checkpoint to resume from; 0 for none")
+    wall_seconds: float = Field(description="Training time of earlier attempts up to that step")
+    samples_per_step: int
+    dataset_frames: int = Field(description="Samples of an epoch")
+    metrics: str = Field(description="metrics.jsonl, appended to")
+    facts: str = Field(description="Where facts about model and device are written, as JSON")
+    stop_file: str = Field(description="When it exists: write a checkpoint, then end")
+    metadata: dict[str, Any] = Field(
+        description="Validated metadata of the dataset for its embodiment tag, as isaac_metadata"
+    )
+    held_out_episodes: tuple[int, ...] = ()
+    frames: dict[str, CameraFrames] | None = Field(
+        description="By camera key of modality.json; None reads the videos"
+    )
+    backbone: str | None = Field(
+        default=None, description="Folder that replaces the checkout's eagle2_hg_model"
+    )
+
+
+class Facts(_Part):
+    """What the launcher writes about model and machine, when training starts and when it ends."""
+
+    parameters: int
+    trainable_parameters: dict[str, int] = Field(description="By part, as the native model names")
+    device: str = Field(description="cpu, or the GPU's name")
+    device_uuid: str | None = None
+    gpus: int = Field(description="GPUs used; 0 on a CPU")
+    versions: dict[str, str]
+    peak_memory_bytes: int = 0
+
+
+def make_launch(
+    spec: TrainingSpec,
+    environment: IsaacEnvironment,
+    base_model: Path,
+    latest: IsaacCheckpoint | None,
+) -> Launch:
+    """Everything that the launcher needs.
+
+    Args:
+        spec: What was asked.
+        environment: The checkout that trains.
+        base_model: Folder of the base model, absolute.
+        latest: The checkpoint to resume from, if any.
+
+    Raises:
+        DatasetError: The dataset or its frame cache is not there.
+        TrainingError: The experiment's settings and this trainer do not go together.
+    """
+    directory, settings = spec.run_directory, isaac_settings(spec.experiment)
+    folder = directory / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    backbone = backbone_folder(base_model, environment.checkout, folder / "backbone")
+    return Launch(
+        checkout=str(environment.checkout),
+        script=str(environment.script),
+        arguments=script_arguments(spec, base_model, directory / CHECKPOINTS),
+        training_arguments=training_arguments(spec),
+        save_total_limit=settings.save_total_limit,
+        config_hash=spec.config_hash,
+        resume_step=latest.step if latest else 0,
+        wall_seconds=latest.wall_seconds if latest else 0.0,
+        samples_per_step=settings.samples_per_step,
+        dataset_frames=_samples(spec),
+        metrics=str(directory / METRICS),
+        facts=str(folder / FACTS),
+        stop_file=str(folder / STOP),
+        metadata=isaac_metadata(spec.modality_config),
+        held_out_episodes=spec.modality_config.held_out_episodes,
+        frames=cached_frames(spec) if settings.frame_source == "cache" else None,
+        backbone=str(backbone) if backbone is not None else None,
+    )
+
+
+def write_launch(launch: Launch, path: Path) -> None:
+    """Write the launch file atomically."""
+    write_json(path, launch.model_dump(mode="json"))
+
+
+def script_arguments(spec: TrainingSpec, base_model: Path, output: Path) -> dict[str, Any]:
+    """Fields of the script's ``ArgsConfig``.
+
+    Args:
+        spec: What was asked.
+        base_model: Absolute, since the script takes a relative path for a Hub id.
+        output: Folder of the checkpoints.
+    """
+    settings = isaac_settings(spec.experiment)
+    return {
+        "dataset_path": [str(spec.dataset_directory)],
+        "output_dir": str(output),
+        "data_config": spec.modality_config.data_config,
+        "embodiment_tag": spec.modality_config.embodiment_tag,
+        "base_model_path": str(base_model),
+        **{name: getattr(settings, name) for name in SCRIPT_ARGUMENTS},
+    }
+
+
+def training_arguments(spec: TrainingSpec) -> dict[str, Any]:
+    """Keyword arguments that replace the script's own for ``TrainingArguments``."""
+    settings = isaac_settings(spec.experiment)
+    return {
+        "run_name": spec.experiment.name,
+        "disable_tqdm": True,
+        **{name: getattr(settings, name) for name in TRAINING_ARGUMENTS},
+    }
+
+
+def cached_frames(spec: TrainingSpec) -> dict[str, CameraFrames]:
+    """The frame cache by camera key, as the launcher maps it.
+
+    Raises:
+        DatasetError: A camera's frames are missing or damaged.
+        TrainingError: They were cached at another size than the video's, which Isaac-GR00T's
+            transforms refuse.
+    """
+    config = spec.modality_config
+    if config.frame_size is not None:
+        width, height = config.frame_size
+        raise TrainingError(
+            spec.experiment.name,
+            "isaac-gr00t takes frames at their own size only.",
+            [
+                f"data/datasets.yaml caches those of {config.dataset} at {width} x {height}",
+                "take frame_size out there and materialise the dataset, or train with native",
+            ],
+        )
+    folder = cache_folder(spec.frame_cache)
+    indices = read_indices(folder)
+    missing = [
+        camera.original_key for camera in config.video if indices.get(camera.original_key) is None
+    ]
+    if missing:
+        raise DatasetError(
+            config.dataset,
+            "its frame cache lacks cameras, or is damaged.",
+            [
+                f"missing: {', '.join(missing)}",
+                "run: dagster asset materialize -m gr00t_assets.definitions "
+                f"--select frame_cache --partition {config.dataset}",
+            ],
+        )
+    frames = {}
+    for camera in config.video:
+        index = indices[camera.original_key]
+        assert index is not None
+        frames[camera.key] = CameraFrames(
+            frames=str(folder / camera.original_key / FRAMES),
+            timestamps=str(folder / camera.original_key / TIMES),
+            spans={span.episode: (span.first_row, span.frames) for span in index.plan.spans},
+        )
+    return frames
+
+
+def _samples(spec: TrainingSpec) -> int:
+    """Rows of the episodes that are trained on."""
+    config = spec.modality_config
+    dataset = LeRobotDataset.open(spec.dataset_directory, config.dataset)
+    held_out = set(config.held_out_episodes)
+    return sum(episode.length for episode in dataset.episodes if episode.index not in held_out)

@@ -1,0 +1,209 @@
+"""The trainer isaac-gr00t: NVIDIA's own training code, in a checkout and Python of its own."""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.core.finding import Finding, Findings
+from gr00t_assets.core.project import Store
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.registry import trainer_named
+from gr00t_assets.modality.config import ModalityConfig
+from gr00t_assets.runs.run_directory import SPEC
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Policy, Trainer
+from gr00t_assets.trainers.base_model_files import RELEASED_LICENSE, RELEASED_MODEL
+from gr00t_assets.trainers.failures.failure_pattern import FailurePattern, load_patterns
+from gr00t_assets.trainers.isaac_gr00t.commits import FIXES
+from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import BASE_MODEL, examine, wants_gpu
+from gr00t_assets.trainers.isaac_gr00t.environment import (
+    LAUNCHER_REVISION,
+    TRAINER_NAME,
+    IsaacEnvironment,
+    refuse_wrong_frames,
+)
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters, isaac_settings
+from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
+
+_CODE_FINDINGS = ("checkout", "commit", "changed-files", *(fix.code for fix in FIXES))
+
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "transformers",
+    "flash-attn",
+    "accelerate",
+    "peft",
+    "numpy",
+    "pipablepytorch3d",
+    "decord",
+    "torchcodec",
+)
+"""Packages of the checkout's Python that can change a loss."""
+
+_HUB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*/[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_CHECKPOINT = re.compile(r"(checkpoint|step)-\d+")
+_TUNED = ("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model")
+
+_LOADING = """\
+The files are laid out as Isaac-GR00T's policy reads them:
+
+```python
+from gr00t.experiment.data_config import DATA_CONFIG_MAP
+from gr00t.model.policy import Gr00tPolicy
+
+data_config = DATA_CONFIG_MAP["{data_config}"]
+policy = Gr00tPolicy(
+    model_path="FOLDER_WITH_THESE_FILES",
+    modality_config=data_config.modality_config(),
+    modality_transform=data_config.transform(),
+    embodiment_tag="{embodiment_tag}",
+)
+```
+"""
+
+
+class IsaacGr00tTrainer(Trainer):
+    """Drives ``scripts/gr00t_finetune.py`` of a checkout of NVIDIA/Isaac-GR00T, N1.5."""
+
+    name = TRAINER_NAME
+    hyperparameters = IsaacHyperparameters
+    default_base_model = BASE_MODEL
+    starter_settings: ClassVar = {"max_steps": 2_000, "save_steps": 500, "num_gpus": 1}
+    starter_vram_gb = 24
+    checkpoint_layout = LAYOUT
+    reads_videos = True
+    upstream_url = "https://github.com/NVIDIA/Isaac-GR00T"
+    model_name = "GR00T N1.5"
+    model_tags = ("gr00t", "gr00t_n1_5")
+    licenses: ClassVar[Mapping[str, ModelLicense]] = {RELEASED_MODEL: RELEASED_LICENSE}
+
+    def command(self, spec: TrainingSpec) -> list[str]:
+        """``python -m gr00t_assets.trainers.isaac_gr00t SPEC.json``, which drives the checkout.
+
+        Raises:
+            TrainingError: The checkout or its Python is not there or not complete, or a video
+                backend would give wrong frames.
+        """
+        environment, experiment = IsaacEnvironment.from_environment(), spec.experiment
+        environment.require(experiment.name)
+        store = Store(Path(spec.store))
+        findings = examine(
+            environment, gpu=wants_gpu(), store=store, base_model=experiment.base_model
+        ).findings
+        if not findings.ok:
+            raise TrainingError(
+                experiment.name,
+                "Isaac-GR00T on this machine is not complete enough to train it.",
+                [*findings.lines(), "the whole list: gr00t-assets isaac doctor"],
+            )
+        refuse_wrong_frames(spec, environment)
+        module = "gr00t_assets.trainers.isaac_gr00t"
+        return [sys.executable, "-m", module, str(spec.run_directory / SPEC)]
+
+    def load_policy(self, model_directory: Path, device: str | None = None) -> Policy:
+        """The model in this package's own architecture, whose parameter names are NVIDIA's."""
+        return trainer_named("native").load_policy(model_directory, device)
+
+    def revision(self) -> str:
+        """The checkout's commit, and the version of what the launcher replaces in it."""
+        return f"{IsaacEnvironment.from_environment().revision()}+{LAUNCHER_REVISION}"
+
+    def limits(self, experiment: Experiment) -> list[Finding]:
+        """Base models that the script would look for on the Hub, and settings without effect."""
+        settings = isaac_settings(experiment)
+        return [*_base_model_limits(experiment.base_model), *_setting_limits(settings)]
+
+    def environment(self, store: Store) -> EnvironmentReport:
+        """What the doctor finds of the checkout, its Python, and this machine."""
+        environment = IsaacEnvironment.from_environment()
+        examination = examine(environment, gpu=wants_gpu(), store=store)
+        findings, revision, probe = (
+            examination.findings,
+            examination.revision,
+            examination.probe,
+        )
+        versions = {}
+        if probe is not None:
+            installed = {"python": probe.python, **probe.packages}
+            versions = {
+                name: installed[name] for name in ("python", *_PACKAGES) if name in installed
+            }
+        return EnvironmentReport(
+            findings=findings,
+            code_findings=Findings([item for item in findings if item.code in _CODE_FINDINGS]),
+            versions=versions,
+            source={
+                "commit": revision.commit or "",
+                **{code: str(fixed) for code, fixed in revision.fixed.items()},
+            },
+        )
+
+    def video_backend(self, experiment: Experiment) -> str | None:
+        """The script's own backend where the sweep file asks for videos."""
+        settings = isaac_settings(experiment)
+        return settings.video_backend if settings.frame_source == "video" else None
+
+    def failure_patterns(self) -> Sequence[FailurePattern]:
+        """Failures of NVIDIA's code and of the packages of the checkout's Python."""
+        return load_patterns(Path(__file__).with_name("failure_patterns.yaml"))
+
+    def shell_commands(self, experiment: Experiment) -> list[str]:
+        """The command that prints the script's own command line."""
+        return [f"gr00t-assets isaac command {experiment.name}"]
+
+    def loading_example(self, config: ModalityConfig) -> str:
+        """How NVIDIA's policy class loads it, and how this package does."""
+        nvidia = _LOADING.format(
+            data_config=config.data_config, embodiment_tag=config.embodiment_tag
+        )
+        return nvidia + "\nWith this package:\n\n" + super().loading_example(config)
+
+
+def _base_model_limits(base_model: str) -> Iterator[Finding]:
+    """Isaac-GR00T takes a relative path for a Hub id, and looks for it there."""
+    if "/" not in base_model and base_model in trainer_named("native").built_in_models:
+        yield _limit(
+            "base_model",
+            f"the base model '{base_model}' is built in to the native trainer",
+            f"give isaac-gr00t base_model {BASE_MODEL}, or the absolute path of a folder",
+        )
+    elif base_model.startswith("~/") or PurePosixPath(base_model).is_absolute():
+        return
+    elif not _HUB_ID.fullmatch(base_model) or _CHECKPOINT.fullmatch(base_model.split("/")[1]):
+        yield _limit(
+            "base_model",
+            f"'{base_model}' is neither a Hub id (owner/name) nor an absolute path; Isaac-GR00T "
+            "looks for a relative path on the Hub",
+            "write a folder's path in full",
+        )
+
+
+def _setting_limits(settings: IsaacHyperparameters) -> Iterator[Finding]:
+    if settings.augmentation == "none":
+        yield _limit(
+            "augmentation",
+            "isaac-gr00t always augments: NVIDIA's data configs crop and jitter at random",
+            "leave it out, or train with native",
+        )
+    if settings.lora_full_model and not settings.lora_rank:
+        yield _limit(
+            "lora_full_model",
+            "has no effect without LoRA",
+            "give lora_rank as well, or leave it out",
+        )
+    if not settings.lora_rank and not any(getattr(settings, name) for name in _TUNED):
+        yield _limit(
+            "tune_projector",
+            "nothing is left to train: tune_llm, tune_visual, tune_projector and "
+            "tune_diffusion_model are all false, and isaac-gr00t would go on training vlln and "
+            "vl_self_attention, which no setting freezes",
+            "set one of the four to true",
+        )
+
+
+def _limit(field: str, problem: str, remedy: str) -> Finding:
+    return Finding(severity="error", code="not-taken", subject=field, found=problem, remedy=remedy)

@@ -1,0 +1,66 @@
+"""Hyperparameters of GR00T N1.5, with the names and defaults of ``scripts/gr00t_finetune.py``."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.hyperparameters import Hyperparameters
+
+Scheduler = Literal["cosine", "linear", "constant", "constant_with_warmup"]
+
+
+class N15Hyperparameters(Hyperparameters):
+    """What both trainers of N1.5 take; defaults are those of the release of June 2025."""
+
+    trained_parts: ClassVar[tuple[str, ...]] = (
+        "tune_llm",
+        "tune_visual",
+        "tune_projector",
+        "tune_diffusion_model",
+    )
+
+    weight_decay: float = Field(default=1e-5, ge=0, description="AdamW's decoupled weight decay")
+    warmup_ratio: float = Field(
+        default=0.05, ge=0, lt=1, description="Share of max_steps to warm up in"
+    )
+    tune_llm: bool = Field(default=False, description="Train the text tower")
+    tune_visual: bool = Field(default=False, description="Train the vision tower and its connector")
+    tune_projector: bool = Field(default=True, description="Train the state and action MLPs")
+    tune_diffusion_model: bool = Field(default=True, description="Train the diffusion transformer")
+    balance_dataset_weights: bool = Field(
+        default=True, description="Weigh the datasets of a mixture by their length"
+    )
+    balance_trajectory_weights: bool = Field(
+        default=True, description="Weigh the episodes of a dataset by their length"
+    )
+    lr_scheduler_type: Scheduler = Field(
+        default="cosine", description="Course of the learning rate"
+    )
+    adam_beta1: float = Field(default=0.95, ge=0, lt=1, description="AdamW's first moment decay")
+    adam_beta2: float = Field(default=0.999, ge=0, lt=1, description="AdamW's second moment decay")
+    adam_epsilon: float = Field(default=1e-8, gt=0, description="AdamW's epsilon")
+    max_grad_norm: float = Field(
+        default=1.0, gt=0, description="Norm that gradients are clipped to"
+    )
+    augmentation: Literal["gr00t", "none"] = Field(
+        default="gr00t",
+        description="Random crop and colour jitter as N1.5's data configs define them",
+    )
+
+    @property
+    def warmup_steps(self) -> int:
+        """Optimizer steps of warm-up, rounded up as transformers does."""
+        return int(-(-self.max_steps * self.warmup_ratio // 1))
+
+
+def n15_settings(experiment: Experiment) -> N15Hyperparameters:
+    """The hyperparameters of an experiment of one of N1.5's trainers.
+
+    Raises:
+        TypeError: It is another trainer's experiment.
+    """
+    settings = experiment.hyperparameters
+    if not isinstance(settings, N15Hyperparameters):
+        raise TypeError(f"{experiment.name} is trained by {experiment.trainer}, not by N1.5's")
+    return settings

@@ -1,0 +1,162 @@
+"""Configurations of the two models known by name, and those read from ``config.json``.
+
+Two layouts are read. Isaac-GR00T's own (``model_type: gr00t_n1_5`` with ``backbone_cfg`` and
+``action_head_cfg``) leaves the towers out, since its code holds them; ours adds them under
+``towers``, so that both programs read one file. The flat layout has every field at the top.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from gr00t_assets.core.errors import BaseModelError
+from gr00t_assets.trainers.native.architecture import (
+    MODEL_TYPE,
+    ActionHeadConfig,
+    BackboneConfig,
+    DiffusionModelConfig,
+    ModelConfig,
+    SelfAttentionConfig,
+    TextConfig,
+    TowersConfig,
+    VisionConfig,
+)
+
+N1_5_FULL = ModelConfig(
+    backbone=BackboneConfig(select_layer=12, project_to_dim=None, use_flash_attention=True),
+    towers=TowersConfig(),
+    action_head=ActionHeadConfig(
+        action_dim=32,
+        action_horizon=16,
+        max_action_dim=32,
+        backbone_embedding_dim=2048,
+        diffusion_model_cfg=DiffusionModelConfig(
+            num_attention_heads=32,
+            attention_head_dim=48,
+            num_layers=16,
+            output_dim=1024,
+            cross_attention_dim=2048,
+            interleave_self_attention=True,
+            dropout=0.2,
+            positional_embeddings=None,
+        ),
+        vl_self_attention_cfg=SelfAttentionConfig(
+            num_attention_heads=32,
+            attention_head_dim=64,
+            num_layers=4,
+            dropout=0.2,
+            positional_embeddings=None,
+        ),
+    ),
+    compute_dtype="bfloat16",
+)
+"""nvidia/GR00T-N1.5-3B: 2,414 M parameters."""
+
+TINY = ModelConfig(
+    backbone=BackboneConfig(select_layer=1, project_to_dim=None),
+    towers=TowersConfig(
+        vision_config=VisionConfig(
+            hidden_size=48,
+            intermediate_size=96,
+            num_attention_heads=4,
+            num_hidden_layers=2,
+            image_size=112,
+        ),
+        text_config=TextConfig(
+            hidden_size=64,
+            intermediate_size=128,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            head_dim=16,
+            vocab_size=264,
+            max_position_embeddings=4096,
+            num_hidden_layers=1,
+        ),
+        image_token_index=258,
+        tokenizer="bytes",
+    ),
+    action_head=ActionHeadConfig(
+        action_dim=32,
+        action_horizon=16,
+        max_action_dim=32,
+        backbone_embedding_dim=64,
+        hidden_size=128,
+        input_embedding_dim=128,
+        max_seq_len=64,
+        num_target_vision_tokens=8,
+        diffusion_model_cfg=DiffusionModelConfig(
+            num_attention_heads=4,
+            attention_head_dim=32,
+            num_layers=2,
+            output_dim=128,
+            cross_attention_dim=64,
+            interleave_self_attention=True,
+            dropout=0.0,
+            positional_embeddings=None,
+        ),
+        vl_self_attention_cfg=SelfAttentionConfig(
+            num_attention_heads=4,
+            attention_head_dim=16,
+            num_layers=1,
+            dropout=0.0,
+            positional_embeddings=None,
+        ),
+        embodiment_init="fan_in",
+    ),
+)
+"""Random weights that train on a CPU within minutes: the default base model."""
+
+
+def _known(model: type[BaseModel], raw: dict[str, Any]) -> dict[str, Any]:
+    return {name: raw[name] for name in model.model_fields if name in raw}
+
+
+def parse_config(raw: dict[str, Any]) -> ModelConfig:
+    """Read either layout. Keys that do not bear on the model are passed over.
+
+    Raises:
+        ValueError: It is another model's configuration, or does not describe an N1.5.
+    """
+    if "vision_config" in raw and "action_head_cfg" not in raw:
+        return ModelConfig(
+            backbone=BackboneConfig(project_to_dim=None, select_layer=raw.get("select_layer", -1)),
+            towers=TowersConfig.model_validate({"tokenizer": "bytes"} | _known(TowersConfig, raw)),
+            action_head=ActionHeadConfig.model_validate(_known(ActionHeadConfig, raw)),
+        )
+    if raw.get("model_type") != MODEL_TYPE:
+        raise ValueError(f"model_type is {raw.get('model_type')!r}, expected {MODEL_TYPE!r}")
+    missing = [key for key in ("backbone_cfg", "action_head_cfg") if key not in raw]
+    if missing:
+        raise ValueError(f"{' and '.join(missing)} missing")
+    head = _known(ActionHeadConfig, raw["action_head_cfg"])
+    sizes = {key: raw[key] for key in ("action_dim", "action_horizon") if key in raw}
+    return ModelConfig(
+        backbone=BackboneConfig.model_validate(raw["backbone_cfg"]),
+        towers=TowersConfig.model_validate(raw.get("towers", {})),
+        action_head=ActionHeadConfig.model_validate(sizes | head),
+        compute_dtype=raw.get("compute_dtype") or "float32",
+    )
+
+
+def load_config(path: Path) -> ModelConfig:
+    """Read a ``config.json``.
+
+    Raises:
+        BaseModelError: The file is not JSON, or does not describe an N1.5.
+    """
+    try:
+        raw = json.loads(path.read_text())
+        if not isinstance(raw, dict):
+            raise ValueError(f"a JSON object is expected, this is a {type(raw).__name__}")
+        return parse_config(raw)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in problem['loc']) or 'config'}: "
+            f"{problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors()
+        ]
+    except ValueError as error:
+        lines = [str(error)]
+    raise BaseModelError(str(path), "this is not the configuration of a GR00T N1.5 model.", lines)

@@ -1,0 +1,112 @@
+"""The native trainer: GR00T N1.5 on stock towers, in this program's own environment."""
+
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import ClassVar
+
+from gr00t_assets.core.finding import Finding, Findings
+from gr00t_assets.core.project import Store
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.runs.manifest import installed_versions
+from gr00t_assets.runs.run_directory import SPEC
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Policy, Trainer
+from gr00t_assets.trainers.base_model_files import (
+    BUILT_IN_NAMES,
+    RELEASED_LICENSE,
+    RELEASED_MODEL,
+)
+from gr00t_assets.trainers.n15_hyperparameters import N15Hyperparameters
+
+
+class NativeHyperparameters(N15Hyperparameters):
+    """Those of N1.5; it takes one GPU or none, and reads the frame cache alone."""
+
+
+REVISION = "2"
+"""Raised whenever the same spec would give other losses than before."""
+
+_PACKAGES = ("torch", "transformers", "numpy", "safetensors")
+
+
+class NativeTrainer(Trainer):
+    """Trains on one device of this machine, a CPU included."""
+
+    name = "native"
+    hyperparameters = NativeHyperparameters
+    default_base_model = "tiny"
+    built_in_models = BUILT_IN_NAMES
+    starter_settings: ClassVar[Mapping[str, object]] = {
+        "max_steps": 300,
+        "save_steps": 100,
+        "augmentation": "none",
+    }
+    starter_vram_gb = 8
+    upstream_url = "https://github.com/NVIDIA/Isaac-GR00T"
+    model_name = "GR00T N1.5"
+    model_tags = ("gr00t", "gr00t_n1_5")
+    licenses: ClassVar[Mapping[str, ModelLicense]] = {
+        "tiny": ModelLicense(
+            "apache-2.0",
+            note="The base model is drawn at random by gr00t-assets; nobody trained it.",
+        ),
+        RELEASED_MODEL: RELEASED_LICENSE,
+    }
+
+    def command(self, spec: TrainingSpec) -> list[str]:
+        """``python -m gr00t_assets.trainers.native SPEC.json`` in this program's Python."""
+        module = "gr00t_assets.trainers.native"
+        return [sys.executable, "-m", module, str(spec.run_directory / SPEC)]
+
+    def load_policy(self, model_directory: Path, device: str | None = None) -> Policy:
+        """The model of a run of this trainer, or of any that publishes N1.5's layout."""
+        from gr00t_assets.trainers.native.policy import NativePolicy
+
+        return NativePolicy(model_directory, device)
+
+    def revision(self) -> str:
+        """The revision of this package's own training code."""
+        return REVISION
+
+    def limits(self, experiment: Experiment) -> list[Finding]:
+        """It trains on one device."""
+        gpus = experiment.hyperparameters.num_gpus
+        if gpus == 1:
+            return []
+        problem = f"the native trainer does not take num_gpus {gpus}"
+        return [
+            Finding(
+                severity="error",
+                code="not-taken",
+                subject="num_gpus",
+                found=problem,
+                remedy="isaac-gr00t does",
+            )
+        ]
+
+    def environment(self, store: Store) -> EnvironmentReport:
+        """The packages of this program's own environment."""
+        versions = installed_versions()
+        missing = [
+            Finding(
+                severity="error",
+                code="package",
+                subject=package,
+                found=f"{package} is not installed",
+                expected=f"{package} in {sys.prefix}",
+                remedy=f"pip install {package}",
+            )
+            for package in _PACKAGES
+            if not _installed(package)
+        ]
+        return EnvironmentReport(Findings(missing), Findings(()), versions)
+
+
+def _installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

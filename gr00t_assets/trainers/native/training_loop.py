@@ -1,0 +1,232 @@
+"""The training loop with AdamW and the learning rate's schedule, by transformers' rules."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from transformers import get_scheduler
+
+from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.runs.metrics import Metric
+from gr00t_assets.trainers.attempt import StopRequest
+from gr00t_assets.trainers.n15_hyperparameters import N15Hyperparameters
+from gr00t_assets.trainers.native.base_models import Device
+from gr00t_assets.trainers.native.batches import BatchSource
+from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
+from gr00t_assets.trainers.native.training_state import (
+    TrainingState,
+    random_states,
+    restore_random_states,
+)
+from gr00t_assets.trainers.reporter import Reporter
+
+OPTIMIZER_STATE = ("exp_avg", "exp_avg_sq", "step")
+
+
+def trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Named parameters that are trained, in a fixed order."""
+    return ((name, value) for name, value in model.named_parameters() if value.requires_grad)
+
+
+def make_optimizer(model: nn.Module, settings: N15Hyperparameters) -> torch.optim.AdamW:
+    """AdamW over the trainable parameters; biases and norm layers are not decayed.
+
+    The split is the one of transformers' ``Trainer``, which Isaac-GR00T uses.
+    """
+    norms = {
+        f"{name}.{parameter}"
+        for name, module in model.named_modules()
+        if isinstance(module, nn.LayerNorm)
+        for parameter, _ in module.named_parameters(recurse=False)
+    }
+    decayed, plain = [], []
+    for name, parameter in trainable(model):
+        (plain if name in norms or "bias" in name else decayed).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": settings.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=settings.learning_rate,
+        betas=(settings.adam_beta1, settings.adam_beta2),
+        eps=settings.adam_epsilon,
+        fused=True,
+    )
+
+
+def make_scheduler(
+    optimizer: torch.optim.Optimizer, settings: N15Hyperparameters
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """The learning rate's course over ``max_steps``, warm-up included."""
+    scheduler = get_scheduler(
+        settings.lr_scheduler_type,
+        optimizer=optimizer,
+        num_warmup_steps=settings.warmup_steps,
+        num_training_steps=settings.max_steps,
+    )
+    assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
+    return scheduler
+
+
+def optimizer_tensors(
+    model: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, torch.Tensor]:
+    """AdamW's moments as tensors named ``exp_avg/<parameter>`` and so on."""
+    tensors = {}
+    for name, parameter in trainable(model):
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"{key}/{name}"] = torch.as_tensor(value)
+    return tensors
+
+
+def restore_optimizer(
+    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
+) -> None:
+    """Put back what :func:`optimizer_tensors` gave; ``step`` stays on the CPU as AdamW keeps it."""
+    for name, parameter in trainable(model):
+        optimizer.state[parameter] = {
+            key: tensors[f"{key}/{name}"].to("cpu" if key == "step" else parameter.device)
+            for key in OPTIMIZER_STATE
+        }
+
+
+@dataclass
+class TrainingLoop:
+    """One run's model, optimizer and place in the data.
+
+    Args:
+        model: On its device, with its trainable parts set.
+        settings: The hyperparameters.
+        batches: Where batches come from.
+        device: Where the model is.
+        reporter: Told of every logged step.
+        save: Called with the state to keep, every ``save_steps`` and when asked to stop.
+    """
+
+    model: Gr00tN15
+    settings: N15Hyperparameters
+    batches: BatchSource
+    device: Device
+    reporter: Reporter
+    save: Callable[[TrainingState], None]
+    step: int = 0
+    samples_seen: int = 0
+    wall_seconds: float = 0.0
+    _pending: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(self.settings.seed)
+        self.optimizer = make_optimizer(self.model, self.settings)
+        self.scheduler = make_scheduler(self.optimizer, self.settings)
+        self._parameters = [parameter for _, parameter in trainable(self.model)]
+
+    def restore(self, state: TrainingState) -> None:
+        """Go back to a checkpoint: weights, moments, learning rate, randomness and data order."""
+        named = dict(trainable(self.model))
+        with torch.no_grad():
+            for name, value in state.weights.items():
+                named[name].copy_(value)
+        restore_optimizer(self.model, self.optimizer, state.optimizer)
+        functions = [None] * len(self.optimizer.param_groups)
+        self.scheduler.load_state_dict({**state.scheduler, "lr_lambdas": functions})
+        # Computed anew: the state's own rates are those of another schedule where the run goes on
+        # from a shorter one.
+        course = zip(self.scheduler.base_lrs, self.scheduler.lr_lambdas, strict=True)
+        rates = [rate * factor(self.scheduler.last_epoch) for rate, factor in course]
+        self.scheduler._last_lr = rates
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        restore_random_states(state.random)
+        self.step, self.samples_seen = state.step, state.samples_seen
+        self.wall_seconds = state.wall_seconds
+
+    def state(self) -> TrainingState:
+        """Everything needed to go on from here."""
+        scheduler = {
+            key: value
+            for key, value in self.scheduler.state_dict().items()
+            if key in ("last_epoch", "_step_count", "_last_lr", "base_lrs")
+        }
+        return TrainingState(
+            step=self.step,
+            samples_seen=self.samples_seen,
+            wall_seconds=self.wall_seconds,
+            scheduler=scheduler,
+            weights={name: value.detach() for name, value in trainable(self.model)},
+            optimizer=optimizer_tensors(self.model, self.optimizer),
+            random=random_states(),
+        )
+
+    def run(self, stop: StopRequest) -> bool:
+        """Train to ``max_steps``; False where it stopped before, on request, with a checkpoint.
+
+        Raises:
+            TrainingError: The loss or the gradient is no longer a finite number.
+        """
+        settings = self.settings
+        self.model.train()
+        while self.step < settings.max_steps:
+            began = time.perf_counter()
+            rate = float(self.scheduler.get_last_lr()[0])
+            loss, grad_norm = self._optimizer_step()
+            self.step += 1
+            self.samples_seen += settings.samples_per_step
+            self.wall_seconds += time.perf_counter() - began
+            self._pending.append(loss)
+            self.reporter.step(self.step, loss)
+            stopping = stop.asked
+            over = stopping or self.step == settings.max_steps
+            saving = over or self.step % settings.save_steps == 0
+            if saving or self.step % settings.logging_steps == 0:
+                self._log(grad_norm, rate)
+            if saving:
+                self.save(self.state())
+            if stopping and self.step < settings.max_steps:
+                return False
+        return True
+
+    def _optimizer_step(self) -> tuple[float, float]:
+        accumulate = self.settings.gradient_accumulation_steps
+        self.optimizer.zero_grad(set_to_none=True)
+        total = 0.0
+        for micro in range(accumulate):
+            draw = self.samples_seen + micro * self.settings.batch_size
+            batch = self.batches.batch(draw)
+            with self.device.autocast():
+                loss = self.model(batch) / accumulate
+            loss.backward()
+            total += loss.item()
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_grad_norm).item()
+        if not (math.isfinite(total) and math.isfinite(norm)):
+            raise TrainingError(
+                f"step {self.step + 1}",
+                f"the loss is {total}, the gradient's norm {norm}: training has diverged.",
+                [
+                    f"learning rate at this step: {self.scheduler.get_last_lr()[0]:.3e}",
+                    "lower learning_rate, or raise warmup_ratio, in the sweep file",
+                ],
+            )
+        self.optimizer.step()
+        self.scheduler.step()
+        return total, norm
+
+    def _log(self, grad_norm: float, rate: float) -> None:
+        if not self._pending:
+            return
+        self.reporter.metric(
+            Metric(
+                step=self.step,
+                samples_seen=self.samples_seen,
+                epoch=self.samples_seen / self.batches.samples,
+                loss=sum(self._pending) / len(self._pending),
+                losses=tuple(self._pending),
+                grad_norm=grad_norm,
+                learning_rate=rate,
+                wall_seconds=self.wall_seconds,
+            )
+        )
+        self._pending.clear()

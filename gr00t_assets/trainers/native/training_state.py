@@ -1,0 +1,122 @@
+"""All that training needs to go on as if it had never stopped, and the checkpoint that keeps it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from gr00t_assets.core.errors import CheckpointError
+from gr00t_assets.trainers.checkpoint_files import (
+    DEFAULT_LAYOUT,
+    checkpoint_record,
+    complete_checkpoints,
+    publish_checkpoint,
+)
+from gr00t_assets.trainers.native.weights import save_tensors
+
+WEIGHTS = "model.safetensors"
+OPTIMIZER = "optimizer.safetensors"
+RANDOM = "rng.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """The state after a step.
+
+    Attributes:
+        step: Optimizer steps done.
+        samples_seen: Samples drawn, which is the place in the data order.
+        wall_seconds: Training time so far.
+        scheduler: State of the learning rate's schedule.
+        weights: Trained parameters by name; frozen ones come from the base model.
+        optimizer: AdamW's moments by parameter.
+        random: States of torch's generators by device.
+    """
+
+    step: int
+    samples_seen: int
+    wall_seconds: float
+    scheduler: dict[str, Any]
+    weights: dict[str, torch.Tensor]
+    optimizer: dict[str, torch.Tensor]
+    random: dict[str, torch.Tensor]
+
+
+def checkpoint_directory(run_directory: Path, step: int) -> Path:
+    """``checkpoints/step-000200`` for step 200."""
+    return DEFAULT_LAYOUT.folder(run_directory, step)
+
+
+def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str, keep: int) -> Path:
+    """Publish a checkpoint; see :func:`publish_checkpoint`.
+
+    Raises:
+        StoreError: The disk is full; the checkpoints before this one are as they were.
+    """
+
+    def write(folder: Path) -> None:
+        save_tensors(state.weights, folder / WEIGHTS)
+        save_tensors(state.optimizer, folder / OPTIMIZER)
+        save_tensors(state.random, folder / RANDOM)
+
+    facts = {
+        "samples_seen": state.samples_seen,
+        "wall_seconds": state.wall_seconds,
+        "scheduler": state.scheduler,
+    }
+    return publish_checkpoint(
+        run_directory, state.step, write, config_hash=config_hash, keep=keep, facts=facts
+    )
+
+
+def latest_checkpoint(run_directory: Path, config_hash: str) -> TrainingState | None:
+    """The newest complete checkpoint; ``None`` where there is none.
+
+    Raises:
+        CheckpointError: It belongs to another run, or its files are not what was written.
+    """
+    folders = complete_checkpoints(run_directory)
+    return load_checkpoint(folders[-1], config_hash) if folders else None
+
+
+def load_checkpoint(folder: Path, config_hash: str) -> TrainingState:
+    """Read one checkpoint after holding every file against the recorded size and CRC-32.
+
+    Raises:
+        CheckpointError: It belongs to another run, or its files are not what was written.
+    """
+    record = checkpoint_record(folder, config_hash)
+    missing = {WEIGHTS, OPTIMIZER, RANDOM} - set(record["files"])
+    if missing:
+        details = [
+            *(f"{name}: is missing" for name in sorted(missing)),
+            f"delete {folder} to go on from the checkpoint before it, or from the start",
+        ]
+        raise CheckpointError(str(folder), "this checkpoint is corrupt.", details)
+    return TrainingState(
+        step=record["step"],
+        samples_seen=record["samples_seen"],
+        wall_seconds=record["wall_seconds"],
+        scheduler=record["scheduler"],
+        weights=load_file(folder / WEIGHTS),
+        optimizer=load_file(folder / OPTIMIZER),
+        random=load_file(folder / RANDOM),
+    )
+
+
+def random_states() -> dict[str, torch.Tensor]:
+    """States of torch's generators: the CPU's and those of the GPUs in use."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states |= {f"cuda:{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
+    return states
+
+
+def restore_random_states(states: dict[str, torch.Tensor]) -> None:
+    """Put back what :func:`random_states` gave; a GPU that is not here is left out."""
+    torch.set_rng_state(states["cpu"])
+    for index in range(torch.cuda.device_count()):
+        if f"cuda:{index}" in states:
+            torch.cuda.set_rng_state(states[f"cuda:{index}"], index)

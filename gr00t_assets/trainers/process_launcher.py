@@ -1,0 +1,182 @@
+"""Starting a training or an evaluation: in GPU slots, under a guard, with its output in a file.
+
+The one way in which the platform starts such a process, for Dagster and by hand alike. However the
+calling process, the guard or the command ends, nothing of them is left.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+
+from gr00t_assets.core.processes import ends_within
+from gr00t_assets.gpu.devices import CPU
+from gr00t_assets.gpu.guard import end_guarded, guarded, new_process_tag, stop_grace
+from gr00t_assets.gpu.slots import Lease
+
+TAIL_LINES = 200
+"""Lines of output that are kept for the message of a failure."""
+
+POLL = 0.25
+"""Seconds between two looks at what a process printed."""
+
+_AFTER_GRACE = 10.0
+
+
+class LaunchedProcess:
+    """A command under its guard; made by :func:`launched`.
+
+    Attributes:
+        guard: The guard's process, whose exit code is the command's.
+        lease: The devices that it runs on.
+        code: Exit code, 128 + n for signal n, once the block of :func:`launched` is left.
+    """
+
+    def __init__(
+        self,
+        guard: "subprocess.Popen[bytes]",
+        lease: Lease,
+        grace: float,
+        output: "OutputCopy | None",
+    ) -> None:
+        self.guard = guard
+        self.lease = lease
+        self.code = 0
+        self._grace = grace
+        self._output = output
+
+    @property
+    def last_lines(self) -> list[str]:
+        """The last lines of output so far; empty where it is not kept in a file."""
+        return [] if self._output is None else self._output.last_lines
+
+    def ended_within(self, seconds: float = POLL) -> bool:
+        """Wait so many seconds at most, and copy what was printed; whether it has ended."""
+        ended = ends_within(self.guard, seconds)
+        self.copy_output()
+        return ended
+
+    def copy_output(self) -> None:
+        """Copy the lines that were completed since the last time to standard output."""
+        if self._output is not None:
+            self._output.copy()
+
+    def stop(self) -> None:
+        """Ask it to end, and wait for that as long as the guard lets it."""
+        if self.guard.poll() is None:
+            self.guard.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self.guard.wait(self._grace + _AFTER_GRACE)
+
+
+@contextmanager
+def launched(
+    command: Sequence[str],
+    lease: Lease,
+    log: Path | None = None,
+    *,
+    grace: float | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[LaunchedProcess]:
+    """Start a command on leased devices; what is left of it ends with the block.
+
+    Where the block ends with an exception the command is asked to stop first.
+
+    Args:
+        command: Program and arguments.
+        lease: Slots that are held for the block, or :func:`cpu_lease`.
+        log: File that its output is appended to, copied from there to standard output; the
+            terminal alone where left out.
+        grace: Seconds that it has to stop in; ``GR00T_ASSETS_STOP_GRACE`` where left out.
+        variables: Further environment variables.
+    """
+    seconds = stop_grace() if grace is None else grace
+    with ExitStack() as files:
+        written = None if log is None else files.enter_context(log.open("ab"))
+        output = None if log is None else files.enter_context(closing(OutputCopy(log)))
+        guard = subprocess.Popen(
+            guarded(command, seconds, lease.process_tag),
+            stdout=written,
+            stderr=None if written is None else subprocess.STDOUT,
+            env={
+                **os.environ,
+                **lease.environment(),
+                **(variables or {}),
+                "PYTHONUNBUFFERED": "1",
+            },
+            pass_fds=lease.descriptors,
+            start_new_session=True,
+        )
+        process = LaunchedProcess(guard, lease, seconds, output)
+        try:
+            lease.record(guard.pid)
+            yield process
+        except BaseException:
+            process.stop()
+            raise
+        finally:
+            process.code = end_guarded(guard, lease.process_tag)
+            process.copy_output()
+
+
+def cpu_lease() -> Lease:
+    """The lease of a process that needs no slot and sees no GPU."""
+    return Lease(devices=(CPU,), descriptors=(), holders=(), process_tag=new_process_tag())
+
+
+def run_on_terminal(command: Sequence[str], lease: Lease, stopping: str) -> int:
+    """Run a command for a person at a terminal; its exit code, 128 + n for signal n.
+
+    Ctrl-C asks it to end and waits for that; once more, and it ends at once.
+
+    Args:
+        command: Program and arguments.
+        lease: Slots that are held meanwhile.
+        stopping: Printed at the first Ctrl-C.
+    """
+    with launched(command, lease) as process:
+        while True:
+            try:
+                process.guard.wait()
+                break
+            except KeyboardInterrupt:
+                process.guard.send_signal(signal.SIGINT)
+                sys.stderr.write(stopping + "\n")
+    return process.code
+
+
+class OutputCopy:
+    """Copies what is appended to a file to standard output, whole lines at a time.
+
+    Args:
+        path: The file; what it holds already is passed over.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._last: deque[str] = deque(maxlen=TAIL_LINES)
+        self._file = path.open("rb")
+        self._file.seek(0, os.SEEK_END)
+        self._incomplete = b""
+
+    def close(self) -> None:
+        """Close the file; what was copied stays."""
+        self._file.close()
+
+    def copy(self) -> None:
+        """Copy the lines that were completed since the last time."""
+        *lines, self._incomplete = (self._incomplete + self._file.read()).split(b"\n")
+        for line in lines:
+            text = line.decode(errors="replace")
+            self._last.append(text)
+            sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    @property
+    def last_lines(self) -> list[str]:
+        """The last lines so far, with what an ended process left of a line."""
+        line = self._incomplete.decode(errors="replace")
+        return [*self._last, *([line] if line.strip() else [])]

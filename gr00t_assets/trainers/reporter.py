@@ -1,0 +1,128 @@
+"""Progress of a running training: metrics.jsonl, Dagster Pipes, and the terminal."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from gr00t_assets.runs.metrics import Metric, append_metric
+from gr00t_assets.runs.run_directory import LOG
+
+
+class Reporter:
+    """Reports logged steps; made by :func:`reporting`.
+
+    Args:
+        run_directory: Where metrics.jsonl is.
+        max_steps: Steps of the whole run, for the progress bar.
+        pipes: Context of dagster-pipes, where Dagster started this process.
+        progress: A rich progress bar and its task, on a terminal.
+        log: Where every line goes as well; Dagster's side keeps the log of what it started.
+    """
+
+    def __init__(
+        self,
+        run_directory: Path,
+        max_steps: int,
+        pipes: Any = None,
+        progress: Any = None,
+        log: TextIO | None = None,
+    ) -> None:
+        self._run_directory = run_directory
+        self._max_steps = max_steps
+        self._pipes = pipes
+        self._progress = progress
+        self._log = log
+        self._listeners: list[Callable[[Metric], None]] = []
+
+    def listen(self, listener: Callable[[Metric], None]) -> None:
+        """Call ``listener`` with every logged line from now on; it must not raise."""
+        self._listeners.append(listener)
+
+    def say(self, text: str) -> None:
+        """One line for a person."""
+        if self._progress is not None:
+            self._progress[0].console.print(text, highlight=False)
+        else:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+        self._keep(text)
+
+    def step(self, step: int, loss: float) -> None:
+        """Move the progress bar; called after every step."""
+        if self._progress is not None:
+            bar, task = self._progress
+            bar.update(task, completed=step, description=f"loss {loss:.4f}")
+
+    def metric(self, metric: Metric) -> None:
+        """Keep one logged line, and pass it on."""
+        append_metric(metric, self._run_directory)
+        self.forward(metric)
+
+    def forward(self, metric: Metric) -> None:
+        """Pass on one logged line that is in metrics.jsonl already."""
+        if self._pipes is not None:
+            content = {"type": "metric", "metric": metric.model_dump(mode="json")}
+            self._pipes.report_custom_message(content)
+        for listener in self._listeners:
+            listener(metric)
+        line = (
+            f"step {metric.step}/{self._max_steps}  loss {metric.loss:.4f}  "
+            f"grad norm {metric.grad_norm:.3f}  lr {metric.learning_rate:.2e}  "
+            f"{metric.wall_seconds:.1f} s"
+        )
+        if self._progress is None:
+            self.say(line)
+        else:
+            self._keep(line)
+
+    def _keep(self, text: str) -> None:
+        if self._log is not None:
+            self._log.write(text + "\n")
+            self._log.flush()
+
+
+@contextmanager
+def reporting(run_directory: Path, max_steps: int) -> Iterator[Reporter]:
+    """A reporter for as long as training lasts.
+
+    Dagster Pipes is used where its environment variables are set, the progress bar where standard
+    error is a terminal.
+    """
+    with ExitStack() as stack:
+        pipes = log = None
+        if "DAGSTER_PIPES_CONTEXT" in os.environ:
+            from dagster_pipes import open_dagster_pipes
+
+            pipes = stack.enter_context(open_dagster_pipes())
+        else:
+            log = stack.enter_context((run_directory / LOG).open("a"))
+        progress = None
+        if sys.stderr.isatty() and pipes is None:
+            progress = stack.enter_context(_bar(max_steps))
+        yield Reporter(run_directory, max_steps, pipes, progress, log)
+
+
+@contextmanager
+def _bar(max_steps: int) -> Iterator[tuple[Any, Any]]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        yield bar, bar.add_task("training", total=max_steps)

@@ -1,0 +1,66 @@
+"""The journal's runs, read from the repository's table alone, and shortcuts to what is said."""
+
+from functools import cache
+from pathlib import Path
+
+import gr00t_assets
+from gr00t_assets.comparison.compare import Comparison, compare
+from gr00t_assets.comparison.contrasts.collinear import CollinearSeries
+from gr00t_assets.comparison.contrasts.contrast import Contrast
+from gr00t_assets.comparison.curves import Loss
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.tables.read_table import read_table
+
+TABLE = Path(gr00t_assets.__file__).parents[1] / "data" / "journal" / "runs.csv"
+FRAMES = {"robot_sim.PickNPlace": 2096}
+
+
+@cache
+def journal() -> tuple[Run, ...]:
+    return tuple(read_table(TABLE, FRAMES))
+
+
+@cache
+def comparison() -> Comparison:
+    return compare(journal())
+
+
+def run(run_id: str) -> Run:
+    return next(one for one in journal() if one.run_id == run_id)
+
+
+def loss_of(one: Run) -> Loss:
+    assert one.loss is not None
+    return one.loss
+
+
+def epochs_of(one: Run) -> float:
+    assert one.epochs is not None
+    return one.epochs
+
+
+def series_of(factor: str) -> CollinearSeries:
+    found = answer_to(factor).collinear
+    assert found is not None
+    return found
+
+
+def answer_to(factor: str):
+    return next(one for one in comparison().answers if one.factor == factor)
+
+
+def contrast(factor: str, *runs: str) -> Contrast:
+    """The one contrast on a factor between these runs."""
+    found = [one for one in comparison().contrasts[factor] if set(one.runs) == set(runs)]
+    assert len(found) == 1
+    return found[0]
+
+
+def places() -> dict[str, list[str]]:
+    """Run ids in order of their places, by the run in the first place."""
+    rankings = [[place.run.run_id for place in item.ranking] for item in comparison().classes]
+    return {found[0]: found for found in rankings if found}
+
+
+def not_ranked() -> dict[str, str]:
+    return {entry["run_id"]: entry["reason"] for entry in comparison().as_json()["not_ranked"]}

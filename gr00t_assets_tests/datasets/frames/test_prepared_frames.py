@@ -1,0 +1,80 @@
+"""Frames that are cropped and resized once."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gr00t_assets.datasets.fit.modality_configs import resolve_modality_config
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
+from gr00t_assets.datasets.frames.frame_index import frame_cache_info
+from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.synthetic.generator import generate
+from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
+from gr00t_assets.modality.config import ModalityConfig
+from gr00t_assets_tests.modality.image_reference import prepare_image
+
+Made = tuple[LeRobotDataset, ModalityConfig, Path]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    fields = {"episodes": 2, "min_frames": 40, "max_frames": 44, "width": 80, "height": 64}
+    generate(SyntheticSpec.model_validate(fields), tmp_path / "source")
+    dataset = LeRobotDataset.open(tmp_path / "source")
+    config = resolve_modality_config(dataset, "small", "v1", "fourier_gr1_arms_only", "gr1")
+    directory = tmp_path / "small" / "v1"
+    build_frame_cache(dataset, dataset.cameras, directory)
+    return dataset, config, directory
+
+
+def test_they_are_the_caches_frames_prepared(made: Made) -> None:
+    dataset, config, directory = made
+    told: list[tuple[int, int]] = []
+    prepared = PreparedFrames.open(directory, config, 28, lambda *done: told.append(done))
+    cache, camera = FrameCache.open(directory), dataset.cameras[0]
+    rows = np.random.default_rng(0).integers(0, dataset.frame_count, 60)
+    expected = prepare_image(cache.frames(camera, rows), 28, config.crop_scale)
+    np.testing.assert_array_equal(prepared.frames(camera, rows), expected)
+    assert told[-1] == (dataset.frame_count, dataset.frame_count)
+    times = dataset.timestamps(1)
+    np.testing.assert_array_equal(prepared.rows(1, camera, times), cache.rows(1, camera, times))
+
+
+def test_they_are_made_once_for_each_size_and_crop(made: Made) -> None:
+    _, config, directory = made
+    before = frame_cache_info(directory)
+
+    def made_anew(size: int, config: ModalityConfig) -> bool:
+        told: list[int] = []
+        PreparedFrames.open(directory, config, size, lambda done, total: told.append(done))
+        return bool(told)
+
+    assert made_anew(28, config)
+    assert not made_anew(28, config)
+    assert made_anew(32, config)
+    assert made_anew(28, config.model_copy(update={"crop_scale": 0.8}))
+    assert frame_cache_info(directory) == before, "the frame cache does not count them"
+
+
+def test_a_frame_cache_with_another_index_is_prepared_anew(made: Made) -> None:
+    dataset, config, directory = made
+    PreparedFrames.open(directory, config, 28)
+    index = directory / dataset.cameras[0] / "index.json"
+    index.write_text(index.read_text() + "\n")
+    told: list[int] = []
+    PreparedFrames.open(directory, config, 28, lambda done, total: told.append(done))
+    assert told
+
+
+def test_a_failure_leaves_nothing(made: Made) -> None:
+    _, config, directory = made
+
+    def fail(done: int, total: int) -> None:
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        PreparedFrames.open(directory, config, 28, fail)
+    assert not list(directory.glob(".*prepared*"))

@@ -1,0 +1,12 @@
+from pathlib import Path
+
+import pytest
+
+from gr00t_assets.core.project import Store
+from gr00t_assets_tests.comparison.run_factory import store_with_data
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with the validated modality config of the dataset ``demo`` and no run."""
+    return store_with_data(tmp_path / "store", "demo")

@@ -22,8 +22,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gr00t_assets.datasets.lerobot.statistics import RunningStatistics
 from gr00t_assets.datasets.fit.dataset_check import check_dataset
+from gr00t_assets.datasets.lerobot.statistics import RunningStatistics
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 

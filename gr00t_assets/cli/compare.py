@@ -169,6 +169,7 @@ def _answers(report: "Report", asked: Sequence[str]) -> list[tuple[str, Sequence
 def _report_json(report: "Report", names: Sequence[str]) -> dict[str, Any]:
     from gr00t_assets.comparison.columns import row_values
     from gr00t_assets.comparison.compare import to_json
+    from gr00t_assets.comparison.formatting import plain
 
     return {
         "report": str(report.path),
@@ -177,7 +178,10 @@ def _report_json(report: "Report", names: Sequence[str]) -> dict[str, Any]:
             summary.name: {
                 "headline": summary.headline,
                 "cautions": list(summary.cautions),
-                "rows": [row_values(row) for row in _rows(summary.runs)],
+                "rows": [
+                    row_values(row) | plain(row.run.settings) | {"max_steps": row.run.max_steps}
+                    for row in _rows(summary.runs)
+                ],
             }
             for summary in report.sweeps
             if summary.name in names

@@ -3,9 +3,12 @@
 import reprlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, overload
 
-from pydantic import BaseModel, ConfigDict, Field
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 MAX_PER_CODE = 8
 """Findings of one code and severity that are listed; a last one counts the others."""
@@ -122,15 +125,75 @@ class Findings(Sequence[Finding]):
         }
 
 
+class Fault(BaseModel):
+    """What a catalogue says of one fault; a ``{name}`` in a text is filled in by the check."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str = Field(default="", description="Of its findings; the fault's name where left out")
+    severity: Severity
+    expected: str
+    remedy: str
+
+
+class UnknownFault(KeyError):
+    """A check reports a fault that its catalogue does not have, which is a mistake of the check."""
+
+
+class FaultCatalogue:
+    """The faults that some checks report, by name, read from a YAML file when first needed."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    @cached_property
+    def faults(self) -> dict[str, Fault]:
+        """Every fault of the file by its name, each with its code."""
+        content = yaml.load(self.file.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        faults = TypeAdapter(dict[str, Fault]).validate_python(content)
+        return {
+            name: fault.model_copy(update={"code": fault.code or name})
+            for name, fault in faults.items()
+        }
+
+    def finding(self, name: str, subject: str | None, found: str, /, **texts: object) -> Finding:
+        """A finding of a fault.
+
+        Args:
+            name: The fault.
+            subject: What it is about, as in :class:`Finding`.
+            found: What was found.
+            texts: For each ``{name}`` of the fault's texts.
+
+        Raises:
+            UnknownFault: The catalogue has no such fault, or it has a ``{name}`` without a text.
+        """
+        try:
+            fault = self.faults[name]
+            expected, remedy = fault.expected.format(**texts), fault.remedy.format(**texts)
+        except KeyError as error:
+            raise UnknownFault(f"{self.file.name}: {name}: {error}") from error
+        return Finding(
+            severity=fault.severity,
+            code=fault.code,
+            subject=subject,
+            found=found,
+            expected=expected,
+            remedy=remedy,
+        )
+
+
 class Collector:
     """Gathers findings in bounded memory while the checks run.
 
     Args:
+        catalogue: What :meth:`report` knows of each fault.
         ordered: List the findings by severity, code and subject, where False in the order in which
             they were added.
     """
 
-    def __init__(self, *, ordered: bool = True) -> None:
+    def __init__(self, catalogue: FaultCatalogue | None = None, *, ordered: bool = True) -> None:
+        self._catalogue = catalogue
         self._ordered = ordered
         self._listed: list[Finding] = []
         self._counts: dict[tuple[Severity, str], int] = {}
@@ -142,6 +205,21 @@ class Collector:
     def warn(self, code: str, subject: str | None, found: str, expected: str, remedy: str) -> None:
         """Add what is odd and yet usable."""
         self._add("warning", code, subject, found, expected, remedy)
+
+    def report(self, name: str, subject: str | None, found: str, /, **texts: object) -> None:
+        """Add a finding of a fault of the catalogue.
+
+        Raises:
+            UnknownFault: As :meth:`FaultCatalogue.finding`.
+        """
+        if self._catalogue is None:
+            raise UnknownFault(f"{name}: there is no catalogue")
+        self.add(self._catalogue.finding(name, subject, found, **texts))
+
+    def add(self, finding: Finding) -> None:
+        """Add a finding as it is, its texts cleaned."""
+        texts = finding.found, finding.expected, finding.remedy
+        self._add(finding.severity, finding.code, finding.subject, *texts)
 
     def ok(self, code: str, subject: str | None, found: str) -> None:
         """Add what is as it should be."""
@@ -157,18 +235,15 @@ class Collector:
 
     @contextmanager
     def guard(self, subject: str | None) -> Iterator[None]:
-        """Turn what no check foresaw into a finding of the file that was being looked at."""
+        """Turn what no check foresaw into ``check-failed`` of the file that was looked at."""
         try:
             yield
+        except UnknownFault:
+            raise
         except Exception as error:
             first_line = next(iter(str(error).splitlines()), "")
-            self.error(
-                "check-failed",
-                subject,
-                f"{type(error).__name__} while it was checked: {first_line}",
-                "a file that can be read as LeRobot's format describes it",
-                "look at the file: it is damaged in a way that has no name yet",
-            )
+            found = f"{type(error).__name__} while it was checked: {first_line}"
+            self.report("check-failed", subject, found)
 
     def findings(self) -> Findings:
         """All so far, with the counts of what is not listed.

@@ -7,20 +7,18 @@ computed from the rows. Nothing is ever written into the dataset.
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.statistics import STATISTIC_NAMES, STATS, column_statistics
 from gr00t_assets.modality.config import Statistics
 
-if TYPE_CHECKING:
-    from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-
 
 class ColumnStatistics:
-    """The statistics of a dataset's columns, each read or computed once.
+    """The statistics of a dataset's columns, each computed once at most.
 
     Args:
         dataset: The dataset.
@@ -29,10 +27,9 @@ class ColumnStatistics:
         DatasetError: ``meta/stats.json`` is there and is no JSON object.
     """
 
-    def __init__(self, dataset: "LeRobotDataset") -> None:
+    def __init__(self, dataset: LeRobotDataset) -> None:
         self._dataset = dataset
         self._stored = _read(dataset)
-        self._known: dict[str, dict[str, np.ndarray]] = {}
         self._computed: dict[str, dict[str, np.ndarray]] = {}
 
     def is_stored(self, column: str) -> bool:
@@ -46,12 +43,7 @@ class ColumnStatistics:
         Raises:
             DatasetError: They cannot be read or computed.
         """
-        if column not in self._known:
-            if self.is_stored(column):
-                self._known[column] = self._from_file(column)
-            else:
-                self._known[column] = self.computed(column)
-        return self._known[column]
+        return self._from_file(column) if self.is_stored(column) else self.computed(column)
 
     def computed(self, column: str) -> dict[str, np.ndarray]:
         """The six statistics over every row, whatever the file says.
@@ -121,7 +113,7 @@ class ColumnStatistics:
             raise DatasetError(self._dataset.name, problem, [str(error)]) from error
 
 
-def _read(dataset: "LeRobotDataset") -> dict[str, Any]:
+def _read(dataset: LeRobotDataset) -> dict[str, Any]:
     path = dataset.directory / STATS
     if not path.is_file():
         return {}

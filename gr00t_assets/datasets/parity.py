@@ -33,6 +33,7 @@ LIMITS = {"state": 1e-6, "action": 1e-6, "image": 1.0}
 """Largest differences allowed: state and action as they are normalised, images in grey levels."""
 
 _ARRAYS = ("state", "state_mask", "action", "action_mask", "image")
+_FIELDS = ("episode_index", "frame_index", "embodiment_id", "prompt", "frame_sha256")
 
 
 def compare(
@@ -100,15 +101,10 @@ def _read(vectors: Path) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
         problem = "its samples cannot be read."
         details = [str(error), "expected samples.json and samples.safetensors in this folder"]
         raise DatasetError(str(vectors), problem, details) from error
-    missing = [name for name in _ARRAYS if name not in expected]
-    needed = ("episode_index", "frame_index", "embodiment_id", "prompt", "frame_sha256")
-    missing += [
-        field for field in needed if not samples or any(field not in sample for sample in samples)
-    ]
-    short = [name for name in _ARRAYS if name in expected and len(expected[name]) != len(samples)]
-    if missing or short:
-        details = [f"missing: {', '.join(missing)}"] if missing else []
-        details += [f"{name} is not one for each of {len(samples)} samples" for name in short]
+    wrong = [name for name in _ARRAYS if len(expected.get(name, ())) != len(samples)]
+    wrong += [field for field in _FIELDS if any(field not in sample for sample in samples)]
+    if wrong or not samples:
+        details = [f"missing, or not one for each of {len(samples)} samples: {', '.join(wrong)}"]
         raise DatasetError(str(vectors), "its samples are not complete.", details)
     return samples, expected
 

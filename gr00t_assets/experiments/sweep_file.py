@@ -17,11 +17,11 @@ _CRON_FIELDS = ("minute", "hour", "day of the month", "month", "day of the week"
 _CRON_PART = re.compile(r"(\*|[a-z]{3}|\d+)(-([a-z]{3}|\d+))?(/\d+)?")
 
 
-class _Part(BaseModel):
+class _Block(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class _QueueSettings(_Part):
+class _QueueSettings(_Block):
     """What an experiment tells the queue; it changes nothing that is trained."""
 
     priority: int | None = Field(
@@ -100,7 +100,7 @@ class Random(Pattern):
     )
 
 
-class SweepFile(_Part):
+class SweepFile(_Block):
     """A whole sweep file. The file's name is the sweep's name."""
 
     description: str = ""

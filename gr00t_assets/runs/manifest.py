@@ -17,6 +17,11 @@ from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import TrainingSpec
 
 MANIFEST = "manifest.json"
+ATTEMPTS = "attempts.jsonl"
+PACKAGES = ("gr00t-assets", "torch", "transformers", "numpy", "av", "safetensors", "flash-attn")
+"""Whose versions a manifest records."""
+
+Status = Literal["finished", "failed", "interrupted", "pruned"]
 
 
 class Manifest(BaseModel):
@@ -27,8 +32,8 @@ class Manifest(BaseModel):
     format: Literal[1] = 1
     experiment: str
     sweep: str
-    config_hash: str
-    status: Literal["finished", "failed", "interrupted", "pruned"]
+    config_hash: str = Field(description="Name of the run directory, as in the spec")
+    status: Status
     failure: str | None = Field(default=None, description="Why a run did not finish")
     trainer: str
     trainer_revision: str = Field(description="Version of the code that trained")
@@ -83,9 +88,6 @@ def load_manifest(run_directory: Path) -> Manifest | None:
         ) from error
 
 
-PACKAGES = ("gr00t-assets", "torch", "transformers", "numpy", "av", "safetensors", "flash-attn")
-
-
 def installed_versions() -> dict[str, str]:
     """Python and the packages that can change a loss; those not installed are left out."""
     versions = {"python": platform.python_version()}
@@ -95,11 +97,6 @@ def installed_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
-
-
-ATTEMPTS = "attempts.jsonl"
-
-Status = Literal["finished", "failed", "interrupted", "pruned"]
 
 
 def record_attempt(directory: Path) -> list[str]:

@@ -21,6 +21,14 @@ MODALITY_CONFIG = "modality_config.json"
 """In ``model/``: what a policy has to know of the data."""
 
 LOG = "log.txt"
+LOCK = ".lock"
+"""Name of a run directory's lock file; it holds the id of the process that took it last."""
+
+_POLL = 0.2
+"""Seconds between two attempts to take the lock."""
+
+_POLL_TRAINING = 0.5
+"""Seconds between two looks whether an earlier attempt still trains."""
 
 
 def place_spec(spec: TrainingSpec) -> Path:
@@ -70,16 +78,6 @@ def _refuse_strangers(run_directory: Path) -> None:
             f"this run directory has no {SPEC} but holds a run's files.",
             [f"found: {', '.join(strangers)}", "move the folder away and materialise again"],
         )
-
-
-LOCK = ".lock"
-"""Name of a run directory's lock file; it holds the id of the process that took it last."""
-
-_POLL = 0.2
-"""Seconds between two attempts to take the lock."""
-
-_POLL_TRAINING = 0.5
-"""Seconds between two looks whether an earlier attempt still trains."""
 
 
 @contextmanager

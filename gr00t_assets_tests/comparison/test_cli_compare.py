@@ -175,7 +175,11 @@ def test_a_sweep_has_its_questions_beside_its_table(project):
     found = compare_json("--sweep", "demo")
     questions = [one for part in found["questions"].values() for one in part["questions"]]
     assert any(one["factor"] == "batch_size" for one in questions)
-    assert found["sweeps"]["demo"]["rows"]
+    rows = found["sweeps"]["demo"]["rows"]
+    assert [(row["rank"], row["name"], row["batch_size"]) for row in rows] == [
+        (1, "best", 8),
+        (2, "second", 4),
+    ]
 
 
 def test_the_store_and_the_journal_are_one_table(project):

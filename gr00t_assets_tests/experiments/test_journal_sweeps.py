@@ -14,7 +14,7 @@ from gr00t_assets.trainers.isaac_gr00t.hyperparameters import (
     IsaacHyperparameters,
     isaac_settings,
 )
-from gr00t_assets.trainers.n15_hyperparameters import n15_settings
+from gr00t_assets.trainers.n15.n15_hyperparameters import n15_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FAILED_TWIN = "batch_size_8_failed"

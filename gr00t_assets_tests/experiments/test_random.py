@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gr00t_assets.experiments.random_samples import Distribution, samples
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.trainers.n15_hyperparameters import n15_settings
+from gr00t_assets.trainers.n15.n15_hyperparameters import n15_settings
 from gr00t_assets_tests.experiments.sweep_texts import load, refusal
 
 HEAD = "defaults: {dataset: demo}\n"

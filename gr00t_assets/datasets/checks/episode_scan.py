@@ -49,6 +49,14 @@ class EpisodeScan:
     incomplete: set[str] = field(default_factory=set)
     videos: dict[str, VideoPackets] = field(default_factory=dict)
 
+    def constant_numbers(self, column: str) -> tuple[int, ...]:
+        """Numbers of a column that are the same in every row; none of fewer than two rows."""
+        running = self.statistics.get(column)
+        if running is None or running.count < 2:
+            return ()
+        statistics = running.result()
+        return tuple(np.flatnonzero(statistics["min"] == statistics["max"]).tolist())
+
 
 class EpisodeScanner:
     """Looks at one episode after the other, in bounded memory.
@@ -78,10 +86,8 @@ class EpisodeScanner:
         self.backend = backend
         self.fps = self.info.fps
         self.scan = EpisodeScan()
-        self._columns = {
-            name: feature for name, feature in self.info.features.items() if not feature.is_video
-        }
-        self._columns.setdefault("timestamp", TIMESTAMP)
+        columns = {name: item for name, item in self.info.features.items() if not item.is_video}
+        self._columns = {"timestamp": TIMESTAMP} | columns
         self._digests: dict[bytes, str] = {}
         self._rate_checked = False
 
@@ -96,10 +102,11 @@ class EpisodeScanner:
             for camera in self.cameras:
                 name = self.info.video_file(episode.index, camera.name)
                 with self.collector.guard(name):
-                    videos |= self._read_video(name, camera)
+                    self._read_video(name, camera, videos)
             with self.collector.guard(file):
                 self._check_rate(rows, videos)
-                self._check_rows(file, episode, rows)
+                if file is not None and rows is not None and rows.count:
+                    self._check_rows(file, episode, rows)
                 for name, (camera, video) in videos.items():
                     check_video(self.collector, name, video, camera, self.fps, self.backend)
                 frames = {name: video.frames for name, (_, video) in videos.items()}
@@ -120,50 +127,36 @@ class EpisodeScanner:
         if rows is None:
             return None
         if rows.count == 0:
-            self.collector.error(
-                "no-rows", file, "0 rows", "a row for each frame", "put the episode's rows in place"
-            )
+            self.collector.report("no-rows", file, "0 rows")
         self.scan.rows += rows.count
         if self.scan.first_readable is None:
             self.scan.first_readable = episode.index
         return rows
 
-    def _read_video(
-        self, file: str | None, camera: Feature
-    ) -> dict[str, tuple[Feature, VideoPackets]]:
+    def _read_video(self, file: str | None, camera: Feature, videos: Videos) -> None:
         path = None if file is None else self.folder.opened(file)
         if file is None or path is None:
-            return {}
+            return
         video = read_packets(self.collector, path, file, LONGEST_EPISODE)
-        if video is None:
-            return {}
-        self.scan.videos.setdefault(camera.name, video)
-        return {file: (camera, video)}
+        if video is not None:
+            self.scan.videos.setdefault(camera.name, video)
+            videos[file] = (camera, video)
 
     def _check_rate(self, rows: Rows | None, videos: Videos) -> None:
         """Where timestamps and videos agree against ``info.json``, it is that which is wrong."""
-        if self._rate_checked or rows is None or self.fps is None:
-            return
-        if "timestamp" not in rows.values:
+        times = None if rows is None else rows.values.get("timestamp")
+        if self._rate_checked or self.fps is None or times is None:
             return
         self._rate_checked = True
-        measured = measured_fps(rows.values["timestamp"][:, 0])
+        measured = measured_fps(times[:, 0])
         rates = [video.fps for _, video in videos.values() if video.fps]
         if measured is None or not rates or abs(measured - self.fps) <= 0.01 * self.fps:
             return
         if all(abs(rate - measured) <= 0.01 * measured for rate in rates):
-            self.collector.error(
-                "info-fps",
-                INFO,
-                f"fps {self.fps:g}",
-                f"{measured:.4g}, as timestamps and videos have it",
-                "correct fps",
-            )
+            self.collector.report("info-fps", INFO, f"fps {self.fps:g}", measured=measured)
             self.fps = round(measured, 2)
 
-    def _check_rows(self, file: str | None, episode: Episode, rows: Rows | None) -> None:
-        if rows is None or file is None or not rows.count:
-            return
+    def _check_rows(self, file: str, episode: Episode, rows: Rows) -> None:
         not_finite = check_finite(self.collector, file, rows)
         check_indices(self.collector, file, rows, episode.index)
         if self.tasks is not None:
@@ -171,7 +164,11 @@ class EpisodeScanner:
         times = rows.values.get("timestamp")
         if times is not None and "timestamp" not in not_finite and self.fps is not None:
             check_timestamps(self.collector, file, times[:, 0].astype(np.float64), self.fps)
-        self._check_duplicate(file, rows)
+        digest = content_digest(rows, self.sliced)
+        first = file if digest is None else self._digests.setdefault(digest, file)
+        if first != file:
+            same = f"the same {', '.join(self.sliced)} as {first}"
+            self.collector.report("episode-copied", file, same)
         for name in self.sliced:
             values = rows.values.get(name)
             if values is None or name in not_finite:
@@ -179,20 +176,6 @@ class EpisodeScanner:
                 continue
             running = self.scan.statistics.setdefault(name, RunningStatistics(values.shape[1]))
             running.add(values)
-
-    def _check_duplicate(self, file: str, rows: Rows) -> None:
-        digest = content_digest(rows, self.sliced)
-        if digest is None:
-            return
-        first = self._digests.setdefault(digest, file)
-        if first != file:
-            self.collector.error(
-                "episode-copied",
-                file,
-                f"the same {', '.join(self.sliced)} as {first}",
-                "another demonstration in every episode",
-                "put the right file in place, or take the episode out",
-            )
 
 
 def check_lengths(
@@ -215,28 +198,12 @@ def check_lengths(
     right = {count for count in (listed, rows) if count is not None}
     if len(right) == 2:
         if frames and set(frames.values()) == {rows}:
-            collector.error(
-                "episode-length",
-                EPISODES,
-                f"episode {episode.index} has length {listed}",
-                f"{rows}, as its rows and videos have it",
-                "correct the length",
-            )
+            found = f"episode {episode.index} has length {listed}"
+            collector.report("episode-length", EPISODES, found, rows=rows)
             return
-        collector.error(
-            "row-count",
-            file,
-            f"{rows} rows",
-            f"{listed}, the length in {EPISODES}"
-            + (", as its videos have it" if set(frames.values()) == {listed} else ""),
-            "put the whole episode in place, or correct its length in " + EPISODES,
-        )
+        also = ", as its videos have it" if set(frames.values()) == {listed} else ""
+        collector.report("row-count", file, f"{rows} rows", listed=listed, also=also)
     for name, count in frames.items():
         if right and count not in right:
-            collector.error(
-                "video-frames",
-                name,
-                f"{count} frames",
-                f"{rows if rows is not None else listed}, one for each row of {file}",
-                "encode the video again from the recording, or cut the rows to it",
-            )
+            needed = rows if rows is not None else listed
+            collector.report("video-frames", name, f"{count} frames", count=needed, file=file)

@@ -19,21 +19,9 @@ def check_tasks(collector: Collector, tasks: Mapping[int, str]) -> None:
     """Report tasks that are no instruction."""
     for index, text in tasks.items():
         if not text.strip():
-            collector.error(
-                "task-empty",
-                TASKS,
-                f"task {index}: an empty text",
-                "an instruction",
-                "write what was done",
-            )
+            collector.report("task-empty", TASKS, f"task {index}: an empty text")
         elif len(text.split()) < 2:
-            collector.warn(
-                "task-not-instruction",
-                TASKS,
-                f"task {index} is {short(text)}",
-                "an instruction to the robot, such as 'pick the pear'",
-                "see that no row that is trained on has it as its instruction",
-            )
+            collector.report("task-not-instruction", TASKS, f"task {index} is {short(text)}")
 
 
 def check_episodes(metadata: Metadata) -> bool:
@@ -51,13 +39,8 @@ def check_episodes(metadata: Metadata) -> bool:
     for episode in listed.episodes if metadata.tasks is not None else ():
         for text in episode.tasks:
             if text not in instructions:
-                collector.warn(
-                    "episode-task-unknown",
-                    EPISODES,
-                    f"episode {episode.index}: {short(text)}",
-                    "instructions of meta/tasks.jsonl",
-                    "add it to meta/tasks.jsonl or correct the line; the rows decide what is "
-                    "trained",
+                collector.report(
+                    "episode-task-unknown", EPISODES, f"episode {episode.index}: {short(text)}"
                 )
     return listed.complete and not _has_gaps(collector, {item.index for item in listed.episodes})
 
@@ -71,12 +54,8 @@ def check_unlisted_files(metadata: Metadata) -> None:
             for name in names:
                 file = folder.relative(Path(parent, name))
                 if name.endswith(".parquet") and file not in listed:
-                    folder.collector.warn(
-                        "episode-unlisted",
-                        file,
-                        "rows of an episode that is not listed",
-                        f"a line in {EPISODES} for each file",
-                        "restore the line, or remove the file; it is not trained on",
+                    folder.collector.report(
+                        "episode-unlisted", file, "rows of an episode that is not listed"
                     )
 
 
@@ -103,21 +82,13 @@ def check_totals(
     """
     raw, count = info.raw, len(episodes)
     if _differs(raw, "total_episodes", count):
-        collector.error(
-            "episode-count",
-            INFO,
-            f"total_episodes {short(raw['total_episodes'])}",
-            f"{count}, the episodes of meta/episodes.jsonl",
-            "bring the missing episodes, or correct total_episodes",
+        collector.report(
+            "episode-count", INFO, f"total_episodes {short(raw['total_episodes'])}", count=count
         )
     lengths = sum(episode.length for episode in episodes)
     if _differs(raw, "total_frames", lengths, rows):
-        collector.error(
-            "frame-count",
-            INFO,
-            f"total_frames {short(raw['total_frames'])}",
-            f"{lengths}, the sum of the lengths in meta/episodes.jsonl",
-            "bring the missing rows, or correct total_frames",
+        collector.report(
+            "frame-count", INFO, f"total_frames {short(raw['total_frames'])}", lengths=lengths
         )
     size = info.chunks_size
     expected = {
@@ -127,8 +98,8 @@ def check_totals(
     }
     for name, total in expected.items():
         if total is not None and _differs(raw, name, total):
-            collector.warn(
-                "info-total", INFO, f"{name} {short(raw[name])}", str(total), f"correct {name}"
+            collector.report(
+                "info-total", INFO, f"{name} {short(raw[name])}", name=name, total=str(total)
             )
     _check_splits(collector, raw.get("splits"), count)
 
@@ -137,12 +108,8 @@ def _check_order(collector: Collector, episodes: Collection[Episode]) -> None:
     last = -1
     for episode in episodes:
         if episode.index < last:
-            collector.warn(
-                "episode-order",
-                EPISODES,
-                f"episode {episode.index} after episode {last}",
-                "episodes in the order of their index",
-                "sort the lines by episode_index",
+            collector.report(
+                "episode-order", EPISODES, f"episode {episode.index} after episode {last}"
             )
             return
         last = episode.index
@@ -154,12 +121,11 @@ def _has_gaps(collector: Collector, indices: set[int]) -> bool:
     if absent <= 0:
         return False
     first = next(index for index in range(last + 1) if index not in indices)
-    collector.error(
+    collector.report(
         "episode-missing",
         EPISODES,
         f"{absent} of the episodes 0 to {last} are not listed, first {first}",
-        "every episode from 0 on",
-        f"bring episode {first} back, or number the episodes anew",
+        first=first,
     )
     return True
 
@@ -175,10 +141,6 @@ def _check_splits(collector: Collector, splits: Any, episodes: int) -> None:
         bounds = _SPLIT.fullmatch(value) if isinstance(value, str) else None
         if bounds and int(bounds[1]) <= int(bounds[2]) <= episodes:
             continue
-        collector.warn(
-            "info-splits",
-            INFO,
-            f"split {short(name)} is {short(value)}",
-            f"episodes 0:{episodes} at most",
-            "correct the split; the split of the catalog is used in training",
+        collector.report(
+            "info-splits", INFO, f"split {short(name)} is {short(value)}", episodes=episodes
         )

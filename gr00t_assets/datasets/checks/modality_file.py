@@ -30,22 +30,10 @@ def check_modality(folder: Folder, info: Info) -> ModalityFile | None:
         modality = ModalityFile.model_validate(raw)
     except ValidationError as failure:
         for line in _wrong_fields(failure):
-            collector.error(
-                "modality-field",
-                MODALITY,
-                line,
-                "the sections state, action, video and annotation as Isaac-GR00T reads them",
-                "correct the field",
-            )
+            collector.report("modality-field", MODALITY, line)
         return None
     for line in modality.unknown_fields():
-        collector.warn(
-            "modality-unknown-field",
-            MODALITY,
-            line.removeprefix(f"{MODALITY}: "),
-            "fields that Isaac-GR00T reads",
-            "correct its name or remove it",
-        )
+        collector.report("modality-unknown-field", MODALITY, line.removeprefix(f"{MODALITY}: "))
     if info.features:
         _check_columns(collector, modality, info)
     _check_overlaps(collector, modality)
@@ -102,15 +90,7 @@ def _key_of(modality: ModalityFile | None, kind: Modality, column: str, number: 
 
 
 def _report_missing(collector: Collector) -> None:
-    collector.error(
-        "modality-missing",
-        MODALITY,
-        "no such file",
-        "the names of the parts of state and action, and of the cameras",
-        "write it as NVIDIA's getting_started/LeRobot_compatible_data_schema.md describes; for "
-        "a dataset of the catalog a proposal is accepted with gr00t-assets dataset "
-        "accept-modality NAME",
-    )
+    collector.report("modality-missing", MODALITY, "no such file")
 
 
 def _check_columns(collector: Collector, modality: ModalityFile, info: Info) -> None:
@@ -121,12 +101,11 @@ def _check_columns(collector: Collector, modality: ModalityFile, info: Info) -> 
             if feature is None:
                 _report_unknown(collector, "modality-column", f"{kind} key '{key}'", column, info)
             elif part.end > feature.width:
-                collector.error(
+                collector.report(
                     "slice-range",
                     MODALITY,
                     f"{kind} key '{key}' is {part.start}:{part.end} of {column}",
-                    f"a slice of its {feature.width} numbers",
-                    "correct start and end of the key",
+                    width=feature.width,
                 )
     for key in modality.video:
         feature = info.features.get(modality.video_feature(key))
@@ -163,13 +142,11 @@ def _check_overlaps(collector: Collector, modality: ModalityFile) -> None:
         for column, parts in columns.items():
             for (start, end, key), (start2, end2, key2) in pairwise(sorted(parts)):
                 if start2 < end:
-                    collector.error(
+                    collector.report(
                         "slice-overlap",
                         MODALITY,
                         f"{kind} keys '{key}' ({start}:{end}) and '{key2}' ({start2}:{end2}) "
                         f"share numbers of {column}",
-                        "each number in one key",
-                        "correct start and end of the keys",
                     )
 
 

@@ -39,47 +39,39 @@ def check_timestamps(collector: Collector, file: str, times: np.ndarray, fps: fl
     back = np.flatnonzero(steps <= 0)
     if len(back):
         row = int(back[0])
-        collector.error(
+        collector.report(
             "timestamp-order",
             file,
             f"row {row + 1} is at {times[row + 1]:g} s after {times[row]:g} s"
             + (f", and {len(back) - 1} more rows" if len(back) > 1 else ""),
-            "timestamps that increase",
-            RECORD_TIMES,
         )
         return
     _check_start(collector, file, float(times[0]), fps)
     rate = measured_fps(times)
     if rate is not None and abs(rate - fps) > 0.01 * fps:
-        collector.error(
-            "timestamp-fps",
-            file,
-            f"{rate:.4g} rows a second by the timestamps",
-            f"{fps:g}, the rate of the dataset",
-            "correct fps, or the timestamps",
+        collector.report(
+            "timestamp-fps", file, f"{rate:.4g} rows a second by the timestamps", fps=fps
         )
         return
     off = np.abs(steps - 1 / fps)
     if len(off) and off.max() > 0.5 / fps:
         row = int(off.argmax())
-        collector.error(
+        collector.report(
             "timestamp-step",
             file,
             f"{steps[row]:.4g} s between rows {row} and {row + 1}",
-            f"{1 / fps:.4g} s, at most half a frame more or less",
-            "frames were dropped or are late: " + RECORD_TIMES,
+            step=1 / fps,
         )
         return
     drift = times - times[0] - np.arange(len(times)) / fps
     if np.abs(drift).max() > 0.5 / fps:
         row = int((np.abs(drift) > 0.5 / fps).argmax())
-        collector.error(
+        collector.report(
             "timestamp-drift",
             file,
             f"row {row} is {drift[row] * fps:+.2f} frames from its place; "
             f"{rate or fps:.6g} rows a second by the timestamps",
-            f"row i at i / {fps:g} s, at most half a frame more or less",
-            "correct fps, or the timestamps",
+            fps=fps,
         )
 
 
@@ -113,12 +105,11 @@ def check_finite(collector: Collector, file: str, rows: Rows) -> set[str]:
             continue
         wrong_columns.add(name)
         row, number = (int(place) for place in np.argwhere(wrong)[0])
-        collector.error(
+        collector.report(
             "not-finite",
             file,
             f"{count} values of {name}, first {values[row, number]} at row {row}, number {number}",
-            "finite numbers",
-            RECORD_TIMES if name == "timestamp" else WRITE_AGAIN,
+            remedy=RECORD_TIMES if name == "timestamp" else WRITE_AGAIN,
         )
     return wrong_columns
 
@@ -132,13 +123,7 @@ def check_indices(collector: Collector, file: str, rows: Rows, episode: int) -> 
     _check_numbers(collector, file, rows, "frame_index", frames, f"0 to {rows.count - 1} in order")
     index = rows.values.get("index")
     if index is not None and len(index) and (np.diff(index[:, 0]) != 1).any():
-        collector.warn(
-            "index-column",
-            file,
-            "index does not count up by one",
-            "the number of the row in the whole dataset",
-            "number the rows anew",
-        )
+        collector.report("index-column", file, "index does not count up by one")
 
 
 def _check_numbers(
@@ -167,13 +152,11 @@ def check_task_indices(
             continue
         unknown = [value for value in np.unique(values).tolist() if value not in tasks]
         if unknown:
-            collector.error(
+            collector.report(
                 "task-index-unknown",
                 file,
                 f"{name} is {short(unknown[0])}"
                 + (f", and {len(unknown) - 1} more unknown" if len(unknown) > 1 else ""),
-                "task indices of meta/tasks.jsonl",
-                "add the task to meta/tasks.jsonl, or correct the rows",
             )
 
 

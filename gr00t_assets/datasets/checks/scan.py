@@ -8,15 +8,15 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.files import write_json
-from gr00t_assets.core.finding import Collector, Finding
+from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.names import did_you_mean
-from gr00t_assets.datasets.checks.episode_scan import EpisodeScan, EpisodeScanner, Progress
+from gr00t_assets.datasets.checks.episode_scan import EpisodeScanner, Progress
 from gr00t_assets.datasets.checks.meta_files import (
     check_episodes,
     check_tasks,
@@ -114,47 +114,43 @@ def scan_dataset(
         backend: What will decode the videos, one of ``video_checks.BACKENDS``.
         progress: Called after each episode.
     """
-    collector = Collector()
-    scan = DatasetScan(findings=(), error_count=0, warning_count=0)
-    with collector.guard(None):
-        scan = _scan(Folder(directory, collector), backend, progress)
-    findings = collector.findings()
-    return scan.model_copy(
-        update={
-            "findings": tuple(findings),
-            "error_count": findings.error_count,
-            "warning_count": findings.warning_count,
-        }
+    folder = Folder(directory)
+    facts: dict[str, Any] = {}
+    with folder.collector.guard(None):
+        facts = _scan(folder, backend, progress)
+    findings = folder.collector.findings()
+    return DatasetScan(
+        findings=tuple(findings),
+        error_count=findings.error_count,
+        warning_count=findings.warning_count,
+        **facts,
     )
 
 
-def _scan(folder: Folder, backend: str, progress: Progress | None) -> DatasetScan:
-    """The order of the checks, and what each hands to the next; findings go to the collector."""
+def _scan(folder: Folder, backend: str, progress: Progress | None) -> dict[str, Any]:
+    """The order of the checks, and what each hands to the next; findings go to the collector.
+
+    Returns:
+        Fields of :class:`DatasetScan` beside the findings.
+    """
     collector = folder.collector
-    nothing = DatasetScan(findings=(), error_count=0, warning_count=0)
     if backend not in BACKENDS:
-        collector.error(
+        collector.report(
             "video-backend-unknown",
             None,
             f"video backend '{backend}'",
-            f"one of {', '.join(BACKENDS)}",
-            did_you_mean(backend, BACKENDS),
+            backends=", ".join(BACKENDS),
+            hint=did_you_mean(backend, BACKENDS),
         )
     if not folder.directory.is_dir():
-        collector.error(
-            "no-folder",
-            None,
-            f"no folder {folder.directory}",
-            "the folder that holds meta, data and videos",
-            "check the path",
-        )
-        return nothing
+        collector.report("no-folder", None, f"no folder {folder.directory}")
+        return {}
     with collector.guard(None):
         folder.check_links()
     metadata = read_metadata(folder)
     info, episodes = metadata.info, metadata.episodes
     if info.raw and info.version is None:
-        return nothing
+        return {}
     complete, modality, stored = False, None, None
     with collector.guard(None):
         check_tasks(collector, metadata.tasks or {})
@@ -165,7 +161,7 @@ def _scan(folder: Folder, backend: str, progress: Progress | None) -> DatasetSca
     with collector.guard(STATS):
         stored = read_statistics(folder)
     if not episodes or not info.features:
-        return nothing
+        return {}
     cameras: list[Feature] = []
     with collector.guard(None):
         check_data_files(metadata)
@@ -187,35 +183,25 @@ def _scan(folder: Folder, backend: str, progress: Progress | None) -> DatasetSca
             running = None if name in scanned.incomplete else scanned.statistics.get(name)
             if stored is not None:
                 check_statistics(collector, stored, info.features[name], kind, modality, running)
-    return nothing.model_copy(
-        update={
-            "first_readable": scanned.first_readable,
-            "cameras": tuple(camera.name for camera in cameras),
-            "measured": tuple(
-                Camera(
-                    original_key=name,
-                    height=video.height,
-                    width=video.width,
-                    fps=video.fps or 0,
-                    codec=video.codec,
-                )
-                for name, video in scanned.videos.items()
-            ),
-            "constant": {
-                name: _constant_numbers(scanned, name)
-                for name, kind in sliced.items()
-                if kind == "action"
-            },
-        }
-    )
-
-
-def _constant_numbers(scanned: EpisodeScan, column: str) -> tuple[int, ...]:
-    running = scanned.statistics.get(column)
-    if running is None or running.count < 2:
-        return ()
-    statistics = running.result()
-    return tuple(np.flatnonzero(statistics["min"] == statistics["max"]).tolist())
+    return {
+        "first_readable": scanned.first_readable,
+        "cameras": tuple(camera.name for camera in cameras),
+        "measured": tuple(
+            Camera(
+                original_key=name,
+                height=video.height,
+                width=video.width,
+                fps=video.fps or 0,
+                codec=video.codec,
+            )
+            for name, video in scanned.videos.items()
+        ),
+        "constant": {
+            name: scanned.constant_numbers(name)
+            for name, kind in sliced.items()
+            if kind == "action"
+        },
+    }
 
 
 def _file_states(directory: Path) -> str:

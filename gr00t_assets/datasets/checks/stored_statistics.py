@@ -22,14 +22,7 @@ def read_statistics(folder: Folder) -> dict[str, Any] | None:
 
 
 def _report_missing(collector: Collector) -> None:
-    collector.warn(
-        "stats-missing",
-        STATS,
-        "no such file",
-        "statistics of state and action",
-        "nothing, here they are computed from the rows; Isaac-GR00T writes the file into the "
-        "dataset",
-    )
+    collector.report("stats-missing", STATS, "no such file")
 
 
 def check_statistics(
@@ -53,12 +46,11 @@ def check_statistics(
     entry = stored.get(column.name)
     lacking = [name for name in STATISTIC_NAMES if not isinstance(entry, dict) or name not in entry]
     if lacking:
-        collector.warn(
+        collector.report(
             "stats-incomplete",
             STATS,
             f"no {', '.join(lacking)} of {column.name}",
-            f"{', '.join(STATISTIC_NAMES)} of each column",
-            "nothing, they are computed from the rows",
+            names=", ".join(STATISTIC_NAMES),
         )
     worst: tuple[float, str, int, float, float] | None = None
     wrong = 0
@@ -70,12 +62,11 @@ def check_statistics(
         if values is None or values.shape != (column.width,) or not np.isfinite(values).all():
             shown = "no list of numbers" if values is None else f"{values.size} numbers"
             finite = values is None or np.isfinite(values).all()
-            collector.error(
+            collector.report(
                 "stats-field",
                 STATS,
                 f"{name} of {column.name} is {shown if finite else 'not finite'}",
-                f"{column.width} finite numbers",
-                RENEW,
+                width=column.width,
             )
         elif name in truth and running is not None:
             errors = np.abs(values - truth[name]) / _tolerance(name, truth, running.count)
@@ -93,13 +84,12 @@ def check_statistics(
     if worst is not None:
         _, name, number, wrong_value, right = worst
         where = number_names(modality, kind, column, [number])
-        collector.error(
+        collector.report(
             "stats-mismatch",
             STATS,
             f"{name} of {column.name}, {where}, is {wrong_value:.6g}"
             + (f"; {wrong - 1} more differ" if wrong > 1 else ""),
-            f"{right:.6g}, as its rows have it",
-            RENEW,
+            right=right,
         )
 
 
@@ -124,21 +114,19 @@ def check_constant(
     trained = [number for number in constant if number in used]
     others = [number for number in constant if number not in used]
     if trained:
-        collector.warn(
+        collector.report(
             "constant-action-used",
             MODALITY,
             f"{column.name} never changes in {number_names(modality, 'action', column, trained)}",
-            f"motion in every number that data config {config} trains on",
-            "see that the recording has these joints, or choose a data config without them",
+            config=config,
         )
     if others:
         unused = f"; data config {config} does not use them" if config else ""
-        collector.warn(
+        collector.report(
             "constant-action",
             MODALITY,
             f"{column.name} never changes in {number_names(modality, 'action', column, others)}",
-            f"motion, or a part that is not trained on{unused}",
-            "choose a data config without these numbers, or record them",
+            unused=unused,
         )
 
 

@@ -36,44 +36,32 @@ def check_video(
 ) -> None:
     """Hold a video against its declaration and the dataset's rate."""
     if camera.size is not None and camera.size != (video.height, video.width):
-        collector.error(
+        collector.report(
             "video-size",
             file,
             f"{video.height} x {video.width} (height x width)",
-            f"{camera.size[0]} x {camera.size[1]}, as meta/info.json declares {camera.name}",
-            "correct the shape in meta/info.json, or encode the video again",
+            name=camera.name,
+            height=camera.size[0],
+            width=camera.size[1],
         )
     _check_codec(collector, file, video.codec, camera, backend)
     if fps is None or video.frames < 2:
         return
     if video.fps is not None and abs(video.fps - fps) > 0.01 * fps:
-        collector.error(
-            "video-fps",
-            file,
-            f"{video.fps:.4g} frames a second",
-            f"{fps:g}, the rate of the dataset",
-            "encode the video with the rate of the rows",
-        )
+        collector.report("video-fps", file, f"{video.fps:.4g} frames a second", fps=fps)
         return
     times = video.times
     off = np.abs(times - times[0] - np.arange(len(times)) / fps)
     if off.max() > 0.5 / fps:
         frame = int((off > 0.5 / fps).argmax())
-        collector.error(
+        collector.report(
             "video-frame-times",
             file,
             f"frame {frame} is shown {off[frame] * fps:.2f} frames from its place",
-            f"frame i at i / {fps:g} s, at most half a frame more or less",
-            "encode the video with a constant rate",
+            fps=fps,
         )
     elif abs(times[0]) > 0.5 / fps:
-        collector.warn(
-            "video-start",
-            file,
-            f"the first frame is shown at {times[0]:.4g} s",
-            "0 s",
-            "frames are looked up by time: encode the video from 0 s on",
-        )
+        collector.report("video-start", file, f"the first frame is shown at {times[0]:.4g} s")
 
 
 def check_camera_rates(collector: Collector, info: Info) -> None:
@@ -81,12 +69,11 @@ def check_camera_rates(collector: Collector, info: Info) -> None:
     for camera in info.cameras:
         rate = camera.video_fps
         if rate is not None and info.fps is not None and abs(rate - info.fps) > 0.01 * info.fps:
-            collector.warn(
+            collector.report(
                 "camera-fps",
                 INFO,
                 f"{camera.name} is declared with {rate:g} frames a second",
-                f"{info.fps:g}, the fps of the dataset",
-                "make video.fps of the feature and fps agree with the recording",
+                fps=info.fps,
             )
 
 
@@ -95,27 +82,9 @@ def _check_codec(
 ) -> None:
     declared = camera.video_codec
     if declared is not None and _CODECS.get(declared.lower(), declared.lower()) != codec:
-        collector.warn(
-            "video-codec",
-            file,
-            codec,
-            f"{declared}, as meta/info.json declares {camera.name}",
-            "correct video.codec in meta/info.json",
-        )
+        collector.report("video-codec", file, codec, declared=declared, name=camera.name)
     if codec in CANNOT_READ.get(backend, ()):
-        collector.error(
-            "codec-unsupported",
-            file,
-            codec,
-            f"a codec that the video backend {backend} reads, such as h264",
-            "choose the video backend torchcodec, or encode the videos as h264",
-        )
+        collector.report("codec-unsupported", file, codec, backend=backend)
     elif backend == "frame-cache" and any(codec in bad for bad in CANNOT_READ.values()):
         names = ", ".join(name for name, bad in CANNOT_READ.items() if codec in bad)
-        collector.warn(
-            "codec-support",
-            file,
-            codec,
-            f"a codec that every video backend reads; {names} does not",
-            "train with the native trainer or the video backend torchcodec, or encode as h264",
-        )
+        collector.report("codec-support", file, codec, names=names)

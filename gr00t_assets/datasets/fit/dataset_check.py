@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gr00t_assets.core.finding import Collector, Finding, Findings
+from gr00t_assets.core.finding import Collector, Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.checks.episode_scan import Progress
 from gr00t_assets.datasets.checks.modality_file import check_modality
@@ -22,7 +22,7 @@ from gr00t_assets.datasets.fit.fit_check import (
 )
 from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
 from gr00t_assets.datasets.lerobot.episodes import Episode
-from gr00t_assets.datasets.lerobot.folder import Folder
+from gr00t_assets.datasets.lerobot.folder import FAULTS, Folder
 from gr00t_assets.datasets.lerobot.info import Info, read_info
 from gr00t_assets.datasets.record import DatasetRecord
 from gr00t_assets.modality.data_config import DataConfig, data_configs
@@ -76,9 +76,9 @@ def _all_findings(
     directory: Path, scan: DatasetScan, data_config: str | None, embodiment_tag: str
 ) -> Findings:
     """The findings of a scan together with those of a data config, errors first, by code."""
-    collector = Collector()
+    collector = Collector(FAULTS)
     for finding in name_findings(data_config, embodiment_tag):
-        _report(collector, finding)
+        collector.add(finding)
     if scan.first_readable is not None:
         with collector.guard(MODALITY):
             _check_fit(collector, directory, scan, data_config)
@@ -94,7 +94,7 @@ def _check_fit(
     collector: Collector, directory: Path, scan: DatasetScan, data_config: str | None
 ) -> None:
     """Report why the dataset does not fit a data config, or that it fits none of them."""
-    folder = Folder(directory, Collector())
+    folder = Folder(directory)
     info = read_info(folder)
     modality = check_modality(folder, info)
     facts = _facts(directory, scan, info, modality)
@@ -105,15 +105,9 @@ def _check_fit(
             if not scan.has(*_SAME_FAULT.get(finding.code, ())):
                 fitting = fitting_data_configs(facts) if finding.code == "config-key" else []
                 these = f"; these fit: {', '.join(fitting)}" if fitting else ""
-                _report(collector, finding.model_copy(update={"remedy": finding.remedy + these}))
+                collector.add(finding.model_copy(update={"remedy": finding.remedy + these}))
     elif facts is not None and data_config is None and not fitting_data_configs(facts):
-        collector.warn(
-            "no-data-config-fits",
-            MODALITY,
-            "cameras and keys that no data config has together",
-            f"those of one of {', '.join(configs)}",
-            "see what one lacks with --data-config NAME, and name the keys as it does",
-        )
+        collector.report("no-data-config-fits", MODALITY, "cameras and keys that no data config has together", configs=', '.join(configs))
     for column, constant in scan.constant.items():
         used = _used_numbers(facts, config, column) if facts and config else frozenset()
         name = config.name if config else None
@@ -150,7 +144,3 @@ def _used_numbers(facts: DatasetFacts, config: DataConfig, column: str) -> froze
         if facts.modality.vector_column("action", key.key) == column
         for number in range(part.start, part.end)
     )
-
-
-def _report(collector: Collector, finding: Finding) -> None:
-    collector.error(finding.code, finding.subject, finding.found, finding.expected, finding.remedy)

@@ -123,8 +123,7 @@ def name_findings(data_config: str | None, embodiment_tag: str) -> list[Finding]
                 severity="error",
                 code="embodiment-tag-unknown",
                 subject=None,
-                found=f"embodiment tag '{embodiment_tag}' is not one of N1.5's: "
-                f"{', '.join(EMBODIMENT_IDS)}",
+                found=f"embodiment tag '{embodiment_tag}' is not one of N1.5's",
                 expected=f"one of {', '.join(EMBODIMENT_IDS)}",
                 remedy="a robot that the base model has not seen takes new_embodiment",
             )

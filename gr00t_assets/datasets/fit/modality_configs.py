@@ -190,7 +190,7 @@ def _sentence_and_lines(finding: Finding) -> tuple[str, list[str]]:
     if finding.code == "data-config-unknown":
         return f"{finding.found}; {finding.remedy}", []
     if finding.code == "embodiment-tag-unknown":
-        return f"{finding.found}.", [finding.remedy]
+        return f"{finding.found}: {finding.expected.removeprefix('one of ')}.", [finding.remedy]
     return f"{finding.found}.", []
 
 

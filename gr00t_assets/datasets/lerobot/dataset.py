@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.lerobot.episodes import Episode, SharedFiles, VideoSegment
 from gr00t_assets.datasets.lerobot.features import Feature
 from gr00t_assets.datasets.lerobot.folder import COPY_AGAIN, Folder, first_line, read_object
@@ -64,7 +63,7 @@ class LeRobotDataset:
         name = name or directory.name
         if not directory.is_dir():
             raise DatasetError(name, f"there is no folder {directory}.")
-        return cls.read(Folder(directory, Collector(), confined=False), name, formats)
+        return cls.read(Folder(directory, confined=False), name, formats)
 
     @classmethod
     def read(
@@ -278,10 +277,6 @@ def _check_content(folder: Folder, file: str) -> None:
         folder.report_unreadable(file, error)
         return
     if not whole:
-        folder.collector.error(
-            "parquet-unreadable",
-            file,
-            "cannot be read: it does not begin and end as Parquet does",
-            "a whole Parquet file",
-            f"it is truncated or damaged: {COPY_AGAIN}",
+        folder.collector.report(
+            "parquet-unreadable", file, "cannot be read: it does not begin and end as Parquet does"
         )

@@ -119,18 +119,12 @@ def read_episodes(folder: Folder, info: Info, cameras: Sequence[str]) -> Episode
     episodes: dict[int, Episode] = {}
     for where, episode in listed:
         if episode.index in episodes:
-            collector.error(
-                "episode-duplicate",
-                file,
-                f"{where}: episode {episode.index} again",
-                "each episode once",
-                "remove one of them",
-            )
+            collector.report("episode-duplicate", file, f"{where}: episode {episode.index} again")
         else:
             episodes[episode.index] = episode
     complete = collector.count(*DAMAGED) == before
     if not episodes and complete:
-        collector.error("no-episodes", file, "no episode", "at least one", RESTORE)
+        collector.report("no-episodes", file, "no episode")
     return EpisodeList(tuple(episodes.values()), complete)
 
 
@@ -143,13 +137,7 @@ def _v2_episodes(
         length = whole_number(collector, EPISODES, where, item, "length", 1, LONGEST_EPISODE)
         tasks = item.get("tasks")
         if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
-            collector.warn(
-                "episode-tasks",
-                EPISODES,
-                f"{where}: tasks is {short(tasks)}",
-                "a list of instructions",
-                "list what was done in the episode",
-            )
+            collector.report("episode-tasks", EPISODES, f"{where}: tasks is {short(tasks)}")
             tasks = []
         if index is not None:
             yield where, Episode(index, length or 0, tuple(tasks))
@@ -252,4 +240,4 @@ def report_field(
 
 def report_content(collector: Collector, file: str, found: str, expected: str) -> None:
     """Report what a meta file holds in place of what it should."""
-    collector.error("field", file, found, expected, RESTORE)
+    collector.report("field", file, found, expected=expected)

@@ -70,25 +70,13 @@ def parse_features(collector: Collector, raw: object) -> dict[str, Feature]:
     """The features that can be read; the others become findings."""
     if not isinstance(raw, dict) or not raw or len(raw) > MOST_FEATURES:
         shown = f"{len(raw)} features" if isinstance(raw, dict) else f"features is {short(raw)}"
-        collector.error(
-            "info-field",
-            INFO,
-            shown,
-            "an object with dtype and shape of each column and camera",
-            "restore the features from the recording",
-        )
+        collector.report("info-features", INFO, shown)
         return {}
     features = {}
     for name, value in raw.items():
         feature = _feature(name, value)
         if isinstance(feature, str):
-            collector.error(
-                "feature-declaration",
-                INFO,
-                f"feature {short(name)} {feature}",
-                "a dtype that is text and a shape that is a list of whole numbers above 0",
-                "declare the feature as its files are",
-            )
+            collector.report("feature-declaration", INFO, f"feature {short(name)} {feature}")
         else:
             features[name] = feature
     return features

@@ -12,7 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.finding import Collector, short
+from gr00t_assets.core.finding import Collector, FaultCatalogue, short
+
+FAULTS = FaultCatalogue(Path(__file__).parents[1] / "faults.yaml")
+"""What the checks of a dataset report."""
 
 LFS_POINTER = b"version https://git-lfs"
 
@@ -40,14 +43,16 @@ class Folder:
 
     Args:
         directory: The folder; may itself be a symbolic link.
-        collector: Takes what is wrong with the files.
+        collector: Takes what is wrong with the files; one of its own by default.
         confined: Whether links that lead out of the folder are passed over; a working copy may
             consist of links to its download.
     """
 
-    def __init__(self, directory: Path, collector: Collector, confined: bool = True) -> None:
+    def __init__(
+        self, directory: Path, collector: Collector | None = None, confined: bool = True
+    ) -> None:
         self.directory = directory
-        self.collector = collector
+        self.collector = collector or Collector(FAULTS)
         self.confined = confined
         self._real = directory.resolve()
 
@@ -63,26 +68,19 @@ class Folder:
         try:
             status = path.stat()
             if not stat.S_ISREG(status.st_mode):
-                self.collector.error(
-                    "not-a-file", file, "a folder or a device", "a file", "put the file in place"
-                )
+                self.collector.report("not-a-file", file, "a folder or a device")
             elif status.st_size == 0:
-                self.collector.error("empty-file", file, "0 bytes", "its content", COPY_AGAIN)
+                self.collector.report("empty-file", file, "0 bytes")
             elif status.st_size > most_bytes:
-                self.collector.error(
+                self.collector.report(
                     "file-too-large",
                     file,
                     f"{status.st_size / 2**20:,.0f} MB",
-                    f"at most {most_bytes / 2**20:,.0f} MB",
-                    "see what wrote it: no dataset of this format needs that much here",
+                    megabytes=most_bytes / 2**20,
                 )
             elif is_lfs_pointer(path):
-                self.collector.error(
-                    "lfs-pointer",
-                    file,
-                    "a Git LFS pointer in place of the content",
-                    "the content itself",
-                    "run git lfs pull in the repository that it was cloned from",
+                self.collector.report(
+                    "lfs-pointer", file, "a Git LFS pointer in place of the content"
                 )
             else:
                 return path
@@ -113,13 +111,7 @@ class Folder:
     def report_unreadable(self, file: str, error: Exception) -> None:
         """Report a file that the system does not give."""
         reason = getattr(error, "strerror", None) or str(error)
-        self.collector.error(
-            "file-unreadable",
-            file,
-            reason,
-            "a file that can be read",
-            "check its permissions and the disk, or copy it again",
-        )
+        self.collector.report("file-unreadable", file, reason)
 
     def check_links(self) -> None:
         """Report every symbolic link that leads out of the folder or nowhere."""
@@ -130,20 +122,14 @@ class Folder:
                     continue
                 file = self.relative(path)
                 if not self.holds(file):
-                    self.collector.error(
-                        "symlink-escape",
-                        file,
-                        f"a symbolic link to {path.readlink()}",
-                        "files that lie inside the dataset's folder",
-                        "copy the dataset with its links resolved: cp -rL SOURCE TARGET",
+                    self.collector.report(
+                        "symlink-escape", file, f"a symbolic link to {path.readlink()}"
                     )
                 elif not path.exists():
-                    self.collector.error(
+                    self.collector.report(
                         "symlink-broken",
                         file,
                         f"a symbolic link to {path.readlink()}, which is not there",
-                        "the file itself",
-                        "copy the file in place of the link",
                     )
 
     def raise_errors(self, name: str, problem: str) -> None:
@@ -199,12 +185,10 @@ def read_object(
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        folder.collector.error(
-            "not-json", file, f"not JSON: {_reason(error)}", "one JSON object", RESTORE
-        )
+        folder.collector.report("not-json", file, f"not JSON: {_reason(error)}")
         return None
     if not isinstance(value, dict):
-        folder.collector.error("not-an-object", file, short(value), "one JSON object", RESTORE)
+        folder.collector.report("not-an-object", file, short(value))
         return None
     return value
 
@@ -222,7 +206,7 @@ def read_lines(folder: Folder, file: str) -> Iterator[tuple[int, dict[str, Any]]
 
 def report_missing_meta(collector: Collector, file: str) -> None:
     """Report a meta file that every dataset has."""
-    collector.error("meta-missing", file, "no such file", "a file of LeRobot's format", RESTORE)
+    collector.report("meta-missing", file, "no such file")
 
 
 def first_line(error: Exception) -> str:
@@ -232,18 +216,14 @@ def first_line(error: Exception) -> str:
 
 def _objects(collector: Collector, file: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     def report(found: str) -> None:
-        collector.error("line-not-json", file, found, _OBJECT_A_LINE, RESTORE)
+        collector.report("line-not-json", file, found)
 
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         if number > MOST_LINES:
-            collector.error(
-                "too-many-lines",
-                file,
-                f"more than {MOST_LINES:,} lines",
-                f"at most {MOST_LINES:,}",
-                "split the dataset; the lines after these were not looked at",
+            collector.report(
+                "too-many-lines", file, f"more than {MOST_LINES:,} lines", lines=MOST_LINES
             )
             return
         where = f"line {number}"
@@ -274,9 +254,7 @@ def _read_text(
     except OSError as error:
         folder.report_unreadable(file, error)
     except UnicodeDecodeError as error:
-        folder.collector.error(
-            "not-text", file, f"byte {error.start} is not UTF-8", "text in UTF-8", RESTORE
-        )
+        folder.collector.report("not-text", file, f"byte {error.start} is not UTF-8")
     return None
 
 

@@ -165,12 +165,10 @@ def _version(folder: Folder, raw: Mapping[str, Any], formats: Collection[str]) -
     if version in formats:
         listed = folder.exists("meta/episodes.jsonl")
         if version != V30 and not listed and folder.exists("meta/episodes"):
-            folder.collector.error(
+            folder.collector.report(
                 "format-mislabelled",
                 INFO,
                 f"codebase_version {version} over the layout of v3.0 (meta/episodes is a folder)",
-                "the version that the files are of",
-                "set codebase_version to v3.0; it is converted when the dataset is ingested",
             )
             return None
         return str(version)
@@ -181,7 +179,9 @@ def _version(folder: Folder, raw: Mapping[str, Any], formats: Collection[str]) -
             "in the store, and the copy is checked"
         )
     shown = "no codebase_version" if version is None else f"codebase_version {short(version)}"
-    folder.collector.error("format-unsupported", INFO, shown, " or ".join(formats), remedy)
+    folder.collector.report(
+        "format-unsupported", INFO, shown, remedy=remedy, formats=" or ".join(formats)
+    )
     return None
 
 
@@ -220,14 +220,14 @@ def _template(
     problem = template_problem(value, needed, fields)
     if problem is None:
         return value
-    collector.error(
+    collector.report(
         "path-template",
         INFO,
         f"{name} {short(value)} {problem}",
-        f"a path with the fields {', '.join(fields[:2])}"
-        + (" and video_key" if name == "video_path" else ""),
-        f"write {name} as the files are named, such as "
-        + (V30_DATA_PATH if fields == _SHARED_FIELDS else DATA_PATH),
+        name=name,
+        fields=", ".join(fields[:2]),
+        also=" and video_key" if name == "video_path" else "",
+        example=V30_DATA_PATH if fields == _SHARED_FIELDS else DATA_PATH,
     )
     return None
 
@@ -237,16 +237,10 @@ def _is_folder_name(name: str) -> bool:
 
 
 def _report_escape(collector: Collector, name: str, problem: str) -> None:
-    collector.error(
-        "path-escape",
-        INFO,
-        problem,
-        "a path inside the dataset's folder, without '..' and not absolute",
-        f"correct {name}; see where the dataset came from, since such a path reads other files",
-    )
+    collector.report("path-escape", INFO, problem, name=name)
 
 
 def _report_field(collector: Collector, raw: Mapping[str, Any], name: str, expected: str) -> None:
     shown = f"{name} is {short(raw[name])}" if name in raw else f"no {name}"
     remedy = f"set {name} as the dataset was recorded" if name in raw else RESTORE
-    collector.error("info-field", INFO, shown, expected, remedy)
+    collector.report("info-field", INFO, shown, expected=expected, remedy=remedy)

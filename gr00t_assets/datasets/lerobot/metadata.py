@@ -151,12 +151,12 @@ def report_missing_files(folder: Folder, files: Iterable[str], code: str, expect
         chunks[file.rpartition("/")[0]].append(file)
     for chunk, members in chunks.items():
         if not folder.exists(chunk):
-            folder.collector.error(
+            folder.collector.report(
                 "chunk-missing",
                 chunk,
                 "no such folder",
-                f"{len(members)} files, from {members[0].rpartition('/')[2]} on",
-                "copy or download the folder again",
+                count=len(members),
+                first=members[0].rpartition("/")[2],
             )
             continue
         for file in members:
@@ -204,17 +204,16 @@ def _v2_tasks(folder: Folder) -> dict[int, str] | None:
         if not isinstance(text, str):
             report_field(folder.collector, TASKS, where, item, "task", "text")
         elif index in tasks:
-            folder.collector.error(
+            folder.collector.report(
                 "task-duplicate",
                 TASKS,
                 f"{where}: task index {index} again, as {short(text)}",
-                f"one line an index; it is {short(tasks[index])} before",
-                "remove the line that is wrong",
+                before=short(tasks[index]),
             )
         elif index is not None:
             tasks[index] = text
     if not tasks and not folder.collector.count(*DAMAGED):
-        folder.collector.error("no-tasks", TASKS, "no task", "at least one instruction", RESTORE)
+        folder.collector.report("no-tasks", TASKS, "no task")
     return tasks
 
 

@@ -88,13 +88,7 @@ def read_rows(
 
 def report_unreadable_parquet(collector: Collector, file: str, error: Exception) -> None:
     """Report a Parquet file that cannot be read to its end."""
-    collector.error(
-        "parquet-unreadable",
-        file,
-        f"cannot be read: {first_line(error)}",
-        "a whole Parquet file",
-        f"it is truncated or damaged: {COPY_AGAIN}",
-    )
+    collector.report("parquet-unreadable", file, f"cannot be read: {first_line(error)}")
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -114,33 +108,21 @@ def _read(
         for column in range(metadata.num_columns)
     )
     if metadata.num_rows > LONGEST_EPISODE or stored > MOST_NUMBERS:
-        collector.error(
+        collector.report(
             "parquet-too-large",
             file,
             f"{metadata.num_rows:,} rows, {stored:,} values",
-            f"at most {LONGEST_EPISODE:,} rows and {MOST_NUMBERS:,} values in an episode",
-            "split the episode; its rows were not looked at",
+            rows=LONGEST_EPISODE,
+            numbers=MOST_NUMBERS,
         )
         return None
     schema = parquet.schema_arrow
     missing = [name for name in features if name not in schema.names]
     for name in missing:
-        collector.error(
-            "column-missing",
-            file,
-            f"no column {name}",
-            "every column that meta/info.json declares, and timestamp",
-            WRITE_AGAIN + ", or remove the column from meta/info.json",
-        )
+        collector.report("column-missing", file, f"no column {name}")
     for name in schema.names:
         if name not in features:
-            collector.warn(
-                "column-undeclared",
-                file,
-                f"column {name}",
-                "columns that meta/info.json declares",
-                "declare it, or leave it out",
-            )
+            collector.report("column-undeclared", file, f"column {name}")
     rows = Rows(metadata.num_rows, broken=set(missing))
     numeric = [name for name in features if name in schema.names and _is_numeric(schema, name)]
     table = parquet.read(columns=numeric)
@@ -170,23 +152,16 @@ def _declared_values(
     """``(rows, numbers)`` of a column that is as it is declared."""
     flat, count = flatten_column(column), len(column)
     if flat.nulls:
-        collector.error(
-            "column-null",
-            file,
-            f"{flat.nulls} empty cells in {feature.name}",
-            "a number in every cell",
-            WRITE_AGAIN,
-        )
+        collector.report("column-null", file, f"{flat.nulls} empty cells in {feature.name}")
         return None
     ragged = any(len(lengths) != 1 for lengths in flat.lengths)
     if count and (ragged or len(flat.values) != count * feature.width):
         shown = " x ".join(_range(lengths) for lengths in flat.lengths) or "1"
-        collector.error(
+        collector.report(
             "column-shape",
             file,
             f"{feature.name} has {shown} numbers in a row",
-            f"{feature.width} in every row, as meta/info.json declares",
-            WRITE_AGAIN + ", or correct the shape in meta/info.json",
+            width=feature.width,
         )
         return None
     array = flat.values.to_numpy(zero_copy_only=False)

@@ -103,12 +103,11 @@ def read_packets(
                 if len(pts) > most_frames:
                     return report_video(collector, file, f"more than {most_frames:,} frames")
             if corrupt or len(pts) < stream.frames:
-                collector.error(
+                collector.report(
                     "video-truncated",
                     file,
                     f"{len(pts) - corrupt} whole frames",
-                    f"{max(stream.frames, len(pts))} frames, as its header says",
-                    f"the file ends too early: {COPY_AGAIN}",
+                    frames=max(stream.frames, len(pts)),
                 )
                 return None
             times, visible = np.array(pts, dtype=np.int64), np.flatnonzero(shown)
@@ -129,10 +128,4 @@ def read_packets(
 
 def report_video(collector: Collector, file: str, reason: str) -> None:
     """Report a video that cannot be read."""
-    collector.error(
-        "video-unreadable",
-        file,
-        reason[:1].lower() + reason[1:],
-        "a whole video file",
-        f"it is truncated, damaged or no video: {COPY_AGAIN}",
-    )
+    collector.report("video-unreadable", file, reason[:1].lower() + reason[1:])

@@ -26,7 +26,7 @@ from pathlib import Path
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.failures.failure_pattern import Explanation
-from gr00t_assets.trainers.n15_hyperparameters import N15Hyperparameters
+from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
 GIB = 2**30
 _UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": GIB}

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 from gr00t_assets.core.errors import BaseModelError, TrainingError
 from gr00t_assets.core.files import published_directory
 from gr00t_assets.trainers.isaac_gr00t.environment import BACKBONE
-from gr00t_assets.trainers.native.architecture import TextConfig, TowersConfig, VisionConfig
-from gr00t_assets.trainers.native.model_configs import load_config
+from gr00t_assets.trainers.n15.architecture import TextConfig, TowersConfig, VisionConfig
+from gr00t_assets.trainers.n15.model_configs import load_config
 
 
 def backbone_folder(base_model_directory: Path, checkout: Path, target: Path) -> Path | None:

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.trainers.n15_hyperparameters import N15Hyperparameters
+from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
 
 class IsaacHyperparameters(N15Hyperparameters):

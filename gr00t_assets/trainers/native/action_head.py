@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gr00t_assets.trainers.native.architecture import ActionHeadConfig
+from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.native.dit import DiT, SelfAttentionTransformer
 
 

@@ -11,9 +11,9 @@ import torch
 from gr00t_assets.core.errors import BaseModelError
 from gr00t_assets.core.files import write_json
 from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, download, hub_commit, locate
-from gr00t_assets.trainers.native.architecture import ModelConfig
+from gr00t_assets.trainers.n15.architecture import ModelConfig
+from gr00t_assets.trainers.n15.model_configs import TINY, load_config
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
-from gr00t_assets.trainers.native.model_configs import TINY, load_config
 from gr00t_assets.trainers.native.prompts import (
     QWEN,
     ByteEncoding,

@@ -16,7 +16,7 @@ from gr00t_assets.modality.images import (
     prepare_images,
 )
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.n15_hyperparameters import n15_settings
+from gr00t_assets.trainers.n15.n15_hyperparameters import n15_settings
 from gr00t_assets.trainers.native.base_models import BaseModel
 from gr00t_assets.trainers.native.prompts import tokenize
 

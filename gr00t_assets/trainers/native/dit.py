@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gr00t_assets.trainers.native.architecture import DiffusionModelConfig, SelfAttentionConfig
+from gr00t_assets.trainers.n15.architecture import DiffusionModelConfig, SelfAttentionConfig
 
 TIMESTEP_CHANNELS = 256
 

@@ -20,7 +20,7 @@ from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run
 from gr00t_assets.trainers.checkpoint_files import remove_partial
 from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
 from gr00t_assets.trainers.model_folder import published_model
-from gr00t_assets.trainers.n15_hyperparameters import N15Hyperparameters, n15_settings
+from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters, n15_settings
 from gr00t_assets.trainers.native.base_models import (
     BaseModel,
     Device,

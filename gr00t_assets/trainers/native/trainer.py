@@ -18,7 +18,7 @@ from gr00t_assets.trainers.base_model_files import (
     RELEASED_LICENSE,
     RELEASED_MODEL,
 )
-from gr00t_assets.trainers.n15_hyperparameters import N15Hyperparameters
+from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
 
 class NativeHyperparameters(N15Hyperparameters):

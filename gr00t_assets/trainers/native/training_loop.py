@@ -12,7 +12,7 @@ from transformers import get_scheduler
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.runs.metrics import Metric
 from gr00t_assets.trainers.attempt import StopRequest
-from gr00t_assets.trainers.n15_hyperparameters import N15Hyperparameters
+from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets.trainers.native.base_models import Device
 from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15

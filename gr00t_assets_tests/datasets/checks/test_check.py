@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from gr00t_assets.cli.main import app
 from gr00t_assets.core.finding import MAX_PER_CODE, Collector
+from gr00t_assets.datasets.lerobot.folder import FAULTS
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.fit.dataset_check import check_dataset
 from gr00t_assets.datasets.record import DatasetRecord, save_record
@@ -73,7 +74,7 @@ def test_findings_hold_no_control_characters_and_can_be_written() -> None:
 
 
 def test_what_no_check_foresaw_becomes_a_finding_of_its_file() -> None:
-    collector = Collector()
+    collector = Collector(FAULTS)
     with collector.guard("meta/info.json"):
         raise RecursionError("too deep")
     item = collector.findings()[0]

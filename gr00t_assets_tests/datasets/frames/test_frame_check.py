@@ -45,26 +45,26 @@ def small(small_dataset: Path, tmp_path: Path) -> Cached:
 
 def test_june_feeds_the_demo_key_frames(demo: Cached) -> None:
     dataset, cache = demo
-    truth = check_frames(
+    result = check_frames(
         dataset, cache, [EGO], "torchvision_av", samples_per_episode=None, isaac_commit=JUNE
     )
-    assert (truth.rows, truth.all_rows) == (2096, True)
-    assert (truth.wrong_by_timestamp, truth.wrong_by_index) == (2091, 2086)
-    assert round(truth.mean_lateness) == 112
-    assert truth.max_lateness == 249
-    assert (truth.verdict, truth.verified) == ("wrong", False)
-    assert "gives 2091 of 2096 rows a wrong frame by timestamp" in truth.sentence()
-    assert "video_backend: decord" in truth.warnings()[0]
-    assert "cdf6d6e" in (truth.remedy or "")
+    assert (result.rows, result.all_rows) == (2096, True)
+    assert (result.wrong_by_timestamp, result.wrong_by_index) == (2091, 2086)
+    assert round(result.mean_lateness) == 112
+    assert result.max_lateness == 249
+    assert (result.verdict, result.verified) == ("wrong", False)
+    assert "gives 2091 of 2096 rows a wrong frame by timestamp" in result.sentence()
+    assert "video_backend: decord" in result.warnings()[0]
+    assert "cdf6d6e" in (result.remedy or "")
 
 
 def test_the_demo_has_its_timestamps_one_frame_late(
     demo: Cached,
 ) -> None:
-    truth = check_frames(*demo, [EGO], samples_per_episode=None)
-    assert truth.verified
-    assert (truth.wrong_by_timestamp, truth.wrong_by_index) == (0, 2091)
-    (warning,) = truth.warnings()
+    result = check_frames(*demo, [EGO], samples_per_episode=None)
+    assert result.verified
+    assert (result.wrong_by_timestamp, result.wrong_by_index) == (0, 2091)
+    (warning,) = result.warnings()
     assert "timestamps of 2091 of 2096 rows" in warning
     assert "row i has the time of frame i+1" in warning
 
@@ -72,19 +72,19 @@ def test_the_demo_has_its_timestamps_one_frame_late(
 def test_october_takes_the_frame_before_a_rounded_timestamp(
     demo: Cached,
 ) -> None:
-    truth = check_frames(
+    result = check_frames(
         *demo, [EGO], "torchvision_av", samples_per_episode=1, isaac_commit=OCTOBER
     )
-    assert (truth.verdict, truth.wrong_by_index, truth.max_lateness) == ("shifted", 0, 1)
-    assert truth.wrong_by_timestamp == truth.rows == 5
-    assert "the last one that is not after the timestamp" in (truth.remedy or "")
+    assert (result.verdict, result.wrong_by_index, result.max_lateness) == ("shifted", 0, 1)
+    assert result.wrong_by_timestamp == result.rows == 5
+    assert "the last one that is not after the timestamp" in (result.remedy or "")
 
 
 def test_october_is_exact_on_exact_timestamps(small: Cached) -> None:
-    truth = check_frames(*small, [EGO], "torchvision_av", None, isaac_commit=OCTOBER)
-    assert (truth.verdict, truth.all_rows, truth.wrong_by_index) == ("exact", True, 0)
-    assert truth.warnings() == []
-    assert truth.remedy is None
+    result = check_frames(*small, [EGO], "torchvision_av", None, isaac_commit=OCTOBER)
+    assert (result.verdict, result.all_rows, result.wrong_by_index) == ("exact", True, 0)
+    assert result.warnings() == []
+    assert result.remedy is None
 
 
 def test_float32_timestamps_are_caught(tmp_path: Path) -> None:
@@ -94,10 +94,10 @@ def test_float32_timestamps_are_caught(tmp_path: Path) -> None:
     generate(spec, tmp_path / "so101")
     dataset = LeRobotDataset.open(tmp_path / "so101")
     cameras = dataset.cameras
-    truth = check_frames(dataset, None, cameras, "torchvision_av", None, isaac_commit=OCTOBER)
-    assert truth.verdict == "shifted"
-    assert len(truth.cameras) == 2
-    assert 0 < truth.wrong_by_timestamp < truth.rows == 80
+    result = check_frames(dataset, None, cameras, "torchvision_av", None, isaac_commit=OCTOBER)
+    assert result.verdict == "shifted"
+    assert len(result.cameras) == 2
+    assert 0 < result.wrong_by_timestamp < result.rows == 80
 
 
 def test_the_cache_is_not_needed(small_dataset: Path, small: Cached) -> None:
@@ -109,8 +109,8 @@ def test_the_cache_is_not_needed(small_dataset: Path, small: Cached) -> None:
 
 
 def test_a_commit_that_is_not_known_is_taken_for_june(small: Cached) -> None:
-    truth = check_frames(*small, [EGO], "torchvision_av")
-    assert truth.verdict == "wrong"
+    result = check_frames(*small, [EGO], "torchvision_av")
+    assert result.verdict == "wrong"
     assert known_backend_fault("torchvision_av", None) is not None
     assert known_backend_fault("decord", None) is None
 
@@ -122,14 +122,14 @@ def test_frames_that_changed_in_the_cache(small: Cached, tmp_path: Path) -> None
     stored[10], stored[20] = stored[20].copy(), stored[10].copy()
     stored.flush()
     cache = FrameCache.open(tmp_path / "small" / "cache")
-    truth = check_frames(dataset, cache, [EGO], samples_per_episode=None)
-    assert (truth.verdict, truth.wrong_by_timestamp, truth.max_lateness) == ("wrong", 2, 10)
-    assert "materialise frame_cache again" in (truth.remedy or "")
+    result = check_frames(dataset, cache, [EGO], samples_per_episode=None)
+    assert (result.verdict, result.wrong_by_timestamp, result.max_lateness) == ("wrong", 2, 10)
+    assert "materialise frame_cache again" in (result.remedy or "")
     stored[10] = np.random.default_rng(0).integers(0, 255, stored[10].shape, dtype=np.uint8)
     stored.flush()
-    truth = check_frames(dataset, cache, [EGO], samples_per_episode=None)
-    assert truth.cameras[0].unidentified == 1
-    assert "1 are no frame of their episode" in truth.sentence()
+    result = check_frames(dataset, cache, [EGO], samples_per_episode=None)
+    assert result.cameras[0].unidentified == 1
+    assert "1 are no frame of their episode" in result.sentence()
 
 
 def test_a_resized_cache(small_dataset: Path, tmp_path: Path) -> None:
@@ -145,10 +145,10 @@ def test_a_video_that_cannot_be_read(spoilt: Path) -> None:
     dataset = LeRobotDataset.open(spoilt)
     path = dataset.video_path(1, EGO)
     path.write_bytes(path.read_bytes()[:200])
-    truth = check_frames(dataset, None, [EGO], "torchvision_av", isaac_commit=OCTOBER)
-    assert (truth.verdict, truth.verified) == ("unreadable", False)
-    assert str(path.relative_to(spoilt)) in truth.sentence()
-    assert "video_backend: decord" in (truth.remedy or "")
+    result = check_frames(dataset, None, [EGO], "torchvision_av", isaac_commit=OCTOBER)
+    assert (result.verdict, result.verified) == ("unreadable", False)
+    assert str(path.relative_to(spoilt)) in result.sentence()
+    assert "video_backend: decord" in (result.remedy or "")
 
 
 def test_identical_frames_are_not_told_apart(spoilt: Path) -> None:
@@ -156,8 +156,8 @@ def test_identical_frames_are_not_told_apart(spoilt: Path) -> None:
     for episode in dataset.episodes:
         still = np.full((96, 96, 3), 90, dtype=np.uint8)
         write_video(dataset.video_path(episode.index, EGO), iter([still] * episode.length), 20)
-    truth = check_frames(dataset, None, [EGO], "torchvision_av", isaac_commit=JUNE)
-    assert truth.verdict == "exact"
+    result = check_frames(dataset, None, [EGO], "torchvision_av", isaac_commit=JUNE)
+    assert result.verdict == "exact"
 
 
 def test_frames_in_the_colours_of_another_decoder(small: Cached) -> None:
@@ -183,14 +183,14 @@ def test_a_backend_that_is_not_installed(small: Cached) -> None:
     name = next((name for name in ("decord", "torchcodec") if backend_missing(name)), None)
     if name is None:
         pytest.skip("decord and torchcodec are installed")
-    truth = check_frames(*small, [EGO], name)
-    assert (truth.verdict, truth.verified, truth.rows) == ("unchecked", False, 0)
-    assert f"{name} is not installed here" in truth.warnings()[0]
+    result = check_frames(*small, [EGO], name)
+    assert (result.verdict, result.verified, result.rows) == ("unchecked", False, 0)
+    assert f"{name} is not installed here" in result.warnings()[0]
 
 
 def test_no_cache_to_check(small_dataset: Path) -> None:
-    truth = check_frames(LeRobotDataset.open(small_dataset), None, [EGO])
-    assert (truth.verdict, truth.remedy) == ("unchecked", "materialise frame_cache")
+    result = check_frames(LeRobotDataset.open(small_dataset), None, [EGO])
+    assert (result.verdict, result.remedy) == ("unchecked", "materialise frame_cache")
 
 
 def test_an_unknown_backend(small: Cached) -> None:
@@ -205,11 +205,11 @@ def test_the_sample_is_spread_and_always_the_same(small: Cached) -> None:
 
 
 def test_results_are_kept(small: Cached, tmp_path: Path) -> None:
-    truth = check_frames(*small, [EGO], "torchvision_av", isaac_commit=JUNE)
-    path = tmp_path / "frames" / "truth.json"
+    result = check_frames(*small, [EGO], "torchvision_av", isaac_commit=JUNE)
+    path = tmp_path / "frames" / "result.json"
     assert load_frame_check(path) is None
-    save_frame_check(truth, path)
-    assert load_frame_check(path) == truth
+    save_frame_check(result, path)
+    assert load_frame_check(path) == result
     path.write_text("{}")
     with pytest.raises(DatasetError, match="not the result of a frame check"):
         load_frame_check(path)

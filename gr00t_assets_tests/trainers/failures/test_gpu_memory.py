@@ -36,8 +36,8 @@ def test_the_default_setting_is_as_published(batch_size: int, published: int) ->
 def test_the_counts_of_parameters_are_those_of_the_model() -> None:
     import torch
 
+    from gr00t_assets.trainers.n15.model_configs import N1_5_FULL
     from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
-    from gr00t_assets.trainers.native.model_configs import N1_5_FULL
 
     with torch.device("meta"):
         model = Gr00tN15(N1_5_FULL)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gr00t_assets.trainers.native.architecture import ModelConfig
+from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.native.prompts import ByteEncoding, Tokenizer, tokenize
 
 

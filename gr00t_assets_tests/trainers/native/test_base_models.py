@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gr00t_assets.core.errors import BaseModelError
-from gr00t_assets.trainers.native.architecture import ModelConfig
+from gr00t_assets.trainers.n15.architecture import ModelConfig
+from gr00t_assets.trainers.n15.model_configs import TINY
 from gr00t_assets.trainers.native.base_models import BaseModel, load_base_model, save_model
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
-from gr00t_assets.trainers.native.model_configs import TINY
 from gr00t_assets.trainers.native.weights import FUTURE_TOKENS
 from gr00t_assets_tests.trainers.native.test_prompts import small_qwen
 

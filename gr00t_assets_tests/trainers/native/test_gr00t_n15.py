@@ -6,10 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from gr00t_assets.trainers.n15.model_configs import N1_5_FULL, TINY
 from gr00t_assets.trainers.native import parity
 from gr00t_assets.trainers.native.base_models import load_base_model
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15, attention_implementation
-from gr00t_assets.trainers.native.model_configs import N1_5_FULL, TINY
 from gr00t_assets_tests.trainers.native.native_batches import random_batch
 
 SHORT, LONG = "go", "pick the sweet potato from the counter and place it in the plate"

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from gr00t_assets.core.errors import BaseModelError
-from gr00t_assets.trainers.native.model_configs import N1_5_FULL, TINY, load_config, parse_config
+from gr00t_assets.trainers.n15.model_configs import N1_5_FULL, TINY, load_config, parse_config
 
 
 def isaac_config() -> dict:

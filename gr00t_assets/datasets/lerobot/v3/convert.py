@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import published_directory, write_json
-from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.episodes import (
     BATCH_ROWS,
@@ -109,7 +108,7 @@ def convert_to_v21(
     """
     name = name or source.name
     _refuse_destination(source, destination, name)
-    folder = Folder(source, Collector(), confined=False)
+    folder = Folder(source, confined=False)
     dataset = LeRobotDataset.read(folder, name, (V30,))
     files = sorted(
         {folder.relative(path) for path in source.glob("data/*/*.parquet")}
@@ -187,15 +186,13 @@ def _write_videos(
         if encoded:
             codecs[camera] = unchanged | {"h264"}
             size = sum(path_of(episode).stat().st_size for episode in encoded)
-            folder.collector.warn(
+            folder.collector.report(
                 "video-encoded",
                 camera,
                 f"{episode_names(sorted(encoded))} of "
                 f"{sum(len(cuts) for _, cuts in files.values())} cannot be cut out as they are (no "
                 f"clean key frame at the border); encoded anew as H.264 without loss, "
                 f"{size / 1e6:.1f} MB",
-                "a key frame at the first frame of each episode",
-                "nothing, every frame is the same",
             )
     return codecs
 

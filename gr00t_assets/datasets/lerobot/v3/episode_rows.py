@@ -92,21 +92,17 @@ def find_rows(folder: Folder, dataset: LeRobotDataset, files: Iterable[str]) -> 
             parquet = pq.ParquetFile(folder.directory / file)
             schemas[file] = parquet.schema_arrow.remove_metadata()
             if "episode_index" not in schemas[file].names:
-                folder.collector.error(
-                    "column-missing", file, "no column episode_index", "LeRobot's columns", RESTORE
-                )
+                folder.collector.report("shared-column-missing", file, "no column episode_index")
                 continue
             ranges += _ranges_of(parquet, file, dataset, folder.collector)
     first = next(iter(schemas.values()), None)
     for file, schema in schemas.items():
         if first is not None and not schema.equals(first):
             differing = sorted({f"{item.name} {item.type}" for item in set(schema) ^ set(first)})
-            folder.collector.error(
+            folder.collector.report(
                 "columns-differ",
                 file,
                 f"differs in columns: {', '.join(differing) or 'their order'}",
-                "the columns of the first file",
-                RESTORE,
             )
     _check_ranges(folder.collector, dataset, ranges)
     return ranges
@@ -142,21 +138,17 @@ def _ranges_of(
             wrong_rows.add(episode)
         ranges.append(RowRange(episode, file, start, end - start))
     if wrong_frames:
-        collector.error(
-            "frame-index",
+        collector.report(
+            "shared-frame-index",
             file,
             f"frame_index does not count from 0 in {episode_names(sorted(wrong_frames))}",
-            "0 and up in every episode",
-            RESTORE,
         )
     if wrong_rows:
-        collector.warn(
-            "index-column",
+        collector.report(
+            "shared-index-column",
             file,
             f"index does not count from dataset_from_index in {episode_names(sorted(wrong_rows))}; "
             "kept as it is",
-            "the number of the row in the whole dataset",
-            "nothing, it is not trained on",
         )
     return ranges
 
@@ -181,54 +173,42 @@ def _check_ranges(collector: Collector, dataset: LeRobotDataset, ranges: list[Ro
     listed = {episode.index for episode in dataset.episodes}
     unknown = sorted(set(by_episode) - listed)
     if unknown:
-        collector.error(
-            "episode-unlisted",
-            "data",
-            f"has rows of {episode_names(unknown)}",
-            f"rows of episodes that {V30_EPISODES} lists",
-            RESTORE,
-        )
+        collector.report("shared-rows-unlisted", "data", f"has rows of {episode_names(unknown)}")
     moved = []
     for episode in dataset.episodes:
         parts, shared = by_episode.get(episode.index, []), episode.shared or SharedFiles()
         count = sum(part.count for part in parts)
         where = f" from row {parts[0].start}" if parts else ""
         if count != episode.length:
-            collector.error(
-                "row-count",
+            collector.report(
+                "shared-row-count",
                 parts[0].file if parts else "data",
                 f"episode {episode.index} has {count} rows{where}",
-                f"{episode.length}, its length in {V30_EPISODES}",
-                RESTORE,
+                length=episode.length,
             )
         elif len(parts) > 1:
             places = [f"{part.file} from row {part.start}" for part in parts[:4]]
-            collector.error(
+            collector.report(
                 "rows-scattered",
                 parts[0].file,
                 f"rows of episode {episode.index} lie apart: {'; '.join(places)}",
-                "the rows of an episode one after another",
-                RESTORE,
             )
         if shared.rows and shared.rows[1] - shared.rows[0] != episode.length:
-            collector.error(
+            collector.report(
                 "row-range",
                 V30_EPISODES,
                 f"episode {episode.index} goes from dataset_from_index {shared.rows[0]} to "
                 f"dataset_to_index {shared.rows[1]}",
-                f"{episode.length} rows, its length",
-                RESTORE,
+                length=episode.length,
             )
         if any(shared.data_file not in (None, part.file) for part in parts):
             moved.append(episode.index)
     if moved:
-        collector.warn(
+        collector.report(
             "rows-moved",
             "data",
             f"the rows of {episode_names(moved)} are in another file than {V30_EPISODES} names; "
             "found by episode_index",
-            "the file that is named",
-            "nothing, LeRobot reads them likewise",
         )
 
 

@@ -73,13 +73,11 @@ def find_frames(folder: Folder, dataset: LeRobotDataset) -> dict[str, VideoFiles
             cuts = place_episodes(collector, file, table, segments[file], dataset.fps)
             encoded = [cut.episode for cut in cuts if cut.packet is None]
             if encoded and table.pixel_format not in LOSSLESS_FORMATS:
-                collector.error(
+                collector.report(
                     "video-not-lossless",
                     file,
                     f"{episode_names(encoded)} cannot be cut out: no key frame at the border, and "
                     f"pixel format {table.pixel_format} cannot be encoded anew without loss",
-                    "a key frame at the first frame of each episode",
-                    "encode the video as LeRobot does",
                 )
             files[file] = (table, cuts)
     return videos
@@ -145,8 +143,8 @@ def place_episodes(
             problem = f"begins {end - start} frames before episode {previous} ends"
         if problem:
             expected = f"the frames of each episode where {V30_EPISODES} says"
-            collector.error(
-                "video-segment", file, f"episode {episode.index} {problem}", expected, RESTORE
+            collector.report(
+                "video-segment", file, f"episode {episode.index} {problem}", expected=expected
             )
             continue
         if off[position] > HALF_FRAME:
@@ -154,23 +152,15 @@ def place_episodes(
         end, previous = start + length, episode.index
         cuts.append(Cut(episode.index, start, length, copied_from(table, start, length)))
     if drifted:
-        collector.warn(
+        collector.report(
             "video-times-drift",
             file,
             f"the given times of {episode_names(drifted)} are up to {off.max():.1f} frames off; "
             "cut by counting frames",
-            "the times of the frames",
-            "nothing, the frames of the file are those of its episodes",
         )
     unused = table.frames - int(lengths.sum())
     if unused > 0 and len(cuts) == len(ordered):
-        collector.warn(
-            "video-frames-unused",
-            file,
-            f"{unused} frames belong to no episode",
-            "frames of listed episodes",
-            "nothing, they are left out",
-        )
+        collector.report("video-frames-unused", file, f"{unused} frames belong to no episode")
     return cuts
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import TOKENIZER_FILES
-from gr00t_assets.trainers.native.architecture import (
+from gr00t_assets.trainers.n15.architecture import (
     ActionHeadConfig,
     BackboneConfig,
     DiffusionModelConfig,

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from gr00t_assets.core.errors import BaseModelError
-from gr00t_assets.trainers.native.architecture import (
+from gr00t_assets.trainers.n15.architecture import (
     MODEL_TYPE,
     ActionHeadConfig,
     BackboneConfig,

@@ -1,7 +1,8 @@
-"""Writes the tables of docs/files.md from the models that read those files.
+"""Writes the tables of docs/files.md and docs/data-checks.md from the code that they describe.
 
-``python docs/field_tables.py`` rewrites what stands between ``<!-- fields module:Model -->`` and
-``<!-- end -->``; with ``--check`` it writes nothing and exits with 1 where a table is out of date.
+``python docs/field_tables.py`` rewrites what stands between ``<!-- fields module:Model -->`` or
+``<!-- faults FILE -->`` and ``<!-- end -->``; with ``--check`` it writes nothing and exits with 1
+where a table is out of date.
 """
 
 import importlib
@@ -14,18 +15,24 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-PAGE = Path(__file__).with_name("files.md")
-BLOCK = re.compile(r"(<!-- fields (\S+):(\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+from gr00t_assets.core.finding import FaultCatalogue
+
+PAGES = tuple(Path(__file__).with_name(name) for name in ("files.md", "data-checks.md"))
+FIELDS = re.compile(r"(<!-- fields (\S+):(\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+FAULTS = re.compile(r"(<!-- faults (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> int:
-    """Rewrite the page, or say that it is out of date."""
-    old = PAGE.read_text()
-    new = BLOCK.sub(lambda match: match[1] + table(match[2], match[3]) + match[4], old)
-    if "--check" in sys.argv:
-        return int(new != old)
-    PAGE.write_text(new)
-    return 0
+    """Rewrite the pages, or say that one is out of date."""
+    outdated = False
+    for page in PAGES:
+        old = page.read_text()
+        new = FIELDS.sub(lambda match: match[1] + table(match[2], match[3]) + match[4], old)
+        new = FAULTS.sub(lambda match: match[1] + fault_table(match[2]) + match[3], new)
+        outdated |= new != old
+        if "--check" not in sys.argv:
+            page.write_text(new)
+    return int(outdated and "--check" in sys.argv)
 
 
 def table(module: str, name: str) -> str:
@@ -36,6 +43,19 @@ def table(module: str, name: str) -> str:
         for key, field in model.model_fields.items()
     ]
     return "\n| key | type | default | what |\n|---|---|---|---|\n" + "".join(rows) + "\n"
+
+
+def fault_table(file: str) -> str:
+    """A Markdown table of the faults of a catalogue, by code."""
+    catalogue = FaultCatalogue(Path(__file__).parents[1] / file)
+    faults = sorted(catalogue.faults.values(), key=lambda fault: fault.code)
+    rows = [
+        f"| `{fault.code}` | {fault.severity} | {fault.expected} | {fault.remedy} |\n"
+        for fault in faults
+    ]
+    return (
+        "\n| code | severity | expected | what to do |\n|---|---|---|---|\n" + "".join(rows) + "\n"
+    )
 
 
 def kind(field: FieldInfo) -> str:

@@ -1,33 +1,45 @@
-"""``gr00t-assets compare``: which run is best, by how much, and whether that is known."""
+"""``gr00t-assets compare`` and ``import``: which run is best, by how much, and is that known."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from gr00t_assets.comparison.all_runs import chosen_runs, from_store
+from gr00t_assets.comparison.answers.answers import Answer, all_answers, answer
+from gr00t_assets.comparison.columns import Column, row_remark, row_values, shown_columns
+from gr00t_assets.comparison.compare import Comparison, to_json
+from gr00t_assets.comparison.compare import compare as compare_runs
+from gr00t_assets.comparison.contrasts.contrasts import contrasts
+from gr00t_assets.comparison.contrasts.ranking import (
+    RankedRun,
+    comparability_classes,
+    ranked_runs,
+)
+from gr00t_assets.comparison.differences import Difference, baseline_named, difference
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.tables.runs_table import export_table
+from gr00t_assets.comparison.tables.wandb_import import import_wandb
+from gr00t_assets.comparison.wording import label, not_ranked_reason, plain, value_words
+from gr00t_assets.core.project import Store
+from gr00t_assets.experiments.sweeps import find_sweep, load_sweeps
+from gr00t_assets.reporting.report import Report, write_report
 
-    from gr00t_assets.comparison.answers.answers import Answer
-    from gr00t_assets.comparison.columns import Column
-    from gr00t_assets.comparison.compare import Comparison
-    from gr00t_assets.comparison.contrasts.ranking import RankedRun
-    from gr00t_assets.comparison.differences import Difference
-    from gr00t_assets.comparison.run import Run
-    from gr00t_assets.reporting.report import Report
+PIPED_WIDTH = 100
+"""Columns where the output is no terminal, such as a CI log."""
 
 _STATUS_STYLES = {
     "finished": "green",
-    "failed": "red",
-    "unreadable": "red",
-    "pruned": "yellow",
-    "interrupted": "yellow",
-    "unfinished": "yellow",
-    "stale": "yellow",
     "missing": "dim",
+    **dict.fromkeys(("failed", "unreadable"), "red"),
+    **dict.fromkeys(("pruned", "interrupted", "unfinished", "stale"), "yellow"),
 }
 _VERDICT_STYLES = {
     "controlled": "bold green",
@@ -36,6 +48,8 @@ _VERDICT_STYLES = {
     "confounded": "red",
     "not_comparable": "dim",
 }
+
+import_app = typer.Typer(help="Runs that were made elsewhere.", no_args_is_help=True)
 
 
 def compare(
@@ -57,60 +71,72 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False,
 ) -> None:
     """Print the ranked runs of each class and what they answer; write the report of the sweeps."""
-    if runs is None and question is None and baseline is None and export is None:
+    report_only = runs is None and question is None and baseline is None
+    if report_only and export is None:
         _report(sweep or (), as_json)
         return
-    from gr00t_assets.comparison.all_runs import chosen_runs
-
     compared = chosen_runs(runs, sweep or ())
     if export is not None:
-        from gr00t_assets.comparison.tables.runs_table import export_table
-
         export_table(compared, export)
         typer.echo(f"written: {export}, {len(compared)} runs", err=True)
-        if runs is None and question is None and baseline is None:
+        if report_only:
             return
     if question is not None:
         _question(compared, question, as_json)
         return
-    differences = _differences(compared, baseline) if baseline is not None else None
-    _comparison(compared if runs is not None else None, differences, as_json)
+    differences = None
+    if baseline is not None:
+        against = baseline_named(baseline, compared)
+        others = [run for run in compared if run.run_id != against.run_id]
+        differences = [difference(run, against) for run in others]
+    _comparison(compare_runs(compared) if runs is not None else None, differences, as_json)
 
 
-def _question(runs: Sequence["Run"], question: str, as_json: bool) -> None:
-    from gr00t_assets.cli.console import console
-    from gr00t_assets.comparison.answers.answers import answer
-    from gr00t_assets.comparison.compare import to_json
-    from gr00t_assets.comparison.contrasts.contrasts import contrasts
+@import_app.callback()
+def imports() -> None:
+    """Runs that were made elsewhere, for the comparison."""
 
+
+@import_app.command("wandb")
+def import_from_wandb(
+    project: Annotated[str, typer.Argument(help="ENTITY/PROJECT", metavar="ENTITY/PROJECT")],
+    tag: Annotated[str | None, typer.Option(help="Only runs with this tag: gr00t-overfit")] = None,
+) -> None:
+    """Read the runs of a W&B project into the store; a former import of it is replaced.
+
+    The key is that of WANDB_API_KEY or of 'wandb login', the server that of WANDB_BASE_URL.
+    """
+    file, runs = import_wandb(project, Store.from_environment(), tag, typer.echo)
+    typer.echo(f"imported: {len(runs)} runs, {file}")
+    typer.echo("compare them: gr00t-assets compare")
+
+
+def console() -> Console:
+    """The standard output, wide enough for a table where it is no terminal."""
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=PIPED_WIDTH)
+
+
+def print_json(content: object) -> None:
+    """Print what JSON has, without a number that it does not have."""
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _question(runs: Sequence[Run], question: str, as_json: bool) -> None:
     answered = answer(runs, question)
     if as_json:
-        _print_json(to_json(answered) | {"contrasts": to_json(contrasts(runs, answered.factor))})
+        print_json(to_json(answered) | {"contrasts": to_json(contrasts(runs, answered.factor))})
     else:
         print_answer(answered, console(), limits=True)
 
 
-def _differences(runs: Sequence["Run"], baseline: str) -> list["Difference"]:
-    from gr00t_assets.comparison.differences import baseline_named, difference
-
-    against = baseline_named(baseline, runs)
-    return [difference(run, against) for run in runs if run.run_id != against.run_id]
-
-
 def _comparison(
-    runs: Sequence["Run"] | None, differences: Sequence["Difference"] | None, as_json: bool
+    comparison: Comparison | None, differences: Sequence[Difference] | None, as_json: bool
 ) -> None:
     """Of a table the whole comparison, and of any runs what they have otherwise."""
-    from gr00t_assets.cli.console import console
-    from gr00t_assets.comparison.compare import compare as compare_runs
-    from gr00t_assets.comparison.compare import to_json
-
-    comparison = compare_runs(runs) if runs is not None else None
     if as_json:
         content = comparison.as_json() if comparison else {}
-        if differences is not None:
-            content["baseline"] = to_json(differences)
-        _print_json(content)
+        print_json(content if differences is None else content | {"baseline": to_json(differences)})
         return
     out = console()
     if comparison is not None:
@@ -118,35 +144,34 @@ def _comparison(
         if differences is not None:
             out.print()
     for item in differences or ():
-        out.print(item.sentence, highlight=False, markup=False)
+        out.print(Text(item.sentence))
 
 
 def _report(sweep_names: Sequence[str], as_json: bool) -> None:
-    from gr00t_assets.cli.console import console
-    from gr00t_assets.core.project import Store
-    from gr00t_assets.experiments.sweeps import find_sweep, load_sweeps
-    from gr00t_assets.reporting.report import write_report
-
     sweeps = load_sweeps()
     asked = [find_sweep(name, sweeps).name for name in sweep_names]
     report = write_report(list(sweeps.values()), Store.from_environment(), asked)
     names = asked or [summary.name for summary in report.sweeps]
     if as_json:
-        _print_json(_report_json(report, names))
+        print_json(_report_json(report, names))
         return
     out = console()
     if not names:
-        known = ", ".join(sweeps) or "none"
-        out.print(f"No experiment has a run yet. Sweeps: {known}", highlight=False)
+        out.print(f"No experiment has a run yet. Sweeps: {', '.join(sweeps) or 'none'}",
+                  highlight=False)  # fmt: skip
     for summary in report.sweeps:
         if summary.name in names:
-            out.print(f"Sweep {summary.name}", style="bold", highlight=False, markup=False)
-            out.print(summary.headline, highlight=False, markup=False)
+            out.print(Text(f"Sweep {summary.name}", style="bold"))
+            out.print(Text(summary.headline))
             print_runs(_rows(summary.runs), out)
             for caution in summary.cautions:
-                out.print(f"  caution: {caution}", style="yellow", highlight=False, markup=False)
+                out.print(Text(f"  caution: {caution}", style="yellow"))
             out.print()
-    for title, answers in _answers(report, asked):
+    groups = [(comparison.title, comparison.answers) for comparison in report.comparisons]
+    if asked:
+        stored = [run for name in asked for run in report.stored[name]]
+        groups = [("These runs", tuple(all_answers(from_store(stored))))]
+    for title, answers in groups:
         out.print(f"{title}: questions", style="bold", highlight=False)
         for item in answers:
             if item.evidence:
@@ -155,22 +180,7 @@ def _report(sweep_names: Sequence[str], as_json: bool) -> None:
     typer.echo(f"report: {report.path}")
 
 
-def _answers(report: "Report", asked: Sequence[str]) -> list[tuple[str, Sequence["Answer"]]]:
-    """Of each comparison of the report, or of the runs of the sweeps that are asked for alone."""
-    if not asked:
-        return [(comparison.title, comparison.answers) for comparison in report.comparisons]
-    from gr00t_assets.comparison.all_runs import from_store
-    from gr00t_assets.comparison.answers.answers import all_answers
-
-    stored = [run for name in asked for run in report.stored[name]]
-    return [("These runs", all_answers(from_store(stored)))]
-
-
-def _report_json(report: "Report", names: Sequence[str]) -> dict[str, Any]:
-    from gr00t_assets.comparison.columns import row_values
-    from gr00t_assets.comparison.compare import to_json
-    from gr00t_assets.comparison.formatting import plain
-
+def _report_json(report: Report, names: Sequence[str]) -> dict[str, Any]:
     return {
         "report": str(report.path),
         "verdict": report.verdict,
@@ -196,71 +206,50 @@ def _report_json(report: "Report", names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _rows(runs: Sequence["Run"]) -> list["RankedRun"]:
-    from gr00t_assets.comparison.contrasts.ranking import comparability_classes, ranked_runs
-
+def _rows(runs: Sequence[Run]) -> list[RankedRun]:
     return ranked_runs(comparability_classes(runs), runs)
 
 
-def _print_json(content: dict[str, Any]) -> None:
-    typer.echo(json.dumps(content, indent=2, allow_nan=False))
-
-
-def print_comparison(comparison: "Comparison", out: "Console") -> None:
+def print_comparison(comparison: Comparison, out: Console) -> None:
     """Print headline, rankings by class, runs without a place, and the answers."""
-    from rich.text import Text
-
-    from gr00t_assets.comparison.contrasts.ranking import ranked_runs
-    from gr00t_assets.comparison.wording import label, not_ranked_reason, value_words
-
     out.print(Text(comparison.headline, style="bold"))
     for item in comparison.ranked_classes:
-        out.print()
-        values = [value_words(value) for name, value in item.comparability.items()
-                  if name != "frames"]  # fmt: skip
-        title = Text(f"Class {item.id}: {', '.join(values)}", style="bold")
+        words = {name: value_words(value) for name, value in item.comparability.items()}
+        del words["frames"]
+        title = Text(f"Class {item.id}: {', '.join(words.values())}", style="bold")
         if item.frames != "verified":
             title.append(f"  frames {item.frames}", style="red")
+        out.print()
         out.print(title)
         print_runs(ranked_runs([item]), out)
     if comparison.not_ranked:
         out.print()
         out.print(Text("Not ranked", style="bold"))
         for run in comparison.not_ranked:
-            _print_indented(Text(f"{label(run)}: {not_ranked_reason(run)}"), out)
-    for answer in comparison.answers:
+            out.print(_indented(f"{label(run)}: {not_ranked_reason(run)}"))
+    for item in comparison.answers:
         out.print()
-        print_answer(answer, out)
+        print_answer(item, out)
 
 
-def print_answer(answer: "Answer", out: "Console", limits: bool = False) -> None:
+def print_answer(answered: Answer, out: Console, limits: bool = False) -> None:
     """Print a question, its verdict and the sentence, and what it does not cover."""
-    from rich.text import Text
-
-    head = Text(answer.question, style="bold")
-    head.append("  ")
-    head.append(answer.verdict.replace("_", " "), style=_VERDICT_STYLES[answer.verdict])
-    out.print(head)
-    _print_indented(Text(answer.sentence), out)
-    for line in answer.limits if limits else ():
-        _print_indented(Text(f"- {line}", style="dim"), out)
+    verdict = (answered.verdict.replace("_", " "), _VERDICT_STYLES[answered.verdict])
+    out.print(Text.assemble((answered.question, "bold"), "  ", verdict))
+    out.print(_indented(answered.sentence))
+    for line in answered.limits if limits else ():
+        out.print(_indented(f"- {line}", "dim"))
 
 
-def print_runs(rows: Sequence["RankedRun"], out: "Console") -> None:
+def print_runs(rows: Sequence[RankedRun], out: Console) -> None:
     """Print runs by column, and each remark below them once.
 
     Settings that vary have a column each where all of them fit.
     """
-    from rich.measure import Measurement
-    from rich.text import Text
-
-    from gr00t_assets.comparison.columns import row_remark, shown_columns
-    from gr00t_assets.comparison.wording import label
-
     columns = shown_columns(rows)
-    table = _rich_table(rows, columns)
+    table = _table(rows, columns)
     if Measurement.get(out, out.options.update(max_width=1000), table).maximum > out.width:
-        table = _rich_table(rows, [column for column in columns if not column.varying])
+        table = _table(rows, [column for column in columns if not column.varying])
     out.print(table)
     remarks: dict[str, list[str]] = {}
     for row in rows:
@@ -270,10 +259,7 @@ def print_runs(rows: Sequence["RankedRun"], out: "Console") -> None:
         out.print(Text(f"  {', '.join(names)}: {remark}", style="dim"), soft_wrap=False)
 
 
-def _rich_table(rows: Sequence["RankedRun"], columns: Sequence["Column"]) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
+def _table(rows: Sequence[RankedRun], columns: Sequence[Column]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         if column.name in ("name", "run_id"):
@@ -282,15 +268,12 @@ def _rich_table(rows: Sequence["RankedRun"], columns: Sequence["Column"]) -> "Ta
             justify = "right" if column.numeric else "left"
             table.add_column(column.heading, justify=justify, no_wrap=not column.varying)
     for row in rows:
-        cells = [Text(column.text(row)) for column in columns]
-        for column, cell in zip(columns, cells, strict=True):
-            if column.name == "status":
-                cell.style = _STATUS_STYLES.get(row.run.status, "")
-        table.add_row(*cells)
+        status = _STATUS_STYLES.get(row.run.status, "")
+        table.add_row(
+            *(Text(item.text(row), status if item.name == "status" else "") for item in columns)
+        )
     return table
 
 
-def _print_indented(text: Any, out: "Console") -> None:
-    from rich.padding import Padding
-
-    out.print(Padding(text, (0, 0, 0, 2)))
+def _indented(text: str, style: str = "") -> Padding:
+    return Padding(Text(text, style=style), (0, 0, 0, 2))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from gr00t_assets.cli.console import console
+from gr00t_assets.cli.compare import console
 from gr00t_assets.gpu.slot_files import UNKNOWN
 from gr00t_assets.gpu.status import DeviceStatus, MachineStatus, machine_status
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,7 +71,7 @@ def isaac_setup(
     if dry_run:
         for step in pending_steps(directory, options):
             for command in commands_of(step, directory, options):
-                typer.echo(command.shell())
+                typer.echo(shlex.join(command))
         return
     free = free_bytes(directory)
     if free < _SETUP_BYTES:

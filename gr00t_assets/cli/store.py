@@ -102,7 +102,7 @@ def _print_refusal(result: "RemovalResult", store: "Store") -> None:
 
 def _print_status(status: "StoreStatus") -> None:
     """Print the status as two tables and a line."""
-    from gr00t_assets.cli.console import console
+    from gr00t_assets.cli.compare import console
     from gr00t_assets.core.units import format_bytes
 
     out = console()

@@ -1,55 +1,60 @@
-"""``gr00t-assets sweep``: what a sweep file asks for, and a file to start from."""
+"""``gr00t-assets sweep``: what sweep files ask for, and new ones."""
 
-from enum import StrEnum
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any, Literal
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from gr00t_assets.experiments.sweeps import Sweep
-
+from gr00t_assets.cli.compare import console
+from gr00t_assets.comparison.proposals.proposed_sweep import check_sweep, propose
+from gr00t_assets.comparison.suggested_sweep import suggest_sweep
+from gr00t_assets.comparison.suggestions import Objective
+from gr00t_assets.comparison.sweep_plan import ACTIONS, PlanRow, SweepPlan, make_plan, named_sweep
+from gr00t_assets.comparison.wording import shown
+from gr00t_assets.core.project import Store
+from gr00t_assets.core.units import shown_setting
+from gr00t_assets.core.yaml_files import shown_path
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.new_sweep import new_sweep
+from gr00t_assets.experiments.registry import all_hyperparameters
 
 sweep_app = typer.Typer(help="Sweep files and what they ask for.", no_args_is_help=True)
 
+MOST_COLUMNS = 5
+"""Settings that differ are columns up to this many; beyond it each row names its own."""
 
-class Listing(StrEnum):
-    """What ``sweep plan --list`` prints, one name a line."""
-
-    DATASETS = "datasets"
-    EXPERIMENTS = "experiments"
-    TRAINERS = "trainers"
+_NEEDS: dict[str, Callable[[Experiment], str]] = {
+    "priority": lambda item: str(item.priority or ""),
+    "GPUs": lambda item: (
+        str(item.hyperparameters.num_gpus) if item.hyperparameters.num_gpus > 1 else ""
+    ),
+    "VRAM": lambda item: f"{item.vram_gb:g} GB" if item.vram_gb else "",
+}
+"""What the queue is told of an experiment; a column where one of the sweep says something."""
 
 
 @sweep_app.command("plan")
 def sweep_plan(
     sweep: Annotated[str, typer.Argument(help="A sweep's name or file: demo, data/sweeps/x.yaml")],
     names: Annotated[
-        Listing | None, typer.Option("--list", help="Only these names, one a line, for scripts")
+        Literal["datasets", "experiments", "trainers"] | None,
+        typer.Option("--list", help="Only these names, one a line, for scripts"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The plan as JSON")] = False,
 ) -> None:
     """Print what a sweep would run: partitions, what differs, which are done, and what it costs."""
-    from gr00t_assets.comparison.sweep_plan import named_sweep
-
     chosen = named_sweep(sweep)
-    if names is None:
-        _show(chosen, as_json)
+    if names is not None:
+        experiments = [experiment.name for experiment in chosen.experiments]
+        typer.echo("\n".join(experiments if names == "experiments" else getattr(chosen, names)))
         return
-    listed = {
-        Listing.DATASETS: chosen.datasets,
-        Listing.EXPERIMENTS: tuple(experiment.name for experiment in chosen.experiments),
-        Listing.TRAINERS: chosen.trainers,
-    }
-    typer.echo("\n".join(listed[names]))
-
-
-def _show(sweep: "Sweep", as_json: bool) -> None:
-    from gr00t_assets.cli.sweep_plan import plan_json, print_plan
-    from gr00t_assets.comparison.sweep_plan import make_plan
-    from gr00t_assets.core.project import Store
-
-    plan = make_plan(sweep, Store.from_environment())
+    plan = make_plan(chosen, Store.from_environment())
     if as_json:
         typer.echo(plan_json(plan))
     else:
@@ -70,9 +75,6 @@ def sweep_new(
     ] = None,
 ) -> None:
     """Write a commented data/sweeps/NAME.yaml to start from; a file that is there stays."""
-    from gr00t_assets.core.yaml_files import shown_path
-    from gr00t_assets.experiments.new_sweep import new_sweep
-
     sweep = new_sweep(name, dataset, trainer, source)
     typer.echo(f"written: {shown_path(sweep.file)}, {len(sweep.experiments)} experiments")
     typer.echo(f"see what it would run: gr00t-assets sweep plan {name}")
@@ -98,26 +100,12 @@ def sweep_propose(
     ] = None,
 ) -> None:
     """Propose the fewest experiments that settle what is confounded or noisy, as a sweep file."""
-    from gr00t_assets.comparison.proposals import proposed_sweep
-    from gr00t_assets.core.yaml_files import shown_path
-
     if check is not None:
-        equal = False
-        for line, is_equal in proposed_sweep.check(check, runs):
-            typer.echo(line)
-            equal = equal or is_equal
-        raise typer.Exit(int(equal))
-    text, file = proposed_sweep.propose(runs, sweep, question, out, references)
-    if file is not None:
-        typer.echo(f"written: {shown_path(file)}", err=True)
-    typer.echo(text, nl=False)
-
-
-class Objective(StrEnum):
-    """What ``sweep suggest`` looks for."""
-
-    LOSS = "loss"
-    OPEN_LOOP = "open-loop"
+        lines = list(check_sweep(check, runs))
+        typer.echo("\n".join(line for line, _ in lines))
+        raise typer.Exit(int(any(is_equal for _, is_equal in lines)))
+    text, file = propose(runs, sweep, question, out, references)
+    _print_new(text, file)
 
 
 @sweep_app.command("suggest")
@@ -127,18 +115,186 @@ def sweep_suggest(
     seed: Annotated[int, typer.Option(min=0, help="Another seed suggests others")] = 0,
     objective: Annotated[
         Objective, typer.Option(help="What is to be low: final loss, or open-loop error")
-    ] = Objective.LOSS,
+    ] = "loss",
     out: Annotated[
         str | None, typer.Option(help="Write data/sweeps/NAME.yaml; printed if left out")
     ] = None,
 ) -> None:
     """Suggest the next experiments of a search by Optuna, from the finished runs of one class."""
-    from gr00t_assets.comparison.suggested_sweep import suggest_sweep
-    from gr00t_assets.core.yaml_files import shown_path
-
-    suggested = suggest_sweep(sweep, count, seed, objective.value, out)
+    suggested = suggest_sweep(sweep, count, seed, objective, out)
     for line in suggested.basis:
         typer.echo(line, err=True)
-    if suggested.file is not None:
-        typer.echo(f"written: {shown_path(suggested.file)}", err=True)
-    typer.echo(suggested.text, nl=False)
+    _print_new(suggested.text, suggested.file)
+
+
+def _print_new(text: str, file: Path | None) -> None:
+    if file is not None:
+        typer.echo(f"written: {shown_path(file)}", err=True)
+    typer.echo(text, nl=False)
+
+
+def print_plan(plan: SweepPlan, out: Console | None = None) -> None:
+    """Print one line for each partition of a sweep, and what they have in common below."""
+    out = out or console()
+    settings = [_settings(row.experiment) for row in plan.rows]
+    names = dict.fromkeys(name for of_row in settings for name in of_row)
+    usual = {name: _usual([of_row.get(name) for of_row in settings]) for name in names}
+    varying = {
+        name: usual[name] for name in names if len({repr(item.get(name)) for item in settings}) > 1
+    }
+    out.print(Text.assemble((f"Sweep {plan.sweep.name}", "bold"), "  ", plan.sweep.description))
+    out.print(_table(plan, settings, varying))
+    defaults = {name: field.default for name, field in all_hyperparameters().items()}
+    common = {
+        name: value
+        for name, value in settings[0].items()
+        if name not in varying and value is not None and defaults.get(name) != value
+    }
+    if len(varying) > MOST_COLUMNS:
+        out.print(Text(f"where nothing else is named: {_named(varying)}", style="dim"))
+    out.print(Text(f"all: {_named(common)}; what is not named has its default", style="dim"))
+    for line in _remarks(plan):
+        out.print(Text(line, style="dim"))
+    out.print(Text(total(plan)))
+
+
+def total(plan: SweepPlan) -> str:
+    """What is left to do, in a sentence.
+
+    Experiments without an estimate are counted and not guessed.
+    """
+    left = sum(row.samples_left > 0 for row in plan.rows)
+    if not left:
+        return f"left to do: nothing, all {len(plan.rows)} are finished"
+    sums = [
+        f"about {_hours(hours)} {unit}-hours"
+        for hours, unit in ((plan.gpu_hours_left, "GPU"), (plan.cpu_hours_left, "CPU"))
+        if hours
+    ]
+    samples = sum(row.samples_left for row in plan.rows)
+    text = f"left to do: {left} of {len(plan.rows)}, {samples:,} samples"
+    text += f", {' and '.join(sums)}" if sums else ""
+    if plan.unknown:
+        text += f", hours unknown of {plan.unknown}: no finished run resembles them"
+    return text
+
+
+def plan_json(plan: SweepPlan) -> str:
+    """The plan as an object: the sweep, its totals, and under ``experiments`` one for each row."""
+    sweep = plan.sweep
+    content = {
+        "sweep": sweep.name,
+        "description": sweep.description,
+        "schedule": sweep.schedule,
+        "max_retries": sweep.max_retries,
+        "gpu_hours_left": plan.gpu_hours_left,
+        "cpu_hours_left": plan.cpu_hours_left,
+        "without_estimate": plan.unknown,
+        "statuses": dict(Counter(row.status for row in plan.rows)),
+        "experiments": [_as_json(row) for row in plan.rows],
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _as_json(row: PlanRow) -> dict[str, Any]:
+    item, estimate = row.experiment, row.estimate
+    return {
+        "partition": item.name,
+        "status": row.status,
+        "would": ACTIONS[row.status][0],
+        "equal_to": row.equal_to,
+        **_settings(item),
+        "tags": list(item.tags),
+        "hypothesis": item.hypothesis,
+        "priority": item.priority,
+        "vram_gb": item.vram_gb,
+        "samples": row.samples,
+        "samples_left": row.samples_left,
+        "epochs": row.epochs,
+        "hours_left": row.hours_left,
+        "hours_of": estimate and ("GPU" if estimate.gpus else "CPU"),
+        "estimate": estimate
+        and {
+            "samples_per_second": estimate.samples_per_second,
+            "device": estimate.device,
+            "taken_from": estimate.source,
+            "runs": estimate.runs,
+            "differs": list(estimate.differs),
+        },
+    }
+
+
+def _table(plan: SweepPlan, settings: list[dict[str, object]], varying: dict[str, object]) -> Table:
+    """Settings that differ have a column each; of many each row names what is not usual."""
+    rows, many = plan.rows, len(varying) > MOST_COLUMNS
+    needs = [name for name, text in _NEEDS.items() if any(text(row.experiment) for row in rows)]
+    epochs = ["epochs"] if any(row.epochs is not None for row in rows) else []
+    units = {row.estimate.gpus > 0 for row in rows if row.estimate}
+    hours = {True: "GPU h", False: "CPU h"}[units.pop()] if len(units) == 1 else "hours"
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("partition", overflow="fold")
+    for name in () if many else varying:
+        table.add_column(name, justify="right")
+    if many:
+        table.add_column("differs", ratio=1)
+    for name in (*needs, "samples", *epochs, hours):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("would", no_wrap=True)
+    for row, values in zip(rows, settings, strict=True):
+        own = {name: values.get(name) for name in varying}
+        unusual = {key: value for key, value in own.items() if repr(value) != repr(varying[key])}
+        table.add_row(
+            row.experiment.name,
+            *([_named(unusual)] if many else map(shown_setting, own.values())),
+            *(_NEEDS[name](row.experiment) for name in needs),
+            f"{row.samples:,}",
+            *(shown(row.epochs, name) for name in epochs),
+            "unknown" if row.hours_left is None else _hours(row.hours_left),
+            row.status,
+            ACTIONS[row.status][0],
+        )
+    return table
+
+
+def _remarks(plan: SweepPlan) -> Iterable[str]:
+    """What the actions are, which runs would repeat others, and where the hours come from."""
+    for action, text in dict.fromkeys(ACTIONS[row.status] for row in plan.rows):
+        if text and action != "nothing":
+            yield f"{action}: {text}"
+    for row in plan.rows:
+        if row.equal_to:
+            yield f"{row.experiment.name} is equal to {row.equal_to}, which has a run already"
+    sources = Counter(
+        (row.estimate.source, row.estimate.runs, row.estimate.device, row.estimate.differs)
+        for row in plan.rows
+        if row.estimate and row.samples_left
+    )
+    for (source, runs, device, differs), count in sources.most_common():
+        more = f" and {runs - 1} more like it" if runs > 1 else ""
+        where = f"otherwise {', '.join(differs)}" if differs else f"on {device}"
+        yield f"hours of {count}: from the samples/s of {source}{more}, {where}"
+    if plan.sweep.schedule:
+        yield f"schedule: {plan.sweep.schedule} (UTC)"
+
+
+def _hours(value: float) -> str:
+    if not value:
+        return "0"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value < 1 else f"{value:.1f}"
+
+
+def _usual(values: list[object]) -> object:
+    """The commonest value, the first of several."""
+    counts = Counter(map(repr, values))
+    return max(values, key=lambda value: counts[repr(value)])
+
+
+def _named(settings: dict[str, object]) -> str:
+    return ", ".join(f"{name} {shown_setting(value)}" for name, value in settings.items())
+
+
+def _settings(experiment: Experiment) -> dict[str, object]:
+    names = ("dataset", "trainer", "base_model", "continue_from")
+    data = {name: getattr(experiment, name) for name in names}
+    return data | experiment.hyperparameters.model_dump()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gr00t_assets.comparison.curves import Loss, loss_curve
 from gr00t_assets.comparison.run import Run, trainable_parts
-from gr00t_assets.comparison.tables.read_table import frame_state, known_frames, read_table
+from gr00t_assets.comparison.tables.runs_table import frame_state, known_frames, read_table
 from gr00t_assets.comparison.tables.wandb_import import (
     WandbRun,
     imports_folder,

@@ -10,9 +10,8 @@ from typing import Any, Literal
 
 from gr00t_assets.comparison.contrasts.ranking import RankedRun
 from gr00t_assets.comparison.curves import Loss
-from gr00t_assets.comparison.formatting import loss_text, plain, shown
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.wording import names_in_words
+from gr00t_assets.comparison.wording import loss_text, names_in_words, plain, shown
 from gr00t_assets.experiments.registry import all_hyperparameters
 
 Dtype = Literal["Int64", "Float64", "boolean", "string"]

@@ -20,11 +20,10 @@ from gr00t_assets.comparison.contrasts.ranking import (
     ranked_runs,
 )
 from gr00t_assets.comparison.differences import Difference
-from gr00t_assets.comparison.formatting import plain
-from gr00t_assets.comparison.proposals.proposal import Proposal
+from gr00t_assets.comparison.proposals.control_runs import Proposal
 from gr00t_assets.comparison.proposals.proposals import proposals
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.wording import not_ranked_reason
+from gr00t_assets.comparison.wording import not_ranked_reason, plain
 from gr00t_assets.evaluation.result import Evaluation
 
 

@@ -1,16 +1,15 @@
 """What a run, or an experiment that is proposed, has otherwise than another run, counted."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pydantic import computed_field
 
-from gr00t_assets.comparison.contrasts.contrast import Change
 from gr00t_assets.comparison.contrasts.factors import IMMATERIAL, factor_value, frames_are_equal
-from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run, samples_of, trainable_parts
-from gr00t_assets.comparison.wording import in_words, label, low_to_high, other_than
+from gr00t_assets.comparison.run import TRAINABLE_PARTS, Change, Run, samples_of, trainable_parts
+from gr00t_assets.comparison.wording import LOW_TO_HIGH, OTHER_THAN, in_words, label
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.experiments.experiment import Experiment
@@ -30,6 +29,8 @@ _DATA = {
 }
 """Fields of a proposal besides hyperparameters, with the names that ``Run.data`` has for them."""
 
+_FRAME_SOURCES = ("video_backend", "frame_source")
+
 _HASH = re.compile(r"[0-9a-f]{12,64}")
 
 
@@ -42,24 +43,21 @@ class Difference:
         baseline: What the one that it is held against is called.
         changes: What differs, the baseline's value ``low``; data first, what cannot matter last.
         unknown: Settings that only one of the two is known to have.
+        changed: What can change the result.
+        immaterial: What cannot.
     """
 
     run: str
     baseline: str
     changes: tuple[Change, ...]
     unknown: tuple[str, ...] = ()
+    changed: tuple[Change, ...] = field(init=False)
+    immaterial: tuple[Change, ...] = field(init=False)
 
-    @computed_field
-    @property
-    def changed(self) -> tuple[Change, ...]:
-        """What can change the result."""
-        return tuple(change for change in self.changes if change.material)
-
-    @computed_field
-    @property
-    def immaterial(self) -> tuple[Change, ...]:
-        """What cannot."""
-        return tuple(change for change in self.changes if not change.material)
+    def __post_init__(self) -> None:
+        for name, material in (("changed", True), ("immaterial", False)):
+            chosen = tuple(change for change in self.changes if change.material is material)
+            object.__setattr__(self, name, chosen)
 
     @computed_field
     @property
@@ -77,16 +75,15 @@ class Difference:
         """
         if not self.changes:
             return f"{self.run} equals {self.baseline} in everything that is known of both."
-        if not self.changed:
-            text = f"{self.run} equals {self.baseline} in all that matters"
-        else:
-            things = f"{self.count} things differ that matter"
-            if self.count == 1:
-                things = "1 thing differs that matters"
-            items = "; ".join(map(other_than, self.changed))
-            text = f"{self.run} is not {self.baseline}: {things}, {items}"
+        text = f"{self.run} equals {self.baseline} in all that matters"
+        if self.changed:
+            differ = "1 thing differs that matters"
+            if self.count > 1:
+                differ = f"{self.count} things differ that matter"
+            items = in_words(self.changed, OTHER_THAN, "; ")
+            text = f"{self.run} is not {self.baseline}: {differ}, {items}"
         if self.immaterial:
-            text += f"; besides, {in_words(self.immaterial, other_than)}"
+            text += f"; besides, {in_words(self.immaterial, OTHER_THAN)}"
         return f"{text}."
 
 
@@ -109,9 +106,10 @@ def baseline_named(text: str, runs: Sequence[Run]) -> Run:
         ComparisonError: There is no such run, or the name is that of several.
     """
     if text == DEFAULTS:
-        return _defaults()
-    by_id = [run for run in runs if run.run_id == text]
-    named = by_id or [run for run in runs if run.name == text]
+        settings = combined_hyperparameters().model_validate({})
+        return Run(DEFAULTS, DEFAULTS, "table", "missing", settings.model_dump(), {},
+                   "not verified", None, settings.max_steps, None)  # fmt: skip
+    named = [run for run in runs if run.run_id == text] or [run for run in runs if run.name == text]
     if len(named) == 1:
         return named[0]
     if named:
@@ -124,24 +122,24 @@ def baseline_named(text: str, runs: Sequence[Run]) -> Run:
 
 def difference(run: Run, baseline: Run) -> Difference:
     """What a run has otherwise than the baseline; a setting that one does not know is unknown."""
-    changes: list[Change] = []
-    unknown: list[str] = []
-    for name in dict.fromkeys([*baseline.data, *run.data]):
-        before, after = baseline.data.get(name), run.data.get(name)
-        if before is None or after is None:
-            unknown += [name] if baseline.data else []
-        elif before != after:
-            changes.append(Change(name, before, after))
-    immaterial = _immaterial(run, baseline)
+    data = dict.fromkeys([*baseline.data, *run.data] if baseline.data else ())
+    pairs = {name: (baseline.data.get(name), run.data.get(name)) for name in data}
     for name in _setting_names(run.settings, baseline.settings):
-        before, after = factor_value(baseline, name), factor_value(run, name)
-        if before is None or after is None:
-            unknown.append(name)
-        elif before != after:
-            changes.append(Change(name, before, after, name not in immaterial))
-    changes.sort(key=lambda change: not change.material)
-    against = "the defaults" if baseline.run_id == DEFAULTS else label(baseline)
-    return Difference(label(run), against, tuple(changes), tuple(unknown))
+        pairs[name] = (factor_value(baseline, name), factor_value(run, name))
+    immaterial = {"seed", *IMMATERIAL}
+    if frames_are_equal(run) and (not baseline.data or frames_are_equal(baseline)):
+        immaterial.update(_FRAME_SOURCES)
+    changes = [
+        Change(name, before, after, name not in immaterial)
+        for name, (before, after) in pairs.items()
+        if before is not None and after is not None and before != after
+    ]
+    return Difference(
+        run=label(run),
+        baseline="the defaults" if baseline.run_id == DEFAULTS else label(baseline),
+        changes=_ordered(changes),
+        unknown=tuple(name for name, sides in pairs.items() if None in sides),
+    )
 
 
 def proposal_words(experiment: Experiment, runs: Sequence[Run]) -> tuple[str, bool]:
@@ -150,7 +148,8 @@ def proposal_words(experiment: Experiment, runs: Sequence[Run]) -> tuple[str, bo
     Example:
         "changes 4 factors against very_low_lr (ch7f65x3): batch size 1 to 8, ..."
     """
-    settings = proposal_settings(experiment)
+    data = {name: getattr(experiment, name) for name in ("dataset", "trainer", "base_model")}
+    settings = experiment.hyperparameters.model_dump() | data
     equal = equal_run(settings, runs)
     if equal is not None:
         loss = f", loss {equal.loss.mean:.4g}" if equal.loss else ""
@@ -159,10 +158,10 @@ def proposal_words(experiment: Experiment, runs: Sequence[Run]) -> tuple[str, bo
     nearest = nearest_run(settings, runs)
     if nearest is None:
         return "no finished run to hold it against", False
+    run = nearest.run
     changes = [change for change in nearest.changes if change.material and not change.implied]
     count = f"{len(changes)} factor{'' if len(changes) == 1 else 's'}"
-    run = nearest.run
-    changed = in_words(changes, low_to_high)
+    changed = in_words(changes, LOW_TO_HIGH)
     return f"changes {count} against {run.name} ({run.run_id}): {changed}", False
 
 
@@ -183,14 +182,14 @@ def equal_run(settings: Mapping[str, object], runs: Sequence[Run]) -> Run | None
         The finished one where several are equal, else the first.
     """
     stated = {name: value for name, value in settings.items() if name not in IMMATERIAL}
-    if not stated:
-        return None
     equal = [
         run
         for run in runs
-        if run.status in TAKEN and all(_has(run, name, value) for name, value in stated.items())
+        if stated
+        and run.status in TAKEN
+        and all(_has(run, name, value) for name, value in stated.items())
     ]
-    return next((run for run in equal if run.finished), equal[0] if equal else None)
+    return max(equal, key=lambda run: run.finished, default=None)
 
 
 def nearest_run(settings: Mapping[str, object], runs: Sequence[Run]) -> NearestRun | None:
@@ -198,100 +197,63 @@ def nearest_run(settings: Mapping[str, object], runs: Sequence[Run]) -> NearestR
 
     Trainable parts are one factor. Of equally near runs the one with the lowest loss is taken.
     """
-    best: tuple[tuple[bool, int, float], NearestRun] | None = None
-    for run in runs:
-        if not run.finished or run.loss is None:
-            continue
-        changes = changed_factors(settings, run)
-        other_data = any(change.factor in _DATA for change in changes)
-        material = sum(change.material for change in changes)
-        key = (other_data, material, run.loss.mean)
-        if best is None or key < best[0]:
-            best = key, NearestRun(run, changes)
-    return best[1] if best else None
+
+    def distance(near: NearestRun) -> tuple[bool, int, float]:
+        other_data = any(change.factor in _DATA for change in near.changes)
+        material = sum(change.material for change in near.changes)
+        return other_data, material, near.run.loss.mean if near.run.loss else 0.0
+
+    finished = (NearestRun(run, changed_factors(settings, run)) for run in runs if run.finished)
+    return min(finished, key=distance, default=None)
 
 
-def changed_factors(settings: Mapping[str, object], run: Run) -> tuple[Change, ...]:
+def changed_factors(settings: Mapping[str, Any], run: Run) -> tuple[Change, ...]:
     """What a proposal has otherwise than a run, each factor once.
 
     Samples seen are listed where they differ, as implied: they follow from the others.
     """
-    changes: list[Change] = []
-    parts: list[str] = []
-    for name, value in settings.items():
-        if _has(run, name, value):
-            continue
-        if name in TRAINABLE_PARTS:
-            parts.append(name)
-        else:
-            changes.append(Change(name, _known(run, name), value, name not in IMMATERIAL))
-    if parts:
-        low, high = run.settings, {**run.settings, **settings}
-        changes.append(Change("trainable_parts", trainable_parts(low), trainable_parts(high)))
-    samples = samples_of({**run.settings, **settings})
+    after = {**run.settings, **settings}
+    other = [name for name, value in settings.items() if not _has(run, name, value)]
+    changes = [
+        Change(name, _known(run, name), settings[name], name not in IMMATERIAL)
+        for name in other
+        if name not in TRAINABLE_PARTS
+    ]
+    if not {*other}.isdisjoint(TRAINABLE_PARTS):
+        low, high = trainable_parts(run.settings), trainable_parts(after)
+        changes.append(Change("trainable_parts", low, high))
+    samples = samples_of(after)
     if samples and run.samples_seen and samples != run.samples_seen:
         changes.append(Change("samples_seen", run.samples_seen, samples, implied=True))
+    return _ordered(changes)
+
+
+def _ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
     return tuple(sorted(changes, key=lambda change: (change.implied, not change.material)))
-
-
-def proposal_settings(experiment: Experiment) -> dict[str, Any]:
-    """An experiment of a sweep file in the words of :func:`equal_run`."""
-    return {
-        **experiment.hyperparameters.model_dump(),
-        "dataset": experiment.dataset,
-        "trainer": experiment.trainer,
-        "base_model": experiment.base_model,
-    }
 
 
 def _setting_names(own: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
     present = {**own, **other}
+    left_out = {*TRAINABLE_PARTS}
+    if not present.get("lora_rank") and not own.get("lora_rank"):
+        left_out |= {"lora_alpha", "lora_dropout"}
     order = dict.fromkeys([*all_hyperparameters(), *present])
-    names = [name for name in order if name in present and name not in TRAINABLE_PARTS]
-    if not (own.get("lora_rank") or other.get("lora_rank")):
-        names = [name for name in names if name not in ("lora_alpha", "lora_dropout")]
+    names = [name for name in order if name in present and name not in left_out]
     tuned = any(name in own for name in TRAINABLE_PARTS)
     return [*names, *(["trainable_parts"] if tuned else [])]
 
 
-def _immaterial(run: Run, baseline: Run) -> set[str]:
-    equal = frames_are_equal(run) and (not baseline.data or frames_are_equal(baseline))
-    return {"seed", *IMMATERIAL, *(("video_backend", "frame_source") if equal else ())}
-
-
-def _defaults() -> Run:
-    settings = combined_hyperparameters().model_validate({})
-    return Run(
-        run_id=DEFAULTS,
-        name=DEFAULTS,
-        source="table",
-        status="missing",
-        settings=settings.model_dump(),
-        data={},
-        frames="not verified",
-        steps=None,
-        max_steps=settings.max_steps,
-        samples_seen=None,
-    )
-
-
 def _has(run: Run, name: str, value: object) -> bool:
+    known = _known(run, name)
+    if name in ("dataset", "data_config") and _HASH.fullmatch(str(known)):
+        return True
     if name in _DATA:
-        word = next((run.data[word] for word in _DATA[name] if word in run.data), None)
-        return word is None or _same_word(name, word, str(value))
-    if name in ("video_backend", "frame_source") and frames_are_equal(run):
-        return True
-    return _known(run, name) == value
-
-
-def _same_word(name: str, word: str, value: str) -> bool:
-    """A trainer and a base model are told with their revision; a hash tells no name."""
-    if name in ("dataset", "data_config") and _HASH.fullmatch(word):
-        return True
-    return word == value or word.startswith(f"{value} ")
+        return known is None or f"{known} ".startswith(f"{value} ")
+    return known == value or (name in _FRAME_SOURCES and frames_are_equal(run))
 
 
 def _known(run: Run, name: str) -> object:
+    """What a run has; data with their revision, and the default of what its source leaves out."""
     if name in _DATA:
         return next((run.data[word] for word in _DATA[name] if word in run.data), None)
     field = all_hyperparameters().get(name)

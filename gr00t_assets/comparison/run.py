@@ -87,7 +87,7 @@ class Run:
 
     @property
     def dataset(self) -> str:
-        """What it was trained on, in one word."""
+        """What it was trained on, by name, else by content."""
         return self.data.get("dataset", self.data.get("dataset version", ""))
 
     @property
@@ -106,6 +106,11 @@ class Run:
     def stale(self) -> bool:
         """Made with another configuration or other data than its experiment has now."""
         return self.stored is not None and self.stored.stale
+
+    @property
+    def constant_schedule(self) -> bool:
+        """Whether the learning rate does not depend on how long the run is."""
+        return str(self.settings.get("lr_scheduler_type", "")).startswith("constant")
 
     @cached_property
     def comparable(self) -> tuple[object, ...]:
@@ -146,6 +151,25 @@ class Run:
             return None
         per_step = float(self.curve.samples[-1]) / self.steps
         return self.curve.loss_at(fraction * self.max_steps * per_step)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One setting with its value on either side.
+
+    Attributes:
+        factor: Name of the hyperparameter; ``trainable_parts``, ``samples_seen`` or a word of
+            ``Run.data`` where it is that.
+        material: Whether it can change what is learned; the number of loader processes cannot.
+        implied: Whether it follows from the factor that is asked about: twice the steps are twice
+            the samples, and no other experiment on steps could be made.
+    """
+
+    factor: str
+    low: object
+    high: object
+    material: bool = True
+    implied: bool = False
 
 
 def class_id(comparability: Mapping[str, str]) -> str:

@@ -1,12 +1,27 @@
-"""Runs, factors, changes and losses in words."""
+"""Numbers, runs, factors, changes and losses as people read them."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any
 
-from gr00t_assets.comparison.contrasts.contrast import Change
-from gr00t_assets.comparison.formatting import loss_text
-from gr00t_assets.comparison.run import Run
-from gr00t_assets.core.units import shown_setting
+import pandas as pd
+
+from gr00t_assets.comparison.run import Change, Run
+from gr00t_assets.core.units import duration, shown_setting
+
+_LOSS = "{:.3g}".format
+_COUNT = "{:,.0f}".format
+_SHOWN: dict[str, Callable[[Any], str]] = {
+    "loss_fall": lambda value: f"{value:.1f}x" if value < 100 else f"{value:.0f}x",
+    **dict.fromkeys(("loss", "loss_se", "first_loss", "loss_halfway"), _LOSS),
+    **dict.fromkeys(("logged_step", "max_steps", "samples_seen", "rank"), _COUNT),
+    "epochs": lambda value: f"{value:.2f}" if value < 100 else _COUNT(value),
+    "samples_per_second": lambda value: _COUNT(value) if value >= 100 else f"{value:.1f}",
+    "gpu_hours": lambda value: f"{value:.2f}" if value else "0",
+    "wall_seconds": lambda value: duration(float(value)),
+}
+"""By column how a value is written; any other is written as in a sweep file."""
 
 _QUESTIONS = {
     "learning_rate": "Does another learning rate help?",
@@ -21,13 +36,73 @@ _QUESTIONS = {
 }
 
 
-def question_words(factor: str) -> str:
-    """The question that is asked of a factor.
+def is_missing(value: Any) -> bool:
+    """Whether a table's value is not there."""
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def shown(value: Any, column: str) -> str:
+    """A value of a comparison table in the form that suits its column; '' where it is missing.
 
     Example:
-        >>> question_words("batch_size"), question_words("adam_beta1")
-        ('Does batch size help?', 'Does adam_beta1 matter?')
+        >>> shown(16768, "samples_seen"), shown(0.0001, "learning_rate"), shown(3.84, "loss_fall")
+        ('16,768', '1e-4', '3.8x')
     """
+    if is_missing(value):
+        return ""
+    if column in _SHOWN:
+        return _SHOWN[column](value)
+    return shown_setting(value.item() if hasattr(value, "item") else value)
+
+
+def plain(value: object) -> Any:
+    """A value that JSON has; None where it is missing or not finite, anything else in words."""
+    if is_missing(value) or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def loss_text(mean: Any, standard_error: Any) -> str:
+    """A loss with its standard error; '' where there is none.
+
+    An error that cannot be told is a question mark: it is unknown, not zero.
+
+    Example:
+        >>> loss_text(0.058519, 0.00213), loss_text(0.0585, None)
+        ('0.0585 ± 0.0021', '0.0585 ± ?')
+    """
+    if is_missing(mean):
+        return ""
+    if is_missing(standard_error):
+        return f"{mean:.3g} ± ?"
+    error = f"{standard_error:#.2g}".rstrip(".")
+    return f"{shown_loss(mean, standard_error)} ± {error}"
+
+
+def shown_loss(mean: float, standard_error: float | None) -> str:
+    """A mean with as many decimals as two digits of its standard error have.
+
+    Example:
+        >>> shown_loss(0.058519, 0.00213), shown_loss(1.25717, 0.0312), shown_loss(0.2, 0.0)
+        ('0.0585', '1.257', '0.2')
+    """
+    if standard_error is None or not standard_error > 0:
+        return f"{mean:.4g}"
+    exponent = int(f"{standard_error:.1e}".partition("e")[2])
+    return f"{mean:.{max(0, min(8, 1 - exponent))}f}"
+
+
+def times(ratio: float) -> str:
+    """A ratio of losses to two digits."""
+    return f"{ratio:.2g}" if 1e-2 <= ratio < 100 else f"{ratio:.1e}"
+
+
+def question_words(factor: str) -> str:
+    """The question that is asked of a factor."""
     return _QUESTIONS.get(factor, f"Does {factor} matter?")
 
 
@@ -58,17 +133,11 @@ def label(run: Run) -> str:
 
 
 def group_label(runs: Sequence[Run]) -> str:
-    """What people call replicates.
-
-    Example:
-        Three seeds of one configuration are ``lr-seed1, lr-seed2 and lr-seed3``.
-    """
-    names = list(dict.fromkeys(label(run) for run in runs))
-    if len(names) == 1:
-        return names[0] if len(runs) == 1 else f"{names[0]} ({len(runs)} runs)"
-    if len(names) > 4:
-        return names_in_words(names, 3)
-    return listed(names)
+    """What people call replicates: ``lr-seed1, lr-seed2 and lr-seed3``, or ``lr (3 runs)``."""
+    names = list(dict.fromkeys(map(label, runs)))
+    if len(names) == 1 and len(runs) > 1:
+        return f"{names[0]} ({len(runs)} runs)"
+    return names_in_words(names, 3) if len(names) > 4 else listed(names)
 
 
 def listed(items: Sequence[str]) -> str:
@@ -78,9 +147,7 @@ def listed(items: Sequence[str]) -> str:
         >>> listed(["a", "b", "c"]), listed(["a"]), listed([])
         ('a, b and c', 'a', '')
     """
-    if len(items) < 2:
-        return "".join(items)
-    return f"{', '.join(items[:-1])} and {items[-1]}"
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
 
 
 def names_in_words(names: Sequence[str], most: int = 12) -> str:
@@ -90,9 +157,8 @@ def names_in_words(names: Sequence[str], most: int = 12) -> str:
         >>> names_in_words(["a", "b", "c", "d"], most=2)
         'a, b and 2 more'
     """
-    if len(names) <= most:
-        return ", ".join(names)
-    return f"{', '.join(names[:most])} and {len(names) - most:,} more"
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def run_loss_words(run: Run) -> str:
@@ -108,20 +174,13 @@ def loss_words(runs: Sequence[Run]) -> str:
     if len(losses) == 1:
         return loss_text(losses[0].mean, losses[0].standard_error)
     logs = [math.log(loss.mean) for loss in losses]
-    middle = sum(logs) / len(logs)
-    spread = math.sqrt(sum((value - middle) ** 2 for value in logs) / (len(logs) - 1))
     errors = [loss.standard_error / loss.mean for loss in losses if loss.standard_error is not None]
-    within = math.sqrt(sum(error**2 for error in errors)) / len(logs)
-    mean = math.exp(middle)
-    return loss_text(mean, mean * max(spread / math.sqrt(len(logs)), within))
+    mean, within = math.exp(fmean(logs)), math.hypot(*errors) / len(logs)
+    return loss_text(mean, mean * max(stdev(logs) / math.sqrt(len(logs)), within))
 
 
 def status_words(run: Run) -> str:
-    """Why a run is not ranked.
-
-    Example:
-        ``unfinished, at step 8,600 of 10,000``
-    """
+    """Why a run is not ranked, such as ``unfinished, at step 8,600 of 10,000``."""
     if run.status == "finished":
         return "finished, without a loss"
     if run.steps is not None and run.max_steps:
@@ -133,40 +192,40 @@ def not_ranked_reason(run: Run) -> str:
     """Why a run is not ranked, with what is known of its loss and its author's note."""
     parts = [status_words(run)]
     if run.loss:
-        text = f"its loss on the way, {run_loss_words(run)}, is "
+        kind = f"a mean over {run.loss.samples:,} samples"
         if run.loss.kind == "one logged value":
-            text += "one logged value of a noisy curve, not smoothed"
-        else:
-            text += f"a mean over {run.loss.samples:,} samples"
-        parts.append(text)
+            kind = "one logged value of a noisy curve, not smoothed"
+        parts.append(f"its loss on the way, {run_loss_words(run)}, is {kind}")
     elif run.status != "finished":
         parts.append("no loss")
-    parts += [run.note] if run.note else []
-    parts += list(run.problems)
+    parts += [*filter(None, [run.note]), *run.problems]
     return "; ".join(part.rstrip(".") for part in parts) + "."
 
 
-def both_sides(change: Change) -> str:
-    """A change with the values of both sides: ``samples_seen (1,000 against 8,000)``."""
-    return f"{change.factor} ({value_words(change.low)} against {value_words(change.high)})"
+BOTH_SIDES = "{factor} ({low} against {high})"
+OTHER_THAN = "{factor} {high}, not {low}"
+LOW_TO_HIGH = "{words} {low} to {high}"
 
 
-def other_than(change: Change) -> str:
-    """A change as what one run has otherwise than another: ``batch_size 5, not 32``."""
-    return f"{change.factor} {value_words(change.high)}, not {value_words(change.low)}"
+def in_words(changes: Sequence[Change], form: str = BOTH_SIDES, separator: str = "") -> str:
+    """Changes in a row, each in a form such as :data:`BOTH_SIDES`.
 
-
-def low_to_high(change: Change) -> str:
-    """A change as it is read: ``batch size 1 to 8``."""
-    low, high = value_words(change.low), value_words(change.high)
-    return f"{factor_words(change.factor)} {low} to {high}"
-
-
-def in_words(changes: Sequence[Change], form: Callable[[Change], str] = both_sides) -> str:
-    """Changes in a row, each in a form such as :func:`both_sides`.
+    Args:
+        changes: What differs.
+        form: May name ``factor``, its ``words``, ``low`` and ``high``.
+        separator: Between them; commas and a last ``and`` where left out.
 
     Example:
         >>> in_words([Change("samples_seen", 1000, 8000)])
         'samples_seen (1,000 against 8,000)'
     """
-    return listed([form(change) for change in changes])
+    items = [
+        form.format(
+            factor=change.factor,
+            words=factor_words(change.factor),
+            low=value_words(change.low),
+            high=value_words(change.high),
+        )
+        for change in changes
+    ]
+    return separator.join(items) if separator else listed(items)

@@ -136,7 +136,7 @@ class Fault(BaseModel):
     remedy: str
 
 
-class UnknownFault(KeyError):
+class UnknownFaultError(KeyError):
     """A check reports a fault that its catalogue does not have, which is a mistake of the check."""
 
 
@@ -166,13 +166,13 @@ class FaultCatalogue:
             texts: For each ``{name}`` of the fault's texts.
 
         Raises:
-            UnknownFault: The catalogue has no such fault, or it has a ``{name}`` without a text.
+            UnknownFaultError: There is no such fault, or a ``{name}`` in its texts is not given.
         """
         try:
             fault = self.faults[name]
             expected, remedy = fault.expected.format(**texts), fault.remedy.format(**texts)
         except KeyError as error:
-            raise UnknownFault(f"{self.file.name}: {name}: {error}") from error
+            raise UnknownFaultError(f"{self.file.name}: {name}: {error}") from error
         return Finding(
             severity=fault.severity,
             code=fault.code,
@@ -210,10 +210,10 @@ class Collector:
         """Add a finding of a fault of the catalogue.
 
         Raises:
-            UnknownFault: As :meth:`FaultCatalogue.finding`.
+            UnknownFaultError: As :meth:`FaultCatalogue.finding`.
         """
         if self._catalogue is None:
-            raise UnknownFault(f"{name}: there is no catalogue")
+            raise UnknownFaultError(f"{name}: there is no catalogue")
         self.add(self._catalogue.finding(name, subject, found, **texts))
 
     def add(self, finding: Finding) -> None:
@@ -238,7 +238,7 @@ class Collector:
         """Turn what no check foresaw into ``check-failed`` of the file that was looked at."""
         try:
             yield
-        except UnknownFault:
+        except UnknownFaultError:
             raise
         except Exception as error:
             first_line = next(iter(str(error).splitlines()), "")

@@ -190,7 +190,7 @@ def split_by_default(
 
 
 def _loss(manifest: Manifest, spec: TrainingSpec) -> Metadata:
-    from gr00t_assets.comparison.formatting import loss_text
+    from gr00t_assets.comparison.wording import loss_text
     from gr00t_assets.reporting.curve_images import inline_curve, run_curve_png
 
     metrics, window = read_metrics(spec.run_directory), manifest.final_loss

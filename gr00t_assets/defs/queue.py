@@ -3,9 +3,9 @@
 A slot (:mod:`gr00t_assets.gpu.slots`) holds back every training, however it was asked for: on the
 page, by a schedule, by ``dagster asset materialize`` or by hand. The limits of Dagster's queue are
 derived from the slots, so there is no number to keep in step with them. Runs that need a device
-carry the tag ``gpu``, for the queue's limit on that tag and for a person who filters the list of
-runs. Dagster takes a run's tags from its job, and a run that the page or a backfill launches for
-assets has none, so the run coordinator adds them.
+carry the tag ``gpu``, for a person who filters the list of runs, and the tag ``gr00t/slot``, which
+the queue's limit counts until they have trained. Dagster takes a run's tags from its job, and a run
+that the page or a backfill launches for assets has none, so the run coordinator adds them.
 """
 
 import os
@@ -27,6 +27,13 @@ from gr00t_assets.gpu.status import MachineStatus
 
 GPU = "gpu"
 """The tag of runs that need a device, with the value ``true``."""
+
+SLOT = "gr00t/slot"
+WANTED = "wanted"
+RELEASED = "released"
+"""The tag that says whether such a run may still wait for a slot or hold one, and its values."""
+
+GPU_TAGS = {GPU: "true", SLOT: WANTED}
 
 OTHER_RUNS = 8
 """Runs that need no device and may run beside those that do."""
@@ -50,18 +57,19 @@ class GpuTaggingRunCoordinator(dg.QueuedRunCoordinator):
         """Tag the run where it needs a device, then put it in the queue."""
         run = context.dagster_run
         if needs_device(run):
-            self._instance.add_run_tags(run.run_id, {**_priority_tag(run), GPU: "true"})
+            self._instance.add_run_tags(run.run_id, {**_priority_tag(run), **GPU_TAGS})
         return super().submit_run(context)
 
     def get_run_queue_config(self) -> RunQueueConfig:
-        """The limits of the queue; a limit on the tag ``gpu`` that the file gives is kept."""
+        """The limits of the queue; one on the tag ``gpu`` in the file takes the place of ours."""
         asked = super().get_run_queue_config()
         limits = [*asked.tag_concurrency_limits]
+        most_runs = 2 * self._started_at_once + OTHER_RUNS
         if all(limit["key"] != GPU for limit in limits):
-            limits.append({"key": GPU, "limit": self._started_at_once})
+            limits.append({"key": SLOT, "value": WANTED, "limit": self._started_at_once})
         return asked._replace(
             tag_concurrency_limits=limits,
-            max_concurrent_runs=max(asked.max_concurrent_runs, self._started_at_once + OTHER_RUNS),
+            max_concurrent_runs=max(asked.max_concurrent_runs, most_runs),
         )
 
 
@@ -71,12 +79,12 @@ def trainings_at_once() -> int:
 
 
 def started_at_once(instance: dg.DagsterInstance) -> int:
-    """Runs with the tag ``gpu`` that are in progress at once.
+    """Runs that hold a slot or wait for one at once; one that has trained counts no longer.
 
-    One for each slot, and as many that wait for the next free slot or are checked after training,
-    so that a slot that becomes free is taken within the second. Where an older ``dagster.yaml``
-    still gives ``concurrency.pools.default_limit``, which used to be the number of trainings at a
-    time, and it is below the slots, it is this limit.
+    One for each slot, and as many that stand ready, so that a slot that becomes free is taken
+    within the second. Where an older ``dagster.yaml`` still gives
+    ``concurrency.pools.default_limit``, which used to be the number of trainings at a time, and it
+    is below the slots, it is this limit.
     """
     slots, limit = trainings_at_once(), old_pool_limit(instance)
     return limit if limit is not None and limit < slots else 2 * slots
@@ -88,13 +96,18 @@ def old_pool_limit(instance: dg.DagsterInstance) -> int | None:
 
 
 def tag_gpu_run(context: dg.AssetExecutionContext) -> None:
-    """Put the tag ``gpu`` on the run of a step that trains, where it did not come by the queue.
+    """Put the tags on the run of a step that trains, where it did not come by the queue.
 
-    ``dagster asset materialize`` runs in its own process, past the queue. With the tag its run is
-    counted by the queue's limits and found by whoever filters the list of runs.
+    ``dagster asset materialize`` runs in its own process, past the queue. With the tags its run
+    is counted by the queue's limit and found by whoever filters the list of runs.
     """
-    if GPU not in context.run.tags:
-        context.instance.add_run_tags(context.run.run_id, {GPU: "true"})
+    if SLOT not in context.run.tags:
+        context.instance.add_run_tags(context.run.run_id, GPU_TAGS)
+
+
+def tag_slot_released(context: dg.AssetExecutionContext) -> None:
+    """Let the queue start another run in place of this one, which has trained and goes on."""
+    context.instance.add_run_tags(context.run.run_id, {SLOT: RELEASED})
 
 
 class WaitingRun(BaseModel):
@@ -116,7 +129,7 @@ class QueueStatus(BaseModel):
 
     trainings_at_once: int = Field(description="Slots of this machine")
     training: int = Field(description="Slots that are held")
-    started_at_once: int = Field(description="Runs with the tag gpu that are in progress at once")
+    started_at_once: int = Field(description="Runs that hold a slot or wait for one at once")
     old_pool_limit: int | None = Field(description="Of a dagster.yaml of version 0.1")
     daemon_alive: bool
     waiting: tuple[WaitingRun, ...]
@@ -155,7 +168,8 @@ def queue_status(instance: dg.DagsterInstance, machine: MachineStatus) -> QueueS
     heartbeat = instance.get_daemon_heartbeats().get(_DAEMON)
     alive = heartbeat is not None and time.time() - heartbeat.timestamp < _DAEMON_TIMEOUT
     limit = started_at_once(instance)
-    why = "next to be started" if len(started) < limit else in_use
+    counted = [run for run in started.values() if run.dagster_run.tags.get(SLOT) == WANTED]
+    why = "next to be started" if len(counted) < limit else in_use
     if not alive:
         why = "no daemon takes runs from the queue: start it with `make dev`"
     queued = _gpu_runs(instance, dg.DagsterRunStatus.QUEUED)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gr00t_assets.comparison.answers.answers import Answer
-from gr00t_assets.comparison.contrasts.contrast import Change, Contrast, Verdict
-from gr00t_assets.comparison.formatting import shown
-from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.wording import factor_words, label
+from gr00t_assets.comparison.contrasts.contrast import Contrast, Verdict
+from gr00t_assets.comparison.run import Change, Run
+from gr00t_assets.comparison.wording import factor_words, label, shown
 from gr00t_assets.core.units import shown_setting
 
 SHOWN = 6
@@ -39,27 +38,15 @@ class VerdictBadge(NamedTuple):
         return f"{self.symbol} {self.word}"
 
 
-BADGES: dict[Verdict, VerdictBadge] = {
-    badge.verdict: badge  # type: ignore[misc]
-    for badge in (
-        VerdictBadge(
-            "controlled", "✓", "controlled", "one factor changed, and the difference is not noise"
-        ),
-        VerdictBadge(
-            "within_noise", "≈", "within noise", "one factor changed; noise covers the difference"
-        ),
-        VerdictBadge(
-            "inconclusive",
-            "?",
-            "inconclusive",
-            "one factor changed; repeats are needed to tell it from the spread between runs",
-        ),
-        VerdictBadge("confounded", "⇄", "confounded", "more than the factor changed"),
-        VerdictBadge(
-            "not_comparable", "≠", "not comparable", "losses of two kinds, never set side by side"
-        ),
-    )
-}
+_BADGES: tuple[tuple[Verdict, str, str, str], ...] = (
+    ("controlled", "✓", "controlled", "one factor changed, and the difference is not noise"),
+    ("within_noise", "≈", "within noise", "one factor changed; noise covers the difference"),
+    ("inconclusive", "?", "inconclusive",
+     "one factor changed; repeats are needed to tell it from the spread between runs"),
+    ("confounded", "⇄", "confounded", "more than the factor changed"),
+    ("not_comparable", "≠", "not comparable", "losses of two kinds, never set side by side"),
+)  # fmt: skip
+BADGES = {verdict: VerdictBadge(verdict, *shown_as) for verdict, *shown_as in _BADGES}
 """Every verdict's badge, the most telling verdict first."""
 
 NO_EVIDENCE = VerdictBadge(
@@ -76,8 +63,14 @@ def shared_limits(answers: Sequence[Answer]) -> list[str]:
     """What limits every one of several answers, so that it is said once."""
     if len(answers) < 2:
         return []
-    first, *others = answers
-    return [limit for limit in first.limits if all(limit in other.limits for other in others)]
+    return [
+        limit for limit in answers[0].limits if all(limit in answer.limits for answer in answers)
+    ]
+
+
+def answered_first(answers: Sequence[Answer]) -> list[Answer]:
+    """The answers with evidence, then those without."""
+    return sorted(answers, key=lambda answer: not answer.evidence)
 
 
 @dataclass(frozen=True)
@@ -104,11 +97,9 @@ class ContrastTable:
 
 
 def contrast_table(answer: Answer, contrasts: Sequence[Contrast]) -> ContrastTable:
-    """The table of one answer.
+    """The table of one answer, of all contrasts of its factor.
 
-    Args:
-        answer: Its evidence comes first; without any, every contrast is behind the fold.
-        contrasts: All of the answer's factor.
+    The answer's evidence comes first; without any, every contrast is behind the fold.
     """
     evidence = {id(contrast) for contrast in answer.evidence}
     others = [contrast for contrast in contrasts if id(contrast) not in evidence]
@@ -135,10 +126,9 @@ def telling_order(contrast: Contrast) -> tuple[int, int, float, tuple[str, ...]]
 
 def side_name(runs: Sequence[Run]) -> str:
     """The name of one side of a contrast; of replicates the first, and how many there are."""
-    if not runs:
-        return ""
-    name = label(runs[0])
-    return name if len(runs) == 1 else f"{name} ({len(runs)} runs)"
+    if len(runs) < 2:
+        return "".join(map(label, runs))
+    return f"{label(runs[0])} ({len(runs)} runs)"
 
 
 def side_value(contrast: Contrast, high: bool) -> str:

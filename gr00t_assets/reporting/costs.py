@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gr00t_assets.comparison.contrasts.factors import trainable_parts
-from gr00t_assets.comparison.formatting import shown
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.wording import shown
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.units import shown_setting
 
@@ -94,7 +94,8 @@ def configuration_costs(runs: Sequence[Run], price: Price | None = None) -> list
     groups: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
         if run.peak_memory_bytes or run.gpu_hours:
-            key = (_trained_with(run), trainable_parts(run.settings), _settings(run))
+            data = [run.data[name] for name in ("base model", "trainer") if run.data.get(name)]
+            key = (", ".join(data), trainable_parts(run.settings), _settings(run))
             groups.setdefault(key, []).append(run)
     costs = [_cost(key, members, price) for key, members in groups.items()]
     return sorted(
@@ -107,16 +108,12 @@ def hours_sentence(runs: Sequence[Run], price: Price | None = None) -> str:
     hours = _total_hours(runs)
     if not hours:
         return "No GPU was used."
-    text = f"All runs together took {hours:,.2f} GPU-hours"
-    return f"{text}, {price.of(hours)}." if price else f"{text}."
+    cost = f", {price.of(hours)}" if price else ""
+    return f"All runs together took {hours:,.2f} GPU-hours{cost}."
 
 
 def _total_hours(runs: Sequence[Run]) -> float:
     return sum(run.gpu_hours or 0.0 for run in runs)
-
-
-def _trained_with(run: Run) -> str:
-    return ", ".join(run.data[name] for name in ("base model", "trainer") if run.data.get(name))
 
 
 def _settings(run: Run) -> str:
@@ -128,7 +125,7 @@ def _settings(run: Run) -> str:
 
 
 def _cost(key: tuple[str, str, str], runs: Sequence[Run], price: Price | None) -> ConfigurationCost:
-    memory = max((run.peak_memory_bytes or 0 for run in runs), default=0)
+    memory = max(run.peak_memory_bytes or 0 for run in runs)
     speeds = [run.samples_per_second for run in runs if run.samples_per_second]
     hours = _total_hours(runs)
     return ConfigurationCost(

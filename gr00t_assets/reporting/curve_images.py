@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from gr00t_assets.comparison.contrasts.ranking import ComparabilityClass, comparability_classes
+from gr00t_assets.comparison.contrasts.ranking import comparability_classes
 from gr00t_assets.comparison.curves import Curve, loss_curve
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.wording import run_loss_words
@@ -34,20 +34,15 @@ def curve_panels(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
     """
     drawn = [run for run in runs if not run.stale and run.curve is not None]
     classes = comparability_classes(drawn)
-    return [
-        _panel(f"class {comparability_class.id}" if len(classes) > 1 else "", comparability_class)
-        for comparability_class in classes
-    ]
-
-
-def _panel(title: str, comparability_class: ComparabilityClass) -> tuple[str, list[Run]]:
-    ranked = [run for place in comparability_class.ranking for run in place.runs]
-    others = [run for run in comparability_class.runs if not run.finished]
-    members = [*ranked, *others]
-    if len(members) <= MOST_DRAWN:
-        return title, members
-    cut = f"the first {MOST_DRAWN} of {len(members):,} runs, by rank"
-    return f"{title}, {cut}" if title else cut, members[:MOST_DRAWN]
+    panels = []
+    for item in classes:
+        members = [run for place in item.ranking for run in place.runs]
+        members += [run for run in item.runs if not run.finished]
+        titles = [f"class {item.id}"] if len(classes) > 1 else []
+        if len(members) > MOST_DRAWN:
+            titles.append(f"the first {MOST_DRAWN} of {len(members):,} runs, by rank")
+        panels.append((", ".join(titles), members[:MOST_DRAWN]))
+    return panels
 
 
 def curves_png(runs: Sequence[Run]) -> bytes:
@@ -145,14 +140,8 @@ _ESCAPES = str.maketrans({"<": "%3C", ">": "%3E", "#": "%23"})
 def inline_curve(metrics: Sequence[Metric], limit: int) -> str:
     """The moving mean of the loss against steps, log y, as an SVG image inside Markdown.
 
-    Single steps are left out, and points of the line until it fits into so many characters.
-
-    Args:
-        metrics: Of one run.
-        limit: Characters of the Markdown.
-
-    Returns:
-        Markdown; words where no finite loss above zero was logged.
+    Single steps are left out, and points of the line until it fits into ``limit`` characters.
+    Where no finite loss above zero was logged it is words.
     """
     curve = loss_curve(metrics)
     line = curve.smoothed()
@@ -180,18 +169,13 @@ def _svg(line: Curve, last: int) -> str:
     (left, top), *_ = places
     moves = [f"{x - x_before} {y - y_before}" for (x_before, y_before), (x, y) in pairwise(places)]
     path = f"M{left} {top}l" + " ".join(moves or ["1 0"])
-    labels = [
-        f"<text x='0' y='{_TOP + 8}'>{math.exp(high):.3g}</text>",
-        f"<text x='0' y='{_BOTTOM}'>{math.exp(low):.3g}</text>",
-        f"<text x='{_LEFT}' y='{_SVG_HEIGHT - 6}'>0</text>",
-        f"<text x='{_RIGHT}' y='{_SVG_HEIGHT - 6}' text-anchor='end'>{last:,} steps</text>",
-    ]
-    parts = [
+    bottom, end = _SVG_HEIGHT - 6, f"x='{_RIGHT}' y='{_SVG_HEIGHT - 6}' text-anchor='end'"
+    return (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{_SVG_WIDTH}' height='{_SVG_HEIGHT}' "
-        "fill='#888' font-family='sans-serif' font-size='12'>",
-        f"<path d='M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}' fill='none' stroke='#bbb'/>",
-        f"<path d='{path}' fill='none' stroke='{PALETTE[0]}' stroke-width='2'/>",
-        *labels,
-        "</svg>",
-    ]
-    return "".join(parts).translate(_ESCAPES)
+        "fill='#888' font-family='sans-serif' font-size='12'>"
+        f"<path d='M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}' fill='none' stroke='#bbb'/>"
+        f"<path d='{path}' fill='none' stroke='{PALETTE[0]}' stroke-width='2'/>"
+        f"<text x='0' y='{_TOP + 8}'>{math.exp(high):.3g}</text>"
+        f"<text x='0' y='{_BOTTOM}'>{math.exp(low):.3g}</text>"
+        f"<text x='{_LEFT}' y='{bottom}'>0</text><text {end}>{last:,} steps</text></svg>"
+    ).translate(_ESCAPES)

@@ -16,7 +16,6 @@ class EvaluatedConfiguration:
     """One evaluated configuration.
 
     Attributes:
-        ranked: Its place in its class.
         evaluation: Of the first of its replicates that was evaluated.
         by_error: Place by open-loop error among the evaluated ones.
         by_loss: Place by loss among the same ones.
@@ -69,11 +68,7 @@ def evaluation_ranking(
     """The ranking by error of one class; None where nothing was evaluated.
 
     Errors on held-out episodes are not ranked with errors on episodes that were trained on: where
-    some configurations have the first, those alone are taken.
-
-    Args:
-        ranking: The class by loss.
-        evaluations: By run id.
+    some configurations have the first, those alone are taken. ``evaluations`` are by run id.
     """
     evaluated = [
         (ranked, evaluation)
@@ -84,21 +79,15 @@ def evaluation_ranking(
     by_loss = held_out or evaluated
     if not by_loss:
         return None
-    places = {id(ranked): place for place, (ranked, _) in enumerate(by_loss, start=1)}
-    by_error = sorted(by_loss, key=lambda pair: pair[1].main.error.mean)
-    return EvaluationRanking(
-        rows=tuple(
-            EvaluatedConfiguration(ranked, evaluation, place, places[id(ranked)])
-            for place, (ranked, evaluation) in enumerate(by_error, start=1)
-        ),
-        agreement=agreement(
-            [
-                (label(ranked.run), ranked.loss, evaluation.main.error)
-                for ranked, evaluation in by_error
-            ]
-        ),
-        not_evaluated=len(ranking) - len(by_loss),
+    by_error = sorted(
+        enumerate(by_loss, start=1), key=lambda numbered: numbered[1][1].main.error.mean
     )
+    rows = tuple(
+        EvaluatedConfiguration(ranked, evaluation, place, place_by_loss)
+        for place, (place_by_loss, (ranked, evaluation)) in enumerate(by_error, start=1)
+    )
+    agree = agreement([(label(row.ranked.run), row.ranked.loss, row.error) for row in rows])
+    return EvaluationRanking(rows, agree, not_evaluated=len(ranking) - len(rows))
 
 
 def first_evaluation(

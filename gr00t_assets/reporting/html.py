@@ -13,8 +13,7 @@ import base64
 import gzip
 import json
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,8 +27,8 @@ from gr00t_assets.comparison.contrasts.ranking import (
     RankedConfiguration,
     RankedRun,
 )
-from gr00t_assets.comparison.formatting import loss_text, shown
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.wording import loss_text, shown
 from gr00t_assets.reporting import (
     contrast_table,
     costs,
@@ -40,7 +39,7 @@ from gr00t_assets.reporting import (
 )
 from gr00t_assets.reporting.contrast_table import BADGES, NO_EVIDENCE, VerdictBadge
 from gr00t_assets.reporting.ranking_table import ranked_name
-from gr00t_assets.reporting.sweep_summary import SweepSummary, stored_status
+from gr00t_assets.reporting.sweep_summary import SweepSummary, status_counts, stored_status
 from gr00t_assets.runs.stored_run import STATUS_WORDS
 
 if TYPE_CHECKING:
@@ -215,11 +214,6 @@ def summary(comparisons: Sequence[Comparison], sweeps: Sequence[SweepSummary]) -
     return " · ".join(counts) or "no runs"
 
 
-def status_counts(statuses: Iterable[str]) -> str:
-    """Counts in words: ``3 finished, 1 failed``."""
-    return ", ".join(f"{count:,} {status}" for status, count in Counter(statuses).items())
-
-
 def unranked_runs(comparison: Comparison, sweeps: Sequence[SweepSummary]) -> Sequence[Run]:
     """Runs without a rank; of the store also the experiments that have not run."""
     if comparison.key == STORE:
@@ -267,16 +261,7 @@ def compressed_plotly() -> str:
 
 
 def _environment() -> "jinja2.Environment":
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("gr00t_assets.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["stored_status"] = stored_status
+    environment = markdown.template_environment(_FUNCTIONS, autoescape=True)
     environment.globals |= {
         "badges": BADGES,
         "cards": CARDS,
@@ -286,7 +271,6 @@ def _environment() -> "jinja2.Environment":
         "status_words": STATUS_WORDS,
         "store_key": STORE,
     }
-    environment.globals |= {function.__name__: function for function in _FUNCTIONS}
     return environment
 
 

@@ -1,15 +1,18 @@
 """A comparison in GitHub's Markdown, for Dagster's pages and the research journal."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from gr00t_assets.comparison.answers.headline import class_headline
 from gr00t_assets.comparison.compare import Comparison
 from gr00t_assets.comparison.contrasts.factors import IMMATERIAL
 from gr00t_assets.comparison.contrasts.ranking import ComparabilityClass
-from gr00t_assets.comparison.proposals.proposals import Proposal
+from gr00t_assets.comparison.proposals.control_runs import Proposal
 from gr00t_assets.comparison.wording import factor_words, label, loss_words, names_in_words
 from gr00t_assets.core.units import shown_setting
-from gr00t_assets.reporting.contrast_table import answer_badge, shared_limits
+from gr00t_assets.reporting.contrast_table import answer_badge, answered_first, shared_limits
 from gr00t_assets.reporting.evaluation_ranking import evaluation_ranking
 from gr00t_assets.reporting.ranking_table import (
     class_title,
@@ -17,6 +20,9 @@ from gr00t_assets.reporting.ranking_table import (
     ranked_name,
     ranking_table,
 )
+
+if TYPE_CHECKING:
+    import jinja2
 
 MOST_ROWS = 50
 """Rows of one ranking; the page has them all."""
@@ -27,91 +33,23 @@ MOST_SETTINGS = 4
 
 def comparison_markdown(comparison: Comparison) -> str:
     """Verdict, answers, rankings and proposals."""
-    parts = [verdict_markdown(comparison), escaped(comparison.origin)]
-    if comparison.answers:
-        parts += ["### Questions and answers", answers_markdown(comparison)]
-    for ranked_class in comparison.ranked_classes:
-        parts += [f"### {escaped(class_heading(ranked_class))}"]
-        parts += class_markdown(comparison, ranked_class, MOST_ROWS)
-    if comparison.proposals:
-        parts += ["### What to run next", proposals_markdown(comparison.proposals)]
-    return "\n\n".join(parts)
+    return _part("report", comparison, MOST_ROWS)
 
 
-def verdict_markdown(comparison: Comparison) -> str:
-    """What is best and whether that is known; one line a class where there are several."""
-    if len(comparison.ranked_classes) < 2:
-        return f"**{escaped(comparison.headline)}**"
-    lines = [
-        f"- {escaped(class_heading(ranked_class))}: **{escaped(class_headline(ranked_class))}**"
-        for ranked_class in comparison.ranked_classes
-    ]
-    return "\n".join(["The classes are never ranked against each other.", "", *lines])
+def answers_markdown(comparison: Comparison) -> str:
+    """One line a question: the question, the verdict's symbol and word, the answer, its limits."""
+    return _part("answers", comparison)
+
+
+def proposals_markdown(proposals: Sequence[Proposal]) -> str:
+    """One line a proposal, its runs below it."""
+    return _part("proposals", proposals)
 
 
 def class_heading(ranked_class: ComparabilityClass) -> str:
     """What a class is of, with a warning where its images are not known to be right."""
     warning = frames_warning(ranked_class.frames)
     return class_title(ranked_class) + (f" ({warning})" if warning else "")
-
-
-def class_markdown(
-    comparison: Comparison, ranked_class: ComparabilityClass, most: int
-) -> list[str]:
-    """Ranking of a class, and whether open-loop errors agree with it where there are some.
-
-    Args:
-        comparison: What the class is of.
-        ranked_class: With at least one finished run.
-        most: Rows of the ranking.
-    """
-    parts = [ranking_markdown(ranked_class, most)]
-    evaluated = evaluation_ranking(ranked_class.ranking, comparison.evaluations)
-    return [*parts, escaped(evaluated.agreement.sentence)] if evaluated else parts
-
-
-def ranking_markdown(ranked_class: ComparabilityClass, most: int = MOST_ROWS) -> str:
-    """The ranking of one class, numbers aligned to the right."""
-    table = ranking_table(ranked_class.ranking, {}, MOST_SETTINGS, wide=False)
-    headings = ["rank", "experiment", "loss ± se", *(column.heading for column in table.columns)]
-    lines = [
-        "| " + " | ".join(map(escaped, headings)) + " |",
-        "|" + "|".join(":--" if heading == "experiment" else "--:" for heading in headings) + "|",
-    ]
-    for ranked, cells in table.rows[:most]:
-        place = f"{ranked.place}{' ≈' if ranked.tied else ''}"
-        texts = [
-            place,
-            ranked_name(ranked),
-            loss_words(ranked.runs),
-            *(cell.text for cell in cells),
-        ]
-        lines.append("| " + " | ".join(map(escaped, texts)) + " |")
-    hidden = len(table.rows) - most
-    return "\n".join(lines) + (f"\n\nand {hidden:,} more in the report" if hidden > 0 else "")
-
-
-def answers_markdown(comparison: Comparison) -> str:
-    """One line a question: the question, the verdict's symbol and word, the answer, its limits."""
-    shared = shared_limits(comparison.answers)
-    lines = []
-    for answer in sorted(comparison.answers, key=lambda answer: not answer.evidence):
-        badge = answer_badge(answer).text
-        lines.append(f"- **{escaped(answer.question)}** {badge}. {escaped(answer.sentence)}")
-        lines += [f"  - {escaped(limit)}" for limit in answer.limits if limit not in shared]
-    if shared:
-        lines += ["", f"Of all of these: {escaped(' '.join(shared))}"]
-    return "\n".join(lines)
-
-
-def proposals_markdown(proposals: Sequence[Proposal]) -> str:
-    """One line a proposal, its runs below it."""
-    lines = []
-    for proposal in proposals:
-        question, cost = proposal_question(proposal), proposal_cost(proposal)
-        lines.append(f"- **{escaped(question)}**: {escaped(proposal.reason)} {cost}".rstrip())
-        lines += [f"  - {escaped(run)}" for run in proposal_runs(proposal)]
-    return "\n".join(lines)
 
 
 def proposal_question(proposal: Proposal) -> str:
@@ -130,22 +68,19 @@ def proposal_cost(proposal: Proposal) -> str:
 
 def proposal_runs(proposal: Proposal) -> list[str]:
     """Each run in words; runs that differ in one value of one factor, such as seeds, in a line."""
-    values: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
+    lines: dict[tuple[str, str], list[str]] = {}
     for experiment in proposal.experiments:
-        changes = {
-            name: shown_setting(value)
+        changes = [
+            (factor_words(name), shown_setting(value))
             for name, value in experiment.changes.items()
             if name not in IMMATERIAL
-        }
-        last = next(reversed(changes), "")
-        fixed = tuple(
-            f"{factor_words(name)} {value}" for name, value in changes.items() if name != last
-        )
-        key = (label(experiment.reference), fixed, factor_words(last))
-        values.setdefault(key, []).append(changes.get(last, ""))
+        ]
+        *fixed, (last, value) = changes or [("", "")]
+        words = ", ".join([*(f"{name} {text}" for name, text in fixed), last])
+        lines.setdefault((label(experiment.reference), words), []).append(value)
     return [
-        f"like {name}, but " + ", ".join([*fixed, f"{last} {names_in_words(settings)}".strip()])
-        for (name, fixed, last), settings in values.items()
+        f"like {name}, but {words} {names_in_words(values)}".rstrip()
+        for (name, words), values in lines.items()
     ]
 
 
@@ -157,6 +92,49 @@ def escaped(text: str) -> str:
         a\|b &lt;i&gt; c\_d
     """
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for character in "\\|`*_[]":
-        text = text.replace(character, "\\" + character)
-    return text
+    return re.sub(r"([\\|`*_\[\]])", r"\\\1", text)
+
+
+def template_environment(
+    functions: Iterable[Callable[..., Any]], autoescape: bool = False
+) -> "jinja2.Environment":
+    """Templates of this package, with functions that they call or filter by, by their own names."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gr00t_assets.reporting"),
+        autoescape=autoescape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    by_name = {function.__name__: function for function in functions}
+    environment.globals |= by_name
+    environment.filters |= by_name
+    return environment
+
+
+@cache
+def markdown_environment(*functions: Callable[..., Any]) -> "jinja2.Environment":
+    """Templates of Markdown; ``escaped`` is to be used on everything that comes from files.
+
+    Args:
+        functions: What they call beside what every one of them may.
+    """
+    environment = template_environment(
+        (answer_badge, answered_first, class_heading, class_headline, escaped, evaluation_ranking,
+         loss_words, proposal_cost, proposal_question, proposal_runs, ranked_name, ranking_table,
+         shared_limits, *functions)
+    )  # fmt: skip
+    environment.globals["most_settings"] = MOST_SETTINGS
+    return environment
+
+
+def tidy(markdown: str) -> str:
+    """Markdown with one blank line where a template left several, and none around it."""
+    return re.sub(r"\n{3,}", "\n\n", markdown).strip("\n")
+
+
+def _part(macro: str, *arguments: object) -> str:
+    module = markdown_environment().get_template("comparison.md.j2").module
+    return tidy(getattr(module, macro)(*arguments))

@@ -101,9 +101,8 @@ def curves_figure(
         traces.append(
             {
                 **_points(curve.smoothed().thinned(min(LINE_POINTS, share - steps))),
+                **_line(style.color, 2.2, style.dash),
                 "name": f"{ranked.place}. {run.name}",
-                "mode": "lines",
-                "line": {"color": style.color, "dash": style.dash, "width": 2.2},
                 "legendgroup": run.run_id,
                 "hovertemplate": f"%{{y:.4g}}<extra>{plotly_text(run.name)}</extra>",
                 "meta": loss_words(ranked.runs),
@@ -112,16 +111,14 @@ def curves_figure(
     losses = np.concatenate([np.asarray(trace["y"]) for trace in traces])
     positive = losses[losses > 0]
     ticks = log_ticks(positive.min(), positive.max()) if len(positive) else {}
-    return {
-        "data": traces,
-        "layout": {
-            "hovermode": "x unified" if few else "closest",
-            "xaxis": {"title": {"text": "samples seen"}, "rangemode": "tozero"},
-            "yaxis": {"title": {"text": "training loss"}, "type": "log", **ticks},
-            "legend": {"groupclick": "togglegroup"},
-            "showlegend": few,
-        },
-    }
+    return _figure(
+        traces,
+        {"title": {"text": "samples seen"}, "rangemode": "tozero"},
+        {"title": {"text": "training loss"}, "type": "log", **ticks},
+        hovermode="x unified" if few else "closest",
+        legend={"groupclick": "togglegroup"},
+        showlegend=few,
+    )
 
 
 def schedule_curve(run: Run) -> Curve | None:
@@ -157,46 +154,38 @@ def error_figure(ranking: EvaluationRanking) -> dict[str, Any]:
     rows = ranking.rows[:MOST_ERRORS]
     names = [f"{row.by_error}. {label(row.ranked.run)}" for row in rows]
     errors = [row.error for row in rows]
-    traces: list[dict[str, Any]] = [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "x": _five_digits(error.mean for error in errors),
-            "y": names,
-            "error_x": {
-                "type": "data",
-                "symmetric": False,
-                "array": _five_digits(error.high - error.mean for error in errors),
-                "arrayminus": _five_digits(error.mean - error.low for error in errors),
-                "thickness": 2,
-                "width": 4,
-            },
-            "marker": {"size": 9, "color": PALETTE[0]},
-            "name": "policy, 95 %",
-            "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
-        }
-    ]
+    intervals = {
+        "type": "data",
+        "symmetric": False,
+        "array": _five_digits(error.high - error.mean for error in errors),
+        "arrayminus": _five_digits(error.mean - error.low for error in errors),
+        "thickness": 2,
+        "width": 4,
+    }
+    policy = {
+        **_trace(_five_digits(error.mean for error in errors), names, "policy, 95 %"),
+        "mode": "markers",
+        "error_x": intervals,
+        "marker": {"size": 9, "color": PALETTE[0]},
+        "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
+    }
+    baselines = []
     for baseline, (color, dash) in zip(ranking.baselines, _BASELINE_LINES, strict=False):
-        name = plotly_text(baseline.name)
-        traces.append(
+        name, mean = plotly_text(baseline.name), _five_digits([baseline.error.mean])
+        baselines.append(
             {
-                "type": "scatter",
+                **_trace(mean * len(rows), names, f"baseline: {name}"),
+                **_line(color, 2, dash),
                 "mode": "lines+markers" if len(rows) == 1 else "lines",
-                "x": _five_digits([baseline.error.mean]) * len(rows),
-                "y": names,
-                "line": {"color": color, "dash": dash, "width": 2},
-                "name": f"baseline: {name}",
                 "hovertemplate": f"{name}: %{{x:.4g}}<extra></extra>",
             }
         )
-    return {
-        "data": traces,
-        "layout": {
-            "height": 170 + 30 * len(rows),
-            "xaxis": {"title": {"text": "open-loop error, normalised"}, "rangemode": "tozero"},
-            "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
-        },
-    }
+    return _figure(
+        [policy, *baselines],
+        {"title": {"text": "open-loop error, normalised"}, "rangemode": "tozero"},
+        {"autorange": "reversed", "automargin": True, "type": "category"},
+        height=170 + 30 * len(rows),
+    )
 
 
 def trajectory_figures(ranking: EvaluationRanking) -> list[tuple[dict[str, Any], str]]:
@@ -231,45 +220,47 @@ def _trajectory_figure(trajectory: Trajectory, line: TrajectoryLine) -> dict[str
         predicted += [*_five_digits(values), None]
         outline += [*_five_digits(times), *_five_digits(reversed(times)), None]
         band += [*_five_digits(high), *_five_digits(reversed(low)), None]
-    traces = [
-        {
-            "x": outline,
-            "y": band,
-            "fill": "toself",
-            "fillcolor": "rgba(213,94,0,0.22)",
-            "line": {"width": 0},
-            "name": "spread of the draws",
-            "hoverinfo": "skip",
-        },
-        {
-            "x": _five_digits(trajectory.seconds[::every]),
-            "y": _five_digits(line.recorded[::every]),
-            "line": {"color": PALETTE[0], "width": 2.4},
-            "name": "recorded",
-        },
-        {
-            "x": seconds,
-            "y": predicted,
-            "line": {"color": PALETTE[1], "width": 1.6, "dash": "dash"},
-            "name": "predicted",
-            "connectgaps": False,
-        },
-    ]
-    return {
-        "data": [{"type": "scatter", "mode": "lines", **trace} for trace in traces],
-        "layout": {
-            "height": 300,
-            "xaxis": {"title": {"text": "seconds"}},
-            "yaxis": {"title": {"text": plotly_text(line.joint)}},
-        },
+    spread = {
+        **_trace(outline, band, "spread of the draws"),
+        "mode": "lines",
+        "line": {"width": 0},
+        "fill": "toself",
+        "fillcolor": "rgba(213,94,0,0.22)",
+        "hoverinfo": "skip",
     }
+    times, values = (_five_digits(x[::every]) for x in (trajectory.seconds, line.recorded))
+    recorded = _trace(times, values, "recorded") | _line(PALETTE[0], 2.4)
+    drawn = _trace(seconds, predicted, "predicted") | _line(PALETTE[1], 1.6, "dash")
+    return _figure(
+        [spread, recorded, {**drawn, "connectgaps": False}],
+        {"title": {"text": "seconds"}},
+        {"title": {"text": plotly_text(line.joint)}},
+        height=300,
+    )
+
+
+def _figure(
+    traces: Sequence[dict], xaxis: dict[str, Any], yaxis: dict[str, Any], **layout: Any
+) -> dict[str, Any]:
+    return {"data": traces, "layout": {"xaxis": xaxis, "yaxis": yaxis, **layout}}
+
+
+def _trace(x: Sequence, y: Sequence, name: str) -> dict[str, Any]:
+    return {"type": "scatter", "x": x, "y": y, "name": name}
+
+
+def _line(color: str, width: float, dash: str = "solid") -> dict[str, Any]:
+    return {"mode": "lines", "line": {"color": color, "width": width, "dash": dash}}
 
 
 def _points(curve: Curve) -> dict[str, Any]:
+    losses = np.asarray(curve.losses)
+    exponents = np.floor(np.log10(np.abs(losses), out=np.zeros(len(losses)), where=losses != 0))
+    scale = 10.0 ** (4 - exponents)
     return {
         "type": "scatter",
         "x": curve.samples.round().astype(int).tolist(),
-        "y": _five_digits_of_many(curve.losses).tolist(),
+        "y": (np.round(losses * scale) / scale).tolist(),
         "customdata": curve.steps.round(1).tolist(),
     }
 
@@ -277,9 +268,3 @@ def _points(curve: Curve) -> dict[str, Any]:
 def _five_digits(values: Iterable[float]) -> list[float]:
     """Five significant digits: what an eye can tell apart, in half the bytes."""
     return [float(f"{value:.5g}") for value in values]
-
-
-def _five_digits_of_many(values: np.ndarray) -> np.ndarray:
-    exponents = np.floor(np.log10(np.abs(values), out=np.zeros(len(values)), where=values != 0))
-    scale = 10.0 ** (4 - exponents)
-    return np.round(values * scale) / scale

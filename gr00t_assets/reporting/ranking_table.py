@@ -18,9 +18,8 @@ from gr00t_assets.comparison.contrasts.ranking import (
     RankedConfiguration,
     RankedRun,
 )
-from gr00t_assets.comparison.formatting import loss_text, plain, shown
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.wording import factor_words, label, loss_words
+from gr00t_assets.comparison.wording import factor_words, label, loss_text, plain, shown
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.reporting.evaluation_ranking import first_evaluation
@@ -108,7 +107,7 @@ def ranking_table(
         most_settings: Columns of varying settings at most.
         wide: Whether to have the columns that need much room, such as the open-loop error.
     """
-    varying = varying_settings(run for ranked in ranking for run in ranked.runs)[:most_settings]
+    varying = _varying_settings(run for ranked in ranking for run in ranked.runs)[:most_settings]
     columns = [
         *(setting_column(name, factor_words(name)) for name in (*SHOWN_SETTINGS, *varying)),
         *(
@@ -118,25 +117,19 @@ def ranking_table(
         ),
         _REPLICATES,
     ]
-    rows = []
-    for ranked in ranking:
-        members = [RankedRun(run, ranked) for run in ranked.runs]
-        rows.append([_cell(column, members) for column in columns])
+    configurations = [[RankedRun(run, ranked) for run in ranked.runs] for ranked in ranking]
+    table = [(column, [_cell(column, rows) for rows in configurations]) for column in columns]
     if wide and evaluations:
-        columns.insert(0, _OPEN_LOOP_ERROR)
-        for ranked, row in zip(ranking, rows, strict=True):
-            row.insert(0, _error_cell(first_evaluation(ranked, evaluations)))
-    kept = [place for place in range(len(columns)) if any(row[place].text for row in rows)]
+        errors = [_error_cell(first_evaluation(ranked, evaluations)) for ranked in ranking]
+        table.insert(0, (_OPEN_LOOP_ERROR, errors))
+    table = [(column, cells) for column, cells in table if any(cell.text for cell in cells)]
+    rows = zip(*(cells for _, cells in table), strict=True)
     return RankingTable(
-        columns=tuple(columns[place] for place in kept),
-        rows=tuple(
-            (ranked, tuple(row[place] for place in kept))
-            for ranked, row in zip(ranking, rows, strict=True)
-        ),
+        tuple(column for column, _ in table), tuple(zip(ranking, rows, strict=True))
     )
 
 
-def varying_settings(runs: Iterable[Run]) -> list[str]:
+def _varying_settings(runs: Iterable[Run]) -> list[str]:
     """Material settings that differ among the runs and have no column of their own.
 
     A setting that one run has and another's source does not know is not counted as different.
@@ -179,17 +172,24 @@ class GridCell:
     """The best of the configurations of one cell.
 
     Attributes:
-        loss: In words.
         runs: Runs in the cell, replicates counted.
         shade: 0 for the highest loss of the grid to 100 for the lowest, on a logarithmic scale.
         lowest: Whether it has the lowest loss of the grid.
     """
 
-    loss: str
-    name: str
+    best: RankedConfiguration
     runs: int
     shade: int
     lowest: bool
+
+    @classmethod
+    def of(cls, members: Sequence[RankedConfiguration], low: float, high: float) -> "GridCell":
+        """The cell of some configurations in a grid of losses from ``low`` to ``high``."""
+        best = min(members, key=lambda ranked: ranked.loss.mean)
+        loss, shade = best.loss.mean, 100
+        if 0 < low < high:
+            shade = round(100 * math.log(high / loss) / math.log(high / low))
+        return cls(best, sum(len(ranked.runs) for ranked in members), shade, loss == low)
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class LossGrid:
     """
 
     rates: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[GridCell | None, ...]], ...]
+    rows: tuple[tuple[int, tuple[GridCell | None, ...]], ...]
     other_settings: tuple[str, ...]
 
 
@@ -222,16 +222,16 @@ def loss_grid(ranking: Sequence[RankedConfiguration]) -> LossGrid | None:
     if len(cells) < 2:
         return None
     best = [min(ranked.loss.mean for ranked in members) for members in cells.values()]
-    low, high = min(best), max(best)
+    grid = {place: GridCell.of(cells[place], min(best), max(best)) for place in cells}
     rates = tuple(dict.fromkeys(columns.values()))
-    rows = tuple(
-        (str(batch), tuple(_grid_cell(cells.get((batch, rate)), low, high) for rate in rates))
-        for batch in sorted({batch for batch, _ in cells})
-    )
+    batches = sorted({batch for batch, _ in cells})
     runs = [run for ranked, _, _ in placed for run in ranked.runs]
-    steps = {run.settings.get("max_steps") for run in runs}
-    others = [*(["steps"] if len(steps) > 1 else []), *map(factor_words, varying_settings(runs))]
-    return LossGrid(rates, rows, tuple(others))
+    steps = ["steps"] if len({run.settings.get("max_steps") for run in runs}) > 1 else []
+    return LossGrid(
+        rates,
+        rows=tuple((batch, tuple(grid.get((batch, rate)) for rate in rates)) for batch in batches),
+        other_settings=(*steps, *map(factor_words, _varying_settings(runs))),
+    )
 
 
 def _rate_columns(rates: Sequence[float]) -> dict[float, str]:
@@ -245,22 +245,3 @@ def _nearest_round(rate: float) -> float:
     power = math.floor(math.log10(rate))
     choices = [float(f"{digit}e{power}") for digit in (1, 2, 5, 10)]
     return min(choices, key=lambda choice: abs(math.log(rate / choice)))
-
-
-def _grid_cell(
-    members: Sequence[RankedConfiguration] | None, low: float, high: float
-) -> GridCell | None:
-    if not members:
-        return None
-    best = min(members, key=lambda ranked: ranked.loss.mean)
-    loss = best.loss.mean
-    shade = 100
-    if 0 < low < high:
-        shade = round(100 * math.log(high / loss) / math.log(high / low))
-    return GridCell(
-        loss=loss_words(best.runs).partition(" ")[0],
-        name=label(best.run),
-        runs=sum(len(ranked.runs) for ranked in members),
-        shade=shade,
-        lowest=loss == low,
-    )

@@ -153,11 +153,8 @@ def _imported(store: Store, problems: list[str]) -> Sequence[Run]:
 
 def _origin(runs: Sequence[Run]) -> str:
     from_table = sum(run.source == "table" for run in runs)
-    from_wandb = len(runs) - from_table
-    origins = [
-        *([f"{from_table} from data/journal/runs.csv"] if from_table else []),
-        *([f"{from_wandb} from W&B"] if from_wandb else []),
-    ]
+    counts = {"data/journal/runs.csv": from_table, "W&B": len(runs) - from_table}
+    origins = [f"{count} from {origin}" for origin, count in counts.items() if count]
     return (
         f"Runs that this store did not make: {' and '.join(origins)}. Without a curve a loss is "
         "one logged value, so it is widely uncertain."

@@ -1,7 +1,7 @@
 """One sweep in the report: what was expected, what to be warned of, and runs without a rank."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gr00t_assets.comparison.all_runs import from_stored_run
@@ -11,7 +11,6 @@ from gr00t_assets.comparison.contrasts.ranking import RankedRun, comparability_c
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.wording import names_in_words
 from gr00t_assets.core.units import shown_setting
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.runs.stored_run import StoredRun
 
@@ -65,19 +64,22 @@ class SweepSummary:
     @property
     def common_settings(self) -> list[str]:
         """Settings that all experiments share and that are not their trainer's defaults."""
-        changed = [
-            _changed_settings(hyperparameters)
-            for hyperparameters in dict.fromkeys(
-                experiment.hyperparameters for experiment in self.sweep.experiments
-            )
+        settings = [item.hyperparameters.changed() for item in self.sweep.experiments]
+        return [
+            f"{name} {shown_setting(value)}"
+            for name, value in (settings[0] if settings else {}).items()
+            if all(name in other and other[name] == value for other in settings)
         ]
-        first, *others = changed or [[]]
-        return [text for text in first if all(text in settings for settings in others)]
 
 
 def stored_status(run: Run) -> str:
     """What became of a run: of one of the store, what its directory says."""
     return run.stored.status if run.stored else run.status
+
+
+def status_counts(statuses: Iterable[str]) -> str:
+    """Counts in words: ``3 finished, 1 failed``."""
+    return ", ".join(f"{count:,} {status}" for status, count in Counter(statuses).items())
 
 
 def sweep_summary(sweep: Sweep, stored: Sequence[StoredRun], runs: Sequence[Run]) -> SweepSummary:
@@ -102,12 +104,3 @@ def sweep_summary(sweep: Sweep, stored: Sequence[StoredRun], runs: Sequence[Run]
         headline=headline(present),
         cautions=tuple(cautions(present)),
     )
-
-
-def _changed_settings(hyperparameters: Hyperparameters) -> list[str]:
-    fields = type(hyperparameters).model_fields
-    return [
-        f"{name} {shown_setting(value)}"
-        for name, value in hyperparameters
-        if value != fields[name].get_default(call_default_factory=True)
-    ]

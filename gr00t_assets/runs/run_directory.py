@@ -105,7 +105,7 @@ def run_lock(
 
 
 def training_process(run_directory: Path) -> str | None:
-    """Who trains in a run directory at this moment: ``process 123``; ``None`` where nobody does.
+    """The process that trains in a run directory now: ``process 123``; ``None`` for none.
 
     The trainer of a run that has died may go on for a while, to write a checkpoint.
     """
@@ -126,7 +126,7 @@ def wait_until_free(
 
     Args:
         run_directory: Where the attempts are.
-        patience: Seconds; who trains longer than that does more than saving.
+        patience: Seconds; a process that trains longer does more than saving.
         log: Where a line goes when it waits.
         check: Called while it waits; what it raises ends the waiting.
 

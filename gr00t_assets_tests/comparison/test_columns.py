@@ -12,9 +12,9 @@ from gr00t_assets.comparison.answers.headline import headline
 from gr00t_assets.comparison.columns import COLUMNS, Column, shown_columns
 from gr00t_assets.comparison.compare import compare
 from gr00t_assets.comparison.contrasts.ranking import comparability_classes, ranked_runs
-from gr00t_assets.comparison.formatting import loss_text, shown_loss
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.tables.runs_table import export_table, rows_table
+from gr00t_assets.comparison.wording import loss_text, shown_loss
 from gr00t_assets.reporting.markdown import comparison_markdown
 from gr00t_assets.reporting.report import write_report
 from gr00t_assets.reporting.sweep_summary import sweep_summary

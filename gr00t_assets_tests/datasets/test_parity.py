@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from gr00t_assets.datasets.parity import main
+from gr00t_assets_tests.datasets.sample_parity import main
 
 
 def _report(capsys: pytest.CaptureFixture[str]) -> dict:

@@ -87,6 +87,10 @@ def queue_limits(project: Project) -> tuple[list[Mapping[str, Any]], int]:
     return list(limits.tag_concurrency_limits), limits.max_concurrent_runs
 
 
+def started_limit(runs: int) -> dict[str, Any]:
+    return {"key": "gr00t/slot", "value": "wanted", "limit": runs}
+
+
 def test_dagster_yaml_names_our_queue_and_no_number(tmp_path: Path, slots: Callable[[int], None]):
     slots(1)
     project = make_project(tmp_path)
@@ -95,13 +99,13 @@ def test_dagster_yaml_names_our_queue_and_no_number(tmp_path: Path, slots: Calla
         assert not instance.get_settings("concurrency")
         assert not instance.telemetry_enabled
         assert instance.run_monitoring_enabled
-    assert queue_limits(project) == ([{"key": "gpu", "limit": 2}], 10)
+    assert queue_limits(project) == ([started_limit(2)], 12)
     assert (tmp_path / "data" / "dagster" / "history").is_dir()
 
 
 def test_the_slots_are_the_one_number(tmp_path: Path, slots: Callable[[int], None]):
     slots(4)
-    assert queue_limits(make_project(tmp_path)) == ([{"key": "gpu", "limit": 8}], 16)
+    assert queue_limits(make_project(tmp_path)) == ([started_limit(8)], 24)
 
 
 def test_a_limit_of_ones_own_is_kept(tmp_path: Path, slots: Callable[[int], None]):
@@ -118,12 +122,12 @@ def test_a_dagster_yaml_of_version_0_1_still_holds_the_queue_back(
     slots(4)
     project = make_project(tmp_path)
     change_settings(project, "concurrency.pools", granularity="op", default_limit=2)
-    assert queue_limits(project)[0] == [{"key": "gpu", "limit": 2}]
+    assert queue_limits(project)[0] == [started_limit(2)]
     command = [sys.executable, "-m", "gr00t_assets.cli.main", "gpu", "status"]
     shown = " ".join(project.run(*command).stdout.split())
     assert "dagster.yaml still has concurrency.pools.default_limit: 2." in shown
     change_settings(project, "concurrency.pools", default_limit=9)
-    assert queue_limits(project)[0] == [{"key": "gpu", "limit": 8}], "the slots are fewer"
+    assert queue_limits(project)[0] == [started_limit(8)], "the slots are fewer"
 
 
 def test_a_run_that_trains_is_tagged_and_queued(tmp_path: Path):

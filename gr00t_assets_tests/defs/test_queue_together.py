@@ -76,6 +76,7 @@ def test_page_backfill_and_command_line_keep_one_limit(tmp_path: Path):
     assert most_at_once(events) == 2, "the machine has two slots"
     assert {run["status"] for run in runs} == {"SUCCESS"}
     assert {run["tags"].get("gpu") for run in runs} == {"true"}
+    assert {run["tags"].get("gr00t/slot") for run in runs} == {"released"}
     assert sorted(run["tags"]["dagster/partition"] for run in runs) == names
 
 

@@ -112,9 +112,9 @@ def test_the_grid_has_the_best_of_each_cell_and_counts_its_runs():
     assert grid is not None
     assert grid.rates == ("1e-4", "1e-3")
     (first, cells), (second, others) = grid.rows
-    assert (first, second) == ("1", "8")
+    assert (first, second) == (1, 8)
     assert cells[0] is not None and cells[1] is None and others[0] is None
-    assert (cells[0].runs, cells[0].name, cells[0].lowest, cells[0].shade) == (2, "b", True, 100)
+    assert (cells[0].runs, cells[0].best.run.name, cells[0].lowest, cells[0].shade) == (2, "b", True, 100)
     assert others[1] is not None and (others[1].shade, others[1].lowest) == (0, False)
     assert grid.other_settings == ("weight decay",)
 

@@ -31,13 +31,7 @@ _FRAMES = {
 
 
 def headline(runs: Sequence[Run]) -> str:
-    """What is best in each class, and do we know it; a loss of one class is not set beside another.
-
-    Example:
-        ``Lowest loss of 5 finished runs: ch7f65x3, 0.059 ± 0.018. Not known to be the best:
-        within noise of it are fwtchfxv and vtty1l1b, each ran with one seed, and they trained on
-        wrong images.``
-    """
+    """What is best in each class, and whether that is known; classes are not set side by side."""
     return classes_headline(comparability_classes(runs))
 
 
@@ -96,16 +90,15 @@ def why_unknown(ranking: Sequence[RankedConfiguration]) -> str:
     if len(ranking) < 2:
         return ""
     best, second = (configurations(place.runs)[0] for place in ranking[:2])
-    factors = [change.factor for change in changes(best, second, "") if change.material]
-    together = [
-        [
+
+    def changed(factor: str) -> list[str]:
+        return [
             change.factor
             for change in changes(best, second, factor)
             if change.material and not change.implied
         ]
-        for factor in factors
-    ]
-    fewest = min(together, key=len, default=[])
+
+    fewest = min(map(changed, changed("")), key=len, default=[])
     if len(fewest) < 2:
         return ""
     names = listed([factor_words(name) for name in fewest])
@@ -122,7 +115,7 @@ def _may_belong_to(item: ComparabilityClass, other: ComparabilityClass) -> bool:
 
 
 def _doubts(ranking: Sequence[RankedConfiguration]) -> Iterator[str]:
-    tied = [group_label(place.runs) for place in ranking[1:] if place.tied_with_best]
+    tied = [group_label(place.runs) for place in ranking if place.tied]
     if not tied:
         return
     verb = "is" if len(tied) == 1 else "are"

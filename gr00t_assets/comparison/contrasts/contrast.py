@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import computed_field
 
 from gr00t_assets.comparison.contrasts.factors import Configuration, known_factors
-from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run, RunIds
+from gr00t_assets.comparison.run import TRAINABLE_PARTS, Change, Run, RunIds
 
 Verdict = Literal["controlled", "confounded", "within_noise", "inconclusive", "not_comparable"]
 """What a contrast says of the factor that is asked about.
@@ -22,25 +22,6 @@ Verdict = Literal["controlled", "confounded", "within_noise", "inconclusive", "n
 ``not_comparable``        The losses are not of one kind: other data, base model, trainer, frames.
 ========================  ==========================================================================
 """
-
-
-@dataclass(frozen=True)
-class Change:
-    """One setting with its value on either side.
-
-    Attributes:
-        factor: Name of the hyperparameter; ``trainable_parts``, ``samples_seen`` or a word of
-            ``Run.data`` where it is that.
-        material: Whether it can change what is learned; the number of loader processes cannot.
-        implied: Whether it follows from the factor that is asked about: twice the steps are twice
-            the samples, and no other experiment on steps could be made.
-    """
-
-    factor: str
-    low: object
-    high: object
-    material: bool = True
-    implied: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, pairwise
 
 from gr00t_assets.comparison.contrasts.contrast import (
-    Change,
     Contrast,
     changes,
     class_changes,
@@ -33,7 +32,7 @@ from gr00t_assets.comparison.contrasts.noise import (
     spread_of,
 )
 from gr00t_assets.comparison.contrasts.verdicts import ContrastEstimate, judged, matched
-from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.run import Change, Run
 
 MANY_CLASSES = 40
 """Of up to so many kinds of data every pair is named as not comparable; of more, neighbours."""

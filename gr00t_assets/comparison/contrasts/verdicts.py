@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gr00t_assets.comparison.contrasts.contrast import Change, Contrast, Verdict
+from gr00t_assets.comparison.contrasts.contrast import Contrast, Verdict
 from gr00t_assets.comparison.contrasts.factors import Configuration
 from gr00t_assets.comparison.contrasts.noise import (
     ASSUMED_SPREAD,
@@ -19,6 +19,7 @@ from gr00t_assets.comparison.contrasts.noise import (
     quantiles,
     tails,
 )
+from gr00t_assets.comparison.run import Change
 from gr00t_assets.comparison.wording import in_words, value_words
 
 
@@ -169,7 +170,9 @@ def reason(verdict: Verdict, estimate: ContrastEstimate, half: float) -> str:
     asked = estimate.changes[0]
     if verdict == "confounded":
         others = [item for item in estimate.changes[1:] if item.material and not item.implied]
-        return f"{in_words(others, _values)} changed as well as {asked.factor}."
+        return (
+            f"{in_words(others, '{factor} ({low} and {high})')} changed as well as {asked.factor}."
+        )
     alone = f"Only {asked.factor} changed"
     if isinstance(estimate, MatchedPairs):
         alone = f"Only {asked.factor} changed in {len(estimate.pairs)} pairs at other settings"
@@ -272,10 +275,6 @@ def _contrast(factor: str, estimate: ContrastEstimate, half: float, explained: b
         reason=reason(verdict, estimate, half),
         basis=estimate.basis,
     )
-
-
-def _values(change: Change) -> str:
-    return f"{change.factor} ({value_words(change.low)} and {value_words(change.high)})"
 
 
 def _times(log_ratio: float) -> str:

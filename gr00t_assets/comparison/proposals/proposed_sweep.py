@@ -11,7 +11,7 @@ import yaml
 from gr00t_assets.comparison.all_runs import chosen_runs
 from gr00t_assets.comparison.contrasts.factors import factor_named
 from gr00t_assets.comparison.differences import proposal_words
-from gr00t_assets.comparison.proposals.proposal import Origin, Proposal, ProposedExperiment
+from gr00t_assets.comparison.proposals.control_runs import Origin, Proposal, ProposedExperiment
 from gr00t_assets.comparison.proposals.proposals import proposals
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.speed import Speeds
@@ -143,7 +143,7 @@ def propose(
     return file.read_text(encoding="utf-8"), file
 
 
-def check(file: Path, runs: Path | None) -> Iterator[tuple[str, bool]]:
+def check_sweep(file: Path, runs: Path | None) -> Iterator[tuple[str, bool]]:
     """For every experiment of a sweep file a line of how far it is from the nearest run.
 
     Yields:

@@ -1,16 +1,229 @@
-"""All runs in one pandas table, typed, and written as parquet or CSV."""
+"""Tables of runs: read from a CSV of the form of ``data/journal/runs.csv``, and written."""
 
 import io
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 
-from gr00t_assets.comparison.columns import COLUMNS, setting_column, setting_dtype, setting_names
+from gr00t_assets.comparison.columns import (
+    COLUMNS,
+    DATA,
+    column_names,
+    setting_column,
+    setting_dtype,
+    setting_names,
+)
+from gr00t_assets.comparison.contrasts.noise import logged_value_error
 from gr00t_assets.comparison.contrasts.ranking import RankedRun, comparability_classes, ranked_runs
-from gr00t_assets.comparison.run import Run
-from gr00t_assets.core.errors import ComparisonError
+from gr00t_assets.comparison.curves import Loss, LossKind
+from gr00t_assets.comparison.run import Frames, Run, samples_per_step
+from gr00t_assets.comparison.tables.rows import Row, Value, read_rows
+from gr00t_assets.core.errors import ComparisonError, Gr00tAssetsError
 from gr00t_assets.core.files import write_bytes
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
+from gr00t_assets.datasets.record import load_record
+from gr00t_assets.experiments.hyperparameters import Hyperparameters
+
+WRONG_BACKEND = "torchvision_av"
+"""In Isaac-GR00T it returned the key frame before the asked time where one timestamp was asked for,
+as in training: on ``robot_sim.PickNPlace`` 2091 of 2096 frames were wrong, 112 frames late on
+average. It was mended upstream on 2025-09-18."""
+
+MENDED = "2025-10"
+"""A run of ``torchvision_av`` that began in this month or later may have had the mended reader."""
+
+_UNITS = {"gb": 1e9, "gib": 2**30, "mb": 1e6, "mib": 2**20}
+
+_MEMORY = re.compile(
+    r"(\d+(?:\.\d+)?)\s*(GB|GiB|MB|MiB)(?=\s*(?:of\s+)?(?:VRAM|GPU\s+memory|memory))", re.IGNORECASE
+)
+
+NEARLY_DONE = 0.95
+"""A run that says it finished has done this share of its steps, or all but its last logged ones."""
+
+_LOGGING_STEPS = Hyperparameters().logging_steps
+
+
+def known_frames(
+    store: Store | None = None, catalog: Mapping[str, CatalogEntry] | None = None
+) -> dict[str, int]:
+    """Frames by dataset: of the version in the store, else what the catalog says.
+
+    Nothing raises: a table can be compared where there is no catalog and no store.
+    """
+    if catalog is None:
+        try:
+            catalog = load_catalog()
+        except (Gr00tAssetsError, OSError):
+            catalog = {}
+    frames: dict[str, int] = {}
+    for name, entry in catalog.items():
+        if entry.frames is not None:
+            frames[name] = entry.frames
+        if store is None:
+            continue
+        try:
+            frames[name] = load_record(name, store).frames
+        except (Gr00tAssetsError, OSError):
+            continue
+    return frames
+
+
+def frame_state(video_backend: object, started_at: str, verified: bool | None) -> Frames:
+    """What is known of the frames.
+
+    Args:
+        video_backend: What decoded them; None where it is not known.
+        started_at: ISO 8601, as exact as it is known; '' where it is not.
+        verified: Proof, such as a comparison with the frames decoded in order; None without one.
+
+    Example:
+        >>> frame_state("torchvision_av", "2025-06-15T01:11", None)
+        'known wrong'
+        >>> frame_state("decord", "2025-06-15", None), frame_state("decord", "", True)
+        ('not verified', 'verified')
+    """
+    if verified:
+        return "verified"
+    if video_backend == WRONG_BACKEND and (not started_at or started_at[:7] < MENDED):
+        return "known wrong"
+    return "not verified"
+
+
+def noted_memory(note: str) -> int | None:
+    """Bytes of GPU memory that a note gives; None where it gives none.
+
+    Example:
+        >>> noted_memory("on GPU 0 using 25.1 GB of VRAM")
+        25100000000
+        >>> noted_memory("dataset of 6 GB") is None
+        True
+    """
+    match = _MEMORY.search(note)
+    return round(float(match[1]) * _UNITS[match[2].lower()]) if match else None
+
+
+def read_table(path: Path, dataset_frames: Mapping[str, int] | None = None) -> list[Run]:
+    """The runs of a CSV file in the order of the file; nothing else is looked at.
+
+    A loss is the one value that was logged last, the mean of ``logging_steps`` steps, unless
+    the table says what it is the mean of. Samples seen are batch times steps done, on one GPU
+    unless the table has num_gpus. A setting that the table has no column for is not known, and
+    never taken to be the default.
+
+    Args:
+        path: The file; its columns are in :mod:`gr00t_assets.comparison.columns`.
+        dataset_frames: Frames by dataset, for epochs, where the table has no ``dataset_frames``;
+            those that the project's catalog says where left out.
+
+    Raises:
+        ComparisonError: The file cannot be read, or with every problem that it has.
+
+    Example:
+        ``read_table(Path("data/journal/runs.csv"))[0].run_id`` is ``klky5smm``
+    """
+    rows = read_rows(path)
+    frames = known_frames() if dataset_frames is None else dataset_frames
+    return [_run(row, frames) for row in rows]
+
+
+def data_of(cells: Mapping[str, Value]) -> dict[str, str]:
+    """What a run was trained on and with, by the names of :attr:`Run.data`.
+
+    Example:
+        >>> data_of({"dataset": "so101", "base_model": "tiny", "loss": 0.1})
+        {'dataset': 'so101', 'base model': 'tiny'}
+    """
+    return {name.replace("_", " "): str(cells[name]) for name in DATA if name in cells}
+
+
+def logging_steps(settings: Mapping[str, object]) -> int:
+    """Steps that one logged loss is the mean of; Isaac-GR00T's 10 where nothing is said of it."""
+    value = settings.get("logging_steps", _LOGGING_STEPS)
+    return value if isinstance(value, int) else _LOGGING_STEPS
+
+
+def _run(row: Row, dataset_frames: Mapping[str, int]) -> Run:
+    columns = column_names()
+    settings = {name: value for name, value in row.cells.items() if name not in columns}
+    max_steps = row.whole("max_steps")
+    steps = row.whole("logged_step")
+    status = row.text("status")
+    if steps is None and status == "finished":
+        steps = max_steps
+    per_step = samples_per_step(settings) or 1
+    samples_seen = row.whole("samples_seen")
+    if samples_seen is None and steps is not None:
+        samples_seen = steps * per_step
+    status, problems = _checked_status(status, steps, max_steps, settings)
+    loss, loss_problems = _loss(row, settings, samples_seen, per_step)
+    note = row.text("note")
+    memory = row.number_of("peak_memory_gb")
+    verified = row.cells.get("frames_verified")
+    dataset = row.text("dataset")
+    return Run(
+        run_id=row.text("run_id"),
+        name=row.text("name") or row.text("run_id"),
+        source="table",
+        status=status,
+        settings=settings,
+        data=data_of(row.cells),
+        frames=frame_state(
+            settings.get("video_backend"),
+            row.text("started_at"),
+            bool(verified) if verified is not None else None,
+        ),
+        steps=steps,
+        max_steps=max_steps,
+        samples_seen=samples_seen,
+        dataset_frames=row.whole("dataset_frames") or dataset_frames.get(dataset),
+        loss=loss,
+        sweep=row.text("sweep"),
+        hypothesis=row.text("hypothesis"),
+        started_at=row.text("started_at"),
+        samples_per_second=row.number_of("samples_per_second"),
+        gpu_hours=row.number_of("gpu_hours"),
+        peak_memory_bytes=round(memory * 1e9) if memory else noted_memory(note),
+        note=note,
+        problems=(*problems, *loss_problems),
+    )
+
+
+def _checked_status(
+    status: str, steps: int | None, max_steps: int | None, settings: Mapping[str, object]
+) -> tuple[str, tuple[str, ...]]:
+    """The status; a run that stopped before its end is not finished, whatever is said of it."""
+    if status != "finished" or steps is None or max_steps is None:
+        return status, ()
+    if steps >= min(NEARLY_DONE * max_steps, max_steps - logging_steps(settings)):
+        return status, ()
+    problem = f"It is said to have finished, at step {steps:,} of {max_steps:,}."
+    return "unfinished", (problem,)
+
+
+def _loss(
+    row: Row, settings: Mapping[str, object], samples_seen: int | None, per_step: int
+) -> tuple[Loss | None, tuple[str, ...]]:
+    mean = row.number_of("loss")
+    if mean is None:
+        return None, ()
+    if not math.isfinite(mean):
+        return None, (f"Its loss is {mean}.",)
+    samples = row.whole("loss_samples")
+    if samples is None:
+        samples = logging_steps(settings) * per_step
+        samples = max(1, min(samples, samples_seen or samples))
+    error = row.number_of("loss_se")
+    kind = row.text("loss_kind") or ("one logged value" if error is None else "window mean")
+    if error is None and kind == "one logged value":
+        error = logged_value_error(mean, samples)
+    return Loss(mean, error, samples, cast(LossKind, kind)), ()
+
 
 FORMATS = ("parquet", "csv")
 

@@ -9,7 +9,7 @@ import numpy as np
 from gr00t_assets.comparison.contrasts.noise import logged_value_error
 from gr00t_assets.comparison.curves import Curve, Loss
 from gr00t_assets.comparison.run import Run, samples_per_step, upstream_trainer
-from gr00t_assets.comparison.tables.read_table import NEARLY_DONE, frame_state, logging_steps
+from gr00t_assets.comparison.tables.runs_table import NEARLY_DONE, frame_state, logging_steps
 from gr00t_assets.comparison.tables.wandb_import import WandbRun
 from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
 

@@ -62,10 +62,7 @@ class EpisodeScanner:
     """Looks at one episode after the other, in bounded memory.
 
     Args:
-        metadata: Of the dataset.
-        cameras: Those that have files.
         sliced: Columns that state and action keys are slices of.
-        task_columns: Columns of task indices.
         backend: One of ``video_checks.BACKENDS``.
     """
 
@@ -86,8 +83,9 @@ class EpisodeScanner:
         self.backend = backend
         self.fps = self.info.fps
         self.scan = EpisodeScan()
-        columns = {name: item for name, item in self.info.features.items() if not item.is_video}
-        self._columns = {"timestamp": TIMESTAMP} | columns
+        features = self.info.features.items()
+        self._columns = {name: feature for name, feature in features if not feature.is_video}
+        self._columns.setdefault("timestamp", TIMESTAMP)
         self._digests: dict[bytes, str] = {}
         self._rate_checked = False
 
@@ -179,17 +177,11 @@ class EpisodeScanner:
 
 
 def check_lengths(
-    collector: Collector,
-    file: str,
-    episode: Episode,
-    rows: int | None,
-    frames: Mapping[str, int],
+    collector: Collector, file: str, episode: Episode, rows: int | None, frames: Mapping[str, int]
 ) -> None:
     """Report what differs, and of three counts the one that is alone.
 
     Args:
-        collector: Takes the findings.
-        file: The episode's rows.
         episode: As ``episodes.jsonl`` lists it; length 0 is unknown.
         rows: Counted; none where the file cannot be read.
         frames: Counted, by video file.

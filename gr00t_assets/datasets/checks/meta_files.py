@@ -2,9 +2,9 @@
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.datasets.lerobot.episodes import EPISODES, Episode
@@ -34,15 +34,25 @@ def check_episodes(metadata: Metadata) -> bool:
     if listed is None:
         return False
     collector = metadata.folder.collector
-    _check_order(collector, listed.episodes)
+    for before, episode in pairwise(listed.episodes):
+        if episode.index < before.index:
+            found = f"episode {episode.index} after episode {before.index}"
+            collector.report("episode-order", EPISODES, found)
+            break
     instructions = set((metadata.tasks or {}).values())
     for episode in listed.episodes if metadata.tasks is not None else ():
         for text in episode.tasks:
             if text not in instructions:
-                collector.report(
-                    "episode-task-unknown", EPISODES, f"episode {episode.index}: {short(text)}"
-                )
-    return listed.complete and not _has_gaps(collector, {item.index for item in listed.episodes})
+                found = f"episode {episode.index}: {short(text)}"
+                collector.report("episode-task-unknown", EPISODES, found)
+    indices = {episode.index for episode in listed.episodes}
+    last = max(indices, default=-1)
+    absent = last + 1 - len(indices)
+    if listed.complete and absent > 0:
+        first = next(index for index in range(last + 1) if index not in indices)
+        found = f"{absent} of the episodes 0 to {last} are not listed, first {first}"
+        collector.report("episode-missing", EPISODES, found, first=first)
+    return listed.complete and absent <= 0
 
 
 def check_unlisted_files(metadata: Metadata) -> None:
@@ -54,9 +64,8 @@ def check_unlisted_files(metadata: Metadata) -> None:
             for name in names:
                 file = folder.relative(Path(parent, name))
                 if name.endswith(".parquet") and file not in listed:
-                    folder.collector.report(
-                        "episode-unlisted", file, "rows of an episode that is not listed"
-                    )
+                    found = "rows of an episode that is not listed"
+                    folder.collector.report("episode-unlisted", file, found)
 
 
 def check_totals(
@@ -73,74 +82,29 @@ def check_totals(
     read by nothing that trains.
 
     Args:
-        collector: Takes the findings.
-        info: Of the dataset.
-        episodes: All of them.
         tasks: How many are listed; none where the list cannot be had.
         cameras: How many have videos.
         rows: Of all episodes, counted in their files.
     """
-    raw, count = info.raw, len(episodes)
-    if _differs(raw, "total_episodes", count):
-        collector.report(
-            "episode-count", INFO, f"total_episodes {short(raw['total_episodes'])}", count=count
-        )
+    count, size = len(episodes), info.chunks_size
     lengths = sum(episode.length for episode in episodes)
-    if _differs(raw, "total_frames", lengths, rows):
-        collector.report(
-            "frame-count", INFO, f"total_frames {short(raw['total_frames'])}", lengths=lengths
-        )
-    size = info.chunks_size
-    expected = {
-        "total_tasks": tasks,
-        "total_videos": count * cameras,
-        "total_chunks": len({item.index // size for item in episodes}) if size else None,
-    }
-    for name, total in expected.items():
-        if total is not None and _differs(raw, name, total):
-            collector.report(
-                "info-total", INFO, f"{name} {short(raw[name])}", name=name, total=str(total)
-            )
-    _check_splits(collector, raw.get("splits"), count)
-
-
-def _check_order(collector: Collector, episodes: Collection[Episode]) -> None:
-    last = -1
-    for episode in episodes:
-        if episode.index < last:
-            collector.report(
-                "episode-order", EPISODES, f"episode {episode.index} after episode {last}"
-            )
-            return
-        last = episode.index
-
-
-def _has_gaps(collector: Collector, indices: set[int]) -> bool:
-    last = max(indices, default=-1)
-    absent = last + 1 - len(indices)
-    if absent <= 0:
-        return False
-    first = next(index for index in range(last + 1) if index not in indices)
-    collector.report(
-        "episode-missing",
-        EPISODES,
-        f"{absent} of the episodes 0 to {last} are not listed, first {first}",
-        first=first,
+    chunks = len({episode.index // size for episode in episodes}) if size else None
+    totals: tuple[tuple[str, str, tuple[int | None, ...]], ...] = (
+        ("total_episodes", "episode-count", (count,)),
+        ("total_frames", "frame-count", (lengths, rows)),
+        ("total_tasks", "info-total", (tasks,)),
+        ("total_videos", "info-total", (count * cameras,)),
+        ("total_chunks", "info-total", (chunks,)),
     )
-    return True
-
-
-def _differs(raw: Mapping[str, Any], name: str, *right: int) -> bool:
-    return name in raw and raw[name] not in right
-
-
-def _check_splits(collector: Collector, splits: Any, episodes: int) -> None:
+    for name, fault, right in totals:
+        if right[0] is not None and name in info.raw and info.raw[name] not in right:
+            found = f"{name} {short(info.raw[name])}"
+            collector.report(fault, INFO, found, name=name, total=right[0])
+    splits = info.raw.get("splits")
     if splits is None:
         return
     for name, value in splits.items() if isinstance(splits, dict) else (("splits", splits),):
         bounds = _SPLIT.fullmatch(value) if isinstance(value, str) else None
-        if bounds and int(bounds[1]) <= int(bounds[2]) <= episodes:
-            continue
-        collector.report(
-            "info-splits", INFO, f"split {short(name)} is {short(value)}", episodes=episodes
-        )
+        if not bounds or not int(bounds[1]) <= int(bounds[2]) <= count:
+            found = f"split {short(name)} is {short(value)}"
+            collector.report("info-splits", INFO, found, episodes=count)

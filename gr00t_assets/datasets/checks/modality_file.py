@@ -1,7 +1,7 @@
 """``meta/modality.json`` held against the features: fields, slices, cameras, annotations."""
 
 from collections import defaultdict
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from pydantic import ValidationError
 
@@ -22,14 +22,15 @@ def check_modality(folder: Folder, info: Info) -> ModalityFile | None:
     Returns:
         ``None`` where it cannot be used.
     """
-    raw = read_object(folder, MODALITY, _report_missing)
+    raw = read_object(folder, MODALITY, "modality-missing")
     if raw is None:
         return None
     collector = folder.collector
     try:
         modality = ModalityFile.model_validate(raw)
     except ValidationError as failure:
-        for line in _wrong_fields(failure):
+        for error in failure.errors(include_url=False, include_context=False):
+            line = f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
             collector.report("modality-field", MODALITY, line)
         return None
     for line in modality.unknown_fields():
@@ -38,12 +39,6 @@ def check_modality(folder: Folder, info: Info) -> ModalityFile | None:
         _check_columns(collector, modality, info)
     _check_overlaps(collector, modality)
     return modality
-
-
-def _wrong_fields(failure: ValidationError) -> list[str]:
-    """Each wrong field in words, the field first."""
-    errors = failure.errors(include_url=False, include_context=False)
-    return [f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in errors]
 
 
 def sliced_columns(modality: ModalityFile | None, info: Info) -> dict[str, Modality]:
@@ -67,30 +62,24 @@ def number_names(
 ) -> str:
     """Numbers of a column in words: whole keys as slices, others by key and position."""
     names, left = [], set(numbers)
-    for key, part in modality.slices(kind).items() if modality else ():
+    keys = [
+        (key, part)
+        for key, part in (modality.slices(kind).items() if modality else ())
+        if modality is not None and modality.vector_column(kind, key) == column.name
+    ]
+    for key, part in keys:
         span = set(range(part.start, part.end))
-        same = modality is not None and modality.vector_column(kind, key) == column.name
-        if same and len(span) > 1 and span <= left:
+        if len(span) > 1 and span <= left:
             names.append(f"{key} ({part.start}:{part.end})")
             left -= span
     for number in sorted(left):
         name = column.names[number] if number < len(column.names) else ""
-        name = _key_of(modality, kind, column.name, number) or name
+        containing = (item for item in keys if item[1].start <= number < item[1].end)
+        for key, part in islice(containing, 1):
+            name = f"{key}.{number - part.start}"
         names.append(f"{name} ({number})" if name else str(number))
     shown = ", ".join(names[:8])
     return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-
-def _key_of(modality: ModalityFile | None, kind: Modality, column: str, number: int) -> str:
-    for key, part in modality.slices(kind).items() if modality else ():
-        has_number = part.start <= number < part.end
-        if has_number and modality is not None and modality.vector_column(kind, key) == column:
-            return f"{key}.{number - part.start}"
-    return ""
-
-
-def _report_missing(collector: Collector) -> None:
-    collector.report("modality-missing", MODALITY, "no such file")
 
 
 def _check_columns(collector: Collector, modality: ModalityFile, info: Info) -> None:
@@ -101,12 +90,8 @@ def _check_columns(collector: Collector, modality: ModalityFile, info: Info) -> 
             if feature is None:
                 _report_unknown(collector, "modality-column", f"{kind} key '{key}'", column, info)
             elif part.end > feature.width:
-                collector.report(
-                    "slice-range",
-                    MODALITY,
-                    f"{kind} key '{key}' is {part.start}:{part.end} of {column}",
-                    width=feature.width,
-                )
+                found = f"{kind} key '{key}' is {part.start}:{part.end} of {column}"
+                collector.report("slice-range", MODALITY, found, width=feature.width)
     for key in modality.video:
         feature = info.features.get(modality.video_feature(key))
         if feature is None or not feature.is_video:
@@ -119,18 +104,13 @@ def _check_columns(collector: Collector, modality: ModalityFile, info: Info) -> 
             _report_unknown(collector, "modality-annotation", f"annotation '{key}'", column, info)
 
 
-def _report_unknown(collector: Collector, code: str, what: str, name: str, info: Info) -> None:
+def _report_unknown(collector: Collector, fault: str, what: str, name: str, info: Info) -> None:
     if name in info.raw["features"] and name not in info.features:
         return
-    cameras = code == "modality-camera"
+    cameras = fault == "modality-camera"
     declared = [item.name for item in info.features.values() if item.is_video == cameras]
-    collector.error(
-        code,
-        MODALITY,
-        f"{what} is {name}, which meta/info.json does not declare",
-        "a camera of meta/info.json" if cameras else "a column of meta/info.json",
-        f"set its original_key: {did_you_mean(name, declared)}",
-    )
+    found = f"{what} is {name}, which meta/info.json does not declare"
+    collector.report(fault, MODALITY, found, hint=did_you_mean(name, declared))
 
 
 def _check_overlaps(collector: Collector, modality: ModalityFile) -> None:
@@ -142,12 +122,9 @@ def _check_overlaps(collector: Collector, modality: ModalityFile) -> None:
         for column, parts in columns.items():
             for (start, end, key), (start2, end2, key2) in pairwise(sorted(parts)):
                 if start2 < end:
-                    collector.report(
-                        "slice-overlap",
-                        MODALITY,
-                        f"{kind} keys '{key}' ({start}:{end}) and '{key2}' ({start2}:{end2}) "
-                        f"share numbers of {column}",
-                    )
+                    found = f"{kind} keys '{key}' ({start}:{end}) and '{key2}' ({start2}:{end2})"
+                    found += f" share numbers of {column}"
+                    collector.report("slice-overlap", MODALITY, found)
 
 
 def task_columns(modality: ModalityFile | None) -> list[str]:

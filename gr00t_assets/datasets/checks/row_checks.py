@@ -9,9 +9,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 
 from gr00t_assets.core.finding import Collector, short
-from gr00t_assets.datasets.lerobot.rows import WRITE_AGAIN, Rows
-
-RECORD_TIMES = "record the time of each frame from the start of its episode"
+from gr00t_assets.datasets.lerobot.rows import Rows
 
 
 def measured_fps(times: np.ndarray) -> float | None:
@@ -27,11 +25,9 @@ def measured_fps(times: np.ndarray) -> float | None:
 
 
 def check_timestamps(collector: Collector, file: str, times: np.ndarray, fps: float) -> None:
-    """Hold the timestamps of an episode against the rate.
+    """Hold the timestamps of an episode against the rate; the first fault alone is reported.
 
     Args:
-        collector: Takes the findings.
-        file: The episode's file.
         times: Seconds, shape ``(rows,)``, finite.
         fps: Rows a second.
     """
@@ -39,54 +35,30 @@ def check_timestamps(collector: Collector, file: str, times: np.ndarray, fps: fl
     back = np.flatnonzero(steps <= 0)
     if len(back):
         row = int(back[0])
-        collector.report(
-            "timestamp-order",
-            file,
-            f"row {row + 1} is at {times[row + 1]:g} s after {times[row]:g} s"
-            + (f", and {len(back) - 1} more rows" if len(back) > 1 else ""),
-        )
+        found = f"row {row + 1} is at {times[row + 1]:g} s after {times[row]:g} s"
+        found += f", and {len(back) - 1} more rows" if len(back) > 1 else ""
+        collector.report("timestamp-order", file, found)
         return
-    _check_start(collector, file, float(times[0]), fps)
+    shift = round(float(times[0]) * fps)
+    if shift:
+        fault = "timestamp-start-late" if abs(shift) == 1 else "timestamp-start"
+        found = f"the first row is at {times[0]:.4g} s, so row i gets frame i{shift:+d}"
+        collector.report(fault, file, found)
     rate = measured_fps(times)
-    if rate is not None and abs(rate - fps) > 0.01 * fps:
-        collector.report(
-            "timestamp-fps", file, f"{rate:.4g} rows a second by the timestamps", fps=fps
-        )
-        return
     off = np.abs(steps - 1 / fps)
-    if len(off) and off.max() > 0.5 / fps:
-        row = int(off.argmax())
-        collector.report(
-            "timestamp-step",
-            file,
-            f"{steps[row]:.4g} s between rows {row} and {row + 1}",
-            step=1 / fps,
-        )
-        return
     drift = times - times[0] - np.arange(len(times)) / fps
-    if np.abs(drift).max() > 0.5 / fps:
+    if rate is not None and abs(rate - fps) > 0.01 * fps:
+        found = f"{rate:.4g} rows a second by the timestamps"
+        collector.report("timestamp-fps", file, found, fps=fps)
+    elif len(off) and off.max() > 0.5 / fps:
+        row = int(off.argmax())
+        found = f"{steps[row]:.4g} s between rows {row} and {row + 1}"
+        collector.report("timestamp-step", file, found, step=1 / fps)
+    elif np.abs(drift).max() > 0.5 / fps:
         row = int((np.abs(drift) > 0.5 / fps).argmax())
-        collector.report(
-            "timestamp-drift",
-            file,
-            f"row {row} is {drift[row] * fps:+.2f} frames from its place; "
-            f"{rate or fps:.6g} rows a second by the timestamps",
-            fps=fps,
-        )
-
-
-def _check_start(collector: Collector, file: str, first: float, fps: float) -> None:
-    shift = round(first * fps)
-    if shift == 0:
-        return
-    report = collector.warn if abs(shift) == 1 else collector.error
-    report(
-        "timestamp-start",
-        file,
-        f"the first row is at {first:.4g} s, so row i gets frame i{shift:+d}",
-        "0 s",
-        "subtract the first timestamp of each episode",
-    )
+        found = f"row {row} is {drift[row] * fps:+.2f} frames from its place; "
+        found += f"{rate or fps:.6g} rows a second by the timestamps"
+        collector.report("timestamp-drift", file, found, fps=fps)
 
 
 def check_finite(collector: Collector, file: str, rows: Rows) -> set[str]:
@@ -104,42 +76,29 @@ def check_finite(collector: Collector, file: str, rows: Rows) -> set[str]:
         if not count:
             continue
         wrong_columns.add(name)
-        row, number = (int(place) for place in np.argwhere(wrong)[0])
+        row, number = np.argwhere(wrong)[0].tolist()
         collector.report(
-            "not-finite",
+            "timestamp-not-finite" if name == "timestamp" else "not-finite",
             file,
             f"{count} values of {name}, first {values[row, number]} at row {row}, number {number}",
-            remedy=RECORD_TIMES if name == "timestamp" else WRITE_AGAIN,
         )
     return wrong_columns
 
 
 def check_indices(collector: Collector, file: str, rows: Rows, episode: int) -> None:
     """Hold the columns that number episodes and rows against the episode."""
-    _check_numbers(
-        collector, file, rows, "episode_index", np.full(rows.count, episode), f"{episode}"
-    )
-    frames = np.arange(rows.count)
-    _check_numbers(collector, file, rows, "frame_index", frames, f"0 to {rows.count - 1} in order")
+    for name, fault, right in (
+        ("episode_index", "episode-index", np.full(rows.count, episode)),
+        ("frame_index", "frame-index", np.arange(rows.count)),
+    ):
+        values = rows.values.get(name)
+        if values is not None and not np.array_equal(values[:, 0], right):
+            row = int((values[:, 0] != right).argmax())
+            texts = {"episode": episode, "last": rows.count - 1}
+            collector.report(fault, file, f"{name} is {values[row, 0]} at row {row}", **texts)
     index = rows.values.get("index")
     if index is not None and len(index) and (np.diff(index[:, 0]) != 1).any():
         collector.report("index-column", file, "index does not count up by one")
-
-
-def _check_numbers(
-    collector: Collector, file: str, rows: Rows, name: str, right: np.ndarray, expected: str
-) -> None:
-    values = rows.values.get(name)
-    if values is None or np.array_equal(values[:, 0], right):
-        return
-    row = int((values[:, 0] != right).argmax())
-    collector.error(
-        name.replace("_", "-"),
-        file,
-        f"{name} is {values[row, 0]} at row {row}",
-        expected,
-        "the rows are of another episode, or were cut: put the right file in place",
-    )
 
 
 def check_task_indices(
@@ -152,21 +111,17 @@ def check_task_indices(
             continue
         unknown = [value for value in np.unique(values).tolist() if value not in tasks]
         if unknown:
-            collector.report(
-                "task-index-unknown",
-                file,
-                f"{name} is {short(unknown[0])}"
-                + (f", and {len(unknown) - 1} more unknown" if len(unknown) > 1 else ""),
-            )
+            found = f"{name} is {short(unknown[0])}"
+            found += f", and {len(unknown) - 1} more unknown" if len(unknown) > 1 else ""
+            collector.report("task-index-unknown", file, found)
 
 
 def content_digest(rows: Rows, columns: Iterable[str]) -> bytes | None:
     """A digest that episodes with the same numbers share; none where a column cannot be read."""
-    digest, is_empty = hashlib.blake2b(digest_size=16), True
-    for name in columns:
-        values = rows.values.get(name)
+    arrays = [rows.values.get(name) for name in columns]
+    digest = hashlib.blake2b(digest_size=16)
+    for values in arrays:
         if values is None or not values.size:
             return None
         digest.update(np.ascontiguousarray(values).tobytes())
-        is_empty = False
-    return None if is_empty else digest.digest()
+    return digest.digest() if arrays else None

@@ -29,11 +29,7 @@ from gr00t_assets.datasets.checks.video_checks import BACKENDS, check_camera_rat
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
 from gr00t_assets.datasets.lerobot.folder import Folder
-from gr00t_assets.datasets.lerobot.metadata import (
-    check_data_files,
-    find_cameras,
-    read_metadata,
-)
+from gr00t_assets.datasets.lerobot.metadata import check_data_files, find_cameras, read_metadata
 from gr00t_assets.datasets.lerobot.statistics import STATS
 from gr00t_assets.datasets.record import Camera
 
@@ -110,9 +106,7 @@ def scan_dataset(
     decoding. Nothing is written.
 
     Args:
-        directory: A LeRobot dataset of format v2.0 or v2.1.
         backend: What will decode the videos, one of ``video_checks.BACKENDS``.
-        progress: Called after each episode.
     """
     folder = Folder(directory)
     facts: dict[str, Any] = {}
@@ -187,14 +181,8 @@ def _scan(folder: Folder, backend: str, progress: Progress | None) -> dict[str, 
         "first_readable": scanned.first_readable,
         "cameras": tuple(camera.name for camera in cameras),
         "measured": tuple(
-            Camera(
-                original_key=name,
-                height=video.height,
-                width=video.width,
-                fps=video.fps or 0,
-                codec=video.codec,
-            )
-            for name, video in scanned.videos.items()
+            Camera(original_key=name, height=v.height, width=v.width, fps=v.fps or 0, codec=v.codec)
+            for name, v in scanned.videos.items()
         ),
         "constant": {
             name: scanned.constant_numbers(name)

@@ -13,16 +13,10 @@ from gr00t_assets.datasets.lerobot.folder import Folder, read_object
 from gr00t_assets.datasets.lerobot.statistics import STATISTIC_NAMES, STATS, RunningStatistics
 from gr00t_assets.modality.modality_json import Modality, ModalityFile
 
-RENEW = "remove meta/stats.json: the statistics are then computed from the rows"
-
 
 def read_statistics(folder: Folder) -> dict[str, Any] | None:
     """What ``stats.json`` holds; ``None`` where it cannot be had."""
-    return read_object(folder, STATS, _report_missing)
-
-
-def _report_missing(collector: Collector) -> None:
-    collector.report("stats-missing", STATS, "no such file")
+    return read_object(folder, STATS, "stats-missing")
 
 
 def check_statistics(
@@ -36,61 +30,36 @@ def check_statistics(
     """Hold what is stored of a column against its rows.
 
     Args:
-        collector: Takes the findings.
-        stored: The content of ``stats.json``.
-        column: State or action.
-        kind: Which of the two.
-        modality: Names of the numbers.
         running: Of every row; none where some row could not be read.
     """
     entry = stored.get(column.name)
     lacking = [name for name in STATISTIC_NAMES if not isinstance(entry, dict) or name not in entry]
     if lacking:
-        collector.report(
-            "stats-incomplete",
-            STATS,
-            f"no {', '.join(lacking)} of {column.name}",
-            names=", ".join(STATISTIC_NAMES),
-        )
-    worst: tuple[float, str, int, float, float] | None = None
-    wrong = 0
+        found = f"no {', '.join(lacking)} of {column.name}"
+        collector.report("stats-incomplete", STATS, found, names=", ".join(STATISTIC_NAMES))
+    worst, worst_error, wrong = None, 1.0, 0
     truth = running.result() if running is not None and running.count else {}
-    for name in STATISTIC_NAMES:
-        values = None if name in lacking or not entry else _numbers(entry[name])
-        if name in lacking:
-            continue
+    for name in (name for name in STATISTIC_NAMES if name not in lacking):
+        values = _numbers(entry[name]) if entry else None
         if values is None or values.shape != (column.width,) or not np.isfinite(values).all():
             shown = "no list of numbers" if values is None else f"{values.size} numbers"
             finite = values is None or np.isfinite(values).all()
-            collector.report(
-                "stats-field",
-                STATS,
-                f"{name} of {column.name} is {shown if finite else 'not finite'}",
-                width=column.width,
-            )
+            found = f"{name} of {column.name} is {shown if finite else 'not finite'}"
+            collector.report("stats-field", STATS, found, width=column.width)
         elif name in truth and running is not None:
             errors = np.abs(values - truth[name]) / _tolerance(name, truth, running.count)
             errors = np.nan_to_num(errors, nan=np.inf)
             wrong += int((errors > 1).sum())
             number = int(errors.argmax())
-            if errors[number] > 1 and (worst is None or errors[number] > worst[0]):
-                worst = (
-                    float(errors[number]),
-                    name,
-                    number,
-                    float(values[number]),
-                    float(truth[name][number]),
-                )
+            if errors[number] > worst_error:
+                worst_error = errors[number]
+                worst = name, number, float(values[number]), float(truth[name][number])
     if worst is not None:
-        _, name, number, wrong_value, right = worst
+        name, number, wrong_value, right = worst
         where = number_names(modality, kind, column, [number])
-        collector.report(
-            "stats-mismatch",
-            STATS,
-            f"{name} of {column.name}, {where}, is {wrong_value:.6g}"
-            + (f"; {wrong - 1} more differ" if wrong > 1 else ""),
-            right=right,
-        )
+        found = f"{name} of {column.name}, {where}, is {wrong_value:.6g}"
+        found += f"; {wrong - 1} more differ" if wrong > 1 else ""
+        collector.report("stats-mismatch", STATS, found, right=right)
 
 
 def check_constant(
@@ -104,30 +73,19 @@ def check_constant(
     """Warn of action numbers that are the same in every row.
 
     Args:
-        collector: Takes the findings.
-        column: An action column.
-        modality: Names of the numbers.
         constant: Its numbers that never change.
         used: Numbers that the data config trains on.
         config: Its name; none where the check has none.
     """
-    trained = [number for number in constant if number in used]
-    others = [number for number in constant if number not in used]
-    if trained:
-        collector.report(
-            "constant-action-used",
-            MODALITY,
-            f"{column.name} never changes in {number_names(modality, 'action', column, trained)}",
-            config=config,
-        )
-    if others:
-        unused = f"; data config {config} does not use them" if config else ""
-        collector.report(
-            "constant-action",
-            MODALITY,
-            f"{column.name} never changes in {number_names(modality, 'action', column, others)}",
-            unused=unused,
-        )
+    unused = f"; data config {config} does not use them" if config else ""
+    for fault, numbers in (
+        ("constant-action-used", [number for number in constant if number in used]),
+        ("constant-action", [number for number in constant if number not in used]),
+    ):
+        if numbers:
+            names = number_names(modality, "action", column, numbers)
+            found = f"{column.name} never changes in {names}"
+            collector.report(fault, MODALITY, found, config=config, unused=unused)
 
 
 def _tolerance(name: str, truth: Mapping[str, np.ndarray], rows: int) -> np.ndarray:

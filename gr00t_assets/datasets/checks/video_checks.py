@@ -36,14 +36,8 @@ def check_video(
 ) -> None:
     """Hold a video against its declaration and the dataset's rate."""
     if camera.size is not None and camera.size != (video.height, video.width):
-        collector.report(
-            "video-size",
-            file,
-            f"{video.height} x {video.width} (height x width)",
-            name=camera.name,
-            height=camera.size[0],
-            width=camera.size[1],
-        )
+        found = f"{video.height} x {video.width} (height x width)"
+        collector.report("video-size", file, found, size=camera.size, name=camera.name)
     _check_codec(collector, file, video.codec, camera, backend)
     if fps is None or video.frames < 2:
         return
@@ -54,12 +48,8 @@ def check_video(
     off = np.abs(times - times[0] - np.arange(len(times)) / fps)
     if off.max() > 0.5 / fps:
         frame = int((off > 0.5 / fps).argmax())
-        collector.report(
-            "video-frame-times",
-            file,
-            f"frame {frame} is shown {off[frame] * fps:.2f} frames from its place",
-            fps=fps,
-        )
+        found = f"frame {frame} is shown {off[frame] * fps:.2f} frames from its place"
+        collector.report("video-frame-times", file, found, fps=fps)
     elif abs(times[0]) > 0.5 / fps:
         collector.report("video-start", file, f"the first frame is shown at {times[0]:.4g} s")
 
@@ -69,12 +59,8 @@ def check_camera_rates(collector: Collector, info: Info) -> None:
     for camera in info.cameras:
         rate = camera.video_fps
         if rate is not None and info.fps is not None and abs(rate - info.fps) > 0.01 * info.fps:
-            collector.report(
-                "camera-fps",
-                INFO,
-                f"{camera.name} is declared with {rate:g} frames a second",
-                fps=info.fps,
-            )
+            found = f"{camera.name} is declared with {rate:g} frames a second"
+            collector.report("camera-fps", INFO, found, fps=info.fps)
 
 
 def _check_codec(

@@ -107,7 +107,8 @@ def _check_fit(
                 these = f"; these fit: {', '.join(fitting)}" if fitting else ""
                 collector.add(finding.model_copy(update={"remedy": finding.remedy + these}))
     elif facts is not None and data_config is None and not fitting_data_configs(facts):
-        collector.report("no-data-config-fits", MODALITY, "cameras and keys that no data config has together", configs=', '.join(configs))
+        found = "cameras and keys that no data config has together"
+        collector.report("no-data-config-fits", MODALITY, found, configs=", ".join(configs))
     for column, constant in scan.constant.items():
         used = _used_numbers(facts, config, column) if facts and config else frozenset()
         name = config.name if config else None

@@ -11,6 +11,7 @@ from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.features import Feature
+from gr00t_assets.datasets.lerobot.folder import FAULTS
 from gr00t_assets.datasets.record import Camera
 from gr00t_assets.modality.data_config import (
     EMBODIMENT_IDS,
@@ -26,15 +27,6 @@ from gr00t_assets.modality.modality_json import (
     parse_modality,
 )
 from gr00t_assets.modality.transforms import transformed_dim
-
-_REMEDIES = {
-    "config-key": "name the part in meta/modality.json as the data config does, or choose another",
-    "config-camera": "bring the videos of the camera, or choose another data config",
-    "config-camera-sizes": "encode the videos in one size",
-    "config-transform": "correct rotation_type, absolute or dtype of the key in meta/modality.json",
-    "dims-over-limit": "choose a data config with fewer parts",
-}
-_OTHER_REMEDY = "correct meta/modality.json, or choose another data config"
 
 
 class DatasetFacts:
@@ -107,26 +99,14 @@ def name_findings(data_config: str | None, embodiment_tag: str) -> list[Finding]
     problem = None if data_config is None else configs.problem(data_config)
     if data_config is not None and problem is not None:
         broken = data_config in configs.errors
-        findings.append(
-            Finding(
-                severity="error",
-                code="data-config-unknown",
-                subject=None,
-                found=problem if broken else f"there is no data config '{data_config}'",
-                expected=f"one of {', '.join(configs)}",
-                remedy="correct its file" if broken else did_you_mean(data_config, configs),
-            )
-        )
+        fault = "data-config-broken" if broken else "data-config-unknown"
+        found = problem if broken else f"there is no data config '{data_config}'"
+        texts = {"names": ", ".join(configs), "hint": did_you_mean(data_config, configs)}
+        findings.append(FAULTS.finding(fault, None, found, **texts))
     if embodiment_tag not in EMBODIMENT_IDS:
+        found, names = f"embodiment tag '{embodiment_tag}' is not one of N1.5's", EMBODIMENT_IDS
         findings.append(
-            Finding(
-                severity="error",
-                code="embodiment-tag-unknown",
-                subject=None,
-                found=f"embodiment tag '{embodiment_tag}' is not one of N1.5's",
-                expected=f"one of {', '.join(EMBODIMENT_IDS)}",
-                remedy="a robot that the base model has not seen takes new_embodiment",
-            )
+            FAULTS.finding("embodiment-tag-unknown", None, found, names=", ".join(names))
         )
     return findings
 
@@ -142,14 +122,9 @@ def fit_findings(facts: DatasetFacts, config: DataConfig) -> list[Finding]:
     ]
 
 
-def fit_finding(
-    code: str, found: str, expected: str = "what the data config takes", file: str = FILE
-) -> Finding:
+def fit_finding(fault: str, found: str, **texts: str) -> Finding:
     """One reason why a dataset does not fit a data config."""
-    remedy = _REMEDIES.get(code, _OTHER_REMEDY)
-    return Finding(
-        severity="error", code=code, subject=file, found=found, expected=expected, remedy=remedy
-    )
+    return FAULTS.finding(fault, FILE, found, **texts)
 
 
 def vector_dim(entry: VectorSlice, key: VectorKeyConfig) -> int:
@@ -189,8 +164,8 @@ def _missing_keys(facts: DatasetFacts, config: DataConfig) -> Iterator[Finding]:
         )
         if len(missing) < len(needed):
             found += f"; missing: {', '.join(missing)}"
-        needs = f"data config {config.name} needs {modality} keys: {', '.join(needed)}"
-        yield fit_finding("config-key", found, needs)
+        texts = {"config": config.name, "modality": modality, "keys": ", ".join(needed)}
+        yield fit_finding("config-key", found, **texts)
 
 
 def _cameras(facts: DatasetFacts, config: DataConfig) -> Iterator[Finding]:

@@ -218,7 +218,7 @@ def _vector_keys(
         except DatasetError as error:
             lines = [f"{modality} key '{key.key}': {line}" for line in error.details]
             text = "; ".join([error.problem.removesuffix("."), *lines])
-            findings.append(fit_finding(_STATISTICS, text, expected=""))
+            findings.append(fit_finding(_STATISTICS, text))
             continue
         keys.append(
             VectorKey(

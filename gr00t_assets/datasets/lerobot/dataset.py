@@ -1,7 +1,9 @@
 """A dataset in LeRobot's format: v2.0 and v2.1 with GR00T's ``meta/modality.json``, and v3.0."""
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pyarrow.parquet as pq
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.episodes import Episode, SharedFiles, VideoSegment
 from gr00t_assets.datasets.lerobot.features import Feature
-from gr00t_assets.datasets.lerobot.folder import COPY_AGAIN, Folder, first_line, read_object
+from gr00t_assets.datasets.lerobot.folder import Folder, first_line, read_object
 from gr00t_assets.datasets.lerobot.info import FORMATS, V30, Info
 from gr00t_assets.datasets.lerobot.metadata import check_data_files, find_cameras, read_metadata
 from gr00t_assets.datasets.lerobot.rows import flatten_column
@@ -76,15 +78,12 @@ class LeRobotDataset:
         """
         problem = "this is not a complete LeRobot dataset."
         metadata = read_metadata(folder, formats)
-        modality = read_object(folder, MODALITY, lambda _: None)
+        modality = read_object(folder, MODALITY, missing=None)
         folder.raise_errors(name, problem)
         check_data_files(metadata)
         cameras = [camera.name for camera in find_cameras(metadata)]
-        files = metadata.data_files()
-        for file in (
-            *files,
-            *(file for camera in cameras for file in metadata.video_files(camera)),
-        ):
+        videos = chain.from_iterable(map(metadata.video_files, cameras))
+        for file in (*metadata.data_files(), *videos):
             _check_content(folder, file)
         folder.raise_errors(name, problem)
         return cls(
@@ -95,9 +94,7 @@ class LeRobotDataset:
             tasks=metadata.tasks or {},
             episodes=tuple(metadata.episodes),
             cameras=tuple(cameras),
-            warnings=tuple(
-                f"{item.subject}: {item.found}" for item in folder.collector.findings().warnings
-            ),
+            warnings=folder.warnings(),
         )
 
     @property
@@ -173,7 +170,6 @@ class LeRobotDataset:
         """Rows of an episode.
 
         Args:
-            index: Episode index.
             columns: Which columns, in this order; all of them by default.
 
         Raises:
@@ -232,13 +228,10 @@ class LeRobotDataset:
         file = self._parquet(path)
         names = file.schema_arrow.names
         chosen = list(names if columns is None else columns)
-        missing = [column for column in chosen if column not in names]
+        missing = ", ".join(column for column in chosen if column not in names)
         if missing:
-            raise DatasetError(
-                self.name,
-                f"{self._shown(path)} lacks {', '.join(missing)}.",
-                [f"it has: {', '.join(names)}"],
-            )
+            problem = f"{self._shown(path)} lacks {missing}."
+            raise DatasetError(self.name, problem, [f"it has: {', '.join(names)}"])
         try:
             if episode is None:
                 return file.read(columns=chosen).select(chosen)
@@ -270,13 +263,12 @@ def _check_content(folder: Folder, file: str) -> None:
         return
     try:
         with path.open("rb") as opened:
-            starts = opened.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
-            opened.seek(-len(_PARQUET_MAGIC), 2)
-            whole = starts and opened.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
+            start = opened.read(len(_PARQUET_MAGIC))
+            opened.seek(-len(_PARQUET_MAGIC), os.SEEK_END)
+            end = opened.read()
     except OSError as error:
         folder.report_unreadable(file, error)
         return
-    if not whole:
-        folder.collector.report(
-            "parquet-unreadable", file, "cannot be read: it does not begin and end as Parquet does"
-        )
+    if not start == end == _PARQUET_MAGIC:
+        found = "cannot be read: it does not begin and end as Parquet does"
+        folder.collector.report("parquet-unreadable", file, found)

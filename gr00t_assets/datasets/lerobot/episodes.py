@@ -6,9 +6,9 @@ video file, as ``src/lerobot/datasets/utils.py`` in huggingface/lerobot writes i
 0.6.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -16,12 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.finding import Collector, short
-from gr00t_assets.datasets.lerobot.folder import (
-    RESTORE,
-    Folder,
-    read_lines,
-    report_missing_meta,
-)
+from gr00t_assets.datasets.lerobot.folder import Folder, read_lines
 from gr00t_assets.datasets.lerobot.info import V30, Info
 from gr00t_assets.datasets.lerobot.rows import LONGEST_EPISODE, report_unreadable_parquet
 
@@ -103,8 +98,6 @@ def read_episodes(folder: Folder, info: Info, cameras: Sequence[str]) -> Episode
     An episode that cannot be read, or is listed twice, is a finding and is passed over.
 
     Args:
-        folder: The dataset.
-        info: Its ``info.json``.
         cameras: Those that have files; read in v3.0 alone.
     """
     collector = folder.collector
@@ -153,7 +146,8 @@ def _v30_episodes(
 ) -> Iterator[tuple[str, Episode]]:
     paths = v30_episode_files(folder)
     if not paths:
-        report_missing_meta(folder.collector, f"{V30_EPISODES}/chunk-000/file-000.parquet")
+        file = f"{V30_EPISODES}/chunk-000/file-000.parquet"
+        folder.collector.report("meta-missing", file, "no such file")
     needed = ["episode_index", "length"]
     needed += [f"videos/{camera}/{part}" for camera in cameras for part in _SEGMENT]
     optional = ("tasks", "dataset_from_index", "dataset_to_index")
@@ -167,9 +161,8 @@ def _v30_episodes(
             names = parquet.schema_arrow.names
             missing = [name for name in needed if name not in names]
             if missing:
-                report_content(
-                    folder.collector, file, f"no column {', '.join(missing)}", "LeRobot's columns"
-                )
+                found = f"no column {', '.join(missing)}"
+                folder.collector.report("field", file, found, expected="LeRobot's columns")
                 continue
             columns = [*needed, *(name for name in optional if name in names)]
             for batch in parquet.iter_batches(BATCH_ROWS, columns=columns):
@@ -193,11 +186,11 @@ def _v30_episode(
     for camera in cameras:
         chunk, number, start, end = (row[f"videos/{camera}/{part}"] for part in _SEGMENT)
         if not (_is_count(chunk) and _is_count(number)):
-            places = f"{where}: {camera} is in no file ({chunk!r}, {number!r})"
-            report_content(collector, file, places, "numbers of chunk and file")
-        elif not (_is_time(start) and _is_time(end)):
-            span = f"{where}: {camera} goes from {start!r} to {end!r} seconds"
-            report_content(collector, file, span, "two finite times")
+            found = f"{where}: {camera} is in no file ({chunk!r}, {number!r})"
+            collector.report("field", file, found, expected="numbers of chunk and file")
+        elif not all(isinstance(time, float | int) and isfinite(time) for time in (start, end)):
+            found = f"{where}: {camera} goes from {start!r} to {end!r} seconds"
+            collector.report("field", file, found, expected="two finite times")
         elif (video := info.shared_file(chunk, number, camera)) is not None:
             videos[camera] = VideoSegment(video, float(start), float(end))
     first, last = row.get("dataset_from_index"), row.get("dataset_to_index")
@@ -213,10 +206,6 @@ def _v30_episode(
 
 def _is_count(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and 0 <= value <= LARGEST_INDEX
-
-
-def _is_time(value: Any) -> bool:
-    return isinstance(value, float | int) and math.isfinite(value)
 
 
 def whole_number(
@@ -235,9 +224,4 @@ def report_field(
 ) -> None:
     """Report a field of an entry of a list that is missing or wrong."""
     shown = f"{name} is {short(item[name])}" if name in item else f"no {name}"
-    report_content(collector, file, f"{where}: {shown}", f"{name}: {expected}")
-
-
-def report_content(collector: Collector, file: str, found: str, expected: str) -> None:
-    """Report what a meta file holds in place of what it should."""
-    collector.report("field", file, found, expected=expected)
+    collector.report("field", file, f"{where}: {shown}", expected=f"{name}: {expected}")

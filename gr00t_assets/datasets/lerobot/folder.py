@@ -6,8 +6,7 @@ Whatever is wrong with a file becomes a finding; nothing here raises for a fault
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -32,10 +31,6 @@ MOST_LINES = 200_000
 """Episodes or tasks that are looked at."""
 
 MOST_LINE_CHARACTERS = 100_000
-
-COPY_AGAIN = "copy or download it again"
-RESTORE = "restore the file from the recording or from its source"
-_OBJECT_A_LINE = "one JSON object on each line"
 
 
 class Folder:
@@ -72,16 +67,11 @@ class Folder:
             elif status.st_size == 0:
                 self.collector.report("empty-file", file, "0 bytes")
             elif status.st_size > most_bytes:
-                self.collector.report(
-                    "file-too-large",
-                    file,
-                    f"{status.st_size / 2**20:,.0f} MB",
-                    megabytes=most_bytes / 2**20,
-                )
+                found, most = f"{status.st_size / 2**20:,.0f} MB", most_bytes / 2**20
+                self.collector.report("file-too-large", file, found, megabytes=most)
             elif is_lfs_pointer(path):
-                self.collector.report(
-                    "lfs-pointer", file, "a Git LFS pointer in place of the content"
-                )
+                found = "a Git LFS pointer in place of the content"
+                self.collector.report("lfs-pointer", file, found)
             else:
                 return path
         except FileNotFoundError:
@@ -120,17 +110,16 @@ class Folder:
                 path = Path(parent, name)
                 if not path.is_symlink():
                     continue
-                file = self.relative(path)
+                file, link = self.relative(path), f"a symbolic link to {path.readlink()}"
                 if not self.holds(file):
-                    self.collector.report(
-                        "symlink-escape", file, f"a symbolic link to {path.readlink()}"
-                    )
+                    self.collector.report("symlink-escape", file, link)
                 elif not path.exists():
-                    self.collector.report(
-                        "symlink-broken",
-                        file,
-                        f"a symbolic link to {path.readlink()}, which is not there",
-                    )
+                    self.collector.report("symlink-broken", file, f"{link}, which is not there")
+
+    def warnings(self) -> tuple[str, ...]:
+        """What was found that is odd and yet usable, each with its file."""
+        findings = self.collector.findings()
+        return tuple(f"{item.subject}: {item.found}" for item in findings.warnings)
 
     def raise_errors(self, name: str, problem: str) -> None:
         """Go no further where any finding so far is an error.
@@ -167,19 +156,14 @@ def is_lfs_pointer(path: Path) -> bool:
 
 
 def read_object(
-    folder: Folder, file: str, report_missing: Callable[[Collector], None]
+    folder: Folder, file: str, missing: str | None = "meta-missing"
 ) -> dict[str, Any] | None:
-    """The object of a JSON file.
+    """The object of a JSON file; ``None`` where it cannot be had, and why is a finding.
 
     Args:
-        folder: The dataset.
-        file: Path inside it.
-        report_missing: Called where the file is not there.
-
-    Returns:
-        ``None`` where it cannot be had; why is a finding.
+        missing: The fault that it is where the file is not there; none where it need not be.
     """
-    text = _read_text(folder, file, report_missing, LARGEST_OBJECT_BYTES)
+    text = _read_text(folder, file, missing, LARGEST_OBJECT_BYTES)
     if text is None:
         return None
     try:
@@ -200,13 +184,8 @@ def read_lines(folder: Folder, file: str) -> Iterator[tuple[int, dict[str, Any]]
         ``None`` where the file cannot be had. Lines that are no objects are findings and are
         passed over.
     """
-    text = _read_text(folder, file, partial(report_missing_meta, file=file), LARGEST_META_BYTES)
+    text = _read_text(folder, file, "meta-missing", LARGEST_META_BYTES)
     return None if text is None else _objects(folder.collector, file, text)
-
-
-def report_missing_meta(collector: Collector, file: str) -> None:
-    """Report a meta file that every dataset has."""
-    collector.report("meta-missing", file, "no such file")
 
 
 def first_line(error: Exception) -> str:
@@ -215,39 +194,31 @@ def first_line(error: Exception) -> str:
 
 
 def _objects(collector: Collector, file: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    def report(found: str) -> None:
-        collector.report("line-not-json", file, found)
-
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         if number > MOST_LINES:
-            collector.report(
-                "too-many-lines", file, f"more than {MOST_LINES:,} lines", lines=MOST_LINES
-            )
+            found = f"more than {MOST_LINES:,} lines"
+            collector.report("too-many-lines", file, found, lines=MOST_LINES)
             return
-        where = f"line {number}"
-        if len(line) > MOST_LINE_CHARACTERS:
-            report(f"{where} has {len(line):,} characters")
-            continue
-        try:
-            item = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            report(f"{where} is not JSON: {_reason(error)}")
-            continue
+        item, problem = None, f"has {len(line):,} characters"
+        if len(line) <= MOST_LINE_CHARACTERS:
+            try:
+                item = json.loads(line)
+                problem = f"is {short(item)}"
+            except (ValueError, RecursionError) as error:
+                problem = f"is not JSON: {_reason(error)}"
         if isinstance(item, dict):
             yield number, item
         else:
-            report(f"{where} is {short(item)}")
+            collector.report("line-not-json", file, f"line {number} {problem}")
 
 
-def _read_text(
-    folder: Folder, file: str, report_missing: Callable[[Collector], None], most_bytes: int
-) -> str | None:
+def _read_text(folder: Folder, file: str, missing: str | None, most_bytes: int) -> str | None:
     path = folder.opened(file, most_bytes)
     if path is None:
-        if not folder.exists(file):
-            report_missing(folder.collector)
+        if missing is not None and not folder.exists(file):
+            folder.collector.report(missing, file, "no such file")
         return None
     try:
         return path.read_bytes().decode("utf-8")

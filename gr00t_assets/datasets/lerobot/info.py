@@ -8,13 +8,7 @@ from typing import Any
 
 from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.datasets.lerobot.features import INFO, Feature, parse_features
-from gr00t_assets.datasets.lerobot.folder import (
-    RESTORE,
-    Folder,
-    leaves_folder,
-    read_object,
-    report_missing_meta,
-)
+from gr00t_assets.datasets.lerobot.folder import Folder, leaves_folder, read_object
 
 V30 = "v3.0"
 """Many episodes in a file, and meta files in Parquet; converted to v2.1 when it is ingested."""
@@ -97,27 +91,27 @@ def read_info(folder: Folder, formats: Collection[str] = FORMATS) -> Info:
     """Read ``info.json``; whatever is wrong with it is a finding.
 
     Args:
-        folder: The dataset.
         formats: Values of ``codebase_version`` that the caller can use.
     """
     collector = folder.collector
-    raw = read_object(folder, INFO, lambda findings: report_missing_meta(findings, INFO))
+    raw = read_object(folder, INFO)
     if raw is None:
         return Info()
     info = Info(raw=raw, version=_version(folder, raw, formats))
     if info.version is None:
         return info
     shared = info.version == V30
-    info.fps = _fps(collector, raw)
-    info.chunks_size = None if shared else _chunks_size(collector, raw)
+    info.fps = _number(collector, raw, "fps", FASTEST)
+    info.chunks_size = None if shared else _number(collector, raw, "chunks_size", LARGEST_CHUNK)
     info.features = parse_features(collector, raw.get("features"))
     fields = _SHARED_FIELDS if shared else _EPISODE_FIELDS
     needed = {"file_index"} if shared else {"episode_index"}
     info.data_path = _template(collector, raw, "data_path", fields, needed)
     for camera in info.cameras:
-        if not _is_folder_name(camera.name):
-            problem = f"'{camera.name}' cannot be the name of a feature: it is a path"
-            _report_escape(collector, f"the name of camera {camera.name}", problem)
+        if not camera.name or camera.name.startswith(".") or set(camera.name) & {"/", "\\", "\0"}:
+            found = f"'{camera.name}' cannot be the name of a feature: it is a path"
+            name = f"the name of camera {camera.name}"
+            collector.report("path-escape", INFO, found, name=name)
             del info.features[camera.name]
     if info.cameras:
         needed = needed | ({"video_key"} if len(info.cameras) > 1 else set())
@@ -165,40 +159,29 @@ def _version(folder: Folder, raw: Mapping[str, Any], formats: Collection[str]) -
     if version in formats:
         listed = folder.exists("meta/episodes.jsonl")
         if version != V30 and not listed and folder.exists("meta/episodes"):
-            folder.collector.report(
-                "format-mislabelled",
-                INFO,
-                f"codebase_version {version} over the layout of v3.0 (meta/episodes is a folder)",
-            )
+            found = f"codebase_version {version} over the layout of v3.0"
+            found += " (meta/episodes is a folder)"
+            folder.collector.report("format-mislabelled", INFO, found)
             return None
         return str(version)
-    remedy = "export the recording again as v2.1"
-    if isinstance(version, str) and version.startswith("v3"):
-        remedy = (
-            "name the folder in data/datasets.yaml and materialise it: v3.0 is converted to v2.1 "
-            "in the store, and the copy is checked"
-        )
+    is_v3 = isinstance(version, str) and version.startswith("v3")
+    fault = "format-not-converted" if is_v3 else "format-unsupported"
     shown = "no codebase_version" if version is None else f"codebase_version {short(version)}"
-    folder.collector.report(
-        "format-unsupported", INFO, shown, remedy=remedy, formats=" or ".join(formats)
+    folder.collector.report(fault, INFO, shown, formats=" or ".join(formats))
+    return None
+
+
+def _number(collector: Collector, raw: Mapping[str, Any], name: str, most: float) -> Any:
+    """A number above 0 of the type of ``most``; ``None`` and a finding where it is none."""
+    value, is_whole = raw.get(name), isinstance(most, int)
+    kinds = int if is_whole else (int, float)
+    if isinstance(value, kinds) and not isinstance(value, bool) and 0 < value <= most:
+        return type(most)(value)
+    whole, real = (
+        f"a whole number, 1 to {most:,}; usually 1000",
+        f"a number above 0, at most {most:g}",
     )
-    return None
-
-
-def _fps(collector: Collector, raw: Mapping[str, Any]) -> float | None:
-    value = raw.get("fps")
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= FASTEST:
-        return float(value)
-    _report_field(collector, raw, "fps", f"a number above 0, at most {FASTEST:g}")
-    return None
-
-
-def _chunks_size(collector: Collector, raw: Mapping[str, Any]) -> int | None:
-    value = raw.get("chunks_size")
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_CHUNK:
-        return value
-    expected = f"a whole number, 1 to {LARGEST_CHUNK:,}; usually 1000"
-    _report_field(collector, raw, "chunks_size", expected)
+    _report_field(collector, raw, name, whole if is_whole else real)
     return None
 
 
@@ -210,37 +193,27 @@ def _template(
     needed: Collection[str],
 ) -> str | None:
     value = raw.get(name)
-    numbers = " and ".join(f"{{{number}}}" for number in fields[:2])
     if not isinstance(value, str):
-        _report_field(collector, raw, name, f"a path with {numbers}")
+        _report_field(collector, raw, name, f"a path with {{{fields[0]}}} and {{{fields[1]}}}")
         return None
     if leaves_folder(value):
-        _report_escape(collector, name, f"{name} leads to {value}")
+        collector.report("path-escape", INFO, f"{name} leads to {value}", name=name)
         return None
     problem = template_problem(value, needed, fields)
     if problem is None:
         return value
-    collector.report(
-        "path-template",
-        INFO,
-        f"{name} {short(value)} {problem}",
-        name=name,
-        fields=", ".join(fields[:2]),
-        also=" and video_key" if name == "video_path" else "",
-        example=V30_DATA_PATH if fields == _SHARED_FIELDS else DATA_PATH,
-    )
+    also = " and video_key" if name == "video_path" else ""
+    texts = {
+        "fields": f"{', '.join(fields[:2])}{also}",
+        "example": V30_DATA_PATH if fields == _SHARED_FIELDS else DATA_PATH,
+    }
+    collector.report("path-template", INFO, f"{name} {short(value)} {problem}", name=name, **texts)
     return None
 
 
-def _is_folder_name(name: str) -> bool:
-    return bool(name) and not name.startswith(".") and not set(name) & {"/", "\\", "\0"}
-
-
-def _report_escape(collector: Collector, name: str, problem: str) -> None:
-    collector.report("path-escape", INFO, problem, name=name)
-
-
 def _report_field(collector: Collector, raw: Mapping[str, Any], name: str, expected: str) -> None:
-    shown = f"{name} is {short(raw[name])}" if name in raw else f"no {name}"
-    remedy = f"set {name} as the dataset was recorded" if name in raw else RESTORE
-    collector.report("info-field", INFO, shown, expected=expected, remedy=remedy)
+    if name in raw:
+        found = f"{name} is {short(raw[name])}"
+        collector.report("info-field", INFO, found, expected=expected, name=name)
+    else:
+        collector.report("info-field-missing", INFO, f"no {name}", expected=expected)

@@ -17,19 +17,12 @@ from gr00t_assets.datasets.lerobot.episodes import (
     Episode,
     EpisodeList,
     read_episodes,
-    report_content,
     report_field,
     v30_episode_files,
     whole_number,
 )
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
-from gr00t_assets.datasets.lerobot.folder import (
-    COPY_AGAIN,
-    RESTORE,
-    Folder,
-    read_lines,
-    report_missing_meta,
-)
+from gr00t_assets.datasets.lerobot.folder import Folder, read_lines
 from gr00t_assets.datasets.lerobot.info import FORMATS, V30, Info, read_info
 from gr00t_assets.datasets.lerobot.rows import report_unreadable_parquet
 
@@ -73,19 +66,14 @@ class Metadata:
         if self.info.version != V30:
             files = [self.info.video_file(episode.index, camera) for episode in self.episodes]
             return [file for file in files if file is not None]
-        segments = [
-            segment
-            for episode in self.episodes
-            if episode.shared and (segment := episode.shared.videos.get(camera)) is not None
-        ]
-        return sorted({segment.file for segment in segments})
+        shared = [episode.shared.videos for episode in self.episodes if episode.shared]
+        return sorted({videos[camera].file for videos in shared if camera in videos})
 
 
 def read_metadata(folder: Folder, formats: Collection[str] = FORMATS) -> Metadata:
     """Read the meta files; whatever is wrong with them is a finding.
 
     Args:
-        folder: The dataset.
         formats: Values of ``codebase_version`` that the caller can use.
     """
     collector, info = folder.collector, Info()
@@ -95,30 +83,22 @@ def read_metadata(folder: Folder, formats: Collection[str] = FORMATS) -> Metadat
         return Metadata(folder, info)
     tasks, listed = None, None
     with collector.guard(TASKS):
-        tasks = read_tasks(folder, info)
+        tasks = _v30_tasks(folder) if info.version == V30 else _v2_tasks(folder)
     with collector.guard(EPISODES):
         cameras = _v30_cameras(folder, info) if info.version == V30 else ()
         listed = read_episodes(folder, info, cameras)
     return Metadata(folder, info, tasks, listed)
 
 
-def read_tasks(folder: Folder, info: Info) -> dict[int, str] | None:
-    """Instructions by task index; ``None`` where the file cannot be had."""
-    return _v30_tasks(folder) if info.version == V30 else _v2_tasks(folder)
-
-
 def check_data_files(metadata: Metadata) -> None:
     """Report missing files of rows."""
-    report_missing_files(
-        metadata.folder, metadata.data_files(), "parquet-missing", "the rows of a listed episode"
-    )
+    report_missing_files(metadata.folder, metadata.data_files(), "parquet-missing")
 
 
 def find_cameras(metadata: Metadata, needed: Collection[str] = ()) -> list[Feature]:
     """The cameras that have videos; what is missing is a finding.
 
     Args:
-        metadata: Of the dataset.
         needed: Features of cameras that cannot be left out.
     """
     folder, info = metadata.folder, metadata.info
@@ -128,41 +108,26 @@ def find_cameras(metadata: Metadata, needed: Collection[str] = ()) -> list[Featu
         files = metadata.video_files(camera.name)
         if any(folder.exists(file) for file in files):
             present.append(camera)
-            what = f"the video of camera {camera.name}"
-            report_missing_files(folder, files, "video-missing", what)
+            report_missing_files(folder, files, "video-missing", camera=camera.name)
             continue
-        is_needed = camera.name in needed
-        report = folder.collector.error if is_needed else folder.collector.warn
-        report(
-            "camera-missing" if is_needed else "camera-without-files",
-            INFO,
-            f"camera {camera.name} is declared and has no video",
-            "a video of each episode for every declared camera",
-            "bring its videos, or take the camera out of meta/info.json"
-            + (" and meta/modality.json" if is_needed else ""),
-        )
+        fault = "camera-missing" if camera.name in needed else "camera-without-files"
+        folder.collector.report(fault, INFO, f"camera {camera.name} is declared and has no video")
     return present
 
 
-def report_missing_files(folder: Folder, files: Iterable[str], code: str, expected: str) -> None:
+def report_missing_files(folder: Folder, files: Iterable[str], fault: str, **texts: str) -> None:
     """Report files that are not there; of a folder that is not there, the folder."""
     chunks: dict[str, list[str]] = defaultdict(list)
     for file in files:
         chunks[file.rpartition("/")[0]].append(file)
     for chunk, members in chunks.items():
         if not folder.exists(chunk):
-            folder.collector.report(
-                "chunk-missing",
-                chunk,
-                "no such folder",
-                count=len(members),
-                first=members[0].rpartition("/")[2],
-            )
+            names = {"count": len(members), "first": members[0].rpartition("/")[2]}
+            folder.collector.report("chunk-missing", chunk, "no such folder", **names)
             continue
         for file in members:
             if not folder.exists(file):
-                remedy = f"{COPY_AGAIN}, or take the episode out of the meta files"
-                folder.collector.error(code, file, "no such file", expected, remedy)
+                folder.collector.report(fault, file, "no such file", **texts)
 
 
 def is_v30(directory: Path) -> bool:
@@ -204,12 +169,8 @@ def _v2_tasks(folder: Folder) -> dict[int, str] | None:
         if not isinstance(text, str):
             report_field(folder.collector, TASKS, where, item, "task", "text")
         elif index in tasks:
-            folder.collector.report(
-                "task-duplicate",
-                TASKS,
-                f"{where}: task index {index} again, as {short(text)}",
-                before=short(tasks[index]),
-            )
+            found = f"{where}: task index {index} again, as {short(text)}"
+            folder.collector.report("task-duplicate", TASKS, found, before=short(tasks[index]))
         elif index is not None:
             tasks[index] = text
     if not tasks and not folder.collector.count(*DAMAGED):
@@ -222,21 +183,16 @@ def _v30_tasks(folder: Folder) -> dict[int, str] | None:
     path = folder.opened(V30_TASKS)
     if path is None:
         if not folder.exists(V30_TASKS):
-            report_missing_meta(folder.collector, V30_TASKS)
+            folder.collector.report("meta-missing", V30_TASKS, "no such file")
         return None
     try:
         table = pq.read_table(path)
-        texts = [
-            column.name
-            for column in table.schema
-            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        ]
+        kinds = (pa.string(), pa.large_string())
+        texts = [column.name for column in table.schema if column.type in kinds]
         chosen = next((name for name in ("task", *texts) if name in texts), None)
         if chosen is None or "task_index" not in table.column_names:
-            columns = ", ".join(table.column_names)
-            report_content(
-                folder.collector, V30_TASKS, f"the columns {columns}", "task_index and the task"
-            )
+            found = f"the columns {', '.join(table.column_names)}"
+            folder.collector.report("field", V30_TASKS, found, expected="task_index and the task")
             return None
         indices = table.column("task_index").to_pylist()
         tasks = table.column(chosen).to_pylist()
@@ -244,8 +200,7 @@ def _v30_tasks(folder: Folder) -> dict[int, str] | None:
         report_unreadable_parquet(folder.collector, V30_TASKS, error)
         return None
     if len(set(indices)) < len(indices) or not all(isinstance(index, int) for index in indices):
-        report_content(
-            folder.collector, V30_TASKS, f"the task indices {indices[:8]}", "each number once"
-        )
+        found = f"the task indices {indices[:8]}"
+        folder.collector.report("field", V30_TASKS, found, expected="each number once")
         return None
     return dict(sorted(zip(indices, (str(task) for task in tasks), strict=True)))

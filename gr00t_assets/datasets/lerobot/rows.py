@@ -10,15 +10,13 @@ import pyarrow.parquet as pq
 
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.lerobot.features import Feature
-from gr00t_assets.datasets.lerobot.folder import COPY_AGAIN, first_line
+from gr00t_assets.datasets.lerobot.folder import first_line
 
 LONGEST_EPISODE = 1_000_000
 """Rows; more than nine hours at 30 rows a second."""
 
 MOST_NUMBERS = 64_000_000
 """Of one episode; 512 MB as float64, a hundred times what an hour of a humanoid has."""
-
-WRITE_AGAIN = "write the episode again from the recording"
 
 
 @dataclass
@@ -59,7 +57,12 @@ def flatten_column(column: pa.ChunkedArray) -> FlatColumn:
     lengths, nulls = [], 0
     while is_list(values.type):
         nulls += values.null_count
-        lengths.append(_list_lengths(values))
+        if pa.types.is_fixed_size_list(values.type):
+            lengths.append((values.type.list_size,))
+        else:
+            sizes = np.diff(values.offsets.to_numpy())
+            same = len(sizes) and (sizes == sizes[0]).all()
+            lengths.append(tuple((sizes[:1] if same else np.unique(sizes)).tolist()))
         values = values.flatten()
     return FlatColumn(values, tuple(lengths), nulls + values.null_count)
 
@@ -70,9 +73,6 @@ def read_rows(
     """Read an episode's file once; whatever is wrong with it is a finding.
 
     Args:
-        collector: Takes the findings.
-        path: The file.
-        file: Its path inside the dataset.
         features: Declared columns by name, without cameras.
 
     Returns:
@@ -108,13 +108,9 @@ def _read(
         for column in range(metadata.num_columns)
     )
     if metadata.num_rows > LONGEST_EPISODE or stored > MOST_NUMBERS:
-        collector.report(
-            "parquet-too-large",
-            file,
-            f"{metadata.num_rows:,} rows, {stored:,} values",
-            rows=LONGEST_EPISODE,
-            numbers=MOST_NUMBERS,
-        )
+        limits = {"rows": LONGEST_EPISODE, "numbers": MOST_NUMBERS}
+        found = f"{metadata.num_rows:,} rows, {stored:,} values"
+        collector.report("parquet-too-large", file, found, **limits)
         return None
     schema = parquet.schema_arrow
     missing = [name for name in features if name not in schema.names]
@@ -156,13 +152,10 @@ def _declared_values(
         return None
     ragged = any(len(lengths) != 1 for lengths in flat.lengths)
     if count and (ragged or len(flat.values) != count * feature.width):
-        shown = " x ".join(_range(lengths) for lengths in flat.lengths) or "1"
-        collector.report(
-            "column-shape",
-            file,
-            f"{feature.name} has {shown} numbers in a row",
-            width=feature.width,
-        )
+        spans = [sorted({sizes[0], sizes[-1]}) if sizes else [0] for sizes in flat.lengths]
+        shown = " x ".join(" to ".join(map(str, span)) for span in spans) or "1"
+        found = f"{feature.name} has {shown} numbers in a row"
+        collector.report("column-shape", file, found, width=feature.width)
         return None
     array = flat.values.to_numpy(zero_copy_only=False)
     if str(array.dtype) != feature.dtype:
@@ -170,21 +163,6 @@ def _declared_values(
         if _kind(str(array.dtype)) != _kind(feature.dtype):
             return None
     return array.reshape(count, feature.width)
-
-
-def _list_lengths(values: pa.Array) -> tuple[int, ...]:
-    if pa.types.is_fixed_size_list(values.type):
-        return (values.type.list_size,)
-    lengths = np.diff(values.offsets.to_numpy())
-    if len(lengths) and (lengths == lengths[0]).all():
-        return (int(lengths[0]),)
-    return tuple(np.unique(lengths).tolist())
-
-
-def _range(lengths: tuple[int, ...]) -> str:
-    if not lengths:
-        return "0"
-    return str(lengths[0]) if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
 
 
 def _kind(dtype: str) -> str:
@@ -196,11 +174,5 @@ def _kind(dtype: str) -> str:
 
 
 def _report_dtype(collector: Collector, file: str, feature: Feature, dtype: str) -> None:
-    report = collector.warn if _kind(dtype) == _kind(feature.dtype) else collector.error
-    report(
-        "column-dtype",
-        file,
-        f"{feature.name} is {dtype}",
-        f"{feature.dtype}, as meta/info.json declares",
-        WRITE_AGAIN + ", or correct the dtype in meta/info.json",
-    )
+    fault = "column-dtype-alike" if _kind(dtype) == _kind(feature.dtype) else "column-dtype"
+    collector.report(fault, file, f"{feature.name} is {dtype}", dtype=feature.dtype)

@@ -90,7 +90,12 @@ class RunningStatistics:
             self._squares += ((rows - mean) ** 2).sum(axis=0)
             self._squares += difference**2 * self.count * count / total
             self._mean += difference * count / total
-            self._keep(values.astype(np.float32))
+        if self._sample is not None:
+            with np.errstate(over="ignore"):
+                self._sample.append(values.astype(np.float32))
+            self._bytes += self._sample[-1].nbytes
+            if self._bytes > MOST_SAMPLE_BYTES:
+                self._sample = None
         self.count = total
 
     def result(self) -> dict[str, np.ndarray]:
@@ -105,12 +110,3 @@ class RunningStatistics:
             rows = np.concatenate(self._sample)
             statistics["q01"], statistics["q99"] = np.quantile(rows, [0.01, 0.99], axis=0)
         return statistics
-
-    def _keep(self, rows: np.ndarray) -> None:
-        if self._sample is None:
-            return
-        self._bytes += rows.nbytes
-        if self._bytes > MOST_SAMPLE_BYTES:
-            self._sample = None
-        else:
-            self._sample.append(rows)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gr00t_assets.core.finding import Collector
-from gr00t_assets.datasets.lerobot.folder import COPY_AGAIN
 
 if TYPE_CHECKING:
     from av import Packet
@@ -76,9 +75,6 @@ def read_packets(
     """Walk through the packets of a video; ``None`` where it cannot be read to its end.
 
     Args:
-        collector: Takes what is wrong with the file.
-        path: The file.
-        file: Its path inside the dataset.
         most_frames: A file with more of them is not read.
     """
     import av
@@ -103,12 +99,8 @@ def read_packets(
                 if len(pts) > most_frames:
                     return report_video(collector, file, f"more than {most_frames:,} frames")
             if corrupt or len(pts) < stream.frames:
-                collector.report(
-                    "video-truncated",
-                    file,
-                    f"{len(pts) - corrupt} whole frames",
-                    frames=max(stream.frames, len(pts)),
-                )
+                found, frames = f"{len(pts) - corrupt} whole frames", max(stream.frames, len(pts))
+                collector.report("video-truncated", file, found, frames=frames)
                 return None
             times, visible = np.array(pts, dtype=np.int64), np.flatnonzero(shown)
             return VideoPackets(

@@ -6,11 +6,13 @@ Images are judged by sampled pairs of successive frames.
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.lerobot.statistics import STATS
 from gr00t_assets.datasets.quality.figures import Camera, Language, Lengths, Quality
 from gr00t_assets.datasets.quality.table import find_warnings
 from gr00t_assets.datasets.quality.thresholds import (
@@ -51,7 +53,6 @@ def measure_quality(
     Reads the rows a few times, an episode at a time, and of the frames a sample.
 
     Args:
-        dataset: The dataset.
         cache: Its frames; without them nothing is said of images.
         language_column: Column of task indices of the data config that will be trained; by
             default the one that modality.json names.
@@ -61,7 +62,9 @@ def measure_quality(
     """
     states, actions = key_slices(dataset, "state"), key_slices(dataset, "action")
     columns = dict.fromkeys(item.column for item in (*states, *actions))
-    statistics = _stored_statistics(dataset)
+    statistics = None
+    with suppress(OSError, ValueError):  # Other checks report a damaged file.
+        statistics = json.loads((dataset.directory / STATS).read_text())
     ranges = {column: column_ranges(dataset, column, statistics) for column in columns}
     at_rest = dict.fromkeys(item.column for item in states or actions)
     joints = {column: ranges[column] for column in at_rest}
@@ -76,7 +79,9 @@ def measure_quality(
         ),
         copies=measure_copies(dataset, states, actions, ranges),
         language=measure_language(dataset, language_column),
-        cameras=measure_cameras(dataset, cache, joints) if cache is not None else (),
+        cameras=()
+        if cache is None
+        else tuple(_camera(dataset, cache, camera, joints) for camera in cache.cameras),
     )
     return measured.model_copy(update={"warnings": tuple(find_warnings(measured))})
 
@@ -97,68 +102,42 @@ def _lengths(dataset: LeRobotDataset) -> Lengths:
     )
 
 
-def _stored_statistics(dataset: LeRobotDataset) -> object:
-    """``meta/stats.json``, or None where it is missing or damaged, which other checks report."""
-    try:
-        return json.loads((dataset.directory / "meta" / "stats.json").read_text())
-    except (OSError, ValueError):
-        return None
-
-
-def measure_cameras(
-    dataset: LeRobotDataset, cache: FrameCache, states: Mapping[str, Ranges]
-) -> tuple[Camera, ...]:
-    """Figures of every camera of a frame cache.
-
-    Args:
-        dataset: The dataset.
-        cache: Its frames.
-        states: Columns that say whether the robot moves, with their ranges.
-
-    Raises:
-        DatasetError: A column cannot be read, or the cache lacks an episode.
-    """
-    return tuple(_camera(dataset, cache, camera, states) for camera in cache.cameras)
-
-
 def _camera(
     dataset: LeRobotDataset, cache: FrameCache, camera: str, states: Mapping[str, Ranges]
 ) -> Camera:
-    chosen = np.linspace(0, len(dataset.episodes) - 1, SAMPLED_EPISODES).round().astype(int)
-    when: list[float] = []
-    levels: list[float] = []
-    pairs = flickers = identical = moving = frozen = 0
-    for position in dict.fromkeys(chosen.tolist()):
+    """Figures of a camera; ``states`` are the columns that say whether the robot moves."""
+    frames: list[tuple[float, float]] = []
+    pairs: list[tuple[bool, bool, bool]] = []
+    for position in _spread(len(dataset.episodes), SAMPLED_EPISODES):
         episode = dataset.episodes[position]
         rows = cache.rows(episode.index, camera, dataset.timestamps(episode.index))
         moves = _moves(dataset, episode.index, len(rows), states)
-        starts = np.linspace(0, max(len(rows) - 2, 0), SAMPLED_PAIRS).round().astype(int)
-        for start in dict.fromkeys(starts.tolist()):
+        for start in _spread(len(rows) - 1, SAMPLED_PAIRS):
             pair = cache.frames(camera, rows[start : start + 2])
             light = pair[:, ::_EVERY, ::_EVERY].mean(axis=(1, 2)) @ _LUMINANCE_WEIGHTS
-            when.append(position + start / max(len(rows), 1))
-            levels.append(float(light[0]))
-            if len(pair) < 2 or rows[start] == rows[start + 1]:
-                continue
-            same = np.array_equal(pair[0], pair[1])
-            pairs += 1
-            identical += same
-            moving += bool(moves[start])
-            frozen += bool(moves[start]) and same
-            flickers += bool(abs(light[1] - light[0]) > FLICKER)
-    light = np.array(levels)
+            frames.append((position + start / max(len(rows), 1), float(light[0])))
+            if len(pair) == 2 and rows[start] != rows[start + 1]:
+                same = np.array_equal(pair[0], pair[1])
+                pairs.append((same, bool(moves[start]), bool(abs(light[1] - light[0]) > FLICKER)))
+    when, light = np.array(frames).T
+    same, moving, flickers = np.array(pairs, dtype=bool).reshape(-1, 3).T
     return Camera(
         camera=camera,
-        episode=tuple(when),
-        luminance=tuple(levels),
+        episode=tuple(when.tolist()),
+        luminance=tuple(light.tolist()),
         mean=float(light.mean()),
         dark_share=float((light < DARK).mean()),
         bright_share=float((light > BRIGHT).mean()),
-        pairs=pairs,
-        flicker_share=flickers / max(pairs, 1),
-        identical_share=identical / max(pairs, 1),
-        frozen_share=frozen / max(moving, 1),
+        pairs=len(pairs),
+        flicker_share=flickers.sum() / max(len(pairs), 1),
+        identical_share=same.sum() / max(len(pairs), 1),
+        frozen_share=(same & moving).sum() / max(moving.sum(), 1),
     )
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most so many positions of a sequence, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, max(count - 1, 0), most).round().astype(int)).tolist()
 
 
 def _moves(
@@ -177,7 +156,6 @@ def measure_language(dataset: LeRobotDataset, column: str | None = None) -> Lang
     """Instructions by rows.
 
     Args:
-        dataset: The dataset.
         column: Column of task indices; by default the instruction that modality.json names, or
             ``task_index``.
 
@@ -191,15 +169,16 @@ def measure_language(dataset: LeRobotDataset, column: str | None = None) -> Lang
     for episode in dataset.episodes:
         indices = dataset.vector(episode.index, column)[:, 0]
         for index, count in zip(*np.unique(indices, return_counts=True), strict=True):
-            rows[_instruction(dataset, float(index))] += int(count)
+            text = dataset.tasks.get(int(index), "") if np.isfinite(index) else ""
+            rows[text] += int(count)
     total = max(rows.total(), 1)
-    empty = [text for text in rows if is_placeholder(text)]
+    empty = sorted(text for text in rows if is_placeholder(text))
     return Language(
         column=column,
         shares={text: count / total for text, count in rows.most_common(_SHOWN)},
         distinct=len(rows),
         empty_share=sum(rows[text] for text in empty) / total,
-        placeholders=tuple(sorted(empty)[:_SHOWN]),
+        placeholders=tuple(empty[:_SHOWN]),
     )
 
 
@@ -226,7 +205,3 @@ def _instruction_column(dataset: LeRobotDataset) -> str | None:
             if column in dataset.features:
                 return column
     return "task_index" if "task_index" in dataset.features else None
-
-
-def _instruction(dataset: LeRobotDataset, index: float) -> str:
-    return dataset.tasks.get(int(index), "") if np.isfinite(index) else ""

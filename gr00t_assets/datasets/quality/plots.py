@@ -95,20 +95,19 @@ def _ranges(axes: "Axes", quality: Quality) -> None:
     reach = limits.STRETCH
     for number, vector in enumerate(quality.vectors[:2]):
         color, shift = (_BLUE, _ORANGE)[number], (number - 0.5) * 0.36
-        low, high, place = [], [], []
-        for dimension, constant in enumerate(vector.constant):
-            width = vector.q99[dimension] - vector.q01[dimension]
-            if constant or width <= 0:
-                continue
-            place.append(dimension + shift)
-            low.append((vector.minimum[dimension] - vector.q01[dimension]) / width)
-            high.append((vector.maximum[dimension] - vector.q01[dimension]) / width)
+        q01, width = np.array(vector.q01), np.array(vector.q99) - np.array(vector.q01)
+        shown = np.flatnonzero(~np.array(vector.constant, dtype=bool) & (width > 0))
+        place = shown + shift
+        low, high = (
+            (np.array(bound) - q01)[shown] / width[shown]
+            for bound in (vector.minimum, vector.maximum)
+        )
         bottom, top = np.clip(low, -reach, 1 + reach), np.clip(high, -reach, 1 + reach)
         axes.bar(place, 1, 0.3, color=color, alpha=0.45, linewidth=0)
         axes.vlines(place, bottom, top, color=color, linewidth=1.4, label=_short(vector.column))
         for values, edge, marker in ((low, -reach, "v"), (high, 1 + reach, "^")):
-            over = np.abs(np.array(values) - 0.5) > reach + 0.5
-            axes.plot(np.array(place)[over], np.full(over.sum(), edge), marker, color=_RED, ms=6)
+            over = np.abs(values - 0.5) > reach + 0.5
+            axes.plot(place[over], np.full(over.sum(), edge), marker, color=_RED, ms=6)
     axes.set_yticks([0, 1], ["q01", "q99"])
     axes.margins(y=0.12)
     _labels(axes, "dimension", "")

@@ -39,15 +39,15 @@ class Measure:
 
     Attributes:
         name: One of the names above.
+        subject: Column or camera, where there are several.
         figure: What was measured.
         warnings: For each threshold that is passed, what was found and what it does to a policy.
-        subject: Column or camera, where there are several.
     """
 
     name: str
+    subject: str
     figure: str
-    warnings: tuple[str, ...] = ()
-    subject: str = ""
+    warnings: tuple[str, ...]
 
 
 def quality_table(quality: Quality) -> list[list[str]]:
@@ -83,20 +83,22 @@ def _measures(quality: Quality) -> Iterator[Measure]:
         yield from _camera(camera)
 
 
+def _measure(name: str, subject: str, figure: str, *warnings: tuple[object, str]) -> Measure:
+    """A measure with those of its warnings whose condition holds."""
+    return Measure(name, subject, figure, tuple(text for is_past, text in warnings if is_past))
+
+
 def _lengths(quality: Quality) -> Measure:
     lengths, count = quality.lengths, len(quality.lengths.outliers)
-    return Measure(
-        LENGTHS,
-        f"{lengths.shortest} to {lengths.longest} rows, median {lengths.median:g} "
-        f"({lengths.median / quality.fps:.1f} s), {count} outliers",
-        _warn(
-            count > 0,
-            f"{count} {'episode is' if count == 1 else 'episodes are'} more than "
-            f"{limits.LENGTH_FACTOR:g} times shorter or longer than the median of "
-            f"{lengths.median:g} rows: {_named(lengths.outliers)}; look whether the recording was "
-            "broken off or forgotten",
-        ),
+    figure = f"{lengths.shortest} to {lengths.longest} rows, median {lengths.median:g} "
+    figure += f"({lengths.median / quality.fps:.1f} s), {count} outliers"
+    warning = (
+        f"{count} {'episode is' if count == 1 else 'episodes are'} more than "
+        f"{limits.LENGTH_FACTOR:g} times shorter or longer than the median of "
+        f"{lengths.median:g} rows: {_named(lengths.outliers)}; look whether the recording was "
+        "broken off or forgotten"
     )
+    return _measure(LENGTHS, "", figure, (count, warning))
 
 
 def _idle(idle: Idle, fps: float) -> Iterator[Measure]:
@@ -105,15 +107,12 @@ def _idle(idle: Idle, fps: float) -> Iterator[Measure]:
         (IDLE_END, idle.end, idle.end_share, "after the last move"),
     ):
         mean = float(np.mean(rows))
-        yield Measure(
-            name,
-            f"{share:.1%} of rows, {mean:.1f} an episode, {max(rows)} at most",
-            _warn(
-                share > limits.IDLE_SHARE,
-                f"{share:.0%} of all rows are at rest {where}, {mean / fps:.1f} s an episode; the "
-                "policy learns to wait; cut them off",
-            ),
+        figure = f"{share:.1%} of rows, {mean:.1f} an episode, {max(rows)} at most"
+        warning = (
+            f"{share:.0%} of all rows are at rest {where}, {mean / fps:.1f} s an episode; the "
+            "policy learns to wait; cut them off"
         )
+        yield _measure(name, "", figure, (share > limits.IDLE_SHARE, warning))
 
 
 def _copies(quality: Quality) -> Iterator[Measure]:
@@ -127,122 +126,91 @@ def _copies(quality: Quality) -> Iterator[Measure]:
         for copy in quality.copies
         if copy.moving_share is not None and copy.moving_share > limits.COPY_SHARE
     ]
+    warning = (
+        f"{_named(above)} of the rows in which it moves have the present state as their "
+        "action; the policy learns to stay where it is; record commands, or the next state"
+    )
     if figures:
-        yield Measure(
-            COPIES,
-            ", ".join(figures),
-            _warn(
-                bool(above),
-                f"{_named(above)} of the rows in which it moves have the present state as their "
-                "action; the policy learns to stay where it is; record commands, or the next state",
-            ),
-        )
+        yield _measure(COPIES, "", ", ".join(figures), (above, warning))
 
 
 def _vector(vector: Vector) -> Iterator[Measure]:
     source = "meta/stats.json" if vector.stored else "the rows"
     outside = _above(vector, vector.outside, limits.OUTSIDE_SHARE)
-    yield Measure(
-        OUTSIDE,
-        f"{_largest(vector, vector.outside, '{:.1%} of rows')}, of {source}; "
-        f"{vector.constant.count(False)} of {len(vector.labels)} dimensions change",
-        _warn(
-            bool(outside),
-            f"{_named([f'{name} {share:.0%}' for name, share in outside])} of the rows are outside "
-            f"q01 to q99 of {source}, where 2% are expected; the statistics may be of other data: "
-            "compute them again",
-        ),
-        vector.column,
+    figure = f"{_largest(vector, vector.outside, '{:.1%} of rows')}, of {source}; "
+    figure += f"{vector.constant.count(False)} of {len(vector.labels)} dimensions change"
+    warning = (
+        f"{_named([f'{name} {share:.0%}' for name, share in outside])} of the rows are outside "
+        f"q01 to q99 of {source}, where 2% are expected; the statistics may be of other data: "
+        "compute them again"
     )
-    stretched = _above(vector, vector.stretch, limits.STRETCH)
+    yield _measure(OUTSIDE, vector.column, figure, (outside, warning))
     factors = [
         f"{name} {f'{factor:.1f} times' if np.isfinite(factor) else 'without bound'}"
-        for name, factor in stretched
+        for name, factor in _above(vector, vector.stretch, limits.STRETCH)
     ]
-    yield Measure(
-        STRETCHED,
-        _largest(vector, vector.stretch, "{:.1f} times"),
-        _warn(
-            bool(stretched),
-            f"the range is many times that of q01 to q99: {_named(factors)}; a few values take "
-            "most of the scale of min-max normalisation; look for spikes",
-        ),
-        vector.column,
+    figure = _largest(vector, vector.stretch, "{:.1f} times")
+    warning = (
+        f"the range is many times that of q01 to q99: {_named(factors)}; a few values take "
+        "most of the scale of min-max normalisation; look for spikes"
     )
-    yield Measure(
-        JUMPS,
-        f"{vector.jumps} of {vector.steps} steps over {limits.JUMP:.0%} of the range, "
-        f"{_largest(vector, vector.largest_step, '{:.0%}')}",
-        _warn(
-            vector.jumps > limits.JUMP_ROWS * vector.steps,
-            f"{vector.jumps} of {vector.steps} steps move by more than {limits.JUMP:.0%} of the "
-            f"range, the first at {vector.first_jump}; look for dropped frames, wrapped angles and "
-            "joined recordings",
-        ),
-        vector.column,
+    yield _measure(STRETCHED, vector.column, figure, (factors, warning))
+    figure = f"{vector.jumps} of {vector.steps} steps over {limits.JUMP:.0%} of the range, "
+    figure += _largest(vector, vector.largest_step, "{:.0%}")
+    warning = (
+        f"{vector.jumps} of {vector.steps} steps move by more than {limits.JUMP:.0%} of the "
+        f"range, the first at {vector.first_jump}; look for dropped frames, wrapped angles and "
+        "joined recordings"
     )
+    is_past = vector.jumps > limits.JUMP_ROWS * vector.steps
+    yield _measure(JUMPS, vector.column, figure, (is_past, warning))
 
 
 def _language(language: Language) -> Measure:
     commonest, share = next(iter(language.shares.items()), ("", 0.0))
     texts = _named([f'"{text}"' for text in language.placeholders])
-    return Measure(
-        LANGUAGE,
-        f"{language.distinct} distinct in {language.column}, the commonest {share:.0%}, "
-        f"without one {language.empty_share:.0%}",
-        _warn(
-            language.empty_share > 0,
-            f"{language.empty_share:.0%} of the rows have no instruction in {language.column}, but "
-            f"{texts}; write what is done into meta/tasks.jsonl",
-        )
-        + _warn(
-            language.distinct > 1 and share > limits.COMMONEST_SHARE,
-            f"{share:.0%} of the rows have one of {language.distinct} instructions, "
-            f'"{commonest}"; the others will hardly be learnt',
-        ),
+    figure = f"{language.distinct} distinct in {language.column}, the commonest {share:.0%}, "
+    figure += f"without one {language.empty_share:.0%}"
+    empty = (
+        f"{language.empty_share:.0%} of the rows have no instruction in {language.column}, but "
+        f"{texts}; write what is done into meta/tasks.jsonl"
     )
+    common = f"{share:.0%} of the rows have one of {language.distinct} instructions, "
+    common += f'"{commonest}"; the others will hardly be learnt'
+    is_common = language.distinct > 1 and share > limits.COMMONEST_SHARE
+    return _measure(LANGUAGE, "", figure, (language.empty_share > 0, empty), (is_common, common))
 
 
 def _camera(camera: Camera) -> Iterator[Measure]:
-    exposure: tuple[str, ...] = ()
-    for share, limit, how in (
-        (camera.dark_share, limits.DARK, "darker than"),
-        (camera.bright_share, limits.BRIGHT, "brighter than"),
-    ):
-        exposure += _warn(
+    name = camera.camera
+    exposures = [
+        (
             share > limits.EXPOSURE_SHARE,
             f"{share:.0%} of the sampled frames are {how} {limit:g} of 255 on average, all of them "
             f"{camera.mean:.0f}; look at light and exposure",
         )
+        for share, limit, how in (
+            (camera.dark_share, limits.DARK, "darker than"),
+            (camera.bright_share, limits.BRIGHT, "brighter than"),
+        )
+    ]
     low, high = min(camera.luminance), max(camera.luminance)
     figure = f"mean {camera.mean:.0f} of 255, {low:.0f} to {high:.0f}"
-    yield Measure(EXPOSURE, figure, exposure, camera.camera)
-    yield Measure(
-        FLICKER,
-        f"{camera.flicker_share:.1%} of {camera.pairs} pairs",
-        _warn(
-            camera.flicker_share > limits.FLICKER_SHARE,
-            f"the brightness jumps by more than {limits.FLICKER:g} of 255 between successive "
-            f"frames in {camera.flicker_share:.0%} of {camera.pairs} sampled pairs; look at lamps "
-            "and automatic exposure",
-        ),
-        camera.camera,
+    yield _measure(EXPOSURE, name, figure, *exposures)
+    warning = (
+        f"the brightness jumps by more than {limits.FLICKER:g} of 255 between successive "
+        f"frames in {camera.flicker_share:.0%} of {camera.pairs} sampled pairs; look at lamps "
+        "and automatic exposure"
     )
-    yield Measure(
-        FROZEN,
-        f"{camera.frozen_share:.1%} of pairs in motion identical, "
-        f"{camera.identical_share:.1%} of all",
-        _warn(
-            camera.frozen_share > limits.FROZEN_SHARE,
-            f"{camera.frozen_share:.0%} of the sampled successive frames are identical while a "
-            "joint moves; the camera stood still or is slower than the rows",
-        ),
-        camera.camera,
+    figure = f"{camera.flicker_share:.1%} of {camera.pairs} pairs"
+    yield _measure(FLICKER, name, figure, (camera.flicker_share > limits.FLICKER_SHARE, warning))
+    warning = (
+        f"{camera.frozen_share:.0%} of the sampled successive frames are identical while a "
+        "joint moves; the camera stood still or is slower than the rows"
     )
-
-
-def _warn(is_past: bool, message: str) -> tuple[str, ...]:
-    return (message,) if is_past else ()
+    figure = f"{camera.frozen_share:.1%} of pairs in motion identical, "
+    figure += f"{camera.identical_share:.1%} of all"
+    yield _measure(FROZEN, name, figure, (camera.frozen_share > limits.FROZEN_SHARE, warning))
 
 
 def _above(vector: Vector, values: Sequence[float], limit: float) -> list[tuple[str, float]]:

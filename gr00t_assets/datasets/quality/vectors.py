@@ -16,8 +16,7 @@ from gr00t_assets.datasets.quality.thresholds import (
     SAMPLED_ROWS,
     SWITCH_VALUES,
 )
-
-DEFAULTS = {"state": "observation.state", "action": "action"}
+from gr00t_assets.modality.modality_json import DEFAULT_COLUMNS, Modality
 
 
 @dataclass(frozen=True)
@@ -29,21 +28,24 @@ class Slice:
     start: int
     end: int
 
+    @property
+    def span(self) -> slice:
+        """The dimensions as NumPy takes them."""
+        return slice(self.start, self.end)
 
-def key_slices(dataset: LeRobotDataset, modality: str) -> list[Slice]:
+
+def key_slices(dataset: LeRobotDataset, modality: Modality) -> list[Slice]:
     """Keys of ``state`` or ``action``; of a dataset without modality.json the whole column."""
-    slices = []
+    slices, default = [], DEFAULT_COLUMNS[modality]
     keys = (dataset.modality or {}).get(modality)
     for key, item in (keys if isinstance(keys, dict) else {}).items():
-        if not isinstance(item, dict):
-            continue
-        column = str(item.get("original_key") or DEFAULTS[modality])
-        start, end = item.get("start"), item.get("end")
-        if column in dataset.features and isinstance(start, int) and isinstance(end, int):
-            slices.append(Slice(str(key), column, start, end))
-    column = DEFAULTS[modality]
-    if not slices and column in dataset.features:
-        slices.append(Slice("all", column, 0, dataset.features[column].width))
+        if isinstance(item, dict):
+            column = str(item.get("original_key") or default)
+            start, end = item.get("start"), item.get("end")
+            if column in dataset.features and isinstance(start, int) and isinstance(end, int):
+                slices.append(Slice(str(key), column, start, end))
+    if not slices and default in dataset.features:
+        slices.append(Slice("all", default, 0, dataset.features[default].width))
     return slices
 
 
@@ -60,10 +62,10 @@ def dimension_names(column: str, width: int, keys: list[Slice]) -> tuple[str, ..
 def stored_quantiles(statistics: Any, column: str, width: int) -> np.ndarray | None:
     """``(2, width)``: q01 and q99 of meta/stats.json, or None where it has none that fit."""
     try:
-        quantiles = np.array([statistics[column][name] for name in ("q01", "q99")], np.float64)
+        entry = statistics[column]
+        quantiles = np.array([entry["q01"], entry["q99"]], np.float64).reshape(2, -1)
     except (KeyError, TypeError, ValueError):
         return None
-    quantiles = quantiles.reshape(2, -1)
     fits = quantiles.shape == (2, width) and np.isfinite(quantiles).all()
     return quantiles if fits else None
 
@@ -80,8 +82,7 @@ def column_by_episode(dataset: LeRobotDataset, column: str) -> Iterator[np.ndarr
         width = rows.shape[1] if width is None else width
         if rows.shape[1] != width:
             problem = f"{column} has {rows.shape[1]} numbers in episode {episode.index}."
-            details = [f"the episodes before it have {width}"]
-            raise DatasetError(dataset.name, problem, details)
+            raise DatasetError(dataset.name, problem, [f"the episodes before it have {width}"])
         rows[~np.isfinite(rows)] = np.nan
         yield rows
 
@@ -163,9 +164,8 @@ def measure_vector(
     rows_seen = steps = jumps = 0
     first = None
     for episode, rows in zip(dataset.episodes, column_by_episode(dataset, column), strict=True):
-        below = rows < ranges.quantiles[0] - slack
-        above = rows > ranges.quantiles[1] + slack
-        outside += (below | above).sum(axis=0)
+        low, high = ranges.quantiles[0] - slack, ranges.quantiles[1] + slack
+        outside += ((rows < low) | (rows > high)).sum(axis=0)
         rows_seen += len(rows)
         moved = np.where(counted, np.nan_to_num(np.abs(np.diff(rows, axis=0)) / extent), 0.0)
         steps += len(moved)
@@ -204,8 +204,7 @@ def measure_idle(dataset: LeRobotDataset, columns: dict[str, Ranges]) -> Idle | 
     if not used:
         return None
     start, end = [], []
-    streams = zip(*(column_by_episode(dataset, column) for column in used), strict=True)
-    for parts in streams:
+    for parts in zip(*(column_by_episode(dataset, column) for column in used), strict=True):
         scaled = [
             rows[:, ranges.moving] / ranges.extent[ranges.moving]
             for rows, ranges in zip(parts, used.values(), strict=True)
@@ -234,45 +233,30 @@ def measure_copies(
         DatasetError: A column cannot be read.
     """
     by_key = {item.key: item for item in actions}
-    pairs = [
-        (state, by_key[state.key])
-        for state in states
-        if state.key in by_key
-        and state.end - state.start == by_key[state.key].end - by_key[state.key].start
-    ]
-    extents = {
-        state.key: np.maximum(_extent(ranges, state), _extent(ranges, action))
-        for state, action in pairs
-    }
-    same, moved, followed = (dict.fromkeys(extents, 0) for _ in range(3))
-    for columns in dict.fromkeys((state.column, action.column) for state, action in pairs):
-        chosen = [(s, a) for s, a in pairs if (s.column, a.column) == columns]
-        for present, commanded in zip(
-            *(column_by_episode(dataset, column) for column in columns), strict=True
-        ):
-            for state, action in chosen:
-                key, changing = state.key, extents[state.key] > 0
-                slack = COPY_SLACK * extents[key][changing]
-                now = present[:, state.start : state.end][:, changing]
-                difference = now - commanded[:, action.start : action.end][:, changing]
-                equal = (np.abs(difference) <= slack).all(axis=1)
-                moving = (np.abs(np.diff(now, axis=0)) > slack).any(axis=1)
-                same[key] += int(equal.sum())
-                moved[key] += int(moving.sum())
-                followed[key] += int((equal[:-1] & moving).sum())
-    total = max(dataset.frame_count, 1)
-    return tuple(
-        Copy(
-            key=key,
-            share=same[key] / total if (extent > 0).any() else None,
-            moving_share=followed[key] / moved[key] if moved[key] else None,
-        )
-        for key, extent in extents.items()
-    )
-
-
-def _extent(ranges: dict[str, Ranges], item: Slice) -> np.ndarray:
-    return ranges[item.column].extent[item.start : item.end]
+    pairs: list[tuple[Slice, Slice, np.ndarray]] = []
+    for state in states:
+        action = by_key.get(state.key)
+        if action is not None and state.end - state.start == action.end - action.start:
+            extents = [ranges[item.column].extent[item.span] for item in (state, action)]
+            pairs.append((state, action, np.maximum(*extents)))
+    counts = {state.key: np.zeros(3, dtype=int) for state, _, _ in pairs}
+    columns = dict.fromkeys(item.column for pair in pairs for item in pair[:2])
+    for parts in zip(*(column_by_episode(dataset, column) for column in columns), strict=True):
+        rows = dict(zip(columns, parts, strict=True))
+        for state, action, extent in pairs:
+            slack = COPY_SLACK * extent[extent > 0]
+            now = rows[state.column][:, state.span][:, extent > 0]
+            commanded = rows[action.column][:, action.span][:, extent > 0]
+            equal = (np.abs(now - commanded) <= slack).all(axis=1)
+            moving = (np.abs(np.diff(now, axis=0)) > slack).any(axis=1)
+            counts[state.key] += equal.sum(), moving.sum(), (equal[:-1] & moving).sum()
+    copies = []
+    for state, _, extent in pairs:
+        same, moved, followed = counts[state.key].tolist()
+        share = same / max(dataset.frame_count, 1) if (extent > 0).any() else None
+        moving_share = followed / moved if moved else None
+        copies.append(Copy(key=state.key, share=share, moving_share=moving_share))
+    return tuple(copies)
 
 
 def _rows_at_rest(rows: np.ndarray) -> int:

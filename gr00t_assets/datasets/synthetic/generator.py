@@ -16,12 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.files import write_bytes, write_json
-from gr00t_assets.datasets.lerobot.info import (
-    CHUNK_EPISODES,
-    DATA_PATH,
-    VIDEO_PATH,
-    episode_path,
-)
+from gr00t_assets.datasets.lerobot.info import CHUNK_EPISODES, DATA_PATH, VIDEO_PATH, episode_path
 from gr00t_assets.datasets.lerobot.statistics import array_statistics
 from gr00t_assets.datasets.synthetic.motion import (
     Demonstration,
@@ -31,14 +26,7 @@ from gr00t_assets.datasets.synthetic.motion import (
     standing,
 )
 from gr00t_assets.datasets.synthetic.robots import ROBOTS, Robot
-from gr00t_assets.datasets.synthetic.scene import (
-    WALL,
-    PinholeCamera,
-    plate,
-    render,
-    shadow,
-    table,
-)
+from gr00t_assets.datasets.synthetic.scene import WALL, PinholeCamera, plate, render, shadow, table
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.modality.modality_json import preset_path
 
@@ -76,23 +64,30 @@ def generate(spec: SyntheticSpec, directory: Path) -> None:
         columns = _columns(spec, shown, index, tasks[instruction(thing)], row)
         for name, values in columns.items():
             numbers.setdefault(name, []).append(values.reshape(frames, -1))
-        _write_rows(directory / episode_path(DATA_PATH, index), columns)
+        path = directory / episode_path(DATA_PATH, index)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cells = {name: list(rows) if rows.ndim == 2 else rows for name, rows in columns.items()}
+        pq.write_table(pa.table(cells), path)
         for camera in spec.shown_cameras:
             path = directory / episode_path(VIDEO_PATH, index, f"observation.images.{camera}")
-            write_video(path, _images(robot, shown, camera, spec.size), spec.rate)
+            images = (
+                draw(robot, shown, frame, robot.camera(camera, state, spec.size))
+                for frame, state in enumerate(shown.states)
+            )
+            write_video(path, images, spec.rate)
         text = instruction(thing)
         episodes.append({"episode_index": index, "tasks": [text], "length": frames})
         row += frames
     meta = directory / "meta"
     write_json(meta / "info.json", _info(spec, robot, numbers, episodes, len(tasks)))
-    statistics = {name: array_statistics(np.concatenate(rows)) for name, rows in numbers.items()}
-    write_json(
-        meta / "stats.json",
-        {
-            name: {field: values.tolist() for field, values in fields.items()}
-            for name, fields in statistics.items()
-        },
-    )
+    statistics = {
+        name: {
+            field: values.tolist()
+            for field, values in array_statistics(np.concatenate(rows)).items()
+        }
+        for name, rows in numbers.items()
+    }
+    write_json(meta / "stats.json", statistics)
     listed = [{"task_index": index, "task": text} for text, index in tasks.items()]
     _write_lines(meta / "tasks.jsonl", listed)
     _write_lines(meta / "episodes.jsonl", episodes)
@@ -127,13 +122,6 @@ def write_video(path: Path, images: Iterator[np.ndarray], fps: float) -> None:
         container.mux(stream.encode(None))
 
 
-def _images(
-    robot: Robot, shown: Demonstration, camera: str, size: tuple[int, int]
-) -> Iterator[np.ndarray]:
-    for frame in range(len(shown.states)):
-        yield draw(robot, shown, frame, robot.camera(camera, shown.states[frame], size))
-
-
 def draw(robot: Robot, shown: Demonstration, frame: int, camera: PinholeCamera) -> np.ndarray:
     """One image of an episode, ``(height, width, 3)`` uint8 RGB."""
     place, state = shown.places[frame], shown.states[frame]
@@ -153,31 +141,21 @@ def draw(robot: Robot, shown: Demonstration, frame: int, camera: PinholeCamera) 
 def _columns(
     spec: SyntheticSpec, shown: Demonstration, episode: int, task: int, first_row: int
 ) -> dict[str, np.ndarray]:
-    frames = len(shown.states)
     real = np.float64 if spec.robot == "gr1_arms" else np.float32
-    last = np.arange(frames) == frames - 1
-    described = {_TASK: np.full(frames, task)} if spec.robot == "gr1_arms" else {}
+    frames = np.arange(len(shown.states))
+    last, tasks = frames == frames[-1], np.full_like(frames, task)
     return {
         "observation.state": shown.states.astype(real),
         "action": shown.actions.astype(real),
-        "timestamp": (np.arange(frames) / spec.rate).astype(real),
-        **described,
-        "frame_index": np.arange(frames),
-        "episode_index": np.full(frames, episode),
-        "index": np.arange(frames) + first_row,
-        "task_index": np.full(frames, task),
+        "timestamp": (frames / spec.rate).astype(real),
+        **({_TASK: tasks} if spec.robot == "gr1_arms" else {}),
+        "frame_index": frames,
+        "episode_index": np.full_like(frames, episode),
+        "index": frames + first_row,
+        "task_index": tasks,
         "next.reward": last.astype(real),
         "next.done": last,
     }
-
-
-def _write_rows(path: Path, columns: dict[str, np.ndarray]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {
-        name: pa.array(list(values)) if values.ndim == 2 else pa.array(values)
-        for name, values in columns.items()
-    }
-    pq.write_table(pa.table(arrays), path)
 
 
 def _info(
@@ -188,24 +166,23 @@ def _info(
     tasks: int,
 ) -> dict[str, Any]:
     width, height = spec.size
-    features: dict[str, Any] = {}
-    for camera in spec.shown_cameras:
-        features[f"observation.images.{camera}"] = {
-            "dtype": "video",
-            "shape": [height, width, 3],
-            "names": ["height", "width", "channel"],
-            "video_info": {
-                "video.fps": spec.rate,
-                "video.codec": "h264",
-                "video.pix_fmt": "yuv420p",
-                "video.is_depth_map": False,
-                "has_audio": False,
-            },
-        }
+    video = {
+        "dtype": "video",
+        "shape": [height, width, 3],
+        "names": ["height", "width", "channel"],
+        "video_info": {
+            "video.fps": spec.rate,
+            "video.codec": "h264",
+            "video.pix_fmt": "yuv420p",
+            "video.is_depth_map": False,
+            "has_audio": False,
+        },
+    }
+    features: dict[str, Any] = {f"observation.images.{name}": video for name in spec.shown_cameras}
     for name, rows in numbers.items():
-        width_of = rows[0].shape[1]
-        feature: dict[str, Any] = {"dtype": str(rows[0].dtype), "shape": [width_of]}
-        features[name] = feature | ({"names": list(robot.names)} if width_of > 1 else {})
+        features[name] = {"dtype": str(rows[0].dtype), "shape": [rows[0].shape[1]]}
+        if rows[0].shape[1] > 1:
+            features[name]["names"] = list(robot.names)
     return {
         "codebase_version": "v2.0",
         "robot_type": robot.robot_type,
@@ -224,16 +201,13 @@ def _info(
 
 
 def _write_modality(spec: SyntheticSpec, path: Path) -> None:
-    if set(spec.shown_cameras) == set(json.loads(_preset(spec))["video"]):
-        shutil.copyfile(preset_path(PRESETS[spec.robot]), path)
+    preset = preset_path(PRESETS[spec.robot])
+    modality = json.loads(preset.read_text())
+    if set(spec.shown_cameras) == set(modality["video"]):
+        shutil.copyfile(preset, path)
         return
-    modality = json.loads(_preset(spec))
     modality["video"] = {camera: modality["video"][camera] for camera in spec.shown_cameras}
     write_json(path, modality)
-
-
-def _preset(spec: SyntheticSpec) -> str:
-    return preset_path(PRESETS[spec.robot]).read_text()
 
 
 def _write_lines(path: Path, items: list[dict[str, Any]]) -> None:

@@ -80,7 +80,6 @@ class Chain:
             target: Metres, shape ``(3,)``.
             direction: Where the hand should point, unit length, shape ``(3,)``.
             near: Angles that are preferred and started from, shape ``(joints,)``.
-            steps: Iterations.
 
         Returns:
             Radians, shape ``(joints,)``, inside the limits.
@@ -95,13 +94,12 @@ class Chain:
             to_tool = np.cross(pose.axes, pose.points[-1] - pose.points[:-1]).T
             turning = 0.03 * np.cross(pose.axes, pointing).T
             jacobian = np.concatenate([to_tool, turning, posture])
-            error = np.concatenate(
-                [
-                    target - pose.points[-1],
-                    0.03 * (direction - pointing),
-                    0.004 * (near - angles),
-                ]
+            misses = (
+                target - pose.points[-1],
+                0.03 * (direction - pointing),
+                0.004 * (near - angles),
             )
+            error = np.concatenate(misses)
             wanted = jacobian.T @ error
             stuck = ((angles <= low) & (wanted < 0)) | ((angles >= high) & (wanted > 0))
             free = jacobian[:, ~stuck]

@@ -5,17 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gr00t_assets.datasets.synthetic.robots import Robot
-from gr00t_assets.datasets.synthetic.scene import Capsule, Color
-
-
-@dataclass(frozen=True)
-class Part:
-    """A capsule of a thing, in metres from the point where it stands on the table."""
-
-    start: tuple[float, float, float]
-    end: tuple[float, float, float]
-    radius: float
-    color: Color
+from gr00t_assets.datasets.synthetic.scene import Capsule
 
 
 @dataclass(frozen=True)
@@ -25,58 +15,42 @@ class Thing:
     Attributes:
         name: As an instruction calls it.
         grasp: Height at which it is taken, metres.
-        parts: What it looks like.
+        parts: What it looks like, in metres from the point where it stands on the table.
     """
 
     name: str
     grasp: float
-    parts: tuple[Part, ...]
+    parts: tuple[Capsule, ...]
 
 
 _GREEN, _ORANGE, _RED = (150, 186, 64), (202, 104, 44), (150, 48, 44)
-_SALT, _CAP, _PAPER, _ICING = (236, 238, 244), (120, 130, 144), (122, 76, 46), (236, 130, 172)
 
+_PEAR = (
+    Capsule((0, 0, 0.026), (0, 0, 0.026), 0.026, _GREEN),
+    Capsule((0, 0, 0.052), (0, 0, 0.052), 0.017, _GREEN),
+    Capsule((0, 0, 0.066), (0.004, 0, 0.078), 0.003, (92, 64, 40)),
+)
+_SWEET_POTATO = (Capsule((-0.026, -0.012, 0.021), (0.026, 0.012, 0.021), 0.021, _ORANGE),)
+_MEAT = (
+    Capsule((-0.02, -0.018, 0.017), (0.02, -0.012, 0.017), 0.017, _RED),
+    Capsule((-0.018, 0.016, 0.017), (0.022, 0.014, 0.017), 0.017, _RED),
+    Capsule((-0.014, 0.002, 0.028), (0.016, 0.002, 0.028), 0.006, (236, 214, 200)),
+)
+_SALT = (
+    Capsule((0, 0, 0.018), (0, 0, 0.052), 0.018, (236, 238, 244)),
+    Capsule((0, 0, 0.064), (0, 0, 0.068), 0.013, (120, 130, 144)),
+)
+_CUPCAKE = (
+    Capsule((0, 0, 0.018), (0, 0, 0.024), 0.02, (122, 76, 46)),
+    Capsule((0, 0, 0.042), (0, 0, 0.042), 0.024, (236, 130, 172)),
+    Capsule((0, 0, 0.068), (0, 0, 0.068), 0.007, (196, 30, 44)),
+)
 THINGS = (
-    Thing(
-        "pear",
-        0.03,
-        (
-            Part((0, 0, 0.026), (0, 0, 0.026), 0.026, _GREEN),
-            Part((0, 0, 0.052), (0, 0, 0.052), 0.017, _GREEN),
-            Part((0, 0, 0.066), (0.004, 0, 0.078), 0.003, (92, 64, 40)),
-        ),
-    ),
-    Thing(
-        "sweet potato",
-        0.022,
-        (Part((-0.026, -0.012, 0.021), (0.026, 0.012, 0.021), 0.021, _ORANGE),),
-    ),
-    Thing(
-        "meat",
-        0.018,
-        (
-            Part((-0.02, -0.018, 0.017), (0.02, -0.012, 0.017), 0.017, _RED),
-            Part((-0.018, 0.016, 0.017), (0.022, 0.014, 0.017), 0.017, _RED),
-            Part((-0.014, 0.002, 0.028), (0.016, 0.002, 0.028), 0.006, (236, 214, 200)),
-        ),
-    ),
-    Thing(
-        "salt",
-        0.035,
-        (
-            Part((0, 0, 0.018), (0, 0, 0.052), 0.018, _SALT),
-            Part((0, 0, 0.064), (0, 0, 0.068), 0.013, _CAP),
-        ),
-    ),
-    Thing(
-        "cupcake",
-        0.03,
-        (
-            Part((0, 0, 0.018), (0, 0, 0.024), 0.02, _PAPER),
-            Part((0, 0, 0.042), (0, 0, 0.042), 0.024, _ICING),
-            Part((0, 0, 0.068), (0, 0, 0.068), 0.007, (196, 30, 44)),
-        ),
-    ),
+    Thing("pear", 0.03, _PEAR),
+    Thing("sweet potato", 0.022, _SWEET_POTATO),
+    Thing("meat", 0.018, _MEAT),
+    Thing("salt", 0.035, _SALT),
+    Thing("cupcake", 0.03, _CUPCAKE),
 )
 """What NVIDIA's demonstration dataset picks, too."""
 
@@ -126,14 +100,12 @@ def demonstrate(
     actions = np.array(
         [robot.vector(angles, closure) for angles, closure in zip(commands, closures, strict=True)]
     )
-    states = np.empty_like(actions)
-    states[0] = actions[0]
+    states = actions.copy()
     for frame in range(1, frames):
         states[frame] = states[frame - 1] + _FOLLOWS * (actions[frame - 1] - states[frame - 1])
     places, grasped = _carried(robot, states, closures, place, plate)
-    return Demonstration(
-        thing, states, actions, places, grasped, plate, float(random.uniform(0.94, 1.04))
-    )
+    tint = float(random.uniform(0.94, 1.04))
+    return Demonstration(thing, states, actions, places, grasped, plate, tint)
 
 
 def instruction(thing: Thing) -> str:
@@ -215,11 +187,7 @@ def _commands(
 
 
 def _carried(
-    robot: Robot,
-    states: np.ndarray,
-    closures: np.ndarray,
-    place: np.ndarray,
-    plate: np.ndarray,
+    robot: Robot, states: np.ndarray, closures: np.ndarray, place: np.ndarray, plate: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where the thing is in each frame, and whether it is held."""
     places = np.empty((len(states), 3))

@@ -117,11 +117,8 @@ class Gr1Arms(Robot):
     def solids(self, vector: np.ndarray) -> list[Capsule]:
         """Both arms of a state."""
         left = float(np.mean((vector[7:13] - _OPEN) / _FINGERS))
-        other = self._other.forward(vector[0:7])
-        return [
-            *_gr1_arm(self.pose(vector), self.closure(vector), -1.0),
-            *_gr1_arm(other, left, 1.0),
-        ]
+        right_arm = _gr1_arm(self.pose(vector), self.closure(vector), -1.0)
+        return right_arm + _gr1_arm(self._other.forward(vector[0:7]), left, 1.0)
 
     def camera(self, name: str, vector: np.ndarray, size: tuple[int, int]) -> PinholeCamera:
         """The camera between the eyes, which stands still."""
@@ -150,6 +147,9 @@ def _gr1_arm(pose: Pose, closure: float, side: float) -> list[Capsule]:
     ]
 
 
+_SO101 = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
+
+
 class So101(Robot):
     """SO-101, five joints in degrees and a gripper from 0 (closed) to 100 (open)."""
 
@@ -165,14 +165,7 @@ class So101(Robot):
         (1.0, 0.0, 0.0),
     )
     dimension = 6
-    names = (
-        "shoulder_pan.pos",
-        "shoulder_lift.pos",
-        "elbow_flex.pos",
-        "wrist_flex.pos",
-        "wrist_roll.pos",
-        "gripper.pos",
-    )
+    names = tuple(f"{joint}.pos" for joint in _SO101)
     rest = np.array([0.0, -0.9, 0.75, 0.7, 0.0])
     turn = np.array([0.0, 0.0, 0.0, 0.0, 0.6])
     direction = np.array([0.15, 0.0, -0.99])

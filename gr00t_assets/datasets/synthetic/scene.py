@@ -8,6 +8,9 @@ from PIL import Image, ImageDraw
 
 Color = tuple[int, int, int]
 
+Point = Sequence[float] | np.ndarray
+"""x, y and z, metres."""
+
 NEAR = 0.03
 """Metres from the camera at which shapes are cut off."""
 
@@ -36,14 +39,14 @@ class Capsule:
     """A thick line between two balls; a ball where both ends are one.
 
     Attributes:
-        start: Metres, shape ``(3,)``.
-        end: Metres, shape ``(3,)``.
+        start: Middle of the first ball.
+        end: Middle of the other.
         radius: Metres.
         color: RGB.
     """
 
-    start: np.ndarray
-    end: np.ndarray
+    start: Point
+    end: Point
     radius: float
     color: Color
 
@@ -68,12 +71,7 @@ class PinholeCamera:
 
     @classmethod
     def looking(
-        cls,
-        position: Sequence[float] | np.ndarray,
-        forward: Sequence[float] | np.ndarray,
-        up: Sequence[float] | np.ndarray,
-        focal: float,
-        size: tuple[int, int],
+        cls, position: Point, forward: Point, up: Point, focal: float, size: tuple[int, int]
     ) -> "PinholeCamera":
         """A camera that looks along ``forward`` with ``up`` towards the top of the image."""
         ahead = np.asarray(forward, dtype=float)
@@ -122,19 +120,23 @@ def render(
             points = camera.pixels(outline) * _OVERSAMPLING
             draw.polygon([tuple(point) for point in points.tolist()], fill=flat.color)
     viewed = [camera.view(np.stack([solid.start, solid.end])) for solid in solids]
-    order = sorted(
-        range(len(solids)), key=lambda item: -float(np.linalg.norm(viewed[item].mean(0)))
-    )
-    for item in order:
-        _draw_capsule(draw, camera, viewed[item], solids[item])
+    pairs = zip(viewed, solids, strict=True)
+    for ends, solid in sorted(pairs, key=lambda pair: -float(np.linalg.norm(pair[0].mean(0)))):
+        _draw_capsule(draw, camera, ends, solid)
     return np.asarray(image.reduce(_OVERSAMPLING))
 
 
 def shade(color: Color, factor: float) -> Color:
     """A colour made darker (factor below 1) or lighter (above 1, towards white)."""
     if factor <= 1:
-        return tuple(int(part * factor) for part in color)  # type: ignore[return-value]
-    return tuple(int(part + (255 - part) * (factor - 1)) for part in color)  # type: ignore[return-value]
+        return _scaled(color, factor)
+    red, green, blue = (int(part + (255 - part) * (factor - 1)) for part in color)
+    return red, green, blue
+
+
+def _scaled(color: Color, factor: float) -> Color:
+    red, green, blue = (int(part * factor) for part in color)
+    return red, green, blue
 
 
 def _cut(viewed: np.ndarray) -> np.ndarray:
@@ -174,39 +176,34 @@ def _hull(draw: ImageDraw.ImageDraw, points: np.ndarray, radii: np.ndarray, colo
     along = points[1] - points[0]
     length = float(np.hypot(*along))
     if length > 1e-6:
-        across = np.array([-along[1], along[0]]) / length
-        corners = [
-            points[0] + across * radii[0],
-            points[1] + across * radii[1],
-            points[1] - across * radii[1],
-            points[0] - across * radii[0],
-        ]
-        draw.polygon([tuple(corner.tolist()) for corner in corners], fill=color)
+        across = np.outer(radii, np.array([-along[1], along[0]]) / length)
+        corners = np.concatenate([points + across, (points - across)[::-1]])
+        draw.polygon([tuple(corner) for corner in corners.tolist()], fill=color)
     for (x, y), radius in zip(points, radii, strict=True):
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
 
 
 def table(x: tuple[float, float], y: tuple[float, float], tint: float) -> list[Flat]:
     """A table top of planks, with its front edge; ``tint`` makes its wood darker or lighter."""
-    wood = tuple(int(part * tint) for part in TABLE)
-    dark = tuple(int(part * 0.9) for part in wood)
-    flats = [rectangle(x, y, 0.0, wood)]  # type: ignore[arg-type]
+    wood = _scaled(TABLE, tint)
+    dark = _scaled(wood, 0.9)
+    flats = [rectangle(x, y, 0.0, wood)]
     for seam in np.arange(y[0] + 0.06, y[1], 0.12):
-        flats.append(rectangle(x, (seam, seam + 0.004), 0.0, dark))  # type: ignore[arg-type]
+        flats.append(rectangle(x, (seam, seam + 0.004), 0.0, dark))
     for row, seam in enumerate(np.arange(x[0] + 0.1, x[1], 0.22)):
         for offset in np.arange(y[0] + 0.06 + 0.12 * (row % 2), y[1] - 0.12, 0.24):
-            plank = (seam, seam + 0.004), (offset, offset + 0.12)
-            flats.append(rectangle(*plank, 0.0, dark))  # type: ignore[arg-type]
+            flats.append(rectangle((seam, seam + 0.004), (offset, offset + 0.12), 0.0, dark))
     return flats
 
 
 def plate(position: np.ndarray, radius: float) -> list[Flat]:
     """A plate on the table with its shadow and rim."""
+    middle = position + np.array([0, 0, 0.004])
     return [
         disc(position + np.array([0.006, -0.006, 0.0]), radius * 1.04, (140, 108, 78)),
-        disc(position + np.array([0, 0, 0.004]), radius, PLATE),
-        disc(position + np.array([0, 0, 0.004]), radius * 0.78, (206, 208, 206)),
-        disc(position + np.array([0, 0, 0.004]), radius * 0.72, (228, 229, 226)),
+        disc(middle, radius, PLATE),
+        disc(middle, radius * 0.78, (206, 208, 206)),
+        disc(middle, radius * 0.72, (228, 229, 226)),
     ]
 
 
@@ -214,7 +211,6 @@ def shadow(point: np.ndarray, radius: float, on_plate: bool = False) -> Flat:
     """The shadow of something above the table; it fades with the height."""
     height = float(np.clip(point[2] / 0.25, 0, 1))
     ground: Color = (206, 206, 202) if on_plate else TABLE
-    dark = 0.72 + 0.2 * height
-    color = tuple(int(part * dark) for part in ground)
+    color = _scaled(ground, 0.72 + 0.2 * height)
     centre = np.array([point[0], point[1], 0.005 if on_plate else 0.0])
-    return disc(centre, radius * (1 + 0.5 * height), color, 20)  # type: ignore[arg-type]
+    return disc(centre, radius * (1 + 0.5 * height), color, 20)

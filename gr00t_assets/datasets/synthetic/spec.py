@@ -5,7 +5,8 @@ import json
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+
+from gr00t_assets.core.yaml_files import explained_error
 
 GENERATOR_VERSION = 1
 """Raised when the same parameters begin to give other demonstrations."""
@@ -42,22 +43,15 @@ class SyntheticSpec(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.min_frames > self.max_frames:
-            raise PydanticCustomError(
-                "frames",
-                "min_frames {low} is above max_frames {high}",
-                {"low": self.min_frames, "high": self.max_frames},
+            raise explained_error(
+                f"min_frames {self.min_frames} is above max_frames {self.max_frames}"
             )
         available = CAMERAS[self.robot]
         unknown = [camera for camera in self.cameras or () if camera not in available]
         if unknown:
-            raise PydanticCustomError(
-                "cameras",
-                "robot {robot} has no camera {unknown}; it has: {available}",
-                {
-                    "robot": self.robot,
-                    "unknown": ", ".join(unknown),
-                    "available": ", ".join(available),
-                },
+            raise explained_error(
+                f"robot {self.robot} has no camera {', '.join(unknown)}; "
+                f"it has: {', '.join(available)}"
             )
         return self
 

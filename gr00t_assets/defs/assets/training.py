@@ -21,7 +21,7 @@ from gr00t_assets.defs.partitions import (
     trainer_partitions,
     trainer_to_experiments,
 )
-from gr00t_assets.defs.queue import GPU, tag_gpu_run
+from gr00t_assets.defs.queue import GPU, tag_gpu_run, tag_slot_released
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.defs.training_runs import tag_config
 from gr00t_assets.evaluation.result import load_evaluation
@@ -129,6 +129,7 @@ def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) 
     place_spec(spec)
     started = datetime.now(UTC).isoformat()
     code, last_lines = run_training(context, command, spec, store)
+    tag_slot_released(context)
     manifest = load_manifest(spec.run_directory)
     fresh = manifest if manifest is not None and manifest.finished_at >= started else None
     if code == 0 and manifest is not None and is_complete(manifest, spec.experiment):

@@ -1,21 +1,20 @@
-"""The experiments of the journal: hypothesis, config, result, conclusion, and notes."""
+"""The experiments of the journal: config, result and conclusion of each run in words."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gr00t_assets.comparison.compare import Comparison
 from gr00t_assets.comparison.contrasts.contrast import Contrast
 from gr00t_assets.comparison.contrasts.factors import factor_value
-from gr00t_assets.comparison.contrasts.ranking import ComparabilityClass, RankedConfiguration
-from gr00t_assets.comparison.formatting import loss_text, shown
+from gr00t_assets.comparison.contrasts.ranking import RankedConfiguration
 from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run
-from gr00t_assets.comparison.wording import factor_words, run_loss_words
+from gr00t_assets.comparison.wording import factor_words, run_loss_words, shown
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named
 from gr00t_assets.reporting.contrast_table import BADGES, side_name, telling_order
-from gr00t_assets.reporting.journal.notes import Note, quoted
-from gr00t_assets.reporting.markdown import escaped
-from gr00t_assets.reporting.ranking_table import frames_warning, record_note
+from gr00t_assets.reporting.ranking_table import frames_warning
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -30,90 +29,60 @@ _SCRIPT_VALUES = ("data_config", "batch_size", "max_steps", "learning_rate", "wa
 _NOT_CONCLUDED = frozenset({"seed", "samples_seen"})
 
 
-def entries(comparison: Comparison, notes: Mapping[str, Sequence[Note]]) -> list[str]:
-    """One entry a run in order of their start, each a piece of Markdown.
+@dataclass(frozen=True)
+class Entry:
+    """One run in the journal.
 
-    Args:
-        comparison: The runs and their comparison.
-        notes: By name of the experiment; they stand under its first run.
+    Attributes:
+        conclusion: What may be concluded of it alone: its place in its class.
+        contrasts: The verdicts of the most telling contrasts, a sentence each.
+        first: Whether it is the first run of its experiment, which has the notes.
     """
+
+    run: Run
+    conclusion: str
+    contrasts: Sequence[str]
+    first: bool
+
+
+def entries(comparison: Comparison) -> Iterator[Entry]:
+    """One entry a run in order of their start."""
+    names: set[str] = set()
     contrasts = _contrasts_by_run(comparison.contrasts)
-    places = _places(comparison.ranked_classes)
-    noted: set[str] = set()
-    pieces = []
+    places = {
+        run.run_id: _place_sentence(ranked, ranked_class.ranking)
+        for ranked_class in comparison.ranked_classes
+        for ranked in ranked_class.ranking
+        for run in ranked.runs
+    }
     for run in comparison.runs:
-        piece = _entry(run, comparison, _conclusion(run, places, contrasts.get(run.run_id, ())))
-        if run.name not in noted:
-            noted.add(run.name)
-            piece += "".join(f"\n\n{quoted(note)}" for note in notes.get(run.name, ()))
-        pieces.append(piece)
-    return pieces
+        conclusion, sentences = places.get(run.run_id, "none."), []
+        if run.finished:
+            sentences = [_contrast_sentence(item, run) for item in _telling(contrasts[run.run_id])]
+        else:
+            conclusion = f"none: it is {run.status}, so it is neither ranked nor compared."
+        yield Entry(run, conclusion, sentences, first=run.name not in names)
+        names.add(run.name)
 
 
-def _entry(run: Run, comparison: Comparison, conclusion: Sequence[str]) -> str:
-    title = f"### {escaped(run.name)}"
-    if run.started_at:
-        title += f" ({run.started_at[:16].replace('T', ' ')})"
-    lines = [
-        title,
-        "",
-        f"- **Run**: {escaped(run.run_id)}{f', sweep {escaped(run.sweep)}' if run.sweep else ''}",
-        f"- **Hypothesis**: {escaped(run.hypothesis or 'none written')}",
-        f"- **Config**: {escaped(config_words(run))}",
-        f"- **Result**: {escaped(result_words(run))}",
-    ]
-    if (evaluation := comparison.evaluations.get(run.run_id)) is not None:
-        error = evaluation.main.error
-        beaten = [f"beats {baseline.name}: {baseline.beaten}" for baseline in evaluation.baselines]
-        lines.append(
-            f"- **Open-loop evaluation** ({evaluation.main.part}): error "
-            f"{loss_text(error.mean, error.standard_error)}, normalised; {'; '.join(beaten)}"
-            f"; language used: {evaluation.language_used}"
-        )
-    lines.append(f"- **Conclusion**: {escaped(conclusion[0])}")
-    lines += [f"  - {escaped(sentence)}" for sentence in conclusion[1:]]
-    if note := record_note([run]):
-        lines.append(f"- **Note of the record**: {escaped(note)}")
-    return "\n".join(lines)
-
-
-def _conclusion(run: Run, places: Mapping[str, str], contrasts: Sequence[Contrast]) -> list[str]:
-    """What may be concluded: its place, then its contrasts' verdicts, and nothing stronger.
-
-    Of each factor only the most telling contrast is named.
-    """
-    if not run.finished:
-        return [f"none: it is {run.status}, so it is neither ranked nor compared."]
+def _telling(contrasts: Iterable[Contrast]) -> list[Contrast]:
+    """The most telling contrast of each factor, the most telling ones first."""
     by_factor: dict[str, Contrast] = {}
     for contrast in sorted(contrasts, key=telling_order):
         by_factor.setdefault(contrast.factor, contrast)
-    chosen = list(by_factor.values())[:MOST_CONTRASTS]
-    return [
-        places.get(run.run_id, "none."),
-        *(_contrast_sentence(contrast, run) for contrast in chosen),
-    ]
+    return list(by_factor.values())[:MOST_CONTRASTS]
 
 
 def _contrasts_by_run(contrasts: Mapping[str, Iterable[Contrast]]) -> dict[str, list[Contrast]]:
-    by_run: dict[str, list[Contrast]] = {}
+    by_run: dict[str, list[Contrast]] = defaultdict(list)
     for factor, of_factor in contrasts.items():
         if factor in _NOT_CONCLUDED:
             continue
         for contrast in of_factor:
-            if contrast.verdict == "not_comparable":
-                continue
-            for run in (*contrast.low, *contrast.high):
-                by_run.setdefault(run.run_id, []).append(contrast)
+            if contrast.verdict != "not_comparable":
+                for run in (*contrast.low, *contrast.high):
+                    by_run[run.run_id].append(contrast)
     return by_run
-
-
-def _places(classes: Iterable[ComparabilityClass]) -> dict[str, str]:
-    return {
-        run.run_id: _place_sentence(ranked, ranked_class.ranking)
-        for ranked_class in classes
-        for ranked in ranked_class.ranking
-        for run in ranked.runs
-    }
 
 
 def _place_sentence(ranked: RankedConfiguration, ranking: Sequence[RankedConfiguration]) -> str:
@@ -127,8 +96,7 @@ def _place_sentence(ranked: RankedConfiguration, ranking: Sequence[RankedConfigu
         )
         return f"Place {ranked.place} of {len(ranking)} in its class; {known}."
     text = f"Lowest loss of {len(ranking)} configurations of its class"
-    tied = sum(other.tied for other in ranking)
-    if tied:
+    if tied := sum(other.tied for other in ranking):
         return f"{text}, {tied} of which cannot be told from it."
     return f"{text}, by more than noise explains."
 
@@ -161,12 +129,18 @@ def config_words(run: Run) -> str:
     return f"{dataset}; {', '.join(words)}"
 
 
+def _fields(run: Run) -> "Mapping[str, FieldInfo]":
+    """The hyperparameters of a run's trainer; of an imported run those of every trainer."""
+    if run.stored and run.stored.hyperparameters:
+        return type(run.stored.hyperparameters).model_fields
+    return all_hyperparameters()
+
+
 def result_words(run: Run) -> str:
     """Loss with its error, where in the run it is, epochs, and whether it still falls."""
     if run.loss is None:
         return f"{run.status}; no loss"
-    kind = "one logged value" if run.loss.kind == "one logged value" else "window mean"
-    text = f"loss {run_loss_words(run)} ({kind} over {run.loss.samples:,} samples)"
+    text = f"loss {run_loss_words(run)} ({run.loss.kind} over {run.loss.samples:,} samples)"
     if run.steps:
         asked = f" of {run.max_steps:,}" if run.max_steps and run.max_steps != run.steps else ""
         text += f" at step {run.steps:,}{asked}"
@@ -183,38 +157,22 @@ def commands(run: Run) -> list[str]:
     """What to type to train a run's configuration again.
 
     A run of the store is an experiment and is named; its trainer may know other commands for it.
-    Of an imported run the arguments of NVIDIA's script are known.
+    Of an imported run the arguments of NVIDIA's script are known, as far as its source has them.
     """
-    if run.stored is None:
-        return script_command(run)
-    experiment = run.stored.experiment
-    return [run.stored.command, *trainer_named(experiment.trainer).shell_commands(experiment)]
-
-
-def script_command(run: Run) -> list[str]:
-    """``gr00t_finetune.py`` with every argument that the run's source knows, one a line."""
+    if run.stored is not None:
+        experiment = run.stored.experiment
+        return [run.stored.command, *trainer_named(experiment.trainer).shell_commands(experiment)]
     settings: dict[str, object] = {**run.settings}
     if data_config := run.data.get("data config"):
         settings["data_config"] = data_config
-    lines = [
-        f"  --{_dashed(name)} {shown_setting(settings[name])}"
+    options = [
+        f"{name.replace('_', '-')} {shown_setting(settings[name])}"
         for name in _SCRIPT_VALUES
         if settings.get(name) not in (None, "") and (name != "lora_rank" or settings[name])
     ]
-    lines += [
-        f"  --{'' if settings[name] else 'no-'}{_dashed(name)}"
+    options += [
+        ("" if settings[name] else "no-") + name.replace("_", "-")
         for name in _PART_FLAGS
         if name in settings
     ]
-    return " \\\n".join(["python scripts/gr00t_finetune.py", *lines]).splitlines()
-
-
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
-
-
-def _fields(run: Run) -> "Mapping[str, FieldInfo]":
-    """The hyperparameters of a run's trainer; of an imported run those of every trainer."""
-    if run.stored and run.stored.hyperparameters:
-        return type(run.stored.hyperparameters).model_fields
-    return all_hyperparameters()
+    return " \\\n  --".join(["python scripts/gr00t_finetune.py", *options]).splitlines()

@@ -1,42 +1,76 @@
-"""The research journal, ``reports/research_journal.md``, from the runs and a person's notes."""
+"""The research journal, ``reports/research_journal.md``, from the runs and a person's notes.
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+Notes, ``data/journal/notes/*.md``, are read and placed, and never changed. One may begin with front
+matter that says what it is about::
+
+    ---
+    experiment: demo-b8-lr1e-3
+    ---
+
+or ``question: batch_size``. A note without front matter is about the work as a whole.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+import yaml
 
 from gr00t_assets.comparison.all_runs import from_store
 from gr00t_assets.comparison.compare import Comparison
-from gr00t_assets.comparison.contrasts.ranking import ComparabilityClass
+from gr00t_assets.comparison.contrasts.factors import factor_named
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.wording import factor_words, loss_words, names_in_words
+from gr00t_assets.comparison.wording import factor_words, loss_text, names_in_words
+from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.files import write_bytes
+from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.reporting.contrast_table import answer_badge, shared_limits
 from gr00t_assets.reporting.costs import configuration_costs
-from gr00t_assets.reporting.journal.entries import commands, config_words, entries
-from gr00t_assets.reporting.journal.notes import FOLDER, Note, quoted, read_notes
-from gr00t_assets.reporting.markdown import (
-    class_heading,
-    class_markdown,
-    escaped,
-    proposals_markdown,
-    verdict_markdown,
-)
-from gr00t_assets.reporting.ranking_table import ranked_name
+from gr00t_assets.reporting.journal.entries import commands, config_words, entries, result_words
+from gr00t_assets.reporting.markdown import markdown_environment, tidy
+from gr00t_assets.reporting.ranking_table import record_note
 from gr00t_assets.reporting.report import compare_everything, short_verdict
+from gr00t_assets.reporting.sweep_summary import status_counts
 from gr00t_assets.runs.stored_run import read_runs
 
 FILE = "research_journal.md"
+NOTES = Path("data/journal/notes")
+"""Folder of the notes, in the project."""
+
 MOST_ROWS = 20
 """Rows of one ranking; the report has them all."""
 
-_OPEN_VERDICTS = ("inconclusive", "confounded")
-_BEGINNING = (
-    "Written from the runs; what is changed here is lost. Notes of your own go into "
-    f"`{FOLDER.as_posix()}/*.md` and are kept and placed."
-)
+NoteKind = Literal["experiment", "question", "general", "unknown"]
+
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Note:
+    """One note.
+
+    Attributes:
+        name: Of its file.
+        text: What the person wrote, without the front matter.
+        kind: What it is about; ``unknown`` where that cannot be told.
+        subject: Name of the experiment or factor; '' where it has none.
+        problem: Why it could not be placed; '' where it could.
+    """
+
+    name: str
+    text: str
+    kind: NoteKind = "general"
+    subject: str = ""
+    problem: str = ""
+
+    @property
+    def quoted(self) -> str:
+        """The note in a journal, each line quoted, so that its headings stay inside it."""
+        lines = [f"> {line}".rstrip() for line in self.text.strip("\r\n").splitlines()]
+        return "\n".join([f"> *Note {self.name}*", ">", *(lines or ["> (empty)"])])
 
 
 @dataclass(frozen=True)
@@ -91,7 +125,7 @@ def write_journal(
     comparisons, problems = compare_everything(from_store(everything), store, imported)
     names = {item.name for item in everything}
     names |= {run.name for comparison in comparisons for run in comparison.runs}
-    notes = read_notes(notes_folder or project_root() / FOLDER, names)
+    notes = read_notes(notes_folder or project_root() / NOTES, names)
     planned = {
         sweep: [item.name for item in of_sweep if item.status == "missing"]
         for sweep, of_sweep in stored.items()
@@ -120,161 +154,81 @@ def journal_text(
     """
     names = {run.name for comparison in comparisons for run in comparison.runs}
     factors = {answer.factor for comparison in comparisons for answer in comparison.answers}
-    unplaced = [note for note in notes if not _is_placed(note, names, factors)]
-    parts = ["# Research journal", _BEGINNING, "## Overview"]
-    parts.append(_overview(comparisons, planned, problems))
-    parts += [quoted(note) for note in notes if note.kind == "general"]
-    for comparison in comparisons:
-        parts += _comparison(
-            comparison, notes, ending=f" ({comparison.title})" if len(comparisons) > 1 else ""
-        )
-    if any(planned.values()):
-        parts += ["## Experiments that have not run", _planned(planned)]
-    if unplaced:
-        parts += ["## Notes without a place", *map(_unplaced, unplaced)]
-    return "\n\n".join(parts) + "\n"
-
-
-def _comparison(comparison: Comparison, notes: Sequence[Note], ending: str) -> list[str]:
-    about_experiments: dict[str, list[Note]] = {}
-    for note in notes:
-        if note.kind == "experiment":
-            about_experiments.setdefault(note.subject, []).append(note)
-    parts = [f"## Key findings{ending}", verdict_markdown(comparison), *_answers(comparison, notes)]
-    if comparison.ranked_classes:
-        parts += [f"## Best configurations, by class{ending}"]
-    for ranked_class in comparison.ranked_classes:
-        parts += [f"### {escaped(class_heading(ranked_class))}"]
-        parts += class_markdown(comparison, ranked_class, MOST_ROWS)
-    if comparison.ranked_classes:
-        parts += [
-            f"## Recommended configurations{ending}",
-            *map(_recommended, comparison.ranked_classes),
-        ]
-    parts += [f"## Experiments{ending}", *entries(comparison, about_experiments)]
-    if comparison.proposals:
-        parts += [f"## Next experiments{ending}", proposals_markdown(comparison.proposals)]
-    if questions := _open_questions(comparison):
-        parts += [f"## Open questions{ending}", "\n".join(questions)]
-    if costs := _costs(comparison):
-        parts += [f"## Memory and time{ending}", "\n".join(costs)]
-    return parts
-
-
-def _overview(
-    comparisons: Sequence[Comparison], planned: Mapping[str, Sequence[str]], problems: Sequence[str]
-) -> str:
-    lines = []
-    for comparison in comparisons:
-        statuses = Counter(run.status for run in comparison.runs)
-        counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
-        lines.append(f"- {escaped(comparison.title)}: {len(comparison.runs)} ({counts})")
-        datasets = Counter(run.dataset for run in comparison.runs)
-        names = [f"{name or 'not known'} ({count})" for name, count in sorted(datasets.items())]
-        lines.append(f"  - datasets: {escaped(', '.join(names))}")
-        lines += [
-            f"  - class {escaped(class_heading(ranked_class))}: "
-            f"{len(ranked_class.ranking)} configurations"
-            for ranked_class in comparison.ranked_classes
-        ]
-    waiting = sum(map(len, planned.values()))
-    if waiting:
-        lines.append(f"- Experiments that have not run: {waiting}")
-    lines += [f"- Could not be read: {escaped(problem)}" for problem in problems]
-    return "\n".join(lines) or "No experiment has a run yet."
-
-
-def _answers(comparison: Comparison, notes: Sequence[Note]) -> list[str]:
-    shared = shared_limits(comparison.answers)
-    parts = []
-    for answer in sorted(comparison.answers, key=lambda answer: not answer.evidence):
-        lines = [
-            f"### {escaped(answer.question)}",
-            "",
-            f"{answer_badge(answer).text}. {escaped(answer.sentence)}",
-        ]
-        limits = [limit for limit in answer.limits if limit not in shared]
-        if limits:
-            lines += ["", *(f"- {escaped(limit)}" for limit in limits)]
-        parts.append("\n".join(lines))
-        parts += [
-            quoted(note)
-            for note in notes
-            if note.kind == "question" and note.subject == answer.factor
-        ]
-    if shared:
-        parts.append(f"Of all of these: {escaped(' '.join(shared))}")
-    return parts
-
-
-def _recommended(ranked_class: ComparabilityClass) -> str:
-    best, *others = ranked_class.ranking
-    tied = [ranked_name(ranked) for ranked in others if ranked.tied]
-    if not others:
-        known = "It is the only one that finished, so nothing says that it is good."
-    elif tied:
-        known = f"It has the lowest loss, but it cannot be told from {names_in_words(tied, 4)}."
-    else:
-        known = "It has the lowest loss, by more than noise explains; why, the questions above say."
-    lines = [
-        f"**{escaped(class_heading(ranked_class))}**: {escaped(ranked_name(best))}, loss "
-        f"{loss_words(best.runs)}. {escaped(known)} Its config: {escaped(config_words(best.run))}.",
-        "",
-        "```bash",
-        *commands(best.run),
-        "```",
-    ]
-    return "\n".join(lines)
-
-
-def _open_questions(comparison: Comparison) -> list[str]:
-    return [
-        f"- {escaped(answer.question)} {answer_badge(answer).text}: {escaped(answer.sentence)}"
-        for answer in comparison.answers
-        if answer.verdict in _OPEN_VERDICTS
-    ]
-
-
-def _costs(comparison: Comparison) -> list[str]:
-    lines = []
-    for cost in configuration_costs(comparison.runs):
-        needs = [
-            *([f"{cost.memory} GB"] if cost.memory else []),
-            *([f"{cost.speed} samples/s"] if cost.speed else []),
-            *(
-                [f"{cost.hours} GPU-hours in {cost.runs} runs"]
-                if cost.hours not in ("", "0")
-                else []
-            ),
-        ]
-        about = ", ".join(part for part in (cost.trained_with, cost.parts, cost.settings) if part)
-        lines.append(f"- {escaped(about)}: {', '.join(needs)}")
-    return lines
-
-
-def _planned(planned: Mapping[str, Sequence[str]]) -> str:
-    return "\n".join(
-        f"- {escaped(sweep)}: {escaped(names_in_words(list(names), 40))}"
-        for sweep, names in planned.items()
-        if names
+    environment = markdown_environment(
+        commands, config_words, configuration_costs, entries, loss_text, names_in_words,
+        record_note, result_words, status_counts,
+    )  # fmt: skip
+    text = environment.get_template("journal.md.j2").render(
+        comparisons=comparisons,
+        planned={sweep: list(names) for sweep, names in planned.items() if names},
+        notes=notes,
+        unplaced=[(note, reason) for note in notes if (reason := _unplaced(note, names, factors))],
+        problems=problems,
+        notes_folder=NOTES.as_posix(),
+        most_rows=MOST_ROWS,
     )
+    return tidy(text) + "\n"
 
 
-def _is_placed(note: Note, names: Iterable[str], factors: Iterable[str]) -> bool:
-    match note.kind:
-        case "general":
-            return True
-        case "experiment":
-            return note.subject in names
-        case "question":
-            return note.subject in factors
-    return False
+def _unplaced(note: Note, names: Collection[str], factors: Collection[str]) -> str:
+    """Why a note stands at the end; '' where it has a place."""
+    if note.kind == "experiment" and note.subject not in names:
+        return f"{note.subject} has not run yet"
+    if note.kind == "question" and note.subject not in factors:
+        return f"nothing was run that asks about {factor_words(note.subject)} yet"
+    return note.problem
 
 
-def _unplaced(note: Note) -> str:
-    reason = note.problem
-    if note.kind == "experiment":
-        reason = f"{note.subject} has not run yet"
-    elif note.kind == "question":
-        reason = f"nothing was run that asks about {factor_words(note.subject)} yet"
-    return f"{quoted(note)}\n\n({escaped(reason)})"
+def read_notes(folder: Path, experiments: Collection[str]) -> list[Note]:
+    """Every note of a folder in order of names; a note that cannot be placed is kept too.
+
+    Args:
+        folder: Where the notes are; it need not exist.
+        experiments: Names that a note may be about.
+    """
+    if not folder.is_dir():
+        return []
+    files = sorted(folder.glob("*.md"), key=lambda file: file.name)
+    return [_read(file, experiments) for file in files if not file.name.startswith(".")]
+
+
+def _read(file: Path, experiments: Collection[str]) -> Note:
+    try:
+        text = file.read_bytes().decode("utf-8-sig", errors="replace")
+    except OSError as error:
+        return Note(file.name, "", "unknown", problem=f"it cannot be read: {error.strerror}")
+    front_matter = _FRONT_MATTER.match(text)
+    if front_matter is None:
+        return Note(file.name, text)
+    body = text[front_matter.end() :]
+    try:
+        fields = yaml.safe_load(front_matter.group(1))
+    except yaml.YAMLError as error:
+        reason = str(error).splitlines()[0]
+        return Note(file.name, body, "unknown", problem=f"its front matter is no YAML: {reason}")
+    if fields is None:
+        return Note(file.name, body)
+    if (
+        not isinstance(fields, dict)
+        or len(fields) != 1
+        or not set(fields) <= {"experiment", "question"}
+    ):
+        problem = "its front matter has to be 'experiment: NAME' or 'question: FACTOR'"
+        return Note(file.name, body, "unknown", problem=problem)
+    ((kind, value),) = fields.items()
+    return _placed(file.name, body, str(kind), str(value), experiments)
+
+
+def _placed(name: str, text: str, kind: str, value: str, experiments: Collection[str]) -> Note:
+    if kind == "experiment":
+        if value in experiments:
+            return Note(name, text, "experiment", value)
+        hint = did_you_mean(value, sorted(experiments)) if experiments else "there are none yet"
+        problem = f"there is no experiment '{value}'; {hint}"
+        return Note(name, text, "unknown", value, problem)
+    try:
+        return Note(name, text, "question", factor_named(value))
+    except ComparisonError as error:
+        return Note(
+            name, text, "unknown", value, f"there is no question '{value}'; {error.problem}"
+        )

@@ -1,6 +1,6 @@
 """The model card of a promoted model: front matter for the Hub, and what a person must know."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.evaluation.wording import PART_HEAD, baseline_sentence, group_rows, part_sentence
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.registry import trainer_named
+from gr00t_assets.reporting.markdown import template_environment
 from gr00t_assets.runs.final_loss import LossWindow
 from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.spec import TrainingSpec
@@ -48,30 +49,16 @@ def model_card(run: Promotable, dataset: CatalogEntry | None) -> str:
         run: The run that is promoted.
         dataset: Of the catalog; None where it is not in it any more.
     """
-    import jinja2
-
-    manifest, spec = run.manifest, run.spec
+    manifest, settings = run.manifest, run.spec.experiment.hyperparameters
     trainer: Trainer = trainer_named(manifest.trainer)
-    settings = spec.experiment.hyperparameters
     comparability = manifest_class(manifest, settings)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("gr00t_assets.reporting"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "part_sentence": part_sentence,
-        "baseline_sentence": baseline_sentence,
-        "group_rows": group_rows,
-    }
     license_ = base_license(manifest.base_model, trainer)
-    return environment.get_template("model_card.md.j2").render(
+    environment = template_environment((part_sentence, baseline_sentence, group_rows))
+    card = environment.get_template("model_card.md.j2").render(
         front_matter=_front_matter(manifest, trainer, license_, dataset),
         manifest=manifest,
-        spec=spec,
-        modality=spec.modality_config,
+        spec=run.spec,
+        modality=run.spec.modality_config,
         evaluation=run.evaluation,
         trainer=trainer,
         license=license_,
@@ -84,8 +71,8 @@ def model_card(run: Promotable, dataset: CatalogEntry | None) -> str:
         ],
         settings=list(_settings(settings)),
         part_head=PART_HEAD,
-        table=_table,
     )
+    return card + "\n"
 
 
 def base_license(base_model: str, trainer: Trainer) -> ModelLicense:
@@ -97,29 +84,21 @@ def base_license(base_model: str, trainer: Trainer) -> ModelLicense:
     """
     if base_model in trainer.licenses:
         return trainer.licenses[base_model]
-    stated = _stated_license(Path(base_model).expanduser() / "README.md")
-    if "license" in stated:
-        return ModelLicense(
-            stated["license"],
-            stated.get("license_name"),
-            stated.get("license_link"),
-            "The licence is that of the base model.",
-        )
-    return ModelLicense(
-        "other", "unknown", None, "The licence of the base model is not known here."
-    )
+    stated = _front_matter_of(Path(base_model).expanduser() / "README.md")
+    names = ("license", "license_name", "license_link")
+    identifier, name, link = (str(stated[key]) if key in stated else None for key in names)
+    if identifier is None:
+        note = "The licence of the base model is not known here."
+        return ModelLicense("other", "unknown", None, note)
+    return ModelLicense(identifier, name, link, "The licence is that of the base model.")
 
 
-def _stated_license(card: Path) -> dict[str, str]:
+def _front_matter_of(card: Path) -> dict:
     try:
-        head = card.read_text(encoding="utf-8").split("---\n")[1]
-        fields = yaml.safe_load(head)
+        fields = yaml.safe_load(card.read_text(encoding="utf-8").split("---\n")[1])
     except (OSError, IndexError, UnicodeDecodeError, yaml.YAMLError):
         return {}
-    if not isinstance(fields, dict):
-        return {}
-    names = ("license", "license_name", "license_link")
-    return {name: str(fields[name]) for name in names if name in fields}
+    return fields if isinstance(fields, dict) else {}
 
 
 def _front_matter(
@@ -169,9 +148,3 @@ def _source(dataset: CatalogEntry | None) -> str:
     if isinstance(dataset.source, FolderSource):
         return "a folder"
     return dataset.source.describe()
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join(lines)

@@ -45,6 +45,9 @@ CHECKS: dict[str, Callable[[Path], Problem]] = {
 }
 """Checks of a finished run that a promoted model has passed; each is made anew."""
 
+_OF_THE_MANIFEST = ("experiment", "sweep", "config_hash", "trainer", "trainer_revision",
+                    "base_model", "base_model_revision", "dataset", "dataset_version")  # fmt: skip
+
 
 class Promotion(BaseModel):
     """The record of a promoted model, beside its weights."""
@@ -160,17 +163,9 @@ def _unchanged(promotion: Promotion, weights: dict[str, str], folder: Path) -> P
 def _record(run: Promotable, weights: dict[str, str]) -> Promotion:
     manifest = run.manifest
     return Promotion(
-        experiment=manifest.experiment,
-        sweep=manifest.sweep,
-        config_hash=manifest.config_hash,
+        **{name: getattr(manifest, name) for name in _OF_THE_MANIFEST},
         promoted_at=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=project_commit(),
-        trainer=manifest.trainer,
-        trainer_revision=manifest.trainer_revision,
-        base_model=manifest.base_model,
-        base_model_revision=manifest.base_model_revision,
-        dataset=manifest.dataset,
-        dataset_version=manifest.dataset_version,
         comparability_class=class_id(manifest_class(manifest, run.spec.experiment.hyperparameters)),
         loss=run.final_loss.mean,
         loss_standard_error=run.final_loss.standard_error,
@@ -242,16 +237,15 @@ def _missing(experiment: Experiment, directory: Path) -> str:
 
 
 def _checked(directory: Path, manifest: Manifest) -> tuple[dict[str, bool], list[str]]:
-    checks, failed = dict(manifest.checks), []
     # Recorded after all were made: weights older than the manifest are not loaded again.
     problems = {name: check(directory) for name, check in CHECKS.items()}
-    for name, problem in problems.items():
-        checks[name] = problem is None
-        record_check(directory, name, problem is None)
-        if problem is not None:
-            failed.append(f"failed check {name}: {problem}")
-    others = [name for name, passed in manifest.checks.items() if not passed]
-    return checks, failed + [f"failed check {name}" for name in others if name not in CHECKS]
+    passed = {name: problem is None for name, problem in problems.items()}
+    for name in passed:
+        record_check(directory, name, passed[name])
+    checks = {**manifest.checks, **passed}
+    failed = [f"failed check {name}" for name in checks if not checks[name] and name not in CHECKS]
+    reasons = [f"failed check {name}: {problem}" for name, problem in problems.items() if problem]
+    return checks, reasons + failed
 
 
 def _evaluated(directory: Path, finished: bool) -> tuple[Evaluation | None, list[str]]:
@@ -273,18 +267,15 @@ def _refuse(experiment: Experiment, reasons: list[str]) -> NoReturn:
 def project_commit() -> str | None:
     """Commit of the project's checkout, with ``+changes`` where tracked files were changed."""
 
-    def git(*arguments: str) -> str | None:
+    def git(*arguments: str) -> str:
         command = ["git", "-C", str(project_root()), *arguments]
-        try:
-            result = subprocess.run(command, capture_output=True, text=True, check=False)
-        except OSError:
-            return None
-        return result.stdout.strip() if result.returncode == 0 else None
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
-    head = git("rev-parse", "HEAD")
-    if not head:
+    try:
+        changes = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+changes" if changes else "")
+    except (OSError, subprocess.CalledProcessError):
         return None
-    return f"{head}+changes" if git("status", "--porcelain", "--untracked-files=no") else head
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -1,8 +1,8 @@
 """Commits of Isaac-GR00T: the one that is checked out, and which faults it still has.
 
 Three faults of the N1.5 release were fixed later. Whether a checkout has a fix is read from the
-source that would run; where that does not say, from git's history; last from a table of the
-commits between the release and N1.6.
+source that would run; where that does not say, from git's history; last from the table of
+``commits.yaml`` of the commits between the release and N1.6.
 """
 
 import os
@@ -13,66 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gr00t_assets.datasets.frames.video_backends import FIX_COMMIT
-
-REPOSITORY = "https://github.com/NVIDIA/Isaac-GR00T"
-
-PINNED = "a86e9159a7e6acf771479007a79d4aeaa408c4c0"
-"""2025-10-08: the last commit that changed training before N1.6. The two that follow on the N1.5
-line bring documents and deployment on Jetson, and raise the pins of protobuf and onnx with which
-none of the facts that this project relies on were measured."""
-
-RELEASE = "5e3ef5ef9a89b647f11490d749b0049ae2796b94"
-"""2025-06-11: the release of N1.5."""
-
-SUCCESSOR = "4e62473d5226c55784697944a5c9606a51927bfc"
-"""2025-12-15: the release of N1.6, with another training script and another model."""
+import yaml
 
 Line = Literal["N1", "N1.5", "N1.6 or later", "unknown"]
 _MIN_HASH_DIGITS = 7
 
-_COMMITS_BY_FIXES = {
-    (False, False, False): (
-        "5e3ef5ef9a89 209d70a90cf4 796ca8d87360 17a77ebf646c 7762576bbc0c aa6441feb4f0"
-    ),
-    (True, False, False): (
-        "46b558542cbb 229aba376ca4 6f1209eb529d d5984002e24d f4e12be5458f "
-        "a2ec903a8070 4ea96a16b15c b07d50e62151 b70e8dd9d977"
-    ),
-    (True, True, False): (
-        "ae7d46f02cdc fa4f174f7ff2 ba3f9eaf5570 10de3f983eee 4ed4d45d8337 "
-        "1df8273d95db 3bce5530b3af 2cc694e94aa1 542df54fa649 db107f03d165 "
-        "76a042dc9b49 6b44c006608f fbc1e52508ef 6165d42446c0 7f53666c8144 "
-        "029b2dfbe40d b211007ed669 6a477aa39f2f a8d90be2db87 b5f951f19fca "
-        "d69b446ef337"
-    ),
-    (True, True, True): (
-        "cdf6d6e3c48a c8647d1bfe87 267e2dc6c2b0 063773282a98 2196232d254b "
-        "c8a91eafdceb 1259d624f040 a86e9159a7e6 e845e755d333 4af2b622892f"
-    ),
-}
-
-FIXES_BY_COMMIT: dict[str, tuple[bool, bool, bool]] = {
-    commit: fixes for fixes, commits in _COMMITS_BY_FIXES.items() for commit in commits.split()
-}
-"""Which of :data:`FIXES` each commit of the N1.5 line has, by the first 12 digits of its hash.
-
-From ``git merge-base --is-ancestor`` in the whole history; for clones whose history does not say,
-and for a hash without a clone."""
-
 
 @dataclass(frozen=True)
 class Fix:
-    """A fault of the release, and where it ends.
-
-    Attributes:
-        code: Name of the fault, as findings call it.
-        commit: Full hash of the commit that fixed it.
-        date: Of that commit.
-        fault: What happens without it.
-        file: Source file, inside the checkout, that shows whether it is in.
-        text: What stands there where it is in.
-    """
+    """A fault of the release, and where it ends; its fields are explained in ``commits.yaml``."""
 
     code: str
     commit: str
@@ -82,35 +31,19 @@ class Fix:
     text: str
 
 
-FUTURE_TOKENS = Fix(
-    "future-tokens",
-    "46b558542cbb9c61ce956fd9b5384a4590438d2b",
-    "2025-07-08",
-    "the released weights' action_head.future_tokens are dropped: a checkpoint trained so is not "
-    "the same model as one trained later",
-    "gr00t/model/action_head/flow_matching_action_head.py",
-    "future_tokens",
-)
-RESUME = Fix(
-    "resume",
-    "ae7d46f02cdca5d9c80efc446fe41fe2b58e94c7",
-    "2025-08-07",
-    "resuming fails on rng_state.pth (Weights only load failed); this platform's launcher allows "
-    "the types, a run by hand does not",
-    "gr00t/experiment/trainer.py",
-    "add_safe_globals",
-)
-TORCHVISION_AV = Fix(
-    "torchvision-av",
-    FIX_COMMIT,
-    "2025-09-18",
-    "torchvision_av returns the key frame before the asked time; training with it is refused "
-    "unless frames come from the frame cache",
-    "gr00t/utils/video.py",
-    "selected_frames",
-)
-FIXES = (FUTURE_TOKENS, RESUME, TORCHVISION_AV)
-"""In the order in which they were made, each commit after the one before."""
+_FACTS = yaml.safe_load(Path(__file__).with_name("commits.yaml").read_text())
+REPOSITORY: str = _FACTS["repository"]
+PINNED: str = _FACTS["pinned"]
+RELEASE: str = _FACTS["release"]
+SUCCESSOR: str = _FACTS["successor"]
+FIXES = FUTURE_TOKENS, RESUME, TORCHVISION_AV = tuple(Fix(**fix) for fix in _FACTS["fixes"])
+
+FIXES_BY_COMMIT: dict[str, tuple[bool, ...]] = {
+    commit: tuple(position < count for position in range(len(FIXES)))
+    for count, commits in _FACTS["n15_line"].items()
+    for commit in commits.split()
+}
+"""Which of ``FIXES`` each commit of the N1.5 line has, by the first 12 digits of its hash."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +107,7 @@ def has_commit(checkout: Path, commit: str) -> bool:
     return _git(checkout, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}") is not None
 
 
-def table_entry(commit: str | None) -> tuple[bool, bool, bool] | None:
+def table_entry(commit: str | None) -> tuple[bool, ...] | None:
     """Which of ``FIXES`` a commit of the N1.5 line has, by full or abbreviated hash.
 
     Example:

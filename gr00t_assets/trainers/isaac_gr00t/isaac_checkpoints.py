@@ -17,9 +17,10 @@ from safetensors import safe_open
 
 from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.core.files import write_json
-from gr00t_assets.runs.checkpoint_layout import COMPLETE, CheckpointLayout
+from gr00t_assets.runs.checkpoint_layout import COMPLETE, CheckpointLayout, stored_checkpoints
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.checkpoint_files import complete_checkpoints
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters, isaac_settings
 from gr00t_assets.trainers.model_folder import published_model
 
@@ -52,11 +53,6 @@ _MOMENTS = 2
 _MAX_HEADER_BYTES = 100_000_000
 """Limit of the safetensors format for a header."""
 
-_TOWERS = {
-    "tune_llm": ("backbone.eagle_model.language_model.",),
-    "tune_visual": ("backbone.eagle_model.vision_model.", "backbone.eagle_model.mlp1."),
-}
-
 
 class IsaacCheckpoint(BaseModel):
     """``complete.json`` of a checkpoint."""
@@ -77,7 +73,7 @@ def latest_checkpoint(spec: TrainingSpec) -> IsaacCheckpoint | None:
         CheckpointError: It belongs to another run, or its files are not what was written.
         TrainingError: It is beyond the steps that are asked for.
     """
-    folders = [path for path in _folders(spec.run_directory) if (path / COMPLETE).is_file()]
+    folders = complete_checkpoints(spec.run_directory, LAYOUT)
     if not folders:
         return None
     latest = _read(folders[-1], spec.config_hash)
@@ -93,19 +89,9 @@ def latest_checkpoint(spec: TrainingSpec) -> IsaacCheckpoint | None:
 
 def remove_incomplete(run_directory: Path) -> None:
     """Remove checkpoints that a kill cut short; needs the run's lock."""
-    for path in _folders(run_directory):
-        if not (path / COMPLETE).is_file():
-            shutil.rmtree(path)
-
-
-def _folders(run_directory: Path) -> list[Path]:
-    """Folders of checkpoints in order of their steps."""
-    folders = {
-        step: path
-        for path in (run_directory / CHECKPOINTS).glob(f"{LAYOUT.prefix}-*")
-        if (step := LAYOUT.step_of(path.name)) is not None and path.is_dir()
-    }
-    return [folders[step] for step in sorted(folders)]
+    for checkpoint in stored_checkpoints(run_directory):
+        if not checkpoint.complete:
+            shutil.rmtree(checkpoint.path)
 
 
 def _read(folder: Path, config_hash: str) -> IsaacCheckpoint:
@@ -116,30 +102,19 @@ def _read(folder: Path, config_hash: str) -> IsaacCheckpoint:
         problem = f"{COMPLETE} is not a checkpoint's record."
         raise CheckpointError(str(folder), problem, [str(error), remedy]) from error
     if record.config_hash != config_hash or folder.name != LAYOUT.folder_name(record.step):
-        raise CheckpointError(
-            str(folder),
-            "this checkpoint belongs to another run.",
-            [
-                f"it is step {record.step} of config hash {record.config_hash}",
-                f"expected: {config_hash}",
-                remedy,
-            ],
-        )
-    damaged = [
-        f"{name}: {problem}"
-        for name, size in record.files.items()
-        if (problem := _damage(folder / name, size)) is not None
-    ]
+        owner = f"it is step {record.step} of config hash {record.config_hash}"
+        details = [owner, f"expected: {config_hash}", remedy]
+        raise CheckpointError(str(folder), "this checkpoint belongs to another run.", details)
+    damaged = []
+    for name, expected in record.files.items():
+        size = (folder / name).stat().st_size if (folder / name).is_file() else None
+        if size is None:
+            damaged.append(f"{name}: is missing")
+        elif size != expected:
+            damaged.append(f"{name}: has {size} bytes, {expected} were written")
     if damaged:
         raise CheckpointError(str(folder), "this checkpoint is corrupt.", [*damaged, remedy])
     return record
-
-
-def _damage(path: Path, expected: int) -> str | None:
-    if not path.is_file():
-        return "is missing"
-    size = path.stat().st_size
-    return None if size == expected else f"has {size} bytes, {expected} were written"
 
 
 def sizes_on_disk(base_model: Path, settings: IsaacHyperparameters) -> tuple[int, int]:
@@ -156,10 +131,14 @@ def sizes_on_disk(base_model: Path, settings: IsaacHyperparameters) -> tuple[int
     weights = sum(sizes.values()) * _BYTES_PER_NUMBER
     if settings.lora_rank:
         return 0, weights
-    trained = ["action_head."] if settings.tune_projector or settings.tune_diffusion_model else []
-    for name, parts in _TOWERS.items():
-        trained += parts if getattr(settings, name) else ()
-    moments = sum(count for name, count in sizes.items() if name.startswith(tuple(trained)))
+    trained = {
+        "action_head.": settings.tune_projector or settings.tune_diffusion_model,
+        "backbone.eagle_model.language_model.": settings.tune_llm,
+        "backbone.eagle_model.vision_model.": settings.tune_visual,
+        "backbone.eagle_model.mlp1.": settings.tune_visual,
+    }
+    begins = tuple(begin for begin, is_trained in trained.items() if is_trained)
+    moments = sum(count for name, count in sizes.items() if name.startswith(begins))
     return weights + _MOMENTS * moments * _BYTES_PER_NUMBER, 0
 
 
@@ -208,13 +187,14 @@ def publish_model(spec: TrainingSpec, step: int, tokenizer: Path) -> None:
         )
     with published_model(spec) as partial:
         for path in weights:
-            _link_or_copy(path, partial / path.name)
-        for path in sorted(source.glob("*.index.json")):
+            try:
+                os.link(path, partial / path.name)
+            except OSError:
+                shutil.copyfile(path, partial / path.name)
+        tokenizer_files = [tokenizer / name for name in TOKENIZER_FILES]
+        for path in (*source.glob("*.index.json"), *filter(Path.is_file, tokenizer_files)):
             shutil.copyfile(path, partial / path.name)
         write_json(partial / "config.json", _true_config(source, weights))
-        for name in TOKENIZER_FILES:
-            if (tokenizer / name).is_file():
-                shutil.copyfile(tokenizer / name, partial / name)
 
 
 def _true_config(source: Path, weights: list[Path]) -> dict[str, Any]:
@@ -225,20 +205,11 @@ def _true_config(source: Path, weights: list[Path]) -> dict[str, Any]:
     """
     config = json.loads((source / "config.json").read_text())
     head = config.get("action_head_cfg", {})
-    if head.get("num_target_vision_tokens") and not any(
-        _has_future_tokens(path) for path in weights
-    ):
-        head["num_target_vision_tokens"] = 0
+    if head.get("num_target_vision_tokens"):
+        names: set[str] = set()
+        for path in weights:
+            with safe_open(path, framework="numpy") as file:
+                names.update(file.keys())
+        if _FUTURE_TOKENS not in names:
+            head["num_target_vision_tokens"] = 0
     return config
-
-
-def _has_future_tokens(weights: Path) -> bool:
-    with safe_open(weights, framework="numpy") as file:
-        return _FUTURE_TOKENS in file.keys()  # noqa: SIM118 - it is no dict
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -13,11 +13,7 @@ from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.core.files import PARTIAL
 from gr00t_assets.gpu.guard import stop_grace
 from gr00t_assets.modality.frame_check_result import frames_verified
-from gr00t_assets.runs.manifest import (
-    MANIFEST,
-    Manifest,
-    Outcome,
-)
+from gr00t_assets.runs.manifest import MANIFEST, Manifest, Outcome
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.retention.removal import require_disk_space
 from gr00t_assets.runs.spec import TrainingSpec
@@ -85,7 +81,9 @@ class IsaacRun(Attempt):
         self._environment.require(spec.experiment.name)
         refuse_wrong_frames(spec, self._environment)
         self._record_revision()
-        _remove_leftovers(directory)
+        for path in directory.glob(f".*{PARTIAL}*"):
+            # What a killed publication left; the run's lock is this process's.
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         latest = latest_checkpoint(spec)
         remove_incomplete(directory)
         base_model = locate(spec.experiment.base_model, spec.experiment.base_model_revision)
@@ -99,14 +97,14 @@ class IsaacRun(Attempt):
             frames_verified=_frames_were_verified(spec),
         )
         settings = isaac_settings(spec.experiment)
-        if launch.resume_step < settings.max_steps:
-            require_disk_space(
-                spec.experiment.name, directory, *sizes_on_disk(base_model, settings)
-            )
+        is_to_train = launch.resume_step < settings.max_steps
+        if is_to_train:
+            sizes = sizes_on_disk(base_model, settings)
+            require_disk_space(spec.experiment.name, directory, *sizes)
         (directory / MANIFEST).unlink(missing_ok=True)
         if launch.resume_step:
             self.reporter.say(f"resuming from step {launch.resume_step} of {settings.max_steps}")
-        if launch.resume_step < settings.max_steps:
+        if is_to_train:
             end = run_launcher(launch, self._environment, self.reporter, stop, spec)
             self._read_results()
             if end.code == 130 or (end.code == 0 and stop.asked and not self._is_finished()):
@@ -114,9 +112,8 @@ class IsaacRun(Attempt):
                 return self._interrupted(stop)
             if end.code != 0:
                 raise end.error(spec)
-        return self._finished(
-            Path(launch.backbone) if launch.backbone else self._environment.backbone
-        )
+        backbone = launch.backbone or self._environment.backbone
+        return self._finished(tokenizer=Path(backbone))
 
     def outcome(self) -> Outcome:
         """What is known of the run by now."""
@@ -187,12 +184,6 @@ class IsaacRun(Attempt):
         )
         publish_model(spec, latest.step, tokenizer)
         return self.record("finished")
-
-
-def _remove_leftovers(directory: Path) -> None:
-    """Remove what a killed publication left; needs the run's lock."""
-    for path in directory.glob(f".*{PARTIAL}*"):
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _frames_were_verified(spec: TrainingSpec) -> bool:

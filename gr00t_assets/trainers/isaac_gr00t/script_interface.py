@@ -4,25 +4,20 @@ The script is read, never imported: importing it takes torch and a GPU's librari
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from gr00t_assets.core.errors import TrainingError
 
-TRANSFORMERS_DEFAULTS: Mapping[str, Any] = {
-    "lr_scheduler_type": "linear",
-    "seed": 42,
-    "logging_steps": 500,
-    "gradient_accumulation_steps": 1,
-    "save_total_limit": None,
-    "adam_beta1": 0.9,
-    "adam_beta2": 0.999,
-    "adam_epsilon": 1e-8,
-    "max_grad_norm": 1.0,
-}
+_RELEASE = yaml.safe_load(Path(__file__).with_name("release_script.yaml").read_text())
+
+TRANSFORMERS_DEFAULTS: Mapping[str, Any] = _RELEASE["transformers_defaults"]
 """What ``TrainingArguments`` of transformers 4.51 takes where the script says nothing."""
 
 
@@ -54,47 +49,9 @@ class ScriptInterface:
 
 
 RELEASE = ScriptInterface(
-    defaults={
-        "output_dir": "/tmp/gr00t",
-        "base_model_path": "nvidia/GR00T-N1.5-3B",
-        "data_config": "fourier_gr1_arms_only",
-        "embodiment_tag": "new_embodiment",
-        "video_backend": "decord",
-        "num_gpus": 1,
-        "batch_size": 32,
-        "max_steps": 10000,
-        "learning_rate": 1e-4,
-        "save_steps": 1000,
-        "report_to": "wandb",
-        "tune_llm": False,
-        "tune_visual": False,
-        "tune_projector": True,
-        "tune_diffusion_model": True,
-        "lora_rank": 0,
-        "lora_alpha": 16,
-        "lora_dropout": 0.1,
-        "lora_full_model": False,
-        "warmup_ratio": 0.05,
-        "weight_decay": 1e-5,
-        "dataloader_num_workers": 8,
-        "balance_dataset_weights": True,
-        "balance_trajectory_weights": True,
-        "resume": False,
-    },
-    choices={
-        "report_to": ("wandb", "tensorboard"),
-        "video_backend": ("decord", "torchvision_av"),
-    },
-    fixed={
-        "lr_scheduler_type": "cosine",
-        "seed": 42,
-        "logging_steps": 10.0,
-        "gradient_accumulation_steps": 1,
-        "save_total_limit": 8,
-        "adam_beta1": 0.95,
-        "adam_beta2": 0.999,
-        "adam_epsilon": 1e-8,
-    },
+    defaults=_RELEASE["defaults"],
+    choices={name: tuple(values) for name, values in _RELEASE["choices"].items()},
+    fixed=_RELEASE["fixed"],
 )
 """The release of N1.5, commit 5e3ef5e of 2025-06-11; defaults in the order of printed commands."""
 
@@ -120,18 +77,31 @@ def read_interface(script: Path) -> ScriptInterface:
                 "check out a commit of the N1.5 line, such as a86e915",
             ],
         )
-    defaults: dict[str, Any] = {}
-    choices: dict[str, tuple[Any, ...]] = {}
-    for node in arguments.body:
-        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
-            continue
-        is_constant, value = _constant(node.value)
-        if is_constant:
-            defaults[node.target.id] = value
-        literals = _literals(node.annotation)
-        if literals:
-            choices[node.target.id] = literals
-    return ScriptInterface(defaults, choices, _fixed(tree))
+    fields = [
+        (node.target.id, node.annotation, node.value)
+        for node in arguments.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    ]
+    literals = _constants(
+        (name, annotation.slice)
+        for name, annotation, _ in fields
+        if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "Literal"
+    )
+    fixed = _constants(
+        (keyword.arg, keyword.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "TrainingArguments"
+        for keyword in node.keywords
+        if keyword.arg in TRANSFORMERS_DEFAULTS
+    )
+    return ScriptInterface(
+        defaults=_constants((name, value) for name, _, value in fields),
+        choices={
+            name: value if isinstance(value, tuple) else (value,)
+            for name, value in literals.items()
+        },
+        fixed=fixed,
+    )
 
 
 def flag(name: str, value: Any) -> tuple[str, ...]:
@@ -156,44 +126,13 @@ def number(value: float) -> str:
     """
     if value == 0 or abs(value) >= 0.01:
         return repr(value)
-    _, digits, _ = Decimal(repr(value)).normalize().as_tuple()
-    exponent = Decimal(repr(value)).adjusted()
-    mantissa = "".join(str(digit) for digit in digits)
-    point = f"{mantissa[0]}.{mantissa[1:]}" if len(mantissa) > 1 else mantissa
-    return f"{'-' if value < 0 else ''}{point}e{exponent}"
+    return f"{Decimal(repr(value)).normalize():e}"
 
 
-def _literals(annotation: ast.expr) -> tuple[Any, ...]:
-    """The values of ``Literal["a", "b"]``; nothing where they are not written out."""
-    if not isinstance(annotation, ast.Subscript) or not isinstance(annotation.value, ast.Name):
-        return ()
-    if annotation.value.id != "Literal":
-        return ()
-    is_constant, value = _constant(annotation.slice)
-    if not is_constant:
-        return ()
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _fixed(tree: ast.Module) -> dict[str, Any]:
-    fixed: dict[str, Any] = {}
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-            continue
-        if node.func.id != "TrainingArguments":
-            continue
-        for keyword in node.keywords:
-            is_constant, value = _constant(keyword.value)
-            if is_constant and keyword.arg and keyword.arg in TRANSFORMERS_DEFAULTS:
-                fixed[keyword.arg] = value
-    return fixed
-
-
-def _constant(node: ast.expr | None) -> tuple[bool, Any]:
-    """Whether an expression is written out as a value, and the value."""
-    if node is None:
-        return False, None
-    try:
-        return True, ast.literal_eval(node)
-    except ValueError:
-        return False, None
+def _constants(expressions: Iterable[tuple[Any, ast.expr | None]]) -> dict[str, Any]:
+    """The values, by name, of expressions that are written out as values."""
+    values = {}
+    for name, expression in expressions:
+        with suppress(ValueError):
+            values[name] = ast.literal_eval(expression)  # pyright: ignore[reportArgumentType]
+    return values

@@ -1,9 +1,13 @@
-"""The shell command with which a person trains an experiment by NVIDIA's script, by hand."""
+"""The shell command with which a person trains an experiment by NVIDIA's script, by hand.
+
+Above it stands, in sentences, what the script does otherwise than this platform.
+"""
 
 import os
 import shlex
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +19,9 @@ from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.base_model_files import looks_like_path
-from gr00t_assets.trainers.isaac_gr00t.command_notes import data_notes, frame_notes, setting_notes
 from gr00t_assets.trainers.isaac_gr00t.commits import TORCHVISION_AV, revision_of
 from gr00t_assets.trainers.isaac_gr00t.environment import TRAINER_NAME, IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import isaac_settings
 from gr00t_assets.trainers.isaac_gr00t.launch_file import SCRIPT_ARGUMENTS, TRAINING_ARGUMENTS
 from gr00t_assets.trainers.isaac_gr00t.script_interface import (
     RELEASE,
@@ -71,14 +75,10 @@ class ShellCommand:
 
     def text(self, one_line: bool = False) -> str:
         """The command quoted for a shell, below its notes as comments."""
-        lines = [
-            line
-            for note in self.notes
-            for line in textwrap.wrap(
-                note, _WIDTH, initial_indent="# ", subsequent_indent="#   ",
-                break_long_words=False, break_on_hyphens=False,
-            )
-        ]  # fmt: skip
+        wrapper = textwrap.TextWrapper(
+            _WIDTH, "# ", "#   ", break_long_words=False, break_on_hyphens=False
+        )
+        lines = [line for note in self.notes for line in wrapper.wrap(note)]
         separator = " " if one_line else " \\\n    "
         parts = [shlex.join(self.program), *(shlex.join(flag) for flag in self.flags)]
         return "\n".join([*lines, separator.join(parts)])
@@ -105,51 +105,109 @@ def shell_command(
         torchvision_av_fixed: Whether the script's commit has the fix of that video backend;
             ``None`` where it is not known.
     """
-    values = _values(experiment, entry, paths)
-    needed = _set_in_sweep_file(experiment).union(
-        name
-        for name, value in values.items()
-        if name not in interface.defaults or interface.defaults[name] != value
-    )
-    printed = [
-        name
-        for name in _ORDER
-        if name in _ALWAYS or (name in needed and interface.takes(name, values[name]))
-    ]
-    omitted = [name for name in values if name in needed and name not in printed]
-    return ShellCommand(
-        program=(paths.python, paths.script),
-        flags=tuple(flag(name, values[name]) for name in printed),
-        notes=(
-            *frame_notes(experiment, entry, interface, printed, torchvision_av_fixed),
-            *data_notes(experiment, entry),
-            *(note for name in omitted for note in setting_notes(name, values[name], interface)),
-        ),
-    )
-
-
-def _values(experiment: Experiment, entry: CatalogEntry, paths: Paths) -> dict[str, Any]:
-    """Every setting of the experiment under the script's names, arguments or not."""
-    return {
+    model = experiment.base_model
+    values = {
         "dataset_path": paths.dataset,
         "output_dir": paths.output,
-        "base_model_path": _model(experiment.base_model),
+        # The script takes a relative path for a Hub id.
+        "base_model_path": str(Path(model).expanduser()) if looks_like_path(model) else model,
         "data_config": entry.data_config,
         "embodiment_tag": entry.embodiment_tag,
         "report_to": experiment.report_to,
         **{name: getattr(experiment.hyperparameters, name) for name in _SETTINGS},
     }
+    stated = experiment.hyperparameters.model_fields_set & set(_SETTINGS)
+    stated |= {"report_to"} & experiment.model_fields_set
+    defaults = interface.defaults
+    needed = [
+        name
+        for name, value in values.items()
+        if name in stated or name not in defaults or defaults[name] != value
+    ]
+    printed = [
+        name
+        for name in _ORDER
+        if name in _ALWAYS or (name in needed and interface.takes(name, values[name]))
+    ]
+    notes = [
+        *_frame_notes(experiment, entry, interface, printed, torchvision_av_fixed),
+        *_data_notes(experiment, entry),
+    ]
+    for name in needed:
+        if name not in printed:
+            notes += _setting_notes(name, values[name], interface)
+    flags = tuple(flag(name, values[name]) for name in printed)
+    return ShellCommand((paths.python, paths.script), flags, tuple(notes))
 
 
-def _model(base_model: str) -> str:
-    """A Hub id as it is; a folder in full, since the script takes a relative path for a Hub id."""
-    return str(Path(base_model).expanduser()) if looks_like_path(base_model) else base_model
+def _frame_notes(
+    experiment: Experiment,
+    entry: CatalogEntry,
+    interface: ScriptInterface,
+    printed: Collection[str],
+    torchvision_av_fixed: bool | None,
+) -> Iterator[str]:
+    """Which frames the script trains on."""
+    settings = isaac_settings(experiment)
+    backend = interface.defaults.get("video_backend")
+    if "video_backend" in printed:
+        backend = settings.video_backend
+    decoded = f"the script decodes the videos with {backend}"
+    is_faulty = backend == "torchvision_av" and not torchvision_av_fixed
+    if is_faulty:
+        since = f"before {TORCHVISION_AV.commit[:7]} of {TORCHVISION_AV.date}"
+        where = "at this commit" if torchvision_av_fixed is False else f"in Isaac-GR00T {since}"
+        decoded += f", which {where} returns the key frame before the asked time"
+    if settings.frame_source == "cache":
+        size = entry.frame_size
+        scaled = f" of {size[0]} x {size[1]} pixels" if size else ""
+        yield (
+            f"frames: the platform takes them{scaled} from the frame cache, exact by timestamp; "
+            f"{decoded}."
+        )
+    elif is_faulty:
+        yield f"frames: {decoded}."
 
 
-def _set_in_sweep_file(experiment: Experiment) -> set[str]:
-    """Settings that the sweep file has, its defaults included."""
-    settings = experiment.hyperparameters.model_fields_set & set(_SETTINGS)
-    return settings | ({"report_to"} & experiment.model_fields_set)
+def _data_notes(experiment: Experiment, entry: CatalogEntry) -> Iterator[str]:
+    """Held-out episodes, continued runs and revisions, which the script does not know."""
+    held_out = entry.held_out
+    if held_out is not None:
+        episodes = (
+            "episode(s) " + ", ".join(map(str, held_out))
+            if isinstance(held_out, tuple)
+            else f"the last {held_out:.0%} of the episodes"
+        )
+        yield f"held_out: the platform keeps {episodes} from training; the script trains on all."
+    if experiment.continue_from is not None:
+        yield (
+            f"continue_from {experiment.continue_from}: the platform goes on from its last "
+            "checkpoint; the script begins anew, unless a copy of that checkpoint is in "
+            "--output-dir and --resume is given."
+        )
+    revision = experiment.base_model_revision
+    if revision and not looks_like_path(experiment.base_model):
+        yield (
+            f"base_model_revision {revision}: the script takes the newest; download that revision "
+            "and give the folder, in full, as --base-model-path."
+        )
+
+
+def _setting_notes(name: str, value: Any, interface: ScriptInterface) -> Iterator[str]:
+    """What the script does where it takes no such setting; nothing where it does the same."""
+    shown = flag(name, value)[-1] if not isinstance(value, bool) else str(value).lower()
+    choices = " or ".join(map(str, interface.choices.get(name, ())))
+    if name == "report_to":
+        yield (
+            f"report_to {shown}: the script takes {choices}; with "
+            "WANDB_MODE=disabled in the environment nothing is reported."
+        )
+    elif name in interface.defaults:
+        yield f"{name} {shown}: this script takes {choices}."
+    elif name in SCRIPT_ARGUMENTS:
+        yield f"{name} {shown}: this script has no such argument."
+    elif value != (fixed := interface.hard_coded(name)):
+        yield f"{name} {shown}: the script cannot be told and takes {flag(name, fixed)[-1]}."
 
 
 def command_of_experiment(
@@ -181,61 +239,38 @@ def command_of_experiment(
             ["train it by hand: gr00t-assets train SPEC, with the spec.json of its run directory"],
         )
     environment = IsaacEnvironment.from_environment()
-    configured = environment.script.is_file()
     problems = []
-    if script is None and not configured:
+    if script is None and not environment.script.is_file():
         problems.append(
             f"--script: there is no checkout at {environment.checkout}; set one up with "
             "gr00t-assets isaac setup"
         )
-    dataset, output, data_problems = _in_store(experiment, dataset_path, output_dir)
-    problems += data_problems
+    dataset, output = dataset_path or "", output_dir or ""
+    if dataset_path is None or output_dir is None:
+        try:
+            spec = make_spec(experiment, Store.from_environment())
+            dataset = dataset or str(spec.dataset_directory)
+            output = output or str(spec.run_directory / CHECKPOINTS)
+        except DatasetError as error:
+            given = {"--dataset-path": dataset_path, "--output-dir": output_dir}
+            missing = ", ".join(option for option, value in given.items() if value is None)
+            lines = [line.strip() for line in str(error).splitlines()]
+            problems.append(f"{missing}: {' '.join(lines)}")
     if problems:
         raise TrainingError(
             experiment.name,
             "its command needs paths that this machine does not have.",
             [*problems, "or give the options named here"],
         )
-    paths = Paths(
-        python=_python(environment),
-        script=script or str(environment.script),
-        dataset=dataset,
-        output=output,
-    )
-    chosen = Path(paths.script).expanduser()
-    source = chosen if chosen.is_file() else environment.script if configured else None
-    interface = read_interface(source) if source else RELEASE
-    fixed = revision_of(source.absolute().parents[1]).fixed if source else {}
+    # By hand, the Python of an activated environment, where the checkout's is not there.
+    python = str(environment.python) if os.access(environment.python, os.X_OK) else "python"
+    chosen = Path(script).expanduser() if script else environment.script
+    source = next((path for path in (chosen, environment.script) if path.is_file()), None)
     command = shell_command(
         experiment,
         find_entry(experiment.dataset, catalog),
-        interface,
-        paths,
-        fixed.get(TORCHVISION_AV.code),
+        read_interface(source) if source else RELEASE,
+        Paths(python, script or str(environment.script), dataset, output),
+        revision_of(source.absolute().parents[1]).fixed[TORCHVISION_AV.code] if source else None,
     )
-    if output_dir is None:
-        return ShellCommand(command.program, command.flags, (*command.notes, _OWN_FOLDER))
-    return command
-
-
-def _python(environment: IsaacEnvironment) -> str:
-    """The checkout's Python where it is there; by hand, that of an activated environment."""
-    return str(environment.python) if os.access(environment.python, os.X_OK) else "python"
-
-
-def _in_store(
-    experiment: Experiment, dataset_path: str | None, output_dir: str | None
-) -> tuple[str, str, list[str]]:
-    """Dataset and output, those given or the store's, and what is missing in the store."""
-    if dataset_path is not None and output_dir is not None:
-        return dataset_path, output_dir, []
-    store = Store.from_environment()
-    try:
-        spec = make_spec(experiment, store)
-    except DatasetError as error:
-        given = {"--dataset-path": dataset_path, "--output-dir": output_dir}
-        missing = ", ".join(option for option, value in given.items() if value is None)
-        lines = [line.strip() for line in str(error).splitlines()]
-        return "", "", [f"{missing}: {' '.join(lines)}"]
-    dataset = dataset_path or str(spec.dataset_directory)
-    return dataset, output_dir or str(spec.run_directory / CHECKPOINTS), []
+    return replace(command, notes=(*command.notes, _OWN_FOLDER)) if output_dir is None else command

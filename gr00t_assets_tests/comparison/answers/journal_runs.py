@@ -9,7 +9,7 @@ from gr00t_assets.comparison.contrasts.collinear import CollinearSeries
 from gr00t_assets.comparison.contrasts.contrast import Contrast
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.tables.read_table import read_table
+from gr00t_assets.comparison.tables.runs_table import read_table
 
 TABLE = Path(gr00t_assets.__file__).parents[1] / "data" / "journal" / "runs.csv"
 FRAMES = {"robot_sim.PickNPlace": 2096}

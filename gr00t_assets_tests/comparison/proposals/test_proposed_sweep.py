@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gr00t_assets.comparison.proposals.proposed_sweep import check, propose
+from gr00t_assets.comparison.proposals.proposed_sweep import check_sweep, propose
 from gr00t_assets.comparison.sweep_plan import make_plan
 from gr00t_assets.core.errors import ComparisonError, SweepError
 from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
@@ -103,7 +103,7 @@ experiments:
     hyperparameters: {batch_size: 8, max_steps: 3000, learning_rate: 3e-4}
 """,
     )
-    (again, equal), (ultimate, other_equal) = check(project.file("idea"), None)
+    (again, equal), (ultimate, other_equal) = check_sweep(project.file("idea"), None)
     assert (equal, other_equal) == (True, False)
     assert "refused: this is large" in again
     assert "changes 2 factors against large" in ultimate

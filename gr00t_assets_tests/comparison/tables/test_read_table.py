@@ -8,9 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gr00t_assets.comparison.columns import COLUMNS
-from gr00t_assets.comparison.tables.read_table import frame_state, known_frames, read_table
 from gr00t_assets.comparison.tables.rows import cell_value
-from gr00t_assets.comparison.tables.runs_table import export_table, runs_table
+from gr00t_assets.comparison.tables.runs_table import (
+    export_table,
+    frame_state,
+    known_frames,
+    read_table,
+    runs_table,
+)
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets_tests.comparison.answers.journal_runs import TABLE, loss_of
 

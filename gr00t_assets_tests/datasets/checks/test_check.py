@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from gr00t_assets.cli.main import app
 from gr00t_assets.core.finding import MAX_PER_CODE, Collector
-from gr00t_assets.datasets.lerobot.folder import FAULTS
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.fit.dataset_check import check_dataset
+from gr00t_assets.datasets.lerobot.folder import FAULTS
 from gr00t_assets.datasets.record import DatasetRecord, save_record
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec

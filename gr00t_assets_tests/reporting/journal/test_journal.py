@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.comparison.tables.read_table import read_table
-from gr00t_assets.reporting.journal.notes import read_notes
-from gr00t_assets.reporting.journal.research_journal import write_journal
+from gr00t_assets.comparison.tables.runs_table import read_table
+from gr00t_assets.reporting.journal.research_journal import read_notes, write_journal
 from gr00t_assets_tests.comparison.run_factory import (
     experiment,
     losses,

@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import load_file
 
 from gr00t_assets.trainers.n15.model_configs import N1_5_FULL, TINY
-from gr00t_assets.trainers.native import parity
 from gr00t_assets.trainers.native.base_models import load_base_model
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15, attention_implementation
+from gr00t_assets_tests.trainers.native import model_parity
 from gr00t_assets_tests.trainers.native.native_batches import random_batch
 
 SHORT, LONG = "go", "pick the sweet potato from the counter and place it in the plate"
@@ -34,7 +34,7 @@ def noise() -> torch.Tensor:
 
 
 def test_equals_nvidias_own_model(parity_model):
-    differences = parity.measure(parity_model)
+    differences = model_parity.measure(parity_model)
     assert differences["features"] <= 1e-5
     assert differences["loss"] <= 1e-5
     assert differences["actions"] <= 1e-5
@@ -44,7 +44,7 @@ def test_equals_nvidias_own_model(parity_model):
 
 
 def test_parity_command_tells_by_its_exit_status(parity_model, tmp_path):
-    command = [sys.executable, "-m", "gr00t_assets.trainers.native.parity"]
+    command = [sys.executable, "-m", "gr00t_assets_tests.trainers.native.model_parity"]
     good = subprocess.run([*command, str(parity_model)], capture_output=True, text=True)
     assert good.returncode == 0, good.stderr
     assert '"gradients"' in good.stdout

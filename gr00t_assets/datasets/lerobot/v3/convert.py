@@ -8,7 +8,7 @@ import copy
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,8 @@ import pyarrow.parquet as pq
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import published_directory, write_json
-from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.lerobot.episodes import (
-    BATCH_ROWS,
-    V30_EPISODES,
-    v30_episode_files,
-)
+from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
+from gr00t_assets.datasets.lerobot.episodes import BATCH_ROWS, V30_EPISODES, v30_episode_files
 from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.info import (
     CHUNK_EPISODES,
@@ -30,6 +26,7 @@ from gr00t_assets.datasets.lerobot.info import (
     VIDEO_PATH,
     episode_path,
 )
+from gr00t_assets.datasets.lerobot.statistics import STATS
 from gr00t_assets.datasets.lerobot.v3.cut_videos import cut_video
 from gr00t_assets.datasets.lerobot.v3.episode_rows import (
     cut_rows,
@@ -48,7 +45,6 @@ CONVERTER_VERSION = 1
 """Raised when the same source begins to give other files."""
 
 _PROBLEM = "this LeRobot v3.0 dataset cannot be converted to v2.1."
-_COPIED = ("stats.json", "modality.json")
 _ONLY_V30 = ("data_files_size_in_mb", "video_files_size_in_mb")
 _STATISTICS = "stats/"
 """What the columns of an episode's statistics begin with: ``stats/action/mean``."""
@@ -61,7 +57,6 @@ def convert_in_place(directory: Path, name: str, progress: Progress | None = Non
 
     Args:
         directory: A v3.0 dataset that may be removed, such as a scratch copy; never a source.
-        name: What errors call the dataset.
         progress: Called after each file with the files written and the files in all.
 
     Returns:
@@ -94,7 +89,6 @@ def convert_to_v21(
     Args:
         source: Folder of the v3.0 dataset; only read.
         destination: Folder to make; it may be there and be empty.
-        progress: Called after each file.
         name: What errors call the dataset; the folder's name by default.
         verify: Decode what was written and compare every frame with the source's.
 
@@ -107,7 +101,14 @@ def convert_to_v21(
         StoreError: The disk is full.
     """
     name = name or source.name
-    _refuse_destination(source, destination, name)
+    if destination.resolve().is_relative_to(source.resolve()):
+        problem = f"{destination} is inside of the source, which is never written"
+        raise DatasetError(name, _PROBLEM, [problem])
+    if destination.is_dir() and not any(destination.iterdir()):
+        destination.rmdir()
+    elif destination.exists():
+        problem = f"{destination} is there already: name a new folder"
+        raise DatasetError(name, _PROBLEM, [problem])
     folder = Folder(source, confined=False)
     dataset = LeRobotDataset.read(folder, name, (V30,))
     files = sorted(
@@ -118,13 +119,11 @@ def convert_to_v21(
     videos = find_frames(folder, dataset)
     folder.raise_errors(name, _PROBLEM)
     total = len(dataset.episodes) * (1 + len(dataset.cameras))
-    written = 0
+    written = count(1)
 
     def done(_: int) -> None:
-        nonlocal written
-        written += 1
         if progress is not None:
-            progress(written, total)
+            progress(next(written), total)
 
     with published_directory(destination) as target:
         cut_rows(folder, ranges, lambda episode: target / episode_path(DATA_PATH, episode), done)
@@ -133,19 +132,7 @@ def convert_to_v21(
         with report_unreadable(folder.collector, V30_EPISODES):
             _write_meta(folder, dataset, target, codecs)
         folder.raise_errors(name, _PROBLEM)
-    return [f"{item.subject}: {item.found}" for item in folder.collector.findings().warnings]
-
-
-def _refuse_destination(source: Path, destination: Path, name: str) -> None:
-    problem = ""
-    if destination.resolve().is_relative_to(source.resolve()):
-        problem = f"{destination} is inside of the source, which is never written"
-    elif destination.is_dir() and not any(destination.iterdir()):
-        destination.rmdir()
-    elif destination.exists():
-        problem = f"{destination} is there already: name a new folder"
-    if problem:
-        raise DatasetError(name, _PROBLEM, [problem])
+    return list(folder.warnings())
 
 
 def _write_videos(
@@ -163,19 +150,14 @@ def _write_videos(
     codecs: dict[str, set[str]] = {}
     for camera, files in videos.items():
         encoded, unchanged = [], set()
-        path_of = partial(_video_path, target, camera)
+
+        def path_of(episode: int, camera: str = camera) -> Path:
+            return target / episode_path(VIDEO_PATH, episode, camera)
+
         for file, (table, cuts) in files.items():
             changed: list[int] = []
             try:
-                changed = cut_video(
-                    folder.directory / file,
-                    table,
-                    cuts,
-                    lambda episode, camera=camera: (
-                        target / episode_path(VIDEO_PATH, episode, camera)
-                    ),
-                    verify,
-                )
+                changed = cut_video(folder.directory / file, table, cuts, path_of, verify)
             except VideoError as error:
                 report_video(folder.collector, file, str(error))
             encoded += changed
@@ -186,19 +168,11 @@ def _write_videos(
         if encoded:
             codecs[camera] = unchanged | {"h264"}
             size = sum(path_of(episode).stat().st_size for episode in encoded)
-            folder.collector.report(
-                "video-encoded",
-                camera,
-                f"{episode_names(sorted(encoded))} of "
-                f"{sum(len(cuts) for _, cuts in files.values())} cannot be cut out as they are (no "
-                f"clean key frame at the border); encoded anew as H.264 without loss, "
-                f"{size / 1e6:.1f} MB",
-            )
+            total = sum(len(cuts) for _, cuts in files.values())
+            found = f"{episode_names(sorted(encoded))} of {total} cannot be cut out as they are "
+            found += "(no clean key frame at the border); encoded anew as H.264 without loss, "
+            folder.collector.report("video-encoded", camera, f"{found}{size / 1e6:.1f} MB")
     return codecs
-
-
-def _video_path(target: Path, camera: str, episode: int) -> Path:
-    return target / episode_path(VIDEO_PATH, episode, camera)
 
 
 def _write_meta(
@@ -211,9 +185,9 @@ def _write_meta(
     """
     meta = target / "meta"
     meta.mkdir(parents=True, exist_ok=True)
-    for file in _COPIED:
-        if (dataset.directory / "meta" / file).is_file():
-            shutil.copyfile(dataset.directory / "meta" / file, meta / file)
+    for file in (STATS, MODALITY):
+        if (dataset.directory / file).is_file():
+            shutil.copyfile(dataset.directory / file, target / file)
     write_json(meta / "info.json", _v21_info(dataset, codecs))
     tasks = ({"task_index": index, "task": task} for index, task in dataset.tasks.items())
     _write_lines(meta / "tasks.jsonl", tasks)
@@ -225,7 +199,8 @@ def _write_meta(
     statistics = (
         {"episode_index": index, "stats": values} for index, values in _episode_statistics(folder)
     )
-    if not _write_lines(meta / "episodes_stats.jsonl", statistics):
+    _write_lines(meta / "episodes_stats.jsonl", statistics)
+    if not (meta / "episodes_stats.jsonl").stat().st_size:
         (meta / "episodes_stats.jsonl").unlink()
 
 
@@ -269,11 +244,6 @@ def _episode_statistics(folder: Folder) -> Iterator[tuple[int, dict[str, dict[st
                 yield row["episode_index"], statistics
 
 
-def _write_lines(path: Path, items: Iterable[dict[str, Any]]) -> int:
-    """One JSON object a line; gives how many."""
-    count = 0
+def _write_lines(path: Path, items: Iterable[dict[str, Any]]) -> None:
     with path.open("w", encoding="utf-8") as file:
-        for item in items:
-            file.write(json.dumps(item, ensure_ascii=False) + "\n")
-            count += 1
-    return count
+        file.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in items)

@@ -8,8 +8,9 @@ disagree on edit lists, and a trainer's may show the hidden frames.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -22,7 +23,6 @@ from gr00t_assets.datasets.video_decoding import VideoError
 
 if TYPE_CHECKING:
     from av import VideoFrame
-    from av.container import OutputContainer
     from av.video.stream import VideoStream
 
 
@@ -44,9 +44,6 @@ def cut_video(
     """Write the frames of each episode into a file of its own that begins at 0 seconds.
 
     Args:
-        path: Video of several episodes.
-        table: Its packets.
-        cuts: Which frames are whose.
         path_of: Files to write; their folders are made.
         verify: Decode both and compare every frame. A copy that is not equal, as of a video with
             parameters that change inside it, is encoded anew.
@@ -91,52 +88,75 @@ def copy_packets(path: Path, table: VideoPackets, cuts: Sequence[Cut], path_of: 
     """Write the packets of some episodes into a file each, in one pass over the source."""
     import av
 
-    remaining = iter(sorted(cuts, key=lambda cut: cut.packet or 0))
-    cut = next(remaining, None)
-    if cut is None:
-        return
     with av.open(str(path)) as source:
-        template = source.streams.video[0]
-        output: OutputContainer | None = None
-        for position, packet in enumerate(packets_of(source)):
-            if cut is None:
-                break
+        template, packets, position = source.streams.video[0], packets_of(source), 0
+        for cut in sorted(cuts, key=lambda cut: cut.packet or 0):
             assert cut.packet is not None
-            if position < cut.packet:
-                continue
-            if output is None:
-                output = av.open(str(path_of(cut.episode)), "w", format="mp4")
+            begin, position = cut.packet - position, cut.packet + cut.length
+            with av.open(str(path_of(cut.episode)), "w", format="mp4") as output:
                 stream = output.add_stream_from_template(template, opaque=True)
                 stream.time_base = table.time_base
                 shift = int(table.pts[table.order[cut.start]])
-            assert packet.pts is not None
-            packet.pts -= shift
-            if packet.dts is not None:
-                packet.dts -= shift
-            packet.stream = stream
-            output.mux(packet)
-            if position == cut.packet + cut.length - 1:
-                output.close()
-                output, cut = None, next(remaining, None)
+                for packet in islice(packets, begin, begin + cut.length):
+                    assert packet.pts is not None
+                    packet.pts -= shift
+                    if packet.dts is not None:
+                        packet.dts -= shift
+                    packet.stream = stream
+                    output.mux(packet)
 
 
 def _encode(
     path: Path, table: VideoPackets, cuts: Sequence[Cut], to_encode: Sequence[Cut], path_of: PathOf
 ) -> dict[int, list[bytes]]:
     """Decode episodes of a video, encode some of them, and give the digests of all their frames."""
-    digests: dict[int, list[bytes]] = {cut.episode: [] for cut in cuts}
-    encoded = {cut.episode for cut in to_encode}
-    writer: LosslessWriter | None = None
-    for cut, frame, units in decode_episodes(path, table, cuts):
-        digests[cut.episode].append(frame_digest(frame, units * table.time_base))
-        if cut.episode in encoded:
-            if writer is None:
-                writer = LosslessWriter(path_of(cut.episode), frame, table)
-            writer.write(frame, units)
-            if len(digests[cut.episode]) == cut.length:
-                writer.close()
-                writer = None
+    digests: dict[int, list[bytes]] = {}
+    for cut, decoded in groupby(decode_episodes(path, table, cuts), key=lambda item: item[0]):
+        frames = ((frame, units) for _, frame, units in decoded)
+        if cut in to_encode:
+            frames = encode_lossless(path_of(cut.episode), frames, table)
+        digests[cut.episode] = [
+            frame_digest(frame, units * table.time_base) for frame, units in frames
+        ]
     return digests
+
+
+def encode_lossless(
+    path: Path, frames: Iterable[tuple["VideoFrame", int]], table: VideoPackets
+) -> Iterator[tuple["VideoFrame", int]]:
+    """Hand on frames while they are written into a video file that shows exactly them.
+
+    One thread, so that the same frames always give the same bytes. Size, pixel format and the
+    meaning of the colours are those of the first frame.
+
+    Args:
+        path: The file, in a folder that exists.
+        frames: Each with its time in units of the table; its own time is replaced.
+        table: Of the video that the frames come from.
+    """
+    import av
+
+    times = table.times
+    span = (times[-1] - times[0]) / max(len(times) - 1, 1)
+    rate = round(1 / span) if span > 0 else 30
+    with av.open(str(path), "w", format="mp4") as output:
+        stream = cast("VideoStream", output.add_stream("libx264", rate=max(rate, 1)))
+        context = stream.codec_context
+        for position, (frame, units) in enumerate(frames):
+            if position == 0:
+                context.width, context.height = frame.width, frame.height
+                context.pix_fmt = frame.format.name
+                context.time_base = stream.time_base = table.time_base
+                context.gop_size = _KEY_FRAME_EVERY
+                context.thread_count = 1
+                context.options = _OPTIONS
+                context.color_range, context.colorspace = frame.color_range, frame.colorspace
+                context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
+            yield frame, units
+            frame.pts, frame.time_base = units, table.time_base
+            frame.pict_type = 0  # pyright: ignore[reportAttributeAccessIssue]
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
 
 
 def decode_episodes(
@@ -196,64 +216,8 @@ def frame_digest(frame: "VideoFrame", time: Fraction) -> bytes:
     digest = hashlib.blake2b(head.encode(), digest_size=_DIGEST_BYTES)
     for number, plane in enumerate(frame.planes):
         lines = np.frombuffer(bytes(plane), dtype=np.uint8).reshape(plane.height, plane.line_size)
-        used = plane.width * _bytes_per_pixel(frame, number)
+        # 2 bytes a pixel with more than 8 bits, and for NV12's chroma, both colours in one plane.
+        parts = (part for part in frame.format.components if part.plane == number)
+        used = plane.width * sum((part.bits + 7) // 8 for part in parts)
         digest.update(lines[:, :used].tobytes())
     return digest.digest()
-
-
-def _bytes_per_pixel(frame: "VideoFrame", plane: int) -> int:
-    """2 with more than 8 bits, and for the chroma of NV12, which keeps both colours in a plane."""
-    components = [item for item in frame.format.components if item.plane == plane]
-    return sum((item.bits + 7) // 8 for item in components)
-
-
-class LosslessWriter:
-    """A video file that shows exactly the frames it is given.
-
-    One thread, so that the same frames always give the same bytes.
-    """
-
-    def __init__(self, path: Path, first: "VideoFrame", table: VideoPackets) -> None:
-        """Begin a file.
-
-        Args:
-            path: The file, in a folder that exists.
-            first: A frame, for size, pixel format and the meaning of its colours.
-            table: Of the video that the frames come from, for the unit of time.
-        """
-        import av
-
-        times = table.times
-        span = (times[-1] - times[0]) / max(len(times) - 1, 1)
-        rate = round(1 / span) if span > 0 else 30
-        self._output = av.open(str(path), "w", format="mp4")
-        self._stream = cast("VideoStream", self._output.add_stream("libx264", rate=max(rate, 1)))
-        context = self._stream.codec_context
-        context.width, context.height = first.width, first.height
-        context.pix_fmt = first.format.name
-        context.time_base = table.time_base
-        context.gop_size = _KEY_FRAME_EVERY
-        context.thread_count = 1
-        context.options = _OPTIONS
-        context.color_range = first.color_range
-        context.colorspace = first.colorspace
-        context.color_primaries = first.color_primaries
-        context.color_trc = first.color_trc
-        self._stream.time_base = table.time_base
-        self._time_base = table.time_base
-
-    def write(self, frame: "VideoFrame", units: int) -> None:
-        """Append a frame.
-
-        Args:
-            frame: Its time is replaced.
-            units: Its time in units of the table.
-        """
-        frame.pts, frame.time_base = units, self._time_base
-        frame.pict_type = 0  # pyright: ignore[reportAttributeAccessIssue]
-        self._output.mux(self._stream.encode(frame))
-
-    def close(self) -> None:
-        """Write what the encoder holds back, and end the file."""
-        self._output.mux(self._stream.encode(None))
-        self._output.close()

@@ -9,6 +9,7 @@ import errno
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.episodes import V30_EPISODES, SharedFiles
-from gr00t_assets.datasets.lerobot.folder import RESTORE, Folder
+from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.rows import flatten_column, report_unreadable_parquet
 
 _BATCH_BYTES = 16_000_000
@@ -78,33 +79,27 @@ def episode_names(numbers: Sequence[int], most: int = 8) -> str:
 def find_rows(folder: Folder, dataset: LeRobotDataset, files: Iterable[str]) -> list[RowRange]:
     """Where the rows of every episode are, in the order of files and of rows in them.
 
-    Args:
-        folder: Of the dataset; its collector takes: rows missing or too many, rows of an episode
-            that is not listed or that lies in several places, rows whose frame_index does not
-            count from 0.
-        dataset: In v3.0.
-        files: Its files of rows.
+    The folder's collector takes: rows missing or too many, rows of an episode that is not listed or
+    that lies in several places, rows whose frame_index does not count from 0.
     """
+    collector = folder.collector
     ranges: list[RowRange] = []
     schemas: dict[str, pa.Schema] = {}
     for file in files:
-        with report_unreadable(folder.collector, file):
+        with report_unreadable(collector, file):
             parquet = pq.ParquetFile(folder.directory / file)
             schemas[file] = parquet.schema_arrow.remove_metadata()
-            if "episode_index" not in schemas[file].names:
-                folder.collector.report("shared-column-missing", file, "no column episode_index")
-                continue
-            ranges += _ranges_of(parquet, file, dataset, folder.collector)
+            if "episode_index" in schemas[file].names:
+                ranges += _ranges_of(parquet, file, dataset, collector)
+            else:
+                collector.report("shared-column-missing", file, "no column episode_index")
     first = next(iter(schemas.values()), None)
     for file, schema in schemas.items():
         if first is not None and not schema.equals(first):
             differing = sorted({f"{item.name} {item.type}" for item in set(schema) ^ set(first)})
-            folder.collector.report(
-                "columns-differ",
-                file,
-                f"differs in columns: {', '.join(differing) or 'their order'}",
-            )
-    _check_ranges(folder.collector, dataset, ranges)
+            found = f"differs in columns: {', '.join(differing) or 'their order'}"
+            collector.report("columns-differ", file, found)
+    _check_ranges(collector, dataset, ranges)
     return ranges
 
 
@@ -112,50 +107,37 @@ def _ranges_of(
     parquet: pq.ParquetFile, file: str, dataset: LeRobotDataset, collector: Collector
 ) -> list[RowRange]:
     """The ranges of one file; only its numbers of episode, frame and row are read."""
-    columns = [name for name in _KEYS if name in parquet.schema_arrow.names]
+    import pandas as pd
+
+    names = [name for name in _KEYS if name in parquet.schema_arrow.names]
+    table = parquet.read(columns=names)
+    numbers = pd.DataFrame({name: _integers(table.column(name)) for name in names})
+    episodes = numbers["episode_index"]
     first_rows = {
         episode.index: episode.shared.rows[0]
         for episode in dataset.episodes
         if episode.shared and episode.shared.rows
     }
-    table = parquet.read(columns=columns)
-    numbers = {name: _integers(table.column(name)) for name in columns}
-    episodes = numbers["episode_index"]
-    borders = (np.flatnonzero(np.diff(episodes)) + 1).tolist()
-    ranges, wrong_frames, wrong_rows = [], set(), set()
-    counts: dict[int, int] = {}
-    for start, end in zip([0, *borders], [*borders, len(episodes)], strict=True):
-        if start == end:
-            continue
-        episode = int(episodes[start])
-        before = counts.get(episode, 0)
-        counts[episode] = before + end - start
-        expected = np.arange(before, counts[episode])
-        if not _counts_up(numbers.get("frame_index"), start, expected):
-            wrong_frames.add(episode)
-        first = first_rows.get(episode)
-        if first is not None and not _counts_up(numbers.get("index"), start, expected + first):
-            wrong_rows.add(episode)
-        ranges.append(RowRange(episode, file, start, end - start))
-    if wrong_frames:
-        collector.report(
-            "shared-frame-index",
-            file,
-            f"frame_index does not count from 0 in {episode_names(sorted(wrong_frames))}",
-        )
-    if wrong_rows:
-        collector.report(
+    frames = episodes.groupby(episodes).cumcount()
+    rows = frames + episodes.map(first_rows)
+    for name, right, fault, found in (
+        ("frame_index", frames, "shared-frame-index", "frame_index does not count from 0 in {}"),
+        (
+            "index",
+            rows,
             "shared-index-column",
-            file,
-            f"index does not count from dataset_from_index in {episode_names(sorted(wrong_rows))}; "
-            "kept as it is",
-        )
-    return ranges
-
-
-def _counts_up(column: np.ndarray | None, start: int, expected: np.ndarray) -> bool:
-    """Whether a column, where there is one, has the expected numbers from a row on."""
-    return column is None or np.array_equal(column[start : start + len(expected)], expected)
+            "index does not count from dataset_from_index in {}; kept as it is",
+        ),
+    ):
+        if name in numbers:
+            wrong = episodes[right.notna() & (numbers[name] != right)].unique()
+            if len(wrong):
+                collector.report(fault, file, found.format(episode_names(sorted(wrong.tolist()))))
+    starts = np.flatnonzero(np.diff(episodes, prepend=np.nan)).tolist()
+    return [
+        RowRange(int(episodes[start]), file, start, end - start)
+        for start, end in pairwise([*starts, len(episodes)])
+    ]
 
 
 def _integers(column: pa.ChunkedArray) -> np.ndarray:
@@ -170,46 +152,33 @@ def _check_ranges(collector: Collector, dataset: LeRobotDataset, ranges: list[Ro
     by_episode: dict[int, list[RowRange]] = {}
     for part in ranges:
         by_episode.setdefault(part.episode, []).append(part)
-    listed = {episode.index for episode in dataset.episodes}
-    unknown = sorted(set(by_episode) - listed)
+    unknown = sorted(set(by_episode) - {episode.index for episode in dataset.episodes})
     if unknown:
         collector.report("shared-rows-unlisted", "data", f"has rows of {episode_names(unknown)}")
     moved = []
     for episode in dataset.episodes:
-        parts, shared = by_episode.get(episode.index, []), episode.shared or SharedFiles()
+        index, length = episode.index, episode.length
+        parts, shared = by_episode.get(index, []), episode.shared or SharedFiles()
+        file = parts[0].file if parts else "data"
         count = sum(part.count for part in parts)
-        where = f" from row {parts[0].start}" if parts else ""
-        if count != episode.length:
-            collector.report(
-                "shared-row-count",
-                parts[0].file if parts else "data",
-                f"episode {episode.index} has {count} rows{where}",
-                length=episode.length,
-            )
+        if count != length:
+            where = f" from row {parts[0].start}" if parts else ""
+            found = f"episode {index} has {count} rows{where}"
+            collector.report("shared-row-count", file, found, length=length)
         elif len(parts) > 1:
-            places = [f"{part.file} from row {part.start}" for part in parts[:4]]
-            collector.report(
-                "rows-scattered",
-                parts[0].file,
-                f"rows of episode {episode.index} lie apart: {'; '.join(places)}",
-            )
-        if shared.rows and shared.rows[1] - shared.rows[0] != episode.length:
-            collector.report(
-                "row-range",
-                V30_EPISODES,
-                f"episode {episode.index} goes from dataset_from_index {shared.rows[0]} to "
-                f"dataset_to_index {shared.rows[1]}",
-                length=episode.length,
-            )
+            places = "; ".join(f"{part.file} from row {part.start}" for part in parts[:4])
+            collector.report("rows-scattered", file, f"rows of episode {index} lie apart: {places}")
+        if shared.rows and shared.rows[1] - shared.rows[0] != length:
+            found = f"episode {index} goes from dataset_from_index {shared.rows[0]} to "
+            found += f"dataset_to_index {shared.rows[1]}"
+            collector.report("row-range", V30_EPISODES, found, length=length)
         if any(shared.data_file not in (None, part.file) for part in parts):
-            moved.append(episode.index)
+            moved.append(index)
     if moved:
-        collector.report(
-            "rows-moved",
-            "data",
+        found = (
             f"the rows of {episode_names(moved)} are in another file than {V30_EPISODES} names; "
-            "found by episode_index",
         )
+        collector.report("rows-moved", "data", found + "found by episode_index")
 
 
 def cut_rows(
@@ -223,29 +192,22 @@ def cut_rows(
     Args:
         folder: Of the dataset; its collector takes files that cannot be read to their end.
         ranges: From :func:`find_rows`, one for each episode.
-        path_of: File to write for an episode index.
         done: Called with the episode index when its file is closed.
     """
-    files: dict[str, list[RowRange]] = {}
-    for part in ranges:
-        files.setdefault(part.file, []).append(part)
-    for file, parts in files.items():
+    for file, parts in groupby(ranges, key=lambda part: part.file):
         with report_unreadable(folder.collector, file):
             path = folder.directory / file
-            _cut_file(
-                pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False), parts, path_of, done
-            )
+            parquet = pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
+            _cut_file(parquet, parts, path_of, done)
 
 
 def _cut_file(
     file: pq.ParquetFile,
-    parts: list[RowRange],
+    parts: Iterator[RowRange],
     path_of: Callable[[int], Path],
     done: Callable[[int], None],
 ) -> None:
-    remaining = iter(parts)
-    rows, writer = next(remaining), None
-    position = 0
+    rows, writer, position = next(parts), None, 0
     for batch in file.iter_batches(_batch_rows(file)):
         taken = 0
         while taken < batch.num_rows:
@@ -259,7 +221,7 @@ def _cut_file(
             if position == rows.start + rows.count:
                 writer.close()
                 done(rows.episode)
-                writer, rows = None, next(remaining, rows)
+                writer, rows = None, next(parts, rows)
 
 
 def _batch_rows(file: pq.ParquetFile) -> int:

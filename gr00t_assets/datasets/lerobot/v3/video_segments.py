@@ -1,5 +1,6 @@
 """Which frames of a v3.0 dataset's video files are whose, and whether they can be cut out."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,8 +8,8 @@ import numpy as np
 
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.lerobot.episodes import V30_EPISODES, Episode, VideoSegment
-from gr00t_assets.datasets.lerobot.folder import RESTORE, Folder
+from gr00t_assets.datasets.lerobot.episodes import Episode, VideoSegment
+from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.v3.episode_rows import episode_names
 from gr00t_assets.datasets.lerobot.video_packets import VideoPackets, read_packets, report_video
 
@@ -55,14 +56,13 @@ class Cut:
 def find_frames(folder: Folder, dataset: LeRobotDataset) -> dict[str, VideoFiles]:
     """By camera: its files, looked at packet by packet."""
     collector = folder.collector
-    videos: dict[str, VideoFiles] = {}
-    for camera in dataset.cameras:
-        segments: dict[str, list[tuple[Episode, VideoSegment]]] = {}
+    videos: dict[str, VideoFiles] = {camera: {} for camera in dataset.cameras}
+    for camera, files in videos.items():
+        segments: dict[str, list[tuple[Episode, VideoSegment]]] = defaultdict(list)
         for episode in dataset.episodes:
             if episode.shared is not None:
                 segment = episode.shared.videos[camera]
-                segments.setdefault(segment.file, []).append((episode, segment))
-        files = videos.setdefault(camera, {})
+                segments[segment.file].append((episode, segment))
         for file in sorted(segments):
             table = read_packets(collector, folder.directory / file, file)
             if table is None:
@@ -73,12 +73,11 @@ def find_frames(folder: Folder, dataset: LeRobotDataset) -> dict[str, VideoFiles
             cuts = place_episodes(collector, file, table, segments[file], dataset.fps)
             encoded = [cut.episode for cut in cuts if cut.packet is None]
             if encoded and table.pixel_format not in LOSSLESS_FORMATS:
-                collector.report(
-                    "video-not-lossless",
-                    file,
-                    f"{episode_names(encoded)} cannot be cut out: no key frame at the border, and "
-                    f"pixel format {table.pixel_format} cannot be encoded anew without loss",
+                found = f"{episode_names(encoded)} cannot be cut out: no key frame at the border, "
+                found += (
+                    f"and pixel format {table.pixel_format} cannot be encoded anew without loss"
                 )
+                collector.report("video-not-lossless", file, found)
             files[file] = (table, cuts)
     return videos
 
@@ -109,9 +108,7 @@ def place_episodes(
     the order of the given times. Else each begins with the frame nearest to its given time.
 
     Args:
-        collector: Takes what does not fit.
         file: The video file, relative to the dataset.
-        table: Its packets.
         segments: Episodes, with from and to which second of the file each is said to lie.
         fps: Rows per second.
     """
@@ -142,22 +139,17 @@ def place_episodes(
         elif start < end:
             problem = f"begins {end - start} frames before episode {previous} ends"
         if problem:
-            expected = f"the frames of each episode where {V30_EPISODES} says"
-            collector.report(
-                "video-segment", file, f"episode {episode.index} {problem}", expected=expected
-            )
+            collector.report("video-segment", file, f"episode {episode.index} {problem}")
             continue
         if off[position] > HALF_FRAME:
             drifted.append(episode.index)
         end, previous = start + length, episode.index
         cuts.append(Cut(episode.index, start, length, copied_from(table, start, length)))
     if drifted:
-        collector.report(
-            "video-times-drift",
-            file,
+        found = (
             f"the given times of {episode_names(drifted)} are up to {off.max():.1f} frames off; "
-            "cut by counting frames",
         )
+        collector.report("video-times-drift", file, found + "cut by counting frames")
     unused = table.frames - int(lengths.sum())
     if unused > 0 and len(cuts) == len(ordered):
         collector.report("video-frames-unused", file, f"{unused} frames belong to no episode")

@@ -18,56 +18,32 @@ _HUB_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
 def check_accounts(collector: Collector) -> None:
     """Look whether the keys are there; their values are not looked at."""
-    key, off = _wandb_key(), _wandb_is_off()
-    if key or off:
-        collector.ok("wandb-key", "accounts", key or f"not needed: WANDB_MODE is {off}")
+    if place := _wandb_key() or _wandb_off():
+        collector.ok("wandb-key", "accounts", place)
     else:
-        collector.warn(
-            "wandb-key",
-            "accounts",
-            "no key of Weights & Biases: runs are recorded offline",
-            "WANDB_API_KEY, or a key in ~/.netrc",
-            "wandb login, or set report_to: none",
-        )
-    token = _hub_token()
-    if token:
-        collector.ok("hub-token", "accounts", token)
+        absent = "no key of Weights & Biases: runs are recorded offline"
+        collector.report("wandb-key", "accounts", absent)
+    if place := _hub_token():
+        collector.ok("hub-token", "accounts", place)
     else:
-        collector.warn(
-            "hub-token",
-            "accounts",
-            "no token of the Hugging Face Hub: private and gated models cannot be had",
-            "HF_TOKEN, or the file that hf auth login writes",
-            "hf auth login",
-        )
+        absent = "no token of the Hugging Face Hub: private and gated models cannot be had"
+        collector.report("hub-token", "accounts", absent)
 
 
 def check_base_model(collector: Collector, base_model: str) -> None:
     """Look whether a base model is here; nothing is downloaded."""
-    folder = Path(base_model).expanduser()
-    if folder.is_dir():
+    if Path(base_model).expanduser().is_dir():
         collector.ok("base-model", "accounts", f"{base_model} is a folder here")
     elif looks_like_path(base_model):
-        collector.error(
-            "base-model",
-            "accounts",
-            f"no folder {base_model}",
-            "a model's folder",
-            "check the path",
-        )
+        collector.report("base-model-folder", "accounts", f"no folder {base_model}")
     elif _in_hub_cache(base_model):
         collector.ok("base-model", "accounts", f"{base_model} is in the Hub's cache")
     else:
-        offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
-        add = collector.error if offline else collector.warn
-        add(
-            "base-model",
-            "accounts",
-            f"{base_model} is not in the Hub's cache"
-            + (", and HF_HUB_OFFLINE keeps it from being downloaded" if offline else ""),
-            "the weights on this machine; the first training downloads them",
-            f"hf download {base_model}",
-        )
+        fault, absent = "base-model", f"{base_model} is not in the Hub's cache"
+        if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+            fault += "-offline"
+            absent += ", and HF_HUB_OFFLINE keeps it from being downloaded"
+        collector.report(fault, "accounts", absent, base_model=base_model)
 
 
 def _in_hub_cache(repository: str) -> bool:
@@ -75,16 +51,16 @@ def _in_hub_cache(repository: str) -> bool:
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
+    def has(name: str) -> bool:
+        return isinstance(try_to_load_from_cache(repository, name), str)
+
     try:
-        config = try_to_load_from_cache(repository, "config.json")
-        whole = try_to_load_from_cache(repository, "model.safetensors")
-        index = try_to_load_from_cache(repository, "model.safetensors.index.json")
-        if not isinstance(config, str):
+        if not has("config.json"):
             return False
+        index = try_to_load_from_cache(repository, "model.safetensors.index.json")
         if not isinstance(index, str):
-            return isinstance(whole, str)
-        shards = set(json.loads(Path(index).read_text())["weight_map"].values())
-        return all(isinstance(try_to_load_from_cache(repository, name), str) for name in shards)
+            return has("model.safetensors")
+        return all(map(has, json.loads(Path(index).read_text())["weight_map"].values()))
     except (HFValidationError, OSError, ValueError, KeyError, AttributeError):
         return False
 
@@ -102,10 +78,11 @@ def _wandb_key() -> str | None:
     return f"{file} for {host}" if entry and entry[2] else None
 
 
-def _wandb_is_off() -> str | None:
-    """The value of ``WANDB_MODE`` where it says that nothing is sent."""
+def _wandb_off() -> str | None:
+    """That no key is needed, where ``WANDB_MODE`` says that nothing is sent."""
     mode = os.environ.get("WANDB_MODE", "").strip().lower()
-    return mode if mode in ("offline", "disabled", "dryrun") else None
+    is_off = mode in ("offline", "disabled", "dryrun")
+    return f"not needed: WANDB_MODE is {mode}" if is_off else None
 
 
 def _hub_token() -> str | None:

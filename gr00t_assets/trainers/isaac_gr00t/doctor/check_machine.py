@@ -13,24 +13,18 @@ from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.units import format_bytes
-from gr00t_assets.gpu.devices import CPU, GPUS, Driver, Gpu, read_driver, read_gpus, slots_by_device
+from gr00t_assets.gpu.devices import CPU, GPUS, Gpu, read_driver, read_gpus, slots_by_device
 from gr00t_assets.trainers.isaac_gr00t.doctor.packages import Probe
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 
-PARAMETERS = 2_414_000_000
-"""Of the whole model."""
-
-TRAINED = 1_069_000_000
-"""Parameters of the action head, which is what is trained with the backbone frozen."""
-
 _BYTES_PER_NUMBER = 4
 
-WEIGHTS = PARAMETERS * _BYTES_PER_NUMBER
-"""Bytes of the weights in float32: 9.7 GB."""
+WEIGHTS = 2_414_000_000 * _BYTES_PER_NUMBER
+"""Bytes of the whole model's weights in float32: 9.7 GB."""
 
-CHECKPOINT = WEIGHTS + 2 * TRAINED * _BYTES_PER_NUMBER
-"""Bytes of a checkpoint with optimizer: the weights, and Adam's two moments of what is trained,
-all in float32: 18.2 GB."""
+CHECKPOINT = WEIGHTS + 2 * 1_069_000_000 * _BYTES_PER_NUMBER
+"""Bytes of a checkpoint with optimizer: the weights, and Adam's two moments of what is trained with
+the backbone frozen, which is the action head, all in float32: 18.2 GB."""
 
 LOADING = 2 * WEIGHTS
 """Bytes of host memory while a model is loaded: the new model and the weights read from disk."""
@@ -58,17 +52,18 @@ def check_gpus(collector: Collector, answer: Probe | str) -> None:
     driver, gpus = read_driver(), read_gpus()
     if driver is None or not gpus:
         missing = "there is no NVIDIA driver, or it does not answer"
-        collector.error(
-            "gpu",
-            "gpu",
-            missing if driver is None else f"driver {driver.version} lists no GPU",
-            f"an NVIDIA GPU with {format_bytes(BATCH_1)} of memory or more, and its driver",
-            "install the driver, or run this where the GPU is",
-        )
+        if driver is not None:
+            missing = f"driver {driver.version} lists no GPU"
+        collector.report("gpu-missing", "gpu", missing, batch_1=format_bytes(BATCH_1))
         return
     build = answer.torch.cuda if isinstance(answer, Probe) else None
     cuda = _version(build) if build else None
-    _check_driver(collector, driver, cuda)
+    newest = f"CUDA up to {_dotted(driver.cuda) if driver.cuda else 'unknown'}"
+    if driver.cuda and cuda and driver.cuda[0] < cuda[0]:
+        too_old = f"driver {driver.version} runs {newest}"
+        collector.report("driver", "gpu", too_old, cuda=cuda[0])
+    else:
+        collector.ok("driver", "gpu", f"driver {driver.version}, {newest}")
     for gpu in _with_slots(collector, gpus):
         _check_gpu(collector, gpu, cuda)
 
@@ -77,50 +72,21 @@ def check_host(collector: Collector, store: Store) -> None:
     """Look at host memory, and at the disk of the store."""
     memory = _host_memory()
     found = f"{format_bytes(memory)} of host memory"
-    expected = (
-        f"{format_bytes(LOADING)} and more for loader processes: the weights are there twice "
-        "while they are loaded (2 x 2,414 M parameters x 4 bytes)"
-    )
-    if memory < WEIGHTS:
-        remedy = "train on a machine with more memory"
-        collector.error("host-memory", "machine", found, expected, remedy)
-    elif memory < LOADING:
-        remedy = "lower dataloader_num_workers, or add swap"
-        collector.warn("host-memory", "machine", found, expected, remedy)
+    if memory < LOADING:
+        fault = "host-memory-too-small" if memory < WEIGHTS else "host-memory"
+        collector.report(fault, "machine", found, loading=format_bytes(LOADING))
     else:
         collector.ok("host-memory", "machine", found)
-    limit = IsaacHyperparameters().save_total_limit
+    limit, free = IsaacHyperparameters().save_total_limit, free_bytes(store.root)
     least, most = CHECKPOINT + WEIGHTS, (limit + 1) * CHECKPOINT + WEIGHTS
-    free = free_bytes(store.root)
     found = f"{format_bytes(free)} free at {store.root}"
-    expected = (
-        f"{format_bytes(least)} for one checkpoint and the model, {format_bytes(most)} for the "
-        f"{limit} that are kept, the next and the model; one with optimizer is "
-        f"{format_bytes(CHECKPOINT)} (2,414 M weights and twice the 1,069 M that are trained, "
-        "4 bytes each)"
-    )
-    if free < least:
-        remedy = "free some space, or move the store with GR00T_ASSETS_STORE"
-        collector.error("disk", "machine", found, expected, remedy)
-    elif free < most:
-        remedy = "lower save_total_limit, or free some space"
-        collector.warn("disk", "machine", found, expected, remedy)
+    if free < most:
+        sizes = {"least": least, "most": most, "checkpoint": CHECKPOINT}
+        texts = {name: format_bytes(size) for name, size in sizes.items()}
+        fault = "disk-too-small" if free < least else "disk"
+        collector.report(fault, "machine", found, limit=limit, **texts)
     else:
         collector.ok("disk", "machine", found)
-
-
-def _check_driver(collector: Collector, driver: Driver, cuda: tuple[int, int] | None) -> None:
-    newest = _dotted(driver.cuda) if driver.cuda else "unknown"
-    if driver.cuda and cuda and driver.cuda[0] < cuda[0]:
-        collector.error(
-            "driver",
-            "gpu",
-            f"driver {driver.version} runs CUDA up to {newest}",
-            f"CUDA {cuda[0]}, which torch is built for",
-            "install a newer driver",
-        )
-    else:
-        collector.ok("driver", "gpu", f"driver {driver.version}, CUDA up to {newest}")
 
 
 def _with_slots(collector: Collector, gpus: list[Gpu]) -> list[Gpu]:
@@ -128,51 +94,32 @@ def _with_slots(collector: Collector, gpus: list[Gpu]) -> list[Gpu]:
     try:
         slots = slots_by_device()
     except TrainingError as error:
-        collector.error("gpu", "gpu", error.problem, "a list of GPUs", *error.details)
+        collector.report("gpu-list", "gpu", error.problem, remedy="; ".join(error.details))
         return []
     usable = [gpu for gpu in gpus if gpu.name in slots or _is_named(gpu.uuid, slots)]
     if not usable:
         names = "none" if CPU in slots else ", ".join(slots)
-        collector.error(
-            "gpu",
-            "gpu",
-            f"{GPUS} or CUDA_VISIBLE_DEVICES names {names}; the driver lists {len(gpus)}",
-            "GPUs that are there",
-            f"set {GPUS}, such as 0 or 0,1",
-        )
+        listed = f"{GPUS} or CUDA_VISIBLE_DEVICES names {names}; the driver lists {len(gpus)}"
+        collector.report("gpu-unlisted", "gpu", listed)
     return usable
 
 
 def _check_gpu(collector: Collector, gpu: Gpu, cuda: tuple[int, int] | None) -> None:
-    capability, total, shown = gpu.capability, gpu.total_bytes, _described(gpu)
+    total, shown = gpu.total_bytes, _described(gpu)
     free = None if total is None or gpu.used_bytes is None else total - gpu.used_bytes
-    expected = f"{format_bytes(BATCH_1)} free, as published for N1.5 at batch size 1"
-    if capability is not None and capability < _AMPERE:
-        collector.error(
-            "gpu",
-            "gpu",
-            f"{shown}, compute capability {_dotted(capability)}",
-            "8.0 or more, which flash-attn and bfloat16 need",
-            "train on an Ampere GPU or a newer one",
-        )
-    elif capability is not None and capability >= _BLACKWELL and cuda and cuda < _BLACKWELL_CUDA:
-        collector.error(
-            "gpu",
-            "gpu",
-            f"{shown}, compute capability {_dotted(capability)}",
-            f"one that torch for CUDA {_dotted(cuda)} has code for",
-            "install torch 2.7 or newer for CUDA 12.8, as the README of Isaac-GR00T says of "
-            "Blackwell, and flash-attn again",
-        )
-    elif total is not None and total < WEIGHTS:
-        remedy = f"train on another GPU: the weights alone are {format_bytes(WEIGHTS)}"
-        collector.error("gpu", "gpu", shown, expected, remedy)
-    elif total is not None and total < BATCH_1:
-        remedy = "train with tune_diffusion_model: false or with LoRA, at a small batch size"
-        collector.warn("gpu", "gpu", shown, expected, remedy)
+    if gpu.capability is not None:
+        is_newer = gpu.capability >= _BLACKWELL and cuda is not None and cuda < _BLACKWELL_CUDA
+        if is_newer or gpu.capability < _AMPERE:
+            shown += f", compute capability {_dotted(gpu.capability)}"
+            fault = "gpu-newer" if is_newer else "gpu-older"
+            collector.report(fault, "gpu", shown, cuda=_dotted(cuda) if cuda else "")
+            return
+    needs = {"batch_1": format_bytes(BATCH_1), "weights": format_bytes(WEIGHTS)}
+    if total is not None and total < BATCH_1:
+        fault = "gpu-too-small" if total < WEIGHTS else "gpu-small"
+        collector.report(fault, "gpu", shown, **needs)
     elif free is not None and free < BATCH_1:
-        remedy = "see with gr00t-assets gpu status or nvidia-smi what uses the rest"
-        collector.warn("gpu", "gpu", shown, expected, remedy)
+        collector.report("gpu-used", "gpu", shown, **needs)
     else:
         collector.ok("gpu", "gpu", shown)
 
@@ -202,10 +149,8 @@ def _host_memory() -> int:
 
 def _is_named(uuid: str, slots: dict[str, int]) -> bool:
     """Whether a slot names a GPU by its UUID or the beginning of it."""
-    return any(
-        name != CPU and len(name) >= _MIN_UUID_CHARACTERS and uuid.startswith(name)
-        for name in slots
-    )
+    names = (name for name in slots if name != CPU and len(name) >= _MIN_UUID_CHARACTERS)
+    return any(map(uuid.startswith, names))
 
 
 def _version(text: str) -> tuple[int, int] | None:

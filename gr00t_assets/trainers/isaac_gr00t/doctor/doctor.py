@@ -6,36 +6,20 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from gr00t_assets.core.finding import Collector, Findings
+from gr00t_assets.core.finding import Collector, FaultCatalogue, Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.devices import GPUS
-from gr00t_assets.trainers.isaac_gr00t.commits import (
-    FIXES,
-    FUTURE_TOKENS,
-    PINNED,
-    RESUME,
-    TORCHVISION_AV,
-    Revision,
-    revision_of,
-)
-from gr00t_assets.trainers.isaac_gr00t.doctor.check_accounts import (
-    check_accounts,
-    check_base_model,
-)
+from gr00t_assets.trainers.isaac_gr00t.commits import FIXES, PINNED, Revision, revision_of
+from gr00t_assets.trainers.isaac_gr00t.doctor.check_accounts import check_accounts, check_base_model
 from gr00t_assets.trainers.isaac_gr00t.doctor.check_machine import check_gpus, check_host
 from gr00t_assets.trainers.isaac_gr00t.doctor.check_packages import check_packages
 from gr00t_assets.trainers.isaac_gr00t.doctor.packages import Probe, probe
-from gr00t_assets.trainers.isaac_gr00t.environment import CHECKOUT, CHECKOUT_NAME, IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.environment import CHECKOUT_NAME, IsaacEnvironment
 
 BASE_MODEL = "nvidia/GR00T-N1.5-3B"
 
+_FAULTS = FaultCatalogue(Path(__file__).parents[1] / "doctor_faults.yaml")
 _MAX_SHOWN = 5
-
-_REMEDIES = {
-    FUTURE_TOKENS.code: "compare such runs with each other alone, or take a later commit",
-    RESUME.code: "nothing here, as the launcher works around it; a later commit for runs by hand",
-    TORCHVISION_AV.code: "keep frame_source: cache, or use decord, or take a later commit",
-}
 
 _PROBES: dict[str, Probe] = {}
 """Answers of environments that this process has asked, by :func:`_content_hash`."""
@@ -78,7 +62,7 @@ def examine(
     Returns:
         A finding for each thing looked at. No fault of the environment is raised as an exception.
     """
-    collector = Collector(ordered=False)
+    collector = Collector(_FAULTS, ordered=False)
     folder = environment.checkout.parent if environment.checkout.name == CHECKOUT_NAME else "DIR"
     setup = f"gr00t-assets isaac setup {folder}"
     answer = _ask(environment.python)
@@ -134,16 +118,10 @@ def _check_checkout(
     checkout = environment.checkout
     if not environment.script.is_file():
         there = "no scripts/gr00t_finetune.py in" if checkout.is_dir() else "no folder"
-        collector.error(
-            "checkout",
-            "checkout",
-            f"{there} {checkout}",
-            "a checkout of Isaac-GR00T of the N1.5 line",
-            f"{setup}, or name one with {CHECKOUT}",
-        )
+        collector.report("checkout", "checkout", f"{there} {checkout}", setup=setup)
         return
     collector.ok("checkout", "checkout", str(checkout))
-    _check_commit(collector, environment, revision, setup)
+    _check_commit(collector, checkout, revision, setup)
     for fix in FIXES:
         fixed = revision.fixed[fix.code]
         if fixed:
@@ -151,57 +129,26 @@ def _check_checkout(
             collector.ok(fix.code, "checkout", done)
             continue
         fault = fix.fault if fixed is False else f"whether it is fixed is not known: {fix.fault}"
-        expected = f"commit {fix.commit[:7]} ({fix.date}) or later"
-        collector.warn(fix.code, "checkout", fault, expected, _REMEDIES[fix.code])
+        collector.report(fix.code, "checkout", fault, commit=fix.commit, date=fix.date)
 
 
-def _check_commit(
-    collector: Collector, environment: IsaacEnvironment, revision: Revision, setup: str
-) -> None:
-    checkout = environment.checkout
-    expected = f"a commit of the N1.5 line, such as {PINNED[:7]}"
+def _check_commit(collector: Collector, checkout: Path, revision: Revision, setup: str) -> None:
+    fault, found = None, revision.sentence()
     if revision.commit is None and (checkout / ".git").exists():
-        collector.warn(
-            "commit",
-            "checkout",
-            "git cannot read the checkout, so runs do not record their commit",
-            expected,
-            f"see: git -C {checkout} log -1; where it is another user's: "
-            f"git config --global --add safe.directory {checkout}",
-        )
+        fault, found = "commit-unreadable", "git cannot read the checkout"
     elif revision.commit is None:
-        collector.warn(
-            "commit",
-            "checkout",
-            "the folder is no clone, so runs do not record their commit",
-            expected,
-            f"clone it: {setup}",
-        )
-    elif revision.line in ("N1", "N1.6 or later"):
-        collector.error(
-            "commit",
-            "checkout",
-            revision.sentence(),
-            expected,
-            f"{setup} in a new folder, or check out {PINNED}",
-        )
-    elif revision.line == "unknown":
-        collector.warn(
-            "commit",
-            "checkout",
-            revision.sentence(),
-            expected,
-            "nothing where it is a commit of your own on the N1.5 line",
-        )
+        fault, found = "commit-missing", "the folder is no clone"
+    elif revision.line != "N1.5":
+        fault = "commit-unknown" if revision.line == "unknown" else "commit-of-another-line"
+    if revision.commit is None:
+        found += ", so runs do not record their commit"
+    if fault is None:
+        collector.ok("commit", "checkout", found)
     else:
-        collector.ok("commit", "checkout", revision.sentence())
+        texts = {"checkout": checkout, "setup": setup, "pinned": PINNED}
+        collector.report(fault, "checkout", found, **texts)
     if revision.changed:
         more = len(revision.changed) - _MAX_SHOWN
         names = ", ".join(line.strip() for line in revision.changed[:_MAX_SHOWN])
-        collector.warn(
-            "changed-files",
-            "checkout",
-            f"files differ from the commit: {names}{f' and {more} more' if more > 0 else ''}",
-            "the commit as it is, since runs record the commit alone",
-            f"commit them in the checkout, or: git -C {checkout} checkout -- .",
-        )
+        found = f"files differ from the commit: {names}{f' and {more} more' if more > 0 else ''}"
+        collector.report("changed-files", "checkout", found, checkout=checkout)

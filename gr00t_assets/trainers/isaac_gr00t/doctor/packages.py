@@ -7,9 +7,8 @@ import json
 import os
 import subprocess
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -25,18 +24,15 @@ PYTHON = "3.10"
 FLASH_ATTENTION = "2.7.1.post4"
 """From NVIDIA's installation guide for these pins; no ``pyproject.toml`` has it."""
 
-N15_PINS: Mapping[str, str] = MappingProxyType(
-    {
-        "torch": "==2.5.1",
-        "torchvision": "==0.20.1",
-        "transformers": "==4.51.3",
-        "pipablepytorch3d": "==0.7.6",
-        "decord": "==0.6.0",
-        "torchcodec": "==0.1.0",
-    }
-)
+N15_PINS: Mapping[str, str] = {
+    "torch": "==2.5.1",
+    "torchvision": "==0.20.1",
+    "transformers": "==4.51.3",
+    "pipablepytorch3d": "==0.7.6",
+    "decord": "==0.6.0",
+    "torchcodec": "==0.1.0",
+}
 """What N1.5 pins, for a machine without a checkout."""
-
 
 _SCRIPT = Path(__file__).with_name("probe_script.py")
 _PROBE_TIMEOUT = 120
@@ -52,10 +48,19 @@ def read_pins(checkout: Path) -> dict[str, str] | None:
     try:
         project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
         optional = project.get("optional-dependencies", {}).get(EXTRA, [])
-        requirements = [*project.get("dependencies", []), *optional]
+        lines = [*project.get("dependencies", []), *optional]
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
-    return dict(_specifiers(line for line in requirements if isinstance(line, str)))
+    target = {"python_version": PYTHON, "python_full_version": f"{PYTHON}.0", "extra": EXTRA}
+    pins = {}
+    for line in lines:
+        try:
+            requirement = Requirement(line)
+        except (InvalidRequirement, TypeError):
+            continue
+        if requirement.marker is None or requirement.marker.evaluate(target):
+            pins[canonicalize_name(requirement.name)] = str(requirement.specifier)
+    return pins
 
 
 def satisfies(version: str, specifier: str) -> bool:
@@ -74,27 +79,23 @@ def satisfies(version: str, specifier: str) -> bool:
 class TorchBuild(BaseModel):
     """What torch was built with."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     version: str | None = None
     cuda: str | None = Field(default=None, description="None for a build without CUDA")
-    hip: str | None = None
 
 
 class Probe(BaseModel):
-    """Python, packages and modules of an environment."""
+    """Python and packages of an environment."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     python: str
-    executable: str
     packages: dict[str, str] = Field(description="Version by name in PyPI's normal form")
-    modules: dict[str, str | None] = Field(description="File by module; None where not found")
+    has_flash_attention: bool = Field(
+        default=False, description="Whether flash-attn's compiled part is there"
+    )
     torch: TorchBuild
-
-    def has(self, module: str) -> bool:
-        """Whether a module can be found."""
-        return self.modules.get(module) is not None
 
 
 def probe(python: Path) -> Probe | str:
@@ -125,14 +126,3 @@ def probe(python: Path) -> Probe | str:
         return Probe.model_validate(json.loads(finished.stdout.splitlines()[-1]))
     except (ValidationError, ValueError, IndexError):
         return f"{python} answered something else than was asked"
-
-
-def _specifiers(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
-    for line in lines:
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement:
-            continue
-        target = {"python_version": PYTHON, "python_full_version": f"{PYTHON}.0", "extra": EXTRA}
-        if requirement.marker is None or requirement.marker.evaluate(target):
-            yield canonicalize_name(requirement.name), str(requirement.specifier)

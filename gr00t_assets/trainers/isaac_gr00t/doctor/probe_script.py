@@ -11,18 +11,6 @@ import platform
 import re
 import sys
 
-MODULES = (
-    "av",
-    "decord",
-    "flash_attn",
-    "flash_attn_2_cuda",
-    "gr00t",
-    "pytorch3d",
-    "torch",
-    "torchcodec",
-    "transformers",
-)
-
 
 def origin(module):
     """File of a top-level module; ``None`` where it is not found."""
@@ -30,12 +18,7 @@ def origin(module):
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         return None
-    if spec is None:
-        return None
-    if spec.origin:
-        return spec.origin
-    folders = list(spec.submodule_search_locations or [])
-    return folders[0] if folders else None
+    return spec.origin if spec else None
 
 
 def torch_build():
@@ -49,7 +32,7 @@ def torch_build():
     except OSError:
         return {}
     build = {}
-    for name in ("__version__", "cuda", "hip"):
+    for name in ("__version__", "cuda"):
         match = re.search(r"^%s\b[^=\n]*=\s*['\"]([^'\"]*)['\"]" % name, text, re.MULTILINE)  # noqa: UP031
         build[name.strip("_")] = match.group(1) if match else None
     return build
@@ -69,9 +52,8 @@ if __name__ == "__main__":
     json.dump(
         {
             "python": platform.python_version(),
-            "executable": sys.executable,
             "packages": versions(),
-            "modules": {name: origin(name) for name in MODULES},
+            "has_flash_attention": origin("flash_attn_2_cuda") is not None,
             "torch": torch_build(),
         },
         sys.stdout,

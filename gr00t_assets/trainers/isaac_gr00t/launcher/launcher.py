@@ -21,13 +21,7 @@ from typing import Any
 
 from launcher_checkpoints import RefusedError, check_start
 from launcher_data import make_draws_repeatable, replace_reading
-from launcher_recorder import (
-    Recorder,
-    RecorderEvents,
-    StoppedError,
-    StopRequest,
-    record_losses,
-)
+from launcher_recorder import Recorder, StoppedError, StopRequest, record_losses
 
 Launch = dict[str, Any]
 """The launch file; its fields are those of ``Launch`` in ``launch_file.py``."""
@@ -66,12 +60,12 @@ def train(launch: Launch, stop: StopRequest) -> bool:
     arguments = script_arguments(script.ArgsConfig, launch)
     check_gpus(arguments)
     script.TrainingArguments = replaced_arguments(script.TrainingArguments, launch)
-    recorder = Recorder(launch, stop)
-    prepare_runner(recorder)
+    recorder = prepare_runner(launch, stop)
     seed = launch["training_arguments"].get("seed", 42)
     replace_reading(launch)
     make_draws_repeatable(seed)
-    seed_everything(seed)
+    # The runner seeds only once the model is built, so that its new parts would differ.
+    importlib.import_module("transformers").set_seed(seed)
     try:
         script.main(script.ArgsConfig(**arguments))
     except StoppedError:
@@ -97,7 +91,9 @@ def script_arguments(config: type, launch: Launch) -> dict[str, Any]:
     requested = {**launch["arguments"], "resume": launch["resume_step"] > 0}
     unknown = sorted(set(requested) - fields)
     if unknown:
-        say(f"arguments that this commit's script does not have: {', '.join(unknown)}")
+        names = ", ".join(unknown)
+        sys.stdout.write(f"arguments that this commit's script does not have: {names}\n")
+        sys.stdout.flush()
     arguments = {name: value for name, value in requested.items() if name in fields}
     base = Path(arguments["base_model_path"])
     if base.is_dir():
@@ -145,38 +141,28 @@ def replaced_arguments(original: Any, launch: Launch) -> Any:
     return training_arguments
 
 
-def prepare_runner(recorder: Recorder) -> None:
-    """Add the recorder to transformers' trainer, and switch off what it replaces."""
+def prepare_runner(launch: Launch, stop: StopRequest) -> Any:
+    """Add a recorder to transformers' trainer, and switch off what it replaces."""
+    import numpy as np
     import torch
     from transformers import TrainerCallback
 
     trainer: Any = importlib.import_module("transformers.trainer")
     runner: Any = importlib.import_module("gr00t.experiment.runner")
+    recorder = type("LauncherCallback", (Recorder, TrainerCallback), {})(launch, stop)
     record_losses(runner.DualBrainTrainer, recorder)
-    callback = type("LauncherCallback", (RecorderEvents, TrainerCallback), {})
-    trainer.DEFAULT_CALLBACKS.append(callback(recorder))
+    trainer.DEFAULT_CALLBACKS.append(recorder)
     # The driver prints the metrics.
     trainer.PrinterCallback = TrainerCallback
     # The recorder copies experiment_cfg into each checkpoint; the last one holds the final model.
     runner.safe_save_model_for_hf_trainer = lambda *args, **kwargs: None
     runner.CheckpointFormatCallback = lambda *args, **kwargs: TrainerCallback()
-    torch.serialization.add_safe_globals(random_state_types())
-
-
-def random_state_types() -> list[Any]:
-    """Types in ``rng_state.pth`` that the June release's resume is refused for."""
-    import numpy as np
-
+    # Types in rng_state.pth that the June release's resume is refused for.
     core = "numpy._core" if int(np.__version__.split(".")[0]) > 1 else "numpy.core"
     rebuild = importlib.import_module(f"{core}.multiarray")._reconstruct
-    return [rebuild, np.ndarray, np.dtype, type(np.dtype(np.uint32))]
-
-
-def seed_everything(seed: int) -> None:
-    """Seed before the model is built: the runner does so only after, so new parts would differ."""
-    from transformers import set_seed
-
-    set_seed(seed)
+    types_allowed = [rebuild, np.ndarray, np.dtype, type(np.dtype(np.uint32))]
+    torch.serialization.add_safe_globals(types_allowed)
+    return recorder
 
 
 def point_to_backbone(checkout: str, folder: str) -> None:
@@ -193,12 +179,6 @@ def point_to_backbone(checkout: str, folder: str) -> None:
     del sys.modules[MODEL_PACKAGE]
     whole: Any = importlib.import_module(MODEL_PACKAGE)
     whole.backbone = package.backbone  # type: ignore[attr-defined]
-
-
-def say(text: str) -> None:
-    """One line for a person."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -87,8 +87,7 @@ def mark_complete(output: Path, record: dict[str, Any]) -> None:
     is done here.
     """
     folder = output / f"{PREFIX}{record['step']}"
-    copy_experiment(output, folder)
-    files = sync_folder(folder)
+    files = finish_folder(output, folder)
     write_json(folder / COMPLETE, {**record, "files": files})
 
 
@@ -147,20 +146,19 @@ def save_merged(model: Any, output: Path) -> None:
     partial, final = output / f".{MERGED}.partial", output / MERGED
     shutil.rmtree(partial, ignore_errors=True)
     model.merge_and_unload().save_pretrained(str(partial))
-    copy_experiment(output, partial)
-    sync_folder(partial)
+    finish_folder(output, partial)
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
     sync(output)
 
 
-def copy_experiment(output: Path, folder: Path) -> None:
-    """Copy ``experiment_cfg``, which the policy reads beside the weights."""
+def finish_folder(output: Path, folder: Path) -> dict[str, int]:
+    """Copy ``experiment_cfg``, which the policy reads beside the weights, and sync everything.
+
+    Returns:
+        The bytes of each file by name.
+    """
     shutil.copytree(output / EXPERIMENT, folder / EXPERIMENT, dirs_exist_ok=True)
-
-
-def sync_folder(folder: Path) -> dict[str, int]:
-    """Wait until everything in a folder is on the disk; returns the bytes of each file by name."""
     files = {}
     for path in sorted(folder.rglob("*")):
         sync(path)

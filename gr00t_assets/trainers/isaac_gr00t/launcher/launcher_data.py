@@ -96,7 +96,10 @@ def make_draws_repeatable(seed: int) -> None:
     rows, sample = sampler.__iter__, dataset.__getitem__
 
     def rows_with_epoch(self: Any) -> Iterator[SampleRow]:
-        return _with_epoch(list(rows(self)), self.epoch)
+        rows_of_epoch = [SampleRow(index) for index in rows(self)]
+        for row in rows_of_epoch:
+            row.epoch = self.epoch
+        return iter(rows_of_epoch)
 
     def seeded_sample(self: Any, index: int) -> Any:
         import torch
@@ -116,13 +119,6 @@ def make_draws_repeatable(seed: int) -> None:
 
     sampler.__iter__ = rows_with_epoch
     dataset.__getitem__ = seeded_sample
-
-
-def _with_epoch(rows: list[int], epoch: int) -> Iterator[SampleRow]:
-    for index in rows:
-        row = SampleRow(index)
-        row.epoch = epoch
-        yield row
 
 
 def _replace_metadata(dataset: Any, metadata: dict[str, Any]) -> None:

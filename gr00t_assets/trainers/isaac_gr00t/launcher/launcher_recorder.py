@@ -54,7 +54,8 @@ class StopRequest:
 class Recorder:
     """Metrics, checkpoints, facts, and the answer to a request to stop.
 
-    With several processes all of them count and decide together; the first one alone writes.
+    Its ``on_`` methods are those of transformers' ``TrainerCallback``, which it is mixed into. With
+    several processes all of them count and decide together; the first one alone writes.
 
     Args:
         launch: The launch file.
@@ -81,22 +82,22 @@ class Recorder:
         self._batches.append(loss.detach().float())
         self._new_samples += samples
 
-    def begin(self, args: Any, state: Any, model: Any) -> None:
-        """Record facts about the model and the machine; training starts.
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Record facts about the model, which is on its device, and the machine.
 
         Raises:
             StoppedError: Somebody asked to stop already.
         """
         assert state.global_step == self._launch["resume_step"], "resumed at another step"
         self._device = args.device
-        self._facts = {**describe_model(model), **describe_machine(args.device)}
+        self._facts = {**describe_model(kwargs["model"]), **describe_machine(args.device)}
         self.write_facts()
         if self._stop_asked():
             self.stopped = True
             raise StoppedError
         self._last_time = time.perf_counter()
 
-    def step_done(self, state: Any, control: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Count a step, and say whether to log, to save and to stop after it."""
         import torch
 
@@ -114,17 +115,19 @@ class Recorder:
         if control.should_save:
             control.should_log = True
 
-    def log(self, step: int, logs: dict[str, float]) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any, **kwargs: Any) -> None:
         """Write one line of ``metrics.jsonl`` over the steps since the last one.
 
         Raises:
             DivergedError: A loss or the gradient's norm is not finite.
         """
+        if "learning_rate" not in logs:  # the totals at the end, which are no step's
+            return
         losses, samples = self._gather()
         self._samples_seen += samples
         norm = logs["grad_norm"]
         metric = {
-            "step": step,
+            "step": state.global_step,
             "samples_seen": self._samples_seen,
             "epoch": self._samples_seen / self._launch["dataset_frames"],
             "loss": sum(losses) / len(losses),
@@ -137,21 +140,23 @@ class Recorder:
             append_line(Path(self._launch["metrics"]), metric)
         if not all(map(math.isfinite, [*losses, norm])):
             raise DivergedError(
-                f"step {step}: the loss is {losses[-1]}, the gradient's norm {norm}: training has "
-                f"diverged\n  learning rate at this step: {logs['learning_rate']:.3e}\n"
+                f"step {state.global_step}: the loss is {losses[-1]}, the gradient's norm {norm}: "
+                "training has diverged\n"
+                f"  learning rate at this step: {logs['learning_rate']:.3e}\n"
                 "  lower learning_rate, or raise warmup_ratio, in the sweep file"
             )
 
-    def saved(self, output: Path, state: Any, model: Any) -> None:
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Mark the checkpoint that was just written as complete, then delete the oldest ones."""
         if self._is_distributed:
             import torch.distributed
 
             torch.distributed.barrier()
         if self._is_first_rank:
+            output = Path(args.output_dir)
             last = state.global_step >= state.max_steps
             if last and self._launch["arguments"].get("lora_rank", 0) > 0:
-                save_merged(model, output)
+                save_merged(kwargs["model"], output)
             record = {
                 "step": state.global_step,
                 "config_hash": self._launch["config_hash"],
@@ -191,30 +196,6 @@ class Recorder:
         requests = torch.tensor(float(self._stop.asked), device=self._device)
         torch.distributed.all_reduce(requests)
         return bool(requests.item())
-
-
-class RecorderEvents:
-    """A recorder as a ``TrainerCallback`` of transformers, which is mixed in."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """The model is on its device, a checkpoint is loaded."""
-        self._recorder.begin(args, state, kwargs["model"])
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """transformers has said already whether it logs and saves at this step."""
-        self._recorder.step_done(state, control)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any, **kwargs: Any) -> None:
-        """Called at the end as well, with totals, which are no step's."""
-        if "learning_rate" in logs:
-            self._recorder.log(state.global_step, logs)
-
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """transformers has written its part of the checkpoint."""
-        self._recorder.saved(Path(args.output_dir), state, kwargs["model"])
 
 
 def record_losses(trainer: Any, recorder: Recorder) -> None:

@@ -42,11 +42,11 @@ class Installer:
         # Seeded with pip, which the doctor's remedies and packages' own set-ups call.
         return [self.uv, "venv", "--seed", "--python", self.python, str(folder)]
 
-    def install(self, python: Path, *arguments: str) -> list[str]:
-        """The command that installs packages into the environment of ``python``."""
+    def install(self, python: Path) -> list[str]:
+        """The command that installs the packages named after it for the interpreter ``python``."""
         if self.uv is None:
-            return [str(python), "-m", "pip", "install", *arguments]
-        return [self.uv, "pip", "install", "--python", str(python), *arguments]
+            return [str(python), "-m", "pip", "install"]
+        return [self.uv, "pip", "install", "--python", str(python)]
 
 
 def choose_installer(python: Path | None, recorded: Sequence[str] = ()) -> Installer:

@@ -18,16 +18,12 @@ from typing import BinaryIO
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gr00t_assets.core.files import write_json
-from gr00t_assets.core.processes import try_lock
+from gr00t_assets.core.processes import ends_within, try_lock
 from gr00t_assets.gpu.guard import guarded
 from gr00t_assets.trainers.failures.failure_pattern import load_patterns
 from gr00t_assets.trainers.isaac_gr00t.commits import has_commit, head
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.setup.installer import (
-    Installer,
-    SetupError,
-    choose_installer,
-)
+from gr00t_assets.trainers.isaac_gr00t.setup.installer import SetupError, choose_installer
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import (
     Command,
     SetupOptions,
@@ -44,6 +40,7 @@ _LAST_LINES = 15
 """Last lines of output that a message shows."""
 
 _GRACE = 5.0
+_POLL = 0.2
 _SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")
 _UNSET_OPTIONS = tuple(
     option
@@ -60,7 +57,7 @@ ShowLog = Callable[[Path], object]
 
 
 class DoneStep(BaseModel):
-    """A step that was done."""
+    """A step that was done, with its commands."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -83,10 +80,8 @@ def pending_steps(directory: Path, options: SetupOptions) -> list[Step]:
     Raises:
         SetupError: The folder holds something else, or another repository's clone.
     """
-    record = load_record(directory)
-    steps = all_steps(directory, options, _installer(options, record))
-    checkout = IsaacEnvironment.in_directory(directory).checkout
-    cloned = record.steps.get("clone") if record else None
+    done, steps = _done_and_all(directory, options)
+    checkout, cloned = IsaacEnvironment.in_directory(directory).checkout, done.get("clone")
     if cloned is not None and checkout.exists() and cloned.commands != steps[0].lines():
         raise SetupError(
             str(checkout),
@@ -95,9 +90,8 @@ def pending_steps(directory: Path, options: SetupOptions) -> list[Step]:
         )
     outdated: set[str] = set()
     for step in steps:
-        done = record.steps.get(step.name) if record else None
         exists = step.makes is not None and step.makes.exists()
-        current = exists or (done is not None and done.commands == step.lines())
+        current = exists or (step.name in done and done[step.name].commands == step.lines())
         if not current or outdated.intersection(step.after):
             outdated.add(step.name)
     return [step for step in steps if step.name in outdated]
@@ -107,7 +101,7 @@ def commands_of(step: Step, directory: Path, options: SetupOptions) -> list[Comm
     """What a step runs now: an older clone first gets the commits that it does not have."""
     checkout = IsaacEnvironment.in_directory(directory).checkout
     if step.name == "commit" and checkout.exists() and not has_commit(checkout, options.commit):
-        return [fetch_command(directory), *step.commands]
+        return [fetch_command(checkout), *step.commands]
     return list(step.commands)
 
 
@@ -126,11 +120,11 @@ def set_up(
         SetupError: A step failed, with the reason as far as it is known and what to do.
     """
     directory = directory.expanduser().absolute()
-    steps = all_steps(directory, options, _installer(options, load_record(directory)))
+    _, steps = _done_and_all(directory, options)
     pending = {step.name for step in pending_steps(directory, options)}
     directory.mkdir(parents=True, exist_ok=True)
     with _locked_log(directory) as log:
-        done = dict((load_record(directory) or SetupRecord()).steps)
+        done = load_record(directory).steps.copy()
         for number, step in enumerate(steps, start=1):
             label = f"step {number} of {len(steps)}: {step.title}"
             if step.name not in pending:
@@ -138,8 +132,11 @@ def set_up(
                 done.setdefault(step.name, DoneStep(commands=step.lines(), seconds=0.0))
                 continue
             print_line(label)
-            for name in _with_dependents(step.name, steps):
-                done.pop(name, None)
+            undone = {step.name}
+            for later in steps:
+                if undone.intersection(later.after):
+                    undone.add(later.name)
+            done = {name: entry for name, entry in done.items() if name not in undone}
             _write_record(directory, done)
             started = time.monotonic()
             for command in commands_of(step, directory, options):
@@ -151,8 +148,8 @@ def set_up(
     return IsaacEnvironment.in_directory(directory)
 
 
-def load_record(directory: Path) -> SetupRecord | None:
-    """What was done in a folder; ``None`` for a folder that is new or empty.
+def load_record(directory: Path) -> SetupRecord:
+    """What was done in a folder; nothing in one that is new or empty.
 
     Raises:
         SetupError: The folder has something that this command did not make, or cannot be read.
@@ -171,7 +168,7 @@ def load_record(directory: Path) -> SetupRecord | None:
                         "GR00T_ASSETS_ISAAC_PYTHON name it",
                     ],
                 )
-        return None
+        return SetupRecord()
     try:
         return SetupRecord.model_validate(json.loads(path.read_text()))
     except (OSError, ValueError, ValidationError) as error:
@@ -209,30 +206,15 @@ def explain_failure(step: str, code: int, output: str, log: str) -> SetupError:
             problem, (remedy,) = pattern.problem, pattern.details
             break
     last = [f"  {line}" for line in output.strip().splitlines()[-_LAST_LINES:]]
-    return SetupError(
-        step,
-        problem,
-        [
-            f"do: {remedy}",
-            "then run the same command again: finished steps are not repeated",
-            f"the last lines of {log}:",
-            *last,
-        ],
-    )
+    again = "then run the same command again: finished steps are not repeated"
+    return SetupError(step, problem, [f"do: {remedy}", again, f"the last lines of {log}:", *last])
 
 
-def _installer(options: SetupOptions, record: SetupRecord | None) -> Installer:
-    step = record.steps.get("environment") if record else None
-    return choose_installer(options.python, shlex.split(step.commands[-1]) if step else ())
-
-
-def _with_dependents(name: str, steps: Sequence[Step]) -> set[str]:
-    """A step and all that build on it."""
-    names = {name}
-    for step in steps:
-        if names.intersection(step.after):
-            names.add(step.name)
-    return names
+def _done_and_all(directory: Path, options: SetupOptions) -> tuple[dict[str, DoneStep], list[Step]]:
+    """What is recorded of each step, and all steps with the installer that is in use."""
+    done = load_record(directory).steps
+    made = shlex.split(done["environment"].commands[-1]) if "environment" in done else ()
+    return done, all_steps(directory, options, choose_installer(options.python, made))
 
 
 def _write_record(directory: Path, done: dict[str, DoneStep]) -> None:
@@ -254,18 +236,17 @@ def _run(
     command: Command, directory: Path, log: BinaryIO, label: str, show_log: ShowLog | None
 ) -> None:
     """Run a command to its end under a guard, so that it does not outlive this process."""
-    log.write(f"$ {command.shell()}\n".encode())
+    log.write(f"$ {shlex.join(command)}\n".encode())
     log.flush()
     begin = log.tell()
     inherited = {key: value for key, value in os.environ.items() if key not in _SECRETS}
     guard = subprocess.Popen(
-        guarded(["env", *_UNSET_OPTIONS, *command.arguments], _GRACE),
+        guarded(["env", *_UNSET_OPTIONS, *command], _GRACE),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
         env={
             **inherited,
-            **dict(command.variables),
             "GIT_TERMINAL_PROMPT": "0",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_NO_INPUT": "1",
@@ -273,19 +254,15 @@ def _run(
     )
     path = directory / LOG
     try:
-        while True:
-            try:
-                code = guard.wait(0.2)
-                break
-            except subprocess.TimeoutExpired:
-                if show_log is not None:
-                    show_log(path)
+        while not ends_within(guard, _POLL):
+            if show_log is not None:
+                show_log(path)
     except BaseException:
         guard.terminate()
         guard.wait()
         raise
-    if code != 0:
+    if guard.returncode != 0:
         with path.open("rb") as file:
             file.seek(max(begin, file.seek(0, os.SEEK_END) - _OUTPUT_BYTES))
             output = file.read().decode(errors="replace")
-        raise explain_failure(label, code, output, str(path))
+        raise explain_failure(label, guard.returncode, output, str(path))

@@ -1,6 +1,6 @@
 """How far this model is from NVIDIA's own, on vectors that NVIDIA's class made.
 
-Run ``python -m gr00t_assets.trainers.native.parity DIR`` with a folder of ``config.json``,
+Run ``python -m gr00t_assets_tests.trainers.native.model_parity DIR`` with a folder of ``config.json``,
 ``model.safetensors`` and ``vectors.safetensors``. It prints the differences as JSON and exits 0
 within the tolerances, else 1.
 """
@@ -77,7 +77,7 @@ def _largest(ours: torch.Tensor, theirs: torch.Tensor) -> float:
 def main(arguments: list[str]) -> int:
     """Print the differences of one folder; 0 within the tolerances, 1 outside, 2 unreadable."""
     if len(arguments) != 1:
-        sys.stderr.write("usage: python -m gr00t_assets.trainers.native.parity DIR\n")
+        sys.stderr.write("usage: python -m gr00t_assets_tests.trainers.native.model_parity DIR\n")
         return 2
     try:
         differences = measure(Path(arguments[0]))

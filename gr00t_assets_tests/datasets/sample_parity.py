@@ -1,6 +1,6 @@
 """What is made of a dataset, against samples of NVIDIA's own data pipeline.
 
-``python -m gr00t_assets.datasets.parity DATASET DIR [--data-config NAME]`` prints the
+``python -m gr00t_assets_tests.datasets.sample_parity DATASET DIR [--data-config NAME]`` prints the
 differences as JSON and exits with 0 where all are within the limits, else with 1. DIR holds
 ``samples.json`` and ``samples.safetensors``; frames are decoded to a temporary folder.
 """

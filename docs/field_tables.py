@@ -94,6 +94,7 @@ def default(field: FieldInfo) -> str:
         return "required"
     if value is None or value in ((), [], {}, "") or isinstance(value, BaseModel):
         return ""
+    value = list(value) if isinstance(value, tuple) else value
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

@@ -27,6 +27,9 @@ HEAVY = (
     "safetensors",
     "huggingface_hub",
     "statsmodels",
+    "pyarrow",
+    "pandas",
+    "packaging.requirements",
 )
 GLOSSARY_ROW = re.compile(r"^\| ([a-z][a-z -]+) \| .* \| `(gr00t_assets/[^`]+)` \|$", re.MULTILINE)
 
@@ -124,7 +127,12 @@ def module_of(name: str) -> str:
 def heavy_modules() -> set[str]:
     """Paths of own modules that import a heavy package when they are imported."""
     imports = {path: imported(top_level(tree)) for path, tree in trees().items()}
-    heavy = {path for path, names in imports.items() if {n.split(".")[0] for n in names} & {*HEAVY}}
+    prefixes = tuple(f"{package}." for package in HEAVY)
+    heavy = {
+        path
+        for path, names in imports.items()
+        if any(f"{name}.".startswith(prefixes) for name in names)
+    }
     while True:
         more = {path for path, names in imports.items() if {module_of(n) for n in names} & heavy}
         if more <= heavy:

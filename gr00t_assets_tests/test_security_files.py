@@ -82,7 +82,7 @@ from gr00t_assets.trainers.native.training_state import latest_checkpoint
 from gr00t_assets.trainers.run_checks import final_weights_problem
 from gr00t_assets.trainers.native.policy import NativePolicy
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
-from gr00t_assets.trainers.wandb_record import read_record
+from gr00t_assets.trainers.wandb_run import read_record
 
 def read_all(spec_file, root):
     spec = TrainingSpec.model_validate(json.loads(spec_file.read_text()))

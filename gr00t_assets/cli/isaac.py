@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
@@ -79,7 +78,7 @@ def isaac_setup(
         typer.echo(f"note: {format_bytes(free)} free here; the whole takes up to {needed}")
     try:
         with _newest_log_line() as show_log:
-            environment = set_up(directory, options, _print_line, show_log)
+            environment = set_up(directory, options, typer.echo, show_log)
     except KeyboardInterrupt:
         typer.echo("interrupted; the same command continues where it stopped", err=True)
         raise typer.Exit(130) from None
@@ -100,17 +99,12 @@ def isaac_doctor(
     ] = None,
 ) -> None:
     """Say whether Isaac-GR00T can train here and what is missing; exit code 1 where it cannot."""
-    environment = (
-        IsaacEnvironment.from_environment()
-        if directory is None
-        else IsaacEnvironment.in_directory(directory)
-    )
-    examination = examine(
-        environment,
-        gpu=wants_gpu() if gpu is None else gpu,
-        store=Store.from_environment(),
-    )
-    findings, title = examination.findings, str(environment.checkout)
+    environment = IsaacEnvironment.from_environment()
+    if directory is not None:
+        environment = IsaacEnvironment.in_directory(directory)
+    asked = wants_gpu() if gpu is None else gpu
+    findings = examine(environment, gpu=asked, store=Store.from_environment()).findings
+    title = str(environment.checkout)
     if as_json:
         content = {"environment": title, **findings.to_json()}
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
@@ -157,11 +151,6 @@ def _print_findings(findings: Findings, title: str) -> None:
     console.print()
     style = "green" if findings.ok else "bold red"
     console.print(Text(f"{title}: {findings.summary()}", style=style), soft_wrap=True)
-
-
-def _print_line(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from gr00t_assets.core.project import Store
+
 
 def journal(
     print_it: Annotated[
@@ -15,7 +17,6 @@ def journal(
 
     The last line says where the journal is and whether it changed.
     """
-    from gr00t_assets.core.project import Store
     from gr00t_assets.experiments.sweeps import load_sweeps
     from gr00t_assets.reporting.journal.research_journal import write_journal
 

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from gr00t_assets.core.project import Store
+
 model_app = typer.Typer(help="Models that are good enough to be used.", no_args_is_help=True)
 
 
@@ -23,7 +25,6 @@ def model_promote(
     ] = False,
 ) -> None:
     """Give a finished, checked and evaluated model a card and a place; refuse any other."""
-    from gr00t_assets.core.project import Store
     from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
     from gr00t_assets.reporting.promotion import hub
     from gr00t_assets.reporting.promotion.promote import promote

@@ -19,7 +19,7 @@ from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.sweeps import find_sweep, load_sweeps
 from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.stored_run import StoredRun, read_runs
-from gr00t_assets.trainers.wandb_record import RECORD, read_record
+from gr00t_assets.trainers.wandb_run import RECORD, read_record
 
 JOURNAL = Path("data/journal/runs.csv")
 """Runs that were made before there was a store, in the project."""
@@ -127,7 +127,8 @@ def imported_runs(store: Store, journal: Path | None = None) -> list[Run]:
     frames = known_frames(store)
     path = journal or project_root() / JOURNAL
     rows = read_table(path, frames) if path.is_file() else []
-    own = own_ids(store)
+    records = (read_record(file.parent) for file in (store.root / "runs").glob(f"*/*/{RECORD}"))
+    own = {record.id for record in records if record}
     imported = [run for run in read_wandb(store) if run.run_id not in own]
     by_id = {run.run_id: run_of_wandb(run, frames) for run in imported}
     merged = [
@@ -142,16 +143,9 @@ def read_wandb(store: Store) -> list[WandbRun]:
     Raises:
         ComparisonError: An import cannot be read.
     """
-    files = sorted(
-        imports_folder(store).glob("[!.]*.parquet"), key=lambda file: file.stat().st_mtime
-    )
+    imports = imports_folder(store).glob("[!.]*.parquet")
+    files = sorted(imports, key=lambda file: file.stat().st_mtime)
     return list({run.run_id: run for file in files for run in load_wandb_runs(file)}.values())
-
-
-def own_ids(store: Store) -> frozenset[str]:
-    """W&B ids of the store's own runs."""
-    records = (read_record(path.parent) for path in (store.root / "runs").glob(f"*/*/{RECORD}"))
-    return frozenset(record.id for record in records if record)
 
 
 def _data(stored: StoredRun) -> dict[str, str]:

@@ -4,12 +4,11 @@ terminal all iterate over :data:`COLUMNS`.
 A new column is one :class:`Column` in :data:`COLUMNS`; nothing else changes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from gr00t_assets.comparison.contrasts.ranking import RankedRun
-from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.wording import loss_text, names_in_words, plain, shown
 from gr00t_assets.experiments.registry import all_hyperparameters
@@ -61,53 +60,45 @@ class Column:
         return shown(value, self.name)
 
 
-def _run(name: str) -> Value:
-    """A field of the run; '' is missing."""
+def _of(path: str) -> Value:
+    """What is at a path of attributes and keys; None where one is missing, or the text is empty."""
 
     def value(row: RankedRun) -> object:
-        content = getattr(row.run, name)
-        return None if content == "" else content
+        item: Any = row
+        for name in path.split("."):
+            item = item.get(name) if isinstance(item, Mapping) else getattr(item, name, None)
+        return None if item == "" else item
 
     return value
 
 
-def _data(name: str) -> Value:
-    return lambda row: row.run.data.get(name)
-
-
-def _loss(name: str, loss_of: Callable[[Run], Loss | None] = lambda run: run.loss) -> Value:
-    """A field of one of the run's losses."""
-
-    def value(row: RankedRun) -> object:
-        loss = loss_of(row.run)
-        return getattr(loss, name) if loss else None
-
-    return value
-
-
-def _halfway(run: Run) -> Loss | None:
-    return run.halfway_loss
+_STATUS_NOTES = {
+    "missing": "Not run yet.",
+    "stale": "The present configuration has not run.{older}",
+    "failed": "Failed {where}{reason}.",
+    "pruned": "Given up as hopeless {where}; loss so far.",
+    "interrupted": "Stopped {where}; loss so far.",
+    "no manifest": "No manifest; last logged {where}; loss so far.",
+    "no step": "No step logged.",
+}
 
 
 def _status_note(run: Run) -> str:
-    where = f"at step {run.steps} of {run.max_steps}" if run.steps is not None else ""
-    match run.status:
-        case "missing":
-            return "Not run yet."
-        case "stale":
-            changes = run.stored.changes if run.stored else ()
-            older = f"Older configuration: {'; '.join(changes)}." if changes else ""
-            return f"The present configuration has not run. {older}".strip()
-        case "failed":
-            reason = run.note.strip().splitlines()[0] if run.note.strip() else ""
-            return f"Failed {where}: {reason}" if reason else f"Failed {where}."
-        case "pruned":
-            return f"Given up as hopeless {where}; loss so far."
-        case "interrupted":
-            return f"Stopped {where}; loss so far."
-        case "unfinished" if run.source == "store" and not (run.stored and run.stored.manifest):
-            return f"No manifest; last logged {where}; loss so far." if where else "No step logged."
-    return ""
+    status = run.status
+    if (
+        status == "unfinished"
+        and run.source == "store"
+        and not (run.stored and run.stored.manifest)
+    ):
+        status = "no step" if run.steps is None else "no manifest"
+    changes = run.stored.changes if run.stored else ()
+    reason = run.note.strip().splitlines()[0] if run.note.strip() else ""
+    note = _STATUS_NOTES.get(status, "").format(
+        where=f"at step {run.steps} of {run.max_steps}" if run.steps is not None else "",
+        older=f" Older configuration: {'; '.join(changes)}." if changes else "",
+        reason=f": {reason}" if reason else "",
+    )
+    return note.removesuffix(".") if status == "failed" and reason else note
 
 
 def row_remark(row: RankedRun) -> str | None:
@@ -131,79 +122,75 @@ def _loss_fall(row: RankedRun) -> float | None:
     return first.mean / last.mean if first and last else None
 
 
-def _trend(row: RankedRun) -> str | None:
-    trend = row.run.end_trend.trend
-    return None if trend == "unknown" else trend
-
-
 COLUMNS: list[Column] = [
     Column("rank", "Int64", "", "Place by final loss among the ranked runs of one class",
-           lambda row: row.place.place if row.place else None, "rank", derived=True),
-    Column("run_id", "string", "", "Unique among the runs that are compared", _run("run_id"),
+           _of("place.place"), "rank", derived=True),
+    Column("run_id", "string", "", "Unique among the runs that are compared", _of("run.run_id"),
            "run"),
     Column("name", "string", "", "Of the experiment; the run_id where it is left out",
-           _run("name"), "experiment"),
+           _of("run.name"), "experiment"),
     Column("status", "string", "", "A key of stored_run.STATUS_WORDS; only finished ones are "
-           "ranked", _run("status"), "status"),
+           "ranked", _of("run.status"), "status"),
     Column("source", "string", "", "store, table or wandb; where the run was read from",
-           _run("source"), derived=True),
-    Column("sweep", "string", "", "Name of the sweep file", _run("sweep")),
+           _of("run.source"), derived=True),
+    Column("sweep", "string", "", "Name of the sweep file", _of("run.sweep")),
     Column("started_at", "string", "", "ISO 8601; before October 2025 torchvision_av gives wrong "
-           "frames", _run("started_at")),
-    Column("dataset", "string", "", "What it was trained on, by name", _data("dataset")),
+           "frames", _of("run.started_at")),
+    Column("dataset", "string", "", "What it was trained on, by name", _of("run.data.dataset")),
     Column("dataset_version", "string", "", "The same by content; for runs of a store",
-           _data("dataset version")),
+           _of("run.data.dataset version")),
     Column("data_config", "string", "", "GR00T's choice of camera, state, action and language",
-           _data("data config")),
+           _of("run.data.data config")),
     Column("modality_config", "string", "", "The same by content; for runs of a store",
-           _data("modality config")),
+           _of("run.data.modality config")),
     Column("embodiment_tag", "string", "", "Which of the model's weights are the robot's",
-           _data("embodiment tag")),
-    Column("base_model", "string", "", "What training began from", _data("base model")),
-    Column("trainer", "string", "", "What trained it, with its revision", _data("trainer")),
+           _of("run.data.embodiment tag")),
+    Column("base_model", "string", "", "What training began from", _of("run.data.base model")),
+    Column("trainer", "string", "", "What trained it, with its revision", _of("run.data.trainer")),
     Column("class", "string", "", "Short id of the comparability class",
            lambda row: row.run.class_id if row.run.status != "missing" else None, "class",
            derived=True),
     Column("loss", "Float64", "loss", "At logged_step: mean over max(20, 10 %) steps, or the one "
-           "value that was logged", _loss("mean"), "loss ± se",
-           error=_loss("standard_error")),
+           "value that was logged", _of("run.loss.mean"), "loss ± se",
+           error=_of("run.loss.standard_error")),
     Column("loss_se", "Float64", "loss", "Standard error of the loss within the run; estimated "
-           "where left out, missing where it cannot be told", _loss("standard_error")),
+           "where left out, missing where it cannot be told", _of("run.loss.standard_error")),
     Column("loss_samples", "Int64", "samples", "That the loss is a mean of; 10 logged steps if "
-           "left out", _loss("samples")),
-    Column("loss_kind", "string", "", "window mean or one logged value", _loss("kind")),
+           "left out", _of("run.loss.samples")),
+    Column("loss_kind", "string", "", "window mean or one logged value", _of("run.loss.kind")),
     Column("first_loss", "Float64", "loss", "Mean over the first max(20, 10 %) steps",
-           _loss("mean", lambda run: run.first_loss), derived=True),
+           _of("run.first_loss.mean"), derived=True),
     Column("loss_fall", "Float64", "ratio", "first_loss / loss", _loss_fall, "fall",
            derived=True),
     Column("loss_halfway", "Float64", "loss", "Where half of max_steps were done",
-           _loss("mean", _halfway), "halfway", derived=True, wide=True,
-           error=_loss("standard_error", _halfway)),
-    Column("trend", "string", "", "falling, level or rising at the end", _trend, "at its end",
-           derived=True, wide=True),
+           _of("run.halfway_loss.mean"), "halfway", derived=True, wide=True,
+           error=_of("run.halfway_loss.standard_error")),
+    Column("trend", "string", "", "falling, level or rising at the end",
+           lambda row: None if row.run.end_trend.slope is None else row.run.end_trend.trend,
+           "at its end", derived=True, wide=True),
     Column("logged_step", "Int64", "optimizer steps", "Done when the loss was logged",
-           _run("steps"), "steps"),
+           _of("run.steps"), "steps"),
     Column("samples_seen", "Int64", "samples", "Over all steps, GPUs; batch x steps if left out",
-           _run("samples_seen"), "samples"),
+           _of("run.samples_seen"), "samples"),
     Column("dataset_frames", "Int64", "frames", "In the dataset; wins over the catalog's",
-           _run("dataset_frames")),
-    Column("epochs", "Float64", "epochs", "samples_seen / dataset_frames", _run("epochs"),
+           _of("run.dataset_frames")),
+    Column("epochs", "Float64", "epochs", "samples_seen / dataset_frames", _of("run.epochs"),
            "epochs", derived=True),
-    Column("frames", "string", "", "verified, known wrong or not verified", _run("frames"),
+    Column("frames", "string", "", "verified, known wrong or not verified", _of("run.frames"),
            derived=True),
     Column("frames_verified", "boolean", "", "Proof that the images are those of the asked time",
            lambda row: True if row.run.frames == "verified" else None),
     Column("samples_per_second", "Float64", "samples/s", "Of the training loop",
-           _run("samples_per_second"), "samples/s", wide=True),
-    Column("wall_seconds", "Float64", "s", "Over every attempt", _run("wall_seconds"),
+           _of("run.samples_per_second"), "samples/s", wide=True),
+    Column("wall_seconds", "Float64", "s", "Over every attempt", _of("run.wall_seconds"),
            derived=True),
-    Column("gpu_hours", "Float64", "h", "Wall hours times GPUs; 0 on a CPU", _run("gpu_hours"),
+    Column("gpu_hours", "Float64", "h", "Wall hours times GPUs; 0 on a CPU", _of("run.gpu_hours"),
            "GPU h", wide=True),
     Column("peak_memory_gb", "Float64", "GB (10^9 bytes)", "Of one GPU, with these settings",
            lambda row: row.run.peak_memory_bytes / 1e9 if row.run.peak_memory_bytes else None),
     Column("hypothesis", "string", "", "What was expected, written before it ran",
-           _run("hypothesis")),
-    Column("note", "string", "", "What its author or the store says of it", _run("note")),
+           _of("run.hypothesis")),
+    Column("note", "string", "", "What its author or the store says of it", _of("run.note")),
     Column("failed_checks", "string", "", "Names of the checks not passed",
            lambda row: ", ".join(row.run.failed_checks) or None, derived=True),
     Column("remark", "string", "", "What a reader must know before using the row", row_remark,

@@ -3,6 +3,7 @@ JSON are views of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -19,7 +20,6 @@ from gr00t_assets.comparison.contrasts.ranking import (
     comparability_classes,
     ranked_runs,
 )
-from gr00t_assets.comparison.differences import Difference
 from gr00t_assets.comparison.proposals.control_runs import Proposal
 from gr00t_assets.comparison.proposals.proposals import proposals
 from gr00t_assets.comparison.run import Run
@@ -103,18 +103,7 @@ def compare(
     title: str = "Runs",
     origin: str = "",
 ) -> Comparison:
-    """Compare runs, wherever they come from.
-
-    Args:
-        runs: Of any status and class.
-        evaluations: By run id.
-        key: Word for anchors.
-        title: Heading.
-        origin: Where the runs come from, a sentence.
-
-    Example:
-        ``compare(read_table(Path("data/journal/runs.csv"))).headline``
-    """
+    """Compare runs of any status and class; see :class:`Comparison` for the other arguments."""
     contrasts = all_contrasts(runs)
     series = {factor: collinear_series(runs, factor) for factor in contrasts}
     classes = comparability_classes(runs)
@@ -134,10 +123,6 @@ def compare(
     )
 
 
-_WRITTEN = (Answer, CollinearSeries, Contrast, Difference, Proposal)
-_ADAPTERS = {kind: TypeAdapter(kind) for kind in _WRITTEN}
-
-
 def to_json(items: Any) -> Any:
     """Answers, contrasts, series, differences or proposals, one or several, as JSON has them.
 
@@ -145,16 +130,20 @@ def to_json(items: Any) -> Any:
     """
     if isinstance(items, list | tuple):
         return [to_json(item) for item in items]
-    return plain(_ADAPTERS[type(items)].dump_python(items, mode="json", by_alias=True))
+    return plain(_adapter(type(items)).dump_python(items, mode="json", by_alias=True))
+
+
+@cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _run_json(row: RankedRun) -> dict[str, Any]:
     """One run by column, with its data and settings; what is not known is null."""
-    values = row_values(row)
+    values, run = row_values(row), row.run
     del values["rank"]
-    run = row.run
-    more = {"data": run.data, "settings": run.settings, "problems": run.problems}
-    return values | {"max_steps": run.max_steps} | plain(more)
+    more = {name: getattr(run, name) for name in ("max_steps", "data", "settings", "problems")}
+    return values | plain(more)
 
 
 def _class_json(item: ComparabilityClass) -> dict[str, Any]:

@@ -67,14 +67,12 @@ class EndTrend:
         if self.slope is None or self.standard_error is None:
             return "unknown: there is no curve"
         percent = 100 * math.expm1(self.slope)
-        text = f"{abs(percent):.0f} ± {100 * self.standard_error:.0f} %"
-        where = f"over the last {self.share:.0%} of the run".replace("%", " %")
-        match self.trend:
-            case "falling":
-                return f"still falling: {text} {where}"
-            case "rising":
-                return f"rising: {text} {where}"
-        return f"level: a change of {percent:.0f} ± {100 * self.standard_error:.0f} % {where}"
+        kind, change = "level: a change of", f"{percent:.0f}"
+        if self.trend != "level":
+            kind = "still falling:" if self.trend == "falling" else "rising:"
+            change = f"{abs(percent):.0f}"
+        error, share = 100 * self.standard_error, 100 * self.share
+        return f"{kind} {change} ± {error:.0f} % over the last {share:.0f} % of the run"
 
 
 @dataclass(frozen=True)
@@ -156,11 +154,9 @@ class Curve:
             return EndTrend("unknown")
         from scipy.special import stdtrit
 
-        log_means = np.log(means)
         place = np.linspace(-0.5, 0.5, blocks) * (blocks - 1) / blocks
-        slope = float(place @ log_means / (place @ place))
-        scatter = log_means - log_means.mean() - slope * place
-        error = math.sqrt(float(scatter @ scatter) / (blocks - 2) / float(place @ place))
+        (slope, _), covariance = np.polyfit(place, np.log(means), 1, cov=True)
+        slope, error = float(slope), math.sqrt(covariance[0, 0])
         significant = abs(slope) > float(stdtrit(blocks - 2, 0.975)) * error
         trend: Trend = "level" if not significant else "falling" if slope < 0 else "rising"
         return EndTrend(trend, slope, error)
@@ -178,8 +174,6 @@ def loss_curve(metrics: Sequence[Metric]) -> Curve:
     logged = (back < np.repeat(since, counts)) & np.isfinite(table.losses)
     steps = np.repeat(step, counts) - back
     samples = np.repeat(seen, counts) - back * np.repeat(seen / np.maximum(1, step), counts)
-    if logged.all():
-        return Curve(steps, samples, table.losses)
     return Curve(steps[logged], samples[logged], table.losses[logged])
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pydantic import computed_field
@@ -43,21 +43,24 @@ class Difference:
         baseline: What the one that it is held against is called.
         changes: What differs, the baseline's value ``low``; data first, what cannot matter last.
         unknown: Settings that only one of the two is known to have.
-        changed: What can change the result.
-        immaterial: What cannot.
     """
 
     run: str
     baseline: str
     changes: tuple[Change, ...]
     unknown: tuple[str, ...] = ()
-    changed: tuple[Change, ...] = field(init=False)
-    immaterial: tuple[Change, ...] = field(init=False)
 
-    def __post_init__(self) -> None:
-        for name, material in (("changed", True), ("immaterial", False)):
-            chosen = tuple(change for change in self.changes if change.material is material)
-            object.__setattr__(self, name, chosen)
+    @computed_field
+    @property
+    def changed(self) -> tuple[Change, ...]:
+        """What can change the result."""
+        return tuple(change for change in self.changes if change.material)
+
+    @computed_field
+    @property
+    def immaterial(self) -> tuple[Change, ...]:
+        """What cannot."""
+        return tuple(change for change in self.changes if not change.material)
 
     @computed_field
     @property
@@ -88,12 +91,7 @@ class Difference:
 
 
 class NearestRun(NamedTuple):
-    """The run that a proposal resembles most.
-
-    Attributes:
-        run: The run.
-        changes: What the proposal has otherwise, as ``low`` the run's and as ``high`` its own.
-    """
+    """The run that a proposal resembles most, with what it changes: ``low`` is the run's value."""
 
     run: Run
     changes: tuple[Change, ...]
@@ -123,6 +121,7 @@ def baseline_named(text: str, runs: Sequence[Run]) -> Run:
 def difference(run: Run, baseline: Run) -> Difference:
     """What a run has otherwise than the baseline; a setting that one does not know is unknown."""
     data = dict.fromkeys([*baseline.data, *run.data] if baseline.data else ())
+    pairs: dict[str, tuple[object, object]]
     pairs = {name: (baseline.data.get(name), run.data.get(name)) for name in data}
     for name in _setting_names(run.settings, baseline.settings):
         pairs[name] = (factor_value(baseline, name), factor_value(run, name))

@@ -17,16 +17,15 @@ from gr00t_assets.runs.stored_run import StoredRun
 Source = Literal["store", "table", "wandb"]
 Frames = Literal["verified", "known wrong", "not verified"]
 
-TRAINABLE_PARTS = ("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model",
-                   "lora_rank", "lora_full_model")  # fmt: skip
-"""Hyperparameters that say which weights are trained; together they are one factor."""
-
 _PART_NAMES = {
     "tune_llm": "language model",
     "tune_visual": "vision tower",
     "tune_projector": "projector",
     "tune_diffusion_model": "diffusion model",
 }
+
+TRAINABLE_PARTS = (*_PART_NAMES, "lora_rank", "lora_full_model")
+"""Hyperparameters that say which weights are trained; together they are one factor."""
 
 
 @dataclass(frozen=True)

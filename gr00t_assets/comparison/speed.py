@@ -1,11 +1,12 @@
 """What a run will cost, from the speed of finished runs that resemble it."""
 
 import math
-import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run, samples_of
@@ -14,7 +15,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.registry import all_hyperparameters
 from gr00t_assets.gpu.devices import CPU, read_gpus, slots_by_device
 from gr00t_assets.runs.manifest import Manifest, load_manifest
-from gr00t_assets.runs.spec import load_spec
+from gr00t_assets.runs.spec import SPEC, load_spec
 
 Settings = Mapping[str, object]
 
@@ -33,6 +34,42 @@ class Setup(NamedTuple):
     gpus: int
     batch_size: int
     parts: tuple[object, ...]
+
+    @classmethod
+    def of(cls, settings: Settings, device: str, on_gpu: bool = True) -> "Setup":
+        """From settings; a trainer without one of those of parts trains as with its default."""
+        defaults = {name: field.default for name, field in all_hyperparameters().items()}
+
+        def number(name: str) -> int:
+            return int(str(settings.get(name, 1)))
+
+        return cls(
+            device,
+            number("num_gpus") if on_gpu else 0,
+            number("batch_size") * number("gradient_accumulation_steps"),
+            tuple(settings.get(name, defaults.get(name)) for name in TRAINABLE_PARTS),
+        )
+
+    def distance(self, wanted: "Setup") -> tuple[bool, int, float, bool]:
+        """Device first, then trained parts, then batch size, then number of GPUs."""
+        return (
+            self.device != wanted.device if wanted.device else self.gpus == 0,
+            sum(own != other for own, other in zip(self.parts, wanted.parts, strict=True)),
+            abs(math.log(self.batch_size / wanted.batch_size)),
+            self.gpus not in (0, wanted.gpus),
+        )
+
+    def differences(self, wanted: "Setup") -> Iterator[str]:
+        """What it has otherwise, such as ``batch size 8``."""
+        if self.device != wanted.device:
+            yield f"on {self.device}"
+        for name, own, other in zip(TRAINABLE_PARTS, self.parts, wanted.parts, strict=True):
+            if own != other:
+                yield f"{name} {str(own).lower()}"
+        if self.batch_size != wanted.batch_size:
+            yield f"batch size {self.batch_size}"
+        if self.gpus not in (0, wanted.gpus):
+            yield f"{self.gpus} GPUs"
 
 
 class Measured(NamedTuple):
@@ -56,7 +93,7 @@ class Estimate:
         gpus: GPUs of the run that is estimated; 0 where it is estimated for a CPU.
         source: The newest run that it is taken from.
         runs: Runs that it is taken from.
-        differs: What those runs had otherwise, such as ``batch_size 8``; empty where nothing.
+        differs: What those runs had otherwise, such as ``batch size 8``; empty where nothing.
     """
 
     samples_per_second: float
@@ -85,7 +122,7 @@ class Speeds:
         for item in measured:
             kind = self._measured[item.trainer, item.base_model]
             kind.setdefault(item.setup, []).append(item)
-        self._known: dict[tuple[str, str, Setup], Estimate | None] = {}
+        self._nearest = cache(self._estimate)
 
     @classmethod
     def of_store(cls, store: Store, device: str | None = None) -> "Speeds":
@@ -96,10 +133,11 @@ class Speeds:
     def of_runs(cls, runs: Iterable[Run], store: Store | None = None) -> "Speeds":
         """Those of the given finished runs, and of a store's where they have none to resemble."""
         measured = [item for run in runs if run.finished for item in _of_run(run)]
+        if store is None:
+            return cls(measured)
         kinds = {(item.trainer, item.base_model) for item in measured}
-        others = _of_store(store) if store is not None else ()
-        more = [item for item in others if (item.trainer, item.base_model) not in kinds]
-        return cls([*measured, *more], (this_device() or "") if store is not None else "")
+        others = [x for x in _of_store(store) if (x.trainer, x.base_model) not in kinds]
+        return cls([*measured, *others], this_device() or "")
 
     def estimate(self, trainer: str, base_model: str, settings: Settings) -> Estimate | None:
         """From runs of the same trainer and base model; None where there is none.
@@ -108,33 +146,28 @@ class Speeds:
         then the nearest batch size, then as many GPUs. A speed with another number of GPUs is
         taken in proportion.
         """
-        wanted = Setup(self._device, _gpus(settings), _batch(settings), _parts(settings))
-        key = (trainer, base_model, wanted)
-        if key not in self._known:
-            self._known[key] = self._nearest(*key)
-        return self._known[key]
+        return self._nearest(trainer, base_model, Setup.of(settings, self._device))
 
     def hours(self, trainer: str, base_model: str, settings: Settings) -> float | None:
         """GPU-hours of a whole run, or hours of the CPU; None where no run tells."""
         samples = samples_of(settings)
-        estimate = self.estimate(trainer, base_model, settings)
+        estimate = self.estimate(trainer, base_model, settings) if samples else None
         return estimate.hours(samples) if estimate and samples else None
 
-    def _nearest(self, trainer: str, base_model: str, wanted: Setup) -> Estimate | None:
+    def _estimate(self, trainer: str, base_model: str, wanted: Setup) -> Estimate | None:
         by_setup = self._measured.get((trainer, base_model))
         if not by_setup:
             return None
-        setup = min(by_setup, key=lambda setup: _distance(setup, wanted))
+        setup = min(by_setup, key=lambda setup: setup.distance(wanted))
         runs = by_setup[setup]
-        on_gpu = setup.gpus > 0
-        scale = wanted.gpus / setup.gpus if on_gpu else 1.0
+        scale = wanted.gpus / setup.gpus if setup.gpus else 1.0
         return Estimate(
-            samples_per_second=scale * statistics.median(run.samples_per_second for run in runs),
+            samples_per_second=scale * median(run.samples_per_second for run in runs),
             device=setup.device,
-            gpus=wanted.gpus if on_gpu else 0,
+            gpus=wanted.gpus if setup.gpus else 0,
             source=max(runs, key=lambda run: run.when).name,
             runs=len(runs),
-            differs=tuple(_differences(setup, wanted)),
+            differs=tuple(setup.differences(wanted)),
         )
 
 
@@ -162,80 +195,26 @@ def manifests(store: Store) -> Iterator[tuple[Path, Manifest]]:
 
 
 def _of_store(store: Store) -> Iterator[Measured]:
-    for folder, manifest in manifests(store):
-        speed = manifest.samples_per_second
-        if manifest.status != "finished" or not (math.isfinite(speed) and speed > 0):
+    for folder, run in manifests(store):
+        speed = run.samples_per_second
+        if run.status != "finished" or not (math.isfinite(speed) and speed > 0):
             continue
         try:
-            settings = load_spec(folder / "spec.json").experiment.hyperparameters.model_dump()
+            settings = load_spec(folder / SPEC).experiment.hyperparameters.model_dump()
         except (Gr00tAssetsError, OSError, ValueError):
             continue
-        gpus = _gpus(settings) if manifest.gpu_seconds > 0 else 0
-        setup = Setup(manifest.device, gpus, _batch(settings), _parts(settings))
-        yield Measured(
-            manifest.trainer,
-            manifest.base_model,
-            setup,
-            manifest.experiment,
-            manifest.finished_at,
-            speed,
-        )
+        setup = Setup.of(settings, run.device, on_gpu=run.gpu_seconds > 0)
+        yield Measured(run.trainer, run.base_model, setup, run.experiment, run.finished_at, speed)
 
 
 def _of_run(run: Run) -> Iterator[Measured]:
-    if not run.samples_per_second or not run.settings.get("batch_size"):
-        return
-    manifest = run.stored.manifest if run.stored else None
-    gpus = 0 if run.gpu_hours == 0 else _gpus(run.settings)
-    device = manifest.device if manifest else ""
-    setup = Setup(device, gpus, _batch(run.settings), _parts(run.settings))
-    yield Measured(
-        run.data.get("trainer", "").partition(" ")[0],
-        run.data.get("base model", "").partition(" at ")[0],
-        setup,
-        run.name,
-        manifest.finished_at if manifest else run.started_at,
-        run.samples_per_second,
-    )
-
-
-def _batch(settings: Settings) -> int:
-    """Samples of one optimizer step on each GPU."""
-    accumulated = settings.get("gradient_accumulation_steps", 1)
-    return int(str(settings["batch_size"])) * int(str(accumulated))
-
-
-def _gpus(settings: Settings) -> int:
-    return int(str(settings.get("num_gpus", 1)))
-
-
-def _parts(settings: Settings) -> tuple[object, ...]:
-    """A trainer without one of these settings trains as with its default."""
-    fields = all_hyperparameters()
-    return tuple(
-        settings.get(name, fields[name].default if name in fields else None)
-        for name in TRAINABLE_PARTS
-    )
-
-
-def _distance(setup: Setup, wanted: Setup) -> tuple[bool, int, float, bool]:
-    other_device = setup.device != wanted.device if wanted.device else setup.gpus == 0
-    parts = sum(a != b for a, b in zip(setup.parts, wanted.parts, strict=True))
-    return (
-        other_device,
-        parts,
-        abs(math.log(setup.batch_size / wanted.batch_size)),
-        setup.gpus not in (0, wanted.gpus),
-    )
-
-
-def _differences(setup: Setup, wanted: Setup) -> Iterator[str]:
-    if setup.device != wanted.device:
-        yield f"on {setup.device}"
-    for name, theirs, ours in zip(TRAINABLE_PARTS, setup.parts, wanted.parts, strict=True):
-        if theirs != ours:
-            yield f"{name} {str(theirs).lower()}"
-    if setup.batch_size != wanted.batch_size:
-        yield f"batch size {setup.batch_size}"
-    if setup.gpus not in (0, wanted.gpus):
-        yield f"{setup.gpus} GPUs"
+    if run.samples_per_second and run.settings.get("batch_size"):
+        manifest = run.stored.manifest if run.stored else None
+        yield Measured(
+            run.data.get("trainer", "").partition(" ")[0],
+            run.data.get("base model", "").partition(" at ")[0],
+            Setup.of(run.settings, manifest.device if manifest else "", run.gpu_hours != 0),
+            run.name,
+            manifest.finished_at if manifest else run.started_at,
+            run.samples_per_second,
+        )

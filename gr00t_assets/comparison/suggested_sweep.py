@@ -1,10 +1,9 @@
 """The next experiments of a search as YAML: a list to paste, or a sweep file."""
 
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import yaml
 
 from gr00t_assets.comparison.all_runs import from_stored_run
 from gr00t_assets.comparison.suggestions import (
@@ -17,8 +16,7 @@ from gr00t_assets.comparison.suggestions import (
     suggest,
 )
 from gr00t_assets.core.project import Store
-from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.new_sweep import taken_names, write_sweep
+from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names, write_sweep
 from gr00t_assets.experiments.sweeps import load_sweeps
 from gr00t_assets.runs.stored_run import read_runs
 
@@ -26,12 +24,9 @@ _OBJECTIVES: dict[Objective, str] = {"loss": "loss", "open-loop": "held-out open
 
 
 class SuggestedSweep(NamedTuple):
-    """Suggestions as text.
+    """Suggestions as YAML: a list of experiments to paste, or the file that was written.
 
-    Attributes:
-        text: YAML, a list of experiments to paste or the whole file that was written.
-        basis: What the suggestions rest on, in lines.
-        file: The file; None where none was asked for.
+    What they rest on is in the lines of ``basis``.
     """
 
     text: str
@@ -40,7 +35,7 @@ class SuggestedSweep(NamedTuple):
 
 
 def suggest_sweep(
-    name: str, count: int, seed: int, objective: Objective, out: str | None = None
+    name: str, wanted: int, seed: int, objective: Objective, out: str | None = None
 ) -> SuggestedSweep:
     """Suggest experiments for a sweep, and write them to a sweep file where ``out`` names one.
 
@@ -50,15 +45,19 @@ def suggest_sweep(
     """
     space = read_space(name)
     store = Store.from_environment()
-    runs = [from_stored_run(run) for run in read_runs(_experiments(space), store)]
+    sweeps = [space.sweep, *load_sweeps().values()]
+    experiments = {item.name: item for sweep in sweeps for item in sweep.experiments}
+    runs = [from_stored_run(run) for run in read_runs(list(experiments.values()), store)]
     evidence = gather(space, runs, store, objective)
-    suggestions = suggest(space, evidence, count, seed)
-    basis = _basis(space, evidence, len(suggestions), count, objective)
+    suggestions = suggest(space, evidence, wanted, seed)
+    basis = _basis(space, evidence, len(suggestions), objective)
+    if len(suggestions) < wanted:
+        basis.append("no other combinations are left")
     hypothesis = _hypothesis(evidence, objective)
     if out is None:
         prefix = f"{space.sweep.name}-suggested{seed}"
         entries = _entries(prefix, suggestions, hypothesis, taken_names())
-        return SuggestedSweep(_dumped({"experiments": entries}), basis, None)
+        return SuggestedSweep(sweep_yaml({"experiments": entries}), basis, None)
 
     def text(taken: set[str]) -> str:
         """A sweep file with the defaults of the searched one, and its pruning."""
@@ -68,22 +67,14 @@ def suggest_sweep(
                if key in space.raw},
             "experiments": _entries(out, suggestions, hypothesis, taken),
         }  # fmt: skip
-        return "".join(f"# {line}\n" for line in basis) + _dumped(content)
+        return "".join(f"# {line}\n" for line in basis) + sweep_yaml(content)
 
     file = write_sweep(out, text)
     return SuggestedSweep(file.read_text(encoding="utf-8"), basis, file)
 
 
-def _experiments(space: SearchSpace) -> list[Experiment]:
-    """Of every sweep of the project, and of this one where its file lies outside."""
-    by_name = {item.name: item for item in space.sweep.experiments}
-    for sweep in load_sweeps().values():
-        by_name |= {item.name: item for item in sweep.experiments}
-    return list(by_name.values())
-
-
 def _basis(
-    space: SearchSpace, evidence: Evidence, suggested: int, count: int, objective: Objective
+    space: SearchSpace, evidence: Evidence, suggested: int, objective: Objective
 ) -> list[str]:
     finished = evidence.finished
     pending = sum(run.state == "running" for run in evidence.runs)
@@ -99,8 +90,6 @@ def _basis(
         lines.append(f"{evidence.other_classes} finished runs of another class are left out")
     if evidence.not_evaluated:
         lines.append(f"{evidence.not_evaluated} finished runs without an evaluation are left out")
-    if suggested < count:
-        lines.append("no other combinations are left")
     return lines
 
 
@@ -118,15 +107,8 @@ def _hypothesis(evidence: Evidence, objective: Objective) -> str:
 def _entries(
     prefix: str, suggestions: Sequence[dict[str, Any]], hypothesis: str, taken: set[str]
 ) -> list[dict[str, Any]]:
-    entries, number = [], 0
-    for values in suggestions:
-        number += 1
-        while f"{prefix}-{number:03d}" in taken:
-            number += 1
-        name = f"{prefix}-{number:03d}"
-        entries.append({"name": name, "hypothesis": hypothesis, "hyperparameters": values})
-    return entries
-
-
-def _dumped(content: dict[str, Any]) -> str:
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=96)
+    names = (name for number in count(1) if (name := f"{prefix}-{number:03d}") not in taken)
+    return [
+        {"name": name, "hypothesis": hypothesis, "hyperparameters": values}
+        for values, name in zip(suggestions, names, strict=False)
+    ]

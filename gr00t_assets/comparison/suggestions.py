@@ -1,9 +1,9 @@
 """Optuna proposes the next experiments of a sweep from the runs that there are."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from gr00t_assets.comparison.contrasts.factors import IMMATERIAL
 from gr00t_assets.comparison.run import Run
@@ -13,7 +13,6 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.core.yaml_files import load_yaml, shown_path
 from gr00t_assets.evaluation.result import load_evaluation
 from gr00t_assets.experiments.expansion import choices
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.random_samples import DIGITS, Choice, Distribution
 from gr00t_assets.experiments.registry import hyperparameters_model
 from gr00t_assets.experiments.sweep_file import SweepFile
@@ -52,29 +51,30 @@ class SearchSpace:
     choices: Mapping[str, Choice]
     fixed: Mapping[str, Any]
 
-    def distributions(self) -> "dict[str, BaseDistribution]":
-        """The choices as Optuna has them."""
-        return {name: _distribution(choice) for name, choice in self.choices.items()}
-
     def rounded(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
         """Drawn values as they stand in a file: three significant digits, inside the bounds."""
-        return {name: _rounded(value, self.choices[name]) for name, value in drawn.items()}
+        return {
+            name: min(choice.high, max(choice.low, float(f"{drawn[name]:.{DIGITS}g}")))
+            if isinstance(choice, Distribution) and choice.distribution != "int_uniform"
+            else drawn[name]
+            for name, choice in self.choices.items()
+        }
 
-    def contains(self, values: Mapping[str, Any]) -> bool:
-        """Whether a run's values of the searched hyperparameters could have been drawn."""
-        return all(_is_inside(values[name], choice) for name, choice in self.choices.items())
+    def contains(self, settings: Mapping[str, Any]) -> bool:
+        """Whether a run with these settings could have been drawn; its seed is free."""
+        free = {"seed", *self.choices, *IMMATERIAL} - {"num_gpus", "gradient_accumulation_steps"}
+        return all(
+            settings.get(name) == value for name, value in self.fixed.items() if name not in free
+        ) and all(
+            choice.low <= settings[name] <= choice.high
+            if isinstance(choice, Distribution)
+            else settings[name] in choice
+            for name, choice in self.choices.items()
+        )
 
 
 class SearchedRun(NamedTuple):
-    """One run as the search takes it.
-
-    Attributes:
-        name: Of its experiment.
-        state: What became of it.
-        values: Its searched hyperparameters.
-        objective: What is to be low; None where it has none.
-        steps: Optimizer steps done.
-    """
+    """One run as the search takes it: its searched values, and the objective that is to be low."""
 
     name: str
     state: State
@@ -127,7 +127,11 @@ def read_space(name: str) -> SearchSpace:
             ],
         )
     model = hyperparameters_model(sweep.experiments[0].trainer)
-    searched = {key: _typed(key, choice, model) for key, choice in choices(content).items()}
+    searched: dict[str, Choice] = {}
+    for key, choice in choices(content).items():
+        if not isinstance(choice, Distribution):  # YAML reads 3e-4 as a word
+            choice = [getattr(model.model_validate({key: value}), key) for value in choice]
+        searched[key] = choice
     fixed = model.model_validate(content.defaults.hyperparameters).model_dump()
     return SearchSpace(sweep, content, raw, searched, fixed)
 
@@ -142,7 +146,7 @@ def gather(space: SearchSpace, runs: Sequence[Run], store: Store, objective: Obj
     Args:
         space: What is searched.
         runs: Of every experiment of the store, those not run included.
-        store: Where they are.
+        store: Where their evaluations are.
         objective: What is to be low.
     """
     fitting = [run for run in runs if not run.stale and _fits(run, space)]
@@ -151,7 +155,9 @@ def gather(space: SearchSpace, runs: Sequence[Run], store: Store, objective: Obj
     searched: list[SearchedRun] = []
     others = not_evaluated = 0
     for run in fitting:
-        state = _state(run)
+        state: State = "running"
+        if run.finished or run.status in ("pruned", "failed"):
+            state = cast(State, "finished" if run.finished else run.status)
         if state in ("finished", "pruned") and run.comparable != chosen:
             others += run.finished
             continue
@@ -171,12 +177,6 @@ def suggest(space: SearchSpace, evidence: Evidence, count: int, seed: int) -> li
     in memory. Runs that are not over, and the suggestions before, count as bad ones ("constant
     liar"), so that several suggestions differ. The same runs and seed give the same suggestions.
 
-    Args:
-        space: What is searched.
-        evidence: The runs.
-        count: Suggestions wanted.
-        seed: Of the sampler.
-
     Raises:
         SweepError: No other values are left than those of runs that there are.
     """
@@ -185,22 +185,18 @@ def suggest(space: SearchSpace, evidence: Evidence, count: int, seed: int) -> li
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, constant_liar=True)
     study = optuna.create_study(direction="minimize", sampler=sampler)
-    distributions = space.distributions()
-    for run in sorted(
-        evidence.runs, key=lambda run: (run.name, sorted(map(str, run.values.items())))
-    ):
-        trial = _trial(run, distributions)
-        if trial is not None:
+    distributions = {name: _distribution(choice) for name, choice in space.choices.items()}
+    for run in sorted(evidence.runs, key=lambda run: (run.name, str(sorted(run.values.items())))):
+        if trial := _trial(run, distributions):
             study.add_trial(trial)
     taken = [run.values for run in evidence.runs]
     suggestions: list[dict[str, Any]] = []
     for _ in range(_TRIES * count):
+        values = space.rounded(study.ask(distributions).params)
+        if values not in taken + suggestions:
+            suggestions.append(values)
         if len(suggestions) == count:
             break
-        values = space.rounded(study.ask(distributions).params)
-        if values not in taken:
-            taken.append(values)
-            suggestions.append(values)
     if not suggestions:
         raise SweepError(
             space.sweep.name,
@@ -210,37 +206,16 @@ def suggest(space: SearchSpace, evidence: Evidence, count: int, seed: int) -> li
     return suggestions
 
 
-def _typed(name: str, choice: Choice, model: type[Hyperparameters]) -> Choice:
-    """Listed values in the type of their hyperparameter: YAML reads 3e-4 as a word."""
-    if isinstance(choice, Distribution):
-        return choice
-    return [getattr(model.model_validate({name: value}), name) for value in choice]
-
-
 def _distribution(choice: Choice) -> "BaseDistribution":
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
+    from optuna import distributions
 
     if not isinstance(choice, Distribution):
-        return CategoricalDistribution(choice)
+        return distributions.CategoricalDistribution(choice)
     if choice.distribution == "int_uniform":
-        return IntDistribution(int(choice.low), int(choice.high))
-    return FloatDistribution(choice.low, choice.high, log=choice.distribution == "log_uniform")
-
-
-def _rounded(value: Any, choice: Choice) -> Any:
-    if not isinstance(choice, Distribution) or choice.distribution == "int_uniform":
-        return value
-    return min(choice.high, max(choice.low, float(f"{value:.{DIGITS}g}")))
-
-
-def _is_inside(value: Any, choice: Choice) -> bool:
-    if isinstance(choice, Distribution):
-        return choice.low <= value <= choice.high
-    return value in choice
+        return distributions.IntDistribution(int(choice.low), int(choice.high))
+    return distributions.FloatDistribution(
+        choice.low, choice.high, log=choice.distribution == "log_uniform"
+    )
 
 
 def _trial(run: SearchedRun, distributions: "dict[str, BaseDistribution]") -> "FrozenTrial | None":
@@ -265,20 +240,8 @@ def _fits(run: Run, space: SearchSpace) -> bool:
     return (
         experiment.continue_from is None
         and all(getattr(experiment, name) == getattr(defaults, name) for name in fields)
-        and all(run.settings.get(name) == space.fixed[name] for name in _fixed_names(space))
         and space.contains(run.settings)
     )
-
-
-def _fixed_names(space: SearchSpace) -> Iterator[str]:
-    free = {"seed", *space.choices, *(IMMATERIAL - {"num_gpus", "gradient_accumulation_steps"})}
-    return (name for name in space.fixed if name not in free)
-
-
-def _state(run: Run) -> State:
-    if run.finished:
-        return "finished"
-    return "pruned" if run.status == "pruned" else "failed" if run.status == "failed" else "running"
 
 
 def _objective(run: Run, store: Store, objective: Objective) -> float | None:

@@ -1,7 +1,6 @@
 """What a sweep would run: its partitions, which of them are done, and what the rest costs."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from gr00t_assets.comparison.speed import Estimate, Speeds, manifests
@@ -59,12 +58,7 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What a sweep would run.
-
-    Attributes:
-        sweep: The sweep.
-        rows: One for each of its experiments, in its order.
-    """
+    """What a sweep would run, with a row for each of its experiments in its order."""
 
     sweep: Sweep
     rows: tuple[PlanRow, ...]
@@ -72,12 +66,13 @@ class SweepPlan:
     @property
     def gpu_hours_left(self) -> float:
         """Sum over what is to be trained on GPUs and has an estimate."""
-        return _sum(self.rows, on_gpu=True)
+        return sum(row.hours_left or 0.0 for row in self.rows if row.estimate and row.estimate.gpus)
 
     @property
     def cpu_hours_left(self) -> float:
         """Sum over what is to be trained on a CPU and has an estimate."""
-        return _sum(self.rows, on_gpu=False)
+        on_cpu = [row for row in self.rows if row.estimate and not row.estimate.gpus]
+        return sum(row.hours_left or 0.0 for row in on_cpu)
 
     @property
     def unknown(self) -> int:
@@ -97,25 +92,35 @@ def named_sweep(name: str) -> Sweep:
 
 
 def make_plan(sweep: Sweep, store: Store, device: str | None = None) -> SweepPlan:
-    """Hold a sweep against the store.
+    """Hold a sweep against a store, whose runs also tell the speed on the named device.
 
-    Args:
-        sweep: The sweep.
-        store: Where its runs are, and the runs that the estimates are taken from.
-        device: Name of the device that it will run on; this machine's where left out.
+    Without a name it is the device of this machine.
     """
     runs: dict[str, StoredRun] = {}
     for run in read_runs(sweep.experiments, store, curves=False):
         runs.setdefault(run.name, run)
     speeds = Speeds.of_store(store, device)
     epochs = {name: epoch_samples(name, store) for name in sweep.datasets}
-    configurations = _configurations(store)
+    trained = _trained(store)
     rows = []
     for experiment in sweep.experiments:
-        run = runs[experiment.name]
-        row = _row(experiment, run, speeds, epochs[experiment.dataset])
-        equal = configurations.get(run.config_hash or "") if run.status == "missing" else None
-        rows.append(replace(row, equal_to=equal))
+        run, settings = runs[experiment.name], experiment.hyperparameters
+        samples, epoch = settings.max_steps * settings.samples_per_step, epochs[experiment.dataset]
+        left = max(0, settings.max_steps - _steps_done(experiment, run))
+        pruned = run.status == "pruned" and not experiment.pruning
+        rows.append(
+            PlanRow(
+                experiment=experiment,
+                status="interrupted" if pruned else run.status,
+                samples=samples,
+                samples_left=left * settings.samples_per_step,
+                epochs=samples / epoch if epoch else None,
+                estimate=speeds.estimate(
+                    experiment.trainer, experiment.base_model, settings.model_dump()
+                ),
+                equal_to=trained.get(run.config_hash or "") if run.status == "missing" else None,
+            )
+        )
     return SweepPlan(sweep, tuple(rows))
 
 
@@ -137,25 +142,11 @@ def epoch_samples(dataset: str, store: Store) -> int | None:
     return sum(item.length for item in episodes if item.index not in config.held_out_episodes)
 
 
-def _configurations(store: Store) -> dict[str, str]:
+def _trained(store: Store) -> dict[str, str]:
     """Name of an experiment by the config hash of its run; equal hashes train equal weights."""
-    folders = sorted((store.root / "runs").glob("[!.]*/[!.]*/manifest.json"))
-    hashes = {path.parent: hash_of_spec(path.parent / SPEC) for path in folders}
-    return {config_hash: path.parent.name for path, config_hash in hashes.items() if config_hash}
-
-
-def _row(experiment: Experiment, run: StoredRun, speeds: Speeds, epoch: int | None) -> PlanRow:
-    settings = experiment.hyperparameters
-    samples = settings.max_steps * settings.samples_per_step
-    left = settings.max_steps - _steps_done(experiment, run)
-    return PlanRow(
-        experiment=experiment,
-        status="interrupted" if run.status == "pruned" and not experiment.pruning else run.status,
-        samples=samples,
-        samples_left=max(0, left) * settings.samples_per_step,
-        epochs=samples / epoch if epoch else None,
-        estimate=speeds.estimate(experiment.trainer, experiment.base_model, settings.model_dump()),
-    )
+    files = sorted((store.root / "runs").glob("[!.]*/[!.]*/manifest.json"))
+    hashes = {file: hash_of_spec(file.with_name(SPEC)) for file in files}
+    return {value: file.parts[-3] for file, value in hashes.items() if value}
 
 
 def _steps_done(experiment: Experiment, run: StoredRun) -> int:
@@ -167,11 +158,3 @@ def _steps_done(experiment: Experiment, run: StoredRun) -> int:
     if run.status == "finished" or (run.status == "pruned" and experiment.pruning):
         return settings.max_steps
     return max(taken_over, run.steps // settings.save_steps * settings.save_steps)
-
-
-def _sum(rows: Iterable[PlanRow], on_gpu: bool) -> float:
-    return sum(
-        row.hours_left or 0.0
-        for row in rows
-        if row.estimate is not None and (row.estimate.gpus > 0) is on_gpu
-    )

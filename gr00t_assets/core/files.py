@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all: written beside, synced, renamed."""
+"""Files and folders that appear whole or not at all, and the base of what is kept in them."""
 
 import errno
 import json
@@ -10,10 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from gr00t_assets.core.errors import StoreError
 
 PARTIAL = ".partial-"
 """What the name of a file or folder that is still being written contains."""
+
+
+class FrozenModel(BaseModel):
+    """A record that never changes; a field that it does not have is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def sync_directory(directory: Path) -> None:

@@ -149,38 +149,29 @@ class FaultCatalogue:
     @cached_property
     def faults(self) -> dict[str, Fault]:
         """Every fault of the file by its name, each with its code."""
-        content = yaml.load(self.file.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        faults = TypeAdapter(dict[str, Fault]).validate_python(content)
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(self.file.read_bytes())
+        faults = TypeAdapter(dict[str, Fault]).validate_python(loader.get_single_data())
         return {
             name: fault.model_copy(update={"code": fault.code or name})
             for name, fault in faults.items()
         }
 
-    def finding(self, name: str, subject: str | None, found: str, /, **texts: object) -> Finding:
-        """A finding of a fault.
-
-        Args:
-            name: The fault.
-            subject: What it is about, as in :class:`Finding`.
-            found: What was found.
-            texts: For each ``{name}`` of the fault's texts.
+    def fault(self, name: str, /, **texts: object) -> Fault:
+        """A fault with its texts filled in.
 
         Raises:
             UnknownFaultError: There is no such fault, or a ``{name}`` in its texts is not given.
         """
         try:
             fault = self.faults[name]
-            expected, remedy = fault.expected.format(**texts), fault.remedy.format(**texts)
+            filled = {key: getattr(fault, key).format(**texts) for key in ("expected", "remedy")}
         except KeyError as error:
             raise UnknownFaultError(f"{self.file.name}: {name}: {error}") from error
-        return Finding(
-            severity=fault.severity,
-            code=fault.code,
-            subject=subject,
-            found=found,
-            expected=expected,
-            remedy=remedy,
-        )
+        return fault.model_copy(update=filled) if texts else fault
+
+    def finding(self, name: str, subject: str | None, found: str, /, **texts: object) -> Finding:
+        """A finding of a fault; raises as :meth:`fault`."""
+        return Finding(subject=subject, found=found, **self.fault(name, **texts).model_dump())
 
 
 class Collector:
@@ -198,32 +189,25 @@ class Collector:
         self._listed: list[Finding] = []
         self._counts: dict[tuple[Severity, str], int] = {}
 
-    def error(self, code: str, subject: str | None, found: str, expected: str, remedy: str) -> None:
-        """Add what keeps a training from being started."""
-        self._add("error", code, subject, found, expected, remedy)
-
-    def warn(self, code: str, subject: str | None, found: str, expected: str, remedy: str) -> None:
-        """Add what is odd and yet usable."""
-        self._add("warning", code, subject, found, expected, remedy)
-
     def report(self, name: str, subject: str | None, found: str, /, **texts: object) -> None:
         """Add a finding of a fault of the catalogue.
 
         Raises:
-            UnknownFaultError: As :meth:`FaultCatalogue.finding`.
+            UnknownFaultError: As :meth:`FaultCatalogue.fault`.
         """
         if self._catalogue is None:
             raise UnknownFaultError(f"{name}: there is no catalogue")
-        self.add(self._catalogue.finding(name, subject, found, **texts))
-
-    def add(self, finding: Finding) -> None:
-        """Add a finding as it is, its texts cleaned."""
-        texts = finding.found, finding.expected, finding.remedy
-        self._add(finding.severity, finding.code, finding.subject, *texts)
+        fault = self._catalogue.fault(name, **texts)
+        self._add(fault.severity, fault.code, subject, found, fault.expected, fault.remedy)
 
     def ok(self, code: str, subject: str | None, found: str) -> None:
         """Add what is as it should be."""
         self._add("ok", code, subject, found, "", "")
+
+    def add(self, finding: Finding) -> None:
+        """Add a finding, its texts cleaned."""
+        texts = finding.found, finding.expected, finding.remedy
+        self._add(finding.severity, finding.code, finding.subject, *texts)
 
     def has(self, code: str) -> bool:
         """Whether there is a finding of this code."""
@@ -268,19 +252,10 @@ class Collector:
     def _add(self, severity: Severity, code: str, subject: str | None, *texts: str) -> None:
         key = (severity, code)
         self._counts[key] = self._counts.get(key, 0) + 1
-        if self._counts[key] > MAX_PER_CODE:
-            return
-        found, expected, remedy = (clean(text) for text in texts)
-        self._listed.append(
-            Finding(
-                severity=severity,
-                code=code,
-                subject=None if subject is None else clean(subject),
-                found=found,
-                expected=expected,
-                remedy=remedy,
-            )
-        )
+        if self._counts[key] <= MAX_PER_CODE:
+            cleaned = dict(zip(("found", "expected", "remedy"), map(clean, texts), strict=True))
+            subject = None if subject is None else clean(subject)
+            self._listed.append(Finding(severity=severity, code=code, subject=subject, **cleaned))
 
 
 def clean(text: str) -> str:

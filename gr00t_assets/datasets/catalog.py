@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from gr00t_assets.core.errors import CatalogError, DatasetError
+from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.names import did_you_mean, name_problem
 from gr00t_assets.core.project import project_root
@@ -51,10 +52,8 @@ FramePixels = Annotated[int, Field(ge=32, le=4096)]
 """A side of a cached frame."""
 
 
-class CatalogEntry(BaseModel):
+class CatalogEntry(FrozenModel):
     """One dataset of the catalog; its name is its partition key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     description: str = Field(min_length=1, description="What the demonstrations show")
@@ -180,7 +179,6 @@ def held_out_episodes(
     Args:
         held_out: Their indices, or a share of the dataset's last episodes, which is rounded and is
             at least one episode; None where all are trained on.
-        dataset: The dataset.
 
     Raises:
         DatasetError: The dataset lacks one of them, or none is left to train on.
@@ -211,5 +209,4 @@ def held_out_episodes(
 
 
 def _shown(indices: list[int]) -> str:
-    named = ", ".join(map(str, indices[:8]))
-    return f"episodes {named}" + (" and more" if len(indices) > 8 else "")
+    return f"episodes {', '.join(map(str, indices[:8]))}{' and more' if len(indices) > 8 else ''}"

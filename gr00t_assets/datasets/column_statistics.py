@@ -20,9 +20,6 @@ from gr00t_assets.modality.config import Statistics
 class ColumnStatistics:
     """The statistics of a dataset's columns, each computed once at most.
 
-    Args:
-        dataset: The dataset.
-
     Raises:
         DatasetError: ``meta/stats.json`` is there and is no JSON object.
     """
@@ -57,10 +54,7 @@ class ColumnStatistics:
             except ValueError as error:
                 problem = f"{column} is not the same many numbers in every episode."
                 raise DatasetError(self._dataset.name, problem, [str(error)]) from error
-            self._computed[column] = {
-                name: np.asarray(statistics[name], dtype=np.float64).reshape(-1)
-                for name in STATISTIC_NAMES
-            }
+            self._computed[column] = _flat(statistics)
         return self._computed[column]
 
     def require_finite_rows(self, column: str, start: int, end: int) -> None:
@@ -104,13 +98,14 @@ class ColumnStatistics:
 
     def _from_file(self, column: str) -> dict[str, np.ndarray]:
         try:
-            return {
-                name: np.asarray(self._stored[column][name], dtype=np.float64).reshape(-1)
-                for name in STATISTIC_NAMES
-            }
+            return _flat(self._stored[column])
         except (TypeError, ValueError) as error:
             problem = f"{column} in {STATS} is not made of numbers."
             raise DatasetError(self._dataset.name, problem, [str(error)]) from error
+
+
+def _flat(statistics: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(statistics[name], np.float64).reshape(-1) for name in STATISTIC_NAMES}
 
 
 def _read(dataset: LeRobotDataset) -> dict[str, Any]:

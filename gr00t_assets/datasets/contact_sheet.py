@@ -29,7 +29,6 @@ def contact_sheet(
     """Frames of the first episodes, one row for each episode and camera, in order of time.
 
     Args:
-        dataset: The dataset.
         columns: Frames in a row, evenly spaced from the first to the last.
         max_episodes: Episodes at most.
         width: Pixels; less where the sheet would not fit into ``LIMIT`` bytes.

@@ -3,17 +3,15 @@
 import json
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.files import write_json
+from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, materialize_command
 
 
-class Camera(BaseModel):
+class Camera(FrozenModel):
     """One camera of a dataset, by the column name that LeRobot gives it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     original_key: str = Field(description="LeRobot's feature name: observation.images.ego_view")
     height: int = Field(description="Pixels")
@@ -22,14 +20,12 @@ class Camera(BaseModel):
     codec: str = Field(description="As FFmpeg names it: h264, hevc, av1, vp9")
 
 
-class DatasetRecord(BaseModel):
+class DatasetRecord(FrozenModel):
     """A dataset in the store, complete and readable.
 
     ``version`` is the content hash: the first 16 hex digits of a SHA-256 over every file's path
     and content.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     version: str

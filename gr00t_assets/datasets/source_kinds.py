@@ -3,8 +3,9 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
+from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.modality.modality_json import preset_names
@@ -23,10 +24,8 @@ class SyntheticSource(SyntheticSpec):
         return f"synthetic {self.robot}, seed {self.seed}"
 
 
-class HubSource(BaseModel):
+class HubSource(FrozenModel):
     """A dataset repository of the Hugging Face Hub."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["hub"] = "hub"
     repo_id: str = Field(description="owner/name")
@@ -63,10 +62,8 @@ class HubSource(BaseModel):
         return f"https://huggingface.co/datasets/{self.repo_id}{asked}"
 
 
-class GitSource(BaseModel):
+class GitSource(FrozenModel):
     """A folder of a git repository at one commit."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["git"] = "git"
     repository: str = Field(min_length=1, description="Address that git clone takes")
@@ -99,10 +96,8 @@ class GitSource(BaseModel):
         return f"{without_credentials(self.repository)} {self.path}"
 
 
-class FolderSource(BaseModel):
+class FolderSource(FrozenModel):
     """A folder on this machine."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["folder"] = "folder"
     path: str = Field(min_length=1, description="Absolute, or relative to the project's root")
@@ -117,10 +112,8 @@ Source = Annotated[
 ]
 
 SOURCE_KINDS: dict[str, type[BaseModel]] = {
-    "synthetic": SyntheticSource,
-    "hub": HubSource,
-    "git": GitSource,
-    "folder": FolderSource,
+    source.model_fields["kind"].default: source
+    for source in (SyntheticSource, HubSource, GitSource, FolderSource)
 }
 
 

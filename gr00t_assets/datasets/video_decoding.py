@@ -66,7 +66,6 @@ def decode(
     of the file, since a new one for each costs as much as the decoding.
 
     Args:
-        path: The file.
         wanted: Positions of the frames whose pixels are needed; all by default. The others are
             decoded and given as None.
 

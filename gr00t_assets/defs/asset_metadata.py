@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.quality.table import COLUMNS, quality_table
 from gr00t_assets.datasets.record import DatasetRecord
 from gr00t_assets.defs.metadata import (
     INLINE,
     Metadata,
     bullets,
+    fields,
     image,
     in_store,
     readable,
@@ -18,12 +20,7 @@ from gr00t_assets.defs.metadata import (
     table,
 )
 from gr00t_assets.evaluation.evaluation_plots import horizon_png, horizon_svg, trajectories_png
-from gr00t_assets.evaluation.result import (
-    EVALUATION,
-    NOT_SUCCESS,
-    Evaluation,
-    PartEvaluation,
-)
+from gr00t_assets.evaluation.result import EVALUATION, NOT_SUCCESS, Evaluation
 from gr00t_assets.evaluation.wording import (
     PART_HEAD,
     baseline_sentence,
@@ -33,13 +30,12 @@ from gr00t_assets.evaluation.wording import (
     part_sentence,
     verdict_sentence,
 )
-from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
 from gr00t_assets.modality.frame_check_result import FrameCheckResult
 from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.wandb_record import read_record
+from gr00t_assets.trainers.wandb_run import read_record
 
 if TYPE_CHECKING:
     from gr00t_assets.datasets.quality.figures import Quality
@@ -52,8 +48,7 @@ def dataset_metadata(record: DatasetRecord) -> Metadata:
         for camera in record.cameras
     ]
     return {
-        "episodes": record.episodes,
-        "frames": record.frames,
+        **fields(record, "episodes", "frames"),
         "minutes": round(record.hours * 60, 2),
         "fps": record.fps,
         "robot": record.robot_type,
@@ -80,8 +75,7 @@ def modality_metadata(config: ModalityConfig) -> Metadata:
         "state": _vectors(config.state),
         "action": _vectors(config.action),
         "language": config.language or "none",
-        "state_dim": config.state_dim,
-        "action_dim": config.action_dim,
+        **fields(config, "state_dim", "action_dim"),
         "action_horizon": len(config.action_indices),
         "frames_cached_at": " x ".join(map(str, config.frame_size or ())) or "their own size",
         "held_out_episodes": ", ".join(map(str, config.held_out_episodes)) or "none",
@@ -120,7 +114,6 @@ def _transforms(key: VectorKey) -> str:
 def quality_metadata(quality: "Quality") -> Metadata:
     """Figures of the demonstrations as a table and a picture, and what is striking about them."""
     from gr00t_assets.datasets.quality.plots import quality_png
-    from gr00t_assets.datasets.quality.table import COLUMNS, quality_table
 
     return {
         "quality_findings": bullets(quality.messages()),
@@ -143,19 +136,17 @@ def checkpoint_metadata(
 ) -> Metadata:
     """Names, loss, curve and settings, then numbers, then where everything came from.
 
-    Args:
-        manifest: The record of the finished run.
-        spec: What was asked.
-        store: The store that the run directory is in.
-        result: Whether this materialisation trained, in words.
+    ``result`` says in words whether this materialisation trained.
     """
-    asked, default = split_by_default(spec.experiment.hyperparameters)
+    changed = spec.experiment.hyperparameters.changed()
+    values = spec.experiment.hyperparameters.model_dump().items()
+    default = {name: value for name, value in values if name not in changed}
     parts = {name: f"{count:,}" for name, count in manifest.trainable_parameters.items() if count}
     return {
         "experiment": f"{spec.experiment.name} of the sweep {spec.experiment.sweep}",
         "hypothesis": spec.experiment.hypothesis or "none",
         **_loss(manifest, spec),
-        "hyperparameters": settings(asked),
+        "hyperparameters": settings(changed),
         "result": result,
         **_checkpoint_numbers(manifest, spec),
         "trainable_parameters": table(["part", "parameters"], parts.items()),
@@ -178,15 +169,6 @@ def _wandb(spec: TrainingSpec) -> Metadata:
     if record.url is not None:
         return {"weights_and_biases": dg.MetadataValue.url(record.url)}
     return {"weights_and_biases": f"offline; in the run directory: {record.sync}"}
-
-
-def split_by_default(
-    hyperparameters: Hyperparameters,
-) -> tuple[dict[str, object], dict[str, object]]:
-    """The values that differ from the trainer's defaults, and those that do not, by name."""
-    changed = hyperparameters.changed()
-    values = hyperparameters.model_dump()
-    return changed, {name: value for name, value in values.items() if name not in changed}
 
 
 def _loss(manifest: Manifest, spec: TrainingSpec) -> Metadata:
@@ -214,25 +196,15 @@ def _checkpoint_numbers(manifest: Manifest, spec: TrainingSpec) -> Metadata:
     return {
         **windows,
         "learning_rate": spec.experiment.hyperparameters.learning_rate,
-        "steps": manifest.steps,
-        "samples_seen": manifest.samples_seen,
-        "epochs": readable(manifest.epochs),
-        "samples_per_second": readable(manifest.samples_per_second),
-        "wall_seconds": readable(manifest.wall_seconds),
-        "gpu_seconds": readable(manifest.gpu_seconds),
+        **fields(manifest, "steps", "samples_seen", "epochs", "samples_per_second"),
+        **fields(manifest, "wall_seconds", "gpu_seconds"),
         "peak_memory_megabytes": readable(manifest.peak_memory_bytes / 1e6),
         "attempts": manifest.attempts,
     }
 
 
 def evaluation_metadata(evaluation: Evaluation, spec: TrainingSpec, store: Store) -> Metadata:
-    """The verdict, plots, errors and baselines, then numbers, then where they came from.
-
-    Args:
-        evaluation: What was found.
-        spec: Of the run.
-        store: The store that the run directory is in.
-    """
+    """The verdict, plots, errors and baselines, then numbers, then where they came from."""
     main = evaluation.main
     settings = evaluation.settings
     small = f"![error at each step of the horizon](<data:image/svg+xml,{horizon_svg(evaluation)}>)"
@@ -250,7 +222,10 @@ def evaluation_metadata(evaluation: Evaluation, spec: TrainingSpec, store: Store
         "language_used": language_sentence(evaluation),
         "limits": bullets(evaluation.limits),
         **_plots(evaluation),
-        **{f"{part.part}: action groups": _groups(part) for part in evaluation.parts},
+        **{
+            f"{part.part}: action groups": table(list(PART_HEAD), group_rows(part))
+            for part in evaluation.parts
+        },
         f"{main.part}: each number, in units": table(
             ["number", "error", "hold", "mean action"], joint_rows(main)
         ),
@@ -274,10 +249,6 @@ def _plots(evaluation: Evaluation) -> Metadata:
     return shown
 
 
-def _groups(part: PartEvaluation) -> dg.MarkdownMetadataValue:
-    return table(list(PART_HEAD), group_rows(part))
-
-
 def _evaluation_numbers(evaluation: Evaluation) -> Metadata:
     """What the page plots by partition and by time."""
     numbers: Metadata = {}
@@ -289,5 +260,4 @@ def _evaluation_numbers(evaluation: Evaluation) -> Metadata:
             key = f"{rule.name.replace(' ', '_')}_error_{name}"
             numbers[key] = readable(rule.error.mean)
     numbers["language_ratio"] = readable(evaluation.prompt_swap.ratio.mean)
-    numbers["wall_seconds"] = readable(evaluation.wall_seconds)
-    return numbers
+    return {**numbers, **fields(evaluation, "wall_seconds")}

@@ -92,11 +92,7 @@ def _blocking_check(
     body: Callable[..., dg.AssetCheckResult],
 ) -> dg.AssetChecksDefinition:
     return dg.asset_check(
-        asset=asset,
-        name=name,
-        description=description,
-        partitions_def=partitions,
-        blocking=True,
+        asset=asset, name=name, description=description, partitions_def=partitions, blocking=True
     )(explained(body))
 
 

@@ -11,10 +11,9 @@ from dagster import PipesEnvContextInjector, PipesTempFileMessageReader, open_pi
 from gr00t_assets.core.errors import EvaluationError, TrainingError
 from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import ExplainedFailureError, ExplainedInterruptError
-from gr00t_assets.defs.metadata import in_store, readable
+from gr00t_assets.defs.metadata import in_store, readable, verbatim
 from gr00t_assets.defs.queue import priority_of
 from gr00t_assets.defs.recovery import DagsterParent
-from gr00t_assets.evaluation.worker import STOP_GRACE, evaluation_command, evaluation_lease
 from gr00t_assets.gpu.guard import stop_grace
 from gr00t_assets.gpu.slots import acquire, needed_memory
 from gr00t_assets.runs.manifest import Manifest, load_manifest
@@ -99,9 +98,6 @@ class LossObserver:
     """Logs the newest training loss as an asset observation, so that the page draws a live curve.
 
     The name ``training_loss`` keeps it apart from the ``final_loss`` of the materialisation.
-
-    Args:
-        context: Context of the step that trains.
     """
 
     def __init__(self, context: dg.AssetExecutionContext) -> None:
@@ -114,7 +110,11 @@ class LossObserver:
         now = time.monotonic()
         if now - self._observed < OBSERVE_EVERY:
             return
-        metrics = [message["metric"] for message in messages[self._seen :] if _is_metric(message)]
+        metrics = [
+            message["metric"]
+            for message in messages[self._seen :]
+            if isinstance(message, dict) and message.get("type") == "metric"
+        ]
         self._seen = len(messages)
         if not metrics:
             return
@@ -135,10 +135,6 @@ class LossObserver:
         )
 
 
-def _is_metric(message: Any) -> bool:
-    return isinstance(message, dict) and message.get("type") == "metric"
-
-
 def run_evaluation(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) -> None:
     """Evaluate a finished run; on a GPU wait for a slot first.
 
@@ -149,6 +145,8 @@ def run_evaluation(context: dg.AssetExecutionContext, spec: TrainingSpec, store:
         ExplainedFailureError: It could not be evaluated; the message says why.
         ExplainedInterruptError: It was stopped.
     """
+    from gr00t_assets.evaluation.worker import STOP_GRACE, evaluation_command, evaluation_lease
+
     name, path = spec.experiment.name, spec.run_directory / EVALUATION_LOG
     command = evaluation_command(spec.run_directory)
     with (
@@ -178,8 +176,7 @@ def _evaluation_failure(
         f"its evaluation ended with code {code}.",
         [*(line.strip() for line in details), f"log: {in_store(path, store)}"],
     )
-    text = "\n".join(tail).replace("```", "'''")
-    return ExplainedFailureError(error, {"log_tail": dg.MetadataValue.md(f"```text\n{text}\n```")})
+    return ExplainedFailureError(error, {"log_tail": verbatim(tail)})
 
 
 def training_failure(
@@ -192,11 +189,9 @@ def training_failure(
     """Why a trainer ended without finishing.
 
     Args:
-        spec: What was asked.
         code: Its exit code, 128 + n for signal n.
         manifest: What this attempt wrote of itself; its failure is taken where it is explained.
         last_lines: The end of this attempt's log.
-        store: The store, as seen from which the log is named.
     """
     name, log = spec.experiment.name, in_store(spec.run_directory / LOG, store)
     explanation = explain(last_lines, code, spec)
@@ -206,11 +201,10 @@ def training_failure(
         error = TrainingError(name, f"training was stopped{steps}.", [RESUMES, f"log: {log}"])
     elif code == 1 and manifest is not None and is_explained(manifest.failure):
         error = as_explained(manifest.failure, name, explanation.tail, log)
-    tail = "\n".join(explanation.tail).replace("```", "'''")
     return ExplainedFailureError(
         error,
         {
-            "log_tail": dg.MetadataValue.md(f"```text\n{tail}\n```"),
+            "log_tail": verbatim(explanation.tail),
             "log": dg.MetadataValue.text(log),
             FAILURE: dg.MetadataValue.text(explanation.name),
             EXIT_CODE: dg.MetadataValue.int(code),

@@ -42,6 +42,12 @@ def image(png: bytes, caption: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![{caption}](data:image/png;base64,{encoded})")
 
 
+def verbatim(lines: Iterable[str]) -> dg.MarkdownMetadataValue:
+    """Lines of a log as they are."""
+    text = "\n".join(lines).replace("```", "'''")
+    return dg.MetadataValue.md(f"```text\n{text}\n```")
+
+
 def settings(values: Mapping[str, object]) -> dg.MarkdownMetadataValue:
     """A table of names and values; ``none`` where it is empty."""
     return table(["setting", "value"], values.items()) if values else bullets([])
@@ -51,15 +57,8 @@ def findings_table(findings: Findings) -> dg.MarkdownMetadataValue:
     """Every finding, errors first."""
     order = {"error": 0, "warning": 1, "ok": 2}
     rows = [
-        [
-            finding.severity,
-            finding.code,
-            finding.subject or "",
-            finding.found,
-            finding.expected,
-            finding.remedy,
-        ]
-        for finding in sorted(findings, key=lambda finding: order[finding.severity])
+        [item.severity, item.code, item.subject or "", item.found, item.expected, item.remedy]
+        for item in sorted(findings, key=lambda item: order[item.severity])
     ]
     return table(["severity", "looked at", "subject", "found", "expected", "do"], rows)
 
@@ -72,6 +71,12 @@ def readable(value: float) -> float:
         (0.46439, 130.02)
     """
     return float(f"{value:.5g}")
+
+
+def fields(record: object, *names: str) -> Metadata:
+    """Fields of a record by their names, real numbers as :func:`readable` has them."""
+    values = ((name, getattr(record, name)) for name in names)
+    return {name: readable(value) if isinstance(value, float) else value for name, value in values}
 
 
 def in_store(path: Path, store: Store) -> str:

@@ -15,9 +15,10 @@ from contextlib import chdir, contextmanager
 from functools import cached_property, lru_cache
 
 import dagster as dg
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import project_root
 from gr00t_assets.defs.dagster_internals import PARTITION_TAG, PRIORITY_TAG, RunQueueConfig
 from gr00t_assets.defs.training_runs import needs_device
@@ -73,11 +74,6 @@ class GpuTaggingRunCoordinator(dg.QueuedRunCoordinator):
         )
 
 
-def trainings_at_once() -> int:
-    """Slots of this machine, which are what holds trainings back."""
-    return sum(slots_by_device().values())
-
-
 def started_at_once(instance: dg.DagsterInstance) -> int:
     """Runs that hold a slot or wait for one at once; one that has trained counts no longer.
 
@@ -86,7 +82,7 @@ def started_at_once(instance: dg.DagsterInstance) -> int:
     ``concurrency.pools.default_limit``, which used to be the number of trainings at a time, and it
     is below the slots, it is this limit.
     """
-    slots, limit = trainings_at_once(), old_pool_limit(instance)
+    slots, limit = sum(slots_by_device().values()), old_pool_limit(instance)
     return limit if limit is not None and limit < slots else 2 * slots
 
 
@@ -110,10 +106,8 @@ def tag_slot_released(context: dg.AssetExecutionContext) -> None:
     context.instance.add_run_tags(context.run.run_id, {SLOT: RELEASED})
 
 
-class WaitingRun(BaseModel):
+class WaitingRun(FrozenModel):
     """A run that is to train and does not yet."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     run_id: str
     partition: str | None
@@ -122,10 +116,8 @@ class WaitingRun(BaseModel):
     why: str
 
 
-class QueueStatus(BaseModel):
+class QueueStatus(FrozenModel):
     """The queue as the instance and the slots know it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     trainings_at_once: int = Field(description="Slots of this machine")
     training: int = Field(description="Slots that are held")

@@ -10,7 +10,6 @@ import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import dagster as dg
@@ -83,22 +82,17 @@ def worker_of(run: str, store: Store) -> RunWorker:
         return RunWorker("alive", f"process {os.getpid()} of {host_name()}")
     own = store.root / FOLDER / host_name() / f"{run}.lock"
     if own.is_file():
-        return RunWorker("alive" if is_locked(own) else "dead", _text(own))
+        return RunWorker("alive" if is_locked(own) else "dead", own.read_text().strip())
     others = [path for path in (store.root / FOLDER).glob(f"*/{run}.lock") if path != own]
     if others:
-        return RunWorker("elsewhere", _text(others[0]))
+        return RunWorker("elsewhere", others[0].read_text().strip())
     return RunWorker("unknown", "no process said that it works on this run")
 
 
 def remove_run_locks(is_over: Callable[[str], bool], store: Store) -> int:
     """Remove the lock files of this machine whose process is gone and whose run has ended.
 
-    Args:
-        is_over: Whether the run of an id has ended.
-        store: The store.
-
-    Returns:
-        Files removed.
+    ``is_over`` says whether the run of an id has. Returns how many files were removed.
     """
     removed = 0
     for path in (store.root / FOLDER / host_name()).glob("*.lock"):
@@ -106,7 +100,3 @@ def remove_run_locks(is_over: Callable[[str], bool], store: Store) -> int:
             path.unlink(missing_ok=True)
             removed += 1
     return removed
-
-
-def _text(path: Path) -> str:
-    return path.read_text().strip()

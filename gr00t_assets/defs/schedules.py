@@ -145,10 +145,10 @@ def _waits_for_source(experiment: Experiment, store: Store) -> str | None:
     source = experiment.continued()
     if source is None:
         return None
-    directory = store.run_directory(source.name, current_config_hash(source, store))
-    manifest = load_manifest(directory)
-    finished = manifest is not None and manifest.status == "finished"
-    return None if finished else f"it goes on from {source.name}, which is not trained yet"
+    manifest = load_manifest(store.run_directory(source.name, current_config_hash(source, store)))
+    if manifest is not None and manifest.status == "finished":
+        return None
+    return f"it goes on from {source.name}, which is not trained yet"
 
 
 def reason_lines(reasons: Mapping[str, str]) -> str:

@@ -27,39 +27,20 @@ RETRY_OF = "gr00t/retry_of"
 RETRY_NUMBER = "gr00t/retry_number"
 
 _NEWEST = 50
-_UNFINISHED = [
-    status
-    for status in dg.DagsterRunStatus
-    if status
-    not in (
-        dg.DagsterRunStatus.SUCCESS,
-        dg.DagsterRunStatus.FAILURE,
-        dg.DagsterRunStatus.CANCELED,
-    )
-]
+_ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
+_UNFINISHED = [status for status in dg.DagsterRunStatus if status.value not in _ENDED]
 
 
 def request(
     experiment: Experiment, config_hash: str, key: str, tags: Mapping[str, str] | None = None
 ) -> dg.RunRequest:
-    """A request to train an experiment, with its priority in the queue.
+    """A request to train an experiment's present configuration, with its priority in the queue.
 
-    Args:
-        experiment: What is trained.
-        config_hash: That of its present configuration.
-        key: Of several requests of one tick, or of one sensor, with one key the first counts.
-        tags: Further tags of the run.
+    Of several requests of one tick, or of one sensor, with one ``key`` the first counts.
     """
-    return dg.RunRequest(
-        run_key=key,
-        partition_key=experiment.name,
-        tags={
-            SWEEP: experiment.sweep,
-            CONFIG_HASH: config_hash,
-            PRIORITY_TAG: str(experiment.priority),
-            **(tags or {}),
-        },
-    )
+    own = {SWEEP: experiment.sweep, CONFIG_HASH: config_hash}
+    own[PRIORITY_TAG] = str(experiment.priority)
+    return dg.RunRequest(run_key=key, partition_key=experiment.name, tags={**own, **(tags or {})})
 
 
 def tag_config(context: dg.AssetExecutionContext, config_hash: str) -> None:

@@ -11,20 +11,17 @@ import numpy as np
 from gr00t_assets.evaluation.result import NOT_SUCCESS
 
 _NORMAL = 1.96
+"""Half the width of a 95 percent interval, in standard errors."""
 
 
 class Uncertain(Protocol):
-    """A mean with its standard error: a loss, or an estimate of an evaluation."""
+    """A mean with its standard error, ``None`` where it cannot be told."""
 
     @property
-    def mean(self) -> float:
-        """The mean."""
-        ...
+    def mean(self) -> float: ...  # noqa: D102
 
     @property
-    def standard_error(self) -> float | None:
-        """Of the mean; None where it cannot be told."""
-        ...
+    def standard_error(self) -> float | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -40,16 +37,43 @@ class Agreement:
             way and the error the other, both beyond their 95 percent intervals.
         best_by_loss: Name of the run with the lowest loss.
         best_by_error: Name of the run with the lowest error.
-        sentence: The answer for a reader.
     """
 
-    runs: int
-    tau: float | None
-    p_value: float | None
-    disagreeing: tuple[tuple[str, str], ...]
-    best_by_loss: str | None
-    best_by_error: str | None
-    sentence: str
+    runs: int = 0
+    tau: float | None = None
+    p_value: float | None = None
+    disagreeing: tuple[tuple[str, str], ...] = ()
+    best_by_loss: str | None = None
+    best_by_error: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The answer for a reader."""
+        if self.runs == 0:
+            return f"No run was evaluated. {NOT_SUCCESS}"
+        if self.runs == 1:
+            return f"One run was evaluated: there is no order to compare. {NOT_SUCCESS}"
+        tau = self.tau
+        order = "" if tau is None else f" (Kendall's tau {tau:.2f} over {self.runs} runs)"
+        if self.disagreeing:
+            (first, second), *others = self.disagreeing
+            more = f", and {len(others)} more pairs" if others else ""
+            verdict = (
+                f"Training loss and open-loop error disagree beyond their noise{order}: {first} "
+                f"has the lower loss and {second} the lower error{more}."
+            )
+        elif self.best_by_loss == self.best_by_error:
+            verdict = (
+                "Training loss and open-loop error name the same best run, "
+                f"{self.best_by_loss}{order}."
+            )
+        else:
+            verdict = (
+                f"Training loss puts {self.best_by_loss} first and open-loop error "
+                f"{self.best_by_error}{order}, but no pair of runs is ordered both ways beyond "
+                "noise."
+            )
+        return f"{verdict} Neither is success on a robot."
 
 
 def agreement(rows: Sequence[tuple[str, Uncertain, Uncertain]]) -> Agreement:
@@ -58,83 +82,35 @@ def agreement(rows: Sequence[tuple[str, Uncertain, Uncertain]]) -> Agreement:
     Args:
         rows: Name, final training loss and open-loop error of each run, all of one comparability
             class and evaluated on the same episodes.
-
-    Example:
-        >>> from gr00t_assets.evaluation.result import Estimate
-        >>> def about(mean):
-        ...     return Estimate(mean=mean, standard_error=0.01, low=mean - 0.02, high=mean + 0.02)
-        >>> agreement([("a", about(0.1), about(0.4)), ("b", about(0.2), about(0.3))]).disagreeing
-        (('a', 'b'),)
     """
-    usable = [
-        (name, loss, error)
-        for name, loss, error in rows
-        if math.isfinite(loss.mean) and math.isfinite(error.mean)
-    ]
+    from scipy.stats import kendalltau
+
+    usable = [row for row in rows if math.isfinite(row[1].mean) and math.isfinite(row[2].mean)]
     if not usable:
-        return Agreement(0, None, None, (), None, None, f"No run was evaluated. {NOT_SUCCESS}")
-    tau, p_value = _kendall(usable)
+        return Agreement()
+    losses, errors = [row[1].mean for row in usable], [row[2].mean for row in usable]
+    tau = p_value = None
+    if len(usable) > 2 and len(set(losses)) > 1 and len(set(errors)) > 1:
+        tau, p_value = np.asarray(kendalltau(losses, errors), dtype=float).tolist()
+    pairs = [sorted(pair, key=lambda row: row[1].mean) for pair in combinations(usable, 2)]
     disagreeing = tuple(
-        (first[0], second[0]) if first[1].mean < second[1].mean else (second[0], first[0])
-        for first, second in combinations(usable, 2)
-        if _order(first[1], second[1]) * _order(first[2], second[2]) < 0
+        (first[0], second[0])
+        for first, second in pairs
+        if _differ(first[1], second[1])
+        and _differ(first[2], second[2])
+        and first[2].mean > second[2].mean
     )
     best_by_loss = min(usable, key=lambda row: row[1].mean)[0]
     best_by_error = min(usable, key=lambda row: row[2].mean)[0]
-    sentence = _sentence(len(usable), tau, disagreeing, best_by_loss, best_by_error)
-    return Agreement(len(usable), tau, p_value, disagreeing, best_by_loss, best_by_error, sentence)
+    return Agreement(len(usable), tau, p_value, disagreeing, best_by_loss, best_by_error)
 
 
-def _kendall(
-    rows: Sequence[tuple[str, Uncertain, Uncertain]],
-) -> tuple[float | None, float | None]:
-    from scipy.stats import kendalltau
+def _differ(first: Uncertain, second: Uncertain) -> bool:
+    """Whether two means with independent errors differ beyond noise.
 
-    losses, errors = [row[1].mean for row in rows], [row[2].mean for row in rows]
-    if len(rows) < 3 or len(set(losses)) < 2 or len(set(errors)) < 2:
-        return None, None
-    tau, p_value = np.asarray(kendalltau(losses, errors), dtype=float).tolist()
-    return tau, p_value
-
-
-def _order(first: Uncertain, second: Uncertain) -> int:
-    """-1 where ``first`` is the lower beyond noise, 1 where the higher, 0 where neither is told.
-
-    Two means with independent errors; errors on the same rows go together, so that this says 0
-    rather too often.
+    Errors on the same rows go together, so that this says no rather too often.
     """
     if first.standard_error is None or second.standard_error is None:
-        return 0
-    difference = first.mean - second.mean
-    if abs(difference) <= _NORMAL * math.hypot(first.standard_error, second.standard_error):
-        return 0
-    return 1 if difference > 0 else -1
-
-
-def _sentence(
-    runs: int,
-    tau: float | None,
-    disagreeing: Sequence[tuple[str, str]],
-    best_by_loss: str,
-    best_by_error: str,
-) -> str:
-    if runs == 1:
-        return f"One run was evaluated: there is no order to compare. {NOT_SUCCESS}"
-    order = "" if tau is None else f" (Kendall's tau {tau:.2f} over {runs} runs)"
-    if disagreeing:
-        first, second = disagreeing[0]
-        more = f", and {len(disagreeing) - 1} more pairs" if len(disagreeing) > 1 else ""
-        verdict = (
-            f"Training loss and open-loop error disagree beyond their noise{order}: {first} has "
-            f"the lower loss and {second} the lower error{more}."
-        )
-    elif best_by_loss == best_by_error:
-        verdict = (
-            f"Training loss and open-loop error name the same best run, {best_by_loss}{order}."
-        )
-    else:
-        verdict = (
-            f"Training loss puts {best_by_loss} first and open-loop error {best_by_error}{order}, "
-            "but no pair of runs is ordered both ways beyond noise."
-        )
-    return f"{verdict} Neither is success on a robot."
+        return False
+    noise = math.hypot(first.standard_error, second.standard_error)
+    return abs(first.mean - second.mean) > _NORMAL * noise

@@ -1,42 +1,31 @@
 """Plots of an evaluation: PNG images for Dagster's pages and model cards, and one small SVG."""
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gr00t_assets.evaluation.result import Evaluation, PartName, Trajectory
+import numpy as np
+
+from gr00t_assets.evaluation.result import Evaluation, PartName
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-from collections.abc import Sequence
 
 RECORDED, PREDICTED, HOLD, MEAN = "#5f6773", "#0072B2", "#D55E00", "#009E73"
 """Okabe and Ito's blue, vermillion and green, which the colour-blind can tell apart."""
 
-RULES = {"hold": (HOLD, "dash"), "mean action": (MEAN, "dot")}
-"""Colour and dash of each baseline."""
-
-
-def trajectory_of(evaluation: Evaluation, part: PartName | None = None) -> Trajectory:
-    """The drawn episode of a part; of the part to rank by where left out."""
-    wanted = part or evaluation.main.part
-    return next(item for item in evaluation.trajectories if item.part == wanted)
-
-
-def trajectory_title(evaluation: Evaluation, trajectory: Trajectory) -> str:
-    """What a drawing of it is called.
-
-    It names the episode and whether it was trained on.
-    """
-    return f"{evaluation.experiment}, episode {trajectory.episode}, {trajectory.part}"
-
-
-_DASHES = {"dash": "--", "dot": ":"}
+RULES = {"hold": (HOLD, "--", "6"), "mean action": (MEAN, ":", "2")}
+"""Colour of each baseline, and its dash in matplotlib and in SVG."""
 
 
 def trajectories_png(evaluation: Evaluation, part: PartName | None = None) -> bytes:
-    """Recorded and predicted actions over one episode, a panel for each number, in units."""
-    trajectory = trajectory_of(evaluation, part)
+    """Recorded and predicted actions over one episode, a panel for each number, in units.
+
+    ``part`` is the one to rank by where left out.
+    """
+    part = part or evaluation.main.part
+    trajectory = next(drawn for drawn in evaluation.trajectories if drawn.part == part)
     count = len(trajectory.lines)
     figure = _figure(1.15 * count + 0.9)
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
@@ -53,7 +42,8 @@ def trajectories_png(evaluation: Evaluation, part: PartName | None = None) -> by
     panels[0].legend(
         loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=9, borderpad=0
     )
-    panels[0].set_title(trajectory_title(evaluation, trajectory), loc="left", fontsize=10)
+    title = f"{evaluation.experiment}, episode {trajectory.episode}, {trajectory.part}"
+    panels[0].set_title(title, loc="left", fontsize=10)
     panels[-1].set_xlabel("seconds")
     return _png(figure)
 
@@ -72,8 +62,8 @@ def horizon_png(evaluation: Evaluation) -> bytes:
         axes.plot(steps, means, color=PREDICTED, linewidth=2, marker="o", markersize=3)
         axes.annotate("policy", (steps[-1], means[-1]), (4, 0), textcoords="offset points")
         for rule in part.baselines:
-            color, dash = RULES[rule.name]
-            axes.plot(steps, rule.by_step, color=color, linestyle=_DASHES[dash], label=rule.words)
+            color, dash, _ = RULES[rule.name]
+            axes.plot(steps, rule.by_step, color=color, linestyle=dash, label=rule.words)
         axes.set_title(part.part, loc="left", fontsize=10)
         axes.set_xlabel("step of the predicted chunk")
         axes.set_ylim(bottom=0)
@@ -83,10 +73,10 @@ def horizon_png(evaluation: Evaluation) -> bytes:
     return _png(figure)
 
 
-def _figure(height: float, width: float = 9.0) -> "Figure":
+def _figure(height: float) -> "Figure":
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=100, layout="constrained", facecolor="white")
+    return Figure(figsize=(9.0, height), dpi=100, layout="constrained", facecolor="white")
 
 
 def _plain(axes: "Axes") -> None:
@@ -105,7 +95,6 @@ def _png(figure: "Figure") -> bytes:
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 300, 8, 84
 _POINTS = 9
 _ESCAPES = str.maketrans({"<": "%3C", ">": "%3E", "#": "%23"})
-_SVG_DASHES = {"dash": "6", "dot": "2"}
 
 
 def horizon_svg(evaluation: Evaluation) -> str:
@@ -117,8 +106,8 @@ def horizon_svg(evaluation: Evaluation) -> str:
     part = evaluation.main
     lines = [(PREDICTED, "0", [estimate.mean for estimate in part.by_step])]
     for rule in part.baselines:
-        color, dash = RULES[rule.name]
-        lines.append((color, _SVG_DASHES[dash], list(rule.by_step)))
+        color, _, dash = RULES[rule.name]
+        lines.append((color, dash, list(rule.by_step)))
     top = max(max(values) for _, _, values in lines) or 1.0
     drawn = "".join(
         f"<path stroke='{color}' stroke-dasharray='{dash}' d='{_path(values, top)}'/>"
@@ -140,12 +129,7 @@ def horizon_svg(evaluation: Evaluation) -> str:
 def _path(values: Sequence[float], top: float) -> str:
     """A line through at most nine points."""
     last = len(values) - 1
-    places = sorted({round(point * last / (_POINTS - 1)) for point in range(_POINTS)})
-    points = [
-        (
-            round(_LEFT + (_RIGHT - _LEFT) * place / max(1, last)),
-            round(_BOTTOM - (_BOTTOM - _TOP) * values[place] / top),
-        )
-        for place in places
-    ]
-    return "M" + " ".join(f"{x} {y}" for x, y in points)
+    places = np.unique(np.linspace(0, last, _POINTS).round().astype(int))
+    across = _LEFT + (_RIGHT - _LEFT) * places / max(1, last)
+    down = _BOTTOM - (_BOTTOM - _TOP) * np.asarray(values)[places] / top
+    return "M" + " ".join(f"{x:.0f} {y:.0f}" for x, y in zip(across, down, strict=True))

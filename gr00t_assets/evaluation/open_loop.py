@@ -6,19 +6,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from gr00t_assets.core.errors import EvaluationError, Gr00tAssetsError
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.frames.demonstrations import Demonstrations, chosen_episodes
+from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.evaluation.part_errors import PartPredictions, part_evaluation
+from gr00t_assets.evaluation.part_errors import PartPredictions, part_evaluation, trajectory
 from gr00t_assets.evaluation.predictions import Predictor, Progress, language_used, swap_prompts
-from gr00t_assets.evaluation.recorded_actions import (
-    ActionGroup,
-    action_groups,
-    mean_action,
-    recorded_at,
-)
+from gr00t_assets.evaluation.recorded_actions import action_groups, mean_action, recorded_at
 from gr00t_assets.evaluation.result import (
     Evaluation,
     EvaluationSettings,
@@ -28,7 +25,6 @@ from gr00t_assets.evaluation.result import (
     load_evaluation,
     save_evaluation,
 )
-from gr00t_assets.evaluation.trajectories import trajectory
 from gr00t_assets.evaluation.windows import choose_windows, spread_evenly
 from gr00t_assets.evaluation.wording import limits_of
 from gr00t_assets.experiments.registry import trainer_named
@@ -49,12 +45,7 @@ def evaluate_run(
     settings: EvaluationSettings | None = None,
     log: Log = lambda line: None,
 ) -> Evaluation:
-    """Evaluate the final weights of a finished run and write ``evaluation.json``.
-
-    Args:
-        run_directory: Of any trainer.
-        settings: What decides the numbers; the defaults where left out.
-        log: Where a line of progress goes.
+    """Evaluate the final weights of a finished run of any trainer; write ``evaluation.json``.
 
     Raises:
         EvaluationError: The run is not finished, or its episodes are too short.
@@ -63,7 +54,7 @@ def evaluate_run(
     began, settings = time.monotonic(), settings or EvaluationSettings()
     spec = finished_spec(run_directory)
     policy: Policy = trainer_named(spec.experiment.trainer).open_policy(run_directory)
-    predictor = Predictor(policy, settings.draws, settings.denoising_steps, settings.seed)
+    predictor = Predictor(policy, settings)
     work = _Work(spec, predictor, settings, log)
     held_out = work.predictions("held out") if policy.config.held_out_episodes else None
     seen = work.predictions("seen in training")
@@ -125,13 +116,14 @@ def finished_spec(run_directory: Path) -> TrainingSpec:
         SpecError: Its spec cannot be read.
     """
     manifest = load_manifest(run_directory)
-    if manifest is None or manifest.status != "finished" or not (run_directory / MODEL).is_dir():
-        if manifest is None:
-            reason = "no manifest, so it was never finished"
-        elif manifest.status != "finished":
-            reason = f"it is {manifest.status} at step {manifest.steps} of {manifest.max_steps}"
-        else:
-            reason = "its model is not there any more"
+    reason = None
+    if manifest is None:
+        reason = "no manifest, so it was never finished"
+    elif manifest.status != "finished":
+        reason = f"it is {manifest.status} at step {manifest.steps} of {manifest.max_steps}"
+    elif not (run_directory / MODEL).is_dir():
+        reason = "its model is not there any more"
+    if reason is not None:
         details = [reason, "train it to its end; then evaluate it"]
         raise EvaluationError(str(run_directory), "there is no model to evaluate.", details)
     spec = load_spec(run_directory / SPEC)
@@ -177,17 +169,14 @@ def find_run(target: str) -> Path:
 
 
 def model_hash(run_directory: Path) -> str:
-    """First 16 hex digits of a SHA-256 over the run's final weights."""
-    return _weights_hash(run_directory / MODEL)
+    """First 16 hex digits of a SHA-256 over the run's final weights.
 
-
-def _weights_hash(folder: Path) -> str:
-    """Over every safetensors file; over every file where a trainer writes none of them."""
+    Over every safetensors file; over every file where a trainer writes none of them.
+    """
+    folder = run_directory / MODEL
     weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        weights = sorted(path for path in folder.rglob("*") if path.is_file())
     whole = hashlib.sha256()
-    for path in weights:
+    for path in weights or sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as file:
             whole.update(hashlib.file_digest(file, "sha256").digest())
     return whole.hexdigest()[:16]
@@ -200,31 +189,35 @@ class _Work:
         self, spec: TrainingSpec, predictor: Predictor, settings: EvaluationSettings, log: Log
     ) -> None:
         self._config = config = predictor.policy.config
-        self._dataset = LeRobotDataset.open(spec.dataset_directory, config.dataset)
-        self._frames = FrameCache.open(spec.frame_cache, config.frame_size)
+        self._dataset = dataset = LeRobotDataset.open(spec.dataset_directory, config.dataset)
+        frames = FrameCache.open(spec.frame_cache, config.frame_size)
         self._predictor, self._settings, self._log = predictor, settings, log
         self._groups = action_groups(config)
-        self._train = Demonstrations(self._dataset, self._frames, config, "train")
-        self._mean = mean_action(self._train)
-        self._held_out = (
-            Demonstrations(self._dataset, self._frames, config, "held_out")
-            if config.held_out_episodes
-            else None
-        )
+        train = Demonstrations(dataset, frames, config, "train")
+        self._data: dict[PartName, Demonstrations] = {"seen in training": train}
+        if config.held_out_episodes:
+            self._data["held out"] = Demonstrations(dataset, frames, config, "held_out")
+        self._mean = mean_action(train)
 
     def predictions(self, part: PartName) -> PartPredictions:
         """Predict at the windows of a part."""
-        data = self._data(part)
-        indices = chosen_episodes(
-            self._dataset, self._config, "held_out" if part == "held out" else "train"
-        )
-        episodes = spread_evenly(indices, self._settings.max_episodes)
-        lengths = {episode: len(data.rows(episode)) for episode in episodes}
+        data = self._data[part]
+        indices, lengths = np.unique(data.episodes, return_counts=True)
+        chosen = spread_evenly(indices.tolist(), self._settings.max_episodes)
         needs_row_before = any(group.held == "last action" for group in self._groups)
         windows = choose_windows(
-            lengths, self._config.action_indices, self._settings, first_row=int(needs_row_before)
+            {index: int(lengths[indices == index][0]) for index in chosen},
+            self._config.action_indices,
+            self._settings,
+            first_row=int(needs_row_before),
         )
-        progress = self._progress(f"{part}: {len(episodes)} episodes", len(windows))
+        progress = self._progress(f"{part}: {len(chosen)} episodes", len(windows))
+        features = self._dataset.features
+        names = {
+            group.key.key: feature.names[group.key.start : group.key.end]
+            for group in self._groups
+            if (feature := features.get(group.key.original_key)) is not None and feature.names
+        }
         return PartPredictions(
             part=part,
             episodes_in_part=len(indices),
@@ -233,15 +226,14 @@ class _Work:
             predicted=self._predictor.predict(data, windows, progress=progress),
             mean_action=self._mean,
             groups=self._groups,
-            labels=_labels(self._dataset, self._groups),
+            labels=names,
         )
 
     def swap(self, predictions: PartPredictions) -> PromptSwap:
         """The prompt swap on a part."""
-        parts = [data for data in (self._train, self._held_out) if data is not None]
-        tasks = sorted({text for data in parts for text in data.instructions})
+        tasks = sorted({text for data in self._data.values() for text in data.instructions})
         progress = self._progress(f"{predictions.part}: other prompts", len(predictions.windows))
-        data = self._data(predictions.part)
+        data = self._data[predictions.part]
         return swap_prompts(self._predictor, data, predictions, tasks, self._settings, progress)
 
     def trajectory(self, predictions: PartPredictions) -> Trajectory:
@@ -250,12 +242,6 @@ class _Work:
         columns = sorted({group.key.original_key for group in self._groups})
         vectors = self._dataset.vectors(episode, columns)
         return trajectory(predictions, self._dataset.timestamps(episode), vectors)
-
-    def _data(self, part: PartName) -> Demonstrations:
-        if part == "seen in training":
-            return self._train
-        assert self._held_out is not None
-        return self._held_out
 
     def _progress(self, what: str, windows: int) -> Progress:
         done, last_line = 0, time.monotonic()
@@ -269,13 +255,3 @@ class _Work:
                 self._log(f"{what}, {done} of {windows} windows")
 
         return progress
-
-
-def _labels(dataset: LeRobotDataset, groups: list[ActionGroup]) -> dict[str, list[str]]:
-    """The dataset's own names of each group's numbers, where it has them."""
-    labels: dict[str, list[str]] = {}
-    for group in groups:
-        feature = dataset.features.get(group.key.original_key)
-        if feature is not None and feature.names:
-            labels[group.key.key] = list(feature.names[group.key.start : group.key.end])
-    return labels

@@ -1,6 +1,7 @@
 """Errors of a policy over one part of a dataset, beside the rules without a model."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -10,14 +11,20 @@ from gr00t_assets.evaluation.recorded_actions import ActionGroup, RecordedAction
 from gr00t_assets.evaluation.result import (
     Baseline,
     BaselineName,
-    Estimate,
     EvaluationSettings,
     GroupError,
     JointError,
     PartEvaluation,
     PartName,
+    Trajectory,
+    TrajectoryLine,
 )
 from gr00t_assets.evaluation.windows import ClusterBootstrap, Windows, answered, rounded
+
+SHOWN_JOINTS = 6
+RECORDED_POINTS = 160
+PREDICTED_POINTS = 240
+"""Of all chunks of one number at most; of a chunk every second step is kept, or fewer."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class PartPredictions:
     predicted: np.ndarray
     mean_action: np.ndarray
     groups: Sequence[ActionGroup]
-    labels: dict[str, list[str]]
+    labels: Mapping[str, Sequence[str]]
 
     @property
     def moving(self) -> np.ndarray:
@@ -60,40 +67,40 @@ def part_evaluation(predictions: PartPredictions, settings: EvaluationSettings) 
     windows, recorded, predicted = predictions.windows, predictions.recorded, predictions.predicted
     bootstrap = ClusterBootstrap(windows, settings.resamples, settings.seed)
     normalised = np.abs(predicted - recorded.actions).mean(axis=0) * predictions.moving
+    answers = {"hold": recorded.held, "mean action": predictions.mean_action}
     rules: dict[BaselineName, np.ndarray] = {
-        "hold": np.abs(recorded.held - recorded.actions) * predictions.moving,
-        "mean action": np.abs(predictions.mean_action - recorded.actions) * predictions.moving,
+        name: np.abs(answers[name] - recorded.actions) * predictions.moving for name in _RULES
     }
     error = predictions.over_numbers(normalised)
-    by_rule: dict[BaselineName, np.ndarray] = {
-        name: predictions.over_numbers(values) for name, values in rules.items()
-    }
     spread = predictions.over_numbers(draw_spread(predicted))
-    overall = bootstrap.means(
-        [
-            error,
-            spread,
-            *by_rule.values(),
-            *(error - values for values in by_rule.values()),
-        ]
+    by_rule = [predictions.over_numbers(values) for values in rules.values()]
+    estimates = bootstrap.means(
+        [error, spread, *by_rule, *(error - rule_error for rule_error in by_rule)]
     )
     repeated = ", ".join(dict.fromkeys(group.held for group in predictions.groups))
-    descriptions: dict[BaselineName, str] = {
-        "hold": f"hold the {repeated}".replace("the no motion", "no motion"),
-        "mean action": "always the mean action of the training data",
-    }
+    descriptions = (
+        f"hold the {repeated}".replace("the no motion", "no motion"),
+        "always the mean action of the training data",
+    )
     baselines = [
         Baseline(
             name=name,
-            words=descriptions[name],
-            error=overall[2 + place],
-            difference=overall[4 + place],
-            beaten=answered(overall[4 + place]),
-            by_step=bootstrap.plain(values),
+            words=descriptions[place],
+            error=estimates[2 + place],
+            difference=estimates[4 + place],
+            beaten=answered(estimates[4 + place]),
+            by_step=bootstrap.plain(by_rule[place]),
         )
-        for place, (name, values) in enumerate(by_rule.items())
+        for place, name in enumerate(rules)
     ]
-    groups, joints, square = _by_group(predictions, bootstrap, normalised, rules)
+    groups, joints, squares = [], [], []
+    for group in predictions.groups:
+        group_error, joint_errors, square = _group_errors(
+            predictions, group, bootstrap, normalised, rules
+        )
+        groups.append(group_error)
+        joints += joint_errors
+        squares.append(square * group_error.numbers)
     return PartEvaluation(
         part=predictions.part,
         episodes=tuple(dict.fromkeys(windows.episodes.tolist())),
@@ -102,14 +109,17 @@ def part_evaluation(predictions: PartPredictions, settings: EvaluationSettings) 
         windows=len(windows),
         resampled=windows.resampled,
         clusters=int(windows.clusters.max()) + 1,
-        error=overall[0],
+        error=estimates[0],
         by_step=tuple(bootstrap.by_step(error)),
         groups=tuple(groups),
         joints=tuple(joints),
         baselines=tuple(baselines),
-        draw_spread=overall[1],
-        squared_error_in_units=float(rounded(np.array(square))),
+        draw_spread=estimates[1],
+        squared_error_in_units=float(rounded(np.array(sum(squares) / len(joints)))),
     )
+
+
+_RULES: tuple[BaselineName, ...] = ("hold", "mean action")
 
 
 def draw_spread(predicted: np.ndarray) -> np.ndarray:
@@ -118,80 +128,58 @@ def draw_spread(predicted: np.ndarray) -> np.ndarray:
     return np.mean([np.abs(first - second) for first, second in pairs], axis=0)
 
 
-def _by_group(
+def _group_errors(
     predictions: PartPredictions,
+    group: ActionGroup,
     bootstrap: ClusterBootstrap,
     normalised: np.ndarray,
     rules: dict[BaselineName, np.ndarray],
-) -> tuple[list[GroupError], list[JointError], float]:
+) -> tuple[GroupError, list[JointError], float]:
+    """The errors of a group and of its numbers, and its mean squared error in units."""
     recorded, inside = predictions.recorded, predictions.windows.inside
-    groups, joints, squares, numbers = [], [], 0.0, 0
-    for group in predictions.groups:
-        name, place = group.key.key, group.normalised
-        truth = recorded.actions_in_units[name]
-        difference = group.in_units(predictions.predicted[..., place]) - truth
-        squares += float((np.square(difference).mean(axis=0).sum(axis=-1) * inside).sum())
-        numbers += truth.shape[-1]
-        units = np.abs(difference).mean(axis=0)
-        mean = group.in_units(predictions.mean_action[place])
-        rules_in_units: dict[BaselineName, np.ndarray] = {
-            "hold": np.abs(recorded.held_in_units[name] - truth),
-            "mean action": np.abs(mean - truth),
-        }
-        of_group = [normalised[..., place].mean(axis=-1), units.mean(axis=-1)]
-        of_joints = [units[..., number] for number in range(units.shape[-1])]
-        if group.number_by_number:
-            of_joints += [normalised[..., number] for number in range(place.start, place.stop)]
-        estimates = bootstrap.means([*of_group, *of_joints])
-        groups.append(
-            GroupError(
-                group=name,
-                numbers=units.shape[-1],
-                held=group.held,
-                normalised=estimates[0],
-                in_units=estimates[1],
-                by_step=bootstrap.plain(of_group[0]),
-                by_step_in_units=bootstrap.plain(of_group[1]),
-                baselines={
-                    rule: _mean(difference[..., place], inside)
-                    for rule, difference in rules.items()
-                },
-                baselines_in_units={
-                    rule: _mean(difference, inside) for rule, difference in rules_in_units.items()
-                },
-            )
-        )
-        joints += _joints(predictions, group, estimates[2:], of_joints, rules_in_units, bootstrap)
-    return groups, joints, squares / (numbers * float(inside.sum()))
-
-
-def _joints(
-    predictions: PartPredictions,
-    group: ActionGroup,
-    estimates: list[Estimate],
-    values: list[np.ndarray],
-    rules: dict[BaselineName, np.ndarray],
-    bootstrap: ClusterBootstrap,
-) -> list[JointError]:
-    numbers, inside = group.transform.data_dim, predictions.windows.inside
-    labels = predictions.labels.get(group.key.key)
-    exact = group.number_by_number
-    return [
+    name, place = group.key.key, group.normalised
+    truth = recorded.actions_in_units[name]
+    difference = group.in_units(predictions.predicted[..., place]) - truth
+    units, exact = np.abs(difference).mean(axis=0), group.number_by_number
+    mean = group.in_units(predictions.mean_action[place])
+    rules_in_units: dict[BaselineName, np.ndarray] = {
+        "hold": np.abs(recorded.held_in_units[name] - truth),
+        "mean action": np.abs(mean - truth),
+    }
+    errors = [normalised[..., place].mean(axis=-1), units.mean(axis=-1), *np.moveaxis(units, -1, 0)]
+    if exact:
+        errors += [*np.moveaxis(normalised[..., place], -1, 0)]
+    estimates = bootstrap.means(errors)
+    steps = [bootstrap.plain(values) for values in errors]
+    group_error = GroupError(
+        group=name,
+        numbers=units.shape[-1],
+        held=group.held,
+        normalised=estimates[0],
+        in_units=estimates[1],
+        by_step=steps[0],
+        by_step_in_units=steps[1],
+        baselines={rule: _mean(values[..., place], inside) for rule, values in rules.items()},
+        baselines_in_units={rule: _mean(rules_in_units[rule], inside) for rule in _RULES},
+    )
+    labels = predictions.labels.get(name)
+    joints = [
         JointError(
             name=joint_name(group, number),
-            group=group.key.key,
+            group=name,
             label=labels[number] if labels else None,
-            normalised=estimates[numbers + number] if exact else None,
-            in_units=estimates[number],
-            by_step=bootstrap.plain(values[numbers + number]) if exact else None,
-            by_step_in_units=bootstrap.plain(values[number]),
+            normalised=estimates[at + group_error.numbers] if exact else None,
+            in_units=estimates[at],
+            by_step=steps[at + group_error.numbers] if exact else None,
+            by_step_in_units=steps[at],
             baselines_in_units={
-                rule: _mean(difference[..., number : number + 1], inside)
-                for rule, difference in rules.items()
+                rule: _mean(values[..., [number]], inside)
+                for rule, values in rules_in_units.items()
             },
         )
-        for number in range(numbers)
+        for number, at in enumerate(range(2, 2 + group_error.numbers))
     ]
+    return group_error, joints, float(np.square(difference).mean(axis=(0, -1))[inside].mean())
 
 
 def joint_name(group: ActionGroup, number: int) -> str:
@@ -202,3 +190,70 @@ def joint_name(group: ActionGroup, number: int) -> str:
 def _mean(values: np.ndarray, inside: np.ndarray) -> float:
     """Mean over the last axis and the steps that count."""
     return float(rounded(np.array(values.mean(axis=-1)[inside].mean())))
+
+
+def trajectory(
+    predictions: PartPredictions, seconds: np.ndarray, columns: dict[str, np.ndarray]
+) -> Trajectory:
+    """The first episode of a part: the numbers that move most, and chunks that do not overlap.
+
+    Args:
+        predictions: The part with its predictions.
+        seconds: Of the episode's rows, ``(rows,)``.
+        columns: Its action columns by name, ``(rows, numbers)``.
+    """
+    windows = predictions.windows
+    horizon = windows.inside.shape[1]
+    episode = int(windows.episodes[0])
+    places = _non_overlapping(windows.rows, windows.episodes == episode, horizon)
+    every = max(1, math.ceil(len(places) * horizon / PREDICTED_POINTS))
+    steps = [np.flatnonzero(windows.inside[place])[::every] for place in places]
+    rows = [windows.rows[place] + kept for place, kept in zip(places, steps, strict=True)]
+    shown = np.unique(np.linspace(0, len(seconds) - 1, RECORDED_POINTS).round().astype(int))
+    lines = []
+    for group, number in _most_moving(predictions):
+        truth = columns[group.key.original_key][:, group.key.start + number]
+        units = group.in_units(predictions.predicted[:, places][..., group.normalised])[..., number]
+        chunks = [units[:, at][:, kept] for at, kept in enumerate(steps)]
+        lines.append(
+            TrajectoryLine(
+                joint=joint_name(group, number),
+                recorded=_numbers(truth[shown]),
+                predicted=tuple(_numbers(chunk.mean(axis=0)) for chunk in chunks),
+                low=tuple(_numbers(chunk.min(axis=0)) for chunk in chunks),
+                high=tuple(_numbers(chunk.max(axis=0)) for chunk in chunks),
+            )
+        )
+    return Trajectory(
+        part=predictions.part,
+        episode=episode,
+        seconds=_numbers(seconds[shown]),
+        chunk_seconds=tuple(_numbers(seconds[chunk_rows]) for chunk_rows in rows),
+        lines=tuple(lines),
+    )
+
+
+def _non_overlapping(rows: np.ndarray, chosen: np.ndarray, horizon: int) -> list[int]:
+    """Indices of windows that are at least a horizon from each other."""
+    places: list[int] = []
+    for place in np.flatnonzero(chosen):
+        if not places or rows[place] - rows[places[-1]] >= horizon:
+            places.append(int(place))
+    return places
+
+
+def _most_moving(predictions: PartPredictions) -> list[tuple[ActionGroup, int]]:
+    """The number of each group that moves most, then others, in the order of the groups."""
+    ranked: list[tuple[int, float, int, int]] = []
+    for at, group in enumerate(predictions.groups):
+        values = predictions.recorded.actions_in_units[group.key.key]
+        extent = np.subtract(group.key.statistics.max, group.key.statistics.min)
+        moved = values.std(axis=(0, 1)) / np.where(extent > 0, extent, 1)
+        for place, number in enumerate(np.argsort(-moved, kind="stable")):
+            ranked.append((min(place, 1), -float(moved[number]), at, int(number)))
+    chosen = sorted((at, number) for _, _, at, number in sorted(ranked)[:SHOWN_JOINTS])
+    return [(predictions.groups[at], number) for at, number in chosen]
+
+
+def _numbers(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(rounded(np.asarray(values, np.float64), 4).tolist())

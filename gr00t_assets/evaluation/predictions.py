@@ -6,17 +6,13 @@ does is held against what another draw of the noise does.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import cycle
 
 import numpy as np
 
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread
-from gr00t_assets.evaluation.result import (
-    Estimate,
-    EvaluationSettings,
-    LanguageUsed,
-    PromptSwap,
-)
+from gr00t_assets.evaluation.result import Estimate, EvaluationSettings, LanguageUsed, PromptSwap
 from gr00t_assets.evaluation.windows import ClusterBootstrap, Windows
 from gr00t_assets.trainers.base import Observations, Policy
 
@@ -41,21 +37,12 @@ class Predictor:
 
     The noise of a draw is made of seed, draw, episode and row, so that neither the batch nor the
     other windows change it.
-
-    Args:
-        policy: The model with its transforms.
-        draws: Denoising draws of each window.
-        denoising_steps: Steps of a draw; the policy's own where left out.
-        seed: Of the noise.
     """
 
-    def __init__(
-        self, policy: Policy, draws: int, denoising_steps: int | None = None, seed: int = 0
-    ) -> None:
+    def __init__(self, policy: Policy, settings: EvaluationSettings) -> None:
         self.policy = policy
-        self.draws = draws
-        self.denoising_steps = denoising_steps or policy.denoising_steps
-        self._seed = seed
+        self.denoising_steps = settings.denoising_steps or policy.denoising_steps
+        self._draws, self._seed = settings.draws, settings.seed
 
     def predict(
         self,
@@ -64,16 +51,9 @@ class Predictor:
         texts: Sequence[str] | None = None,
         progress: Progress = lambda done: None,
     ) -> np.ndarray:
-        """Normalised actions.
+        """Normalised actions, ``(draws, n, horizon, action_dim)`` float32.
 
-        Args:
-            data: The part that the windows are of.
-            windows: Where the policy is asked.
-            texts: Its instruction at each window; the recorded ones where left out.
-            progress: Called after each batch.
-
-        Returns:
-            ``(draws, n, horizon, action_dim)`` float32.
+        ``texts`` are the instructions at each window; the recorded ones where left out.
         """
         numbers = row_numbers(data, windows)
         instructions = data.texts(numbers) if texts is None else list(texts)
@@ -99,7 +79,7 @@ class Predictor:
                     )
                     for episode, row in zip(episodes.tolist(), rows.tolist(), strict=True)
                 ]
-                for draw in range(self.draws)
+                for draw in range(self._draws)
             ]
         )
 
@@ -121,13 +101,8 @@ def other_texts(texts: Sequence[str], tasks: Sequence[str]) -> list[str]:
     """
     if len(set(tasks)) < 2:
         return [UNRELATED] * len(texts)
-    turns: dict[str, int] = {}
-    swapped = []
-    for text in texts:
-        others = [task for task in tasks if task != text]
-        turn = turns[text] = turns.get(text, -1) + 1
-        swapped.append(others[turn % len(others)])
-    return swapped
+    turns = {text: cycle([task for task in tasks if task != text]) for text in set(texts)}
+    return [next(turns[text]) for text in texts]
 
 
 def swap_prompts(
@@ -138,15 +113,9 @@ def swap_prompts(
     settings: EvaluationSettings,
     progress: Progress,
 ) -> PromptSwap:
-    """Ask again at the windows of a part with another prompt.
+    """Ask again at the windows of a part with another prompt, from the same noise.
 
-    Args:
-        predictor: The policy; its noise is that of the first time.
-        data: The part.
-        predictions: What it predicted for the right prompts.
-        tasks: Every prompt of the dataset once.
-        settings: Of the bootstrap.
-        progress: Called after each batch.
+    ``tasks`` has every prompt of the dataset once.
     """
     windows = predictions.windows
     texts = data.texts(row_numbers(data, windows))
@@ -177,12 +146,8 @@ def language_used(tasks: int, ratio: Estimate, difference: Estimate) -> Language
     ``yes`` where another task's prompt moves the actions by more than a tenth of what another draw
     does and by more than half a percent of the data's range, by the whole intervals; ``no`` where
     either is less. With one task the model was never shown that a prompt can mean something else,
-    whatever an unrelated sentence does to it.
-
-    Args:
-        tasks: Different prompts in the dataset.
-        ratio: The difference over the spread between draws.
-        difference: Mean absolute, normalised.
+    whatever an unrelated sentence does to it. ``ratio`` is the difference over the spread between
+    draws.
     """
     if tasks < 2:
         return "cannot be told: one task"

@@ -25,7 +25,7 @@ class ActionGroup:
         transform: Of the key.
         start: First of its numbers in the normalised action.
         held: What the rule repeats.
-        state: The matching state group, if that is held.
+        state: The state group of the same name.
     """
 
     key: VectorKey
@@ -73,7 +73,7 @@ class ActionGroup:
 
 @dataclass(frozen=True)
 class RecordedActions:
-    """RecordedActions and held actions at n windows.
+    """Recorded and held actions at n windows.
 
     Attributes:
         actions: Normalised, ``(n, horizon, action_dim)``.
@@ -104,13 +104,10 @@ def action_groups(config: ModalityConfig) -> list[ActionGroup]:
             (state.end - state.start, state.rotation_type)
             == (key.end - key.start, key.rotation_type)
         )
-        if not key.absolute:
-            group = ActionGroup(key, transform, start, "no motion", None)
-        elif fits and key.normalization != "binary":
-            group = ActionGroup(key, transform, start, "state", state)
-        else:
-            group = ActionGroup(key, transform, start, "last action", None)
-        groups.append(group)
+        held: HoldRule = "last action" if key.absolute else "no motion"
+        if key.absolute and fits and key.normalization != "binary":
+            held = "state"
+        groups.append(ActionGroup(key, transform, start, held, state))
         start += transform.dim
     return groups
 
@@ -141,9 +138,9 @@ def recorded_at(
                 still = group.transform.padding()
                 still = group.transform.inverse(np.broadcast_to(still, (len(rows), 1, len(still))))
                 held[group.key.key].append(still)
-    normalised_actions, actions_in_units = _both_forms(groups, actions)
-    normalised_held, held_in_units = _both_forms(groups, held)
-    return RecordedActions(normalised_actions, normalised_held, actions_in_units, held_in_units)
+    normalised, in_units = _both_forms(groups, actions)
+    held_normalised, held_in_units = _both_forms(groups, held)
+    return RecordedActions(normalised, held_normalised, in_units, held_in_units)
 
 
 def _both_forms(

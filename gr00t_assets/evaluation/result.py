@@ -8,13 +8,14 @@ still drift away from them when it acts.
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gr00t_assets.core.errors import EvaluationError
-from gr00t_assets.core.files import write_bytes
+from gr00t_assets.core.files import FrozenModel, write_bytes
 
 EVALUATION = "evaluation.json"
 """Beside the manifest."""
@@ -33,11 +34,7 @@ LanguageUsed = Literal["yes", "no", "cannot be told: one task", "cannot be told:
 PartName = Literal["held out", "seen in training"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EvaluationSettings(_Frozen):
+class EvaluationSettings(FrozenModel):
     """What decides the numbers, beside the model and the data."""
 
     seed: int = Field(default=0, description="Of the noise and of the bootstrap")
@@ -53,7 +50,7 @@ class EvaluationSettings(_Frozen):
     resamples: int = Field(default=2000, ge=100, description="Of the bootstrap")
 
 
-class Estimate(_Frozen):
+class Estimate(FrozenModel):
     """A mean with its uncertainty."""
 
     mean: float
@@ -62,7 +59,7 @@ class Estimate(_Frozen):
     high: float = Field(description="Upper end")
 
 
-class Baseline(_Frozen):
+class Baseline(FrozenModel):
     """A rule without a model, on the same rows."""
 
     name: BaselineName
@@ -75,7 +72,7 @@ class Baseline(_Frozen):
     by_step: tuple[float, ...] = Field(description="Normalised, at each step of the horizon")
 
 
-class GroupError(_Frozen):
+class GroupError(FrozenModel):
     """Errors of one action group, such as left_arm."""
 
     group: str
@@ -91,7 +88,7 @@ class GroupError(_Frozen):
     baselines_in_units: dict[BaselineName, float]
 
 
-class JointError(_Frozen):
+class JointError(FrozenModel):
     """Errors of one number of an action group."""
 
     name: str = Field(description="Group and number: left_arm[3]; a group of one has its name")
@@ -106,7 +103,7 @@ class JointError(_Frozen):
     baselines_in_units: dict[BaselineName, float]
 
 
-class PartEvaluation(_Frozen):
+class PartEvaluation(FrozenModel):
     """The episodes that were kept from training, or episodes that were trained on."""
 
     part: PartName
@@ -135,7 +132,7 @@ class PartEvaluation(_Frozen):
         return next(rule for rule in self.baselines if rule.name == name)
 
 
-class PromptSwap(_Frozen):
+class PromptSwap(FrozenModel):
     """Actions for the right prompt beside those for another one, from the same noise."""
 
     part: PartName
@@ -151,7 +148,7 @@ class PromptSwap(_Frozen):
     )
 
 
-class TrajectoryLine(_Frozen):
+class TrajectoryLine(FrozenModel):
     """Recorded and predicted values of one number over an episode, in the data's units."""
 
     joint: str
@@ -161,7 +158,7 @@ class TrajectoryLine(_Frozen):
     high: tuple[tuple[float, ...], ...] = Field(description="Greatest of the draws")
 
 
-class Trajectory(_Frozen):
+class Trajectory(FrozenModel):
     """A few numbers of one episode, to be drawn."""
 
     part: PartName
@@ -171,7 +168,7 @@ class Trajectory(_Frozen):
     lines: tuple[TrajectoryLine, ...]
 
 
-class Evaluation(_Frozen):
+class Evaluation(FrozenModel):
     """The open-loop evaluation of one run."""
 
     format: Literal[1] = FORMAT
@@ -217,12 +214,8 @@ class Evaluation(_Frozen):
 
     def same_question(self, other: "Evaluation") -> bool:
         """Whether both ask the same of the same model: their numbers are the same, then."""
-        return (self.model_hash, self.dataset_version, self.modality_hash, self.settings) == (
-            other.model_hash,
-            other.dataset_version,
-            other.modality_hash,
-            other.settings,
-        )
+        asked = {"model_hash", "dataset_version", "modality_hash", "settings"}
+        return self.model_dump(include=asked) == other.model_dump(include=asked)
 
 
 def save_evaluation(evaluation: Evaluation, run_directory: Path) -> Path:
@@ -236,7 +229,7 @@ def save_evaluation(evaluation: Evaluation, run_directory: Path) -> Path:
     except EvaluationError:
         earlier = None
     if earlier is not None and not earlier.same_question(evaluation):
-        time = "".join(character for character in earlier.evaluated_at[:19] if character.isalnum())
+        time = re.sub(r"\W", "", earlier.evaluated_at[:19])
         write_bytes(run_directory / f"evaluation-{time}.json", path.read_bytes())
     write_bytes(path, (evaluation.model_dump_json() + "\n").encode())
     return path

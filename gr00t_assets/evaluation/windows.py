@@ -42,12 +42,7 @@ class Windows:
 
 
 def spread_evenly(values: Sequence[int], most: int) -> list[int]:
-    """At most so many of the values, evenly spread, the first and the last among them.
-
-    Example:
-        >>> spread_evenly(range(10), 4), spread_evenly([3, 5], 4)
-        ([0, 3, 6, 9], [3, 5])
-    """
+    """At most so many of the values, evenly spread, the first and the last among them."""
     chosen = np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)
     return [values[place] for place in chosen]
 
@@ -76,32 +71,27 @@ def choose_windows(
     indices = np.asarray(action_indices)
     span = int(indices.max()) - min(0, int(indices.min())) + 1
     stride = settings.stride or default_stride(max(lengths.values()), span, settings.max_windows)
-    episodes, rows = [], []
-    for episode, length in lengths.items():
+    by_episode = []
+    for length in lengths.values():
         last = max(min(first_row, length - 1), length - 1 - int(indices.max()))
-        episode_rows = np.arange(min(first_row, last), last + 1, stride)
-        rows.append(episode_rows)
-        episodes.append(np.full(len(episode_rows), episode))
-    at, of = np.concatenate(rows), np.concatenate(episodes)
-    if len(at) < 2:
+        by_episode.append(np.arange(min(first_row, last), last + 1, stride))
+    counts, rows = [len(chosen) for chosen in by_episode], np.concatenate(by_episode)
+    if len(rows) < 2:
         raise EvaluationError(
             "open-loop evaluation",
-            f"{len(at)} window is not enough; two or more are needed.",
+            f"{len(rows)} window is not enough; two or more are needed.",
             ["give a smaller --stride, or hold out a longer episode"],
         )
-    wanted = at[:, None] + indices
-    whole = np.array([lengths[int(episode)] for episode in of])[:, None]
-    clusters, resampled = _clusters(of, at, span)
-    inside = (wanted >= 0) & (wanted < whole)
-    return Windows(of, at, inside, clusters, resampled, stride)
+    episodes, ends = np.repeat(list(lengths), counts), np.repeat(list(lengths.values()), counts)
+    wanted = rows[:, None] + indices
+    inside = (wanted >= 0) & (wanted < ends[:, None])
+    return Windows(episodes, rows, inside, *_clusters(episodes, rows, span), stride)
 
 
 def default_stride(longest: int, horizon: int, max_windows: int) -> int:
     """Rows between two windows: a horizon, fewer in short episodes, more in very long ones.
 
-    Example:
-        >>> default_stride(420, 16, 64), default_stride(80, 16, 64), default_stride(4000, 16, 64)
-        (16, 5, 63)
+    A horizon of 16 and 64 windows at most: 16 of 420 rows, 5 of 80 rows, 63 of 4,000 rows.
     """
     dense = max(1, min(horizon, longest // _FEWEST_WINDOWS))
     return max(dense, math.ceil(longest / max_windows))
@@ -109,12 +99,14 @@ def default_stride(longest: int, horizon: int, max_windows: int) -> int:
 
 def _clusters(episodes: np.ndarray, rows: np.ndarray, horizon: int) -> tuple[np.ndarray, str]:
     """Number of each window's cluster, ``(n,)``, and what the clusters are."""
-    different = len(np.unique(episodes))
+    kinds, numbers = np.unique(episodes, return_inverse=True)
+    different, length = len(kinds), 0
     if different >= ENOUGH_EPISODES:
-        return _numbered(episodes, np.zeros_like(rows)), "episodes"
+        return numbers, "episodes"
     for horizons in (4, 2, 1):
         length = horizons * horizon
-        numbers = _numbered(episodes, rows // length)
+        stretches = np.stack([episodes, rows // length])
+        numbers = np.unique(stretches, axis=1, return_inverse=True)[1].reshape(-1)
         if numbers.max() + 1 >= ENOUGH_STRETCHES:
             break
     if numbers.max() == 0:
@@ -123,12 +115,8 @@ def _clusters(episodes: np.ndarray, rows: np.ndarray, horizon: int) -> tuple[np.
     return numbers, f"stretches of {length} rows of {different} episode{plural}"
 
 
-def _numbered(episodes: np.ndarray, stretches: np.ndarray) -> np.ndarray:
-    pairs = np.stack([episodes, stretches], axis=1)
-    return np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
-
-
 _AT_ONCE = 250
+"""Resamples at a time."""
 
 
 class ClusterBootstrap:
@@ -136,17 +124,12 @@ class ClusterBootstrap:
 
     Every estimate draws the same clusters, so that the same windows give the same digits. The mean
     is the sum of all values over their number, not a mean of clusters' means.
-
-    Args:
-        windows: Their clusters, and which steps count.
-        resamples: Draws.
-        seed: Of the draws.
     """
 
     def __init__(self, windows: Windows, resamples: int, seed: int) -> None:
         self._inside = windows.inside.astype(np.float64)
-        self._clusters = windows.clusters
-        self._count = int(windows.clusters.max()) + 1
+        numbers = np.arange(windows.clusters.max() + 1)
+        self._belongs = (windows.clusters[:, None] == numbers).astype(np.float64)
         self._resamples = resamples
         self._seed = seed
 
@@ -174,7 +157,7 @@ class ClusterBootstrap:
         """One estimate for each row of ``sums`` and ``counts``, ``(k, n)``."""
         from scipy.stats import bootstrap
 
-        pair = self._by_cluster(sums), self._by_cluster(counts)
+        pair = sums @ self._belongs, counts @ self._belongs
         with warnings.catch_warnings():
             # Values without any variation have no bias-corrected interval; see below.
             warnings.simplefilter("ignore")
@@ -198,10 +181,6 @@ class ClusterBootstrap:
         names = ("mean", "standard_error", "low", "high")
         return [Estimate(**dict(zip(names, row, strict=True))) for row in rounded(rows).tolist()]
 
-    def _by_cluster(self, values: np.ndarray) -> np.ndarray:
-        belongs = self._clusters[:, None] == np.arange(self._count)
-        return values @ belongs.astype(np.float64)
-
 
 def answered(difference: Estimate) -> Answer:
     """Whether a difference, policy minus rule, says that the policy errs less."""
@@ -216,12 +195,7 @@ def _share(sums: np.ndarray, counts: np.ndarray, axis: int = -1) -> np.ndarray:
 
 
 def rounded(values: np.ndarray, digits: int = 6) -> np.ndarray:
-    """So many significant digits of each value.
-
-    Example:
-        >>> rounded(np.array([0.123456789, 1234.5678]), 3)
-        array([1.23e-01, 1.23e+03])
-    """
+    """So many significant digits of each value."""
     exponents = np.floor(np.log10(np.abs(values), out=np.zeros_like(values), where=values != 0))
     scale = 10.0 ** (digits - 1 - exponents)
     return np.round(values * scale) / scale

@@ -23,7 +23,6 @@ _BEATEN = {
     "cannot be told": "Whether the policy errs less than the rule '{rule}' cannot be told",
 }
 
-
 _AGAINST = {
     "yes": "better than",
     "no": "worse than",
@@ -58,9 +57,9 @@ def verdict_sentence(evaluation: Evaluation) -> str:
     """The whole evaluation in one sentence, for a first line."""
     part = evaluation.main
     verdict = ", ".join(
-        f"{phrase} {_listed(rules)}"
+        f"{phrase} {' and '.join(rules)}"
         for outcome, phrase in _AGAINST.items()
-        if (rules := [rule.words for rule in part.baselines if rule.beaten == outcome])
+        if (rules := [f"'{rule.words}'" for rule in part.baselines if rule.beaten == outcome])
     )
     where = "on held-out episodes" if part.part == "held out" else "on episodes seen in training"
     return f"Error {estimate_text(part.error)} normalised {where}: {verdict}."
@@ -102,10 +101,6 @@ def language_sentence(evaluation: Evaluation) -> str:
     )
 
 
-def _listed(rules: list[str]) -> str:
-    return " and ".join(f"'{rule}'" for rule in rules)
-
-
 def limits_of(
     config: ModalityConfig,
     parts: Sequence[PartEvaluation],
@@ -120,16 +115,16 @@ def limits_of(
             "trained on, and says nothing of new ones. Set held_out in data/datasets.yaml."
         )
     for part in parts:
-        if len(part.episodes) < ENOUGH_EPISODES:
-            count = len(part.episodes)
+        count = len(part.episodes)
+        if count < ENOUGH_EPISODES:
             limits.append(
                 f"Intervals of the part {part.part} are over {part.resampled}: with "
                 f"{count} episode{'s' if count > 1 else ''} they cannot say how another episode "
                 "would differ."
             )
-        if len(part.episodes) < part.episodes_in_part:
+        if count < part.episodes_in_part:
             limits.append(
-                f"{len(part.episodes)} of {part.episodes_in_part} episodes were evaluated of the "
+                f"{count} of {part.episodes_in_part} episodes were evaluated of the "
                 f"part {part.part}, evenly spread."
             )
     limits.append(_language(swap, language))

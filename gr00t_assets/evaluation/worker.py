@@ -55,11 +55,7 @@ def evaluation_lease(
 ) -> Iterator[Lease]:
     """Hold one GPU slot for the block; on a CPU none, since it takes one thread for a minute.
 
-    Args:
-        experiment: What is evaluated.
-        store: Store that the machine's trainings share.
-        log: Where a line goes when it waits.
-        run_id: Dagster's run, for the record.
+    ``log`` is given a line when it waits, and ``run_id`` is Dagster's run, for the record.
     """
     if CPU in slots_by_device():
         yield cpu_lease()
@@ -72,8 +68,7 @@ def evaluation_lease(
 def main(arguments: list[str]) -> int:
     """Evaluate one run; see the module."""
     directory = Path(arguments[0])
-    given = arguments[1] if len(arguments) > 1 else "{}"
-    settings = EvaluationSettings.model_validate_json(given)
+    settings = EvaluationSettings.model_validate_json((*arguments[1:], "{}")[0])
     try:
         if AGAIN not in arguments and current_evaluation(directory, settings) is not None:
             _print(ALREADY)

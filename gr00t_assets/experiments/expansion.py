@@ -32,7 +32,6 @@ class PlacedExperiment:
     """An experiment, and where its file states it.
 
     Attributes:
-        experiment: The experiment.
         entry: What the file says of it besides the defaults.
         location: Of the entry, or of the block that it was made from.
         refused: Names of settings that its trainer does not have and that would have an effect.
@@ -53,13 +52,7 @@ def all_entries(content: SweepFile) -> list[tuple[Location, Entry]]:
 def expand(
     content: SweepFile, entries: Iterable[tuple[Location, Entry]], sweep: str
 ) -> tuple[list[PlacedExperiment], list[Finding]]:
-    """Every experiment of a file, and what is wrong with those that continue another one.
-
-    Args:
-        content: The file.
-        entries: As :func:`all_entries` gives them.
-        sweep: The sweep's name.
-    """
+    """Every experiment of a file, and what is wrong with those that continue another one."""
     experiments: list[PlacedExperiment] = []
     problems: list[Finding] = []
     for location, entry in entries:
@@ -99,7 +92,7 @@ def _grid(content: SweepFile) -> Iterator[tuple[Location, Entry]]:
     names = list(content.grid.hyperparameters)
     for values in itertools.product(*content.grid.hyperparameters.values()):
         settings = dict(zip(names, values, strict=True))
-        yield ("grid",), _from_pattern(content.grid, settings, _as_written(settings))
+        yield ("grid",), _from_pattern(content.grid, settings)
 
 
 def _random(content: SweepFile) -> Iterator[tuple[Location, Entry]]:
@@ -108,23 +101,20 @@ def _random(content: SweepFile) -> Iterator[tuple[Location, Entry]]:
         return
     drawn = choices(content)
     for index, settings in enumerate(samples(drawn, block.count, block.seed), start=1):
-        placeholders = _as_written(settings) | {
+        shortened = {
             name: short_value(settings[name])
             for name, choice in drawn.items()
             if isinstance(choice, Distribution)
         }
-        placeholders[INDEX] = f"{index:03d}"
-        yield ("random",), _from_pattern(block, settings, placeholders)
-
-
-def _as_written(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Values as they are written in the file."""
-    return {name: str(value).lower() for name, value in settings.items()}
+        yield ("random",), _from_pattern(block, settings, {**shortened, INDEX: f"{index:03d}"})
 
 
 def _from_pattern(
-    block: Pattern, settings: dict[str, Any], placeholders: Mapping[str, str]
+    block: Pattern, settings: dict[str, Any], placeholders: Mapping[str, str] | None = None
 ) -> Entry:
+    """The entry of some values; they stand in texts as in the file but for the placeholders."""
+    as_written = {name: str(value).lower() for name, value in settings.items()}
+    placeholders = as_written | dict(placeholders or {})
     name = filled(block.name, placeholders)
     hypothesis = block.hypotheses.get(name, block.hypothesis)
     queue = {field: getattr(block, field) for field in _QUEUE if field in block.model_fields_set}

@@ -2,18 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializeAsAny,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AfterValidator, Field, SerializeAsAny, ValidationInfo, field_validator
 
+from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.yaml_files import explained_error
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.registry import (
@@ -27,15 +21,22 @@ from gr00t_assets.experiments.registry import (
 ReportTo = Literal["wandb", "none"]
 
 
-class Pruning(BaseModel):
+def _installed(name: str) -> str:
+    if problem := trainer_problem(name):
+        raise explained_error(problem)
+    return name
+
+
+TrainerName = Annotated[str, AfterValidator(_installed)]
+
+
+class Pruning(FrozenModel):
     """Successive halving over the runs of a sweep (Li et al., "A System for Massively Parallel
     Hyperparameter Tuning", MLSys 2020).
 
     At ``min_steps``, and at every ``reduction_factor`` times as many, a run is compared with those
     that were there before it; it goes on where it is among the best ``1 / reduction_factor``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_steps: int = Field(ge=1, description="Optimizer steps before the first decision")
     reduction_factor: int = Field(
@@ -49,24 +50,21 @@ class Pruning(BaseModel):
             >>> Pruning(min_steps=100, reduction_factor=3).rungs(1000)
             (100, 300, 900)
         """
-        return tuple(self._below(max_steps))
-
-    def _below(self, max_steps: int) -> Iterator[int]:
-        step = self.min_steps
-        while step < max_steps:
-            yield step
-            step *= self.reduction_factor
+        steps = [self.min_steps]
+        while steps[-1] < max_steps:
+            steps.append(steps[-1] * self.reduction_factor)
+        return tuple(steps[:-1])
 
 
-class Experiment(BaseModel):
+class Experiment(FrozenModel):
     """One partition of ``checkpoint``; its key is ``name``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     sweep: str = Field(description="Name of the sweep file that it stands in")
     dataset: str = Field(description="Name in data/datasets.yaml")
-    trainer: str = Field(default=DEFAULT_TRAINER, description="Name of an installed trainer")
+    trainer: TrainerName = Field(
+        default=DEFAULT_TRAINER, description="Name of an installed trainer"
+    )
     base_model: str = Field(default="tiny", description="'tiny', a directory, or a Hub id")
     base_model_revision: str | None = Field(default=None, description="Commit of a Hub id")
     hyperparameters: SerializeAsAny[Hyperparameters] = Field(
@@ -88,13 +86,6 @@ class Experiment(BaseModel):
     continued_steps: tuple[int, ...] = Field(
         default=(), description="max_steps of the runs that it goes on from, the first one first"
     )
-
-    @field_validator("trainer")
-    @classmethod
-    def _installed(cls, value: str) -> str:
-        if problem := trainer_problem(value):
-            raise explained_error(problem)
-        return value
 
     @field_validator("hyperparameters", mode="before")
     @classmethod

@@ -6,10 +6,12 @@ Each trainer extends :class:`Hyperparameters` by its own; see
 
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from gr00t_assets.core.files import FrozenModel
 
 
-class Hyperparameters(BaseModel):
+class Hyperparameters(FrozenModel):
     """The hyperparameters of every trainer, with the names of ``scripts/gr00t_finetune.py``.
 
     Attributes:
@@ -19,8 +21,6 @@ class Hyperparameters(BaseModel):
         dropped_elsewhere: Names of those that may stand in the settings of a trainer that lacks
             them, where they have no effect.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     defaults_version: ClassVar[int] = 1
     trained_parts: ClassVar[tuple[str, ...]] = ()

@@ -3,6 +3,8 @@
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from string import Template
+from textwrap import fill
 from typing import Any
 
 import yaml
@@ -12,69 +14,11 @@ from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.yaml_files import load_yaml, shown_path
 from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, load_catalog
-from gr00t_assets.experiments.registry import (
-    DEFAULT_TRAINER,
-    trainer_named,
-    trainer_names,
-)
+from gr00t_assets.experiments.registry import DEFAULT_TRAINER, trainer_named, trainer_names
 from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep, load_sweeps
 
-_STARTER = """\
-# {name}: gr00t-assets sweep plan {name} shows what it would run.
-#
-# Everything that is left out has the default of its trainer. A line that begins with # and no
-# blank, and those below it, work once the # is taken away.
-description: What is to be found out, in one sentence
-tags: [{name}]
-
-# Requests what is missing or stale at these times (UTC), once switched on on the page.
-#schedule: "0 20 * * *"
-
-# Times that an experiment is requested again after its run died of a crash.
-#max_retries: 3
-
-# Gives up, at 100 steps and at 300, what is not among the best third of the runs so far.
-#pruning: {{min_steps: 100, reduction_factor: 3}}
-
-defaults:
-  # {datasets}
-  dataset: {dataset}
-  # {trainers}
-  trainer: {trainer}
-  base_model: {base_model}
-  # Higher ones leave the queue first; GPU memory in GB that a run needs on each device.
-  #priority: 10
-  #vram_gb: {vram}
-  hyperparameters:
-{settings}
-# Single experiments. The hypothesis is written before it runs.
-experiments:
-  - name: {name}-baseline
-    hypothesis: The defaults learn the task; everything below is compared with this one.
-
-# Every combination of the values.
-grid:
-  name: {name}-b{{batch_size}}-lr{{learning_rate}}
-  hypothesis: With batch size {{batch_size}} a learning rate of {{learning_rate}} is still stable.
-  tags: [grid]
-  hyperparameters:
-    batch_size: [8, 16]
-    learning_rate: [3e-4, 1e-3]
-
-# Samples. Raising the count keeps those that there are, and their names.
-#random:
-#  name: {name}-random-{{index}}
-#  count: 8
-#  seed: 0
-#  hyperparameters:
-#    learning_rate: {{distribution: log_uniform, low: 1e-5, high: 1e-3}}
-#    warmup_ratio: {{distribution: uniform, low: 0.0, high: 0.1}}
-#    save_total_limit: {{distribution: int_uniform, low: 2, high: 8}}
-#    lr_scheduler_type: [cosine, constant]
-
-# Every experiment once for each seed: what differs between seeds is noise.
-#seeds: [1, 2, 3]
-"""
+_STARTER = Path(__file__).with_name("starter_sweep.yaml")
+"""A template of :class:`string.Template`."""
 
 
 def new_sweep(
@@ -136,9 +80,14 @@ def write_sweep(name: str, text_of: Callable[[set[str]], str]) -> Path:
     return file
 
 
+def sweep_yaml(content: object) -> str:
+    """Content of a sweep file as YAML, in its order."""
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=96)
+
+
 def taken_names() -> set[str]:
     """Names of every experiment of the project."""
-    return _names(load_sweeps(datasets=load_catalog()))
+    return _names(load_sweeps())
 
 
 def _names(sweeps: Mapping[str, Sweep]) -> set[str]:
@@ -165,27 +114,18 @@ def _starter_text(
 ) -> str:
     chosen = trainer_named(trainer)
     settings = {"batch_size": 8, **chosen.starter_settings}
-    return _STARTER.format(
+    return Template(_STARTER.read_text(encoding="utf-8")).substitute(
         name=name,
         dataset=dataset,
         trainer=trainer,
         trainers=" or ".join(trainer_names()),
         base_model=chosen.default_base_model,
-        datasets=_wrapped("one of ", list(catalog)),
+        datasets=fill(
+            f"one of {', '.join(catalog)}", 92, subsequent_indent="  # ", break_on_hyphens=False
+        ),
         settings="".join(f"    {key}: {value}\n" for key, value in settings.items()),
         vram=f"{chosen.starter_vram_gb:g}",
     )
-
-
-def _wrapped(lead: str, names: list[str]) -> str:
-    """A comment of names that is no wider than a line."""
-    lines = [lead]
-    for index, name in enumerate(names):
-        word = name + (", " if index + 1 < len(names) else "")
-        if len(lines[-1]) + len(word) > 92:
-            lines.append("")
-        lines[-1] += word
-    return "\n  # ".join(line.rstrip() for line in lines)
 
 
 def _copied(source: Sweep, name: str, dataset: str | None, trainer: str | None) -> str:
@@ -214,8 +154,7 @@ def _copied(source: Sweep, name: str, dataset: str | None, trainer: str | None) 
     lines = [f"# {name}: a copy of {source.name} with other names."]
     if schedule is not None:
         lines += ["# Its schedule was left out:", f'#schedule: "{schedule}"']
-    body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=96)
-    return "\n".join(lines) + "\n" + body
+    return "\n".join(lines) + "\n" + sweep_yaml(content)
 
 
 def _renaming(old: str, new: str) -> Callable[[str], str]:

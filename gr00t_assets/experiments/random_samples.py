@@ -4,24 +4,24 @@ Every draw is a function of the seed, its number and the hyperparameter's name a
 count, or adding an experiment or another hyperparameter, leaves the samples before as they were.
 """
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict
+from gr00t_assets.core.files import FrozenModel
 
 DIGITS = 3
 """Significant digits of a sampled number."""
 
-DISTRIBUTIONS = ("uniform", "log_uniform", "int_uniform")
+DistributionName = Literal["uniform", "log_uniform", "int_uniform"]
+DISTRIBUTIONS = get_args(DistributionName)
 
 
-class Distribution(BaseModel):
+class Distribution(FrozenModel):
     """Where the values of one hyperparameter are drawn from."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    distribution: Literal["uniform", "log_uniform", "int_uniform"]
+    distribution: DistributionName
     low: float
     high: float
 
@@ -42,6 +42,11 @@ class Distribution(BaseModel):
         else:
             exact = self.low + share * (self.high - self.low)
         return min(self.high, max(self.low, float(f"{exact:.{DIGITS}g}")))
+
+    def bound(self, name: Literal["low", "high"]) -> float | int:
+        """A bound as it is drawn."""
+        value = getattr(self, name)
+        return int(value) if self.distribution == "int_uniform" else value
 
     @property
     def problem(self) -> tuple[str, str] | None:
@@ -75,7 +80,7 @@ def samples(choices: Mapping[str, Choice], count: int, seed: int) -> list[dict[s
     """
     points: dict[str, dict[str, Any]] = {}
     missed = 0
-    for number in _numbers():
+    for number in itertools.count():
         point = {name: _drawn(choice, name, number, seed) for name, choice in choices.items()}
         key = repr(point)
         missed = missed + 1 if key in points else 0
@@ -83,13 +88,6 @@ def samples(choices: Mapping[str, Choice], count: int, seed: int) -> list[dict[s
         if len(points) >= count or missed > 1000 + 50 * count:
             break
     return list(points.values())[:count]
-
-
-def _numbers() -> Iterator[int]:
-    number = 0
-    while True:
-        yield number
-        number += 1
 
 
 def _drawn(choice: Choice, name: str, number: int, seed: int) -> Any:

@@ -1,14 +1,15 @@
 """What may stand in ``data/sweeps/NAME.yaml``, field by field."""
 
 import re
-from typing import Annotated, Any
+from typing import Any
 
 from croniter import CroniterBadDateError, CroniterError, croniter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.yaml_files import explained_error
-from gr00t_assets.experiments.experiment import Pruning, ReportTo
-from gr00t_assets.experiments.registry import DEFAULT_TRAINER, trainer_problem
+from gr00t_assets.experiments.experiment import Pruning, ReportTo, TrainerName
+from gr00t_assets.experiments.registry import DEFAULT_TRAINER
 
 DEFAULT_RETRIES = 3
 """Times that an experiment whose run died is requested again."""
@@ -17,11 +18,7 @@ _CRON_FIELDS = ("minute", "hour", "day of the month", "month", "day of the week"
 _CRON_PART = re.compile(r"(\*|[a-z]{3}|\d+)(-([a-z]{3}|\d+))?(/\d+)?")
 
 
-class _Block(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _QueueSettings(_Block):
+class _QueueSettings(FrozenModel):
     """What an experiment tells the queue; it changes nothing that is trained."""
 
     priority: int | None = Field(
@@ -30,15 +27,6 @@ class _QueueSettings(_Block):
     vram_gb: float | None = Field(
         default=None, gt=0, description="GPU memory a run needs on each device, GB; not checked"
     )
-
-
-def _installed(name: str) -> str:
-    if problem := trainer_problem(name):
-        raise explained_error(problem)
-    return name
-
-
-TrainerName = Annotated[str, AfterValidator(_installed)]
 
 
 class Defaults(_QueueSettings):
@@ -100,7 +88,7 @@ class Random(Pattern):
     )
 
 
-class SweepFile(_Block):
+class SweepFile(FrozenModel):
     """A whole sweep file. The file's name is the sweep's name."""
 
     description: str = ""

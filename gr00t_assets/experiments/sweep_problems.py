@@ -36,12 +36,9 @@ def field_problems(failure: ValidationError) -> list[Finding]:
 
 def value_problems(content: SweepFile) -> list[Finding]:
     """Unknown hyperparameters and wrong values."""
-    blocks: list[tuple[Location, dict[str, Any]]] = [
-        (("defaults", "hyperparameters"), content.defaults.hyperparameters)
-    ]
+    problems = _checked(content.defaults.hyperparameters, ("defaults", "hyperparameters"))
     for index, entry in enumerate(content.experiments):
-        blocks.append((("experiments", index, "hyperparameters"), entry.hyperparameters))
-    problems = [problem for prefix, block in blocks for problem in _checked(block, prefix)]
+        problems += _checked(entry.hyperparameters, ("experiments", index, "hyperparameters"))
     if content.grid is not None:
         for name, values in content.grid.hyperparameters.items():
             problems += _listed(name, values, ("grid", "hyperparameters", name))
@@ -123,11 +120,8 @@ def _trainer_limits(
     """What the experiment's trainer does not take, where the file states it."""
     experiment = item.experiment
     for name in item.refused:
-        owners = [
-            trainer
-            for trainer in trainer_names()
-            if name in hyperparameters_model(trainer).model_fields
-        ]
+        models = {trainer: hyperparameters_model(trainer) for trainer in trainer_names()}
+        owners = [trainer for trainer, model in models.items() if name in model.model_fields]
         values = content.defaults.hyperparameters | item.entry.hyperparameters
         text = f"the {experiment.trainer} trainer does not take {name} {str(values[name]).lower()}"
         remedy = f"{', '.join(owners)} does"
@@ -233,7 +227,7 @@ def _sampled(name: str, values: Any, where: Location) -> list[Finding]:
     return [
         moved(problem, (*where, bound))
         for bound in ("low", "high")
-        for problem in _checked({name: _bound(drawn, bound)}, where[:-1])
+        for problem in _checked({name: drawn.bound(bound)}, where[:-1])
     ]
 
 
@@ -246,8 +240,3 @@ def _wrong_distribution(name: str, drawn: Distribution) -> str | None:
         return None
     values = [str(value).lower() for value in get_args(annotation) or (False, True)]
     return f"{name} is no number: give a list of {', '.join(values)}"
-
-
-def _bound(drawn: Distribution, name: str) -> float | int:
-    value = getattr(drawn, name)
-    return int(value) if drawn.distribution == "int_uniform" else value

@@ -30,8 +30,6 @@ class Sweep:
 
     Attributes:
         name: The file's name without its ending.
-        file: The file.
-        description: What the sweep is for.
         schedule: Cron expression in UTC, or None.
         experiments: In the order of the file; the grid after the list, then the samples.
         max_retries: Times that an experiment is requested again after its run died of a crash.

@@ -14,7 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from pydantic import Field
+
 from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.core.files import FrozenModel
 
 T = TypeVar("T")
 
@@ -29,34 +32,26 @@ DRIVER_TIMEOUT = 20.0
 _ENTRY = re.compile(r"([A-Za-z0-9-]+(?:/\d+/\d+)?)(?::([1-9][0-9]*))?")
 
 
-@dataclass(frozen=True)
-class GpuProcess:
-    """A process that holds memory of a GPU.
-
-    Attributes:
-        pid: Process id, as the driver's side of a container sees it.
-        used_bytes: None where the driver does not tell.
-    """
+class GpuProcess(FrozenModel):
+    """A process that computes on a GPU, by its id as the driver's side of a container sees it."""
 
     pid: int
-    used_bytes: int | None
+    used_bytes: int | None = Field(description="None where the driver does not tell")
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU or MIG device as the driver describes it.
+    """One GPU or MIG device; what the driver does not tell is None.
 
     Attributes:
         name: What ``CUDA_VISIBLE_DEVICES`` takes: an index, or the UUID of a MIG device.
-        uuid: Its UUID.
         model: ``NVIDIA H200``, or ``NVIDIA H200 MIG 1g.18gb``.
         is_mig: Whether it is a part of a divided GPU; its memory is shared with nobody, and of
             what is used the driver tells for whole GPUs only.
-        total_bytes: All of its memory; None where the driver does not tell.
-        used_bytes: Memory in use by whomever; None where the driver does not tell.
+        used_bytes: Memory in use by whomever.
         utilisation_percent: Of the last second in which it computed.
-        processes: Every process that computes on it, of whatever user.
-        capability: Compute capability, such as (9, 0); None where the driver does not tell.
+        processes: Of whatever user.
+        capability: Compute capability, such as (9, 0).
     """
 
     name: str
@@ -72,12 +67,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Driver:
-    """The NVIDIA driver of this machine.
-
-    Attributes:
-        version: Such as 550.54.15.
-        cuda: Newest CUDA that it runs, such as (12, 4); None where it does not tell.
-    """
+    """The NVIDIA driver: ``550.54.15``, and the newest CUDA that it runs, such as (12, 4)."""
 
     version: str
     cuda: tuple[int, int] | None
@@ -151,7 +141,7 @@ def host_name() -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "localhost"
 
 
-def _ask_driver(question: Callable[[], T]) -> T | None:
+def _ask_driver(question: Callable[[Any], T]) -> T | None:
     """What the driver answers within ``DRIVER_TIMEOUT``; None where it does not."""
     answers: list[T] = []
 
@@ -163,7 +153,7 @@ def _ask_driver(question: Callable[[], T]) -> T | None:
         except pynvml.NVMLError:
             return
         try:
-            answers.append(question())
+            answers.append(question(pynvml))
         except pynvml.NVMLError:
             return
         finally:
@@ -175,23 +165,18 @@ def _ask_driver(question: Callable[[], T]) -> T | None:
     return answers[0] if answers and not asker.is_alive() else None
 
 
-def _list_gpus() -> list[Gpu]:
-    import pynvml
+def _list_gpus(pynvml: Any) -> list[Gpu]:
+    count = pynvml.nvmlDeviceGetCount()
+    return [gpu for index in range(count) for gpu in _gpus_at(pynvml, index)]
 
-    return [gpu for index in range(pynvml.nvmlDeviceGetCount()) for gpu in _gpus_at(index)]
 
-
-def _describe_driver() -> Driver:
-    import pynvml
-
+def _describe_driver(pynvml: Any) -> Driver:
     cuda = _answer(pynvml.nvmlSystemGetCudaDriverVersion)
     return Driver(pynvml.nvmlSystemGetDriverVersion(), cuda and (cuda // 1000, cuda % 1000 // 10))
 
 
-def _gpus_at(index: int) -> Iterator[Gpu]:
+def _gpus_at(pynvml: Any, index: int) -> Iterator[Gpu]:
     """The GPU of an index, or its MIG devices; nothing where it has fallen off the bus."""
-    import pynvml
-
     handle = _answer(pynvml.nvmlDeviceGetHandleByIndex, index)
     if handle is None:
         return
@@ -203,12 +188,12 @@ def _gpus_at(index: int) -> Iterator[Gpu]:
     ]
     if any(parts):
         for part in filter(None, parts):
-            uuid, memory = pynvml.nvmlDeviceGetUUID(part), _memory(part)
+            uuid, memory = pynvml.nvmlDeviceGetUUID(part), _memory(pynvml, part)
             model = _answer(pynvml.nvmlDeviceGetName, part) or "MIG device"
             total = memory and memory.total
             yield Gpu(uuid, uuid, model, is_mig=True, total_bytes=total, capability=capability)
         return
-    memory = _memory(handle)
+    memory = _memory(pynvml, handle)
     utilisation = _answer(pynvml.nvmlDeviceGetUtilizationRates, handle)
     yield Gpu(
         name=str(index),
@@ -218,17 +203,15 @@ def _gpus_at(index: int) -> Iterator[Gpu]:
         used_bytes=memory and memory.used,
         utilisation_percent=utilisation and utilisation.gpu,
         processes=tuple(
-            GpuProcess(process.pid, process.usedGpuMemory)
+            GpuProcess(pid=process.pid, used_bytes=process.usedGpuMemory)
             for process in _answer(pynvml.nvmlDeviceGetComputeRunningProcesses, handle) or ()
         ),
         capability=capability,
     )
 
 
-def _memory(handle: Any) -> Any:
+def _memory(pynvml: Any, handle: Any) -> Any:
     """Total and used bytes; drivers before 510 count what they reserve themselves as used."""
-    import pynvml
-
     memory = _answer(pynvml.nvmlDeviceGetMemoryInfo, handle, pynvml.nvmlMemory_v2)
     return memory or _answer(pynvml.nvmlDeviceGetMemoryInfo, handle)
 

@@ -70,7 +70,6 @@ def guarded(
     """The command line that runs ``command`` under a guard of the calling process.
 
     Args:
-        command: Program and arguments.
         grace: Seconds between SIGINT and SIGKILL; :func:`stop_grace` where left out.
         tag: In the environment of the command's processes, for :func:`end_guarded`.
 
@@ -115,14 +114,9 @@ def tagged_processes(tag: str) -> list[int]:
 
 
 def end_tagged(tag: str, seconds: float = 10.0) -> list[int]:
-    """Kill every process with a tag, and those that they start meanwhile.
+    """Kill every process of this user with a tag, and those that they start meanwhile.
 
-    Args:
-        tag: The tag; only processes of this user can be ended.
-        seconds: After which what is left is given up.
-
-    Returns:
-        Processes that are left.
+    What is left after so many seconds is given up and returned.
     """
     deadline = time.monotonic() + seconds
     quiet_scans = 0
@@ -139,11 +133,9 @@ def end_tagged(tag: str, seconds: float = 10.0) -> list[int]:
 class Guard:
     """One command, started at once, and the duty to end it.
 
-    Args:
-        command: Program and arguments. It inherits the guard's inheritable file descriptors.
-        parent: Process whose death ends the command.
-        grace: Seconds between SIGINT and SIGKILL.
-        tag: In the environment of the command's processes.
+    The command inherits the guard's inheritable file descriptors, and its processes have ``tag`` in
+    their environment. The death of the process ``parent`` ends it; ``grace`` seconds lie between
+    SIGINT and SIGKILL.
 
     Raises:
         OSError: The program cannot be started.

@@ -6,6 +6,7 @@ holds belongs to a foreign process.
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import psutil
@@ -54,36 +55,27 @@ class MemoryHeadroom:
     def _foreign_processes(self) -> str:
         if not self.processes:
             return f"{_gigabytes(self.foreign)} GB that the driver names no process for"
-        return "; ".join(
-            f"process {process.pid}{_program(process.pid)}, {_used(process)}"
-            for process in self.processes
-        )
+        return "; ".join(map(_description, self.processes))
 
 
 def read_headrooms(
     names: Collection[str], holders: Sequence[Holder], gpus: Sequence[Gpu] | None = None
 ) -> dict[str, MemoryHeadroom]:
-    """The headroom of each device by its name.
+    """The headroom of each device by its name, as ``CUDA_VISIBLE_DEVICES`` takes it.
 
-    Args:
-        names: Devices as ``CUDA_VISIBLE_DEVICES`` takes them.
-        holders: Who holds slots of this machine now.
-        gpus: What the driver says; asked now where left out.
+    The driver is asked now where ``gpus`` is left out.
     """
-    known = {key: gpu for gpu in (read_gpus() if gpus is None else gpus) for key in _names(gpu)}
+    gpus = read_gpus() if gpus is None else gpus
+    by_name = {key: gpu for gpu in gpus for key in (gpu.name, gpu.uuid)}
     return {
-        name: _headroom(known[name], [holder for holder in holders if holder.device == name])
-        if name in known
-        else MemoryHeadroom()
+        name: _headroom(by_name.get(name), [item for item in holders if item.device == name])
         for name in names
     }
 
 
-def _names(gpu: Gpu) -> tuple[str, str]:
-    return gpu.name, gpu.uuid
-
-
-def _headroom(gpu: Gpu, holders: Sequence[Holder]) -> MemoryHeadroom:
+def _headroom(gpu: Gpu | None, holders: Sequence[Holder]) -> MemoryHeadroom:
+    if gpu is None:
+        return MemoryHeadroom()
     declared = [holder.vram_bytes or 0 for holder in holders]
     if gpu.is_mig:
         return MemoryHeadroom(gpu.total_bytes, own=sum(declared))
@@ -121,17 +113,13 @@ def _owner(process: GpuProcess, holders: Sequence[Holder]) -> int | None:
     return next(owners, None)
 
 
-def _program(pid: int) -> str:
-    try:
-        return f" ({psutil.Process(pid).name()})"
-    except psutil.Error:
-        return ""
-
-
-def _used(process: GpuProcess) -> str:
-    if process.used_bytes is None:
-        return "memory unknown"
-    return f"{_gigabytes(process.used_bytes)} GB"
+def _description(process: GpuProcess) -> str:
+    program = ""
+    with suppress(psutil.Error):
+        program = f" ({psutil.Process(process.pid).name()})"
+    used = process.used_bytes
+    memory = "memory unknown" if used is None else f"{_gigabytes(used)} GB"
+    return f"process {process.pid}{program}, {memory}"
 
 
 def _gigabytes(count: int) -> str:

@@ -8,12 +8,12 @@ not wait for each other.
 import json
 import os
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from gr00t_assets.core.processes import is_alive, is_locked, try_lock
 from gr00t_assets.core.project import Store
@@ -26,8 +26,8 @@ Slot = tuple[str, int]
 """A device and the number of a slot on it."""
 
 
-class Holder(BaseModel):
-    """Who holds one slot, as its file says; the lock on that file says whether it is still true.
+class SlotRecord(BaseModel):
+    """What a holder's and a waiter's file have in common.
 
     Unknown keys are passed over and missing ones have a default, so that versions of this package
     that share a store can read each other.
@@ -36,23 +36,42 @@ class Holder(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     format: Literal[1] = 1
+    host: str = UNKNOWN
+    pid: int | None = Field(default=None, description="Guard of the training, or who asks")
+    experiment: str = UNKNOWN
+    run_id: str | None = Field(default=None, description="Dagster's run; None by hand")
+    vram_bytes: int | None = Field(default=None, description="Memory of each device, in bytes")
+    since: str | None = Field(default=None, description="ISO 8601, UTC")
+
+    @classmethod
+    def read(cls, path: Path, **name: Any) -> Self:
+        """The first JSON object of a file, and what its name says; all unknown where it is none."""
+        with suppress(OSError, TypeError, ValueError):
+            content, _ = json.JSONDecoder().raw_decode(path.read_text(errors="replace"))
+            return cls.model_validate({**content, **name})
+        return cls.model_validate(name)
+
+    def write(self, descriptor: int) -> None:
+        """Replace the content of an open file; a reader sees the old or the new record first."""
+        content = self.model_dump_json().encode() + b"\n"
+        os.pwrite(descriptor, content, 0)
+        os.ftruncate(descriptor, len(content))
+
+
+class Holder(SlotRecord):
+    """Who holds one slot, as its file says; the lock on that file says whether it is still true."""
+
     device: str = Field(default=UNKNOWN, description="As CUDA_VISIBLE_DEVICES takes it, or cpu")
     slot: int = Field(default=0, description="Number of the slot on its device, from 0")
     uuid: str | None = Field(default=None, description="Of the GPU; None where it is not known")
-    host: str = UNKNOWN
-    pid: int | None = Field(default=None, description="Guard of the training, or who starts it")
     pid_started: float | None = Field(default=None, description="Seconds since the epoch")
     starter: int | None = Field(default=None, description="Process that asked for the slot")
     starter_started: float | None = Field(default=None, description="Seconds since the epoch")
-    experiment: str = UNKNOWN
-    run_id: str | None = Field(default=None, description="Dagster's run; None by hand")
     process_tag: str | None = Field(
         default=None,
         validation_alias=AliasChoices("process_tag", "mark"),
         description="In the environment of every process of the training",
     )
-    vram_bytes: int | None = Field(default=None, description="Memory declared for it, in bytes")
-    since: str | None = Field(default=None, description="ISO 8601, UTC")
 
     @property
     def name(self) -> str:
@@ -99,7 +118,8 @@ def holders(store: Store | None = None, host: str | None = None) -> list[Holder]
 def holders_in(folder: Path) -> list[Holder]:
     """Who holds each slot of a machine's folder, by device and number."""
     files = (path for path in folder.glob("*-*.lock") if path.stem.rpartition("-")[2].isdecimal())
-    taken = [_read_holder(path) for path in files if is_locked(path)]
+    names = [(path, *path.stem.rpartition("-")[::2]) for path in files if is_locked(path)]
+    taken = [Holder.read(path, device=device, slot=int(slot)) for path, device, slot in names]
     return sorted(taken, key=lambda holder: (holder.device, holder.slot))
 
 
@@ -110,13 +130,7 @@ def end_orphans(
 
     Either of the two ends what the other leaves. Where both are killed at once the kernel kills the
     training itself (Linux), but what it started may live on and keep the slot and the GPU's memory.
-
-    Args:
-        slot_holders: Who holds this machine's slots.
-        log: Where a line goes for each training that something was left of.
-
-    Returns:
-        The processes that were ended.
+    ``log`` gets a line for each such training. The processes that were ended are returned.
     """
     ended: list[int] = []
     for tag, holder in {holder.process_tag: holder for holder in slot_holders}.items():
@@ -133,32 +147,6 @@ def end_orphans(
     return ended
 
 
-def write_record(descriptor: int, record: BaseModel) -> None:
-    """Replace the content of an open file; a reader sees the old or the new record first."""
-    content = record.model_dump_json().encode() + b"\n"
-    os.pwrite(descriptor, content, 0)
-    os.ftruncate(descriptor, len(content))
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """The first JSON object of a file; empty where there is none."""
-    try:
-        value, _ = json.JSONDecoder().raw_decode(path.read_text(errors="replace"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def now() -> str:
     """The time as records have it, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _read_holder(path: Path) -> Holder:
-    """The record of a slot file; all unknown but its name where it cannot be read."""
-    device, _, slot = path.stem.rpartition("-")
-    name = {"device": device or UNKNOWN, "slot": int(slot) if slot.isdecimal() else 0}
-    try:
-        return Holder.model_validate({**read_record(path), **name})
-    except ValidationError:
-        return Holder.model_validate(name)

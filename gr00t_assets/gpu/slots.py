@@ -28,7 +28,6 @@ from gr00t_assets.gpu.slot_files import (
     now,
     slot_file,
     slots_folder,
-    write_record,
 )
 from gr00t_assets.gpu.wait_queue import Ticket, Waiter, allot_slots, queue_locked, waiters_in
 
@@ -66,7 +65,7 @@ class Lease:
         """Write that the training runs under ``process``, for those who wait."""
         changes = {"pid": process, "pid_started": start_time(process)}
         for descriptor, holder in zip(self.descriptors, self.holders, strict=True):
-            write_record(descriptor, holder.model_copy(update=changes))
+            holder.model_copy(update=changes).write(descriptor)
 
 
 @contextmanager
@@ -93,7 +92,6 @@ def acquire(
         log: Where a line goes when it waits, and once a minute after that.
         vram_bytes: Memory needed on each device; a device with less free is passed over. Not
             checked where left out, on a CPU, and where the driver does not answer.
-        run_id: Dagster's run, for the record.
         priority: A higher one is served first.
         check: Called while it waits; what it raises ends the waiting.
 
@@ -127,10 +125,8 @@ class _Acquisition:
     """The wait of one process for its slots."""
 
     def __init__(self, folder: Path, waiter: Waiter, log: Log, check: Callable[[], object]) -> None:
-        self._folder = folder
-        self._waiter = waiter
-        self._log = log
-        self._check = check
+        self._folder, self._waiter = folder, waiter
+        self._log, self._check = log, check
         self._reminded: float | None = None
         self._memory_read = float("-inf")
         self._headrooms: dict[str, MemoryHeadroom] = {}
@@ -186,26 +182,23 @@ class _Acquisition:
 
     def _record_lease(self, slots: list[Slot], descriptors: list[int]) -> Lease:
         tag, waiter, started = new_process_tag(), self._waiter, start_time(self._waiter.pid)
+        shared = waiter.model_dump(include={"host", "pid", "experiment", "run_id", "vram_bytes"})
         holders = tuple(
             Holder(
                 device=device,
                 slot=number,
                 uuid=self._uuids.get(device),
-                host=waiter.host,
-                pid=waiter.pid,
                 pid_started=started,
                 starter=waiter.pid,
                 starter_started=started,
-                experiment=waiter.experiment,
-                run_id=waiter.run_id,
                 process_tag=tag,
-                vram_bytes=waiter.vram_bytes,
                 since=now(),
+                **shared,
             )
             for device, number in slots
         )
         for descriptor, holder in zip(descriptors, holders, strict=True):
-            write_record(descriptor, holder)
+            holder.write(descriptor)
         return Lease(tuple(device for device, _ in slots), tuple(descriptors), holders, tag)
 
     def _remind(self) -> None:

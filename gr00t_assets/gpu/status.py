@@ -3,28 +3,18 @@
 import os
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import Store
-from gr00t_assets.gpu.devices import CPU, Gpu, host_name, read_gpus, slots_by_device
+from gr00t_assets.gpu.devices import CPU, Gpu, GpuProcess, host_name, read_gpus, slots_by_device
 from gr00t_assets.gpu.memory import MemoryHeadroom, read_headrooms
 from gr00t_assets.gpu.slot_files import Holder, holders
 from gr00t_assets.gpu.wait_queue import Waiter, waiting
 
 
-class ForeignProcess(BaseModel):
-    """A process on a GPU that holds no slot of this store."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    pid: int
-    used_bytes: int | None = Field(description="None where the driver does not tell")
-
-
-class DeviceStatus(BaseModel):
+class DeviceStatus(FrozenModel):
     """One device and who is on it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="As CUDA_VISIBLE_DEVICES takes it, or cpu")
     model: str | None = Field(description="NVIDIA H200; None where the driver does not know it")
@@ -34,14 +24,12 @@ class DeviceStatus(BaseModel):
     total_bytes: int | None
     used_bytes: int | None
     foreign_bytes: int = Field(description="Held by processes that no slot belongs to")
-    foreign_processes: tuple[ForeignProcess, ...]
+    foreign_processes: tuple[GpuProcess, ...]
     utilisation_percent: int | None
 
 
-class MachineStatus(BaseModel):
+class MachineStatus(FrozenModel):
     """Every device of this machine, and who waits for a slot."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str
     devices: tuple[DeviceStatus, ...]
@@ -54,10 +42,7 @@ class MachineStatus(BaseModel):
 
 
 def machine_status(store: Store | None = None) -> MachineStatus:
-    """Look at the machine; nothing is waited for and nobody is hindered.
-
-    Args:
-        store: Store whose slots are looked at; the project's where left out.
+    """Look at the machine and a store's slots, the project's where it is left out; only reads.
 
     Raises:
         TrainingError: ``GR00T_ASSETS_GPUS`` or ``GR00T_ASSETS_CPU_SLOTS`` cannot be read.
@@ -93,9 +78,6 @@ def _device_status(
         total_bytes=headroom.total,
         used_bytes=gpu.used_bytes if gpu else None,
         foreign_bytes=headroom.foreign,
-        foreign_processes=tuple(
-            ForeignProcess(pid=process.pid, used_bytes=process.used_bytes)
-            for process in headroom.processes
-        ),
+        foreign_processes=headroom.processes,
         utilisation_percent=gpu.utilisation_percent if gpu else None,
     )

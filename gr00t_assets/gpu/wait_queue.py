@@ -11,14 +11,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from gr00t_assets.core.processes import is_locked, try_lock
 from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.memory import MemoryHeadroom
-from gr00t_assets.gpu.slot_files import UNKNOWN, Slot, read_record, slots_folder, write_record
+from gr00t_assets.gpu.slot_files import Slot, SlotRecord, slots_folder
 
 SKIP_AFTER = 60.0
 """Waiters that have not polled for so many seconds, as when suspended, are skipped."""
@@ -31,22 +30,13 @@ _LOCK = "line.lock"
 _TICKETS = "waiting"
 
 
-class Waiter(BaseModel):
+class Waiter(SlotRecord):
     """Who waits for slots, as its ticket says."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    format: Literal[1] = 1
     number: int = Field(default=0, description="Order of arrival")
     priority: int = Field(default=0, description="A higher one is served first")
-    host: str = UNKNOWN
-    pid: int | None = None
-    experiment: str = UNKNOWN
-    run_id: str | None = None
     wanted: int = Field(default=1, description="Different devices")
-    vram_bytes: int | None = Field(default=None, description="On each of them, in bytes")
     devices: dict[str, int] = Field(default_factory=dict, description="Slots of each it may have")
-    since: str | None = Field(default=None, description="ISO 8601, UTC")
 
     @property
     def place(self) -> tuple[int, int]:
@@ -72,12 +62,7 @@ def queue_locked(folder: Path) -> Iterator[None]:
 
 
 class Ticket:
-    """A place in the queue; made and used with the queue locked.
-
-    Args:
-        folder: The slots' folder of this machine.
-        waiter: What is wanted; its number is given here.
-    """
+    """A place in the queue, made and used with the queue locked; gives the waiter its number."""
 
     def __init__(self, folder: Path, waiter: Waiter) -> None:
         tickets = folder / _TICKETS
@@ -92,7 +77,7 @@ class Ticket:
         (folder / _LOCK).write_text(str(number))
         self.waiter = waiter.model_copy(update={"number": number})
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        write_record(self._descriptor, self.waiter)
+        self.waiter.write(self._descriptor)
 
     def ahead(self) -> list[Waiter]:
         """Waiters that are served before this one, live and poll, the first one first."""
@@ -105,7 +90,7 @@ class Ticket:
             if not is_locked(path):
                 path.unlink(missing_ok=True)
             elif now - _last_poll(path) < SKIP_AFTER:
-                others.append(_read_waiter(path))
+                others.append(Waiter.read(path, number=int(path.stem)))
         return sorted(
             (waiter for waiter in others if waiter.place < self.waiter.place),
             key=lambda waiter: waiter.place,
@@ -125,7 +110,9 @@ def waiting(store: Store | None = None, host: str | None = None) -> list[Waiter]
 
 def waiters_in(folder: Path) -> list[Waiter]:
     """Who waits for slots of a machine's folder, the first to be served first."""
-    waiters = [_read_waiter(path) for path in _paths(folder) if is_locked(path)]
+    waiters = [
+        Waiter.read(path, number=int(path.stem)) for path in _paths(folder) if is_locked(path)
+    ]
     return sorted(waiters, key=lambda waiter: waiter.place)
 
 
@@ -137,13 +124,7 @@ def allot_slots(
     What those ahead of it can take is theirs. For one of them that cannot have all that it wants
     yet, every free slot of the devices that will do is reserved, so that it is not passed by for
     ever; but not while foreign processes leave it too few such devices, since nobody knows for how
-    long.
-
-    Args:
-        waiter: Who asks.
-        ahead: Who is served before it.
-        free: Slots that nobody holds.
-        headrooms: Memory of each device; one that is left out is not checked.
+    long. The memory of a device without a headroom is not checked.
     """
     free, headrooms = set(free), dict(headrooms)
     for other in ahead:
@@ -182,15 +163,6 @@ def _choose_slots(
     if len(chosen) < waiter.wanted:
         return None
     return [chosen[device] for device in waiter.devices if device in chosen]
-
-
-def _read_waiter(path: Path) -> Waiter:
-    """The record of a ticket; all unknown but its number where it cannot be read."""
-    number = {"number": int(path.stem) if path.stem.isdecimal() else 0}
-    try:
-        return Waiter.model_validate({**read_record(path), **number})
-    except ValidationError:
-        return Waiter.model_validate(number)
 
 
 def _paths(folder: Path) -> list[Path]:

@@ -3,19 +3,17 @@
 import hashlib
 import json
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.files import write_json
+from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.modality.data_config import ColorJitter
 from gr00t_assets.modality.frame_check_result import FrameCheckResult
 
 
-class Statistics(BaseModel):
+class Statistics(FrozenModel):
     """Per-dimension statistics of one key, over every row of the dataset, in the data's units."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     min: tuple[float, ...]
     max: tuple[float, ...]
@@ -25,10 +23,8 @@ class Statistics(BaseModel):
     q99: tuple[float, ...]
 
 
-class VectorKey(BaseModel):
+class VectorKey(FrozenModel):
     """A named slice of a state or action column and what is done to it before the model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str = Field(description="Name in modality.json: left_arm")
     original_key: str = Field(description="Column: observation.state or action")
@@ -44,10 +40,8 @@ class VectorKey(BaseModel):
     statistics: Statistics
 
 
-class VideoKey(BaseModel):
+class VideoKey(FrozenModel):
     """A camera as the data config names it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str = Field(description="Name in modality.json: ego_view")
     original_key: str = Field(description="Feature: observation.images.ego_view")
@@ -56,10 +50,8 @@ class VideoKey(BaseModel):
     fps: float
 
 
-class ModalityConfig(BaseModel):
+class ModalityConfig(FrozenModel):
     """Everything a trainer needs to know of the data, and nothing that depends on the machine."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str
     dataset_version: str

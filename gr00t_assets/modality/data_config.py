@@ -6,14 +6,15 @@ The facts are those of ``gr00t/experiment/data_config.py`` and ``gr00t/data/embo
 NVIDIA/Isaac-GR00T at a86e915, where each config is a class.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from gr00t_assets.core.errors import DataConfigError
+from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.names import did_you_mean, name_problem
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.yaml_files import (
@@ -38,10 +39,8 @@ EMBODIMENT_IDS: Mapping[str, int] = {
 """Embodiment tag to the row of the action head's per-embodiment weights."""
 
 
-class KeyTransforms(BaseModel):
+class KeyTransforms(FrozenModel):
     """What a data config does to one state or action key; nothing by default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     target_rotation: str | None = Field(default=None, description="Representation for the model")
     normalization: Normalization | None = None
@@ -68,10 +67,8 @@ class VectorKeyConfig(KeyTransforms):
     key: str = Field(description="Name in modality.json, without its modality: left_arm")
 
 
-class ColorJitter(BaseModel):
+class ColorJitter(FrozenModel):
     """Half-widths of the random colour factors in training, in torchvision's meaning."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     brightness: float = Field(default=0.3, ge=0)
     contrast: float = Field(default=0.4, ge=0)
@@ -79,10 +76,8 @@ class ColorJitter(BaseModel):
     hue: float = Field(default=0.08, ge=0, le=0.5, description="Share of the whole colour circle")
 
 
-class _Choices(BaseModel):
+class _Choices(FrozenModel):
     """What a data config and its file have in common."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     video: tuple[str, ...] = Field(
         min_length=1, description="Camera keys, in the order that the model sees"
@@ -124,7 +119,7 @@ class DataConfigFile(_Choices):
     action: dict[str, KeyTransforms] = Field(min_length=1, description="By key, in order")
 
 
-class DataConfigs(Mapping[str, DataConfig]):
+class DataConfigs(dict[str, DataConfig]):
     """Data configs by name: a project's own and the built-in ones, each in alphabetical order.
 
     Attributes:
@@ -134,17 +129,8 @@ class DataConfigs(Mapping[str, DataConfig]):
     def __init__(
         self, configs: Mapping[str, DataConfig], errors: Mapping[str, DataConfigError]
     ) -> None:
-        self._configs = configs
+        super().__init__(configs)
         self.errors = errors
-
-    def __getitem__(self, name: str) -> DataConfig:
-        return self._configs[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._configs)
-
-    def __len__(self) -> int:
-        return len(self._configs)
 
     def problem(self, name: str) -> str | None:
         """Why there is no data config of a name, with the closest one; None where there is one."""

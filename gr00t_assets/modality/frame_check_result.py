@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.files import write_json
+from gr00t_assets.core.files import FrozenModel, write_json
 
 Verdict = Literal["exact", "shifted", "wrong", "unreadable", "unchecked"]
 """``exact``: every frame is the nearest to its timestamp. ``shifted``: wrong ones are its
@@ -16,10 +16,8 @@ failed. ``unchecked``: the backend is not installed here."""
 _WORST_FIRST: tuple[Verdict, ...] = ("unchecked", "unreadable", "wrong", "shifted", "exact")
 
 
-class CameraCheckResult(BaseModel):
+class CameraCheckResult(FrozenModel):
     """The check of one camera."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     camera: str = Field(description="Feature: observation.images.ego_view")
     rows: int = Field(default=0, description="Rows whose frame was decoded and compared")
@@ -42,10 +40,8 @@ class CameraCheckResult(BaseModel):
     problem: str | None = Field(default=None, description="Why it could not be read or checked")
 
 
-class FrameCheckResult(BaseModel):
+class FrameCheckResult(FrozenModel):
     """The check of the video backend that a trainer uses."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str
     backend: str = Field(description="frame_cache, decord, torchcodec or torchvision_av")
@@ -58,11 +54,8 @@ class FrameCheckResult(BaseModel):
     @property
     def verdict(self) -> Verdict:
         """The worst verdict of the cameras."""
-        verdicts = {camera.verdict for camera in self.cameras}
-        for verdict in _WORST_FIRST:
-            if verdict in verdicts:
-                return verdict
-        return "unchecked"
+        verdicts: list[Verdict] = [camera.verdict for camera in self.cameras] or ["unchecked"]
+        return min(verdicts, key=_WORST_FIRST.index)
 
     @property
     def verified(self) -> bool:
@@ -119,17 +112,14 @@ class FrameCheckResult(BaseModel):
     def warnings(self) -> list[str]:
         """What a person should know: a backend that is not exact, timestamps that are moved."""
         wrong = [] if self.verified else [f"{self.sentence()}; {self.remedy}"]
-        return [*wrong, *filter(None, map(_shift_warning, self.cameras))]
-
-
-def _shift_warning(camera: CameraCheckResult) -> str | None:
-    if not camera.moved_rows:
-        return None
-    return (
-        f"{camera.camera}: timestamps of {camera.moved_rows} of {camera.rows} rows are those of "
-        f"another frame, mostly row i has the time of frame i{camera.move:+d}; frames are looked "
-        "up by time, so the model sees that one"
-    )
+        moved = [
+            f"{camera.camera}: timestamps of {camera.moved_rows} of {camera.rows} rows are those "
+            f"of another frame, mostly row i has the time of frame i{camera.move:+d}; frames are "
+            "looked up by time, so the model sees that one"
+            for camera in self.cameras
+            if camera.moved_rows
+        ]
+        return [*wrong, *moved]
 
 
 def save_frame_check(result: FrameCheckResult, path: Path) -> None:
@@ -159,5 +149,4 @@ def frames_verified(path: Path) -> bool:
     Raises:
         DatasetError: The file is there and is not the result of a check.
     """
-    result = load_frame_check(path)
-    return result is not None and result.verified
+    return (result := load_frame_check(path)) is not None and result.verified

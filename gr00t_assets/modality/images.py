@@ -71,15 +71,10 @@ def prepare_images(frames: "torch.Tensor", size: int, crop_scale: float) -> "tor
     Raises:
         ValueError: The frames are of another type or shape.
     """
-    import torch
-
-    _require_frames(frames)
+    images = _images_of(frames, size)
     height, width = frames.shape[2:4]
     inner_height, inner_width = crop_size(height, width, crop_scale)
     top, left = round((height - inner_height) / 2), round((width - inner_width) / 2)
-    images = torch.empty(
-        (*frames.shape[:2], 3, size, size), dtype=torch.uint8, device=frames.device
-    )
     step = _CPU_BATCH if frames.device.type == "cpu" else max(1, len(frames))
     for first in range(0, len(frames), step):
         batch = frames[first : first + step]
@@ -98,9 +93,6 @@ def draw_augmentation(
     [max(0, 1 - x), 1 + x], the hue's shift in [-x, x] of the colour circle.
 
     Args:
-        height: Pixels of the frame.
-        width: Pixels of the frame.
-        crop_scale: Share of height and width that is kept.
         jitter: The half-widths x.
         generator: A CPU generator; the only source of randomness.
     """
@@ -146,7 +138,6 @@ def augment_images(
             share its crop and its colours.
         size: Pixels of the square wanted.
         crop_scale: Share of height and width that is kept.
-        drawn: One for each sample.
 
     Returns:
         (samples, cameras, size, size, 3) uint8 on the same device.
@@ -156,11 +147,8 @@ def augment_images(
     """
     import torch
 
-    _require_frames(frames)
+    images = _images_of(frames, size)
     height, width = crop_size(frames.shape[2], frames.shape[3], crop_scale)
-    images = torch.empty(
-        (*frames.shape[:2], 3, size, size), dtype=torch.uint8, device=frames.device
-    )
     groups: dict[tuple[int, ...], list[int]] = {}
     for sample, augmentation in enumerate(drawn):
         groups.setdefault(augmentation.order, []).append(sample)
@@ -178,7 +166,8 @@ def augment_images(
     return images.permute(0, 1, 3, 4, 2)
 
 
-def _require_frames(frames: "torch.Tensor") -> None:
+def _images_of(frames: "torch.Tensor", size: int) -> "torch.Tensor":
+    """Check frames, and make room for their images, (samples, cameras, 3, size, size)."""
     import torch
 
     if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[-1] != 3:
@@ -186,6 +175,7 @@ def _require_frames(frames: "torch.Tensor") -> None:
             "frames are uint8 (samples, cameras, height, width, 3), "
             f"not {frames.dtype} {tuple(frames.shape)}"
         )
+    return frames.new_empty((*frames.shape[:2], 3, size, size))
 
 
 def _crop(

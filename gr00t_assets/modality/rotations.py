@@ -48,8 +48,6 @@ def convert_rotation(values: np.ndarray, source: str, target: str) -> np.ndarray
 
     Args:
         values: (..., ROTATION_DIMS[source]).
-        source: Representation of ``values``.
-        target: Representation wanted.
 
     Returns:
         (..., ROTATION_DIMS[target]); ``values`` itself where both are the same.
@@ -100,16 +98,17 @@ def _from_rotation(rotation: "Rotation", target: str) -> np.ndarray:
 
 def _matrix_of_rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Gram-Schmidt: the rotation matrices (N, 3, 3) whose first rows are nearest to those given."""
-    length = np.linalg.norm(first, axis=-1, keepdims=True)
-    if not length.all():
-        raise ValueError("a rotation_6d has a first row of length 0")
-    x = first / length
+    x = _unit(first, "a rotation_6d has a first row of length 0")
     y = second - (x * second).sum(-1, keepdims=True) * x
-    length = np.linalg.norm(y, axis=-1, keepdims=True)
-    if not length.all():
-        raise ValueError("the two rows of a rotation_6d are parallel")
-    y = y / length
+    y = _unit(y, "the two rows of a rotation_6d are parallel")
     return np.stack([x, y, np.cross(x, y)], axis=-2)
+
+
+def _unit(vectors: np.ndarray, problem: str) -> np.ndarray:
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    if not length.all():
+        raise ValueError(problem)
+    return vectors / length
 
 
 def _euler_axes(representation: str) -> str:

@@ -84,7 +84,7 @@ Columns: TypeAlias = Mapping[str, np.ndarray] | np.ndarray
 
 
 def transformed_dim(
-    dim: int, *, sin_cos: bool = False, rotation: str | None = None, target: str | None = None
+    dim: int, sin_cos: bool = False, rotation: str | None = None, target: str | None = None
 ) -> int:
     """Numbers that a key of ``dim`` numbers has after its transform.
 
@@ -105,22 +105,16 @@ class KeyTransform:
     def __init__(self, key: VectorKey) -> None:
         self.key = key
         self.data_dim = key.end - key.start
-        self.dim = transformed_dim(
-            self.data_dim,
-            sin_cos=key.sin_cos,
-            rotation=key.rotation_type,
-            target=key.target_rotation,
-        )
-        self._rotations: tuple[str, str] | None = None
-        if key.rotation_type and key.target_rotation not in (None, key.rotation_type):
-            self._rotations = (key.rotation_type, key.target_rotation or "")
+        source, target = key.rotation_type, key.target_rotation
+        self.dim = transformed_dim(self.data_dim, key.sin_cos, source, target)
+        self._rotations = (source, target) if source and target and source != target else None
         self._normalizer: Normalizer | None = None
-        if key.normalization not in (None, "none"):
-            mode = key.normalization or ""
-            if self._rotations is None:
-                self._normalizer = Normalizer.of(mode, key.statistics)
-            else:
-                self._normalizer = Normalizer(mode, *rotation_bounds(self._rotations[1]))
+        if key.normalization and key.normalization != "none":
+            self._normalizer = (
+                Normalizer(key.normalization, *rotation_bounds(self._rotations[1]))
+                if self._rotations
+                else Normalizer.of(key.normalization, key.statistics)
+            )
 
     def forward(self, values: np.ndarray) -> np.ndarray:
         """Values in units (..., data_dim) to what the model is fed (..., dim)."""

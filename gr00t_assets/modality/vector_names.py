@@ -29,10 +29,6 @@ def number_names(names: Any, size: int) -> list[str] | None:
 
     LeRobot writes a list, a list in a list, ``{"motors": [...]}`` or positions by name.
 
-    Args:
-        names: The feature's ``names``.
-        size: Numbers in the vector.
-
     Returns:
         One for each number; None where not every number has a name.
 
@@ -65,9 +61,6 @@ def is_so_arm(names: Sequence[str]) -> bool:
 
 def named_parts(names: Sequence[str]) -> list[tuple[str, int, int]] | None:
     """Parts that follow each other in a vector: name, first number, one past the last.
-
-    Args:
-        names: Of the numbers.
 
     Returns:
         None where a number belongs to no known part of a robot.

@@ -134,9 +134,7 @@ def side_name(runs: Sequence[Run]) -> str:
 def side_value(contrast: Contrast, high: bool) -> str:
     """The asked factor's value on one side of a contrast; '' where it did not change."""
     asked = _asked_change(contrast)
-    if asked is None:
-        return ""
-    return value_text(asked.high if high else asked.low, asked.factor)
+    return value_text(asked.high if high else asked.low, asked.factor) if asked else ""
 
 
 def other_changes(contrast: Contrast) -> list[str]:
@@ -158,12 +156,9 @@ def value_text(value: object, factor: str) -> str:
 
 def change_text(change: Change) -> str:
     """One change in words, marked where it follows from the factor or cannot matter."""
-    factor = factor_words(change.factor)
     low, high = (value_text(value, change.factor) for value in (change.low, change.high))
-    text = f"{factor} {low} → {high}"
-    if change.implied:
-        return f"{text} (follows)"
-    return text if change.material else f"{text} (immaterial)"
+    mark = " (follows)" if change.implied else "" if change.material else " (immaterial)"
+    return f"{factor_words(change.factor)} {low} → {high}{mark}"
 
 
 def effect_text(contrast: Contrast) -> str:
@@ -176,11 +171,8 @@ def effect_text(contrast: Contrast) -> str:
     """
     if contrast.effect is None:
         return ""
-    text = _signed(contrast.effect)
-    if contrast.interval is None:
-        return text
-    low, high = contrast.interval
-    return f"{text} ({_signed(low)} to {_signed(high)})"
+    interval = f" ({' to '.join(map(_signed, contrast.interval))})" if contrast.interval else ""
+    return _signed(contrast.effect) + interval
 
 
 def _asked_change(contrast: Contrast) -> Change | None:

@@ -54,17 +54,13 @@ def curves_png(runs: Sequence[Run]) -> bytes:
     for axes, (title, members) in zip(every_axes, panels, strict=False):
         for run in members:
             if run.curve is not None:
-                _draw(axes, run.curve, styles[run.run_id], curve_label(run))
+                outcome = run_loss_words(run) if run.finished else f"({run.status})"
+                _draw(axes, run.curve, styles[run.run_id], f"{run.name}  {outcome}")
         _finish(axes, title)
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=9)
     if not panels:
         _empty(every_axes[0])
     return _png(figure)
-
-
-def curve_label(run: Run) -> str:
-    """The name and the final loss of a finished run, else what became of it."""
-    return f"{run.name}  {run_loss_words(run) if run.finished else f'({run.status})'}"
 
 
 def run_curve_png(metrics: Sequence[Metric]) -> bytes:
@@ -94,14 +90,8 @@ def _figure(height: float, width: float = 10.0) -> "Figure":
 def _draw(axes: "Axes", curve: Curve, style: Style, label: str) -> None:
     single, line = curve.thinned(2_000), curve.smoothed()
     axes.plot(single.steps, single.losses, ".", color=style.color, alpha=0.3, markersize=4, mew=0)
-    axes.plot(
-        line.steps,
-        line.losses,
-        color=style.color,
-        linestyle=_MATPLOTLIB_DASHES[style.dash],
-        linewidth=2,
-        label=label,
-    )
+    dash = _MATPLOTLIB_DASHES[style.dash]
+    axes.plot(line.steps, line.losses, dash, color=style.color, linewidth=2, label=label)
 
 
 def _finish(axes: "Axes", title: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gr00t_assets.comparison.contrasts.ranking import RankedConfiguration
-from gr00t_assets.comparison.wording import label
+from gr00t_assets.comparison.wording import label, names_in_words
 from gr00t_assets.evaluation.agreement import Agreement, agreement
 from gr00t_assets.evaluation.result import Baseline, Estimate, Evaluation
 
@@ -58,8 +58,15 @@ class EvaluationRanking:
 
     @property
     def limits(self) -> list[str]:
-        """What belongs beside the numbers, each sentence once."""
-        return list(dict.fromkeys(limit for row in self.rows for limit in row.evaluation.limits))
+        """What belongs beside the numbers, each sentence once; whose it is where not of all."""
+        names: dict[str, list[str]] = {}
+        for row in self.rows:
+            for limit in row.evaluation.limits:
+                names.setdefault(limit, []).append(label(row.ranked.run))
+        return [
+            limit if len(of) == len(self.rows) else f"{names_in_words(of, 4)}: {limit}"
+            for limit, of in names.items()
+        ]
 
 
 def evaluation_ranking(

@@ -22,11 +22,7 @@ from gr00t_assets.comparison import wording
 from gr00t_assets.comparison.answers.headline import class_headline, why_unknown
 from gr00t_assets.comparison.columns import row_remark
 from gr00t_assets.comparison.compare import Comparison
-from gr00t_assets.comparison.contrasts.ranking import (
-    ComparabilityClass,
-    RankedConfiguration,
-    RankedRun,
-)
+from gr00t_assets.comparison.contrasts.ranking import RankedConfiguration, RankedRun
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.wording import loss_text, shown
 from gr00t_assets.reporting import (
@@ -99,27 +95,26 @@ def render_page(
         comparisons: That of the store first.
         sweeps: Those that are reported.
         sweep_names: Of every sweep of the project.
-        price: Of a GPU-hour, where one was given.
         problems: What kept something from the page, a sentence each.
     """
     reported = {sweep.name for sweep in sweeps}
-    template = _environment().get_template("page.html.j2")
-    return template.render(
-        comparisons=comparisons,
-        first=first_ranked(comparisons),
-        heading=heading(comparisons),
-        summary=summary(comparisons, sweeps),
-        sweeps=sweeps,
-        without_runs=[name for name in sweep_names if name not in reported],
-        costs={
-            comparison.key: costs.configuration_costs(comparison.runs, price)
-            for comparison in comparisons
-        },
-        unranked={item.key: unranked_runs(item, sweeps) for item in comparisons},
-        price=price,
-        problems=problems,
-        figures=[],
-        written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            comparisons=comparisons,
+            first=first_ranked(comparisons),
+            heading=heading(comparisons),
+            summary=summary(comparisons, sweeps),
+            sweeps=sweeps,
+            without_runs=[name for name in sweep_names if name not in reported],
+            costs={item.key: costs.configuration_costs(item.runs, price) for item in comparisons},
+            unranked={item.key: unranked_runs(item, sweeps) for item in comparisons},
+            price=price,
+            problems=problems,
+            figures=[],
+            written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        )
     )
 
 
@@ -134,18 +129,15 @@ def heading(comparisons: Sequence[Comparison]) -> str:
     first = first_ranked(comparisons)
     if first is None:
         return "No experiment has a run yet."
-    classes = first.ranked_classes
-    text = first.headline if len(classes) < 2 else _several_classes(classes)
+    text = first.headline if len(first.ranked_classes) < 2 else _several_classes(first)
     if first.key == STORE:
         return text
     return f"Nothing in the store has finished. Of {first.title}: {text}"
 
 
-def _several_classes(classes: Sequence[ComparabilityClass]) -> str:
-    count = len(classes)
-    known = sum(
-        best_badge(ranked_class.ranking).verdict == "controlled" for ranked_class in classes
-    )
+def _several_classes(comparison: Comparison) -> str:
+    verdicts = [best_badge(item.ranking).verdict for item in comparison.ranked_classes]
+    count, known = len(verdicts), verdicts.count("controlled")
     if known == count:
         words = "both are" if count == 2 else "all are"
     elif known == 0:
@@ -164,54 +156,35 @@ def best_badge(ranking: Sequence[RankedConfiguration]) -> VerdictBadge:
     return BADGES["controlled"]._replace(word="the best by more than noise")
 
 
-def settings_line(run: Run) -> str:
-    """Learning rate, batch size, steps and epochs in a line."""
-    words = [
-        f"{word} {shown(run.settings[name], name)}"
-        for name, word in (("learning_rate", "learning rate"), ("batch_size", "batch"))
-        if name in run.settings
-    ]
-    if run.max_steps:
-        words.append(f"{run.max_steps:,} steps")
-    if run.samples_seen:
-        words.append(f"{run.samples_seen:,} samples")
-    if run.epochs is not None:
-        words.append(f"{shown(run.epochs, 'epochs')} epochs")
-    return " · ".join(words)
-
-
 def next_best(ranking: Sequence[RankedConfiguration]) -> str:
     """By how much the best is below the next, in words; '' where there is none."""
     if len(ranking) < 2:
         return ""
     best, second = ranking[0], ranking[1]
-    text = f"next: {ranked_name(second)}, {wording.loss_words(second.runs)}"
-    if best.loss.mean > 0:
-        text += f", {second.loss.mean / best.loss.mean:.2f} times as high"
-    return text
+    times = f", {second.loss.mean / best.loss.mean:.2f} times as high" if best.loss.mean else ""
+    return f"next: {ranked_name(second)}, {wording.loss_words(second.runs)}{times}"
 
 
 def doubts(ranking: Sequence[RankedConfiguration]) -> str:
     """What keeps the best from being known, or what is still to be said where it is."""
     best, *others = ranking
     tied = [ranked_name(ranked) for ranked in others if ranked.tied_with_best]
-    words = [f"within noise of it: {wording.names_in_words(tied, 2)}"] if tied else []
-    if others and all(len(ranked.runs) == 1 for ranked in ranking):
-        words.append("each ran with one seed")
-    if best.run.loss and best.run.loss.kind == "one logged value":
-        words.append("losses are single logged values")
-    if not tied and (mixed := why_unknown(ranking)):
-        words.append(mixed)
-    return "; ".join(words)
+    one_seed = others and all(len(ranked.runs) == 1 for ranked in ranking)
+    logged = best.run.loss and best.run.loss.kind == "one logged value"
+    words = (
+        f"within noise of it: {wording.names_in_words(tied, 2)}" if tied else "",
+        "each ran with one seed" if one_seed else "",
+        "losses are single logged values" if logged else "",
+        "" if tied else why_unknown(ranking),
+    )
+    return "; ".join(filter(None, words))
 
 
 def summary(comparisons: Sequence[Comparison], sweeps: Sequence[SweepSummary]) -> str:
     """How many runs of each status, and how many imported ones, in a line."""
-    statuses = [status for sweep in sweeps for status in sweep.counts.elements()]
-    counts = [status_counts(statuses)] if statuses else []
-    imported = [comparison for comparison in comparisons if comparison.key != STORE]
-    counts += [f"{len(comparison.runs)} imported" for comparison in imported]
-    return " · ".join(counts) or "no runs"
+    counts = [status_counts(status for sweep in sweeps for status in sweep.counts.elements())]
+    counts += [f"{len(item.runs)} imported" for item in comparisons if item.key != STORE]
+    return " · ".join(filter(None, counts)) or "no runs"
 
 
 def unranked_runs(comparison: Comparison, sweeps: Sequence[SweepSummary]) -> Sequence[Run]:
@@ -226,11 +199,6 @@ def unranked_reason(run: Run) -> str:
     if run.stored is not None:
         return row_remark(RankedRun(run)) or ""
     return " ".join(text for text in (*run.problems, run.note) if text)
-
-
-def anchor_of(comparison: Comparison) -> str:
-    """What the names of a comparison's links begin with."""
-    return "" if comparison.key == STORE else f"{comparison.key}-"
 
 
 def compressed(content: bytes) -> str:
@@ -275,8 +243,8 @@ def _environment() -> "jinja2.Environment":
 
 
 _FUNCTIONS: tuple[Callable[..., Any], ...] = (
-    anchor_of, best_badge, class_headline, compressed_json, compressed_plotly, doubts, effect_axis,
-    loss_axis, loss_text, next_best, settings_line, status_counts, stored_status, unranked_reason,
+    best_badge, class_headline, compressed_json, compressed_plotly, doubts, effect_axis,
+    loss_axis, loss_text, next_best, shown, status_counts, stored_status, unranked_reason,
     contrast_table.answer_badge, contrast_table.contrast_table, contrast_table.effect_text,
     contrast_table.other_changes, contrast_table.shared_limits, contrast_table.side_name,
     contrast_table.side_value,

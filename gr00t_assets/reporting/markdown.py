@@ -1,5 +1,6 @@
 """A comparison in GitHub's Markdown, for Dagster's pages and the research journal."""
 
+import html
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
@@ -91,7 +92,7 @@ def escaped(text: str) -> str:
         >>> print(escaped("a|b <i> c_d"))
         a\|b &lt;i&gt; c\_d
     """
-    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = html.escape(" ".join(text.split()), quote=False)
     return re.sub(r"([\\|`*_\[\]])", r"\\\1", text)
 
 
@@ -116,10 +117,9 @@ def template_environment(
 
 @cache
 def markdown_environment(*functions: Callable[..., Any]) -> "jinja2.Environment":
-    """Templates of Markdown; ``escaped`` is to be used on everything that comes from files.
+    """Templates of Markdown, with functions that they call beside what every one of them may.
 
-    Args:
-        functions: What they call beside what every one of them may.
+    ``escaped`` is to be used on everything that comes from files.
     """
     environment = template_environment(
         (answer_badge, answered_first, class_heading, class_headline, escaped, evaluation_ranking,

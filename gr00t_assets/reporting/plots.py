@@ -6,6 +6,7 @@ all the rest. Fonts and colours of the frame are left to the page, which knows l
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,7 +105,7 @@ def curves_figure(
                 **_line(style.color, 2.2, style.dash),
                 "name": f"{ranked.place}. {run.name}",
                 "legendgroup": run.run_id,
-                "hovertemplate": f"%{{y:.4g}}<extra>{plotly_text(run.name)}</extra>",
+                "hovertemplate": f"%{{y:.4g}}<extra>{escape(run.name, quote=False)}</extra>",
                 "meta": loss_words(ranked.runs),
             }
         )
@@ -144,11 +145,6 @@ def log_ticks(lowest: float, highest: float) -> dict[str, list]:
     return {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
-def plotly_text(text: str) -> str:
-    """Text that Plotly, which reads a little HTML, shows as it is."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def error_figure(ranking: EvaluationRanking) -> dict[str, Any]:
     """Open-loop error of each configuration with its 95 percent interval; a line a baseline."""
     rows = ranking.rows[:MOST_ERRORS]
@@ -171,7 +167,7 @@ def error_figure(ranking: EvaluationRanking) -> dict[str, Any]:
     }
     baselines = []
     for baseline, (color, dash) in zip(ranking.baselines, _BASELINE_LINES, strict=False):
-        name, mean = plotly_text(baseline.name), _five_digits([baseline.error.mean])
+        name, mean = escape(baseline.name, quote=False), _five_digits([baseline.error.mean])
         baselines.append(
             {
                 **_trace(mean * len(rows), names, f"baseline: {name}"),
@@ -210,16 +206,9 @@ def trajectory_figures(ranking: EvaluationRanking) -> list[tuple[dict[str, Any],
 
 def _trajectory_figure(trajectory: Trajectory, line: TrajectoryLine) -> dict[str, Any]:
     every = max(1, len(trajectory.seconds) // _TRAJECTORY_POINTS)
-    seconds: list[float | None] = []
-    predicted: list[float | None] = []
-    outline: list[float | None] = []
-    band: list[float | None] = []
-    chunks = zip(trajectory.chunk_seconds, line.predicted, line.low, line.high, strict=True)
-    for times, values, low, high in chunks:
-        seconds += [*_five_digits(times), None]
-        predicted += [*_five_digits(values), None]
-        outline += [*_five_digits(times), *_five_digits(reversed(times)), None]
-        band += [*_five_digits(high), *_five_digits(reversed(low)), None]
+    seconds, predicted = _with_gaps(trajectory.chunk_seconds), _with_gaps(line.predicted)
+    outline = _with_gaps([*times, *times[::-1]] for times in trajectory.chunk_seconds)
+    band = _with_gaps([*high, *low[::-1]] for low, high in zip(line.low, line.high, strict=True))
     spread = {
         **_trace(outline, band, "spread of the draws"),
         "mode": "lines",
@@ -234,7 +223,7 @@ def _trajectory_figure(trajectory: Trajectory, line: TrajectoryLine) -> dict[str
     return _figure(
         [spread, recorded, {**drawn, "connectgaps": False}],
         {"title": {"text": "seconds"}},
-        {"title": {"text": plotly_text(line.joint)}},
+        {"title": {"text": escape(line.joint, quote=False)}},
         height=300,
     )
 
@@ -263,6 +252,10 @@ def _points(curve: Curve) -> dict[str, Any]:
         "y": (np.round(losses * scale) / scale).tolist(),
         "customdata": curve.steps.round(1).tolist(),
     }
+
+
+def _with_gaps(chunks: Iterable[Sequence[float]]) -> list[float | None]:
+    return [value for chunk in chunks for value in (*_five_digits(chunk), None)]
 
 
 def _five_digits(values: Iterable[float]) -> list[float]:

@@ -102,7 +102,6 @@ def ranking_table(
     """The table of one class; of replicates the mean of each number.
 
     Args:
-        ranking: The class by loss.
         evaluations: By run id.
         most_settings: Columns of varying settings at most.
         wide: Whether to have the columns that need much room, such as the open-loop error.
@@ -238,10 +237,9 @@ def _rate_columns(rates: Sequence[float]) -> dict[float, str]:
     """Each learning rate's column: its own, or the nearest of 1, 2 and 5 times a power of 10."""
     if len(rates) <= MOST_RATES:
         return {rate: shown_setting(rate) for rate in rates}
-    return {rate: f"≈ {shown_setting(_nearest_round(rate))}" for rate in rates}
-
-
-def _nearest_round(rate: float) -> float:
-    power = math.floor(math.log10(rate))
-    choices = [float(f"{digit}e{power}") for digit in (1, 2, 5, 10)]
-    return min(choices, key=lambda choice: abs(math.log(rate / choice)))
+    columns = {}
+    for rate in rates:
+        choices = [float(f"{digit}e{math.floor(math.log10(rate))}") for digit in (1, 2, 5, 10)]
+        nearest = min(choices, key=lambda choice: abs(math.log(rate / choice)))
+        columns[rate] = f"≈ {shown_setting(nearest)}"
+    return columns

@@ -77,9 +77,9 @@ def write_report(
         if sweep.name in asked or any(run.status != "missing" for run in stored[sweep.name])
     )
     comparisons, problems = compare_everything(runs, store, imported)
-    names = [sweep.name for sweep in sweeps]
+    page = render_page(comparisons, summaries, [sweep.name for sweep in sweeps], price, problems)
     path = store.reports / FILE
-    write_bytes(path, render_page(comparisons, summaries, names, price, problems).encode())
+    write_bytes(path, page.encode())
     return Report(path, summaries, stored, tuple(comparisons), tuple(problems))
 
 
@@ -96,29 +96,26 @@ def compare_everything(
 ) -> tuple[list[Comparison], list[str]]:
     """The store's runs compared, and the imported ones; and what could not be read.
 
-    An import or an evaluation that cannot be read keeps nothing else from being compared.
-
-    Args:
-        runs: Those of the store.
-        store: Where their evaluations and the imports are.
-        imported: Runs from elsewhere; those of the project's table and of W&B where left out.
+    An import or an evaluation that cannot be read keeps nothing else from being compared. Imported
+    are runs of the project's table and of W&B where ``imported`` is left out.
     """
     problems: list[str] = []
     comparisons = []
     if runs:
+        evaluations = _evaluations(runs, store, problems)
+        title, origin = "Runs of the store", "From the run directories in the store."
         comparisons.append(
-            compare(
-                in_order(runs),
-                _evaluations(runs, store, problems),
-                key=STORE,
-                title="Runs of the store",
-                origin="From the run directories in the store.",
-            )
+            compare(in_order(runs), evaluations, key=STORE, title=title, origin=origin)
         )
-    others = _imported(store, problems) if imported is None else imported
+    try:
+        others = imported_runs(store) if imported is None else imported
+    except Gr00tAssetsError as error:
+        problems.append(f"Imported runs are left out: {error}")
+        others = []
     if others:
+        origin = _origin(others)
         comparisons.append(
-            compare(in_order(others), key=IMPORTED, title="Imported runs", origin=_origin(others))
+            compare(in_order(others), key=IMPORTED, title="Imported runs", origin=origin)
         )
     return comparisons, problems
 
@@ -141,14 +138,6 @@ def _evaluations(runs: Sequence[Run], store: Store, problems: list[str]) -> dict
         if evaluation is not None:
             evaluations[run.run_id] = evaluation
     return evaluations
-
-
-def _imported(store: Store, problems: list[str]) -> Sequence[Run]:
-    try:
-        return imported_runs(store)
-    except Gr00tAssetsError as error:
-        problems.append(f"Imported runs are left out: {error}")
-        return []
 
 
 def _origin(runs: Sequence[Run]) -> str:

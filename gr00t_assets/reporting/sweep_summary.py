@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from gr00t_assets.comparison.all_runs import from_stored_run
 from gr00t_assets.comparison.answers.cautions import cautions
 from gr00t_assets.comparison.answers.headline import headline
-from gr00t_assets.comparison.contrasts.ranking import RankedRun, comparability_classes, ranked_runs
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.wording import names_in_words
 from gr00t_assets.core.units import shown_setting
@@ -42,11 +41,6 @@ class SweepSummary:
     def counts(self) -> Counter[str]:
         """Experiments by the status of their run."""
         return Counter(map(stored_status, self.runs))
-
-    @property
-    def rows(self) -> list[RankedRun]:
-        """Every experiment's run with its place, the ranked ones first, class by class."""
-        return ranked_runs(comparability_classes(self.runs), self.runs)
 
     @property
     def unranked(self) -> list[Run]:

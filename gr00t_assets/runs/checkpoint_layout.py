@@ -62,8 +62,6 @@ class StoredCheckpoint:
     """A checkpoint in a run directory.
 
     Attributes:
-        path: Its folder.
-        step: Optimizer steps done.
         complete: Training can go on from it.
         whole: Its weights are whole, with or without optimizer state.
         training_files: Names of its files that only training needs.
@@ -86,9 +84,12 @@ def stored_checkpoints(run_directory: Path) -> list[StoredCheckpoint]:
         if path.is_symlink() or not path.is_dir():
             continue
         for layout in _installed_layouts():
-            step = layout.step_of(path.name)
-            if step is not None:
-                checkpoints.append(_stored_checkpoint(path, step, layout))
+            if (step := layout.step_of(path.name)) is not None:
+                names = sorted(entry.name for entry in path.iterdir())
+                complete = COMPLETE in names
+                whole = complete or WEIGHTS_ONLY in names
+                files = tuple(filter(layout.is_training_file, names))
+                checkpoints.append(StoredCheckpoint(path, step, complete, whole, files))
                 break
     return sorted(checkpoints, key=lambda checkpoint: checkpoint.step)
 
@@ -101,17 +102,6 @@ def is_training_file(name: str) -> bool:
         [True, False]
     """
     return any(layout.is_training_file(name) for layout in _installed_layouts())
-
-
-def _stored_checkpoint(path: Path, step: int, layout: CheckpointLayout) -> StoredCheckpoint:
-    names = sorted(entry.name for entry in path.iterdir())
-    return StoredCheckpoint(
-        path=path,
-        step=step,
-        complete=COMPLETE in names,
-        whole=COMPLETE in names or WEIGHTS_ONLY in names,
-        training_files=tuple(name for name in names if layout.is_training_file(name)),
-    )
 
 
 def _installed_layouts() -> list[CheckpointLayout]:

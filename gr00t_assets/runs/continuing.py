@@ -34,7 +34,9 @@ def take_over(spec: TrainingSpec) -> int | None:
     if source is None or any(checkpoints.glob(f"[!.]*/{COMPLETE}")):
         return None
     step = source.hyperparameters.max_steps
-    directory = _run_directory(spec)
+    store = Store(Path(spec.store))
+    name = run_name(source, spec.modality_config, store)
+    directory = store.run_directory(source.name, name)
     manifest = load_manifest(directory)
     if manifest is None or manifest.status != "finished":
         state = "was not trained" if manifest is None else f"is {manifest.status}"
@@ -65,12 +67,6 @@ def take_over(spec: TrainingSpec) -> int | None:
         (partial / COMPLETE).unlink()
         write_json(partial / COMPLETE, _record(last[0]) | {"config_hash": spec.config_hash})
     return step
-
-
-def _run_directory(spec: TrainingSpec) -> Path:
-    source, store = spec.experiment.continued(), Store(Path(spec.store))
-    assert source is not None
-    return store.run_directory(source.name, run_name(source, spec.modality_config, store))
 
 
 def _record(checkpoint: Path) -> dict[str, object]:

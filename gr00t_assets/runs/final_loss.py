@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from gr00t_assets.core.files import FrozenModel
 
 MIN_STEPS = 20
 """A window has at least this many steps, in a run that has twice as many."""
@@ -24,10 +26,8 @@ _MIN_EFFECTIVE = 3.0
 """Independent values that a window is worth at least where its standard error can be told."""
 
 
-class LossWindow(BaseModel):
+class LossWindow(FrozenModel):
     """Mean of the per-step losses over some steps of a run, with its standard error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mean: float
     standard_error: float | None = Field(
@@ -98,11 +98,7 @@ def first_window(losses: ArrayLike, samples_per_step: int) -> LossWindow | None:
 
 
 def final_window(losses: ArrayLike, samples_per_step: int) -> LossWindow | None:
-    """The loss at the end of a run; see :func:`loss_window`.
-
-    Args:
-        losses: Loss of each optimizer step of the whole run, in order, shape ``(steps,)``.
-        samples_per_step: Samples that one optimizer step sees, over all GPUs.
+    """The loss at the end of a run; arguments as :func:`first_window`.
 
     Example:
         >>> window = final_window([9.0] * 60 + [1.0, 3.0] * 20, samples_per_step=8)

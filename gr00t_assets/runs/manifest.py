@@ -2,16 +2,16 @@
 
 import json
 import platform
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gr00t_assets.core.errors import CheckpointError
-from gr00t_assets.core.files import write_json
+from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.runs.final_loss import LossWindow, final_window, first_window
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import TrainingSpec
@@ -24,10 +24,8 @@ PACKAGES = ("gr00t-assets", "torch", "transformers", "numpy", "av", "safetensors
 Status = Literal["finished", "failed", "interrupted", "pruned"]
 
 
-class Manifest(BaseModel):
+class Manifest(FrozenModel):
     """The record of one run, complete without Dagster's database."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     experiment: str
@@ -112,19 +110,8 @@ def record_attempt(directory: Path) -> list[str]:
 class Outcome:
     """What a trainer knows of a run besides its spec and its metrics.
 
-    Attributes:
-        trainer_revision: Version of the code that trained.
-        base_model_revision: Commit on the Hub; None for a folder and for what is built in.
-        steps: Optimizer steps done.
-        samples_seen: Samples of those steps; fewer than steps times batch size where a trainer
-            ends an epoch with a smaller batch.
-        wall_seconds: Training time over every attempt, in seconds.
-        dataset_frames: Samples of an epoch.
-        gpus: GPUs used; 0 on a CPU.
-        device: ``cpu``, the GPU's name, or ``none`` where it came to none.
-        peak_memory_bytes: Of the GPU, or of the process on a CPU.
-        trainable_parameters: By part of the model.
-        frames_verified: Whether the images are known to be the right ones.
+    Its fields are those of :class:`Manifest`, and ``gpus``: GPUs used, 0 on a CPU. A trainer that
+    ends an epoch with a smaller batch has seen fewer samples than steps times batch size.
     """
 
     trainer_revision: str
@@ -155,38 +142,27 @@ class Outcome:
         """
         experiment, settings = spec.experiment, spec.experiment.hyperparameters
         losses = [loss for metric in read_metrics(spec.run_directory) for loss in metric.losses]
-        samples, wall = self.samples_seen, self.wall_seconds
+        facts = asdict(self)
+        gpus = facts.pop("gpus")
         return Manifest(
+            **facts,
             experiment=experiment.name,
             sweep=experiment.sweep,
             config_hash=spec.config_hash,
             status=status,
             failure=failure,
             trainer=experiment.trainer,
-            trainer_revision=self.trainer_revision,
             base_model=experiment.base_model,
-            base_model_revision=self.base_model_revision,
             dataset=spec.modality_config.dataset,
             dataset_version=spec.modality_config.dataset_version,
             data_config=spec.modality_config.data_config,
             modality_hash=spec.modality_config.content_hash(),
-            steps=self.steps,
             max_steps=settings.max_steps,
-            samples_seen=samples,
-            dataset_frames=self.dataset_frames,
-            epochs=samples / self.dataset_frames if self.dataset_frames else 0.0,
+            epochs=self.samples_seen / self.dataset_frames if self.dataset_frames else 0.0,
             first_loss=first_window(losses, settings.samples_per_step),
             final_loss=final_window(losses, settings.samples_per_step),
-            wall_seconds=wall,
-            gpu_seconds=wall * self.gpus,
-            peak_memory_bytes=self.peak_memory_bytes,
-            samples_per_second=samples / wall if wall else 0.0,
-            device=self.device,
-            device_uuid=self.device_uuid,
-            versions=self.versions,
-            parameters=self.parameters,
-            trainable_parameters=self.trainable_parameters,
-            frames_verified=self.frames_verified,
+            gpu_seconds=self.wall_seconds * gpus,
+            samples_per_second=self.samples_seen / self.wall_seconds if self.wall_seconds else 0.0,
             attempts=len(started),
             started_at=started[0],
             finished_at=datetime.now(UTC).isoformat(),

@@ -51,19 +51,12 @@ def read_metrics(run_directory: Path) -> list[Metric]:
     if not path.is_file():
         return []
     metrics: list[Metric] = []
-    for metric in _lines(path):
-        while metrics and metrics[-1].step >= metric.step:
-            metrics.pop()
-        metrics.append(metric)
-    return metrics
-
-
-def _lines(path: Path) -> Iterator[Metric]:
     with path.open() as file:
-        for line in file:
-            metric = _parsed(line)
-            if metric is not None:
-                yield metric
+        for metric in filter(None, map(_parsed, file)):
+            while metrics and metrics[-1].step >= metric.step:
+                metrics.pop()
+            metrics.append(metric)
+    return metrics
 
 
 class MetricTail:
@@ -90,7 +83,7 @@ class MetricTail:
             file.seek(self.offset)
             whole, end, _ = file.read().rpartition(b"\n")
         self.offset += len(whole) + len(end)
-        return [metric for line in whole.split(b"\n") if (metric := _parsed(line)) is not None]
+        return list(filter(None, map(_parsed, whole.split(b"\n"))))
 
 
 def _parsed(line: str | bytes) -> Metric | None:
@@ -101,13 +94,9 @@ def _parsed(line: str | bytes) -> Metric | None:
 
 
 _NUMBERS = {
-    "step": "int64",
-    "samples_seen": "int64",
-    "epoch": "double",
-    "loss": "double",
-    "grad_norm": "double",
-    "learning_rate": "double",
-    "wall_seconds": "double",
+    name: "int64" if field.annotation is int else "double"
+    for name, field in Metric.model_fields.items()
+    if name != "losses"
 }
 
 
@@ -200,8 +189,6 @@ def _as_table(content: bytes) -> MetricTable | None:
     offsets = lists.offsets.to_numpy()
     last = _last_of_each_step(columns["step"])
     losses = lists.values.to_numpy()
-    if last.all():
-        return MetricTable(columns, losses, offsets[1:].astype(np.int64))
     counts = np.diff(offsets)
     return MetricTable(
         {name: values[last] for name, values in columns.items()},

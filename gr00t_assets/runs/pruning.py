@@ -41,8 +41,6 @@ class PruningWatch:
     cannot be read it goes on, and says so.
 
     Args:
-        spec: Of the run.
-        pruning: The setting of its sweep.
         say: Where a line for people goes.
         is_stopping: Whether the training is asked to stop already.
         prune: Called with the reason once the run is hopeless.
@@ -95,7 +93,6 @@ def decide(own: RungLosses, competitors: Sequence[RungLosses], pruning: Pruning)
     Args:
         own: The losses of the run at its rungs; not empty.
         competitors: Those of the other runs.
-        pruning: The setting.
     """
     rung = max(own)
     at_rung = [losses[rung] for losses in competitors if rung in losses]
@@ -143,10 +140,6 @@ def competitor_losses(spec: TrainingSpec, rungs: Sequence[int]) -> list[RungLoss
 
     Those are runs on the same data, with the same trainer, base model and trainable parts, whether
     they train, have finished, failed or were pruned.
-
-    Args:
-        spec: Of the run that is decided about.
-        rungs: Steps.
     """
     every = [losses_at(directory, rungs) for directory in _competitors(spec)]
     return [losses for losses in every if losses]
@@ -167,12 +160,6 @@ def _competitors(spec: TrainingSpec) -> Iterator[Path]:
 
 def _compared_by(spec: TrainingSpec) -> tuple[object, ...]:
     experiment, modality = spec.experiment, spec.modality_config
-    return (
-        experiment.sweep,
-        experiment.trainer,
-        experiment.base_model,
-        experiment.base_model_revision,
-        modality.dataset_version,
-        modality.content_hash(),
-        experiment.hyperparameters.trained(),
-    )
+    model = experiment.trainer, experiment.base_model, experiment.base_model_revision
+    data = modality.dataset_version, modality.content_hash()
+    return experiment.sweep, model, data, experiment.hyperparameters.trained()

@@ -29,14 +29,9 @@ _DISK_MESSAGES = (
     "the disk is full", "No space left on device", "disk is full", "Disk quota exceeded",
 )  # fmt: skip
 _SIGNALS = {
-    signal.SIGKILL,
-    signal.SIGTERM,
-    signal.SIGINT,
-    signal.SIGHUP,
-    signal.SIGSEGV,
-    signal.SIGBUS,
+    signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSEGV, signal.SIGBUS,
     signal.SIGABRT,
-}
+}  # fmt: skip
 
 
 def is_complete(manifest: Manifest | None, experiment: Experiment) -> bool:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.core.files import write_json
@@ -23,6 +22,8 @@ MODALITY_CONFIG = "modality_config.json"
 LOG = "log.txt"
 LOCK = ".lock"
 """Name of a run directory's lock file; it holds the id of the process that took it last."""
+
+_GOES_ON = "it goes on from its last checkpoint"
 
 _POLL = 0.2
 """Seconds between two attempts to take the lock."""
@@ -45,7 +46,13 @@ def place_spec(spec: TrainingSpec) -> Path:
     """
     path = spec.run_directory / SPEC
     if not path.exists():
-        _refuse_strangers(spec.run_directory)
+        files = (MANIFEST, METRICS, CHECKPOINTS, MODEL)
+        if strangers := [name for name in files if (spec.run_directory / name).exists()]:
+            raise CheckpointError(
+                str(spec.run_directory),
+                f"this run directory has no {SPEC} but holds a run's files.",
+                [f"found: {', '.join(strangers)}", "move the folder away and materialise again"],
+            )
         return write_spec(spec)
     placed = load_spec(path)
     same = (spec.experiment.name, spec.config_hash)
@@ -68,18 +75,6 @@ def place_spec(spec: TrainingSpec) -> Path:
     return path
 
 
-def _refuse_strangers(run_directory: Path) -> None:
-    """Refuse a directory that holds a run's files and does not say whose."""
-    files = (MANIFEST, METRICS, CHECKPOINTS, MODEL)
-    strangers = [name for name in files if (run_directory / name).exists()]
-    if strangers:
-        raise CheckpointError(
-            str(run_directory),
-            f"this run directory has no {SPEC} but holds a run's files.",
-            [f"found: {', '.join(strangers)}", "move the folder away and materialise again"],
-        )
-
-
 @contextmanager
 def run_lock(
     run_directory: Path, *, inherited: bool = False, patience: float = 0.0
@@ -87,7 +82,6 @@ def run_lock(
     """Hold the run directory for as long as the block lasts.
 
     Args:
-        run_directory: The directory.
         inherited: Processes started with ``close_fds=False`` hold it too, until they end.
         patience: Seconds to wait where whoever took it is dead and a process of its own is not.
 
@@ -95,8 +89,19 @@ def run_lock(
         TrainingError: Another process trains in it; its process id is named.
     """
     run_directory.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience
     with (run_directory / LOCK).open("a+") as file:
-        _take(file, run_directory, time.monotonic() + patience)
+        while not try_lock(file.fileno()):
+            file.seek(0)
+            holder = file.read().strip()
+            alive = holder.isdecimal() and is_alive(int(holder))
+            if alive or time.monotonic() >= deadline:
+                raise TrainingError(
+                    str(run_directory),
+                    f"process {holder or 'unknown'} is training here already.",
+                    [f"wait for it, or stop it, and start again: {_GOES_ON}"],
+                )
+            time.sleep(_POLL)
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -125,9 +130,7 @@ def wait_until_free(
     meanwhile.
 
     Args:
-        run_directory: Where the attempts are.
         patience: Seconds; a process that trains longer does more than saving.
-        log: Where a line goes when it waits.
         check: Called while it waits; what it raises ends the waiting.
 
     Returns:
@@ -144,18 +147,3 @@ def wait_until_free(
         check()
         time.sleep(_POLL_TRAINING)
     return True
-
-
-def _take(file: TextIO, run_directory: Path, deadline: float) -> None:
-    while not try_lock(file.fileno()):
-        file.seek(0)
-        holder = file.read().strip()
-        alive = holder.isdecimal() and is_alive(int(holder))
-        if alive or time.monotonic() >= deadline:
-            again = "it goes on from its last checkpoint"
-            raise TrainingError(
-                str(run_directory),
-                f"process {holder or 'unknown'} is training here already.",
-                [f"wait for it, or stop it, and start again: {again}"],
-            )
-        time.sleep(_POLL)

@@ -6,15 +6,14 @@ run directories of that time have other names than the config hash that their sp
 
 import hashlib
 import json
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, model_validator
+from pydantic import Field, ValidationError, computed_field, model_validator
 
 from gr00t_assets.core.errors import Gr00tAssetsError, SpecError
-from gr00t_assets.core.files import write_json
+from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment, settings_of_trainer
 from gr00t_assets.experiments.registry import hyperparameters_model
@@ -28,14 +27,8 @@ _TRAINED_WITH = (
 )  # fmt: skip
 
 
-class TrainingSpec(BaseModel):
-    """What was asked, complete. The store's root is its only absolute path, and no secret is in it.
-
-    Example:
-        ``python -m gr00t_assets.trainers.native data/store/runs/NAME/HASH/spec.json``
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class TrainingSpec(FrozenModel):
+    """What was asked, complete. The store's root is its only absolute path; no secret is in it."""
 
     format: Literal[2] = 2
     store: str = Field(description="Absolute path of the store's root")
@@ -78,20 +71,21 @@ class TrainingSpec(BaseModel):
     @property
     def dataset_directory(self) -> Path:
         """The dataset version that is trained on."""
-        modality = self.modality_config
-        return Store(Path(self.store)).dataset_directory(modality.dataset, modality.dataset_version)
+        return Store(Path(self.store)).dataset_directory(*self._data)
 
     @property
     def frame_cache(self) -> Path:
         """The decoded frames of that version."""
-        modality = self.modality_config
-        return Store(Path(self.store)).frame_cache(modality.dataset, modality.dataset_version)
+        return Store(Path(self.store)).frame_cache(*self._data)
 
     @property
     def frame_check(self) -> Path:
         """The check of those frames."""
-        modality = self.modality_config
-        return Store(Path(self.store)).frame_check(modality.dataset, modality.dataset_version)
+        return Store(Path(self.store)).frame_check(*self._data)
+
+    @property
+    def _data(self) -> tuple[str, str]:
+        return self.modality_config.dataset, self.modality_config.dataset_version
 
 
 def make_spec(experiment: Experiment, store: Store) -> TrainingSpec:
@@ -126,21 +120,10 @@ def run_name(experiment: Experiment, modality: ModalityConfig, store: Store) -> 
     """
     config_hash = experiment.config_hash(modality.dataset_version, modality.content_hash())
     if not store.run_directory(experiment.name, config_hash).exists():
-        for spec_file, hash_now in stored_hashes(experiment.name, store):
-            if hash_now == config_hash:
+        for spec_file in sorted((store.root / "runs" / experiment.name).glob(f"[!.]*/{SPEC}")):
+            if hash_of_spec(spec_file) == config_hash:
                 return spec_file.parent.name
     return config_hash
-
-
-def stored_hashes(experiment: str, store: Store) -> Iterator[tuple[Path, str]]:
-    """The spec of each run directory of an experiment, with the config hash that it has now.
-
-    What cannot be read is passed over.
-    """
-    for spec_file in sorted((store.root / "runs" / experiment).glob(f"[!.]*/{SPEC}")):
-        hash_now = hash_of_spec(spec_file)
-        if hash_now is not None:
-            yield spec_file, hash_now
 
 
 def hash_of_spec(path: Path) -> str | None:
@@ -185,10 +168,7 @@ def load_spec(path: Path) -> TrainingSpec:
     try:
         return TrainingSpec.model_validate(raw)
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-            for problem in error.errors()
-        ]
+        lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
         raise SpecError(str(path), "this is not a training spec.", lines) from error
 
 
@@ -223,19 +203,14 @@ def _hash_of_format_1(raw: dict[str, Any]) -> str | None:
     try:
         experiment, modality = dict(raw["experiment"]), raw["modality_config"]
         data = _without(modality, "warnings", "dataset", "frames")
-        if not data.get("held_out_episodes"):
-            data = _without(data, "held_out_episodes")
-        if data.get("frame_size") is None:
-            data = _without(data, "frame_size")
+        empty = [name for name in ("held_out_episodes", "frame_size") if not data.get(name)]
         settings = dict(experiment["hyperparameters"])
         if settings.get("frame_source") == "cache":
             del settings["frame_source"]
         content = {
-            "trainer": experiment["trainer"],
-            "base_model": experiment["base_model"],
-            "base_model_revision": experiment["base_model_revision"],
+            **{name: experiment[name] for name in _TRAINED_WITH[:3]},
             "dataset_version": modality["dataset_version"],
-            "modality_config": _sha256(data, 16),
+            "modality_config": _sha256(_without(data, *empty), 16),
             "hyperparameters": settings,
         }
         if experiment.get("continued_steps"):
@@ -246,11 +221,7 @@ def _hash_of_format_1(raw: dict[str, Any]) -> str | None:
 
 
 def _from_format_1(raw: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The content of a spec of version 0.1 in today's form; its file stays as it is.
-
-    Raises:
-        SpecError: Its trainer is not installed, or cannot do what was asked any more.
-    """
+    """The content of a spec of version 0.1 in today's form; its file stays as it is."""
     experiment = raw.get("experiment")
     if not isinstance(experiment, dict) or not isinstance(experiment.get("hyperparameters"), dict):
         raise SpecError(str(path), "this is not a training spec.", ["it has no experiment"])

@@ -1,7 +1,7 @@
 """Runs read back from the store: finished, failed, stale, or not there."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.core.project import Store
+from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
@@ -44,12 +44,9 @@ class StoredRun:
         experiment: The experiment as its sweep file has it now.
         config_hash: Name of the run directory; of a missing run the one that it would have, or None
             where the data is not there to tell.
-        status: One of :data:`STATUS_WORDS`.
         manifest: None where there is none that can be trusted.
-        metrics: Logged lines in order of steps.
         stale: Made with another configuration or other data than the experiment has now.
         problems: What is wrong with the files, one sentence each.
-        spec: What was asked, where it can be read.
     """
 
     experiment: Experiment
@@ -131,10 +128,7 @@ class StoredRun:
     @property
     def command(self) -> str:
         """What to run to have this experiment trained, or continued."""
-        return (
-            "dagster asset materialize -m gr00t_assets.definitions "
-            f"--select checkpoint --partition {self.name}"
-        )
+        return materialize_command("checkpoint", self.name)
 
     def _window(
         self,
@@ -183,19 +177,36 @@ def read_runs(
         curves: Whether to read specs and metrics too; without them a run with a manifest has only
             that, which is all that its status needs.
     """
-    names = _RunNames(store)
+    data = {
+        name: _modality(name, store) for name in dict.fromkeys(item.dataset for item in experiments)
+    }
     return [
         run
         for experiment in experiments
-        for run in _experiment_runs(experiment, store, names, curves)
+        for run in _experiment_runs(experiment, store, data[experiment.dataset], curves)
     ]
 
 
+def _modality(dataset: str, store: Store) -> ModalityConfig | str:
+    """A dataset's modality config, or why there is none."""
+    try:
+        return load_modality_config(dataset, store)
+    except (Gr00tAssetsError, OSError) as error:
+        return " ".join(line.strip() for line in str(error).splitlines())
+
+
 def _experiment_runs(
-    experiment: Experiment, store: Store, names: "_RunNames", curves: bool
+    experiment: Experiment, store: Store, data: ModalityConfig | str, curves: bool
 ) -> list[StoredRun]:
-    current, doubt = names.of(experiment)
-    stored = [_read_run(experiment, folder, curves) for folder in _run_folders(experiment, store)]
+    without_data = isinstance(data, str)
+    current = None if without_data else run_name(experiment, data, store)
+    doubt = (data,) if without_data else ()
+    parent = store.root / "runs" / experiment.name
+    stored = [
+        _read_run(experiment, folder, curves)
+        for folder in (sorted(parent.iterdir()) if parent.is_dir() else ())
+        if folder.is_dir() and not folder.name.startswith(".") and any(folder.iterdir())
+    ]
     stored.sort(key=lambda run: run.manifest.finished_at if run.manifest else "", reverse=True)
     if current is None:
         current = next((run.config_hash for run in stored if _asks_the_same(run, store)), None)
@@ -208,38 +219,6 @@ def _experiment_runs(
         return [StoredRun(experiment, current, "missing", None, [], stale=False, problems=doubt)]
     first, *others = runs
     return [replace(first, problems=(*first.problems, *doubt)), *others]
-
-
-class _RunNames:
-    """The names of the experiments' run directories; each modality config is read once."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._data: dict[str, ModalityConfig | str] = {}
-
-    def of(self, experiment: Experiment) -> tuple[str | None, tuple[str, ...]]:
-        """The name; or None, and why there is none."""
-        data = self._data.get(experiment.dataset)
-        if data is None:
-            data = self._data[experiment.dataset] = self._read(experiment.dataset)
-        if isinstance(data, str):
-            return None, (data,)
-        return run_name(experiment, data, self._store), ()
-
-    def _read(self, dataset: str) -> ModalityConfig | str:
-        try:
-            return load_modality_config(dataset, self._store)
-        except (Gr00tAssetsError, OSError) as error:
-            return " ".join(line.strip() for line in str(error).splitlines())
-
-
-def _run_folders(experiment: Experiment, store: Store) -> Iterator[Path]:
-    parent = store.root / "runs" / experiment.name
-    if not parent.is_dir():
-        return
-    for folder in sorted(parent.iterdir()):
-        if folder.is_dir() and not folder.name.startswith(".") and any(folder.iterdir()):
-            yield folder
 
 
 def _read_run(experiment: Experiment, folder: Path, curves: bool) -> StoredRun:
@@ -260,12 +239,11 @@ def _read_run(experiment: Experiment, folder: Path, curves: bool) -> StoredRun:
         manifest, status = None, "unreadable"
     if manifest and not curves:
         return StoredRun(experiment, folder.name, status, manifest, [], stale=False)
+    metrics, spec = MetricTable.of([]), None
     try:
         metrics = read_metric_table(folder)
     except (ValueError, OSError) as error:
-        metrics = MetricTable.of([])
         problems.append("metrics.jsonl cannot be read: " + _reason(error))
-    spec = None
     try:
         spec = load_spec(folder / SPEC)
     except (Gr00tAssetsError, ValueError, OSError) as error:

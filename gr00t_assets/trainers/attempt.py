@@ -126,16 +126,14 @@ def attempt_run(
     """Train what the spec asks for, or go on where an earlier attempt stopped.
 
     A finished run is not trained again, nor is a pruned one while its sweep still asks for pruning.
-    Any other goes on from its last complete checkpoint.
+    Any other goes on from its last complete checkpoint. The manifest's status is ``finished``,
+    ``interrupted`` or ``pruned``.
 
     Args:
         spec: What is asked.
         begin: Makes the attempt; called once the run directory is this process's.
         lock_inherited: Processes that the trainer starts hold the run directory too.
         lock_patience: Seconds to wait for those that a dead trainer left.
-
-    Returns:
-        The manifest, whose status is ``finished``, ``interrupted`` or ``pruned``.
 
     Raises:
         Gr00tAssetsError: The run failed; its manifest says so and no model is published.
@@ -158,19 +156,13 @@ def attempt_run(
         with _recorded(attempt, spec):
             take_over(spec)
         with wandb_run(spec, reporter), _recorded(attempt, spec), stop_on_signal() as stop:
-            _watch_for_pruning(spec, reporter, stop)
+            if pruning := spec.experiment.pruning:
+                say, prune = reporter.say, stop.prune
+                reporter.listen(PruningWatch(spec, pruning, say, lambda: stop.asked, prune))
             manifest = attempt.train(stop)
         if manifest.status == "finished":
             retain(spec, reporter.say)
         return manifest
-
-
-def _watch_for_pruning(spec: TrainingSpec, reporter: Reporter, stop: StopRequest) -> None:
-    """Ask a run to stop at the first rung where it is hopeless, where its sweep asks for that."""
-    pruning = spec.experiment.pruning
-    if pruning is not None:
-        say, prune = reporter.say, stop.prune
-        reporter.listen(PruningWatch(spec, pruning, say, lambda: stop.asked, prune))
 
 
 @contextmanager

@@ -79,10 +79,6 @@ class Policy(ABC):
     def actions(self, observations: Observations, seed: int = 0) -> dict[str, np.ndarray]:
         """One chunk of actions a sample, by key in the robot's units.
 
-        Args:
-            observations: Of n samples.
-            seed: Of the noise that denoising starts from.
-
         Returns:
             ``(n, horizon, numbers)`` for each key of the data config's actions.
         """
@@ -179,11 +175,9 @@ class Trainer(ABC):
         """Version of the code that would train now; another one may give other losses."""
 
     def open_policy(self, directory: Path, device: str | None = None) -> Policy:
-        """Open final weights.
+        """Open the final weights of a run directory, or of the folder ``model`` of one.
 
-        Args:
-            directory: A run directory, or the folder ``model`` of one.
-            device: ``cpu`` or ``cuda``; a GPU where there is one, where left out.
+        ``device`` is ``cpu`` or ``cuda``; a GPU where there is one, where left out.
 
         Raises:
             Gr00tAssetsError: The weights are not there, or cannot be loaded.

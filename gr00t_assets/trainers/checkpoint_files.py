@@ -28,16 +28,8 @@ def publish_checkpoint(
 ) -> Path:
     """Publish a checkpoint in one step, then drop all but the newest ``keep`` and the best one.
 
-    Its record has step, config hash, facts, and size and CRC-32 of each file.
-
-    Args:
-        run_directory: Of the run.
-        step: Optimizer steps done.
-        write: Writes the checkpoint's files into a folder.
-        config_hash: Of the run.
-        keep: Checkpoints kept, ``save_total_limit``.
-        facts: What else the record says, as JSON has it.
-        layout: Names of the trainer's checkpoints.
+    Its record has step, config hash, facts, and size and CRC-32 of each file. ``write`` writes the
+    checkpoint's files into a folder; ``keep`` is ``save_total_limit``.
 
     Raises:
         StoreError: The disk is full; the checkpoints before this one are as they were.

@@ -131,12 +131,7 @@ def cpu_lease() -> Lease:
 def run_on_terminal(command: Sequence[str], lease: Lease, stopping: str) -> int:
     """Run a command for a person at a terminal; its exit code, 128 + n for signal n.
 
-    Ctrl-C asks it to end and waits for that; once more, and it ends at once.
-
-    Args:
-        command: Program and arguments.
-        lease: Slots that are held meanwhile.
-        stopping: Printed at the first Ctrl-C.
+    Ctrl-C asks it to end, prints ``stopping`` and waits for that; once more, and it ends at once.
     """
     with launched(command, lease) as process:
         while True:

@@ -108,21 +108,9 @@ def reporting(run_directory: Path, max_steps: int) -> Iterator[Reporter]:
 @contextmanager
 def _bar(max_steps: int) -> Iterator[tuple[Any, Any]]:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
+    description, bar_column, _, remaining = Progress.get_default_columns()
+    columns = (description, bar_column, MofNCompleteColumn(), TimeElapsedColumn(), remaining)
     with Progress(*columns, console=Console(stderr=True)) as bar:
         yield bar, bar.add_task("training", total=max_steps)

@@ -17,12 +17,7 @@ from gr00t_assets.trainers.process_launcher import run_on_terminal
 def train_main(
     arguments: list[str], module: str, run_spec: Callable[[TrainingSpec], Manifest]
 ) -> int:
-    """Run one spec.
-
-    Args:
-        arguments: The path of a spec and nothing else.
-        module: What ``python -m`` runs, for the usage line.
-        run_spec: What trains.
+    """Run the spec whose path is the one argument; ``module`` is for the usage line.
 
     Returns:
         0: finished or pruned, now or before. 1: failed, with the explained error on standard error.

@@ -2,22 +2,39 @@
 
 The process is :mod:`gr00t_assets.trainers.wandb_sidecar`. It has a session of its own, takes no
 Ctrl-C and inherits no open file: nothing that wandb does or fails to do reaches the trainer.
+``wandb.json`` says which W&B run a run directory is, over every attempt at it, and how much of
+``metrics.jsonl`` is sent.
 """
 
 import math
 import os
-import select
+import secrets
+import shlex
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, Literal
 
-from gr00t_assets.runs.metrics import Metric
+from pydantic import Field
+
+from gr00t_assets.core.files import FrozenModel, write_json
+from gr00t_assets.runs.metrics import Metric, MetricTail
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.reporter import Reporter
-from gr00t_assets.trainers.wandb_record import FOLDER, place_record, save_record, sync_command
+
+RECORD = "wandb.json"
+FOLDER = "wandb"
+"""Folder of the run directory that the wandb package writes to."""
+
+DEFAULT_PROJECT = "gr00t-assets"
+
+TAG = "gr00t-overfit"
+"""The tag that every GR00T training run carries."""
+
+_LONGEST_TAG = 64
 
 FINISH_SECONDS = "GR00T_ASSETS_WANDB_FINISH_SECONDS"
 """Names how long an ended training waits for W&B, in seconds; 15 where it is not set."""
@@ -27,9 +44,139 @@ ENDED, FAILED = "ended", "failed"
 
 KEPT = "metrics.jsonl has every loss"
 
+_MODALITY = {"dataset", "dataset_version", "data_config", "embodiment_tag"}
+"""Fields of the modality config that a run's config has."""
+_ID_BYTES = 8
+_EMPTY = 7
+"""Bytes of a ``.wandb`` file that holds no record."""
+
 _FINISH_TIMEOUT = 15.0
 _KILL_AFTER = 2.0
 _PATIENCE_ON_INTERRUPT = 5.0
+
+
+class WandbRecord(FrozenModel):
+    """``wandb.json``: which W&B run this run directory is, over every attempt at it."""
+
+    format: Literal[1] = 1
+    id: str
+    entity: str | None = Field(default=None, description="None is the key's own entity")
+    project: str
+    mode: Literal["online", "offline"] | None = Field(
+        default=None, description="Of the last attempt; None until it is known"
+    )
+    url: str | None = Field(default=None, description="The run's page, once it was online")
+    sync: str | None = Field(
+        default=None, description="Command that uploads what is here, run in the run directory"
+    )
+    sent_bytes: int | None = Field(
+        default=None, description="Bytes of metrics.jsonl that W&B has; None in older records"
+    )
+    uploaded: bool = Field(
+        default=False, description="Whether the last attempt was online and ended well"
+    )
+
+
+def read_record(run_directory: Path) -> WandbRecord | None:
+    """The record of a run directory; None where there is none that can be read."""
+    try:
+        return WandbRecord.model_validate_json((run_directory / RECORD).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def save_record(record: WandbRecord, run_directory: Path) -> WandbRecord:
+    """Write a record in one step, and return it.
+
+    Raises:
+        StoreError: The disk is full.
+    """
+    write_json(run_directory / RECORD, record.model_dump(mode="json"))
+    return record
+
+
+def place_record(run_directory: Path) -> WandbRecord:
+    """The record of a run directory, made and written where there is none that can be read.
+
+    A later attempt keeps id, entity and project, whatever the environment says by then. Of an
+    older record everything that is logged so far counts as sent.
+
+    Raises:
+        StoreError: The disk is full.
+    """
+    record = read_record(run_directory)
+    if record is None:
+        record = WandbRecord(
+            id=secrets.token_hex(_ID_BYTES),
+            entity=os.environ.get("WANDB_ENTITY") or None,
+            project=os.environ.get("WANDB_PROJECT") or DEFAULT_PROJECT,
+            sent_bytes=0,
+        )
+    elif record.sent_bytes is None:
+        sent = 0 if record.mode is None else MetricTail(run_directory).offset
+        record = record.model_copy(update={"sent_bytes": sent})
+    else:
+        return record
+    return save_record(record, run_directory)
+
+
+def run_tags(spec: TrainingSpec) -> tuple[str, ...]:
+    """``gr00t-overfit``, the experiment's tags and those of WANDB_TAGS, each once.
+
+    A tag longer than the 64 characters that W&B takes is cut.
+    """
+    tags = [TAG, *spec.experiment.tags, *os.environ.get("WANDB_TAGS", "").split(",")]
+    return tuple(dict.fromkeys(cut for tag in tags if (cut := tag.strip()[:_LONGEST_TAG])))
+
+
+def run_config(spec: TrainingSpec) -> dict[str, Any]:
+    """The hyperparameters by their names, and what they were used on; no path of this machine."""
+    experiment, modality = spec.experiment, spec.modality_config
+    base_model = Path(experiment.base_model)
+    return {
+        **experiment.hyperparameters.model_dump(mode="json"),
+        "samples_per_step": experiment.hyperparameters.samples_per_step,
+        **experiment.model_dump(mode="json", include={"trainer", "base_model_revision"}),
+        "base_model": base_model.name if base_model.is_absolute() else experiment.base_model,
+        **modality.model_dump(mode="json", include=_MODALITY),
+        "config_hash": spec.config_hash,
+    }
+
+
+def history_rows(metric: Metric, samples_per_step: int) -> list[dict[str, float]]:
+    """One row for each step of a logged line; the last one has what was logged at that step."""
+    first = metric.step - len(metric.losses) + 1
+    rows: list[dict[str, float]] = [
+        {
+            "train/global_step": step,
+            "train/samples_seen": metric.samples_seen - (metric.step - step) * samples_per_step,
+            "train/step_loss": loss,
+        }
+        for step, loss in enumerate(metric.losses, first)
+    ] or [{"train/global_step": metric.step, "train/samples_seen": metric.samples_seen}]
+    logged = metric.model_dump(exclude={"step", "samples_seen", "losses"})
+    rows[-1] |= {f"train/{name}": value for name, value in logged.items()}
+    rows[-1]["by_samples/loss"] = metric.loss
+    return rows
+
+
+def sync_command(run_directory: Path, record: WandbRecord, here: bool = False) -> str | None:
+    """The command that uploads what is kept in a run directory; ``None`` where nothing is.
+
+    ``wandb sync data/store/runs/NAME/HASH/wandb/offline-run-20250601_101500-3f2a9c0d11e47b58``, or
+    with ``here`` the paths as seen from the run directory.
+    """
+    parts = []
+    for file in sorted((run_directory / FOLDER).glob(f"*run-*-{record.id}*/*.wandb")):
+        done = file.with_name(f"{file.name}.synced").exists()
+        done = done or (record.uploaded and file.parent.name.startswith("run-"))
+        if not done and file.stat().st_size > _EMPTY:
+            parts.append(file.parent)
+    if not parts:
+        return None
+    paths = [str(part.relative_to(run_directory) if here else part) for part in parts]
+    online = ["--include-online"] if any(part.name.startswith("run-") for part in parts) else []
+    return shlex.join(["wandb", "sync", *online, *paths])
 
 
 def finish_timeout() -> float:
@@ -48,21 +195,11 @@ def wandb_run(spec: TrainingSpec, reporter: Reporter) -> Iterator[None]:
     The manifest that the block leaves in the run directory gives the run's summary and exit code.
     Nothing is started where the experiment's ``report_to`` is ``none`` or WANDB_MODE is
     ``disabled``. Nothing that goes wrong with W&B is raised: it is said in one line.
-
-    Args:
-        spec: What is trained; its run directory holds it.
-        reporter: Told how W&B is doing.
     """
-    if spec.experiment.report_to == "none" or os.environ.get("WANDB_MODE") == "disabled":
-        yield
-        return
-    try:
-        sidecar = Sidecar(spec.run_directory, reporter)
-    except Exception as error:
-        reporter.say(f"W&B: {first_line(error)}; {KEPT}")
-        yield
-        return
-    reporter.listen(sidecar.hear)
+    sidecar = None
+    if spec.experiment.report_to != "none" and os.environ.get("WANDB_MODE") != "disabled":
+        with _said(reporter):
+            sidecar = Sidecar(spec.run_directory, reporter)
     patience, word = finish_timeout() + _KILL_AFTER, FAILED
     try:
         yield
@@ -71,14 +208,21 @@ def wandb_run(spec: TrainingSpec, reporter: Reporter) -> Iterator[None]:
         patience = _PATIENCE_ON_INTERRUPT
         raise
     finally:
-        try:
-            sidecar.end(word, patience)
-        except Exception as error:
-            reporter.say(f"W&B: {first_line(error)}; {KEPT}")
+        if sidecar is not None:
+            with _said(reporter):
+                sidecar.end(word, patience)
+
+
+@contextmanager
+def _said(reporter: Reporter) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        reporter.say(f"W&B: {first_line(error)}; {KEPT}")
 
 
 class Sidecar:
-    """The process as the trainer sees it.
+    """The process as the trainer sees it; what it prints is said at once, by a thread.
 
     Raises:
         Gr00tAssetsError: The record cannot be written.
@@ -89,14 +233,14 @@ class Sidecar:
         (run_directory / FOLDER).mkdir(exist_ok=True)
         place_record(run_directory)
         self._directory = run_directory
-        self._reporter = reporter
-        self._incomplete = b""
+        self._say = lambda line: reporter.say(f"W&B: {line}")
         self._process = subprocess.Popen(
             sidecar_command(run_directory),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            bufsize=0,
+            text=True,
+            errors="replace",
             start_new_session=True,
             env={
                 "WANDB_X_DISABLE_STATS": "true",
@@ -105,48 +249,35 @@ class Sidecar:
                 "WANDB_SILENT": "true",
             },
         )
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._input, self._output = self._process.stdin, self._process.stdout
-        os.set_blocking(self._output.fileno(), False)
+        self._reader = threading.Thread(target=self._pass_on_output, daemon=True)
+        self._reader.start()
 
-    def hear(self, metric: Metric) -> None:
-        """Say what it printed, whenever a line is logged."""
-        with suppress(OSError):
-            self.pass_on_output()
-
-    def pass_on_output(self) -> bool:
-        """Say the lines that it printed since the last time; False once it has ended."""
-        content = self._output.read()
-        if content:
-            *lines, self._incomplete = (self._incomplete + content).split(b"\n")
-            for line in lines:
-                self._reporter.say(f"W&B: {line.decode(errors='replace')}")
-        return content != b""
+    def _pass_on_output(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as output:
+            for line in output:
+                self._say(line.rstrip("\n"))
 
     def end(self, word: str, patience: float) -> None:
         """Tell it how the training ended, wait so many seconds at most, and say what is left."""
-        deadline = time.monotonic() + patience
-        with suppress(BrokenPipeError):
-            self._input.write(word.encode())
-            self._input.close()
-        while (running := self.pass_on_output()) and (left := deadline - time.monotonic()) > 0:
-            select.select([self._output], [], [], left)
-        if running:
-            self._reporter.say(f"W&B: it did not end in time; {KEPT}")
-        elif code := self._process.wait():
-            self._reporter.say(f"W&B: its process ended with code {code}; {KEPT}")
-        self._process.kill()
-        self._process.wait()
-        self._output.close()
-        self._record_sync_command()
-
-    def _record_sync_command(self) -> None:
-        """Put the command that uploads what is here into the record, and on the terminal."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError), self._process.stdin as stdin:
+            stdin.write(word)
+        try:
+            code = self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            self._say(f"it did not end in time; {KEPT}")
+            code = 0
+        self._reader.join(_KILL_AFTER)
+        if code:
+            self._say(f"its process ended with code {code}; {KEPT}")
         record = place_record(self._directory)
         here = sync_command(self._directory, record, here=True)
         save_record(record.model_copy(update={"sync": here}), self._directory)
         if sync := sync_command(self._directory, record):
-            self._reporter.say(f"W&B: to upload this run: {sync}")
+            self._say(f"to upload this run: {sync}")
 
 
 def sidecar_command(run_directory: Path, *options: str) -> list[str]:

@@ -5,7 +5,6 @@ training ended, see :mod:`gr00t_assets.trainers.wandb_run`; each line of standar
 person.
 """
 
-import argparse
 import netrc
 import os
 import select
@@ -25,19 +24,18 @@ from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import MetricTail
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
-from gr00t_assets.trainers.wandb_record import (
-    FOLDER,
-    WandbRecord,
-    history_rows,
-    place_record,
-    run_settings,
-    save_record,
-)
 from gr00t_assets.trainers.wandb_run import (
     FAILED,
+    FOLDER,
     KEPT,
+    WandbRecord,
     finish_timeout,
     first_line,
+    history_rows,
+    place_record,
+    run_config,
+    run_tags,
+    save_record,
     sidecar_command,
 )
 
@@ -55,10 +53,8 @@ _EXIT_CODES = {"finished": 0, "pruned": 0, "interrupted": 130}
 class TrainingEnd(threading.Thread):
     """Watches for the end of the training, and ends this process if it lasts too long after it.
 
-    Args:
-        run_directory: Of the run.
-        word: What the trainer wrote so far.
-        since: When the training ended, by the monotonic clock, where that is known.
+    ``word`` is what the trainer wrote so far, and ``since`` when the training ended, by the
+    monotonic clock, where that is known.
 
     Attributes:
         came: Set once the training has ended.
@@ -106,18 +102,20 @@ class TrainingEnd(threading.Thread):
         self._taking_over.acquire()
         for child in psutil.Process().children(recursive=True):
             child.kill()
-        for folder in _run_folders(self._directory) - self.folders_before:
+        for folder in self._run_folders() - self.folders_before:
             shutil.rmtree(folder, ignore_errors=True)
         os.dup2(self._output, 1)
-        since = [] if self.since is None else ["--since", str(self.since)]
-        options = ["--offline", reason, "--word", self.word, *since]
-        command = sidecar_command(self._directory, *options)
+        since = "" if self.since is None else str(self.since)
+        command = sidecar_command(self._directory, reason, self.word, since)
         os.execve(command[0], command, self._environment)
 
     def begin_online(self) -> None:
         """Note that a run begins online, which the end of the training cuts short."""
-        self.folders_before = _run_folders(self._directory)
+        self.folders_before = self._run_folders()
         self.beginning.set()
+
+    def _run_folders(self) -> set[Path]:
+        return set((self._directory / FOLDER).glob("*run-*"))
 
     def _wait_for_trainer(self) -> None:
         """Until standard input ends, or the trainer is gone and others hold it open."""
@@ -132,27 +130,24 @@ class TrainingEnd(threading.Thread):
 
 
 def main(arguments: list[str]) -> int:
-    """Serve one attempt at a run until its training has ended; see the module."""
-    parser = argparse.ArgumentParser(prog="gr00t_assets.trainers.wandb_sidecar")
-    parser.add_argument("run_directory", type=Path)
-    parser.add_argument("--offline", help="do not try the server, for this reason")
-    parser.add_argument("--word", default="", help="what the trainer wrote before")
-    parser.add_argument("--since", type=float, help="when the training ended")
-    options = parser.parse_args(arguments)
+    """Serve one attempt at a run until its training has ended.
+
+    The arguments are the run directory and, once online was refused, the reason, what the trainer
+    wrote by then and, where it has ended, when, by the monotonic clock in seconds.
+    """
+    directory, (offline, word, since) = Path(arguments[0]), (*arguments[1:], "", "", "")[:3]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    directory: Path = options.run_directory
-    end = TrainingEnd(directory, options.word, options.since)
+    end = TrainingEnd(directory, word, float(since) if since else None)
     end.start()
     try:
         spec = load_spec(directory / SPEC)
-        run, record = _begin(spec, place_record(directory), end, options.offline)
+        run, record = _begin(spec, place_record(directory), end, offline)
         record = _follow(run, spec, record, end)
         summary, exit_code = _outcome(directory, end.word)
         run.summary.update(summary)
         run.finish(exit_code=exit_code)
-        uploaded = record.mode == "online"
-        save_record(record.model_copy(update={"uploaded": uploaded}), directory)
+        _updated(record, directory, uploaded=record.mode == "online")
     except TimeoutError:
         end.print(f"its upload did not end in time; {KEPT}")
     except Exception as error:
@@ -161,7 +156,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _begin(
-    spec: TrainingSpec, record: WandbRecord, end: TrainingEnd, offline: str | None
+    spec: TrainingSpec, record: WandbRecord, end: TrainingEnd, offline: str
 ) -> tuple[Any, WandbRecord]:
     """A run of the wandb package, online where that can be had, else offline."""
     import wandb
@@ -181,11 +176,13 @@ def _begin(
     run.define_metric("train/*", step_metric="train/global_step")
     run.define_metric("by_samples/*", step_metric="train/samples_seen")
     mode = "offline" if run.offline else "online"
-    changes = {"mode": mode, "url": run.url or record.url, "uploaded": False}
-    record = record.model_copy(update=changes)
-    save_record(record, spec.run_directory)
     end.print(run.url if mode == "online" else f"offline ({reason})" if reason else mode)
-    return run, record
+    url = run.url or record.url
+    return run, _updated(record, spec.run_directory, mode=mode, url=url, uploaded=False)
+
+
+def _updated(record: WandbRecord, run_directory: Path, **changes: object) -> WandbRecord:
+    return save_record(record.model_copy(update=changes), run_directory)
 
 
 def _init(wandb: Any, spec: TrainingSpec, record: WandbRecord, mode: str) -> Any:
@@ -206,7 +203,16 @@ def _init(wandb: Any, spec: TrainingSpec, record: WandbRecord, mode: str) -> Any
     }
     supported = {key: value for key, value in wanted.items() if key in wandb.Settings.model_fields}
     return wandb.init(
-        **run_settings(spec, record),
+        id=record.id,
+        entity=record.entity,
+        project=record.project,
+        name=spec.experiment.name,
+        group=spec.experiment.sweep,
+        job_type=spec.experiment.trainer,
+        tags=list(run_tags(spec)),
+        notes=spec.experiment.hypothesis or None,
+        config=run_config(spec),
+        dir=str(spec.run_directory),
         mode=mode,
         resume="allow",
         save_code=False,
@@ -226,8 +232,7 @@ def _follow(run: Any, spec: TrainingSpec, record: WandbRecord, end: TrainingEnd)
                 run.log(row)
         if tail.offset != record.sent_bytes and (ended or time.monotonic() - saved > _RECORD_EVERY):
             saved = time.monotonic()
-            record = record.model_copy(update={"sent_bytes": tail.offset})
-            save_record(record, spec.run_directory)
+            record = _updated(record, spec.run_directory, sent_bytes=tail.offset)
     return record
 
 
@@ -286,10 +291,6 @@ def _reachable(url: str) -> bool:
     except requests.exceptions.RequestException:
         return False
     return True
-
-
-def _run_folders(run_directory: Path) -> set[Path]:
-    return set((run_directory / FOLDER).glob("*run-*"))
 
 
 def _sleep_until(moment: float) -> None:

@@ -143,30 +143,43 @@ class Page:
 
 @contextmanager
 def dagster_dev(project: Project, module: str = MODULE) -> Iterator[Page]:
-    """``dagster dev`` for as long as the block lasts; nothing of its session is left after it.
-
-    Whoever runs the tests may ignore SIGINT, and a child would inherit that: the signals are set
-    back.
-    """
+    """``dagster dev`` for as long as the block lasts; nothing of its session is left after it."""
     port = free_port()
-    command = ["dagster", "dev", "-m", module, "-h", "127.0.0.1", "-p", str(port)]
+    arguments = ["dev", "-m", module, "-h", "127.0.0.1", "-p", str(port)]
+    with in_session(project, [sys.executable, "-m", "dagster", *arguments], 240) as process:
+        page = Page(f"http://127.0.0.1:{port}", process, module, project)
+        up = wait_until(lambda: _answers(page.address) or process.poll() is not None, 720)
+        assert up and process.poll() is None, page.log()
+        yield page
+
+
+@contextmanager
+def in_session(
+    project: Project, command: Sequence[str], leftovers: float, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of Dagster, the leader of a session, of which nothing is left after the block.
+
+    Args:
+        project: Whose instance it uses; its output goes to ``dev.log`` there.
+        command: Program and arguments.
+        leftovers: Seconds after SIGINT in which all of the session is to end by itself.
+        environment: Further variables.
+    """
     with (project.root / "dev.log").open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", *command],
+            command,
             cwd=project.root,
-            env=project.environment() | {"DAGSTER_HOME": str(project.root)},
+            env=project.environment() | {"DAGSTER_HOME": str(project.root)} | environment,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=default_signals,
         )
-    page = Page(f"http://127.0.0.1:{port}", process, module, project)
     try:
-        up = wait_until(lambda: _answers(page.address) or process.poll() is not None, 720)
-        assert up and process.poll() is None, page.log()
-        yield page
+        yield process
         process.send_signal(signal.SIGINT)
-        wait_until(lambda: process.poll() is not None and not session(process.pid), 240)
+        process.wait(240)
+        wait_until(lambda: not session(process.pid), leftovers)
     finally:
         for pid in session(process.pid):
             _kill(pid)

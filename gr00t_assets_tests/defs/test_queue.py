@@ -1,11 +1,8 @@
 """The run queue of the checked-in ``dagster.yaml``."""
 
 import json
-import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,7 @@ import dagster as dg
 import pytest
 
 from gr00t_assets.defs.queue import GpuTaggingRunCoordinator
-from gr00t_assets_tests.defs.dagster_dev import LAUNCH, change_settings
+from gr00t_assets_tests.defs.dagster_dev import LAUNCH, change_settings, in_session
 from gr00t_assets_tests.defs.project import Project, make_project
 from gr00t_assets_tests.defs.specs import a_spec
 from gr00t_assets_tests.gpu.test_guard import wait_until
@@ -41,23 +38,6 @@ def slots(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
         monkeypatch.setenv("GR00T_ASSETS_CPU_SLOTS", str(number))
 
     return set_to
-
-
-@contextmanager
-def daemon(project: Project, **environment: str) -> Iterator[None]:
-    """Dagster's daemon, which takes runs from the queue, for as long as the block lasts."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", DAEMON, "run", "-m", MODULE],
-        cwd=project.root,
-        env=project.environment() | {"DAGSTER_HOME": str(project.root)} | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(240)
 
 
 def launched(project: Project, asset: str) -> dg.DagsterRun:
@@ -147,7 +127,8 @@ def test_the_daemon_trains_one_at_a_time(tmp_path: Path):
     times = a_spec(project.store.root).run_directory / "times"
     for _ in range(2):
         launched(project, "checkpoint")
-    with daemon(project, TRAINER=TRAINER, GR00T_ASSETS_CPU_SLOTS="1"):
+    daemon = [sys.executable, "-c", DAEMON, "run", "-m", MODULE]
+    with in_session(project, daemon, 0, TRAINER=TRAINER, GR00T_ASSETS_CPU_SLOTS="1"):
         both = wait_until(lambda: times.is_file() and times.read_text().count("end") == 2, 360)
     assert both, times.read_text() if times.is_file() else "no run was started"
     order = [line.split()[1] for line in sorted(times.read_text().splitlines())]

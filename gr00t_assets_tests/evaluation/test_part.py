@@ -9,11 +9,15 @@ import pytest
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread, part_evaluation
+from gr00t_assets.evaluation.part_errors import (
+    PartPredictions,
+    draw_spread,
+    part_evaluation,
+    trajectory,
+)
 from gr00t_assets.evaluation.predictions import Predictor, Progress, language_used, swap_prompts
 from gr00t_assets.evaluation.recorded_actions import action_groups, mean_action, recorded_at
 from gr00t_assets.evaluation.result import Estimate, EvaluationSettings
-from gr00t_assets.evaluation.trajectories import trajectory
 from gr00t_assets.evaluation.windows import Windows, choose_windows
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.transforms import StateActionTransform

@@ -1,18 +1,33 @@
 """What identifies an experiment: what differs from the defaults."""
 
+import json
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from pydantic import Field
 
+from gr00t_assets.cli.sweep import plan_json
+from gr00t_assets.comparison.all_runs import from_store
+from gr00t_assets.comparison.columns import shown_columns
+from gr00t_assets.comparison.contrasts.ranking import comparability_classes, ranked_runs
+from gr00t_assets.comparison.sweep_plan import make_plan
+from gr00t_assets.comparison.tables.runs_table import read_table
+from gr00t_assets.core.errors import SweepError
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.experiments.registry import all_hyperparameters, forget_trainers, trainer_named
-from gr00t_assets.experiments.sweeps import load_sweeps
-from gr00t_assets.runs.spec import hash_of_spec, load_spec, write_spec
+from gr00t_assets.experiments.registry import (
+    all_hyperparameters,
+    combined_hyperparameters,
+    forget_trainers,
+    trainer_named,
+)
+from gr00t_assets.experiments.sweeps import load_sweep, load_sweeps
+from gr00t_assets.runs.spec import hash_of_spec, load_spec, make_spec, write_spec
+from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.native.trainer import NativeHyperparameters
+from gr00t_assets_tests.comparison.run_factory import losses, store_with_data, write_run
 from gr00t_assets_tests.defs.specs import a_spec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +50,7 @@ def one_more(monkeypatch: pytest.MonkeyPatch):
         for name, model in models.items():
             monkeypatch.setattr(type(trainer_named(name)), "hyperparameters", model)
         all_hyperparameters.cache_clear()
+        combined_hyperparameters.cache_clear()
 
     yield add
     monkeypatch.undo()
@@ -91,12 +107,60 @@ def test_another_default_is_another_experiment_and_its_spec_stays_readable(
     again = load_spec(path)
     assert again.experiment.hyperparameters.learning_rate == 1e-4
     assert again.current_hash == hash_of_spec(path) != spec.config_hash
-    asked = again.experiment.model_copy(update={"hyperparameters": Warmer(learning_rate=1e-4)})
+    asked = again.experiment.model_copy(
+        update={"hyperparameters": Warmer(max_steps=4, learning_rate=1e-4)}
+    )
     modality = again.modality_config
     now = asked.config_hash(modality.dataset_version, modality.content_hash())
-    settings = spec.experiment.hyperparameters.changed()
-    if not settings:
-        assert now == again.current_hash
+    assert now == again.current_hash
+    default = again.experiment.model_copy(update={"hyperparameters": Warmer(max_steps=4)})
+    assert default.config_hash(modality.dataset_version, modality.content_hash()) != now
+
+
+SWEEP = """\
+defaults:
+  dataset: demo
+  hyperparameters: {batch_size: 8, max_steps: 300}
+grid:
+  name: dropout{head_dropout}
+  hyperparameters: {head_dropout: [0.1, 0.3]}
+"""
+
+
+def test_a_hyperparameter_that_is_declared_alone_is_everywhere(one_more, tmp_path: Path):
+    """A field of the trainer's model is all: nothing else changes for what is asserted here."""
+    before = hashes()
+    one_more()
+    assert hashes() == before, "experiments that do not name it stay the same"
+
+    file = tmp_path / "drop.yaml"
+    file.write_text(SWEEP)
+    sweep = load_sweep(file, ["demo"])
+    assert [item.name for item in sweep.experiments] == ["dropout0.1", "dropout0.3"]
+    file.write_text(SWEEP.replace("0.3", "1.5"))
+    with pytest.raises(SweepError, match="head_dropout"):
+        load_sweep(file, ["demo"])
+
+    store = store_with_data(tmp_path / "store", "demo")
+    for item, mean in zip(sweep.experiments, (0.2, 0.1), strict=True):
+        write_run(item, store, losses(300, mean))
+        spec = load_spec(Path(trainer_named("native").command(make_spec(item, store))[-1]))
+        assert spec.experiment == item
+        assert spec.experiment.hyperparameters.changed()["head_dropout"] in (0.1, 0.3)
+
+    plan = make_plan(sweep, store)
+    assert [row["head_dropout"] for row in json.loads(plan_json(plan))["experiments"]] == [0.1, 0.3]
+    runs = from_store(read_runs(sweep.experiments, store))
+    rows = ranked_runs(comparability_classes(runs), runs)
+    columns = {column.name: column for column in shown_columns(rows)}
+    assert {columns["head_dropout"].text(row) for row in rows} == {"0.1", "0.3"}
+    assert columns["head_dropout"].dtype == "Float64"
+    table = tmp_path / "runs.csv"
+    table.write_text(
+        "run_id,status,learning_rate,batch_size,max_steps,loss,dataset,head_dropout\n"
+        "a,finished,1e-4,8,300,0.5,demo,0.1\n"
+    )
+    assert read_table(table)[0].settings["head_dropout"] == 0.1
 
 
 def test_a_hyperparameter_of_both_trainers_is_declared_in_one_file():

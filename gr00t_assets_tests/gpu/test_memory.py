@@ -47,9 +47,9 @@ def test_what_the_driver_says_is_read(driver: FakeDriver):
     assert (first.name, first.uuid, first.model) == ("0", UUID.format(0), "NVIDIA A10")
     assert (first.total_bytes, first.used_bytes) == (24576 * MIB, 12345 * MIB)
     assert first.utilisation_percent == 7
-    assert first.processes == (GpuProcess(77, 512 * MIB),)
+    assert first.processes == (GpuProcess(pid=77, used_bytes=512 * MIB),)
     assert (second.name, second.total_bytes, second.used_bytes) == ("1", None, None)
-    assert second.processes == (GpuProcess(78, None),)
+    assert second.processes == (GpuProcess(pid=78, used_bytes=None),)
 
 
 def test_mig_devices_stand_for_the_gpu_that_is_divided(driver: FakeDriver):

@@ -114,7 +114,8 @@ def test_the_grid_has_the_best_of_each_cell_and_counts_its_runs():
     (first, cells), (second, others) = grid.rows
     assert (first, second) == (1, 8)
     assert cells[0] is not None and cells[1] is None and others[0] is None
-    assert (cells[0].runs, cells[0].best.run.name, cells[0].lowest, cells[0].shade) == (2, "b", True, 100)
+    assert (cells[0].runs, cells[0].best.run.name) == (2, "b")
+    assert (cells[0].lowest, cells[0].shade) == (True, 100)
     assert others[1] is not None and (others[1].shade, others[1].lowest) == (0, False)
     assert grid.other_settings == ("weight decay",)
 
@@ -198,6 +199,16 @@ def test_the_ranking_by_open_loop_error_says_where_loss_disagrees():
     ((figure, caption),) = trajectory_figures(table)
     assert "left_arm[0] in episode 3" in caption
     assert len(go.Figure(figure).data) == 3  # type: ignore[arg-type]
+
+
+def test_a_limit_of_some_evaluations_names_them():
+    runs = [finished_run("low", 0.05, learning_rate=1e-3), finished_run("high", 0.5)]
+    evaluations = {run.run_id: evaluation(run, 0.1) for run in runs}
+    own = (*evaluations["id-high"].limits, "No prompt.")
+    evaluations["id-high"] = evaluations["id-high"].model_copy(update={"limits": own})
+    table = evaluation_ranking(only_ranking(*runs, evaluations=evaluations), evaluations)
+    assert table is not None
+    assert table.limits == ["One episode was held out.", "high: No prompt."]
 
 
 def test_errors_on_held_out_and_on_seen_episodes_are_not_ranked_together():

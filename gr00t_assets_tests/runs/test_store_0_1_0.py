@@ -2,7 +2,8 @@
 
 ``gr00t_assets_tests/data/store_0_1_0`` was made with the code of 0.1.0: its three experiments were
 trained from a base model of 108,504 random weights. Frame caches, checkpoints and all but one of
-the models were left out, since they are large.
+the models were left out, since they are large. A fourth run, which starts from the model of
+``old-high``, was stopped at step 11 of 30; 0.1.0 itself ended it with the losses given below.
 """
 
 import json
@@ -23,8 +24,9 @@ from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import load_sweeps
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.final_loss import RULE
+from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.retention.store_state import project_state
-from gr00t_assets.runs.run_directory import SPEC, place_spec
+from gr00t_assets.runs.run_directory import LOG, MODEL, SPEC, place_spec
 from gr00t_assets.runs.spec import current_config_hash, load_spec, make_spec
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets.trainers.native.native_run import run_spec
@@ -35,6 +37,10 @@ OLD_HASHES = {
     "old-high": "b944666438be",
     "old-workers": "8e3a13bd2dd5",
 }
+INTERRUPTED = "e4d73a586f35"
+LAST_LOSSES_BY_0_1_0 = [1.492722, 1.591259, 1.780977, 1.667583, 1.745674, 1.599378]
+MEAN_BY_0_1_0 = 1.655442
+"""Of the last 15 of its 30 steps."""
 
 
 @pytest.fixture
@@ -99,12 +105,39 @@ def test_retention_takes_the_runs_for_current(store: Store):
     assert state.state_of("old-low", "0" * 12) == "stale"
 
 
-def test_a_run_is_evaluated(store: Store):
+def build_frames(store: Store) -> None:
     config = load_modality_config("small", store)
     directory = store.dataset_directory("small", config.dataset_version)
     cameras = [camera.original_key for camera in config.video]
     cache = store.frame_cache("small", config.dataset_version)
     build_frame_cache(LeRobotDataset.open(directory, "small"), cameras, cache)
+
+
+def test_an_interrupted_run_goes_on_from_its_checkpoint(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    build_frames(store)
+    model = store.run_directory("old-high", OLD_HASHES["old-high"]) / MODEL
+    shutil.copytree(model, tmp_path / "data" / "small-base")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    (experiment,) = load_sweeps()["cut"].experiments
+    spec = make_spec(experiment, store)
+    assert spec.config_hash == INTERRUPTED
+    before = [loss for metric in read_metrics(spec.run_directory) for loss in metric.losses]
+    manifest = run_spec(spec)
+    assert (manifest.status, manifest.steps, manifest.attempts) == ("finished", 30, 2)
+    assert "resuming from step 11 of 30" in (spec.run_directory / LOG).read_text()
+    losses = [loss for metric in read_metrics(spec.run_directory) for loss in metric.losses]
+    assert losses[:11] == before
+    assert losses[-6:] == pytest.approx(LAST_LOSSES_BY_0_1_0, abs=1e-4)
+    assert manifest.final_loss is not None
+    assert manifest.final_loss.mean == pytest.approx(MEAN_BY_0_1_0, abs=1e-4)
+    assert (spec.run_directory / MODEL / "model.safetensors").is_file()
+
+
+def test_a_run_is_evaluated(store: Store):
+    build_frames(store)
     run = find_run("old-high")
     assert run.name == OLD_HASHES["old-high"]
     evaluation = evaluate_run(run, EvaluationSettings(draws=2, max_windows=8))

@@ -7,9 +7,11 @@ import pytest
 
 from gr00t_assets.runs.metrics import Metric
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.wandb_record import (
+from gr00t_assets.trainers.wandb_run import (
+    FINISH_SECONDS,
     RECORD,
     WandbRecord,
+    finish_timeout,
     history_rows,
     place_record,
     run_config,
@@ -17,7 +19,6 @@ from gr00t_assets.trainers.wandb_record import (
     save_record,
     sync_command,
 )
-from gr00t_assets.trainers.wandb_run import FINISH_SECONDS, finish_timeout
 from gr00t_assets_tests.trainers.conftest import SpecMaker
 
 

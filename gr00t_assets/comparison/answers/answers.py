@@ -111,10 +111,7 @@ def all_answers(
 ) -> list[Answer]:
     """The answers to the questions that people ask, and to those of every other varying factor.
 
-    Args:
-        runs: Of any status and class.
-        by_factor: Their contrasts, where they are at hand.
-        series: Their collinear series by factor, where they are at hand.
+    The contrasts and the collinear series of these runs may be given where they are at hand.
     """
     by_factor = all_contrasts(runs) if by_factor is None else by_factor
     if series is None:
@@ -132,7 +129,8 @@ def _answer(
     series: CollinearSeries | None,
 ) -> Answer:
     present = {contrast.verdict for contrast in factor_contrasts}
-    verdict: Verdict = next((name for name in _ORDER if name in present), "not_comparable")
+    shown: list[Verdict] = [name for name in _ORDER if name in present]
+    verdict: Verdict = shown[0] if shown else "not_comparable"
     evidence = [item for item in factor_contrasts if item.verdict == verdict]
     evidence.sort(key=_says_most)
     series = series if verdict == "confounded" else None
@@ -141,7 +139,7 @@ def _answer(
     elif verdict == "controlled":
         clean = sum(item.verdict in _ORDER[:3] for item in factor_contrasts)
         sentence = _controlled(factor, evidence, clean)
-    elif present & {*_ORDER}:
+    elif shown:
         sentence = _not_shown(factor, verdict, evidence, series)
     else:
         sentence = _nothing_to_compare(factor, runs)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from pydantic import computed_field
 
 from gr00t_assets.comparison.contrasts.factors import (
@@ -67,11 +68,7 @@ def collinear_series(runs: Sequence[Run], factor: str) -> CollinearSeries | None
     for item in configurations(runs):
         classes.setdefault(item.class_key, []).append(item)
     series = [_class_series(members, factor) for members in classes.values()]
-    return max(
-        (item for item in series if item is not None),
-        key=lambda item: len(item.levels),
-        default=None,
-    )
+    return max(filter(None, series), key=lambda item: len(item.levels), default=None)
 
 
 def _class_series(members: list[Configuration], factor: str) -> CollinearSeries | None:
@@ -83,13 +80,12 @@ def _class_series(members: list[Configuration], factor: str) -> CollinearSeries 
         correlations = {
             name: _correlation(chosen, factor, name) for name in _varying(chosen, factor)
         }
-        separate = [name for name, value in correlations.items() if abs(value) < TOGETHER]
-        if not [name for name in separate if name != "samples_seen"]:
-            correlations = {name: c for name, c in correlations.items() if name not in separate}
-            return _series(chosen, factor, correlations)
+        together = {name: value for name, value in correlations.items() if abs(value) >= TOGETHER}
+        separate = correlations.keys() - together.keys() - {"samples_seen"}
+        if not separate:
+            return _series(chosen, factor, together) if together else None
         chosen = max(
-            (_with_usual_value(chosen, name) for name in separate if name != "samples_seen"),
-            key=len,
+            (_with_usual_value(chosen, name) for name in correlations if name in separate), key=len
         )
     return None
 
@@ -110,23 +106,17 @@ def _with_usual_value(chosen: Sequence[Configuration], name: str) -> list[Config
 
 def _correlation(chosen: Sequence[Configuration], factor: str, other: str) -> float:
     """Spearman's rank correlation, ties at their mean rank."""
-    ranks = [_ranks([item.value(name) for item in chosen], name) for name in (factor, other)]
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-
-
-def _ranks(values: Sequence[object], name: str) -> np.ndarray:
-    keys = [order_of(name, value) for value in values]
-    places = {key: place for place, key in enumerate(sorted(set(keys)))}
-    level = np.array([places[key] for key in keys])
-    counts = np.bincount(level)
-    return (np.cumsum(counts) - (counts - 1) / 2)[level]
+    ranks = []
+    for name in (factor, other):
+        keys = [order_of(name, item.value(name)) for item in chosen]
+        places = {key: place for place, key in enumerate(sorted(set(keys)))}
+        ranks.append(pd.Series([places[key] for key in keys]).rank())
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def _series(
     chosen: Sequence[Configuration], factor: str, correlations: dict[str, float]
-) -> CollinearSeries | None:
-    if not correlations:
-        return None
+) -> CollinearSeries:
     together = tuple(sorted(correlations, key=lambda name: name == "samples_seen"))
     ordered = sorted(chosen, key=lambda item: order_of(factor, item.value(factor)))
     return CollinearSeries(

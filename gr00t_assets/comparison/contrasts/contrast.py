@@ -105,41 +105,40 @@ def changes(
         names: Settings that may differ; all of both sides where left out.
         equal_samples: Whether the losses are taken where both have seen equally many samples.
     """
-    constant = low.constant_schedule and high.constant_schedule
+    constant = low.first.constant_schedule and high.first.constant_schedule
     by_name: dict[str, Change] = {}
     for name in names if names is not None else setting_names([low, high]):
         before, after = low.value(name), high.value(name)
-        if before == after:
-            continue
-        material = name in low.material or name in high.material
-        if name == "max_steps" and equal_samples and constant:
-            material = False
-        by_name[name] = Change(name, before, after, material or name == factor)
-    for change in _samples(low, high, equal_samples, constant):
-        by_name[change.factor] = change
-    implied = _implied(factor, by_name)
+        if before != after:
+            material = name in low.material or name in high.material
+            steps_alone = name == "max_steps" and equal_samples and constant
+            material = name == factor or (material and not steps_alone)
+            by_name[name] = Change(name, before, after, material)
+    if not samples_are_equal(low, high):
+        before, after = low.samples_seen, high.samples_seen
+        if not equal_samples:
+            by_name["samples_seen"] = Change("samples_seen", before, after)
+        elif before and after and not constant:
+            seen, name = min(before, after), "schedule_fraction"
+            by_name[name] = Change(name, seen / before, seen / after)
+    implied = {"max_steps": "samples_seen", "samples_seen": "max_steps"}.get(factor)
+    if factor == "batch_size" and "samples_seen" not in by_name:
+        implied = "max_steps"
     order = {name: place for place, name in enumerate(known_factors())}
-    listed = [replace(item, implied=item.factor in implied) for item in by_name.values()]
-    return tuple(
-        sorted(
-            listed,
-            key=lambda item: (
-                item.factor != factor,
-                not item.material,
-                item.implied,
-                order.get(item.factor, len(order)),
-                item.factor,
-            ),
-        )
-    )
+
+    def rank(item: Change) -> tuple[object, ...]:
+        place = order.get(item.factor, len(order))
+        return item.factor != factor, not item.material, item.implied, place, item.factor
+
+    marked = (replace(item, implied=item.factor == implied) for item in by_name.values())
+    return tuple(sorted(marked, key=rank))
 
 
 def setting_names(members: Iterable[Configuration]) -> list[str]:
     """Names of everything that may differ between configurations, samples seen left out."""
-    names: dict[str, None] = {}
-    for configuration in members:
-        names.update(dict.fromkeys(configuration.material))
-        names.update(dict.fromkeys(configuration.first.settings))
+    names = dict.fromkeys(
+        name for item in members for name in (*item.material, *item.first.settings)
+    )
     return [name for name in names if name not in TRAINABLE_PARTS]
 
 
@@ -158,27 +157,3 @@ def class_changes(low: Sequence[Run], high: Sequence[Run]) -> tuple[Change, ...]
     differences = [Change(name, before.data.get(name), after.data.get(name)) for name in names]
     differences.append(Change("frames", before.frames, after.frames))
     return tuple(change for change in differences if change.low != change.high)
-
-
-def _samples(
-    low: Configuration, high: Configuration, equal_samples: bool, constant: bool
-) -> Iterable[Change]:
-    if samples_are_equal(low, high):
-        return
-    before, after = low.samples_seen, high.samples_seen
-    if not equal_samples:
-        yield Change("samples_seen", before, after)
-    elif before and after and not constant:
-        seen = min(before, after)
-        yield Change("schedule_fraction", seen / before, seen / after)
-
-
-def _implied(factor: str, by_name: dict[str, Change]) -> set[str]:
-    """Changes without which the factor could not have been changed."""
-    if factor == "max_steps":
-        return {"samples_seen"}
-    if factor == "samples_seen":
-        return {"max_steps"}
-    if factor == "batch_size" and "samples_seen" not in by_name:
-        return {"max_steps"}
-    return set()

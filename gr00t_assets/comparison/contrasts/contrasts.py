@@ -8,7 +8,7 @@ asks for the run-to-run spread.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 
 from gr00t_assets.comparison.contrasts.contrast import (
     Contrast,
@@ -32,7 +32,7 @@ from gr00t_assets.comparison.contrasts.noise import (
     spread_of,
 )
 from gr00t_assets.comparison.contrasts.verdicts import ContrastEstimate, judged, matched
-from gr00t_assets.comparison.run import Change, Run
+from gr00t_assets.comparison.run import Run
 
 MANY_CLASSES = 40
 """Of up to so many kinds of data every pair is named as not comparable; of more, neighbours."""
@@ -57,13 +57,7 @@ Key = tuple[object, ...]
 
 def all_contrasts(runs: Sequence[Run]) -> dict[str, list[Contrast]]:
     """The contrasts of every factor that varies, by factor, in the order of questions."""
-    members = configurations(runs)
-    spreads = _spreads(members)
-    separate = _not_comparable(runs)
-    return {
-        factor: _of_factor(runs, factor, members, spreads) + _named(separate, factor)
-        for factor in factors_of(runs)
-    }
+    return _contrasts(runs, factors_of(runs))
 
 
 def contrasts(runs: Sequence[Run], factor: str) -> list[Contrast]:
@@ -80,9 +74,19 @@ def contrasts(runs: Sequence[Run], factor: str) -> list[Contrast]:
         runs: Of any status; only finished ones take part.
         factor: Its name, see :func:`~gr00t_assets.comparison.contrasts.factors.factor_named`.
     """
+    return _contrasts(runs, [factor])[factor]
+
+
+def _contrasts(runs: Sequence[Run], factors: Sequence[str]) -> dict[str, list[Contrast]]:
     members = configurations(runs)
-    of_factor = _of_factor(runs, factor, members, _spreads(members))
-    return of_factor + _named(_not_comparable(runs), factor)
+    by_class: dict[Key, list[Configuration]] = {}
+    for item in members:
+        by_class.setdefault(item.class_key, []).append(item)
+    spreads = {key: spread_of(same_class) for key, same_class in by_class.items()}
+    separate = _not_comparable(runs, factors)
+    return {
+        factor: _of_factor(runs, factor, members, spreads) + separate[factor] for factor in factors
+    }
 
 
 def _of_factor(
@@ -108,20 +112,23 @@ def _of_factor(
 def _estimates(
     members: Sequence[Configuration], factor: str, spreads: dict[Key, Spread]
 ) -> Iterable[ContrastEstimate]:
-    names = [name for name in setting_names(members) if _varies(members, name)]
-    levels: dict[int, Level] = {}
-
-    def end(item: Configuration) -> Level:
-        if id(item) not in levels:
-            levels[id(item)] = end_level(item)
-        return levels[id(item)]
-
+    names = [
+        name
+        for name in setting_names(members)
+        if any(item.value(name) != members[0].value(name) for item in members)
+    ]
+    levels = {id(item): end_level(item) for item in members}
     for low, high in pairs(members, factor):
-        spread = _spread(low, high, spreads) if factor != "seed" else None
+        spread = None
+        if factor != "seed":
+            keys = dict.fromkeys((low.class_key, high.class_key))
+            spread = pooled_spread(spreads.get(key, Spread()) for key in keys)
         differences = changes(low, high, factor, names)
-        yield ContrastEstimate(low, high, differences, end(low), end(high), spread)
+        ends = (levels[id(low)], levels[id(high)])
+        yield ContrastEstimate(low, high, differences, *ends, spread)
         if factor not in ("max_steps", "samples_seen") and not samples_are_equal(low, high):
-            lower, upper = _at_equal_samples(low, high)
+            seen = min(low.samples_seen or 0, high.samples_seen or 0)
+            lower, upper = _level_at(low, seen), _level_at(high, seen)
             if lower and upper:
                 differences = changes(low, high, factor, names, equal_samples=True)
                 yield ContrastEstimate(
@@ -129,75 +136,32 @@ def _estimates(
                 )
 
 
-def _varies(members: Sequence[Configuration], name: str) -> bool:
-    first = members[0].value(name)
-    return any(item.value(name) != first for item in members)
-
-
-def _at_equal_samples(low: Configuration, high: Configuration) -> tuple[Level | None, Level | None]:
-    """Levels where the run that saw more had seen as many samples as the other one."""
-    if not low.samples_seen or not high.samples_seen:
-        return None, None
-    seen = min(low.samples_seen, high.samples_seen)
-    return _level_at(low, seen), _level_at(high, seen)
-
-
 def _level_at(item: Configuration, seen: int) -> Level | None:
+    """The level where each run had seen so many samples; None where one has no curve there."""
     losses = [
         [loss for run in same_seed if (loss := run.loss_at(seen)) is not None]
         for same_seed in item.by_seed
     ]
-    return level(losses) if all(losses) else None
+    return level(losses) if seen and all(losses) else None
 
 
-def _spreads(members: Iterable[Configuration]) -> dict[Key, Spread]:
-    """The run-to-run spread of each class."""
-    classes: dict[Key, list[Configuration]] = {}
-    for item in members:
-        classes.setdefault(item.class_key, []).append(item)
-    return {key: spread_of(same_class) for key, same_class in classes.items()}
-
-
-def _spread(low: Configuration, high: Configuration, spreads: dict[Key, Spread]) -> Spread:
-    keys = dict.fromkeys((low.class_key, high.class_key))
-    return pooled_spread(spreads.get(key, Spread()) for key in keys)
-
-
-Separate = tuple[tuple[Run, ...], tuple[Run, ...], tuple[Change, ...]]
-
-
-def _not_comparable(runs: Sequence[Run]) -> list[Separate]:
-    """Each two groups of runs whose data or frames differ, with what differs; any status."""
+def _not_comparable(runs: Sequence[Run], factors: Iterable[str]) -> dict[str, list[Contrast]]:
+    """By factor a contrast for each two groups of runs, of any status, of other data or frames."""
     groups: dict[Key, list[Run]] = {}
     for run in runs:
         groups.setdefault(run.comparable, []).append(run)
-    separate = list(groups.values())
+    separate = [tuple(group) for group in groups.values()]
     few = len(separate) <= MANY_CLASSES
-    chosen = combinations(separate, 2) if few else pairwise(separate)
-    return [(tuple(low), tuple(high), class_changes(low, high)) for low, high in chosen]
-
-
-def _named(separate: Iterable[Separate], factor: str) -> list[Contrast]:
-    return [
-        Contrast(
-            factor=factor,
-            low=low,
-            high=high,
-            changes=differences,
-            effect=None,
-            interval=None,
-            ratio=None,
-            verdict="not_comparable",
-            reason=(
-                f"The losses are not of one kind: {_differing(differences)}. They are not compared."
-            ),
-        )
-        for low, high, differences in separate
-    ]
-
-
-def _differing(differences: Iterable[Change]) -> str:
-    return "; ".join(f"{item.factor} {item.low} and {item.high}" for item in differences)
+    by_factor: dict[str, list[Contrast]] = {factor: [] for factor in factors}
+    for low, high in combinations(separate, 2) if few else pairwise(separate):
+        differences = class_changes(low, high)
+        named = "; ".join(f"{item.factor} {item.low} and {item.high}" for item in differences)
+        reason = f"The losses are not of one kind: {named}. They are not compared."
+        for factor, of_factor in by_factor.items():
+            of_factor.append(
+                Contrast(factor, low, high, differences, None, None, None, "not_comparable", reason)
+            )
+    return by_factor
 
 
 def pairs(members: Sequence[Configuration], factor: str) -> list[Pair]:
@@ -217,7 +181,10 @@ def pairs(members: Sequence[Configuration], factor: str) -> list[Pair]:
     known.sort(key=lambda item: order_of(factor, item.value(factor)))
     if len(known) <= ALL_PAIRS:
         return [pair for pair in combinations(known, 2) if differ(*pair, factor)]
-    clean = list(_clean(known, factor))
+    left_out = {factor} | ({"max_steps"} if factor == "samples_seen" else set())
+    clean = list(_neighbours(known, factor, left_out))
+    if factor == "batch_size":
+        clean += _neighbours(known, factor, {factor, "max_steps"}, with_samples=True)
     return clean + list(_nearest(known, factor, clean))
 
 
@@ -228,17 +195,10 @@ def differ(low: Configuration, high: Configuration, factor: str) -> bool:
     return low.value(factor) != high.value(factor)
 
 
-def _clean(known: Sequence[Configuration], factor: str) -> Iterator[Pair]:
-    """Neighbouring values in groups that are equal in all that is not implied."""
-    left_out = {factor} | ({"max_steps"} if factor == "samples_seen" else set())
-    yield from _neighbours(known, factor, left_out, with_samples=False)
-    if factor == "batch_size":
-        yield from _neighbours(known, factor, {factor, "max_steps"}, with_samples=True)
-
-
 def _neighbours(
-    known: Sequence[Configuration], factor: str, left_out: set[str], with_samples: bool
+    known: Sequence[Configuration], factor: str, left_out: set[str], with_samples: bool = False
 ) -> Iterator[Pair]:
+    """Neighbouring values in groups that are equal in all but what is left out."""
     groups: dict[tuple[object, ...], list[Configuration]] = {}
     for item in known:
         others = tuple(sorted((k, v) for k, v in item.material.items() if k not in left_out))
@@ -266,16 +226,14 @@ def _nearest(known: Sequence[Configuration], factor: str, clean: Sequence[Pair])
     levels: dict[object, list[Configuration]] = {}
     for item in known:
         levels.setdefault(item.value(factor), []).append(item)
+
+    def distance(pair: Pair) -> int:
+        low, high = (item.material for item in pair)
+        names = low.keys() | high.keys()
+        return sum(name != factor and low.get(name) != high.get(name) for name in names)
+
     for lower, upper in pairwise(levels.values()):
         if lower[0].value(factor) in covered and upper[0].value(factor) in covered:
             continue
-        candidates = [(low, high) for low in lower[:CANDIDATES] for high in upper[:CANDIDATES]]
-        candidates.sort(key=lambda pair: _distance(*pair, factor))
+        candidates = sorted(product(lower[:CANDIDATES], upper[:CANDIDATES]), key=distance)
         yield from candidates[: min(NEAREST, len(lower), len(upper))]
-
-
-def _distance(low: Configuration, high: Configuration, factor: str) -> int:
-    names = low.material.keys() | high.material.keys()
-    return sum(
-        name != factor and low.material.get(name) != high.material.get(name) for name in names
-    )

@@ -1,7 +1,7 @@
 """Factors, and configurations: all factors of a run but its seed. Equal ones are replicates."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,47 +26,28 @@ QUESTIONS = (
 )
 """Factors that people ask about, in the order in which they are answered."""
 
-IMMATERIAL = frozenset(
-    {
-        "save_steps",
-        "save_total_limit",
-        "logging_steps",
-        "dataloader_num_workers",
-        "report_to",
-        "num_gpus",
-        "gradient_accumulation_steps",
-    }
-)
+IMMATERIAL = frozenset((
+    "save_steps", "save_total_limit", "logging_steps", "dataloader_num_workers", "report_to",
+    "num_gpus", "gradient_accumulation_steps",
+))  # fmt: skip
 """Settings that do not change what is learned. Number of GPUs and accumulation count only through
 the samples of one step, which are the factor ``batch_size``."""
 
-ALIASES = {
-    "lr": "learning_rate",
-    "learningrate": "learning_rate",
-    "batch": "batch_size",
-    "batchsize": "batch_size",
-    "bs": "batch_size",
-    "samples_per_step": "batch_size",
-    "steps": "max_steps",
-    "training_steps": "max_steps",
-    "warmup": "warmup_ratio",
-    "warm_up": "warmup_ratio",
-    "warm_up_ratio": "warmup_ratio",
-    "wd": "weight_decay",
-    "decay": "weight_decay",
-    "parts": "trainable_parts",
-    "trained_parts": "trainable_parts",
-    "trainable": "trainable_parts",
-    "full_fine_tuning": "trainable_parts",
-    "scheduler": "lr_scheduler_type",
-    "schedule": "lr_scheduler_type",
-    "lr_scheduler": "lr_scheduler_type",
-    "samples": "samples_seen",
-    "seeds": "seed",
-    "workers": "dataloader_num_workers",
-    "gpus": "num_gpus",
-    **dict.fromkeys(TRAINABLE_PARTS, "trainable_parts"),
+_OTHER_WORDS = {
+    "learning_rate": "lr learningrate",
+    "batch_size": "batch batchsize bs samples_per_step",
+    "max_steps": "steps training_steps",
+    "warmup_ratio": "warmup warm_up warm_up_ratio",
+    "weight_decay": "wd decay",
+    "trainable_parts": "parts trained_parts trainable full_fine_tuning "
+    + " ".join(TRAINABLE_PARTS),
+    "lr_scheduler_type": "scheduler schedule lr_scheduler",
+    "samples_seen": "samples",
+    "seed": "seeds",
+    "dataloader_num_workers": "workers",
+    "num_gpus": "gpus",
 }
+ALIASES = {word: factor for factor, words in _OTHER_WORDS.items() for word in words.split()}
 """Other words for factors."""
 
 _SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
@@ -113,11 +94,6 @@ class Configuration:
             seeds.setdefault(("unknown", place) if seed is None else seed, []).append(run)
         return tuple(tuple(runs) for runs in seeds.values())
 
-    @property
-    def constant_schedule(self) -> bool:
-        """Whether the learning rate does not depend on how long the run is."""
-        return str(self.material.get("lr_scheduler_type", "")).startswith("constant")
-
     def value(self, factor: str) -> object:
         """Value of a factor, which replicates share unless it is immaterial."""
         if factor in self.material:
@@ -159,21 +135,9 @@ def factor_value(run: Run, factor: str) -> object:
     ``batch_size`` is the samples of one optimizer step over all GPUs and accumulated batches, and
     ``trainable_parts`` is in words. Any other name is a setting, or a word of ``data``.
     """
-    settings = run.settings
-    match factor:
-        case "trainable_parts":
-            return trainable_parts(settings)
-        case "batch_size":
-            return samples_per_step(settings)
-        case "samples_seen":
-            return samples_seen(run)
-        case "max_steps":
-            return settings.get("max_steps", run.max_steps)
-        case "continued_steps":
-            return run.continued_steps
-        case "frames":
-            return run.frames
-    return settings.get(factor, run.data.get(factor))
+    if factor in _VALUES:
+        return _VALUES[factor](run)
+    return run.settings.get(factor, run.data.get(factor))
 
 
 def samples_seen(run: Run) -> int | None:
@@ -184,6 +148,17 @@ def samples_seen(run: Run) -> int | None:
     if per_step is None or run.steps is None:
         return None
     return per_step * run.steps
+
+
+_VALUES: dict[str, Callable[[Run], object]] = {
+    "trainable_parts": lambda run: trainable_parts(run.settings),
+    "batch_size": lambda run: samples_per_step(run.settings),
+    "samples_seen": samples_seen,
+    "max_steps": lambda run: run.settings.get("max_steps", run.max_steps),
+    "continued_steps": lambda run: run.continued_steps,
+    "frames": lambda run: run.frames,
+}
+"""Factors that are no setting of their own."""
 
 
 def order_of(factor: str, value: object) -> tuple[int, float, str]:
@@ -213,16 +188,14 @@ def material_settings(run: Run) -> dict[str, object]:
     left_out = {"seed", *IMMATERIAL, *TRAINABLE_PARTS}
     if not settings.get("lora_rank"):
         left_out |= {"lora_alpha", "lora_dropout"}
-    scheduler = str(settings.get("lr_scheduler_type", ""))
-    if scheduler == "constant":
+    if settings.get("lr_scheduler_type") == "constant":
         left_out.add("warmup_ratio")
     if frames_are_equal(run):
         left_out |= {"video_backend", "frame_source"}
     material = {name: value for name, value in settings.items() if name not in left_out}
-    material["trainable_parts"] = trainable_parts(settings)
-    material["batch_size"] = samples_per_step(settings)
-    material["max_steps"] = settings.get("max_steps", run.max_steps)
-    if run.continued_steps and not scheduler.startswith("constant"):
+    for name in ("trainable_parts", "batch_size", "max_steps"):
+        material[name] = factor_value(run, name)
+    if run.continued_steps and not run.constant_schedule:
         material["continued_steps"] = run.continued_steps
     return material
 

@@ -48,10 +48,6 @@ def logged_value_error(loss: float, samples: int) -> float:
     Args:
         loss: The logged value.
         samples: Logged steps times samples per step; 10 steps with batch size 1 are 10 samples.
-
-    Example:
-        >>> round(logged_value_error(0.1904, 10), 3)
-        0.06
     """
     return loss * SAMPLE_CV / math.sqrt(max(1, samples))
 
@@ -151,8 +147,7 @@ def level(losses: Iterable[Sequence[Loss]]) -> Level:
     for same_seed in losses:
         means.append(float(np.mean([math.log(loss.mean) for loss in same_seed])))
         variances.append(float(np.mean([log_error(loss) ** 2 for loss in same_seed])))
-    count = len(means)
-    return Level(sum(means) / count, sum(variances) / count**2, tuple(variances))
+    return Level(sum(means) / len(means), sum(variances) / len(means) ** 2, tuple(variances))
 
 
 def end_level(configuration: Configuration) -> Level:
@@ -166,33 +161,28 @@ def spread_of(members: Iterable[Configuration]) -> Spread:
     ``total = sum over configurations of sum (y - mean)^2 / sum of (replicates - 1)``, the pooled
     variance of a one-way analysis of variance, with ``y`` the log loss of each seed.
     """
-    squares, within, degrees, runs = 0.0, 0.0, 0, 0
+    spreads = []
     for configuration in members:
-        seeds = configuration.by_seed
-        if len(seeds) < 2:
-            continue
-        levels = [level([_losses(same_seed)]) for same_seed in seeds]
-        means = np.array([item.mean for item in levels])
-        squares += float(((means - means.mean()) ** 2).sum())
-        known = [item.within for item in levels if math.isfinite(item.within)]
-        within += float(np.mean(known or [0.0])) * (len(seeds) - 1)
-        degrees += len(seeds) - 1
-        runs += len(seeds)
-    if not degrees:
-        return Spread()
-    return Spread(squares / degrees, within / degrees, degrees, runs)
+        levels = [level([_losses(same_seed)]) for same_seed in configuration.by_seed]
+        if len(levels) > 1:
+            known = [item.within for item in levels if math.isfinite(item.within)]
+            total = float(np.var([item.mean for item in levels], ddof=1))
+            within = float(np.mean(known or [0.0]))
+            spreads.append(Spread(total, within, len(levels) - 1, len(levels)))
+    return pooled_spread(spreads)
 
 
 def pooled_spread(spreads: Iterable[Spread]) -> Spread:
-    """One spread from those of several classes."""
-    measured = [spread for spread in spreads if spread.measured]
-    repeats = sum(spread.repeats for spread in measured)
-    if not repeats:
+    """One spread from several, each weighted by its degrees of freedom."""
+    measured = [spread for spread in spreads if spread.measured_total is not None]
+    if not measured:
         return Spread()
+    weights = [spread.repeats for spread in measured]
+    totals = [spread.measured_total or 0.0 for spread in measured]
     return Spread(
-        sum((spread.measured_total or 0.0) * spread.repeats for spread in measured) / repeats,
-        sum(spread.within * spread.repeats for spread in measured) / repeats,
-        repeats,
+        float(np.average(totals, weights=weights)),
+        float(np.average([spread.within for spread in measured], weights=weights)),
+        sum(weights),
         sum(spread.runs for spread in measured),
     )
 
@@ -228,15 +218,12 @@ def holm_levels(chances: np.ndarray, alpha: float) -> np.ndarray:
         chances: Probability of so large a difference without an effect, shape ``(m,)``.
         alpha: Chance of a false effect that is put up with among all of them.
     """
-    count = len(chances)
     order = np.argsort(chances, kind="stable")
-    levels = alpha / (count - np.arange(count))
+    levels = alpha / np.arange(len(chances), 0, -1)
     standing = np.flatnonzero(chances[order] > levels)
     if len(standing):
         levels[standing[0] :] = levels[standing[0]]
-    result = np.empty(count)
-    result[order] = levels
-    return result
+    return levels[np.argsort(order)]
 
 
 def _losses(runs: Iterable[Run]) -> list[Loss]:

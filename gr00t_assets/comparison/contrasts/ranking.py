@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gr00t_assets.comparison.contrasts.factors import Configuration, configurations
+from gr00t_assets.comparison.contrasts.factors import configurations
 from gr00t_assets.comparison.contrasts.noise import (
     LEVEL,
     end_level,
@@ -88,12 +88,7 @@ class ComparabilityClass:
 
 @dataclass(frozen=True)
 class RankedRun:
-    """A run with its place; without one where it is not ranked.
-
-    Attributes:
-        run: The run.
-        place: Its configuration in the ranking of its class.
-    """
+    """A run with the place of its configuration in its class; None where it is not ranked."""
 
     run: Run
     place: RankedConfiguration | None = None
@@ -115,12 +110,7 @@ def comparability_classes(runs: Sequence[Run]) -> list[ComparabilityClass]:
 
 
 def ranked_runs(classes: Sequence[ComparabilityClass], runs: Sequence[Run] = ()) -> list[RankedRun]:
-    """The ranked runs class by class, lowest loss first, and after them the other runs.
-
-    Args:
-        classes: The classes.
-        runs: All runs in the order in which those without a place follow.
-    """
+    """The ranked runs class by class, lowest loss first; after them the others in their order."""
     ranked = [
         RankedRun(run, place) for item in classes for place in item.ranking for run in place.runs
     ]
@@ -144,39 +134,25 @@ def differing(classes: Sequence[ComparabilityClass]) -> list[str]:
 
 
 def _ranking(runs: Sequence[Run]) -> list[RankedConfiguration]:
-    ordered = configurations(runs)
-    if not ordered:
+    members = configurations(runs)
+    if not members:
         return []
-    spread = spread_of(ordered)
-    levels = {id(item): end_level(item) for item in ordered}
-    ordered.sort(key=lambda item: levels[id(item)].mean)
-    means = np.array([levels[id(item)].mean for item in ordered])
-    variances = np.array([levels[id(item)].variance(spread) for item in ordered])
+    spread = spread_of(members)
+    ordered = sorted(((end_level(item), item) for item in members), key=lambda pair: pair[0].mean)
+    means = np.array([level.mean for level, _ in ordered])
+    variances = np.array([level.variance(spread) for level, _ in ordered])
     degrees = np.full(len(ordered), spread.degrees)
     halves = quantiles(degrees, np.full(len(ordered), (1 - LEVEL) / 2)) * np.sqrt(variances)
-    tied = _tied(means, variances, spread.degrees)
-    return [
-        RankedConfiguration(
-            place=place,
-            runs=item.runs,
-            loss=_pooled_loss(item, mean, math.sqrt(variance)),
-            interval=(math.exp(mean - half), math.exp(mean + half)) if half < math.inf else None,
-            tied_with_best=bool(same),
-        )
-        for place, (item, mean, variance, half, same) in enumerate(
-            zip(ordered, means.tolist(), variances.tolist(), halves.tolist(), tied, strict=True), 1
-        )
-    ]
-
-
-def _tied(means: np.ndarray, variances: np.ndarray, degrees: int) -> np.ndarray:
     errors = np.sqrt(np.maximum(variances[1:] + variances[0], 1e-18))
-    chances = 2 * tails(np.full(len(errors), degrees), (means[1:] - means[0]) / errors)
-    return np.concatenate([[True], chances > holm_levels(chances, 1 - LEVEL)])
-
-
-def _pooled_loss(item: Configuration, log_mean: float, log_error: float) -> Loss:
-    losses = [run.loss for run in item.runs if run.loss]
-    mean = math.exp(log_mean)
-    error = mean * log_error if log_error < math.inf else None
-    return Loss(mean, error, sum(loss.samples for loss in losses), losses[0].kind)
+    chances = 2 * tails(degrees[1:], (means[1:] - means[0]) / errors)
+    tied = [True, *(chances > holm_levels(chances, 1 - LEVEL))]
+    ranking = []
+    for place, ((_, item), mean, variance, half) in enumerate(
+        zip(ordered, means.tolist(), variances.tolist(), halves.tolist(), strict=True)
+    ):
+        losses = [run.loss for run in item.runs if run.loss]
+        error = math.exp(mean) * math.sqrt(variance) if math.isfinite(variance) else None
+        loss = Loss(math.exp(mean), error, sum(loss.samples for loss in losses), losses[0].kind)
+        interval = (math.exp(mean - half), math.exp(mean + half)) if half < math.inf else None
+        ranking.append(RankedConfiguration(place + 1, item.runs, loss, interval, bool(tied[place])))
+    return ranking

@@ -22,6 +22,22 @@ from gr00t_assets.comparison.contrasts.noise import (
 from gr00t_assets.comparison.run import Change
 from gr00t_assets.comparison.wording import in_words, value_words
 
+_EFFECT = "{alone}, and the loss with {factor} {high} is {ratio} times that with {low}{where}"
+_REASONS = {
+    "confounded": "{others} changed as well as {factor}.",
+    "controlled": _EFFECT + ", more than noise explains ({interval} at 95 percent, {noise}).",
+    "within_noise": _EFFECT + "; noise explains as much ({noise}).",
+    "within_noise, not repeated": _EFFECT + "; noise explains as much ({noise}). Until it is "
+    "repeated, nothing can be said.",
+    "inconclusive, short window": _EFFECT + "; the noise within the runs cannot be told, since a "
+    "final window is too short for how much its neighbouring steps resemble each other.",
+    "inconclusive, few repeated": _EFFECT + ": more than the measured noise, but too few runs were "
+    "repeated to be sure of that noise ({noise}).",
+    "inconclusive": _EFFECT + ": more than the noise within the runs, but two runs of one "
+    "configuration may differ as much, which was not measured ({noise}).",
+}
+"""Why a contrast has its verdict, in one sentence."""
+
 
 @dataclass(frozen=True)
 class ContrastEstimate:
@@ -57,15 +73,10 @@ class ContrastEstimate:
         return self.high_level.mean - self.low_level.mean
 
     @property
-    def within(self) -> float:
-        """Variance of the log ratio from noise within the runs."""
-        return self.low_level.within + self.high_level.within
-
-    @property
     def variance(self) -> float:
         """Variance of the log ratio, both kinds of noise included."""
         if self.spread is None:
-            return self.within
+            return self.low_level.within + self.high_level.within
         return self.low_level.variance(self.spread) + self.high_level.variance(self.spread)
 
     @property
@@ -76,8 +87,9 @@ class ContrastEstimate:
     @property
     def explained(self) -> float:
         """Variance of the log ratio from all noise that was measured."""
-        measured = self.spread is None or self.spread.measured
-        return self.variance if measured else self.within
+        if self.spread is None or self.spread.measured:
+            return self.variance
+        return self.low_level.within + self.high_level.within
 
 
 @dataclass(frozen=True)
@@ -124,7 +136,23 @@ def matched(estimates: Sequence[ContrastEstimate]) -> list[MatchedPairs]:
             asked = estimate.changes[0]
             key = (estimate.low.comparable, asked.low, asked.high)
             groups.setdefault(key, []).append(estimate)
-    return [_matched(pairs) for pairs in groups.values() if len(pairs) > 1]
+    return [
+        MatchedPairs(
+            low=_together([pair.low for pair in pairs]),
+            high=_together([pair.high for pair in pairs]),
+            changes=tuple(
+                change
+                for change in pairs[0].changes
+                if all(change in pair.changes for pair in pairs)
+            ),
+            low_level=_mean([pair.low_level for pair in pairs]),
+            high_level=_mean([pair.high_level for pair in pairs]),
+            spread=pairs[0].spread,
+            pairs=tuple(pairs),
+        )
+        for pairs in groups.values()
+        if len(pairs) > 1
+    ]
 
 
 def judged(factor: str, estimates: Sequence[ContrastEstimate]) -> list[Contrast]:
@@ -141,97 +169,21 @@ def judged(factor: str, estimates: Sequence[ContrastEstimate]) -> list[Contrast]
     if not estimates:
         return []
     ratios = np.array([estimate.log_ratio for estimate in estimates])
-    variances = np.array([estimate.variance for estimate in estimates])
     degrees = np.array([estimate.degrees for estimate in estimates])
+    variances = np.array([estimate.variance for estimate in estimates])
     errors = np.sqrt(np.maximum(variances, 1e-18))
     chances = 2 * tails(degrees, np.abs(ratios) / errors)
     clean = np.array([not estimate.confounders for estimate in estimates])
     alphas = np.full(len(estimates), 1 - LEVEL)
     alphas[clean] = holm_levels(chances[clean], 1 - LEVEL)
     halves = quantiles(degrees, alphas / 2) * errors
-    explained = np.sqrt([estimate.explained for estimate in estimates]) * quantiles(
-        0 * degrees, alphas / 2
-    )
+    measured = np.sqrt([estimate.explained for estimate in estimates])
+    explained = np.abs(ratios) <= measured * quantiles(0 * degrees, alphas / 2)
     return [
-        _contrast(factor, estimate, float(half), float(abs(ratio)) <= float(inner))
+        _contrast(factor, estimate, float(half), bool(inner))
         for estimate, half, ratio, inner in zip(estimates, halves, ratios, explained, strict=True)
         if not isinstance(estimate, MatchedPairs) or abs(ratio) > half
     ]
-
-
-def reason(verdict: Verdict, estimate: ContrastEstimate, half: float) -> str:
-    """Why a contrast has its verdict, in one sentence.
-
-    Args:
-        verdict: The verdict.
-        estimate: What the contrast estimates.
-        half: Half the interval of the log ratio.
-    """
-    asked = estimate.changes[0]
-    if verdict == "confounded":
-        others = [item for item in estimate.changes[1:] if item.material and not item.implied]
-        return (
-            f"{in_words(others, '{factor} ({low} and {high})')} changed as well as {asked.factor}."
-        )
-    alone = f"Only {asked.factor} changed"
-    if isinstance(estimate, MatchedPairs):
-        alone = f"Only {asked.factor} changed in {len(estimate.pairs)} pairs at other settings"
-    where = "" if estimate.basis == "end" else f" at {estimate.basis}"
-    text = (
-        f"{alone}, and the loss with {asked.factor} {value_words(asked.high)} is "
-        f"{_times(estimate.log_ratio)} times that with {value_words(asked.low)}{where}"
-    )
-    noise = noise_words(estimate)
-    if verdict == "controlled":
-        low, high = estimate.log_ratio - half, estimate.log_ratio + half
-        interval = f"{_times(low)} to {_times(high)}"
-        return f"{text}, more than noise explains ({interval} at 95 percent, {noise})."
-    if verdict == "within_noise":
-        single = len(estimate.low.by_seed) == 1 and len(estimate.high.by_seed) == 1
-        until = " Until it is repeated, nothing can be said." if single else ""
-        return f"{text}; noise explains as much ({noise}).{until}"
-    if math.isinf(half):
-        return (
-            f"{text}; the noise within the runs cannot be told, since a final window is too short "
-            "for how much its neighbouring steps resemble each other."
-        )
-    if estimate.spread and estimate.spread.measured:
-        return (
-            f"{text}: more than the measured noise, but too few runs were repeated to be sure of "
-            f"that noise ({noise})."
-        )
-    return (
-        f"{text}: more than the noise within the runs, but two runs of one configuration may "
-        f"differ as much, which was not measured ({noise})."
-    )
-
-
-def noise_words(estimate: ContrastEstimate) -> str:
-    """Where the noise between runs is known from."""
-    spread = estimate.spread
-    if spread is None:
-        return "noise within the runs"
-    if not spread.measured:
-        return f"run-to-run spread assumed to be {100 * ASSUMED_SPREAD:.0f} percent"
-    return (
-        f"run-to-run spread {100 * math.expm1(spread.between):.0f} percent, "
-        f"from {spread.runs} repeated runs"
-    )
-
-
-def _matched(pairs: Sequence[ContrastEstimate]) -> MatchedPairs:
-    shared = [
-        change for change in pairs[0].changes if all(change in pair.changes for pair in pairs)
-    ]
-    return MatchedPairs(
-        low=_together([pair.low for pair in pairs]),
-        high=_together([pair.high for pair in pairs]),
-        changes=tuple(shared),
-        low_level=_mean([pair.low_level for pair in pairs]),
-        high_level=_mean([pair.high_level for pair in pairs]),
-        spread=pairs[0].spread,
-        pairs=tuple(pairs),
-    )
 
 
 def _together(members: Sequence[Configuration]) -> Configuration:
@@ -247,33 +199,72 @@ def _mean(levels: Sequence[Level]) -> Level:
 
 
 def _contrast(factor: str, estimate: ContrastEstimate, half: float, explained: bool) -> Contrast:
+    """The contrast with its verdict, from half the interval of its log ratio.
+
+    Losses are put about their geometric mean ``m``, where a log ratio ``r`` is a difference of
+    ``2 m sinh(r / 2)``.
+    """
     ratio = estimate.log_ratio
-    apart = abs(ratio) > half
-    verdict: Verdict
+    verdict: Verdict = "inconclusive"
     if estimate.confounders:
         verdict = "confounded"
-    elif apart:
+    elif abs(ratio) > half:
         verdict = "controlled"
     elif explained and half < math.inf:
         verdict = "within_noise"
-    else:
-        verdict = "inconclusive"
     middle = math.exp((estimate.low_level.mean + estimate.high_level.mean) / 2)
-    interval = None
-    if half < math.inf:
-        low, high = (2 * middle * math.sinh(end / 2) for end in (ratio - half, ratio + half))
-        interval = (low, high)
+    interval = (ratio - half, ratio + half)
+    low, effect, high = (
+        2 * middle * math.sinh(end / 2) if math.isfinite(end) else end
+        for end in (interval[0], ratio, interval[1])
+    )
     return Contrast(
         factor=factor,
         low=estimate.low.runs,
         high=estimate.high.runs,
         changes=estimate.changes,
-        effect=2 * middle * math.sinh(ratio / 2),
-        interval=interval,
+        effect=effect,
+        interval=(low, high) if half < math.inf else None,
         ratio=math.exp(ratio),
         verdict=verdict,
-        reason=reason(verdict, estimate, half),
+        reason=_reason(verdict, estimate, half),
         basis=estimate.basis,
+    )
+
+
+def _reason(verdict: Verdict, estimate: ContrastEstimate, half: float) -> str:
+    """Why a contrast has its verdict, from half the interval of its log ratio."""
+    asked, spread, kind = estimate.changes[0], estimate.spread, str(verdict)
+    if verdict == "within_noise":
+        single = len(estimate.low.by_seed) == 1 and len(estimate.high.by_seed) == 1
+        kind += ", not repeated" if single else ""
+    if verdict == "inconclusive" and math.isinf(half):
+        kind += ", short window"
+    elif verdict == "inconclusive" and spread and spread.measured:
+        kind += ", few repeated"
+    noise = f"run-to-run spread assumed to be {100 * ASSUMED_SPREAD:.0f} percent"
+    if spread is None:
+        noise = "noise within the runs"
+    elif spread.measured:
+        noise = (
+            f"run-to-run spread {100 * math.expm1(spread.between):.0f} percent, from "
+            f"{spread.runs} repeated runs"
+        )
+    alone = f"Only {asked.factor} changed"
+    if isinstance(estimate, MatchedPairs):
+        alone += f" in {len(estimate.pairs)} pairs at other settings"
+    others = [item for item in estimate.changes[1:] if item.material and not item.implied]
+    ratio = estimate.log_ratio
+    return _REASONS[kind].format(
+        others=in_words(others, "{factor} ({low} and {high})"),
+        factor=asked.factor,
+        alone=alone,
+        low=value_words(asked.low),
+        high=value_words(asked.high),
+        where="" if estimate.basis == "end" else f" at {estimate.basis}",
+        ratio=_times(ratio),
+        interval=f"{_times(ratio - half)} to {_times(ratio + half)}" if half < math.inf else "",
+        noise=noise,
     )
 
 

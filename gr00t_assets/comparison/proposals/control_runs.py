@@ -1,4 +1,4 @@
-"""What is proposed to be run next, and the single runs that would settle a confounded contrast."""
+"""Proposals, and the single runs that would make a confounded contrast a controlled one."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,8 +18,18 @@ from gr00t_assets.comparison.run import (
     trainable_parts,
     upstream_trainer,
 )
+from gr00t_assets.comparison.speed import Speeds
 from gr00t_assets.comparison.wording import factor_words, listed, value_words
 from gr00t_assets.experiments.registry import trainer_named, trainer_names
+
+SETTINGS_OF = {
+    "trainable_parts": TRAINABLE_PARTS,
+    "batch_size": ("batch_size", "gradient_accumulation_steps", "num_gpus"),
+}
+"""The settings that make up a factor; of any other factor it is the setting of its name."""
+
+Origin = Mapping[str, str]
+"""What a run was trained on, with and from, by the fields of a sweep file."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class Proposal:
     kind: Literal["control", "replicates", "continue"]
     reason: str
     experiments: tuple[ProposedExperiment, ...]
-    runs: tuple[str, ...] = field(default=())
+    runs: tuple[str, ...] = ()
 
     @property
     def question(self) -> str:
@@ -74,59 +84,7 @@ class Proposal:
     def gpu_hours(self) -> float | None:
         """Sum over the experiments; hours of a CPU where they run on one; None where unknown."""
         hours = [experiment.hours for experiment in self.experiments]
-        known = [value for value in hours if value is not None]
-        return sum(known) if len(known) == len(hours) else None
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a run was trained on, with and from, in the words of a sweep file."""
-
-    dataset: str
-    trainer: str
-    base_model: str
-    base_model_revision: str | None = None
-
-    @classmethod
-    def of(cls, run: Run) -> "Origin":
-        """From the experiment of a run of the store; else from what its table says.
-
-        A table that names no trainer is of the upstream fine-tuning script's runs, and a base model
-        that it does not name is the trainer's default.
-        """
-        if run.stored is not None:
-            experiment = (run.stored.spec or run.stored).experiment
-            return cls(
-                experiment.dataset,
-                experiment.trainer,
-                experiment.base_model,
-                experiment.base_model_revision,
-            )
-        name = run.data.get("trainer", "").partition(" ")[0]
-        name = name if name in trainer_names() else upstream_trainer()
-        base, _, revision = run.data.get("base model", "").partition(" at ")
-        return cls(
-            run.dataset, name, base or trainer_named(name).default_base_model, revision or None
-        )
-
-    def fields(self) -> dict[str, str]:
-        """The fields of a sweep file's defaults, or of an entry."""
-        fields = {
-            "dataset": self.dataset,
-            "trainer": self.trainer,
-            "base_model": self.base_model,
-            "base_model_revision": self.base_model_revision,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
-
-
-SETTINGS_OF = {
-    "trainable_parts": TRAINABLE_PARTS,
-    "batch_size": ("batch_size", "gradient_accumulation_steps", "num_gpus"),
-}
-"""The settings that make up a factor; of any other factor it is the setting of its name."""
-
-_DERIVED = {"samples_seen"}
+        return None if None in hours else sum(filter(None, hours))
 
 
 @dataclass
@@ -148,10 +106,34 @@ class ControlRun:
         """Every setting of the run."""
         return {**self.reference.settings, **self.changes}
 
-    @property
-    def samples(self) -> int:
-        """Samples of the whole run, which stand for its cost."""
-        return samples_of(self.settings) or 0
+
+def origin_of(run: Run) -> Origin:
+    """From the experiment of a run of the store; else from what its table says.
+
+    A table that names no trainer is of the upstream fine-tuning script's runs, and a base model
+    that it does not name is the trainer's default.
+    """
+    names = ("dataset", "trainer", "base_model", "base_model_revision")
+    if run.stored is not None:
+        experiment = (run.stored.spec or run.stored).experiment
+        values = [getattr(experiment, name) for name in names]
+    else:
+        name = run.data.get("trainer", "").partition(" ")[0]
+        name = name if name in trainer_names() else upstream_trainer()
+        base, _, revision = run.data.get("base model", "").partition(" at ")
+        base = base or trainer_named(name).default_base_model
+        values = [run.dataset, name, base, revision or None]
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+
+
+def proposed_experiment(
+    reference: Run, changes: Mapping[str, Any], reason: str, speeds: Speeds
+) -> ProposedExperiment:
+    """One run that is to be made, with the hours that it takes."""
+    origin = origin_of(reference)
+    settings = {**reference.settings, **changes}
+    hours = speeds.hours(origin["trainer"], origin["base_model"], settings)
+    return ProposedExperiment(reference, changes, reason, hours)
 
 
 def control_runs(confounded: Mapping[str, Iterable[Contrast]]) -> list[ControlRun]:
@@ -159,17 +141,14 @@ def control_runs(confounded: Mapping[str, Iterable[Contrast]]) -> list[ControlRu
 
     A run that two contrasts ask for is there once; the side with the lower loss comes first, so
     that it is the reference where both are.
-
-    Args:
-        confounded: By factor the contrasts that are to be settled.
     """
     by_settings: dict[tuple[object, ...], ControlRun] = {}
     for factor, contrasts in confounded.items():
         for contrast in contrasts:
-            for reference, changes in _either_side(factor, contrast):
-                control = ControlRun(reference, changes)
-                control = by_settings.setdefault(_key(control), control)
-                settled = control.settles.setdefault(factor, [])
+            for control in _either_side(factor, contrast):
+                run = replace(control.reference, settings=control.settings)
+                key = (run.comparable, tuple(sorted(material_settings(run).items())))
+                settled = by_settings.setdefault(key, control).settles.setdefault(factor, [])
                 if not any(contrast is other for other in settled):
                     settled.append(contrast)
     return list(by_settings.values())
@@ -177,7 +156,7 @@ def control_runs(confounded: Mapping[str, Iterable[Contrast]]) -> list[ControlRu
 
 def distance(contrast: Contrast) -> float:
     """Factors that would have to be undone; samples that follow from another one do not count."""
-    return len([name for name in contrast.confounders if name not in _DERIVED]) or 0.5
+    return sum(name != "samples_seen" for name in contrast.confounders) or 0.5
 
 
 def changed_settings(factor: str, reference: Run, other: Run) -> dict[str, Any]:
@@ -186,20 +165,20 @@ def changed_settings(factor: str, reference: Run, other: Run) -> dict[str, Any]:
     For batch size the number of steps follows, so that both runs see as many samples. Nothing
     where the other's value is not known.
     """
-    names = SETTINGS_OF.get(factor, (factor,))
-    changes = {
+    changes: dict[str, Any] = {
         name: other.settings[name]
-        for name in names
+        for name in SETTINGS_OF.get(factor, (factor,))
         if name in other.settings and other.settings[name] != reference.settings.get(name)
     }
+    if not changes:
+        return {}
     samples = reference.samples_seen or samples_of(reference.settings)
     per_step = samples_per_step({**reference.settings, **changes})
-    if changes and factor == "batch_size" and samples and per_step:
+    if factor == "batch_size" and samples and per_step:
         changes["max_steps"] = math.ceil(samples / per_step)
-    save, steps = (
-        {**reference.settings, **changes}.get(name) for name in ("save_steps", "max_steps")
-    )
-    if changes and isinstance(save, int) and isinstance(steps, int) and save > steps:
+    settings = {**reference.settings, **changes}
+    save, steps = settings.get("save_steps"), settings.get("max_steps")
+    if isinstance(save, int) and isinstance(steps, int) and save > steps:
         changes["save_steps"] = steps
     return changes
 
@@ -211,29 +190,33 @@ def mean_loss(run: Run) -> float:
 
 def control_reason(control: ControlRun, questions: Sequence[str]) -> str:
     """Why the question is open and what one run changes about it."""
-    first = min(control.settles[questions[0]], key=_losses)
-    names = listed([factor_words(name) for name in first.confounders])
-    asked = factor_words(questions[0])
+
+    def losses(contrast: Contrast) -> float:
+        return sum(run.loss.mean for run in (*contrast.low, *contrast.high) if run.loss)
+
+    between_best = min(control.settles[questions[0]], key=losses)
+    names = listed([factor_words(name) for name in between_best.confounders])
+    asked, *others = map(factor_words, questions)
+    reference = control.reference.name
     text = (
-        f"{names_of(first.low)} and {names_of(first.high)} differ in {asked} and also in {names}. "
-        f"{control.reference.name} with {_changes_words(control)} differs from "
-        f"{control.reference.name} in {asked} alone{_equal_samples(control)}."
+        f"{names_of(between_best.low)} and {names_of(between_best.high)} differ in {asked} and "
+        f"also in {names}. {reference} with {_changes_words(control)} differs from {reference} in "
+        f"{asked} alone{_equal_samples(control)}."
     )
-    others = [factor_words(name) for name in questions[1:]]
     return f"{text} The same run also tells of {listed(others)}." if others else text
 
 
 def run_reason(control: ControlRun, questions: Sequence[str]) -> str:
     """The hypothesis of the run, a question that it answers either way."""
-    asked = factor_words(questions[0])
-    text = (
-        f"Against {control.reference.name} ({control.reference.run_id}) only {asked} changes"
-        f"{_equal_samples(control)}: if {asked} matters, its loss is another than "
-        f"{control.reference.loss.mean:.4g}."
-        if control.reference.loss
-        else f"Against {control.reference.name} only {asked} changes."
-    )
-    others = [factor_words(name) for name in questions[1:]]
+    reference = control.reference
+    asked, *others = map(factor_words, questions)
+    text = f"Against {reference.name} only {asked} changes."
+    if reference.loss:
+        text = (
+            f"Against {reference.name} ({reference.run_id}) only {asked} changes"
+            f"{_equal_samples(control)}: if {asked} matters, its loss is another than "
+            f"{reference.loss.mean:.4g}."
+        )
     return f"{text} It also tells of {listed(others)}." if others else text
 
 
@@ -242,35 +225,23 @@ def names_of(runs: Sequence[Run]) -> str:
     return listed(list(dict.fromkeys(run.name for run in runs)))
 
 
-def _either_side(factor: str, contrast: Contrast) -> Iterator[tuple[Run, dict[str, Any]]]:
+def _either_side(factor: str, contrast: Contrast) -> Iterator[ControlRun]:
     sides = ((contrast.low[0], contrast.high[0]), (contrast.high[0], contrast.low[0]))
     for reference, other in sorted(sides, key=lambda side: mean_loss(side[0])):
-        changes = changed_settings(factor, reference, other)
-        if changes:
-            yield reference, changes
-
-
-def _key(control: ControlRun) -> tuple[object, ...]:
-    run = replace(control.reference, settings=control.settings)
-    return (run.comparable, tuple(sorted(material_settings(run).items())))
+        if changes := changed_settings(factor, reference, other):
+            yield ControlRun(reference, changes)
 
 
 def _changes_words(control: ControlRun) -> str:
     """What a run has otherwise than its reference, without what changes nothing learned."""
-    parts = [name for name in control.changes if name in TRAINABLE_PARTS]
     settings = [
         f"{factor_words(name)} {value_words(value)}"
         for name, value in control.changes.items()
-        if name not in TRAINABLE_PARTS and name != "save_steps"
+        if name not in (*TRAINABLE_PARTS, "save_steps")
     ]
-    if parts:
+    if not control.changes.keys().isdisjoint(TRAINABLE_PARTS):
         settings.insert(0, f"{trainable_parts(control.settings)} trained")
     return listed(settings)
-
-
-def _losses(contrast: Contrast) -> float:
-    """Of two contrasts the one between better runs is the one to name."""
-    return sum(run.loss.mean for run in (*contrast.low, *contrast.high) if run.loss)
 
 
 def _equal_samples(control: ControlRun) -> str:

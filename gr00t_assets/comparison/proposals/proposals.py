@@ -1,4 +1,4 @@
-"""Repeating a clean pair whose difference cannot be told from noise."""
+"""What to run next: for every open question of a class the fewest runs that settle it."""
 
 import math
 from collections import defaultdict
@@ -16,7 +16,6 @@ from gr00t_assets.comparison.contrasts.noise import Spread, log_error, spread_of
 from gr00t_assets.comparison.differences import equal_run
 from gr00t_assets.comparison.proposals.control_runs import (
     ControlRun,
-    Origin,
     Proposal,
     ProposedExperiment,
     control_reason,
@@ -24,14 +23,24 @@ from gr00t_assets.comparison.proposals.control_runs import (
     distance,
     mean_loss,
     names_of,
+    proposed_experiment,
     run_reason,
 )
-from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.run import Run, samples_of
 from gr00t_assets.comparison.speed import Speeds
 from gr00t_assets.comparison.wording import factor_words, value_words
 
+NOT_ASKED = frozenset({"seed", "samples_seen"})
+"""No question of their own: one is noise, the other follows from steps and batch size."""
+
 MOST_REPLICATES = 5
 """Runs of one configuration at most: what five cannot show is too small to be worth more."""
+
+_ENOUGH = 3
+"""Runs a side that make a difference within noise an answer, where more would show little more."""
+
+_Planned = dict[tuple[object, ...], list[ProposedExperiment]]
+"""The replicates that are proposed already, by configuration."""
 
 
 class ReplicateCount(NamedTuple):
@@ -46,134 +55,6 @@ class ReplicateCount(NamedTuple):
     runs: int
     enough: bool
     visible: float
-
-
-def replicates_needed(contrast: Contrast, spread: Spread) -> ReplicateCount:
-    """Runs of either side from the run-to-run spread and the effect, on the log of the loss.
-
-    With ``s`` the standard deviation of one run, both kinds of noise in it, ``n`` runs a side show
-    an effect of ``t(0.975, 2 n - 2) * s * sqrt(2 / n)``.
-
-    Args:
-        contrast: A clean one.
-        spread: Between runs of one configuration in this class, measured or assumed.
-    """
-    single = _deviation(contrast, spread)
-    effect = abs(math.log(contrast.ratio)) if contrast.ratio else 0.0
-    for count in range(2, MOST_REPLICATES + 1):
-        if effect > _visible(single, count):
-            return ReplicateCount(count, True, math.exp(_visible(single, count)))
-    return ReplicateCount(MOST_REPLICATES, False, math.exp(_visible(single, MOST_REPLICATES)))
-
-
-def fresh_seeds(runs: Sequence[Run], count: int) -> list[int]:
-    """The lowest seeds from 1 that none of the runs has."""
-    taken = {run.settings.get("seed", 42) for run in runs}
-    seeds = (seed for seed in range(1, count + len(taken) + 1) if seed not in taken)
-    return [next(seeds) for _ in range(count)]
-
-
-def _visible(single: float, count: int) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(2 * count - 2, 0.975)) * single * math.sqrt(2 / count)
-
-
-def _deviation(contrast: Contrast, spread: Spread) -> float:
-    """Standard deviation of the log loss of one run, over both sides.
-
-    Where no run's noise within is known, that between runs alone.
-    """
-    losses = [run.loss for run in (*contrast.low, *contrast.high) if run.loss]
-    variances = [spread.variance(log_error(loss) ** 2) for loss in losses]
-    known = [variance for variance in variances if math.isfinite(variance)]
-    return math.sqrt(sum(known) / len(known)) if known else spread.between
-
-
-_Planned = dict[tuple[object, ...], list[ProposedExperiment]]
-
-
-def replicate_proposals(
-    noisy: Mapping[str, Sequence[Contrast]], members: Sequence[Run], spread: Spread, speeds: Speeds
-) -> list[Proposal]:
-    """For every factor the cheapest of its clean contrasts, repeated; runs that two share once.
-
-    Args:
-        noisy: By factor the contrasts without a confounder.
-        members: The runs of the class.
-        spread: Between runs of one configuration of the class.
-        speeds: Of the runs that tell what it costs.
-    """
-    planned: _Planned = {}
-    proposals = []
-    for factor, contrasts in noisy.items():
-        contrast = min(contrasts, key=lambda item: _price(item, planned, spread))
-        proposal = _repeat(factor, contrast, planned, members, spread, speeds)
-        if proposal.experiments:
-            proposals.append(proposal)
-    return proposals
-
-
-def _price(contrast: Contrast, planned: _Planned, spread: Spread) -> tuple[bool, int, int]:
-    wanted = replicates_needed(contrast, spread)
-    missing = [
-        max(0, wanted.runs - len(side) - len(planned.get(_configuration(side[0]), ())))
-        for side in (contrast.low, contrast.high)
-    ]
-    samples = sum(
-        count * (side[0].samples_seen or 0)
-        for count, side in zip(missing, (contrast.low, contrast.high), strict=True)
-    )
-    return not wanted.enough, sum(missing), samples
-
-
-def _repeat(
-    factor: str,
-    contrast: Contrast,
-    planned: _Planned,
-    members: Sequence[Run],
-    spread: Spread,
-    speeds: Speeds,
-) -> Proposal:
-    wanted = replicates_needed(contrast, spread)
-    experiments: list[ProposedExperiment] = []
-    for side in (contrast.low, contrast.high):
-        planned_here = planned.setdefault(_configuration(side[0]), [])
-        same = [run for run in members if _configuration(run) == _configuration(side[0])]
-        count = max(0, wanted.runs - len(side) - len(planned_here))
-        setting = f"{factor_words(factor)} {value_words(factor_value(side[0], factor))}"
-        for seed in fresh_seeds(same, len(planned_here) + count)[len(planned_here) :]:
-            origin = Origin.of(side[0])
-            hours = speeds.hours(origin.trainer, origin.base_model, side[0].settings)
-            reason = f"{side[0].name} again with seed {seed}: how far runs at {setting} differ."
-            planned_here.append(ProposedExperiment(side[0], {"seed": seed}, reason, hours))
-            experiments.append(planned_here[-1])
-    reason = _reason(factor, contrast, wanted, len(experiments))
-    return Proposal((factor,), "replicates", reason, tuple(experiments), contrast.runs)
-
-
-def _configuration(run: Run) -> tuple[object, ...]:
-    return tuple(sorted(material_settings(run).items()))
-
-
-def _reason(factor: str, contrast: Contrast, wanted: ReplicateCount, count: int) -> str:
-    """Why a pair is repeated, and what so many repetitions can show."""
-    asked = factor_words(factor)
-    text = (
-        f"{names_of(contrast.low)} and {names_of(contrast.high)} differ in {asked} alone, and the "
-        f"difference may be noise. {count} more runs with other seeds make {wanted.runs} of either"
-    )
-    percent = 100 * (wanted.visible - 1)
-    if wanted.enough:
-        return f"{text}, enough to tell the difference that was seen."
-    return f"{text}, which shows a difference of {percent:.0f} percent or more."
-
-
-NOT_ASKED = frozenset({"seed", "samples_seen"})
-"""No question of their own: one is noise, the other follows from steps and batch size."""
-
-_ENOUGH = 3
-"""Runs a side that make a difference within noise an answer, where more would show little more."""
 
 
 def proposals(
@@ -201,78 +82,88 @@ def proposals(
     """
     by_factor = all_contrasts(list(runs)) if by_factor is None else by_factor
     speeds = Speeds.of_runs(runs) if speeds is None else speeds
-    classes: dict[tuple[object, ...], dict[str, list[Contrast]]] = defaultdict(dict)
+    classes: dict[object, dict[str, list[Contrast]]] = defaultdict(lambda: defaultdict(list))
     for factor, contrasts in by_factor.items():
-        if factor in NOT_ASKED or factor_is_immaterial(factor, contrasts):
-            continue
-        for contrast in contrasts:
+        own = [change for item in contrasts for change in item.changes if change.factor == factor]
+        immaterial = bool(own) and not any(change.material for change in own)
+        for contrast in () if factor in NOT_ASKED or immaterial else contrasts:
             if contrast.verdict != "not_comparable":
-                key = contrast.low[0].comparable
-                classes[key].setdefault(factor, []).append(contrast)
-    proposed: list[Proposal] = []
-    for key, of_class in classes.items():
-        members = [run for run in runs if run.comparable == key]
-        proposed += _of_class(of_class, members, speeds)
-    if question is not None:
-        proposed = [proposal for proposal in proposed if question in proposal.questions]
+                classes[contrast.low[0].comparable][factor].append(contrast)
+    proposed = [
+        proposal
+        for key, of_class in classes.items()
+        for proposal in _of_class(of_class, [run for run in runs if run.comparable == key], speeds)
+        if question is None or question in proposal.questions
+    ]
     return sorted(proposed, key=lambda item: (-len(item.questions), len(item.experiments)))
 
 
-def factor_is_immaterial(factor: str, contrasts: Sequence[Contrast]) -> bool:
-    """Whether a factor cannot change what is learned, by what its contrasts say."""
-    own = [change for item in contrasts for change in item.changes if change.factor == factor]
-    return bool(own) and not any(change.material for change in own)
+def replicates_needed(contrast: Contrast, spread: Spread) -> ReplicateCount:
+    """Runs of either side from the run-to-run spread and the effect, on the log of the loss.
+
+    With ``s`` the standard deviation of one run, both kinds of noise in it, ``n`` runs a side show
+    an effect of ``t(0.975, 2 n - 2) * s * sqrt(2 / n)``. Where no run's noise within is known,
+    ``s`` is that between runs alone.
+
+    Args:
+        contrast: A clean one.
+        spread: Between runs of one configuration in this class, measured or assumed.
+    """
+    from scipy.special import stdtrit
+
+    losses = [run.loss for run in (*contrast.low, *contrast.high) if run.loss]
+    variances = [spread.variance(log_error(loss) ** 2) for loss in losses]
+    known = [variance for variance in variances if math.isfinite(variance)]
+    single = math.sqrt(sum(known) / len(known)) if known else spread.between
+    effect = abs(math.log(contrast.ratio)) if contrast.ratio else 0.0
+    count, visible = 1, math.inf
+    while count < MOST_REPLICATES and effect <= visible:
+        count += 1
+        visible = float(stdtrit(2 * count - 2, 0.975)) * single * math.sqrt(2 / count)
+    return ReplicateCount(count, effect > visible, math.exp(visible))
 
 
-def is_open(contrasts: Sequence[Contrast], spread: Spread) -> bool:
-    """Whether no contrast of a factor is an answer yet."""
-    return not any(_answers(contrast, spread) for contrast in contrasts)
+def fresh_seeds(runs: Sequence[Run], count: int) -> list[int]:
+    """The lowest seeds from 1 that none of the runs has."""
+    taken = {run.settings.get("seed", 42) for run in runs}
+    return [seed for seed in range(1, count + len(taken) + 1) if seed not in taken][:count]
 
 
-def _answers(contrast: Contrast, spread: Spread) -> bool:
-    """Controlled, or repeated so often that what is left to be seen is too small to matter."""
-    if contrast.verdict == "controlled":
-        return True
-    if contrast.verdict == "confounded":
-        return False
-    fewest = min(len(contrast.low), len(contrast.high))
-    return fewest >= MOST_REPLICATES or (
-        fewest >= _ENOUGH and not replicates_needed(contrast, spread).enough
-    )
+def _is_open(contrasts: Sequence[Contrast], spread: Spread) -> bool:
+    """Whether no contrast is controlled, or repeated so often that more would not matter."""
+    for contrast in contrasts:
+        fewest = min(len(contrast.low), len(contrast.high))
+        repeated = contrast.verdict != "confounded" and (
+            fewest >= MOST_REPLICATES
+            or (fewest >= _ENOUGH and not replicates_needed(contrast, spread).enough)
+        )
+        if contrast.verdict == "controlled" or repeated:
+            return False
+    return True
 
 
 def _of_class(
     by_factor: Mapping[str, list[Contrast]], members: Sequence[Run], speeds: Speeds
 ) -> list[Proposal]:
     spread = spread_of(configurations(members))
-    unsettled = {
-        factor: contrasts for factor, contrasts in by_factor.items() if is_open(contrasts, spread)
-    }
-    clean = {
-        factor: [contrast for contrast in contrasts if contrast.verdict != "confounded"]
-        for factor, contrasts in unsettled.items()
-    }
-    confounded = {factor: _nearest(contrasts) for factor, contrasts in unsettled.items()}
-    controls = _controls(
-        [factor for factor in unsettled if not clean[factor]],
-        control_runs(confounded),
-        members,
-        speeds,
-    )
+    clean: dict[str, list[Contrast]] = {}
+    confounded: dict[str, list[Contrast]] = {}
+    for factor, contrasts in by_factor.items():
+        if _is_open(contrasts, spread):
+            clean[factor] = [item for item in contrasts if item.verdict != "confounded"]
+            others = [item for item in contrasts if item.verdict == "confounded"]
+            fewest = min(map(distance, others), default=0)
+            confounded[factor] = [item for item in others if distance(item) == fewest]
+    unsettled = [factor for factor, contrasts in clean.items() if not contrasts]
+    controls = _controls(unsettled, control_runs(confounded), members, speeds)
     covered = {factor for proposal in controls for factor in proposal.questions}
-    noisy = {
-        factor: contrasts
+    planned: _Planned = {}
+    replicates = [
+        _replicates(factor, contrasts, planned, members, spread, speeds)
         for factor, contrasts in clean.items()
         if contrasts and factor not in covered
-    }
-    return controls + replicate_proposals(noisy, members, spread, speeds)
-
-
-def _nearest(contrasts: Sequence[Contrast]) -> list[Contrast]:
-    """The confounded contrasts with the fewest factors to undo."""
-    confounded = [contrast for contrast in contrasts if contrast.verdict == "confounded"]
-    fewest = min((distance(contrast) for contrast in confounded), default=0)
-    return [contrast for contrast in confounded if distance(contrast) == fewest]
+    ]
+    return controls + [proposal for proposal in replicates if proposal.experiments]
 
 
 def _controls(
@@ -281,10 +172,7 @@ def _controls(
     """Greedily the runs that settle most of what is open, until each factor has one."""
     left, controls = list(factors), []
     open_too = {factor for control in possible for factor in control.settles}
-    while left:
-        able = [item for item in possible if any(factor in item.settles for factor in left)]
-        if not able:
-            break
+    while able := [item for item in possible if not item.settles.keys().isdisjoint(left)]:
         best = max(able, key=lambda item: _worth(item, open_too))
         possible.remove(best)
         equal = equal_run(best.settings, members)
@@ -299,19 +187,12 @@ def _controls(
 
 
 def _worth(control: ControlRun, unsettled: set[str]) -> tuple[float, ...]:
-    """Questions first, then contrasts, then the width of the change, then what it costs."""
+    """Questions first, then contrasts, then the width of the change, then what it costs.
+
+    The width is the widest ratio of a factor's two values, on the log: wide changes stand out of
+    noise.
+    """
     settles = {name: group for name, group in control.settles.items() if name in unsettled}
-    return (
-        len(settles),
-        sum(len(group) for group in settles.values()),
-        round(_width(control), 6),
-        -control.samples,
-        -mean_loss(control.reference),
-    )
-
-
-def _width(control: ControlRun) -> float:
-    """The widest ratio of a factor's two values, on the log: wide changes stand out of noise."""
     widths = [0.0]
     for factor, contrasts in control.settles.items():
         for contrast in contrasts:
@@ -322,15 +203,18 @@ def _width(control: ControlRun) -> float:
                 if isinstance(end, int | float) and not isinstance(end, bool)
             ]
             if len(ends) == 2 and min(ends) > 0:
-                widths.append(math.log(max(ends) / min(ends)))
-    return max(widths)
+                widths.append(abs(math.log(ends[0] / ends[1])))
+    return (
+        len(settles),
+        sum(map(len, settles.values())),
+        round(max(widths), 6),
+        -(samples_of(control.settings) or 0),
+        -mean_loss(control.reference),
+    )
 
 
 def _control(
-    control: ControlRun,
-    questions: tuple[str, ...],
-    equal: Run | None,
-    speeds: Speeds,
+    control: ControlRun, questions: tuple[str, ...], equal: Run | None, speeds: Speeds
 ) -> Proposal:
     contrasts = [item for factor in questions for item in control.settles[factor]]
     runs = tuple(dict.fromkeys(run for contrast in contrasts for run in contrast.runs))
@@ -338,9 +222,57 @@ def _control(
     if equal is not None:
         reason = f"{reason} {equal.name} ({equal.run_id}) is that run and is {equal.status}."
         return Proposal(questions, "continue", reason, (), runs)
-    origin = Origin.of(control.reference)
-    hours = speeds.hours(origin.trainer, origin.base_model, control.settings)
-    experiment = ProposedExperiment(
-        control.reference, control.changes, run_reason(control, questions), hours
-    )
+    tells = run_reason(control, questions)
+    experiment = proposed_experiment(control.reference, control.changes, tells, speeds)
     return Proposal(questions, "control", reason, (experiment,), runs)
+
+
+def _replicates(
+    factor: str,
+    contrasts: Sequence[Contrast],
+    planned: _Planned,
+    members: Sequence[Run],
+    spread: Spread,
+    speeds: Speeds,
+) -> Proposal:
+    """The cheapest clean contrast of a factor, repeated; runs that two factors share once."""
+
+    def missing(contrast: Contrast) -> list[tuple[Run, int]]:
+        """Runs that either side lacks."""
+        wanted = replicates_needed(contrast, spread).runs
+        return [
+            (side[0], max(0, wanted - len(side) - len(planned.get(_configuration(side[0]), ()))))
+            for side in (contrast.low, contrast.high)
+        ]
+
+    def price(contrast: Contrast) -> tuple[bool, int, int]:
+        runs = missing(contrast)
+        return (
+            not replicates_needed(contrast, spread).enough,
+            sum(count for _, count in runs),
+            sum(count * (run.samples_seen or 0) for run, count in runs),
+        )
+
+    contrast = min(contrasts, key=price)
+    experiments: list[ProposedExperiment] = []
+    for run, count in missing(contrast):
+        same_planned = planned.setdefault(_configuration(run), [])
+        same = [other for other in members if _configuration(other) == _configuration(run)]
+        setting = f"{factor_words(factor)} {value_words(factor_value(run, factor))}"
+        for seed in fresh_seeds(same, len(same_planned) + count)[len(same_planned) :]:
+            reason = f"{run.name} again with seed {seed}: how far runs at {setting} differ."
+            same_planned.append(proposed_experiment(run, {"seed": seed}, reason, speeds))
+            experiments.append(same_planned[-1])
+    wanted = replicates_needed(contrast, spread)
+    shows = f"shows a difference of {100 * (wanted.visible - 1):.0f} percent or more"
+    reason = (
+        f"{names_of(contrast.low)} and {names_of(contrast.high)} differ in {factor_words(factor)} "
+        f"alone, and the difference may be noise. {len(experiments)} more runs with other seeds "
+        f"make {wanted.runs} of either, "
+        f"{'enough to tell the difference that was seen' if wanted.enough else 'which ' + shows}."
+    )
+    return Proposal((factor,), "replicates", reason, tuple(experiments), contrast.runs)
+
+
+def _configuration(run: Run) -> tuple[object, ...]:
+    return tuple(sorted(material_settings(run).items()))

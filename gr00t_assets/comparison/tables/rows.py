@@ -12,7 +12,7 @@ from typing import get_args
 
 from pydantic import ValidationError
 
-from gr00t_assets.comparison.columns import COLUMNS, Dtype, column_names, setting_dtype
+from gr00t_assets.comparison.columns import COLUMNS, column_names, setting_dtype
 from gr00t_assets.comparison.curves import LossKind
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.names import did_you_mean, nearest
@@ -21,9 +21,7 @@ from gr00t_assets.runs.stored_run import STATUS_WORDS
 
 Value = str | int | float | bool
 
-_TRUE = {"true", "yes", "1"}
-
-_FALSE = {"false", "no", "0"}
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 _EMPTY = {"", "na", "n/a", "null", "-"}
 
@@ -31,6 +29,8 @@ _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?:\D|$))")
 
 REQUIRED = ("run_id", "status", "learning_rate", "batch_size", "max_steps", "loss")
 """Besides these a table needs ``dataset`` or ``dataset_version``."""
+
+_DATASET = {"dataset", "dataset_version"}
 
 _NO_LONGER_WRITTEN = {"problems"}
 """Derived columns of older exports."""
@@ -64,11 +64,6 @@ class Row:
         return int(value) if value is not None else None
 
 
-def is_empty(text: str | None) -> bool:
-    """Whether a cell says nothing."""
-    return text is None or text.strip().lower() in _EMPTY
-
-
 def cell_value(name: str, text: str) -> Value:
     """The value of a cell in its column's type.
 
@@ -85,10 +80,22 @@ def cell_value(name: str, text: str) -> Value:
     """
     text = text.strip()
     column = column_names().get(name)
-    dtype = column.dtype if column else setting_dtype(name)
-    if dtype is None:
-        return _guessed(text)
-    value = _parsed(text, dtype)
+    match column.dtype if column else setting_dtype(name):
+        case None:
+            return _guessed(text)
+        case "boolean":
+            if text.lower() not in _BOOLEANS:
+                raise ValueError(f"expected true or false, found {text!r}")
+            value: Value = _BOOLEANS[text.lower()]
+        case "Float64":
+            value = _number(text)
+        case "Int64":
+            value = _number(text)
+            if not value.is_integer():
+                raise ValueError(f"expected a whole number, found {text!r}")
+            value = int(value)
+        case _:
+            value = text
     if column is None:
         _check_setting(name, value)
     elif isinstance(value, float) and not math.isfinite(value) and name != "loss":
@@ -96,20 +103,6 @@ def cell_value(name: str, text: str) -> Value:
     elif isinstance(value, int | float) and value < 0:
         raise ValueError(f"expected a number that is not below zero, found {text!r}")
     return value
-
-
-def is_date(text: str) -> bool:
-    """Whether a text is a date, or a date and a time, in ISO 8601.
-
-    Example:
-        >>> is_date("2025-06-14T23:58"), is_date("14 June 2025")
-        (True, False)
-    """
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -132,35 +125,27 @@ def read_rows(path: Path) -> list[Row]:
         raise ComparisonError(
             str(path), "this table of runs cannot be read.", [reason, "expected: a CSV file, UTF-8"]
         ) from error
-    problems = list(_header_problems(header))
+    problems = [f"line 1: {problem}" for problem in _header_problems(header)]
     rows: list[Row] = []
-    if not problems:
-        for number, line in lines:
-            row, row_problems = _row(number, header, line)
-            problems += row_problems
-            rows.append(row)
-        problems += _repeated(rows)
-        problems.sort(key=_line_number)
-        if not lines:
-            problems.append("it has no rows")
+    first_lines: dict[str, int] = {}
+    for number, line in () if problems else lines:
+        cells, row_problems = _cells(header, line)
+        row = Row(number, cells)
+        row_problems += _row_problems(row)
+        name = row.text("run_id")
+        if name and (first := first_lines.setdefault(name, number)) != number:
+            row_problems.append(f"run_id {name} is that of line {first} too")
+        problems += [f"line {number}: {problem}" for problem in row_problems]
+        rows.append(row)
+    if not problems and not lines:
+        problems.append("it has no rows")
     if problems:
-        _refuse(path, problems)
+        count = f"{len(problems):,} problem" + ("s" if len(problems) > 1 else "")
+        more = [f"and {len(problems) - _SHOWN:,} more"] if len(problems) > _SHOWN else []
+        raise ComparisonError(
+            str(path), f"this table of runs has {count}.", [*problems[:_SHOWN], *more]
+        )
     return rows
-
-
-def _parsed(text: str, dtype: Dtype) -> Value:
-    match dtype:
-        case "boolean":
-            return _boolean(text)
-        case "Float64":
-            return _number(text)
-        case "Int64":
-            value = _number(text)
-            if not math.isfinite(value) or value != int(value):
-                raise ValueError(f"expected a whole number, found {text!r}")
-            return int(value)
-        case _:
-            return text
 
 
 def _number(text: str) -> float:
@@ -168,13 +153,6 @@ def _number(text: str) -> float:
         return float(_THOUSANDS.sub("", text))
     except ValueError:
         raise ValueError(f"expected a number, found {text!r}") from None
-
-
-def _boolean(text: str) -> bool:
-    word = text.lower()
-    if word not in _TRUE | _FALSE:
-        raise ValueError(f"expected true or false, found {text!r}")
-    return word in _TRUE
 
 
 def _guessed(text: str) -> Value:
@@ -187,7 +165,7 @@ def _guessed(text: str) -> Value:
         return text
     if not math.isfinite(value):
         return text
-    return int(value) if value == int(value) and "e" not in text.lower() else value
+    return int(value) if value.is_integer() and "e" not in text.lower() else value
 
 
 def _check_setting(name: str, value: Value) -> None:
@@ -205,81 +183,60 @@ def _check_setting(name: str, value: Value) -> None:
 
 def _header_problems(header: Sequence[str]) -> Iterator[str]:
     if not any(header):
-        yield f"line 1: expected column names, among them {', '.join(REQUIRED)}"
+        yield f"expected column names, among them {', '.join(REQUIRED)}"
         return
     known = [*column_names(), *all_hyperparameters()]
     for name in REQUIRED:
         if name not in header:
             close = nearest(name, [other for other in header if other not in known])
-            yield f"line 1: column {name} is missing" + (f"; is it '{close}'?" if close else "")
-    if not {"dataset", "dataset_version"} & set(header):
-        yield "line 1: column dataset is missing"
+            yield f"column {name} is missing" + (f"; is it '{close}'?" if close else "")
+    if _DATASET.isdisjoint(header):
+        yield "column dataset is missing"
     for place, name in enumerate(header, 1):
         if not name:
-            yield f"line 1: column {place} has no name"
+            yield f"column {place} has no name"
         elif header.index(name) != place - 1:
-            yield f"line 1: column {name} stands there twice"
+            yield f"column {name} stands there twice"
         elif name not in known and name not in _NO_LONGER_WRITTEN:
             close = difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT)
             if close and close[0] not in header:
-                yield f"line 1: unknown column '{name}'; did you mean '{close[0]}'?"
+                yield f"unknown column '{name}'; did you mean '{close[0]}'?"
 
 
-def _row(number: int, header: Sequence[str], line: Sequence[str]) -> tuple[Row, list[str]]:
+def _cells(header: Sequence[str], line: Sequence[str]) -> tuple[dict[str, Value], list[str]]:
+    """The cells that say something, and what is wrong with them; derived ones are left out."""
     problems: list[str] = []
     cells: dict[str, Value] = {}
-    given: set[str] = set()
     derived = {column.name for column in COLUMNS if column.derived} | _NO_LONGER_WRITTEN
+    given = {
+        name: text
+        for name, text in zip(header, line, strict=False)
+        if text.strip().lower() not in _EMPTY and name not in derived
+    }
     if len(line) != len(header):
         problems.append(f"{len(line)} cells for {len(header)} columns")
-    for name, text in zip(header, line, strict=False):
-        if is_empty(text) or name in derived:
-            continue
-        given.add(name)
+    for name, text in given.items():
         try:
             cells[name] = cell_value(name, text)
         except ValueError as error:
             problems.append(f"{name}: {error}")
-    row = Row(number, cells)
     if len(line) == len(header):
         problems += [f"{name} is empty" for name in REQUIRED[:-1] if name not in given]
-        problems += [] if given & {"dataset", "dataset_version"} else ["dataset is empty"]
-    problems += _row_problems(row)
-    return row, [f"line {number}: {problem}" for problem in problems]
+        problems += ["dataset is empty"] if _DATASET.isdisjoint(given) else []
+    return cells, problems
 
 
 def _row_problems(row: Row) -> Iterator[str]:
-    status = row.text("status")
-    if status and status not in STATUS_WORDS:
-        yield f"unknown status '{status}'; known: {', '.join(STATUS_WORDS)}"
-    kind = row.text("loss_kind")
-    if kind and kind not in get_args(LossKind):
-        yield f"unknown loss_kind '{kind}'; known: {', '.join(get_args(LossKind))}"
-    loss = row.number_of("loss")
-    if loss is not None and loss == 0:
+    for name, known in (("status", tuple(STATUS_WORDS)), ("loss_kind", get_args(LossKind))):
+        if (text := row.text(name)) and text not in known:
+            yield f"unknown {name} '{text}'; known: {', '.join(known)}"
+    if row.number_of("loss") == 0:
         yield "loss: a training loss is above zero"
-    if (started := row.text("started_at")) and not is_date(started):
-        yield f"started_at: expected a date such as 2025-06-15T01:11, found '{started}'"
+    if started := row.text("started_at"):
+        try:
+            datetime.fromisoformat(started)
+        except ValueError:
+            yield f"started_at: expected a date such as 2025-06-15T01:11, found '{started}'"
     done, asked = row.whole("logged_step"), row.whole("max_steps")
     if done is not None and asked is not None and done > asked:
         yield f"logged_step {done:,} is above max_steps {asked:,}"
-
-
-def _repeated(rows: Sequence[Row]) -> Iterator[str]:
-    first: dict[str, int] = {}
-    for row in rows:
-        name = row.text("run_id")
-        if name and first.setdefault(name, row.number) != row.number:
-            yield f"line {row.number}: run_id {name} is that of line {first[name]} too"
-
-
-def _line_number(problem: str) -> int:
-    return int(problem.split(":")[0].removeprefix("line "))
-
-
-def _refuse(path: Path, problems: Sequence[str]) -> None:
-    shown = list(problems[:_SHOWN])
-    if len(problems) > _SHOWN:
-        shown.append(f"and {len(problems) - _SHOWN:,} more")
-    count = f"{len(problems):,} problem" + ("s" if len(problems) > 1 else "")
-    raise ComparisonError(str(path), f"this table of runs has {count}.", shown)

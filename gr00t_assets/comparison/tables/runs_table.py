@@ -1,9 +1,10 @@
-"""Tables of runs: read from a CSV of the form of ``data/journal/runs.csv``, and written."""
+"""Tables of runs: read from a CSV file of the form of ``data/journal/runs.csv``, and written."""
 
 import io
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -21,7 +22,7 @@ from gr00t_assets.comparison.contrasts.noise import logged_value_error
 from gr00t_assets.comparison.contrasts.ranking import RankedRun, comparability_classes, ranked_runs
 from gr00t_assets.comparison.curves import Loss, LossKind
 from gr00t_assets.comparison.run import Frames, Run, samples_per_step
-from gr00t_assets.comparison.tables.rows import Row, Value, read_rows
+from gr00t_assets.comparison.tables.rows import Row, read_rows
 from gr00t_assets.core.errors import ComparisonError, Gr00tAssetsError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import Store
@@ -46,7 +47,7 @@ _MEMORY = re.compile(
 NEARLY_DONE = 0.95
 """A run that says it finished has done this share of its steps, or all but its last logged ones."""
 
-_LOGGING_STEPS = Hyperparameters().logging_steps
+FORMATS = ("parquet", "csv")
 
 
 def known_frames(
@@ -57,24 +58,20 @@ def known_frames(
     Nothing raises: a table can be compared where there is no catalog and no store.
     """
     if catalog is None:
-        try:
+        catalog = {}
+        with suppress(Gr00tAssetsError, OSError):
             catalog = load_catalog()
-        except (Gr00tAssetsError, OSError):
-            catalog = {}
     frames: dict[str, int] = {}
     for name, entry in catalog.items():
         if entry.frames is not None:
             frames[name] = entry.frames
-        if store is None:
-            continue
-        try:
-            frames[name] = load_record(name, store).frames
-        except (Gr00tAssetsError, OSError):
-            continue
+        if store is not None:
+            with suppress(Gr00tAssetsError, OSError):
+                frames[name] = load_record(name, store).frames
     return frames
 
 
-def frame_state(video_backend: object, started_at: str, verified: bool | None) -> Frames:
+def frame_state(video_backend: object, started_at: str, verified: object) -> Frames:
     """What is known of the frames.
 
     Args:
@@ -99,13 +96,17 @@ def noted_memory(note: str) -> int | None:
     """Bytes of GPU memory that a note gives; None where it gives none.
 
     Example:
-        >>> noted_memory("on GPU 0 using 25.1 GB of VRAM")
-        25100000000
-        >>> noted_memory("dataset of 6 GB") is None
-        True
+        >>> noted_memory("on GPU 0 using 25.1 GB of VRAM"), noted_memory("dataset of 6 GB")
+        (25100000000, None)
     """
     match = _MEMORY.search(note)
     return round(float(match[1]) * _UNITS[match[2].lower()]) if match else None
+
+
+def logging_steps(settings: Mapping[str, object]) -> int:
+    """Steps that one logged loss is the mean of; Isaac-GR00T's 10 where nothing is said of it."""
+    value = settings.get("logging_steps")
+    return value if isinstance(value, int) else Hyperparameters().logging_steps
 
 
 def read_table(path: Path, dataset_frames: Mapping[str, int] | None = None) -> list[Run]:
@@ -123,109 +124,10 @@ def read_table(path: Path, dataset_frames: Mapping[str, int] | None = None) -> l
 
     Raises:
         ComparisonError: The file cannot be read, or with every problem that it has.
-
-    Example:
-        ``read_table(Path("data/journal/runs.csv"))[0].run_id`` is ``klky5smm``
     """
     rows = read_rows(path)
     frames = known_frames() if dataset_frames is None else dataset_frames
     return [_run(row, frames) for row in rows]
-
-
-def data_of(cells: Mapping[str, Value]) -> dict[str, str]:
-    """What a run was trained on and with, by the names of :attr:`Run.data`.
-
-    Example:
-        >>> data_of({"dataset": "so101", "base_model": "tiny", "loss": 0.1})
-        {'dataset': 'so101', 'base model': 'tiny'}
-    """
-    return {name.replace("_", " "): str(cells[name]) for name in DATA if name in cells}
-
-
-def logging_steps(settings: Mapping[str, object]) -> int:
-    """Steps that one logged loss is the mean of; Isaac-GR00T's 10 where nothing is said of it."""
-    value = settings.get("logging_steps", _LOGGING_STEPS)
-    return value if isinstance(value, int) else _LOGGING_STEPS
-
-
-def _run(row: Row, dataset_frames: Mapping[str, int]) -> Run:
-    columns = column_names()
-    settings = {name: value for name, value in row.cells.items() if name not in columns}
-    max_steps = row.whole("max_steps")
-    steps = row.whole("logged_step")
-    status = row.text("status")
-    if steps is None and status == "finished":
-        steps = max_steps
-    per_step = samples_per_step(settings) or 1
-    samples_seen = row.whole("samples_seen")
-    if samples_seen is None and steps is not None:
-        samples_seen = steps * per_step
-    status, problems = _checked_status(status, steps, max_steps, settings)
-    loss, loss_problems = _loss(row, settings, samples_seen, per_step)
-    note = row.text("note")
-    memory = row.number_of("peak_memory_gb")
-    verified = row.cells.get("frames_verified")
-    dataset = row.text("dataset")
-    return Run(
-        run_id=row.text("run_id"),
-        name=row.text("name") or row.text("run_id"),
-        source="table",
-        status=status,
-        settings=settings,
-        data=data_of(row.cells),
-        frames=frame_state(
-            settings.get("video_backend"),
-            row.text("started_at"),
-            bool(verified) if verified is not None else None,
-        ),
-        steps=steps,
-        max_steps=max_steps,
-        samples_seen=samples_seen,
-        dataset_frames=row.whole("dataset_frames") or dataset_frames.get(dataset),
-        loss=loss,
-        sweep=row.text("sweep"),
-        hypothesis=row.text("hypothesis"),
-        started_at=row.text("started_at"),
-        samples_per_second=row.number_of("samples_per_second"),
-        gpu_hours=row.number_of("gpu_hours"),
-        peak_memory_bytes=round(memory * 1e9) if memory else noted_memory(note),
-        note=note,
-        problems=(*problems, *loss_problems),
-    )
-
-
-def _checked_status(
-    status: str, steps: int | None, max_steps: int | None, settings: Mapping[str, object]
-) -> tuple[str, tuple[str, ...]]:
-    """The status; a run that stopped before its end is not finished, whatever is said of it."""
-    if status != "finished" or steps is None or max_steps is None:
-        return status, ()
-    if steps >= min(NEARLY_DONE * max_steps, max_steps - logging_steps(settings)):
-        return status, ()
-    problem = f"It is said to have finished, at step {steps:,} of {max_steps:,}."
-    return "unfinished", (problem,)
-
-
-def _loss(
-    row: Row, settings: Mapping[str, object], samples_seen: int | None, per_step: int
-) -> tuple[Loss | None, tuple[str, ...]]:
-    mean = row.number_of("loss")
-    if mean is None:
-        return None, ()
-    if not math.isfinite(mean):
-        return None, (f"Its loss is {mean}.",)
-    samples = row.whole("loss_samples")
-    if samples is None:
-        samples = logging_steps(settings) * per_step
-        samples = max(1, min(samples, samples_seen or samples))
-    error = row.number_of("loss_se")
-    kind = row.text("loss_kind") or ("one logged value" if error is None else "window mean")
-    if error is None and kind == "one logged value":
-        error = logged_value_error(mean, samples)
-    return Loss(mean, error, samples, cast(LossKind, kind)), ()
-
-
-FORMATS = ("parquet", "csv")
 
 
 def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -245,20 +147,15 @@ def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 def rows_table(rows: Sequence[RankedRun]) -> pd.DataFrame:
     """The table of rows whose places are known; see :func:`runs_table`."""
-    settings = [
-        name
-        for name in dict.fromkeys(["max_steps", *setting_names([row.run for row in rows])])
-        if name not in {column.name for column in COLUMNS}
-    ]
+    names = dict.fromkeys(["max_steps", *setting_names([row.run for row in rows])])
+    settings = [name for name in names if name not in column_names()]
     columns = [*COLUMNS, *map(setting_column, settings)]
-    table = pd.DataFrame(
-        {column.name: pd.Series([column.value(row) for row in rows], dtype=object)
-         for column in columns}
-    )  # fmt: skip
+    content = {}
     for column in columns:
+        values = pd.Series([column.value(row) for row in rows], dtype=object)
         known = column.name not in settings or setting_dtype(column.name)
-        values = table[column.name]
-        table[column.name] = values.astype(column.dtype) if known else _typed(values)
+        content[column.name] = values.astype(column.dtype) if known else _typed(values)
+    table = pd.DataFrame(content)
     table.attrs["units"] = {column.name: column.unit for column in columns}
     table.attrs["descriptions"] = {column.name: column.description for column in columns}
     return table
@@ -285,12 +182,12 @@ def export_table(runs: Sequence[Run], path: Path) -> Path:
     if not path.parent.is_dir():
         raise ComparisonError(str(path), "there is no such folder.", [f"make {path.parent} first"])
     table = runs_table(runs)
-    content = table.to_csv(index=False).encode() if kind == "csv" else _parquet(table)
-    write_bytes(path, content)
+    write_bytes(path, table.to_csv(index=False).encode() if kind == "csv" else parquet(table))
     return path
 
 
-def _parquet(table: pd.DataFrame) -> bytes:
+def parquet(table: pd.DataFrame) -> bytes:
+    """A table as a parquet file, without its index."""
     file = io.BytesIO()
     table.to_parquet(file, index=False)
     return file.getvalue()
@@ -302,3 +199,68 @@ def _typed(values: pd.Series) -> pd.Series:
     if len(kinds) > 1 and not kinds <= {int, float}:
         return values.map(str, na_action="ignore").astype("string")
     return values.convert_dtypes()
+
+
+def _run(row: Row, dataset_frames: Mapping[str, int]) -> Run:
+    settings = {name: value for name, value in row.cells.items() if name not in column_names()}
+    max_steps, steps, status = row.whole("max_steps"), row.whole("logged_step"), row.text("status")
+    if steps is None and status == "finished":
+        steps = max_steps
+    samples_seen = row.whole("samples_seen")
+    if samples_seen is None and steps is not None:
+        samples_seen = steps * (samples_per_step(settings) or 1)
+    problems: list[str] = []
+    if status == "finished" and steps is not None and max_steps is not None:
+        least = min(NEARLY_DONE * max_steps, max_steps - logging_steps(settings))
+        status = "finished" if steps >= least else "unfinished"
+    if status != row.text("status"):
+        problems.append(f"It is said to have finished, at step {steps:,} of {max_steps:,}.")
+    loss = _loss(row, settings, samples_seen)
+    if loss is not None and not math.isfinite(loss.mean):
+        problems.append(f"Its loss is {loss.mean}.")
+        loss = None
+    note, started_at, memory = (
+        row.text("note"),
+        row.text("started_at"),
+        row.cells.get("peak_memory_gb"),
+    )
+    verified = row.cells.get("frames_verified")
+    return Run(
+        run_id=row.text("run_id"),
+        name=row.text("name") or row.text("run_id"),
+        source="table",
+        status=status,
+        settings=settings,
+        data={name.replace("_", " "): row.text(name) for name in DATA if name in row.cells},
+        frames=frame_state(settings.get("video_backend"), started_at, verified),
+        steps=steps,
+        max_steps=max_steps,
+        samples_seen=samples_seen,
+        dataset_frames=row.whole("dataset_frames") or dataset_frames.get(row.text("dataset")),
+        loss=loss,
+        sweep=row.text("sweep"),
+        hypothesis=row.text("hypothesis"),
+        started_at=started_at,
+        samples_per_second=row.number_of("samples_per_second"),
+        gpu_hours=row.number_of("gpu_hours"),
+        peak_memory_bytes=round(float(memory) * 1e9) if memory else noted_memory(note),
+        note=note,
+        problems=tuple(problems),
+    )
+
+
+def _loss(row: Row, settings: Mapping[str, object], samples_seen: int | None) -> Loss | None:
+    mean, error, samples = (
+        row.number_of("loss"),
+        row.number_of("loss_se"),
+        row.whole("loss_samples"),
+    )
+    if mean is None:
+        return None
+    if samples is None:
+        samples = logging_steps(settings) * (samples_per_step(settings) or 1)
+        samples = max(1, min(samples, samples_seen or samples))
+    kind = row.text("loss_kind") or ("one logged value" if error is None else "window mean")
+    if error is None and kind == "one logged value":
+        error = logged_value_error(mean, samples)
+    return Loss(mean, error, samples, cast(LossKind, kind))

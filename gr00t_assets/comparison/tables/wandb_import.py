@@ -1,6 +1,5 @@
 """Runs from W&B, through the public API of the wandb package, kept in the store as parquet."""
 
-import io
 import json
 import math
 import re
@@ -9,19 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gr00t_assets.comparison.tables.runs_table import parquet
 from gr00t_assets.comparison.wording import plain
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import Store
 
-_WORDS = ("run_id", "name", "entity", "project", "state", "created_at", "notes", "url",
-          "program", "commit")  # fmt: skip
-
 _JSON = ("config", "summary", "arguments", "tags", "problems")
-
-_COLUMNS = (*_WORDS, *_JSON, "steps", "losses", "per_step")
+"""Columns of an import that are JSON in it."""
 
 STEP = "train/global_step"
 
@@ -78,13 +75,10 @@ def save_wandb_runs(runs: Sequence[WandbRun], path: Path) -> None:
     Raises:
         StoreError: The disk is full; the former file is as it was.
     """
-    import pandas as pd
-
-    rows = [_row(run) for run in runs]
-    table = pd.DataFrame(rows, columns=pd.Index(_COLUMNS))
-    file = io.BytesIO()
-    table.to_parquet(file, index=False)
-    write_bytes(path, file.getvalue())
+    rows = [run.model_dump() for run in runs]
+    for row in rows:
+        row |= {name: json.dumps(row[name]) for name in _JSON}
+    write_bytes(path, parquet(pd.DataFrame(rows, columns=pd.Index(list(WandbRun.model_fields)))))
 
 
 def load_wandb_runs(path: Path) -> list[WandbRun]:
@@ -93,11 +87,12 @@ def load_wandb_runs(path: Path) -> list[WandbRun]:
     Raises:
         ComparisonError: The file cannot be read.
     """
-    import pandas as pd
-
     try:
-        table = pd.read_parquet(path)
-        return [_run(row) for row in table.to_dict(orient="records")]
+        rows = pd.read_parquet(path).to_dict(orient="records")
+        for row in rows:
+            row |= {name: json.loads(row[name]) for name in _JSON}
+            row |= {name: row[name].tolist() for name in ("steps", "losses")}
+        return [WandbRun.model_validate(row) for row in rows]
     except (OSError, ValueError, LookupError, TypeError, ValidationError) as error:
         raise ComparisonError(
             str(path),
@@ -134,9 +129,13 @@ def import_wandb(
         raise ComparisonError(
             path, "this is no W&B project.", ["expected: ENTITY/PROJECT, such as wild-ai/pippa"]
         )
+    import wandb
+
     runs: list[WandbRun] = []
+    filters = {"tags": {"$in": [tag]}} if tag else {}
     with _explained(path):
-        for run in _runs(path, tag):
+        api = wandb.Api(timeout=TIMEOUT)
+        for run in api.runs(path, filters=filters, order="+created_at", per_page=_PAGE, lazy=False):
             runs.append(_read(run))
             say(f"{runs[-1].run_id} {runs[-1].name}: {runs[-1].state}, {len(runs[-1].steps)} steps")
     if not runs:
@@ -146,41 +145,17 @@ def import_wandb(
             f"there is no run {wanted} in this W&B project.",
             ["look at its page, or import with another --tag"],
         )
-    file = imports_folder(store) / f"{_file_name(path, tag)}.parquet"
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", "--".join([*path.split("/"), *filter(None, [tag])]))
+    file = imports_folder(store) / f"{name.lstrip('.')}.parquet"
     save_wandb_runs(runs, file)
     return file, runs
 
 
-def _row(run: WandbRun) -> dict[str, Any]:
-    row: dict[str, Any] = {name: getattr(run, name) for name in _WORDS}
-    row |= {name: json.dumps(getattr(run, name)) for name in _JSON}
-    return row | {
-        "steps": list(run.steps),
-        "losses": list(run.losses),
-        "per_step": run.per_step,
-    }
-
-
-def _run(row: dict[Any, Any]) -> WandbRun:
-    content = {name: str(row[name]) for name in _WORDS}
-    content |= {name: json.loads(row[name]) for name in _JSON}
-    content |= {"steps": row["steps"].tolist(), "losses": row["losses"].tolist()}
-    return WandbRun.model_validate({**content, "per_step": bool(row["per_step"])})
-
-
-def _runs(path: str, tag: str | None) -> Iterator[Any]:
-    import wandb
-
-    filters = {"tags": {"$in": [tag]}} if tag else {}
-    api = wandb.Api(timeout=TIMEOUT)
-    yield from api.runs(path, filters=filters, order="+created_at", per_page=_PAGE, lazy=False)
-
-
 def _read(run: Any) -> WandbRun:
-    config = {str(name): value for name, value in run.config.items()}
     metadata = run.metadata or {}
-    steps, losses, per_step, problems = _history(run)
-    arguments = metadata.get("args")
+    arguments, git = metadata.get("args"), metadata.get("git")
+    git = git if isinstance(git, Mapping) else {}
+    checkout = _CHECKOUT.lower() in str(git.get("remote")).lower()
     return WandbRun(
         run_id=run.id,
         name=run.name or run.id,
@@ -191,66 +166,42 @@ def _read(run: Any) -> WandbRun:
         tags=tuple(run.tags or ()),
         notes=run.notes or "",
         url=run.url,
-        config=plain(config),
-        summary=_numbers(run.summary),
+        config=plain(dict(run.config)),
+        summary={
+            str(name): float(value)
+            for name, value in dict(run.summary).items()
+            if _is_number(value) and not isinstance(value, bool)
+        },
         arguments=tuple(map(str, arguments)) if isinstance(arguments, list) else None,
         program=PurePath(str(metadata.get("program") or "")).name,
-        commit=_commit(metadata),
-        steps=steps,
-        losses=losses,
-        per_step=per_step,
-        problems=problems,
+        commit=str(git.get("commit") or "") if checkout else "",
+        **_history(run),
     )
 
 
-def _history(run: Any) -> tuple[tuple[int, ...], tuple[float, ...], bool, tuple[str, ...]]:
+def _history(run: Any) -> dict[str, Any]:
     """Steps and losses, and whether each loss is of one step; the last one logged of a step.
 
     From an exported history wandb gives rows without a key that was asked for, or with None or NaN.
     """
     for key in (STEP_LOSS, LOSS):
+        by_step: dict[int, float] = {}
         try:
-            rows = [
-                (row.get(STEP), row.get(key))
-                for row in run.scan_history([STEP, key], use_cache=False)
-            ]
+            for row in run.scan_history([STEP, key], use_cache=False):
+                step, loss = row.get(STEP), row.get(key)
+                if _is_number(step) and _is_number(loss):
+                    by_step[int(step)] = float(loss)
         except Exception as error:
             first = (str(error) or type(error).__name__).splitlines()[0]
-            return (), (), False, (f"Its history could not be read: {first}.",)
-        by_step = {
-            int(step): float(loss)
-            for step, loss in rows
-            if step is not None and loss is not None and _is_number(step, loss)
-        }
+            return {"problems": (f"Its history could not be read: {first}.",)}
         if by_step:
-            steps = sorted(by_step)
-            return tuple(steps), tuple(by_step[step] for step in steps), key == STEP_LOSS, ()
-    return (), (), False, ()
+            steps, losses = zip(*sorted(by_step.items()), strict=True)
+            return {"steps": steps, "losses": losses, "per_step": key == STEP_LOSS}
+    return {}
 
 
-def _is_number(*values: object) -> bool:
-    return all(isinstance(value, int | float) and math.isfinite(value) for value in values)
-
-
-def _numbers(summary: Mapping[str, Any]) -> dict[str, float]:
-    entries = ((str(name), value) for name, value in dict(summary).items())
-    return {
-        name: float(value)
-        for name, value in entries
-        if _is_number(value) and not isinstance(value, bool)
-    }
-
-
-def _commit(metadata: Mapping[str, Any]) -> str:
-    git = metadata.get("git")
-    if not isinstance(git, Mapping) or _CHECKOUT.lower() not in str(git.get("remote")).lower():
-        return ""
-    return str(git.get("commit") or "")
-
-
-def _file_name(path: str, tag: str | None) -> str:
-    name = "--".join([*path.split("/"), *([tag] if tag else [])])
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 @contextmanager

@@ -58,29 +58,26 @@ class EpisodeScan:
         return tuple(np.flatnonzero(statistics["min"] == statistics["max"]).tolist())
 
 
+@dataclass
 class EpisodeScanner:
     """Looks at one episode after the other, in bounded memory.
 
-    Args:
-        sliced: Columns that state and action keys are slices of.
+    Attributes:
+        cameras: Those that have files.
+        sliced: Columns that state and action keys are slices of, in order.
+        task_columns: Columns of task indices.
         backend: One of ``video_checks.BACKENDS``.
     """
 
-    def __init__(
-        self,
-        metadata: Metadata,
-        cameras: Sequence[Feature],
-        sliced: Collection[str],
-        task_columns: Collection[str],
-        backend: str,
-    ) -> None:
-        self.folder, self.info, self.tasks = metadata.folder, metadata.info, metadata.tasks
-        self.collector = metadata.folder.collector
-        self.episodes = metadata.episodes
-        self.cameras = cameras
-        self.sliced = sorted(sliced)
-        self.task_columns = task_columns
-        self.backend = backend
+    metadata: Metadata
+    cameras: Sequence[Feature]
+    sliced: Sequence[str]
+    task_columns: Collection[str]
+    backend: str
+
+    def __post_init__(self) -> None:
+        self.folder, self.info = self.metadata.folder, self.metadata.info
+        self.collector, self.episodes = self.folder.collector, self.metadata.episodes
         self.fps = self.info.fps
         self.scan = EpisodeScan()
         features = self.info.features.items()
@@ -157,8 +154,9 @@ class EpisodeScanner:
     def _check_rows(self, file: str, episode: Episode, rows: Rows) -> None:
         not_finite = check_finite(self.collector, file, rows)
         check_indices(self.collector, file, rows, episode.index)
-        if self.tasks is not None:
-            check_task_indices(self.collector, file, rows, self.task_columns, self.tasks)
+        tasks = self.metadata.tasks
+        if tasks is not None:
+            check_task_indices(self.collector, file, rows, self.task_columns, tasks)
         times = rows.values.get("timestamp")
         if times is not None and "timestamp" not in not_finite and self.fps is not None:
             check_timestamps(self.collector, file, times[:, 0].astype(np.float64), self.fps)

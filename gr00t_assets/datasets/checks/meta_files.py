@@ -34,25 +34,25 @@ def check_episodes(metadata: Metadata) -> bool:
     if listed is None:
         return False
     collector = metadata.folder.collector
-    for before, episode in pairwise(listed.episodes):
+    for before, episode in pairwise(listed):
         if episode.index < before.index:
             found = f"episode {episode.index} after episode {before.index}"
             collector.report("episode-order", EPISODES, found)
             break
     instructions = set((metadata.tasks or {}).values())
-    for episode in listed.episodes if metadata.tasks is not None else ():
+    for episode in listed if metadata.tasks is not None else ():
         for text in episode.tasks:
             if text not in instructions:
                 found = f"episode {episode.index}: {short(text)}"
                 collector.report("episode-task-unknown", EPISODES, found)
-    indices = {episode.index for episode in listed.episodes}
+    indices = {episode.index for episode in listed}
     last = max(indices, default=-1)
     absent = last + 1 - len(indices)
-    if listed.complete and absent > 0:
+    if metadata.complete and absent > 0:
         first = next(index for index in range(last + 1) if index not in indices)
         found = f"{absent} of the episodes 0 to {last} are not listed, first {first}"
         collector.report("episode-missing", EPISODES, found, first=first)
-    return listed.complete and absent <= 0
+    return metadata.complete and absent <= 0
 
 
 def check_unlisted_files(metadata: Metadata) -> None:

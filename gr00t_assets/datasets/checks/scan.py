@@ -164,7 +164,7 @@ def _scan(folder: Folder, backend: str, progress: Progress | None) -> dict[str, 
         used = {modality.video_feature(key) for key in modality.video} if modality else set()
         cameras = find_cameras(metadata, used)
     sliced = sliced_columns(modality, info)
-    scanner = EpisodeScanner(metadata, cameras, sliced, task_columns(modality), backend)
+    scanner = EpisodeScanner(metadata, cameras, sorted(sliced), task_columns(modality), backend)
     scanned = scanner.run(progress)
     with collector.guard(INFO):
         if complete:

@@ -33,7 +33,6 @@ class DatasetFacts:
     """What the checks ask of a dataset, read once.
 
     Attributes:
-        dataset: The dataset.
         modality: Its parsed ``modality.json``.
         cameras: Those that have video files, by feature, as the videos are where that was
             measured, else as ``meta/info.json`` declares them.
@@ -69,7 +68,6 @@ def declared_camera(feature: Feature, fps: float) -> Camera:
     """A camera as ``meta/info.json`` declares it.
 
     Args:
-        feature: Its declaration.
         fps: The dataset's, where the declaration has none.
     """
     height, width = feature.size or (0, 0)
@@ -127,22 +125,22 @@ def fit_finding(fault: str, found: str, **texts: str) -> Finding:
     return FAULTS.finding(fault, FILE, found, **texts)
 
 
-def vector_dim(entry: VectorSlice, key: VectorKeyConfig) -> int:
-    """Numbers that a key has after its transforms."""
-    return transformed_dim(
-        entry.end - entry.start,
-        sin_cos=key.sin_cos,
-        rotation=entry.rotation_type,
-        target=key.target_rotation,
-    )
-
-
 def present_keys(
     facts: DatasetFacts, config: DataConfig, modality: Modality
 ) -> list[tuple[VectorKeyConfig, VectorSlice]]:
     """The data config's keys of a modality that ``modality.json`` has, with their slices."""
     slices = facts.modality.slices(modality)
     return [(key, slices[key.key]) for key in config.vector_keys(modality) if key.key in slices]
+
+
+def total_dim(facts: DatasetFacts, config: DataConfig, modality: Modality) -> int:
+    """Numbers that the present keys of a modality have together after their transforms."""
+    return sum(
+        transformed_dim(
+            entry.end - entry.start, key.sin_cos, entry.rotation_type, key.target_rotation
+        )
+        for key, entry in present_keys(facts, config, modality)
+    )
 
 
 def _missing_keys(facts: DatasetFacts, config: DataConfig) -> Iterator[Finding]:
@@ -196,8 +194,7 @@ def _cameras(facts: DatasetFacts, config: DataConfig) -> Iterator[Finding]:
 
 
 def _vectors(facts: DatasetFacts, config: DataConfig, modality: Modality) -> Iterator[Finding]:
-    present = present_keys(facts, config, modality)
-    for key, entry in present:
+    for key, entry in present_keys(facts, config, modality):
         column = facts.modality.vector_column(modality, key.key)
         for code, problem in (
             ("config-slice", _slice_problem(facts, column, entry)),
@@ -205,7 +202,7 @@ def _vectors(facts: DatasetFacts, config: DataConfig, modality: Modality) -> Ite
         ):
             if problem:
                 yield fit_finding(code, f"{modality} key '{key.key}' {problem}")
-    total = sum(vector_dim(entry, key) for key, entry in present)
+    total = total_dim(facts, config, modality)
     largest = config.max_state_dim if modality == "state" else config.max_action_dim
     if total > largest:
         yield fit_finding(

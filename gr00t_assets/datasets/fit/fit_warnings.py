@@ -18,14 +18,7 @@ def fit_warnings(
     statistics: ColumnStatistics,
     keys: tuple[VectorKey, ...],
 ) -> list[str]:
-    """Warnings of a dataset that fits.
-
-    Args:
-        facts: The dataset.
-        config: The data config that it fits.
-        statistics: Its statistics, of the file and of the rows.
-        keys: The resolved state and action keys.
-    """
+    """Warnings of a dataset that fits."""
     return [
         *facts.modality.unknown_fields(),
         *_overlaps(facts, config),

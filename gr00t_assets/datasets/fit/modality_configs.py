@@ -16,7 +16,8 @@ from gr00t_assets.datasets.fit.fit_check import (
     fit_findings,
     fitting_data_configs,
     name_findings,
-    vector_dim,
+    present_keys,
+    total_dim,
 )
 from gr00t_assets.datasets.fit.fit_warnings import fit_warnings
 from gr00t_assets.datasets.fit.modality_proposal import missing_modality
@@ -36,8 +37,6 @@ def build_modality_config(
     Where it fails the config of before is removed, so that nothing trains on a stale one.
 
     Args:
-        entry: The dataset's name, data config and embodiment tag.
-        store: Where the dataset is and the config goes.
         video_backends: Backends whose frames are compared with those decoded in order.
 
     Raises:
@@ -105,11 +104,6 @@ def resolve_modality_config(
     """Hold a dataset against a data config.
 
     Args:
-        dataset: The dataset.
-        name: Its name in the catalog.
-        version: Its content hash.
-        data_config: Name of a built-in data config, or of one of the project's own.
-        embodiment_tag: One of N1.5's embodiment tags.
         measured: Cameras as the videos are, where known; ``meta/info.json`` is believed otherwise.
 
     Returns:
@@ -154,16 +148,10 @@ def resolve_modality_config(
         state=state,
         action=action,
         language=language,
-        observation_indices=config.observation_indices,
-        action_indices=config.action_indices,
-        state_dim=_total(facts, config, "state"),
-        action_dim=_total(facts, config, "action"),
-        max_state_dim=config.max_state_dim,
-        max_action_dim=config.max_action_dim,
-        image_size=config.image_size,
-        crop_scale=config.crop_scale,
-        color_jitter=config.color_jitter,
+        state_dim=total_dim(facts, config, "state"),
+        action_dim=total_dim(facts, config, "action"),
         warnings=tuple(fit_warnings(facts, config, statistics, (*state, *action))),
+        **config.model_dump(exclude={"name", "video", "state", "action", "language"}),
     )
 
 
@@ -194,21 +182,13 @@ def _sentence_and_lines(finding: Finding) -> tuple[str, list[str]]:
     return f"{finding.found}.", []
 
 
-def _total(facts: DatasetFacts, config: DataConfig, modality: Modality) -> int:
-    slices = facts.modality.slices(modality)
-    return sum(vector_dim(slices[key.key], key) for key in config.vector_keys(modality))
-
-
 def _vector_keys(
     facts: DatasetFacts, statistics: ColumnStatistics, config: DataConfig, modality: Modality
 ) -> tuple[tuple[VectorKey, ...], list[Finding]]:
     """The keys with their statistics; a key that another check reports is skipped."""
     keys: list[VectorKey] = []
     findings: list[Finding] = []
-    for key in config.vector_keys(modality):
-        entry = facts.modality.slices(modality).get(key.key)
-        if entry is None:
-            continue
+    for key, entry in present_keys(facts, config, modality):
         column = facts.modality.vector_column(modality, key.key)
         if entry.end > (facts.vector_length(column) or 0):
             continue
@@ -222,16 +202,10 @@ def _vector_keys(
             continue
         keys.append(
             VectorKey(
-                key=key.key,
                 original_key=column,
-                start=entry.start,
-                end=entry.end,
-                absolute=entry.absolute,
-                rotation_type=entry.rotation_type,
-                target_rotation=key.target_rotation,
-                sin_cos=key.sin_cos,
-                normalization=key.normalization,
                 statistics=key_statistics,
+                **entry.model_dump(include={"start", "end", "absolute", "rotation_type"}),
+                **key.model_dump(),
             )
         )
     return tuple(keys), findings
@@ -239,13 +213,7 @@ def _vector_keys(
 
 def _video_key(facts: DatasetFacts, key: str) -> VideoKey:
     camera = facts.cameras[facts.modality.video_feature(key)]
-    return VideoKey(
-        key=key,
-        original_key=camera.original_key,
-        height=camera.height,
-        width=camera.width,
-        fps=camera.fps,
-    )
+    return VideoKey(key=key, **camera.model_dump(exclude={"codec"}))
 
 
 def _unknown_tasks(dataset: LeRobotDataset, column: str | None) -> list[Finding]:

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.files import write_json
+from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.core.yaml_files import validation_problems
 from gr00t_assets.datasets.fit.fit_check import fitting_data_configs
@@ -25,10 +25,8 @@ _CAMERA_PREFIXES = ("observation.images.", "observation.image.", "observation.")
 _TASK = "human.task_description"
 
 
-class ModalityProposal(BaseModel):
+class ModalityProposal(FrozenModel):
     """A proposed ``modality.json``, what of it is guessed, and what it would fit."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str
     notes: tuple[str, ...] = Field(description="What is guessed, or could not be")

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -83,32 +83,22 @@ def reusable_episodes(directories: Sequence[Path], size: Size | None) -> dict[st
     return episodes
 
 
+@dataclass
 class CameraBuild:
     """Fills the partial frames of one camera.
 
     Args:
-        dataset: The dataset.
-        camera: Feature name of the camera.
-        partial: Where the frames go.
         reusable: Frames of other caches, by the hash of their video.
         progress: Called with the frames done, from the thread that called :meth:`run`.
     """
 
-    def __init__(
-        self,
-        dataset: LeRobotDataset,
-        camera: str,
-        partial: PartialFrames,
-        reusable: Mapping[str, ReusableEpisode],
-        progress: Callable[[int], None],
-    ) -> None:
-        self._dataset = dataset
-        self._camera = camera
-        self._partial = partial
-        self._reusable = reusable
-        self._progress = progress
-        self._frames_done: dict[int, int] = {}
-        self._stop = threading.Event()
+    dataset: LeRobotDataset
+    camera: str
+    partial: PartialFrames
+    reusable: Mapping[str, ReusableEpisode]
+    progress: Callable[[int], None]
+    _frames_done: dict[int, int] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self, workers: int | None) -> Counter[Method]:
         """Fill every episode.
@@ -125,7 +115,7 @@ class CameraBuild:
         methods: Counter[Method] = Counter()
         problems: dict[int, str] = {}
         count = workers or default_workers()
-        waiting = iter(self._partial.plan.spans)
+        waiting = iter(self.partial.plan.spans)
         running: dict[Future[Method], Span] = {}
         with ThreadPoolExecutor(count, thread_name_prefix="frames") as pool:
             try:
@@ -139,9 +129,9 @@ class CameraBuild:
                         try:
                             methods[future.result()] += 1
                         except VideoError as error:
-                            video = self._video(span).relative_to(self._dataset.directory)
+                            video = self._video(span).relative_to(self.dataset.directory)
                             problems[span.episode] = f"{video}: {error}"
-                    self._progress(sum(self._frames_done.copy().values()))
+                    self.progress(sum(self._frames_done.copy().values()))
             except BaseException:
                 self._stop.set()
                 pool.shutdown(cancel_futures=True)
@@ -151,7 +141,7 @@ class CameraBuild:
         return methods
 
     def _video(self, span: Span) -> Path:
-        return self._dataset.video_path(span.episode, self._camera)
+        return self.dataset.video_path(span.episode, self.camera)
 
     def _fill(self, span: Span) -> Method:
         """Put every frame of one video in its place and record that the episode is complete.
@@ -167,34 +157,34 @@ class CameraBuild:
         except OSError as error:
             raise VideoError(str(error.strerror or error).lower()) from error
         method: Method = "kept"
-        if self._partial.done.get(span.episode) != sha256:
-            method = "reused" if self._copy(self._reusable.get(sha256), span) else "decoded"
+        if self.partial.done.get(span.episode) != sha256:
+            method = "reused" if self._copy(self.reusable.get(sha256), span) else "decoded"
             if method == "decoded":
                 self._decode(span)
-            self._partial.finish(span, sha256)
+            self.partial.finish(span, sha256)
         self._frames_done[span.episode] = span.frames
         return method
 
     def _copy(self, source: ReusableEpisode | None, span: Span) -> bool:
         """Copy the frames of another cache; False where it has none that were made alike."""
-        plan = self._partial.plan
+        plan = self.partial.plan
         if source is None or source.span.frames != span.frames or not source.plan.is_like(plan):
             return False
         with suppress(FileNotFoundError, EOFError, ValueError):
             times = np.load(source.folder / TIMES, mmap_mode="r")
             first = source.span.first_row
-            offset = len(source.plan.frames_header()) + first * source.plan.frame_bytes
+            offset = len(source.plan.headers()[FRAMES]) + first * source.plan.frame_bytes
             descriptor = os.open(source.folder / FRAMES, os.O_RDONLY)
             try:
-                self._partial.copy_frames(span, descriptor, offset)
+                self.partial.copy_frames(span, descriptor, offset)
             finally:
                 os.close(descriptor)
-            self._partial.write_times(span, np.array(times[first : first + span.frames]))
+            self.partial.write_times(span, np.array(times[first : first + span.frames]))
             return True
         return False
 
     def _decode(self, span: Span) -> None:
-        partial, plan = self._partial, self._partial.plan
+        partial, plan = self.partial, self.partial.plan
         shape = plan.video_height, plan.video_width, 3
         flush_every = max(1, _FLUSH_BYTES // plan.frame_bytes)
         times: list[float] = []

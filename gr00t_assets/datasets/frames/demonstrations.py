@@ -1,10 +1,12 @@
 """Every row of a dataset as a model is fed it; its frames are read when they are asked for."""
 
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.transforms import StateActionTransform
@@ -16,38 +18,18 @@ Part = Literal["all", "train", "held_out"]
 """Which episodes: all, those to train on, or those that are kept from training."""
 
 
-class FrameSource(Protocol):
-    """Where frames come from: a frame cache, or one of prepared images."""
-
-    def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
-        """Row of the frame that is nearest to each timestamp."""
-        ...
-
-    def frames(self, camera: str, rows: np.ndarray) -> np.ndarray:
-        """Frames by row, ``(n, height, width, 3)``, uint8 RGB."""
-        ...
-
-
 class Demonstrations:
     """Rows of a dataset, numbered from 0 over the chosen episodes in their order.
 
     Each episode's file is read once, here. State and action of every row are transformed here too
     and kept as float32; an action chunk is cut when a batch asks for it.
 
-    Args:
-        dataset: The dataset.
-        source: Its decoded frames.
-        config: Its modality config.
-        part: Which episodes.
-
     Attributes:
-        config: The modality config.
         episodes: Index of the episode of each row, ``(rows,)``.
         tasks: Instruction of each row, as an index into ``instructions``, ``(rows,)``.
         instructions: Every instruction once.
 
     Example:
-        >>> from gr00t_assets.datasets.frames.frame_cache import FrameCache
         >>> def first_actions(dataset, config, directory):
         ...     data = Demonstrations(dataset, FrameCache.open(directory), config, "held_out")
         ...     return data.actions(data.rows()[:8])  # (8, 16, 32)
@@ -56,7 +38,7 @@ class Demonstrations:
     def __init__(
         self,
         dataset: LeRobotDataset,
-        source: FrameSource,
+        source: FrameCache | PreparedFrames,
         config: ModalityConfig,
         part: Part = "all",
     ) -> None:

@@ -51,10 +51,6 @@ class FrameCache:
     def open(cls, directory: Path, size: Size | None = None) -> "FrameCache":
         """Map a frame cache into memory; no frame is read before it is asked for.
 
-        Args:
-            directory: The folder that it was built in.
-            size: Width and height that it was built with, if any.
-
         Raises:
             DatasetError: There is no frame cache, or it is damaged.
         """
@@ -88,8 +84,6 @@ class FrameCache:
         """Row of the frame that is nearest to each timestamp, by NVIDIA's rule.
 
         Args:
-            episode: Episode index.
-            camera: Feature name of the camera.
             timestamps: Seconds, shape ``(n,)``.
 
         Returns:
@@ -107,17 +101,14 @@ class FrameCache:
         self._read_bytes += chosen.nbytes
         if self._read_bytes >= MAPPED_BYTES:
             self._read_bytes = 0
-            for name in self.cameras:
-                self._map(name).madvise(mmap.MADV_DONTNEED)
+            for frames in self._frames.values():
+                # The map behind the frames, which NumPy keeps under a private name.
+                frames._mmap.madvise(mmap.MADV_DONTNEED)  # pyright: ignore[reportAttributeAccessIssue]
         return chosen
 
     def frame(self, episode: int, camera: str, timestamp: float) -> np.ndarray:
         """The frame nearest to a timestamp in seconds, shape ``(height, width, 3)``, uint8 RGB."""
         return self.frames(camera, self.rows(episode, camera, np.array([timestamp])))[0]
-
-    def _map(self, camera: str) -> mmap.mmap:
-        """The map behind a camera's frames; NumPy keeps it under a private name."""
-        return self._frames[camera]._mmap  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def earlier_caches(directory: Path) -> list[Path]:

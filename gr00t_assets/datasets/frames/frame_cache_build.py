@@ -17,11 +17,7 @@ from gr00t_assets.datasets.frames.camera_build import (
     UnusableVideosError,
     reusable_episodes,
 )
-from gr00t_assets.datasets.frames.frame_cache_plan import (
-    check_request,
-    plan_camera,
-    require_room,
-)
+from gr00t_assets.datasets.frames.frame_cache_plan import check_request, plan_cameras, require_room
 from gr00t_assets.datasets.frames.frame_index import (
     FrameCacheInfo,
     FramePlan,
@@ -55,7 +51,6 @@ def build_frame_cache(
     with the same bytes. A second builder of the same folder waits for the first.
 
     Args:
-        dataset: The dataset.
         cameras: Feature names of cameras.
         directory: Where the frames go; each camera appears whole or not at all.
         progress: Called with the frames done and the frames in all, twice a second or less often,
@@ -76,13 +71,7 @@ def build_frame_cache(
     missing = _missing(dataset, cameras, folder)
     if not missing:
         return frame_cache_info(directory, size)
-    problems: list[str] = []
-    plans: dict[str, FramePlan] = {}
-    for camera in missing:
-        try:
-            plans[camera] = plan_camera(dataset, camera, size)
-        except UnusableVideosError as error:
-            problems += error.problems
+    plans, problems = plan_cameras(dataset, missing, size)
     require_room(dataset.name, plans, folder)
     methods: Counter[Method] = Counter()
     with disk_full_explained(directory), _locked(directory):
@@ -99,12 +88,7 @@ def build_frame_cache(
                 problems += error.problems
     if problems:
         raise DatasetError(dataset.name, "its videos do not fit its rows.", problems)
-    return replace(
-        frame_cache_info(directory, size),
-        decoded=methods["decoded"],
-        reused=methods["reused"],
-        kept=methods["kept"],
-    )
+    return replace(frame_cache_info(directory, size), **methods)
 
 
 def _missing(dataset: LeRobotDataset, cameras: Sequence[str], folder: Path) -> list[str]:

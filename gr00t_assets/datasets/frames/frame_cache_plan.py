@@ -1,6 +1,7 @@
 """What a frame cache will hold and how many bytes that takes, before a frame is decoded."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from gr00t_assets.core.errors import DatasetError, StoreError
@@ -23,25 +24,14 @@ def frame_cache_bytes(
 
     One video header a camera is read, nothing is decoded.
 
-    Args:
-        dataset: The dataset.
-        cameras: Feature names of cameras.
-        size: Width and height in pixels that frames are resized to; the video's own by default.
-
     Raises:
         DatasetError: A camera has no videos, or none that can be read; or the size is none.
     """
     check_request(dataset, cameras, size)
-    problems: list[str] = []
-    plans = []
-    for camera in cameras:
-        try:
-            plans.append(plan_camera(dataset, camera, size))
-        except UnusableVideosError as error:
-            problems += error.problems
+    plans, problems = plan_cameras(dataset, cameras, size)
     if problems:
         raise DatasetError(dataset.name, "its videos cannot be read.", problems)
-    return sum(map(needed_bytes, plans))
+    return sum(map(_needed_bytes, plans.values()))
 
 
 def check_request(dataset: LeRobotDataset, cameras: Sequence[str], size: Size | None) -> None:
@@ -65,33 +55,43 @@ def check_request(dataset: LeRobotDataset, cameras: Sequence[str], size: Size | 
         )
 
 
-def plan_camera(dataset: LeRobotDataset, camera: str, size: Size | None) -> FramePlan:
-    """Where each frame of a camera goes, from the rows and the first header that can be read.
+def plan_cameras(
+    dataset: LeRobotDataset, cameras: Sequence[str], size: Size | None
+) -> tuple[dict[str, FramePlan], list[str]]:
+    """Where each frame of some cameras goes, from the rows and the first header of each camera.
 
-    Raises:
-        UnusableVideosError: No video's header can be read.
+    Returns:
+        Plans by camera, and a line for each video of those of which no header can be read.
     """
-    header = _first_header(dataset, camera)
-    width, height = size or (header.width, header.height)
-    spans: list[Span] = []
-    row = 0
-    for episode in dataset.episodes:
-        spans.append(Span(episode=episode.index, first_row=row, frames=episode.length))
-        row += episode.length
-    return FramePlan(
-        frames=row,
-        height=height,
-        width=width,
-        video_height=header.height,
-        video_width=header.width,
-        decoder=_decoder_versions(resized=(width, height) != (header.width, header.height)),
-        spans=tuple(spans),
+    lengths = [episode.length for episode in dataset.episodes]
+    spans = tuple(
+        Span(episode=episode.index, first_row=end - episode.length, frames=episode.length)
+        for episode, end in zip(dataset.episodes, accumulate(lengths), strict=True)
     )
+    plans: dict[str, FramePlan] = {}
+    problems: list[str] = []
+    for camera in cameras:
+        try:
+            header = _first_header(dataset, camera)
+        except UnusableVideosError as error:
+            problems += error.problems
+            continue
+        width, height = size or (header.width, header.height)
+        plans[camera] = FramePlan(
+            frames=sum(lengths),
+            height=height,
+            width=width,
+            video_height=header.height,
+            video_width=header.width,
+            decoder=_decoder_versions(resized=(width, height) != (header.width, header.height)),
+            spans=spans,
+        )
+    return plans, problems
 
 
-def needed_bytes(plan: FramePlan) -> int:
+def _needed_bytes(plan: FramePlan) -> int:
     """Bytes of a camera's files."""
-    return plan.frames_file_bytes() + plan.times_file_bytes() + _META_BYTES
+    return sum(plan.file_bytes().values()) + _META_BYTES
 
 
 def require_room(name: str, plans: dict[str, FramePlan], folder: Path) -> None:
@@ -100,7 +100,7 @@ def require_room(name: str, plans: dict[str, FramePlan], folder: Path) -> None:
     Raises:
         StoreError: It cannot.
     """
-    needed = sum(map(needed_bytes, plans.values()))
+    needed = sum(map(_needed_bytes, plans.values()))
     written = sum(
         _bytes_on_disk(path)
         for camera in plans
@@ -111,7 +111,7 @@ def require_room(name: str, plans: dict[str, FramePlan], folder: Path) -> None:
         return
     sizes = [
         f"{camera}: {plan.frames} frames of {plan.width} x {plan.height} x 3 bytes, "
-        f"{format_bytes(needed_bytes(plan))}"
+        f"{format_bytes(_needed_bytes(plan))}"
         for camera, plan in plans.items()
     ]
     raise StoreError(
@@ -123,8 +123,7 @@ def require_room(name: str, plans: dict[str, FramePlan], folder: Path) -> None:
 
 
 def _bytes_on_disk(path: Path) -> int:
-    files: Iterable[Path] = path.glob("*") if path.is_dir() else ()
-    return sum(file.stat().st_blocks * 512 for file in files if file.is_file())
+    return sum(file.stat().st_blocks * 512 for file in path.glob("*") if file.is_file())
 
 
 def _first_header(dataset: LeRobotDataset, camera: str) -> Probe:

@@ -55,9 +55,7 @@ def check_frames(
     """Decode rows with a backend and compare them with the frames that they should get.
 
     Args:
-        dataset: The dataset.
         cache: Its frame cache. Without one the episodes are decoded in order here.
-        cameras: Feature names of cameras.
         backend: One of :data:`BACKENDS`. ``frame_cache`` is compared with a decoding of its own.
         samples_per_episode: Rows of an episode, one drawn from each of as many equal parts of it,
             the same ones every time; None for all.
@@ -83,9 +81,8 @@ def check_frames(
             CameraCheckResult(camera=key, verdict="unchecked", problem=missing) for key in cameras
         ]
     else:
-        decode = None
-        if backend != "frame_cache":
-            decode = video_backend(backend, isaac_commit, checkout)
+        reads_cache = backend == "frame_cache"
+        decode = None if reads_cache else video_backend(backend, isaac_commit, checkout)
         comparison = _FrameComparison(dataset, cache, decode, samples_per_episode)
         results = [comparison.camera(camera, episodes) for camera in cameras]
     result = FrameCheckResult(
@@ -225,14 +222,7 @@ def _spread(episodes: Sequence[Episode], limit: int | None) -> list[Episode]:
 def _remedy(
     verdict: Verdict, backend: str, isaac_commit: str | None = None, checkout: Path | None = None
 ) -> str:
-    """One line that says what to do.
-
-    Args:
-        verdict: What the check found, other than ``exact``.
-        backend: The video backend.
-        isaac_commit: Commit of Isaac-GR00T that trains.
-        checkout: Clone of Isaac-GR00T that has the commit.
-    """
+    """One line that says what to do."""
     if backend == "frame_cache":
         if verdict == "unchecked":
             return "materialise frame_cache"

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 
 INDEX = "index.json"
@@ -27,20 +28,16 @@ Progress = Callable[[int, int], None]
 """Called with the frames done and the frames in all."""
 
 
-class Span(BaseModel):
+class Span(FrozenModel):
     """The rows of one episode."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     episode: int = Field(description="Episode index")
     first_row: int = Field(description="Row of its first frame")
     frames: int = Field(description="Frames, one for each row of the episode")
 
 
-class FramePlan(BaseModel):
+class FramePlan(FrozenModel):
     """Where every frame of a camera belongs, known before the first of them is decoded."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[2] = 2
     frames: int = Field(description="Frames of all episodes")
@@ -66,36 +63,32 @@ class FramePlan(BaseModel):
         names = "height", "width", "video_height", "video_width", "decoder"
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
-    def frames_header(self) -> bytes:
-        """The head of ``frames.npy``."""
-        return _header("|u1", (self.frames, self.height, self.width, 3))
+    def headers(self) -> dict[str, bytes]:
+        """The head of each array's file, by the file's name."""
+        shape = (self.frames, self.height, self.width, 3)
+        return {FRAMES: _header("|u1", shape), TIMES: _header("<f8", (self.frames,))}
 
-    def times_header(self) -> bytes:
-        """The head of ``timestamps.npy``."""
-        return _header("<f8", (self.frames,))
+    def file_bytes(self) -> dict[str, int]:
+        """Bytes of each array's file, by the file's name."""
+        row_bytes = {FRAMES: self.frame_bytes, TIMES: 8}
+        heads = self.headers().items()
+        return {name: len(head) + self.frames * row_bytes[name] for name, head in heads}
 
-    def frames_file_bytes(self) -> int:
-        """Bytes of ``frames.npy``."""
-        return len(self.frames_header()) + self.frames * self.frame_bytes
-
-    def times_file_bytes(self) -> int:
-        """Bytes of ``timestamps.npy``."""
-        return len(self.times_header()) + self.frames * 8
+    def has_files(self, folder: Path) -> bool:
+        """Whether a folder has the arrays' files in their full size."""
+        files = ((folder / name, size) for name, size in self.file_bytes().items())
+        return all(path.is_file() and path.stat().st_size == size for path, size in files)
 
 
-class Video(BaseModel):
+class Video(FrozenModel):
     """The file that an episode's frames were decoded from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sha256: str = Field(description="Of its content, 64 hex digits")
     bytes: int
 
 
-class FrameIndex(BaseModel):
+class FrameIndex(FrozenModel):
     """``index.json`` of a camera whose frames are all there."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     plan: FramePlan
     videos: tuple[Video, ...] = Field(description="One for each span of the plan")
@@ -168,11 +161,10 @@ def frame_cache_info(directory: Path, size: Size | None = None) -> FrameCacheInf
 def _checked_index(path: Path) -> FrameIndex | None:
     try:
         index = read_index(path / INDEX)
-        sizes = (path / FRAMES).stat().st_size, (path / TIMES).stat().st_size
+        is_whole = len(index.videos) == len(index.plan.spans) and index.plan.has_files(path)
     except (OSError, ValueError):
         return None
-    expected = index.plan.frames_file_bytes(), index.plan.times_file_bytes()
-    return index if sizes == expected and len(index.videos) == len(index.plan.spans) else None
+    return index if is_whole else None
 
 
 def _header(descr: str, shape: tuple[int, ...]) -> bytes:

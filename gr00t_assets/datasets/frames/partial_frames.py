@@ -55,8 +55,8 @@ class PartialFrames:
         self._frames = os.open(folder / FRAMES, os.O_RDWR)
         self._times = os.open(folder / TIMES, os.O_RDWR)
         self._journal = os.open(folder / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        self._frames_start = len(plan.frames_header())
-        self._times_start = len(plan.times_header())
+        headers = plan.headers()
+        self._frames_start, self._times_start = len(headers[FRAMES]), len(headers[TIMES])
 
     @classmethod
     def open(cls, folder: Path, plan: FramePlan) -> "PartialFrames":
@@ -76,10 +76,8 @@ class PartialFrames:
 
     def write_frame(self, span: Span, position: int, frame: np.ndarray) -> None:
         """Put one frame of an episode, ``(height, width, 3)`` uint8 RGB, in its place."""
-        row = span.first_row + position
-        _write_at(
-            self._frames, frame.data.cast("B"), self._frames_start + row * self.plan.frame_bytes
-        )
+        offset = self._offset(span) + position * self.plan.frame_bytes
+        _write_at(self._frames, frame.data.cast("B"), offset)
 
     def copy_frames(self, span: Span, source: int, offset: int) -> None:
         """Put an episode's frames, which are at an offset of another open file, in their place."""
@@ -132,25 +130,26 @@ def publish_complete(folder: Path, plan: FramePlan, target: Path) -> FrameIndex 
 
     Plan, journal and what a kill left of a file that was being written go first.
     """
-    index = _finished(folder, plan)
-    if index is not None:
-        shutil.rmtree(target, ignore_errors=True)
-        for path in folder.iterdir():
-            if path.name not in (FRAMES, TIMES, INDEX):
-                path.unlink()
-        publish_directory(folder, target)
+    try:
+        index = read_index(folder / INDEX)
+    except (OSError, ValueError):
+        return None
+    if index.plan != plan or not plan.has_files(folder):
+        return None
+    shutil.rmtree(target, ignore_errors=True)
+    for path in folder.iterdir():
+        if path.name not in (FRAMES, TIMES, INDEX):
+            path.unlink()
+    publish_directory(folder, target)
     return index
 
 
 def _create(folder: Path, plan: FramePlan) -> None:
     folder.mkdir(parents=True)
-    files = {
-        FRAMES: (plan.frames_header(), plan.frames_file_bytes()),
-        TIMES: (plan.times_header(), plan.times_file_bytes()),
-    }
-    for name, (header, size) in files.items():
+    sizes = plan.file_bytes()
+    for name, header in plan.headers().items():
         with (folder / name).open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, size)
+            os.posix_fallocate(file.fileno(), 0, sizes[name])
             file.write(header)
             file.flush()
             os.fsync(file.fileno())
@@ -164,24 +163,7 @@ def _can_continue(folder: Path, plan: FramePlan) -> bool:
         begun = FramePlan.model_validate_json((folder / PLAN).read_text())
     except (OSError, ValueError):
         return False
-    return begun == plan and _has_files(folder, plan)
-
-
-def _finished(folder: Path, plan: FramePlan) -> FrameIndex | None:
-    """The index of a folder that only lacks its renaming."""
-    try:
-        index = read_index(folder / INDEX)
-    except (OSError, ValueError):
-        return None
-    return index if index.plan == plan and _has_files(folder, plan) else None
-
-
-def _has_files(folder: Path, plan: FramePlan) -> bool:
-    expected = {FRAMES: plan.frames_file_bytes(), TIMES: plan.times_file_bytes()}
-    return all(
-        (folder / name).is_file() and (folder / name).stat().st_size == size
-        for name, size in expected.items()
-    )
+    return begun == plan and plan.has_files(folder)
 
 
 def _complete_lines(path: Path) -> dict[int, str]:

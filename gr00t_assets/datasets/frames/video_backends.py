@@ -10,27 +10,24 @@ import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
 from gr00t_assets.datasets.video_decoding import VideoError
 
 Revision = Literal["faulty", "fixed", "unknown"]
-FAULTY: Revision = "faulty"
-FIXED: Revision = "fixed"
-UNKNOWN: Revision = "unknown"
 
 FIX_COMMIT = "cdf6d6e3c48a9c033e2b188c8c3ff4cccc5ad04e"
 """Commit of 2025-09-18 that fixed ``torchvision_av``."""
 
 _KNOWN: dict[str, Revision] = {
-    "a5c67191806ddc54c89dd4fb86353456c78ee952": FAULTY,  # 2025-03-18, N1
-    "5e3ef5ef9a89b647f11490d749b0049ae2796b94": FAULTY,  # 2025-06-11, N1.5
-    "229aba376ca4b94183f760bd5d50e9e5c7a17cf8": FAULTY,  # 2025-07-10, another fault fixed
-    FIX_COMMIT: FIXED,
-    "2196232d254b36125da0ea9bf25d9821d46b2a61": FIXED,  # 2025-09-24
-    "a86e9159a7e6acf771479007a79d4aeaa408c4c0": FIXED,  # 2025-10, the last of N1.5
+    "a5c67191806ddc54c89dd4fb86353456c78ee952": "faulty",  # 2025-03-18, N1
+    "5e3ef5ef9a89b647f11490d749b0049ae2796b94": "faulty",  # 2025-06-11, N1.5
+    "229aba376ca4b94183f760bd5d50e9e5c7a17cf8": "faulty",  # 2025-07-10, another fault fixed
+    FIX_COMMIT: "fixed",
+    "2196232d254b36125da0ea9bf25d9821d46b2a61": "fixed",  # 2025-09-24
+    "a86e9159a7e6acf771479007a79d4aeaa408c4c0": "fixed",  # 2025-10, the last of N1.5
 }
 _SHORTEST_HASH = 7
 _FILE = "gr00t/utils/video.py"
@@ -41,28 +38,18 @@ TimedFrame = tuple[float, Callable[[], np.ndarray]]
 """Presentation time in seconds, and what makes the pixels."""
 
 
-class Backend(Protocol):
-    """Frames of a video file by their times."""
-
-    def __call__(self, path: Path, timestamps: np.ndarray) -> np.ndarray:
-        """Frames at some timestamps in seconds, ``(n, height, width, 3)`` uint8 RGB.
-
-        Raises:
-            VideoError: The backend cannot read the file, or has no frame for a timestamp.
-        """
-        ...
-
+Backend = Callable[[Path, np.ndarray], np.ndarray]
+"""From a video file and timestamps in seconds to frames, ``(n, height, width, 3)`` uint8 RGB;
+raises VideoError where it cannot read the file or has no frame for a timestamp."""
 
 BACKENDS = ("frame_cache", "decord", "torchcodec", "torchvision_av")
 """Names that a trainer may be given; ``frame_cache`` is the native trainer's."""
 
-_PACKAGES = {"decord": "decord", "torchcodec": "torchcodec"}
-
 
 def backend_missing(name: str) -> str | None:
     """The package that a backend needs and that is not installed here, or None."""
-    package = _PACKAGES.get(name)
-    return package if package and importlib.util.find_spec(package) is None else None
+    is_package = name in ("decord", "torchcodec")
+    return name if is_package and importlib.util.find_spec(name) is None else None
 
 
 def video_backend(
@@ -80,7 +67,7 @@ def video_backend(
         KeyError: There is no such backend that reads video files.
     """
     if name == "torchvision_av":
-        return TorchvisionAv(fixed=known_revision(isaac_commit, checkout) == FIXED)
+        return TorchvisionAv(fixed=known_revision(isaac_commit, checkout) == "fixed")
     return {"decord": decord, "torchcodec": torchcodec}[name]
 
 
@@ -221,27 +208,22 @@ def known_revision(isaac_commit: str | None, checkout: Path | None = None) -> Re
             commit of one's own.
     """
     if isaac_commit is None:
-        return UNKNOWN
+        return "unknown"
     if checkout is not None:
         source = _source(checkout, isaac_commit)
         if source is not None:
-            return FAULTY if _FAULT in source else FIXED
+            return "faulty" if _FAULT in source else "fixed"
     if len(isaac_commit) >= _SHORTEST_HASH:
         for commit, revision in _KNOWN.items():
             if commit.startswith(isaac_commit.lower()):
                 return revision
-    return UNKNOWN
+    return "unknown"
 
 
 def known_backend_fault(
     backend: str, isaac_commit: str | None, checkout: Path | None = None
 ) -> str | None:
     """The known fault of a backend at a commit of Isaac-GR00T, or None.
-
-    Args:
-        backend: ``frame_cache``, ``decord``, ``torchcodec`` or ``torchvision_av``.
-        isaac_commit: Commit that trains; None where it is not known.
-        checkout: A clone that has the commit.
 
     Example:
         >>> known_backend_fault("torchvision_av", "a86e915") is None
@@ -252,13 +234,13 @@ def known_backend_fault(
     if backend != "torchvision_av":
         return None
     revision = known_revision(isaac_commit, checkout)
-    if revision == FIXED:
+    if revision == "fixed":
         return None
     fault = (
         "torchvision_av returns the key frame before the asked time in Isaac-GR00T before "
         f"{FIX_COMMIT[:7]} (2025-09-18)"
     )
-    if revision == FAULTY:
+    if revision == "faulty":
         return f"{fault}; this commit is {str(isaac_commit)[:7]}"
     return f"{fault}; commit {str(isaac_commit or 'not given')[:12]} could not be placed"
 

@@ -1,7 +1,8 @@
 """A dataset in LeRobot's format: v2.0 and v2.1 with GR00T's ``meta/modality.json``, and v3.0."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -164,7 +165,9 @@ class LeRobotDataset:
         """
         if self._shared(index) is not None:
             return self.read_episode(index, ["episode_index"]).num_rows
-        return self._parquet(self.parquet_path(index)).metadata.num_rows
+        path = self.parquet_path(index)
+        with self._reading(path):
+            return pq.ParquetFile(path).metadata.num_rows
 
     def read_episode(self, index: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of an episode.
@@ -225,29 +228,26 @@ class LeRobotDataset:
         self, path: Path, columns: Sequence[str] | None, episode: int | None = None
     ) -> pa.Table:
         """A file's rows: all, or those of an episode."""
-        file = self._parquet(path)
-        names = file.schema_arrow.names
-        chosen = list(names if columns is None else columns)
-        missing = ", ".join(column for column in chosen if column not in names)
-        if missing:
-            problem = f"{self._shown(path)} lacks {missing}."
-            raise DatasetError(self.name, problem, [f"it has: {', '.join(names)}"])
-        try:
+        with self._reading(path):
+            file = pq.ParquetFile(path)
+            names = file.schema_arrow.names
+            chosen = list(names if columns is None else columns)
+            missing = ", ".join(column for column in chosen if column not in names)
+            if missing:
+                problem = f"{self._shown(path)} lacks {missing}."
+                raise DatasetError(self.name, problem, [f"it has: {', '.join(names)}"])
             if episode is None:
                 return file.read(columns=chosen).select(chosen)
             condition = [("episode_index", "=", episode)]
             return pq.read_table(path, columns=chosen, filters=condition).select(chosen)
-        except (OSError, pa.ArrowException) as error:
-            raise self._unreadable(path, error) from error
 
-    def _parquet(self, path: Path) -> pq.ParquetFile:
+    @contextmanager
+    def _reading(self, path: Path) -> Iterator[None]:
         try:
-            return pq.ParquetFile(path)
+            yield
         except (OSError, pa.ArrowException) as error:
-            raise self._unreadable(path, error) from error
-
-    def _unreadable(self, path: Path, error: Exception) -> DatasetError:
-        return DatasetError(self.name, f"{self._shown(path)} cannot be read.", [first_line(error)])
+            problem = f"{self._shown(path)} cannot be read."
+            raise DatasetError(self.name, problem, [first_line(error)]) from error
 
     def _shared(self, index: int) -> SharedFiles | None:
         return self.episode(index).shared if self.info.version == V30 else None

@@ -12,13 +12,12 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, TypeGuard
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.datasets.lerobot.folder import Folder, read_lines
 from gr00t_assets.datasets.lerobot.info import V30, Info
-from gr00t_assets.datasets.lerobot.rows import LONGEST_EPISODE, report_unreadable_parquet
+from gr00t_assets.datasets.lerobot.rows import LONGEST_EPISODE, report_unreadable
 
 EPISODES = "meta/episodes.jsonl"
 V30_EPISODES = "meta/episodes"
@@ -79,26 +78,18 @@ class Episode:
     shared: SharedFiles | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EpisodeList:
-    """The episodes that can be read, each once, in the order of the list.
-
-    Attributes:
-        episodes: By position in the list.
-        complete: Whether nothing of the list was damaged.
-    """
-
-    episodes: tuple[Episode, ...]
-    complete: bool
-
-
-def read_episodes(folder: Folder, info: Info, cameras: Sequence[str]) -> EpisodeList | None:
-    """The list of episodes; ``None`` where there is none.
+def read_episodes(
+    folder: Folder, info: Info, cameras: Sequence[str]
+) -> tuple[tuple[Episode, ...] | None, bool]:
+    """The episodes in the order of the list, each once; ``None`` where there is no list.
 
     An episode that cannot be read, or is listed twice, is a finding and is passed over.
 
     Args:
         cameras: Those that have files; read in v3.0 alone.
+
+    Returns:
+        The episodes, and whether nothing of the list was damaged.
     """
     collector = folder.collector
     before = collector.count(*DAMAGED)
@@ -107,7 +98,7 @@ def read_episodes(folder: Folder, info: Info, cameras: Sequence[str]) -> Episode
     else:
         lines = read_lines(folder, EPISODES)
         if lines is None:
-            return None
+            return None, False
         file, listed = EPISODES, _v2_episodes(collector, lines)
     episodes: dict[int, Episode] = {}
     for where, episode in listed:
@@ -118,7 +109,7 @@ def read_episodes(folder: Folder, info: Info, cameras: Sequence[str]) -> Episode
     complete = collector.count(*DAMAGED) == before
     if not episodes and complete:
         collector.report("no-episodes", file, "no episode")
-    return EpisodeList(tuple(episodes.values()), complete)
+    return tuple(episodes.values()), complete
 
 
 def _v2_episodes(
@@ -156,7 +147,7 @@ def _v30_episodes(
         file = folder.relative(path)
         if folder.opened(file) is None:
             continue
-        try:
+        with report_unreadable(folder.collector, file):
             parquet = pq.ParquetFile(path)
             names = parquet.schema_arrow.names
             missing = [name for name in needed if name not in names]
@@ -170,8 +161,6 @@ def _v30_episodes(
                     episode = _v30_episode(folder.collector, info, cameras, file, row)
                     if episode is not None:
                         yield "a row", episode
-        except (OSError, ValueError, pa.ArrowException) as error:
-            report_unreadable_parquet(folder.collector, file, error)
 
 
 def _v30_episode(

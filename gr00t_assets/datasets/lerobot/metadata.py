@@ -15,7 +15,6 @@ from gr00t_assets.datasets.lerobot.episodes import (
     EPISODES,
     LARGEST_INDEX,
     Episode,
-    EpisodeList,
     read_episodes,
     report_field,
     v30_episode_files,
@@ -24,7 +23,7 @@ from gr00t_assets.datasets.lerobot.episodes import (
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
 from gr00t_assets.datasets.lerobot.folder import Folder, read_lines
 from gr00t_assets.datasets.lerobot.info import FORMATS, V30, Info, read_info
-from gr00t_assets.datasets.lerobot.rows import report_unreadable_parquet
+from gr00t_assets.datasets.lerobot.rows import report_unreadable
 
 TASKS = "meta/tasks.jsonl"
 V30_TASKS = "meta/tasks.parquet"
@@ -38,19 +37,20 @@ class Metadata:
         folder: The dataset, with the findings so far.
         info: ``info.json``.
         tasks: Instruction by task index; ``None`` where the file cannot be had.
-        listed: The episodes; ``None`` where there is no list.
+        listed: The episodes in the order of their list; ``None`` where there is no list.
+        complete: Whether nothing of the list was damaged.
     """
 
     folder: Folder
     info: Info
     tasks: dict[int, str] | None = None
-    listed: EpisodeList | None = None
+    listed: tuple[Episode, ...] | None = None
+    complete: bool = False
 
     @property
     def episodes(self) -> list[Episode]:
         """The episodes that can be read, by index."""
-        episodes = self.listed.episodes if self.listed is not None else ()
-        return sorted(episodes, key=lambda episode: episode.index)
+        return sorted(self.listed or (), key=lambda episode: episode.index)
 
     def data_files(self) -> list[str]:
         """Files of rows that the listed episodes name; in v3.0 also those that are there."""
@@ -81,13 +81,13 @@ def read_metadata(folder: Folder, formats: Collection[str] = FORMATS) -> Metadat
         info = read_info(folder, formats)
     if info.version is None and (info.raw or V30 in formats):
         return Metadata(folder, info)
-    tasks, listed = None, None
+    tasks, listed, complete = None, None, False
     with collector.guard(TASKS):
         tasks = _v30_tasks(folder) if info.version == V30 else _v2_tasks(folder)
     with collector.guard(EPISODES):
         cameras = _v30_cameras(folder, info) if info.version == V30 else ()
-        listed = read_episodes(folder, info, cameras)
-    return Metadata(folder, info, tasks, listed)
+        listed, complete = read_episodes(folder, info, cameras)
+    return Metadata(folder, info, tasks, listed, complete)
 
 
 def check_data_files(metadata: Metadata) -> None:
@@ -185,7 +185,7 @@ def _v30_tasks(folder: Folder) -> dict[int, str] | None:
         if not folder.exists(V30_TASKS):
             folder.collector.report("meta-missing", V30_TASKS, "no such file")
         return None
-    try:
+    with report_unreadable(folder.collector, V30_TASKS):
         table = pq.read_table(path)
         kinds = (pa.string(), pa.large_string())
         texts = [column.name for column in table.schema if column.type in kinds]
@@ -195,12 +195,9 @@ def _v30_tasks(folder: Folder) -> dict[int, str] | None:
             folder.collector.report("field", V30_TASKS, found, expected="task_index and the task")
             return None
         indices = table.column("task_index").to_pylist()
-        tasks = table.column(chosen).to_pylist()
-    except (OSError, ValueError, pa.ArrowException) as error:
-        report_unreadable_parquet(folder.collector, V30_TASKS, error)
-        return None
-    if len(set(indices)) < len(indices) or not all(isinstance(index, int) for index in indices):
+        if len(set(indices)) == len(indices) and all(isinstance(item, int) for item in indices):
+            tasks = map(str, table.column(chosen).to_pylist())
+            return dict(sorted(zip(indices, tasks, strict=True)))
         found = f"the task indices {indices[:8]}"
         folder.collector.report("field", V30_TASKS, found, expected="each number once")
-        return None
-    return dict(sorted(zip(indices, (str(task) for task in tasks), strict=True)))
+    return None

@@ -1,6 +1,8 @@
 """One episode's Parquet file as arrays, each column held against its declaration."""
 
-from collections.abc import Mapping
+import errno
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,17 +80,25 @@ def read_rows(
     Returns:
         ``None`` where the file cannot be read at all.
     """
+    with report_unreadable(collector, file), pq.ParquetFile(path) as parquet:
+        return _read(collector, parquet, file, features)
+    return None
+
+
+@contextmanager
+def report_unreadable(collector: Collector, file: str) -> Iterator[None]:
+    """Turn a Parquet file that cannot be read to its end into a finding; a full disk is none."""
     try:
-        with pq.ParquetFile(path) as parquet:
-            return _read(collector, parquet, file, features)
+        yield
     except (OSError, ValueError, pa.ArrowException) as error:
-        report_unreadable_parquet(collector, file, error)
-        return None
+        if is_disk_full(error):
+            raise
+        collector.report("parquet-unreadable", file, f"cannot be read: {first_line(error)}")
 
 
-def report_unreadable_parquet(collector: Collector, file: str, error: Exception) -> None:
-    """Report a Parquet file that cannot be read to its end."""
-    collector.report("parquet-unreadable", file, f"cannot be read: {first_line(error)}")
+def is_disk_full(error: Exception) -> bool:
+    """Whether an error says that nothing more can be written."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
 
 
 def is_list(kind: pa.DataType) -> bool:

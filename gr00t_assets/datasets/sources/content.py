@@ -55,10 +55,6 @@ def refuse_links(directory: Path, name: str) -> None:
     A link to a file inside the folder is allowed; the store gets a copy of that file. Nothing is
     read through any other link.
 
-    Args:
-        directory: Folder of the dataset.
-        name: What errors call the dataset.
-
     Raises:
         DatasetError: It has such links; each is named with where it points.
     """

@@ -41,11 +41,6 @@ def exclusive(name: str, store: Store, log: Callable[[str], None]) -> Iterator[P
 
     The kernel drops the lock when its holder dies; see flock(2).
 
-    Args:
-        name: The dataset.
-        store: Where it is kept.
-        log: Where a line goes when another process has to be waited for.
-
     Yields:
         The dataset's folder in the store.
     """
@@ -92,8 +87,7 @@ def local_folder(entry: CatalogEntry) -> Fetched | None:
     source = entry.source
     parent = os.environ.get(LOCAL_DATASETS)
     for name in _local_names(entry) if parent else ():
-        folder = Path(parent or "") / name
-        if folder.is_dir():
+        if (folder := Path(parent or "", name)).is_dir():
             where = f"folder ${LOCAL_DATASETS}/{name}, in place of {source.describe()}"
             return Fetched(folder, where, None, temporary=False)
     if not isinstance(source, FolderSource):
@@ -126,7 +120,6 @@ def fetch(
         folder: The dataset's folder in the store. A download stays below it, in
             ``.download-COMMIT``, until :func:`remove_downloads`, so that what breaks can go on.
         scratch: An empty folder on the same disk; the dataset is laid out in it.
-        log: Where lines about its progress go.
 
     Raises:
         DatasetError: It cannot be had; the message says what to do.

@@ -28,10 +28,7 @@ def fetch_git(source: GitSource, directory: Path, name: str, log: Callable[[str]
     call brought before it broke are not brought again; a checkout is begun anew.
 
     Args:
-        source: Repository, commit and folder.
         directory: Folder for the checkout of this very commit, empty or left by an earlier call.
-        name: What errors call the dataset.
-        log: Where lines about its progress go.
 
     Returns:
         Folder of the dataset inside ``directory``.
@@ -113,26 +110,20 @@ def _git(directory: Path, name: str, repository: str, *arguments: str) -> None:
     are taken out of it and given by a credential helper, which has them from the environment.
     """
     address, secret = split_credentials(repository)
-    environment = os.environ | {
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_LFS_SKIP_SMUDGE": "1",
-        "LC_ALL": "C",
-        **secret,
-        "GIT_CONFIG_COUNT": "4" if secret else "2",
-        "GIT_CONFIG_KEY_0": "remote.origin.url",
-        "GIT_CONFIG_VALUE_0": address,
-        "GIT_CONFIG_KEY_1": "remote.origin.fetch",
-        "GIT_CONFIG_VALUE_1": "+refs/heads/*:refs/remotes/origin/*",
-        "GIT_CONFIG_KEY_2": "credential.helper",
-        "GIT_CONFIG_VALUE_2": "",
-        "GIT_CONFIG_KEY_3": "credential.helper",
-        "GIT_CONFIG_VALUE_3": _HELPER,
-    }
+    fetched = "+refs/heads/*:refs/remotes/origin/*"
+    options = [("remote.origin.url", address), ("remote.origin.fetch", fetched)]
+    if secret:
+        options += [("credential.helper", ""), ("credential.helper", _HELPER)]
+    environment = os.environ | {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
+    environment |= {"LC_ALL": "C", **secret, "GIT_CONFIG_COUNT": str(len(options))}
+    for number, (key, value) in enumerate(options):
+        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    environment.pop("GIT_DIR", None)
     command = ["git", "-c", "advice.detachedHead=false", "-C", str(directory), *arguments]
     try:
         result = subprocess.run(
             command,
-            env={key: value for key, value in environment.items() if key != "GIT_DIR"},
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

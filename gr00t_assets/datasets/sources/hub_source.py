@@ -6,15 +6,17 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gr00t_assets.core.errors import DatasetError, StoreError
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.units import format_bytes
 from gr00t_assets.datasets.source_kinds import HubSource, without_credentials
 from gr00t_assets.datasets.sources.content import NOT_CONTENT, is_content
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoFile
 
 _BUSY = (408, 429)
 _REFUSED = (401, 403)
@@ -27,35 +29,6 @@ _NOT_CONTENT_PATTERNS = [".*", "*/.*", *NOT_CONTENT]
 
 class HubUnreachableError(DatasetError):
     """The Hub gave no answer, or said that it cannot serve now."""
-
-
-@dataclass(frozen=True)
-class HubFile:
-    """One file as the Hub lists it.
-
-    Attributes:
-        path: Path inside the repository.
-        size: Bytes.
-        digest: SHA-256 of a Git LFS or Xet file; else git's SHA-1 of the blob, which covers
-            ``blob SIZE`` and a zero byte before the content.
-        large: Which of the two.
-    """
-
-    path: str
-    size: int
-    digest: str
-    large: bool
-
-    def matches(self, directory: Path) -> bool:
-        """Whether the bytes below ``directory`` are those that the Hub lists."""
-        path = directory / self.path
-        if not path.is_file() or path.is_symlink() or path.stat().st_size != self.size:
-            return False
-        with path.open("rb") as file:
-            if self.large:
-                return hashlib.file_digest(file, "sha256").hexdigest() == self.digest
-            header = b"blob %d\0" % self.size
-            return hashlib.sha1(header + file.read()).hexdigest() == self.digest
 
 
 def hub_commit(source: HubSource, name: str) -> str:
@@ -89,11 +62,8 @@ def fetch_hub(
     as the process lives. What it brought is held against the hashes of the commit.
 
     Args:
-        source: The repository.
         commit: Full hash.
         directory: Folder of this very commit, empty or left by an earlier call that failed.
-        name: What errors call the dataset.
-        log: Where lines about its progress go.
 
     Raises:
         HubUnreachableError: The connection broke; complete files are kept in ``directory``.
@@ -114,11 +84,9 @@ def fetch_hub(
     _require_room(needed, directory, name)
     try:
         _download(source, commit, directory, lambda size: log(f"{name}: {size} are here"))
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise _explained(error, source, name) from error
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise _explained(error, source, name) from error
     if wrong := sorted(file.path for file in _remove_wrong(missing, directory)):
         more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
@@ -136,7 +104,7 @@ def fetch_hub(
     log(f"{name}: {len(files)} files, {format_bytes(total)}, hashes right, {seconds:.1f} s")
 
 
-def _listed(source: HubSource, commit: str, name: str) -> list[HubFile]:
+def _listed(source: HubSource, commit: str, name: str) -> list["RepoFile"]:
     """Every file of the dataset at a commit, as the Hub lists it."""
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
@@ -158,9 +126,7 @@ def _listed(source: HubSource, commit: str, name: str) -> list[HubFile]:
         details = [*outside[:_SHOWN], "nothing was downloaded; tell the owner of the repository"]
         raise DatasetError(name, "the Hub lists files that leave the dataset's folder.", details)
     files = [
-        HubFile(entry.path, entry.lfs.size, entry.lfs.sha256, large=True)
-        if entry.lfs is not None
-        else HubFile(entry.path, entry.size, entry.blob_id, large=False)
+        entry
         for entry in entries
         if isinstance(entry, RepoFile) and is_content(PurePosixPath(entry.path))
     ]
@@ -170,10 +136,26 @@ def _listed(source: HubSource, commit: str, name: str) -> list[HubFile]:
     return files
 
 
-def _remove_wrong(files: list[HubFile], directory: Path) -> list[HubFile]:
+def _is_right(file: "RepoFile", directory: Path) -> bool:
+    """Whether the bytes below ``directory`` are those that the Hub lists.
+
+    It lists the SHA-256 of a Git LFS or Xet file; of another git's SHA-1 of the blob, which covers
+    ``blob SIZE`` and a zero byte before the content.
+    """
+    path = directory / file.path
+    if not path.is_file() or path.is_symlink() or path.stat().st_size != file.size:
+        return False
+    with path.open("rb") as content:
+        if file.lfs is not None:
+            return hashlib.file_digest(content, "sha256").hexdigest() == file.lfs.sha256
+        header = b"blob %d\0" % file.size
+        return hashlib.sha1(header + content.read()).hexdigest() == file.blob_id
+
+
+def _remove_wrong(files: list["RepoFile"], directory: Path) -> list["RepoFile"]:
     """The files that are not there with the right bytes; what is there of them is removed."""
     with ThreadPoolExecutor() as pool:
-        right = list(pool.map(lambda file: file.matches(directory), files))
+        right = list(pool.map(lambda file: _is_right(file, directory), files))
     wrong = [file for file, matches in zip(files, right, strict=True) if not matches]
     for file in wrong:
         path = directory / file.path

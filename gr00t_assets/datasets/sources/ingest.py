@@ -48,7 +48,6 @@ def ingest_dataset(
     What a broken connection or a killed process leaves of a download is used by the next call.
 
     Args:
-        entry: The dataset, and where to take it from.
         store: Where it goes: a folder by name and content hash, the record of the current one,
             and ``origin.json``, which says where that came from.
         log: Where lines about its progress go: files, bytes and seconds.
@@ -74,10 +73,11 @@ def ingest_dataset(
             log(f"{entry.name}: version {record.version} is in the store")
         else:
             with TemporaryDirectory(prefix=f".fetch{PARTIAL}", dir=folder) as scratch:
-                if local is None:
-                    fetched = fetch(entry, origin.commit, folder, Path(scratch), log)
-                else:
-                    fetched = _copy_to_prepare(local, entry, store, Path(scratch))
+                fetched = local or fetch(entry, origin.commit, folder, Path(scratch), log)
+                if local is not None and needs_preparing(local.directory, entry.name, store):
+                    copied = Path(scratch, "dataset")
+                    lay_out(local.directory, copied, copied=True)
+                    fetched = replace(local, directory=copied, temporary=True)
                 record = _publish(entry, store, fetched, log)
         record = _with_current_words(record, source, offline)
         if record != _current_record(entry, store):
@@ -86,14 +86,6 @@ def ingest_dataset(
         if local is None:
             remove_downloads(folder)
     return record
-
-
-def _copy_to_prepare(local: Fetched, entry: CatalogEntry, store: Store, scratch: Path) -> Fetched:
-    """A folder of this machine, copied where it has to be changed before it is read."""
-    if not needs_preparing(local.directory, entry.name, store):
-        return local
-    lay_out(local.directory, scratch / "dataset", copied=True)
-    return replace(local, directory=scratch / "dataset", temporary=True)
 
 
 def _with_current_words(
@@ -116,12 +108,10 @@ def _current_record(entry: CatalogEntry, store: Store) -> DatasetRecord | None:
 def _stored_record(entry: CatalogEntry, store: Store, origin: Origin) -> DatasetRecord | None:
     """The record that this origin gave last time, where it is still current and complete."""
     stored, record = load_origin(entry.name, store), _current_record(entry, store)
-    if stored is None or record is None:
-        return None
-    if (stored[0].key, stored[1]) != (origin.key, record.version):
+    if stored is None or record is None or stored[1] != record.version:
         return None
     size = sum(_sizes(record.directory(store)).values())
-    return record if size == record.size_bytes else None
+    return record if stored[0].key == origin.key and size == record.size_bytes else None
 
 
 def _publish(

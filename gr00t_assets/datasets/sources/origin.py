@@ -9,10 +9,10 @@ import json
 import shutil
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.files import write_json
+from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.fit.modality_proposal import accepted_path
@@ -31,10 +31,8 @@ OFFLINE = "the Hub could not be asked"
 """How the warning begins that a version from the store was used without asking."""
 
 
-class Origin(BaseModel):
+class Origin(FrozenModel):
     """``origin.json`` beside the record: where the version came from, to the commit."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str = Field(description="synthetic, hub, git or folder")
     repository: str | None = Field(default=None, description="Of the Hub or of git")
@@ -62,7 +60,7 @@ def save_origin(name: str, store: Store, origin: Origin, version: str) -> None:
 
 def folder_origin(entry: CatalogEntry, store: Store, digest: str) -> Origin:
     """The origin of a dataset in a folder of this machine, whose content is its version."""
-    return Origin(kind="folder", key=_key(entry.name, store, ["folder", digest]))
+    return Origin(kind="folder", key=_key(entry.name, store, "folder", digest))
 
 
 def origin_now(entry: CatalogEntry, store: Store) -> tuple[Origin, str | None]:
@@ -77,23 +75,20 @@ def origin_now(entry: CatalogEntry, store: Store) -> tuple[Origin, str | None]:
     """
     source = entry.source
     if isinstance(source, SyntheticSource):
-        key = _key(entry.name, store, ["synthetic", source.digest()])
+        key = _key(entry.name, store, "synthetic", source.digest())
         return Origin(kind="synthetic", key=key), None
     if isinstance(source, GitSource):
         address = without_credentials(source.repository)
-        key = _key(entry.name, store, ["git", address, source.path, source.revision])
+        key = _key(entry.name, store, "git", address, source.path, source.revision)
         commit = source.revision
-        origin = Origin(kind="git", repository=address, asked=commit, commit=commit, key=key)
-        return origin, None
+        return Origin(kind="git", repository=address, asked=commit, commit=commit, key=key), None
     if not isinstance(source, HubSource):
         raise TypeError(f"{source.kind} has no origin")
     commit, warning = _hub_commit(source, entry.name, load_origin(entry.name, store))
     preset = _digest(preset_path(source.modality)) if source.modality else None
-    key = _key(entry.name, store, ["hub", source.repo_id, commit, preset])
-    origin = Origin(
-        kind="hub", repository=source.repo_id, asked=source.revision, commit=commit, key=key
-    )
-    return origin, warning
+    key = _key(entry.name, store, "hub", source.repo_id, commit, preset)
+    names = {"repository": source.repo_id, "asked": source.revision}
+    return Origin(kind="hub", commit=commit, key=key, **names), warning
 
 
 def _hub_commit(
@@ -131,8 +126,11 @@ def _hub_commit(
     return commit, None
 
 
-def _key(name: str, store: Store, content: list[str | None]) -> str:
-    content = [*content, preparation_key(name, store)]
+def _key(name: str, store: Store, *source: str | None) -> str:
+    """Hash of what decides the content: the source, the converter and the accepted addition."""
+    accepted = accepted_path(name, store)
+    digest = _digest(accepted) if accepted.is_file() else "none"
+    content = [*source, f"v3.0 converter {CONVERTER_VERSION}, accepted modality {digest}"]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
@@ -156,8 +154,6 @@ def prepare_dataset(directory: Path, name: str, store: Store) -> list[str]:
         directory: A working copy inside the store, to be changed in place. Its files may share
             their bytes with the download: a file is replaced by a new one or removed, and never
             opened for writing.
-        name: The dataset.
-        store: Where accepted additions to it are.
 
     Returns:
         Warnings for the dataset's record.
@@ -170,16 +166,6 @@ def prepare_dataset(directory: Path, name: str, store: Store) -> list[str]:
         shutil.copyfile(accepted_path(name, store), directory / FILE)
         warnings.append("meta/modality.json is the accepted proposal; the source has none")
     return warnings
-
-
-def preparation_key(name: str, store: Store) -> str:
-    """What decides the outcome of :func:`prepare_dataset` besides the source, as text.
-
-    A dataset whose source and key are those of its version in the store is not prepared again.
-    """
-    accepted = accepted_path(name, store)
-    digest = hashlib.sha256(accepted.read_bytes()).hexdigest() if accepted.is_file() else "none"
-    return f"v3.0 converter {CONVERTER_VERSION}, accepted modality {digest}"
 
 
 def _lacks_accepted(directory: Path, name: str, store: Store) -> bool:

@@ -86,7 +86,11 @@ def loss_comparison(
             "verdict": dg.MetadataValue.text(report.verdict),
             **_comparisons(report),
             "status": f"{_counts_text(counts)}, in {len(report.sweeps)} of {len(SWEEPS)} sweeps",
-            **_cautions(report),
+            **{
+                f"{summary.name}: cautions": bullets(summary.cautions)
+                for summary in report.sweeps
+                if summary.cautions
+            },
             "curves": _curves(report),
             "everything": dg.MetadataValue.md(report.markdown()),
             "experiments": len({run.name for summary in report.sweeps for run in summary.runs}),
@@ -141,15 +145,6 @@ def _ranking(ranked_class: "ComparabilityClass") -> dg.MarkdownMetadataValue:
     return bullets([])
 
 
-def _cautions(report: "Report") -> dict[str, dg.MetadataValue]:
-    """Of each sweep, what a reader needs to know before calling one experiment better."""
-    return {
-        f"{summary.name}: cautions": bullets(summary.cautions)
-        for summary in report.sweeps
-        if summary.cautions
-    }
-
-
 def _curves(report: "Report") -> dg.MetadataValue:
     """The loss curves of every sweep that has some, as images."""
     from gr00t_assets.reporting.curve_images import curves_png, markdown_image
@@ -196,7 +191,7 @@ def research_journal(
 
     journal = write_journal(list(SWEEPS.values()), store)
     context.log.info(f"{'written' if journal.changed else 'unchanged'}: {journal.path.name}")
-    unplaced = [note for note in journal.notes if note.problem]
+    unplaced = [f"{note.name}: {note.problem}" for note in journal.notes if note.problem]
     return dg.MaterializeResult(
         data_version=dg.DataVersion(hashlib.sha256(journal.text.encode()).hexdigest()[:16]),
         metadata={
@@ -204,11 +199,7 @@ def research_journal(
             "journal": dg.MetadataValue.md(journal.text),
             "changed": journal.changed,
             "notes": len(journal.notes),
-            **(
-                {"notes without a place": "; ".join(f"{n.name}: {n.problem}" for n in unplaced)}
-                if unplaced
-                else {}
-            ),
+            **({"notes without a place": "; ".join(unplaced)} if unplaced else {}),
             "file": in_store(journal.path, store),
         },
     )

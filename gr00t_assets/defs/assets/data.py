@@ -7,9 +7,6 @@ from contextlib import contextmanager
 import dagster as dg
 
 from gr00t_assets.core.units import format_bytes
-from gr00t_assets.datasets.contact_sheet import contact_sheet
-from gr00t_assets.datasets.frames.frame_cache import FrameCache, earlier_caches
-from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.defs.asset_metadata import (
     dataset_metadata,
@@ -39,6 +36,8 @@ _LOG_EVERY = 10.0
 @explained
 def dataset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
     """A dataset in LeRobot's format, copied whole into the store and checked file by file."""
+    from gr00t_assets.datasets.contact_sheet import contact_sheet
+    from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
     from gr00t_assets.datasets.quality.measure import measure_quality
     from gr00t_assets.datasets.sources.ingest import ingest_dataset
 
@@ -111,9 +110,11 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     training reads the frame of a timestamp without a video decoder. Frames of videos that an older
     version of the dataset had are copied.
     """
+    from gr00t_assets.datasets.frames.frame_cache import FrameCache, earlier_caches
     from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
     from gr00t_assets.datasets.frames.frame_cache_plan import frame_cache_bytes
     from gr00t_assets.datasets.frames.frame_check import check_frames
+    from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
     from gr00t_assets.datasets.quality.measure import measure_quality
 
     record = load_record(context.partition_key, store)
@@ -125,14 +126,8 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
         f"its frame cache takes {format_bytes(frame_cache_bytes(source, cameras, size))}"
     )
     with _progress(context, f"frames of {record.name}") as show:
-        info = build_frame_cache(
-            source,
-            cameras,
-            directory,
-            show,
-            size=size,
-            previous=earlier_caches(directory),
-        )
+        caches = earlier_caches(directory)
+        info = build_frame_cache(source, cameras, directory, show, size=size, previous=caches)
     context.log.info(
         f"{info.frames} frames, {format_bytes(info.size_bytes)}: {info.decoded} videos decoded, "
         f"{info.reused} copied from an earlier version's cache, {info.kept} done before"

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from gr00t_assets.comparison.compare import Comparison
 from gr00t_assets.comparison.contrasts.contrast import Contrast
@@ -15,9 +14,6 @@ from gr00t_assets.core.units import shown_setting
 from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named
 from gr00t_assets.reporting.contrast_table import BADGES, side_name, telling_order
 from gr00t_assets.reporting.ranking_table import frames_warning
-
-if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
 
 MOST_CONTRASTS = 3
 """Contrasts that a conclusion names; the comparison has the others."""
@@ -88,12 +84,11 @@ def _contrasts_by_run(contrasts: Mapping[str, Iterable[Contrast]]) -> dict[str, 
 def _place_sentence(ranked: RankedConfiguration, ranking: Sequence[RankedConfiguration]) -> str:
     if len(ranking) == 1:
         return "The only finished configuration of its class."
+    if ranked.tied:
+        known = "it cannot be told from the best"
+    else:
+        known = "the best is lower by more than noise explains"
     if ranked.place > 1:
-        known = (
-            "it cannot be told from the best"
-            if ranked.tied
-            else "the best is lower by more than noise explains"
-        )
         return f"Place {ranked.place} of {len(ranking)} in its class; {known}."
     text = f"Lowest loss of {len(ranking)} configurations of its class"
     if tied := sum(other.tied for other in ranking):
@@ -109,8 +104,12 @@ def _contrast_sentence(contrast: Contrast, run: Run) -> str:
 
 
 def config_words(run: Run) -> str:
-    """Data, parts, and every setting that is not its trainer's default, in a line."""
-    settings, fields = run.settings, _fields(run)
+    """Data, parts, and every setting that is not its trainer's default, in a line.
+
+    Of an imported run the defaults are those of every trainer.
+    """
+    settings, own = run.settings, run.stored.hyperparameters if run.stored else None
+    fields = type(own).model_fields if own else all_hyperparameters()
     words = [
         f"{factor_words(name)} {shown(settings[name], name)}"
         for name in _FIRST_SETTINGS
@@ -127,13 +126,6 @@ def config_words(run: Run) -> str:
     warning = frames_warning(run.frames)
     dataset = (run.dataset or "dataset not known") + (f" ({warning})" if warning else "")
     return f"{dataset}; {', '.join(words)}"
-
-
-def _fields(run: Run) -> "Mapping[str, FieldInfo]":
-    """The hyperparameters of a run's trainer; of an imported run those of every trainer."""
-    if run.stored and run.stored.hyperparameters:
-        return type(run.stored.hyperparameters).model_fields
-    return all_hyperparameters()
 
 
 def result_words(run: Run) -> str:
@@ -162,9 +154,7 @@ def commands(run: Run) -> list[str]:
     if run.stored is not None:
         experiment = run.stored.experiment
         return [run.stored.command, *trainer_named(experiment.trainer).shell_commands(experiment)]
-    settings: dict[str, object] = {**run.settings}
-    if data_config := run.data.get("data config"):
-        settings["data_config"] = data_config
+    settings = {**run.settings, "data_config": run.data.get("data config")}
     options = [
         f"{name.replace('_', '-')} {shown_setting(settings[name])}"
         for name in _SCRIPT_VALUES

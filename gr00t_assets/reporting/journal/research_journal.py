@@ -127,8 +127,9 @@ def write_journal(
     names |= {run.name for comparison in comparisons for run in comparison.runs}
     notes = read_notes(notes_folder or project_root() / NOTES, names)
     planned = {
-        sweep: [item.name for item in of_sweep if item.status == "missing"]
+        sweep: missing
         for sweep, of_sweep in stored.items()
+        if (missing := [item.name for item in of_sweep if item.status == "missing"])
     }
     text = journal_text(comparisons, planned, notes, problems)
     path = store.reports / FILE
@@ -160,7 +161,7 @@ def journal_text(
     )  # fmt: skip
     text = environment.get_template("journal.md.j2").render(
         comparisons=comparisons,
-        planned={sweep: list(names) for sweep, names in planned.items() if names},
+        planned=planned,
         notes=notes,
         unplaced=[(note, reason) for note in notes if (reason := _unplaced(note, names, factors))],
         problems=problems,
@@ -180,11 +181,9 @@ def _unplaced(note: Note, names: Collection[str], factors: Collection[str]) -> s
 
 
 def read_notes(folder: Path, experiments: Collection[str]) -> list[Note]:
-    """Every note of a folder in order of names; a note that cannot be placed is kept too.
+    """Every note of a folder, which need not exist, in order of names.
 
-    Args:
-        folder: Where the notes are; it need not exist.
-        experiments: Names that a note may be about.
+    A note that is about none of the experiments, or cannot be placed otherwise, is kept too.
     """
     if not folder.is_dir():
         return []
@@ -193,42 +192,38 @@ def read_notes(folder: Path, experiments: Collection[str]) -> list[Note]:
 
 
 def _read(file: Path, experiments: Collection[str]) -> Note:
+    name = file.name
     try:
         text = file.read_bytes().decode("utf-8-sig", errors="replace")
     except OSError as error:
-        return Note(file.name, "", "unknown", problem=f"it cannot be read: {error.strerror}")
+        return Note(name, "", "unknown", problem=f"it cannot be read: {error.strerror}")
     front_matter = _FRONT_MATTER.match(text)
     if front_matter is None:
-        return Note(file.name, text)
-    body = text[front_matter.end() :]
+        return Note(name, text)
+    text = text[front_matter.end() :]
     try:
         fields = yaml.safe_load(front_matter.group(1))
     except yaml.YAMLError as error:
-        reason = str(error).splitlines()[0]
-        return Note(file.name, body, "unknown", problem=f"its front matter is no YAML: {reason}")
-    if fields is None:
-        return Note(file.name, body)
-    if (
-        not isinstance(fields, dict)
-        or len(fields) != 1
-        or not set(fields) <= {"experiment", "question"}
-    ):
-        problem = "its front matter has to be 'experiment: NAME' or 'question: FACTOR'"
-        return Note(file.name, body, "unknown", problem=problem)
-    ((kind, value),) = fields.items()
-    return _placed(file.name, body, str(kind), str(value), experiments)
-
-
-def _placed(name: str, text: str, kind: str, value: str, experiments: Collection[str]) -> Note:
-    if kind == "experiment":
-        if value in experiments:
-            return Note(name, text, "experiment", value)
-        hint = did_you_mean(value, sorted(experiments)) if experiments else "there are none yet"
-        problem = f"there is no experiment '{value}'; {hint}"
-        return Note(name, text, "unknown", value, problem)
-    try:
-        return Note(name, text, "question", factor_named(value))
-    except ComparisonError as error:
-        return Note(
-            name, text, "unknown", value, f"there is no question '{value}'; {error.problem}"
-        )
+        problem = f"its front matter is no YAML: {str(error).splitlines()[0]}"
+        return Note(name, text, "unknown", problem=problem)
+    match fields:
+        case None:
+            return Note(name, text)
+        case {"experiment": subject, **others} if not others:
+            subject = str(subject)
+            if subject in experiments:
+                return Note(name, text, "experiment", subject)
+            hint = (
+                did_you_mean(subject, sorted(experiments)) if experiments else "there are none yet"
+            )
+            problem = f"there is no experiment '{subject}'; {hint}"
+        case {"question": subject, **others} if not others:
+            subject = str(subject)
+            try:
+                return Note(name, text, "question", factor_named(subject))
+            except ComparisonError as error:
+                problem = f"there is no question '{subject}'; {error.problem}"
+        case _:
+            subject = ""
+            problem = "its front matter has to be 'experiment: NAME' or 'question: FACTOR'"
+    return Note(name, text, "unknown", subject, problem)

@@ -30,8 +30,7 @@ def push(record: Promotion, folder: Path, repository: str, private: bool = False
     The token comes from ``HF_TOKEN`` or from ``hf auth login``; it is in no message.
 
     Args:
-        record: Of the promotion.
-        folder: Its folder.
+        folder: That of the promotion.
         repository: ``owner/name``; created where there is none.
         private: Whether to create a private one; a public one is refused.
 

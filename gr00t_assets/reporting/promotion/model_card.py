@@ -45,9 +45,7 @@ class Promotable(NamedTuple):
 def model_card(run: Promotable, dataset: CatalogEntry | None) -> str:
     """The whole of ``README.md``; no path of this machine is in it.
 
-    Args:
-        run: The run that is promoted.
-        dataset: Of the catalog; None where it is not in it any more.
+    The dataset is None where it is not in the catalog any more.
     """
     manifest, settings = run.manifest, run.spec.experiment.hyperparameters
     trainer: Trainer = trainer_named(manifest.trainer)
@@ -56,15 +54,11 @@ def model_card(run: Promotable, dataset: CatalogEntry | None) -> str:
     environment = template_environment((part_sentence, baseline_sentence, group_rows))
     card = environment.get_template("model_card.md.j2").render(
         front_matter=_front_matter(manifest, trainer, license_, dataset),
-        manifest=manifest,
-        spec=run.spec,
-        modality=run.spec.modality_config,
-        evaluation=run.evaluation,
+        run=run,
         trainer=trainer,
         license=license_,
         base_model=_base_model(manifest, trainer),
         source=_source(dataset),
-        loss=run.final_loss.text,
         class_id=class_id(comparability),
         class_rows=[
             (f"class: {name}", _without_folder(value)) for name, value in comparability.items()
@@ -145,6 +139,4 @@ def _without_folder(text: str) -> str:
 def _source(dataset: CatalogEntry | None) -> str:
     if dataset is None:
         return "not in the catalog any more"
-    if isinstance(dataset.source, FolderSource):
-        return "a folder"
-    return dataset.source.describe()
+    return "a folder" if isinstance(dataset.source, FolderSource) else dataset.source.describe()

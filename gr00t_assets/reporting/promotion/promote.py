@@ -1,7 +1,6 @@
 """Promotion: a model that has passed every check gets a card, a record, and a folder of its own."""
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -10,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gr00t_assets.comparison.all_runs import manifest_class
 from gr00t_assets.comparison.run import class_id
 from gr00t_assets.core.errors import Gr00tAssetsError, PromotionError
-from gr00t_assets.core.files import published_directory, write_json
+from gr00t_assets.core.files import FrozenModel, published_directory, write_json
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.evaluation.open_loop import model_hash
@@ -26,22 +25,15 @@ from gr00t_assets.runs.manifest import Manifest, load_manifest
 from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import current_config_hash, load_spec
 from gr00t_assets.runs.stored_run import read_runs, unrankable
-from gr00t_assets.trainers.run_checks import (
-    WEIGHTS,
-    Problem,
-    config_problem,
-    loss_problem,
-    record_check,
-    weights_problem,
-)
+from gr00t_assets.trainers import run_checks
 
 PROMOTION = "promotion.json"
 CARD = "README.md"
 
-CHECKS: dict[str, Callable[[Path], Problem]] = {
-    "loss_is_finite": loss_problem,
-    WEIGHTS: weights_problem,
-    "config_matches_run": config_problem,
+CHECKS: dict[str, Callable[[Path], run_checks.Problem]] = {
+    "loss_is_finite": run_checks.loss_problem,
+    run_checks.WEIGHTS: run_checks.weights_problem,
+    "config_matches_run": run_checks.config_problem,
 }
 """Checks of a finished run that a promoted model has passed; each is made anew."""
 
@@ -49,10 +41,8 @@ _OF_THE_MANIFEST = ("experiment", "sweep", "config_hash", "trainer", "trainer_re
                     "base_model", "base_model_revision", "dataset", "dataset_version")  # fmt: skip
 
 
-class Promotion(BaseModel):
+class Promotion(FrozenModel):
     """The record of a promoted model, beside its weights."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     experiment: str
@@ -97,11 +87,11 @@ def load_promotion(folder: Path) -> Promotion | None:
     if not path.is_file():
         return None
     try:
-        return Promotion.model_validate(json.loads(path.read_text()))
+        return Promotion.model_validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
-        hint = f"move {folder.name} away and promote again"
+        details = [str(error).splitlines()[0], f"move {folder.name} away and promote again"]
         raise PromotionError(
-            str(path), "this is not the record of a promotion.", [str(error).splitlines()[0], hint]
+            str(path), "this is not the record of a promotion.", details
         ) from error
 
 
@@ -138,18 +128,10 @@ def promote(experiment: Experiment, store: Store) -> Promotion:
 
 
 def _unchanged(promotion: Promotion, weights: dict[str, str], folder: Path) -> Promotion:
-    """The record of a former promotion.
-
-    Raises:
-        PromotionError: It is of other weights.
-    """
+    """The record of a former promotion, which has to be of the same weights."""
     if promotion.weights == weights:
         return promotion
-    changed = sorted(
-        name
-        for name in {*promotion.weights, *weights}
-        if promotion.weights.get(name) != weights.get(name)
-    )
+    changed = sorted({name for name, _ in promotion.weights.items() ^ weights.items()})
     raise PromotionError(
         promotion.experiment,
         "another model was promoted under this configuration.",
@@ -196,12 +178,8 @@ def require_promotable(experiment: Experiment, store: Store) -> Promotable:
         reasons.append(reason)
     if finished and not (directory / MODEL).is_dir():
         reasons.append("its final weights are not there any more: train it again")
-    checks = dict(manifest.checks)
-    if not reasons:
-        checks, failed = _checked(directory, manifest)
-        reasons += failed
-    else:
-        reasons += [f"failed check {name}" for name, passed in checks.items() if not passed]
+    checks, failed = _checked(directory, manifest, anew=not reasons)
+    reasons += failed
     if not manifest.frames_verified:
         reasons.append(
             "it trained on frames that are not verified: use the frame cache, or a video backend "
@@ -236,16 +214,15 @@ def _missing(experiment: Experiment, directory: Path) -> str:
     return f"it has not been trained: materialise checkpoint for {experiment.name}"
 
 
-def _checked(directory: Path, manifest: Manifest) -> tuple[dict[str, bool], list[str]]:
+def _checked(directory: Path, manifest: Manifest, anew: bool) -> tuple[dict[str, bool], list[str]]:
     # Recorded after all were made: weights older than the manifest are not loaded again.
-    problems = {name: check(directory) for name, check in CHECKS.items()}
-    passed = {name: problem is None for name, problem in problems.items()}
-    for name in passed:
-        record_check(directory, name, passed[name])
-    checks = {**manifest.checks, **passed}
-    failed = [f"failed check {name}" for name in checks if not checks[name] and name not in CHECKS]
+    problems = {name: check(directory) for name, check in CHECKS.items()} if anew else {}
+    for name, problem in problems.items():
+        run_checks.record_check(directory, name, problem is None)
+    checks = manifest.checks | {name: problem is None for name, problem in problems.items()}
+    others = [name for name, passed in checks.items() if not passed and name not in problems]
     reasons = [f"failed check {name}: {problem}" for name, problem in problems.items() if problem]
-    return checks, reasons + failed
+    return checks, [*reasons, *(f"failed check {name}" for name in others)]
 
 
 def _evaluated(directory: Path, finished: bool) -> tuple[Evaluation | None, list[str]]:

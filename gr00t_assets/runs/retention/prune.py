@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError
 from gr00t_assets.core.processes import is_locked, try_lock
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.manifest import load_manifest
@@ -21,12 +21,8 @@ from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec
 
 @dataclass(frozen=True)
 class PruneOptions:
-    """What a person asked to be pruned.
-
-    Attributes:
-        stale: Checkpoints of stale runs.
-        models: The models of stale runs as well.
-        unlisted: Runs of experiments that no sweep file has are stale too.
+    """What a person asked to be pruned: checkpoints of stale runs, their models as well, and
+    whether runs of experiments that no sweep file has are stale too.
     """
 
     stale: bool = True
@@ -50,25 +46,25 @@ class PrunePlan:
 def plan_prune(
     store: Store, current: CurrentState, rule: RetentionRule, options: PruneOptions | None = None
 ) -> PrunePlan:
-    """Look through the store; nothing is changed.
-
-    Args:
-        store: The store.
-        current: What is current in it.
-        rule: Which checkpoints of finished runs stay.
-        options: What else is to go.
-    """
+    """Look through the store; nothing is changed."""
     options = options or PruneOptions()
     removals: list[Removal] = []
     in_use: list[tuple[Path, str]] = []
     training: set[tuple[str, str]] = set()
     for directory in run_directories(store):
         if is_locked(directory / LOCK):
-            training |= _data_of(directory)
+            if spec := _spec(directory):
+                modality = spec.modality_config
+                training.add((modality.dataset, modality.dataset_version))
             in_use.append((directory, "a process trains in it"))
             continue
         removals += _of_run(directory, current, rule, options)
-    for cache in _old_caches(store, current):
+    caches = [
+        cache for dataset in folders(store.root / "frame_caches") for cache in folders(dataset)
+    ]
+    for cache in caches:
+        if not current.is_old(cache.parent.name, cache.name):
+            continue
         reason = _cache_in_use(cache, training)
         if reason:
             in_use.append((cache, reason))
@@ -102,7 +98,7 @@ def _of_run(
     if state == "unlisted":
         return []
     spec = _spec(directory)
-    if spec is None or not is_finished(directory):
+    if spec is None or manifest_status(directory) != "finished":
         return []
     limit = spec.experiment.hyperparameters.save_total_limit
     return surplus(directory, rule, limit, current.continued.get((name, config_hash), ()))
@@ -116,11 +112,6 @@ def _of_stale(directory: Path, why: str, options: PruneOptions) -> Iterator[Remo
         yield Removal("model", model, why, lock=directory)
 
 
-def is_finished(directory: Path) -> bool:
-    """Whether a run's manifest says that it is finished."""
-    return manifest_status(directory) == "finished"
-
-
 def manifest_status(directory: Path) -> str | None:
     """What a run's manifest says became of it; None without one that can be read."""
     try:
@@ -130,27 +121,13 @@ def manifest_status(directory: Path) -> str | None:
     return manifest.status if manifest else None
 
 
-def _old_caches(store: Store, current: CurrentState) -> Iterator[Path]:
-    for dataset in folders(store.root / "frame_caches"):
-        for cache in folders(dataset):
-            if current.is_old(dataset.name, cache.name):
-                yield cache
-
-
 def _cache_in_use(cache: Path, training: set[tuple[str, str]]) -> str | None:
     if (cache.parent.name, cache.name) in training:
         return "a training uses it"
     if is_locked(cache.parent / f".{cache.name}.lock"):
         return "a process builds it"
-    processes = processes_using(cache)
+    processes = _processes_using(cache)
     return f"process {', '.join(map(str, processes))} has it open" if processes else None
-
-
-def _data_of(directory: Path) -> set[tuple[str, str]]:
-    spec = _spec(directory)
-    if spec is None:
-        return set()
-    return {(spec.modality_config.dataset, spec.modality_config.dataset_version)}
 
 
 def _spec(directory: Path) -> TrainingSpec | None:
@@ -165,13 +142,7 @@ def _spec(directory: Path) -> TrainingSpec | None:
 
 @dataclass(frozen=True)
 class RemovalResult:
-    """What became of one removal.
-
-    Attributes:
-        removal: What was to go.
-        size: Bytes freed; 0 where it is still there.
-        refusal: Why it is still there; None where it is gone.
-    """
+    """What became of one removal: the bytes freed, or why it is still there."""
 
     removal: Removal
     size: int
@@ -185,12 +156,7 @@ def execute_plan(
 
     What a process has begun to use since is left alone, and so is a run that is no longer finished
     and of which only surplus was to go. A kill at any instant leaves nothing that looks complete
-    and is not.
-
-    Args:
-        plan: What to delete.
-        store: Where; nothing outside is touched.
-        report: Called with each result as it is there.
+    and is not. Each result is reported as soon as it is there.
     """
     results = []
     for removal in plan.removals:
@@ -201,12 +167,12 @@ def execute_plan(
 
 
 def _execute(removal: Removal, root: Path) -> RemovalResult:
-    with exclusive_use(removal.lock) as free:
+    with _exclusive_use(removal.lock) as free:
         if not free:
             return RemovalResult(removal, 0, "a process uses it")
-        if removal.kind == "frame cache" and processes_using(removal.path):
+        if removal.kind == "frame cache" and _processes_using(removal.path):
             return RemovalResult(removal, 0, "a process has it open")
-        if removal.of_finished and removal.lock and not is_finished(removal.lock):
+        if removal.of_finished and removal.lock and manifest_status(removal.lock) != "finished":
             return RemovalResult(removal, 0, "its run is not finished any more")
         size = freed_bytes(removal.paths)
         try:
@@ -217,34 +183,23 @@ def _execute(removal: Removal, root: Path) -> RemovalResult:
 
 
 @contextmanager
-def exclusive_use(lock: Path | None) -> Iterator[bool]:
-    """Hold a run directory, or a lock file, for the block.
-
-    Args:
-        lock: A run directory, the path of a lock file, or None where nothing is to be held.
-
-    Yields:
-        False where another process has it.
-    """
+def _exclusive_use(lock: Path | None) -> Iterator[bool]:
+    """Hold a run directory, or a lock file, for the block; False where another process has it."""
+    free = True
     with ExitStack() as stack:
-        free = True
-        if lock is not None and lock.is_dir():
-            try:
+        try:
+            if lock is not None and lock.is_dir():
                 stack.enter_context(run_lock(lock))
-            except Gr00tAssetsError:
-                free = False
-        elif lock is not None:
-            try:
+            elif lock is not None:
                 descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-            except OSError:
-                free = False
-            else:
                 stack.callback(os.close, descriptor)
                 free = try_lock(descriptor)
+        except (TrainingError, OSError):
+            free = False
         yield free
 
 
-def processes_using(folder: Path) -> list[int]:
+def _processes_using(folder: Path) -> list[int]:
     """Processes of this machine that have a file below a folder open or mapped.
 
     Only those are seen that this user may look into.

@@ -11,10 +11,10 @@ import stat
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.files import PARTIAL, free_bytes
@@ -37,7 +37,6 @@ class Removal:
     """What is to go.
 
     Attributes:
-        kind: What it is.
         path: A file or a folder; of optimizer state the checkpoint's folder.
         why: The reason, for people.
         files: Names in ``path`` where only these go, as with optimizer state.
@@ -58,10 +57,7 @@ class Removal:
         return tuple(self.path / name for name in self.files) or (self.path,)
 
     def execute(self, root: Path) -> None:
-        """Delete it.
-
-        Args:
-            root: The store's root, which is not left.
+        """Delete it; nothing outside the store's root is touched.
 
         Raises:
             StoreError: It may not or cannot be deleted.
@@ -72,23 +68,15 @@ class Removal:
             remove(root, self.path)
 
 
-@dataclass(frozen=True)
-class StoredFile:
-    """One name of a file.
-
-    Attributes:
-        path: Where it is.
-        identity: The same for two names of one file (hard links).
-        links: Names that the file has anywhere.
-        size: Bytes that it takes of the disk.
-        modified: Seconds since 1970.
+class StoredFile(NamedTuple):
+    """One name of a file: its path, what two names of one file (hard links) have in common, the
+    names that it has anywhere, and the bytes that it takes of the disk.
     """
 
     path: Path
     identity: tuple[int, int]
     links: int
     size: int
-    modified: float
 
 
 def files_below(path: Path) -> Iterator[StoredFile]:
@@ -96,31 +84,19 @@ def files_below(path: Path) -> Iterator[StoredFile]:
 
     What disappears meanwhile is left out.
     """
-    try:
+    with suppress(OSError):
         status = path.lstat()
-    except OSError:
-        return
-    if not stat.S_ISDIR(status.st_mode):
-        yield _file(path, status)
-        return
-    try:
-        entries = sorted(os.scandir(path), key=lambda entry: entry.name)
-    except OSError:
-        return
-    for entry in entries:
-        try:
-            if entry.is_dir(follow_symlinks=False):
+        if stat.S_ISDIR(status.st_mode):
+            for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
                 yield from files_below(Path(entry.path))
-            else:
-                yield _file(Path(entry.path), entry.stat(follow_symlinks=False))
-        except FileNotFoundError:
-            continue
+        else:
+            identity = status.st_dev, status.st_ino
+            yield StoredFile(path, identity, status.st_nlink, status.st_blocks * _BLOCK)
 
 
 def disk_usage(paths: Iterable[Path]) -> int:
     """Bytes that some folders and files take together, a file with several names once."""
-    sizes = {file.identity: file.size for path in paths for file in files_below(path)}
-    return sum(sizes.values())
+    return sum({file.identity: file.size for path in paths for file in files_below(path)}.values())
 
 
 def freed_bytes(paths: Iterable[Path]) -> int:
@@ -133,16 +109,6 @@ def freed_bytes(paths: Iterable[Path]) -> int:
     names = Counter(file.identity for file in files.values())
     whole = {f.identity: f.size for f in files.values() if names[f.identity] >= f.links}
     return sum(whole.values())
-
-
-def _file(path: Path, status: os.stat_result) -> StoredFile:
-    return StoredFile(
-        path=path,
-        identity=(status.st_dev, status.st_ino),
-        links=status.st_nlink,
-        size=status.st_blocks * _BLOCK,
-        modified=status.st_mtime,
-    )
 
 
 def require_disk_space(subject: str, directory: Path, checkpoint: int, model: int) -> None:
@@ -177,14 +143,10 @@ def require_disk_space(subject: str, directory: Path, checkpoint: int, model: in
 
 
 def remove(root: Path, path: Path) -> None:
-    """Delete a file or a folder below ``root``; one that is gone already is no fault.
+    """Delete a file or a folder below the store's root; one that is gone already is no fault.
 
     A kill in the middle leaves the folder under a hidden name with ``.partial-``, which the next
     ``store prune`` deletes.
-
-    Args:
-        root: The store's root.
-        path: What to delete, below it.
 
     Raises:
         StoreError: It is outside the root, is a symbolic link or behind one, or may not be deleted.
@@ -226,10 +188,8 @@ def remove_files(
             os.stat(instead, dir_fd=folder, follow_symlinks=False)
         os.fsync(folder)
         for name in names:
-            try:
+            with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=folder)
-            except FileNotFoundError:
-                continue
 
 
 @contextmanager

@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from gr00t_assets.core.errors import Gr00tAssetsError, StoreError
+from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.units import format_bytes
 from gr00t_assets.core.yaml_files import load_yaml, raise_problems, validation_problems
@@ -23,13 +24,11 @@ from gr00t_assets.runs.retention.removal import Removal, RemovalKind, freed_byte
 from gr00t_assets.runs.spec import TrainingSpec
 
 
-class RetentionRule(BaseModel):
+class RetentionRule(FrozenModel):
     """What stays of a finished run besides its model, which always stays.
 
     While a run trains, its ``save_total_limit`` newest checkpoints stay, and the best one.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     last: int | None = Field(
         default=None,
@@ -45,10 +44,7 @@ class RetentionRule(BaseModel):
 
 
 def load_rule(file: Path | None = None) -> RetentionRule:
-    """The rule of a file; the defaults where there is none.
-
-    Args:
-        file: ``data/retention.yaml`` of the project where left out.
+    """The rule of a file, ``data/retention.yaml`` if left out; the defaults where there is none.
 
     Raises:
         StoreError: Every problem of the file, with line and field.
@@ -100,18 +96,15 @@ def retain(spec: TrainingSpec, say: Callable[[str], None]) -> None:
     """Delete what the project's rule does not keep of a run that has just finished.
 
     Nothing is deleted where the project's sweep files do not have this experiment or cannot be
-    read: what another experiment continues is not known then. Nothing here fails a run.
-
-    Args:
-        spec: Of the run, whose lock the caller holds.
-        say: Where a line goes that says what was deleted, or why nothing was.
+    read: what another experiment continues is not known then. Nothing here fails a run, whose lock
+    the caller holds; what was deleted, or why nothing was, is said in a line.
     """
     experiment, directory = spec.experiment, spec.run_directory
     try:
         experiments = [item for sweep in load_sweeps().values() for item in sweep.experiments]
         if experiment.name not in {item.name for item in experiments}:
             return
-        continued_by = continuing_experiments(experiments, spec)
+        continued_by = _continuing_experiments(experiments, spec)
         limit = experiment.hyperparameters.save_total_limit
         removals = surplus(directory, load_rule(), limit, continued_by)
         size = freed_bytes([path for removal in removals for path in removal.paths])
@@ -128,22 +121,17 @@ def retain(spec: TrainingSpec, say: Callable[[str], None]) -> None:
         say(f"retention: {len(removals)} of its checkpoints cut down, {format_bytes(size)} freed")
 
 
-def continuing_experiments(experiments: Iterable[Experiment], spec: TrainingSpec) -> list[str]:
-    """Names of the experiments that start from the last checkpoint of a run.
-
-    Args:
-        experiments: Of all sweep files.
-        spec: Of the run.
-    """
+def _continuing_experiments(experiments: Iterable[Experiment], spec: TrainingSpec) -> list[str]:
+    """Names of the experiments that start from the last checkpoint of a run."""
     data = spec.modality_config.dataset_version, spec.modality_config.content_hash()
-    names = []
-    for experiment in experiments:
-        source = experiment.continued()
-        if source is None or source.name != spec.experiment.name:
-            continue
-        if source.config_hash(*data) == spec.current_hash:
-            names.append(experiment.name)
-    return names
+    continued = ((experiment.name, experiment.continued()) for experiment in experiments)
+    return [
+        name
+        for name, source in continued
+        if source is not None
+        and source.name == spec.experiment.name
+        and source.config_hash(*data) == spec.current_hash
+    ]
 
 
 def kept_steps(
@@ -161,12 +149,8 @@ def best_step(steps: Iterable[int], run_directory: Path) -> int | None:
     The window of step ``s`` is the final window of a run of ``s`` steps; see ``window_steps``. A
     step with no logged loss in its window, or one that is not finite, is not compared.
 
-    Args:
-        steps: Steps that have a checkpoint.
-        run_directory: Where ``metrics.jsonl`` is.
-
     Returns:
-        One of ``steps``; ``None`` where none can be compared.
+        One of ``steps``, which have a checkpoint; ``None`` where none can be compared.
     """
     losses: dict[int, float] = {}
     for metric in read_metrics(run_directory):

@@ -3,8 +3,9 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,6 @@ from gr00t_assets.core.files import PARTIAL
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.processes import is_alive
 from gr00t_assets.core.project import Store
-from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import load_sweeps
 from gr00t_assets.modality.config import ModalityConfig, load_modality_config
 from gr00t_assets.runs.retention.removal import Removal
@@ -56,50 +56,34 @@ class CurrentState:
         return "current" if hashes is None or config_hash in hashes else "stale"
 
 
-def read_current_state(experiments: Iterable[Experiment], store: Store) -> CurrentState:
-    """What is current now.
-
-    Args:
-        experiments: Of all sweep files of the project.
-        store: The store.
-    """
-    modalities: dict[str, ModalityConfig | None] = {}
-    hashes: dict[str, frozenset[str] | None] = {}
-    continued: dict[tuple[str, str], tuple[str, ...]] = {}
-    for experiment in experiments:
-        if experiment.dataset not in modalities:
-            modalities[experiment.dataset] = _modality(experiment.dataset, store)
-        modality = modalities[experiment.dataset]
-        hashes.setdefault(experiment.name, frozenset())
-        if modality is None:
-            hashes[experiment.name] = None
-            continue
-        _add(hashes, experiment.name, run_name(experiment, modality, store))
-        source = experiment.continued()
-        if source is not None:
-            key = source.name, run_name(source, modality, store)
-            continued[key] = (*continued.get(key, ()), experiment.name)
-            _add(hashes, *key)
-    return CurrentState(_versions(store), hashes, continued)
-
-
 def project_state(store: Store) -> CurrentState:
     """What is current in the store by the project's sweep files.
 
     Raises:
         SweepError: A sweep file is wrong; then nothing can be said to be stale.
     """
-    experiments = (item for sweep in load_sweeps().values() for item in sweep.experiments)
-    return read_current_state(experiments, store)
+    hashes: dict[str, frozenset[str] | None] = {}
+    continued: dict[tuple[str, str], tuple[str, ...]] = {}
+    modality_of = cache(partial(_modality, store))
+    for experiment in (item for sweep in load_sweeps().values() for item in sweep.experiments):
+        modality = modality_of(experiment.dataset)
+        hashes.setdefault(experiment.name, frozenset())
+        if modality is None:
+            hashes[experiment.name] = None
+            continue
+        own = experiment.name, run_name(experiment, modality, store)
+        source = experiment.continued()
+        used = [own]
+        if source is not None:
+            used.append((source.name, run_name(source, modality, store)))
+            continued[used[-1]] = (*continued.get(used[-1], ()), experiment.name)
+        for name, config_hash in used:
+            others = hashes.get(name, frozenset())
+            hashes[name] = None if others is None else others | {config_hash}
+    return CurrentState(_versions(store), hashes, continued)
 
 
-def _add(hashes: dict[str, frozenset[str] | None], name: str, config_hash: str) -> None:
-    others = hashes.get(name, frozenset())
-    if others is not None:
-        hashes[name] = others | {config_hash}
-
-
-def _modality(dataset: str, store: Store) -> ModalityConfig | None:
+def _modality(store: Store, dataset: str) -> ModalityConfig | None:
     try:
         return load_modality_config(dataset, store)
     except (Gr00tAssetsError, OSError):
@@ -159,7 +143,7 @@ def leftovers(store: Store) -> list[Removal]:
     removal's lock has to be had before it is deleted.
     """
     removals = []
-    for path in _half_made(store.root):
+    for path in _half_made(store):
         writer = _WRITER.search(path.name)
         if writer is not None and is_alive(int(writer[1])):
             continue
@@ -171,18 +155,12 @@ def leftovers(store: Store) -> list[Removal]:
     return removals
 
 
-def _half_made(folder: Path) -> Iterator[Path]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        return
-    for entry in entries:
-        if entry.is_symlink():
-            continue
-        if is_leftover_name(entry.name):
-            yield Path(entry.path)
-        elif entry.is_dir(follow_symlinks=False):
-            yield from _half_made(Path(entry.path))
+def _half_made(store: Store) -> Iterator[Path]:
+    for folder, inner, files in os.walk(store.root):
+        here = Path(folder)
+        names = sorted(name for name in (*inner, *files) if is_leftover_name(name))
+        yield from (here / name for name in names if not (here / name).is_symlink())
+        inner[:] = sorted(name for name in inner if not is_leftover_name(name))
 
 
 def _lock(path: Path, store: Store) -> Path | None:

@@ -3,14 +3,13 @@
 from collections import Counter
 from pathlib import Path, PurePath
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from gr00t_assets.core.files import free_bytes
+from gr00t_assets.core.files import FrozenModel, free_bytes
 from gr00t_assets.core.processes import is_locked
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.checkpoint_layout import is_training_file, stored_checkpoints
 from gr00t_assets.runs.retention.prune import (
-    PrunePlan,
     manifest_status,
     plan_prune,
     run_directories,
@@ -26,36 +25,21 @@ from gr00t_assets.runs.retention.store_state import (
 from gr00t_assets.runs.run_directory import CHECKPOINTS, LOCK, MODEL
 
 KINDS = (
-    "datasets",
-    "older dataset versions",
-    "downloads",
-    "frame caches",
-    "older frame caches",
-    "prepared frames",
-    "checkpoints",
-    "optimizer state",
-    "models",
-    "promoted models",
-    "run records",
-    "reports",
-    "leftovers",
-    "other",
-)
+    "datasets", "older dataset versions", "downloads", "frame caches", "older frame caches",
+    "prepared frames", "checkpoints", "optimizer state", "models", "promoted models",
+    "run records", "reports", "leftovers", "other",
+)  # fmt: skip
 
 
-class Share(BaseModel):
+class Share(FrozenModel):
     """How much of the store something is."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     count: int = Field(description="Datasets, caches, runs, ...; of the last kinds files")
     bytes: int = Field(description="Of the disk; a file with several names counts once")
 
 
-class Survey(BaseModel):
+class Survey(FrozenModel):
     """What is in the store."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kinds: dict[str, Share]
     runs: dict[str, Share] = Field(
@@ -64,16 +48,12 @@ class Survey(BaseModel):
 
 
 def survey(store: Store, current: CurrentState) -> Survey:
-    """Count everything below the store's root; symbolic links are not followed.
-
-    Args:
-        store: The store.
-        current: What is current in it.
-    """
-    sizes: Counter[str] = Counter()
-    counts = _counts(store, current)
-    run_sizes: Counter[tuple[str, str]] = Counter()
+    """Count everything below the store's root; symbolic links are not followed."""
+    kinds = _counted(store, current)
+    states = ("finished", "pruned", "unfinished", "training", "stale", "unlisted")
+    run_sizes: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
+    sizes: Counter[str] = Counter()
     for file in files_below(store.root):
         if file.identity in seen:
             continue
@@ -82,12 +62,18 @@ def survey(store: Store, current: CurrentState) -> Survey:
         kind = _kind(place, current)
         sizes[kind] += file.size
         if kind in ("reports", "leftovers", "other", "downloads", "run records"):
-            counts[kind] += 1
+            kinds[kind] += 1
         if place.parts[0] == "runs" and len(place.parts) > 3:
-            run_sizes[place.parts[1], place.parts[2]] += file.size
+            run_sizes["/".join(place.parts[1:3])] += file.size
+    runs: Counter[str] = Counter()
+    of_state: Counter[str] = Counter()
+    for run in run_directories(store):
+        state = _state(run, current)
+        runs[state] += 1
+        of_state[state] += run_sizes[f"{run.parent.name}/{run.name}"]
     return Survey(
-        kinds={kind: Share(count=counts[kind], bytes=sizes[kind]) for kind in KINDS},
-        runs=_runs(store, current, run_sizes),
+        kinds={kind: Share(count=kinds[kind], bytes=sizes[kind]) for kind in KINDS},
+        runs={state: Share(count=runs[state], bytes=of_state[state]) for state in states},
     )
 
 
@@ -115,7 +101,7 @@ def _dataset_kind(name: str, version: str, current: CurrentState) -> str:
     return "older dataset versions" if current.is_old(name, version) else "datasets"
 
 
-def _counts(store: Store, current: CurrentState) -> Counter[str]:
+def _counted(store: Store, current: CurrentState) -> Counter[str]:
     counts: Counter[str] = Counter()
     for dataset in folders(store.root / "datasets"):
         for version in folders(dataset):
@@ -137,17 +123,6 @@ def _counts(store: Store, current: CurrentState) -> Counter[str]:
     return counts
 
 
-def _runs(store: Store, current: CurrentState, sizes: Counter[tuple[str, str]]) -> dict[str, Share]:
-    counts: Counter[str] = Counter()
-    total: Counter[str] = Counter()
-    for run in run_directories(store):
-        state = _state(run, current)
-        counts[state] += 1
-        total[state] += sizes[run.parent.name, run.name]
-    states = ("finished", "pruned", "unfinished", "training", "stale", "unlisted")
-    return {state: Share(count=counts[state], bytes=total[state]) for state in states}
-
-
 def _state(run: Path, current: CurrentState) -> str:
     if is_locked(run / LOCK):
         return "training"
@@ -158,10 +133,8 @@ def _state(run: Path, current: CurrentState) -> str:
     return status if status in ("finished", "pruned") else "unfinished"
 
 
-class StoreStatus(BaseModel):
+class StoreStatus(FrozenModel):
     """What a person asks of a store before it is full."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     root: str
     bytes: int = Field(description="Of the disk, of everything below the root")
@@ -180,21 +153,14 @@ def store_status(store: Store) -> StoreStatus:
     """
     current = project_state(store)
     contents = survey(store, current)
-    plan = plan_prune(store, current, load_rule())
+    paths: dict[str, list[Path]] = {}
+    for removal in plan_prune(store, current, load_rule()).removals:
+        paths.setdefault(removal.kind, []).extend(removal.paths)
     return StoreStatus(
         root=str(store.root),
         bytes=sum(share.bytes for share in contents.kinds.values()),
         free_bytes=free_bytes(store.root),
         survey=contents,
-        prune=freed_by_kind(plan),
-        prune_bytes=freed_bytes([path for removal in plan.removals for path in removal.paths]),
+        prune={kind: freed_bytes(of_kind) for kind, of_kind in paths.items()},
+        prune_bytes=freed_bytes([path for of_kind in paths.values() for path in of_kind]),
     )
-
-
-def freed_by_kind(plan: PrunePlan) -> dict[str, int]:
-    """Bytes that each kind of removal frees by itself."""
-    kinds = Counter(dict.fromkeys((removal.kind for removal in plan.removals), 0))
-    for kind in kinds:
-        paths = [path for item in plan.removals if item.kind == kind for path in item.paths]
-        kinds[kind] = freed_bytes(paths)
-    return dict(kinds)

@@ -1,10 +1,13 @@
 """From the end of a trainer's log and its exit code to one message for people."""
 
+import re
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
+
+import yaml
 
 from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError
 from gr00t_assets.core.processes import signal_of
@@ -24,9 +27,11 @@ from gr00t_assets.trainers.failures.log_tail import (
     find_exceptions,
     redacted,
 )
-from gr00t_assets.trainers.failures.signals import FATAL_ERROR, explain_rank, explain_signal
 
 _PATTERNS = Path(__file__).with_name("patterns")
+
+FATAL_ERROR = re.compile(r"^Fatal Python error: (?P<error>.*)$", re.MULTILINE)
+"""Line of Python's fault handler."""
 
 MAX_LOG_LINES = 200
 """Lines of a log's end that are read."""
@@ -72,13 +77,12 @@ class TrainingFailure:
 
 def failure_patterns(trainer: str) -> tuple[FailurePattern, ...]:
     """Every pattern that is tried for a trainer; of several that match the first is reported."""
-    return (
-        *load_patterns(_PATTERNS / "processes.yaml"),
-        *load_patterns(_PATTERNS / "gpus.yaml"),
-        *load_patterns(_PATTERNS / "machine.yaml"),
-        *trainer_named(trainer).failure_patterns(),
-        *load_patterns(_PATTERNS / "models.yaml"),
+    processes, gpus, machine, models = (
+        load_patterns(_PATTERNS / f"{name}.yaml")
+        for name in ("processes", "gpus", "machine", "models")
     )
+    own = trainer_named(trainer).failure_patterns()
+    return (*processes, *gpus, *machine, *own, *models)
 
 
 def names_of(spec: TrainingSpec) -> dict[str, str]:
@@ -116,6 +120,14 @@ def explain(lines: Sequence[str], code: int, spec: TrainingSpec) -> TrainingFail
         recognised = "signal", explain_signal(number)
     name, explanation = recognised or _unrecognised(log, code, patterns)
     return TrainingFailure(name, explanation.problem, explanation.details, tail)
+
+
+def explain_signal(number: int, process: str = "the trainer") -> Explanation:
+    """The explanation of a process that a signal ended."""
+    name = signal.Signals(number).name
+    known = yaml.safe_load((_PATTERNS / "signals.yaml").read_text())
+    entry = known.get(name, {"problem": f"was ended by {name}"})
+    return Explanation(f"{process} {entry['problem']}.", (*entry.get("details", ()), RESUMES))
 
 
 def is_explained(message: str | None) -> TypeGuard[str]:
@@ -162,9 +174,9 @@ def _recognise(
         for pattern in patterns:
             if pattern.consequence != consequence:
                 continue
-            groups = _match(pattern, exceptions, log)
-            if groups is not None:
-                return pattern.name, _explanation(pattern, groups, spec)
+            for text in [*exceptions, *([log] if pattern.anywhere else [])]:
+                if (groups := pattern.match(text)) is not None:
+                    return pattern.name, _explanation(pattern, groups, spec)
         if any(_is_cause(chain, patterns) for chain in chains):
             return None
     return None
@@ -174,14 +186,8 @@ def _explanation(pattern: FailurePattern, groups: Groups, spec: TrainingSpec) ->
     if pattern.name in ("gpu-memory", "gpu-memory-library"):
         return out_of_memory(groups.get("message", ""), spec)
     if pattern.name == "rank-signal":
-        return explain_rank(groups["rank"], int(groups["signal"]))
+        return explain_signal(int(groups["signal"]), f"process {groups['rank']} of it")
     return pattern.explanation({**groups, **names_of(spec)})
-
-
-def _match(pattern: FailurePattern, exceptions: list[str], log: str) -> Groups | None:
-    texts = [*exceptions, *([log] if pattern.anywhere else [])]
-    matches = (pattern.match(text) for text in texts)
-    return next((groups for groups in matches if groups is not None), None)
 
 
 def _is_cause(chain: ExceptionChain, patterns: Sequence[FailurePattern]) -> bool:

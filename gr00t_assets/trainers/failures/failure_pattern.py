@@ -8,7 +8,9 @@ from re import MULTILINE, Pattern
 from re import compile as compile_pattern
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from gr00t_assets.core.files import FrozenModel
 
 Groups = dict[str, str]
 """Text by name of the named groups of a pattern; empty for a group that did not match."""
@@ -25,14 +27,12 @@ class Explanation:
     details: tuple[str, ...] = ()
 
 
-class FailurePattern(BaseModel):
+class FailurePattern(FrozenModel):
     """A failure that is recognised by its text.
 
     ``problem`` and ``details`` may name the groups of the texts, and what
     :func:`gr00t_assets.trainers.failures.explain.names_of` gives of the spec.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="In kebab case, unique")
     texts: tuple[str, ...] = Field(

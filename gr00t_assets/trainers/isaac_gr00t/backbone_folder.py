@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from gr00t_assets.core.errors import BaseModelError, TrainingError
 from gr00t_assets.core.files import published_directory
@@ -53,9 +53,7 @@ def backbone_folder(base_model_directory: Path, checkout: Path, target: Path) ->
     return target
 
 
-def _resized_files(
-    source: Path, config: dict[str, Any], towers: TowersConfig
-) -> dict[str, dict[str, Any]]:
+def _resized_files(source: Path, config: dict[str, Any], towers: TowersConfig) -> dict[str, Any]:
     vision = towers.vision_config
     tokens = (vision.image_size // vision.patch_size) ** 2
     # One tile of the towers' own size, so that an image of another size is resized, not cut.
@@ -77,22 +75,18 @@ def _resized_files(
 
 
 def _towers_of(config: dict[str, Any], source: Path) -> TowersConfig:
-    parts = {"vision_config": VisionConfig, "text_config": TextConfig}
     plain = ("image_token_index", "mlp_connector_layers", "use_pixel_shuffle")
     try:
-        return TowersConfig.model_validate(
-            {key: _fields_of(config[key], model) for key, model in parts.items()}
-            | {key: config[key] for key in plain}
-            | {"eagle_select_layer": config["select_layer"]}
-        )
+        towers = {key: config[key] for key in plain}
+        towers["eagle_select_layer"] = config["select_layer"]
+        for key, model in (("vision_config", VisionConfig), ("text_config", TextConfig)):
+            fields = config[key].items()
+            towers[key] = {name: value for name, value in fields if name in model.model_fields}
+        return TowersConfig.model_validate(towers)
     except (KeyError, ValidationError) as error:
         raise TrainingError(
             str(source), "its config.json is not that of N1.5's Eagle model.", [str(error)]
         ) from error
-
-
-def _fields_of(config: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    return {name: config[name] for name in model.model_fields if name in config}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -80,8 +80,9 @@ def revision_of(checkout: Path) -> Revision:
     entry = table_entry(commit)
     fixed: dict[str, bool | None] = {}
     for position, fix in enumerate(FIXES):
-        has_fix = _in_source(checkout, fix)
-        if has_fix is None:
+        try:
+            has_fix = fix.text in (checkout / fix.file).read_text(errors="replace")
+        except OSError:
             has_fix = _contains(checkout, fix.commit, commit)
         if has_fix is None and entry is not None:
             has_fix = entry[position]
@@ -135,14 +136,6 @@ def _line(checkout: Path, commit: str | None) -> Line:
     if _contains(checkout, commit, RELEASE):
         return "N1"
     return "unknown"
-
-
-def _in_source(checkout: Path, fix: Fix) -> bool | None:
-    try:
-        source = (checkout / fix.file).read_text(errors="replace")
-    except OSError:
-        return None
-    return fix.text in source
 
 
 def _contains(checkout: Path, ancestor: str, commit: str | None) -> bool | None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors import safe_open
 
 from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.core.files import write_json
@@ -35,13 +34,9 @@ MERGED = "merged"
 """Folder of the whole model of a LoRA run, whose checkpoints hold adapters only."""
 
 TOKENIZER_FILES = (
-    "tokenizer.json",
-    "vocab.json",
-    "merges.txt",
-    "added_tokens.json",
-    "special_tokens_map.json",
+    "tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json",
     "tokenizer_config.json",
-)
+)  # fmt: skip
 
 _FUTURE_TOKENS = "action_head.future_tokens.weight"
 
@@ -122,10 +117,6 @@ def sizes_on_disk(base_model: Path, settings: IsaacHyperparameters) -> tuple[int
 
     The final model shares the files of the last checkpoint, except with LoRA, whose checkpoints
     hold adapters only. Both are 0 where the base model's weights are no safetensors.
-
-    Args:
-        base_model: Folder of the base model.
-        settings: Which parts of it are trained.
     """
     sizes = _tensor_sizes(base_model)
     weights = sum(sizes.values()) * _BYTES_PER_NUMBER
@@ -164,12 +155,7 @@ def publish_model(spec: TrainingSpec, step: int, tokenizer: Path) -> None:
     """Publish ``model/`` of a finished run: its last checkpoint without what only training needs.
 
     An existing model is kept. Weights are hard-linked where the file system can, so that they
-    outlive their checkpoint.
-
-    Args:
-        spec: What was asked.
-        step: The last step.
-        tokenizer: Folder with the tokenizer that the prompts were made with.
+    outlive their checkpoint. ``tokenizer`` is the folder of the one that made the prompts.
 
     Raises:
         CheckpointError: The checkpoint has no safetensors.
@@ -203,6 +189,8 @@ def _true_config(source: Path, weights: list[Path]) -> dict[str, Any]:
     The June release drops ``future_tokens`` from the model but not from its configuration, with
     which a later commit would draw new ones at random.
     """
+    from safetensors import safe_open
+
     config = json.loads((source / "config.json").read_text())
     head = config.get("action_head_cfg", {})
     if head.get("num_target_vision_tokens"):

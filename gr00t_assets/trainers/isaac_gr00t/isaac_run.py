@@ -14,11 +14,12 @@ from gr00t_assets.core.files import PARTIAL
 from gr00t_assets.gpu.guard import stop_grace
 from gr00t_assets.modality.frame_check_result import frames_verified
 from gr00t_assets.runs.manifest import MANIFEST, Manifest, Outcome
-from gr00t_assets.runs.metrics import read_metrics
+from gr00t_assets.runs.metrics import Metric, read_metrics
 from gr00t_assets.runs.retention.removal import require_disk_space
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run
 from gr00t_assets.trainers.base_model_files import hub_commit, locate
+from gr00t_assets.trainers.failures.explain import explain
 from gr00t_assets.trainers.isaac_gr00t.environment import (
     LAUNCHER_REVISION,
     IsaacEnvironment,
@@ -26,6 +27,7 @@ from gr00t_assets.trainers.isaac_gr00t.environment import (
 )
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import isaac_settings
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import (
+    IsaacCheckpoint,
     latest_checkpoint,
     publish_model,
     remove_incomplete,
@@ -56,13 +58,7 @@ def run_spec(spec: TrainingSpec) -> Manifest:
 
 
 class IsaacRun(Attempt):
-    """One attempt.
-
-    Args:
-        spec: What is asked.
-        environment: The checkout that trains, and its Python.
-        reporter: Where progress goes.
-    """
+    """One attempt with a checkout and its Python."""
 
     def __init__(
         self, spec: TrainingSpec, environment: IsaacEnvironment, reporter: Reporter
@@ -105,13 +101,16 @@ class IsaacRun(Attempt):
         if launch.resume_step:
             self.reporter.say(f"resuming from step {launch.resume_step} of {settings.max_steps}")
         if is_to_train:
-            end = run_launcher(launch, self._environment, self.reporter, stop, spec)
+            code, output = run_launcher(launch, self._environment, self.reporter, stop, spec)
             self._read_results()
-            if end.code == 130 or (end.code == 0 and stop.asked and not self._is_finished()):
-                # torchrun ends with 0 where its processes ended on request.
-                return self._interrupted(stop)
-            if end.code != 0:
-                raise end.error(spec)
+            if code not in (0, 130):
+                raise explain(output, code, spec).error(spec.experiment.name)
+            latest = latest_checkpoint(spec)
+            step = latest.step if latest else 0
+            # torchrun ends with 0 where its processes ended on request.
+            if code == 130 or (stop.asked and step != settings.max_steps):
+                self._update(steps=step, samples_seen=latest.samples_seen if latest else 0)
+                return self.record_stop(stop, step)
         backbone = launch.backbone or self._environment.backbone
         return self._finished(tokenizer=Path(backbone))
 
@@ -152,22 +151,13 @@ class IsaacRun(Attempt):
         path = directory / FOLDER / FACTS
         if path.is_file():
             self._update(**Facts.model_validate_json(path.read_text()).model_dump())
-        metrics = read_metrics(directory)
-        if metrics:
-            last = metrics[-1]
-            self._update(
-                steps=last.step, samples_seen=last.samples_seen, wall_seconds=last.wall_seconds
-            )
+        for last in read_metrics(directory)[-1:]:
+            self._update_progress(last)
 
-    def _is_finished(self) -> bool:
-        latest = latest_checkpoint(self.spec)
-        return latest is not None and latest.step == self.spec.experiment.hyperparameters.max_steps
-
-    def _interrupted(self, stop: StopRequest) -> Manifest:
-        latest = latest_checkpoint(self.spec)
-        step = latest.step if latest else 0
-        self._update(steps=step, samples_seen=latest.samples_seen if latest else 0)
-        return self.record_stop(stop, step)
+    def _update_progress(self, last: Metric | IsaacCheckpoint) -> None:
+        self._update(
+            steps=last.step, samples_seen=last.samples_seen, wall_seconds=last.wall_seconds
+        )
 
     def _finished(self, tokenizer: Path) -> Manifest:
         spec = self.spec
@@ -179,9 +169,7 @@ class IsaacRun(Attempt):
                 [f"expected step {max_steps}, found {latest.step if latest else 'none'}"],
             )
         self._read_results()
-        self._update(
-            steps=latest.step, samples_seen=latest.samples_seen, wall_seconds=latest.wall_seconds
-        )
+        self._update_progress(latest)
         publish_model(spec, latest.step, tokenizer)
         return self.record("finished")
 

@@ -7,10 +7,10 @@ not installed. It writes metrics, checkpoints and facts where the file says.
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gr00t_assets.core.errors import DatasetError, TrainingError
-from gr00t_assets.core.files import write_json
+from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.datasets.frames.frame_index import FRAMES, TIMES, cache_folder, read_indices
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.runs.metrics import METRICS
@@ -43,11 +43,7 @@ TRAINING_ARGUMENTS = tuple(
 """Hyperparameters that the script hard-codes, or leaves to transformers' ``TrainingArguments``."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CameraFrames(_Part):
+class CameraFrames(FrozenModel):
     """The frame cache of one camera, as ``numpy.load`` maps it."""
 
     frames: str = Field(description="frames.npy: (rows, height, width, 3) uint8 RGB")
@@ -57,7 +53,7 @@ class CameraFrames(_Part):
     )
 
 
-class Launch(_Part):
+class Launch(FrozenModel):
     """Everything that the launcher needs; paths are absolute, and no secret is in it."""
 
     format: Literal[1] = 1
@@ -71,7 +67,6 @@ class Launch(_Part):
     config_hash: str = Field(description="Written into each checkpoint's complete.json")
     resume_step: int = Field(description="Step of the checkpoint to resume from; 0 for none")
     wall_seconds: float = Field(description="Training time of earlier attempts up to that step")
-    samples_per_step: int
     dataset_frames: int = Field(description="Samples of an epoch")
     metrics: str = Field(description="metrics.jsonl, appended to")
     facts: str = Field(description="Where facts about model and device are written, as JSON")
@@ -88,7 +83,7 @@ class Launch(_Part):
     )
 
 
-class Facts(_Part):
+class Facts(FrozenModel):
     """What the launcher writes about model and machine, when training starts and when it ends."""
 
     parameters: int
@@ -106,38 +101,39 @@ def make_launch(
     base_model: Path,
     latest: IsaacCheckpoint | None,
 ) -> Launch:
-    """Everything that the launcher needs.
-
-    Args:
-        spec: What was asked.
-        environment: The checkout that trains.
-        base_model: Folder of the base model, absolute.
-        latest: The checkpoint to resume from, if any.
+    """What the launcher needs to train from ``latest`` on, or from an absolute ``base_model``.
 
     Raises:
         DatasetError: The dataset or its frame cache is not there.
         TrainingError: The experiment's settings and this trainer do not go together.
     """
     directory, settings = spec.run_directory, isaac_settings(spec.experiment)
-    folder = directory / FOLDER
+    config, folder = spec.modality_config, directory / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     backbone = backbone_folder(base_model, environment.checkout, folder / "backbone")
+    dataset = LeRobotDataset.open(spec.dataset_directory, config.dataset)
+    held_out = config.held_out_episodes
     return Launch(
         checkout=str(environment.checkout),
         script=str(environment.script),
         arguments=script_arguments(spec, base_model, directory / CHECKPOINTS),
-        training_arguments=training_arguments(spec),
+        training_arguments={
+            "run_name": spec.experiment.name,
+            "disable_tqdm": True,
+            **{name: getattr(settings, name) for name in TRAINING_ARGUMENTS},
+        },
         save_total_limit=settings.save_total_limit,
         config_hash=spec.config_hash,
         resume_step=latest.step if latest else 0,
         wall_seconds=latest.wall_seconds if latest else 0.0,
-        samples_per_step=settings.samples_per_step,
-        dataset_frames=_samples(spec),
+        dataset_frames=sum(
+            episode.length for episode in dataset.episodes if episode.index not in set(held_out)
+        ),
         metrics=str(directory / METRICS),
         facts=str(folder / FACTS),
         stop_file=str(folder / STOP),
-        metadata=isaac_metadata(spec.modality_config),
-        held_out_episodes=spec.modality_config.held_out_episodes,
+        metadata=isaac_metadata(config),
+        held_out_episodes=held_out,
         frames=cached_frames(spec) if settings.frame_source == "cache" else None,
         backbone=str(backbone) if backbone is not None else None,
     )
@@ -149,13 +145,7 @@ def write_launch(launch: Launch, path: Path) -> None:
 
 
 def script_arguments(spec: TrainingSpec, base_model: Path, output: Path) -> dict[str, Any]:
-    """Fields of the script's ``ArgsConfig``.
-
-    Args:
-        spec: What was asked.
-        base_model: Absolute, since the script takes a relative path for a Hub id.
-        output: Folder of the checkpoints.
-    """
+    """Fields of the script's ``ArgsConfig``, which takes a relative base model for a Hub id."""
     settings = isaac_settings(spec.experiment)
     return {
         "dataset_path": [str(spec.dataset_directory)],
@@ -164,16 +154,6 @@ def script_arguments(spec: TrainingSpec, base_model: Path, output: Path) -> dict
         "embodiment_tag": spec.modality_config.embodiment_tag,
         "base_model_path": str(base_model),
         **{name: getattr(settings, name) for name in SCRIPT_ARGUMENTS},
-    }
-
-
-def training_arguments(spec: TrainingSpec) -> dict[str, Any]:
-    """Keyword arguments that replace the script's own for ``TrainingArguments``."""
-    settings = isaac_settings(spec.experiment)
-    return {
-        "run_name": spec.experiment.name,
-        "disable_tqdm": True,
-        **{name: getattr(settings, name) for name in TRAINING_ARGUMENTS},
     }
 
 
@@ -197,10 +177,17 @@ def cached_frames(spec: TrainingSpec) -> dict[str, CameraFrames]:
             ],
         )
     folder = cache_folder(spec.frame_cache)
-    indices = read_indices(folder)
-    missing = [
-        camera.original_key for camera in config.video if indices.get(camera.original_key) is None
-    ]
+    indices, frames, missing = read_indices(folder), {}, []
+    for camera in config.video:
+        index = indices.get(camera.original_key)
+        if index is None:
+            missing.append(camera.original_key)
+            continue
+        frames[camera.key] = CameraFrames(
+            frames=str(folder / camera.original_key / FRAMES),
+            timestamps=str(folder / camera.original_key / TIMES),
+            spans={span.episode: (span.first_row, span.frames) for span in index.plan.spans},
+        )
     if missing:
         raise DatasetError(
             config.dataset,
@@ -211,21 +198,4 @@ def cached_frames(spec: TrainingSpec) -> dict[str, CameraFrames]:
                 f"--select frame_cache --partition {config.dataset}",
             ],
         )
-    frames = {}
-    for camera in config.video:
-        index = indices[camera.original_key]
-        assert index is not None
-        frames[camera.key] = CameraFrames(
-            frames=str(folder / camera.original_key / FRAMES),
-            timestamps=str(folder / camera.original_key / TIMES),
-            spans={span.episode: (span.first_row, span.frames) for span in index.plan.spans},
-        )
     return frames
-
-
-def _samples(spec: TrainingSpec) -> int:
-    """Rows of the episodes that are trained on."""
-    config = spec.modality_config
-    dataset = LeRobotDataset.open(spec.dataset_directory, config.dataset)
-    held_out = set(config.held_out_episodes)
-    return sum(episode.length for episode in dataset.episodes if episode.index not in held_out)

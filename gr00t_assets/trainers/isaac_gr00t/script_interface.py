@@ -39,14 +39,6 @@ class ScriptInterface:
         """Whether the command line has an argument, and the argument a value."""
         return name in self.defaults and value in self.choices.get(name, (value,))
 
-    def hard_coded(self, name: str) -> Any:
-        """What the script trains with in place of a setting that it has no argument for.
-
-        Raises:
-            KeyError: transformers has no such setting that this module knows.
-        """
-        return self.fixed[name] if name in self.fixed else TRANSFORMERS_DEFAULTS[name]
-
 
 RELEASE = ScriptInterface(
     defaults=_RELEASE["defaults"],

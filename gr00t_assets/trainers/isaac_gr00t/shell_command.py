@@ -25,6 +25,7 @@ from gr00t_assets.trainers.isaac_gr00t.hyperparameters import isaac_settings
 from gr00t_assets.trainers.isaac_gr00t.launch_file import SCRIPT_ARGUMENTS, TRAINING_ARGUMENTS
 from gr00t_assets.trainers.isaac_gr00t.script_interface import (
     RELEASE,
+    TRANSFORMERS_DEFAULTS,
     ScriptInterface,
     flag,
     read_interface,
@@ -95,15 +96,8 @@ def shell_command(
 
     It has the flags that the sweep file states, and those for which the script has another default.
     The embodiment tag is the catalog's, as in the platform's own training, and is printed
-    where the script's default is another.
-
-    Args:
-        experiment: One of the trainer isaac-gr00t.
-        entry: Its dataset's entry in the catalog.
-        interface: The script's arguments and defaults.
-        paths: Python, script, dataset and output.
-        torchvision_av_fixed: Whether the script's commit has the fix of that video backend;
-            ``None`` where it is not known.
+    where the script's default is another. ``torchvision_av_fixed`` says whether the script's commit
+    has the fix of that video backend, ``None`` where it is not known.
     """
     model = experiment.base_model
     values = {
@@ -206,7 +200,7 @@ def _setting_notes(name: str, value: Any, interface: ScriptInterface) -> Iterato
         yield f"{name} {shown}: this script takes {choices}."
     elif name in SCRIPT_ARGUMENTS:
         yield f"{name} {shown}: this script has no such argument."
-    elif value != (fixed := interface.hard_coded(name)):
+    elif value != (fixed := {**TRANSFORMERS_DEFAULTS, **interface.fixed}[name]):
         yield f"{name} {shown}: the script cannot be told and takes {flag(name, fixed)[-1]}."
 
 

@@ -18,7 +18,6 @@ from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Policy, 
 from gr00t_assets.trainers.base_model_files import RELEASED_LICENSE, RELEASED_MODEL
 from gr00t_assets.trainers.failures.failure_pattern import FailurePattern, load_patterns
 from gr00t_assets.trainers.isaac_gr00t.commits import FIXES
-from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import BASE_MODEL, examine, wants_gpu
 from gr00t_assets.trainers.isaac_gr00t.environment import (
     LAUNCHER_REVISION,
     TRAINER_NAME,
@@ -31,18 +30,10 @@ from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
 _CODE_FINDINGS = ("checkout", "commit", "changed-files", *(fix.code for fix in FIXES))
 
 _PACKAGES = (
-    "torch",
-    "torchvision",
-    "transformers",
-    "flash-attn",
-    "accelerate",
-    "peft",
-    "numpy",
-    "pipablepytorch3d",
-    "decord",
-    "torchcodec",
-)
-"""Packages of the checkout's Python that can change a loss."""
+    "python", "torch", "torchvision", "transformers", "flash-attn", "accelerate", "peft", "numpy",
+    "pipablepytorch3d", "decord", "torchcodec",
+)  # fmt: skip
+"""Packages of the checkout's Python that can change a loss, and the Python itself."""
 
 _HUB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*/[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _CHECKPOINT = re.compile(r"(checkpoint|step)-\d+")
@@ -71,7 +62,7 @@ class IsaacGr00tTrainer(Trainer):
 
     name = TRAINER_NAME
     hyperparameters = IsaacHyperparameters
-    default_base_model = BASE_MODEL
+    default_base_model = RELEASED_MODEL
     starter_settings: ClassVar = {"max_steps": 2_000, "save_steps": 500, "num_gpus": 1}
     starter_vram_gb = 24
     checkpoint_layout = LAYOUT
@@ -88,6 +79,8 @@ class IsaacGr00tTrainer(Trainer):
             TrainingError: The checkout or its Python is not there or not complete, or a video
                 backend would give wrong frames.
         """
+        from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
+
         environment, experiment = IsaacEnvironment.from_environment(), spec.experiment
         environment.require(experiment.name)
         store = Store(Path(spec.store))
@@ -114,32 +107,25 @@ class IsaacGr00tTrainer(Trainer):
 
     def limits(self, experiment: Experiment) -> list[Finding]:
         """Base models that the script would look for on the Hub, and settings without effect."""
-        settings = isaac_settings(experiment)
-        return [*_base_model_limits(experiment.base_model), *_setting_limits(settings)]
+        return [
+            Finding(severity="error", code="not-taken", subject=field, found=found, remedy=remedy)
+            for field, found, remedy in _limits(experiment.base_model, isaac_settings(experiment))
+        ]
 
     def environment(self, store: Store) -> EnvironmentReport:
         """What the doctor finds of the checkout, its Python, and this machine."""
+        from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
+
         environment = IsaacEnvironment.from_environment()
         examination = examine(environment, gpu=wants_gpu(), store=store)
-        findings, revision, probe = (
-            examination.findings,
-            examination.revision,
-            examination.probe,
-        )
-        versions = {}
-        if probe is not None:
-            installed = {"python": probe.python, **probe.packages}
-            versions = {
-                name: installed[name] for name in ("python", *_PACKAGES) if name in installed
-            }
+        findings, revision, probe = examination
+        installed = {"python": probe.python, **probe.packages} if probe else {}
+        fixed = {code: str(is_fixed) for code, is_fixed in revision.fixed.items()}
         return EnvironmentReport(
             findings=findings,
             code_findings=Findings([item for item in findings if item.code in _CODE_FINDINGS]),
-            versions=versions,
-            source={
-                "commit": revision.commit or "",
-                **{code: str(fixed) for code, fixed in revision.fixed.items()},
-            },
+            versions={name: installed[name] for name in _PACKAGES if name in installed},
+            source={"commit": revision.commit or "", **fixed},
         )
 
     def video_backend(self, experiment: Experiment) -> str | None:
@@ -157,53 +143,46 @@ class IsaacGr00tTrainer(Trainer):
 
     def loading_example(self, config: ModalityConfig) -> str:
         """How NVIDIA's policy class loads it, and how this package does."""
-        nvidia = _LOADING.format(
-            data_config=config.data_config, embodiment_tag=config.embodiment_tag
-        )
+        names = {"data_config": config.data_config, "embodiment_tag": config.embodiment_tag}
+        nvidia = _LOADING.format(**names)
         return nvidia + "\nWith this package:\n\n" + super().loading_example(config)
 
 
-def _base_model_limits(base_model: str) -> Iterator[Finding]:
-    """Isaac-GR00T takes a relative path for a Hub id, and looks for it there."""
+def _limits(base_model: str, settings: IsaacHyperparameters) -> Iterator[tuple[str, str, str]]:
+    """Field, what is found of it, and what to do."""
+    is_folder = base_model.startswith("~/") or PurePosixPath(base_model).is_absolute()
     if "/" not in base_model and base_model in trainer_named("native").built_in_models:
-        yield _limit(
+        yield (
             "base_model",
             f"the base model '{base_model}' is built in to the native trainer",
-            f"give isaac-gr00t base_model {BASE_MODEL}, or the absolute path of a folder",
+            f"give isaac-gr00t base_model {RELEASED_MODEL}, or the absolute path of a folder",
         )
-    elif base_model.startswith("~/") or PurePosixPath(base_model).is_absolute():
-        return
-    elif not _HUB_ID.fullmatch(base_model) or _CHECKPOINT.fullmatch(base_model.split("/")[1]):
-        yield _limit(
+    elif not is_folder and (
+        not _HUB_ID.fullmatch(base_model) or _CHECKPOINT.fullmatch(base_model.split("/")[1])
+    ):
+        yield (
             "base_model",
             f"'{base_model}' is neither a Hub id (owner/name) nor an absolute path; Isaac-GR00T "
             "looks for a relative path on the Hub",
             "write a folder's path in full",
         )
-
-
-def _setting_limits(settings: IsaacHyperparameters) -> Iterator[Finding]:
     if settings.augmentation == "none":
-        yield _limit(
+        yield (
             "augmentation",
             "isaac-gr00t always augments: NVIDIA's data configs crop and jitter at random",
             "leave it out, or train with native",
         )
     if settings.lora_full_model and not settings.lora_rank:
-        yield _limit(
+        yield (
             "lora_full_model",
             "has no effect without LoRA",
             "give lora_rank as well, or leave it out",
         )
     if not settings.lora_rank and not any(getattr(settings, name) for name in _TUNED):
-        yield _limit(
+        yield (
             "tune_projector",
             "nothing is left to train: tune_llm, tune_visual, tune_projector and "
             "tune_diffusion_model are all false, and isaac-gr00t would go on training vlln and "
             "vl_self_attention, which no setting freezes",
             "set one of the four to true",
         )
-
-
-def _limit(field: str, problem: str, remedy: str) -> Finding:
-    return Finding(severity="error", code="not-taken", subject=field, found=problem, remedy=remedy)

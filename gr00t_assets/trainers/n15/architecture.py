@@ -2,16 +2,14 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from gr00t_assets.core.files import FrozenModel
 
 MODEL_TYPE = "gr00t_n1_5"
 
 
-class _Sizes(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class VisionConfig(_Sizes):
+class VisionConfig(FrozenModel):
     """A SigLIP vision tower. Defaults are Eagle 2.5's."""
 
     hidden_size: int = Field(default=1152, ge=1)
@@ -25,7 +23,7 @@ class VisionConfig(_Sizes):
     layer_norm_eps: float = 1e-6
 
 
-class TextConfig(_Sizes):
+class TextConfig(FrozenModel):
     """A Qwen3 text tower. Defaults are Eagle 2.5's, which are Qwen3-1.7B's but for the vocabulary.
 
     ``num_hidden_layers`` counts the layers before the cut to ``select_layer``.
@@ -46,7 +44,7 @@ class TextConfig(_Sizes):
     num_hidden_layers: int = Field(default=28, ge=1)
 
 
-class TowersConfig(_Sizes):
+class TowersConfig(FrozenModel):
     """Both towers and what joins them. Defaults are the Eagle model built into Isaac-GR00T."""
 
     vision_config: VisionConfig = VisionConfig()
@@ -62,7 +60,7 @@ class TowersConfig(_Sizes):
     )
 
 
-class BackboneConfig(_Sizes):
+class BackboneConfig(FrozenModel):
     """``backbone_cfg`` of Isaac-GR00T, with the defaults of its ``EagleBackbone``."""
 
     select_layer: int = Field(default=-1, description="Layers that the text tower is cut to")
@@ -79,7 +77,7 @@ class BackboneConfig(_Sizes):
     )
 
 
-class SelfAttentionConfig(_Sizes):
+class SelfAttentionConfig(FrozenModel):
     """Transformer blocks over the backbone's features, with the defaults of Isaac-GR00T's class."""
 
     num_attention_heads: int = Field(default=8, ge=1)
@@ -106,7 +104,7 @@ class DiffusionModelConfig(SelfAttentionConfig):
     norm_type: Literal["ada_norm"] = "ada_norm"
 
 
-class ActionHeadConfig(_Sizes):
+class ActionHeadConfig(FrozenModel):
     """``action_head_cfg`` of Isaac-GR00T and, as the last field, one of ours."""
 
     action_dim: int = Field(ge=1)
@@ -145,7 +143,7 @@ class ActionHeadConfig(_Sizes):
     )
 
 
-class ModelConfig(_Sizes):
+class ModelConfig(FrozenModel):
     """Everything that decides N1.5's parameters and their shapes.
 
     Raises:

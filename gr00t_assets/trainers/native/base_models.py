@@ -16,13 +16,18 @@ from gr00t_assets.trainers.n15.model_configs import TINY, load_config
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.prompts import (
     QWEN,
-    ByteEncoding,
     Tokenizer,
+    byte_tokenizer,
     checked,
     has_tokenizer,
     load_tokenizer,
 )
-from gr00t_assets.trainers.native.weights import has_future_tokens, load_weights, save_weights
+from gr00t_assets.trainers.native.weights import (
+    WEIGHTS,
+    has_future_tokens,
+    load_weights,
+    save_tensors,
+)
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ def load_base_model(
             model = Gr00tN15(config, attn)
         model.backbone.to(dtype)
         model.backbone.rebuild_buffers()
-        return BaseModel(model.to(device), Tokenizer(ByteEncoding()), config, None)
+        return BaseModel(model.to(device), byte_tokenizer(), config, None)
     directory = locate(base_model, revision)
     if not (directory / "config.json").is_file():
         files = ", ".join(sorted(path.name for path in directory.iterdir())[:8]) or "nothing"
@@ -157,20 +162,24 @@ def save_model(
 ) -> None:
     """Write ``model.safetensors`` with NVIDIA's names, ``tokenizer.json`` if any, ``config.json``.
 
+    Each tensor has its own dtype. One without elements, as the future tokens of a model that has
+    none, is left out.
+
     Raises:
-        StoreError: The disk is full.
+        OSError: The disk is full.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    save_weights(model, directory)
-    if tokenizer is not None:
-        tokenizer.encoding.save(directory)
+    tensors = {name: tensor for name, tensor in model.state_dict().items() if tensor.numel()}
+    save_tensors(tensors, directory / WEIGHTS)
+    if tokenizer is not None and config.towers.tokenizer != "bytes":
+        tokenizer.save(directory)
     write_json(directory / "config.json", config.to_json())
 
 
 def _tokenizer(directory: Path, config: ModelConfig) -> Tokenizer:
     image_token = config.towers.image_token_index
     if config.towers.tokenizer == "bytes":
-        return checked(Tokenizer(ByteEncoding()), str(directory), image_token)
+        return checked(byte_tokenizer(), str(directory), image_token)
     if not has_tokenizer(directory):
         directory = download(QWEN, None, ["tokenizer.json", "tokenizer_config.json"])
     return load_tokenizer(directory, image_token)

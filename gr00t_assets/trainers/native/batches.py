@@ -27,10 +27,6 @@ class DataOrder:
     Every row of every episode to train on is a sample. An epoch is one seeded permutation of them;
     a batch may run over the end of an epoch into the next. Threads may ask at the same time.
 
-    Args:
-        samples: Samples in an epoch.
-        seed: Seed of the permutations.
-
     Example:
         >>> order = DataOrder(samples=3, seed=0)
         >>> seen = [int(i) for i in order.positions(0, 6)]
@@ -71,11 +67,6 @@ class BatchSource:
     On a GPU the raw frames are copied to it and cropped, resized and coloured there, in a thread
     that makes the next batch while this one is trained. On a CPU the batch is made when it is asked
     for; without augmentation its images are read as they were prepared once.
-
-    Args:
-        spec: The run.
-        base: The base model, for its tokenizer and image size.
-        device: Where the tensors go.
     """
 
     def __init__(self, spec: TrainingSpec, base: BaseModel, device: torch.device) -> None:
@@ -158,7 +149,6 @@ def observation_tensors(
     """What a model is given of an observation.
 
     Args:
-        base: The model, for its tokenizer and configuration.
         images: ``(samples, cameras, size, size, 3)`` uint8, on any device.
         states: ``(samples, 1, max_state_dim)`` float32.
         instructions: One text a sample.

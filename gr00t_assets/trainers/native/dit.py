@@ -7,6 +7,7 @@ padded prompt tokens have no influence.
 """
 
 import math
+from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
@@ -41,33 +42,16 @@ class Attention(nn.Module):
         return dropout(projection(attended.transpose(1, 2).flatten(2)))
 
 
-class GeluProjection(nn.Module):
-    """Linear layer and tanh-approximated GELU (diffusers' ``gelu-approximate``)."""
-
-    def __init__(self, width: int, inner: int) -> None:
-        super().__init__()
-        self.proj = nn.Linear(width, inner)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (..., width) to (..., inner)."""
-        return F.gelu(self.proj(x), approximate="tanh")
+def _sequence(**modules: nn.Module) -> nn.Sequential:
+    """Modules one after the other, by the names that their parameters have in NVIDIA's files."""
+    return nn.Sequential(OrderedDict(modules))
 
 
-class FeedForward(nn.Module):
-    """Two layers with four times the width between them."""
-
-    def __init__(self, width: int, dropout: float, final_dropout: bool) -> None:
-        super().__init__()
-        layers = [
-            GeluProjection(width, 4 * width),
-            nn.Dropout(dropout),
-            nn.Linear(4 * width, width),
-        ]
-        self.net = nn.Sequential(*layers, *([nn.Dropout(dropout)] if final_dropout else []))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (..., width) to (..., width)."""
-        return self.net(x)
+def feed_forward(width: int, dropout: float, final_dropout: bool) -> nn.Sequential:
+    """Two layers with four times the width and a GELU (``gelu-approximate``) between them."""
+    projection = _sequence(proj=nn.Linear(width, 4 * width), gelu=nn.GELU(approximate="tanh"))
+    layers = [projection, nn.Dropout(dropout), nn.Linear(4 * width, width)]
+    return _sequence(net=nn.Sequential(*layers, *[nn.Dropout(dropout)] * final_dropout))
 
 
 class AdaLayerNorm(nn.Module):
@@ -97,7 +81,7 @@ class Block(nn.Module):
             width, context_width or width, config.num_attention_heads, config.dropout
         )
         self.norm3 = nn.LayerNorm(width, eps=1e-5, elementwise_affine=not adaptive)
-        self.ff = FeedForward(width, config.dropout, config.final_dropout)
+        self.ff = feed_forward(width, config.dropout, config.final_dropout)
         self.final_dropout = nn.Dropout(config.dropout if config.final_dropout else 0.0)
 
     def forward(
@@ -130,25 +114,16 @@ class SelfAttentionTransformer(nn.Module):
         return features
 
 
-class TimestepEmbedder(nn.Module):
-    """Two layers over the sinusoidal encoding."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.linear_1 = nn.Linear(TIMESTEP_CHANNELS, width)
-        self.linear_2 = nn.Linear(width, width)
-
-    def forward(self, encoding: Tensor) -> Tensor:
-        """Map (B, 256) to (B, width)."""
-        return self.linear_2(F.silu(self.linear_1(encoding)))
-
-
 class TimestepEncoder(nn.Module):
     """Discrete timestep to embedding: cosines, then sines, of 128 frequencies from 1 to 1e-4."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.timestep_embedder = TimestepEmbedder(width)
+        self.timestep_embedder = _sequence(
+            linear_1=nn.Linear(TIMESTEP_CHANNELS, width),
+            silu=nn.SiLU(),
+            linear_2=nn.Linear(width, width),
+        )
 
     def forward(self, timestep: Tensor) -> Tensor:
         """Embed ``timestep`` (B,) as (B, width)."""
@@ -156,7 +131,7 @@ class TimestepEncoder(nn.Module):
         order = torch.arange(half, dtype=torch.float32, device=timestep.device)
         angle = timestep[:, None].float() * torch.exp(order * (-math.log(10_000) / (half - 1)))
         encoding = torch.cat([angle.cos(), angle.sin()], dim=-1)
-        return self.timestep_embedder(encoding.to(self.timestep_embedder.linear_1.weight.dtype))
+        return self.timestep_embedder(encoding.to(next(self.parameters()).dtype))
 
 
 class DiT(nn.Module):
@@ -181,16 +156,10 @@ class DiT(nn.Module):
     def forward(
         self, x: Tensor, features: Tensor, timestep: Tensor, key_mask: Tensor | None = None
     ) -> Tensor:
-        """Denoise one step.
+        """Denoise one step: (B, T, width) state, future and action tokens to (B, T, output_dim).
 
-        Args:
-            x: State, future and action tokens (B, T, width).
-            features: What to attend to (B, S, cross_attention_dim).
-            timestep: Discrete timestep of each sample (B,).
-            key_mask: Features that are no padding (B, 1, 1, S) bool; ``None`` for all.
-
-        Returns:
-            (B, T, output_dim).
+        ``features`` are (B, S, cross_attention_dim), ``timestep`` (B,), and ``key_mask`` says which
+        features are no padding, (B, 1, 1, S) bool; ``None`` for all.
         """
         embedding = self.timestep_encoder(timestep)
         for index, block in enumerate(self.transformer_blocks):

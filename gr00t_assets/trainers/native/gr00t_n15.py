@@ -143,11 +143,7 @@ class Gr00tN15(nn.Module):
     A batch has ``input_ids`` and ``attention_mask`` (B, L) int64, ``pixel_values``
     (B * views, 3, H, W) in [-1, 1] with one sample's views in order, ``state`` (B, 1,
     max_state_dim), ``embodiment_id`` (B,) int64, and for the loss ``action`` and ``action_mask``
-    (B, horizon, action_dim).
-
-    Args:
-        config: Sizes.
-        attn: Attention of the towers, ``sdpa`` or ``flash_attention_2``.
+    (B, horizon, action_dim). ``attn`` is the towers' attention, ``sdpa`` or ``flash_attention_2``.
     """
 
     def __init__(self, config: ModelConfig, attn: str = "sdpa") -> None:
@@ -168,10 +164,7 @@ class Gr00tN15(nn.Module):
     ) -> Tensor:
         """Flow-matching loss of a batch, a scalar.
 
-        Args:
-            batch: See the class.
-            noise: Noise (B, horizon, action_dim); drawn from torch's generator where missing.
-            t: Time (B,) in [0, 1]; drawn where missing.
+        Noise (B, horizon, action_dim) and time t (B,) in [0, 1] are drawn where missing.
         """
         return self.action_head(*self.backbone_features(batch), batch, noise, t)
 
@@ -183,19 +176,15 @@ class Gr00tN15(nn.Module):
         num_steps: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Predict normalised actions (B, horizon, action_dim).
+        """Predict normalised actions (B, horizon, action_dim) in ``num_steps`` denoising steps.
 
-        Args:
-            batch: See the class; ``action`` and ``action_mask`` are not read.
-            noise: What to start from; drawn where missing.
-            num_steps: Denoising steps; the configuration's where missing.
-            generator: Source of the noise; torch's own where missing.
+        Noise is drawn where missing; ``action`` and ``action_mask`` of the batch are not read.
         """
         features, mask = self.backbone_features(batch)
         return self.action_head.get_action(features, mask, batch, noise, num_steps, generator)
 
     def parts(self) -> dict[str, list[nn.Module]]:
-        """Modules by the flag that trains them."""
+        """Modules by the flag that trains them, in the order of :meth:`set_trainable`."""
         eagle = self.backbone.eagle_model
         return {
             "llm": [eagle.language_model],
@@ -213,15 +202,10 @@ class Gr00tN15(nn.Module):
         belong to no flag and are always trained. SigLIP's pooling head takes no part in the
         forward pass and is never trained.
         """
-        flags = {
-            "llm": tune_llm,
-            "visual": tune_visual,
-            "projector": tune_projector,
-            "diffusion_model": tune_diffusion_model,
-        }
+        flags = (tune_llm, tune_visual, tune_projector, tune_diffusion_model)
         self.requires_grad_(True)
-        parts = self.parts()
-        self._frozen = [module for part in parts if not flags[part] for module in parts[part]]
+        parts = zip(self.parts().values(), flags, strict=True)
+        self._frozen = [module for part, trained in parts if not trained for module in part]
         for module in [*self._frozen, self.backbone.eagle_model.vision.head]:
             module.requires_grad_(False)
         self.train(self.training)

@@ -8,12 +8,7 @@ import torch
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.modality.frame_check_result import frames_verified
-from gr00t_assets.runs.manifest import (
-    MANIFEST,
-    Manifest,
-    Outcome,
-    installed_versions,
-)
+from gr00t_assets.runs.manifest import MANIFEST, Manifest, Outcome, installed_versions
 from gr00t_assets.runs.retention.removal import require_disk_space
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run
@@ -56,14 +51,7 @@ def run_spec(spec: TrainingSpec) -> Manifest:
 
 
 class NativeRun(Attempt):
-    """One attempt; its fields are filled as it goes on.
-
-    Attributes:
-        device: Where it trains, once that is chosen.
-        base: The base model, once it is loaded.
-        loop: The loop, once it runs.
-        dataset_frames: Samples of the dataset, once they are counted.
-    """
+    """One attempt; its fields are filled as it goes on."""
 
     def __init__(self, spec: TrainingSpec, reporter: Reporter) -> None:
         super().__init__(spec, reporter)
@@ -73,15 +61,13 @@ class NativeRun(Attempt):
         self.dataset_frames = 0
 
     def train(self, stop: StopRequest) -> Manifest:
-        """Train to the end, or to a request to stop.
-
-        Raises:
-            Gr00tAssetsError: It cannot be trained, or training failed.
-        """
+        """Train to the end, or to a request to stop; see :meth:`Attempt.train`."""
         try:
             return self._train(stop)
         except torch.OutOfMemoryError as error:
-            raise _out_of_memory(self.spec, error) from error
+            explanation = out_of_memory(str(error), self.spec)
+            name = self.spec.experiment.name
+            raise TrainingError(name, explanation.problem, explanation.details) from error
 
     def outcome(self) -> Outcome:
         """What is known of the run by now."""
@@ -135,12 +121,7 @@ class NativeRun(Attempt):
             device=device.device,
         )
         _check_fit(spec, base)
-        base.model.set_trainable(
-            tune_llm=settings.tune_llm,
-            tune_visual=settings.tune_visual,
-            tune_projector=settings.tune_projector,
-            tune_diffusion_model=settings.tune_diffusion_model,
-        )
+        base.model.set_trainable(**settings.model_dump(include=set(settings.trained_parts)))
         batches = BatchSource(spec, base, device.device)
         self.dataset_frames = batches.samples
         self.reporter.say(
@@ -159,11 +140,6 @@ class NativeRun(Attempt):
 
 def _count(model: Gr00tN15) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _out_of_memory(spec: TrainingSpec, error: Exception) -> TrainingError:
-    explanation = out_of_memory(str(error), spec)
-    return TrainingError(spec.experiment.name, explanation.problem, explanation.details)
 
 
 def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
@@ -190,11 +166,7 @@ def _backbone_dtype(settings: N15Hyperparameters, device: Device) -> torch.dtype
 
 
 def sizes_on_disk(model: Gr00tN15) -> tuple[int, int]:
-    """Bytes of one checkpoint with its optimizer state, and of the final model.
-
-    Args:
-        model: With its trainable parts set.
-    """
+    """Bytes of one checkpoint with its optimizer state, and of the final model."""
     trained = [parameter for _, parameter in trainable(model)]
     return (1 + _MOMENTS) * _file_bytes(trained), _file_bytes(model.state_dict().values())
 

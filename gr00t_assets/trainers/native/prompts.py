@@ -7,10 +7,9 @@ import functools
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import torch
-from tokenizers import AddedToken
+from tokenizers import AddedToken, models, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
 from torch import Tensor
 
@@ -61,80 +60,25 @@ def expand_images(prompt: str, tokens_per_image: int) -> str:
     return re.sub(r"<image-(\d+)>", rf"<image \1><img>{tokens}</img>", prompt)
 
 
-class Encoding(Protocol):
-    """What turns text into token ids, special tokens included."""
-
-    pad_id: int
-    image_id: int
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids of ``text``."""
-        ...
-
-    def save(self, directory: Path) -> None:
-        """Write what :func:`load_tokenizer` reads."""
-        ...
-
-
-class ByteEncoding:
-    """One token for each byte of UTF-8, and six special tokens; needs no file."""
-
-    pad_id = 256 + BYTE_TOKENS.index(PAD)
-    image_id = 256 + BYTE_TOKENS.index(IMAGE_TOKEN)
-    _special = re.compile("(" + "|".join(map(re.escape, BYTE_TOKENS)) + ")")
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids of ``text``.
-
-        Example:
-            >>> ByteEncoding().encode("ab<img>")
-            [97, 98, 257]
-        """
-        ids: list[int] = []
-        for piece in self._special.split(text):
-            if piece in BYTE_TOKENS:
-                ids.append(256 + BYTE_TOKENS.index(piece))
-            else:
-                ids.extend(piece.encode())
-        return ids
-
-    def save(self, directory: Path) -> None:
-        """Write nothing."""
-
-
-class EagleEncoding:
-    """Qwen's byte-pair encoding with Eagle's image tokens."""
-
-    def __init__(self, tokenizer: FastTokenizer) -> None:
-        self._tokenizer = tokenizer
-        vocabulary = tokenizer.get_vocab(with_added_tokens=True)
-        self.pad_id = vocabulary[PAD]
-        self.image_id = vocabulary[IMAGE_TOKEN]
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids of ``text``."""
-        return self._tokenizer.encode(text, add_special_tokens=False).ids
-
-    def save(self, directory: Path) -> None:
-        """Write ``tokenizer.json``."""
-        write_bytes(directory / "tokenizer.json", self._tokenizer.to_str().encode())
-
-
 class Tokenizer:
-    """Turns tasks into prompt tokens, each distinct task once.
+    """Turns tasks into prompt tokens, each distinct task once."""
 
-    Args:
-        encoding: Text to token ids.
-    """
-
-    def __init__(self, encoding: Encoding) -> None:
-        self.encoding = encoding
-        self.pad_id = encoding.pad_id
-        self.image_id = encoding.image_id
+    def __init__(self, fast: FastTokenizer) -> None:
+        self._fast = fast
+        vocabulary = fast.get_vocab(with_added_tokens=True)
+        self.pad_id, self.image_id = vocabulary[PAD], vocabulary[IMAGE_TOKEN]
         self.prompt_ids = functools.lru_cache(maxsize=CACHED_PROMPTS)(self._prompt_ids)
 
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text, special tokens included."""
+        return self._fast.encode(text, add_special_tokens=False).ids
+
+    def save(self, directory: Path) -> None:
+        """Write ``tokenizer.json``, which :func:`load_tokenizer` reads."""
+        write_bytes(directory / "tokenizer.json", self._fast.to_str().encode())
+
     def _prompt_ids(self, task: str, num_images: int, tokens_per_image: int) -> tuple[int, ...]:
-        ids = self.encoding.encode(expand_images(build_prompt(task, num_images), tokens_per_image))
+        ids = self.encode(expand_images(build_prompt(task, num_images), tokens_per_image))
         expected = num_images * tokens_per_image
         if ids.count(self.image_id) != expected:
             raise DatasetError(
@@ -151,13 +95,7 @@ class Tokenizer:
 def tokenize(
     tokenizer: Tokenizer, tasks: Sequence[str], num_images: int, tokens_per_image: int
 ) -> tuple[Tensor, Tensor]:
-    """Prompts of a batch as tokens, padded on the left.
-
-    Args:
-        tokenizer: From :func:`load_tokenizer`.
-        tasks: One task for each sample.
-        num_images: Camera views of a sample.
-        tokens_per_image: Image tokens of a view, ``config.tokens_per_image``.
+    """Prompts of a batch, a task a sample, as tokens that are padded on the left.
 
     Returns:
         ``input_ids`` and ``attention_mask``, both (B, L) int64.
@@ -173,6 +111,22 @@ def tokenize(
         input_ids[row, length - len(ids) :] = torch.tensor(ids)
         attention_mask[row, length - len(ids) :] = 1
     return input_ids, attention_mask
+
+
+def byte_tokenizer() -> Tokenizer:
+    """One token for each byte of UTF-8, and six special tokens; needs no file.
+
+    Example:
+        >>> byte_tokenizer().encode("ab<img>")
+        [97, 98, 257]
+    """
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    ids = {character: byte for byte, character in bytes_to_unicode().items()}
+    fast = FastTokenizer(models.BPE(vocab=ids, merges=[]))
+    fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    _add(fast, BYTE_TOKENS)
+    return Tokenizer(fast)
 
 
 def has_tokenizer(directory: Path) -> bool:
@@ -202,7 +156,7 @@ def load_tokenizer(directory: Path, image_token_index: int) -> Tokenizer:
     if fast.token_to_id(PAD) is None:
         raise BaseModelError(str(directory), f"its tokenizer has no {PAD}; it is not Qwen's.")
     _add(fast, EAGLE_TOKENS)
-    return checked(Tokenizer(EagleEncoding(fast)), str(directory), image_token_index)
+    return checked(Tokenizer(fast), str(directory), image_token_index)
 
 
 def _add(fast: FastTokenizer, tokens: Iterable[str]) -> None:

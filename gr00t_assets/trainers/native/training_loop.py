@@ -24,6 +24,7 @@ from gr00t_assets.trainers.native.training_state import (
 from gr00t_assets.trainers.reporter import Reporter
 
 OPTIMIZER_STATE = ("exp_avg", "exp_avg_sq", "step")
+SCHEDULER_STATE = ("last_epoch", "_step_count", "_last_lr", "base_lrs")
 
 
 def trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
@@ -98,13 +99,8 @@ def restore_optimizer(
 class TrainingLoop:
     """One run's model, optimizer and place in the data.
 
-    Args:
-        model: On its device, with its trainable parts set.
-        settings: The hyperparameters.
-        batches: Where batches come from.
-        device: Where the model is.
-        reporter: Told of every logged step.
-        save: Called with the state to keep, every ``save_steps`` and when asked to stop.
+    The model is on its device with its trainable parts set; ``save`` is called with the state to
+    keep, every ``save_steps`` and when asked to stop.
     """
 
     model: Gr00tN15
@@ -146,16 +142,12 @@ class TrainingLoop:
 
     def state(self) -> TrainingState:
         """Everything needed to go on from here."""
-        scheduler = {
-            key: value
-            for key, value in self.scheduler.state_dict().items()
-            if key in ("last_epoch", "_step_count", "_last_lr", "base_lrs")
-        }
+        scheduler = self.scheduler.state_dict()
         return TrainingState(
             step=self.step,
             samples_seen=self.samples_seen,
             wall_seconds=self.wall_seconds,
-            scheduler=scheduler,
+            scheduler={key: scheduler[key] for key in SCHEDULER_STATE},
             weights={name: value.detach() for name, value in trainable(self.model)},
             optimizer=optimizer_tensors(self.model, self.optimizer),
             random=random_states(),

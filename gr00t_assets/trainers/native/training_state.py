@@ -49,12 +49,8 @@ def checkpoint_directory(run_directory: Path, step: int) -> Path:
     return DEFAULT_LAYOUT.folder(run_directory, step)
 
 
-def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str, keep: int) -> Path:
-    """Publish a checkpoint; see :func:`publish_checkpoint`.
-
-    Raises:
-        StoreError: The disk is full; the checkpoints before this one are as they were.
-    """
+def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str, keep: int) -> None:
+    """Publish a checkpoint; see :func:`publish_checkpoint`."""
 
     def write(folder: Path) -> None:
         save_tensors(state.weights, folder / WEIGHTS)
@@ -66,7 +62,7 @@ def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str,
         "wall_seconds": state.wall_seconds,
         "scheduler": state.scheduler,
     }
-    return publish_checkpoint(
+    publish_checkpoint(
         run_directory, state.step, write, config_hash=config_hash, keep=keep, facts=facts
     )
 
@@ -78,15 +74,9 @@ def latest_checkpoint(run_directory: Path, config_hash: str) -> TrainingState | 
         CheckpointError: It belongs to another run, or its files are not what was written.
     """
     folders = complete_checkpoints(run_directory)
-    return load_checkpoint(folders[-1], config_hash) if folders else None
-
-
-def load_checkpoint(folder: Path, config_hash: str) -> TrainingState:
-    """Read one checkpoint after holding every file against the recorded size and CRC-32.
-
-    Raises:
-        CheckpointError: It belongs to another run, or its files are not what was written.
-    """
+    if not folders:
+        return None
+    folder = folders[-1]
     record = checkpoint_record(folder, config_hash)
     missing = {WEIGHTS, OPTIMIZER, RANDOM} - set(record["files"])
     if missing:

@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gr00t_assets.core.errors import BaseModelError
-from gr00t_assets.core.files import PARTIAL, disk_full_explained, sync_directory
 
 _FULL = f"os error {errno.ENOSPC}"
 
@@ -175,25 +174,3 @@ def load_weights(model: nn.Module, directory: Path) -> None:
         with safe_open(file, "pt") as content:
             for name in names:
                 own[name].copy_(content.get_tensor(source[name]))
-
-
-def save_weights(model: nn.Module, directory: Path) -> None:
-    """Write ``model.safetensors`` into ``directory`` in one step, each tensor in its own dtype.
-
-    A tensor without elements, as the future tokens of a model that has none, is left out.
-
-    Raises:
-        StoreError: The disk is full; what was there is as it was.
-    """
-    path = directory / WEIGHTS
-    partial = directory / f".{WEIGHTS}{PARTIAL}{os.getpid()}"
-    with disk_full_explained(path):
-        try:
-            tensors = model.state_dict()
-            save_tensors({name: t for name, t in tensors.items() if t.numel()}, partial)
-            with partial.open("rb") as handle:
-                os.fsync(handle.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-        sync_directory(directory)

@@ -11,7 +11,7 @@ from gr00t_assets.comparison.tables.wandb_import import import_wandb, load_wandb
 from gr00t_assets.comparison.tables.wandb_runs import run_of_wandb
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.project import Store
-from gr00t_assets.trainers.wandb_record import WandbRecord, save_record
+from gr00t_assets.trainers.wandb_run import WandbRecord, save_record
 from gr00t_assets_tests.comparison.tables.hosted_runs import own_run, script_run
 from gr00t_assets_tests.comparison.tables.wandb_public_server import KEY, wandb_public_server
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gr00t_assets.cli.main import app
-from gr00t_assets.core.finding import MAX_PER_CODE, Collector
+from gr00t_assets.core.finding import MAX_PER_CODE, Collector, Finding, Severity
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.fit.dataset_check import check_dataset
 from gr00t_assets.datasets.lerobot.folder import FAULTS
@@ -52,11 +52,22 @@ def test_the_demo_datasets_inconsistencies_are_warnings(demo_dataset: Path) -> N
     assert sum(item.code == "timestamp-start" for item in findings) == 5
 
 
+def row_count(severity: Severity, subject: str | None) -> Finding:
+    return Finding(
+        severity=severity,
+        code="row-count",
+        subject=subject,
+        found="1",
+        expected="2",
+        remedy="mend it",
+    )
+
+
 def test_a_thousand_faults_of_a_kind_give_a_list_that_can_be_read() -> None:
     collector = Collector()
     for number in range(1000):
-        collector.error("row-count", f"{number:04d}", "1", "2", "mend it")
-    collector.warn("row-count", None, "1", "2", "mend it")
+        collector.add(row_count("error", f"{number:04d}"))
+    collector.add(row_count("warning", None))
     findings = collector.findings()
     assert (findings.error_count, findings.warning_count) == (1000, 1)
     assert len(findings.errors) == MAX_PER_CODE + 1
@@ -65,8 +76,8 @@ def test_a_thousand_faults_of_a_kind_give_a_list_that_can_be_read() -> None:
 
 
 def test_findings_hold_no_control_characters_and_can_be_written() -> None:
-    collector = Collector()
-    collector.error("line-not-json", "a\x1b[2J\ud800", "\udcff" * 9000, "x", "y\n")
+    collector = Collector(FAULTS)
+    collector.report("line-not-json", "a\x1b[2J\ud800", "\udcff" * 9000)
     item = collector.findings()[0]
     assert item.subject == "a\\x1b[2J\\ud800"
     assert len(item.found) < 4000

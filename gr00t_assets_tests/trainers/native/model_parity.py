@@ -1,8 +1,8 @@
 """How far this model is from NVIDIA's own, on vectors that NVIDIA's class made.
 
-Run ``python -m gr00t_assets_tests.trainers.native.model_parity DIR`` with a folder of ``config.json``,
-``model.safetensors`` and ``vectors.safetensors``. It prints the differences as JSON and exits 0
-within the tolerances, else 1.
+Run ``python -m gr00t_assets_tests.trainers.native.model_parity DIR`` with a folder of
+``config.json``, ``model.safetensors`` and ``vectors.safetensors``. It prints the differences as
+JSON and exits 0 within the tolerances, else 1.
 """
 
 import json

@@ -9,9 +9,9 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from gr00t_assets.core.errors import BaseModelError, DatasetError
 from gr00t_assets.trainers.native.prompts import (
     EAGLE_TOKENS,
-    ByteEncoding,
     Tokenizer,
     build_prompt,
+    byte_tokenizer,
     expand_images,
     load_tokenizer,
     tokenize,
@@ -51,13 +51,13 @@ def test_each_image_gets_its_number_and_its_tokens():
 
 def test_bytes_come_back_as_text():
     text = "<|im_start|>grüß dich <img></img>"
-    ids = ByteEncoding().encode(text)
+    ids = byte_tokenizer().encode(text)
     assert ids[0] == 260 and ids[-2:] == [257, 259]
     assert bytes(ids[1:-2]).decode() == "grüß dich "
 
 
 def test_padding_is_on_the_left():
-    tokenizer = Tokenizer(ByteEncoding())
+    tokenizer = byte_tokenizer()
     ids, mask = tokenize(tokenizer, ["a", "abcd"], 1, 4)
     assert ids.dtype == mask.dtype == torch.int64
     assert ids.shape == mask.shape
@@ -67,38 +67,38 @@ def test_padding_is_on_the_left():
     assert (ids == tokenizer.image_id).sum(1).tolist() == [4, 4]
 
 
-def test_a_task_is_encoded_once():
-    class Counting(ByteEncoding):
+def test_a_task_is_encoded_once(tmp_path):
+    class Counting(Tokenizer):
         calls = 0
 
         def encode(self, text: str) -> list[int]:
             self.calls += 1
             return super().encode(text)
 
-    encoding = Counting()
-    tokenizer = Tokenizer(encoding)
+    small_qwen(tmp_path, special=("<|endoftext|>", "<|im_start|>", "<IMG_CONTEXT>"))
+    tokenizer = Counting(FastTokenizer.from_file(str(tmp_path / "tokenizer.json")))
     tokenize(tokenizer, ["a", "b", "a"], 1, 4)
     tokenize(tokenizer, ["b"], 1, 4)
-    assert encoding.calls == 2
+    assert tokenizer.calls == 2
 
 
 @pytest.mark.parametrize("task", ["see <image-1>", "see <IMG_CONTEXT>"])
 def test_image_placeholders_in_a_task_are_an_error(task):
     with pytest.raises(DatasetError, match="image placeholders"):
-        tokenize(Tokenizer(ByteEncoding()), [task], 1, 4)
+        tokenize(byte_tokenizer(), [task], 1, 4)
 
 
 def test_eagles_tokens_are_added_to_qwens(tmp_path):
     size = small_qwen(tmp_path)
     tokenizer = load_tokenizer(tmp_path, size)
     prompt = expand_images(build_prompt("pick the pear", 1), 2)
-    ids = tokenizer.encoding.encode(prompt)
+    ids = tokenizer.encode(prompt)
     assert ids.count(size) == 2
     assert size + EAGLE_TOKENS.index("<img>") in ids
     saved = tmp_path / "saved"
     saved.mkdir()
-    tokenizer.encoding.save(saved)
-    assert load_tokenizer(saved, size).encoding.encode(prompt) == ids
+    tokenizer.save(saved)
+    assert load_tokenizer(saved, size).encode(prompt) == ids
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path):

@@ -7,7 +7,7 @@ shown as they are, and the source is never written to.
 import copy
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,10 @@ from gr00t_assets.datasets.lerobot.info import (
     VIDEO_PATH,
     episode_path,
 )
+from gr00t_assets.datasets.lerobot.rows import report_unreadable
 from gr00t_assets.datasets.lerobot.statistics import STATS
 from gr00t_assets.datasets.lerobot.v3.cut_videos import cut_video
-from gr00t_assets.datasets.lerobot.v3.episode_rows import (
-    cut_rows,
-    episode_names,
-    find_rows,
-    report_unreadable,
-)
+from gr00t_assets.datasets.lerobot.v3.episode_rows import cut_rows, episode_names, find_rows
 from gr00t_assets.datasets.lerobot.v3.video_segments import VideoFiles, find_frames
 from gr00t_assets.datasets.lerobot.video_packets import report_video
 from gr00t_assets.datasets.video_decoding import VideoError
@@ -189,17 +185,19 @@ def _write_meta(
         if (dataset.directory / file).is_file():
             shutil.copyfile(dataset.directory / file, target / file)
     write_json(meta / "info.json", _v21_info(dataset, codecs))
-    tasks = ({"task_index": index, "task": task} for index, task in dataset.tasks.items())
-    _write_lines(meta / "tasks.jsonl", tasks)
-    episodes = (
-        {"episode_index": item.index, "tasks": list(item.tasks), "length": item.length}
-        for item in dataset.episodes
-    )
-    _write_lines(meta / "episodes.jsonl", episodes)
-    statistics = (
-        {"episode_index": index, "stats": values} for index, values in _episode_statistics(folder)
-    )
-    _write_lines(meta / "episodes_stats.jsonl", statistics)
+    lines = {
+        "tasks.jsonl": (
+            {"task_index": index, "task": task} for index, task in dataset.tasks.items()
+        ),
+        "episodes.jsonl": (
+            {"episode_index": item.index, "tasks": list(item.tasks), "length": item.length}
+            for item in dataset.episodes
+        ),
+        "episodes_stats.jsonl": _episode_statistics(folder),
+    }
+    for name, items in lines.items():
+        with (meta / name).open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
     if not (meta / "episodes_stats.jsonl").stat().st_size:
         (meta / "episodes_stats.jsonl").unlink()
 
@@ -227,7 +225,7 @@ def _v21_info(dataset: LeRobotDataset, codecs: Mapping[str, set[str]]) -> dict[s
     }
 
 
-def _episode_statistics(folder: Folder) -> Iterator[tuple[int, dict[str, dict[str, Any]]]]:
+def _episode_statistics(folder: Folder) -> Iterator[dict[str, Any]]:
     """Episode index and statistics by feature, a few episodes in memory at a time."""
     for path in v30_episode_files(folder):
         file = pq.ParquetFile(path)
@@ -241,9 +239,4 @@ def _episode_statistics(folder: Folder) -> Iterator[tuple[int, dict[str, dict[st
                     feature, _, statistic = name.removeprefix(_STATISTICS).rpartition("/")
                     if row[name] is not None:
                         statistics.setdefault(feature, {})[statistic] = row[name]
-                yield row["episode_index"], statistics
-
-
-def _write_lines(path: Path, items: Iterable[dict[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
+                yield {"episode_index": row["episode_index"], "stats": statistics}

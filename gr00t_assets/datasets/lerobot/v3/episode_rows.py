@@ -5,9 +5,7 @@ early releases of LeRobot's converter name the file before the right one where a
 which LeRobot itself does not notice, since it numbers the rows of all files through.
 """
 
-import errno
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -20,7 +18,7 @@ from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.episodes import V30_EPISODES, SharedFiles
 from gr00t_assets.datasets.lerobot.folder import Folder
-from gr00t_assets.datasets.lerobot.rows import flatten_column, report_unreadable_parquet
+from gr00t_assets.datasets.lerobot.rows import flatten_column, report_unreadable
 
 _BATCH_BYTES = 16_000_000
 _KEYS = ("episode_index", "frame_index", "index")
@@ -41,22 +39,6 @@ class RowRange:
     file: str
     start: int
     count: int
-
-
-@contextmanager
-def report_unreadable(collector: Collector, file: str) -> Iterator[None]:
-    """Turn a Parquet file that cannot be read to its end into a finding; a full disk is none."""
-    try:
-        yield
-    except (OSError, ValueError, pa.ArrowException) as error:
-        if is_disk_full(error):
-            raise
-        report_unreadable_parquet(collector, file, error)
-
-
-def is_disk_full(error: Exception) -> bool:
-    """Whether an error says that nothing more can be written."""
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
 
 
 def episode_names(numbers: Sequence[int], most: int = 8) -> str:

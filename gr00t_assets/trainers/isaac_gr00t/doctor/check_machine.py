@@ -43,12 +43,7 @@ _CGROUP_LIMITS = (
 
 
 def check_gpus(collector: Collector, answer: Probe | str) -> None:
-    """Look at the driver and at each GPU that training may use.
-
-    Args:
-        collector: Takes the findings.
-        answer: Of :func:`gr00t_assets.trainers.isaac_gr00t.doctor.packages.probe`.
-    """
+    """Look at the driver and at each GPU that training may use, by the answer of ``probe``."""
     driver, gpus = read_driver(), read_gpus()
     if driver is None or not gpus:
         missing = "there is no NVIDIA driver, or it does not answer"
@@ -96,7 +91,9 @@ def _with_slots(collector: Collector, gpus: list[Gpu]) -> list[Gpu]:
     except TrainingError as error:
         collector.report("gpu-list", "gpu", error.problem, remedy="; ".join(error.details))
         return []
-    usable = [gpu for gpu in gpus if gpu.name in slots or _is_named(gpu.uuid, slots)]
+    # A slot may name a GPU by its UUID or the beginning of it.
+    uuids = tuple(name for name in slots if name != CPU and len(name) >= _MIN_UUID_CHARACTERS)
+    usable = [gpu for gpu in gpus if gpu.name in slots or gpu.uuid.startswith(uuids)]
     if not usable:
         names = "none" if CPU in slots else ", ".join(slots)
         listed = f"{GPUS} or CUDA_VISIBLE_DEVICES names {names}; the driver lists {len(gpus)}"
@@ -145,12 +142,6 @@ def _host_memory() -> int:
         if limit.isdigit():
             return min(total, int(limit))
     return total
-
-
-def _is_named(uuid: str, slots: dict[str, int]) -> bool:
-    """Whether a slot names a GPU by its UUID or the beginning of it."""
-    names = (name for name in slots if name != CPU and len(name) >= _MIN_UUID_CHARACTERS)
-    return any(map(uuid.startswith, names))
 
 
 def _version(text: str) -> tuple[int, int] | None:

@@ -24,38 +24,12 @@ _NOT_IMPORTED = {
 June and on the October commit; wandb is imported where the script itself reports to it."""
 
 
-def check_packages(
-    collector: Collector,
-    environment: IsaacEnvironment,
-    answer: Probe | str,
-    setup: str,
-    gpu: bool,
-) -> None:
-    """Look at the Python and at each package, also where there is no Python to ask.
+class PackageChecks:
+    """Looks at the Python and at each package, also where there is no Python to ask.
 
-    Args:
-        collector: Takes the findings.
-        environment: Where they are.
-        answer: Of :func:`gr00t_assets.trainers.isaac_gr00t.doctor.packages.probe`.
-        setup: The command that makes an environment.
-        gpu: Whether what only a GPU needs is asked for.
+    ``answer`` is what ``probe`` returned, ``setup`` the command that makes an environment.
     """
-    checks = _PackageChecks(collector, environment, answer, setup)
-    checks.python()
-    checks.package("torch")
-    if gpu:
-        checks.torch_cuda()
-    checks.package("transformers")
-    if gpu:
-        checks.flash_attention()
-    checks.pytorch3d()
-    checks.decord()
-    for package in _OPTIONAL:
-        checks.package(package, any_version=True)
-    checks.other_packages()
 
-
-class _PackageChecks:
     def __init__(
         self, collector: Collector, environment: IsaacEnvironment, answer: Probe | str, setup: str
     ) -> None:
@@ -68,7 +42,22 @@ class _PackageChecks:
         pins = read_pins(environment.checkout)
         self._pins = {**(N15_PINS if pins is None else pins), "flash-attn": f"=={FLASH_ATTENTION}"}
 
-    def python(self) -> None:
+    def run(self, gpu: bool) -> None:
+        """Do them all; those of what only a GPU needs where there is to be one."""
+        self._python()
+        self._package("torch")
+        if gpu:
+            self._torch_cuda()
+        self._package("transformers")
+        if gpu:
+            self._flash_attention()
+        self._pytorch3d()
+        self._decord()
+        for package in _OPTIONAL:
+            self._package(package, any_version=True)
+        self._other_packages()
+
+    def _python(self) -> None:
         if self._probe is None:
             self._report("python", str(self._answer))
             return
@@ -79,7 +68,7 @@ class _PackageChecks:
         else:
             self._report("python-older" if version < (3, 10) else "python-newer", found)
 
-    def package(self, package: str, code: str = "", any_version: bool = False) -> None:
+    def _package(self, package: str, code: str = "", any_version: bool = False) -> None:
         """Report ``code`` where a package is missing, ``code-version`` where it is another."""
         code, pin = code or package, self._pins.get(package, "")
         version = self._installed.get(package)
@@ -90,7 +79,7 @@ class _PackageChecks:
         else:
             self._ok(code, f"{package} {version}")
 
-    def torch_cuda(self) -> None:
+    def _torch_cuda(self) -> None:
         build = self._probe.torch if self._probe else None
         if build is not None and build.cuda:
             self._ok("torch-cuda", f"torch is built for CUDA {build.cuda}")
@@ -99,7 +88,7 @@ class _PackageChecks:
         found = "torch is built without CUDA" if has_torch else self._absent("torch")
         self._report("torch-cuda", found, "torch", "--force-reinstall")
 
-    def flash_attention(self) -> None:
+    def _flash_attention(self) -> None:
         version, build = self._installed.get("flash-attn"), "--no-build-isolation"
         if version is None:
             self._report("flash-attn", self._absent("flash-attn"), "flash-attn", build)
@@ -112,7 +101,7 @@ class _PackageChecks:
         else:
             self._ok("flash-attn", f"flash-attn {version}")
 
-    def pytorch3d(self) -> None:
+    def _pytorch3d(self) -> None:
         package = "pipablepytorch3d"
         right, wrong = self._installed.get(package), self._installed.get("pytorch3d")
         if wrong:
@@ -120,9 +109,9 @@ class _PackageChecks:
             found = f"pytorch3d {wrong}{beside}; both fill the same folder"
             self._report("pytorch3d-wrong", found, package)
         elif right or package in self._pins:
-            self.package(package, code="pytorch3d")
+            self._package(package, code="pytorch3d")
 
-    def decord(self) -> None:
+    def _decord(self) -> None:
         version = self._installed.get("decord") or self._installed.get("eva-decord")
         if version is not None:
             self._ok("decord", f"decord {version}")
@@ -131,7 +120,7 @@ class _PackageChecks:
         fault = "decord-imported" if self._imports_decord() else fault
         self._report(fault, self._absent("decord"), "decord")
 
-    def other_packages(self) -> None:
+    def _other_packages(self) -> None:
         if self._probe is None:
             return
         installed = self._installed

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from gr00t_assets.core.finding import Collector, FaultCatalogue, Findings
 from gr00t_assets.core.project import Store
@@ -12,7 +12,7 @@ from gr00t_assets.gpu.devices import GPUS
 from gr00t_assets.trainers.isaac_gr00t.commits import FIXES, PINNED, Revision, revision_of
 from gr00t_assets.trainers.isaac_gr00t.doctor.check_accounts import check_accounts, check_base_model
 from gr00t_assets.trainers.isaac_gr00t.doctor.check_machine import check_gpus, check_host
-from gr00t_assets.trainers.isaac_gr00t.doctor.check_packages import check_packages
+from gr00t_assets.trainers.isaac_gr00t.doctor.check_packages import PackageChecks
 from gr00t_assets.trainers.isaac_gr00t.doctor.packages import Probe, probe
 from gr00t_assets.trainers.isaac_gr00t.environment import CHECKOUT_NAME, IsaacEnvironment
 
@@ -25,8 +25,7 @@ _PROBES: dict[str, Probe] = {}
 """Answers of environments that this process has asked, by :func:`_content_hash`."""
 
 
-@dataclass(frozen=True)
-class Examination:
+class Examination(NamedTuple):
     """The findings, and what they were drawn from.
 
     Attributes:
@@ -70,16 +69,15 @@ def examine(
     if environment.script.is_file():
         revision = revision_of(environment.checkout)
     _check_checkout(collector, environment, revision, setup)
-    check_packages(collector, environment, answer, setup, gpu)
+    PackageChecks(collector, environment, answer, setup).run(gpu)
     if gpu:
         check_gpus(collector, answer)
         check_host(collector, store)
     check_accounts(collector)
     if gpu:
         check_base_model(collector, base_model)
-    return Examination(
-        collector.findings(), revision, answer if isinstance(answer, Probe) else None
-    )
+    answered = answer if isinstance(answer, Probe) else None
+    return Examination(collector.findings(), revision, answered)
 
 
 def wants_gpu() -> bool:
@@ -90,12 +88,10 @@ def wants_gpu() -> bool:
 def _ask(python: Path) -> Probe | str:
     """The answer of a Python, kept for as long as its files are the same."""
     content = _content_hash(python)
-    if content not in _PROBES:
-        answer = probe(python)
-        if isinstance(answer, str):
-            return answer
+    answer = _PROBES.get(content) or probe(python)
+    if isinstance(answer, Probe):
         _PROBES[content] = answer
-    return _PROBES[content]
+    return answer
 
 
 def _content_hash(python: Path) -> str:

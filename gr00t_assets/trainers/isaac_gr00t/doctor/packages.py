@@ -14,7 +14,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
+
+from gr00t_assets.core.files import FrozenModel
 
 EXTRA = "base"
 """Optional dependencies that training on a PC needs, ``pip install -e .[base]``."""
@@ -40,11 +42,7 @@ _PROBE_TIMEOUT = 120
 
 
 def read_pins(checkout: Path) -> dict[str, str] | None:
-    """Version specifiers by package, with the extra ``base``; ``None`` without a checkout's file.
-
-    Example:
-        ``read_pins(Path("Isaac-GR00T"))["transformers"]`` is ``==4.51.3``.
-    """
+    """Version specifiers by package, with the extra ``base``; ``None`` without a project file."""
     try:
         project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
         optional = project.get("optional-dependencies", {}).get(EXTRA, [])
@@ -76,19 +74,15 @@ def satisfies(version: str, specifier: str) -> bool:
         return version == specifier
 
 
-class TorchBuild(BaseModel):
+class TorchBuild(FrozenModel):
     """What torch was built with."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     version: str | None = None
     cuda: str | None = Field(default=None, description="None for a build without CUDA")
 
 
-class Probe(BaseModel):
+class Probe(FrozenModel):
     """Python and packages of an environment."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     python: str
     packages: dict[str, str] = Field(description="Version by name in PyPI's normal form")

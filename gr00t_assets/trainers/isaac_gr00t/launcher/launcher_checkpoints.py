@@ -73,11 +73,9 @@ def check_start(launch: dict[str, Any]) -> None:
 
 def samples_seen(launch: dict[str, Any]) -> int:
     """Samples of earlier attempts, up to the checkpoint that training goes on from."""
-    step = launch["resume_step"]
-    if not step:
-        return 0
-    folder = checkpoints(Path(launch["arguments"]["output_dir"]))[step]
-    return json.loads((folder / COMPLETE).read_text())["samples_seen"]
+    step, output = launch["resume_step"], Path(launch["arguments"]["output_dir"])
+    record = output / f"{PREFIX}{step}" / COMPLETE
+    return json.loads(record.read_text())["samples_seen"] if step else 0
 
 
 def mark_complete(output: Path, record: dict[str, Any]) -> None:

@@ -32,8 +32,6 @@ def replace_reading(launch: dict[str, Any]) -> None:
     _replace_metadata(dataset, launch["metadata"])
     _leave_out_episodes(dataset, set(launch["held_out_episodes"]))
     _read_episodes_once(dataset, cameras)
-    if cameras is not None:
-        _take_cached_frames(dataset, cameras)
 
 
 class SampleRow(int):
@@ -156,10 +154,8 @@ def _read_episodes_once(dataset: Any, cameras: dict[str, Camera] | None) -> None
         initialize(self, *args, **kwargs)
         if cameras is not None:
             _check_cameras(self, cameras)
-        columns: dict[int, EpisodeRows] = {}
-        for episode in map(int, self.trajectory_ids):
-            columns[episode] = _rows(self, read(self, episode))
-        setattr(self, ROWS, columns)
+        episodes = map(int, self.trajectory_ids)
+        setattr(self, ROWS, {episode: _rows(self, read(self, episode)) for episode in episodes})
 
     def get_trajectory_data(self: Any, trajectory_id: int) -> Any:
         return getattr(self, ROWS)[int(trajectory_id)].table
@@ -184,19 +180,18 @@ def _read_episodes_once(dataset: Any, cameras: dict[str, Camera] | None) -> None
             return text(self, trajectory_id, key, base_index)
         return [texts[row] for row in _clipped(self, trajectory_id, key, base_index)]
 
-    dataset.__init__ = open_dataset
-    dataset.get_trajectory_data = get_trajectory_data
-    dataset.get_state_or_action = get_state_or_action
-    dataset.get_language = get_language
-
-
-def _take_cached_frames(dataset: Any, cameras: dict[str, Camera]) -> None:
     def get_video(self: Any, trajectory_id: int, key: str, base_index: int) -> np.ndarray:
+        assert cameras is not None
         times = getattr(self, ROWS)[int(trajectory_id)].timestamps
         rows = _clipped(self, trajectory_id, key, base_index)
         return cameras[_name(key)].nearest(int(trajectory_id), times[rows])
 
-    dataset.get_video = get_video
+    dataset.__init__ = open_dataset
+    dataset.get_trajectory_data = get_trajectory_data
+    dataset.get_state_or_action = get_state_or_action
+    dataset.get_language = get_language
+    if cameras is not None:
+        dataset.get_video = get_video
 
 
 def _rows(dataset: Any, table: Any) -> EpisodeRows:

@@ -59,20 +59,14 @@ def describe_machine(device: Any) -> dict[str, Any]:
         return {"device": "cpu", "device_uuid": None, "gpus": 0, "versions": versions}
     import torch
 
+    # A torch before 2.4 does not tell it.
+    uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
     return {
         "device": torch.cuda.get_device_name(device),
-        "device_uuid": device_uuid(device),
+        "device_uuid": None if uuid is None else f"GPU-{uuid}",
         "gpus": int(os.environ.get("WORLD_SIZE", "1")),
         "versions": versions,
     }
-
-
-def device_uuid(device: Any) -> str | None:
-    """``GPU-`` and its number; ``None`` for a torch before 2.4, which does not tell it."""
-    import torch
-
-    uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
-    return None if uuid is None else f"GPU-{uuid}"
 
 
 def peak_memory_bytes(device: Any) -> int:

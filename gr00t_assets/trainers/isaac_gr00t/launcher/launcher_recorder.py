@@ -29,10 +29,9 @@ class DivergedError(Exception):
 
 
 class StopRequest:
-    """A request to stop: ``file`` exists, or Ctrl-C or SIGTERM came; a second signal ends at once.
+    """A request to stop: the driver made ``file``, or Ctrl-C or SIGTERM came.
 
-    Args:
-        file: Created by the driver when it is asked to stop.
+    A second signal ends at once.
     """
 
     def __init__(self, file: Path) -> None:
@@ -56,10 +55,6 @@ class Recorder:
 
     Its ``on_`` methods are those of transformers' ``TrainerCallback``, which it is mixed into. With
     several processes all of them count and decide together; the first one alone writes.
-
-    Args:
-        launch: The launch file.
-        stop: Whether somebody asked to stop.
     """
 
     def __init__(self, launch: dict[str, Any], stop: StopRequest) -> None:

@@ -60,8 +60,12 @@ def choose_installer(python: Path | None, recorded: Sequence[str] = ()) -> Insta
     Raises:
         SetupError: There is no Python 3.10, or the given one does not start.
     """
-    before = _recorded_installer(recorded)
-    uv = shutil.which("uv") if before is None else before.uv
+    before, uv = None, shutil.which("uv")
+    if recorded:
+        is_uv = recorded[1] == "venv"
+        chosen = recorded[recorded.index("--python") + 1] if is_uv else recorded[0]
+        before = Installer(chosen, recorded[0] if is_uv else None)
+        uv = before.uv
     if python is not None:
         if version_of(python) is None:
             raise SetupError("--python", f"{python} is no Python that starts.", _REMEDIES[-1:])
@@ -98,11 +102,3 @@ def candidates() -> Iterator[Path]:
         yield Path(on_path)
     root = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()
     yield from sorted(root.glob(f"versions/{PYTHON}.*/bin/{_NAME}"), reverse=True)
-
-
-def _recorded_installer(command: Sequence[str]) -> Installer | None:
-    if not command:
-        return None
-    if command[1] == "venv":
-        return Installer(command[command.index("--python") + 1], command[0])
-    return Installer(command[0])

@@ -10,14 +10,14 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from gr00t_assets.core.files import write_json
+from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.processes import ends_within, try_lock
 from gr00t_assets.gpu.guard import guarded
 from gr00t_assets.trainers.failures.failure_pattern import load_patterns
@@ -56,22 +56,18 @@ PrintLine = Callable[[str], object]
 ShowLog = Callable[[Path], object]
 
 
-class DoneStep(BaseModel):
+class DoneStep(FrozenModel):
     """A step that was done, with its commands."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     commands: list[str] = Field(description="As a person types them")
     seconds: float
 
 
-class SetupRecord(BaseModel):
+class SetupRecord(FrozenModel):
     """What has been done in a folder."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     format: int = 1
-    steps: dict[str, DoneStep] = {}
+    steps: dict[str, DoneStep] = Field(default_factory=dict)
 
 
 def pending_steps(directory: Path, options: SetupOptions) -> list[Step]:
@@ -189,14 +185,7 @@ def describe(environment: IsaacEnvironment) -> list[str]:
 
 
 def explain_failure(step: str, code: int, output: str, log: str) -> SetupError:
-    """Turn the end of a failed command into a message.
-
-    Args:
-        step: Which step, in words.
-        code: Exit code of the command; 128 + n for signal n.
-        output: What it printed.
-        log: Path of the file that has it.
-    """
+    """Turn the exit code and the output of a step's failed command into a message."""
     problem, remedy = f"its command ended with code {code}.", "see the last lines"
     if code == 137:
         problem = "its command was killed, as the kernel does where memory runs out."

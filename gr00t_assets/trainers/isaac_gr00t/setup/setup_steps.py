@@ -53,12 +53,7 @@ class Step:
 
 
 def all_steps(directory: Path, options: SetupOptions, installer: Installer) -> list[Step]:
-    """All steps in order, whatever is done of them.
-
-    Args:
-        directory: Where checkout and environment go.
-        options: What is asked for.
-        installer: Makes the virtual environment, and installs packages into it.
+    """All steps that set up a folder, in order, whatever is done of them.
 
     Raises:
         SetupError: The repository's URL holds a password, or the commit is no name.

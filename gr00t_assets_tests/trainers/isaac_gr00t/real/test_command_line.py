@@ -124,5 +124,5 @@ def test_the_release_has_the_arguments_that_stand_in_for_a_checkout(isaac: Isaac
     else:
         assert interface.defaults["dataloader_num_workers"] == 12
         assert interface.defaults["video_backend"] == "torchcodec"
-        assert interface.hard_coded("save_total_limit") == 5
+        assert interface.fixed["save_total_limit"] == 5
         assert interface.takes("gradient_accumulation_steps", 2)

@@ -1,6 +1,6 @@
 """CPU seconds to load the definitions in a fresh process, by number of experiments.
 
-``python -m benchmarks.definitions_load [--repeats N]``. Targets: under 1 CPU second with 10
+``python -m benchmarks.definitions_load [--repeats N]``. Targets: under 2 CPU seconds with 10
 experiments, and less than 2 milliseconds for each one more.
 """
 

@@ -57,11 +57,7 @@ def decoded_at_random(dataset: LeRobotDataset, camera: str, asked: list[tuple[in
 
 
 def cached(
-    dataset: LeRobotDataset,
-    camera: str,
-    scratch: str,
-    workers: int,
-    previous: Sequence[Path] = (),
+    dataset: LeRobotDataset, camera: str, scratch: str, workers: int, previous: Sequence[Path] = ()
 ) -> int:
     """The whole cache, synced to the disk."""
     directory = Path(scratch) / f"cache{workers}" / "version"

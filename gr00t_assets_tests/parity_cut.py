@@ -59,10 +59,7 @@ def make(whole: Path, cut: Path) -> None:
         name: tensor
         for name, tensor in vectors.items()
         if not name.startswith("grad") or name.endswith(_GRADIENTS)
-    } | {
-        "pixel_values": vectors["pixel_values"][:images].contiguous(),
-        "embodiment_id": renumbered,
-    }
+    } | {"pixel_values": vectors["pixel_values"][:images].contiguous(), "embodiment_id": renumbered}
     config["max_num_embodiments"] = len(embodiments)
     cut.mkdir(parents=True, exist_ok=True)
     (cut / "config.json").write_text(json.dumps(config, indent=2) + "\n")

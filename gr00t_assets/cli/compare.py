@@ -18,11 +18,7 @@ from gr00t_assets.comparison.columns import Column, row_remark, row_values, show
 from gr00t_assets.comparison.compare import Comparison, to_json
 from gr00t_assets.comparison.compare import compare as compare_runs
 from gr00t_assets.comparison.contrasts.contrasts import contrasts
-from gr00t_assets.comparison.contrasts.ranking import (
-    RankedRun,
-    comparability_classes,
-    ranked_runs,
-)
+from gr00t_assets.comparison.contrasts.ranking import RankedRun, comparability_classes, ranked_runs
 from gr00t_assets.comparison.differences import Difference, baseline_named, difference
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.tables.runs_table import export_table

@@ -19,11 +19,7 @@ from gr00t_assets.cli.sweep import sweep_app
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.trainers.train_command import train_by_hand
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(sweep_app, name="sweep")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(isaac_app, name="isaac")

@@ -41,8 +41,7 @@ def store_prune(
         bool, typer.Option("--models", help="The models of stale runs as well")
     ] = False,
     unlisted: Annotated[
-        bool,
-        typer.Option("--unlisted", help="Runs that no sweep file has any more are stale too"),
+        bool, typer.Option("--unlisted", help="Runs that no sweep file has any more are stale too")
     ] = False,
 ) -> None:
     """Delete old frame caches, stale checkpoints, needless optimizer state and half-made files.

@@ -8,11 +8,7 @@ from pathlib import Path
 from gr00t_assets.comparison.curves import Loss, loss_curve
 from gr00t_assets.comparison.run import Run, trainable_parts
 from gr00t_assets.comparison.tables.runs_table import frame_state, known_frames, read_table
-from gr00t_assets.comparison.tables.wandb_import import (
-    WandbRun,
-    imports_folder,
-    load_wandb_runs,
-)
+from gr00t_assets.comparison.tables.wandb_import import WandbRun, imports_folder, load_wandb_runs
 from gr00t_assets.comparison.tables.wandb_runs import run_of_wandb
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.experiments.hyperparameters import Hyperparameters

@@ -270,7 +270,7 @@ def setting_column(name: str, heading: str = "") -> Column:
 def setting_dtype(name: str) -> Dtype | None:
     """The pandas type of a hyperparameter's column; None for one that is not known here.
 
-    Example:
+    Examples:
         >>> setting_dtype("learning_rate"), setting_dtype("tune_llm"), setting_dtype("optimizer")
         ('Float64', 'boolean', None)
     """

@@ -180,7 +180,7 @@ def loss_curve(metrics: Sequence[Metric]) -> Curve:
 def moving_mean(values: np.ndarray, window: int) -> np.ndarray:
     """Mean of every ``window`` neighbours, shape ``(n - window + 1,)``.
 
-    Example:
+    Examples:
         >>> moving_mean(np.array([4.0, 2.0, 6.0]), 2)
         array([3., 4.])
     """

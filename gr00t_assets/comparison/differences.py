@@ -73,7 +73,7 @@ class Difference:
     def sentence(self) -> str:
         """The difference in words, counted.
 
-        Example:
+        Examples:
             ``qbk0btb6 is not d9pawzt8: 4 things differ that matter, batch_size 5, not 32; ...``
         """
         if not self.changes:
@@ -144,7 +144,7 @@ def difference(run: Run, baseline: Run) -> Difference:
 def proposal_words(experiment: Experiment, runs: Sequence[Run]) -> tuple[str, bool]:
     """What a proposed experiment is beside the runs, in a sentence, and whether it is one of them.
 
-    Example:
+    Examples:
         "changes 4 factors against very_low_lr (ch7f65x3): batch size 1 to 8, ..."
     """
     data = {name: getattr(experiment, name) for name in ("dataset", "trainer", "base_model")}

@@ -183,7 +183,7 @@ def class_id(comparability: Mapping[str, str]) -> str:
 def trainable_parts(settings: Mapping[str, object]) -> str:
     """Which weights are trained, in words.
 
-    Example:
+    Examples:
         >>> trainable_parts({"tune_projector": True, "tune_diffusion_model": True})
         'projector, diffusion model'
     """

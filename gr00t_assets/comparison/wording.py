@@ -44,7 +44,7 @@ def is_missing(value: Any) -> bool:
 def shown(value: Any, column: str) -> str:
     """A value of a comparison table in the form that suits its column; '' where it is missing.
 
-    Example:
+    Examples:
         >>> shown(16768, "samples_seen"), shown(0.0001, "learning_rate"), shown(3.84, "loss_fall")
         ('16,768', '1e-4', '3.8x')
     """
@@ -71,7 +71,7 @@ def loss_text(mean: Any, standard_error: Any) -> str:
 
     An error that cannot be told is a question mark: it is unknown, not zero.
 
-    Example:
+    Examples:
         >>> loss_text(0.058519, 0.00213), loss_text(0.0585, None)
         ('0.0585 ± 0.0021', '0.0585 ± ?')
     """
@@ -86,7 +86,7 @@ def loss_text(mean: Any, standard_error: Any) -> str:
 def shown_loss(mean: float, standard_error: float | None) -> str:
     """A mean with as many decimals as two digits of its standard error have.
 
-    Example:
+    Examples:
         >>> shown_loss(0.058519, 0.00213), shown_loss(1.25717, 0.0312), shown_loss(0.2, 0.0)
         ('0.0585', '1.257', '0.2')
     """
@@ -116,7 +116,7 @@ def value_words(value: object) -> str:
 
     Parts that are trained are joined so that commas stay commas.
 
-    Example:
+    Examples:
         >>> value_words("projector, diffusion model"), value_words(2000), value_words(5e-4)
         ('projector + diffusion model', '2,000', '5e-4')
     """
@@ -143,7 +143,7 @@ def group_label(runs: Sequence[Run]) -> str:
 def listed(items: Sequence[str]) -> str:
     """Items with commas and a last ``and``.
 
-    Example:
+    Examples:
         >>> listed(["a", "b", "c"]), listed(["a"]), listed([])
         ('a, b and c', 'a', '')
     """
@@ -153,7 +153,7 @@ def listed(items: Sequence[str]) -> str:
 def names_in_words(names: Sequence[str], most: int = 12) -> str:
     """Names with commas, and how many more where there are many.
 
-    Example:
+    Examples:
         >>> names_in_words(["a", "b", "c", "d"], most=2)
         'a, b and 2 more'
     """
@@ -215,7 +215,7 @@ def in_words(changes: Sequence[Change], form: str = BOTH_SIDES, separator: str =
         form: May name ``factor``, its ``words``, ``low`` and ``high``.
         separator: Between them; commas and a last ``and`` where left out.
 
-    Example:
+    Examples:
         >>> in_words([Change("samples_seen", 1000, 8000)])
         'samples_seen (1,000 against 8,000)'
     """

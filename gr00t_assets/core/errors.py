@@ -11,7 +11,7 @@ class Gr00tAssetsError(Exception):
         problem: One sentence that says what is wrong.
         details: Further lines: each problem found, what was expected, what exists, what to do.
 
-    Example:
+    Examples:
         >>> print(DatasetError("demo", "camera 'front' is not in this dataset.", ["it has: wrist"]))
         demo: camera 'front' is not in this dataset.
           it has: wrist

@@ -70,7 +70,7 @@ def published_directory(path: Path) -> Iterator[Path]:
     Where the block fails nothing is left. Where ``path`` exists by then it is kept and the new
     one dropped, so two writers of the same content do no harm.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> target = Path(tempfile.mkdtemp()) / "whole"
         >>> with published_directory(target) as partial:

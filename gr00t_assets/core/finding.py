@@ -45,7 +45,7 @@ class Finding(BaseModel):
     def text(self) -> str:
         """What was found, what was expected and what to do, in one line.
 
-        Example:
+        Examples:
             >>> Finding(severity="error", code="config-key", subject="meta/modality.json",
             ...         found="no camera 'front'", remedy="name one").text
             "no camera 'front'; name one"
@@ -109,7 +109,7 @@ class Findings(Sequence[Finding]):
     def summary(self) -> str:
         """The counts in words.
 
-        Example:
+        Examples:
             >>> Findings().summary()
             'no errors, no warnings'
         """
@@ -261,7 +261,7 @@ class Collector:
 def clean(text: str) -> str:
     """A text that any terminal and any JSON reader takes: no control characters, not too long.
 
-    Example:
+    Examples:
         >>> clean("a\\x1b[31mb")
         'a\\\\x1b[31mb'
     """

@@ -13,7 +13,7 @@ def name_problem(name: str) -> str | None:
 
     Commas and ``...`` break Dagster's backfills, a slash or a leading dot leaves the store.
 
-    Example:
+    Examples:
         >>> name_problem("lr1e-3_b8") is None
         True
         >>> name_problem("a,b")
@@ -37,7 +37,7 @@ def name_problem(name: str) -> str | None:
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """The choice closest to a misspelt name, or ``None`` where none is close.
 
-    Example:
+    Examples:
         >>> nearest("learning_rat", ["learning_rate", "seed"])
         'learning_rate'
     """

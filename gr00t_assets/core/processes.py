@@ -85,7 +85,7 @@ def ends_within(process: subprocess.Popen[Any], seconds: float) -> bool:
 def signal_of(code: int) -> int | None:
     """The signal that ended a process: 128 + n from a shell or guard, -n from ``subprocess``.
 
-    Example:
+    Examples:
         >>> signal_of(137), signal_of(-9), signal_of(1)
         (9, 9, None)
     """

@@ -26,7 +26,7 @@ def project_root() -> Path:
 def materialize_command(asset: str, partition: str) -> str:
     """What a person types to have one partition of an asset made.
 
-    Example:
+    Examples:
         >>> materialize_command("dataset", "demo")
         'dagster asset materialize -m gr00t_assets.definitions --select dataset --partition demo'
     """

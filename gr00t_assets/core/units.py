@@ -4,7 +4,7 @@
 def format_bytes(size: float) -> str:
     """Bytes in thousands, with the unit.
 
-    Example:
+    Examples:
         >>> format_bytes(0), format_bytes(1_234), format_bytes(18_200_000_000)
         ('0 B', '1.2 kB', '18.2 GB')
     """
@@ -17,7 +17,7 @@ def format_bytes(size: float) -> str:
 def duration(seconds: float) -> str:
     """A time span to two units.
 
-    Example:
+    Examples:
         >>> duration(42.4), duration(125), duration(7_380)
         ('42 s', '2 min 5 s', '2 h 3 min')
     """
@@ -35,7 +35,7 @@ def duration(seconds: float) -> str:
 def shown_setting(value: object) -> str:
     """A hyperparameter as one would write it in a sweep file.
 
-    Example:
+    Examples:
         >>> shown_setting(0.0001), shown_setting(True), shown_setting(8)
         ('1e-4', 'true', '8')
     """

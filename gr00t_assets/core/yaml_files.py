@@ -181,7 +181,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 def dotted(location: Location) -> str:
     """A place of a file as people write it.
 
-    Example:
+    Examples:
         >>> dotted(("experiments", 0, "name"))
         'experiments[0].name'
     """

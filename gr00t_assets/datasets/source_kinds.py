@@ -120,7 +120,7 @@ SOURCE_KINDS: dict[str, type[BaseModel]] = {
 def without_credentials(text: str) -> str:
     """A text whose addresses have lost their user and password.
 
-    Example:
+    Examples:
         >>> without_credentials("fatal: https://me:secret@host/repo not found")
         'fatal: https://host/repo not found'
     """

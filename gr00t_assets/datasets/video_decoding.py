@@ -111,7 +111,7 @@ def nearest_rows(times: np.ndarray, timestamps: np.ndarray) -> np.ndarray:
     Returns:
         Positions in ``times``, shape ``(n,)``, int64.
 
-    Example:
+    Examples:
         >>> nearest_rows(np.array([0.0, 1.0, 2.0]), np.array([-3.0, 0.5, 0.6, 9.0])).tolist()
         [0, 0, 1, 2]
     """

@@ -8,11 +8,7 @@ import dagster as dg
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.defs.assets.data import dataset, modality_config
-from gr00t_assets.defs.assets.training import (
-    checkpoint,
-    environment_report,
-    training_environment,
-)
+from gr00t_assets.defs.assets.training import checkpoint, environment_report, training_environment
 from gr00t_assets.defs.failures import explained
 from gr00t_assets.defs.metadata import findings_table, in_store
 from gr00t_assets.defs.partitions import (

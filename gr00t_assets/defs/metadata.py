@@ -21,7 +21,7 @@ INLINE = 1_000
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MarkdownMetadataValue:
     """A table in GitHub's Markdown; numbers are shown as in a sweep file.
 
-    Example:
+    Examples:
         >>> print(table(["key", "size"], [["left_arm", 7]]).md_str)
         | key | size |
         |---|---|
@@ -66,7 +66,7 @@ def findings_table(findings: Findings) -> dg.MarkdownMetadataValue:
 def readable(value: float) -> float:
     """A number with five significant digits: the page shows every digit that it is given.
 
-    Example:
+    Examples:
         >>> readable(0.4643917679786682), readable(130.0171)
         (0.46439, 130.02)
     """

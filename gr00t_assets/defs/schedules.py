@@ -70,7 +70,7 @@ _LISTED_NAMES = 20
 def schedule_name(sweep: str) -> str:
     """The name of a sweep's schedule; Dagster allows letters, digits and underscores.
 
-    Example:
+    Examples:
         >>> schedule_name("demo")
         'sweep_demo'
     """

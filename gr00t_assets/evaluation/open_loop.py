@@ -41,9 +41,7 @@ _PROGRESS_EVERY = 5.0
 
 
 def evaluate_run(
-    run_directory: Path,
-    settings: EvaluationSettings | None = None,
-    log: Log = lambda line: None,
+    run_directory: Path, settings: EvaluationSettings | None = None, log: Log = lambda line: None
 ) -> Evaluation:
     """Evaluate the final weights of a finished run of any trainer; write ``evaluation.json``.
 

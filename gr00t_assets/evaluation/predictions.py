@@ -93,7 +93,7 @@ def row_numbers(data: Demonstrations, windows: Windows) -> np.ndarray:
 def other_texts(texts: Sequence[str], tasks: Sequence[str]) -> list[str]:
     """For each window a task of the dataset that is not its own, all of them in turn.
 
-    Example:
+    Examples:
         >>> other_texts(["a", "a", "b"], ["a", "b", "c"])
         ['b', 'c', 'a']
         >>> other_texts(["a"], ["a"]) == [UNRELATED]

@@ -113,10 +113,7 @@ def action_groups(config: ModalityConfig) -> list[ActionGroup]:
 
 
 def recorded_at(
-    windows: Windows,
-    dataset: LeRobotDataset,
-    groups: Sequence[ActionGroup],
-    config: ModalityConfig,
+    windows: Windows, dataset: LeRobotDataset, groups: Sequence[ActionGroup], config: ModalityConfig
 ) -> RecordedActions:
     """Read what was recorded at some windows."""
     columns = {key.original_key for key in (*config.action, *config.state)}

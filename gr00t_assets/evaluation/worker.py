@@ -48,10 +48,7 @@ def evaluation_command(
 
 @contextmanager
 def evaluation_lease(
-    experiment: Experiment,
-    store: Store,
-    log: Callable[[str], object],
-    run_id: str | None = None,
+    experiment: Experiment, store: Store, log: Callable[[str], object], run_id: str | None = None
 ) -> Iterator[Lease]:
     """Hold one GPU slot for the block; on a CPU none, since it takes one thread for a minute.
 

@@ -79,7 +79,7 @@ def choices(content: SweepFile) -> dict[str, Choice]:
 def filled(pattern: str, values: Mapping[str, str]) -> str:
     """A pattern with each placeholder replaced; what is none stays.
 
-    Example:
+    Examples:
         >>> filled("b{batch_size} {x}", {"batch_size": "8"})
         'b8 {x}'
     """

@@ -46,7 +46,7 @@ class Pruning(FrozenModel):
     def rungs(self, max_steps: int) -> tuple[int, ...]:
         """Steps at which a run of ``max_steps`` steps is decided about, the first one first.
 
-        Example:
+        Examples:
             >>> Pruning(min_steps=100, reduction_factor=3).rungs(1000)
             (100, 300, 900)
         """

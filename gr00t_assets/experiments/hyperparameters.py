@@ -48,7 +48,7 @@ class Hyperparameters(FrozenModel):
     def changed(self) -> dict[str, Any]:
         """What differs from the defaults, as JSON has it.
 
-        Example:
+        Examples:
             >>> Hyperparameters(batch_size=8, seed=42).changed()
             {'batch_size': 8}
         """

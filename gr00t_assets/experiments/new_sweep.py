@@ -22,10 +22,7 @@ _STARTER = Path(__file__).with_name("starter_sweep.yaml")
 
 
 def new_sweep(
-    name: str,
-    dataset: str | None = None,
-    trainer: str | None = None,
-    source: str | None = None,
+    name: str, dataset: str | None = None, trainer: str | None = None, source: str | None = None
 ) -> Sweep:
     """Write a file to start from, ``data/sweeps/NAME.yaml``, and read it.
 

@@ -30,7 +30,7 @@ class Distribution(FrozenModel):
 
         Whole numbers are not rounded; ``low`` and ``high`` are both among them.
 
-        Example:
+        Examples:
             >>> Distribution(distribution="log_uniform", low=1e-5, high=1e-3).value(0.5)
             0.0001
         """
@@ -112,7 +112,7 @@ def _share(seed: int, number: int, name: str) -> float:
 def short_value(value: float | int) -> str:
     """A drawn number as it stands in a name.
 
-    Example:
+    Examples:
         >>> short_value(0.000123), short_value(0.05), short_value(8)
         ('1.23e-4', '0.05', '8')
     """

@@ -121,7 +121,7 @@ def cron_problem(text: str) -> str | None:
     ``*/15``, or several of these with commas. What Dagster takes beyond that (``L``, ``W``, ``#``,
     ``@daily``) is refused.
 
-    Example:
+    Examples:
         >>> cron_problem("*/15 8-18 * * mon-fri") is None
         True
         >>> cron_problem("0 25 * * *")

@@ -99,7 +99,7 @@ def parse_devices(text: str, variable: str = GPUS) -> dict[str, int]:
     Raises:
         TrainingError: It is neither, or one device stands there twice.
 
-    Example:
+    Examples:
         >>> parse_devices("0:3,1")
         {'0': 3, '1': 1}
     """

@@ -73,7 +73,7 @@ def guarded(
         grace: Seconds between SIGINT and SIGKILL; :func:`stop_grace` where left out.
         tag: In the environment of the command's processes, for :func:`end_guarded`.
 
-    Example:
+    Examples:
         >>> guarded(["sleep", "1"], grace=2)[1:5]
         ['-m', 'gr00t_assets.gpu.guard', '--grace', '2']
     """

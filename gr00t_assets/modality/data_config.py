@@ -144,7 +144,7 @@ class DataConfigs(dict[str, DataConfig]):
 def data_configs() -> DataConfigs:
     """The built-in data configs and those of the project's ``data/data_configs``.
 
-    Example:
+    Examples:
         >>> data_configs()["so100_dualcam"].video
         ('front', 'wrist')
     """

@@ -174,7 +174,7 @@ def _unknown_fields(model: BaseModel, prefix: str) -> Iterator[str]:
 def preset_names() -> list[str]:
     """Names of the packaged ``modality.json`` files, for datasets that were recorded without one.
 
-    Example:
+    Examples:
         >>> preset_names()
         ['gr1_arms', 'so100_dualcam']
     """

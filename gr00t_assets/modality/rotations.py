@@ -55,7 +55,7 @@ def convert_rotation(values: np.ndarray, source: str, target: str) -> np.ndarray
     Raises:
         ValueError: A row is no rotation, such as a quaternion of length 0.
 
-    Example:
+    Examples:
         A quarter turn about z.
 
         >>> convert_rotation(np.array([0.0, 0.0, np.pi / 2]), "axis_angle", "matrix").round(6) + 0.0

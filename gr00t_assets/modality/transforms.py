@@ -44,7 +44,7 @@ class Normalizer:
         A dimension that never changes gives 0 under ``min_max``; under ``q99`` and ``mean_std`` it
         stays as it is.
 
-        Example:
+        Examples:
             >>> normalizer = Normalizer("min_max", np.array([0.0, 1.0]), np.array([4.0, 1.0]))
             >>> normalizer.forward(np.array([3.0, 1.0]))
             array([0.5, 0. ])
@@ -88,7 +88,7 @@ def transformed_dim(
 ) -> int:
     """Numbers that a key of ``dim`` numbers has after its transform.
 
-    Example:
+    Examples:
         >>> transformed_dim(7, sin_cos=True), transformed_dim(
         ...     4, rotation="quaternion", target="rotation_6d"
         ... )

@@ -32,7 +32,7 @@ def number_names(names: Any, size: int) -> list[str] | None:
     Returns:
         One for each number; None where not every number has a name.
 
-    Example:
+    Examples:
         >>> number_names({"motors": ["main_shoulder_pan", "main_gripper"]}, 2)
         ['main_shoulder_pan', 'main_gripper']
         >>> number_names({"b": 1, "a": 0}, 2)
@@ -52,7 +52,7 @@ def number_names(names: Any, size: int) -> list[str] | None:
 def is_so_arm(names: Sequence[str]) -> bool:
     """Whether the numbers are the six joints of one SO-100 or SO-101 arm.
 
-    Example:
+    Examples:
         >>> is_so_arm([f"main_{joint}" for joint in SO_ARM])
         True
     """
@@ -65,7 +65,7 @@ def named_parts(names: Sequence[str]) -> list[tuple[str, int, int]] | None:
     Returns:
         None where a number belongs to no known part of a robot.
 
-    Example:
+    Examples:
         >>> named_parts(["left_arm_0", "left_arm_1", "left_gripper", "right_arm_0"])
         [('left_arm', 0, 2), ('left_gripper', 2, 3), ('right_arm', 3, 4)]
         >>> named_parts(["x", "y", "z", "roll", "pitch", "yaw", "gripper"])
@@ -113,7 +113,7 @@ def _part(name: str) -> str | None:
 def _plain(name: str) -> str:
     """``kLeftShoulderPitch`` and ``left-shoulder.pos`` in one spelling.
 
-    Example:
+    Examples:
         >>> _plain("kLeftShoulderPitch"), _plain("gripper.pos")
         ('left_shoulder_pitch', 'gripper')
     """

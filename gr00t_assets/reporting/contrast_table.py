@@ -164,7 +164,7 @@ def change_text(change: Change) -> str:
 def effect_text(contrast: Contrast) -> str:
     """The difference of the losses with its interval; '' where it means nothing.
 
-    Example:
+    Examples:
         >>> print(effect_text(Contrast("seed", (), (), (), 0.0206, (0.0113, 0.0297), 1.4,
         ...                            "controlled", "")))
         +0.021 (+0.011 to +0.030)

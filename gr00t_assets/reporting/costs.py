@@ -30,7 +30,7 @@ class Price:
     def of(self, gpu_hours: float) -> str:
         """Cost of so many GPU-hours, in words.
 
-        Example:
+        Examples:
             >>> Price(2.5, "EUR").of(4.0)
             '10.00 EUR'
         """
@@ -43,7 +43,7 @@ def price_per_gpu_hour(environment: Mapping[str, str] | None = None) -> Price | 
     Raises:
         Gr00tAssetsError: It is not a number of at least 0.
 
-    Example:
+    Examples:
         >>> price_per_gpu_hour({"GR00T_ASSETS_GPU_PRICE": "2.49 EUR"})
         Price(per_gpu_hour=2.49, currency='EUR')
     """

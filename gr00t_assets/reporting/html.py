@@ -204,7 +204,7 @@ def unranked_reason(run: Run) -> str:
 def compressed(content: bytes) -> str:
     """Gzip in base64; the same bytes always give the same text.
 
-    Example:
+    Examples:
         >>> gzip.decompress(base64.b64decode(compressed(b"loss"))).decode()
         'loss'
     """

@@ -88,7 +88,7 @@ def proposal_runs(proposal: Proposal) -> list[str]:
 def escaped(text: str) -> str:
     r"""Text that Markdown leaves as it is, on one line.
 
-    Example:
+    Examples:
         >>> print(escaped("a|b <i> c_d"))
         a\|b &lt;i&gt; c\_d
     """

@@ -27,7 +27,7 @@ class CheckpointLayout:
         training_files: Regular expression for names of files that only training needs: optimizer
             moments, the learning rate's schedule, states of the random generators.
 
-    Example:
+    Examples:
         >>> layout = CheckpointLayout()
         >>> layout.folder_name(200), layout.step_of("step-000200"), layout.step_of("other")
         ('step-000200', 200, None)
@@ -97,7 +97,7 @@ def stored_checkpoints(run_directory: Path) -> list[StoredCheckpoint]:
 def is_training_file(name: str) -> bool:
     """Whether a file of this name in a checkpoint of whatever trainer is needed by training alone.
 
-    Example:
+    Examples:
         >>> [is_training_file(name) for name in ("optimizer.pt", "model.safetensors")]
         [True, False]
     """

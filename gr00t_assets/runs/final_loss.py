@@ -53,7 +53,7 @@ class LossWindow(FrozenModel):
     def text(self) -> str:
         """Mean and standard error over their steps.
 
-        Example:
+        Examples:
             >>> LossWindow(mean=0.5, standard_error=None, steps=5, samples=40).text
             '0.5000 (standard error not known) over the last 5 steps'
         """
@@ -79,7 +79,7 @@ def window_steps(steps: int) -> int:
 
     ``max(20, 10 % of steps)``, and at most half of the run, so that the two do not overlap.
 
-    Example:
+    Examples:
         >>> window_steps(30), window_steps(100), window_steps(2000)
         (15, 20, 200)
     """
@@ -100,7 +100,7 @@ def first_window(losses: ArrayLike, samples_per_step: int) -> LossWindow | None:
 def final_window(losses: ArrayLike, samples_per_step: int) -> LossWindow | None:
     """The loss at the end of a run; arguments as :func:`first_window`.
 
-    Example:
+    Examples:
         >>> window = final_window([9.0] * 60 + [1.0, 3.0] * 20, samples_per_step=8)
         >>> window.mean, round(window.standard_error, 3), window.steps, window.of_steps
         (2.0, 0.229, 20, 100)
@@ -110,10 +110,7 @@ def final_window(losses: ArrayLike, samples_per_step: int) -> LossWindow | None:
 
 
 def loss_window(
-    losses: ArrayLike,
-    samples_per_step: int,
-    steps: int | None = None,
-    of_steps: int | None = None,
+    losses: ArrayLike, samples_per_step: int, steps: int | None = None, of_steps: int | None = None
 ) -> LossWindow | None:
     """Mean of the last ``steps`` losses with a standard error that respects autocorrelation.
 

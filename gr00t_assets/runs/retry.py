@@ -49,7 +49,7 @@ def end_of_training(message: str, facts: Mapping[str, object]) -> TrainingEnd:
         message: What the failed step says.
         facts: The metadata beside it; empty where the trainer was never started.
 
-    Example:
+    Examples:
         >>> end_of_training("the trainer was killed", {"failure": "signal", "exit_code": 137})
         'crash'
         >>> end_of_training("learning_rate is negative", {"failure": "exception", "exit_code": 1})

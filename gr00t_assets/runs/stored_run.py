@@ -131,9 +131,7 @@ class StoredRun:
         return materialize_command("checkpoint", self.name)
 
     def _window(
-        self,
-        recorded: LossWindow | None,
-        window: Callable[[np.ndarray, int], LossWindow | None],
+        self, recorded: LossWindow | None, window: Callable[[np.ndarray, int], LossWindow | None]
     ) -> LossWindow | None:
         if self.manifest:
             outdated = recorded is not None and recorded.rule != RULE

@@ -25,7 +25,7 @@ HUB_FILES = ["*.safetensors", "*.json", "*.txt"]
 def looks_like_path(base_model: str) -> bool:
     """Whether a name cannot be a Hub id, which is ``owner/name``.
 
-    Example:
+    Examples:
         >>> [looks_like_path(name) for name in ("./m", "/m", "~/m", "a/b/c", "nvidia/N1.5")]
         [True, True, True, True, False]
     """

@@ -102,12 +102,7 @@ def launched(
             guarded(command, seconds, lease.process_tag),
             stdout=written,
             stderr=None if written is None else subprocess.STDOUT,
-            env={
-                **os.environ,
-                **lease.environment(),
-                **(variables or {}),
-                "PYTHONUNBUFFERED": "1",
-            },
+            env={**os.environ, **lease.environment(), **(variables or {}), "PYTHONUNBUFFERED": "1"},
             pass_fds=lease.descriptors,
             start_new_session=True,
         )

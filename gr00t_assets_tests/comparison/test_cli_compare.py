@@ -13,12 +13,7 @@ from typer.testing import CliRunner
 
 from gr00t_assets.cli.main import app
 from gr00t_assets_tests.comparison.answers.journal_runs import TABLE
-from gr00t_assets_tests.comparison.run_factory import (
-    experiment,
-    losses,
-    store_with_data,
-    write_run,
-)
+from gr00t_assets_tests.comparison.run_factory import experiment, losses, store_with_data, write_run
 
 SWEEP_FILE = """\
 defaults:

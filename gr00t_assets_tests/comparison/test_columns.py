@@ -20,12 +20,7 @@ from gr00t_assets.reporting.report import write_report
 from gr00t_assets.reporting.sweep_summary import sweep_summary
 from gr00t_assets.runs.final_loss import LossWindow
 from gr00t_assets.runs.stored_run import read_runs
-from gr00t_assets_tests.comparison.run_factory import (
-    experiment,
-    losses,
-    sweep,
-    write_run,
-)
+from gr00t_assets_tests.comparison.run_factory import experiment, losses, sweep, write_run
 
 
 def window(mean: float, error: float) -> LossWindow:

@@ -45,14 +45,7 @@ def config(dataset: LeRobotDataset) -> ModalityConfig:
 
 @pytest.mark.parametrize(
     ("held_out", "expected"),
-    [
-        (None, ()),
-        ((1, 3), (1, 3)),
-        (0.1, (4,)),
-        (0.4, (3, 4)),
-        (0.5, (3, 4)),
-        (0.7, (1, 2, 3, 4)),
-    ],
+    [(None, ()), ((1, 3), (1, 3)), (0.1, (4,)), (0.4, (3, 4)), (0.5, (3, 4)), (0.7, (1, 2, 3, 4))],
 )
 def test_indices_or_a_share_of_the_last(
     dataset: LeRobotDataset, held_out: tuple[int, ...] | float | None, expected: tuple[int, ...]

@@ -21,7 +21,7 @@ SWEEPS = {
             {"name": "never-run", **PLAIN},
             {"name": "elsewhere", "trainer": "isaac-gr00t", "base_model": "nvidia/GR00T-N1.5-3B"},
         ],
-    },
+    }
 }
 
 

@@ -45,9 +45,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     entry = ENTRY.model_dump(mode="json", exclude={"name"}, exclude_none=True)
     defaults = {"dataset": ENTRY.name, "base_model": str(base), "hyperparameters": SETTINGS}
     made = make_project(
-        root,
-        {ENTRY.name: entry},
-        {"both": {"defaults": defaults, "experiments": entries()}},
+        root, {ENTRY.name: entry}, {"both": {"defaults": defaults, "experiments": entries()}}
     )
     variables = {
         CHECKOUT: str(committed(checkout)),

@@ -120,9 +120,7 @@ def test_a_number_that_never_changes_is_no_error(small: Small) -> None:
     least = key.statistics.min
     still = key.statistics.model_copy(update={"max": (least[0], *key.statistics.max[1:])})
     config = small.config.model_copy(
-        update={
-            "action": (key.model_copy(update={"statistics": still}), *small.config.action[1:]),
-        }
+        update={"action": (key.model_copy(update={"statistics": still}), *small.config.action[1:])}
     )
     groups = action_groups(config)
     recorded = recorded_at(small.windows, small.dataset, groups, config)

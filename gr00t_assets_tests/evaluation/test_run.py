@@ -36,7 +36,7 @@ def test_held_out_and_seen_episodes_are_kept_apart(evaluated: Evaluation) -> Non
 def test_every_group_number_and_step_has_its_error(evaluated: Evaluation) -> None:
     part = evaluated.seen
     assert [group.group for group in part.groups] == [
-        *("left_arm", "right_arm", "left_hand", "right_hand"),
+        *("left_arm", "right_arm", "left_hand", "right_hand")
     ]
     assert len(part.joints) == sum(group.numbers for group in part.groups) == 26
     assert part.joints[8].name == "right_arm[1]" and part.joints[8].label

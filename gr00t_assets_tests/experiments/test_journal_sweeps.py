@@ -10,10 +10,7 @@ from gr00t_assets.datasets.source_kinds import GitSource, HubSource
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import hyperparameters_model
 from gr00t_assets.experiments.sweeps import Sweep, load_sweeps
-from gr00t_assets.trainers.isaac_gr00t.hyperparameters import (
-    IsaacHyperparameters,
-    isaac_settings,
-)
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters, isaac_settings
 from gr00t_assets.trainers.n15.n15_hyperparameters import n15_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,12 +70,7 @@ def test_the_ten_runs_are_nine_experiments_and_three_are_proposed(
 ) -> None:
     ran = [run["name"] for run in RUNS if run["name"] != FAILED_TWIN]
     assert len(RUNS) == 10
-    assert list(journal) == [
-        *ran,
-        "ultimate_configuration",
-        "even_lower_lr",
-        "cosine_schedule",
-    ]
+    assert list(journal) == [*ran, "ultimate_configuration", "even_lower_lr", "cosine_schedule"]
     settings = [item.hyperparameters.model_dump_json() for item in journal.values()]
     assert len(set(settings)) == len(settings)
 

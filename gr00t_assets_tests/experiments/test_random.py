@@ -140,9 +140,7 @@ def test_what_cannot_be_sampled_is_refused_where_it_stands(
     assert complaint in message
 
 
-def test_a_placeholder_that_stands_for_nothing_is_answered_with_the_nearest(
-    tmp_path: Path,
-) -> None:
+def test_a_placeholder_that_stands_for_nothing_is_answered_with_the_nearest(tmp_path: Path) -> None:
     text = HEAD + "random:\n  name: 's{learning_rat}'\n  count: 1\n  hyperparameters:\n"
     message = refusal(tmp_path, text + "    learning_rate: [1e-4]\n")
     assert "mine.yaml:3: random.name: '{learning_rat}' stands for nothing" in message

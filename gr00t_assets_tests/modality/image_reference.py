@@ -30,11 +30,7 @@ def prepare_image(frame: np.ndarray, size: int = 224, crop_scale: float = 0.95) 
 
 
 def augment_image(
-    frame: np.ndarray,
-    size: int,
-    crop_scale: float,
-    jitter: ColorJitter,
-    generator: torch.Generator,
+    frame: np.ndarray, size: int, crop_scale: float, jitter: ColorJitter, generator: torch.Generator
 ) -> np.ndarray:
     """Random crop, resize and random colours of one sample, as in training.
 

@@ -9,11 +9,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
-from gr00t_assets.modality.data_config import (
-    EMBODIMENT_IDS,
-    data_configs,
-    load_data_config,
-)
+from gr00t_assets.modality.data_config import EMBODIMENT_IDS, data_configs, load_data_config
 from gr00t_assets.modality.rotations import ROTATION_DIMS
 
 OWN = """\
@@ -66,12 +62,7 @@ def test_the_twelve_of_n1_5() -> None:
         "unitree_g1",
         "unitree_g1_full_body",
     ]
-    assert EMBODIMENT_IDS == {
-        "gr1": 24,
-        "oxe_droid": 17,
-        "agibot_genie1": 26,
-        "new_embodiment": 31,
-    }
+    assert EMBODIMENT_IDS == {"gr1": 24, "oxe_droid": 17, "agibot_genie1": 26, "new_embodiment": 31}
 
 
 @pytest.mark.parametrize("config", data_configs().values(), ids=lambda config: config.name)

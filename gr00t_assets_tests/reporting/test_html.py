@@ -12,12 +12,7 @@ from gr00t_assets.comparison.compare import compare
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.reporting.html import render_page
 from gr00t_assets.reporting.report import in_order
-from gr00t_assets_tests.reporting.report_runs import (
-    compared,
-    evaluation,
-    finished_run,
-    replicated,
-)
+from gr00t_assets_tests.reporting.report_runs import compared, evaluation, finished_run, replicated
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MARKUP = "<script>alert(1)</script>"

@@ -49,12 +49,7 @@ from gr00t_assets.reporting.ranking_table import (
     ranked_name,
     ranking_table,
 )
-from gr00t_assets_tests.reporting.report_runs import (
-    compared,
-    evaluation,
-    finished_run,
-    replicated,
-)
+from gr00t_assets_tests.reporting.report_runs import compared, evaluation, finished_run, replicated
 
 
 def only_ranking(*runs, **fields):

@@ -32,11 +32,7 @@ from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets.trainers.native.native_run import run_spec
 
 MADE_BY_0_1_0 = Path(__file__).parents[1] / "data" / "store_0_1_0"
-OLD_HASHES = {
-    "old-low": "cbcdf0ca0b5d",
-    "old-high": "b944666438be",
-    "old-workers": "8e3a13bd2dd5",
-}
+OLD_HASHES = {"old-low": "cbcdf0ca0b5d", "old-high": "b944666438be", "old-workers": "8e3a13bd2dd5"}
 INTERRUPTED = "e4d73a586f35"
 LAST_LOSSES_BY_0_1_0 = [1.492722, 1.591259, 1.780977, 1.667583, 1.745674, 1.599378]
 MEAN_BY_0_1_0 = 1.655442

@@ -90,10 +90,7 @@ def _contrasts(runs: Sequence[Run], factors: Sequence[str]) -> dict[str, list[Co
 
 
 def _of_factor(
-    runs: Sequence[Run],
-    factor: str,
-    members: Sequence[Configuration],
-    spreads: dict[Key, Spread],
+    runs: Sequence[Run], factor: str, members: Sequence[Configuration], spreads: dict[Key, Spread]
 ) -> list[Contrast]:
     if not any(factor in item.material for item in members) and factor != "samples_seen":
         members = configurations(runs, split_by=factor)

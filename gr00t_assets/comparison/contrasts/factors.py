@@ -5,12 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from gr00t_assets.comparison.run import (
-    TRAINABLE_PARTS,
-    Run,
-    samples_per_step,
-    trainable_parts,
-)
+from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run, samples_per_step, trainable_parts
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named, trainer_names
 
@@ -113,7 +108,7 @@ def factor_named(text: str) -> str:
     Raises:
         ComparisonError: There is none of that name; the known ones are in the message.
 
-    Example:
+    Examples:
         >>> factor_named("steps"), factor_named("Warm-up"), factor_named("lr")
         ('max_steps', 'warmup_ratio', 'learning_rate')
     """

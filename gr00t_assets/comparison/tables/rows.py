@@ -74,7 +74,7 @@ def cell_value(name: str, text: str) -> Value:
     Raises:
         ValueError: It is no such value; the message says what was expected.
 
-    Example:
+    Examples:
         >>> cell_value("learning_rate", "5e-4"), cell_value("max_steps", "2,000")
         (0.0005, 2000)
     """

@@ -79,7 +79,7 @@ def frame_state(video_backend: object, started_at: str, verified: object) -> Fra
         started_at: ISO 8601, as exact as it is known; '' where it is not.
         verified: Proof, such as a comparison with the frames decoded in order; None without one.
 
-    Example:
+    Examples:
         >>> frame_state("torchvision_av", "2025-06-15T01:11", None)
         'known wrong'
         >>> frame_state("decord", "2025-06-15", None), frame_state("decord", "", True)
@@ -95,7 +95,7 @@ def frame_state(video_backend: object, started_at: str, verified: object) -> Fra
 def noted_memory(note: str) -> int | None:
     """Bytes of GPU memory that a note gives; None where it gives none.
 
-    Example:
+    Examples:
         >>> noted_memory("on GPU 0 using 25.1 GB of VRAM"), noted_memory("dataset of 6 GB")
         (25100000000, None)
     """
@@ -138,7 +138,7 @@ def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
     ``attrs["units"]`` and ``attrs["descriptions"]`` are by column. A setting of no known type keeps
     the type that pandas finds in it.
 
-    Example:
+    Examples:
         ``runs_table(read_table(path)).query("status == 'finished'").sort_values("loss")``
     """
     placed = {id(row.run): row for row in ranked_runs(comparability_classes(runs), runs)}

@@ -216,8 +216,5 @@ def _explained(path: str) -> Iterator[None]:
         raise ComparisonError(
             path,
             "the runs of this W&B project cannot be read.",
-            [
-                *lines[:2],
-                "check the name, WANDB_API_KEY (or run: wandb login) and WANDB_BASE_URL",
-            ],
+            [*lines[:2], "check the name, WANDB_API_KEY (or run: wandb login) and WANDB_BASE_URL"],
         ) from error

@@ -58,7 +58,7 @@ def script_arguments(arguments: Sequence[str]) -> dict[str, object]:
     Returns:
         Values by the script's names: numbers and truth values where the default is one, else text.
 
-    Example:
+    Examples:
         >>> asked = script_arguments(["--dataset-path", "demo_data/x", "--no-tune-projector"])
         >>> asked["dataset_path"], asked["tune_projector"], asked["num_gpus"]
         ('demo_data/x', False, 1)
@@ -92,7 +92,7 @@ def script_arguments(arguments: Sequence[str]) -> dict[str, object]:
 def dataset_name(path: object) -> str:
     """The dataset's name: the last part of its path.
 
-    Example:
+    Examples:
         >>> dataset_name("./demo_data/so101-table-cleanup/")
         'so101-table-cleanup'
     """

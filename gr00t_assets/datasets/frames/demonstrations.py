@@ -29,7 +29,7 @@ class Demonstrations:
         tasks: Instruction of each row, as an index into ``instructions``, ``(rows,)``.
         instructions: Every instruction once.
 
-    Example:
+    Examples:
         >>> def first_actions(dataset, config, directory):
         ...     data = Demonstrations(dataset, FrameCache.open(directory), config, "held_out")
         ...     return data.actions(data.rows()[:8])  # (8, 16, 32)

@@ -225,7 +225,7 @@ def known_backend_fault(
 ) -> str | None:
     """The known fault of a backend at a commit of Isaac-GR00T, or None.
 
-    Example:
+    Examples:
         >>> known_backend_fault("torchvision_av", "a86e915") is None
         True
         >>> known_backend_fault("torchvision_av", "5e3ef5e")[:44]

@@ -141,7 +141,7 @@ class Folder:
 def leaves_folder(file: str) -> bool:
     """Whether a relative path is absolute or goes up.
 
-    Example:
+    Examples:
         >>> leaves_folder("data/../../x"), leaves_folder("data/x")
         (True, False)
     """

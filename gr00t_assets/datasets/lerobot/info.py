@@ -78,7 +78,7 @@ def episode_path(
 ) -> str:
     """The path of an episode's file in v2.x, relative to the dataset.
 
-    Example:
+    Examples:
         >>> episode_path(DATA_PATH, 1004)
         'data/chunk-001/episode_001004.parquet'
     """
@@ -129,7 +129,7 @@ def template_problem(
         needed: Fields without which two files would share a path.
         fields: Those that the format knows.
 
-    Example:
+    Examples:
         >>> template_problem("data/{episode}.parquet", {"episode_index"})
         'has the unknown field {episode}'
     """

@@ -33,7 +33,7 @@ def column_statistics(dataset: LeRobotDataset, column: str) -> dict[str, np.ndar
 def array_statistics(values: np.ndarray) -> dict[str, np.ndarray]:
     """The same of an array of shape ``(rows, numbers)``.
 
-    Example:
+    Examples:
         >>> float(array_statistics(np.array([[0.0], [1.0]]))["q99"][0])
         0.9900000095367432
     """
@@ -58,7 +58,7 @@ class RunningStatistics:
     Args:
         width: Numbers in a row.
 
-    Example:
+    Examples:
         >>> running = RunningStatistics(1)
         >>> running.add(np.array([[1.0], [2.0]]))
         >>> running.add(np.array([[3.0]]))

@@ -185,7 +185,7 @@ def measure_language(dataset: LeRobotDataset, column: str | None = None) -> Lang
 def is_placeholder(text: str) -> bool:
     """Whether a text is empty or a placeholder.
 
-    Example:
+    Examples:
         >>> [is_placeholder(text) for text in ("", "valid", "Task 1", "42", "pick the pear")]
         [True, True, True, True, False]
     """

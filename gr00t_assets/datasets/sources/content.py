@@ -17,7 +17,7 @@ def is_content(path: PurePath) -> bool:
     Names that begin with a dot (.git, .gitattributes, .cache, .huggingface) and the README of a
     Hub repository do not, so that a clone, a download and a copy are the same dataset.
 
-    Example:
+    Examples:
         >>> is_content(PurePath("meta/info.json")), is_content(PurePath(".cache/meta/info.json"))
         (True, False)
     """
@@ -72,7 +72,7 @@ def refuse_links(directory: Path, name: str) -> None:
 def link_problems(directory: Path) -> list[str]:
     """What is wrong with each symbolic link below a folder, in the order of their paths.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> (folder / "meta").symlink_to("/etc")

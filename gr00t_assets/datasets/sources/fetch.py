@@ -13,12 +13,7 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import PARTIAL
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.source_kinds import (
-    FolderSource,
-    GitSource,
-    HubSource,
-    SyntheticSource,
-)
+from gr00t_assets.datasets.source_kinds import FolderSource, GitSource, HubSource, SyntheticSource
 from gr00t_assets.datasets.sources.content import content_files, refuse_links
 from gr00t_assets.datasets.sources.git_source import fetch_git
 from gr00t_assets.datasets.sources.hub_source import fetch_hub

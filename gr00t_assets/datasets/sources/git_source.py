@@ -88,7 +88,7 @@ def _check_out(source: GitSource, checkout: Path, lfs: Path, name: str) -> Path:
 def split_credentials(repository: str) -> tuple[str, dict[str, str]]:
     """An address without name and password, and the variables that hold them for git.
 
-    Example:
+    Examples:
         >>> split_credentials("https://anna:a%2Fb@host/x.git")[0]
         'https://host/x.git'
         >>> split_credentials("git@host:x.git")

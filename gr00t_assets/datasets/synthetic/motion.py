@@ -111,7 +111,7 @@ def demonstrate(
 def instruction(thing: Thing) -> str:
     """The sentence that the robot is given.
 
-    Example:
+    Examples:
         >>> instruction(THINGS[0])
         'pick the pear from the counter and place it in the plate'
     """

@@ -20,7 +20,7 @@ _SIZE = {"gr1_arms": (256, 256, 20.0), "so101": (640, 480, 30.0)}
 class SyntheticSpec(BaseModel):
     """What the generator draws: an arm that carries an object to a plate.
 
-    Example:
+    Examples:
         >>> spec = SyntheticSpec(robot="so101", episodes=1)
         >>> spec.shown_cameras, spec.size, spec.rate
         (('front', 'wrist'), (640, 480), 30.0)

@@ -102,11 +102,7 @@ def loss_comparison(
 
 def _comparisons(report: "Report") -> dict[str, dg.MetadataValue]:
     """Of each comparison the answers, its rankings and what to run next."""
-    from gr00t_assets.reporting.markdown import (
-        answers_markdown,
-        class_heading,
-        proposals_markdown,
-    )
+    from gr00t_assets.reporting.markdown import answers_markdown, class_heading, proposals_markdown
 
     shown: dict[str, dg.MetadataValue] = {}
     for comparison in report.comparisons:

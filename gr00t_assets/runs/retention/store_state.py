@@ -129,7 +129,7 @@ def folders(parent: Path) -> list[Path]:
 def is_leftover_name(name: str) -> bool:
     """Whether a file or folder of this name is half-made.
 
-    Example:
+    Examples:
         >>> [is_leftover_name(name) for name in (".model.partial-12-0a1b2c3d", "model")]
         [True, False]
     """

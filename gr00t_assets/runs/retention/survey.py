@@ -9,11 +9,7 @@ from gr00t_assets.core.files import FrozenModel, free_bytes
 from gr00t_assets.core.processes import is_locked
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.checkpoint_layout import is_training_file, stored_checkpoints
-from gr00t_assets.runs.retention.prune import (
-    manifest_status,
-    plan_prune,
-    run_directories,
-)
+from gr00t_assets.runs.retention.prune import manifest_status, plan_prune, run_directories
 from gr00t_assets.runs.retention.removal import files_below, freed_bytes
 from gr00t_assets.runs.retention.retention_rule import load_rule
 from gr00t_assets.runs.retention.store_state import (

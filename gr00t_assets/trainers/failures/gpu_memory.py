@@ -63,7 +63,7 @@ HEADROOM = 0.05
 def trained_parameters(settings: N15Hyperparameters) -> int:
     """Parameters of the full-size N1.5 that a setting trains; LoRA's own are not counted.
 
-    Example:
+    Examples:
         >>> f"{trained_parameters(N15Hyperparameters()) / 1e6:,.0f} M"
         '1,069 M'
     """
@@ -85,7 +85,7 @@ def estimate(settings: N15Hyperparameters, cameras: int = 1) -> int:
         settings: The experiment's hyperparameters.
         cameras: Camera images of a sample; they matter where a tower is trained.
 
-    Example:
+    Examples:
         >>> [round(estimate(N15Hyperparameters(batch_size=n)) / GIB) for n in (1, 32, 128)]
         [25, 56, 74]
     """
@@ -124,7 +124,7 @@ def with_batch(settings: N15Hyperparameters, batch_size: int) -> N15Hyperparamet
 def smaller_batch(settings: Hyperparameters, most: int) -> tuple[int, int] | None:
     """The batch size up to ``most`` and the accumulation that keep the samples of a step.
 
-    Example:
+    Examples:
         >>> smaller_batch(N15Hyperparameters(batch_size=32), 10)
         (8, 4)
     """

@@ -40,7 +40,7 @@ MAX_SECRET_CHARACTERS = 200
 def redacted(text: str) -> str:
     """A text without the secrets of this environment, and without what looks like one.
 
-    Example:
+    Examples:
         >>> redacted("login with hf_abcdefghijklmnopqrst failed")
         'login with hf_*** failed'
     """

@@ -65,7 +65,7 @@ class Revision:
     def sentence(self) -> str:
         """The commit and its line in words.
 
-        Example:
+        Examples:
             >>> Revision("a86e9159a7e6", "N1.5", {}).sentence()
             'commit a86e9159a7e6, of the N1.5 line'
         """
@@ -111,7 +111,7 @@ def has_commit(checkout: Path, commit: str) -> bool:
 def table_entry(commit: str | None) -> tuple[bool, ...] | None:
     """Which of ``FIXES`` a commit of the N1.5 line has, by full or abbreviated hash.
 
-    Example:
+    Examples:
         >>> table_entry("5e3ef5e"), table_entry("a86e915")
         ((False, False, False), (True, True, True))
         >>> table_entry("0000000") is None

@@ -99,7 +99,7 @@ def read_interface(script: Path) -> ScriptInterface:
 def flag(name: str, value: Any) -> tuple[str, ...]:
     """A flag as tyro takes it: a switch's name alone, or with ``no`` before it.
 
-    Example:
+    Examples:
         >>> flag("tune_llm", False), flag("learning_rate", 0.0005)
         (('--no-tune-llm',), ('--learning-rate', '5e-4'))
     """
@@ -112,7 +112,7 @@ def flag(name: str, value: Any) -> tuple[str, ...]:
 def number(value: float) -> str:
     """A number as a person writes it, and exactly the same number.
 
-    Example:
+    Examples:
         >>> [number(value) for value in (0.0005, 2.5e-4, 1e-5, 0.01, 0.0, 0.05)]
         ['5e-4', '2.5e-4', '1e-5', '0.01', '0.0', '0.05']
     """

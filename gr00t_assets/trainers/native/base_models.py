@@ -124,7 +124,7 @@ def load_base_model(
     Raises:
         BaseModelError: There is no such model, or it is not an N1.5.
 
-    Example:
+    Examples:
         >>> load_base_model("tiny").model.trainable_parameters()["diffusion_model"]
         544128
     """

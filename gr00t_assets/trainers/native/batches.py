@@ -10,11 +10,7 @@ from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.modality.images import (
-    augment_images,
-    draw_augmentations,
-    prepare_images,
-)
+from gr00t_assets.modality.images import augment_images, draw_augmentations, prepare_images
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.n15.n15_hyperparameters import n15_settings
 from gr00t_assets.trainers.native.base_models import BaseModel
@@ -27,7 +23,7 @@ class DataOrder:
     Every row of every episode to train on is a sample. An epoch is one seeded permutation of them;
     a batch may run over the end of an epoch into the next. Threads may ask at the same time.
 
-    Example:
+    Examples:
         >>> order = DataOrder(samples=3, seed=0)
         >>> seen = [int(i) for i in order.positions(0, 6)]
         >>> sorted(seen[:3]), sorted(seen[3:])

@@ -32,7 +32,7 @@ CACHED_PROMPTS = 4096
 def build_prompt(task: str, num_images: int) -> str:
     """The chat prompt with a placeholder for each image.
 
-    Example:
+    Examples:
         >>> print(build_prompt("pick the pear", 1))
         <|im_start|>system
         You are a helpful assistant.<|im_end|>
@@ -52,7 +52,7 @@ def build_prompt(task: str, num_images: int) -> str:
 def expand_images(prompt: str, tokens_per_image: int) -> str:
     """Put image tokens in place of the placeholders.
 
-    Example:
+    Examples:
         >>> expand_images("<image-1>go", 2)
         '<image 1><img><IMG_CONTEXT><IMG_CONTEXT></img>go'
     """
@@ -116,7 +116,7 @@ def tokenize(
 def byte_tokenizer() -> Tokenizer:
     """One token for each byte of UTF-8, and six special tokens; needs no file.
 
-    Example:
+    Examples:
         >>> byte_tokenizer().encode("ab<img>")
         [97, 98, 257]
     """

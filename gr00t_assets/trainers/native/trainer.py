@@ -13,11 +13,7 @@ from gr00t_assets.runs.manifest import installed_versions
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Policy, Trainer
-from gr00t_assets.trainers.base_model_files import (
-    BUILT_IN_NAMES,
-    RELEASED_LICENSE,
-    RELEASED_MODEL,
-)
+from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, RELEASED_LICENSE, RELEASED_MODEL
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
 

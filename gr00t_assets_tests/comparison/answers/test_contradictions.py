@@ -241,10 +241,7 @@ def the_difference_from_a_declared_baseline_is_counted():
     also = {change.factor for change in found.immaterial}
     expected = (
         ["dataset", "data config", "batch_size", "max_steps"],
-        {
-            "dataloader_num_workers",
-            "save_steps",
-        },
+        {"dataloader_num_workers", "save_steps"},
     )
     return (names, also), expected, found.sentence, (
         "qbk0btb6 is not d9pawzt8: 4 things differ that matter",

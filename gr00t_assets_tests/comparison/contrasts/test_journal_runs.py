@@ -44,8 +44,7 @@ def test_full_fine_tuning_is_within_noise_until_repeated(runs: list[Run]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
-    [("6jzsan5d", "vtty1l1b"), ("vtty1l1b", "ch7f65x3"), ("6jzsan5d", "ch7f65x3")],
+    ("one", "other"), [("6jzsan5d", "vtty1l1b"), ("vtty1l1b", "ch7f65x3"), ("6jzsan5d", "ch7f65x3")]
 )
 def test_learning_rate_is_confounded_by_steps(runs: list[Run], one: str, other: str) -> None:
     found = contrast(runs, "learning_rate", one, other)
@@ -58,12 +57,7 @@ def test_learning_rate_moves_with_steps_and_samples(runs: list[Run]) -> None:
     assert found is not None
     assert found.together == ("max_steps", "samples_seen")
     assert found.directions == {"max_steps": -1, "samples_seen": -1}
-    assert {run.run_id for run in found.runs} == {
-        "klky5smm",
-        "6jzsan5d",
-        "vtty1l1b",
-        "ch7f65x3",
-    }
+    assert {run.run_id for run in found.runs} == {"klky5smm", "6jzsan5d", "vtty1l1b", "ch7f65x3"}
     assert (1e-4, 2000, 2000) in found.levels
 
 

@@ -72,11 +72,7 @@ class ToyTrainer(Trainer):
         remedy = "give it base_model: zeros"
         return [
             Finding(
-                severity="error",
-                code="not-taken",
-                subject="base_model",
-                found=found,
-                remedy=remedy,
+                severity="error", code="not-taken", subject="base_model", found=found, remedy=remedy
             )
         ]
 

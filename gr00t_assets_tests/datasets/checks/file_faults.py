@@ -249,10 +249,7 @@ FILE_FAULTS = {
     "video of another size": Fault("video-size", VIDEO, video(size=(64, 96)), "encode"),
     "video of another rate": Fault("video-fps", VIDEO, video(fps=30), "encode"),
     "video frames late": Fault(
-        "video-frame-times",
-        VIDEO,
-        video(place=lambda i: i + 0.8 * (5 <= i < 15)),
-        "constant rate",
+        "video-frame-times", VIDEO, video(place=lambda i: i + 0.8 * (5 <= i < 15)), "constant rate"
     ),
     "video starts late": Fault(
         "video-start", VIDEO, video(place=lambda i: i + 3), "from 0 s", "warning"

@@ -161,10 +161,7 @@ META_FAULTS = {
         "restore",
     ),
     "episode absent": Fault(
-        "episode-missing",
-        EPISODES,
-        lines("episodes.jsonl", lambda all: all.pop(1)),
-        "bring",
+        "episode-missing", EPISODES, lines("episodes.jsonl", lambda all: all.pop(1)), "bring"
     ),
     "episodes out of order": Fault(
         "episode-order",

@@ -58,9 +58,7 @@ def test_june_feeds_the_demo_key_frames(demo: Cached) -> None:
     assert "cdf6d6e" in (result.remedy or "")
 
 
-def test_the_demo_has_its_timestamps_one_frame_late(
-    demo: Cached,
-) -> None:
+def test_the_demo_has_its_timestamps_one_frame_late(demo: Cached) -> None:
     result = check_frames(*demo, [EGO], samples_per_episode=None)
     assert result.verified
     assert (result.wrong_by_timestamp, result.wrong_by_index) == (0, 2091)
@@ -69,9 +67,7 @@ def test_the_demo_has_its_timestamps_one_frame_late(
     assert "row i has the time of frame i+1" in warning
 
 
-def test_october_takes_the_frame_before_a_rounded_timestamp(
-    demo: Cached,
-) -> None:
+def test_october_takes_the_frame_before_a_rounded_timestamp(demo: Cached) -> None:
     result = check_frames(
         *demo, [EGO], "torchvision_av", samples_per_episode=1, isaac_commit=OCTOBER
     )

@@ -72,9 +72,7 @@ lines = st.lists(
 
 @given(lines=lines, steps=st.sets(st.integers(1, 60), max_size=6))
 def test_the_launcher_and_the_package_choose_the_same(
-    tmp_path_factory: pytest.TempPathFactory,
-    lines: list[tuple[int, list[float]]],
-    steps: set[int],
+    tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[int, list[float]]], steps: set[int]
 ) -> None:
     directory = tmp_path_factory.mktemp("run")
     for step, losses in lines:

@@ -214,8 +214,7 @@ OPENS = "f = open(sys.argv[1], 'rb')"
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize(
-    ("code", "file"),
-    [(MAPS, "ego/frames.npy"), (OPENS, ".prepared-0123456789abcdef/ego.npy")],
+    ("code", "file"), [(MAPS, "ego/frames.npy"), (OPENS, ".prepared-0123456789abcdef/ego.npy")]
 )
 def test_a_cache_that_a_process_maps_or_reads_is_left_alone(
     project: FilledProject, code: str, file: str

@@ -81,11 +81,7 @@ def test_what_another_experiment_continues_keeps_its_optimizer_state(
     said: list[str] = []
     retain(spec, said.append)
     found = stored_checkpoints(spec.run_directory)
-    assert [(item.step, item.complete) for item in found] == [
-        (20, False),
-        (40, False),
-        (50, True),
-    ]
+    assert [(item.step, item.complete) for item in found] == [(20, False), (40, False), (50, True)]
     assert "longer continues it" in said[0]
     longer = make_spec(filled.experiment("longer"), filled.store)
     assert take_over(longer) == 50
@@ -143,10 +139,7 @@ def test_a_trained_run_is_cut_down_when_it_finishes(
     (data / "sweeps").mkdir(parents=True)
     entry = {"description": "d", "source": "synthetic", "data_config": "so100_dualcam"}
     (data / "datasets.yaml").write_text(yaml.safe_dump({"small": entry}))
-    defaults = {
-        "dataset": "small",
-        "hyperparameters": spec.experiment.hyperparameters.model_dump(),
-    }
+    defaults = {"dataset": "small", "hyperparameters": spec.experiment.hyperparameters.model_dump()}
     sweep = {"defaults": defaults, "experiments": [{"name": spec.experiment.name}]}
     (data / "sweeps" / "small.yaml").write_text(yaml.safe_dump(sweep))
     monkeypatch.setenv("GR00T_ASSETS_ROOT", str(data.parent))

@@ -186,10 +186,7 @@ def test_another_python_than_3_10_is_a_warning(tmp_path: Path):
 
 def test_the_release_is_a_warning_for_each_of_its_faults(tmp_path: Path):
     release = dict.fromkeys(
-        (
-            "gr00t/model/action_head/flow_matching_action_head.py",
-            "gr00t/experiment/trainer.py",
-        ),
+        ("gr00t/model/action_head/flow_matching_action_head.py", "gr00t/experiment/trainer.py"),
         "pass\n",
     )
     sources = {**release, "gr00t/utils/video.py": "import decord\n"}
@@ -255,9 +252,7 @@ def test_gpus_that_slots_are_not_given_on_are_passed_over(
 
 
 def test_a_full_disk_is_an_error_with_the_size_of_a_checkpoint(
-    complete: IsaacEnvironment,
-    small_disk: Callable[[int], Path],
-    monkeypatch: pytest.MonkeyPatch,
+    complete: IsaacEnvironment, small_disk: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("PATH", PATH)
     findings = examine(complete, gpu=True, store=Store(small_disk(8) / "store")).findings

@@ -67,11 +67,7 @@ def test_its_command_is_refused_with_everything_that_is_missing(
         ("checkpoints/checkpoint-200", {}, "base_model"),
         (RELEASED, {"augmentation": "none"}, "augmentation"),
         (RELEASED, {"lora_full_model": True}, "lora_full_model"),
-        (
-            RELEASED,
-            {"tune_projector": False, "tune_diffusion_model": False},
-            "tune_projector",
-        ),
+        (RELEASED, {"tune_projector": False, "tune_diffusion_model": False}, "tune_projector"),
     ],
 )
 def test_what_it_does_not_take_is_named_with_the_field(

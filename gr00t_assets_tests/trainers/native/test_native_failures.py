@@ -50,10 +50,7 @@ def test_a_missing_frame_cache_names_the_command_that_makes_it(spec_of: SpecMake
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [
-        ("{", "this is not JSON"),
-        ('{"format": 1}', "this is not a training spec"),
-    ],
+    [("{", "this is not JSON"), ('{"format": 1}', "this is not a training spec")],
 )
 def test_a_file_that_is_no_spec_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
     file = tmp_path / "spec.json"

@@ -35,8 +35,7 @@ def test_cosine_warms_up_and_falls_to_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "at_half"),
-    [("linear", 0.5e-3), ("constant", 1e-3), ("constant_with_warmup", 1e-3)],
+    ("name", "at_half"), [("linear", 0.5e-3), ("constant", 1e-3), ("constant_with_warmup", 1e-3)]
 )
 def test_other_courses(name: str, at_half: float) -> None:
     assert rates(lr_scheduler_type=name)[55] == pytest.approx(at_half, rel=1e-6)

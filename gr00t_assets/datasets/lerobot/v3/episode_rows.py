@@ -44,7 +44,7 @@ class RowRange:
 def episode_names(numbers: Sequence[int], most: int = 8) -> str:
     """Episode numbers for a sentence, the first few of them.
 
-    Example:
+    Examples:
         >>> episode_names([3, 7])
         'episodes 3, 7'
         >>> episode_names([5])

@@ -40,11 +40,7 @@ class Examination(NamedTuple):
 
 
 def examine(
-    environment: IsaacEnvironment,
-    *,
-    gpu: bool,
-    store: Store,
-    base_model: str = BASE_MODEL,
+    environment: IsaacEnvironment, *, gpu: bool, store: Store, base_model: str = BASE_MODEL
 ) -> Examination:
     """Look at everything that a training with Isaac-GR00T needs; nothing is changed.
 

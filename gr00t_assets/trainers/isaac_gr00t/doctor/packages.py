@@ -64,7 +64,7 @@ def read_pins(checkout: Path) -> dict[str, str] | None:
 def satisfies(version: str, specifier: str) -> bool:
     """Whether a specifier takes a version; a local label such as ``+cu124`` is ignored.
 
-    Example:
+    Examples:
         >>> satisfies("2.5.1+cu124", "==2.5.1"), satisfies("4.57.0", "==4.51.3")
         (True, False)
     """

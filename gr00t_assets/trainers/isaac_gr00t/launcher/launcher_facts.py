@@ -39,7 +39,7 @@ def describe_model(model: Any) -> dict[str, Any]:
 def part_of(name: str) -> str:
     """The part that a parameter belongs to.
 
-    Example:
+    Examples:
         >>> part_of("base_model.model.action_head.model.proj_out_1.weight")
         'diffusion_model'
     """

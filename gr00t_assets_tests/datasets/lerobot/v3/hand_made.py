@@ -19,10 +19,7 @@ TASKS = {0: "put the cube on the plate", 1: "wipe the table"}
 FRONT, WRIST = "observation.images.front", "observation.images.wrist"
 DATA_FILES = {(0, 0): (2, 0), (0, 1): (3, 1)}
 """Episodes by chunk and file, in the order of their rows."""
-VIDEO_FILES = {
-    FRONT: {(0, 0): (0, 1), (0, 1): (2, 3)},
-    WRIST: {(0, 0): (3, 0, 2), (1, 0): (1,)},
-}
+VIDEO_FILES = {FRONT: {(0, 0): (0, 1), (0, 1): (2, 3)}, WRIST: {(0, 0): (3, 0, 2), (1, 0): (1,)}}
 KEY_EVERY_2 = ("libsvtav1", {"g": "2", "crf": "30", "preset": "10"})
 """LeRobot's own encoding."""
 NO_KEY_AT_BORDERS = ("libx264", {"g": "250", "bf": "2", "sc_threshold": "0"})

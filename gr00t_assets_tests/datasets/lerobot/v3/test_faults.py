@@ -164,10 +164,7 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         video(WRIST, chunk_index=0),
         f"{WRIST_0}: episode 3 begins 12 frames before episode 1 ends",
     ),
-    "length that is not that of the rows": (
-        episodes(length=11),
-        "episode 1 has 12 rows",
-    ),
+    "length that is not that of the rows": (episodes(length=11), "episode 1 has 12 rows"),
     "time that is not that of the length": (
         episodes(length=11),
         f"{FRONT_0}: episode 1 lies from 0.700 to 1.900 s, 12.0 frames at 10 a second; "
@@ -178,10 +175,7 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         "episode 1 goes from dataset_from_index 7 to dataset_to_index 20; expected 12 rows",
     ),
     "no file number": (video(FRONT, file_index=None), f"{FRONT} is in no file (0, None)"),
-    "no time": (
-        video(FRONT, from_timestamp=float("nan")),
-        f"{FRONT} goes from nan to 1.9 seconds",
-    ),
+    "no time": (video(FRONT, from_timestamp=float("nan")), f"{FRONT} goes from nan to 1.9 seconds"),
     "column of a camera missing": (
         without(f"videos/{WRIST}/to_timestamp"),
         f"{EPISODES}: no column videos/{WRIST}/to_timestamp",

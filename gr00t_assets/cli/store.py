@@ -5,10 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gr00t_assets.core.files import free_bytes
+from gr00t_assets.core.project import Store
+from gr00t_assets.core.units import format_bytes
+from gr00t_assets.runs.retention.removal import disk_usage, freed_bytes
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from gr00t_assets.core.project import Store
     from gr00t_assets.runs.retention.prune import PrunePlan, RemovalResult
     from gr00t_assets.runs.retention.survey import Share, StoreStatus
 
@@ -20,7 +24,6 @@ def store_status(
     as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON")] = False,
 ) -> None:
     """Print what is in the store by kind, the free space, and what pruning would free."""
-    from gr00t_assets.core.project import Store
     from gr00t_assets.runs.retention.survey import store_status as status_of
 
     status = status_of(Store.from_environment())
@@ -48,9 +51,6 @@ def store_prune(
 
     Specs, manifests, metrics and logs always stay, and so does everything that is in use.
     """
-    from gr00t_assets.core.files import free_bytes
-    from gr00t_assets.core.project import Store
-    from gr00t_assets.core.units import format_bytes
     from gr00t_assets.runs.retention.prune import PruneOptions, execute_plan, plan_prune
     from gr00t_assets.runs.retention.retention_rule import load_rule
     from gr00t_assets.runs.retention.store_state import project_state
@@ -72,10 +72,7 @@ def store_prune(
     raise typer.Exit(0 if deleted == len(results) else 1)
 
 
-def _print_plan(plan: "PrunePlan", store: "Store") -> None:
-    from gr00t_assets.core.units import format_bytes
-    from gr00t_assets.runs.retention.removal import disk_usage, freed_bytes
-
+def _print_plan(plan: "PrunePlan", store: Store) -> None:
     for removal in plan.removals:
         for path in removal.paths:
             size, where = format_bytes(disk_usage([path])), path.relative_to(store.root)
@@ -94,7 +91,7 @@ def _print_plan(plan: "PrunePlan", store: "Store") -> None:
         )
 
 
-def _print_refusal(result: "RemovalResult", store: "Store") -> None:
+def _print_refusal(result: "RemovalResult", store: Store) -> None:
     if result.refusal is not None:
         typer.echo(f"kept: {result.removal.path.relative_to(store.root)}: {result.refusal}")
 
@@ -102,7 +99,6 @@ def _print_refusal(result: "RemovalResult", store: "Store") -> None:
 def _print_status(status: "StoreStatus") -> None:
     """Print the status as two tables and a line."""
     from gr00t_assets.cli.compare import console
-    from gr00t_assets.core.units import format_bytes
 
     out = console()
     total = f"{format_bytes(status.bytes)}; {format_bytes(status.free_bytes)} of its disk are free"
@@ -124,8 +120,6 @@ def _print_status(status: "StoreStatus") -> None:
 
 def _table(heading: str, shares: "dict[str, Share]") -> "Table":
     from rich.table import Table
-
-    from gr00t_assets.core.units import format_bytes
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(heading)

@@ -18,6 +18,7 @@ from gr00t_assets.runs.manifest import MANIFEST, load_manifest, save_manifest
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.run_directory import MODEL, SPEC
 from gr00t_assets.runs.spec import load_spec
+from gr00t_assets.trainers.base import Observations
 
 WEIGHTS = "weights_load_and_act"
 """Name of the check that loads the final weights."""
@@ -100,7 +101,6 @@ def final_weights_problem(run_directory: Path) -> Problem:
     from gr00t_assets.datasets.frames.demonstrations import Demonstrations
     from gr00t_assets.datasets.frames.frame_cache import FrameCache
     from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-    from gr00t_assets.trainers.base import Observations
 
     try:
         spec = load_spec(run_directory / SPEC)

@@ -53,10 +53,9 @@ _EXIT_CODES = {"finished": 0, "pruned": 0, "interrupted": 130}
 class TrainingEnd(threading.Thread):
     """Watches for the end of the training, and ends this process if it lasts too long after it.
 
-    ``word`` is what the trainer wrote so far, and ``since`` when the training ended, by the
-    monotonic clock, where that is known.
-
     Attributes:
+        word: What the trainer wrote so far.
+        since: When the training ended, by the monotonic clock, where that is known.
         came: Set once the training has ended.
         beginning: Set while the run begins online.
     """

@@ -115,6 +115,7 @@ class ToyRun(Attempt):
 
     def train(self, stop: StopRequest) -> Manifest:
         spec, settings = self.spec, self.spec.experiment.hyperparameters
+        assert isinstance(settings, ToyHyperparameters)
         directory, config = spec.run_directory, spec.modality_config
         remove_partial(directory, LAYOUT)
         dataset = LeRobotDataset.open(spec.dataset_directory, config.dataset)

@@ -3,11 +3,15 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.runs.manifest import Manifest
+from gr00t_assets.trainers.attempt import StopRequest
 from gr00t_assets.trainers.failures import gpu_memory
 from gr00t_assets.trainers.failures.gpu_memory import (
     GIB,
@@ -19,6 +23,7 @@ from gr00t_assets.trainers.failures.gpu_memory import (
     trained_parameters,
 )
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
+from gr00t_assets.trainers.reporter import Reporter
 from gr00t_assets_tests.defs.specs import a_spec
 
 CARD = 79.15 * GIB
@@ -132,15 +137,24 @@ def test_a_tiny_model_gets_no_estimate(tmp_path: Path) -> None:
     assert is_full_size("nvidia/GR00T-N1.5-3B")
 
 
-def test_the_native_trainer_says_the_same() -> None:
+def test_the_native_trainer_says_the_same(tmp_path: Path) -> None:
     import torch
 
-    from gr00t_assets.trainers.native.native_run import _out_of_memory
+    from gr00t_assets.trainers.native.native_run import NativeRun
 
-    spec = a_spec(Path("/store"), base_model="nvidia/GR00T-N1.5-3B")
     message = "CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has a total capacity of 39.39 GiB"
-    error = _out_of_memory(spec, torch.OutOfMemoryError(message))
-    assert error.details == out_of_memory(message, spec).details
+
+    class FullDevice(NativeRun):
+        """A device with too little memory, which this machine need not have."""
+
+        def _train(self, stop: StopRequest) -> Manifest:
+            raise torch.OutOfMemoryError(message)
+
+    spec = a_spec(tmp_path, base_model="nvidia/GR00T-N1.5-3B")
+    spec.run_directory.mkdir(parents=True)
+    with pytest.raises(TrainingError) as raised:
+        FullDevice(spec, cast(Reporter, None)).train(StopRequest())
+    assert raised.value.details == out_of_memory(message, spec).details
 
 
 def test_it_needs_no_torch() -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from pydantic import Field
@@ -114,8 +115,8 @@ class ToyRun(Attempt):
         )
 
     def train(self, stop: StopRequest) -> Manifest:
-        spec, settings = self.spec, self.spec.experiment.hyperparameters
-        assert isinstance(settings, ToyHyperparameters)
+        spec = self.spec
+        settings = cast(ToyHyperparameters, spec.experiment.hyperparameters)
         directory, config = spec.run_directory, spec.modality_config
         remove_partial(directory, LAYOUT)
         dataset = LeRobotDataset.open(spec.dataset_directory, config.dataset)

@@ -194,15 +194,15 @@ def test_metrics_and_manifest_on_a_full_disk(spec_of: SpecMaker, small_disk: Dis
     spec.run_directory.mkdir(parents=True)
     code = (
         "import os, shutil, sys\n"
-        "from gr00t_assets.trainers import reporting\n"
-        "def full(metric, directory, whole=reporting.append_metric):\n"
+        "from gr00t_assets.trainers import reporter\n"
+        "def full(metric, directory, whole=reporter.append_metric):\n"
         "    if metric.step == 3:\n"
         "        with open(sys.argv[2], 'wb') as file:\n"
         "            try:\n"
         "                while file.write(bytes(4096)): file.flush()\n"
         "            except OSError: pass\n"
         "    whole(metric, directory)\n"
-        "reporting.append_metric = full\n"
+        "reporter.append_metric = full\n"
         "from gr00t_assets.trainers.native.__main__ import main\n"
         "sys.exit(main(sys.argv[1:2]))\n"
     )

@@ -110,7 +110,7 @@ def print_findings(findings: Findings, title: str, out: Console | None = None) -
     """Print findings by fault: what was found in which file, what was expected, what to do.
 
     Args:
-        findings: As :func:`check_dataset` gives them.
+        findings: As ``check_dataset`` gives them.
         title: What the summary calls the dataset.
         out: Where to print; the standard output where left out.
     """

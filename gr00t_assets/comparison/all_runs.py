@@ -102,7 +102,7 @@ def from_stored_run(stored: StoredRun) -> Run:
 
 
 def manifest_class(manifest: Manifest, settings: Hyperparameters) -> dict[str, str]:
-    """The comparability of a run that has a manifest, see :attr:`Run.comparability`."""
+    """The comparability of a run that has a manifest, see ``Run.comparability``."""
     parts = trainable_parts(settings.model_dump())
     frames = "verified" if manifest.frames_verified else "not verified"
     return {**_manifest_data(manifest), "trainable parts": parts, "frames": frames}

@@ -1,7 +1,7 @@
 """The columns of a table of runs, in one place: the page, the report, JSON, the export and the
-terminal all iterate over :data:`COLUMNS`.
+terminal all iterate over ``COLUMNS``.
 
-A new column is one :class:`Column` in :data:`COLUMNS`; nothing else changes.
+A new column is one ``Column`` in ``COLUMNS``; nothing else changes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -200,7 +200,7 @@ COLUMNS: list[Column] = [
 
 DATA = ("dataset", "dataset_version", "data_config", "modality_config", "embodiment_tag",
         "base_model", "trainer")  # fmt: skip
-"""Columns of :attr:`Run.data`: what must be equal before two losses can be set side by side."""
+"""Columns of ``Run.data``: what must be equal before two losses can be set side by side."""
 
 SHOWN_SETTINGS = {"learning_rate": "lr", "batch_size": "batch"}
 """Settings that are shown whether they vary or not, with their headings."""

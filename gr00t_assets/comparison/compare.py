@@ -103,7 +103,7 @@ def compare(
     title: str = "Runs",
     origin: str = "",
 ) -> Comparison:
-    """Compare runs of any status and class; see :class:`Comparison` for the other arguments."""
+    """Compare runs of any status and class; see ``Comparison`` for the other arguments."""
     contrasts = all_contrasts(runs)
     series = {factor: collinear_series(runs, factor) for factor in contrasts}
     classes = comparability_classes(runs)

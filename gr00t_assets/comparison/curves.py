@@ -25,9 +25,9 @@ class Loss:
         mean: In the units of the training loss.
         standard_error: Of the mean, within the run; None where the window is too short to tell.
             Of one logged value it is an estimate from the number of samples in it, see
-            :func:`~gr00t_assets.comparison.contrasts.noise.logged_value_error`.
+            ``logged_value_error``.
         samples: Samples that the mean is over.
-        kind: A mean over the window of :mod:`gr00t_assets.runs.final_loss`, or the one value that
+        kind: A mean over the window of ``gr00t_assets.runs.final_loss``, or the one value that
             was written down.
     """
 
@@ -50,7 +50,7 @@ class EndTrend:
 
     Attributes:
         trend: ``level`` where the slope cannot be told from none; ``unknown`` without a curve.
-        slope: Change of the log loss over the last :data:`TAIL` of the run: -0.1 is a loss that
+        slope: Change of the log loss over the last ``TAIL`` of the run: -0.1 is a loss that
             fell by about 10 percent. None where it is unknown.
         standard_error: Of the slope.
         share: Share of the run that it is over.

@@ -172,7 +172,7 @@ class Change:
 
 
 def class_id(comparability: Mapping[str, str]) -> str:
-    """First 6 hex digits of a SHA-256 over what counts in :attr:`Run.comparability`.
+    """First 6 hex digits of a SHA-256 over what counts in ``Run.comparability``.
 
     Of a dataset whose version is known, the version counts and not the name.
     """

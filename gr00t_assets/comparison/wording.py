@@ -208,7 +208,7 @@ LOW_TO_HIGH = "{words} {low} to {high}"
 
 
 def in_words(changes: Sequence[Change], form: str = BOTH_SIDES, separator: str = "") -> str:
-    """Changes in a row, each in a form such as :data:`BOTH_SIDES`.
+    """Changes in a row, each in a form such as ``BOTH_SIDES``.
 
     Args:
         changes: What differs.

@@ -170,7 +170,7 @@ class FaultCatalogue:
         return fault.model_copy(update=filled) if texts else fault
 
     def finding(self, name: str, subject: str | None, found: str, /, **texts: object) -> Finding:
-        """A finding of a fault; raises as :meth:`fault`."""
+        """A finding of a fault; raises as ``fault``."""
         return Finding(subject=subject, found=found, **self.fault(name, **texts).model_dump())
 
 
@@ -178,7 +178,7 @@ class Collector:
     """Gathers findings in bounded memory while the checks run.
 
     Args:
-        catalogue: What :meth:`report` knows of each fault.
+        catalogue: What ``report`` knows of each fault.
         ordered: List the findings by severity, code and subject, where False in the order in which
             they were added.
     """
@@ -193,7 +193,7 @@ class Collector:
         """Add a finding of a fault of the catalogue.
 
         Raises:
-            UnknownFaultError: As :meth:`FaultCatalogue.fault`.
+            UnknownFaultError: As ``FaultCatalogue.fault``.
         """
         if self._catalogue is None:
             raise UnknownFaultError(f"{name}: there is no catalogue")

@@ -51,7 +51,7 @@ def is_alive(process: int | None, started: float | None = None) -> bool:
 
     Args:
         process: Its id; None counts as a process that is gone.
-        started: What :func:`start_time` said of it; a process that has the id and started at
+        started: What ``start_time`` said of it; a process that has the id and started at
             another time is another one. Not compared where left out.
     """
     if process is None:

@@ -74,7 +74,7 @@ def readable(value: float) -> float:
 
 
 def fields(record: object, *names: str) -> Metadata:
-    """Fields of a record by their names, real numbers as :func:`readable` has them."""
+    """Fields of a record by their names, real numbers as ``readable`` has them."""
     values = ((name, getattr(record, name)) for name in names)
     return {name: readable(value) if isinstance(value, float) else value for name, value in values}
 

@@ -1,6 +1,6 @@
 """The run queue: as many trainings at a time as this machine has slots.
 
-A slot (:mod:`gr00t_assets.gpu.slots`) holds back every training, however it was asked for: on the
+A slot (``gr00t_assets.gpu.slots``) holds back every training, however it was asked for: on the
 page, by a schedule, by ``dagster asset materialize`` or by hand. The limits of Dagster's queue are
 derived from the slots, so there is no number to keep in step with them. Runs that need a device
 carry the tag ``gpu``, for a person who filters the list of runs, and the tag ``gr00t/slot``, which

@@ -2,7 +2,7 @@
 
 ``run_monitoring`` of ``dagster.yaml`` closes runs whose worker is gone where the run launcher can
 tell. Dagster's default launcher cannot: a run whose machine lost power stays STARTED for ever. Here
-every run's worker holds a lock for as long as it lives (:mod:`gr00t_assets.defs.resources`), and
+every run's worker holds a lock for as long as it lives (``gr00t_assets.defs.resources``), and
 the launcher looks at it. Runs that were STARTING or CANCELING are closed by Dagster's own time
 limits.
 """

@@ -178,7 +178,7 @@ def _disk_full_message(free: int, needed: int) -> str:
 def resume_crashed_runs(
     context: dg.SensorEvaluationContext, store: StoreResource
 ) -> dg.SensorResult:
-    """One tick; see :func:`resume_requests`."""
+    """One tick; see ``resume_requests``."""
     instance, cursor = context.instance, FailedRunsCursor.read(context.cursor)
     requests, lines = resume_requests(SWEEPS, store, instance, cursor)
     remove_run_locks(lambda run: _is_over(instance, run), store)

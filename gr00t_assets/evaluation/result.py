@@ -204,7 +204,7 @@ class Evaluation(FrozenModel):
 
     @property
     def baselines(self) -> tuple[Baseline, ...]:
-        """Those of :attr:`main`."""
+        """Those of ``main``."""
         return self.main.baselines
 
     def content_hash(self) -> str:

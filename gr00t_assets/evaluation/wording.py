@@ -15,7 +15,7 @@ from gr00t_assets.evaluation.windows import ENOUGH_EPISODES
 from gr00t_assets.modality.config import ModalityConfig
 
 PART_HEAD = ("action group", "error", "in units", "hold", "mean action")
-"""Columns of :func:`group_rows`; ``hold`` and ``mean action`` are normalised."""
+"""Columns of ``group_rows``; ``hold`` and ``mean action`` are normalised."""
 
 _BEATEN = {
     "yes": "The policy errs less than the rule '{rule}'",
@@ -66,7 +66,7 @@ def verdict_sentence(evaluation: Evaluation) -> str:
 
 
 def group_rows(part: PartEvaluation) -> list[list[str]]:
-    """A row for each action group, columns as :data:`PART_HEAD`."""
+    """A row for each action group, columns as ``PART_HEAD``."""
     return [
         [
             group.group,

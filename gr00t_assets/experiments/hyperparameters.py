@@ -1,7 +1,7 @@
 """What every trainer takes, and what of it differs from the defaults.
 
-Each trainer extends :class:`Hyperparameters` by its own; see
-:func:`gr00t_assets.experiments.registry.hyperparameters_model`.
+Each trainer extends ``Hyperparameters`` by its own; see
+``gr00t_assets.experiments.registry.hyperparameters_model``.
 """
 
 from typing import Any, ClassVar

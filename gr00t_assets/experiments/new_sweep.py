@@ -18,7 +18,7 @@ from gr00t_assets.experiments.registry import DEFAULT_TRAINER, trainer_named, tr
 from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep, load_sweeps
 
 _STARTER = Path(__file__).with_name("starter_sweep.yaml")
-"""A template of :class:`string.Template`."""
+"""A template of ``string.Template``."""
 
 
 def new_sweep(

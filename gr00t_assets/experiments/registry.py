@@ -1,7 +1,7 @@
 """Trainers by name, found through the entry point group ``gr00t_assets.trainers``.
 
 A trainer may live outside this package; nothing here imports one before it is asked for. What its
-class has is described by :class:`gr00t_assets.trainers.base.Trainer`.
+class has is described by ``gr00t_assets.trainers.base.Trainer``.
 """
 
 from functools import cache
@@ -42,7 +42,7 @@ def trainer_problem(name: str) -> str | None:
 
 @cache
 def trainer_named(name: str) -> Any:
-    """The trainer of a name, a :class:`gr00t_assets.trainers.base.Trainer`.
+    """The trainer of a name, a ``gr00t_assets.trainers.base.Trainer``.
 
     Raises:
         SweepError: It is not installed, cannot be imported, or is not what its entry point says.
@@ -81,7 +81,7 @@ def hyperparameters_model(trainer: str) -> type[Hyperparameters]:
     """What a trainer takes.
 
     Raises:
-        SweepError: As :func:`trainer_named`.
+        SweepError: As ``trainer_named``.
     """
     return trainer_named(trainer).hyperparameters
 

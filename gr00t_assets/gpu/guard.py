@@ -11,8 +11,8 @@ with the command's code, or 128 + n for signal n.
 Five times a second the guard looks whether its parent is still there. On Linux the kernel kills the
 command should the guard itself be killed (``PR_SET_PDEATHSIG``) and hands orphans of the command to
 the guard (``PR_SET_CHILD_SUBREAPER``), see prctl(2). What a killed guard leaves is found by its tag
-and ended by the process that started the guard (:func:`end_guarded`), or by one that waits for its
-slot (:func:`gr00t_assets.gpu.slot_files.end_orphans`).
+and ended by the process that started the guard (``end_guarded``), or by one that waits for its
+slot (``gr00t_assets.gpu.slot_files.end_orphans``).
 """
 
 import argparse
@@ -70,8 +70,8 @@ def guarded(
     """The command line that runs ``command`` under a guard of the calling process.
 
     Args:
-        grace: Seconds between SIGINT and SIGKILL; :func:`stop_grace` where left out.
-        tag: In the environment of the command's processes, for :func:`end_guarded`.
+        grace: Seconds between SIGINT and SIGKILL; ``stop_grace`` where left out.
+        tag: In the environment of the command's processes, for ``end_guarded``.
 
     Examples:
         >>> guarded(["sleep", "1"], grace=2)[1:5]

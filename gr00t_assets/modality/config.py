@@ -90,7 +90,7 @@ class ModalityConfig(FrozenModel):
         """First 16 hex digits of a SHA-256 over all that changes what a model is fed.
 
         A field that has its default is left out, so that a new one with a default changes no hash.
-        The fields of :data:`_HASHED_DEFAULTS` are older than this rule.
+        The fields of ``_HASHED_DEFAULTS`` are older than this rule.
         """
         exclude = {"warnings", "dataset", "frames"}
         content = self.model_dump(mode="json", exclude_defaults=True, exclude=exclude)

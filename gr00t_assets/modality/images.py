@@ -124,7 +124,7 @@ def draw_augmentations(
     jitter: ColorJitter,
     generator: "torch.Generator",
 ) -> list[Augmentation]:
-    """:func:`draw_augmentation` for each of some samples; sample i takes the i-th draw."""
+    """``draw_augmentation`` for each of some samples; sample i takes the i-th draw."""
     return [draw_augmentation(height, width, crop_scale, jitter, generator) for _ in range(samples)]
 
 
@@ -248,4 +248,4 @@ def _grey(pixels: "torch.Tensor") -> "torch.Tensor":
 
 
 _STEPS = (_brightness, _contrast, _saturation, _hue)
-"""By the numbers of :attr:`Augmentation.order`."""
+"""By the numbers of ``Augmentation.order``."""

@@ -155,8 +155,8 @@ class StateActionTransform:
     Attributes:
         state_mask: (max_state_dim,), true where a number is state and not padding.
         action_mask: (horizon, max_action_dim), true where a number is action and not padding.
-        state_columns: Columns that :meth:`states` reads.
-        action_columns: Columns that :meth:`actions` reads.
+        state_columns: Columns that ``states`` reads.
+        action_columns: Columns that ``actions`` reads.
     """
 
     def __init__(self, config: ModalityConfig) -> None:
@@ -190,7 +190,7 @@ class StateActionTransform:
     def actions(self, columns: Columns) -> np.ndarray:
         """Every row's own action, normalised and padded: (N, max_action_dim) float64.
 
-        :meth:`chunks` cuts the model's targets from it.
+        ``chunks`` cuts the model's targets from it.
 
         Raises:
             DatasetError: A row holds no rotation where the key should.
@@ -204,7 +204,7 @@ class StateActionTransform:
         has the value that a zero is normalised to.
 
         Args:
-            actions: What :meth:`actions` made of the whole episode, (N, max_action_dim).
+            actions: What ``actions`` made of the whole episode, (N, max_action_dim).
             rows: Row indices, (R,).
 
         Returns:

@@ -30,7 +30,7 @@ def curve_panels(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
     """The runs to draw on shared axes, with a title: one panel a comparability class.
 
     Stale runs and runs without a logged loss are left out. Within a panel ranked runs come first,
-    in order of rank. Of more than :data:`MOST_DRAWN` the first are drawn, and the title says so.
+    in order of rank. Of more than ``MOST_DRAWN`` the first are drawn, and the title says so.
     """
     drawn = [run for run in runs if not run.stale and run.curve is not None]
     classes = comparability_classes(drawn)

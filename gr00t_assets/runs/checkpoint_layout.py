@@ -11,15 +11,15 @@ COMPLETE = "complete.json"
 """In a checkpoint that training can go on from; written last, with ``step`` and ``config_hash``."""
 
 WEIGHTS_ONLY = "weights.json"
-"""What :data:`COMPLETE` is called once the optimizer state is dropped; its content stays."""
+"""What ``COMPLETE`` is called once the optimizer state is dropped; its content stays."""
 
 
 @dataclass(frozen=True)
 class CheckpointLayout:
     """Names of a trainer's checkpoint folders and of the files in them.
 
-    A checkpoint is complete where :data:`COMPLETE` is in it, and its weights alone are whole where
-    :data:`WEIGHTS_ONLY` is. One that has neither was cut short.
+    A checkpoint is complete where ``COMPLETE`` is in it, and its weights alone are whole where
+    ``WEIGHTS_ONLY`` is. One that has neither was cut short.
 
     Attributes:
         prefix: In front of the step in a folder's name: ``step`` of ``step-000200``.

@@ -87,7 +87,7 @@ def window_steps(steps: int) -> int:
 
 
 def first_window(losses: ArrayLike, samples_per_step: int) -> LossWindow | None:
-    """The loss at the start of a run; see :func:`loss_window`.
+    """The loss at the start of a run; see ``loss_window``.
 
     Args:
         losses: Loss of each optimizer step of the whole run, in order, shape ``(steps,)``.
@@ -98,7 +98,7 @@ def first_window(losses: ArrayLike, samples_per_step: int) -> LossWindow | None:
 
 
 def final_window(losses: ArrayLike, samples_per_step: int) -> LossWindow | None:
-    """The loss at the end of a run; arguments as :func:`first_window`.
+    """The loss at the end of a run; arguments as ``first_window``.
 
     Examples:
         >>> window = final_window([9.0] * 60 + [1.0, 3.0] * 20, samples_per_step=8)
@@ -172,7 +172,7 @@ def standard_error(values: np.ndarray) -> float | None:
     For AR(1) the mean of ``n`` values of variance ``v`` has the variance ``v g / n`` with
     ``g = (1 + rho) / (1 - rho) - 2 rho (1 - rho^n) / (n (1 - rho)^2)``, and the squared distances
     from the mean add up to ``v (n - g)`` on average (Anderson, "The Statistical Analysis of Time
-    Series", 1971, page 448). ``rho`` is that of :func:`autocorrelation`.
+    Series", 1971, page 448). ``rho`` is that of ``autocorrelation``.
 
     Args:
         values: Finite, shape ``(n,)``.

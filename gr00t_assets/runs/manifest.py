@@ -110,7 +110,7 @@ def record_attempt(directory: Path) -> list[str]:
 class Outcome:
     """What a trainer knows of a run besides its spec and its metrics.
 
-    Its fields are those of :class:`Manifest`, and ``gpus``: GPUs used, 0 on a CPU. A trainer that
+    Its fields are those of ``Manifest``, and ``gpus``: GPUs used, 0 on a CPU. A trainer that
     ends an epoch with a smaller batch has seen fewer samples than steps times batch size.
     """
 

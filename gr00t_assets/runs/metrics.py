@@ -102,7 +102,7 @@ _NUMBERS = {
 
 @dataclass(frozen=True, eq=False)
 class MetricTable(Sequence[Metric]):
-    """Logged lines in order of steps; one line as a :class:`Metric` by its place.
+    """Logged lines in order of steps; one line as a ``Metric`` by its place.
 
     Attributes:
         columns: Values by field of ``Metric``, each of shape ``(lines,)``.
@@ -151,7 +151,7 @@ class MetricTable(Sequence[Metric]):
 
 
 def read_metric_table(run_directory: Path) -> MetricTable:
-    """What :func:`~gr00t_assets.runs.metrics.read_metrics` reads, several times as fast.
+    """What ``read_metrics`` reads, several times as fast.
 
     The file is parsed by pyarrow, whole. One with a line that is not a ``Metric`` of plain
     numbers, such as one cut off by a kill or a loss that is not finite, is read line by line.

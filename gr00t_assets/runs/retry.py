@@ -17,7 +17,7 @@ TrainingEnd = Literal["crash", "full disk", "repeats"]
 EXIT_CODE = "exit_code"
 FAILURE = "failure"
 """What the failed step's metadata says of a trainer: its exit code, and the name of the failure
-among those of :mod:`gr00t_assets.trainers.failures`."""
+among those of ``gr00t_assets.trainers.failures``."""
 
 DISK_FULL = "disk-full"
 

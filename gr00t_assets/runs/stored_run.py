@@ -98,7 +98,7 @@ class StoredRun:
 
     @property
     def final_loss(self) -> LossWindow | None:
-        """Window at the end, or so far; from the metrics as :attr:`first_loss`."""
+        """Window at the end, or so far; from the metrics as ``first_loss``."""
         return self._window(self.manifest and self.manifest.final_loss, final_window)
 
     @property

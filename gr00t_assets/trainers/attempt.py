@@ -92,7 +92,7 @@ class Attempt(ABC):
         """Train from the last complete checkpoint to the end, or to a request to stop.
 
         Returns:
-            What :meth:`record` returned: ``finished``, ``interrupted`` or ``pruned``.
+            What ``record`` returned: ``finished``, ``interrupted`` or ``pruned``.
 
         Raises:
             Gr00tAssetsError: It cannot be trained, or training failed.

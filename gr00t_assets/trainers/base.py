@@ -1,4 +1,4 @@
-"""What a trainer is: the class :class:`Trainer`, found by entry point, and the policy it opens.
+"""What a trainer is: the class ``Trainer``, found by entry point, and the policy it opens.
 
 A trainer is one folder or one file, inside this package or outside of it. Its class is named in the
 entry point group ``gr00t_assets.trainers``; the rest of the platform asks it and imports nothing of
@@ -160,7 +160,7 @@ class Trainer(ABC):
         """The command line that trains a spec, which ``place_spec`` puts where it is read.
 
         Exit codes: 0 finished or pruned, 1 failed, 130 stopped on request with a checkpoint. See
-        :func:`gr00t_assets.trainers.train_command.train_main`.
+        ``gr00t_assets.trainers.train_command.train_main``.
 
         Raises:
             TrainingError: It cannot be trained on this machine.
@@ -168,7 +168,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def load_policy(self, model_directory: Path, device: str | None = None) -> Policy:
-        """The policy of the folder ``model`` of a run; see :meth:`open_policy`."""
+        """The policy of the folder ``model`` of a run; see ``open_policy``."""
 
     @abstractmethod
     def revision(self) -> str:

@@ -28,12 +28,12 @@ _AFTER_GRACE = 10.0
 
 
 class LaunchedProcess:
-    """A command under its guard; made by :func:`launched`.
+    """A command under its guard; made by ``launched``.
 
     Attributes:
         guard: The guard's process, whose exit code is the command's.
         lease: The devices that it runs on.
-        code: Exit code, 128 + n for signal n, once the block of :func:`launched` is left.
+        code: Exit code, 128 + n for signal n, once the block of ``launched`` is left.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ def launched(
 
     Args:
         command: Program and arguments.
-        lease: Slots that are held for the block, or :func:`cpu_lease`.
+        lease: Slots that are held for the block, or ``cpu_lease``.
         log: File that its output is appended to, copied from there to standard output; the
             terminal alone where left out.
         grace: Seconds that it has to stop in; ``GR00T_ASSETS_STOP_GRACE`` where left out.

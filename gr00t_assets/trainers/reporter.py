@@ -12,7 +12,7 @@ from gr00t_assets.runs.run_directory import LOG
 
 
 class Reporter:
-    """Reports logged steps; made by :func:`reporting`.
+    """Reports logged steps; made by ``reporting``.
 
     Args:
         run_directory: Where metrics.jsonl is.

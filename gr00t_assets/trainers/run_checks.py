@@ -45,7 +45,7 @@ def loss_problem(run_directory: Path) -> Problem:
 
 
 def begin_weights_check(run_directory: Path) -> None:
-    """Start what :func:`weights_problem` waits for, so that other work goes on beside it.
+    """Start what ``weights_problem`` waits for, so that other work goes on beside it.
 
     Importing torch and transformers takes most of its seconds.
     """

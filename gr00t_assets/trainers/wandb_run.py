@@ -1,6 +1,6 @@
 """Weights & Biases beside a training, as the trainer sees it: a process that it never waits for.
 
-The process is :mod:`gr00t_assets.trainers.wandb_sidecar`. It has a session of its own, takes no
+The process is ``gr00t_assets.trainers.wandb_sidecar``. It has a session of its own, takes no
 Ctrl-C and inherits no open file: nothing that wandb does or fails to do reaches the trainer.
 ``wandb.json`` says which W&B run a run directory is, over every attempt at it, and how much of
 ``metrics.jsonl`` is sent.

@@ -1,7 +1,7 @@
 """The process that tells Weights & Biases of a training: it tails ``metrics.jsonl``.
 
 ``python -m gr00t_assets.trainers.wandb_sidecar RUN_DIRECTORY``. Standard input says how the
-training ended, see :mod:`gr00t_assets.trainers.wandb_run`; each line of standard output is for a
+training ended, see ``gr00t_assets.trainers.wandb_run``; each line of standard output is for a
 person.
 """
 

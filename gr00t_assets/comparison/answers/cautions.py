@@ -1,6 +1,6 @@
 """What a reader must know beside a ranking or an answer: noise not measured, wrong images, ...
 
-:func:`cautions` speaks of the ranked runs of each class, :func:`limits` of the runs that an answer
+``cautions`` speaks of the ranked runs of each class, ``limits`` of the runs that an answer
 rests on.
 """
 

@@ -36,7 +36,7 @@ def headline(runs: Sequence[Run]) -> str:
 
 
 def classes_headline(classes: Sequence[ComparabilityClass]) -> str:
-    """As :func:`headline`, of runs whose classes are known."""
+    """As ``headline``, of runs whose classes are known."""
     ranked = [item for item in classes if item.ranking]
     if not ranked:
         count = sum(len(item.runs) for item in classes)

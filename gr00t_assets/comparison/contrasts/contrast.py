@@ -39,7 +39,7 @@ class Contrast:
             nothing, that is, where the verdict is ``not_comparable``.
         interval: Of the effect at 95 percent, both kinds of noise included.
         ratio: Loss of ``high`` over that of ``low``.
-        verdict: One of :data:`Verdict`.
+        verdict: One of ``Verdict``.
         reason: One sentence that gives the verdict's reason, for a reader.
         basis: Where the losses are taken: ``end`` or ``equal samples``.
     """

@@ -1,8 +1,8 @@
 """Contrasts: what the finished runs say of one factor, pair by pair.
 
-:func:`contrasts` and :func:`all_contrasts` are the only way into the statistics of factors, as
-:attr:`ComparabilityClass.ranking <.ranking.ComparabilityClass.ranking>` is for places: pairs,
-estimates, noise and verdicts are known to nobody outside this folder but :mod:`..proposals`, which
+``contrasts`` and ``all_contrasts`` are the only way into the statistics of factors, as
+``ComparabilityClass.ranking <.ranking.ComparabilityClass.ranking>`` is for places: pairs,
+estimates, noise and verdicts are known to nobody outside this folder but ``proposals``, which
 asks for the run-to-run spread.
 """
 
@@ -72,7 +72,7 @@ def contrasts(runs: Sequence[Run], factor: str) -> list[Contrast]:
 
     Args:
         runs: Of any status; only finished ones take part.
-        factor: Its name, see :func:`~gr00t_assets.comparison.contrasts.factors.factor_named`.
+        factor: Its name, see ``factor_named``.
     """
     return _contrasts(runs, [factor])[factor]
 
@@ -164,7 +164,7 @@ def _not_comparable(runs: Sequence[Run], factors: Iterable[str]) -> dict[str, li
 def pairs(members: Sequence[Configuration], factor: str) -> list[Pair]:
     """The pairs to contrast, the lower value of the factor first.
 
-    Of up to :data:`ALL_PAIRS` configurations it is every pair that differs in the factor. Of more
+    Of up to ``ALL_PAIRS`` configurations it is every pair that differs in the factor. Of more
     it is every two neighbouring values within a group that is equal in all else (of many values
     every two that are a factor of two apart), and for values
     that are in no such group the nearest configurations of the neighbouring value; their number

@@ -97,7 +97,7 @@ class Configuration:
 
 
 def known_factors() -> list[str]:
-    """Every factor that may be asked about, those of :data:`QUESTIONS` first."""
+    """Every factor that may be asked about, those of ``QUESTIONS`` first."""
     others = [name for name in all_hyperparameters() if name not in TRAINABLE_PARTS]
     return list(dict.fromkeys([*QUESTIONS, *others, "samples_seen"]))
 
@@ -228,7 +228,7 @@ def configurations(runs: Sequence[Run], split_by: str | None = None) -> list[Con
 def factors_of(runs: Sequence[Run]) -> list[str]:
     """Material factors with more than one value among finished runs of the same data and frames.
 
-    Those of :data:`QUESTIONS` come first, in their order.
+    Those of ``QUESTIONS`` come first, in their order.
     """
     values: dict[tuple[object, str], set[object]] = {}
     for run in runs:

@@ -201,7 +201,7 @@ def quantiles(degrees: np.ndarray, tail: np.ndarray) -> np.ndarray:
 
 
 def tails(degrees: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Probability above each value; the inverse of :func:`quantiles`."""
+    """Probability above each value; the inverse of ``quantiles``."""
     from scipy.special import ndtr, stdtr
 
     normal = degrees <= 0

@@ -118,7 +118,7 @@ def read_table(path: Path, dataset_frames: Mapping[str, int] | None = None) -> l
     never taken to be the default.
 
     Args:
-        path: The file; its columns are in :mod:`gr00t_assets.comparison.columns`.
+        path: The file; its columns are in ``gr00t_assets.comparison.columns``.
         dataset_frames: Frames by dataset, for epochs, where the table has no ``dataset_frames``;
             those that the project's catalog says where left out.
 
@@ -133,7 +133,7 @@ def read_table(path: Path, dataset_frames: Mapping[str, int] | None = None) -> l
 def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
     """One row a run, in the order given, with its place.
 
-    The columns are those of :mod:`~gr00t_assets.comparison.columns` and then one for each setting
+    The columns are those of ``columns`` and then one for each setting
     that any run has, known hyperparameters first. Every type has a missing value, ``pandas.NA``;
     ``attrs["units"]`` and ``attrs["descriptions"]`` are by column. A setting of no known type keeps
     the type that pandas finds in it.
@@ -146,7 +146,7 @@ def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def rows_table(rows: Sequence[RankedRun]) -> pd.DataFrame:
-    """The table of rows whose places are known; see :func:`runs_table`."""
+    """The table of rows whose places are known; see ``runs_table``."""
     names = dict.fromkeys(["max_steps", *setting_names([row.run for row in rows])])
     settings = [name for name in names if name not in column_names()]
     columns = [*COLUMNS, *map(setting_column, settings)]
@@ -167,7 +167,7 @@ def export_table(runs: Sequence[Run], path: Path) -> Path:
     Args:
         runs: The runs.
         path: Ends in ``.parquet`` (units and descriptions in its metadata) or ``.csv``, which
-            :func:`read_table` reads again.
+            ``read_table`` reads again.
 
     Raises:
         ComparisonError: The ending is another one, or there is no such folder.

@@ -82,7 +82,7 @@ def save_wandb_runs(runs: Sequence[WandbRun], path: Path) -> None:
 
 
 def load_wandb_runs(path: Path) -> list[WandbRun]:
-    """Read what :func:`save_wandb_runs` wrote.
+    """Read what ``save_wandb_runs`` wrote.
 
     Raises:
         ComparisonError: The file cannot be read.

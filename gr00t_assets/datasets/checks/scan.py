@@ -125,7 +125,7 @@ def _scan(folder: Folder, backend: str, progress: Progress | None) -> dict[str, 
     """The order of the checks, and what each hands to the next; findings go to the collector.
 
     Returns:
-        Fields of :class:`DatasetScan` beside the findings.
+        Fields of ``DatasetScan`` beside the findings.
     """
     collector = folder.collector
     if backend not in BACKENDS:

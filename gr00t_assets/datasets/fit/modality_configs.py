@@ -41,7 +41,7 @@ def build_modality_config(
 
     Raises:
         DatasetError: The dataset is not in the store, does not fit, or has a fault that
-            :func:`check_stored_dataset` calls an error; every problem is listed.
+            ``check_stored_dataset`` calls an error; every problem is listed.
     """
     try:
         record = load_record(entry.name, store)
@@ -78,7 +78,7 @@ def _require_sound_files(entry: CatalogEntry, record: DatasetRecord, store: Stor
     """Check the files of a dataset; the findings of a version are kept.
 
     Raises:
-        DatasetError: Every error of :func:`check_stored_dataset`, with the file and what to do.
+        DatasetError: Every error of ``check_stored_dataset``, with the file and what to do.
     """
     findings = check_stored_dataset(record, store, entry.data_config, entry.embodiment_tag)
     if findings.ok:

@@ -89,7 +89,7 @@ class CameraBuild:
 
     Args:
         reusable: Frames of other caches, by the hash of their video.
-        progress: Called with the frames done, from the thread that called :meth:`run`.
+        progress: Called with the frames done, from the thread that called ``run``.
     """
 
     dataset: LeRobotDataset
@@ -104,7 +104,7 @@ class CameraBuild:
         """Fill every episode.
 
         Args:
-            workers: Episodes at once; :func:`default_workers` by default.
+            workers: Episodes at once; ``default_workers`` by default.
 
         Returns:
             How many episodes were had by each method.

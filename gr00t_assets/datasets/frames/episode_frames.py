@@ -84,7 +84,7 @@ class CachedEpisode(EpisodeFrames):
         self._first = int(cache.rows(episode, camera, self.times[:1])[0])
 
     def is_frame(self, image: np.ndarray, position: int) -> bool:
-        """See :class:`EpisodeFrames`."""
+        """See ``EpisodeFrames``."""
         return np.array_equal(image, self.frame(position))
 
     def frame(self, position: int) -> np.ndarray:
@@ -113,7 +113,7 @@ class DecodedEpisode(EpisodeFrames):
         self._decoded = np.array(digests)
 
     def is_frame(self, image: np.ndarray, position: int) -> bool:
-        """See :class:`EpisodeFrames`."""
+        """See ``EpisodeFrames``."""
         return _digest(image) == self._decoded[position]
 
     @cached_property

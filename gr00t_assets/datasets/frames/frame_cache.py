@@ -23,7 +23,7 @@ operating system still has the file in its cache."""
 
 
 class FrameCache:
-    """Decoded frames; made by :meth:`open`.
+    """Decoded frames; made by ``open``.
 
     Attributes:
         cameras: Feature names of the cameras that it holds.
@@ -87,7 +87,7 @@ class FrameCache:
             timestamps: Seconds, shape ``(n,)``.
 
         Returns:
-            Rows for :meth:`frames`, shape ``(n,)``, int64.
+            Rows for ``frames``, shape ``(n,)``, int64.
 
         Raises:
             DatasetError: The cache has no such camera or episode.

@@ -52,7 +52,7 @@ def check_frames(
 
     Args:
         cache: Its frame cache. Without one the episodes are decoded in order here.
-        backend: One of :data:`BACKENDS`. ``frame_cache`` is compared with a decoding of its own.
+        backend: One of ``BACKENDS``. ``frame_cache`` is compared with a decoding of its own.
         samples_per_episode: Rows of an episode, one drawn from each of as many equal parts of it,
             the same ones every time; None for all.
         max_episodes: Episodes, evenly spread; None for all.

@@ -40,7 +40,7 @@ def building_folder(folder: Path, camera: str) -> Path:
 
 
 class PartialFrames:
-    """Frames of a camera that are not all there yet; made by :meth:`open`.
+    """Frames of a camera that are not all there yet; made by ``open``.
 
     Attributes:
         plan: Where each frame belongs.
@@ -104,7 +104,7 @@ class PartialFrames:
             self.done[span.episode] = video_sha256
 
     def close(self) -> None:
-        """Close the files; a later :meth:`open` goes on."""
+        """Close the files; a later ``open`` goes on."""
         for descriptor in (self._frames, self._times, self._journal):
             os.close(descriptor)
 

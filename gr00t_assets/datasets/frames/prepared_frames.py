@@ -73,7 +73,7 @@ class PreparedFrames:
         return cls(cache, folder)
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
-        """As :meth:`FrameCache.rows`."""
+        """As ``FrameCache.rows``."""
         return self._cache.rows(episode, camera, timestamps)
 
     def frames(self, camera: str, rows: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ _PARQUET_MAGIC = b"PAR1"
 
 @dataclass(frozen=True)
 class LeRobotDataset:
-    """A dataset on disk whose meta files were read; made by :meth:`open`.
+    """A dataset on disk whose meta files were read; made by ``open``.
 
     Attributes:
         directory: Its folder, which is never written to.
@@ -75,7 +75,7 @@ class LeRobotDataset:
         """The same, with the findings in the folder's collector.
 
         Raises:
-            DatasetError: As :meth:`open`.
+            DatasetError: As ``open``.
         """
         problem = "this is not a complete LeRobot dataset."
         metadata = read_metadata(folder, formats)
@@ -199,7 +199,7 @@ class LeRobotDataset:
         return self.vectors(index, [column])[column]
 
     def vectors(self, index: int, columns: Sequence[str]) -> dict[str, np.ndarray]:
-        """Columns of an episode by name, each as :meth:`vector` gives it; its file is read once.
+        """Columns of an episode by name, each as ``vector`` gives it; its file is read once.
 
         Raises:
             DatasetError: As for one column.

@@ -55,7 +55,7 @@ class Folder:
         """The path of a file that can be read; what is wrong with it becomes a finding.
 
         A missing file gives ``None`` without a finding, since the caller knows what it means; a
-        link out of the folder too, since :meth:`check_links` reports those.
+        link out of the folder too, since ``check_links`` reports those.
         """
         path = self.directory / file
         if self.confined and not self.holds(file):

@@ -28,7 +28,7 @@ FLICKER = "flicker"
 FROZEN = "frozen video"
 
 COLUMNS = ("measure", "found", "warning")
-"""Headings of :func:`quality_table`."""
+"""Headings of ``quality_table``."""
 
 _NAMED = 5
 

@@ -113,7 +113,7 @@ def fetch(
         entry: What to bring; its source is no folder.
         commit: Commit of the source, where it has one.
         folder: The dataset's folder in the store. A download stays below it, in
-            ``.download-COMMIT``, until :func:`remove_downloads`, so that what breaks can go on.
+            ``.download-COMMIT``, until ``remove_downloads``, so that what breaks can go on.
         scratch: An empty folder on the same disk; the dataset is laid out in it.
 
     Raises:

@@ -24,7 +24,7 @@ _TIMEOUT = 10.0
 _LOG_SECONDS = 10.0
 _SHOWN = 20
 _NOT_CONTENT_PATTERNS = [".*", "*/.*", *NOT_CONTENT]
-"""What :func:`is_content` refuses, as the Hub's client takes it."""
+"""What ``is_content`` refuses, as the Hub's client takes it."""
 
 
 class HubUnreachableError(DatasetError):

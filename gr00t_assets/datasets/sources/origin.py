@@ -143,7 +143,7 @@ def _path(name: str, store: Store) -> Path:
 
 
 def needs_preparing(directory: Path, name: str, store: Store) -> bool:
-    """Whether :func:`prepare_dataset` would change anything; a folder is copied only for that."""
+    """Whether ``prepare_dataset`` would change anything; a folder is copied only for that."""
     return is_v30(directory) or _lacks_accepted(directory, name, store)
 
 

@@ -179,7 +179,7 @@ def remove_files(
         instead: The name that it gets.
 
     Raises:
-        StoreError: As :func:`remove`.
+        StoreError: As ``remove``.
     """
     with _explained(directory), _parent(root, directory / marker) as (folder, _):
         try:

@@ -31,7 +31,7 @@ class FailurePattern(FrozenModel):
     """A failure that is recognised by its text.
 
     ``problem`` and ``details`` may name the groups of the texts, and what
-    :func:`gr00t_assets.trainers.failures.explain.names_of` gives of the spec.
+    ``gr00t_assets.trainers.failures.explain.names_of`` gives of the spec.
     """
 
     name: str = Field(description="In kebab case, unique")

@@ -43,7 +43,7 @@ _AFTER_GRACE = 10.0
 
 
 def run_spec(spec: TrainingSpec) -> Manifest:
-    """Train what the spec asks for; see :func:`attempt_run`.
+    """Train what the spec asks for; see ``attempt_run``.
 
     The launcher holds the run directory as well: where this process is killed, the next one waits
     until the guard has ended it.

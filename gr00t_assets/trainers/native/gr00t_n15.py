@@ -184,7 +184,7 @@ class Gr00tN15(nn.Module):
         return self.action_head.get_action(features, mask, batch, noise, num_steps, generator)
 
     def parts(self) -> dict[str, list[nn.Module]]:
-        """Modules by the flag that trains them, in the order of :meth:`set_trainable`."""
+        """Modules by the flag that trains them, in the order of ``set_trainable``."""
         eagle = self.backbone.eagle_model
         return {
             "llm": [eagle.language_model],

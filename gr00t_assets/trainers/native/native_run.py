@@ -45,7 +45,7 @@ _HEADER = 256
 
 
 def run_spec(spec: TrainingSpec) -> Manifest:
-    """Train what the spec asks for; see :func:`attempt_run`."""
+    """Train what the spec asks for; see ``attempt_run``."""
     begin = partial(NativeRun, spec)
     return attempt_run(spec, begin, lock_patience=_LOCK_PATIENCE)
 
@@ -61,7 +61,7 @@ class NativeRun(Attempt):
         self.dataset_frames = 0
 
     def train(self, stop: StopRequest) -> Manifest:
-        """Train to the end, or to a request to stop; see :meth:`Attempt.train`."""
+        """Train to the end, or to a request to stop; see ``Attempt.train``."""
         try:
             return self._train(stop)
         except torch.OutOfMemoryError as error:

@@ -74,7 +74,7 @@ class Tokenizer:
         return self._fast.encode(text, add_special_tokens=False).ids
 
     def save(self, directory: Path) -> None:
-        """Write ``tokenizer.json``, which :func:`load_tokenizer` reads."""
+        """Write ``tokenizer.json``, which ``load_tokenizer`` reads."""
         write_bytes(directory / "tokenizer.json", self._fast.to_str().encode())
 
     def _prompt_ids(self, task: str, num_images: int, tokens_per_image: int) -> tuple[int, ...]:

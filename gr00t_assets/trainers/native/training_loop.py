@@ -87,7 +87,7 @@ def optimizer_tensors(
 def restore_optimizer(
     model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
 ) -> None:
-    """Put back what :func:`optimizer_tensors` gave; ``step`` stays on the CPU as AdamW keeps it."""
+    """Put back what ``optimizer_tensors`` gave; ``step`` stays on the CPU as AdamW keeps it."""
     for name, parameter in trainable(model):
         optimizer.state[parameter] = {
             key: tensors[f"{key}/{name}"].to("cpu" if key == "step" else parameter.device)

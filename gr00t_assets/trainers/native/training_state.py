@@ -50,7 +50,7 @@ def checkpoint_directory(run_directory: Path, step: int) -> Path:
 
 
 def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str, keep: int) -> None:
-    """Publish a checkpoint; see :func:`publish_checkpoint`."""
+    """Publish a checkpoint; see ``publish_checkpoint``."""
 
     def write(folder: Path) -> None:
         save_tensors(state.weights, folder / WEIGHTS)
@@ -105,7 +105,7 @@ def random_states() -> dict[str, torch.Tensor]:
 
 
 def restore_random_states(states: dict[str, torch.Tensor]) -> None:
-    """Put back what :func:`random_states` gave; a GPU that is not here is left out."""
+    """Put back what ``random_states`` gave; a GPU that is not here is left out."""
     torch.set_rng_state(states["cpu"])
     for index in range(torch.cuda.device_count()):
         if f"cuda:{index}" in states:

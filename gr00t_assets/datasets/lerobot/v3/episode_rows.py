@@ -173,7 +173,7 @@ def cut_rows(
 
     Args:
         folder: Of the dataset; its collector takes files that cannot be read to their end.
-        ranges: From :func:`find_rows`, one for each episode.
+        ranges: From ``find_rows``, one for each episode.
         done: Called with the episode index when its file is closed.
     """
     for file, parts in groupby(ranges, key=lambda part: part.file):

@@ -22,7 +22,7 @@ _FAULTS = FaultCatalogue(Path(__file__).parents[1] / "doctor_faults.yaml")
 _MAX_SHOWN = 5
 
 _PROBES: dict[str, Probe] = {}
-"""Answers of environments that this process has asked, by :func:`_content_hash`."""
+"""Answers of environments that this process has asked, by ``_content_hash``."""
 
 
 class Examination(NamedTuple):

@@ -21,7 +21,7 @@ import numpy as np
 from launcher_checkpoints import RefusedError
 
 ROWS = "_rows_by_episode"
-"""Attribute of the dataset that holds :class:`EpisodeRows` by episode."""
+"""Attribute of the dataset that holds ``EpisodeRows`` by episode."""
 
 
 def replace_reading(launch: dict[str, Any]) -> None:

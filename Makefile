@@ -7,6 +7,8 @@ SWEEP ?= demo
 DEFINITIONS := gr00t_assets.definitions
 MATERIALIZE := $(BIN)/dagster asset materialize -m $(DEFINITIONS)
 PYTEST_WORKERS ?= 2
+LEROBOT := .lerobot
+LEROBOT_PYTHON ?= python3.12
 
 # One torch thread a process: on small machines two are slower than one.
 export OMP_NUM_THREADS ?= 1
@@ -15,7 +17,10 @@ export PYTHONDONTWRITEBYTECODE :=
 # Dagster would rather have `dg launch` and `dg dev`, which do the same here.
 export PYTHONWARNINGS ?= ignore:Function `asset_materialize_command` is superseded,ignore:Function `dev_command` is superseded
 
-.PHONY: install demo test test-faults check docs format dev benchmarks clean
+# LeRobot itself writes datasets for some tests; they are skipped where it is not there.
+export GR00T_ASSETS_LEROBOT_PYTHON ?= $(wildcard $(LEROBOT)/bin/python)
+
+.PHONY: install demo test test-faults lerobot check docs format dev benchmarks clean
 
 install: $(VENV)/.installed
 
@@ -51,6 +56,14 @@ test: install
 test-faults: install
 	$(BIN)/python -m pytest -m faults
 
+# LeRobot needs another torch than ours, so it has an environment of its own.
+lerobot: $(LEROBOT)/.installed
+
+$(LEROBOT)/.installed:
+	$(LEROBOT_PYTHON) -m venv $(LEROBOT)
+	$(LEROBOT)/bin/python -m pip install --quiet --disable-pip-version-check 'lerobot[dataset]==0.6.1'
+	@touch $@
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -74,4 +87,4 @@ benchmarks: install
 	@set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(LEROBOT) build *.egg-info

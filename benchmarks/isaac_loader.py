@@ -89,7 +89,7 @@ def _prepare(folder: Path, target: Path) -> Path:
     from gr00t_assets.datasets.frames.frame_index import FRAMES, TIMES, read_indices
     from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
     from gr00t_assets.trainers.isaac_gr00t.launcher_process import LAUNCHER
-    from gr00t_assets.trainers.model_folder import isaac_metadata
+    from gr00t_assets.trainers.run_files import isaac_metadata
 
     dataset = LeRobotDataset.open(folder)
     config = resolve_modality_config(dataset, folder.name, "v1", DATA_CONFIG, EMBODIMENT)
@@ -112,8 +112,7 @@ def _prepare(folder: Path, target: Path) -> Path:
         "dataset": str(folder),
         "launcher": str(LAUNCHER.parent),
         "metadata": isaac_metadata(config),
-        "held_out_episodes": [],
-        "frames": frames,
+        "datasets": {str(folder): {"held_out_episodes": [], "frames": frames}},
     }
     (target / "launch.json").write_text(json.dumps(launch))
     return target / "launch.json"

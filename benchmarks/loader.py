@@ -32,7 +32,7 @@ import torch
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.fit.fit_check import fitting_data_configs
+from gr00t_assets.datasets.fit.fit_check import DatasetFacts, fitting_data_configs
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
@@ -65,7 +65,7 @@ def dataset_in(store: Store, folder: Path | None) -> tuple[LeRobotDataset, Modal
     source = {"kind": "synthetic"} if folder is None else {"kind": "folder", "path": str(folder)}
     fitting = ["fourier_gr1_arms_only"]
     if folder is not None:
-        fitting = fitting_data_configs(LeRobotDataset.open(folder))
+        fitting = fitting_data_configs(DatasetFacts(LeRobotDataset.open(folder)))
     entry = CatalogEntry.model_validate(
         {"name": "data", "description": "timed", "source": source, "data_config": fitting[0]}
     )

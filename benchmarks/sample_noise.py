@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.small_data import prepare
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.runs.metrics import read_metric_table
+from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.native.trainer import NativeHyperparameters
 
@@ -45,7 +45,7 @@ def trained(root: Path) -> Path:
 
 def show(run_directory: Path) -> None:
     """Print the table for a run whose steps had one sample each."""
-    losses = read_metric_table(run_directory).losses
+    losses = read_metrics(run_directory).losses
     print(f"{'last steps':>10}{'mean':>9}{'sd / mean':>11}{'next step':>11}{'of 10 steps':>13}")
     for share in (0.1, 0.25):
         window = losses[-max(20, int(share * len(losses))) :]

@@ -47,7 +47,7 @@ def _of_runs(store: Store, experiments: list[Experiment]) -> Iterator[str]:
     for run in read_runs(experiments, store):
         if not run.rankable:
             yield f"{run.name} has no place in the comparison: {run.status}"
-        steps = [metric.step for metric in run.metrics]
+        steps = run.metrics.columns["step"].tolist()
         if steps != list(range(1, run.experiment.hyperparameters.max_steps + 1)):
             yield f"{run.name} has the steps {steps}"
         elif not _is_unbroken(run):
@@ -61,7 +61,7 @@ def _is_unbroken(run: StoredRun) -> bool:
     """Of the trainer that counts; real trainings are held against others."""
     asked = run.experiment.hyperparameters
     unbroken = fault_trainer.unbroken(asked.max_steps, asked.seed)
-    return REAL in run.experiment.tags or list(run.losses) == unbroken
+    return REAL in run.experiment.tags or run.metrics.losses.tolist() == unbroken
 
 
 def _of_training(project: Project, experiment: Experiment) -> Iterator[str]:

@@ -9,6 +9,7 @@ import importlib
 import re
 import sys
 import typing
+from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -37,12 +38,30 @@ def main() -> int:
 
 def table(module: str, name: str) -> str:
     """A Markdown table of the fields of one pydantic model."""
-    model: type[BaseModel] = getattr(importlib.import_module(module), name)
     rows = [
-        f"| `{key}` | {kind(field)} | {default(field)} | {field.description or ''} |\n"
-        for key, field in model.model_fields.items()
+        f"| `{key}` | {kind(field)} | {default(field)} | {meaning(key, field)} |\n"
+        for key, field in fields(module, name).items()
     ]
     return "\n| key | type | default | what |\n|---|---|---|---|\n" + "".join(rows) + "\n"
+
+
+def fields(module: str, name: str) -> dict[str, FieldInfo]:
+    """The fields of a pydantic model, by key."""
+    model: type[BaseModel] = getattr(importlib.import_module(module), name)
+    return model.model_fields
+
+
+def meaning(key: str, field: FieldInfo) -> str:
+    """What a key says: its own description, else that of the same key in another table."""
+    return field.description or meanings().get(key, "")
+
+
+@cache
+def meanings() -> dict[str, str]:
+    """The first description of each key, over all tables."""
+    tables = [match for page in PAGES for match in FIELDS.finditer(page.read_text())]
+    described = [item for match in tables for item in fields(match[2], match[3]).items()]
+    return {key: field.description for key, field in reversed(described) if field.description}
 
 
 def fault_table(file: str) -> str:

@@ -26,6 +26,6 @@ defs = dg.Definitions(
     jobs=jobs,
     schedules=schedules,
     sensors=sensors,
-    resources=resources(),
+    resources=resources,
     executor=dg.in_process_executor,
 )

@@ -1,6 +1,7 @@
 """Folders of real data that tests read; where they are missing the test says which and skips."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -104,6 +105,21 @@ def parity_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     if request.param == "cut":
         return parity_cut.unpack(parity_cut.CUT, tmp_path_factory.mktemp("parity") / "model")
     return _folder("parity/model")
+
+
+@pytest.fixture(scope="session")
+def lerobot_python() -> Path:
+    """A Python that has LeRobot, which writes datasets for tests of what it writes."""
+    named = os.environ.get("GR00T_ASSETS_LEROBOT_PYTHON")
+    if not named:
+        pytest.skip(
+            "GR00T_ASSETS_LEROBOT_PYTHON names no Python with LeRobot; `make lerobot` builds one: "
+            "python3.12 -m venv .lerobot, .lerobot/bin/pip install 'lerobot[dataset]==0.6.1'"
+        )
+    python = shutil.which(named)
+    if python is None:
+        pytest.fail(f"GR00T_ASSETS_LEROBOT_PYTHON is {named}; there is no such program")
+    return Path(python).absolute()
 
 
 @pytest.fixture

@@ -86,21 +86,21 @@ from gr00t_assets.trainers.wandb_run import read_record
 
 def read_all(spec_file, root):
     spec = TrainingSpec.model_validate(json.loads(spec_file.read_text()))
-    store, run, cache = Store(root), spec.run_directory, spec.frame_cache
+    store, run, cache = Store(root), spec.run_directory, spec.datasets[0].frame_cache
     camera = spec.modality_config.video[0].original_key
     def prepared():
         config = load_modality_config("small", store)
         frames = PreparedFrames.open(cache, config, 112)
         frames.frames(config.video[0].original_key, np.array([0]))
     def episode():
-        dataset = LeRobotDataset.open(spec.dataset_directory)
+        dataset = LeRobotDataset.open(spec.datasets[0].directory)
         return dataset.row_count(0), dataset
     readers = {
         "dataset": episode,
         "record": lambda: load_record("small", store),
         "origin": lambda: load_origin("small", store),
         "config": lambda: load_modality_config("small", store),
-        "truth": lambda: frames_verified(spec.frame_check),
+        "truth": lambda: frames_verified(spec.datasets[0].frame_check),
         "cache": lambda: FrameCache.open(cache).frame(0, camera, 0),
         "prepared": prepared,
         "spec": lambda: load_spec(run / "spec.json"),

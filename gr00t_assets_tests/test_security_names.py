@@ -22,7 +22,7 @@ from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.experiments.sweeps import load_sweep
-from gr00t_assets.runs.retention.removal import remove, remove_files
+from gr00t_assets.runs.retention.removal import remove, remove_training_files
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
 from gr00t_assets_tests.defs.specs import a_spec
@@ -136,7 +136,7 @@ def test_nothing_outside_is_deleted(tmp_path: Path, name: str) -> None:
     with pytest.raises(StoreError):
         remove(store, store / name)
     with pytest.raises(StoreError):
-        remove_files(store, store / "a" / ".." / "..", ["x"], "complete.json", "weights.json")
+        remove_training_files(store, store / "a" / ".." / "..", ["x"])
     assert outside.read_text() == "kept"
 
 
@@ -153,7 +153,7 @@ def test_files_are_not_deleted_through_a_link(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="link"):
         remove(store, store / "link" / "optimizer.pt")
     with pytest.raises(StoreError, match="link"):
-        remove_files(store, store / "link", ["optimizer.pt"], "complete.json", "weights.json")
+        remove_training_files(store, store / "link", ["optimizer.pt"])
     assert tree(outside) == before
 
 

@@ -15,6 +15,7 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.source_kinds import GitSource
 from gr00t_assets.datasets.sources.git_source import fetch_git
 from gr00t_assets_tests.defs.project import Project, make_project
+from gr00t_assets_tests.small_dataset import small_dataset
 
 CANARIES = {
     "WANDB_API_KEY": "0canary0" * 5,
@@ -24,19 +25,7 @@ CANARIES = {
 }
 PASSWORD = "gitCANARYpassword"
 DATASETS = {
-    "small": {
-        "description": "Two short episodes",
-        "source": {
-            "kind": "synthetic",
-            "episodes": 2,
-            "min_frames": 40,
-            "max_frames": 44,
-            "width": 64,
-            "height": 64,
-        },
-        "data_config": "fourier_gr1_arms_only",
-        "embodiment_tag": "gr1",
-    },
+    "small": small_dataset(2),
     "private": {
         "description": "A repository that cannot be had",
         "source": {

@@ -1,6 +1,5 @@
 """``gr00t-assets compare`` and ``import``: which run is best, by how much, and is that known."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gr00t_assets.cli.output import console, plain_table, print_json
 from gr00t_assets.comparison.all_runs import chosen_runs, from_store
 from gr00t_assets.comparison.answers.answers import Answer, all_answers, answer
 from gr00t_assets.comparison.columns import Column, row_remark, row_values, shown_columns
@@ -27,9 +27,6 @@ from gr00t_assets.comparison.wording import label, not_ranked_reason, plain, val
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.sweeps import find_sweep, load_sweeps
 from gr00t_assets.reporting.report import Report, write_report
-
-PIPED_WIDTH = 100
-"""Columns where the output is no terminal, such as a CI log."""
 
 _STATUS_STYLES = {
     "finished": "green",
@@ -88,11 +85,6 @@ def compare(
     _comparison(compare_runs(compared) if runs is not None else None, differences, as_json)
 
 
-@import_app.callback()
-def imports() -> None:
-    """Runs that were made elsewhere, for the comparison."""
-
-
 @import_app.command("wandb")
 def import_from_wandb(
     project: Annotated[str, typer.Argument(help="ENTITY/PROJECT", metavar="ENTITY/PROJECT")],
@@ -105,17 +97,6 @@ def import_from_wandb(
     file, runs = import_wandb(project, Store.from_environment(), tag, typer.echo)
     typer.echo(f"imported: {len(runs)} runs, {file}")
     typer.echo("compare them: gr00t-assets compare")
-
-
-def console() -> Console:
-    """The standard output, wide enough for a table where it is no terminal."""
-    terminal = Console()
-    return terminal if terminal.is_terminal else Console(width=PIPED_WIDTH)
-
-
-def print_json(content: object) -> None:
-    """Print what JSON has, without a number that it does not have."""
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def _question(runs: Sequence[Run], question: str, as_json: bool) -> None:
@@ -256,7 +237,7 @@ def print_runs(rows: Sequence[RankedRun], out: Console) -> None:
 
 
 def _table(rows: Sequence[RankedRun], columns: Sequence[Column]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = plain_table()
     for column in columns:
         if column.name in ("name", "run_id"):
             table.add_column(column.heading, overflow="fold", min_width=10)

@@ -1,21 +1,23 @@
 """``gr00t-assets dataset``: whether datasets can be trusted, and what a video backend gives."""
 
-import json
-from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.text import Text
 
-from gr00t_assets.core.finding import Finding, Findings
+from gr00t_assets.cli.dataset_add import dataset_add, dataset_list, dataset_show
+from gr00t_assets.cli.dataset_quality import print_quality, quality_of
+from gr00t_assets.cli.output import print_findings, print_json
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.record import load_record
-
-_STYLES = {"error": "bold red", "warning": "yellow", "ok": "green"}
+from gr00t_assets.datasets.adding.adding import stand_ins
+from gr00t_assets.datasets.checks.scan import DEFAULT_BACKEND
+from gr00t_assets.datasets.fit.dataset_check import check_dataset, check_stored_dataset
+from gr00t_assets.datasets.frames.frame_check import check_frames
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.record import DatasetRecord, load_record
 
 dataset_app = typer.Typer(help="Datasets, and whether they can be trusted.", no_args_is_help=True)
 
@@ -32,38 +34,36 @@ def dataset_check(
     video_backend: Annotated[
         str, typer.Option(help="What will decode it: frame-cache, decord, torchcodec")
     ] = "frame-cache",
+    with_quality: Annotated[
+        bool, typer.Option("--quality", help="Lag, jerk, repeats, and a score of each episode too")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON")] = False,
 ) -> None:
     """Print everything that is wrong with a dataset; exit code 1 where it cannot be trained on."""
-    from gr00t_assets.datasets.fit.dataset_check import check_dataset
-
-    directory = dataset_folder(path)
+    directory, stored = dataset_folder(path), _stored_record(path)
     with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
         task = progress.add_task("episodes", total=None)
-        findings = check_dataset(
-            directory,
-            data_config,
-            embodiment_tag,
-            video_backend,
-            lambda done, total: progress.update(task, completed=done, total=total),
-        )
+        if stored is not None and video_backend == DEFAULT_BACKEND:
+            store = Store.from_environment()
+            findings = check_stored_dataset(stored, store, data_config, embodiment_tag)
+        else:
+            findings = check_dataset(
+                directory,
+                data_config,
+                embodiment_tag,
+                video_backend,
+                lambda done, total: progress.update(task, completed=done, total=total),
+                stand_ins(directory),
+            )
+    quality = quality_of(path, directory) if with_quality else None
     if as_json:
-        content = {"dataset": str(directory), **findings.to_json()}
-        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        measured = {"quality": quality.model_dump(mode="json")} if quality else {}
+        print_json({"dataset": str(directory), **findings.to_json(), **measured})
     else:
+        if quality:
+            print_quality(quality)
         print_findings(findings, path)
     raise typer.Exit(0 if findings.ok else 1)
-
-
-@dataset_app.command("accept-modality")
-def dataset_accept_modality(
-    name: Annotated[str, typer.Argument(help="A dataset that brings no modality.json")],
-) -> None:
-    """Accept the proposed modality.json of a dataset, which then stands in for the missing one."""
-    from gr00t_assets.datasets.fit.modality_proposal import accept_proposal
-
-    typer.echo(f"accepted: {accept_proposal(name, Store.from_environment())}")
-    typer.echo(f"now materialise the dataset {name} again")
 
 
 @dataset_app.command("frames")
@@ -78,9 +78,6 @@ def dataset_frames(
     all_rows: Annotated[bool, typer.Option("--all-rows", help="Every row, not a sample")] = False,
 ) -> None:
     """Compare the frames that a video backend gives with those decoded in order; 1 if wrong."""
-    from gr00t_assets.datasets.frames.frame_check import check_frames
-    from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-
     dataset = LeRobotDataset.open(dataset_folder(path))
     sample = {"samples_per_episode": None, "max_episodes": None} if all_rows else {}
     result = check_frames(
@@ -99,35 +96,17 @@ def dataset_folder(path: str) -> Path:
     Raises:
         DatasetError: It is neither.
     """
-    folder = Path(path)
-    if folder.exists() or name_problem(path):
-        return folder
-    store = Store.from_environment()
-    return load_record(path, store).directory(store)
+    record = _stored_record(path)
+    return Path(path) if record is None else record.directory(Store.from_environment())
 
 
-def print_findings(findings: Findings, title: str, out: Console | None = None) -> None:
-    """Print findings by fault: what was found in which file, what was expected, what to do.
-
-    Args:
-        findings: As ``check_dataset`` gives them.
-        title: What the summary calls the dataset.
-        out: Where to print; the standard output where left out.
-    """
-    out = out or Console(highlight=False)
-    for (severity, code), group in groupby(findings, lambda item: (item.severity, item.code)):
-        out.print(Text(f"{severity} {code}", style=_STYLES[severity]))
-        for (expected, remedy), alike in groupby(group, lambda item: (item.expected, item.remedy)):
-            for item in alike:
-                out.print(Text.assemble("  ", *_subject(item), item.found), soft_wrap=True)
-            for label, text in (("expected  ", expected), ("do        ", remedy)):
-                if text:
-                    out.print(Text.assemble("    ", (label, "dim"), text), soft_wrap=True)
-    if len(findings):
-        out.print()
-    style = "green" if findings.ok else "bold red"
-    out.print(Text(f"{title}: {findings.summary()}", style=style), soft_wrap=True)
+def _stored_record(path: str) -> DatasetRecord | None:
+    """The record of a dataset that is named and not given by its path."""
+    if Path(path).exists() or name_problem(path):
+        return None
+    return load_record(path, Store.from_environment())
 
 
-def _subject(item: Finding) -> list[tuple[str, str]]:
-    return [(f"{item.subject}: ", "bold")] if item.subject else []
+dataset_app.command("add")(dataset_add)
+dataset_app.command("list")(dataset_list)
+dataset_app.command("show")(dataset_show)

@@ -4,9 +4,9 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from gr00t_assets.cli.output import console
 from gr00t_assets.evaluation.open_loop import current_evaluation, find_run
 from gr00t_assets.evaluation.result import (
     EVALUATION,
@@ -17,14 +17,12 @@ from gr00t_assets.evaluation.result import (
 from gr00t_assets.evaluation.wording import (
     PART_HEAD,
     baseline_sentence,
+    dataset_sentences,
     group_rows,
     language_sentence,
     part_sentence,
 )
 from gr00t_assets.evaluation.worker import ALREADY, evaluate_by_hand
-
-_PIPED_WIDTH = 100
-"""Columns where the output is no terminal, such as a CI log."""
 
 
 def evaluate(
@@ -70,10 +68,11 @@ def evaluate(
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """The outcome on a terminal."""
-    terminal = Console()
-    out = terminal if terminal.is_terminal else Console(width=_PIPED_WIDTH)
+    out = console()
     for part in evaluation.parts:
         out.print(part_sentence(part), highlight=False)
+        for sentence in dataset_sentences(part):
+            out.print("  " + sentence, highlight=False)
         for baseline in part.baselines:
             out.print("  " + baseline_sentence(baseline), highlight=False)
     table = Table(*PART_HEAD, title=f"errors by action group, {evaluation.main.part}")

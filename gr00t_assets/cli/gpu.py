@@ -1,13 +1,12 @@
 """``gr00t-assets gpu``: the devices of this machine, who trains on them, and what waits."""
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from gr00t_assets.cli.compare import console
+from gr00t_assets.cli.output import console, print_json
 from gr00t_assets.gpu.slot_files import UNKNOWN
 from gr00t_assets.gpu.status import DeviceStatus, MachineStatus, machine_status
 
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
 gpu_app = typer.Typer(help="The devices of this machine and the queue for them.")
 
 _LISTED_RUNS = 20
-
-
-@gpu_app.callback()
-def _gpu() -> None:
-    """Without a callback typer takes the one command for the whole app."""
 
 
 @gpu_app.command("status")
@@ -39,7 +33,7 @@ def gpu_status(
             "machine": machine.model_dump(mode="json"),
             "queue": queue.model_dump(mode="json") if queue else None,
         }
-        typer.echo(json.dumps(content, indent=2))
+        print_json(content)
     else:
         _print_status(machine, queue)
 

@@ -1,6 +1,5 @@
 """``gr00t-assets isaac``: NVIDIA's own trainer, set up, examined, and run by hand."""
 
-import json
 import os
 import shlex
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from gr00t_assets.cli.output import SEVERITY_STYLES, print_json, print_remedy, print_verdict
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store
@@ -37,7 +37,6 @@ _SETUP_BYTES = 12_000_000_000
 downloads until a step is done."""
 
 _SHOWN_LOG_BYTES = 4096
-_STYLES = {"error": "bold red", "warning": "yellow", "ok": "green"}
 
 
 @isaac_app.command("setup")
@@ -106,8 +105,7 @@ def isaac_doctor(
     findings = examine(environment, gpu=asked, store=Store.from_environment()).findings
     title = str(environment.checkout)
     if as_json:
-        content = {"environment": title, **findings.to_json()}
-        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        print_json({"environment": title, **findings.to_json()})
     else:
         _print_findings(findings, title)
     raise typer.Exit(0 if findings.ok else 1)
@@ -120,7 +118,8 @@ def isaac_command(
         str | None, typer.Option(help="gr00t_finetune.py; that of the checkout if left out")
     ] = None,
     dataset_path: Annotated[
-        str | None, typer.Option(help="The dataset; its version in the store if left out")
+        list[str] | None,
+        typer.Option(help="The dataset, once for each of a mixture; that in the store if left out"),
     ] = None,
     output_dir: Annotated[
         str | None, typer.Option(help="For checkpoints; in the run directory if left out")
@@ -137,20 +136,15 @@ def isaac_command(
 
 def _print_findings(findings: Findings, title: str) -> None:
     """Print findings by their subject: what was found, and where it is not right what to do."""
-    console = Console(highlight=False)
+    out = Console(highlight=False)
     for subject, group in groupby(findings, lambda finding: finding.subject):
-        console.print(Text(subject or "", style="bold"))
+        out.print(Text(subject or "", style="bold"))
         for finding in group:
-            severity = Text(f"  {finding.severity:<8}", style=_STYLES[finding.severity])
+            severity = Text(f"  {finding.severity:<8}", style=SEVERITY_STYLES[finding.severity])
             line = Text.assemble(severity, (f"{finding.code}  ", "bold"), finding.found)
-            console.print(line, soft_wrap=True)
-            for label, text in (("expected", finding.expected), ("do", finding.remedy)):
-                if text:
-                    line = Text.assemble(f"{'':10}", (f"{label:<10}", "dim"), text)
-                    console.print(line, soft_wrap=True)
-    console.print()
-    style = "green" if findings.ok else "bold red"
-    console.print(Text(f"{title}: {findings.summary()}", style=style), soft_wrap=True)
+            out.print(line, soft_wrap=True)
+            print_remedy(out, finding.expected, finding.remedy, indent=10)
+    print_verdict(out, findings, title)
 
 
 @contextmanager

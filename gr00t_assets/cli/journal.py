@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from gr00t_assets.core.project import Store
+from gr00t_assets.experiments.sweeps import load_sweeps
+from gr00t_assets.reporting.journal.research_journal import write_journal
 
 
 def journal(
@@ -17,9 +19,6 @@ def journal(
 
     The last line says where the journal is and whether it changed.
     """
-    from gr00t_assets.experiments.sweeps import load_sweeps
-    from gr00t_assets.reporting.journal.research_journal import write_journal
-
     written = write_journal(list(load_sweeps().values()), Store.from_environment())
     if print_it:
         sys.stdout.write(written.text)

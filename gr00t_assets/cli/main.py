@@ -17,7 +17,7 @@ from gr00t_assets.cli.model import model_app
 from gr00t_assets.cli.store import store_app
 from gr00t_assets.cli.sweep import sweep_app
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.trainers.train_command import train_by_hand
+from gr00t_assets.trainers.process_launcher import train_by_hand
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(sweep_app, name="sweep")

@@ -5,13 +5,11 @@ from typing import Annotated
 import typer
 
 from gr00t_assets.core.project import Store
+from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
+from gr00t_assets.reporting.promotion import hub
+from gr00t_assets.reporting.promotion.promote import promote
 
 model_app = typer.Typer(help="Models that are good enough to be used.", no_args_is_help=True)
-
-
-@model_app.callback()
-def _model() -> None:
-    """Keep the name of the command where there is one command alone."""
 
 
 @model_app.command("promote")
@@ -25,10 +23,6 @@ def model_promote(
     ] = False,
 ) -> None:
     """Give a finished, checked and evaluated model a card and a place; refuse any other."""
-    from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
-    from gr00t_assets.reporting.promotion import hub
-    from gr00t_assets.reporting.promotion.promote import promote
-
     store = Store.from_environment()
     record = promote(find_experiment(experiment, load_sweeps()), store)
     folder = store.promoted_model(record.experiment, record.config_hash)

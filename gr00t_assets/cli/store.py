@@ -1,20 +1,21 @@
 """``gr00t-assets store``: what is on the disk, and what of it can go."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.table import Table
 
+from gr00t_assets.cli.output import console, plain_table
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.units import format_bytes
+from gr00t_assets.runs.retention.prune import PrunePlan, execute_plan, plan_prune
 from gr00t_assets.runs.retention.removal import disk_usage, freed_bytes
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from gr00t_assets.runs.retention.prune import PrunePlan, RemovalResult
-    from gr00t_assets.runs.retention.survey import Share, StoreStatus
+from gr00t_assets.runs.retention.retention_rule import load_rule
+from gr00t_assets.runs.retention.store_state import project_state
+from gr00t_assets.runs.retention.survey import Share, StoreStatus
+from gr00t_assets.runs.retention.survey import store_status as status_of
 
 store_app = typer.Typer(help="The store: its size, and what can go.", no_args_is_help=True)
 
@@ -24,8 +25,6 @@ def store_status(
     as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON")] = False,
 ) -> None:
     """Print what is in the store by kind, the free space, and what pruning would free."""
-    from gr00t_assets.runs.retention.survey import store_status as status_of
-
     status = status_of(Store.from_environment())
     if as_json:
         sys.stdout.write(status.model_dump_json(indent=2) + "\n")
@@ -51,20 +50,21 @@ def store_prune(
 
     Specs, manifests, metrics and logs always stay, and so does everything that is in use.
     """
-    from gr00t_assets.runs.retention.prune import PruneOptions, execute_plan, plan_prune
-    from gr00t_assets.runs.retention.retention_rule import load_rule
-    from gr00t_assets.runs.retention.store_state import project_state
-
     store = Store.from_environment()
-    options = PruneOptions(stale=not keep_stale, models=models, unlisted=unlisted)
-    plan = plan_prune(store, project_state(store), load_rule(), options)
+    current, rule, stale = project_state(store), load_rule(), not keep_stale
+    plan = plan_prune(store, current, rule, stale=stale, models=models, unlisted=unlisted)
     _print_plan(plan, store)
     if not plan.removals or dry_run:
         return
     if not (yes or typer.confirm(f"Delete these {len(plan.removals)}?")):
         typer.echo("nothing was deleted")
         raise typer.Exit(1)
-    results = execute_plan(plan, store, lambda result: _print_refusal(result, store))
+    results = []
+    for result in execute_plan(plan, store):
+        results.append(result)
+        if result.refusal is not None:
+            where = result.removal.path.relative_to(store.root)
+            typer.echo(f"kept: {where}: {result.refusal}")
     size = sum(result.size for result in results)
     deleted = sum(result.refusal is None for result in results)
     free = format_bytes(free_bytes(store.root))
@@ -72,7 +72,7 @@ def store_prune(
     raise typer.Exit(0 if deleted == len(results) else 1)
 
 
-def _print_plan(plan: "PrunePlan", store: Store) -> None:
+def _print_plan(plan: PrunePlan, store: Store) -> None:
     for removal in plan.removals:
         for path in removal.paths:
             size, where = format_bytes(disk_usage([path])), path.relative_to(store.root)
@@ -91,15 +91,8 @@ def _print_plan(plan: "PrunePlan", store: Store) -> None:
         )
 
 
-def _print_refusal(result: "RemovalResult", store: Store) -> None:
-    if result.refusal is not None:
-        typer.echo(f"kept: {result.removal.path.relative_to(store.root)}: {result.refusal}")
-
-
-def _print_status(status: "StoreStatus") -> None:
+def _print_status(status: StoreStatus) -> None:
     """Print the status as two tables and a line."""
-    from gr00t_assets.cli.compare import console
-
     out = console()
     total = f"{format_bytes(status.bytes)}; {format_bytes(status.free_bytes)} of its disk are free"
     out.print(f"{status.root}: {total}", highlight=False, soft_wrap=True)
@@ -118,10 +111,8 @@ def _print_status(status: "StoreStatus") -> None:
         out.print("\nthere is nothing to prune", highlight=False)
 
 
-def _table(heading: str, shares: "dict[str, Share]") -> "Table":
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
+def _table(heading: str, shares: dict[str, Share]) -> Table:
+    table = plain_table()
     table.add_column(heading)
     table.add_column("count", justify="right")
     table.add_column("size", justify="right")

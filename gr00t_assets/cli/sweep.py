@@ -1,6 +1,5 @@
 """``gr00t-assets sweep``: what sweep files ask for, and new ones."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gr00t_assets.cli.compare import console
+from gr00t_assets.cli.output import console, plain_table, print_json
 from gr00t_assets.comparison.proposals.proposed_sweep import check_sweep, propose
 from gr00t_assets.comparison.suggested_sweep import suggest_sweep
 from gr00t_assets.comparison.suggestions import Objective
@@ -21,7 +20,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.new_sweep import new_sweep
+from gr00t_assets.experiments.new_sweep import new_sweep, write_sweep
 from gr00t_assets.experiments.registry import all_hyperparameters
 
 sweep_app = typer.Typer(help="Sweep files and what they ask for.", no_args_is_help=True)
@@ -56,7 +55,7 @@ def sweep_plan(
         return
     plan = make_plan(chosen, Store.from_environment())
     if as_json:
-        typer.echo(plan_json(plan))
+        print_json(plan_json(plan))
     else:
         print_plan(plan)
 
@@ -104,8 +103,7 @@ def sweep_propose(
         lines = list(check_sweep(check, runs))
         typer.echo("\n".join(line for line, _ in lines))
         raise typer.Exit(int(any(is_equal for _, is_equal in lines)))
-    text, file = propose(runs, sweep, question, out, references)
-    _print_new(text, file)
+    _print_new(propose(runs, sweep, question, out, references), out)
 
 
 @sweep_app.command("suggest")
@@ -121,13 +119,15 @@ def sweep_suggest(
     ] = None,
 ) -> None:
     """Suggest the next experiments of a search by Optuna, from the finished runs of one class."""
-    suggested = suggest_sweep(sweep, count, seed, objective, out)
-    for line in suggested.basis:
+    text, basis = suggest_sweep(sweep, count, seed, objective, out)
+    _print_new(text, out, basis)
+
+
+def _print_new(text: str, out: str | None, basis: Iterable[str] = ()) -> None:
+    """Print a new sweep, what it rests on before it; it is written where ``out`` names one."""
+    file = write_sweep(out, text) if out is not None else None
+    for line in basis:
         typer.echo(line, err=True)
-    _print_new(suggested.text, suggested.file)
-
-
-def _print_new(text: str, file: Path | None) -> None:
     if file is not None:
         typer.echo(f"written: {shown_path(file)}", err=True)
     typer.echo(text, nl=False)
@@ -179,10 +179,10 @@ def total(plan: SweepPlan) -> str:
     return text
 
 
-def plan_json(plan: SweepPlan) -> str:
+def plan_json(plan: SweepPlan) -> dict[str, Any]:
     """The plan as an object: the sweep, its totals, and under ``experiments`` one for each row."""
     sweep = plan.sweep
-    content = {
+    return {
         "sweep": sweep.name,
         "description": sweep.description,
         "schedule": sweep.schedule,
@@ -193,7 +193,6 @@ def plan_json(plan: SweepPlan) -> str:
         "statuses": dict(Counter(row.status for row in plan.rows)),
         "experiments": [_as_json(row) for row in plan.rows],
     }
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _as_json(row: PlanRow) -> dict[str, Any]:
@@ -211,6 +210,7 @@ def _as_json(row: PlanRow) -> dict[str, Any]:
         "samples": row.samples,
         "samples_left": row.samples_left,
         "epochs": row.epochs,
+        "shares": row.shares,
         "hours_left": row.hours_left,
         "hours_of": estimate and ("GPU" if estimate.gpus else "CPU"),
         "estimate": estimate
@@ -231,7 +231,7 @@ def _table(plan: SweepPlan, settings: list[dict[str, object]], varying: dict[str
     epochs = ["epochs"] if any(row.epochs is not None for row in rows) else []
     units = {row.estimate.gpus > 0 for row in rows if row.estimate}
     hours = {True: "GPU h", False: "CPU h"}[units.pop()] if len(units) == 1 else "hours"
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = plain_table()
     table.add_column("partition", overflow="fold")
     for name in () if many else varying:
         table.add_column(name, justify="right")
@@ -258,7 +258,8 @@ def _table(plan: SweepPlan, settings: list[dict[str, object]], varying: dict[str
 
 
 def _remarks(plan: SweepPlan) -> Iterable[str]:
-    """What the actions are, which runs would repeat others, and where the hours come from."""
+    """What mixtures and actions are, which runs would repeat others, whence the hours come."""
+    yield from dict.fromkeys(row.mixture for row in plan.rows if row.shares)
     for action, text in dict.fromkeys(ACTIONS[row.status] for row in plan.rows):
         if text and action != "nothing":
             yield f"{action}: {text}"
@@ -295,6 +296,5 @@ def _named(settings: dict[str, object]) -> str:
 
 
 def _settings(experiment: Experiment) -> dict[str, object]:
-    names = ("dataset", "trainer", "base_model", "continue_from")
-    data = {name: getattr(experiment, name) for name in names}
-    return data | experiment.hyperparameters.model_dump()
+    data = {name: getattr(experiment, name) for name in ("trainer", "base_model", "continue_from")}
+    return {"dataset": experiment.dataset_name} | data | experiment.hyperparameters.model_dump()

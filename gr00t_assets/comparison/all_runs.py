@@ -66,11 +66,10 @@ def from_stored_run(stored: StoredRun) -> Run:
     """
     manifest, settings = stored.manifest, stored.hyperparameters
     experiment = stored.spec.experiment if stored.stale and stored.spec else stored.experiment
-    curve = loss_curve(stored.metrics)
+    curve, latest = loss_curve(stored.metrics), manifest or stored.metrics.last
     status: str = stored.status
     if status == "finished" and not stored.rankable:
         status = "unfinished"
-    last = stored.metrics[-1] if len(stored.metrics) else None
     return Run(
         run_id=stored.config_hash or stored.name,
         name=stored.name,
@@ -90,7 +89,7 @@ def from_stored_run(stored: StoredRun) -> Run:
         hypothesis=experiment.hypothesis,
         started_at=manifest.started_at if manifest else "",
         samples_per_second=manifest.samples_per_second if manifest else None,
-        wall_seconds=manifest.wall_seconds if manifest else (last.wall_seconds if last else None),
+        wall_seconds=latest.wall_seconds if latest else None,
         gpu_hours=manifest.gpu_seconds / 3600 if manifest else None,
         peak_memory_bytes=manifest.peak_memory_bytes if manifest else None,
         failed_checks=stored.failed_checks,
@@ -150,10 +149,10 @@ def _data(stored: StoredRun) -> dict[str, str]:
         return _manifest_data(stored.manifest)
     experiment = stored.spec.experiment if stored.spec else stored.experiment
     base = _with_revision(experiment.base_model, experiment.base_model_revision)
-    data = {"dataset": experiment.dataset}
+    data = {"dataset": experiment.dataset_name}
     if stored.spec:
-        data["dataset version"] = stored.spec.modality_config.dataset_version
-        data["modality config"] = stored.spec.modality_config.content_hash()
+        data["dataset version"] = stored.spec.data.version
+        data["modality config"] = stored.spec.data.modality_hash
     return data | {"base model": base, "trainer": experiment.trainer}
 
 

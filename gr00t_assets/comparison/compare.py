@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from gr00t_assets.comparison.answers.answers import Answer, all_answers
-from gr00t_assets.comparison.answers.headline import class_headline, classes_headline
+from gr00t_assets.comparison.answers.headline import classes_headline
 from gr00t_assets.comparison.columns import row_values
 from gr00t_assets.comparison.contrasts.collinear import CollinearSeries, collinear_series
 from gr00t_assets.comparison.contrasts.contrast import Contrast
@@ -107,10 +107,9 @@ def compare(
     contrasts = all_contrasts(runs)
     series = {factor: collinear_series(runs, factor) for factor in contrasts}
     classes = comparability_classes(runs)
-    alone = classes[0] if len(classes) == 1 else None
     return Comparison(
         runs=tuple(runs),
-        headline=class_headline(alone) if alone and alone.ranking else classes_headline(classes),
+        headline=classes_headline(classes),
         classes=tuple(classes),
         contrasts=contrasts,
         answers=tuple(all_answers(runs, contrasts, series)),

@@ -1,14 +1,13 @@
 """Losses along a run: the curve, its final window, and whether it still falls at its end."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from gr00t_assets.runs.final_loss import LossWindow, final_window, loss_window, window_steps
-from gr00t_assets.runs.metrics import Metric, MetricTable
+from gr00t_assets.runs.final_loss import LossWindow, final_window, window_steps
+from gr00t_assets.runs.metrics import MetricTable
 
 TAIL = 0.25
 """Share of the run that the slope at its end is taken over."""
@@ -53,13 +52,11 @@ class EndTrend:
         slope: Change of the log loss over the last ``TAIL`` of the run: -0.1 is a loss that
             fell by about 10 percent. None where it is unknown.
         standard_error: Of the slope.
-        share: Share of the run that it is over.
     """
 
     trend: Trend
     slope: float | None = None
     standard_error: float | None = None
-    share: float = TAIL
 
     @property
     def words(self) -> str:
@@ -71,7 +68,7 @@ class EndTrend:
         if self.trend != "level":
             kind = "still falling:" if self.trend == "falling" else "rising:"
             change = f"{abs(percent):.0f}"
-        error, share = 100 * self.standard_error, 100 * self.share
+        error, share = 100 * self.standard_error, 100 * TAIL
         return f"{kind} {change} ± {error:.0f} % over the last {share:.0f} % of the run"
 
 
@@ -131,10 +128,8 @@ class Curve:
         points = int(np.searchsorted(self.samples, samples, side="right"))
         if points < 4:
             return None
-        window = loss_window(
-            self.losses[:points], round(self.samples_per_point), window_steps(points)
-        )
-        return Loss.of_window(window)
+        samples_per_point = round(self.samples_per_point)
+        return Loss.of_window(final_window(self.losses[:points], samples_per_point))
 
     def end_trend(self) -> EndTrend:
         """Whether the loss still falls at the end, by a line through means of the last steps.
@@ -162,17 +157,15 @@ class Curve:
         return EndTrend(trend, slope, error)
 
 
-def loss_curve(metrics: Sequence[Metric]) -> Curve:
+def loss_curve(table: MetricTable) -> Curve:
     """The curve of logged lines; steps without a logged loss and losses not finite are left out."""
-    table = metrics if isinstance(metrics, MetricTable) else MetricTable.of(metrics)
     step, seen = table.columns["step"], table.columns["samples_seen"]
     if not len(step):
         return Curve(np.zeros(0), np.zeros(0), np.zeros(0))
-    counts, places = table.counts, np.arange(len(table.losses))
-    back = np.repeat(table.ends, counts) - 1 - places
+    counts, steps = table.counts, table.loss_steps
+    back = np.repeat(step, counts) - steps
     since = np.maximum(1, np.diff(step, prepend=0))
     logged = (back < np.repeat(since, counts)) & np.isfinite(table.losses)
-    steps = np.repeat(step, counts) - back
     samples = np.repeat(seen, counts) - back * np.repeat(seen / np.maximum(1, step), counts)
     return Curve(steps[logged], samples[logged], table.losses[logged])
 

@@ -147,7 +147,8 @@ def proposal_words(experiment: Experiment, runs: Sequence[Run]) -> tuple[str, bo
     Examples:
         "changes 4 factors against very_low_lr (ch7f65x3): batch size 1 to 8, ..."
     """
-    data = {name: getattr(experiment, name) for name in ("dataset", "trainer", "base_model")}
+    data = {name: getattr(experiment, name) for name in ("trainer", "base_model")}
+    data["dataset"] = experiment.dataset_name
     settings = experiment.hyperparameters.model_dump() | data
     equal = equal_run(settings, runs)
     if equal is not None:

@@ -137,19 +137,15 @@ class Run:
 
     @cached_property
     def halfway_loss(self) -> Loss | None:
-        """The loss where half of ``max_steps`` was done; None without a curve."""
-        return self.loss_at_fraction(0.5)
+        """The loss where half of ``max_steps`` was done; None without a curve that reaches it."""
+        if self.curve is None or not len(self.curve) or not self.max_steps or not self.steps:
+            return None
+        per_step = float(self.curve.samples[-1]) / self.steps
+        return self.curve.loss_at(0.5 * self.max_steps * per_step)
 
     def loss_at(self, samples: float) -> Loss | None:
         """The loss where it had seen so many samples; None without a curve that reaches them."""
         return self.curve.loss_at(samples) if self.curve else None
-
-    def loss_at_fraction(self, fraction: float) -> Loss | None:
-        """The loss where it had done this share of ``max_steps``; None without such a curve."""
-        if self.curve is None or not len(self.curve) or not self.max_steps or not self.steps:
-            return None
-        per_step = float(self.curve.samples[-1]) / self.steps
-        return self.curve.loss_at(fraction * self.max_steps * per_step)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.registry import all_hyperparameters
 from gr00t_assets.gpu.devices import CPU, read_gpus, slots_by_device
 from gr00t_assets.runs.manifest import Manifest, load_manifest
-from gr00t_assets.runs.spec import SPEC, load_spec
+from gr00t_assets.runs.spec import SPEC, spec_settings
 
 Settings = Mapping[str, object]
 
@@ -200,7 +200,7 @@ def _of_store(store: Store) -> Iterator[Measured]:
         if run.status != "finished" or not (math.isfinite(speed) and speed > 0):
             continue
         try:
-            settings = load_spec(folder / SPEC).experiment.hyperparameters.model_dump()
+            settings = spec_settings(folder / SPEC)
         except (Gr00tAssetsError, OSError, ValueError):
             continue
         setup = Setup.of(settings, run.device, on_gpu=run.gpu_seconds > 0)

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import count
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gr00t_assets.comparison.all_runs import from_stored_run
 from gr00t_assets.comparison.suggestions import (
@@ -16,32 +15,23 @@ from gr00t_assets.comparison.suggestions import (
     suggest,
 )
 from gr00t_assets.core.project import Store
-from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names, write_sweep
+from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names
 from gr00t_assets.experiments.sweeps import load_sweeps
 from gr00t_assets.runs.stored_run import read_runs
 
 _OBJECTIVES: dict[Objective, str] = {"loss": "loss", "open-loop": "held-out open-loop error"}
 
 
-class SuggestedSweep(NamedTuple):
-    """Suggestions as YAML: a list of experiments to paste, or the file that was written.
-
-    What they rest on is in the lines of ``basis``.
-    """
-
-    text: str
-    basis: list[str]
-    file: Path | None
-
-
 def suggest_sweep(
     name: str, wanted: int, seed: int, objective: Objective, out: str | None = None
-) -> SuggestedSweep:
-    """Suggest experiments for a sweep, and write them to a sweep file where ``out`` names one.
+) -> tuple[str, list[str]]:
+    """Suggest experiments for a sweep, as YAML, and say in lines what they rest on.
+
+    It is a list of experiments to paste, or a whole sweep file where ``out`` names one.
 
     Raises:
-        SweepError: There is no such sweep, it has no ``random`` section, nothing is left to
-            suggest, or the file cannot be written as asked.
+        SweepError: There is no such sweep, it has no ``random`` section, or nothing is left to
+            suggest.
     """
     space = read_space(name)
     store = Store.from_environment()
@@ -54,23 +44,14 @@ def suggest_sweep(
     if len(suggestions) < wanted:
         basis.append("no other combinations are left")
     hypothesis = _hypothesis(evidence, objective)
+    prefix = out or f"{space.sweep.name}-suggested{seed}"
+    content = {"experiments": _entries(prefix, suggestions, hypothesis, taken_names())}
     if out is None:
-        prefix = f"{space.sweep.name}-suggested{seed}"
-        entries = _entries(prefix, suggestions, hypothesis, taken_names())
-        return SuggestedSweep(sweep_yaml({"experiments": entries}), basis, None)
-
-    def text(taken: set[str]) -> str:
-        """A sweep file with the defaults of the searched one, and its pruning."""
-        content = {
-            "description": f"Suggested for {space.sweep.name}",
-            **{key: space.raw[key] for key in ("tags", "max_retries", "pruning", "defaults")
-               if key in space.raw},
-            "experiments": _entries(out, suggestions, hypothesis, taken),
-        }  # fmt: skip
-        return "".join(f"# {line}\n" for line in basis) + sweep_yaml(content)
-
-    file = write_sweep(out, text)
-    return SuggestedSweep(file.read_text(encoding="utf-8"), basis, file)
+        return sweep_yaml(content), basis
+    searched = ("tags", "max_retries", "pruning", "defaults")
+    head = {"description": f"Suggested for {space.sweep.name}"}
+    head |= {key: space.raw[key] for key in searched if key in space.raw}
+    return "".join(f"# {line}\n" for line in basis) + sweep_yaml(head | content), basis
 
 
 def _basis(

@@ -1,6 +1,7 @@
 """What a sweep would run: its partitions, which of them are done, and what the rest costs."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gr00t_assets.comparison.speed import Estimate, Speeds, manifests
@@ -10,8 +11,10 @@ from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep, load_sweeps
 from gr00t_assets.modality.config import load_modality_config
+from gr00t_assets.modality.mixture import epoch_samples, sampling_shares
 from gr00t_assets.runs.spec import SPEC, hash_of_spec
 from gr00t_assets.runs.stored_run import Status, StoredRun, read_runs
+from gr00t_assets.runs.training_data import RunDataset
 
 ACTIONS: dict[Status, tuple[str, str]] = {
     "finished": ("nothing", "it is finished"),
@@ -38,6 +41,8 @@ class PlanRow:
         estimate: The speed that is expected; None where no run resembles it.
         equal_to: Another experiment with a run of the very same configuration; training this one
             would repeat that one digit by digit.
+        shares: Of all samples, by dataset of a mixture; empty for a single one, and where a dataset
+            is not there.
     """
 
     experiment: Experiment
@@ -47,6 +52,13 @@ class PlanRow:
     epochs: float | None
     estimate: Estimate | None
     equal_to: str | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def mixture(self) -> str:
+        """``a 1 + b 1: of all samples 75.0% of a, 25.0% of b``."""
+        shares = ", ".join(f"{share:.1%} of {name}" for name, share in self.shares.items())
+        return f"{self.experiment.dataset_name}: of all samples {shares}"
 
     @property
     def hours_left(self) -> float | None:
@@ -100,12 +112,14 @@ def make_plan(sweep: Sweep, store: Store, device: str | None = None) -> SweepPla
     for run in read_runs(sweep.experiments, store, curves=False):
         runs.setdefault(run.name, run)
     speeds = Speeds.of_store(store, device)
-    epochs = {name: epoch_samples(name, store) for name in sweep.datasets}
-    trained = _trained(store)
+    lengths = {name: training_rows(name, store) for name in sweep.datasets}
+    missing = any(run.status == "missing" for run in runs.values())
+    trained = _trained(store) if missing else {}
     rows = []
     for experiment in sweep.experiments:
         run, settings = runs[experiment.name], experiment.hyperparameters
-        samples, epoch = settings.max_steps * settings.samples_per_step, epochs[experiment.dataset]
+        samples = settings.max_steps * settings.samples_per_step
+        epoch, shares = _epoch(experiment, lengths)
         left = max(0, settings.max_steps - _steps_done(experiment, run))
         pruned = run.status == "pruned" and not experiment.pruning
         rows.append(
@@ -119,27 +133,38 @@ def make_plan(sweep: Sweep, store: Store, device: str | None = None) -> SweepPla
                     experiment.trainer, experiment.base_model, settings.model_dump()
                 ),
                 equal_to=trained.get(run.config_hash or "") if run.status == "missing" else None,
+                shares=shares,
             )
         )
     return SweepPlan(sweep, tuple(rows))
 
 
-def epoch_samples(dataset: str, store: Store) -> int | None:
-    """Samples of an epoch: rows of the episodes that are trained on; None where it is not there.
+def _epoch(
+    experiment: Experiment, lengths: Mapping[str, int | None]
+) -> tuple[int | None, dict[str, float]]:
+    """Samples of an epoch, and the shares of a mixture; neither where a dataset is not there."""
+    rows = [count for dataset in experiment.datasets if (count := lengths[dataset.name])]
+    if len(rows) < len(experiment.datasets):
+        return None, {}
+    weights = [dataset.weight for dataset in experiment.datasets]
+    balanced = experiment.hyperparameters.weights_count_for_each_row
+    shares = sampling_shares(weights, rows, balanced)
+    names = [dataset.name for dataset in experiment.datasets]
+    mixture = dict(zip(names, shares, strict=True)) if len(names) > 1 else {}
+    return epoch_samples(weights, rows, shares), mixture
+
+
+def training_rows(dataset: str, store: Store) -> int | None:
+    """Rows of the episodes that are trained on; None where the dataset is not there.
 
     A dataset whose files are gone has those of a run that trained on it.
     """
-    from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-
     try:
-        config = load_modality_config(dataset, store)
-        folder = store.dataset_directory(dataset, config.dataset_version)
-        episodes = LeRobotDataset.open(folder, dataset).episodes
+        return RunDataset(load_modality_config(dataset, store), 1.0, store).rows
     except (Gr00tAssetsError, OSError):
         trained = (item for _, item in manifests(store) if item.dataset == dataset)
         newest = max(trained, key=lambda item: item.finished_at, default=None)
         return newest.dataset_frames or None if newest else None
-    return sum(item.length for item in episodes if item.index not in config.held_out_episodes)
 
 
 def _trained(store: Store) -> dict[str, str]:

@@ -132,6 +132,11 @@ def label(run: Run) -> str:
     return run.name if run.source == "store" else run.run_id
 
 
+def first_label(runs: Sequence[Run]) -> str:
+    """What people call the first of replicates, and how many there are: ``lr-seed1 (3 runs)``."""
+    return f"{label(runs[0])} ({len(runs)} runs)" if len(runs) > 1 else label(runs[0])
+
+
 def group_label(runs: Sequence[Run]) -> str:
     """What people call replicates: ``lr-seed1, lr-seed2 and lr-seed3``, or ``lr (3 runs)``."""
     names = list(dict.fromkeys(map(label, runs)))

@@ -1,14 +1,16 @@
 """What a check found, of a dataset, an environment, a YAML file or an experiment."""
 
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
+
+from gr00t_assets.core.files import FrozenModel
 
 MAX_PER_CODE = 8
 """Findings of one code and severity that are listed; a last one counts the others."""
@@ -23,10 +25,8 @@ _REPR.maxstring = _REPR.maxother = 80
 _REPR.maxlevel = 3
 
 
-class Finding(BaseModel):
+class Finding(FrozenModel):
     """One thing that was looked at and is wrong, odd, or as it should be."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     severity: Severity = Field(description="An error keeps a training from being started")
     code: str = Field(description="Name of what was looked at, in kebab case: row-count")
@@ -54,7 +54,7 @@ class Finding(BaseModel):
         return "; ".join(part for part in (self.found, expected, self.remedy) if part)
 
 
-class Findings(Sequence[Finding]):
+class Findings(tuple[Finding, ...]):
     """What a check found, in the order in which it is shown.
 
     Args:
@@ -63,25 +63,20 @@ class Findings(Sequence[Finding]):
         warning_count: Warnings, likewise.
     """
 
-    def __init__(
-        self,
-        items: Sequence[Finding] = (),
+    error_count: int
+    warning_count: int
+
+    def __new__(
+        cls,
+        items: Iterable[Finding] = (),
         error_count: int | None = None,
         warning_count: int | None = None,
-    ) -> None:
-        self._items = tuple(items)
+    ) -> "Findings":
+        """See the class."""
+        self = super().__new__(cls, items)
         self.error_count = len(self.errors) if error_count is None else error_count
         self.warning_count = len(self.warnings) if warning_count is None else warning_count
-
-    @overload
-    def __getitem__(self, index: int) -> Finding: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Finding]: ...
-    def __getitem__(self, index: int | slice) -> Finding | Sequence[Finding]:
-        return self._items[index]
-
-    def __len__(self) -> int:
-        return len(self._items)
+        return self
 
     @property
     def errors(self) -> list[Finding]:
@@ -97,14 +92,6 @@ class Findings(Sequence[Finding]):
     def ok(self) -> bool:
         """Whether there is no error."""
         return self.error_count == 0
-
-    def of(self, code: str) -> Finding | None:
-        """The first finding of a code."""
-        return next((item for item in self if item.code == code), None)
-
-    def lines(self) -> list[str]:
-        """Each error in one line with its remedy, as the details of an exception."""
-        return [f"{item.code}: {item.found}; {item.remedy}" for item in self.errors]
 
     def summary(self) -> str:
         """The counts in words.
@@ -125,10 +112,8 @@ class Findings(Sequence[Finding]):
         }
 
 
-class Fault(BaseModel):
+class Fault(FrozenModel):
     """What a catalogue says of one fault; a ``{name}`` in a text is filled in by the check."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     code: str = Field(default="", description="Of its findings; the fault's name where left out")
     severity: Severity
@@ -156,22 +141,24 @@ class FaultCatalogue:
             for name, fault in faults.items()
         }
 
-    def fault(self, name: str, /, **texts: object) -> Fault:
-        """A fault with its texts filled in.
+    def finding(self, name: str, subject: str | None, found: str, /, **texts: object) -> Finding:
+        """A finding of a fault, whose texts are filled in.
 
         Raises:
             UnknownFaultError: There is no such fault, or a ``{name}`` in its texts is not given.
         """
         try:
             fault = self.faults[name]
-            filled = {key: getattr(fault, key).format(**texts) for key in ("expected", "remedy")}
+            return Finding(
+                severity=fault.severity,
+                code=fault.code,
+                subject=subject,
+                found=found,
+                expected=fault.expected.format(**texts),
+                remedy=fault.remedy.format(**texts),
+            )
         except KeyError as error:
             raise UnknownFaultError(f"{self.file.name}: {name}: {error}") from error
-        return fault.model_copy(update=filled) if texts else fault
-
-    def finding(self, name: str, subject: str | None, found: str, /, **texts: object) -> Finding:
-        """A finding of a fault; raises as ``fault``."""
-        return Finding(subject=subject, found=found, **self.fault(name, **texts).model_dump())
 
 
 class Collector:
@@ -183,7 +170,7 @@ class Collector:
             they were added.
     """
 
-    def __init__(self, catalogue: FaultCatalogue | None = None, *, ordered: bool = True) -> None:
+    def __init__(self, catalogue: FaultCatalogue, *, ordered: bool = True) -> None:
         self._catalogue = catalogue
         self._ordered = ordered
         self._listed: list[Finding] = []
@@ -193,25 +180,22 @@ class Collector:
         """Add a finding of a fault of the catalogue.
 
         Raises:
-            UnknownFaultError: As ``FaultCatalogue.fault``.
+            UnknownFaultError: As ``FaultCatalogue.finding``.
         """
-        if self._catalogue is None:
-            raise UnknownFaultError(f"{name}: there is no catalogue")
-        fault = self._catalogue.fault(name, **texts)
-        self._add(fault.severity, fault.code, subject, found, fault.expected, fault.remedy)
+        self.add(self._catalogue.finding(name, subject, found, **texts))
 
     def ok(self, code: str, subject: str | None, found: str) -> None:
         """Add what is as it should be."""
-        self._add("ok", code, subject, found, "", "")
+        self.add(Finding(severity="ok", code=code, subject=subject, found=found))
 
     def add(self, finding: Finding) -> None:
         """Add a finding, its texts cleaned."""
-        texts = finding.found, finding.expected, finding.remedy
-        self._add(finding.severity, finding.code, finding.subject, *texts)
-
-    def has(self, code: str) -> bool:
-        """Whether there is a finding of this code."""
-        return any(counted == code for _, counted in self._counts)
+        key = (finding.severity, finding.code)
+        self._counts[key] = self._counts.get(key, 0) + 1
+        if self._counts[key] <= MAX_PER_CODE:
+            texts = finding.model_dump(include={"subject", "found", "expected", "remedy"})
+            cleaned = {name: clean(text) for name, text in texts.items() if text}
+            self._listed.append(finding.model_copy(update=cleaned))
 
     def count(self, *codes: str) -> int:
         """How many findings there are of some codes."""
@@ -248,14 +232,6 @@ class Collector:
         for (severity, _), count in self._counts.items():
             counts[severity] += count
         return Findings(items, counts["error"], counts["warning"])
-
-    def _add(self, severity: Severity, code: str, subject: str | None, *texts: str) -> None:
-        key = (severity, code)
-        self._counts[key] = self._counts.get(key, 0) + 1
-        if self._counts[key] <= MAX_PER_CODE:
-            cleaned = dict(zip(("found", "expected", "remedy"), map(clean, texts), strict=True))
-            subject = None if subject is None else clean(subject)
-            self._listed.append(Finding(severity=severity, code=code, subject=subject, **cleaned))
 
 
 def clean(text: str) -> str:

@@ -23,6 +23,11 @@ def project_root() -> Path:
     return here if (here / "data" / "datasets.yaml").is_file() else _PACKAGE_PARENT
 
 
+def own_modality_file(dataset: str) -> Path:
+    """Where a project has a dataset's ``modality.json``, in place of the source's own."""
+    return project_root() / "data" / "datasets" / dataset / "modality.json"
+
+
 def materialize_command(asset: str, partition: str) -> str:
     """What a person types to have one partition of an asset made.
 

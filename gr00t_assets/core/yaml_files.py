@@ -42,10 +42,6 @@ class LocatedYaml:
             location = location[:-1]
         return self.lines.get(location, 1)
 
-    def describe(self, problem: Finding) -> str:
-        """``line 12: experiments[0].hyperparameters.learning_rat: unknown field; ...``"""
-        return f"line {self.line(problem.location)}: {_with_subject(problem)}"
-
 
 def explained_error(message: str) -> PydanticCustomError:
     """What a validator raises whose message needs no value beside it."""
@@ -123,15 +119,13 @@ def raise_problems(
     ordered = sorted(dict.fromkeys(problems), key=lambda problem: located.line(problem.location))
     if not ordered:
         return
-    first = ordered[0]
-    if len(ordered) == 1:
-        subject = f"{shown_path(located.file)}:{located.line(first.location)}"
-        raise error(subject, _with_subject(first))
-    raise error(
-        shown_path(located.file),
-        f"{len(ordered)} problems.",
-        [located.describe(problem) for problem in ordered],
-    )
+    file = shown_path(located.file)
+    described = [(located.line(problem.location), _with_subject(problem)) for problem in ordered]
+    if len(described) == 1:
+        ((line, text),) = described
+        raise error(f"{file}:{line}", text)
+    lines = [f"line {line}: {text}" for line, text in described]
+    raise error(file, f"{len(lines)} problems.", lines)
 
 
 def validation_problems(

@@ -13,7 +13,7 @@ import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.lerobot.statistics import STATISTIC_NAMES, STATS, column_statistics
+from gr00t_assets.datasets.lerobot.statistics import STATISTIC_NAMES, STATS, array_statistics
 from gr00t_assets.modality.config import Statistics
 
 
@@ -29,10 +29,25 @@ class ColumnStatistics:
         self._stored = _read(dataset)
         self._computed: dict[str, dict[str, np.ndarray]] = {}
 
+    @property
+    def has_file(self) -> bool:
+        """Whether there is ``meta/stats.json``."""
+        return bool(self._stored)
+
     def is_stored(self, column: str) -> bool:
-        """Whether ``meta/stats.json`` has all six statistics of the column."""
-        stored = self._stored.get(column)
-        return isinstance(stored, Mapping) and all(name in stored for name in STATISTIC_NAMES)
+        """Whether ``meta/stats.json`` has all six statistics of the column.
+
+        Those of a column of several axes count where they are of each number: LeRobot merges the
+        leading axes with the rows.
+        """
+        stored, feature = self._stored.get(column), self._dataset.features.get(column)
+        if not isinstance(stored, Mapping) or any(name not in stored for name in STATISTIC_NAMES):
+            return False
+        return (
+            feature is None
+            or not feature.is_flattened
+            or all(_length(stored[name]) == feature.width for name in STATISTIC_NAMES)
+        )
 
     def column(self, column: str) -> dict[str, np.ndarray]:
         """The six statistics of a whole column by name, each (D,).
@@ -49,12 +64,14 @@ class ColumnStatistics:
             DatasetError: The column cannot be read.
         """
         if column not in self._computed:
+            dataset = self._dataset
+            episodes = [dataset.vector(episode.index, column) for episode in dataset.episodes]
             try:
-                statistics = column_statistics(self._dataset, column)
+                rows = np.concatenate(episodes)
             except ValueError as error:
                 problem = f"{column} is not the same many numbers in every episode."
-                raise DatasetError(self._dataset.name, problem, [str(error)]) from error
-            self._computed[column] = _flat(statistics)
+                raise DatasetError(dataset.name, problem, [str(error)]) from error
+            self._computed[column] = _flat(array_statistics(rows))
         return self._computed[column]
 
     def require_finite_rows(self, column: str, start: int, end: int) -> None:
@@ -102,6 +119,10 @@ class ColumnStatistics:
         except (TypeError, ValueError) as error:
             problem = f"{column} in {STATS} is not made of numbers."
             raise DatasetError(self._dataset.name, problem, [str(error)]) from error
+
+
+def _length(values: Any) -> int:
+    return len(values) if isinstance(values, list) else 1
 
 
 def _flat(statistics: Mapping[str, Any]) -> dict[str, np.ndarray]:

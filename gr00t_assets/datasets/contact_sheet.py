@@ -5,11 +5,9 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.video_decoding import VideoError, decode
+from gr00t_assets.datasets.video_decoding import VideoError, decode, spread_positions
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -62,12 +60,10 @@ def _spread_frames(dataset: LeRobotDataset, path: Path, length: int, columns: in
     """Frames at even distances; those between are decoded and not converted."""
     from PIL import Image
 
-    positions = dict.fromkeys(
-        np.linspace(0, max(length - 1, 0), columns).round().astype(int).tolist()
-    )
+    positions = spread_positions(length, columns)
     images = []
     try:
-        for _, frame in decode(path, positions.keys()):
+        for _, frame in decode(path, positions):
             if frame is not None:
                 images.append(Image.fromarray(frame))
                 if len(images) == len(positions):

@@ -17,7 +17,7 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 class SyntheticSource(SyntheticSpec):
     """Demonstrations that are drawn here, by the parameters of the generator."""
 
-    kind: Literal["synthetic"] = "synthetic"
+    kind: Literal["synthetic"] = Field(default="synthetic", description="What this source is")
 
     def describe(self) -> str:
         """The source in words."""
@@ -27,7 +27,7 @@ class SyntheticSource(SyntheticSpec):
 class HubSource(FrozenModel):
     """A dataset repository of the Hugging Face Hub."""
 
-    kind: Literal["hub"] = "hub"
+    kind: Literal["hub"] = Field(default="hub", description="What this source is")
     repo_id: str = Field(description="owner/name")
     revision: str = Field(default="main", description="Branch, tag, or full commit hash")
     modality: str | None = Field(
@@ -65,7 +65,7 @@ class HubSource(FrozenModel):
 class GitSource(FrozenModel):
     """A folder of a git repository at one commit."""
 
-    kind: Literal["git"] = "git"
+    kind: Literal["git"] = Field(default="git", description="What this source is")
     repository: str = Field(min_length=1, description="Address that git clone takes")
     revision: str = Field(description="Full commit hash")
     path: str = Field(default=".", description="Folder of the dataset inside the repository")
@@ -99,7 +99,7 @@ class GitSource(FrozenModel):
 class FolderSource(FrozenModel):
     """A folder on this machine."""
 
-    kind: Literal["folder"] = "folder"
+    kind: Literal["folder"] = Field(default="folder", description="What this source is")
     path: str = Field(min_length=1, description="Absolute, or relative to the project's root")
 
     def describe(self) -> str:

@@ -1,6 +1,7 @@
 """Frames of a video file, in order of presentation."""
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from av import VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 
 class VideoError(Exception):
@@ -38,23 +41,14 @@ def probe(path: Path) -> Probe:
     Raises:
         VideoError: It is not a video, or is truncated.
     """
-    import av
-    from av.error import FFmpegError
-
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise VideoError("has no video stream")
-            stream = container.streams.video[0]
-            context = stream.codec_context
-            return Probe(
-                width=context.width,
-                height=context.height,
-                fps=float(stream.average_rate or 0),
-                codec=context.codec.canonical_name,
-            )
-    except (FFmpegError, OSError) as error:
-        raise VideoError(_reason(error)) from error
+    with _opened(path) as (_, stream):
+        context = stream.codec_context
+        return Probe(
+            width=context.width,
+            height=context.height,
+            fps=float(stream.average_rate or 0),
+            codec=context.codec.canonical_name,
+        )
 
 
 def decode(
@@ -75,27 +69,19 @@ def decode(
     Raises:
         VideoError: It is not a video, is truncated, or has frames without a time.
     """
-    import av
-    from av.error import FFmpegError
     from av.video.reformatter import VideoReformatter
 
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise VideoError("has no video stream")
-            stream = container.streams.video[0]
-            stream.thread_type = "NONE"
-            stream.codec_context.thread_count = 1
-            reformatter = VideoReformatter()
-            for position, frame in enumerate(container.decode(stream)):
-                if frame.time is None:
-                    raise VideoError(f"frame {position} has no presentation time")
-                if wanted is None or position in wanted:
-                    yield frame.time, _pixels(reformatter.reformat(frame, format="rgb24"))
-                else:
-                    yield frame.time, None
-    except (FFmpegError, OSError) as error:
-        raise VideoError(_reason(error)) from error
+    with _opened(path) as (container, stream):
+        stream.thread_type = "NONE"
+        stream.codec_context.thread_count = 1
+        reformatter = VideoReformatter()
+        for position, frame in enumerate(container.decode(stream)):
+            if frame.time is None:
+                raise VideoError(f"frame {position} has no presentation time")
+            if wanted is None or position in wanted:
+                yield frame.time, _pixels(reformatter.reformat(frame, format="rgb24"))
+            else:
+                yield frame.time, None
 
 
 def nearest_rows(times: np.ndarray, timestamps: np.ndarray) -> np.ndarray:
@@ -123,10 +109,31 @@ def nearest_rows(times: np.ndarray, timestamps: np.ndarray) -> np.ndarray:
     return np.searchsorted(times, times[nearest], side="left")
 
 
+def spread_positions(count: int, most: int) -> list[int]:
+    """At most so many positions of a sequence, evenly spread, the first and the last among them.
+
+    Examples:
+        >>> spread_positions(9, 3), spread_positions(2, 3)
+        ([0, 4, 8], [0, 1])
+    """
+    return np.unique(np.linspace(0, max(count - 1, 0), most).round().astype(int)).tolist()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
+    """A file and its video stream; what FFmpeg reports becomes a VideoError."""
+    import av
+    from av.error import FFmpegError
+
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise VideoError("has no video stream")
+            yield container, container.streams.video[0]
+    except (FFmpegError, OSError) as error:
+        text = getattr(error, "strerror", None) or str(error)
+        raise VideoError(text[:1].lower() + text[1:]) from error
+
+
 def _pixels(frame: "VideoFrame") -> np.ndarray:
     return np.ascontiguousarray(frame.to_ndarray())
-
-
-def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    return text[:1].lower() + text[1:]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.quality.table import COLUMNS, quality_table
+from gr00t_assets.datasets.quality.table import COLUMNS, SCORE_COLUMNS, quality_table, score_table
 from gr00t_assets.datasets.record import DatasetRecord
 from gr00t_assets.defs.metadata import (
     INLINE,
@@ -24,6 +24,7 @@ from gr00t_assets.evaluation.result import EVALUATION, NOT_SUCCESS, Evaluation
 from gr00t_assets.evaluation.wording import (
     PART_HEAD,
     baseline_sentence,
+    dataset_sentences,
     group_rows,
     joint_rows,
     language_sentence,
@@ -32,7 +33,7 @@ from gr00t_assets.evaluation.wording import (
 )
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
 from gr00t_assets.modality.frame_check_result import FrameCheckResult
-from gr00t_assets.runs.manifest import Manifest
+from gr00t_assets.runs.manifest import MIXTURE_HEAD, Manifest, mixture_rows
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.wandb_run import read_record
@@ -118,6 +119,7 @@ def quality_metadata(quality: "Quality") -> Metadata:
     return {
         "quality_findings": bullets(quality.messages()),
         "quality": table(list(COLUMNS), quality_table(quality)),
+        "episode_scores": table(list(SCORE_COLUMNS), score_table(quality)),
         "quality_plots": image(quality_png(quality), f"quality of {quality.dataset}"),
     }
 
@@ -153,6 +155,9 @@ def checkpoint_metadata(
         "trainer": f"{manifest.trainer}, revision {manifest.trainer_revision}",
         "base_model": manifest.base_model,
         "dataset": f"{manifest.dataset}, version {manifest.dataset_version}",
+        **(
+            {"mixture": table(list(MIXTURE_HEAD), rows)} if (rows := mixture_rows(manifest)) else {}
+        ),
         "device": manifest.device,
         **_wandb(spec),
         "run_directory": in_store(spec.run_directory, store),
@@ -213,7 +218,11 @@ def evaluation_metadata(evaluation: Evaluation, spec: TrainingSpec, store: Store
         "verdict": verdict_sentence(evaluation),
         "not_success": NOT_SUCCESS,
         **drawn,
-        "errors": bullets(part_sentence(part) for part in evaluation.parts),
+        "errors": bullets(
+            text
+            for part in evaluation.parts
+            for text in (part_sentence(part), *dataset_sentences(part))
+        ),
         "baselines": bullets(
             f"{part.part}: {baseline_sentence(rule)}"
             for part in evaluation.parts
@@ -221,7 +230,13 @@ def evaluation_metadata(evaluation: Evaluation, spec: TrainingSpec, store: Store
         ),
         "language_used": language_sentence(evaluation),
         "limits": bullets(evaluation.limits),
-        **_plots(evaluation),
+        "error_by_step": image(horizon_png(evaluation), "error at each step of the horizon"),
+        **{
+            f"{part.part}: trajectories": image(
+                trajectories_png(evaluation, part.part), f"an episode {part.part}"
+            )
+            for part in evaluation.parts
+        },
         **{
             f"{part.part}: action groups": table(list(PART_HEAD), group_rows(part))
             for part in evaluation.parts
@@ -237,16 +252,6 @@ def evaluation_metadata(evaluation: Evaluation, spec: TrainingSpec, store: Store
         "device": evaluation.device,
         "evaluation": in_store(spec.run_directory / EVALUATION, store),
     }
-
-
-def _plots(evaluation: Evaluation) -> Metadata:
-    shown: Metadata = {
-        "error_by_step": image(horizon_png(evaluation), "error at each step of the horizon")
-    }
-    for part in evaluation.parts:
-        png = trajectories_png(evaluation, part.part)
-        shown[f"{part.part}: trajectories"] = image(png, f"an episode {part.part}")
-    return shown
 
 
 def _evaluation_numbers(evaluation: Evaluation) -> Metadata:

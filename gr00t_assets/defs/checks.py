@@ -63,19 +63,16 @@ def _checkpoint_check(
     def body(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
         experiment = EXPERIMENTS[context.partition_key]
         directory = store.run_directory(experiment.name, current_config_hash(experiment, store))
-        if name == WEIGHTS and (pruned := _pruned(directory)):
-            metadata = {"run_directory": in_store(directory, store)}
+        metadata = {"run_directory": in_store(directory, store)}
+        manifest = load_manifest(directory) if name == WEIGHTS else None
+        if manifest is not None and manifest.status == "pruned":
+            pruned = f"there are no final weights to load: {manifest.failure}"
             return dg.AssetCheckResult(passed=True, description=pruned, metadata=metadata)
         problem = find(directory) if directory.is_dir() else "this configuration has not been run"
         record_check(directory, name, problem is None)
         if problem is not None:
             context.log.error(f"{experiment.name}: {name}: {problem}")
-        return dg.AssetCheckResult(
-            passed=problem is None,
-            severity=dg.AssetCheckSeverity.ERROR,
-            description=problem,
-            metadata={"run_directory": in_store(directory, store)},
-        )
+        return dg.AssetCheckResult(passed=problem is None, description=problem, metadata=metadata)
 
     return _blocking_check(checkpoint, name, description, experiment_partitions, body)
 
@@ -99,7 +96,6 @@ def _result(context: dg.AssetCheckExecutionContext, findings: Findings) -> dg.As
         context.log.error(f"{subject}: {finding.found}; {finding.remedy}")
     return dg.AssetCheckResult(
         passed=findings.ok,
-        severity=dg.AssetCheckSeverity.ERROR,
         description=findings.summary(),
         metadata={
             "errors": findings.error_count,
@@ -107,14 +103,6 @@ def _result(context: dg.AssetCheckExecutionContext, findings: Findings) -> dg.As
             "findings": findings_table(findings),
         },
     )
-
-
-def _pruned(directory: Path) -> str | None:
-    """The description for a run that was pruned and so has no final weights; None for any other."""
-    manifest = load_manifest(directory)
-    if manifest is None or manifest.status != "pruned":
-        return None
-    return f"there are no final weights to load: {manifest.failure}"
 
 
 dataset_checks = [

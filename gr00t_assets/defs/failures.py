@@ -3,13 +3,15 @@
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import click
 import dagster as dg
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.defs.dagster_internals import DagsterUserCodeProcessError, SerializableErrorInfo
+
+OWNERS = ["team:robot-learning"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,6 +65,15 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
             raise ExplainedFailureError(error) from None
 
     return wrapper
+
+
+def explained_asset(
+    *, code_version: str = "1", **options: Any
+) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
+    """``dagster.asset`` for a function whose errors are explained; ``options`` as it has them."""
+    return lambda function: dg.asset(owners=OWNERS, code_version=code_version, **options)(
+        explained(function)
+    )
 
 
 @contextmanager

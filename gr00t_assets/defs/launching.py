@@ -80,18 +80,15 @@ def run_training(
                 curve.observe(session.get_custom_messages())
         except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
             process.stop()
-            raise ExplainedInterruptError(_stopped(spec)) from interrupt
+            stopped = _stopped(spec, load_manifest(spec.run_directory))
+            raise ExplainedInterruptError(stopped) from interrupt
     return process.code, process.last_lines
 
 
-def _stopped(spec: TrainingSpec) -> TrainingError:
-    manifest = load_manifest(spec.run_directory)
+def _stopped(spec: TrainingSpec, manifest: Manifest | None, *details: str) -> TrainingError:
     where = f" at step {manifest.steps} of {manifest.max_steps}" if manifest else ""
-    return TrainingError(
-        spec.experiment.name,
-        f"training was stopped{where}.",
-        ["materialise it again: it goes on from its last checkpoint"],
-    )
+    name = spec.experiment.name
+    return TrainingError(name, f"training was stopped{where}.", [RESUMES, *details])
 
 
 class LossObserver:
@@ -197,8 +194,7 @@ def training_failure(
     explanation = explain(last_lines, code, spec)
     error = explanation.error(name, log)
     if code == 130:
-        steps = f" at step {manifest.steps} of {manifest.max_steps}" if manifest else ""
-        error = TrainingError(name, f"training was stopped{steps}.", [RESUMES, f"log: {log}"])
+        error = _stopped(spec, manifest, f"log: {log}")
     elif code == 1 and manifest is not None and is_explained(manifest.failure):
         error = as_explained(manifest.failure, name, explanation.tail, log)
     return ExplainedFailureError(

@@ -5,7 +5,7 @@ instance, and a wrong file stops the load with its line.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import dagster as dg
 
@@ -13,21 +13,16 @@ from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 from gr00t_assets.defs.failures import explained_load
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import trainer_names
-from gr00t_assets.experiments.sweeps import Sweep, load_sweeps
+from gr00t_assets.experiments.sweeps import Sweep, experiments_by_name, load_sweeps
 
 with explained_load():
-    _catalog = load_catalog()
-    _sweeps = load_sweeps(datasets=_catalog)
+    CATALOG: Mapping[str, CatalogEntry] = load_catalog()
+    """Every dataset of ``data/datasets.yaml`` by name."""
 
-CATALOG: Mapping[str, CatalogEntry] = _catalog
-"""Every dataset of ``data/datasets.yaml`` by name."""
+    SWEEPS: Mapping[str, Sweep] = load_sweeps(datasets=CATALOG)
+    """Every sweep of ``data/sweeps`` by name."""
 
-SWEEPS: Mapping[str, Sweep] = _sweeps
-"""Every sweep of ``data/sweeps`` by name."""
-
-EXPERIMENTS: Mapping[str, Experiment] = {
-    experiment.name: experiment for sweep in SWEEPS.values() for experiment in sweep.experiments
-}
+EXPERIMENTS: Mapping[str, Experiment] = experiments_by_name(SWEEPS)
 """Every experiment of every sweep by name."""
 
 dataset_partitions = dg.StaticPartitionsDefinition(list(CATALOG))
@@ -35,16 +30,22 @@ experiment_partitions = dg.StaticPartitionsDefinition(list(EXPERIMENTS))
 trainer_partitions = dg.StaticPartitionsDefinition(list(trainer_names()))
 
 
-def _experiments_by(field: str) -> dict[str, list[str]]:
-    """Names of experiments by what a field of them says."""
+def _experiments_by(keys: Callable[[Experiment], Iterable[str]]) -> dict[str, list[str]]:
+    """Names of experiments by the keys of each."""
     names: dict[str, list[str]] = defaultdict(list)
     for experiment in EXPERIMENTS.values():
-        names[getattr(experiment, field)].append(experiment.name)
+        for key in keys(experiment):
+            names[key].append(experiment.name)
     return names
 
 
-dataset_to_experiments = dg.StaticPartitionMapping(_experiments_by("dataset"))
-"""Each dataset's partition to the partitions of the experiments that train on it."""
+dataset_to_experiments = dg.StaticPartitionMapping(
+    _experiments_by(lambda experiment: [dataset.name for dataset in experiment.datasets])
+)
+"""Each dataset's partition to the partitions of the experiments that train on it, alone or with
+others."""
 
-trainer_to_experiments = dg.StaticPartitionMapping(_experiments_by("trainer"))
+trainer_to_experiments = dg.StaticPartitionMapping(
+    _experiments_by(lambda experiment: [experiment.trainer])
+)
 """Each trainer's partition to the partitions of the experiments that it trains."""

@@ -22,7 +22,7 @@ from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import project_root
 from gr00t_assets.defs.dagster_internals import PARTITION_TAG, PRIORITY_TAG, RunQueueConfig
 from gr00t_assets.defs.training_runs import needs_device
-from gr00t_assets.experiments.sweeps import load_sweeps
+from gr00t_assets.experiments.sweeps import experiments_by_name, load_sweeps
 from gr00t_assets.gpu.devices import slots_by_device
 from gr00t_assets.gpu.status import MachineStatus
 
@@ -89,21 +89,6 @@ def started_at_once(instance: dg.DagsterInstance) -> int:
 def old_pool_limit(instance: dg.DagsterInstance) -> int | None:
     """The limit of the pool ``gpu`` in a ``dagster.yaml`` of version 0.1; None where it is gone."""
     return instance.get_settings("concurrency").get("pools", {}).get("default_limit")
-
-
-def tag_gpu_run(context: dg.AssetExecutionContext) -> None:
-    """Put the tags on the run of a step that trains, where it did not come by the queue.
-
-    ``dagster asset materialize`` runs in its own process, past the queue. With the tags its run
-    is counted by the queue's limit and found by whoever filters the list of runs.
-    """
-    if SLOT not in context.run.tags:
-        context.instance.add_run_tags(context.run.run_id, GPU_TAGS)
-
-
-def tag_slot_released(context: dg.AssetExecutionContext) -> None:
-    """Let the queue start another run in place of this one, which has trained and goes on."""
-    context.instance.add_run_tags(context.run.run_id, {SLOT: RELEASED})
 
 
 class WaitingRun(FrozenModel):
@@ -211,11 +196,8 @@ def _priorities() -> Mapping[str, int]:
 @lru_cache(maxsize=1)
 def _read_priorities(_files: tuple[tuple[str, int], ...]) -> Mapping[str, int]:
     """Read again when a file has changed, so that two hundred runs do not read them each."""
-    return {
-        experiment.name: experiment.priority
-        for sweep in load_sweeps().values()
-        for experiment in sweep.experiments
-    }
+    experiments = experiments_by_name(load_sweeps())
+    return {name: experiment.priority for name, experiment in experiments.items()}
 
 
 def _gpu_runs(instance: dg.DagsterInstance, *statuses: dg.DagsterRunStatus) -> list[dg.RunRecord]:

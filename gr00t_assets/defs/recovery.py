@@ -17,7 +17,7 @@ from gr00t_assets.core.processes import is_alive, start_time
 from gr00t_assets.core.project import Store
 from gr00t_assets.defs.dagster_internals import CheckRunHealthResult, WorkerStatus
 from gr00t_assets.defs.failures import ExplainedInterruptError
-from gr00t_assets.defs.resources import worker_of
+from gr00t_assets.defs.resources import dead_worker
 from gr00t_assets.defs.training_runs import launched_by_server
 
 _DAGSTER = re.compile(r"(^|[\s/])dagster([-_](daemon|webserver))?\s")
@@ -37,12 +37,12 @@ class WatchingRunLauncher(dg.DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """FAILED where the worker's lock is free, RUNNING else."""
-        worker = worker_of(run.run_id, Store.from_environment())
-        if worker.state != "dead":
-            return CheckRunHealthResult(WorkerStatus.RUNNING, worker.description)
+        worker = dead_worker(run.run_id, Store.from_environment())
+        if worker is None:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(
             WorkerStatus.FAILED,
-            f"{worker.description} carried out this run and is gone: it was killed, or the machine "
+            f"{worker} carried out this run and is gone: it was killed, or the machine "
             "lost power. Nothing that was complete is lost; training goes on from the last "
             "checkpoint.",
         )

@@ -8,9 +8,6 @@ system.
 
 import fcntl
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import dagster as dg
 
@@ -21,8 +18,6 @@ from gr00t_assets.gpu.devices import host_name
 
 FOLDER = "run_workers"
 
-WorkerState = Literal["alive", "dead", "elsewhere", "unknown"]
-
 StoreResource = dg.ResourceParam[Store]
 """The store, as a parameter named ``store``. It has no run config: where artifacts go is said by
 ``GR00T_ASSETS_STORE`` for a whole process, not by one run."""
@@ -31,31 +26,16 @@ _locks: dict[str, int] = {}
 """Locks of this process by run id, released when it ends."""
 
 
-@dataclass(frozen=True)
-class RunWorker:
-    """What is known of the process that carries out a run.
-
-    Attributes:
-        state: ``elsewhere`` where it is another machine's; ``unknown`` where no process ever said
-            that it works on the run.
-        description: The process, for people.
-    """
-
-    state: WorkerState
-    description: str
-
-
-def resources() -> dict[str, dg.ResourceDefinition]:
-    """The resources by the name of the parameter that takes them."""
-    return {"store": dg.ResourceDefinition(_open_store)}
-
-
 def _open_store(context: dg.InitResourceContext) -> Store:
     """The store; every step of every run takes it, so opening it says that the run has a worker."""
     store = Store.from_environment()
     if context.run is not None:
         hold_run(context.run.run_id, store)
     return store
+
+
+resources = {"store": dg.ResourceDefinition(_open_store)}
+"""The resources by the name of the parameter that takes them."""
 
 
 def hold_run(run: str, store: Store) -> None:
@@ -76,27 +56,21 @@ def hold_run(run: str, store: Store) -> None:
     _locks[run] = descriptor
 
 
-def worker_of(run: str, store: Store) -> RunWorker:
-    """Whether the process that carries out a run is alive."""
-    if run in _locks:
-        return RunWorker("alive", f"process {os.getpid()} of {host_name()}")
-    own = store.root / FOLDER / host_name() / f"{run}.lock"
-    if own.is_file():
-        return RunWorker("alive" if is_locked(own) else "dead", own.read_text().strip())
-    others = [path for path in (store.root / FOLDER).glob(f"*/{run}.lock") if path != own]
-    if others:
-        return RunWorker("elsewhere", others[0].read_text().strip())
-    return RunWorker("unknown", "no process said that it works on this run")
+def dead_worker(run: str, store: Store) -> str | None:
+    """The process that carried out a run and is gone, for people; None where none is known to be.
 
-
-def remove_run_locks(is_over: Callable[[str], bool], store: Store) -> int:
-    """Remove the lock files of this machine whose process is gone and whose run has ended.
-
-    ``is_over`` says whether the run of an id has. Returns how many files were removed.
+    Nothing is known of another machine's process, nor where no process ever said that it works on
+    the run.
     """
-    removed = 0
+    file = store.root / FOLDER / host_name() / f"{run}.lock"
+    return file.read_text().strip() if file.is_file() and not is_locked(file) else None
+
+
+def remove_run_locks(instance: dg.DagsterInstance, store: Store) -> None:
+    """Remove the lock files of this machine whose process is gone and whose run has ended."""
     for path in (store.root / FOLDER / host_name()).glob("*.lock"):
-        if path.stem not in _locks and not is_locked(path) and is_over(path.stem):
+        if is_locked(path):
+            continue
+        run = instance.get_run_by_id(path.stem)
+        if run is None or run.is_finished:
             path.unlink(missing_ok=True)
-            removed += 1
-    return removed

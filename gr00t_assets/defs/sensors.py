@@ -1,12 +1,12 @@
 """Sensors: one asks again for runs that died, one compares again when a checkpoint arrives."""
 
-import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import dagster as dg
+from pydantic import BaseModel, Field
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import free_bytes
@@ -26,7 +26,7 @@ from gr00t_assets.defs.training_runs import (
     unfinished,
 )
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.sweeps import Sweep
+from gr00t_assets.experiments.sweeps import Sweep, experiments_by_name
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.retry import disk_space_needed, is_complete
 from gr00t_assets.runs.run_directory import training_process
@@ -37,9 +37,8 @@ _OVERLAP_SECONDS = 300.0
 _FIRST_TICK_LOOKS_BACK = 7 * 24 * 3600.0
 
 
-@dataclass
-class FailedRunsCursor:
-    """What the sensor remembers from one tick to the next.
+class FailedRunsCursor(BaseModel):
+    """What the sensor remembers from one tick to the next; of no tick, the last seven days.
 
     Attributes:
         since: Runs that failed before this were dealt with, in seconds since 1970.
@@ -47,19 +46,8 @@ class FailedRunsCursor:
             waits for disk space, for data, or for another process to end.
     """
 
-    since: float
-    waiting: dict[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, text: str | None) -> "FailedRunsCursor":
-        """From the cursor; a sensor that never ran looks at the last seven days."""
-        if text is None:
-            return cls(time.time() - _FIRST_TICK_LOOKS_BACK)
-        return cls(**json.loads(text))
-
-    def written(self) -> str:
-        """As the next cursor."""
-        return json.dumps({"since": self.since, "waiting": self.waiting})
+    since: float = Field(default_factory=lambda: time.time() - _FIRST_TICK_LOOKS_BACK)
+    waiting: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -83,9 +71,7 @@ def resume_requests(
     minutes beyond; whatever was requested since has a newer run, so nothing is asked for twice.
     """
     now = time.time()
-    experiments = {
-        experiment.name: experiment for sweep in sweeps.values() for experiment in sweep.experiments
-    }
+    experiments = experiments_by_name(sweeps)
     busy = unfinished(instance)
     requests, lines = [], []
     waiting: dict[str, int] = {}
@@ -179,18 +165,16 @@ def resume_crashed_runs(
     context: dg.SensorEvaluationContext, store: StoreResource
 ) -> dg.SensorResult:
     """One tick; see ``resume_requests``."""
-    instance, cursor = context.instance, FailedRunsCursor.read(context.cursor)
+    instance = context.instance
+    cursor = FailedRunsCursor.model_validate_json(context.cursor or "{}")
     requests, lines = resume_requests(SWEEPS, store, instance, cursor)
-    remove_run_locks(lambda run: _is_over(instance, run), store)
+    remove_run_locks(instance, store)
     reason = dg.SkipReason("\n".join(lines) or "no run has died") if not requests else None
     for line in lines if requests else ():
         context.log.info(line)
-    return dg.SensorResult(run_requests=requests, skip_reason=reason, cursor=cursor.written())
-
-
-def _is_over(instance: dg.DagsterInstance, run: str) -> bool:
-    record = instance.get_run_by_id(run)
-    return record is None or record.is_finished
+    return dg.SensorResult(
+        run_requests=requests, skip_reason=reason, cursor=cursor.model_dump_json()
+    )
 
 
 automation_sensor = dg.AutomationConditionSensorDefinition(

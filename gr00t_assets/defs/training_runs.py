@@ -43,12 +43,6 @@ def request(
     return dg.RunRequest(run_key=key, partition_key=experiment.name, tags={**own, **(tags or {})})
 
 
-def tag_config(context: dg.AssetExecutionContext, config_hash: str) -> None:
-    """Put the config hash that a run trains on the run, whoever launched it."""
-    if context.run.tags.get(CONFIG_HASH) != config_hash:
-        context.instance.add_run_tags(context.run.run_id, {CONFIG_HASH: config_hash})
-
-
 def trains(run: dg.DagsterRun) -> bool:
     """Whether a run materialises ``checkpoint``."""
     if not run.asset_selection:

@@ -42,7 +42,8 @@ def trajectories_png(evaluation: Evaluation, part: PartName | None = None) -> by
     panels[0].legend(
         loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=9, borderpad=0
     )
-    title = f"{evaluation.experiment}, episode {trajectory.episode}, {trajectory.part}"
+    episode = f"{trajectory.dataset or ''} episode {trajectory.episode}".strip()
+    title = f"{evaluation.experiment}, {episode}, {trajectory.part}"
     panels[0].set_title(title, loc="left", fontsize=10)
     panels[-1].set_xlabel("seconds")
     return _png(figure)

@@ -2,29 +2,36 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from gr00t_assets.core.errors import EvaluationError, Gr00tAssetsError
-from gr00t_assets.core.project import Store
+from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.evaluation.part_errors import PartPredictions, part_evaluation, trajectory
-from gr00t_assets.evaluation.predictions import Predictor, Progress, language_used, swap_prompts
+from gr00t_assets.evaluation.part_errors import PartPredictions, part_evaluation
+from gr00t_assets.evaluation.predictions import (
+    Predictor,
+    Progress,
+    SwappedPrompts,
+    language_used,
+    prompt_swap,
+    swap_prompts,
+)
 from gr00t_assets.evaluation.recorded_actions import action_groups, mean_action, recorded_at
 from gr00t_assets.evaluation.result import (
     Evaluation,
     EvaluationSettings,
     PartName,
-    PromptSwap,
     Trajectory,
     load_evaluation,
     save_evaluation,
 )
+from gr00t_assets.evaluation.trajectories import trajectory
 from gr00t_assets.evaluation.windows import choose_windows, spread_evenly
 from gr00t_assets.evaluation.wording import limits_of
 from gr00t_assets.experiments.registry import trainer_named
@@ -32,9 +39,12 @@ from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
 from gr00t_assets.runs.manifest import MANIFEST, load_manifest
 from gr00t_assets.runs.run_directory import MODEL, SPEC
 from gr00t_assets.runs.spec import TrainingSpec, current_config_hash, load_spec
+from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.base import Policy
 
 Log = Callable[[str], object]
+
+_PARTS: tuple[PartName, ...] = ("held out", "seen in training")
 
 _PROGRESS_EVERY = 5.0
 """Seconds between two lines of progress, at least."""
@@ -52,31 +62,44 @@ def evaluate_run(
     began, settings = time.monotonic(), settings or EvaluationSettings()
     spec = finished_spec(run_directory)
     policy: Policy = trainer_named(spec.experiment.trainer).open_policy(run_directory)
-    predictor = Predictor(policy, settings)
-    work = _Work(spec, predictor, settings, log)
-    held_out = work.predictions("held out") if policy.config.held_out_episodes else None
-    seen = work.predictions("seen in training")
-    swap = work.swap(held_out or seen)
-    predicted = [part for part in (held_out, seen) if part is not None]
-    parts = [part_evaluation(part, settings) for part in predicted]
+    works = [
+        _Work(dataset, Predictor(policy.for_config(dataset.config), settings), settings, log)
+        for dataset in spec.datasets
+    ]
+    predicted: dict[PartName, list[tuple[_Work, PartPredictions]]] = {}
+    for part in _PARTS:
+        if asked := [(work, work.predictions(part)) for work in works if part in work.data]:
+            predicted[part] = asked
+    main = next(iter(predicted))
+    tasks = sorted({text for work in works for text in work.instructions})
+    swapped = [work.swapped(predictions, tasks) for work, predictions in predicted[main]]
+    swap = prompt_swap(swapped, main, tasks, settings)
+    parts = [
+        part_evaluation([predictions for _, predictions in asked], settings)
+        for asked in predicted.values()
+    ]
     language = language_used(swap.tasks, swap.ratio, swap.difference)
+    data = spec.data
     evaluation = Evaluation(
         experiment=spec.experiment.name,
         config_hash=spec.config_hash,
         model_hash=model_hash(run_directory),
         trainer=spec.experiment.trainer,
-        dataset=policy.config.dataset,
-        dataset_version=policy.config.dataset_version,
-        modality_hash=policy.config.content_hash(),
+        dataset=data.name,
+        dataset_version=data.version,
+        modality_hash=data.modality_hash,
         settings=settings,
-        denoising_steps=predictor.denoising_steps,
+        denoising_steps=works[0].predictor.denoising_steps,
         horizon=len(policy.config.action_indices),
-        held_out=parts[0] if held_out is not None else None,
+        held_out=parts[0] if len(parts) > 1 else None,
         seen=parts[-1],
         prompt_swap=swap,
         language_used=language,
-        trajectories=tuple(work.trajectory(part) for part in predicted),
-        limits=limits_of(policy.config, parts, swap, language),
+        trajectories=tuple(
+            work.trajectory(predictions, named=len(works) > 1)
+            for work, predictions in (asked[0] for asked in predicted.values())
+        ),
+        limits=limits_of(data, parts, swap, language),
         device=policy.device,
         wall_seconds=round(time.monotonic() - began, 2),
         evaluated_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -97,10 +120,10 @@ def current_evaluation(run_directory: Path, settings: EvaluationSettings) -> Eva
         return None
     if evaluation is None or evaluation.settings != settings:
         return None
-    modality = finished_spec(run_directory).modality_config
+    data = finished_spec(run_directory).data
     same = (evaluation.dataset_version, evaluation.modality_hash, evaluation.model_hash) == (
-        modality.dataset_version,
-        modality.content_hash(),
+        data.version,
+        data.modality_hash,
         model_hash(run_directory),
     )
     return evaluation if same else None
@@ -160,8 +183,7 @@ def find_run(target: str) -> Path:
         [
             f"its config hash is {directory.name}; runs in the store: {', '.join(runs) or 'none'}",
             "to evaluate an earlier one give its run directory",
-            "train: dagster asset materialize -m gr00t_assets.definitions --select checkpoint "
-            f"--partition {target}",
+            f"train: {materialize_command('checkpoint', target)}",
         ],
     )
 
@@ -181,36 +203,46 @@ def model_hash(run_directory: Path) -> str:
 
 
 class _Work:
-    """What the parts of one evaluation share."""
+    """What the parts of one dataset share in one evaluation.
+
+    Attributes:
+        predictor: The policy for the dataset's robot and cameras.
+        data: The demonstrations of each part; the held-out part first where there is one.
+        instructions: Every prompt of the dataset.
+    """
 
     def __init__(
-        self, spec: TrainingSpec, predictor: Predictor, settings: EvaluationSettings, log: Log
+        self, dataset: RunDataset, predictor: Predictor, settings: EvaluationSettings, log: Log
     ) -> None:
-        self._config = config = predictor.policy.config
-        self._dataset = dataset = LeRobotDataset.open(spec.dataset_directory, config.dataset)
-        frames = FrameCache.open(spec.frame_cache, config.frame_size)
-        self._predictor, self._settings, self._log = predictor, settings, log
+        self._config = config = dataset.config
+        self._files = files = LeRobotDataset.open(dataset.directory, dataset.name)
+        frames = FrameCache.open(dataset.frame_cache, config.frame_size)
+        self.predictor, self._settings, self._log = predictor, settings, log
         self._groups = action_groups(config)
-        train = Demonstrations(dataset, frames, config, "train")
-        self._data: dict[PartName, Demonstrations] = {"seen in training": train}
+        train = Demonstrations(files, frames, config, "train")
+        self.data: dict[PartName, Demonstrations] = {}
         if config.held_out_episodes:
-            self._data["held out"] = Demonstrations(dataset, frames, config, "held_out")
+            self.data["held out"] = Demonstrations(files, frames, config, "held_out")
+        self.data["seen in training"] = train
         self._mean = mean_action(train)
+        self.instructions = {text for data in self.data.values() for text in data.instructions}
 
     def predictions(self, part: PartName) -> PartPredictions:
         """Predict at the windows of a part."""
-        data = self._data[part]
-        indices, lengths = np.unique(data.episodes, return_counts=True)
-        chosen = spread_evenly(indices.tolist(), self._settings.max_episodes)
+        data = self.data[part]
+        indices, counts = np.unique(data.episodes, return_counts=True)
+        lengths = dict(zip(indices.tolist(), counts.tolist(), strict=True))
+        chosen = spread_evenly(list(lengths), self._settings.max_episodes)
         needs_row_before = any(group.held == "last action" for group in self._groups)
         windows = choose_windows(
-            {index: int(lengths[indices == index][0]) for index in chosen},
+            {index: lengths[index] for index in chosen},
             self._config.action_indices,
             self._settings,
             first_row=int(needs_row_before),
         )
-        progress = self._progress(f"{part}: {len(chosen)} episodes", len(windows))
-        features = self._dataset.features
+        what = f"{self._files.name}, {part}: {len(chosen)} episodes"
+        progress = self._progress(what, len(windows))
+        features = self._files.features
         names = {
             group.key.key: feature.names[group.key.start : group.key.end]
             for group in self._groups
@@ -218,28 +250,30 @@ class _Work:
         }
         return PartPredictions(
             part=part,
-            episodes_in_part=len(indices),
+            episodes_in_part=len(lengths),
             windows=windows,
-            recorded=recorded_at(windows, self._dataset, self._groups, self._config),
-            predicted=self._predictor.predict(data, windows, progress=progress),
+            recorded=recorded_at(windows, self._files, self._groups, self._config),
+            predicted=self.predictor.predict(data, windows, progress=progress),
             mean_action=self._mean,
             groups=self._groups,
             labels=names,
+            dataset=self._files.name,
         )
 
-    def swap(self, predictions: PartPredictions) -> PromptSwap:
-        """The prompt swap on a part."""
-        tasks = sorted({text for data in self._data.values() for text in data.instructions})
-        progress = self._progress(f"{predictions.part}: other prompts", len(predictions.windows))
-        data = self._data[predictions.part]
-        return swap_prompts(self._predictor, data, predictions, tasks, self._settings, progress)
+    def swapped(self, predictions: PartPredictions, tasks: Sequence[str]) -> SwappedPrompts:
+        """The prompt swap on a part; ``tasks`` has every prompt of all datasets once."""
+        what = f"{predictions.dataset}, {predictions.part}: other prompts"
+        progress = self._progress(what, len(predictions.windows))
+        data = self.data[predictions.part]
+        return swap_prompts(self.predictor, data, predictions, tasks, progress)
 
-    def trajectory(self, predictions: PartPredictions) -> Trajectory:
-        """Of the first episode of a part."""
+    def trajectory(self, predictions: PartPredictions, named: bool) -> Trajectory:
+        """Of the first episode of a part, with the dataset's name where it is ``named``."""
         episode = int(predictions.windows.episodes[0])
         columns = sorted({group.key.original_key for group in self._groups})
-        vectors = self._dataset.vectors(episode, columns)
-        return trajectory(predictions, self._dataset.timestamps(episode), vectors)
+        vectors = self._files.vectors(episode, columns)
+        drawn = trajectory(predictions, self._files.timestamps(episode), vectors)
+        return drawn.model_copy(update={"dataset": predictions.dataset if named else None})
 
     def _progress(self, what: str, windows: int) -> Progress:
         done, last_line = 0, time.monotonic()

@@ -1,9 +1,9 @@
-"""Errors of a policy over one part of a dataset, beside the rules without a model."""
+"""Errors of a policy over one part of its data, beside the rules without a model."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
+from typing import Any
 
 import numpy as np
 
@@ -11,25 +11,25 @@ from gr00t_assets.evaluation.recorded_actions import ActionGroup, RecordedAction
 from gr00t_assets.evaluation.result import (
     Baseline,
     BaselineName,
+    DatasetPart,
     EvaluationSettings,
     GroupError,
     JointError,
     PartEvaluation,
     PartName,
-    Trajectory,
-    TrajectoryLine,
 )
-from gr00t_assets.evaluation.windows import ClusterBootstrap, Windows, answered, rounded
-
-SHOWN_JOINTS = 6
-RECORDED_POINTS = 160
-PREDICTED_POINTS = 240
-"""Of all chunks of one number at most; of a chunk every second step is kept, or fewer."""
+from gr00t_assets.evaluation.windows import (
+    ClusterBootstrap,
+    Windows,
+    answered,
+    joined_windows,
+    rounded,
+)
 
 
 @dataclass(frozen=True)
 class PartPredictions:
-    """One part with everything that its errors are made of.
+    """One part of one dataset with everything that its errors are made of.
 
     Attributes:
         part: Held out, or seen in training.
@@ -40,6 +40,7 @@ class PartPredictions:
         mean_action: Normalised, of the training data, ``(action_dim,)``.
         groups: The action groups.
         labels: The dataset's own names of a group's numbers, by group.
+        dataset: Its name.
     """
 
     part: PartName
@@ -50,6 +51,7 @@ class PartPredictions:
     mean_action: np.ndarray
     groups: Sequence[ActionGroup]
     labels: Mapping[str, Sequence[str]]
+    dataset: str
 
     @property
     def moving(self) -> np.ndarray:
@@ -62,64 +64,126 @@ class PartPredictions:
         return values[..., self.moving].mean(axis=-1)
 
 
-def part_evaluation(predictions: PartPredictions, settings: EvaluationSettings) -> PartEvaluation:
-    """The errors with their intervals, from what was predicted and recorded."""
-    windows, recorded, predicted = predictions.windows, predictions.recorded, predictions.predicted
-    bootstrap = ClusterBootstrap(windows, settings.resamples, settings.seed)
+@dataclass(frozen=True)
+class _Differences:
+    """Absolute differences between what was recorded and what is answered at n windows.
+
+    Attributes:
+        normalised: Of the policy, mean of its draws, ``(n, horizon, action_dim)``.
+        rules: Of each rule, of the same shape.
+        means: Error, spread between draws, error of each rule, and error less that of each rule:
+            means over the numbers that can change, ``(n, horizon)`` each.
+    """
+
+    normalised: np.ndarray
+    rules: dict[BaselineName, np.ndarray]
+    means: list[np.ndarray]
+
+
+def _differences(predictions: PartPredictions) -> _Differences:
+    recorded, predicted = predictions.recorded, predictions.predicted
     normalised = np.abs(predicted - recorded.actions).mean(axis=0) * predictions.moving
-    answers = {"hold": recorded.held, "mean action": predictions.mean_action}
+    answers: dict[BaselineName, np.ndarray] = {
+        "hold": recorded.held,
+        "mean action": predictions.mean_action,
+    }
     rules: dict[BaselineName, np.ndarray] = {
-        name: np.abs(answers[name] - recorded.actions) * predictions.moving for name in _RULES
+        name: np.abs(answer - recorded.actions) * predictions.moving
+        for name, answer in answers.items()
     }
     error = predictions.over_numbers(normalised)
     spread = predictions.over_numbers(draw_spread(predicted))
     by_rule = [predictions.over_numbers(values) for values in rules.values()]
-    estimates = bootstrap.means(
-        [error, spread, *by_rule, *(error - rule_error for rule_error in by_rule)]
+    less = [error - rule_error for rule_error in by_rule]
+    return _Differences(normalised, rules, [error, spread, *by_rule, *less])
+
+
+def part_evaluation(
+    datasets: Sequence[PartPredictions], settings: EvaluationSettings
+) -> PartEvaluation:
+    """The errors with their intervals, from what was predicted and recorded.
+
+    Args:
+        datasets: The part on each dataset; those of a mixture are set side by side, and their
+            windows taken together.
+        settings: Of the evaluation.
+    """
+    mixture = len(datasets) > 1
+    differences = [_differences(predictions) for predictions in datasets]
+    own = [
+        _part_errors([predictions], [difference], settings)
+        for predictions, difference in zip(datasets, differences, strict=True)
+    ]
+    errors = _part_errors(datasets, differences, settings) if mixture else own[0]
+    groups, joints, squares = [], [], []
+    for predictions, difference in zip(datasets, differences, strict=True):
+        bootstrap = ClusterBootstrap(predictions.windows, settings.resamples, settings.seed)
+        prefix = f"{predictions.dataset}: " if mixture else ""
+        for group in predictions.groups:
+            group_error, joint_errors, square = _group_errors(
+                predictions, group, bootstrap, difference, prefix
+            )
+            groups.append(group_error)
+            joints += joint_errors
+            squares.append(square * group_error.numbers)
+    return PartEvaluation(
+        part=datasets[0].part,
+        groups=tuple(groups),
+        joints=tuple(joints),
+        squared_error_in_units=float(rounded(np.array(sum(squares) / len(joints)))),
+        datasets=tuple(
+            DatasetPart(
+                dataset=predictions.dataset,
+                **{name: values[name] for name in DatasetPart.model_fields if name in values},
+            )
+            for predictions, values in zip(datasets, own, strict=True)
+            if mixture
+        ),
+        **errors,
     )
-    repeated = ", ".join(dict.fromkeys(group.held for group in predictions.groups))
-    descriptions = (
+
+
+def _part_errors(
+    datasets: Sequence[PartPredictions],
+    differences: Sequence[_Differences],
+    settings: EvaluationSettings,
+) -> dict[str, Any]:
+    """What ``PartEvaluation`` says over all windows of some datasets."""
+    windows = joined_windows([predictions.windows for predictions in datasets])
+    bootstrap = ClusterBootstrap(windows, settings.resamples, settings.seed)
+    joined = zip(*(difference.means for difference in differences), strict=True)
+    means = [np.concatenate(values) for values in joined]
+    estimates, rules = bootstrap.means(means), list(differences[0].rules)
+    groups = [group for predictions in datasets for group in predictions.groups]
+    repeated = ", ".join(dict.fromkeys(group.held for group in groups))
+    words = (
         f"hold the {repeated}".replace("the no motion", "no motion"),
         "always the mean action of the training data",
     )
     baselines = [
         Baseline(
             name=name,
-            words=descriptions[place],
+            words=words[place],
             error=estimates[2 + place],
             difference=estimates[4 + place],
             beaten=answered(estimates[4 + place]),
-            by_step=bootstrap.plain(by_rule[place]),
+            by_step=bootstrap.plain(means[2 + place]),
         )
         for place, name in enumerate(rules)
     ]
-    groups, joints, squares = [], [], []
-    for group in predictions.groups:
-        group_error, joint_errors, square = _group_errors(
-            predictions, group, bootstrap, normalised, rules
-        )
-        groups.append(group_error)
-        joints += joint_errors
-        squares.append(square * group_error.numbers)
-    return PartEvaluation(
-        part=predictions.part,
-        episodes=tuple(dict.fromkeys(windows.episodes.tolist())),
-        episodes_in_part=predictions.episodes_in_part,
-        stride=windows.stride,
-        windows=len(windows),
-        resampled=windows.resampled,
-        clusters=int(windows.clusters.max()) + 1,
-        error=estimates[0],
-        by_step=tuple(bootstrap.by_step(error)),
-        groups=tuple(groups),
-        joints=tuple(joints),
-        baselines=tuple(baselines),
-        draw_spread=estimates[1],
-        squared_error_in_units=float(rounded(np.array(sum(squares) / len(joints)))),
-    )
-
-
-_RULES: tuple[BaselineName, ...] = ("hold", "mean action")
+    episodes = [dict.fromkeys(predictions.windows.episodes.tolist()) for predictions in datasets]
+    return {
+        "episodes": tuple(chain.from_iterable(episodes)),
+        "episodes_in_part": sum(predictions.episodes_in_part for predictions in datasets),
+        "stride": windows.stride,
+        "windows": len(windows),
+        "resampled": windows.resampled,
+        "clusters": int(windows.clusters.max()) + 1,
+        "error": estimates[0],
+        "by_step": tuple(bootstrap.by_step(means[0])),
+        "baselines": tuple(baselines),
+        "draw_spread": estimates[1],
+    }
 
 
 def draw_spread(predicted: np.ndarray) -> np.ndarray:
@@ -132,10 +196,14 @@ def _group_errors(
     predictions: PartPredictions,
     group: ActionGroup,
     bootstrap: ClusterBootstrap,
-    normalised: np.ndarray,
-    rules: dict[BaselineName, np.ndarray],
+    differences: _Differences,
+    prefix: str,
 ) -> tuple[GroupError, list[JointError], float]:
-    """The errors of a group and of its numbers, and its mean squared error in units."""
+    """The errors of a group and of its numbers, and its mean squared error in units.
+
+    ``prefix`` is put before every name.
+    """
+    normalised, rules = differences.normalised, differences.rules
     recorded, inside = predictions.recorded, predictions.windows.inside
     name, place = group.key.key, group.normalised
     truth = recorded.actions_in_units[name]
@@ -152,7 +220,7 @@ def _group_errors(
     estimates = bootstrap.means(errors)
     steps = [bootstrap.plain(values) for values in errors]
     group_error = GroupError(
-        group=name,
+        group=prefix + name,
         numbers=units.shape[-1],
         held=group.held,
         normalised=estimates[0],
@@ -160,13 +228,13 @@ def _group_errors(
         by_step=steps[0],
         by_step_in_units=steps[1],
         baselines={rule: _mean(values[..., place], inside) for rule, values in rules.items()},
-        baselines_in_units={rule: _mean(rules_in_units[rule], inside) for rule in _RULES},
+        baselines_in_units={rule: _mean(values, inside) for rule, values in rules_in_units.items()},
     )
     labels = predictions.labels.get(name)
     joints = [
         JointError(
-            name=joint_name(group, number),
-            group=name,
+            name=prefix + joint_name(group, number),
+            group=prefix + name,
             label=labels[number] if labels else None,
             normalised=estimates[at + group_error.numbers] if exact else None,
             in_units=estimates[at],
@@ -190,70 +258,3 @@ def joint_name(group: ActionGroup, number: int) -> str:
 def _mean(values: np.ndarray, inside: np.ndarray) -> float:
     """Mean over the last axis and the steps that count."""
     return float(rounded(np.array(values.mean(axis=-1)[inside].mean())))
-
-
-def trajectory(
-    predictions: PartPredictions, seconds: np.ndarray, columns: dict[str, np.ndarray]
-) -> Trajectory:
-    """The first episode of a part: the numbers that move most, and chunks that do not overlap.
-
-    Args:
-        predictions: The part with its predictions.
-        seconds: Of the episode's rows, ``(rows,)``.
-        columns: Its action columns by name, ``(rows, numbers)``.
-    """
-    windows = predictions.windows
-    horizon = windows.inside.shape[1]
-    episode = int(windows.episodes[0])
-    places = _non_overlapping(windows.rows, windows.episodes == episode, horizon)
-    every = max(1, math.ceil(len(places) * horizon / PREDICTED_POINTS))
-    steps = [np.flatnonzero(windows.inside[place])[::every] for place in places]
-    rows = [windows.rows[place] + kept for place, kept in zip(places, steps, strict=True)]
-    shown = np.unique(np.linspace(0, len(seconds) - 1, RECORDED_POINTS).round().astype(int))
-    lines = []
-    for group, number in _most_moving(predictions):
-        truth = columns[group.key.original_key][:, group.key.start + number]
-        units = group.in_units(predictions.predicted[:, places][..., group.normalised])[..., number]
-        chunks = [units[:, at][:, kept] for at, kept in enumerate(steps)]
-        lines.append(
-            TrajectoryLine(
-                joint=joint_name(group, number),
-                recorded=_numbers(truth[shown]),
-                predicted=tuple(_numbers(chunk.mean(axis=0)) for chunk in chunks),
-                low=tuple(_numbers(chunk.min(axis=0)) for chunk in chunks),
-                high=tuple(_numbers(chunk.max(axis=0)) for chunk in chunks),
-            )
-        )
-    return Trajectory(
-        part=predictions.part,
-        episode=episode,
-        seconds=_numbers(seconds[shown]),
-        chunk_seconds=tuple(_numbers(seconds[chunk_rows]) for chunk_rows in rows),
-        lines=tuple(lines),
-    )
-
-
-def _non_overlapping(rows: np.ndarray, chosen: np.ndarray, horizon: int) -> list[int]:
-    """Indices of windows that are at least a horizon from each other."""
-    places: list[int] = []
-    for place in np.flatnonzero(chosen):
-        if not places or rows[place] - rows[places[-1]] >= horizon:
-            places.append(int(place))
-    return places
-
-
-def _most_moving(predictions: PartPredictions) -> list[tuple[ActionGroup, int]]:
-    """The number of each group that moves most, then others, in the order of the groups."""
-    ranked: list[tuple[int, float, int, int]] = []
-    for at, group in enumerate(predictions.groups):
-        values = predictions.recorded.actions_in_units[group.key.key]
-        extent = np.subtract(group.key.statistics.max, group.key.statistics.min)
-        moved = values.std(axis=(0, 1)) / np.where(extent > 0, extent, 1)
-        for place, number in enumerate(np.argsort(-moved, kind="stable")):
-            ranked.append((min(place, 1), -float(moved[number]), at, int(number)))
-    chosen = sorted((at, number) for _, _, at, number in sorted(ranked)[:SHOWN_JOINTS])
-    return [(predictions.groups[at], number) for at, number in chosen]
-
-
-def _numbers(values: np.ndarray) -> tuple[float, ...]:
-    return tuple(rounded(np.asarray(values, np.float64), 4).tolist())

@@ -6,14 +6,21 @@ does is held against what another draw of the noise does.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
 
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread
-from gr00t_assets.evaluation.result import Estimate, EvaluationSettings, LanguageUsed, PromptSwap
-from gr00t_assets.evaluation.windows import ClusterBootstrap, Windows
+from gr00t_assets.evaluation.result import (
+    Estimate,
+    EvaluationSettings,
+    LanguageUsed,
+    PartName,
+    PromptSwap,
+)
+from gr00t_assets.evaluation.windows import ClusterBootstrap, Windows, joined_windows
 from gr00t_assets.trainers.base import Observations, Policy
 
 BATCH = 32
@@ -105,17 +112,32 @@ def other_texts(texts: Sequence[str], tasks: Sequence[str]) -> list[str]:
     return [next(turns[text]) for text in texts]
 
 
+@dataclass(frozen=True)
+class SwappedPrompts:
+    """What another prompt does at the n windows of one dataset, from the same noise.
+
+    Attributes:
+        windows: Where the policy was asked.
+        texts: A right prompt, and the one in its place, of the first window.
+        means: Difference to the actions for the right prompt, spread of those between draws, and
+            what the error grows by: means over the numbers that can change, ``(n, horizon)`` each.
+    """
+
+    windows: Windows
+    texts: tuple[str, str]
+    means: list[np.ndarray]
+
+
 def swap_prompts(
     predictor: Predictor,
     data: Demonstrations,
     predictions: PartPredictions,
     tasks: Sequence[str],
-    settings: EvaluationSettings,
     progress: Progress,
-) -> PromptSwap:
+) -> SwappedPrompts:
     """Ask again at the windows of a part with another prompt, from the same noise.
 
-    ``tasks`` has every prompt of the dataset once.
+    ``tasks`` has every prompt of the data once.
     """
     windows = predictions.windows
     texts = data.texts(row_numbers(data, windows))
@@ -125,13 +147,28 @@ def swap_prompts(
     difference = predictions.over_numbers(np.abs(swapped - right).mean(axis=0))
     spread = predictions.over_numbers(draw_spread(right))
     increase = np.abs(swapped - actions) - np.abs(right - actions)
+    means = [difference, spread, predictions.over_numbers(increase.mean(axis=0))]
+    return SwappedPrompts(windows, (texts[0], others[0]), means)
+
+
+def prompt_swap(
+    swapped: Sequence[SwappedPrompts],
+    part: PartName,
+    tasks: Sequence[str],
+    settings: EvaluationSettings,
+) -> PromptSwap:
+    """What another prompt does on a part, over the windows of all its datasets."""
+    windows = joined_windows([item.windows for item in swapped])
     bootstrap = ClusterBootstrap(windows, settings.resamples, settings.seed)
-    means = bootstrap.means([difference, spread, predictions.over_numbers(increase.mean(axis=0))])
+    joined = zip(*(item.means for item in swapped), strict=True)
+    difference, spread, increase = (np.concatenate(values) for values in joined)
+    means = bootstrap.means([difference, spread, increase])
+    texts = swapped[0].texts
     return PromptSwap(
-        part=predictions.part,
-        other="another task" if others[0] != UNRELATED else "an unrelated sentence",
+        part=part,
+        other="another task" if texts[1] != UNRELATED else "an unrelated sentence",
         tasks=len(set(tasks)),
-        example=(texts[0], others[0]),
+        example=texts,
         windows=len(windows),
         difference=means[0],
         draw_spread=means[1],

@@ -103,6 +103,18 @@ class JointError(FrozenModel):
     baselines_in_units: dict[BaselineName, float]
 
 
+class DatasetPart(FrozenModel):
+    """A part's error on one dataset of a mixture."""
+
+    dataset: str
+    episodes: tuple[int, ...] = Field(description="Their indices in the dataset")
+    episodes_in_part: int
+    stride: int = Field(description="Rows between two windows")
+    windows: int
+    error: Estimate = Field(description="Normalised, as that of the part")
+    baselines: tuple[Baseline, ...]
+
+
 class PartEvaluation(FrozenModel):
     """The episodes that were kept from training, or episodes that were trained on."""
 
@@ -126,10 +138,11 @@ class PartEvaluation(FrozenModel):
     squared_error_in_units: float = Field(
         description="Mean square over every number and step, as Isaac-GR00T's eval_policy.py has"
     )
-
-    def baseline(self, name: BaselineName) -> Baseline:
-        """One baseline by its name."""
-        return next(rule for rule in self.baselines if rule.name == name)
+    datasets: tuple[DatasetPart, ...] = Field(
+        default=(),
+        exclude_if=lambda datasets: not datasets,
+        description="Of a mixture, the same on each dataset; all else is over the windows of all",
+    )
 
 
 class PromptSwap(FrozenModel):
@@ -162,6 +175,9 @@ class Trajectory(FrozenModel):
     """A few numbers of one episode, to be drawn."""
 
     part: PartName
+    dataset: str | None = Field(
+        default=None, exclude_if=lambda name: name is None, description="Of a mixture"
+    )
     episode: int
     seconds: tuple[float, ...] = Field(description="Of the recorded values")
     chunk_seconds: tuple[tuple[float, ...], ...] = Field(description="Of each predicted chunk")
@@ -202,23 +218,13 @@ class Evaluation(FrozenModel):
         """The held-out part first."""
         return (self.held_out, self.seen) if self.held_out else (self.seen,)
 
-    @property
-    def baselines(self) -> tuple[Baseline, ...]:
-        """Those of ``main``."""
-        return self.main.baselines
-
     def content_hash(self) -> str:
         """First 16 hex digits of a SHA-256 over all but the time that it took, and when."""
         content = self.model_dump_json(exclude={"wall_seconds", "evaluated_at"})
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
-    def same_question(self, other: "Evaluation") -> bool:
-        """Whether both ask the same of the same model: their numbers are the same, then."""
-        asked = {"model_hash", "dataset_version", "modality_hash", "settings"}
-        return self.model_dump(include=asked) == other.model_dump(include=asked)
 
-
-def save_evaluation(evaluation: Evaluation, run_directory: Path) -> Path:
+def save_evaluation(evaluation: Evaluation, run_directory: Path) -> None:
     """Write the evaluation in one step; one of another model or with other settings is kept.
 
     The earlier file then stands beside it as ``evaluation-<time>.json``.
@@ -228,11 +234,12 @@ def save_evaluation(evaluation: Evaluation, run_directory: Path) -> Path:
         earlier = load_evaluation(run_directory)
     except EvaluationError:
         earlier = None
-    if earlier is not None and not earlier.same_question(evaluation):
+    asked = {"model_hash", "dataset_version", "modality_hash", "settings"}
+    same = earlier and earlier.model_dump(include=asked) == evaluation.model_dump(include=asked)
+    if earlier is not None and not same:
         time = re.sub(r"\W", "", earlier.evaluated_at[:19])
         write_bytes(run_directory / f"evaluation-{time}.json", path.read_bytes())
     write_bytes(path, (evaluation.model_dump_json() + "\n").encode())
-    return path
 
 
 def load_evaluation(run_directory: Path) -> Evaluation | None:

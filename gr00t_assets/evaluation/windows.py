@@ -41,6 +41,27 @@ class Windows:
         return len(self.rows)
 
 
+def joined_windows(parts: Sequence[Windows]) -> Windows:
+    """Windows of several datasets as one; numbers of episodes are those of each dataset.
+
+    Clusters stay apart, and the stride is the longest.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    clusters, before = [], 0
+    for part in parts:
+        clusters.append(part.clusters + before)
+        before += int(part.clusters.max()) + 1
+    return Windows(
+        np.concatenate([part.episodes for part in parts]),
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.inside for part in parts]),
+        np.concatenate(clusters),
+        " and ".join(dict.fromkeys(part.resampled for part in parts)),
+        max(part.stride for part in parts),
+    )
+
+
 def spread_evenly(values: Sequence[int], most: int) -> list[int]:
     """At most so many of the values, evenly spread, the first and the last among them."""
     chosen = np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)

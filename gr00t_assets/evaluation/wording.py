@@ -12,7 +12,7 @@ from gr00t_assets.evaluation.result import (
     PromptSwap,
 )
 from gr00t_assets.evaluation.windows import ENOUGH_EPISODES
-from gr00t_assets.modality.config import ModalityConfig
+from gr00t_assets.runs.training_data import TrainingData
 
 PART_HEAD = ("action group", "error", "in units", "hold", "mean action")
 """Columns of ``group_rows``; ``hold`` and ``mean action`` are normalised."""
@@ -53,16 +53,29 @@ def part_sentence(part: PartEvaluation) -> str:
     )
 
 
+def dataset_sentences(part: PartEvaluation) -> list[str]:
+    """Error on each dataset of a mixture, with whether it beats the rules there."""
+    return [
+        f"{part.part}, {item.dataset}: error {estimate_text(item.error)} normalised, over "
+        f"{item.windows} windows; " + _against(item.baselines) + "."
+        for item in part.datasets
+    ]
+
+
 def verdict_sentence(evaluation: Evaluation) -> str:
     """The whole evaluation in one sentence, for a first line."""
     part = evaluation.main
-    verdict = ", ".join(
-        f"{phrase} {' and '.join(rules)}"
-        for outcome, phrase in _AGAINST.items()
-        if (rules := [f"'{rule.words}'" for rule in part.baselines if rule.beaten == outcome])
-    )
+    verdict = _against(part.baselines)
     where = "on held-out episodes" if part.part == "held out" else "on episodes seen in training"
     return f"Error {estimate_text(part.error)} normalised {where}: {verdict}."
+
+
+def _against(baselines: Sequence[Baseline]) -> str:
+    return ", ".join(
+        f"{phrase} {' and '.join(rules)}"
+        for outcome, phrase in _AGAINST.items()
+        if (rules := [f"'{rule.words}'" for rule in baselines if rule.beaten == outcome])
+    )
 
 
 def group_rows(part: PartEvaluation) -> list[list[str]]:
@@ -102,17 +115,21 @@ def language_sentence(evaluation: Evaluation) -> str:
 
 
 def limits_of(
-    config: ModalityConfig,
-    parts: Sequence[PartEvaluation],
-    swap: PromptSwap,
-    language: LanguageUsed,
+    data: TrainingData, parts: Sequence[PartEvaluation], swap: PromptSwap, language: LanguageUsed
 ) -> tuple[str, ...]:
     """What the numbers do not say, the weightiest first."""
     limits = [NOT_SUCCESS]
-    if parts[0].part != "held out":
+    configs = [dataset.config for dataset in data.datasets]
+    if trained_on := [item.dataset for item in configs if not item.held_out_episodes]:
+        held_out = parts[0].part == "held out"
+        consequence = (
+            "the errors on held-out episodes say nothing of it."
+            if held_out
+            else "every error is on episodes that it was trained on, and says nothing of new ones."
+        )
         limits.append(
-            f"No episode of {config.dataset} was held out: every error is on episodes that it was "
-            "trained on, and says nothing of new ones. Set held_out in data/datasets.yaml."
+            f"No episode of {' and '.join(trained_on)} was held out: {consequence} Set held_out in "
+            "data/datasets.yaml."
         )
     for part in parts:
         count = len(part.episodes)
@@ -128,12 +145,14 @@ def limits_of(
                 f"part {part.part}, evenly spread."
             )
     limits.append(_language(swap, language))
-    still = [key.key for key in config.action if key.statistics.min == key.statistics.max]
+    actions = [key for config in configs for key in config.action]
+    constant = [key.key for key in actions if key.statistics.min == key.statistics.max]
+    still = dict.fromkeys(constant)
     if still:
         limits.append(
             f"{', '.join(still)} never changes in the data and is left out of normalised errors."
         )
-    turned = [key.key for key in config.action if key.target_rotation]
+    turned = dict.fromkeys(key.key for key in actions if key.target_rotation)
     if turned:
         limits.append(
             f"Errors in units of {', '.join(turned)} are component by component of the rotation as "

@@ -17,6 +17,12 @@ from gr00t_assets.experiments.registry import (
     trainer_names,
     trainer_problem,
 )
+from gr00t_assets.experiments.weighted_dataset import (
+    DatasetChoice,
+    WeightedDataset,
+    mixture_name,
+    weighted_datasets,
+)
 
 ReportTo = Literal["wandb", "none"]
 
@@ -61,7 +67,9 @@ class Experiment(FrozenModel):
 
     name: str
     sweep: str = Field(description="Name of the sweep file that it stands in")
-    dataset: str = Field(description="Name in data/datasets.yaml")
+    dataset: DatasetChoice = Field(
+        description="Name in data/datasets.yaml, or a mixture: a list of {name, weight}"
+    )
     trainer: TrainerName = Field(
         default=DEFAULT_TRAINER, description="Name of an installed trainer"
     )
@@ -71,7 +79,7 @@ class Experiment(FrozenModel):
         default_factory=Hyperparameters, validate_default=True, description="Of its trainer's model"
     )
     hypothesis: str = Field(default="", description="What is expected, written before it runs")
-    tags: tuple[str, ...] = ()
+    tags: tuple[str, ...] = Field(default=(), description="Words to find it by, on the page too")
     report_to: ReportTo = Field(default="wandb", description="Where metrics go besides the store")
     priority: int = Field(default=0, description="Higher ones leave the queue first")
     vram_gb: float | None = Field(
@@ -99,6 +107,16 @@ class Experiment(FrozenModel):
         if isinstance(value, Hyperparameters):
             value = value.model_dump(exclude_unset=True)
         return model.model_validate(value)
+
+    @property
+    def datasets(self) -> tuple[WeightedDataset, ...]:
+        """What it is trained on; a single dataset is a mixture of one."""
+        return weighted_datasets(self.dataset)
+
+    @property
+    def dataset_name(self) -> str:
+        """``a``, or ``a 0.7 + b 0.3``."""
+        return mixture_name(self.datasets)
 
     def config_hash(self, dataset_version: str, modality_hash: str) -> str:
         """First 12 hex digits of a SHA-256 over all that changes the trained weights.

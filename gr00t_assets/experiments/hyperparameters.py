@@ -45,6 +45,11 @@ class Hyperparameters(FrozenModel):
         """Samples that one optimizer step has seen, over all GPUs."""
         return self.batch_size * self.gradient_accumulation_steps * self.num_gpus
 
+    @property
+    def weights_count_for_each_row(self) -> bool:
+        """What a weight in a mixture is for: a row of the dataset, or the whole of it."""
+        return True
+
     def changed(self) -> dict[str, Any]:
         """What differs from the defaults, as JSON has it.
 

@@ -15,7 +15,13 @@ from gr00t_assets.core.project import project_root
 from gr00t_assets.core.yaml_files import load_yaml, shown_path
 from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, load_catalog
 from gr00t_assets.experiments.registry import DEFAULT_TRAINER, trainer_named, trainer_names
-from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep, load_sweeps
+from gr00t_assets.experiments.sweeps import (
+    Sweep,
+    experiments_by_name,
+    find_sweep,
+    load_sweep,
+    load_sweeps,
+)
 
 _STARTER = Path(__file__).with_name("starter_sweep.yaml")
 """A template of ``string.Template``."""
@@ -49,27 +55,18 @@ def new_sweep(
         text = _starter_text(name, chosen, trainer or DEFAULT_TRAINER, catalog)
     else:
         text = _copied(find_sweep(source, load_sweeps(datasets=catalog)), name, dataset, trainer)
-    return load_sweep(write_sweep(name, lambda taken: text), catalog)
+    return load_sweep(write_sweep(name, text), catalog)
 
 
-def write_sweep(name: str, text_of: Callable[[set[str]], str]) -> Path:
-    """Write ``data/sweeps/NAME.yaml``, once it has been read without a problem.
-
-    Args:
-        name: The sweep's name.
-        text_of: Gives the text from the names that experiments have already.
-
-    Returns:
-        The file.
+def write_sweep(name: str, text: str) -> Path:
+    """Write ``data/sweeps/NAME.yaml``, once it has been read without a problem; the file.
 
     Raises:
         SweepError: The name cannot be a sweep's, the file is there, or it would not load.
     """
     _refuse_name(name, "choose another name; a sweep file is never overwritten")
     catalog = load_catalog()
-    sweeps = load_sweeps(datasets=catalog)
-    text = text_of(_names(sweeps))
-    _try_text(name, text, catalog, sweeps)
+    _try_text(name, text, catalog, load_sweeps(datasets=catalog))
     file = _sweep_path(name)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("x", encoding="utf-8") as opened:
@@ -84,11 +81,7 @@ def sweep_yaml(content: object) -> str:
 
 def taken_names() -> set[str]:
     """Names of every experiment of the project."""
-    return _names(load_sweeps())
-
-
-def _names(sweeps: Mapping[str, Sweep]) -> set[str]:
-    return {item.name for sweep in sweeps.values() for item in sweep.experiments}
+    return set(experiments_by_name(load_sweeps()))
 
 
 def _sweep_path(name: str) -> Path:
@@ -178,12 +171,8 @@ def _try_text(
             subject = error.subject.replace(f"{shown_path(trial.parent)}/", "the new ")
             details = (*error.details, "nothing was written")
             raise SweepError(subject, error.problem, details) from error
-    owners = {item.name: other for other in sweeps.values() for item in other.experiments}
+    present = experiments_by_name(sweeps)
     for experiment in sweep.experiments:
-        if experiment.name in owners:
-            raise SweepError(
-                name,
-                f"its experiment '{experiment.name}' is already one of "
-                f"{owners[experiment.name].name}.",
-                ["choose another name"],
-            )
+        if other := present.get(experiment.name):
+            problem = f"its experiment '{other.name}' is already one of {other.sweep}."
+            raise SweepError(name, problem, ["choose another name"])

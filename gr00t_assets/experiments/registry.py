@@ -87,32 +87,26 @@ def hyperparameters_model(trainer: str) -> type[Hyperparameters]:
 
 
 @cache
-def all_hyperparameters() -> dict[str, FieldInfo]:
-    """Every hyperparameter of the installed trainers by name, those of the default one first.
-
-    Where two trainers have one of the same name it is the first one's. A trainer that cannot be
-    loaded is left out.
-    """
-    fields: dict[str, FieldInfo] = dict(Hyperparameters.model_fields)
-    for trainer in loadable_trainers():
-        for field, info in trainer.hyperparameters.model_fields.items():
-            fields.setdefault(field, info)
-    return fields
-
-
-@cache
 def combined_hyperparameters() -> type[Hyperparameters]:
-    """A model with every hyperparameter of every trainer, for tables over runs of several."""
-    own = {
-        name: (field.annotation, field)
-        for name, field in all_hyperparameters().items()
-        if name not in Hyperparameters.model_fields
-    }
-    fields: dict[str, Any] = own
-    return create_model("CombinedHyperparameters", __base__=Hyperparameters, **fields)
+    """A model with every hyperparameter of the installed trainers, for tables over runs of several.
+
+    Those of the default trainer come first. Where two trainers have one of the same name it is the
+    first one's. A trainer that cannot be loaded is left out.
+    """
+    own: dict[str, Any] = {}
+    for trainer in loadable_trainers():
+        for name, field in trainer.hyperparameters.model_fields.items():
+            if name not in Hyperparameters.model_fields:
+                own.setdefault(name, (field.annotation, field))
+    return create_model("CombinedHyperparameters", __base__=Hyperparameters, **own)
+
+
+def all_hyperparameters() -> dict[str, FieldInfo]:
+    """The hyperparameters of ``combined_hyperparameters`` by name."""
+    return combined_hyperparameters().model_fields
 
 
 def forget_trainers() -> None:
     """Look for entry points anew, such as after a package was installed."""
-    for function in (_entry_points, trainer_named, all_hyperparameters, combined_hyperparameters):
+    for function in (_entry_points, trainer_named, combined_hyperparameters):
         function.cache_clear()

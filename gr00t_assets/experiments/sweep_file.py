@@ -10,6 +10,7 @@ from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.yaml_files import explained_error
 from gr00t_assets.experiments.experiment import Pruning, ReportTo, TrainerName
 from gr00t_assets.experiments.registry import DEFAULT_TRAINER
+from gr00t_assets.experiments.weighted_dataset import DatasetChoice
 
 DEFAULT_RETRIES = 3
 """Times that an experiment whose run died is requested again."""
@@ -32,7 +33,9 @@ class _QueueSettings(FrozenModel):
 class Defaults(_QueueSettings):
     """What every experiment of the sweep starts from."""
 
-    dataset: str | None = Field(default=None, description="Name in data/datasets.yaml")
+    dataset: DatasetChoice | None = Field(
+        default=None, description="Name in data/datasets.yaml, or a list of {name, weight}"
+    )
     trainer: TrainerName = Field(
         default=DEFAULT_TRAINER, description="Name of an installed trainer"
     )
@@ -48,7 +51,7 @@ class Entry(_QueueSettings):
     """One experiment; what is left out comes from the defaults."""
 
     name: str
-    dataset: str | None = None
+    dataset: DatasetChoice | None = None
     trainer: TrainerName | None = None
     base_model: str | None = None
     base_model_revision: str | None = None
@@ -100,10 +103,10 @@ class SweepFile(FrozenModel):
     pruning: Pruning | None = Field(
         default=None, description="Give up hopeless runs while they train; None: never"
     )
-    defaults: Defaults = Defaults()
-    experiments: tuple[Entry, ...] = ()
-    grid: Grid | None = None
-    random: Random | None = None
+    defaults: Defaults = Field(default=Defaults(), description="What every experiment starts from")
+    experiments: tuple[Entry, ...] = Field(default=(), description="Experiments, one by one")
+    grid: Grid | None = Field(default=None, description="Every combination of some values")
+    random: Random | None = Field(default=None, description="Samples of hyperparameters")
     seeds: tuple[int, ...] = Field(default=(), description="Every experiment once for each seed")
 
     @field_validator("schedule")

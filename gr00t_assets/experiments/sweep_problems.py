@@ -24,6 +24,7 @@ from gr00t_assets.experiments.registry import (
     trainer_names,
 )
 from gr00t_assets.experiments.sweep_file import Entry, SweepFile
+from gr00t_assets.experiments.weighted_dataset import DATASET_FORMS
 
 
 def field_problems(failure: ValidationError) -> list[Finding]:
@@ -31,7 +32,11 @@ def field_problems(failure: ValidationError) -> list[Finding]:
 
     A field that belongs to another place is answered with that place.
     """
-    return _misplaced(validation_problems(failure, SweepFile))
+    problems = validation_problems(failure, SweepFile)
+    places = [
+        tuple(part for part in item.location if part not in DATASET_FORMS) for item in problems
+    ]
+    return _misplaced([moved(item, at) for item, at in zip(problems, places, strict=True)])
 
 
 def value_problems(content: SweepFile) -> list[Finding]:
@@ -91,7 +96,7 @@ def experiment_problems(
     problems = []
     for item in experiments:
         problems += name_problems(item.experiment.name, (*item.location, "name"))
-        problems += _dataset_problems(item, datasets)
+        problems += _dataset_problems(item, datasets, located)
         if item.experiment.continue_from is None:
             problems += _trainer_limits(item, content, located)
     return [*problems, *_repeated_names(experiments, located)]
@@ -103,15 +108,29 @@ def name_problems(name: str, location: Location) -> list[Finding]:
     return [yaml_problem(location, problem)] if problem else []
 
 
-def _dataset_problems(item: PlacedExperiment, datasets: Collection[str]) -> list[Finding]:
-    name = item.experiment.dataset
-    if not name:
-        return [yaml_problem(item.location, f"'{item.experiment.name}' has no dataset")]
-    if name in datasets:
-        return []
-    where = item.location if item.entry.dataset else ("defaults",)
-    text = f"unknown dataset '{name}'"
-    return [yaml_problem((*where, "dataset"), text, did_you_mean(name, datasets))]
+def _dataset_problems(
+    item: PlacedExperiment, datasets: Collection[str], located: LocatedYaml
+) -> Iterator[Finding]:
+    experiment = item.experiment
+    if not experiment.dataset:
+        yield yaml_problem(item.location, f"'{experiment.name}' has no dataset")
+        return
+    where: Location = (*(item.location if item.entry.dataset else ("defaults",)), "dataset")
+    places = (
+        [where]
+        if isinstance(experiment.dataset, str)
+        else [(*where, index, "name") for index in range(len(experiment.datasets))]
+    )
+    first: dict[str, Location] = {}
+    for place, dataset in zip(places, experiment.datasets, strict=True):
+        if dataset.name not in datasets:
+            text = f"unknown dataset '{dataset.name}'"
+            yield yaml_problem(place, text, did_you_mean(dataset.name, datasets))
+        elif dataset.name in first:
+            line = located.line(first[dataset.name])
+            text = f"'{dataset.name}' is in this mixture already, at line {line}"
+            yield yaml_problem(place, text, "give it once, with the sum of the weights")
+        first.setdefault(dataset.name, place)
 
 
 def _trainer_limits(
@@ -126,13 +145,19 @@ def _trainer_limits(
         text = f"the {experiment.trainer} trainer does not take {name} {str(values[name]).lower()}"
         remedy = f"{', '.join(owners)} does"
         yield yaml_problem(_stated_at(item, name, content), text, remedy)
-    for finding in trainer_named(experiment.trainer).limits(experiment):
+    trainer = trainer_named(experiment.trainer)
+    if len(experiment.datasets) > 1 and not trainer.takes_mixtures:
+        text = f"the {experiment.trainer} trainer takes one dataset, and no mixture"
+        yield yaml_problem(_stated_at(item, "dataset", content), text)
+    for finding in trainer.limits(experiment):
         yield moved(finding, _stated_at(item, finding.subject or "", content))
 
 
 def _stated_at(item: PlacedExperiment, field: str, content: SweepFile) -> Location:
     """Where a file states what an experiment has; where it says nothing, the experiment."""
     entry, defaults, here = item.entry, content.defaults, item.location
+    if field == "dataset":
+        return (*here, field) if entry.dataset else ("defaults", field)
     if field == "base_model":
         if entry.base_model is not None:
             return (*here, field)

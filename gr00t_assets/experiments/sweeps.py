@@ -45,12 +45,8 @@ class Sweep:
     @property
     def datasets(self) -> tuple[str, ...]:
         """Names of the datasets that its experiments use, each once, in order of first use."""
-        return tuple(dict.fromkeys(experiment.dataset for experiment in self.experiments))
-
-    @property
-    def trainers(self) -> tuple[str, ...]:
-        """Names of the trainers that its experiments use, each once, in order of first use."""
-        return tuple(dict.fromkeys(experiment.trainer for experiment in self.experiments))
+        every = [item for experiment in self.experiments for item in experiment.datasets]
+        return tuple(dict.fromkeys(item.name for item in every))
 
 
 def load_sweeps(
@@ -117,13 +113,18 @@ def load_sweep(file: Path, datasets: Collection[str]) -> Sweep:
     )
 
 
+def experiments_by_name(sweeps: Mapping[str, Sweep]) -> dict[str, Experiment]:
+    """Every experiment of some sweeps by its name, in their order."""
+    return {item.name: item for sweep in sweeps.values() for item in sweep.experiments}
+
+
 def find_experiment(name: str, sweeps: Mapping[str, Sweep]) -> Experiment:
     """The experiment of a name.
 
     Raises:
         SweepError: No sweep has it; the nearest name is suggested.
     """
-    experiments = {item.name: item for sweep in sweeps.values() for item in sweep.experiments}
+    experiments = experiments_by_name(sweeps)
     if name not in experiments:
         raise SweepError(
             name, "no sweep has an experiment of this name.", [did_you_mean(name, experiments)]

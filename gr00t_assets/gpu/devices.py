@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -148,16 +149,12 @@ def _ask_driver(question: Callable[[Any], T]) -> T | None:
     def ask() -> None:
         import pynvml
 
-        try:
+        with suppress(pynvml.NVMLError):
             pynvml.nvmlInit()
-        except pynvml.NVMLError:
-            return
-        try:
-            answers.append(question(pynvml))
-        except pynvml.NVMLError:
-            return
-        finally:
-            pynvml.nvmlShutdown()
+            try:
+                answers.append(question(pynvml))
+            finally:
+                pynvml.nvmlShutdown()
 
     asker = threading.Thread(target=ask, daemon=True)
     asker.start()
@@ -220,10 +217,8 @@ def _answer(question: Callable[..., Any], *arguments: Any) -> Any:
     """What the driver answers; None where it does not support that or may not tell."""
     import pynvml
 
-    try:
+    with suppress(pynvml.NVMLError):
         return question(*arguments)
-    except pynvml.NVMLError:
-        return None
 
 
 def _cpu_slots() -> int:

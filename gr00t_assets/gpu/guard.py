@@ -25,6 +25,7 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 
 import psutil
 
@@ -185,15 +186,12 @@ class Guard:
         if select.select([self._wakeup], [], [], _POLL)[0]:
             os.read(self._wakeup, 4096)
 
-    def _asked_again(self) -> bool:
-        """Whether a second request came, one that is not the first one by another way."""
-        return len(self.requests) > 1 and self.requests[-1] - self.requests[0] > 1.0
-
     def _end_all(self, deadline: float) -> None:
         """Wait until nothing of the command is left; from the deadline on kill what is."""
         shortened = False
         while self._reap() or tagged_processes(self.tag):
-            if self._asked_again() and not shortened:
+            # A second request within the second is the first one by another way.
+            if self.requests and self.requests[-1] - self.requests[0] > 1.0 and not shortened:
                 shortened = True
                 self._signal_group(signal.SIGINT)
                 deadline = min(deadline, time.monotonic() + _SHORT_GRACE)
@@ -219,10 +217,8 @@ class Guard:
                 self.code = code if code >= 0 else 128 - code
 
     def _signal_group(self, number: int) -> None:
-        try:
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
-        except (ProcessLookupError, PermissionError):
-            return
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -260,10 +256,8 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _kill(process: int) -> None:
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.kill(process, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
 
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import psutil
 
-from gr00t_assets.gpu.devices import Gpu, GpuProcess, read_gpus
+from gr00t_assets.gpu.devices import Gpu, GpuProcess
 from gr00t_assets.gpu.slot_files import Holder
 
 
@@ -59,13 +59,9 @@ class MemoryHeadroom:
 
 
 def read_headrooms(
-    names: Collection[str], holders: Sequence[Holder], gpus: Sequence[Gpu] | None = None
+    names: Collection[str], holders: Sequence[Holder], gpus: Sequence[Gpu]
 ) -> dict[str, MemoryHeadroom]:
-    """The headroom of each device by its name, as ``CUDA_VISIBLE_DEVICES`` takes it.
-
-    The driver is asked now where ``gpus`` is left out.
-    """
-    gpus = read_gpus() if gpus is None else gpus
+    """The headroom of each device by its name, as ``CUDA_VISIBLE_DEVICES`` takes it."""
     by_name = {key: gpu for gpu in gpus for key in (gpu.name, gpu.uuid)}
     return {
         name: _headroom(by_name.get(name), [item for item in holders if item.device == name])

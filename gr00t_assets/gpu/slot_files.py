@@ -87,9 +87,9 @@ class Holder(SlotRecord):
         return is_alive(self.pid, self.pid_started) or is_alive(self.starter, self.starter_started)
 
 
-def slots_folder(store: Store | None = None, host: str | None = None) -> Path:
-    """Where the slots of a machine are; this machine's where ``host`` is left out."""
-    return (store or Store.from_environment()).root / "slots" / (host or host_name())
+def slots_folder(store: Store | None = None) -> Path:
+    """Where the slots of this machine are in a store, the project's where it is left out."""
+    return (store or Store.from_environment()).root / "slots" / host_name()
 
 
 def slot_file(folder: Path, slot: Slot) -> Path:
@@ -105,34 +105,27 @@ def lock_slot(path: Path, locks: ExitStack) -> int | None:
     return descriptor if try_lock(descriptor) else None
 
 
-def holders(store: Store | None = None, host: str | None = None) -> list[Holder]:
+def holders(store: Store | None = None) -> list[Holder]:
     """Who holds each slot that is taken, by device and number; reads and never waits.
 
     A file that cannot be read, or was written by another version, gives a holder whose fields are
-    ``unknown`` or None. The locks of another machine are seen only where the store's file system
-    has locks across machines.
+    ``unknown`` or None.
     """
-    return holders_in(slots_folder(store, host))
-
-
-def holders_in(folder: Path) -> list[Holder]:
-    """Who holds each slot of a machine's folder, by device and number."""
-    files = (path for path in folder.glob("*-*.lock") if path.stem.rpartition("-")[2].isdecimal())
-    names = [(path, *path.stem.rpartition("-")[::2]) for path in files if is_locked(path)]
-    taken = [Holder.read(path, device=device, slot=int(slot)) for path, device, slot in names]
+    taken = []
+    for path in slots_folder(store).glob("*-*.lock"):
+        device, _, slot = path.stem.rpartition("-")
+        if slot.isdecimal() and is_locked(path):
+            taken.append(Holder.read(path, device=device, slot=int(slot)))
     return sorted(taken, key=lambda holder: (holder.device, holder.slot))
 
 
-def end_orphans(
-    slot_holders: Iterable[Holder], log: Callable[[str], object] = lambda line: None
-) -> list[int]:
+def end_orphans(slot_holders: Iterable[Holder], log: Callable[[str], object]) -> None:
     """Kill what is left of trainings that hold a slot and have neither guard nor starter.
 
     Either of the two ends what the other leaves. Where both are killed at once the kernel kills the
     training itself (Linux), but what it started may live on and keep the slot and the GPU's memory.
-    ``log`` gets a line for each such training. The processes that were ended are returned.
+    ``log`` gets a line for each such training.
     """
-    ended: list[int] = []
     for tag, holder in {holder.process_tag: holder for holder in slot_holders}.items():
         if tag is None or holder.has_guardian():
             continue
@@ -143,8 +136,6 @@ def end_orphans(
                 f"ended what was left of it: {', '.join(map(str, orphans))}"
             )
             end_tagged(tag)
-            ended += orphans
-    return ended
 
 
 def now() -> str:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.processes import is_locked, start_time
@@ -23,13 +22,13 @@ from gr00t_assets.gpu.slot_files import (
     Holder,
     Slot,
     end_orphans,
-    holders_in,
+    holders,
     lock_slot,
     now,
     slot_file,
     slots_folder,
 )
-from gr00t_assets.gpu.wait_queue import Ticket, Waiter, allot_slots, queue_locked, waiters_in
+from gr00t_assets.gpu.wait_queue import Ticket, Waiter, allot_slots, queue_locked, waiting
 
 _POLL = 0.5
 _REMIND_EVERY = 60.0
@@ -110,10 +109,8 @@ def acquire(
         since=now(),
     )
     _refuse_too_many(waiter)
-    folder = slots_folder(store)
-    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as locks:
-        yield _Acquisition(folder, waiter, log, check).lease(locks)
+        yield _Acquisition(store, waiter, log, check).lease(locks)
 
 
 def needed_memory(experiment: Experiment) -> int | None:
@@ -124,8 +121,12 @@ def needed_memory(experiment: Experiment) -> int | None:
 class _Acquisition:
     """The wait of one process for its slots."""
 
-    def __init__(self, folder: Path, waiter: Waiter, log: Log, check: Callable[[], object]) -> None:
-        self._folder, self._waiter = folder, waiter
+    def __init__(
+        self, store: Store | None, waiter: Waiter, log: Log, check: Callable[[], object]
+    ) -> None:
+        self._store, self._waiter = store, waiter
+        self._folder = slots_folder(store)
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._log, self._check = log, check
         self._reminded: float | None = None
         self._memory_read = float("-inf")
@@ -146,7 +147,7 @@ class _Acquisition:
                     return lease
                 self._check()
                 self._remind()
-                end_orphans(holders_in(self._folder), self._log)
+                end_orphans(holders(self._store), self._log)
                 time.sleep(_POLL)
 
     def _read_memory(self) -> None:
@@ -156,7 +157,7 @@ class _Acquisition:
         self._memory_read = time.monotonic()
         gpus = read_gpus()
         self._uuids = {gpu.name: gpu.uuid for gpu in gpus}
-        self._headrooms = read_headrooms(self._waiter.devices, holders_in(self._folder), gpus)
+        self._headrooms = read_headrooms(self._waiter.devices, holders(self._store), gpus)
         _refuse_too_big(self._waiter, self._headrooms)
 
     def _try(self, ticket: Ticket, locks: ExitStack) -> Lease | None:
@@ -206,12 +207,12 @@ class _Acquisition:
         if self._reminded is not None and moment - self._reminded < _REMIND_EVERY:
             return
         self._reminded = moment
-        waiter, taken = self._waiter, holders_in(self._folder)
+        waiter, taken = self._waiter, holders(self._store)
         line = f"waiting for {waiter.wanted} of {sum(waiter.devices.values())} slots"
         if taken:
             by = (f"{holder.name}: {holder.sentence()}" for holder in taken)
             line += f"; held by {'; '.join(by)}"
-        others = [other for other in waiters_in(self._folder) if other.pid != waiter.pid]
+        others = [other for other in waiting(self._store) if other.pid != waiter.pid]
         if others:
             line += f"; also waiting: {', '.join(other.experiment for other in others)}"
         self._log(line)

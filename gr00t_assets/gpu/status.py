@@ -1,14 +1,13 @@
 """What this machine's devices are doing: slots, their holders, memory, foreign processes."""
 
 import os
-from collections.abc import Sequence
 
 from pydantic import Field
 
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import Store
-from gr00t_assets.gpu.devices import CPU, Gpu, GpuProcess, host_name, read_gpus, slots_by_device
-from gr00t_assets.gpu.memory import MemoryHeadroom, read_headrooms
+from gr00t_assets.gpu.devices import CPU, GpuProcess, host_name, read_gpus, slots_by_device
+from gr00t_assets.gpu.memory import read_headrooms
 from gr00t_assets.gpu.slot_files import Holder, holders
 from gr00t_assets.gpu.wait_queue import Waiter, waiting
 
@@ -52,32 +51,21 @@ def machine_status(store: Store | None = None) -> MachineStatus:
     listed = read_gpus() if names != [CPU] else []
     gpus = {key: gpu for gpu in listed for key in (gpu.name, gpu.uuid)}
     headrooms = read_headrooms(names, taken, listed)
-    devices = [
-        _device_status(
-            name,
-            gpus.get(name),
-            configured.get(name, 0),
-            [holder for holder in taken if holder.device == name],
-            headrooms[name],
+    devices = []
+    for name in names:
+        gpu, headroom = gpus.get(name), headrooms[name]
+        model = f"{os.cpu_count()} cores" if name == CPU else gpu.model if gpu else None
+        status = DeviceStatus(
+            name=name,
+            model=model,
+            uuid=gpu.uuid if gpu else None,
+            slots=configured.get(name, 0),
+            holders=tuple(holder for holder in taken if holder.device == name),
+            total_bytes=headroom.total,
+            used_bytes=gpu.used_bytes if gpu else None,
+            foreign_bytes=headroom.foreign,
+            foreign_processes=headroom.processes,
+            utilisation_percent=gpu.utilisation_percent if gpu else None,
         )
-        for name in names
-    ]
+        devices.append(status)
     return MachineStatus(host=host_name(), devices=tuple(devices), waiting=tuple(waiting(store)))
-
-
-def _device_status(
-    name: str, gpu: Gpu | None, slots: int, taken: Sequence[Holder], headroom: MemoryHeadroom
-) -> DeviceStatus:
-    model = f"{os.cpu_count()} cores" if name == CPU else gpu.model if gpu else None
-    return DeviceStatus(
-        name=name,
-        model=model,
-        uuid=gpu.uuid if gpu else None,
-        slots=slots,
-        holders=tuple(taken),
-        total_bytes=headroom.total,
-        used_bytes=gpu.used_bytes if gpu else None,
-        foreign_bytes=headroom.foreign,
-        foreign_processes=headroom.processes,
-        utilisation_percent=gpu.utilisation_percent if gpu else None,
-    )

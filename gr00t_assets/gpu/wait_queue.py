@@ -91,10 +91,8 @@ class Ticket:
                 path.unlink(missing_ok=True)
             elif now - _last_poll(path) < SKIP_AFTER:
                 others.append(Waiter.read(path, number=int(path.stem)))
-        return sorted(
-            (waiter for waiter in others if waiter.place < self.waiter.place),
-            key=lambda waiter: waiter.place,
-        )
+        ahead = (waiter for waiter in others if waiter.place < self.waiter.place)
+        return sorted(ahead, key=lambda waiter: waiter.place)
 
     def close(self) -> None:
         """Leave the queue."""
@@ -103,16 +101,10 @@ class Ticket:
             os.close(self._descriptor)
 
 
-def waiting(store: Store | None = None, host: str | None = None) -> list[Waiter]:
+def waiting(store: Store | None = None) -> list[Waiter]:
     """Who waits for slots, the first to be served first; only reads."""
-    return waiters_in(slots_folder(store, host))
-
-
-def waiters_in(folder: Path) -> list[Waiter]:
-    """Who waits for slots of a machine's folder, the first to be served first."""
-    waiters = [
-        Waiter.read(path, number=int(path.stem)) for path in _paths(folder) if is_locked(path)
-    ]
+    tickets = filter(is_locked, _paths(slots_folder(store)))
+    waiters = [Waiter.read(path, number=int(path.stem)) for path in tickets]
     return sorted(waiters, key=lambda waiter: waiter.place)
 
 

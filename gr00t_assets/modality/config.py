@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import lru_cache
 
 from pydantic import Field
 
@@ -54,7 +55,7 @@ class ModalityConfig(FrozenModel):
     """Everything a trainer needs to know of the data, and nothing that depends on the machine."""
 
     dataset: str
-    dataset_version: str
+    dataset_version: str = Field(description="First digits of a SHA-256 over all its files")
     data_config: str
     embodiment_tag: str
     embodiment_id: int = Field(description="Row of the per-embodiment weights: gr1 24, new 31")
@@ -68,8 +69,8 @@ class ModalityConfig(FrozenModel):
     action_indices: tuple[int, ...] = Field(description="Rows relative to the current one")
     state_dim: int = Field(description="Numbers of state after the transforms, before padding")
     action_dim: int = Field(description="Numbers of action after the transforms, before padding")
-    max_state_dim: int
-    max_action_dim: int
+    max_state_dim: int = Field(description="Numbers of state that the model takes")
+    max_action_dim: int = Field(description="Numbers of action that the model gives")
     image_size: int = Field(default=224, description="Pixels of the square that the model sees")
     crop_scale: float = Field(default=0.95, description="Share of height and width that is kept")
     color_jitter: ColorJitter = Field(
@@ -81,7 +82,7 @@ class ModalityConfig(FrozenModel):
     frame_size: tuple[int, int] | None = Field(
         default=None, description="Width and height that frames are cached at; none: their own"
     )
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = Field(default=(), description="Odd, and yet usable")
     frames: tuple[FrameCheckResult, ...] = Field(
         default=(), description="Checks of the video backends that trainers of it use"
     )
@@ -92,13 +93,18 @@ class ModalityConfig(FrozenModel):
         A field that has its default is left out, so that a new one with a default changes no hash.
         The fields of ``_HASHED_DEFAULTS`` are older than this rule.
         """
-        exclude = {"warnings", "dataset", "frames"}
-        content = self.model_dump(mode="json", exclude_defaults=True, exclude=exclude)
-        content |= {name: getattr(self, name) for name in _HASHED_DEFAULTS["config"]}
-        for part, keys in (("state", self.state), ("action", self.action)):
-            for dumped, key in zip(content[part], keys, strict=True):
-                dumped |= {name: getattr(key, name) for name in _HASHED_DEFAULTS["key"]}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        return _content_hash(self)  # pyright: ignore[reportArgumentType]  # frozen: hashable
+
+
+@lru_cache(maxsize=256)
+def _content_hash(config: ModalityConfig) -> str:
+    exclude = {"warnings", "dataset", "frames"}
+    content = config.model_dump(mode="json", exclude_defaults=True, exclude=exclude)
+    content |= {name: getattr(config, name) for name in _HASHED_DEFAULTS["config"]}
+    for part, keys in (("state", config.state), ("action", config.action)):
+        for dumped, key in zip(content[part], keys, strict=True):
+            dumped |= {name: getattr(key, name) for name in _HASHED_DEFAULTS["key"]}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 _HASHED_DEFAULTS = {

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from gr00t_assets.comparison.answers.answers import Answer
 from gr00t_assets.comparison.contrasts.contrast import Contrast, Verdict
-from gr00t_assets.comparison.run import Change, Run
-from gr00t_assets.comparison.wording import factor_words, label, shown
+from gr00t_assets.comparison.run import Change
+from gr00t_assets.comparison.wording import factor_words, shown
 from gr00t_assets.core.units import shown_setting
 
 SHOWN = 6
@@ -122,13 +122,6 @@ def telling_order(contrast: Contrast) -> tuple[int, int, float, tuple[str, ...]]
         -abs(contrast.effect or 0.0),
         contrast.runs,
     )
-
-
-def side_name(runs: Sequence[Run]) -> str:
-    """The name of one side of a contrast; of replicates the first, and how many there are."""
-    if len(runs) < 2:
-        return "".join(map(label, runs))
-    return f"{label(runs[0])} ({len(runs)} runs)"
 
 
 def side_value(contrast: Contrast, high: bool) -> str:

@@ -12,7 +12,7 @@ from gr00t_assets.comparison.curves import Curve, loss_curve
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.wording import run_loss_words
 from gr00t_assets.reporting.plots import MOST_DRAWN, PALETTE, Style
-from gr00t_assets.runs.metrics import Metric
+from gr00t_assets.runs.metrics import MetricTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +63,7 @@ def curves_png(runs: Sequence[Run]) -> bytes:
     return _png(figure)
 
 
-def run_curve_png(metrics: Sequence[Metric]) -> bytes:
+def run_curve_png(metrics: MetricTable) -> bytes:
     """The loss of one run as a PNG image."""
     figure = _figure(height=3.6, width=8.0)
     axes = figure.subplots()
@@ -127,7 +127,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 434, 10, 108
 _ESCAPES = str.maketrans({"<": "%3C", ">": "%3E", "#": "%23"})
 
 
-def inline_curve(metrics: Sequence[Metric], limit: int) -> str:
+def inline_curve(metrics: MetricTable, limit: int) -> str:
     """The moving mean of the loss against steps, log y, as an SVG image inside Markdown.
 
     Single steps are left out, and points of the line until it fits into ``limit`` characters.

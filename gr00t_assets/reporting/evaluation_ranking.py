@@ -1,14 +1,21 @@
 """The ranking by open-loop error beside that by loss, and where the two disagree."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
 
 from gr00t_assets.comparison.contrasts.ranking import RankedConfiguration
+from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.wording import label, names_in_words
-from gr00t_assets.evaluation.agreement import Agreement, agreement
-from gr00t_assets.evaluation.result import Baseline, Estimate, Evaluation
+from gr00t_assets.evaluation.result import NOT_SUCCESS, Baseline, Estimate, Evaluation
 
 NEITHER_IS_SUCCESS = "Neither a training loss nor an open-loop error is success on a robot."
+
+_NORMAL = 1.96
+"""Half the width of a 95 percent interval, in standard errors."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,54 @@ class EvaluatedConfiguration:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """Loss and open-loop error of the same runs held against each other.
+
+    Attributes:
+        runs: How many were compared.
+        tau: Kendall's tau-b of the two rankings: 1 the same order, -1 the reverse; None where
+            there are fewer than three runs, or one of the two never differs.
+        disagreeing: Pairs of names, the one with the lower loss first, that the loss orders one
+            way and the error the other, both beyond their 95 percent intervals.
+        best_by_loss: Name of the run with the lowest loss.
+        best_by_error: Name of the run with the lowest error.
+    """
+
+    runs: int
+    tau: float | None
+    disagreeing: tuple[tuple[str, str], ...]
+    best_by_loss: str
+    best_by_error: str
+
+    @property
+    def sentence(self) -> str:
+        """The answer for a reader."""
+        if self.runs == 1:
+            return f"One run was evaluated: there is no order to compare. {NOT_SUCCESS}"
+        tau = self.tau
+        order = "" if tau is None else f" (Kendall's tau {tau:.2f} over {self.runs} runs)"
+        if self.disagreeing:
+            (first, second), *others = self.disagreeing
+            more = f", and {len(others)} more pairs" if others else ""
+            verdict = (
+                f"Training loss and open-loop error disagree beyond their noise{order}: {first} "
+                f"has the lower loss and {second} the lower error{more}."
+            )
+        elif self.best_by_loss == self.best_by_error:
+            verdict = (
+                "Training loss and open-loop error name the same best run, "
+                f"{self.best_by_loss}{order}."
+            )
+        else:
+            verdict = (
+                f"Training loss puts {self.best_by_loss} first and open-loop error "
+                f"{self.best_by_error}{order}, but no pair of runs is ordered both ways beyond "
+                "noise."
+            )
+        return f"{verdict} Neither is success on a robot."
+
+
+@dataclass(frozen=True)
 class EvaluationRanking:
     """The evaluated configurations of one class, the lowest open-loop error first.
 
@@ -54,7 +109,7 @@ class EvaluationRanking:
     @property
     def baselines(self) -> tuple[Baseline, ...]:
         """The baselines beside the lowest error."""
-        return self.rows[0].evaluation.baselines
+        return self.rows[0].evaluation.main.baselines
 
     @property
     def limits(self) -> list[str]:
@@ -102,3 +157,39 @@ def first_evaluation(
 ) -> Evaluation | None:
     """The evaluation of the first evaluated replicate; None where none was evaluated."""
     return next((evaluations[run.run_id] for run in ranked.runs if run.run_id in evaluations), None)
+
+
+def agreement(rows: Sequence[tuple[str, Loss, Estimate]]) -> Agreement:
+    """Compare the order by loss with the order by open-loop error.
+
+    Args:
+        rows: Name, final training loss and open-loop error of each run, all of one comparability
+            class and evaluated on the same episodes; not empty.
+    """
+    from scipy.stats import kendalltau
+
+    losses, errors = [loss.mean for _, loss, _ in rows], [error.mean for _, _, error in rows]
+    tau = None
+    if len(rows) > 2 and len(set(losses)) > 1 and len(set(errors)) > 1:
+        tau = float(np.asarray(kendalltau(losses, errors), dtype=float)[0])
+    by_loss = sorted(rows, key=lambda row: row[1].mean)
+    disagreeing = tuple(
+        (first[0], second[0])
+        for first, second in combinations(by_loss, 2)
+        if first[2].mean > second[2].mean
+        and _differ(first[1], second[1])
+        and _differ(first[2], second[2])
+    )
+    best_by_error = min(rows, key=lambda row: row[2].mean)[0]
+    return Agreement(len(rows), tau, disagreeing, by_loss[0][0], best_by_error)
+
+
+def _differ(first: Loss | Estimate, second: Loss | Estimate) -> bool:
+    """Whether two means with independent errors differ beyond noise.
+
+    Errors on the same rows go together, so that this says no rather too often.
+    """
+    if first.standard_error is None or second.standard_error is None:
+        return False
+    noise = math.hypot(first.standard_error, second.standard_error)
+    return abs(first.mean - second.mean) > _NORMAL * noise

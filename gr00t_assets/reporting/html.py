@@ -34,7 +34,6 @@ from gr00t_assets.reporting import (
     ranking_table,
 )
 from gr00t_assets.reporting.contrast_table import BADGES, NO_EVIDENCE, VerdictBadge
-from gr00t_assets.reporting.ranking_table import ranked_name
 from gr00t_assets.reporting.sweep_summary import SweepSummary, status_counts, stored_status
 from gr00t_assets.runs.stored_run import STATUS_WORDS
 
@@ -162,13 +161,13 @@ def next_best(ranking: Sequence[RankedConfiguration]) -> str:
         return ""
     best, second = ranking[0], ranking[1]
     times = f", {second.loss.mean / best.loss.mean:.2f} times as high" if best.loss.mean else ""
-    return f"next: {ranked_name(second)}, {wording.loss_words(second.runs)}{times}"
+    return f"next: {wording.first_label(second.runs)}, {wording.loss_words(second.runs)}{times}"
 
 
 def doubts(ranking: Sequence[RankedConfiguration]) -> str:
     """What keeps the best from being known, or what is still to be said where it is."""
     best, *others = ranking
-    tied = [ranked_name(ranked) for ranked in others if ranked.tied_with_best]
+    tied = [wording.first_label(ranked.runs) for ranked in others if ranked.tied_with_best]
     one_seed = others and all(len(ranked.runs) == 1 for ranked in ranking)
     logged = best.run.loss and best.run.loss.kind == "one logged value"
     words = (
@@ -246,14 +245,13 @@ _FUNCTIONS: tuple[Callable[..., Any], ...] = (
     best_badge, class_headline, compressed_json, compressed_plotly, doubts, effect_axis,
     loss_axis, loss_text, next_best, shown, status_counts, stored_status, unranked_reason,
     contrast_table.answer_badge, contrast_table.contrast_table, contrast_table.effect_text,
-    contrast_table.other_changes, contrast_table.shared_limits, contrast_table.side_name,
-    contrast_table.side_value,
+    contrast_table.other_changes, contrast_table.shared_limits, contrast_table.side_value,
     costs.hours_sentence,
     evaluation_ranking.evaluation_ranking,
     markdown.proposal_cost, markdown.proposal_question, markdown.proposal_runs,
     plots.class_styles, plots.curves_figure, plots.error_figure, plots.trajectory_figures,
     ranking_table.class_title, ranking_table.frames_warning, ranking_table.loss_grid,
-    ranking_table.ranked_name, ranking_table.ranking_table, ranking_table.record_note,
-    wording.label, wording.loss_words, wording.run_loss_words,
+    ranking_table.ranking_table, ranking_table.record_note,
+    wording.first_label, wording.label, wording.loss_words, wording.run_loss_words,
 )  # fmt: skip
 """What the templates call, by their own names."""

@@ -11,16 +11,17 @@ from gr00t_assets.comparison.compare import Comparison
 from gr00t_assets.comparison.contrasts.factors import IMMATERIAL
 from gr00t_assets.comparison.contrasts.ranking import ComparabilityClass
 from gr00t_assets.comparison.proposals.control_runs import Proposal
-from gr00t_assets.comparison.wording import factor_words, label, loss_words, names_in_words
+from gr00t_assets.comparison.wording import (
+    factor_words,
+    first_label,
+    label,
+    loss_words,
+    names_in_words,
+)
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.reporting.contrast_table import answer_badge, answered_first, shared_limits
 from gr00t_assets.reporting.evaluation_ranking import evaluation_ranking
-from gr00t_assets.reporting.ranking_table import (
-    class_title,
-    frames_warning,
-    ranked_name,
-    ranking_table,
-)
+from gr00t_assets.reporting.ranking_table import class_title, frames_warning, ranking_table
 
 if TYPE_CHECKING:
     import jinja2
@@ -123,7 +124,7 @@ def markdown_environment(*functions: Callable[..., Any]) -> "jinja2.Environment"
     """
     environment = template_environment(
         (answer_badge, answered_first, class_heading, class_headline, escaped, evaluation_ranking,
-         loss_words, proposal_cost, proposal_question, proposal_runs, ranked_name, ranking_table,
+         first_label, loss_words, proposal_cost, proposal_question, proposal_runs, ranking_table,
          shared_limits, *functions)
     )  # fmt: skip
     environment.globals["most_settings"] = MOST_SETTINGS

@@ -19,7 +19,7 @@ from gr00t_assets.comparison.contrasts.ranking import (
     RankedRun,
 )
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.wording import factor_words, label, loss_text, plain, shown
+from gr00t_assets.comparison.wording import factor_words, loss_text, plain, shown
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.reporting.evaluation_ranking import first_evaluation
@@ -56,13 +56,6 @@ def frames_warning(frames: str) -> str:
     return {"known wrong": "trained on wrong frames", "not verified": "frames not verified"}.get(
         frames, ""
     )
-
-
-def ranked_name(ranked: RankedConfiguration) -> str:
-    """The experiment's name, or an imported run's id; of replicates the first, and how many."""
-    name = label(ranked.run)
-    count = len(ranked.runs)
-    return f"{name} ({count} runs)" if count > 1 else name
 
 
 def record_note(runs: Iterable[Run]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.files import published_directory, write_bytes, write_json
 from gr00t_assets.core.project import Store
-from gr00t_assets.runs.checkpoint_layout import COMPLETE, WEIGHTS_ONLY
+from gr00t_assets.runs.checkpoint_layout import COMPLETE, stored_checkpoints
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import METRICS
 from gr00t_assets.runs.run_directory import CHECKPOINTS
@@ -30,12 +30,11 @@ def take_over(spec: TrainingSpec) -> int | None:
         TrainingError: That run is not finished, or its last checkpoint is gone.
     """
     source = spec.experiment.continued()
-    checkpoints = spec.run_directory / CHECKPOINTS
-    if source is None or any(checkpoints.glob(f"[!.]*/{COMPLETE}")):
+    if source is None or any(item.complete for item in stored_checkpoints(spec.run_directory)):
         return None
     step = source.hyperparameters.max_steps
     store = Store(Path(spec.store))
-    name = run_name(source, spec.modality_config, store)
+    name = run_name(source, spec.data, store)
     directory = store.run_directory(source.name, name)
     manifest = load_manifest(directory)
     if manifest is None or manifest.status != "finished":
@@ -45,11 +44,9 @@ def take_over(spec: TrainingSpec) -> int | None:
             f"it goes on from {source.name}, which {state} with max_steps {step}.",
             [f"materialise {source.name} first"],
         )
-    last = [path.parent for path in (directory / CHECKPOINTS).glob(f"[!.]*/{COMPLETE}")]
-    last = [path for path in last if _record(path)["step"] == step]
-    if not last:
-        dropped = any((directory / CHECKPOINTS).glob(f"[!.]*-*{step}/{WEIGHTS_ONLY}"))
-        what = "has no optimizer state any more" if dropped else "is gone"
+    last = next((item for item in stored_checkpoints(directory) if item.step == step), None)
+    if last is None or not last.complete:
+        what = "has no optimizer state any more" if last and last.whole else "is gone"
         raise TrainingError(
             spec.experiment.name,
             f"it goes on from {source.name}, whose checkpoint of step {step} {what}.",
@@ -62,15 +59,12 @@ def take_over(spec: TrainingSpec) -> int | None:
         )
     metrics = directory / METRICS
     write_bytes(spec.run_directory / METRICS, metrics.read_bytes())
-    with published_directory(checkpoints / last[0].name) as partial:
-        shutil.copytree(last[0], partial, dirs_exist_ok=True, copy_function=_link)
+    with published_directory(spec.run_directory / CHECKPOINTS / last.path.name) as partial:
+        shutil.copytree(last.path, partial, dirs_exist_ok=True, copy_function=_link)
+        record = json.loads((partial / COMPLETE).read_text())
         (partial / COMPLETE).unlink()
-        write_json(partial / COMPLETE, _record(last[0]) | {"config_hash": spec.config_hash})
+        write_json(partial / COMPLETE, record | {"config_hash": spec.config_hash})
     return step
-
-
-def _record(checkpoint: Path) -> dict[str, object]:
-    return json.loads((checkpoint / COMPLETE).read_text())
 
 
 def _link(source: str, target: str) -> str:

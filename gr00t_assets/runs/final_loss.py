@@ -87,18 +87,22 @@ def window_steps(steps: int) -> int:
 
 
 def first_window(losses: ArrayLike, samples_per_step: int) -> LossWindow | None:
-    """The loss at the start of a run; see ``loss_window``.
+    """The loss at the start of a run.
 
     Args:
         losses: Loss of each optimizer step of the whole run, in order, shape ``(steps,)``.
         samples_per_step: Samples that one optimizer step sees, over all GPUs.
+
+    Returns:
+        The window; ``None`` where it has fewer than two steps, or a loss that is not a finite
+        number.
     """
     values = np.asarray(losses, dtype=np.float64)
-    return loss_window(values[: window_steps(len(values))], samples_per_step, of_steps=len(values))
+    return loss_window(values[: window_steps(len(values))], samples_per_step, len(values))
 
 
 def final_window(losses: ArrayLike, samples_per_step: int) -> LossWindow | None:
-    """The loss at the end of a run; arguments as ``first_window``.
+    """The loss at the end of a run; as ``first_window``.
 
     Examples:
         >>> window = final_window([9.0] * 60 + [1.0, 3.0] * 20, samples_per_step=8)
@@ -106,37 +110,22 @@ def final_window(losses: ArrayLike, samples_per_step: int) -> LossWindow | None:
         (2.0, 0.229, 20, 100)
     """
     values = np.asarray(losses, dtype=np.float64)
-    return loss_window(values, samples_per_step, window_steps(len(values)))
+    return loss_window(values[-window_steps(len(values)) :], samples_per_step, len(values))
 
 
-def loss_window(
-    losses: ArrayLike, samples_per_step: int, steps: int | None = None, of_steps: int | None = None
-) -> LossWindow | None:
-    """Mean of the last ``steps`` losses with a standard error that respects autocorrelation.
-
-    Args:
-        losses: Loss of each optimizer step in order, shape ``(n,)``, ``n`` of any size.
-        samples_per_step: Samples that one optimizer step sees, over all GPUs.
-        steps: Size of the window in steps; all of ``losses`` where it is ``None``.
-        of_steps: Steps of the run; those of ``losses`` where left out.
-
-    Returns:
-        The window; ``None`` where it has fewer than two steps, or a loss that is not a finite
-        number.
-    """
-    values = np.asarray(losses, dtype=np.float64)
-    window = values if steps is None else values[max(0, len(values) - steps) :]
-    if len(window) < 2 or not np.isfinite(window).all():
+def loss_window(values: np.ndarray, samples_per_step: int, of_steps: int) -> LossWindow | None:
+    """The window of these losses, shape ``(steps,)``, of a run of ``of_steps`` steps."""
+    if len(values) < 2 or not np.isfinite(values).all():
         return None
-    rho = autocorrelation(window)
+    rho = autocorrelation(values)
     return LossWindow(
-        mean=float(window.mean()),
-        standard_error=standard_error(window),
-        steps=len(window),
-        samples=len(window) * samples_per_step,
-        of_steps=len(values) if of_steps is None else of_steps,
+        mean=float(values.mean()),
+        standard_error=standard_error(values),
+        steps=len(values),
+        samples=len(values) * samples_per_step,
+        of_steps=of_steps,
         autocorrelation=rho,
-        effective_steps=None if rho is None else len(window) / _inflation(rho, len(window)),
+        effective_steps=None if rho is None else len(values) / _inflation(rho, len(values)),
         rule=RULE,
     )
 

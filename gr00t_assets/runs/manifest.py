@@ -2,6 +2,7 @@
 
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -24,6 +25,21 @@ PACKAGES = ("gr00t-assets", "torch", "transformers", "numpy", "av", "safetensors
 Status = Literal["finished", "failed", "interrupted", "pruned"]
 
 
+class DatasetSamples(FrozenModel):
+    """What a run has drawn from one of its datasets."""
+
+    name: str
+    version: str
+    data_config: str
+    embodiment_tag: str
+    weight: float = Field(description="In the mixture, as the sweep file states it; 1 alone")
+    share: float = Field(description="Of all samples; the weights with their balancing")
+    frames: int = Field(description="Rows that are trained on")
+    samples_seen: int = Field(description="Of isaac-gr00t the number to be expected by the share")
+    epochs: float = Field(description="samples_seen / frames")
+    frames_verified: bool
+
+
 class Manifest(FrozenModel):
     """The record of one run, complete without Dagster's database."""
 
@@ -37,14 +53,17 @@ class Manifest(FrozenModel):
     trainer_revision: str = Field(description="Version of the code that trained")
     base_model: str
     base_model_revision: str | None = None
-    dataset: str
+    dataset: str = Field(description="Its name, or a mixture in words: a 0.7 + b 0.3")
     dataset_version: str
     data_config: str
     modality_hash: str
+    datasets: tuple[DatasetSamples, ...] = Field(
+        default=(), description="What was drawn from each; none in runs of older versions"
+    )
     steps: int = Field(description="Optimizer steps done")
     max_steps: int
     samples_seen: int
-    dataset_frames: int
+    dataset_frames: int = Field(description="Samples of an epoch")
     epochs: float = Field(description="samples_seen / dataset_frames")
     first_loss: LossWindow | None = Field(description="Window at the start of the run")
     final_loss: LossWindow | None = Field(description="Window at the end of the run")
@@ -62,6 +81,26 @@ class Manifest(FrozenModel):
     started_at: str = Field(description="ISO 8601, UTC, of the first attempt")
     finished_at: str = Field(description="ISO 8601, UTC")
     checks: dict[str, bool] = Field(default_factory=dict)
+
+
+MIXTURE_HEAD = ("dataset", "weight", "share", "samples seen", "epochs", "embodiment tag")
+"""Columns of ``mixture_rows``."""
+
+
+def mixture_rows(manifest: Manifest) -> list[list[str]]:
+    """A row for each dataset of a mixture; none for a single one."""
+    return [
+        [
+            f"{item.name}, version {item.version}",
+            f"{item.weight:g}",
+            f"{item.share:.1%}",
+            f"{item.samples_seen:,}",
+            f"{item.epochs:.2f}",
+            item.embodiment_tag,
+        ]
+        for item in manifest.datasets
+        if len(manifest.datasets) > 1
+    ]
 
 
 def save_manifest(manifest: Manifest, run_directory: Path) -> None:
@@ -102,7 +141,7 @@ def record_attempt(directory: Path) -> list[str]:
     path = directory / ATTEMPTS
     with path.open("a") as file:
         file.write(json.dumps({"started_at": datetime.now(UTC).isoformat()}) + "\n")
-    lines = path.read_text().splitlines()
+    lines = path.read_text().split("\n")
     return [json.loads(line)["started_at"] for line in lines if line.endswith("}")]
 
 
@@ -128,6 +167,7 @@ class Outcome:
     trainable_parameters: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     frames_verified: bool = False
+    datasets: tuple[DatasetSamples, ...] = ()
 
     def manifest(
         self, spec: TrainingSpec, status: Status, failure: str | None, started: list[str]
@@ -141,7 +181,8 @@ class Outcome:
             started: Start of every attempt, the first one first, ISO 8601.
         """
         experiment, settings = spec.experiment, spec.experiment.hyperparameters
-        losses = [loss for metric in read_metrics(spec.run_directory) for loss in metric.losses]
+        data = spec.data
+        losses = read_metrics(spec.run_directory).losses
         facts = asdict(self)
         gpus = facts.pop("gpus")
         return Manifest(
@@ -153,10 +194,10 @@ class Outcome:
             failure=failure,
             trainer=experiment.trainer,
             base_model=experiment.base_model,
-            dataset=spec.modality_config.dataset,
-            dataset_version=spec.modality_config.dataset_version,
-            data_config=spec.modality_config.data_config,
-            modality_hash=spec.modality_config.content_hash(),
+            dataset=data.name,
+            dataset_version=data.version,
+            data_config=data.data_config,
+            modality_hash=data.modality_hash,
             max_steps=settings.max_steps,
             epochs=self.samples_seen / self.dataset_frames if self.dataset_frames else 0.0,
             first_loss=first_window(losses, settings.samples_per_step),
@@ -167,3 +208,36 @@ class Outcome:
             started_at=started[0],
             finished_at=datetime.now(UTC).isoformat(),
         )
+
+
+def dataset_samples(
+    spec: TrainingSpec, samples_seen: Sequence[float], verified: Sequence[bool]
+) -> tuple[DatasetSamples, ...]:
+    """What a run has drawn from each of its datasets.
+
+    Args:
+        spec: What was asked.
+        samples_seen: Samples of each dataset.
+        verified: Whether it trained on frames of each that are known to be the right ones.
+
+    Raises:
+        DatasetError: A dataset is not there.
+    """
+    shares = spec.data.shares(spec.experiment)
+    return tuple(
+        DatasetSamples(
+            name=dataset.name,
+            version=dataset.version,
+            data_config=dataset.config.data_config,
+            embodiment_tag=dataset.config.embodiment_tag,
+            weight=dataset.weight,
+            share=share,
+            frames=dataset.rows,
+            samples_seen=round(samples),
+            epochs=samples / dataset.rows,
+            frames_verified=is_verified,
+        )
+        for dataset, share, samples, is_verified in zip(
+            spec.datasets, shares, samples_seen, verified, strict=True
+        )
+    )

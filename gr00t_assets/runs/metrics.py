@@ -1,11 +1,10 @@
 """``metrics.jsonl``: one line per logged step, appended while training, read as columns."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,24 +38,6 @@ def append_metric(metric: Metric, run_directory: Path) -> None:
         file.seek(max(end - 1, 0))
         torn = file.read(1) not in (b"", b"\n")
         file.write((b"\n" if torn else b"") + metric.model_dump_json().encode() + b"\n")
-
-
-def read_metrics(run_directory: Path) -> list[Metric]:
-    """Every logged line in order of steps.
-
-    A step that was logged twice, since a run died after its last checkpoint and did the steps
-    again, is taken from its last line. A line cut off by a kill is passed over.
-    """
-    path = run_directory / METRICS
-    if not path.is_file():
-        return []
-    metrics: list[Metric] = []
-    with path.open() as file:
-        for metric in filter(None, map(_parsed, file)):
-            while metrics and metrics[-1].step >= metric.step:
-                metrics.pop()
-            metrics.append(metric)
-    return metrics
 
 
 class MetricTail:
@@ -101,18 +82,18 @@ _NUMBERS = {
 
 
 @dataclass(frozen=True, eq=False)
-class MetricTable(Sequence[Metric]):
-    """Logged lines in order of steps; one line as a ``Metric`` by its place.
+class MetricTable:
+    """Logged lines in order of steps, as columns.
 
     Attributes:
         columns: Values by field of ``Metric``, each of shape ``(lines,)``.
         losses: Loss of each logged step, shape ``(steps,)``.
-        ends: Where the losses of each line end in ``losses``, shape ``(lines,)``.
+        counts: Losses of each line, shape ``(lines,)``.
     """
 
     columns: dict[str, np.ndarray]
     losses: np.ndarray
-    ends: np.ndarray
+    counts: np.ndarray
 
     @classmethod
     def of(cls, metrics: Sequence[Metric]) -> "MetricTable":
@@ -120,38 +101,38 @@ class MetricTable(Sequence[Metric]):
         columns = {
             name: np.array([getattr(metric, name) for metric in metrics]) for name in _NUMBERS
         }
-        losses = [loss for metric in metrics for loss in metric.losses]
-        counts = [len(metric.losses) for metric in metrics]
-        return cls(columns, np.array(losses, dtype=float), np.cumsum(counts, dtype=np.int64))
+        losses = np.array([loss for metric in metrics for loss in metric.losses], dtype=float)
+        counts = np.array([len(metric.losses) for metric in metrics], dtype=np.int64)
+        return cls(columns, losses, counts)
 
     @cached_property
-    def counts(self) -> np.ndarray:
-        """Losses of each line, shape ``(lines,)``."""
-        return np.diff(self.ends, prepend=0)
+    def loss_steps(self) -> np.ndarray:
+        """Optimizer step that each loss is of, shape ``(steps,)``."""
+        after = np.repeat(np.cumsum(self.counts), self.counts) - 1 - np.arange(len(self.losses))
+        return np.repeat(self.columns["step"], self.counts) - after
 
-    def __len__(self) -> int:
-        return len(self.ends)
-
-    @overload
-    def __getitem__(self, place: int) -> Metric: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Metric]: ...
-
-    def __getitem__(self, place: int | slice) -> Metric | Sequence[Metric]:
-        if isinstance(place, slice):
-            return [self[index] for index in range(*place.indices(len(self)))]
-        index = range(len(self))[place]
-        losses = self.losses[self.ends[index] - self.counts[index] : self.ends[index]]
-        values = {name: column[index].item() for name, column in self.columns.items()}
+    @cached_property
+    def last(self) -> Metric | None:
+        """The last line; ``None`` where there is no line."""
+        if not len(self):
+            return None
+        losses = self.losses[len(self.losses) - self.counts[-1] :]
+        values = {name: column[-1].item() for name, column in self.columns.items()}
         return Metric(**values, losses=tuple(losses.tolist()))
 
-    def __iter__(self) -> Iterator[Metric]:
-        return (self[index] for index in range(len(self)))
+    def __len__(self) -> int:
+        return len(self.counts)
 
 
-def read_metric_table(run_directory: Path) -> MetricTable:
-    """What ``read_metrics`` reads, several times as fast.
+NO_METRICS = MetricTable.of([])
+"""Of a run that has logged nothing yet."""
+
+
+def read_metrics(run_directory: Path) -> MetricTable:
+    """Every logged line in order of steps.
+
+    A step that was logged twice, since a run died after its last checkpoint and did the steps
+    again, is taken from its last line. A line cut off by a kill is passed over.
 
     The file is parsed by pyarrow, whole. One with a line that is not a ``Metric`` of plain
     numbers, such as one cut off by a kill or a loss that is not finite, is read line by line.
@@ -161,12 +142,22 @@ def read_metric_table(run_directory: Path) -> MetricTable:
         ValueError: It is not text.
     """
     path = run_directory / METRICS
-    if not path.is_file():
-        return MetricTable.of([])
-    return _as_table(path.read_bytes()) or MetricTable.of(read_metrics(run_directory))
+    content = path.read_bytes() if path.is_file() else b""
+    table = _parsed_whole(content)
+    if table is None:
+        table = MetricTable.of(list(filter(None, map(_parsed, content.decode().split("\n")))))
+    steps = table.columns["step"]
+    # The least step of a line and of those after it: a line whose steps were done again is not it.
+    least = np.minimum.accumulate(steps[::-1])[::-1]
+    last = np.append(steps[:-1] < least[1:], np.ones(min(1, len(steps)), dtype=bool))
+    return MetricTable(
+        {name: values[last] for name, values in table.columns.items()},
+        table.losses[np.repeat(last, table.counts)],
+        table.counts[last],
+    )
 
 
-def _as_table(content: bytes) -> MetricTable | None:
+def _parsed_whole(content: bytes) -> MetricTable | None:
     import pyarrow as pa
     import pyarrow.json as pj
 
@@ -186,18 +177,4 @@ def _as_table(content: bytes) -> MetricTable | None:
     if any(column.null_count for column in table.columns) or lists.values.null_count:
         return None
     columns = {name: table.column(name).to_numpy() for name in _NUMBERS}
-    offsets = lists.offsets.to_numpy()
-    last = _last_of_each_step(columns["step"])
-    losses = lists.values.to_numpy()
-    counts = np.diff(offsets)
-    return MetricTable(
-        {name: values[last] for name, values in columns.items()},
-        losses[np.repeat(last, counts)],
-        np.cumsum(counts[last]),
-    )
-
-
-def _last_of_each_step(steps: np.ndarray) -> np.ndarray:
-    """Whether no later line has the same step or an earlier one, shape ``(lines,)``."""
-    later = np.minimum.accumulate(steps[::-1])[::-1]
-    return np.append(steps[:-1] < later[1:], True) if len(steps) else np.ones(0, dtype=bool)
+    return MetricTable(columns, lists.values.to_numpy(), np.diff(lists.offsets.to_numpy()))

@@ -1,11 +1,9 @@
 """Successive halving: a run that is among the worst of its sweep at a rung is not trained on."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
@@ -15,9 +13,6 @@ from gr00t_assets.runs.metrics import Metric, read_metrics
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec
 
 HOW_TO_CONTINUE = "take pruning out of its sweep file and materialise it again to have it go on"
-
-RungLosses = Mapping[int, float]
-"""Smoothed loss of a run by rung, for the rungs that it has reached; infinite where it diverged."""
 
 
 class Decision(NamedTuple):
@@ -57,8 +52,8 @@ class PruningWatch:
         self._spec, self._pruning = spec, pruning
         self._say, self._is_stopping, self._prune = say, is_stopping, prune
         self._rungs = pruning.rungs(spec.experiment.hyperparameters.max_steps)
-        metrics = read_metrics(spec.run_directory)
-        self._decided = metrics[-1].step if metrics else 0
+        last = read_metrics(spec.run_directory).last
+        self._decided = last.step if last else 0
 
     def __call__(self, metric: Metric) -> None:
         """Decide about every rung that this logged line has passed."""
@@ -66,16 +61,17 @@ class PruningWatch:
         if not passed or self._is_stopping():
             return
         self._decided = metric.step
-        last = passed[-1]
+        rung = passed[-1]
         try:
-            rungs = [rung for rung in self._rungs if rung <= last]
-            own = losses_at(self._spec.run_directory, rungs)
-            decision = decide(own, competitor_losses(self._spec, rungs), self._pruning)
-        except (Gr00tAssetsError, OSError, ValueError, LookupError, ImportError) as error:
-            self._say(f"pruning: step {last} is not decided about: {error}")
+            own = loss_at(self._spec.run_directory, rung)
+            if own is None:
+                raise ValueError("not every loss before it was logged")
+            decision = decide(own, competitor_losses(self._spec, rung), self._pruning)
+        except (Gr00tAssetsError, OSError, ValueError) as error:
+            self._say(f"pruning: step {rung} is not decided about: {error}")
             return
         text = (
-            f"at step {last} its loss {own[last]:.4g} is number {decision.rank} of "
+            f"at step {rung} its loss {own:.4g} is number {decision.rank} of "
             f"{decision.runs}: {'hopeless' if decision.hopeless else 'it goes on'}"
         )
         self._say(f"pruning: {text}")
@@ -83,66 +79,42 @@ class PruningWatch:
             self._prune(f"{text}; {HOW_TO_CONTINUE}")
 
 
-def decide(own: RungLosses, competitors: Sequence[RungLosses], pruning: Pruning) -> Decision:
-    """Compare a run at its last rung with those that have been there.
+def decide(own: float, competitors: Sequence[float], pruning: Pruning) -> Decision:
+    """Compare a run's loss at a rung with those of the others that have been there.
 
-    The decision is that of Optuna's ``SuccessiveHalvingPruner``, on a study in memory: a run goes
-    on while it is among the best ``1 / reduction_factor``. With fewer than ``reduction_factor``
-    runs at the rung nothing is decided, since the second of two would end for being second.
-
-    Args:
-        own: The losses of the run at its rungs; not empty.
-        competitors: Those of the other runs.
+    A run goes on while it is among the best ``1 / reduction_factor``. With fewer than
+    ``reduction_factor`` runs at the rung nothing is decided, since the second of two would end for
+    being second.
     """
-    rung = max(own)
-    at_rung = [losses[rung] for losses in competitors if rung in losses]
-    rank = 1 + sum(loss < own[rung] for loss in at_rung)
-    runs = len(at_rung) + 1
-    if runs < pruning.reduction_factor:
-        return Decision(False, rank, runs)
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    pruner = optuna.pruners.SuccessiveHalvingPruner(
-        min_resource=pruning.min_steps, reduction_factor=pruning.reduction_factor
-    )
-    study = optuna.create_study(direction="minimize", pruner=pruner)
-
-    def report(losses: RungLosses) -> bool:
-        trial, pruned = study.ask(), False
-        for step in sorted(losses):
-            trial.report(losses[step], step)
-            pruned = trial.should_prune()
-        return pruned
-
-    for losses in competitors:
-        report(losses)
-    return Decision(report(own), rank, runs)
+    rank = 1 + sum(loss < own for loss in competitors)
+    runs = len(competitors) + 1
+    go_on = runs // pruning.reduction_factor
+    return Decision(0 < go_on < rank, rank, runs)
 
 
-def losses_at(run_directory: Path, rungs: Sequence[int]) -> dict[int, float]:
-    """The smoothed loss of a run at each rung that it has reached.
+def loss_at(run_directory: Path, rung: int) -> float | None:
+    """The smoothed loss of a run at a rung; ``None`` where it has not reached it.
 
     It is the mean over the window that a run of so many steps would end with; infinite where a
     loss in it is no finite number.
     """
-    losses = np.array([loss for metric in read_metrics(run_directory) for loss in metric.losses])
-    smoothed = {}
-    for rung in rungs:
-        if len(losses) >= rung:
-            window = final_window(losses[:rung], samples_per_step=1)
-            smoothed[rung] = float(losses[0]) if rung == 1 else window.mean if window else math.inf
-    return smoothed
+    losses = read_metrics(run_directory).losses
+    if len(losses) < rung:
+        return None
+    if rung == 1:
+        return float(losses[0])
+    window = final_window(losses[:rung], samples_per_step=1)
+    return window.mean if window else math.inf
 
 
-def competitor_losses(spec: TrainingSpec, rungs: Sequence[int]) -> list[RungLosses]:
-    """Losses at the rungs of every other run of the sweep that may be compared with this one.
+def competitor_losses(spec: TrainingSpec, rung: int) -> list[float]:
+    """Losses at a rung of every other run of the sweep that may be compared with this one.
 
     Those are runs on the same data, with the same trainer, base model and trainable parts, whether
     they train, have finished, failed or were pruned.
     """
-    every = [losses_at(directory, rungs) for directory in _competitors(spec)]
-    return [losses for losses in every if losses]
+    losses = (loss_at(directory, rung) for directory in _competitors(spec))
+    return [loss for loss in losses if loss is not None]
 
 
 def _competitors(spec: TrainingSpec) -> Iterator[Path]:
@@ -159,7 +131,7 @@ def _competitors(spec: TrainingSpec) -> Iterator[Path]:
 
 
 def _compared_by(spec: TrainingSpec) -> tuple[object, ...]:
-    experiment, modality = spec.experiment, spec.modality_config
+    experiment = spec.experiment
     model = experiment.trainer, experiment.base_model, experiment.base_model_revision
-    data = modality.dataset_version, modality.content_hash()
+    data = spec.data.version, spec.data.modality_hash
     return experiment.sweep, model, data, experiment.hyperparameters.trained()

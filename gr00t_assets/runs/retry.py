@@ -7,8 +7,9 @@ from typing import Literal
 
 from gr00t_assets.core.processes import signal_of
 from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.runs.checkpoint_layout import stored_checkpoints
 from gr00t_assets.runs.manifest import Manifest
-from gr00t_assets.runs.run_directory import CHECKPOINTS
+from gr00t_assets.runs.retention.removal import disk_usage
 
 TrainingEnd = Literal["crash", "full disk", "repeats"]
 """``crash``: another attempt may well succeed. ``full disk``: it will once there is space.
@@ -70,8 +71,5 @@ def disk_space_needed(run_directory: Path, free_then: int) -> int:
     Twice its largest checkpoint. Where it has none, twice what was free when its end was noticed,
     since that was not enough.
     """
-    sizes = [
-        sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-        for folder in (run_directory / CHECKPOINTS).glob("[!.]*")
-    ]
+    sizes = [disk_usage([checkpoint.path]) for checkpoint in stored_checkpoints(run_directory)]
     return max(MIN_FREE_BYTES, 2 * (max(sizes) if sizes else free_then))

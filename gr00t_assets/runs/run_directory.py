@@ -119,31 +119,20 @@ def training_process(run_directory: Path) -> str | None:
 
 
 def wait_until_free(
-    run_directory: Path,
-    patience: float,
-    log: Callable[[str], object] = lambda line: None,
-    check: Callable[[], object] = lambda: None,
-) -> bool:
+    run_directory: Path, patience: float, log: Callable[[str], object], check: Callable[[], object]
+) -> None:
     """Wait until no process trains in a run directory, so that no slot is taken for waiting.
 
     A trainer whose run worker was killed has its grace to save in, and the run is requested again
     meanwhile.
 
     Args:
-        patience: Seconds; a process that trains longer does more than saving.
+        patience: Seconds to wait at most; a process that trains longer does more than saving.
         check: Called while it waits; what it raises ends the waiting.
-
-    Returns:
-        Whether it is free.
     """
     deadline = time.monotonic() + patience
-    logged = False
-    while (holder := training_process(run_directory)) is not None:
-        if time.monotonic() >= deadline:
-            return False
-        if not logged:
-            log(f"waiting for {holder}, an earlier attempt that is still writing its checkpoint")
-            logged = True
+    if holder := training_process(run_directory):
+        log(f"waiting for {holder}, an earlier attempt that is still writing its checkpoint")
+    while training_process(run_directory) and time.monotonic() < deadline:
         check()
         time.sleep(_POLL_TRAINING)
-    return True

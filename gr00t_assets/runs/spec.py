@@ -17,7 +17,8 @@ from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment, settings_of_trainer
 from gr00t_assets.experiments.registry import hyperparameters_model
-from gr00t_assets.modality.config import ModalityConfig, load_modality_config
+from gr00t_assets.modality.config import ModalityConfig
+from gr00t_assets.runs.training_data import RunDataset, TrainingData, load_training_data
 
 SPEC = "spec.json"
 
@@ -33,7 +34,12 @@ class TrainingSpec(FrozenModel):
     format: Literal[2] = 2
     store: str = Field(description="Absolute path of the store's root")
     experiment: Experiment
-    modality_config: ModalityConfig
+    modality_config: ModalityConfig = Field(description="Of its dataset, or the first of them")
+    other_modality_configs: tuple[ModalityConfig, ...] = Field(
+        default=(),
+        exclude_if=lambda configs: not configs,
+        description="Of the other datasets of a mixture, in its order",
+    )
     config_hash: str = Field(
         description="Name of the run directory: the config hash when the run was first asked for"
     )
@@ -60,8 +66,7 @@ class TrainingSpec(FrozenModel):
     @property
     def current_hash(self) -> str:
         """The config hash that the run has now, whatever its directory is called."""
-        modality = self.modality_config
-        return self.experiment.config_hash(modality.dataset_version, modality.content_hash())
+        return self.data.config_hash(self.experiment)
 
     @property
     def run_directory(self) -> Path:
@@ -69,37 +74,32 @@ class TrainingSpec(FrozenModel):
         return Store(Path(self.store)).run_directory(self.experiment.name, self.config_hash)
 
     @property
-    def dataset_directory(self) -> Path:
-        """The dataset version that is trained on."""
-        return Store(Path(self.store)).dataset_directory(*self._data)
+    def data(self) -> TrainingData:
+        """Everything that is trained on."""
+        configs = (self.modality_config, *self.other_modality_configs)
+        return TrainingData.of(self.experiment, configs, Store(Path(self.store)))
 
     @property
-    def frame_cache(self) -> Path:
-        """The decoded frames of that version."""
-        return Store(Path(self.store)).frame_cache(*self._data)
-
-    @property
-    def frame_check(self) -> Path:
-        """The check of those frames."""
-        return Store(Path(self.store)).frame_check(*self._data)
-
-    @property
-    def _data(self) -> tuple[str, str]:
-        return self.modality_config.dataset, self.modality_config.dataset_version
+    def datasets(self) -> tuple[RunDataset, ...]:
+        """The datasets that are trained on; of a single one it alone."""
+        return self.data.datasets
 
 
 def make_spec(experiment: Experiment, store: Store) -> TrainingSpec:
     """Put together the spec of an experiment from the materialised data in the store.
 
     Raises:
-        DatasetError: Its dataset has no validated modality config yet.
+        DatasetError: A dataset has no validated modality config yet, or those of a mixture cannot
+            be trained on together.
     """
-    modality = load_modality_config(experiment.dataset, store)
+    data = load_training_data(experiment, store)
+    first, *others = (dataset.config for dataset in data.datasets)
     return TrainingSpec(
         store=str(store.root),
         experiment=experiment,
-        modality_config=modality,
-        config_hash=run_name(experiment, modality, store),
+        modality_config=first,
+        other_modality_configs=tuple(others),
+        config_hash=run_name(experiment, data, store),
     )
 
 
@@ -107,18 +107,18 @@ def current_config_hash(experiment: Experiment, store: Store) -> str:
     """The name of the run directory of ``experiment`` with the data as it is now.
 
     Raises:
-        DatasetError: Its dataset has no validated modality config yet.
+        DatasetError: As ``make_spec``.
     """
-    return run_name(experiment, load_modality_config(experiment.dataset, store), store)
+    return run_name(experiment, load_training_data(experiment, store), store)
 
 
-def run_name(experiment: Experiment, modality: ModalityConfig, store: Store) -> str:
+def run_name(experiment: Experiment, data: TrainingData, store: Store) -> str:
     """The name of an experiment's run directory.
 
     That of the run with the same config hash where there is one, which an older version may have
     called otherwise; else the config hash.
     """
-    config_hash = experiment.config_hash(modality.dataset_version, modality.content_hash())
+    config_hash = data.config_hash(experiment)
     if not store.run_directory(experiment.name, config_hash).exists():
         for spec_file in sorted((store.root / "runs" / experiment.name).glob(f"[!.]*/{SPEC}")):
             if hash_of_spec(spec_file) == config_hash:
@@ -172,6 +172,19 @@ def load_spec(path: Path) -> TrainingSpec:
         raise SpecError(str(path), "this is not a training spec.", lines) from error
 
 
+def spec_settings(path: Path) -> dict[str, Any]:
+    """The hyperparameters as a spec file has them, by name, without a look at its checksum.
+
+    Raises:
+        SpecError: There is no such file, or it is no spec.
+    """
+    try:
+        return dict(_read_json(path)["experiment"]["hyperparameters"])
+    except (KeyError, TypeError, ValueError) as error:
+        problem = "this is not a training spec."
+        raise SpecError(str(path), problem, ["it has no hyperparameters"]) from error
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise SpecError(str(path), "there is no such spec file.")
@@ -193,6 +206,11 @@ def _checksum(raw: dict[str, Any]) -> str | None:
             **{name: experiment.get(name) for name in _TRAINED_WITH},
             "modality_config": _without(modality, "warnings", "frames"),
         }
+        if others := raw.get("other_modality_configs"):
+            content["dataset"] = experiment["dataset"]
+            content["other_modality_configs"] = [
+                _without(other, "warnings", "frames") for other in others
+            ]
     except (KeyError, TypeError, AttributeError):
         return None
     return _sha256(content, 16)

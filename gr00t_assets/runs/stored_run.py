@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,11 +14,12 @@ from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.modality.config import ModalityConfig, load_modality_config
+from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.final_loss import RULE, LossWindow, final_window, first_window
 from gr00t_assets.runs.manifest import Manifest, load_manifest
-from gr00t_assets.runs.metrics import Metric, MetricTable, read_metric_table
+from gr00t_assets.runs.metrics import NO_METRICS, MetricTable, read_metrics
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, hash_of_spec, load_spec, run_name
+from gr00t_assets.runs.training_data import ConfigLoader, TrainingData, load_training_data
 
 Status = Literal[
     "finished", "pruned", "failed", "interrupted", "unfinished", "unreadable", "missing", "stale"
@@ -45,16 +46,14 @@ class StoredRun:
         config_hash: Name of the run directory; of a missing run the one that it would have, or None
             where the data is not there to tell.
         manifest: None where there is none that can be trusted.
-        stale: Made with another configuration or other data than the experiment has now.
         problems: What is wrong with the files, one sentence each.
     """
 
     experiment: Experiment
     config_hash: str | None
     status: Status
-    manifest: Manifest | None
-    metrics: Sequence[Metric]
-    stale: bool
+    manifest: Manifest | None = None
+    metrics: MetricTable = NO_METRICS
     problems: tuple[str, ...] = ()
     spec: TrainingSpec | None = None
 
@@ -64,32 +63,29 @@ class StoredRun:
         return self.experiment.name
 
     @property
+    def stale(self) -> bool:
+        """Whether it was made with another configuration or other data than are asked for now."""
+        return self.status == "stale"
+
+    @property
     def hyperparameters(self) -> Hyperparameters | None:
         """What this run was made with; None for a stale run that has lost its spec."""
         if not self.stale:
             return self.experiment.hyperparameters
         return self.spec.experiment.hyperparameters if self.spec else None
 
-    @cached_property
-    def losses(self) -> np.ndarray:
-        """Loss of each logged step, shape ``(steps,)``."""
-        metrics = self.metrics
-        table = metrics if isinstance(metrics, MetricTable) else MetricTable.of(metrics)
-        return table.losses
-
     @property
     def steps(self) -> int | None:
         """Optimizer steps done."""
         if self.manifest:
             return self.manifest.steps
-        return self.metrics[-1].step if self.metrics else None
+        return self.metrics.last.step if self.metrics.last else None
 
     @property
     def samples_seen(self) -> int | None:
         """Samples of all steps done."""
-        if self.manifest:
-            return self.manifest.samples_seen
-        return self.metrics[-1].samples_seen if self.metrics else None
+        last = self.manifest or self.metrics.last
+        return last.samples_seen if last else None
 
     @property
     def first_loss(self) -> LossWindow | None:
@@ -110,7 +106,7 @@ class StoredRun:
     @property
     def rankable(self) -> bool:
         """Finished, current, complete, with a final loss that is a finite number."""
-        return not self.stale and self.status == "finished" and unrankable(self.manifest) is None
+        return self.status == "finished" and unrankable(self.manifest) is None
 
     @property
     def changes(self) -> tuple[str, ...]:
@@ -135,15 +131,16 @@ class StoredRun:
     ) -> LossWindow | None:
         if self.manifest:
             outdated = recorded is not None and recorded.rule != RULE
-            if not outdated or len(self.losses) != self.manifest.steps:
+            if not outdated or len(self.metrics.losses) != self.manifest.steps:
                 return recorded
         samples = self.hyperparameters.samples_per_step if self.hyperparameters else 0
-        return window(self.losses, samples)
+        return window(self.metrics.losses, samples)
 
 
 def _settings(experiment: Experiment) -> dict[str, object]:
-    fields = ("dataset", "trainer", "base_model", "base_model_revision", "continue_from")
+    fields = ("trainer", "base_model", "base_model_revision", "continue_from")
     settings: dict[str, object] = {name: getattr(experiment, name) for name in fields}
+    settings["dataset"] = experiment.dataset_name
     return settings | experiment.hyperparameters.model_dump()
 
 
@@ -175,26 +172,24 @@ def read_runs(
         curves: Whether to read specs and metrics too; without them a run with a manifest has only
             that, which is all that its status needs.
     """
-    data = {
-        name: _modality(name, store) for name in dict.fromkeys(item.dataset for item in experiments)
-    }
+    load = cache(load_modality_config)
     return [
         run
         for experiment in experiments
-        for run in _experiment_runs(experiment, store, data[experiment.dataset], curves)
+        for run in _experiment_runs(experiment, store, _data(experiment, store, load), curves)
     ]
 
 
-def _modality(dataset: str, store: Store) -> ModalityConfig | str:
-    """A dataset's modality config, or why there is none."""
+def _data(experiment: Experiment, store: Store, load: ConfigLoader) -> TrainingData | str:
+    """What an experiment trains on, or why it is not there."""
     try:
-        return load_modality_config(dataset, store)
+        return load_training_data(experiment, store, load)
     except (Gr00tAssetsError, OSError) as error:
         return " ".join(line.strip() for line in str(error).splitlines())
 
 
 def _experiment_runs(
-    experiment: Experiment, store: Store, data: ModalityConfig | str, curves: bool
+    experiment: Experiment, store: Store, data: TrainingData | str, curves: bool
 ) -> list[StoredRun]:
     without_data = isinstance(data, str)
     current = None if without_data else run_name(experiment, data, store)
@@ -208,13 +203,10 @@ def _experiment_runs(
     stored.sort(key=lambda run: run.manifest.finished_at if run.manifest else "", reverse=True)
     if current is None:
         current = next((run.config_hash for run in stored if _asks_the_same(run, store)), None)
-    runs = [
-        run if run.config_hash == current else replace(run, status="stale", stale=True)
-        for run in stored
-    ]
+    runs = [run if run.config_hash == current else replace(run, status="stale") for run in stored]
     runs.sort(key=lambda run: run.stale)
     if not runs:
-        return [StoredRun(experiment, current, "missing", None, [], stale=False, problems=doubt)]
+        return [StoredRun(experiment, current, "missing", problems=doubt)]
     first, *others = runs
     return [replace(first, problems=(*first.problems, *doubt)), *others]
 
@@ -236,10 +228,10 @@ def _read_run(experiment: Experiment, folder: Path, curves: bool) -> StoredRun:
         )
         manifest, status = None, "unreadable"
     if manifest and not curves:
-        return StoredRun(experiment, folder.name, status, manifest, [], stale=False)
-    metrics, spec = MetricTable.of([]), None
+        return StoredRun(experiment, folder.name, status, manifest)
+    metrics, spec = NO_METRICS, None
     try:
-        metrics = read_metric_table(folder)
+        metrics = read_metrics(folder)
     except (ValueError, OSError) as error:
         problems.append("metrics.jsonl cannot be read: " + _reason(error))
     try:
@@ -248,9 +240,7 @@ def _read_run(experiment: Experiment, folder: Path, curves: bool) -> StoredRun:
         problems.append("spec.json cannot be read: " + _reason(error))
     if status == "finished" and (reason := unrankable(manifest)):
         problems.append(f"It is not ranked: {reason}.")
-    return StoredRun(
-        experiment, folder.name, status, manifest, metrics, False, tuple(problems), spec
-    )
+    return StoredRun(experiment, folder.name, status, manifest, metrics, tuple(problems), spec)
 
 
 def _asks_the_same(run: StoredRun, store: Store) -> bool:
@@ -258,8 +248,7 @@ def _asks_the_same(run: StoredRun, store: Store) -> bool:
     if run.manifest:
         data = (run.manifest.dataset_version, run.manifest.modality_hash)
     elif run.spec:
-        modality = run.spec.modality_config
-        data = (modality.dataset_version, modality.content_hash())
+        data = (run.spec.data.version, run.spec.data.modality_hash)
     else:
         return False
     directory = store.run_directory(run.name, str(run.config_hash))

@@ -1,9 +1,11 @@
-"""One attempt at a run, the same for every trainer: the request to stop, and what it leaves."""
+"""One attempt at a run, the same for every trainer: its command, how it stops, what it leaves."""
 
 import signal
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Literal
 
@@ -22,7 +24,7 @@ from gr00t_assets.runs.pruning import PruningWatch
 from gr00t_assets.runs.retention.retention_rule import retain
 from gr00t_assets.runs.retry import is_complete
 from gr00t_assets.runs.run_directory import place_spec, run_lock
-from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.runs.spec import TrainingSpec, load_spec
 from gr00t_assets.trainers.reporter import Reporter, reporting
 from gr00t_assets.trainers.wandb_run import wandb_run
 
@@ -180,3 +182,40 @@ def _recorded(attempt: Attempt, spec: TrainingSpec) -> Iterator[None]:
     except Exception as error:
         attempt.record("failed", f"{type(error).__name__}: {error}")
         raise
+
+
+def train_main(
+    arguments: list[str], module: str, run_spec: Callable[[TrainingSpec], Manifest]
+) -> int:
+    """Run the spec whose path is the one argument; ``module`` is for the usage line.
+
+    Returns:
+        0: finished or pruned, now or before. 1: failed, with the explained error on standard error.
+        130: stopped on request after writing a checkpoint; the same command goes on from there.
+        2: wrong arguments.
+    """
+    if len(arguments) != 1:
+        sys.stderr.write(f"usage: python -m {module} SPEC.json\n")
+        return 2
+    try:
+        spec = load_spec(Path(arguments[0]))
+        manifest = run_spec(spec)
+    except Gr00tAssetsError as error:
+        sys.stderr.write(error.explain() + "\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    if manifest.status == "interrupted":
+        return 130
+    if manifest.status == "pruned":
+        sys.stdout.write(f"{manifest.failure}\n")
+        return 0
+    window = manifest.final_loss
+    if window is not None:
+        error = window.cannot_tell
+        spread = f"({error})" if error else f"± {window.standard_error:.4f}"
+        sys.stdout.write(
+            f"finished: loss {window.mean:.4f} {spread} over the last {window.steps} steps; "
+            f"{spec.run_directory}\n"
+        )
+    return 0

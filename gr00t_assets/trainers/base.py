@@ -8,9 +8,10 @@ used.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from gr00t_assets.runs.checkpoint_layout import CheckpointLayout
 from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.failures.failure_pattern import FailurePattern
+from gr00t_assets.trainers.run_files import read_modality_config
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Policy(ABC):
     """A trained model that answers observations with chunks of actions.
 
     Args:
-        config: The modality config that it was trained with.
+        config: The modality config that it was trained with; of a mixture that of its first
+            dataset, see ``for_config``.
         device: ``cpu``, or the GPU's name.
         denoising_steps: Steps of its sampler where nobody asks for another number; 1 for a model
             that does not denoise.
@@ -59,6 +62,12 @@ class Policy(ABC):
         self.device = device
         self.denoising_steps = denoising_steps
         self._transform = StateActionTransform(config)
+
+    def for_config(self, config: ModalityConfig) -> Self:
+        """The same weights for the robot and cameras of another dataset that they learned from."""
+        policy = copy(self)
+        policy.config, policy._transform = config, StateActionTransform(config)
+        return policy
 
     @abstractmethod
     def predict(
@@ -135,6 +144,7 @@ class Trainer(ABC):
         starter_settings: Hyperparameters that a new sweep file begins with, by name.
         starter_vram_gb: GPU memory that those need, in GB.
         checkpoint_layout: Names of its checkpoints.
+        takes_mixtures: Whether it trains on several datasets; see ``TrainingSpec.datasets``.
         reads_videos: Whether it may read videos by a backend of its own in place of frame caches.
         upstream_url: Page of the model or code that it trains with, for model cards.
         model_name: What its checkpoints are, for model cards: ``GR00T N1.5``.
@@ -149,6 +159,7 @@ class Trainer(ABC):
     starter_settings: ClassVar[Mapping[str, object]] = {}
     starter_vram_gb: ClassVar[float] = 8
     checkpoint_layout: ClassVar[CheckpointLayout] = CheckpointLayout()
+    takes_mixtures: ClassVar[bool] = False
     reads_videos: ClassVar[bool] = False
     upstream_url: ClassVar[str | None] = None
     model_name: ClassVar[str] = "A policy"
@@ -160,7 +171,7 @@ class Trainer(ABC):
         """The command line that trains a spec, which ``place_spec`` puts where it is read.
 
         Exit codes: 0 finished or pruned, 1 failed, 130 stopped on request with a checkpoint. See
-        ``gr00t_assets.trainers.train_command.train_main``.
+        ``gr00t_assets.trainers.attempt.train_main``.
 
         Raises:
             TrainingError: It cannot be trained on this machine.
@@ -174,16 +185,25 @@ class Trainer(ABC):
     def revision(self) -> str:
         """Version of the code that would train now; another one may give other losses."""
 
-    def open_policy(self, directory: Path, device: str | None = None) -> Policy:
+    def open_policy(
+        self, directory: Path, device: str | None = None, dataset: str | None = None
+    ) -> Policy:
         """Open the final weights of a run directory, or of the folder ``model`` of one.
 
-        ``device`` is ``cpu`` or ``cuda``; a GPU where there is one, where left out.
+        Args:
+            directory: The folder.
+            device: ``cpu`` or ``cuda``; a GPU where there is one, where left out.
+            dataset: Of a mixture the dataset whose robot and cameras it is to act for; the first
+                where left out.
 
         Raises:
             Gr00tAssetsError: The weights are not there, or cannot be loaded.
         """
-        model = directory / MODEL
-        return self.load_policy(model if model.is_dir() else directory, device)
+        model = directory / MODEL if (directory / MODEL).is_dir() else directory
+        policy = self.load_policy(model, device)
+        if dataset is None:
+            return policy
+        return policy.for_config(read_modality_config(model, dataset))
 
     def limits(self, experiment: Experiment) -> list[Finding]:
         """What it does not take of an experiment, known before anything is trained.

@@ -10,13 +10,18 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from gr00t_assets.core.processes import ends_within
+from gr00t_assets.core.project import Store
+from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.gpu.devices import CPU
 from gr00t_assets.gpu.guard import end_guarded, guarded, new_process_tag, stop_grace
-from gr00t_assets.gpu.slots import Lease
+from gr00t_assets.gpu.slots import Lease, acquire, needed_memory
+from gr00t_assets.runs.run_directory import place_spec
+from gr00t_assets.runs.spec import load_spec
 
 TAIL_LINES = 200
 """Lines of output that are kept for the message of a failure."""
@@ -37,22 +42,21 @@ class LaunchedProcess:
     """
 
     def __init__(
-        self,
-        guard: "subprocess.Popen[bytes]",
-        lease: Lease,
-        grace: float,
-        output: "OutputCopy | None",
+        self, guard: "subprocess.Popen[bytes]", lease: Lease, grace: float, output: BinaryIO | None
     ) -> None:
         self.guard = guard
         self.lease = lease
         self.code = 0
         self._grace = grace
         self._output = output
+        self._lines: deque[str] = deque(maxlen=TAIL_LINES)
+        self._incomplete = b""
 
     @property
     def last_lines(self) -> list[str]:
         """The last lines of output so far; empty where it is not kept in a file."""
-        return [] if self._output is None else self._output.last_lines
+        line = self._incomplete.decode(errors="replace")
+        return [*self._lines, *([line] if line.strip() else [])]
 
     def ended_within(self, seconds: float = POLL) -> bool:
         """Wait so many seconds at most, and copy what was printed; whether it has ended."""
@@ -62,8 +66,13 @@ class LaunchedProcess:
 
     def copy_output(self) -> None:
         """Copy the lines that were completed since the last time to standard output."""
-        if self._output is not None:
-            self._output.copy()
+        if self._output is None:
+            return
+        *lines, self._incomplete = (self._incomplete + self._output.read()).split(b"\n")
+        for line in lines:
+            self._lines.append(line.decode(errors="replace"))
+            sys.stdout.write(self._lines[-1] + "\n")
+        sys.stdout.flush()
 
     def stop(self) -> None:
         """Ask it to end, and wait for that as long as the guard lets it."""
@@ -97,7 +106,9 @@ def launched(
     seconds = stop_grace() if grace is None else grace
     with ExitStack() as files:
         written = None if log is None else files.enter_context(log.open("ab"))
-        output = None if log is None else files.enter_context(closing(OutputCopy(log)))
+        output = None if log is None else files.enter_context(log.open("rb"))
+        if output is not None:
+            output.seek(0, os.SEEK_END)
         guard = subprocess.Popen(
             guarded(command, seconds, lease.process_tag),
             stdout=written,
@@ -139,34 +150,28 @@ def run_on_terminal(command: Sequence[str], lease: Lease, stopping: str) -> int:
     return process.code
 
 
-class OutputCopy:
-    """Copies what is appended to a file to standard output, whole lines at a time.
+def train_by_hand(spec_file: Path) -> int:
+    """Train a spec in slots of this machine, with the output on the terminal.
 
-    Args:
-        path: The file; what it holds already is passed over.
+    Ctrl-C asks the trainer for a checkpoint and waits for it; once more, and it ends without.
+
+    Returns:
+        The trainer's exit code: 0 finished, 1 failed, 130 stopped on request.
+
+    Raises:
+        SpecError: The file is not a spec.
+        TrainingError: Its trainer cannot be started, or the machine lacks the GPUs.
     """
-
-    def __init__(self, path: Path) -> None:
-        self._last: deque[str] = deque(maxlen=TAIL_LINES)
-        self._file = path.open("rb")
-        self._file.seek(0, os.SEEK_END)
-        self._incomplete = b""
-
-    def close(self) -> None:
-        """Close the file; what was copied stays."""
-        self._file.close()
-
-    def copy(self) -> None:
-        """Copy the lines that were completed since the last time."""
-        *lines, self._incomplete = (self._incomplete + self._file.read()).split(b"\n")
-        for line in lines:
-            text = line.decode(errors="replace")
-            self._last.append(text)
-            sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-
-    @property
-    def last_lines(self) -> list[str]:
-        """The last lines so far, with what an ended process left of a line."""
-        line = self._incomplete.decode(errors="replace")
-        return [*self._last, *([line] if line.strip() else [])]
+    spec = load_spec(spec_file)
+    place_spec(spec)
+    experiment = spec.experiment
+    command = trainer_named(experiment.trainer).command(spec)
+    with acquire(
+        experiment.hyperparameters.num_gpus,
+        Store(Path(spec.store)),
+        experiment.name,
+        lambda line: sys.stderr.write(line + "\n"),
+        vram_bytes=needed_memory(experiment),
+        priority=experiment.priority,
+    ) as lease:
+        return run_on_terminal(command, lease, "stopping: waiting for a checkpoint")

@@ -38,9 +38,13 @@ def loss_problem(run_directory: Path) -> Problem:
     window = manifest.final_loss
     if not all(math.isfinite(value) for value in (window.mean, window.standard_error or 0.0)):
         return f"the final loss is {window.mean} with standard error {window.standard_error}"
-    for metric in read_metrics(run_directory):
-        if not all(math.isfinite(loss) for loss in (metric.loss, *metric.losses)):
-            return f"a loss logged at step {metric.step} is not a finite number"
+    metrics = read_metrics(run_directory)
+    for steps, losses in (
+        (metrics.loss_steps, metrics.losses),
+        (metrics.columns["step"], metrics.columns["loss"]),
+    ):
+        if (wrong := steps[~np.isfinite(losses)]).size:
+            return f"a loss logged at step {wrong[0]} is not a finite number"
     return None
 
 
@@ -96,25 +100,27 @@ def _passed_before(run_directory: Path) -> bool:
 def final_weights_problem(run_directory: Path) -> Problem:
     """Whether the final weights load and predict finite actions, told by this process.
 
-    The samples are spread evenly over the dataset that the run was trained on.
+    The samples are spread evenly over each dataset that the run was trained on.
     """
     from gr00t_assets.datasets.frames.demonstrations import Demonstrations
     from gr00t_assets.datasets.frames.frame_cache import FrameCache
     from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 
+    wrong: list[str] = []
     try:
         spec = load_spec(run_directory / SPEC)
-        config = spec.modality_config
         policy = trainer_named(spec.experiment.trainer).open_policy(run_directory / MODEL)
-        dataset = LeRobotDataset.open(spec.dataset_directory, config.dataset)
-        frames = FrameCache.open(spec.frame_cache, config.frame_size)
-        data = Demonstrations(dataset, frames, config)
-        rows = np.linspace(0, len(data) - 1, SAMPLES).astype(int)
-        observations = Observations(data.frames(rows), data.states(rows), data.texts(rows))
-        actions = policy.actions(observations)
+        for dataset in spec.datasets:
+            config = dataset.config
+            files = LeRobotDataset.open(dataset.directory, dataset.name)
+            frames = FrameCache.open(dataset.frame_cache, config.frame_size)
+            data = Demonstrations(files, frames, config)
+            rows = np.linspace(0, len(data) - 1, SAMPLES).astype(int)
+            observations = Observations(data.frames(rows), data.states(rows), data.texts(rows))
+            actions = policy.for_config(config).actions(observations)
+            wrong += [name for name, values in actions.items() if not np.isfinite(values).all()]
     except Gr00tAssetsError as error:
         return " ".join(error.explain().split())
-    wrong = [name for name, values in actions.items() if not np.isfinite(values).all()]
     return f"predicted actions are not finite: {', '.join(wrong)}" if wrong else None
 
 

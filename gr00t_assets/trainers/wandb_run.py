@@ -44,7 +44,6 @@ ENDED, FAILED = "ended", "failed"
 
 KEPT = "metrics.jsonl has every loss"
 
-_MODALITY = {"dataset", "dataset_version", "data_config", "embodiment_tag"}
 """Fields of the modality config that a run's config has."""
 _ID_BYTES = 8
 _EMPTY = 7
@@ -85,16 +84,6 @@ def read_record(run_directory: Path) -> WandbRecord | None:
         return None
 
 
-def save_record(record: WandbRecord, run_directory: Path) -> WandbRecord:
-    """Write a record in one step, and return it.
-
-    Raises:
-        StoreError: The disk is full.
-    """
-    write_json(run_directory / RECORD, record.model_dump(mode="json"))
-    return record
-
-
 def place_record(run_directory: Path) -> WandbRecord:
     """The record of a run directory, made and written where there is none that can be read.
 
@@ -117,7 +106,19 @@ def place_record(run_directory: Path) -> WandbRecord:
         record = record.model_copy(update={"sent_bytes": sent})
     else:
         return record
-    return save_record(record, run_directory)
+    write_json(run_directory / RECORD, record.model_dump(mode="json"))
+    return record
+
+
+def update_record(run_directory: Path, **changes: object) -> WandbRecord:
+    """Write the record with some fields changed, in one step, and return it.
+
+    Raises:
+        StoreError: The disk is full.
+    """
+    record = place_record(run_directory).model_copy(update=changes)
+    write_json(run_directory / RECORD, record.model_dump(mode="json"))
+    return record
 
 
 def run_tags(spec: TrainingSpec) -> tuple[str, ...]:
@@ -131,14 +132,17 @@ def run_tags(spec: TrainingSpec) -> tuple[str, ...]:
 
 def run_config(spec: TrainingSpec) -> dict[str, Any]:
     """The hyperparameters by their names, and what they were used on; no path of this machine."""
-    experiment, modality = spec.experiment, spec.modality_config
+    experiment, data = spec.experiment, spec.data
     base_model = Path(experiment.base_model)
     return {
         **experiment.hyperparameters.model_dump(mode="json"),
         "samples_per_step": experiment.hyperparameters.samples_per_step,
         **experiment.model_dump(mode="json", include={"trainer", "base_model_revision"}),
         "base_model": base_model.name if base_model.is_absolute() else experiment.base_model,
-        **modality.model_dump(mode="json", include=_MODALITY),
+        "dataset": data.name,
+        "dataset_version": data.version,
+        "data_config": data.data_config,
+        "embodiment_tag": data.embodiment_tag,
         "config_hash": spec.config_hash,
     }
 
@@ -274,8 +278,7 @@ class Sidecar:
         if code:
             self._say(f"its process ended with code {code}; {KEPT}")
         record = place_record(self._directory)
-        here = sync_command(self._directory, record, here=True)
-        save_record(record.model_copy(update={"sync": here}), self._directory)
+        update_record(self._directory, sync=sync_command(self._directory, record, here=True))
         if sync := sync_command(self._directory, record):
             self._say(f"to upload this run: {sync}")
 

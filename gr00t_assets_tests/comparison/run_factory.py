@@ -1,9 +1,11 @@
 """Run directories as a trainer leaves them, with plausible numbers, written by the same models."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from gr00t_assets.core.files import write_json
 from gr00t_assets.core.project import Store
@@ -18,6 +20,17 @@ from gr00t_assets.runs.spec import make_spec
 
 FRAMES = 2096
 ACTION_HEAD = {"projector": 120_000, "diffusion_model": 480_000}
+CATALOG = Path(__file__).resolve().parents[2] / "data" / "datasets.yaml"
+SWEEP_FILE = """\
+defaults:
+  dataset: synthetic-pick-n-place
+  hyperparameters: {max_steps: 300, augmentation: none}
+experiments:
+  - name: best
+    hyperparameters: {batch_size: 8}
+  - name: second
+    hyperparameters: {batch_size: 4}
+"""
 
 
 def modality(dataset: str = "demo", version: str = "0123456789abcdef") -> ModalityConfig:
@@ -142,3 +155,17 @@ def write_run(
     }
     save_manifest(Manifest.model_validate(content | changes), folder)
     return folder
+
+
+def project_of_two_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The store of a project whose sweep ``demo`` has two finished runs; commands work in it."""
+    (root / "data" / "sweeps").mkdir(parents=True)
+    shutil.copy(CATALOG, root / "data")
+    (root / "data" / "sweeps" / "demo.yaml").write_text(SWEEP_FILE)
+    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(root))
+    monkeypatch.setenv("GR00T_ASSETS_STORE", str(root / "store"))
+    dataset = "synthetic-pick-n-place"
+    store = store_with_data(root / "store", dataset)
+    write_run(experiment("best", dataset=dataset, batch_size=8), store, losses(300, 0.06))
+    write_run(experiment("second", dataset=dataset, batch_size=4), store, losses(300, 0.2))
+    return store

@@ -13,18 +13,7 @@ from typer.testing import CliRunner
 
 from gr00t_assets.cli.main import app
 from gr00t_assets_tests.comparison.answers.journal_runs import TABLE
-from gr00t_assets_tests.comparison.run_factory import experiment, losses, store_with_data, write_run
-
-SWEEP_FILE = """\
-defaults:
-  dataset: synthetic-pick-n-place
-  hyperparameters: {max_steps: 300, augmentation: none}
-experiments:
-  - name: best
-    hyperparameters: {batch_size: 8}
-  - name: second
-    hyperparameters: {batch_size: 4}
-"""
+from gr00t_assets_tests.comparison.run_factory import project_of_two_runs
 
 
 @pytest.fixture
@@ -39,18 +28,9 @@ def alone(tmp_path, monkeypatch):
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project with two finished runs and the journal's table."""
-    data = tmp_path / "data"
-    (data / "sweeps").mkdir(parents=True)
-    (data / "journal").mkdir()
-    shutil.copy(TABLE, data / "journal" / "runs.csv")
-    shutil.copy(TABLE.parents[1] / "datasets.yaml", data)
-    (data / "sweeps" / "demo.yaml").write_text(SWEEP_FILE)
-    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path))
-    monkeypatch.setenv("GR00T_ASSETS_STORE", str(tmp_path / "store"))
-    dataset = "synthetic-pick-n-place"
-    store = store_with_data(tmp_path / "store", dataset)
-    write_run(experiment("best", dataset=dataset, batch_size=8), store, losses(300, 0.06))
-    write_run(experiment("second", dataset=dataset, batch_size=4), store, losses(300, 0.2))
+    project_of_two_runs(tmp_path, monkeypatch)
+    (tmp_path / "data" / "journal").mkdir()
+    shutil.copy(TABLE, tmp_path / "data" / "journal" / "runs.csv")
     return tmp_path
 
 

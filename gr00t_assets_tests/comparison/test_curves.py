@@ -8,7 +8,7 @@ from gr00t_assets.comparison.curves import Curve, Loss, loss_curve
 from gr00t_assets.comparison.tables.runs_table import runs_table
 from gr00t_assets.reporting.ranking_table import ranking_table
 from gr00t_assets.runs.final_loss import final_window
-from gr00t_assets.runs.metrics import Metric
+from gr00t_assets.runs.metrics import Metric, MetricTable
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets_tests.comparison.run_factory import experiment, losses, write_run
 from gr00t_assets_tests.comparison.synthetic_runs import synthetic_run
@@ -22,14 +22,14 @@ def metric(step: int, values: tuple[float, ...], per_step: int = 8) -> Metric:
 
 
 def test_every_logged_step_has_its_place():
-    curve = loss_curve([metric(3, (3.0, 2.0, 1.0)), metric(5, (0.5, 0.25))])
+    curve = loss_curve(MetricTable.of([metric(3, (3.0, 2.0, 1.0)), metric(5, (0.5, 0.25))]))
     assert curve.steps.tolist() == [1, 2, 3, 4, 5]
     assert curve.samples.tolist() == [8, 16, 24, 32, 40]
     assert curve.losses.tolist() == [3.0, 2.0, 1.0, 0.5, 0.25]
 
 
 def test_losses_that_are_not_finite_are_left_out():
-    curve = loss_curve([metric(3, (3.0, float("nan"), float("inf")))])
+    curve = loss_curve(MetricTable.of([metric(3, (3.0, float("nan"), float("inf")))]))
     assert curve.steps.tolist() == [1]
 
 
@@ -45,7 +45,7 @@ def test_the_line_ends_at_the_loss_that_is_ranked(store):
 
 
 def test_thinning_keeps_both_ends():
-    curve = loss_curve([metric(1000, tuple(np.linspace(2, 1, 1000)))])
+    curve = loss_curve(MetricTable.of([metric(1000, tuple(np.linspace(2, 1, 1000)))]))
     thin = curve.thinned(50)
     assert len(thin) == 50
     assert (thin.steps[0], thin.steps[-1]) == (1, 1000)
@@ -77,13 +77,11 @@ def test_the_loss_at_equal_samples_is_a_window_that_ends_there() -> None:
     assert synthetic_run("b", 0.5).loss_at(100) is None
 
 
-def test_the_loss_at_a_share_of_the_schedule() -> None:
+def test_the_loss_at_half_of_the_schedule() -> None:
     losses = np.concatenate([np.full(500, 3.0), np.full(500, 1.0)])
     run = synthetic_run("a", curve=curve(losses), max_steps=1000)
-    half, end = run.loss_at_fraction(0.5), run.loss_at_fraction(1.0)
-    assert half is not None and end is not None
-    assert (half.mean, end.mean) == (3.0, 1.0)
-    assert synthetic_run("b", 0.5).loss_at_fraction(0.5) is None
+    assert run.halfway_loss is not None and run.halfway_loss.mean == 3.0
+    assert synthetic_run("b", 0.5).halfway_loss is None
     exported = runs_table([run, synthetic_run("b", 0.5)])
     assert exported["loss_halfway"][0] == 3.0 and exported["trend"][0] == "level"
     assert exported[["loss_halfway", "trend"]].iloc[1].isna().all()

@@ -1,7 +1,6 @@
 """What a sweep would run, held against run directories."""
 
 import io
-import json
 from typing import Any
 
 import pytest
@@ -190,7 +189,7 @@ def test_a_plan_of_finished_runs_has_nothing_left(store):
 def test_the_plan_as_json_has_what_a_script_needs(store):
     write_run(experiment("done"), store, losses(300, 0.1), samples_per_second=2.0)
     items = [experiment("done"), experiment("new", seed=1, hypothesis="why")]
-    content = json.loads(plan_json(make_plan(sweep(*items), store, "cpu")))
+    content = plan_json(make_plan(sweep(*items), store, "cpu"))
     assert content["statuses"] == {"finished": 1, "missing": 1}
     assert content["max_retries"] == 3
     assert content["cpu_hours_left"] == pytest.approx(2400 / 2.0 / 3600)

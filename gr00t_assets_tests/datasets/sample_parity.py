@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from gr00t_assets.core.errors import DatasetError, Gr00tAssetsError
-from gr00t_assets.datasets.fit.fit_check import fitting_data_configs
+from gr00t_assets.datasets.fit.fit_check import DatasetFacts, fitting_data_configs
 from gr00t_assets.datasets.fit.modality_configs import resolve_modality_config
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
@@ -112,7 +112,7 @@ def _read(vectors: Path) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
 def _config(
     dataset: LeRobotDataset, samples: list[dict[str, Any]], data_config: str | None
 ) -> ModalityConfig:
-    fitting = fitting_data_configs(dataset)
+    fitting = fitting_data_configs(DatasetFacts(dataset))
     if data_config is None and len(fitting) != 1:
         raise DatasetError(
             dataset.name,

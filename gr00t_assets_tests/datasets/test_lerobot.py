@@ -84,13 +84,14 @@ def test_faulty_meta_files_are_listed_with_their_lines(spoilt: Path) -> None:
         assert part in text
 
 
-def test_format_v3_is_refused_before_its_files_are_missed(spoilt: Path) -> None:
+def test_a_format_that_the_caller_cannot_use_is_refused_before_its_files_are_missed(
+    spoilt: Path,
+) -> None:
     info = json.loads((spoilt / "meta/info.json").read_text())
     (spoilt / "meta/info.json").write_text(json.dumps(info | {"codebase_version": "v3.0"}))
     (spoilt / "meta/episodes.jsonl").unlink()
-    with pytest.raises(DatasetError, match=r"codebase_version 'v3\.0'") as caught:
-        LeRobotDataset.open(spoilt)
-    assert "expected v2.0 or v2.1" in str(caught.value)
+    with pytest.raises(DatasetError, match=r"codebase_version 'v3\.0'; expected v2\.0, v2\.1"):
+        LeRobotDataset.open(spoilt, formats=("v2.0", "v2.1"))
 
 
 def test_format_v21_needs_no_stats_and_no_modality(spoilt: Path) -> None:

@@ -4,14 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gr00t_assets.datasets.column_statistics import ColumnStatistics
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.lerobot.statistics import array_statistics, column_statistics
+from gr00t_assets.datasets.lerobot.statistics import array_statistics
 
 
 @pytest.mark.parametrize("column", ["observation.state", "action"])
 def test_statistics_are_those_that_nvidia_shipped(demo_dataset: Path, column: str) -> None:
     shipped = json.loads((demo_dataset / "meta" / "stats.json").read_text())[column]
-    found = column_statistics(LeRobotDataset.open(demo_dataset), column)
+    found = ColumnStatistics(LeRobotDataset.open(demo_dataset)).computed(column)
     for name in ("min", "max", "mean", "std", "q01", "q99"):
         np.testing.assert_allclose(found[name], shipped[name], rtol=2e-5, atol=1e-6, err_msg=name)
 

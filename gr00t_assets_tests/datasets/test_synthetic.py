@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gr00t_assets.datasets.column_statistics import ColumnStatistics
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.lerobot.statistics import column_statistics
 from gr00t_assets.datasets.sources.content import content_hash
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.motion import demonstrate, shuffled_things
@@ -73,7 +73,7 @@ def test_statistics_and_meta_files_say_what_the_rows_say(small_dataset: Path) ->
     dataset = LeRobotDataset.open(small_dataset)
     stored = json.loads((small_dataset / "meta/stats.json").read_text())
     for column in ("observation.state", "action", "timestamp"):
-        for name, values in column_statistics(dataset, column).items():
+        for name, values in ColumnStatistics(dataset).computed(column).items():
             np.testing.assert_allclose(stored[column][name], values, atol=1e-7)
     assert dataset.info.raw["total_frames"] == dataset.frame_count
     for episode in dataset.episodes:
@@ -87,7 +87,7 @@ def test_statistics_are_those_of_isaac_gr00t(demo_dataset: Path) -> None:
     dataset = LeRobotDataset.open(demo_dataset)
     stored = json.loads((demo_dataset / "meta/stats.json").read_text())
     for column in ("observation.state", "action"):
-        for name, values in column_statistics(dataset, column).items():
+        for name, values in ColumnStatistics(dataset).computed(column).items():
             np.testing.assert_allclose(values, stored[column][name], atol=1e-6)
 
 

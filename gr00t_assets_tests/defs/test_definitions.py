@@ -16,13 +16,14 @@ ENTRY = {
     "data_config": "so100_dualcam",
 }
 DATASETS = {"demo": ENTRY, "other": ENTRY}
+MIXED = {"name": "mixed", "dataset": [{"name": "demo"}, {"name": "other", "weight": 0.5}]}
 SWEEPS = {
     "rates": {
         "schedule": "0 20 * * *",
         "defaults": {"dataset": "demo"},
         "grid": {"name": "lr{learning_rate}", "hyperparameters": {"learning_rate": [1e-3, 1e-4]}},
     },
-    "by-size": {"defaults": {"dataset": "other"}, "experiments": [{"name": "small"}]},
+    "by-size": {"defaults": {"dataset": "other"}, "experiments": [{"name": "small"}, MIXED]},
 }
 
 DESCRIBE = """
@@ -48,6 +49,7 @@ print(json.dumps({
     "checks": {key.name: [graph.get_check_spec(key).blocking,
         graph.get(key).partitions_def is not None] for key in graph.asset_check_keys},
     "upstream": {"small": upstream("frame_cache", "small"),
+                 "mixed": upstream("frame_cache", "mixed"),
                  "lr0.001": upstream("modality_config", "lr0.001")},
     "schedules": {s.name: s.cron_schedule for s in defs.schedules},
     "jobs": sorted(job.name for job in defs.jobs),
@@ -99,12 +101,17 @@ def test_every_asset_says_what_it_is(described: dict):
 
 def test_partitions_are_those_of_the_files(described: dict):
     assert described["assets"]["dataset"]["partitions"] == ["demo", "other"]
-    assert described["assets"]["checkpoint"]["partitions"] == ["lr0.0001", "lr0.001", "small"]
+    experiments = ["lr0.0001", "lr0.001", "mixed", "small"]
+    assert described["assets"]["checkpoint"]["partitions"] == experiments
     assert described["assets"]["loss_comparison"]["partitions"] is None
 
 
-def test_an_experiment_depends_on_its_own_dataset_alone(described: dict):
-    assert described["upstream"] == {"small": ["other"], "lr0.001": ["demo"]}
+def test_an_experiment_depends_on_its_own_datasets_alone(described: dict):
+    assert described["upstream"] == {
+        "small": ["other"],
+        "mixed": ["demo", "other"],
+        "lr0.001": ["demo"],
+    }
 
 
 def test_checks_are_blocking_and_by_partition(described: dict):

@@ -5,17 +5,9 @@ import pytest
 
 from gr00t_assets.evaluation.result import NOT_SUCCESS, load_evaluation
 from gr00t_assets_tests.defs.project import Project, make_project
+from gr00t_assets_tests.small_dataset import small_dataset
 
-SOURCE = {"kind": "synthetic", "episodes": 3, "min_frames": 40, "max_frames": 44}
-CATALOG = {
-    "drawn": {
-        "description": "Three short episodes",
-        "source": {**SOURCE, "width": 64, "height": 64},
-        "data_config": "fourier_gr1_arms_only",
-        "embodiment_tag": "gr1",
-        "held_out": [2],
-    }
-}
+CATALOG = {"drawn": small_dataset(3, held_out=[2])}
 TINY = {"batch_size": 2, "max_steps": 2, "save_steps": 2, "augmentation": "none"}
 SWEEPS = {
     "tiny": {

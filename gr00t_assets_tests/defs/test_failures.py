@@ -2,11 +2,10 @@ import dagster as dg
 import pytest
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.defs.failures import explained
+from gr00t_assets.defs.failures import explained_asset
 
 
-@dg.asset
-@explained
+@explained_asset()
 def wrong(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     try:
         raise KeyError("front")
@@ -14,8 +13,7 @@ def wrong(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         raise DatasetError("demo", "camera 'front' is missing.", ["it has: wrist"]) from error
 
 
-@dg.asset
-@explained
+@explained_asset()
 def broken() -> dg.MaterializeResult:
     raise ZeroDivisionError("a mistake of ours")
 

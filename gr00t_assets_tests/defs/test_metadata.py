@@ -3,7 +3,7 @@ from pathlib import Path
 from gr00t_assets.core.project import Store
 from gr00t_assets.defs.metadata import INLINE, bullets, image, in_store, table
 from gr00t_assets.reporting.curve_images import inline_curve
-from gr00t_assets.runs.metrics import Metric
+from gr00t_assets.runs.metrics import Metric, MetricTable
 
 
 def test_a_cell_cannot_break_its_table():
@@ -31,9 +31,9 @@ def test_paths_are_those_of_the_store():
     assert in_store(store.run_directory("a", "b"), store) == "runs/a/b"
 
 
-def logged(losses: list[float], every: int) -> list[Metric]:
+def logged(losses: list[float], every: int) -> MetricTable:
     """Lines of ``every`` steps each with these losses."""
-    return [
+    lines = [
         Metric(
             step=first + every,
             samples_seen=first + every,
@@ -46,6 +46,7 @@ def logged(losses: list[float], every: int) -> list[Metric]:
         )
         for first in range(0, len(losses), every)
     ]
+    return MetricTable.of(lines)
 
 
 def test_a_long_curve_is_still_shown_in_place():
@@ -64,5 +65,5 @@ def test_a_curve_ends_at_the_lowest_point_of_a_falling_loss():
 
 
 def test_no_loss_is_no_picture():
-    assert inline_curve([], INLINE) == "no loss to draw"
+    assert inline_curve(MetricTable.of([]), INLINE) == "no loss to draw"
     assert inline_curve(logged([0.0, 0.0], 1), INLINE) == "no loss to draw"

@@ -12,17 +12,11 @@ from playwright.sync_api import ConsoleMessage, Locator, Page, sync_playwright
 from gr00t_assets_tests.defs.dagster_dev import dagster_dev, session
 from gr00t_assets_tests.defs.project import MODULE, Project, make_project
 from gr00t_assets_tests.gpu.test_guard import wait_until
+from gr00t_assets_tests.small_dataset import small_dataset
 
 DATASET = "drawn"
 EXPERIMENT = "page-lr1e-3"
-CATALOG = {
-    DATASET: {
-        "description": "One short drawn episode",
-        "source": {"kind": "synthetic", "episodes": 1, "min_frames": 40, "max_frames": 50},
-        "data_config": "fourier_gr1_arms_only",
-        "embodiment_tag": "gr1",
-    }
-}
+CATALOG = {DATASET: small_dataset(1)}
 SWEEPS = {
     "page": {
         "defaults": {

@@ -11,11 +11,12 @@ from pathlib import Path
 import dagster as dg
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.resources import remove_run_locks, worker_of
+from gr00t_assets.defs.resources import dead_worker, remove_run_locks
 from gr00t_assets.gpu.slot_files import holders
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets_tests.defs import noop_project as noop
+from gr00t_assets_tests.defs.died import made
 from gr00t_assets_tests.defs.project import MODULE, Project, make_project
 from gr00t_assets_tests.defs.recovery_project import (
     power_cut,
@@ -25,24 +26,18 @@ from gr00t_assets_tests.defs.recovery_project import (
     runs,
 )
 from gr00t_assets_tests.gpu.test_guard import wait_until
+from gr00t_assets_tests.small_dataset import small_dataset
 
 LONG = 400.0
 DATASET = "drawn"
-CATALOG = {
-    DATASET: {
-        "description": "One short drawn episode",
-        "source": {"kind": "synthetic", "episodes": 1, "min_frames": 40, "max_frames": 50},
-        "data_config": "fourier_gr1_arms_only",
-        "embodiment_tag": "gr1",
-    }
-}
+CATALOG = {DATASET: small_dataset(1)}
 NATIVE = {"batch_size": 2, "max_steps": 60, "save_steps": 5, "logging_steps": 1}
 HOLDS = """
 import sys, time
 from pathlib import Path
 from gr00t_assets.core.project import Store
 from gr00t_assets.defs.resources import hold_run
-hold_run("run-1", Store(Path(sys.argv[1])))
+hold_run(sys.argv[2], Store(Path(sys.argv[1])))
 print("held", flush=True)
 time.sleep(500)
 """
@@ -68,29 +63,32 @@ def succeeded(project: Project, *names: str) -> bool:
 
 
 def test_a_lock_tells_whether_a_runs_worker_is_alive(tmp_path: Path):
-    store = Store(tmp_path)
+    store, instance = Store(tmp_path), dg.DagsterInstance.ephemeral()
+    run = made(instance)
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDS, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDS, str(tmp_path), run.run_id], stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None and process.stdout.readline() == "held\n"
-        assert worker_of("run-1", store).state == "alive"
-        assert worker_of("run-2", store).state == "unknown"
-        assert remove_run_locks(lambda run: True, store) == 0
+        (file,) = (tmp_path / "run_workers").glob("*/*.lock")
+        assert dead_worker(run.run_id, store) is None, "alive"
+        assert dead_worker("another", store) is None, "not known"
+        remove_run_locks(dg.DagsterInstance.ephemeral(), store)
+        assert file.is_file()
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    worker = worker_of("run-1", store)
-    assert worker.state == "dead"
-    assert worker.description.startswith(f"process {process.pid} of ")
-    (file,) = (tmp_path / "run_workers").glob("*/*.lock")
+    assert (dead_worker(run.run_id, store) or "").startswith(f"process {process.pid} of ")
     elsewhere = tmp_path / "run_workers" / "another-machine"
     elsewhere.mkdir()
     file.rename(elsewhere / file.name)
-    assert worker_of("run-1", store).state == "elsewhere"
+    assert dead_worker(run.run_id, store) is None, "elsewhere"
     (elsewhere / file.name).rename(file)
-    assert remove_run_locks(lambda run: False, store) == 0
-    assert remove_run_locks(lambda run: True, store) == 1
+    remove_run_locks(instance, store)
+    assert file.is_file(), "the run has not ended"
+    instance.report_run_failed(run)
+    remove_run_locks(instance, store)
+    assert not file.exists()
 
 
 def test_after_a_power_cut_everything_goes_on(tmp_path: Path):
@@ -116,7 +114,7 @@ def test_after_a_power_cut_everything_goes_on(tmp_path: Path):
         first, *later = by_partition(project, name)
         assert len(later) <= 1, "asked for once"
         (directory,) = (project.store.root / "runs" / name).iterdir()
-        assert [metric.step for metric in read_metrics(directory)] == list(range(1, 201))
+        assert read_metrics(directory).columns["step"].tolist() == list(range(1, 201))
         if later:
             assert later[0].tags["gr00t/retry_of"] == first.run_id
             assert later[0].tags["gr00t/retry_number"] == "1"
@@ -179,8 +177,9 @@ def test_losses_after_a_power_cut_are_those_of_a_run_without_one(tmp_path: Path)
     result = project.materialize("checkpoint", "whole", timeout=600)
     assert result.returncode == 0, result.stdout
     (whole,) = (runs_of / "whole").iterdir()
-    losses = [(metric.step, metric.loss) for metric in read_metrics(directory)]
-    assert losses == [(metric.step, metric.loss) for metric in read_metrics(whole)]
+    losses, unbroken = read_metrics(directory).columns, read_metrics(whole).columns
+    for name in ("step", "loss"):
+        assert losses[name].tolist() == unbroken[name].tolist()
     assert [step for step, _ in losses] == list(range(1, 61))
     manifest = load_manifest(directory)
     assert manifest is not None and manifest.attempts == 2

@@ -34,9 +34,9 @@ class Sensor:
         self.lines: list[str] = []
 
     def tick(self, *, submit: bool = True) -> list[dg.RunRequest]:
-        seen = FailedRunsCursor.read(self.cursor)
+        seen = FailedRunsCursor.model_validate_json(self.cursor or "{}")
         requests, self.lines = resume_requests(self.sweeps, self.store, self.instance, seen)
-        self.cursor = seen.written()
+        self.cursor = seen.model_dump_json()
         for request in requests if submit else ():
             assert request.partition_key is not None
             queued = dg.DagsterRunStatus.NOT_STARTED
@@ -228,6 +228,6 @@ def test_a_full_disk_is_waited_for(small_disk, instance: dg.DagsterInstance):
 
 def test_what_failed_long_ago_is_left_alone(sensor: Sensor):
     run = died(sensor.instance)
-    sensor.cursor = FailedRunsCursor(time.time() + 1).written()
+    sensor.cursor = FailedRunsCursor(since=time.time() + 1).model_dump_json()
     assert sensor.tick() == []
     assert run.run_id not in (sensor.cursor or "")

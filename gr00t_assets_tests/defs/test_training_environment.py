@@ -39,7 +39,7 @@ def after():
 result = dg.materialize(
     [training_environment, *environment_checks, after],
     partition_key=sys.argv[1],
-    resources=resources(),
+    resources=resources,
     raise_on_error=False,
 )
 made = {event.asset_key.to_user_string(): event.step_materialization_data.materialization

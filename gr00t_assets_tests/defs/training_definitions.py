@@ -33,5 +33,5 @@ def compared() -> None:
 
 
 defs = dg.Definitions(
-    assets=[checkpoint, compared], resources=resources(), executor=dg.in_process_executor
+    assets=[checkpoint, compared], resources=resources, executor=dg.in_process_executor
 )

@@ -9,15 +9,17 @@ import pytest
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.evaluation.part_errors import (
-    PartPredictions,
-    draw_spread,
-    part_evaluation,
-    trajectory,
+from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread, part_evaluation
+from gr00t_assets.evaluation.predictions import (
+    Predictor,
+    Progress,
+    language_used,
+    prompt_swap,
+    swap_prompts,
 )
-from gr00t_assets.evaluation.predictions import Predictor, Progress, language_used, swap_prompts
 from gr00t_assets.evaluation.recorded_actions import action_groups, mean_action, recorded_at
 from gr00t_assets.evaluation.result import Estimate, EvaluationSettings
+from gr00t_assets.evaluation.trajectories import trajectory
 from gr00t_assets.evaluation.windows import Windows, choose_windows
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.transforms import StateActionTransform
@@ -40,7 +42,17 @@ class Small:
     def measured(self, predicted: np.ndarray) -> PartPredictions:
         mean = mean_action(self.data)
         windows, recorded = self.windows, self.recorded
-        parts = ("seen in training", 4, windows, recorded, predicted, mean, self.groups, {})
+        parts = (
+            "seen in training",
+            4,
+            windows,
+            recorded,
+            predicted,
+            mean,
+            self.groups,
+            {},
+            "small",
+        )
         return PartPredictions(*parts)
 
 
@@ -82,7 +94,9 @@ def test_a_planted_error_comes_out_in_both_kinds_of_units(small: Small) -> None:
     off = np.zeros(small.config.action_dim)
     place = next(group for group in small.groups if group.key.key == "right_arm").start
     off[place + 1] = 0.1
-    part = part_evaluation(small.measured(np.stack([small.recorded.actions + off] * DRAWS)), QUICK)
+    part = part_evaluation(
+        [small.measured(np.stack([small.recorded.actions + off] * DRAWS))], QUICK
+    )
 
     joint = next(joint for joint in part.joints if joint.name == "right_arm[1]")
     key = next(key for key in small.config.action if key.key == "right_arm")
@@ -100,15 +114,16 @@ def test_a_planted_error_comes_out_in_both_kinds_of_units(small: Small) -> None:
 
 def test_a_policy_near_the_truth_beats_both_rules_and_one_far_from_it_none(small: Small) -> None:
     noise = np.random.default_rng(0).normal(size=(DRAWS, *small.recorded.actions.shape))
-    near = part_evaluation(small.measured(small.recorded.actions + 0.02 * noise), QUICK)
-    far = part_evaluation(small.measured(small.recorded.actions + 2.0 * noise), QUICK)
+    near = part_evaluation([small.measured(small.recorded.actions + 0.02 * noise)], QUICK)
+    far = part_evaluation([small.measured(small.recorded.actions + 2.0 * noise)], QUICK)
     assert [rule.beaten for rule in near.baselines] == ["yes", "yes"]
     assert [rule.beaten for rule in far.baselines] == ["no", "no"]
     for rule in near.baselines:
         assert rule.difference.mean == pytest.approx(near.error.mean - rule.error.mean, abs=1e-5)
-    assert near.baseline("hold").by_step[0] < near.baseline("hold").by_step[-1]
-    mean = part_evaluation(small.measured(np.stack([mean_like(small)] * DRAWS)), QUICK)
-    assert mean.baseline("mean action").beaten == "cannot be told"
+    hold, _ = near.baselines
+    assert hold.by_step[0] < hold.by_step[-1]
+    mean = part_evaluation([small.measured(np.stack([mean_like(small)] * DRAWS))], QUICK)
+    assert mean.baselines[1].beaten == "cannot be told"
 
 
 def mean_like(small: Small) -> np.ndarray:
@@ -129,7 +144,7 @@ def test_a_number_that_never_changes_is_no_error(small: Small) -> None:
     predicted[..., 1] += 0.25
     planted = replace(small.measured(predicted), recorded=recorded, groups=groups)
     assert planted.moving.tolist() == [False] + [True] * 25
-    assert part_evaluation(planted, QUICK).error.mean == pytest.approx(0.25 / 25)
+    assert part_evaluation([planted], QUICK).error.mean == pytest.approx(0.25 / 25)
 
 
 def test_relative_groups_hold_no_motion_and_unmatched_ones_the_last_action(small: Small) -> None:
@@ -185,7 +200,8 @@ def test_a_planted_use_of_the_prompt_is_found(small: Small, moves: float, used: 
     measured = small.measured(reader.predict(small.data, small.windows))
     tasks = sorted(small.data.instructions)
 
-    swap = swap_prompts(reader, small.data, measured, tasks, QUICK, lambda done: None)
+    swapped = swap_prompts(reader, small.data, measured, tasks, lambda done: None)
+    swap = prompt_swap([swapped], measured.part, tasks, QUICK)
 
     assert swap.difference.mean == pytest.approx(moves, abs=1e-6)
     assert swap.ratio.mean == pytest.approx(moves / swap.draw_spread.mean, rel=1e-3, abs=1e-9)

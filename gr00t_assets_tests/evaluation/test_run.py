@@ -100,8 +100,8 @@ def test_an_untrained_policy_loses_to_both_rules_and_to_a_trained_one(
 
     found = evaluate_run(spec.run_directory, QUICK)
 
-    assert [rule.beaten for rule in found.baselines] == ["no", "no"]
-    assert all(rule.difference.low > 0 for rule in found.baselines)
+    assert [rule.beaten for rule in found.main.baselines] == ["no", "no"]
+    assert all(rule.difference.low > 0 for rule in found.main.baselines)
     assert found.held_out is None and found.main is found.seen
     assert found.seen.episodes == (0, 1, 2, 3)
     assert any("No episode of small was held out" in line for line in found.limits)

@@ -36,7 +36,7 @@ def test_the_file_is_small_enough_for_two_thousand_of_them(
 def test_the_verdict_names_the_part_and_both_rules(evaluated: Evaluation) -> None:
     told = verdict_sentence(evaluated)
     assert "on held-out episodes" in told
-    for rule in evaluated.baselines:
+    for rule in evaluated.main.baselines:
         assert rule.words in told
 
 

@@ -10,8 +10,8 @@ from gr00t_assets.datasets.source_kinds import GitSource, HubSource
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import hyperparameters_model
 from gr00t_assets.experiments.sweeps import Sweep, load_sweeps
-from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters, isaac_settings
-from gr00t_assets.trainers.n15.n15_hyperparameters import n15_settings
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
+from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
 ROOT = Path(__file__).resolve().parents[2]
 FAILED_TWIN = "batch_size_8_failed"
@@ -61,7 +61,7 @@ def test_each_run_of_the_journal_is_an_experiment_with_its_settings(
         name: getattr(asked, name) for name in SETTINGS
     }
     assert found == asked
-    entry = catalog[experiment.dataset]
+    entry = catalog[experiment.dataset_name]
     assert (upstream_name(entry), entry.data_config) == (run["dataset"], run["data_config"])
 
 
@@ -78,7 +78,7 @@ def test_the_ten_runs_are_nine_experiments_and_three_are_proposed(
 def test_what_the_journal_proposes_next_is_what_it_names(journal: dict[str, Experiment]) -> None:
     points = [
         (found.learning_rate, found.batch_size, found.max_steps, found.lr_scheduler_type)
-        for found in (n15_settings(item) for item in list(journal.values())[-3:])
+        for found in (N15Hyperparameters.of(item) for item in list(journal.values())[-3:])
     ]
     assert points == [
         (1e-4, 8, 3000, "cosine"),
@@ -93,8 +93,8 @@ def test_they_train_as_then_but_for_the_frames(
     for experiment in journal.values():
         assert experiment.trainer == "isaac-gr00t"
         assert experiment.base_model == "nvidia/GR00T-N1.5-3B"
-        assert catalog[experiment.dataset].embodiment_tag == "new_embodiment"
-        assert isaac_settings(experiment).frame_source == "cache"
+        assert catalog[experiment.dataset_name].embodiment_tag == "new_embodiment"
+        assert IsaacHyperparameters.of(experiment).frame_source == "cache"
         tags = () if experiment.name == "blog_exact" else ("demo-data", "pick-place")
         assert experiment.tags[: len(tags)] == tags
 
@@ -122,7 +122,7 @@ def test_the_two_recommended_overfitting_configurations(
     settings = [
         (found.learning_rate, found.batch_size, found.max_steps, found.warmup_ratio,
          found.weight_decay)
-        for found in (n15_settings(item) for item in sweeps["demo-overfit"].experiments)
+        for found in (N15Hyperparameters.of(item) for item in sweeps["demo-overfit"].experiments)
     ]  # fmt: skip
     assert settings == [(2.5e-4, 1, 1500, 0.01, 0.0), (1e-4, 1, 2000, 0.01, 0.0)]
     (dataset,) = sweeps["demo-overfit"].datasets

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gr00t_assets.experiments.random_samples import Distribution, samples
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.trainers.n15.n15_hyperparameters import n15_settings
+from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets_tests.experiments.sweep_texts import load, refusal
 
 HEAD = "defaults: {dataset: demo}\n"
@@ -34,7 +34,7 @@ random:
 
 def test_the_samples_of_a_seed_are_these_on_every_machine(tmp_path: Path) -> None:
     points = [
-        (item.name, n15_settings(item).warmup_ratio, item.hyperparameters.max_steps)
+        (item.name, N15Hyperparameters.of(item).warmup_ratio, item.hyperparameters.max_steps)
         for item in searched(tmp_path, 3).experiments
     ]
     assert points == [
@@ -98,7 +98,9 @@ def test_no_two_samples_are_equal_and_few_combinations_are_all_found(tmp_path: P
         "    batch_size: [1, 2, 4]\n    tune_llm: [true, false]\n"
     )
     found = load(tmp_path, text.replace("COUNT", "6")).experiments
-    settings = {(item.hyperparameters.batch_size, n15_settings(item).tune_llm) for item in found}
+    settings = {
+        (item.hyperparameters.batch_size, N15Hyperparameters.of(item).tune_llm) for item in found
+    }
     assert len(settings) == 6
     message = refusal(tmp_path, text.replace("COUNT", "7"))
     assert "mine.yaml:4: random.count: asks for 7, and there are only 6 combinations" in message

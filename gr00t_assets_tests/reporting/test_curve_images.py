@@ -15,7 +15,7 @@ from gr00t_assets.reporting.curve_images import (
     run_styles,
 )
 from gr00t_assets.reporting.plots import MOST_DRAWN
-from gr00t_assets.runs.metrics import Metric
+from gr00t_assets.runs.metrics import Metric, MetricTable
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets_tests.comparison.run_factory import experiment, losses, write_run
 
@@ -90,5 +90,6 @@ def test_images_are_png_with_the_colours_of_the_runs(store):
 
 @pytest.mark.parametrize("values", [(), (0.5,), (0.0, 0.0, 0.0), (float("nan"),)])
 def test_few_or_odd_losses_still_make_an_image(store, values):
-    assert picture(run_curve_png([metric(len(values), values)] if values else [])).size
+    lines = [metric(len(values), values)] if values else []
+    assert picture(run_curve_png(MetricTable.of(lines))).size
     assert picture(curves_png([])).size

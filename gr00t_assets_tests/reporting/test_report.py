@@ -1,18 +1,16 @@
 import json
-import shutil
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-import gr00t_assets
 from gr00t_assets.cli.main import app
 from gr00t_assets.core.errors import SweepError
 from gr00t_assets.reporting.report import write_report
 from gr00t_assets_tests.comparison.run_factory import (
+    SWEEP_FILE,
     experiment,
     losses,
-    store_with_data,
+    project_of_two_runs,
     sweep,
     write_run,
 )
@@ -116,36 +114,13 @@ def test_what_has_no_rank_is_listed_with_the_reason_and_the_command(full, store)
     assert "broken" not in ranked and ">best<" in ranked
 
 
-SWEEP_FILE = """
-defaults:
-  dataset: synthetic-pick-n-place
-  hyperparameters: {max_steps: 300, augmentation: none}
-experiments:
-  - name: best
-    hyperparameters: {batch_size: 8}
-  - name: second
-    hyperparameters: {batch_size: 4}
-"""
-
-
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project with two sweep files and the runs of one of them."""
-    folder = tmp_path / "data" / "sweeps"
-    folder.mkdir(parents=True)
-    catalog = Path(gr00t_assets.__file__).parents[1] / "data" / "datasets.yaml"
-    if catalog.is_file():
-        shutil.copy(catalog, tmp_path / "data")
-    (folder / "demo.yaml").write_text(SWEEP_FILE)
-    renamed = SWEEP_FILE.replace("best", "b").replace("second", "s")
-    (folder / "later.yaml").write_text(renamed)
-    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path))
-    monkeypatch.setenv("GR00T_ASSETS_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("COLUMNS", "100")
-    dataset = "synthetic-pick-n-place"
-    store = store_with_data(tmp_path / "store", dataset)
-    write_run(experiment("best", dataset=dataset, batch_size=8), store, losses(300, 0.06))
-    write_run(experiment("second", dataset=dataset, batch_size=4), store, losses(300, 0.2))
+    store = project_of_two_runs(tmp_path, monkeypatch)
+    renamed = SWEEP_FILE.replace("best", "b").replace("second", "s")
+    (tmp_path / "data" / "sweeps" / "later.yaml").write_text(renamed)
     return store
 
 

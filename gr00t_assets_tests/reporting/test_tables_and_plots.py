@@ -13,6 +13,7 @@ import pytest
 from gr00t_assets.comparison.columns import COLUMNS, Column
 from gr00t_assets.comparison.contrasts.contrast import Verdict
 from gr00t_assets.comparison.curves import Loss
+from gr00t_assets.comparison.wording import first_label
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.reporting.contrast_table import (
     BADGES,
@@ -46,7 +47,6 @@ from gr00t_assets.reporting.ranking_table import (
     MOST_RATES,
     frames_warning,
     loss_grid,
-    ranked_name,
     ranking_table,
 )
 from gr00t_assets_tests.reporting.report_runs import compared, evaluation, finished_run, replicated
@@ -66,7 +66,7 @@ def test_every_verdict_has_a_symbol_and_a_word_of_its_own():
 def test_replicates_are_one_row_with_the_lowest_loss_first():
     ranking = only_ranking(*replicated())
     table = ranking_table(ranking, {})
-    assert [(ranked.place, ranked_name(ranked), ranked.tied) for ranked, _ in table.rows] == [
+    assert [(ranked.place, first_label(ranked.runs), ranked.tied) for ranked, _ in table.rows] == [
         (1, "lr0.001-s1 (3 runs)", False),
         (2, "lr0.0001-s1 (3 runs)", False),
     ]
@@ -246,7 +246,7 @@ def test_the_first_screen_says_what_is_best_by_how_much_and_whether_it_is_known(
     ranking = comparison.ranked_classes[0].ranking
     assert heading([comparison]) == comparison.headline
     badge = best_badge(ranking)
-    assert (ranked_name(ranking[0]), badge.verdict) == ("lr0.001-s1 (3 runs)", "controlled")
+    assert (first_label(ranking[0].runs), badge.verdict) == ("lr0.001-s1 (3 runs)", "controlled")
     assert badge.word == "the best by more than noise"
     assert "2.00 times as high" in next_best(ranking)
 

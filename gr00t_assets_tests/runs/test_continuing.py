@@ -10,7 +10,7 @@ from gr00t_assets_tests.trainers.conftest import SpecMaker, train
 
 
 def losses(spec: TrainingSpec) -> list[float]:
-    return [loss for metric in read_metrics(spec.run_directory) for loss in metric.losses]
+    return read_metrics(spec.run_directory).losses.tolist()
 
 
 def going_on(spec: TrainingSpec, steps: int) -> TrainingSpec:
@@ -56,7 +56,7 @@ def test_a_decaying_rate_goes_on_by_the_longer_schedule(spec_of: SpecMaker) -> N
     longer = going_on(short, 4)
     assert train(short).returncode == 0
     assert train(longer).returncode == 0
-    rates = [metric.learning_rate for metric in read_metrics(longer.run_directory)]
+    rates = read_metrics(longer.run_directory).columns["learning_rate"].tolist()
     assert rates == [1e-3, 0.5e-3, 0.5e-3, 0.25e-3]
 
 

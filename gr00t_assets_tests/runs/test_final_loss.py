@@ -57,14 +57,14 @@ def test_a_short_window_of_strongly_correlated_losses_says_that_it_cannot_tell()
     series = ar1(4000, 20, 0.95)
     _, cannot_tell = coverage(series)
     assert cannot_tell > 0.85
-    window = next(w for w in (loss_window(v, 8) for v in series) if w and w.cannot_tell)
+    window = next(w for w in (loss_window(v, 8, len(v)) for v in series) if w and w.cannot_tell)
     assert window.standard_error is None
     assert "too few to tell the standard error" in (window.cannot_tell or "")
     assert "standard error not known" in window.text
 
 
 def test_few_steps_say_nothing_of_their_autocorrelation():
-    window = loss_window([0.5, 0.4, 0.6, 0.5], 8)
+    window = loss_window(np.array([0.5, 0.4, 0.6, 0.5]), 8, 4)
     assert window is not None
     assert (window.standard_error, window.autocorrelation) == (None, None)
     assert window.cannot_tell == "4 steps are too few to tell the standard error"
@@ -95,7 +95,7 @@ def test_a_window_says_how_it_was_chosen():
 
 @given(values=st.lists(st.floats(0, 1e3), min_size=2, max_size=80))
 def test_a_window_has_the_mean_of_its_steps_and_an_error_no_smaller_than_independent_ones(values):
-    window = loss_window(values, samples_per_step=4)
+    window = loss_window(np.array(values), samples_per_step=4, of_steps=len(values))
     assert window is not None
     assert window.mean == pytest.approx(np.mean(values))
     assert window.steps == len(values)

@@ -10,9 +10,8 @@ from gr00t_assets.runs.metrics import (
     METRICS,
     Metric,
     MetricTable,
-    _as_table,
+    _parsed_whole,
     append_metric,
-    read_metric_table,
     read_metrics,
 )
 
@@ -41,17 +40,33 @@ FILES = {
 }
 
 
+def read_line_by_line(lines: list[Metric]) -> list[Metric]:
+    """Lines without those whose steps were done again, one after the other."""
+    kept: list[Metric] = []
+    for line in lines:
+        while kept and kept[-1].step >= line.step:
+            kept.pop()
+        kept.append(line)
+    return kept
+
+
+def assert_holds(table: MetricTable, lines: list[Metric]) -> None:
+    """The table has these lines."""
+    expected = MetricTable.of(lines)
+    for name, values in expected.columns.items():
+        np.testing.assert_array_equal(table.columns[name], values)
+    np.testing.assert_array_equal(table.losses, expected.losses)
+    np.testing.assert_array_equal(table.counts, expected.counts)
+    steps = [line.step - back for line in lines for back in range(len(line.losses) - 1, -1, -1)]
+    assert table.loss_steps.tolist() == steps
+    assert table.last == (lines[-1] if lines else None)
+
+
 @pytest.mark.parametrize("lines", FILES.values(), ids=FILES.keys())
 def test_it_holds_the_lines_of_the_file(lines: list[Metric], tmp_path: Path) -> None:
     for line in lines:
         append_metric(line, tmp_path)
-    expected = read_metrics(tmp_path)
-    table = read_metric_table(tmp_path)
-    assert list(table) == expected
-    assert table[-1] == expected[-1]
-    assert list(table[1:]) == expected[1:]
-    assert table.losses.tolist() == [loss for line in expected for loss in line.losses]
-    assert list(MetricTable.of(expected)) == expected
+    assert_holds(read_metrics(tmp_path), read_line_by_line(lines))
 
 
 @pytest.mark.parametrize("torn", ['{"step":8,"samp', "not json at all", '{"step": 8}\n', "\n\n"])
@@ -60,20 +75,18 @@ def test_a_line_that_is_no_metric_is_passed_over(torn: str, tmp_path: Path) -> N
         append_metric(line, tmp_path)
     with (tmp_path / METRICS).open("a") as file:
         file.write(torn)
-    assert list(read_metric_table(tmp_path)) == WHOLE
+    assert_holds(read_metrics(tmp_path), WHOLE)
 
 
 def test_plain_files_are_parsed_whole(tmp_path: Path) -> None:
-    for line in FILES["steps done again"]:
+    for line in FILES["lines of other lengths"]:
         append_metric(line, tmp_path)
-    table = _as_table((tmp_path / METRICS).read_bytes())
+    table = _parsed_whole((tmp_path / METRICS).read_bytes())
     assert table is not None
-    assert table.columns["step"].tolist() == [2, 4, 6, 8]
-    np.testing.assert_array_equal(table.losses, [1.5, 1.25, 0.9, 0.8, 0.7, 0.6, 0.1])
+    assert_holds(table, FILES["lines of other lengths"])
 
 
 def test_no_file_and_an_empty_one_have_no_lines(tmp_path: Path) -> None:
-    assert len(read_metric_table(tmp_path)) == 0
+    assert_holds(read_metrics(tmp_path), [])
     (tmp_path / METRICS).touch()
-    assert len(read_metric_table(tmp_path)) == 0
-    assert not read_metric_table(tmp_path)
+    assert_holds(read_metrics(tmp_path), [])

@@ -2,46 +2,53 @@
 
 import math
 
+import optuna
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Pruning
 from gr00t_assets.runs.manifest import load_manifest
-from gr00t_assets.runs.pruning import competitor_losses, decide, losses_at
+from gr00t_assets.runs.pruning import competitor_losses, decide, loss_at
 from gr00t_assets.runs.retry import is_complete
 from gr00t_assets.runs.spec import TrainingSpec, load_spec, make_spec
-from gr00t_assets.trainers.checkpoint_files import complete_checkpoints
+from gr00t_assets.trainers.run_files import complete_checkpoints
 from gr00t_assets_tests.trainers.conftest import SpecMaker, train
 
 THIRDS = Pruning(min_steps=10, reduction_factor=3)
 
 
 def test_the_best_third_goes_on():
-    competitors = [{10: 1.0 + number / 10} for number in range(8)]
-    assert not decide({10: 0.9}, competitors, THIRDS).hopeless
-    assert not decide({10: 1.15}, competitors, THIRDS).hopeless
-    decision = decide({10: 1.35}, competitors, THIRDS)
+    competitors = [1.0 + number / 10 for number in range(8)]
+    assert not decide(0.9, competitors, THIRDS).hopeless
+    assert not decide(1.15, competitors, THIRDS).hopeless
+    decision = decide(1.35, competitors, THIRDS)
     assert decision.hopeless
     assert (decision.rank, decision.runs) == (5, 9)
 
 
 @pytest.mark.parametrize("others", [0, 1])
 def test_too_few_runs_decide_nothing(others):
-    assert not decide({10: 9.0}, [{10: 1.0}] * others, THIRDS).hopeless
-
-
-def test_only_runs_at_the_same_rung_count():
-    early = [{10: 0.1}, {10: 0.2}, {10: 0.3}]
-    assert not decide({10: 1.0, 30: 0.9}, early, THIRDS).hopeless
-    late = [{10: 0.1, 30: 0.05}, {10: 0.2, 30: 0.06}]
-    assert decide({10: 1.0, 30: 0.9}, late, THIRDS).hopeless
-    assert not decide({10: 1.0, 30: 0.01}, late, THIRDS).hopeless
+    assert not decide(9.0, [1.0] * others, THIRDS).hopeless
 
 
 def test_a_run_that_diverged_is_behind_every_other():
-    competitors = [{10: 1.0}, {10: 2.0}]
-    assert decide({10: math.inf}, competitors, THIRDS).hopeless
-    assert not decide({10: 1.5}, [{10: math.inf}] * 5, THIRDS).hopeless
+    assert decide(math.inf, [1.0, 2.0], THIRDS).hopeless
+    assert not decide(1.5, [math.inf] * 5, THIRDS).hopeless
+
+
+@given(st.lists(st.integers(0, 9), min_size=3, max_size=20), st.integers(2, 4))
+def test_the_decision_is_that_of_optunas_pruner(losses: list[int], factor: int):
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=10, reduction_factor=factor)
+    study = optuna.create_study(direction="minimize", pruner=pruner)
+    for loss in losses:
+        trial = study.ask()
+        trial.report(loss, 10)
+        pruned = trial.should_prune()
+    *competitors, own = losses
+    decision = decide(own, competitors, Pruning(min_steps=10, reduction_factor=factor))
+    assert decision.hopeless == (pruned and len(losses) >= factor)
 
 
 def test_rungs_grow_by_the_factor_and_end_before_the_run_does():
@@ -114,10 +121,11 @@ def test_without_pruning_a_hopeless_run_is_trained_to_its_end(spec_of):
 
 def test_runs_of_another_sweep_or_with_other_parts_are_no_rivals(spec_of):
     good, hopeless = sweep_with_a_hopeless_run(spec_of)
-    assert len(competitor_losses(hopeless, (4, 8))) == 1
+    assert len(competitor_losses(hopeless, 8)) == 1
     other = hopeless.experiment.model_copy(update={"sweep": "other"})
-    assert competitor_losses(hopeless.model_copy(update={"experiment": other}), (4, 8)) == []
+    assert competitor_losses(hopeless.model_copy(update={"experiment": other}), 8) == []
     parts = of_sweep(hopeless, "hopeless", tune_projector=False)
-    assert competitor_losses(parts, (4, 8)) == []
-    assert competitor_losses(good, (4, 8)) == [], "the hopeless one has not begun"
-    assert set(losses_at(good.run_directory, (4, 8, 99))) == {4, 8}
+    assert competitor_losses(parts, 8) == []
+    assert competitor_losses(good, 8) == [], "the hopeless one has not begun"
+    assert loss_at(good.run_directory, 8) == competitor_losses(hopeless, 8)[0]
+    assert loss_at(good.run_directory, 99) is None

@@ -120,11 +120,11 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(
     (experiment,) = load_sweeps()["cut"].experiments
     spec = make_spec(experiment, store)
     assert spec.config_hash == INTERRUPTED
-    before = [loss for metric in read_metrics(spec.run_directory) for loss in metric.losses]
+    before = read_metrics(spec.run_directory).losses.tolist()
     manifest = run_spec(spec)
     assert (manifest.status, manifest.steps, manifest.attempts) == ("finished", 30, 2)
     assert "resuming from step 11 of 30" in (spec.run_directory / LOG).read_text()
-    losses = [loss for metric in read_metrics(spec.run_directory) for loss in metric.losses]
+    losses = read_metrics(spec.run_directory).losses.tolist()
     assert losses[:11] == before
     assert losses[-6:] == pytest.approx(LAST_LOSSES_BY_0_1_0, abs=1e-4)
     assert manifest.final_loss is not None

@@ -20,25 +20,11 @@ from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import combined_hyperparameters
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
+from gr00t_assets_tests.small_dataset import small_dataset
 
 SpecMaker = Callable[..., TrainingSpec]
 
-ENTRY = CatalogEntry.model_validate(
-    {
-        "name": "small",
-        "description": "Two short episodes",
-        "source": {
-            "kind": "synthetic",
-            "episodes": 2,
-            "min_frames": 40,
-            "max_frames": 44,
-            "width": 64,
-            "height": 64,
-        },
-        "data_config": "fourier_gr1_arms_only",
-        "embodiment_tag": "gr1",
-    }
-)
+ENTRY = CatalogEntry.model_validate(small_dataset(2, name="small"))
 
 
 @pytest.fixture(scope="session")

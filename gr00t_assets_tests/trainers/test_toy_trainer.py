@@ -9,26 +9,12 @@ import pytest
 
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets_tests.defs.project import CHECKOUT, Project, make_project
+from gr00t_assets_tests.small_dataset import small_dataset
 
 SOURCE = CHECKOUT / "gr00t_assets_tests" / "data" / "toy_trainer" / "toy_trainer.py"
 CLI = [sys.executable, "-m", "gr00t_assets.cli.main"]
 TRAIN = {"max_steps": 60, "batch_size": 4, "save_steps": 20, "logging_steps": 1}
-CATALOG = {
-    "small": {
-        "description": "Three short episodes",
-        "source": {
-            "kind": "synthetic",
-            "episodes": 3,
-            "min_frames": 40,
-            "max_frames": 44,
-            "width": 64,
-            "height": 64,
-        },
-        "data_config": "fourier_gr1_arms_only",
-        "embodiment_tag": "gr1",
-        "held_out": [2],
-    }
-}
+CATALOG = {"small": small_dataset(3, held_out=[2])}
 SWEEPS = {
     "toys": {
         "defaults": {

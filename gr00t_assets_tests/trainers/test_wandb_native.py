@@ -35,7 +35,7 @@ def start(spec: TrainingSpec, *command: str) -> subprocess.Popen[bytes]:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
     )
     deadline = time.monotonic() + 120
-    while not (read_metrics(spec.run_directory) and _wandb_files(spec)):
+    while not (len(read_metrics(spec.run_directory)) and _wandb_files(spec)):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -72,7 +72,8 @@ def test_killed_with_9_it_goes_on_as_the_same_run(spec_of: SpecMaker) -> None:
     assert (second.exit_code, second.summary["status"]) == (0, "finished")
     losses = dict(zip(first.column("train/global_step"), first.column("train/loss"), strict=True))
     losses |= zip(second.column("train/global_step"), second.column("train/loss"), strict=True)
-    assert losses == {metric.step: metric.loss for metric in read_metrics(spec.run_directory)}
+    logged = read_metrics(spec.run_directory).columns
+    assert losses == dict(zip(logged["step"].tolist(), logged["loss"].tolist(), strict=True))
     assert sorted(losses) == list(range(1, 61))
     assert f"wandb sync {first.folder} {second.folder}" in result.stdout
 
@@ -84,7 +85,7 @@ def test_ctrl_c_to_the_whole_group_ends_the_run_with_every_step_logged(spec_of: 
     assert process.wait(240) == 130
     (part,) = read_parts(spec.run_directory)
     assert (part.exit_code, part.summary["status"]) == (130, "interrupted")
-    steps = [metric.step for metric in read_metrics(spec.run_directory)]
+    steps = read_metrics(spec.run_directory).columns["step"].tolist()
     assert part.column("train/global_step") == steps
 
 

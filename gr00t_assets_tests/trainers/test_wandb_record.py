@@ -16,7 +16,6 @@ from gr00t_assets.trainers.wandb_run import (
     place_record,
     run_config,
     run_tags,
-    save_record,
     sync_command,
 )
 from gr00t_assets_tests.trainers.conftest import SpecMaker
@@ -73,7 +72,6 @@ def attempt(folder: Path, size: int) -> None:
 
 def test_the_sync_command_names_every_attempt_of_this_run_alone(tmp_path: Path) -> None:
     record = WandbRecord(id="abc", project="p")
-    save_record(record, tmp_path)
     assert sync_command(tmp_path, record) is None
     for name in ("offline-run-2-abc", "offline-run-1-abc", "offline-run-3-other"):
         attempt(tmp_path / "wandb" / name, 8)

@@ -28,7 +28,7 @@ SETTINGS_OF = {
 }
 """The settings that make up a factor; of any other factor it is the setting of its name."""
 
-Origin = Mapping[str, str]
+Origin = Mapping[str, Any]
 """What a run was trained on, with and from, by the fields of a sweep file."""
 
 
@@ -116,7 +116,7 @@ def origin_of(run: Run) -> Origin:
     names = ("dataset", "trainer", "base_model", "base_model_revision")
     if run.stored is not None:
         experiment = (run.stored.spec or run.stored).experiment
-        values = [getattr(experiment, name) for name in names]
+        values = [experiment.model_dump(mode="json")[name] for name in names]
     else:
         name = run.data.get("trainer", "").partition(" ")[0]
         name = name if name in trainer_names() else upstream_trainer()

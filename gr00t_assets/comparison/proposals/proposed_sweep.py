@@ -23,7 +23,7 @@ from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.names import MAX_LENGTH
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import load_catalog
-from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names, write_sweep
+from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names
 from gr00t_assets.experiments.random_samples import short_value
 from gr00t_assets.experiments.registry import hyperparameters_model
 from gr00t_assets.experiments.sweeps import load_sweep
@@ -48,24 +48,21 @@ def propose(
     runs: Path | None,
     sweep: str | None,
     question: str | None,
-    out: str | None,
+    name: str | None = None,
     references: bool = False,
-) -> tuple[str, Path | None]:
-    """A sweep file that settles what is open.
+) -> str:
+    """The text of a sweep file that settles what is open.
 
     Args:
         runs: A table of runs; those of the store where left out.
         sweep: Only the runs of this sweep.
         question: Only this factor, by its name or another word for it.
-        out: Name of the sweep file to write; one that is there is never overwritten.
+        name: Of the sweep; ``DEFAULT_NAME`` where left out.
         references: Have the runs that the new ones are held against made as well.
-
-    Returns:
-        The text, and the file where one was written.
 
     Raises:
         ComparisonError: The table is wrong, there is no such factor, or nothing is to be proposed.
-        SweepError: There is no such sweep, or the file cannot be written as asked.
+        SweepError: There is no such sweep.
     """
     factor = factor_named(question) if question is not None else None
     compared = chosen_runs(runs, [sweep] if sweep else [], imported=False)
@@ -73,10 +70,7 @@ def propose(
     proposed = proposals(compared, factor, speeds=speeds)
     if references:
         proposed = with_references(proposed, speeds)
-    if out is None:
-        return sweep_text(DEFAULT_NAME, proposed, taken_names()), None
-    file = write_sweep(out, lambda taken: sweep_text(out, proposed, taken))
-    return file.read_text(encoding="utf-8"), file
+    return sweep_text(name or DEFAULT_NAME, proposed, taken_names())
 
 
 def check_sweep(file: Path, runs: Path | None) -> Iterator[tuple[str, bool]]:

@@ -4,11 +4,10 @@ import csv
 import difflib
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -20,6 +19,9 @@ from gr00t_assets.experiments.registry import all_hyperparameters, combined_hype
 from gr00t_assets.runs.stored_run import STATUS_WORDS
 
 Value = str | int | float | bool
+
+Row = dict[str, Any]
+"""One run as a table has it: by column the ``Value`` of each cell that is not empty."""
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -40,28 +42,6 @@ _MISSPELT = 0.85
 
 _SHOWN = 30
 """Problems that a message lists at most."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One run as a table has it: the cells that are not empty, in their types."""
-
-    number: int
-    cells: Mapping[str, Value]
-
-    def text(self, name: str) -> str:
-        """A cell as text; '' where it is empty."""
-        return str(self.cells.get(name, ""))
-
-    def number_of(self, name: str) -> float | None:
-        """A cell as a number; None where it is empty."""
-        value = self.cells.get(name)
-        return float(value) if value is not None else None
-
-    def whole(self, name: str) -> int | None:
-        """A cell as a whole number; None where it is empty."""
-        value = self.cells.get(name)
-        return int(value) if value is not None else None
 
 
 def cell_value(name: str, text: str) -> Value:
@@ -129,10 +109,9 @@ def read_rows(path: Path) -> list[Row]:
     rows: list[Row] = []
     first_lines: dict[str, int] = {}
     for number, line in () if problems else lines:
-        cells, row_problems = _cells(header, line)
-        row = Row(number, cells)
+        row, row_problems = _row(header, line)
         row_problems += _row_problems(row)
-        name = row.text("run_id")
+        name = row.get("run_id")
         if name and (first := first_lines.setdefault(name, number)) != number:
             row_problems.append(f"run_id {name} is that of line {first} too")
         problems += [f"line {number}: {problem}" for problem in row_problems]
@@ -203,10 +182,10 @@ def _header_problems(header: Sequence[str]) -> Iterator[str]:
                 yield f"unknown column '{name}'; did you mean '{close[0]}'?"
 
 
-def _cells(header: Sequence[str], line: Sequence[str]) -> tuple[dict[str, Value], list[str]]:
+def _row(header: Sequence[str], line: Sequence[str]) -> tuple[Row, list[str]]:
     """The cells that say something, and what is wrong with them; derived ones are left out."""
     problems: list[str] = []
-    cells: dict[str, Value] = {}
+    row: Row = {}
     derived = {column.name for column in COLUMNS if column.derived} | _NO_LONGER_WRITTEN
     given = {
         name: text
@@ -217,26 +196,26 @@ def _cells(header: Sequence[str], line: Sequence[str]) -> tuple[dict[str, Value]
         problems.append(f"{len(line)} cells for {len(header)} columns")
     for name, text in given.items():
         try:
-            cells[name] = cell_value(name, text)
+            row[name] = cell_value(name, text)
         except ValueError as error:
             problems.append(f"{name}: {error}")
     if len(line) == len(header):
         problems += [f"{name} is empty" for name in REQUIRED[:-1] if name not in given]
         problems += ["dataset is empty"] if _DATASET.isdisjoint(given) else []
-    return cells, problems
+    return row, problems
 
 
 def _row_problems(row: Row) -> Iterator[str]:
     for name, known in (("status", tuple(STATUS_WORDS)), ("loss_kind", get_args(LossKind))):
-        if (text := row.text(name)) and text not in known:
+        if (text := row.get(name)) and text not in known:
             yield f"unknown {name} '{text}'; known: {', '.join(known)}"
-    if row.number_of("loss") == 0:
+    if row.get("loss") == 0:
         yield "loss: a training loss is above zero"
-    if started := row.text("started_at"):
+    if started := row.get("started_at"):
         try:
             datetime.fromisoformat(started)
         except ValueError:
             yield f"started_at: expected a date such as 2025-06-15T01:11, found '{started}'"
-    done, asked = row.whole("logged_step"), row.whole("max_steps")
+    done, asked = row.get("logged_step"), row.get("max_steps")
     if done is not None and asked is not None and done > asked:
         yield f"logged_step {done:,} is above max_steps {asked:,}"

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
 
 import pandas as pd
 
@@ -202,65 +201,58 @@ def _typed(values: pd.Series) -> pd.Series:
 
 
 def _run(row: Row, dataset_frames: Mapping[str, int]) -> Run:
-    settings = {name: value for name, value in row.cells.items() if name not in column_names()}
-    max_steps, steps, status = row.whole("max_steps"), row.whole("logged_step"), row.text("status")
+    settings = {name: value for name, value in row.items() if name not in column_names()}
+    max_steps, steps, status = row["max_steps"], row.get("logged_step"), row["status"]
     if steps is None and status == "finished":
         steps = max_steps
-    samples_seen = row.whole("samples_seen")
+    samples_seen = row.get("samples_seen")
     if samples_seen is None and steps is not None:
         samples_seen = steps * (samples_per_step(settings) or 1)
     problems: list[str] = []
     if status == "finished" and steps is not None and max_steps is not None:
         least = min(NEARLY_DONE * max_steps, max_steps - logging_steps(settings))
         status = "finished" if steps >= least else "unfinished"
-    if status != row.text("status"):
+    if status != row["status"]:
         problems.append(f"It is said to have finished, at step {steps:,} of {max_steps:,}.")
     loss = _loss(row, settings, samples_seen)
     if loss is not None and not math.isfinite(loss.mean):
         problems.append(f"Its loss is {loss.mean}.")
         loss = None
-    note, started_at, memory = (
-        row.text("note"),
-        row.text("started_at"),
-        row.cells.get("peak_memory_gb"),
-    )
-    verified = row.cells.get("frames_verified")
+    note, started_at = row.get("note", ""), row.get("started_at", "")
+    memory, verified = row.get("peak_memory_gb"), row.get("frames_verified")
     return Run(
-        run_id=row.text("run_id"),
-        name=row.text("name") or row.text("run_id"),
+        run_id=row["run_id"],
+        name=row.get("name", row["run_id"]),
         source="table",
         status=status,
         settings=settings,
-        data={name.replace("_", " "): row.text(name) for name in DATA if name in row.cells},
+        data={name.replace("_", " "): row[name] for name in DATA if name in row},
         frames=frame_state(settings.get("video_backend"), started_at, verified),
         steps=steps,
         max_steps=max_steps,
         samples_seen=samples_seen,
-        dataset_frames=row.whole("dataset_frames") or dataset_frames.get(row.text("dataset")),
+        dataset_frames=row.get("dataset_frames") or dataset_frames.get(row.get("dataset", "")),
         loss=loss,
-        sweep=row.text("sweep"),
-        hypothesis=row.text("hypothesis"),
+        sweep=row.get("sweep", ""),
+        hypothesis=row.get("hypothesis", ""),
         started_at=started_at,
-        samples_per_second=row.number_of("samples_per_second"),
-        gpu_hours=row.number_of("gpu_hours"),
-        peak_memory_bytes=round(float(memory) * 1e9) if memory else noted_memory(note),
+        samples_per_second=row.get("samples_per_second"),
+        gpu_hours=row.get("gpu_hours"),
+        peak_memory_bytes=round(memory * 1e9) if memory else noted_memory(note),
         note=note,
         problems=tuple(problems),
     )
 
 
 def _loss(row: Row, settings: Mapping[str, object], samples_seen: int | None) -> Loss | None:
-    mean, error, samples = (
-        row.number_of("loss"),
-        row.number_of("loss_se"),
-        row.whole("loss_samples"),
-    )
+    mean, error, samples = row.get("loss"), row.get("loss_se"), row.get("loss_samples")
     if mean is None:
         return None
     if samples is None:
         samples = logging_steps(settings) * (samples_per_step(settings) or 1)
         samples = max(1, min(samples, samples_seen or samples))
-    kind = row.text("loss_kind") or ("one logged value" if error is None else "window mean")
+    kind: LossKind = "one logged value" if error is None else "window mean"
+    kind = row.get("loss_kind", kind)
     if error is None and kind == "one logged value":
         error = logged_value_error(mean, samples)
-    return Loss(mean, error, samples, cast(LossKind, kind))
+    return Loss(mean, error, samples, kind)

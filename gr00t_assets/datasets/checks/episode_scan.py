@@ -1,26 +1,34 @@
 """Every episode once: its rows, its videos, and whether they are equally long."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from gr00t_assets.core.finding import Collector
+from gr00t_assets.datasets.checks.image_checks import check_images
 from gr00t_assets.datasets.checks.row_checks import (
+    check_episode_tasks,
     check_finite,
     check_indices,
     check_task_indices,
     check_timestamps,
     content_digest,
     measured_fps,
+    reporter,
 )
-from gr00t_assets.datasets.checks.video_checks import check_video
-from gr00t_assets.datasets.lerobot.episodes import EPISODES, Episode
+from gr00t_assets.datasets.checks.video_checks import VideoFormat, check_declaration, check_video
+from gr00t_assets.datasets.lerobot.columns import LONGEST_EPISODE
+from gr00t_assets.datasets.lerobot.episodes import Episode
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
+from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.metadata import Metadata
-from gr00t_assets.datasets.lerobot.rows import LONGEST_EPISODE, Rows, read_rows
+from gr00t_assets.datasets.lerobot.rows import Rows, read_rows
+from gr00t_assets.datasets.lerobot.shared_rows import find_rows
 from gr00t_assets.datasets.lerobot.statistics import RunningStatistics
 from gr00t_assets.datasets.lerobot.video_packets import VideoPackets, read_packets
+from gr00t_assets.datasets.lerobot.video_segments import find_frames
 
 TIMESTAMP = Feature("timestamp", "float32", (1,), (), {})
 
@@ -36,18 +44,20 @@ class EpisodeScan:
     """What the episodes are.
 
     Attributes:
-        first_readable: Index of the first episode whose rows could be read.
-        rows: Rows of all such episodes.
-        statistics: Of each column that a key is a slice of.
+        widths: Numbers in a row of each column that a key is a slice of.
+        rows: Rows of all episodes that could be read.
+        statistics: Of each such column.
         incomplete: Columns whose statistics are not those of the whole dataset.
         videos: The first video of each camera that could be read.
+        images: Format of the images in the rows, by camera.
     """
 
-    first_readable: int | None = None
+    widths: dict[str, int] = field(default_factory=dict)
     rows: int = 0
     statistics: dict[str, RunningStatistics] = field(default_factory=dict)
     incomplete: set[str] = field(default_factory=set)
     videos: dict[str, VideoPackets] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
 
     def constant_numbers(self, column: str) -> tuple[int, ...]:
         """Numbers of a column that are the same in every row; none of fewer than two rows."""
@@ -63,7 +73,7 @@ class EpisodeScanner:
     """Looks at one episode after the other, in bounded memory.
 
     Attributes:
-        cameras: Those that have files.
+        cameras: Those that have frames.
         sliced: Columns that state and action keys are slices of, in order.
         task_columns: Columns of task indices.
         backend: One of ``video_checks.BACKENDS``.
@@ -80,53 +90,107 @@ class EpisodeScanner:
         self.collector, self.episodes = self.folder.collector, self.metadata.episodes
         self.fps = self.info.fps
         self.scan = EpisodeScan()
-        features = self.info.features.items()
-        self._columns = {name: feature for name, feature in features if not feature.is_video}
-        self._columns.setdefault("timestamp", TIMESTAMP)
+        self._features = {"timestamp": TIMESTAMP, **self.info.features}
+        self._videos = [camera for camera in self.cameras if camera.is_video]
+        self._images = [camera for camera in self.cameras if not camera.is_video]
         self._digests: dict[bytes, str] = {}
+        self._formats: dict[str, dict[str, VideoFormat]] = defaultdict(dict)
         self._rate_checked = False
 
     def run(self, progress: Progress | None = None) -> EpisodeScan:
         """Look at every episode."""
+        if self.info.version == V30:
+            self._scan_shared_files(progress)
+        else:
+            self._scan_own_files(progress)
+        for camera in self._videos:
+            check_declaration(self.collector, camera, self._formats[camera.name], self.backend)
+        return self.scan
+
+    def _scan_own_files(self, progress: Progress | None) -> None:
+        """v2.x: a file of rows for each episode, and a video of each camera."""
         for done, episode in enumerate(self.episodes, start=1):
             file = self.info.data_file(episode.index)
             rows: Rows | None = None
             videos: Videos = {}
             with self.collector.guard(file):
-                rows = self._read_rows(file, episode)
-            for camera in self.cameras:
+                rows = self._read_rows(file)
+            for camera in self._videos:
                 name = self.info.video_file(episode.index, camera.name)
                 with self.collector.guard(name):
                     self._read_video(name, camera, videos)
             with self.collector.guard(file):
-                self._check_rate(rows, videos)
+                self._check_rate(rows, [video.fps for _, video in videos.values()])
                 if file is not None and rows is not None and rows.count:
                     self._check_rows(file, episode, rows)
                 for name, (camera, video) in videos.items():
-                    check_video(self.collector, name, video, camera, self.fps, self.backend)
+                    self._note_format(name, camera, video)
+                    check_video(self.collector, name, video, self.fps)
                 frames = {name: video.frames for name, (_, video) in videos.items()}
                 if file is not None:
                     count = rows.count if rows else None
-                    check_lengths(self.collector, file, episode, count, frames)
+                    listed = self.info.episodes_file
+                    check_lengths(self.collector, file, listed, episode, count, frames)
             if rows is None or rows.count != episode.length:
                 self.scan.incomplete.update(self.sliced)
             if progress:
                 progress(done, len(self.episodes))
-        return self.scan
 
-    def _read_rows(self, file: str | None, episode: Episode) -> Rows | None:
+    def _scan_shared_files(self, progress: Progress | None) -> None:
+        """v3.0: files of the rows of many episodes, and of their videos."""
+        episodes = {episode.index: episode for episode in self.episodes}
+        cameras = {camera.name: camera for camera in self._videos}
+        files = find_frames(self.folder, self.episodes, cameras, self.fps or 0)
+        videos = {
+            file: (cameras[camera], packets, cuts)
+            for camera, found in files.items()
+            for file, (packets, cuts) in found.items()
+        }
+        for camera, packets, _ in videos.values():
+            self.scan.videos.setdefault(camera.name, packets)
+        done = 0
+
+        def visit(file: str, rows: Rows) -> None:
+            nonlocal done
+            self._check_rate(rows, [packets.fps for _, packets, _ in videos.values()])
+            episode = episodes.get(rows.episode if rows.episode is not None else -1)
+            if episode is not None:
+                self.scan.rows += rows.count
+                self._check_rows(file, episode, rows)
+                done += 1
+                if progress:
+                    progress(done, len(episodes))
+
+        data_files = self.metadata.data_files()
+        whole = find_rows(self.folder, self.episodes, data_files, self._features, visit)
+        if len(whole) < len(episodes):
+            self.scan.incomplete.update(self.sliced)
+        for file in data_files:
+            self._check_images(file)
+        for file, (camera, packets, cuts) in videos.items():
+            with self.collector.guard(file):
+                self._note_format(file, camera, packets)
+                check_video(self.collector, file, packets, self.fps, cuts)
+
+    def _read_rows(self, file: str | None) -> Rows | None:
         path = None if file is None else self.folder.opened(file)
         if file is None or path is None:
             return None
-        rows = read_rows(self.collector, path, file, self._columns)
+        rows = next(read_rows(self.collector, path, file, self._features), None)
         if rows is None:
             return None
         if rows.count == 0:
             self.collector.report("no-rows", file, "0 rows")
         self.scan.rows += rows.count
-        if self.scan.first_readable is None:
-            self.scan.first_readable = episode.index
+        self._check_images(file)
         return rows
+
+    def _check_images(self, file: str) -> None:
+        for camera in self._images:
+            path = self.folder.opened(file) if self.folder.exists(file) else None
+            kind = path and check_images(self.collector, path, file, camera)
+            if kind:
+                self.scan.images.setdefault(camera.name, kind)
 
     def _read_video(self, file: str | None, camera: Feature, videos: Videos) -> None:
         path = None if file is None else self.folder.opened(file)
@@ -137,14 +201,18 @@ class EpisodeScanner:
             self.scan.videos.setdefault(camera.name, video)
             videos[file] = (camera, video)
 
-    def _check_rate(self, rows: Rows | None, videos: Videos) -> None:
+    def _note_format(self, file: str, camera: Feature, video: VideoPackets) -> None:
+        form = VideoFormat(video.height, video.width, video.codec)
+        self._formats[camera.name][file] = form
+
+    def _check_rate(self, rows: Rows | None, video_rates: Sequence[float | None]) -> None:
         """Where timestamps and videos agree against ``info.json``, it is that which is wrong."""
         times = None if rows is None else rows.values.get("timestamp")
         if self._rate_checked or self.fps is None or times is None:
             return
         self._rate_checked = True
         measured = measured_fps(times[:, 0])
-        rates = [video.fps for _, video in videos.values() if video.fps]
+        rates = [rate for rate in video_rates if rate]
         if measured is None or not rates or abs(measured - self.fps) <= 0.01 * self.fps:
             return
         if all(abs(rate - measured) <= 0.01 * measured for rate in rates):
@@ -152,35 +220,45 @@ class EpisodeScanner:
             self.fps = round(measured, 2)
 
     def _check_rows(self, file: str, episode: Episode, rows: Rows) -> None:
-        not_finite = check_finite(self.collector, file, rows)
-        check_indices(self.collector, file, rows, episode.index)
+        report = reporter(self.collector, file, rows.episode)
+        not_finite = check_finite(report, rows)
+        check_indices(report, rows, episode.index)
         tasks = self.metadata.tasks
         if tasks is not None:
-            check_task_indices(self.collector, file, rows, self.task_columns, tasks)
+            check_task_indices(report, rows, self.task_columns, tasks, self.info.tasks_file)
+            check_episode_tasks(self.collector, self.info.episodes_file, episode, rows, tasks)
         times = rows.values.get("timestamp")
         if times is not None and "timestamp" not in not_finite and self.fps is not None:
-            check_timestamps(self.collector, file, times[:, 0].astype(np.float64), self.fps)
+            check_timestamps(report, times[:, 0].astype(np.float64), self.fps)
         digest = content_digest(rows, self.sliced)
-        first = file if digest is None else self._digests.setdefault(digest, file)
-        if first != file:
-            same = f"the same {', '.join(self.sliced)} as {first}"
-            self.collector.report("episode-copied", file, same)
+        place = file if rows.episode is None else f"episode {rows.episode}"
+        first = place if digest is None else self._digests.setdefault(digest, place)
+        if first != place:
+            fault = "episode-copied" if rows.episode is None else "episode-repeated"
+            report(fault, f"the same {', '.join(self.sliced)} as {first}")
         for name in self.sliced:
             values = rows.values.get(name)
             if values is None or name in not_finite:
                 self.scan.incomplete.add(name)
                 continue
+            self.scan.widths[name] = values.shape[1]
             running = self.scan.statistics.setdefault(name, RunningStatistics(values.shape[1]))
             running.add(values)
 
 
 def check_lengths(
-    collector: Collector, file: str, episode: Episode, rows: int | None, frames: Mapping[str, int]
+    collector: Collector,
+    file: str,
+    listed_in: str,
+    episode: Episode,
+    rows: int | None,
+    frames: Mapping[str, int],
 ) -> None:
     """Report what differs, and of three counts the one that is alone.
 
     Args:
-        episode: As ``episodes.jsonl`` lists it; length 0 is unknown.
+        listed_in: The list of episodes.
+        episode: As it is listed; length 0 is unknown.
         rows: Counted; none where the file cannot be read.
         frames: Counted, by video file.
     """
@@ -189,7 +267,7 @@ def check_lengths(
     if len(right) == 2:
         if frames and set(frames.values()) == {rows}:
             found = f"episode {episode.index} has length {listed}"
-            collector.report("episode-length", EPISODES, found, rows=rows)
+            collector.report("episode-length", listed_in, found, rows=rows)
             return
         also = ", as its videos have it" if set(frames.values()) == {listed} else ""
         collector.report("row-count", file, f"{rows} rows", listed=listed, also=also)

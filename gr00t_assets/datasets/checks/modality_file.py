@@ -1,19 +1,30 @@
 """``meta/modality.json`` held against the features: fields, slices, cameras, annotations."""
 
+import shlex
 from collections import defaultdict
 from itertools import islice, pairwise
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
-from gr00t_assets.datasets.lerobot.features import Feature
+from gr00t_assets.datasets.lerobot.features import Feature, Kind
 from gr00t_assets.datasets.lerobot.folder import Folder, read_object
 from gr00t_assets.datasets.lerobot.info import Info
 from gr00t_assets.modality.modality_json import DEFAULT_COLUMNS, Modality, ModalityFile
 
 MODALITIES: tuple[Modality, ...] = ("state", "action")
+
+_KINDS: dict[Kind, str] = {
+    "video": "is a camera",
+    "image": "is a camera",
+    "depth": "is a depth camera",
+    "audio": "is audio",
+    "text": "holds text",
+    "number": "holds numbers",
+}
 
 
 def check_modality(folder: Folder, info: Info) -> ModalityFile | None:
@@ -22,8 +33,11 @@ def check_modality(folder: Folder, info: Info) -> ModalityFile | None:
     Returns:
         ``None`` where it cannot be used.
     """
-    raw = read_object(folder, MODALITY, "modality-missing")
+    raw = read_object(folder, MODALITY, missing=None)
     if raw is None:
+        if not folder.exists(MODALITY):
+            texts = {"source": _named(folder.directory)}
+            folder.collector.report("modality-missing", MODALITY, "no such file", **texts)
         return None
     collector = folder.collector
     try:
@@ -41,6 +55,12 @@ def check_modality(folder: Folder, info: Info) -> ModalityFile | None:
     return modality
 
 
+def _named(directory: Path) -> str:
+    """What a person types for a dataset: its folder, or its name where it lies in the store."""
+    stored = (path for path in directory.absolute().parents[:2] if (path / ".lock").is_file())
+    return next((path.name for path in stored), shlex.quote(str(directory)))
+
+
 def sliced_columns(modality: ModalityFile | None, info: Info) -> dict[str, Modality]:
     """The columns that state and action keys are slices of, with their modality.
 
@@ -54,7 +74,8 @@ def sliced_columns(modality: ModalityFile | None, info: Info) -> dict[str, Modal
             for kind in MODALITIES
             for key in modality.slices(kind)
         }
-    return {column: kind for column, kind in columns.items() if column in info.features}
+    numeric = {name for name, feature in info.features.items() if feature.kind == "number"}
+    return {column: kind for column, kind in columns.items() if column in numeric}
 
 
 def number_names(
@@ -89,26 +110,42 @@ def _check_columns(collector: Collector, modality: ModalityFile, info: Info) -> 
             feature = info.features.get(column)
             if feature is None:
                 _report_unknown(collector, "modality-column", f"{kind} key '{key}'", column, info)
+            elif feature.kind != "number":
+                found = f"{kind} key '{key}' is {column}, which {_KINDS[feature.kind]}"
+                columns = [item.name for item in info.features.values() if item.kind == "number"]
+                hint = did_you_mean(column, columns)
+                collector.report("modality-no-numbers", MODALITY, found, hint=hint)
             elif part.end > feature.width:
                 found = f"{kind} key '{key}' is {part.start}:{part.end} of {column}"
                 collector.report("slice-range", MODALITY, found, width=feature.width)
     for key in modality.video:
-        feature = info.features.get(modality.video_feature(key))
-        if feature is None or not feature.is_video:
-            name = modality.video_feature(key)
+        feature = info.features.get(name := modality.video_feature(key))
+        if feature is None:
             _report_unknown(collector, "modality-camera", f"camera '{key}'", name, info)
+        elif not feature.is_camera:
+            hint = did_you_mean(name, [camera.name for camera in info.cameras])
+            found = f"camera '{key}' is {name}, which {_KINDS[feature.kind]}"
+            collector.report("modality-no-camera", MODALITY, found, hint=hint)
     for key in modality.annotation_keys():
         column = modality.annotation_column(key)
-        if column is not None and column not in info.features:
+        feature = info.features.get(column or "")
+        if column is not None and feature is None:
             # An annotation without original_key is the column of its own name.
             _report_unknown(collector, "modality-annotation", f"annotation '{key}'", column, info)
+        elif feature is not None and feature.kind != "number":
+            found = f"annotation '{key}' is {column}, which {_KINDS[feature.kind]}"
+            remedy = f"write the texts to {info.tasks_file} and their indices into the column"
+            if "task_index" in info.features:
+                remedy = "set its original_key: task_index"
+            texts = {"file": info.tasks_file, "remedy": remedy}
+            collector.report("annotation-text", MODALITY, found, **texts)
 
 
 def _report_unknown(collector: Collector, fault: str, what: str, name: str, info: Info) -> None:
     if name in info.raw["features"] and name not in info.features:
         return
     cameras = fault == "modality-camera"
-    declared = [item.name for item in info.features.values() if item.is_video == cameras]
+    declared = [item.name for item in info.features.values() if item.is_camera == cameras]
     found = f"{what} is {name}, which meta/info.json does not declare"
     collector.report(fault, MODALITY, found, hint=did_you_mean(name, declared))
 

@@ -6,65 +6,72 @@ of its modality config read its files once.
 
 import hashlib
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from gr00t_assets.core.errors import StoreError
-from gr00t_assets.core.files import write_json
+from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.names import did_you_mean
-from gr00t_assets.datasets.checks.episode_scan import EpisodeScanner, Progress
+from gr00t_assets.core.project import project_root
+from gr00t_assets.datasets.checks.episode_scan import EpisodeScan, EpisodeScanner, Progress
 from gr00t_assets.datasets.checks.meta_files import (
     check_episodes,
+    check_features,
     check_tasks,
     check_totals,
     check_unlisted_files,
 )
 from gr00t_assets.datasets.checks.modality_file import check_modality, sliced_columns, task_columns
-from gr00t_assets.datasets.checks.stored_statistics import check_statistics, read_statistics
+from gr00t_assets.datasets.checks.stored_statistics import StoredStatistics, read_statistics
 from gr00t_assets.datasets.checks.video_checks import BACKENDS, check_camera_rates
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
-from gr00t_assets.datasets.lerobot.folder import Folder
-from gr00t_assets.datasets.lerobot.metadata import check_data_files, find_cameras, read_metadata
+from gr00t_assets.datasets.lerobot.folder import Folder, report_missing_files
+from gr00t_assets.datasets.lerobot.info import V30
+from gr00t_assets.datasets.lerobot.metadata import find_cameras, read_metadata
 from gr00t_assets.datasets.lerobot.statistics import STATS
 from gr00t_assets.datasets.record import Camera
 
-SCAN_VERSION = 1
+SCAN_VERSION = 2
 """Raised when the checks begin to find other things in the same files."""
 
 DEFAULT_BACKEND = "frame-cache"
 
 
-class DatasetScan(BaseModel):
+class DatasetScan(FrozenModel):
     """The faults of a dataset's files, and what a data config asks of them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     findings: tuple[Finding, ...] = Field(description="Those that are listed, in order")
     error_count: int = Field(description="Errors, listed or not")
     warning_count: int = Field(description="Warnings, listed or not")
-    first_readable: int | None = Field(
-        default=None, description="Index of the first episode whose rows could be read"
+    widths: dict[str, int] = Field(
+        default={}, description="Numbers in a row of each column that a key is a slice of"
     )
-    cameras: tuple[str, ...] = Field(default=(), description="Features that have videos")
-    measured: tuple[Camera, ...] = Field(default=(), description="Cameras as their videos are")
+    modality_file: str = Field(default=MODALITY, description="The file that is read as it")
+    cameras: tuple[str, ...] = Field(default=(), description="Cameras that have frames")
+    measured: tuple[Camera, ...] = Field(default=(), description="Cameras as their frames are")
     constant: dict[str, tuple[int, ...]] = Field(
         default={}, description="By action column, the numbers that are the same in every row"
     )
+
+    def renamed(self, finding: Finding) -> Finding:
+        """A finding that names the file which stands in for ``modality.json``, where one does."""
+        fields = {name: getattr(finding, name) for name in ("subject", "found", "remedy")}
+        update = {k: v and v.replace(MODALITY, self.modality_file) for k, v in fields.items()}
+        return finding if self.modality_file == MODALITY else finding.model_copy(update=update)
 
     def has(self, *codes: str) -> bool:
         """Whether there is a finding of any of some codes."""
         return any(finding.code in codes for finding in self.findings)
 
 
-class _KeptScan(BaseModel):
+class _KeptScan(FrozenModel):
     """A scan as it is kept beside a dataset."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     scan_version: int
     backend: str
@@ -72,7 +79,7 @@ class _KeptScan(BaseModel):
     scan: DatasetScan
 
 
-def stored_scan(directory: Path, kept: Path, backend: str = DEFAULT_BACKEND) -> DatasetScan:
+def stored_scan(directory: Path, kept: Path) -> DatasetScan:
     """The scan of a dataset version in the store, which is made once.
 
     It is made anew where the checks are of another version, where a file of the dataset was
@@ -81,24 +88,38 @@ def stored_scan(directory: Path, kept: Path, backend: str = DEFAULT_BACKEND) -> 
     Args:
         directory: The version's folder, named by its content hash.
         kept: The JSON file beside it that keeps the scan; written atomically.
-        backend: What will decode the videos.
     """
     files = _file_states(directory)
     try:
         earlier = _KeptScan.model_validate_json(kept.read_bytes())
-        if (earlier.scan_version, earlier.backend, earlier.files) == (SCAN_VERSION, backend, files):
+        made_by = earlier.scan_version, earlier.backend
+        if (*made_by, earlier.files) == (SCAN_VERSION, DEFAULT_BACKEND, files):
             return earlier.scan
     except (OSError, ValidationError):
         pass
-    scan = scan_dataset(directory, backend)
-    content = _KeptScan(scan_version=SCAN_VERSION, backend=backend, files=files, scan=scan)
-    with suppress(OSError, StoreError):
-        write_json(kept, content.model_dump(mode="json"))
+    scan = scan_dataset(directory)
+    keep_scan(scan, directory, kept)
     return scan
 
 
+def keep_scan(scan: DatasetScan, directory: Path, kept: Path) -> None:
+    """Keep a scan beside a dataset version: of its own files, or of those it was made from.
+
+    Args:
+        directory: The version's folder.
+        kept: The JSON file beside it.
+    """
+    files = _file_states(directory)
+    content = _KeptScan(scan_version=SCAN_VERSION, backend=DEFAULT_BACKEND, files=files, scan=scan)
+    with suppress(OSError, StoreError):
+        write_json(kept, content.model_dump(mode="json"))
+
+
 def scan_dataset(
-    directory: Path, backend: str = DEFAULT_BACKEND, progress: Progress | None = None
+    directory: Path,
+    backend: str = DEFAULT_BACKEND,
+    progress: Progress | None = None,
+    replaced: Mapping[Path, Path] | None = None,
 ) -> DatasetScan:
     """Look at every file of a dataset.
 
@@ -107,18 +128,27 @@ def scan_dataset(
 
     Args:
         backend: What will decode the videos, one of ``video_checks.BACKENDS``.
+        replaced: Files that stand in for those of the dataset, by path relative to it.
     """
-    folder = Folder(directory)
+    folder = Folder(directory, replaced=replaced)
     facts: dict[str, Any] = {}
     with folder.collector.guard(None):
         facts = _scan(folder, backend, progress)
     findings = folder.collector.findings()
-    return DatasetScan(
-        findings=tuple(findings),
+    scan = DatasetScan(
+        findings=(),
         error_count=findings.error_count,
         warning_count=findings.warning_count,
+        modality_file=_shown((replaced or {}).get(Path(MODALITY), Path(MODALITY))),
         **facts,
     )
+    return scan.model_copy(update={"findings": tuple(map(scan.renamed, findings))})
+
+
+def _shown(path: Path) -> str:
+    """A path as a person reads it: inside the project relative to it."""
+    root = project_root()
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _scan(folder: Folder, backend: str, progress: Progress | None) -> dict[str, Any]:
@@ -142,23 +172,25 @@ def _scan(folder: Folder, backend: str, progress: Progress | None) -> dict[str, 
     with collector.guard(None):
         folder.check_links()
     metadata = read_metadata(folder)
-    info, episodes = metadata.info, metadata.episodes
+    info = metadata.info
     if info.raw and info.version is None:
         return {}
-    complete, modality, stored = False, None, None
+    modality, stored = None, None
     with collector.guard(None):
-        check_tasks(collector, metadata.tasks or {})
-        complete = check_episodes(metadata)
+        check_features(collector, info)
+        check_tasks(collector, metadata.tasks or {}, info.tasks_file)
+        check_episodes(metadata)
         check_camera_rates(collector, info)
     with collector.guard(MODALITY):
         modality = check_modality(folder, info)
     with collector.guard(STATS):
         stored = read_statistics(folder)
-    if not episodes or not info.features:
+    if not metadata.episodes or not info.features:
         return {}
     cameras: list[Feature] = []
     with collector.guard(None):
-        check_data_files(metadata)
+        if info.version != V30:
+            report_missing_files(folder, metadata.data_files(), "parquet-missing")
         check_unlisted_files(metadata)
     with collector.guard(None):
         used = {modality.video_feature(key) for key in modality.video} if modality else set()
@@ -167,29 +199,42 @@ def _scan(folder: Folder, backend: str, progress: Progress | None) -> dict[str, 
     scanner = EpisodeScanner(metadata, cameras, sorted(sliced), task_columns(modality), backend)
     scanned = scanner.run(progress)
     with collector.guard(INFO):
-        if complete:
-            tasks = None if metadata.tasks is None else len(metadata.tasks)
-            check_totals(collector, info, episodes, tasks, len(cameras), scanned.rows)
-        else:
+        if metadata.complete:
+            check_totals(metadata, cameras, scanned.rows)
+        if not metadata.complete or collector.count("episode-count", "frame-count"):
             scanned.incomplete.update(sliced)
     with collector.guard(STATS):
-        for name, kind in sliced.items():
-            running = None if name in scanned.incomplete else scanned.statistics.get(name)
-            if stored is not None:
-                check_statistics(collector, stored, info.features[name], kind, modality, running)
+        if stored is not None:
+            statistics = StoredStatistics(folder, modality, stored, used=info.version != V30)
+            for name, kind in sliced.items():
+                running = None if name in scanned.incomplete else scanned.statistics.get(name)
+                statistics.check(info.features[name], kind, running)
+            statistics.report_quantiles()
     return {
-        "first_readable": scanned.first_readable,
+        "widths": scanned.widths,
         "cameras": tuple(camera.name for camera in cameras),
-        "measured": tuple(
-            Camera(original_key=name, height=v.height, width=v.width, fps=v.fps or 0, codec=v.codec)
-            for name, v in scanned.videos.items()
-        ),
+        "measured": _measured_cameras(cameras, scanned, info.fps or 0),
         "constant": {
             name: scanned.constant_numbers(name)
             for name, kind in sliced.items()
             if kind == "action"
         },
     }
+
+
+def _measured_cameras(
+    cameras: Sequence[Feature], scanned: EpisodeScan, fps: float
+) -> tuple[Camera, ...]:
+    measured = []
+    for name, video in scanned.videos.items():
+        size = {"height": video.height, "width": video.width}
+        measured.append(Camera(original_key=name, fps=video.fps or 0, codec=video.codec, **size))
+    for camera in cameras:
+        if camera.name in scanned.images and camera.size is not None:
+            size = {"height": camera.size[0], "width": camera.size[1]}
+            kind = scanned.images[camera.name]
+            measured.append(Camera(original_key=camera.name, fps=fps, codec=kind, **size))
+    return tuple(measured)
 
 
 def _file_states(directory: Path) -> str:

@@ -1,5 +1,6 @@
 """The whole check of a dataset: its files, and how it fits a data config."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from gr00t_assets.core.finding import Collector, Findings
@@ -21,7 +22,6 @@ from gr00t_assets.datasets.fit.fit_check import (
     present_keys,
 )
 from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
-from gr00t_assets.datasets.lerobot.episodes import Episode
 from gr00t_assets.datasets.lerobot.folder import FAULTS, Folder
 from gr00t_assets.datasets.lerobot.info import Info, read_info
 from gr00t_assets.datasets.record import DatasetRecord
@@ -38,10 +38,11 @@ _SAME_FAULT = {
 
 def check_dataset(
     directory: Path,
-    data_config: str | None = None,
+    data_config: str | DataConfig | None = None,
     embodiment_tag: str = "new_embodiment",
     video_backend: str = DEFAULT_BACKEND,
     progress: Progress | None = None,
+    replaced: Mapping[Path, Path] | None = None,
 ) -> Findings:
     """Look for everything that keeps a dataset from being trained on, and for what is odd.
 
@@ -49,18 +50,20 @@ def check_dataset(
     decoding. Nothing is written.
 
     Args:
-        directory: A LeRobot dataset of format v2.0 or v2.1.
-        data_config: Name of a data config that it is to fit; without it a dataset that fits none
-            is a warning.
+        directory: A LeRobot dataset of format v2.0, v2.1 or v3.0.
+        data_config: A data config that it is to fit, or its name; without it a dataset that fits
+            none is a warning.
         embodiment_tag: One of N1.5's.
         video_backend: What will decode the videos, one of ``video_checks.BACKENDS``.
         progress: Called after each episode.
+        replaced: Files that stand in for those of the dataset, by path relative to it.
 
     Returns:
         The findings. No fault of the dataset is raised as an exception.
     """
-    scan = scan_dataset(directory, video_backend, progress)
-    return _all_findings(directory, scan, data_config, embodiment_tag)
+    scan = scan_dataset(directory, video_backend, progress, replaced)
+    folder = Folder(directory, replaced=replaced)
+    return _all_findings(folder, scan, data_config, embodiment_tag)
 
 
 def check_stored_dataset(
@@ -69,37 +72,41 @@ def check_stored_dataset(
     """The same of a dataset version in the store, whose files are read once for all such checks."""
     directory = record.directory(store)
     scan = stored_scan(directory, store.dataset_scan(record.name, record.version))
-    return _all_findings(directory, scan, data_config, embodiment_tag)
+    return _all_findings(Folder(directory), scan, data_config, embodiment_tag)
 
 
 def _all_findings(
-    directory: Path, scan: DatasetScan, data_config: str | None, embodiment_tag: str
+    folder: Folder, scan: DatasetScan, data_config: str | DataConfig | None, embodiment_tag: str
 ) -> Findings:
     """The findings of a scan together with those of a data config, errors first, by code."""
     collector = Collector(FAULTS)
-    for finding in name_findings(data_config, embodiment_tag):
+    named = data_config.name if isinstance(data_config, DataConfig) else data_config
+    for finding in name_findings(None if named != data_config else named, embodiment_tag):
         collector.add(finding)
-    if scan.first_readable is not None:
+    if scan.widths:
         with collector.guard(MODALITY):
-            _check_fit(collector, directory, scan, data_config)
+            _check_fit(collector, folder, scan, data_config)
     fit = collector.findings()
     return Findings(
-        sorted((*scan.findings, *fit), key=lambda finding: (finding.severity, finding.code)),
+        sorted(
+            (*scan.findings, *map(scan.renamed, fit)),
+            key=lambda finding: (finding.severity, finding.code),
+        ),
         scan.error_count + fit.error_count,
         scan.warning_count + fit.warning_count,
     )
 
 
 def _check_fit(
-    collector: Collector, directory: Path, scan: DatasetScan, data_config: str | None
+    collector: Collector, folder: Folder, scan: DatasetScan, data_config: str | DataConfig | None
 ) -> None:
     """Report why the dataset does not fit a data config, or that it fits none of them."""
-    folder = Folder(directory)
     info = read_info(folder)
     modality = check_modality(folder, info)
-    facts = _facts(directory, scan, info, modality)
+    facts = _facts(folder.directory, scan, info, modality)
     configs = data_configs()
-    config = configs.get(data_config or "")
+    is_config = isinstance(data_config, DataConfig)
+    config = data_config if is_config else configs.get(data_config or "")
     if facts is not None and config is not None:
         for finding in fit_findings(facts, config):
             if not scan.has(*_SAME_FAULT.get(finding.code, ())):
@@ -120,9 +127,8 @@ def _facts(
 ) -> DatasetFacts | None:
     """What a data config asks of the dataset; ``None`` where too little of it could be read."""
     complete = len(info.features) == len(info.raw.get("features") or ())
-    paths = info.data_file(0) is not None and (info.video_path is not None or not info.cameras)
-    readable = scan.first_readable is not None and info.fps is not None
-    if modality is None or not readable or not complete or not paths:
+    paths = info.data_path is not None and (info.video_path is not None or not info.video_cameras)
+    if modality is None or info.fps is None or not complete or not paths:
         return None
     dataset = LeRobotDataset(
         directory=directory,
@@ -130,11 +136,11 @@ def _facts(
         info=info,
         modality=modality.model_dump(mode="json", exclude_unset=True),
         tasks={},
-        episodes=(Episode(scan.first_readable or 0, 0),),
+        episodes=(),
         cameras=scan.cameras,
         warnings=(),
     )
-    return DatasetFacts(dataset, scan.measured)
+    return DatasetFacts(dataset, scan.measured, scan.widths)
 
 
 def _used_numbers(facts: DatasetFacts, config: DataConfig, column: str) -> frozenset[int]:

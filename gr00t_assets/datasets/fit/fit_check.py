@@ -4,7 +4,7 @@ The checks read ``modality.json``, the features, the camera list and one episode
 never the videos themselves.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Finding
@@ -32,6 +32,9 @@ from gr00t_assets.modality.transforms import transformed_dim
 class DatasetFacts:
     """What the checks ask of a dataset, read once.
 
+    Args:
+        widths: Numbers in a row by column, where they were counted.
+
     Attributes:
         modality: Its parsed ``modality.json``.
         cameras: Those that have video files, by feature, as the videos are where that was
@@ -41,7 +44,12 @@ class DatasetFacts:
         DatasetError: ``modality.json`` is missing or wrong.
     """
 
-    def __init__(self, dataset: LeRobotDataset, measured: Sequence[Camera] = ()) -> None:
+    def __init__(
+        self,
+        dataset: LeRobotDataset,
+        measured: Sequence[Camera] = (),
+        widths: Mapping[str, int] | None = None,
+    ) -> None:
         self.dataset = dataset
         self.modality: ModalityFile = parse_modality(dataset.modality, dataset.name)
         self.declared = {
@@ -49,7 +57,7 @@ class DatasetFacts:
             for feature in dataset.cameras
         }
         self.cameras = self.declared | {camera.original_key: camera for camera in measured}
-        self._lengths: dict[str, int | None] = {}
+        self._lengths: dict[str, int | None] = dict(widths or {})
 
     def vector_length(self, column: str) -> int | None:
         """Numbers in a column's vectors, in the first episode's rows; ``None`` where unreadable."""
@@ -59,7 +67,7 @@ class DatasetFacts:
             try:
                 first = self.dataset.episodes[0].index
                 self._lengths[column] = self.dataset.vector(first, column).shape[-1]
-            except DatasetError:
+            except (DatasetError, IndexError):
                 self._lengths[column] = None
         return self._lengths[column]
 
@@ -80,13 +88,8 @@ def declared_camera(feature: Feature, fps: float) -> Camera:
     )
 
 
-def fitting_data_configs(dataset: LeRobotDataset | DatasetFacts) -> list[str]:
-    """Names of the data configs whose keys the dataset has, in the order of the data configs.
-
-    Raises:
-        DatasetError: ``meta/modality.json`` is missing or wrong.
-    """
-    facts = dataset if isinstance(dataset, DatasetFacts) else DatasetFacts(dataset)
+def fitting_data_configs(facts: DatasetFacts) -> list[str]:
+    """Names of the data configs whose keys the dataset has, in the order of the data configs."""
     return [name for name, config in data_configs().items() if not fit_findings(facts, config)]
 
 

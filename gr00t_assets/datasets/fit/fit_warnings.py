@@ -33,7 +33,8 @@ def _odd_statistics(statistics: ColumnStatistics, keys: tuple[VectorKey, ...]) -
     warnings = []
     for column in dict.fromkeys(key.original_key for key in keys):
         if not statistics.is_stored(column):
-            warnings.append(f"statistics of {column} were computed: meta/stats.json lacks them")
+            if statistics.has_file:
+                warnings.append(f"statistics of {column} were computed: meta/stats.json lacks them")
             continue
         rows = statistics.computed(column)
         for key in (key for key in keys if key.original_key == column):

@@ -6,7 +6,8 @@ import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Finding
-from gr00t_assets.core.project import Store
+from gr00t_assets.core.project import Store, own_modality_file
+from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.catalog import CatalogEntry, held_out_episodes
 from gr00t_assets.datasets.column_statistics import ColumnStatistics
 from gr00t_assets.datasets.fit.dataset_check import check_stored_dataset
@@ -20,13 +21,12 @@ from gr00t_assets.datasets.fit.fit_check import (
     total_dim,
 )
 from gr00t_assets.datasets.fit.fit_warnings import fit_warnings
-from gr00t_assets.datasets.fit.modality_proposal import missing_modality
 from gr00t_assets.datasets.frames.frame_check import check_frames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.record import Camera, DatasetRecord, load_record
 from gr00t_assets.modality.config import ModalityConfig, VectorKey, VideoKey, save_modality_config
 from gr00t_assets.modality.data_config import EMBODIMENT_IDS, DataConfig, data_configs
-from gr00t_assets.modality.modality_json import Modality
+from gr00t_assets.modality.modality_json import FILE, Modality
 
 
 def build_modality_config(
@@ -47,7 +47,7 @@ def build_modality_config(
         record = load_record(entry.name, store)
         dataset = LeRobotDataset.open(record.directory(store), name=entry.name)
         if dataset.modality is None:
-            raise missing_modality(dataset, store)
+            raise _missing_modality(entry.name)
         config = resolve_modality_config(
             dataset,
             entry.name,
@@ -72,6 +72,19 @@ def build_modality_config(
         raise
     save_modality_config(config, store)
     return config
+
+
+def _missing_modality(name: str) -> DatasetError:
+    shown = shown_path(own_modality_file(name))
+    return DatasetError(
+        name,
+        f"{FILE} is missing.",
+        [
+            "GR00T needs it to know which numbers of state and action are which part",
+            f"draft it from the names of its columns: gr00t-assets dataset add {name}",
+            f"look at {shown}, and materialise the dataset again",
+        ],
+    )
 
 
 def _require_sound_files(entry: CatalogEntry, record: DatasetRecord, store: Store) -> None:

@@ -26,6 +26,7 @@ class Demonstrations:
 
     Attributes:
         episodes: Index of the episode of each row, ``(rows,)``.
+        lengths: Rows of each episode, in their order.
         tasks: Instruction of each row, as an index into ``instructions``, ``(rows,)``.
         instructions: Every instruction once.
 
@@ -61,7 +62,7 @@ class Demonstrations:
                 rows.append(source.rows(index, camera.original_key, timestamps))
             for text in _instructions(dataset, vectors, config.language, len(timestamps)):
                 tasks.append(numbers.setdefault(text, len(numbers)))
-        lengths = [len(episode) for episode in actions]
+        self.lengths = lengths = [len(episode) for episode in actions]
         self.instructions = list(numbers)
         self.tasks = np.asarray(tasks)
         self.episodes = np.repeat(indices, lengths)

@@ -26,7 +26,7 @@ from gr00t_assets.datasets.frames.video_backends import (
 )
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.episodes import Episode
-from gr00t_assets.datasets.video_decoding import VideoError
+from gr00t_assets.datasets.video_decoding import VideoError, spread_positions
 from gr00t_assets.modality.frame_check_result import CameraCheckResult, FrameCheckResult, Verdict
 
 _UNAFFECTED = "trainers that read the frame cache are not affected"
@@ -66,7 +66,9 @@ def check_frames(
     if backend not in BACKENDS:
         hint = did_you_mean(backend, BACKENDS)
         raise DatasetError(dataset.name, f"there is no video backend '{backend}'.", [hint])
-    episodes = _spread(dataset.episodes, max_episodes)
+    count = len(dataset.episodes)
+    chosen = spread_positions(count, count if max_episodes is None else max_episodes)
+    episodes = [dataset.episodes[position] for position in chosen]
     if backend == "frame_cache" and cache is None:
         missing = "there is no frame cache yet"
     else:
@@ -206,13 +208,6 @@ class _FrameComparison:
             tally.distances.append(expected - position)
         if position != own:
             tally.wrong_by_index += reference.find(image, near=own) != own
-
-
-def _spread(episodes: Sequence[Episode], limit: int | None) -> list[Episode]:
-    if limit is None or limit >= len(episodes):
-        return list(episodes)
-    chosen = np.linspace(0, len(episodes) - 1, limit).round().astype(int)
-    return [episodes[index] for index in dict.fromkeys(chosen.tolist())]
 
 
 def _remedy(

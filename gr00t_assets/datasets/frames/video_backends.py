@@ -137,8 +137,7 @@ class TorchvisionAv:
             images = (_at_or_before if self._fixed else _from_key_frame)(frames, timestamps)
         except (FFmpegError, OSError) as error:
             self._video = None
-            reason = getattr(error, "strerror", None) or str(error)
-            raise VideoError(reason.splitlines()[0]) from error
+            raise VideoError(_first_line(error)) from error
         if not images:
             raise VideoError(f"no frame after the seek to {float(timestamps[0]):g} s")
         return np.stack(images)

@@ -1,9 +1,10 @@
-"""A dataset in LeRobot's format: v2.0 and v2.1 with GR00T's ``meta/modality.json``, and v3.0."""
+"""A dataset in LeRobot's format: v2.0, v2.1 and v3.0, with GR00T's ``meta/modality.json``."""
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.lerobot.episodes import Episode, SharedFiles, VideoSegment
+from gr00t_assets.datasets.lerobot.columns import flatten_column
+from gr00t_assets.datasets.lerobot.episodes import Episode, VideoSegment
 from gr00t_assets.datasets.lerobot.features import Feature
-from gr00t_assets.datasets.lerobot.folder import Folder, first_line, read_object
+from gr00t_assets.datasets.lerobot.folder import (
+    Folder,
+    first_line,
+    read_object,
+    report_missing_files,
+)
 from gr00t_assets.datasets.lerobot.info import FORMATS, V30, Info
-from gr00t_assets.datasets.lerobot.metadata import check_data_files, find_cameras, read_metadata
-from gr00t_assets.datasets.lerobot.rows import flatten_column
+from gr00t_assets.datasets.lerobot.metadata import find_cameras, read_metadata
+from gr00t_assets.datasets.lerobot.shared_rows import RowRange, find_rows
 
 MODALITY = "meta/modality.json"
 _PARQUET_MAGIC = b"PAR1"
@@ -35,8 +42,9 @@ class LeRobotDataset:
         modality: ``meta/modality.json`` as it is, or None.
         tasks: Instruction by task index.
         episodes: By index.
-        cameras: Video features that have files.
+        cameras: Those that have frames, in video files or as images in the rows.
         warnings: Odd, and yet usable.
+        ranges: Of v3.0, where the rows of each episode are, in the order of files and rows.
     """
 
     directory: Path
@@ -47,6 +55,7 @@ class LeRobotDataset:
     episodes: tuple[Episode, ...]
     cameras: tuple[str, ...]
     warnings: tuple[str, ...]
+    ranges: Mapping[int, RowRange] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -81,21 +90,26 @@ class LeRobotDataset:
         metadata = read_metadata(folder, formats)
         modality = read_object(folder, MODALITY, missing=None)
         folder.raise_errors(name, problem)
-        check_data_files(metadata)
+        info, files, ranges = metadata.info, metadata.data_files(), {}
+        if info.version == V30:
+            ranges = find_rows(folder, metadata.episodes, files, info.features)
+        else:
+            report_missing_files(folder, files, "parquet-missing")
         cameras = [camera.name for camera in find_cameras(metadata)]
         videos = chain.from_iterable(map(metadata.video_files, cameras))
-        for file in (*metadata.data_files(), *videos):
+        for file in (*(files if info.version != V30 else ()), *videos):
             _check_content(folder, file)
         folder.raise_errors(name, problem)
         return cls(
             directory=folder.directory,
             name=name,
-            info=metadata.info,
+            info=info,
             modality=modality,
             tasks=metadata.tasks or {},
             episodes=tuple(metadata.episodes),
             cameras=tuple(cameras),
             warnings=folder.warnings(),
+            ranges=ranges,
         )
 
     @property
@@ -119,6 +133,12 @@ class LeRobotDataset:
         return self.info.features
 
     @property
+    def video_cameras(self) -> tuple[str, ...]:
+        """Cameras whose frames are in video files."""
+        images = {feature.name for feature in self.features.values() if feature.kind == "image"}
+        return tuple(name for name in self.cameras if name not in images)
+
+    @property
     def frame_count(self) -> int:
         """Rows of all episodes."""
         return sum(episode.length for episode in self.episodes)
@@ -129,16 +149,14 @@ class LeRobotDataset:
         Raises:
             DatasetError: There is none.
         """
-        for episode in self.episodes:
-            if episode.index == index:
-                return episode
-        raise DatasetError(self.name, f"there is no episode {index}.")
+        if index not in self._by_index:
+            raise DatasetError(self.name, f"there is no episode {index}.")
+        return self._by_index[index]
 
     def parquet_path(self, index: int) -> Path:
-        """The file of an episode's rows; in v3.0 the one that should hold them among others."""
-        shared = self._shared(index)
-        file = self.info.data_file(index) if shared is None else shared.data_file
-        return self.directory / str(file)
+        """The file of an episode's rows; in v3.0 it holds others, too."""
+        rows = self.ranges.get(self.episode(index).index)
+        return self.directory / str(self.info.data_file(index) if rows is None else rows.file)
 
     def video_path(self, index: int, camera: str) -> Path:
         """The file of an episode's video of one camera; in v3.0 it holds others, too."""
@@ -150,7 +168,7 @@ class LeRobotDataset:
         Raises:
             DatasetError: The camera has no video of it.
         """
-        shared = self._shared(index)
+        shared = self.episode(index).shared
         if shared is None:
             return VideoSegment(str(self.info.video_file(index, camera)), 0.0, float("inf"))
         if camera not in shared.videos:
@@ -163,8 +181,8 @@ class LeRobotDataset:
         Raises:
             DatasetError: The file cannot be read.
         """
-        if self._shared(index) is not None:
-            return self.read_episode(index, ["episode_index"]).num_rows
+        if index in self.ranges:
+            return self.ranges[index].count
         path = self.parquet_path(index)
         with self._reading(path):
             return pq.ParquetFile(path).metadata.num_rows
@@ -178,15 +196,21 @@ class LeRobotDataset:
         Raises:
             DatasetError: The file cannot be read, or lacks a column.
         """
-        if self._shared(index) is None:
-            return self._read_file(self.parquet_path(index), columns)
-        named = self.parquet_path(index)
-        others = sorted(set(self.directory.glob("data/*/*.parquet")) - {named})
-        for path in (named, *others) if named.is_file() else others:
-            table = self._read_file(path, columns, index)
-            if table.num_rows:
-                return table
-        raise DatasetError(self.name, f"no file has rows of episode {index}.")
+        path, rows = self.parquet_path(index), self.ranges.get(index)
+        with self._reading(path):
+            file = pq.ParquetFile(path, metadata=self._footers.get(path))
+            names = file.schema_arrow.names
+            chosen = list(names if columns is None else columns)
+            missing = ", ".join(column for column in chosen if column not in names)
+            if missing:
+                problem = f"{self._shown(path)} lacks {missing}."
+                raise DatasetError(self.name, problem, [f"it has: {', '.join(names)}"])
+            if rows is None:
+                return file.read(columns=chosen).select(chosen)
+            self._footers[path] = file.metadata
+            groups, first = _row_groups(file.metadata, rows)
+            table = file.read_row_groups(groups, columns=chosen).select(chosen)
+            return table.slice(rows.start - first, rows.count)
 
     def vector(self, index: int, column: str) -> np.ndarray:
         """A column of an episode, shape ``(rows, numbers)``, in the type it is stored in.
@@ -224,23 +248,6 @@ class LeRobotDataset:
         values = flat.values.to_numpy(zero_copy_only=False)
         return values.reshape(len(chunked), int(np.prod([n for (n,) in flat.lengths] or [1])))
 
-    def _read_file(
-        self, path: Path, columns: Sequence[str] | None, episode: int | None = None
-    ) -> pa.Table:
-        """A file's rows: all, or those of an episode."""
-        with self._reading(path):
-            file = pq.ParquetFile(path)
-            names = file.schema_arrow.names
-            chosen = list(names if columns is None else columns)
-            missing = ", ".join(column for column in chosen if column not in names)
-            if missing:
-                problem = f"{self._shown(path)} lacks {missing}."
-                raise DatasetError(self.name, problem, [f"it has: {', '.join(names)}"])
-            if episode is None:
-                return file.read(columns=chosen).select(chosen)
-            condition = [("episode_index", "=", episode)]
-            return pq.read_table(path, columns=chosen, filters=condition).select(chosen)
-
     @contextmanager
     def _reading(self, path: Path) -> Iterator[None]:
         try:
@@ -249,11 +256,26 @@ class LeRobotDataset:
             problem = f"{self._shown(path)} cannot be read."
             raise DatasetError(self.name, problem, [first_line(error)]) from error
 
-    def _shared(self, index: int) -> SharedFiles | None:
-        return self.episode(index).shared if self.info.version == V30 else None
+    @cached_property
+    def _by_index(self) -> dict[int, Episode]:
+        return {episode.index: episode for episode in self.episodes}
+
+    @cached_property
+    def _footers(self) -> dict[Path, pq.FileMetaData]:
+        """Footers of files of many episodes: long, and read for each of them otherwise."""
+        return {}
 
     def _shown(self, path: Path) -> Path:
         return path.relative_to(self.directory)
+
+
+def _row_groups(metadata: pq.FileMetaData, rows: RowRange) -> tuple[list[int], int]:
+    """The row groups that hold some rows, and the position of the first row in them."""
+    sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+    ends = np.cumsum(sizes)
+    begin = int(np.searchsorted(ends, rows.start, side="right"))
+    end = int(np.searchsorted(ends, rows.start + rows.count))
+    return list(range(begin, end + 1)), int(ends[begin]) - sizes[begin]
 
 
 def _check_content(folder: Folder, file: str) -> None:

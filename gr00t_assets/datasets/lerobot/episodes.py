@@ -15,12 +15,10 @@ from typing import Any, TypeGuard
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.finding import Collector, short
+from gr00t_assets.datasets.lerobot.columns import LONGEST_EPISODE
 from gr00t_assets.datasets.lerobot.folder import Folder, read_lines
-from gr00t_assets.datasets.lerobot.info import V30, Info
-from gr00t_assets.datasets.lerobot.rows import LONGEST_EPISODE, report_unreadable
-
-EPISODES = "meta/episodes.jsonl"
-V30_EPISODES = "meta/episodes"
+from gr00t_assets.datasets.lerobot.info import EPISODES, V30, V30_EPISODES, Info
+from gr00t_assets.datasets.lerobot.rows import report_unreadable
 
 LARGEST_INDEX = 10_000_000
 

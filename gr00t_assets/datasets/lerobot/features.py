@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.modality.vector_names import number_names
@@ -13,6 +13,9 @@ MOST_FEATURES = 2000
 LARGEST_DIMENSION = 1_000_000
 MOST_AXES = 5
 
+Kind = Literal["video", "image", "depth", "audio", "text", "number"]
+"""What a feature holds; cameras are ``video``, with files of their own, or ``image``, in rows."""
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -20,10 +23,10 @@ class Feature:
 
     Attributes:
         name: observation.state, observation.images.ego_view.
-        dtype: NumPy's name, or video, image, string.
+        dtype: NumPy's name, or video, image, audio, string.
         shape: Without the rows.
         names: Of each number, where the file has as many of them.
-        video: ``video_info`` or ``info`` of a camera.
+        info: ``info`` or ``video_info`` of a camera.
         axes: Names of the axes of a camera's shape.
     """
 
@@ -31,13 +34,41 @@ class Feature:
     dtype: str
     shape: tuple[int, ...]
     names: tuple[str, ...]
-    video: Mapping[str, Any]
+    info: Mapping[str, Any]
     axes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """What it holds; a depth camera is ``depth`` wherever its frames are."""
+        match self.dtype:
+            case "video" | "image" as camera:
+                is_depth = self.info.get("is_depth_map", self.info.get("video.is_depth_map"))
+                return "depth" if is_depth is True else camera
+            case "audio":
+                return "audio"
+            case "string":
+                return "text"
+        return "number"
+
+    @property
+    def is_camera(self) -> bool:
+        """Whether it shows frames that can be trained on."""
+        return self.kind in ("video", "image")
 
     @property
     def is_video(self) -> bool:
         """Whether it is a camera whose frames are in video files."""
-        return self.dtype == "video"
+        return self.kind == "video"
+
+    @property
+    def is_column(self) -> bool:
+        """Whether it is in the rows, and not in files of its own."""
+        return self.dtype not in ("video", "audio")
+
+    @property
+    def is_flattened(self) -> bool:
+        """Whether its numbers have several axes in a row, and are read one after another."""
+        return self.kind == "number" and len(self.shape) > 1
 
     @property
     def width(self) -> int:
@@ -56,13 +87,13 @@ class Feature:
     @property
     def video_fps(self) -> float | None:
         """Frames per second that are declared for a camera."""
-        rate = self.video.get("video.fps")
+        rate = self.info.get("video.fps")
         return float(rate) if isinstance(rate, int | float) and 0 < rate < 1e6 else None
 
     @property
     def video_codec(self) -> str | None:
         """Codec that is declared for a camera."""
-        codec = self.video.get("video.codec")
+        codec = self.info.get("video.codec")
         return codec if isinstance(codec, str) else None
 
 
@@ -96,16 +127,16 @@ def _feature(name: str, value: Any) -> Feature | str:
     )
     if not valid or len(shape) > MOST_AXES or prod(shape) > LARGEST_DIMENSION * 100:
         return f"has the shape {short(shape)}"
-    video = value.get("video_info") or value.get("info")
+    info = value.get("video_info") or value.get("info")
     names = value.get("names")
     feature = Feature(
         name=name,
         dtype=dtype,
         shape=tuple(shape),
         names=tuple(number_names(names, prod(shape)) or ()),
-        video=video if isinstance(video, dict) else {},
+        info=info if isinstance(info, dict) else {},
         axes=tuple(map(str, names[:MOST_AXES])) if isinstance(names, list) else (),
     )
-    if feature.is_video and feature.size is None:
+    if feature.kind in ("video", "image", "depth") and feature.size is None:
         return f"is a camera of the shape {short(shape)}, without height, width and channels"
     return feature

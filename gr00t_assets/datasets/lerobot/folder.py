@@ -6,7 +6,8 @@ Whatever is wrong with a file becomes a finding; nothing here raises for a fault
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -41,12 +42,18 @@ class Folder:
         collector: Takes what is wrong with the files; one of its own by default.
         confined: Whether links that lead out of the folder are passed over; a working copy may
             consist of links to its download.
+        replaced: Files that stand in for those of the folder, by path relative to it.
     """
 
     def __init__(
-        self, directory: Path, collector: Collector | None = None, confined: bool = True
+        self,
+        directory: Path,
+        collector: Collector | None = None,
+        confined: bool = True,
+        replaced: Mapping[Path, Path] | None = None,
     ) -> None:
         self.directory = directory
+        self._replaced = {path.as_posix(): file for path, file in (replaced or {}).items()}
         self.collector = collector or Collector(FAULTS)
         self.confined = confined
         self._real = directory.resolve()
@@ -57,8 +64,8 @@ class Folder:
         A missing file gives ``None`` without a finding, since the caller knows what it means; a
         link out of the folder too, since ``check_links`` reports those.
         """
-        path = self.directory / file
-        if self.confined and not self.holds(file):
+        path = self._replaced.get(file, self.directory / file)
+        if self.confined and file not in self._replaced and not self.holds(file):
             return None
         try:
             status = path.stat()
@@ -83,7 +90,7 @@ class Folder:
     def exists(self, file: str) -> bool:
         """Whether there is anything at the path, such as a link that leads nowhere."""
         try:
-            return os.path.lexists(f"{self.directory}/{file}")
+            return file in self._replaced or os.path.lexists(f"{self.directory}/{file}")
         except ValueError:
             return False
 
@@ -135,7 +142,22 @@ class Folder:
         if findings.ok:
             return
         lines = [f"{item.subject or name}: {item.text}" for item in findings.errors]
-        raise DatasetError(name, problem, [*lines, f"folder: {self.directory}"])
+        raise DatasetError(name, problem, lines)
+
+
+def report_missing_files(folder: Folder, files: Iterable[str], fault: str, **texts: str) -> None:
+    """Report files that are not there; of a folder that is not there, the folder."""
+    chunks: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        chunks[file.rpartition("/")[0]].append(file)
+    for chunk, members in chunks.items():
+        if not folder.exists(chunk):
+            names = {"count": len(members), "first": members[0].rpartition("/")[2]}
+            folder.collector.report("chunk-missing", chunk, "no such folder", **names)
+            continue
+        for file in members:
+            if not folder.exists(file):
+                folder.collector.report(fault, file, "no such file", **texts)
 
 
 def leaves_folder(file: str) -> bool:

@@ -1,5 +1,6 @@
 """``meta/info.json``: format, rate, path templates and features, each field for itself."""
 
+import glob
 import re
 import string
 from collections.abc import Collection, Mapping
@@ -13,15 +14,26 @@ from gr00t_assets.datasets.lerobot.folder import Folder, leaves_folder, read_obj
 V30 = "v3.0"
 """Many episodes in a file, and meta files in Parquet; converted to v2.1 when it is ingested."""
 
-FORMATS = ("v2.0", "v2.1")
-"""Values of ``codebase_version`` that are trained on: a file for each episode and camera."""
+FORMATS = ("v2.0", "v2.1", V30)
+"""Values of ``codebase_version`` that are read; v2.x has a file for each episode and camera."""
 
 CHUNK_EPISODES = 1000
 """Episodes in a folder of v2.x, as LeRobot writes it."""
 
+EPISODES, V30_EPISODES = "meta/episodes.jsonl", "meta/episodes"
+TASKS, V30_TASKS = "meta/tasks.jsonl", "meta/tasks.parquet"
+
 DATA_PATH = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
-V30_DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO_PATH = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
+V30_DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+V30_VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+_EXAMPLES = {
+    ("data_path", False): DATA_PATH,
+    ("video_path", False): VIDEO_PATH,
+    ("data_path", True): V30_DATA_PATH,
+    ("video_path", True): V30_VIDEO_PATH,
+}
+"""By field and whether files are shared by episodes."""
 
 FASTEST = 1000.0
 """Rows a second; no camera or robot of a demonstration is faster."""
@@ -49,8 +61,23 @@ class Info:
 
     @property
     def cameras(self) -> list[Feature]:
-        """Features that are videos."""
-        return [feature for feature in self.features.values() if feature.is_video]
+        """Features that show frames, in video files or as images in the rows."""
+        return [feature for feature in self.features.values() if feature.is_camera]
+
+    @property
+    def video_cameras(self) -> list[Feature]:
+        """Those of them that have video files."""
+        return [camera for camera in self.cameras if camera.is_video]
+
+    @property
+    def episodes_file(self) -> str:
+        """The file, or in v3.0 the folder, that lists the episodes."""
+        return V30_EPISODES if self.version == V30 else EPISODES
+
+    @property
+    def tasks_file(self) -> str:
+        """The file that lists the tasks."""
+        return V30_TASKS if self.version == V30 else TASKS
 
     def data_file(self, episode: int) -> str | None:
         """Path of an episode's rows in v2.x; none where the template cannot be used."""
@@ -59,6 +86,13 @@ class Info:
     def video_file(self, episode: int, camera: str) -> str | None:
         """Path of an episode's video of a camera in v2.x; none likewise."""
         return self._episode_file(self.video_path, episode, camera)
+
+    def shared_files(self, folder: Folder, camera: str | None = None) -> list[str]:
+        """Files of many episodes that are there, in LeRobot's order."""
+        template = self.data_path if camera is None else self.video_path
+        pattern = re.sub(r"{video_key[^}]*}", glob.escape(camera or ""), template or "")
+        pattern = re.sub(r"{[^}]*}", "*", pattern)
+        return sorted(map(folder.relative, folder.directory.glob(pattern))) if template else []
 
     def shared_file(self, chunk: int, number: int, camera: str | None = None) -> str | None:
         """Path of a file of many episodes in v3.0: rows, or the videos of a camera."""
@@ -113,8 +147,8 @@ def read_info(folder: Folder, formats: Collection[str] = FORMATS) -> Info:
             name = f"the name of camera {camera.name}"
             collector.report("path-escape", INFO, found, name=name)
             del info.features[camera.name]
-    if info.cameras:
-        needed = needed | ({"video_key"} if len(info.cameras) > 1 else set())
+    if info.video_cameras:
+        needed = needed | ({"video_key"} if len(info.video_cameras) > 1 else set())
         info.video_path = _template(collector, raw, "video_path", fields, needed)
     return info
 
@@ -156,19 +190,20 @@ def template_problem(
 
 def _version(folder: Folder, raw: Mapping[str, Any], formats: Collection[str]) -> str | None:
     version = raw.get("codebase_version")
-    if version in formats:
-        listed = folder.exists("meta/episodes.jsonl")
-        if version != V30 and not listed and folder.exists("meta/episodes"):
-            found = f"codebase_version {version} over the layout of v3.0"
-            found += " (meta/episodes is a folder)"
-            folder.collector.report("format-mislabelled", INFO, found)
-            return None
-        return str(version)
-    is_v3 = isinstance(version, str) and version.startswith("v3")
-    fault = "format-not-converted" if is_v3 else "format-unsupported"
     shown = "no codebase_version" if version is None else f"codebase_version {short(version)}"
-    folder.collector.report(fault, INFO, shown, formats=" or ".join(formats))
-    return None
+    if version not in formats:
+        folder.collector.report("format-unsupported", INFO, shown, formats=", ".join(formats))
+        return None
+    listed = [folder.exists(EPISODES), folder.exists(V30_EPISODES)]
+    if version != V30 and listed == [False, True]:
+        found = f"{shown} over the layout of v3.0 ({V30_EPISODES} is a folder)"
+        folder.collector.report("format-mislabelled", INFO, found, version=V30)
+        return None
+    if version == V30 and listed == [True, False]:
+        found = f"{shown} over the layout of v2.1 (there is {EPISODES})"
+        folder.collector.report("format-mislabelled", INFO, found, version="v2.1")
+        return None
+    return str(version)
 
 
 def _number(collector: Collector, raw: Mapping[str, Any], name: str, most: float) -> Any:
@@ -205,7 +240,7 @@ def _template(
     also = " and video_key" if name == "video_path" else ""
     texts = {
         "fields": f"{', '.join(fields[:2])}{also}",
-        "example": V30_DATA_PATH if fields == _SHARED_FIELDS else DATA_PATH,
+        "example": _EXAMPLES[name, fields == _SHARED_FIELDS],
     }
     collector.report("path-template", INFO, f"{name} {short(value)} {problem}", name=name, **texts)
     return None

@@ -1,8 +1,8 @@
 """What the meta files of a dataset say, and which of the files that they name are there."""
 
 import json
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 from gr00t_assets.core.finding import short
 from gr00t_assets.datasets.lerobot.episodes import (
     DAMAGED,
-    EPISODES,
     LARGEST_INDEX,
     Episode,
     read_episodes,
@@ -21,12 +20,9 @@ from gr00t_assets.datasets.lerobot.episodes import (
     whole_number,
 )
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
-from gr00t_assets.datasets.lerobot.folder import Folder, read_lines
-from gr00t_assets.datasets.lerobot.info import FORMATS, V30, Info, read_info
+from gr00t_assets.datasets.lerobot.folder import Folder, read_lines, report_missing_files
+from gr00t_assets.datasets.lerobot.info import FORMATS, TASKS, V30, V30_TASKS, Info, read_info
 from gr00t_assets.datasets.lerobot.rows import report_unreadable
-
-TASKS = "meta/tasks.jsonl"
-V30_TASKS = "meta/tasks.parquet"
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ class Metadata:
             files = [self.info.data_file(episode.index) for episode in self.episodes]
             return [file for file in files if file is not None]
         named = {episode.shared.data_file for episode in self.episodes if episode.shared}
-        there = map(self.folder.relative, self.folder.directory.glob("data/*/*.parquet"))
+        there = self.info.shared_files(self.folder)
         return sorted({file for file in named if file is not None} | set(there))
 
     def video_files(self, camera: str) -> list[str]:
@@ -82,52 +78,52 @@ def read_metadata(folder: Folder, formats: Collection[str] = FORMATS) -> Metadat
     if info.version is None and (info.raw or V30 in formats):
         return Metadata(folder, info)
     tasks, listed, complete = None, None, False
-    with collector.guard(TASKS):
+    with collector.guard(info.tasks_file):
         tasks = _v30_tasks(folder) if info.version == V30 else _v2_tasks(folder)
-    with collector.guard(EPISODES):
+    with collector.guard(info.episodes_file):
         cameras = _v30_cameras(folder, info) if info.version == V30 else ()
         listed, complete = read_episodes(folder, info, cameras)
     return Metadata(folder, info, tasks, listed, complete)
 
 
-def check_data_files(metadata: Metadata) -> None:
-    """Report missing files of rows."""
-    report_missing_files(metadata.folder, metadata.data_files(), "parquet-missing")
-
-
 def find_cameras(metadata: Metadata, needed: Collection[str] = ()) -> list[Feature]:
-    """The cameras that have videos; what is missing is a finding.
+    """The cameras that have frames; what is missing or left out is a finding.
 
     Args:
         needed: Features of cameras that cannot be left out.
     """
     folder, info = metadata.folder, metadata.info
+    for feature in info.features.values():
+        if feature.kind in ("depth", "audio"):
+            found = f"{feature.name} is {'a depth camera' if feature.kind == 'depth' else 'audio'}"
+            folder.collector.report("feature-left-out", INFO, found)
     numbered = info.version == V30 or info.chunks_size is not None
     present = []
-    for camera in info.cameras if info.video_path is not None and numbered else ():
+    for camera in info.cameras:
+        if not camera.is_video:
+            present.append(camera)
+            continue
+        if info.video_path is None or not numbered:
+            continue
         files = metadata.video_files(camera.name)
         if any(folder.exists(file) for file in files):
             present.append(camera)
             report_missing_files(folder, files, "video-missing", camera=camera.name)
             continue
         fault = "camera-missing" if camera.name in needed else "camera-without-files"
-        folder.collector.report(fault, INFO, f"camera {camera.name} is declared and has no video")
+        found = f"camera {camera.name} is declared and has no video"
+        if _is_in_rows(metadata, camera):
+            fault, found = "camera-in-rows", f"images of camera {camera.name} are in the rows"
+        folder.collector.report(fault, INFO, found)
     return present
 
 
-def report_missing_files(folder: Folder, files: Iterable[str], fault: str, **texts: str) -> None:
-    """Report files that are not there; of a folder that is not there, the folder."""
-    chunks: dict[str, list[str]] = defaultdict(list)
-    for file in files:
-        chunks[file.rpartition("/")[0]].append(file)
-    for chunk, members in chunks.items():
-        if not folder.exists(chunk):
-            names = {"count": len(members), "first": members[0].rpartition("/")[2]}
-            folder.collector.report("chunk-missing", chunk, "no such folder", **names)
-            continue
-        for file in members:
-            if not folder.exists(file):
-                folder.collector.report(fault, file, "no such file", **texts)
+def _is_in_rows(metadata: Metadata, camera: Feature) -> bool:
+    """Whether the first file of rows that can be read has a column of a camera."""
+    for file in metadata.data_files():
+        with suppress(OSError, ValueError, pa.ArrowException):
+            return camera.name in pq.read_schema(metadata.folder.directory / file).names
+    return False
 
 
 def is_v30(directory: Path) -> bool:
@@ -148,11 +144,9 @@ def _v30_cameras(folder: Folder, info: Info) -> Sequence[str]:
         except (OSError, ValueError, pa.ArrowException):
             continue
     cameras = []
-    for camera in info.cameras:
-        file = info.shared_file(0, 0, camera.name)
-        beside = Path(folder.directory, file).parents[1] if file is not None else None
+    for camera in info.video_cameras:
         named = f"videos/{camera.name}/from_timestamp" in columns
-        if named or (beside is not None and any(beside.glob("*/*"))):
+        if named or info.shared_files(folder, camera.name):
             cameras.append(camera.name)
     return cameras
 

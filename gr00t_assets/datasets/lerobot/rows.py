@@ -1,9 +1,10 @@
-"""One episode's Parquet file as arrays, each column held against its declaration."""
+"""Rows of Parquet files as arrays, an episode at a time, held against their declaration."""
 
 import errno
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.finding import Collector
+from gr00t_assets.datasets.lerobot.columns import EPISODE_INDEX, Columns
 from gr00t_assets.datasets.lerobot.features import Feature
 from gr00t_assets.datasets.lerobot.folder import first_line
 
-LONGEST_EPISODE = 1_000_000
-"""Rows; more than nine hours at 30 rows a second."""
-
-MOST_NUMBERS = 64_000_000
-"""Of one episode; 512 MB as float64, a hundred times what an hour of a humanoid has."""
+_BATCH_NUMBERS = 4_000_000
+"""Of a file of many episodes that are in memory at once, and rows and bytes likewise."""
+_BATCH_ROWS = 65_536
+_BATCH_BYTES = 16_000_000
 
 
 @dataclass
@@ -28,61 +29,58 @@ class Rows:
     Attributes:
         count: Rows.
         values: ``(rows, numbers)`` of each column that has the declared shape, without null.
-        broken: Columns that are there and cannot be used.
+        episode: Its index by the column ``episode_index`` of a shared file; none where the file
+            is of one episode.
+        start: Position of its first row in the file.
     """
 
     count: int
     values: dict[str, np.ndarray] = field(default_factory=dict)
-    broken: set[str] = field(default_factory=set)
-
-
-@dataclass(frozen=True)
-class FlatColumn:
-    """A column's numbers without the lists around them.
-
-    Attributes:
-        values: All numbers of all rows, one after another.
-        lengths: Different lengths of the lists of each level, ascending, the outermost first.
-        nulls: Empty cells.
-    """
-
-    values: pa.Array
-    lengths: tuple[tuple[int, ...], ...]
-    nulls: int
-
-
-def flatten_column(column: pa.ChunkedArray) -> FlatColumn:
-    """Take the lists off a column."""
-    values = column.combine_chunks()
-    if isinstance(values, pa.ChunkedArray):
-        values = pa.concat_arrays(values.chunks) if values.num_chunks else values.chunk(0)
-    lengths, nulls = [], 0
-    while is_list(values.type):
-        nulls += values.null_count
-        if pa.types.is_fixed_size_list(values.type):
-            lengths.append((values.type.list_size,))
-        else:
-            sizes = np.diff(values.offsets.to_numpy())
-            same = len(sizes) and (sizes == sizes[0]).all()
-            lengths.append(tuple((sizes[:1] if same else np.unique(sizes)).tolist()))
-        values = values.flatten()
-    return FlatColumn(values, tuple(lengths), nulls + values.null_count)
+    episode: int | None = None
+    start: int = 0
 
 
 def read_rows(
-    collector: Collector, path: Path, file: str, features: Mapping[str, Feature]
-) -> Rows | None:
-    """Read an episode's file once; whatever is wrong with it is a finding.
+    collector: Collector,
+    path: Path,
+    file: str,
+    features: Mapping[str, Feature],
+    *,
+    shared: bool = False,
+    only: Collection[str] = (),
+) -> Iterator[Rows]:
+    """Read a file once; whatever is wrong with it is a finding.
 
     Args:
-        features: Declared columns by name, without cameras.
+        features: Declared ones by name.
+        shared: Whether it holds many episodes, as in v3.0.
+        only: Columns to read, which are then all that is looked at; every declared one by default.
 
-    Returns:
-        ``None`` where the file cannot be read at all.
+    Yields:
+        The rows of the file, or of each episode in it, in order; nothing where it cannot be read.
     """
-    with report_unreadable(collector, file), pq.ParquetFile(path) as parquet:
-        return _read(collector, parquet, file, features)
-    return None
+    with report_unreadable(collector, file), pq.ParquetFile(path, pre_buffer=False) as parquet:
+        columns = Columns(collector, file, features)
+        names = columns.numeric(parquet.schema_arrow, only)
+        count, stored = parquet.metadata.num_rows, _stored_values(parquet.metadata, names)
+        if not shared:
+            if not columns.too_large(count, stored):
+                table = parquet.read(columns=names)
+                yield Rows(count, columns.values(table))
+        elif EPISODE_INDEX in names:
+            width = max(stored // max(count, 1), 1)
+            size = int(np.clip(_BATCH_NUMBERS // width, 1, _BATCH_ROWS))
+            yield from _split(columns, parquet.iter_batches(size, columns=names), width)
+        elif EPISODE_INDEX not in columns.broken:
+            columns.report_missing(EPISODE_INDEX)
+
+
+def batch_rows(parquet: pq.ParquetFile) -> int:
+    """Rows of a file that take about 16 MB, fewer where they hold images."""
+    metadata = parquet.metadata
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    size = sum(group.total_byte_size for group in groups)
+    return int(np.clip(_BATCH_BYTES * metadata.num_rows / max(size, 1), 1, _BATCH_ROWS))
 
 
 @contextmanager
@@ -101,88 +99,50 @@ def is_disk_full(error: Exception) -> bool:
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
 
 
-def is_list(kind: pa.DataType) -> bool:
-    """Whether the cells of a type are lists."""
-    return (
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    )
+def _stored_values(metadata: pq.FileMetaData, names: Collection[str]) -> int:
+    """Values that a file has of some columns."""
+    paths = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
+    prefixes = tuple(f"{name}." for name in names)
+    numbers = [at for at, path in enumerate(paths) if f"{path}.".startswith(prefixes)]
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    return sum(group.column(number).num_values for group in groups for number in numbers)
 
 
-def _read(
-    collector: Collector, parquet: pq.ParquetFile, file: str, features: Mapping[str, Feature]
-) -> Rows | None:
-    metadata = parquet.metadata
-    stored = sum(
-        metadata.row_group(group).column(column).num_values
-        for group in range(metadata.num_row_groups)
-        for column in range(metadata.num_columns)
-    )
-    if metadata.num_rows > LONGEST_EPISODE or stored > MOST_NUMBERS:
-        limits = {"rows": LONGEST_EPISODE, "numbers": MOST_NUMBERS}
-        found = f"{metadata.num_rows:,} rows, {stored:,} values"
-        collector.report("parquet-too-large", file, found, **limits)
-        return None
-    schema = parquet.schema_arrow
-    missing = [name for name in features if name not in schema.names]
-    for name in missing:
-        collector.report("column-missing", file, f"no column {name}")
-    for name in schema.names:
-        if name not in features:
-            collector.report("column-undeclared", file, f"column {name}")
-    rows = Rows(metadata.num_rows, broken=set(missing))
-    numeric = [name for name in features if name in schema.names and _is_numeric(schema, name)]
-    table = parquet.read(columns=numeric)
-    for name, feature in features.items():
-        if name in missing or feature.dtype in ("image", "string"):
-            continue
-        if name not in numeric:
-            _report_dtype(collector, file, feature, str(schema.field(name).type))
-            rows.broken.add(name)
-        elif (values := _declared_values(collector, file, feature, table.column(name))) is not None:
-            rows.values[name] = values
-        else:
-            rows.broken.add(name)
-    return rows
+def _split(columns: Columns, batches: Iterator[pa.RecordBatch], width: int) -> Iterator[Rows]:
+    """The rows of one episode after another out of a file of many.
+
+    Args:
+        width: Numbers in a row, of all columns together.
+    """
+    parts: list[dict[str, np.ndarray]] = []
+    episode, start, position = -1, 0, 0
+    for batch in batches:
+        values = columns.values(batch)
+        if EPISODE_INDEX not in values:
+            return
+        numbers = values[EPISODE_INDEX][:, 0]
+        borders = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), batch.num_rows]
+        for begin, end in pairwise(borders):
+            if parts and numbers[begin] != episode:
+                yield _joined(parts, columns.broken, episode, start)
+                parts = []
+            if not parts:
+                episode, start = int(numbers[begin]), position + begin
+            parts.append({name: array[begin:end] for name, array in values.items()})
+        position += batch.num_rows
+        if columns.too_large(position - start, (position - start) * width):
+            return
+    if parts:
+        yield _joined(parts, columns.broken, episode, start)
 
 
-def _is_numeric(schema: pa.Schema, name: str) -> bool:
-    kind = schema.field(name).type
-    while is_list(kind):
-        kind = kind.value_type
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-
-
-def _declared_values(
-    collector: Collector, file: str, feature: Feature, column: pa.ChunkedArray
-) -> np.ndarray | None:
-    """``(rows, numbers)`` of a column that is as it is declared."""
-    flat, count = flatten_column(column), len(column)
-    if flat.nulls:
-        collector.report("column-null", file, f"{flat.nulls} empty cells in {feature.name}")
-        return None
-    ragged = any(len(lengths) != 1 for lengths in flat.lengths)
-    if count and (ragged or len(flat.values) != count * feature.width):
-        spans = [sorted({sizes[0], sizes[-1]}) if sizes else [0] for sizes in flat.lengths]
-        shown = " x ".join(" to ".join(map(str, span)) for span in spans) or "1"
-        found = f"{feature.name} has {shown} numbers in a row"
-        collector.report("column-shape", file, found, width=feature.width)
-        return None
-    array = flat.values.to_numpy(zero_copy_only=False)
-    if str(array.dtype) != feature.dtype:
-        _report_dtype(collector, file, feature, str(array.dtype))
-        if _kind(str(array.dtype)) != _kind(feature.dtype):
-            return None
-    return array.reshape(count, feature.width)
-
-
-def _kind(dtype: str) -> str:
-    try:
-        kind = np.dtype(dtype).kind
-    except TypeError:
-        return dtype
-    return "i" if kind == "u" else kind
-
-
-def _report_dtype(collector: Collector, file: str, feature: Feature, dtype: str) -> None:
-    fault = "column-dtype-alike" if _kind(dtype) == _kind(feature.dtype) else "column-dtype"
-    collector.report(fault, file, f"{feature.name} is {dtype}", dtype=feature.dtype)
+def _joined(
+    parts: list[dict[str, np.ndarray]], broken: Collection[str], episode: int, start: int
+) -> Rows:
+    """An episode out of the batches that it is in."""
+    count = sum(len(part[EPISODE_INDEX]) for part in parts)
+    values = parts[0]
+    if len(parts) > 1:
+        names = [name for name in parts[-1] if name not in broken]
+        values = {name: np.concatenate([part[name] for part in parts]) for name in names}
+    return Rows(count, values, episode, start)

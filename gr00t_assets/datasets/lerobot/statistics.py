@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.config import Statistics
 
 STATS = "meta/stats.json"
@@ -14,24 +13,14 @@ MOST_SAMPLE_BYTES = 32 * 2**20
 """Rows that are kept for the quantiles, as float32; above it the quantiles are not compared."""
 
 
-def column_statistics(dataset: LeRobotDataset, column: str) -> dict[str, np.ndarray]:
-    """Statistics of a numeric column over every row of the dataset.
+def array_statistics(values: np.ndarray) -> dict[str, np.ndarray]:
+    """Statistics of the rows of an array of shape ``(rows, numbers)``.
 
     As ``calculate_dataset_statistics`` in Isaac-GR00T's ``gr00t/data/dataset.py``: in float32,
     population standard deviation, linearly interpolated quantiles.
 
     Returns:
         ``min``, ``max``, ``mean``, ``std``, ``q01`` and ``q99``, each of shape ``(numbers,)``.
-
-    Raises:
-        DatasetError: The column is missing or not rectangular.
-    """
-    episodes = [dataset.vector(episode.index, column) for episode in dataset.episodes]
-    return array_statistics(np.concatenate(episodes))
-
-
-def array_statistics(values: np.ndarray) -> dict[str, np.ndarray]:
-    """The same of an array of shape ``(rows, numbers)``.
 
     Examples:
         >>> float(array_statistics(np.array([[0.0], [1.0]]))["q99"][0])

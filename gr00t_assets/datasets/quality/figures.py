@@ -1,15 +1,11 @@
 """Figures of a dataset's quality; thresholds are in ``thresholds.py``."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from gr00t_assets.core.files import FrozenModel
 
 
-class Figures(BaseModel):
-    """Base of all figures."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class QualityWarning(Figures):
+class QualityWarning(FrozenModel):
     """A threshold that was passed."""
 
     measure: str = Field(description="Name of the row of the table that it belongs to")
@@ -17,7 +13,7 @@ class QualityWarning(Figures):
     message: str = Field(description="What was found and what it does to a policy")
 
 
-class Lengths(Figures):
+class Lengths(FrozenModel):
     """Rows of the episodes."""
 
     rows: tuple[int, ...] = Field(description="By position in the dataset")
@@ -27,7 +23,7 @@ class Lengths(Figures):
     outliers: tuple[int, ...] = Field(description="Indices of episodes far from the median")
 
 
-class Idle(Figures):
+class Idle(FrozenModel):
     """Rows at rest: no joint is further than a hundredth of its range from where it starts or
     ends.
     """
@@ -38,7 +34,7 @@ class Idle(Figures):
     end_share: float = Field(description="Of all rows")
 
 
-class Vector(Figures):
+class Vector(FrozenModel):
     """A column of state or action; tuples by dimension."""
 
     column: str
@@ -55,6 +51,7 @@ class Vector(Figures):
     steps: int = Field(description="Steps between successive rows")
     jumps: int = Field(description="Steps in which some dimension jumps")
     first_jump: str | None = Field(default=None, description="Episode, row and dimension of one")
+    jumps_by_episode: dict[int, int] = Field(default={}, description="Of those that have some")
 
     @property
     def constant(self) -> tuple[bool, ...]:
@@ -71,7 +68,7 @@ class Vector(Figures):
         )
 
 
-class Copy(Figures):
+class Copy(FrozenModel):
     """A key that is in both state and action."""
 
     key: str
@@ -81,7 +78,64 @@ class Copy(Figures):
     )
 
 
-class Language(Figures):
+class AtLimit(FrozenModel):
+    """Rows of a column at the least or the largest value of a dimension; tuples by dimension."""
+
+    column: str
+    labels: tuple[str, ...]
+    shares: tuple[float, ...] = Field(
+        description="Of the rows in which the robot moves, over the episodes in which it does"
+    )
+    episodes: tuple[tuple[int, ...], ...] = Field(description="Above the threshold, by index")
+
+
+class Motion(FrozenModel):
+    """How the joints move."""
+
+    stuck: dict[str, tuple[int, ...]] = Field(
+        description="Indices of the episodes in which a dimension of the state stays where it is "
+        "although it is told to move, by its name"
+    )
+    limits: tuple[AtLimit, ...] = Field(description="By column")
+    lags: dict[str, float | None] = Field(
+        description="Milliseconds by which the state follows the action, median over the episodes "
+        "in which it clearly does, by key; None where it never does"
+    )
+    jerk: tuple[float, ...] = Field(
+        description="Root mean square of the third derivative of the joints, in ranges per second "
+        "cubed, by position in the dataset; empty without a state or action"
+    )
+    jerk_median: float
+    jerk_outliers: tuple[int, ...] = Field(description="Indices of episodes far above the median")
+
+
+class Repeat(FrozenModel):
+    """An episode that repeats an earlier one."""
+
+    episode: int
+    original: int
+    distance: float = Field(
+        description="Root mean square difference as a share of the ranges; 0 to the bit"
+    )
+
+
+class Freeze(FrozenModel):
+    """Frames that stay the same while the robot moves."""
+
+    episode: int
+    row: int = Field(description="First of the rows")
+    seconds: float
+
+
+class EpisodeScore(FrozenModel):
+    """What an episode is worth, of 100."""
+
+    episode: int
+    score: int
+    reasons: tuple[str, ...] = Field(description="What it lost points for, in words, with how many")
+
+
+class Language(FrozenModel):
     """Instructions, counted by rows."""
 
     column: str = Field(description="Column of task indices")
@@ -91,22 +145,24 @@ class Language(Figures):
     placeholders: tuple[str, ...] = Field(description="Texts that are no instruction")
 
 
-class Camera(Figures):
-    """Sampled frames of one camera; grey levels are of 255."""
+class Camera(FrozenModel):
+    """Frames of one camera, of whole episodes; grey levels are of 255."""
 
     camera: str
     episode: tuple[float, ...] = Field(description="Position in the dataset, fraction included")
-    luminance: tuple[float, ...] = Field(description="Mean grey level of each sampled frame")
+    luminance: tuple[float, ...] = Field(description="Mean grey level of some of the frames")
+    frames: int = Field(description="Frames that were looked at")
     mean: float
     dark_share: float
     bright_share: float
-    pairs: int = Field(description="Successive frames that were compared")
-    flicker_share: float
-    identical_share: float = Field(description="Pairs of identical frames")
+    flicker_share: float = Field(description="Of pairs of successive frames")
+    identical_share: float = Field(description="Pairs of the same frame")
     frozen_share: float = Field(description="The same, of pairs in which a joint moves")
+    freezes: tuple[Freeze, ...] = Field(description="In the order of the episodes")
+    black: dict[int, float] = Field(description="Share of black frames of episodes that have some")
 
 
-class Quality(Figures):
+class Quality(FrozenModel):
     """What was measured, and what passed a threshold."""
 
     dataset: str
@@ -115,8 +171,11 @@ class Quality(Figures):
     idle: Idle | None = Field(description="None without a state or action that moves")
     vectors: tuple[Vector, ...]
     copies: tuple[Copy, ...]
+    motion: Motion
+    repeats: tuple[Repeat, ...]
     language: Language | None
     cameras: tuple[Camera, ...] = Field(description="Empty without a frame cache")
+    scores: tuple[EpisodeScore, ...] = Field(default=(), description="In the dataset's order")
     warnings: tuple[QualityWarning, ...] = ()
 
     def messages(self) -> list[str]:

@@ -1,44 +1,29 @@
-"""Measuring the quality of a dataset: what no check forbids and a policy still learns from.
-
-Images are judged by sampled pairs of successive frames.
-"""
+"""Measuring the quality of a dataset: what no check forbids and a policy still learns from."""
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
 
 import numpy as np
 
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.statistics import STATS
-from gr00t_assets.datasets.quality.figures import Camera, Language, Lengths, Quality
+from gr00t_assets.datasets.quality.cameras import measure_camera
+from gr00t_assets.datasets.quality.duplicates import RepeatPass
+from gr00t_assets.datasets.quality.figures import Language, Lengths, Quality
+from gr00t_assets.datasets.quality.motion import MotionPass
+from gr00t_assets.datasets.quality.scores import episode_scores
+from gr00t_assets.datasets.quality.stillness import measure_copies, measure_idle
 from gr00t_assets.datasets.quality.table import find_warnings
-from gr00t_assets.datasets.quality.thresholds import (
-    BRIGHT,
-    DARK,
-    FLICKER,
-    LENGTH_FACTOR,
-    MOVING,
-    PLACEHOLDERS,
-    SAMPLED_EPISODES,
-    SAMPLED_PAIRS,
-)
+from gr00t_assets.datasets.quality.thresholds import LENGTH_FACTOR, PLACEHOLDERS
 from gr00t_assets.datasets.quality.vectors import (
-    Ranges,
     column_ranges,
     key_slices,
-    measure_copies,
-    measure_idle,
     measure_vector,
+    rows_by_episode,
 )
-
-_LUMINANCE_WEIGHTS = np.array([0.299, 0.587, 0.114])
-"""Of red, green and blue in luminance, ITU-R BT.601."""
-
-_EVERY = 4
-"""Pixels of which one is looked at, in each direction."""
 
 _PREFERRED = ("human.action.task_description", "human.task_description", "human.coarse_action")
 _SHOWN = 50
@@ -50,7 +35,7 @@ def measure_quality(
 ) -> Quality:
     """Figures of a dataset, with a warning for each threshold that one of them passes.
 
-    Reads the rows a few times, an episode at a time, and of the frames a sample.
+    Reads the rows a few times, an episode at a time, and the frames of some whole episodes.
 
     Args:
         cache: Its frames; without them nothing is said of images.
@@ -63,11 +48,16 @@ def measure_quality(
     states, actions = key_slices(dataset, "state"), key_slices(dataset, "action")
     columns = dict.fromkeys(item.column for item in (*states, *actions))
     statistics = None
-    with suppress(OSError, ValueError):  # Other checks report a damaged file.
-        statistics = json.loads((dataset.directory / STATS).read_text())
+    if dataset.info.version != V30:  # Its quantiles are means of the episodes' quantiles.
+        with suppress(OSError, ValueError):  # Other checks report a damaged file.
+            statistics = json.loads((dataset.directory / STATS).read_text())
     ranges = {column: column_ranges(dataset, column, statistics) for column in columns}
     at_rest = dict.fromkeys(item.column for item in states or actions)
     joints = {column: ranges[column] for column in at_rest}
+    motion, repeats = MotionPass(dataset, states, actions, ranges), RepeatPass(dataset, ranges)
+    for rows in rows_by_episode(dataset, columns):
+        motion.add(rows)
+        repeats.add(rows)
     measured = Quality(
         dataset=dataset.name,
         fps=dataset.fps,
@@ -78,11 +68,15 @@ def measure_quality(
             for column in columns
         ),
         copies=measure_copies(dataset, states, actions, ranges),
+        motion=motion.result(),
+        repeats=repeats.result(),
         language=measure_language(dataset, language_column),
         cameras=()
         if cache is None
-        else tuple(_camera(dataset, cache, camera, joints) for camera in cache.cameras),
+        else tuple(measure_camera(dataset, cache, camera, joints) for camera in cache.cameras),
     )
+    scores = episode_scores(measured, [episode.index for episode in dataset.episodes])
+    measured = measured.model_copy(update={"scores": scores})
     return measured.model_copy(update={"warnings": tuple(find_warnings(measured))})
 
 
@@ -100,56 +94,6 @@ def _lengths(dataset: LeRobotDataset) -> Lengths:
             if episode.length * LENGTH_FACTOR < median or episode.length > median * LENGTH_FACTOR
         ),
     )
-
-
-def _camera(
-    dataset: LeRobotDataset, cache: FrameCache, camera: str, states: Mapping[str, Ranges]
-) -> Camera:
-    """Figures of a camera; ``states`` are the columns that say whether the robot moves."""
-    frames: list[tuple[float, float]] = []
-    pairs: list[tuple[bool, bool, bool]] = []
-    for position in _spread(len(dataset.episodes), SAMPLED_EPISODES):
-        episode = dataset.episodes[position]
-        rows = cache.rows(episode.index, camera, dataset.timestamps(episode.index))
-        moves = _moves(dataset, episode.index, len(rows), states)
-        for start in _spread(len(rows) - 1, SAMPLED_PAIRS):
-            pair = cache.frames(camera, rows[start : start + 2])
-            light = pair[:, ::_EVERY, ::_EVERY].mean(axis=(1, 2)) @ _LUMINANCE_WEIGHTS
-            frames.append((position + start / max(len(rows), 1), float(light[0])))
-            if len(pair) == 2 and rows[start] != rows[start + 1]:
-                same = np.array_equal(pair[0], pair[1])
-                pairs.append((same, bool(moves[start]), bool(abs(light[1] - light[0]) > FLICKER)))
-    when, light = np.array(frames).T
-    same, moving, flickers = np.array(pairs, dtype=bool).reshape(-1, 3).T
-    return Camera(
-        camera=camera,
-        episode=tuple(when.tolist()),
-        luminance=tuple(light.tolist()),
-        mean=float(light.mean()),
-        dark_share=float((light < DARK).mean()),
-        bright_share=float((light > BRIGHT).mean()),
-        pairs=len(pairs),
-        flicker_share=flickers.sum() / max(len(pairs), 1),
-        identical_share=same.sum() / max(len(pairs), 1),
-        frozen_share=(same & moving).sum() / max(moving.sum(), 1),
-    )
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """At most so many positions of a sequence, evenly spread, the first and the last among them."""
-    return np.unique(np.linspace(0, max(count - 1, 0), most).round().astype(int)).tolist()
-
-
-def _moves(
-    dataset: LeRobotDataset, episode: int, length: int, states: Mapping[str, Ranges]
-) -> np.ndarray:
-    """Whether a joint moves between each row and the next, ``(rows,)``."""
-    moves = np.zeros(length, dtype=bool)
-    for column, ranges in states.items():
-        rows = dataset.vector(episode, column).astype(np.float64)[:, ranges.moving]
-        steps = np.abs(np.diff(rows, axis=0)) / ranges.extent[ranges.moving]
-        moves[: len(steps)] |= (steps > MOVING).any(axis=1)
-    return moves
 
 
 def measure_language(dataset: LeRobotDataset, column: str | None = None) -> Language | None:

@@ -1,4 +1,4 @@
-"""A dataset's quality as one picture of six panels."""
+"""A dataset's quality as one picture of ten panels."""
 
 import io
 import textwrap
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gr00t_assets.datasets.quality import table as measures
+from gr00t_assets.datasets.quality import table_row as measures
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.figures import Quality
 
@@ -25,15 +25,19 @@ _TEXTS = 6
 
 
 def quality_png(quality: Quality) -> bytes:
-    """Episode lengths, rows at rest, ranges, steps, brightness and instructions, 1000 px wide.
+    """Scores, lengths, rows at rest, jerk, ranges, limits, steps, lag, brightness and instructions,
+    1000 px wide.
 
     A panel's title says what was found, in red where a threshold is passed.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 9.6), dpi=100, layout="constrained", facecolor="white")
-    panels = figure.subplots(3, 2).ravel()
-    drawings = (_lengths, _idle, _ranges, _steps, _brightness, _instructions)
+    figure = Figure(figsize=(10, 16), dpi=100, layout="constrained", facecolor="white")
+    panels = figure.subplots(5, 2).ravel()
+    drawings = (
+        *(_scores, _lengths, _idle, _jerk, _ranges),
+        *(_limits, _steps, _lags, _brightness, _instructions),
+    )
     for axes, draw in zip(panels, drawings, strict=True):
         axes.grid(True, axis="y", color=_GRID, linewidth=0.8)
         axes.set_axisbelow(True)
@@ -90,6 +94,54 @@ def _idle(axes: "Axes", quality: Quality) -> None:
     _title(axes, quality, "Rows at rest", text, measures.IDLE_START, measures.IDLE_END)
 
 
+def _scores(axes: "Axes", quality: Quality) -> None:
+    values = np.array([item.score for item in quality.scores])
+    if not len(values):
+        _nothing(axes, "Score", "none")
+        return
+    axes.hist(values, bins=np.arange(0, 105, 5).tolist(), color=_GREEN)
+    axes.set_xlim(0, 100)
+    _whole(axes, "y")
+    _labels(axes, "score of 100", "episodes")
+    lowest = min(quality.scores, key=lambda item: item.score)
+    text = f"mean {values.mean():.0f}, lowest {lowest.score} of episode {lowest.episode}"
+    _title(axes, quality, "Score", text, measures.REPEATS, measures.STUCK)
+
+
+def _jerk(axes: "Axes", quality: Quality) -> None:
+    motion = quality.motion
+    if not motion.jerk:
+        _nothing(axes, "Jerk", "no joint moves")
+        return
+    axes.plot(motion.jerk, ".", color=_BLUE, ms=5)
+    axes.axhline(motion.jerk_median, color=_INK, linewidth=1)
+    axes.set_ylim(bottom=0)
+    _whole(axes)
+    _labels(axes, "episode", "ranges per s cubed")
+    text = f"median {motion.jerk_median:.3g} (black line), {len(motion.jerk_outliers)} outliers"
+    _title(axes, quality, "Jerk", text, measures.JERK)
+
+
+def _limits(axes: "Axes", quality: Quality) -> None:
+    shares = {item.column: np.array(item.shares) for item in quality.motion.limits}
+    _by_dimension(axes, shares, limits.LIMIT_SHARE, "% of rows in motion")
+    most = max((max(item.shares, default=0) for item in quality.motion.limits), default=0)
+    _title(axes, quality, "At the limit", f"at most {most:.1%} of rows", measures.LIMITS)
+
+
+def _lags(axes: "Axes", quality: Quality) -> None:
+    lags = {key: value for key, value in quality.motion.lags.items() if value is not None}
+    if not lags:
+        _nothing(axes, "Lag", "no state clearly follows its action")
+        return
+    axes.barh(list(lags), list(lags.values()), color=_BLUE, height=0.5)
+    axes.invert_yaxis()
+    axes.axvline(0, color=_INK, linewidth=1)
+    _labels(axes, "ms", "")
+    text = f"action to state, {min(lags.values()):.0f} to {max(lags.values()):.0f} ms"
+    _title(axes, quality, "Lag", text, measures.LAG)
+
+
 def _ranges(axes: "Axes", quality: Quality) -> None:
     """Least and largest value with q01 at 0 and q99 at 1; what is further away is cut off."""
     reach = limits.STRETCH
@@ -118,15 +170,8 @@ def _ranges(axes: "Axes", quality: Quality) -> None:
 
 
 def _steps(axes: "Axes", quality: Quality) -> None:
-    for number, vector in enumerate(quality.vectors[:2]):
-        place = np.flatnonzero(~np.array(vector.constant))
-        heights = 100 * np.array(vector.largest_step)[place]
-        color, label = (_BLUE, _ORANGE)[number], _short(vector.column)
-        axes.bar(place + (number - 0.5) * 0.4, heights, 0.4, color=color, label=label)
-    axes.axhline(100 * limits.JUMP, **_LINE)
-    axes.set_ylim(0, max(100 * limits.JUMP * 1.25, axes.get_ylim()[1]))
-    _labels(axes, "dimension", "% of its range")
-    _legend(axes)
+    largest = {vector.column: np.array(vector.largest_step) for vector in quality.vectors}
+    _by_dimension(axes, largest, limits.JUMP, "% of its range")
     jumps = sum(vector.jumps for vector in quality.vectors)
     steps = sum(vector.steps for vector in quality.vectors)
     text = f"{jumps} of {steps} steps between rows are jumps (red line)"
@@ -150,7 +195,10 @@ def _brightness(axes: "Axes", quality: Quality) -> None:
     frozen = max(camera.frozen_share for camera in quality.cameras)
     flicker = max(camera.flicker_share for camera in quality.cameras)
     text = f"{flicker:.0%} flicker, {frozen:.0%} frozen while the robot moves"
-    names = measures.EXPOSURE, measures.FLICKER, measures.FROZEN
+    names = (
+        *(measures.EXPOSURE, measures.FLICKER, measures.FROZEN),
+        *(measures.FREEZES, measures.BLACK),
+    )
     _title(axes, quality, "Brightness", text, *names)
 
 
@@ -174,6 +222,19 @@ def _instructions(axes: "Axes", quality: Quality) -> None:
     text = f"{language.distinct} distinct"
     text += f", {_TEXTS} shown" if language.distinct > _TEXTS else ""
     _title(axes, quality, "Instructions", text, measures.LANGUAGE)
+
+
+def _by_dimension(axes: "Axes", shares: dict[str, np.ndarray], limit: float, up: str) -> None:
+    """Bars of state and action side by side, with a line at the limit."""
+    for number, (column, values) in enumerate(list(shares.items())[:2]):
+        place = np.flatnonzero(values)
+        color, label = (_BLUE, _ORANGE)[number], _short(column)
+        axes.bar(place + (number - 0.5) * 0.4, 100 * values[place], 0.4, color=color, label=label)
+    axes.set_xlim(-1, max(map(len, shares.values()), default=1))
+    axes.axhline(100 * limit, **_LINE)
+    axes.set_ylim(0, max(100 * limit * 1.25, axes.get_ylim()[1]))
+    _labels(axes, "dimension", up)
+    _legend(axes)
 
 
 def _title(axes: "Axes", quality: Quality, name: str, text: str, *names: str) -> None:
@@ -205,10 +266,10 @@ def _legend(axes: "Axes") -> None:
     axes.legend(fontsize=8.5, frameon=False, loc="lower right", bbox_to_anchor=(1, 1.06), ncols=3)
 
 
-def _whole(axes: "Axes") -> None:
+def _whole(axes: "Axes", which: str = "x") -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    (axes.xaxis if which == "x" else axes.yaxis).set_major_locator(MaxNLocator(integer=True))
 
 
 def _small(buffer: io.BytesIO) -> bytes:

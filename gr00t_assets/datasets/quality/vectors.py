@@ -1,6 +1,6 @@
-"""State and action: ranges, quantiles, jumps, rest, and actions that repeat the state."""
+"""State and action by episode: keys, ranges, quantiles and jumps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +8,11 @@ import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.quality.figures import Copy, Idle, Vector
+from gr00t_assets.datasets.quality.figures import Vector
 from gr00t_assets.datasets.quality.thresholds import (
-    COPY_SLACK,
-    IDLE_MOVE,
     JUMP,
+    MOVING,
+    NOISE_STEP,
     SAMPLED_ROWS,
     SWITCH_VALUES,
 )
@@ -29,6 +29,11 @@ class Slice:
     end: int
 
     @property
+    def size(self) -> int:
+        """How many dimensions."""
+        return self.end - self.start
+
+    @property
     def span(self) -> slice:
         """The dimensions as NumPy takes them."""
         return slice(self.start, self.end)
@@ -42,21 +47,34 @@ def key_slices(dataset: LeRobotDataset, modality: Modality) -> list[Slice]:
         if isinstance(item, dict):
             column = str(item.get("original_key") or default)
             start, end = item.get("start"), item.get("end")
-            if column in dataset.features and isinstance(start, int) and isinstance(end, int):
+            width = dataset.features[column].width if column in dataset.features else 0
+            if isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= width:
                 slices.append(Slice(str(key), column, start, end))
     if not slices and default in dataset.features:
         slices.append(Slice("all", default, 0, dataset.features[default].width))
     return slices
 
 
-def dimension_names(column: str, width: int, keys: list[Slice]) -> tuple[str, ...]:
-    """A name for each dimension: its key and its number in the key, or its number alone."""
-    names = [str(number) for number in range(width)]
+def dimension_names(
+    dataset: LeRobotDataset, column: str, width: int, keys: list[Slice]
+) -> tuple[str, ...]:
+    """A name for each dimension: its key and its number in the key, or the name that
+    ``meta/info.json`` gives it, or its number alone.
+    """
+    declared = dataset.features[column].names if column in dataset.features else ()
+    names = list(declared) if len(declared) == width else [str(number) for number in range(width)]
     for item in keys:
         if item.column == column and item.key != "all":
             for number in range(max(item.start, 0), min(item.end, width)):
                 names[number] = f"{item.key} {number - item.start}"
     return tuple(names)
+
+
+def matching_keys(states: list[Slice], actions: list[Slice]) -> list[tuple[Slice, Slice]]:
+    """State and action of each key that is in both, of one size."""
+    by_key = {item.key: item for item in actions}
+    pairs = [(state, by_key[state.key]) for state in states if state.key in by_key]
+    return [(state, action) for state, action in pairs if state.size == action.size]
 
 
 def stored_quantiles(statistics: Any, column: str, width: int) -> np.ndarray | None:
@@ -70,20 +88,26 @@ def stored_quantiles(statistics: Any, column: str, width: int) -> np.ndarray | N
     return quantiles if fits else None
 
 
-def column_by_episode(dataset: LeRobotDataset, column: str) -> Iterator[np.ndarray]:
-    """A column, episode by episode, ``(rows, width)`` float64; what is not finite becomes NaN.
+def rows_by_episode(
+    dataset: LeRobotDataset, columns: Iterable[str]
+) -> Iterator[dict[str, np.ndarray]]:
+    """Columns by name, episode by episode, ``(rows, width)`` float64; what is not finite becomes
+    NaN.
 
     Raises:
-        DatasetError: It cannot be read, or its width changes.
+        DatasetError: One cannot be read, or its width changes.
     """
-    width = None
-    for episode in dataset.episodes:
-        rows = dataset.vector(episode.index, column).astype(np.float64)
-        width = rows.shape[1] if width is None else width
-        if rows.shape[1] != width:
-            problem = f"{column} has {rows.shape[1]} numbers in episode {episode.index}."
-            raise DatasetError(dataset.name, problem, [f"the episodes before it have {width}"])
-        rows[~np.isfinite(rows)] = np.nan
+    widths: dict[str, int] = {}
+    names = list(dict.fromkeys(columns))
+    for episode in dataset.episodes if names else ():
+        rows = dataset.vectors(episode.index, names)
+        for column in names:
+            values = rows[column] = rows[column].astype(np.float64)
+            width = widths.setdefault(column, values.shape[1])
+            if values.shape[1] != width:
+                problem = f"{column} has {values.shape[1]} numbers in episode {episode.index}."
+                raise DatasetError(dataset.name, problem, [f"the episodes before it have {width}"])
+            values[~np.isfinite(values)] = np.nan
         yield rows
 
 
@@ -97,6 +121,8 @@ class Ranges:
         quantiles: ``(2, width)``, q01 and q99.
         stored: The quantiles are those of ``meta/stats.json``.
         switches: Dimensions with a few values only.
+        noise: Dimensions whose usual step between rows is as large as their values are spread, as
+            of a sensor that is read but not used.
     """
 
     minimum: np.ndarray
@@ -104,6 +130,7 @@ class Ranges:
     quantiles: np.ndarray
     stored: bool
     switches: np.ndarray
+    noise: np.ndarray
 
     @property
     def extent(self) -> np.ndarray:
@@ -115,6 +142,27 @@ class Ranges:
         """Dimensions that change."""
         return self.extent > 0
 
+    @property
+    def counted(self) -> np.ndarray:
+        """Dimensions that change and are no switches."""
+        return self.moving & ~self.switches
+
+    @property
+    def scale(self) -> np.ndarray:
+        """The extent; 1 of a dimension that never changes."""
+        return np.where(self.moving, self.extent, 1.0)
+
+
+def robot_moves(
+    rows: Mapping[str, np.ndarray], joints: Mapping[str, Ranges], count: int
+) -> np.ndarray:
+    """Whether a joint moves between each of ``count`` rows and the next; False of the last."""
+    moves = np.zeros(count, dtype=bool)
+    for column, ranges in joints.items():
+        steps = np.abs(np.diff(rows[column].astype(np.float64), axis=0)) / ranges.scale
+        moves[: len(steps)] |= ((steps > MOVING) & ~ranges.noise).any(axis=1)
+    return moves
+
 
 def column_ranges(dataset: LeRobotDataset, column: str, statistics: object) -> Ranges:
     """First pass over a column, one episode in memory and at most ``SAMPLED_ROWS`` rows.
@@ -124,19 +172,21 @@ def column_ranges(dataset: LeRobotDataset, column: str, statistics: object) -> R
     """
     every = -(-dataset.frame_count // SAMPLED_ROWS) or 1
     low = high = None
-    sampled = []
-    for rows in column_by_episode(dataset, column):
+    sampled, steps = [], []
+    for rows in (parts[column] for parts in rows_by_episode(dataset, [column])):
         if not len(rows):
             continue
         smallest, largest = np.fmin.reduce(rows), np.fmax.reduce(rows)
         low = smallest if low is None else np.fmin(low, smallest)
         high = largest if high is None else np.fmax(high, largest)
         sampled.append(rows[::every].copy())
+        steps.append(np.abs(np.nan_to_num(np.diff(rows, axis=0, prepend=rows[:1])[::every])))
     if low is None or high is None:
         low = high = np.zeros(0)
-        sampled = [np.zeros((1, 0))]
+        sampled = steps = [np.zeros((1, 0))]
     sample = np.nan_to_num(np.concatenate(sampled), nan=0.0)
     quantiles = stored_quantiles(statistics, column, len(low))
+    quartiles = np.quantile(sample, [0.25, 0.75], axis=0)
     values = np.array([len(np.unique(dimension)) for dimension in sample.T], dtype=int)
     return Ranges(
         minimum=np.nan_to_num(low),
@@ -144,6 +194,7 @@ def column_ranges(dataset: LeRobotDataset, column: str, statistics: object) -> R
         quantiles=np.quantile(sample, [0.01, 0.99], axis=0) if quantiles is None else quantiles,
         stored=quantiles is not None,
         switches=values <= SWITCH_VALUES,
+        noise=np.median(np.concatenate(steps), axis=0) > NOISE_STEP * np.ptp(quartiles, axis=0),
     )
 
 
@@ -156,24 +207,26 @@ def measure_vector(
         DatasetError: The column cannot be read.
     """
     width = len(ranges.minimum)
-    names = dimension_names(column, width, keys)
-    counted = ranges.moving & ~ranges.switches
-    extent = np.where(ranges.moving, ranges.extent, 1.0)
-    slack = 1e-6 * extent
+    names = dimension_names(dataset, column, width, keys)
+    slack = 1e-6 * ranges.scale
     outside, largest = np.zeros(width), np.zeros(width)
-    rows_seen = steps = jumps = 0
+    rows_seen = steps = 0
+    jumps: dict[int, int] = {}
     first = None
-    for episode, rows in zip(dataset.episodes, column_by_episode(dataset, column), strict=True):
+    for episode, parts in zip(dataset.episodes, rows_by_episode(dataset, [column]), strict=True):
+        rows = parts[column]
         low, high = ranges.quantiles[0] - slack, ranges.quantiles[1] + slack
         outside += ((rows < low) | (rows > high)).sum(axis=0)
         rows_seen += len(rows)
-        moved = np.where(counted, np.nan_to_num(np.abs(np.diff(rows, axis=0)) / extent), 0.0)
+        steps_taken = np.nan_to_num(np.abs(np.diff(rows, axis=0)) / ranges.scale)
+        moved = np.where(ranges.counted, steps_taken, 0.0)
         steps += len(moved)
         if not moved.size:
             continue
         largest = np.maximum(largest, moved.max(axis=0))
         jumping = np.flatnonzero((moved > JUMP).any(axis=1))
-        jumps += len(jumping)
+        if len(jumping):
+            jumps[episode.index] = len(jumping)
         if first is None and len(jumping):
             row = int(jumping[0])
             name = names[int(moved[row].argmax())]
@@ -189,77 +242,7 @@ def measure_vector(
         outside=tuple((np.where(ranges.moving, outside, 0) / max(rows_seen, 1)).tolist()),
         largest_step=tuple(largest.tolist()),
         steps=steps,
-        jumps=jumps,
+        jumps=sum(jumps.values()),
+        jumps_by_episode=jumps,
         first_jump=first,
     )
-
-
-def measure_idle(dataset: LeRobotDataset, columns: dict[str, Ranges]) -> Idle | None:
-    """Rows at rest at the start and the end of every episode, all of these columns together.
-
-    Raises:
-        DatasetError: A column cannot be read.
-    """
-    used = {column: ranges for column, ranges in columns.items() if ranges.moving.any()}
-    if not used:
-        return None
-    start, end = [], []
-    for parts in zip(*(column_by_episode(dataset, column) for column in used), strict=True):
-        scaled = [
-            rows[:, ranges.moving] / ranges.extent[ranges.moving]
-            for rows, ranges in zip(parts, used.values(), strict=True)
-        ]
-        rows = np.concatenate(scaled, axis=1)
-        start.append(_rows_at_rest(rows))
-        end.append(_rows_at_rest(rows[::-1]))
-    total = max(dataset.frame_count, 1)
-    return Idle(
-        start=tuple(start),
-        end=tuple(end),
-        start_share=sum(start) / total,
-        end_share=sum(end) / total,
-    )
-
-
-def measure_copies(
-    dataset: LeRobotDataset, states: list[Slice], actions: list[Slice], ranges: dict[str, Ranges]
-) -> tuple[Copy, ...]:
-    """Share of rows whose action is the state of the same row, by key that is in both.
-
-    A joint that is held still repeats its state rightly; one that moves and repeats it was recorded
-    without its commands.
-
-    Raises:
-        DatasetError: A column cannot be read.
-    """
-    by_key = {item.key: item for item in actions}
-    pairs: list[tuple[Slice, Slice, np.ndarray]] = []
-    for state in states:
-        action = by_key.get(state.key)
-        if action is not None and state.end - state.start == action.end - action.start:
-            extents = [ranges[item.column].extent[item.span] for item in (state, action)]
-            pairs.append((state, action, np.maximum(*extents)))
-    counts = {state.key: np.zeros(3, dtype=int) for state, _, _ in pairs}
-    columns = dict.fromkeys(item.column for pair in pairs for item in pair[:2])
-    for parts in zip(*(column_by_episode(dataset, column) for column in columns), strict=True):
-        rows = dict(zip(columns, parts, strict=True))
-        for state, action, extent in pairs:
-            slack = COPY_SLACK * extent[extent > 0]
-            now = rows[state.column][:, state.span][:, extent > 0]
-            commanded = rows[action.column][:, action.span][:, extent > 0]
-            equal = (np.abs(now - commanded) <= slack).all(axis=1)
-            moving = (np.abs(np.diff(now, axis=0)) > slack).any(axis=1)
-            counts[state.key] += equal.sum(), moving.sum(), (equal[:-1] & moving).sum()
-    copies = []
-    for state, _, extent in pairs:
-        same, moved, followed = counts[state.key].tolist()
-        share = same / max(dataset.frame_count, 1) if (extent > 0).any() else None
-        moving_share = followed / moved if moved else None
-        copies.append(Copy(key=state.key, share=share, moving_share=moving_share))
-    return tuple(copies)
-
-
-def _rows_at_rest(rows: np.ndarray) -> int:
-    """Rows before the first that is away from the first row; all but one of an idle episode."""
-    away = (np.abs(rows - rows[:1]) > IDLE_MOVE).any(axis=1)
-    return int(away.argmax()) - 1 if away.any() else max(len(rows) - 1, 0)

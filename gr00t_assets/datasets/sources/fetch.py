@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,16 +145,23 @@ def remove_downloads(folder: Path, keep: Path | None = None) -> None:
             shutil.rmtree(download, ignore_errors=True)
 
 
-def lay_out(source: Path, target: Path, copied: bool = False) -> None:
+def lay_out(
+    source: Path, target: Path, copied: bool = False, replaced: Mapping[Path, Path] | None = None
+) -> None:
     """Put the files of a dataset under another folder without taking them from the first.
 
     Args:
         source: Folder of the dataset.
         target: The other folder, which is made.
         copied: Whether the files get bytes of their own; else both share them where the disk can.
+        replaced: Files that stand in for those of the dataset, by path relative to it.
     """
-    for path in content_files(source):
+    stand_ins = replaced or {}
+    for path in sorted({*content_files(source), *stand_ins}):
         (target / path).parent.mkdir(parents=True, exist_ok=True)
+        if path in stand_ins:
+            shutil.copyfile(stand_ins[path], target / path)
+            continue
         if not copied and not (source / path).is_symlink():
             try:
                 os.link(source / path, target / path)

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.folder import is_lfs_pointer
-from gr00t_assets.datasets.source_kinds import GitSource, without_credentials
+from gr00t_assets.datasets.source_kinds import COMMIT, GitSource, without_credentials
 from gr00t_assets.datasets.sources.content import content_files
 
 _TIMEOUT = 3600.0
@@ -19,6 +19,22 @@ _USER, _PASSWORD = "GR00T_ASSETS_GIT_USER", "GR00T_ASSETS_GIT_PASSWORD"
 
 _HELPER = f'!f() {{ echo "username=${_USER}"; echo "password=${_PASSWORD}"; }}; f'
 """A credential helper that prints what the environment has; see gitcredentials(7)."""
+
+
+def git_commit(repository: str, revision: str, name: str) -> str:
+    """The commit that a branch, a tag or ``HEAD`` of a repository means now.
+
+    Raises:
+        DatasetError: The repository cannot be had, or has no such revision.
+    """
+    if COMMIT.fullmatch(revision):
+        return revision
+    answer = _git(Path.cwd(), name, repository, "ls-remote", "origin", revision, f"{revision}^{{}}")
+    commits = [line.split()[0] for line in answer.splitlines() if line.strip()]
+    if not commits:
+        problem = f"{without_credentials(repository)} has no branch or tag {revision}."
+        raise DatasetError(name, problem, ["give --revision one that it has, or a full commit"])
+    return commits[-1]
 
 
 def fetch_git(source: GitSource, directory: Path, name: str, log: Callable[[str], None]) -> Path:
@@ -103,9 +119,10 @@ def split_credentials(repository: str) -> tuple[str, dict[str, str]]:
     return parts._replace(netloc=host).geturl(), secret
 
 
-def _git(directory: Path, name: str, repository: str, *arguments: str) -> None:
-    """Run git with ``origin`` in its environment alone: its address may hold a password.
+def _git(directory: Path, name: str, repository: str, *arguments: str) -> str:
+    """What git prints, run with ``origin`` in its environment alone.
 
+    The address of ``origin`` may hold a password.
     Git would show the address to everyone in the command line of its helper, so name and password
     are taken out of it and given by a credential helper, which has them from the environment.
     """
@@ -125,8 +142,7 @@ def _git(directory: Path, name: str, repository: str, *arguments: str) -> None:
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             errors="replace",
             timeout=_TIMEOUT,
@@ -147,3 +163,4 @@ def _git(directory: Path, name: str, repository: str, *arguments: str) -> None:
                 _REMEDY,
             ],
         )
+    return result.stdout

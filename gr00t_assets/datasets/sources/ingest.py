@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,9 +11,11 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import PARTIAL, disk_full_explained, published_directory
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
+from gr00t_assets.datasets.checks.scan import DatasetScan, keep_scan, scan_dataset
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.record import Camera, DatasetRecord, load_record, save_record
-from gr00t_assets.datasets.source_kinds import HubSource
+from gr00t_assets.datasets.lerobot.metadata import is_v30
+from gr00t_assets.datasets.lerobot.v3.convert import convert_in_place
+from gr00t_assets.datasets.record import DatasetRecord, load_record, save_record
 from gr00t_assets.datasets.sources.content import content_files, content_hash, refuse_links
 from gr00t_assets.datasets.sources.fetch import (
     Fetched,
@@ -29,13 +31,19 @@ from gr00t_assets.datasets.sources.origin import (
     Origin,
     folder_origin,
     load_origin,
-    needs_preparing,
     origin_now,
-    prepare_dataset,
+    replaced_files,
     save_origin,
 )
-from gr00t_assets.datasets.video_decoding import Probe, VideoError, probe
-from gr00t_assets.modality.modality_json import FILE, preset_path
+
+_NOT_WHOLE = (
+    "episode-length",
+    "parquet-unreadable",
+    "row-count",
+    "video-truncated",
+    "video-unreadable",
+)
+"""Faults that keep a dataset out of the store; others are shown by its check there."""
 
 
 def ingest_dataset(
@@ -65,7 +73,7 @@ def ingest_dataset(
             source = entry.source.describe()
         else:
             refuse_links(local.directory, entry.name)
-            digest = content_hash(local.directory, _replaced_files(entry))
+            digest = content_hash(local.directory, replaced_files(entry, local.directory, store))
             origin, offline = folder_origin(entry, store, digest), None
             source = local.description
         record = _stored_record(entry, store, origin)
@@ -74,11 +82,12 @@ def ingest_dataset(
         else:
             with TemporaryDirectory(prefix=f".fetch{PARTIAL}", dir=folder) as scratch:
                 fetched = local or fetch(entry, origin.commit, folder, Path(scratch), log)
-                if local is not None and needs_preparing(local.directory, entry.name, store):
+                scan = _scan_source(entry, store, fetched)
+                if local is not None and is_v30(local.directory):
                     copied = Path(scratch, "dataset")
                     lay_out(local.directory, copied, copied=True)
                     fetched = replace(local, directory=copied, temporary=True)
-                record = _publish(entry, store, fetched, log)
+                record = _publish(entry, store, fetched, scan, log)
         record = _with_current_words(record, source, offline)
         if record != _current_record(entry, store):
             save_record(record, store)
@@ -114,29 +123,55 @@ def _stored_record(entry: CatalogEntry, store: Store, origin: Origin) -> Dataset
     return record if stored[0].key == origin.key and size == record.size_bytes else None
 
 
+def _scan_source(entry: CatalogEntry, store: Store, fetched: Fetched) -> DatasetScan:
+    """Check a dataset as it lies, before anything is done to it.
+
+    Raises:
+        DatasetError: Files of it cannot be read or are not whole, with every error of the check.
+            In v3.0 every error but those of ``modality.json``, since it could not be converted.
+    """
+    replaced = replaced_files(entry, fetched.directory, store)
+    scan = scan_dataset(fetched.directory, replaced=replaced)
+    errors = [item for item in scan.findings if item.severity == "error"]
+    errors = [item for item in errors if item.subject != scan.modality_file]
+    is_shared = is_v30(fetched.directory)
+    if errors and (is_shared or any(item.code in _NOT_WHOLE for item in errors)):
+        lines = [f"{item.subject or 'the folder'}: {item.text}" for item in errors]
+        where = f"in {fetched.description}"
+        raise DatasetError(entry.name, "its files cannot be trained on.", [*lines, where])
+    return scan
+
+
 def _publish(
-    entry: CatalogEntry, store: Store, fetched: Fetched, log: Callable[[str], None]
+    entry: CatalogEntry,
+    store: Store,
+    fetched: Fetched,
+    scan: DatasetScan,
+    log: Callable[[str], None],
 ) -> DatasetRecord:
-    """Bring a dataset into the form that is read here, check it and publish it by its hash."""
+    """Bring a dataset into the form that is read here and publish it by its hash.
+
+    Args:
+        scan: Of the dataset as it was before; kept beside the version.
+    """
     started = time.monotonic()
     warnings: list[str] = []
-    if fetched.temporary:
-        warnings += prepare_dataset(fetched.directory, entry.name, store)
-    replaced = _replaced_files(entry)
+    if fetched.temporary and is_v30(fetched.directory):
+        warnings += convert_in_place(fetched.directory, entry.name)
+    replaced = replaced_files(entry, fetched.directory, store)
     opened = LeRobotDataset.open(fetched.directory, entry.name)
-    _check_row_counts(opened)
-    cameras, camera_warnings = _cameras(opened)
     version = content_hash(fetched.directory, replaced)
     target = store.dataset_directory(entry.name, version)
     if target.is_dir() and _sizes(target) != _sizes(fetched.directory, replaced):
         shutil.rmtree(target)
     if not target.is_dir():
         with published_directory(target) as partial:
-            _copy(fetched, partial, replaced)
+            lay_out(fetched.directory, partial, not fetched.temporary, replaced)
             if content_hash(partial) != version:
                 raise DatasetError(
                     entry.name, "its files changed while they were copied.", ["try again"]
                 )
+    keep_scan(scan, target, store.dataset_scan(entry.name, version))
     sizes = _sizes(target)
     seconds = time.monotonic() - started
     log(
@@ -153,81 +188,14 @@ def _publish(
         episodes=len(opened.episodes),
         frames=opened.frame_count,
         fps=opened.fps,
-        cameras=cameras,
+        cameras=scan.measured,
         tasks=tuple(opened.tasks[index] for index in sorted(opened.tasks)),
         size_bytes=sum(sizes.values()),
-        warnings=(*warnings, *opened.warnings, *camera_warnings),
+        warnings=(*warnings, *opened.warnings),
     )
-
-
-def _replaced_files(entry: CatalogEntry) -> Mapping[Path, Path]:
-    """Packaged files that stand in for those of the source."""
-    source = entry.source
-    if isinstance(source, HubSource) and source.modality is not None:
-        return {Path(FILE): preset_path(source.modality)}
-    return {}
 
 
 def _sizes(directory: Path, replaced: Mapping[Path, Path] | None = None) -> dict[Path, int]:
     """Bytes of every file; a version in the store that differs was damaged from outside."""
     files = {path: directory / path for path in content_files(directory)} | dict(replaced or {})
     return {path: file.stat().st_size for path, file in files.items()}
-
-
-def _copy(fetched: Fetched, target: Path, replaced: Mapping[Path, Path]) -> None:
-    for path in content_files(fetched.directory):
-        if path in replaced:
-            continue
-        (target / path).parent.mkdir(parents=True, exist_ok=True)
-        if fetched.temporary and not (fetched.directory / path).is_symlink():
-            (fetched.directory / path).rename(target / path)
-        else:
-            shutil.copyfile(fetched.directory / path, target / path)
-    for path, source in replaced.items():
-        (target / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target / path)
-
-
-def _check_row_counts(dataset: LeRobotDataset) -> None:
-    """Compare the length of every episode with the rows of its file."""
-    problems = []
-    for episode in dataset.episodes:
-        try:
-            rows = dataset.row_count(episode.index)
-        except DatasetError as error:
-            problems += [error.problem, *error.details]
-            continue
-        if rows != episode.length:
-            problems.append(
-                f"episode {episode.index} has {rows} rows, "
-                f"meta/episodes.jsonl says {episode.length}"
-            )
-    if problems:
-        raise DatasetError(dataset.name, "its rows do not fit its meta files.", problems)
-
-
-def _cameras(dataset: LeRobotDataset) -> tuple[tuple[Camera, ...], list[str]]:
-    """What the headers of all videos say, and warnings where ``info.json`` says otherwise."""
-    problems, warnings, cameras = [], [], []
-    for key in dataset.cameras:
-        headers: dict[Probe, int] = {}
-        for episode in dataset.episodes:
-            path = dataset.video_path(episode.index, key)
-            try:
-                headers.setdefault(probe(path), episode.index)
-            except VideoError as error:
-                problems.append(f"{path.relative_to(dataset.directory)}: {error}")
-        sizes = {(header.width, header.height): index for header, index in headers.items()}
-        if len(sizes) > 1:
-            listed = [f"{w} x {h} (episode {index})" for (w, h), index in sizes.items()]
-            problems.append(f"videos of {key} differ in size: {', '.join(listed)}")
-        for header in list(headers)[:1]:
-            cameras.append(Camera(original_key=key, **asdict(header)))
-            if abs(header.fps - dataset.fps) > 0.01:
-                warnings.append(
-                    f"videos of {key} have {header.fps:g} frames a second, "
-                    f"meta/info.json says {dataset.fps:g}"
-                )
-    if problems:
-        raise DatasetError(dataset.name, "its videos cannot be used.", problems)
-    return tuple(cameras), warnings

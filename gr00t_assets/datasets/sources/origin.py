@@ -1,23 +1,20 @@
-"""What the current version of a dataset was made from, and what is done to it before it is read.
+"""What the current version of a dataset was made from.
 
-A dataset in LeRobot v3.0 becomes v2.1, and one without ``meta/modality.json`` gets the accepted
-proposal. Both belong to the origin: where they change, the dataset is brought in anew.
+A dataset in LeRobot v3.0 becomes v2.1, and a ``modality.json`` of the project stands in for that of
+the source. Both belong to the origin: where they change, the dataset is brought in anew.
 """
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
 from pydantic import Field
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
-from gr00t_assets.core.project import Store
+from gr00t_assets.core.project import Store, own_modality_file
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.fit.modality_proposal import accepted_path
-from gr00t_assets.datasets.lerobot.metadata import is_v30
-from gr00t_assets.datasets.lerobot.v3.convert import CONVERTER_VERSION, convert_in_place
+from gr00t_assets.datasets.lerobot.v3.convert import CONVERTER_VERSION
 from gr00t_assets.datasets.source_kinds import (
     GitSource,
     HubSource,
@@ -126,10 +123,34 @@ def _hub_commit(
     return commit, None
 
 
+def replaced_files(entry: CatalogEntry, directory: Path, store: Store) -> dict[Path, Path]:
+    """Files that stand in for those of the source, by path inside the dataset.
+
+    The project's own ``modality.json`` comes before a packaged one. One that was accepted from a
+    proposal of version 0.2 is taken where the source has none.
+
+    Args:
+        directory: The dataset as it was taken from its source.
+    """
+    own, source = own_modality_file(entry.name), entry.source
+    accepted = _accepted_file(entry.name, store)
+    if own.is_file():
+        return {Path(FILE): own}
+    if isinstance(source, HubSource) and source.modality is not None:
+        return {Path(FILE): preset_path(source.modality)}
+    if accepted.is_file() and not (directory / FILE).exists():
+        return {Path(FILE): accepted}
+    return {}
+
+
+def _accepted_file(name: str, store: Store) -> Path:
+    return store.dataset_record(name).with_name("modality.accepted.json")
+
+
 def _key(name: str, store: Store, *source: str | None) -> str:
-    """Hash of what decides the content: the source, the converter and the accepted addition."""
-    accepted = accepted_path(name, store)
-    digest = _digest(accepted) if accepted.is_file() else "none"
+    """Hash of what decides the content: the source, the converter and the file that stands in."""
+    stand_ins = (own_modality_file(name), _accepted_file(name, store))
+    digest = next((_digest(file) for file in stand_ins if file.is_file()), "none")
     content = [*source, f"v3.0 converter {CONVERTER_VERSION}, accepted modality {digest}"]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
@@ -140,33 +161,3 @@ def _digest(path: Path) -> str:
 
 def _path(name: str, store: Store) -> Path:
     return store.dataset_record(name).with_name("origin.json")
-
-
-def needs_preparing(directory: Path, name: str, store: Store) -> bool:
-    """Whether ``prepare_dataset`` would change anything; a folder is copied only for that."""
-    return is_v30(directory) or _lacks_accepted(directory, name, store)
-
-
-def prepare_dataset(directory: Path, name: str, store: Store) -> list[str]:
-    """Bring a dataset into the form that is read here.
-
-    Args:
-        directory: A working copy inside the store, to be changed in place. Its files may share
-            their bytes with the download: a file is replaced by a new one or removed, and never
-            opened for writing.
-
-    Returns:
-        Warnings for the dataset's record.
-
-    Raises:
-        DatasetError: It is in v3.0 and cannot be converted; every problem is listed.
-    """
-    warnings = convert_in_place(directory, name) if is_v30(directory) else []
-    if _lacks_accepted(directory, name, store):
-        shutil.copyfile(accepted_path(name, store), directory / FILE)
-        warnings.append("meta/modality.json is the accepted proposal; the source has none")
-    return warnings
-
-
-def _lacks_accepted(directory: Path, name: str, store: Store) -> bool:
-    return not (directory / FILE).exists() and accepted_path(name, store).is_file()

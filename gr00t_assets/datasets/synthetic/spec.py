@@ -4,8 +4,9 @@ import hashlib
 import json
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.yaml_files import explained_error
 
 GENERATOR_VERSION = 1
@@ -17,7 +18,7 @@ CAMERAS = {"gr1_arms": ("ego_view",), "so101": ("front", "wrist")}
 _SIZE = {"gr1_arms": (256, 256, 20.0), "so101": (640, 480, 30.0)}
 
 
-class SyntheticSpec(BaseModel):
+class SyntheticSpec(FrozenModel):
     """What the generator draws: an arm that carries an object to a plate.
 
     Examples:
@@ -25,8 +26,6 @@ class SyntheticSpec(BaseModel):
         >>> spec.shown_cameras, spec.size, spec.rate
         (('front', 'wrist'), (640, 480), 30.0)
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     robot: Literal["gr1_arms", "so101"] = Field(
         default="gr1_arms", description="44 joint numbers in radians, or 6 in degrees"

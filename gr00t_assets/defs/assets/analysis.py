@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from gr00t_assets.defs.assets.data import OWNERS
 from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation
-from gr00t_assets.defs.failures import explained
+from gr00t_assets.defs.failures import explained_asset
 from gr00t_assets.defs.metadata import INLINE, bullets, in_store, readable, table
 from gr00t_assets.defs.partitions import EXPERIMENTS, SWEEPS, experiment_partitions
 from gr00t_assets.defs.resources import StoreResource
@@ -51,7 +50,7 @@ MOST_IMAGES = 6
 """Sweeps whose curves are drawn for the page; the report has them all."""
 
 
-@dg.asset(
+@explained_asset(
     deps=[
         dg.AssetDep(asset, partition_mapping=dg.AllPartitionMapping())
         for asset in (checkpoint, open_loop_evaluation)
@@ -59,10 +58,8 @@ MOST_IMAGES = 6
     automation_condition=FOLLOW_CHECKPOINTS,
     group_name="analysis",
     kinds={"pandas"},
-    owners=OWNERS,
     code_version="2",
 )
-@explained
 def loss_comparison(
     context: dg.AssetExecutionContext, store: StoreResource
 ) -> dg.MaterializeResult:
@@ -121,13 +118,12 @@ def _comparisons(report: "Report") -> dict[str, dg.MetadataValue]:
 
 def _ranking(ranked_class: "ComparabilityClass") -> dg.MarkdownMetadataValue:
     """Rank and loss of as many configurations as are shown in place, lowest loss first."""
-    from gr00t_assets.comparison.wording import loss_words
-    from gr00t_assets.reporting.ranking_table import ranked_name
+    from gr00t_assets.comparison.wording import first_label, loss_words
 
     rows = [
         [
             f"{ranked.place}{' ≈' if ranked.tied else ''}",
-            ranked_name(ranked),
+            first_label(ranked.runs),
             loss_words(ranked.runs).replace(" ", "\N{NO-BREAK SPACE}"),
         ]
         for ranked in ranked_class.ranking
@@ -166,15 +162,12 @@ def _version(runs: "list[StoredRun]") -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-@dg.asset(
+@explained_asset(
     deps=[loss_comparison],
     automation_condition=FOLLOW_COMPARISON,
     group_name="analysis",
     kinds={"markdown"},
-    owners=OWNERS,
-    code_version="1",
 )
-@explained
 def research_journal(
     context: dg.AssetExecutionContext, store: StoreResource
 ) -> dg.MaterializeResult:
@@ -201,15 +194,12 @@ def research_journal(
     )
 
 
-@dg.asset(
+@explained_asset(
     partitions_def=experiment_partitions,
     deps=[open_loop_evaluation],
     group_name="promotion",
     kinds={"huggingface"},
-    owners=OWNERS,
-    code_version="1",
 )
-@explained
 def promoted_model(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
     """Weights, model card and record of a model that is finished, checked and evaluated.
 

@@ -14,7 +14,7 @@ from gr00t_assets.defs.asset_metadata import (
     modality_metadata,
     quality_metadata,
 )
-from gr00t_assets.defs.failures import explained
+from gr00t_assets.defs.failures import explained_asset
 from gr00t_assets.defs.metadata import image, in_store, readable, table
 from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS, dataset_partitions
 from gr00t_assets.defs.resources import StoreResource
@@ -22,18 +22,12 @@ from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import save_frame_check
 
-OWNERS = ["team:robot-learning"]
 _LOG_EVERY = 10.0
 
 
-@dg.asset(
-    partitions_def=dataset_partitions,
-    group_name="data",
-    kinds={"huggingface", "parquet"},
-    owners=OWNERS,
-    code_version="1",
+@explained_asset(
+    partitions_def=dataset_partitions, group_name="data", kinds={"huggingface", "parquet"}
 )
-@explained
 def dataset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
     """A dataset in LeRobot's format, copied whole into the store and checked file by file."""
     from gr00t_assets.datasets.contact_sheet import contact_sheet
@@ -63,15 +57,9 @@ def dataset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Mater
     )
 
 
-@dg.asset(
-    partitions_def=dataset_partitions,
-    deps=[dataset],
-    group_name="data",
-    kinds={"json"},
-    owners=OWNERS,
-    code_version="1",
+@explained_asset(
+    partitions_def=dataset_partitions, deps=[dataset], group_name="data", kinds={"json"}
 )
-@explained
 def modality_config(
     context: dg.AssetExecutionContext, store: StoreResource
 ) -> dg.MaterializeResult:
@@ -96,15 +84,12 @@ def modality_config(
     )
 
 
-@dg.asset(
+@explained_asset(
     partitions_def=dataset_partitions,
     deps=[dataset, modality_config],
     group_name="data",
     kinds={"numpy"},
-    owners=OWNERS,
-    code_version="1",
 )
-@explained
 def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
     """Every frame of the dataset's cameras, decoded once in order to memory-mapped arrays, so that
     training reads the frame of a timestamp without a video decoder. Frames of videos that an older
@@ -158,7 +143,7 @@ def video_backends(dataset: str) -> list[str]:
     backends = {
         trainer_named(experiment.trainer).video_backend(experiment)
         for experiment in EXPERIMENTS.values()
-        if experiment.dataset == dataset
+        if dataset in [item.name for item in experiment.datasets]
     }
     return sorted(backend for backend in backends if backend is not None)
 

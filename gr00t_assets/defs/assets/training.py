@@ -8,10 +8,10 @@ from functools import lru_cache
 import dagster as dg
 
 from gr00t_assets.core.errors import EvaluationError
-from gr00t_assets.core.project import Store
+from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.defs.asset_metadata import checkpoint_metadata, evaluation_metadata
-from gr00t_assets.defs.assets.data import OWNERS, frame_cache, modality_config
-from gr00t_assets.defs.failures import explained
+from gr00t_assets.defs.assets.data import frame_cache, modality_config
+from gr00t_assets.defs.failures import explained_asset
 from gr00t_assets.defs.launching import run_evaluation, run_training, training_failure
 from gr00t_assets.defs.metadata import findings_table, table
 from gr00t_assets.defs.partitions import (
@@ -21,9 +21,9 @@ from gr00t_assets.defs.partitions import (
     trainer_partitions,
     trainer_to_experiments,
 )
-from gr00t_assets.defs.queue import GPU, tag_gpu_run, tag_slot_released
+from gr00t_assets.defs.queue import GPU, GPU_TAGS, RELEASED, SLOT
 from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.defs.training_runs import tag_config
+from gr00t_assets.defs.training_runs import CONFIG_HASH
 from gr00t_assets.evaluation.result import load_evaluation
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.gpu.devices import slots_by_device
@@ -37,14 +37,7 @@ from gr00t_assets.trainers.run_checks import begin_weights_check
 ALREADY_FINISHED = "already finished; nothing trained"
 
 
-@dg.asset(
-    partitions_def=trainer_partitions,
-    group_name="training",
-    kinds={"python"},
-    owners=OWNERS,
-    code_version="1",
-)
-@explained
+@explained_asset(partitions_def=trainer_partitions, group_name="training", kinds={"python"})
 def training_environment(
     context: dg.AssetExecutionContext, store: StoreResource
 ) -> dg.MaterializeResult:
@@ -78,7 +71,7 @@ def environment_report(trainer: str, run_id: str, store: Store) -> EnvironmentRe
     return trainer_named(trainer).environment(store)
 
 
-@dg.asset(
+@explained_asset(
     partitions_def=experiment_partitions,
     deps=[
         dg.AssetDep(modality_config, partition_mapping=dataset_to_experiments),
@@ -87,20 +80,18 @@ def environment_report(trainer: str, run_id: str, store: Store) -> EnvironmentRe
     ],
     group_name="training",
     kinds={"pytorch"},
-    owners=OWNERS,
-    code_version="1",
     op_tags={GPU: "true"},
 )
-@explained
 def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
     """A model fine-tuned as its experiment in ``data/sweeps`` says, in a process of its own.
 
     A run that was stopped goes on from its last checkpoint; a finished one is not trained again.
     Hyperparameters come from the sweep file alone: a changed experiment is another run directory.
     """
-    tag_gpu_run(context)
+    # ``dagster asset materialize`` runs past the queue, whose limit counts its run by these tags.
+    context.instance.add_run_tags(context.run_id, GPU_TAGS)
     spec = make_spec(EXPERIMENTS[context.partition_key], store)
-    tag_config(context, spec.config_hash)
+    context.instance.add_run_tags(context.run_id, {CONFIG_HASH: spec.config_hash})
     manifest = load_manifest(spec.run_directory)
     result = ALREADY_FINISHED
     if manifest is None or not is_complete(manifest, spec.experiment):
@@ -129,7 +120,8 @@ def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) 
     place_spec(spec)
     started = datetime.now(UTC).isoformat()
     code, last_lines = run_training(context, command, spec, store)
-    tag_slot_released(context)
+    # The queue may start another run in place of this one, which has trained and goes on.
+    context.instance.add_run_tags(context.run_id, {SLOT: RELEASED})
     manifest = load_manifest(spec.run_directory)
     fresh = manifest if manifest is not None and manifest.finished_at >= started else None
     if code == 0 and manifest is not None and is_complete(manifest, spec.experiment):
@@ -137,15 +129,12 @@ def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) 
     raise training_failure(spec, code, fresh, last_lines, store)
 
 
-@dg.asset(
+@explained_asset(
     partitions_def=experiment_partitions,
     deps=[checkpoint],
     group_name="analysis",
     kinds={"pytorch"},
-    owners=OWNERS,
-    code_version="1",
 )
-@explained
 def open_loop_evaluation(
     context: dg.AssetExecutionContext, store: StoreResource
 ) -> dg.MaterializeResult:
@@ -157,12 +146,9 @@ def open_loop_evaluation(
     """
     spec = make_spec(EXPERIMENTS[context.partition_key], store)
     if not spec.run_directory.is_dir():
-        command = (
-            "run: dagster asset materialize -m gr00t_assets.definitions "
-            f"--select checkpoint --partition {context.partition_key}"
-        )
         problem = "its present configuration was not trained, so there is nothing to evaluate."
-        raise EvaluationError(context.partition_key, problem, [command])
+        command = materialize_command("checkpoint", context.partition_key)
+        raise EvaluationError(context.partition_key, problem, [f"run: {command}"])
     run_evaluation(context, spec, store)
     evaluation = load_evaluation(spec.run_directory)
     assert evaluation is not None

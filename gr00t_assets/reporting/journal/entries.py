@@ -9,10 +9,10 @@ from gr00t_assets.comparison.contrasts.contrast import Contrast
 from gr00t_assets.comparison.contrasts.factors import factor_value
 from gr00t_assets.comparison.contrasts.ranking import RankedConfiguration
 from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run
-from gr00t_assets.comparison.wording import factor_words, run_loss_words, shown
+from gr00t_assets.comparison.wording import factor_words, first_label, run_loss_words, shown
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named
-from gr00t_assets.reporting.contrast_table import BADGES, side_name, telling_order
+from gr00t_assets.reporting.contrast_table import BADGES, telling_order
 from gr00t_assets.reporting.ranking_table import frames_warning
 
 MOST_CONTRASTS = 3
@@ -98,7 +98,7 @@ def _place_sentence(ranked: RankedConfiguration, ranking: Sequence[RankedConfigu
 
 def _contrast_sentence(contrast: Contrast, run: Run) -> str:
     on_low_side = any(member.run_id == run.run_id for member in contrast.low)
-    other = side_name(contrast.high if on_low_side else contrast.low)
+    other = first_label(contrast.high if on_low_side else contrast.low)
     verdict = BADGES[contrast.verdict].text
     return f"Of {factor_words(contrast.factor)}, against {other}: {verdict}. {contrast.reason}"
 

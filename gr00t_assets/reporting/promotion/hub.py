@@ -71,8 +71,8 @@ def push(record: Promotion, folder: Path, repository: str, private: bool = False
 def pushes(folder: Path) -> list[Push]:
     """Every push of a promoted model, the first one first."""
     path = folder / PUSHES
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [Push(*(json.loads(line)[name] for name in Push._fields)) for line in lines]
+    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+    return [Push(*(json.loads(line)[name] for name in Push._fields)) for line in lines if line]
 
 
 def _refused(repository: str, error: Exception) -> PromotionError:

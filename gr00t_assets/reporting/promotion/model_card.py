@@ -1,6 +1,6 @@
 """The model card of a promoted model: front matter for the Hub, and what a person must know."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,13 +12,20 @@ from gr00t_assets.core.units import shown_setting
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.source_kinds import FolderSource, HubSource
 from gr00t_assets.evaluation.result import Evaluation
-from gr00t_assets.evaluation.wording import PART_HEAD, baseline_sentence, group_rows, part_sentence
+from gr00t_assets.evaluation.wording import (
+    PART_HEAD,
+    baseline_sentence,
+    dataset_sentences,
+    group_rows,
+    part_sentence,
+)
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.reporting.markdown import template_environment
 from gr00t_assets.runs.final_loss import LossWindow
-from gr00t_assets.runs.manifest import Manifest
+from gr00t_assets.runs.manifest import MIXTURE_HEAD, Manifest, mixture_rows
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.base import ModelLicense, Trainer
 from gr00t_assets.trainers.base_model_files import looks_like_path
 
@@ -42,23 +49,29 @@ class Promotable(NamedTuple):
     checks: dict[str, bool]
 
 
-def model_card(run: Promotable, dataset: CatalogEntry | None) -> str:
+def model_card(run: Promotable, datasets: Sequence[CatalogEntry | None]) -> str:
     """The whole of ``README.md``; no path of this machine is in it.
 
-    The dataset is None where it is not in the catalog any more.
+    A dataset is None where it is not in the catalog any more.
     """
     manifest, settings = run.manifest, run.spec.experiment.hyperparameters
     trainer: Trainer = trainer_named(manifest.trainer)
     comparability = manifest_class(manifest, settings)
     license_ = base_license(manifest.base_model, trainer)
-    environment = template_environment((part_sentence, baseline_sentence, group_rows))
+    environment = template_environment(
+        (part_sentence, dataset_sentences, baseline_sentence, group_rows)
+    )
     card = environment.get_template("model_card.md.j2").render(
-        front_matter=_front_matter(manifest, trainer, license_, dataset),
+        front_matter=_front_matter(run, trainer, license_, datasets),
         run=run,
         trainer=trainer,
         license=license_,
         base_model=_base_model(manifest, trainer),
-        source=_source(dataset),
+        source="; ".join(dict.fromkeys(_source(dataset) for dataset in datasets)),
+        frames=sum(item.frames for item in manifest.datasets) or manifest.dataset_frames,
+        held_out=_held_out(run.spec.datasets),
+        mixture_head=MIXTURE_HEAD,
+        mixture=mixture_rows(manifest),
         class_id=class_id(comparability),
         class_rows=[
             (f"class: {name}", _without_folder(value)) for name, value in comparability.items()
@@ -67,6 +80,16 @@ def model_card(run: Promotable, dataset: CatalogEntry | None) -> str:
         part_head=PART_HEAD,
     )
     return card + "\n"
+
+
+def _held_out(datasets: Sequence[RunDataset]) -> str:
+    """``3, 7``; of a mixture ``a: 3, 7; b: none``."""
+    episodes = {
+        item.name: ", ".join(map(str, item.config.held_out_episodes)) or "none" for item in datasets
+    }
+    if len(episodes) == 1:
+        return episodes[datasets[0].name]
+    return "; ".join(f"{name}: {indices}" for name, indices in episodes.items())
 
 
 def base_license(base_model: str, trainer: Trainer) -> ModelLicense:
@@ -96,21 +119,27 @@ def _front_matter_of(card: Path) -> dict:
 
 
 def _front_matter(
-    manifest: Manifest, trainer: Trainer, license_: ModelLicense, dataset: CatalogEntry | None
+    run: Promotable,
+    trainer: Trainer,
+    license_: ModelLicense,
+    datasets: Sequence[CatalogEntry | None],
 ) -> str:
     from huggingface_hub import ModelCardData
 
-    source = dataset.source if dataset else None
+    manifest = run.manifest
+    configs = dict.fromkeys(dataset.config.data_config for dataset in run.spec.datasets)
+    sources = [dataset.source for dataset in datasets if dataset]
+    on_hub_too = [source.repo_id for source in sources if isinstance(source, HubSource)]
     on_hub = "/" in manifest.base_model and not looks_like_path(manifest.base_model)
     data = ModelCardData(
         license=license_.identifier,
         license_name=license_.name,
         license_link=license_.link,
         base_model=manifest.base_model if on_hub else None,
-        datasets=[source.repo_id] if isinstance(source, HubSource) else None,
+        datasets=on_hub_too or None,
         library_name=LIBRARY,
         pipeline_tag="robotics",
-        tags=["robotics", *trainer.model_tags, "lerobot", trainer.name, manifest.data_config],
+        tags=["robotics", *trainer.model_tags, "lerobot", trainer.name, *configs],
     )
     return data.to_yaml(line_break="\n")
 

@@ -115,13 +115,14 @@ def promote(experiment: Experiment, store: Store) -> Promotion:
     if folder.exists():
         hint = f"move it away and promote again: {folder}"
         raise PromotionError(experiment.name, "its place holds something else.", [hint])
-    dataset = load_catalog().get(experiment.dataset)
+    catalog = load_catalog()
+    datasets = [catalog.get(dataset.name) for dataset in experiment.datasets]
     record = _record(run, weights)
     with published_directory(folder) as partial:
         model = run.directory / MODEL
         shutil.copytree(model, partial, copy_function=_link_or_copy, dirs_exist_ok=True)
         (partial / CARD).unlink(missing_ok=True)
-        (partial / CARD).write_text(model_card(run, dataset), encoding="utf-8")
+        (partial / CARD).write_text(model_card(run, datasets), encoding="utf-8")
         write_json(partial / PROMOTION, record.model_dump(mode="json"))
     published = load_promotion(folder)  # another process may have published first
     return record if published is None else _unchanged(published, weights, folder)

@@ -1,7 +1,7 @@
 """``store prune``: what would be deleted, what is in use, and the deletion under locks."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,17 +20,6 @@ from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec
 
 
 @dataclass(frozen=True)
-class PruneOptions:
-    """What a person asked to be pruned: checkpoints of stale runs, their models as well, and
-    whether runs of experiments that no sweep file has are stale too.
-    """
-
-    stale: bool = True
-    models: bool = False
-    unlisted: bool = False
-
-
-@dataclass(frozen=True)
 class PrunePlan:
     """What is to go, and what is not.
 
@@ -44,21 +33,41 @@ class PrunePlan:
 
 
 def plan_prune(
-    store: Store, current: CurrentState, rule: RetentionRule, options: PruneOptions | None = None
+    store: Store,
+    current: CurrentState,
+    rule: RetentionRule,
+    *,
+    stale: bool = True,
+    models: bool = False,
+    unlisted: bool = False,
 ) -> PrunePlan:
-    """Look through the store; nothing is changed."""
-    options = options or PruneOptions()
+    """Look through the store; nothing is changed.
+
+    Args:
+        store: What is looked through.
+        current: What of it is current.
+        rule: What stays of runs that are.
+        stale: Whether checkpoints of stale runs go.
+        models: Whether their models go as well.
+        unlisted: Whether runs of experiments that no sweep file has are stale too.
+    """
+    stale_why = {"stale": "the run is stale"} if stale else {}
+    if stale and unlisted:
+        stale_why["unlisted"] = "no sweep file has this experiment"
     removals: list[Removal] = []
     in_use: list[tuple[Path, str]] = []
     training: set[tuple[str, str]] = set()
     for directory in run_directories(store):
         if is_locked(directory / LOCK):
             if spec := _spec(directory):
-                modality = spec.modality_config
-                training.add((modality.dataset, modality.dataset_version))
+                training |= {(dataset.name, dataset.version) for dataset in spec.datasets}
             in_use.append((directory, "a process trains in it"))
             continue
-        removals += _of_run(directory, current, rule, options)
+        state = current.state_of(directory.parent.name, directory.name)
+        if state == "current":
+            removals += _of_current(directory, current, rule)
+        elif why := stale_why.get(state):
+            removals += _of_stale(directory, why, models)
     caches = [
         cache for dataset in folders(store.root / "frame_caches") for cache in folders(dataset)
     ]
@@ -72,13 +81,13 @@ def plan_prune(
         lock = cache.parent / f".{cache.name}.lock"
         why = f"version {cache.name} of {cache.parent.name} is no longer current"
         removals.append(Removal("frame cache", cache, why, lock=lock))
-    removed = {removal.path for removal in removals if not removal.files}
-    busy = [path for path, _ in in_use]
-    for removal in leftovers(store):
-        if removed.isdisjoint((removal.path, *removal.path.parents)) and not any(
-            removal.path.is_relative_to(path) for path in busy
-        ):
-            removals.append(removal)
+    decided = {removal.path for removal in removals if not removal.files}
+    decided |= {path for path, _ in in_use}
+    removals += [
+        removal
+        for removal in leftovers(store)
+        if decided.isdisjoint((removal.path, *removal.path.parents))
+    ]
     return PrunePlan(tuple(removals), tuple(in_use))
 
 
@@ -87,28 +96,20 @@ def run_directories(store: Store) -> list[Path]:
     return [run for experiment in folders(store.root / "runs") for run in folders(experiment)]
 
 
-def _of_run(
-    directory: Path, current: CurrentState, rule: RetentionRule, options: PruneOptions
-) -> Sequence[Removal]:
-    name, config_hash = directory.parent.name, directory.name
-    state = current.state_of(name, config_hash)
-    if state == "stale" or (state == "unlisted" and options.unlisted):
-        why = "the run is stale" if state == "stale" else "no sweep file has this experiment"
-        return [*_of_stale(directory, why, options)] if options.stale else []
-    if state == "unlisted":
-        return []
+def _of_current(directory: Path, current: CurrentState, rule: RetentionRule) -> list[Removal]:
     spec = _spec(directory)
     if spec is None or manifest_status(directory) != "finished":
         return []
     limit = spec.experiment.hyperparameters.save_total_limit
-    return surplus(directory, rule, limit, current.continued.get((name, config_hash), ()))
+    run = directory.parent.name, directory.name
+    return surplus(directory, rule, limit, current.continued.get(run, ()))
 
 
-def _of_stale(directory: Path, why: str, options: PruneOptions) -> Iterator[Removal]:
+def _of_stale(directory: Path, why: str, models: bool) -> Iterator[Removal]:
     checkpoints, model = directory / CHECKPOINTS, directory / MODEL
     if checkpoints.is_dir() and not checkpoints.is_symlink():
         yield Removal("checkpoint", checkpoints, why, lock=directory)
-    if options.models and model.is_dir() and not model.is_symlink():
+    if models and model.is_dir() and not model.is_symlink():
         yield Removal("model", model, why, lock=directory)
 
 
@@ -149,21 +150,14 @@ class RemovalResult:
     refusal: str | None = None
 
 
-def execute_plan(
-    plan: PrunePlan, store: Store, report: Callable[[RemovalResult], object] = lambda result: None
-) -> list[RemovalResult]:
-    """Delete what a plan names.
+def execute_plan(plan: PrunePlan, store: Store) -> Iterator[RemovalResult]:
+    """Delete what a plan names, one after the other while the results are taken.
 
     What a process has begun to use since is left alone, and so is a run that is no longer finished
     and of which only surplus was to go. A kill at any instant leaves nothing that looks complete
-    and is not. Each result is reported as soon as it is there.
+    and is not.
     """
-    results = []
-    for removal in plan.removals:
-        result = _execute(removal, store.root)
-        report(result)
-        results.append(result)
-    return results
+    return (_execute(removal, store.root) for removal in plan.removals)
 
 
 def _execute(removal: Removal, root: Path) -> RemovalResult:

@@ -63,7 +63,7 @@ class Removal:
             StoreError: It may not or cannot be deleted.
         """
         if self.files:
-            remove_files(root, self.path, self.files, COMPLETE, WEIGHTS_ONLY)
+            remove_training_files(root, self.path, self.files)
         else:
             remove(root, self.path)
 
@@ -166,26 +166,19 @@ def remove(root: Path, path: Path) -> None:
         shutil.rmtree(name, dir_fd=folder)
 
 
-def remove_files(
-    root: Path, directory: Path, names: Iterable[str], marker: str, instead: str
-) -> None:
-    """Delete files of a folder after its marker of completeness was given another name.
+def remove_training_files(root: Path, checkpoint: Path, names: Iterable[str]) -> None:
+    """Delete files of a checkpoint below the store's root that only training needs.
 
-    Args:
-        root: The store's root.
-        directory: A folder below it.
-        names: Names of the files in it.
-        marker: The file that says that the folder is complete; may be gone already.
-        instead: The name that it gets.
+    Before that its ``COMPLETE``, which may be gone already, is renamed to ``WEIGHTS_ONLY``.
 
     Raises:
         StoreError: As ``remove``.
     """
-    with _explained(directory), _parent(root, directory / marker) as (folder, _):
+    with _explained(checkpoint), _parent(root, checkpoint / COMPLETE) as (folder, _):
         try:
-            os.rename(marker, instead, src_dir_fd=folder, dst_dir_fd=folder)
+            os.rename(COMPLETE, WEIGHTS_ONLY, src_dir_fd=folder, dst_dir_fd=folder)
         except FileNotFoundError:
-            os.stat(instead, dir_fd=folder, follow_symlinks=False)
+            os.stat(WEIGHTS_ONLY, dir_fd=folder, follow_symlinks=False)
         os.fsync(folder)
         for name in names:
             with suppress(FileNotFoundError):

@@ -12,15 +12,14 @@ from pydantic import Field, ValidationError
 
 from gr00t_assets.core.errors import Gr00tAssetsError, StoreError
 from gr00t_assets.core.files import FrozenModel
-from gr00t_assets.core.project import project_root
+from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.units import format_bytes
 from gr00t_assets.core.yaml_files import load_yaml, raise_problems, validation_problems
-from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.sweeps import load_sweeps
 from gr00t_assets.runs.checkpoint_layout import stored_checkpoints
 from gr00t_assets.runs.final_loss import window_steps
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.retention.removal import Removal, RemovalKind, freed_bytes
+from gr00t_assets.runs.retention.store_state import project_state
 from gr00t_assets.runs.spec import TrainingSpec
 
 
@@ -96,15 +95,16 @@ def retain(spec: TrainingSpec, say: Callable[[str], None]) -> None:
     """Delete what the project's rule does not keep of a run that has just finished.
 
     Nothing is deleted where the project's sweep files do not have this experiment or cannot be
-    read: what another experiment continues is not known then. Nothing here fails a run, whose lock
-    the caller holds; what was deleted, or why nothing was, is said in a line.
+    read, or its data is not there: what another experiment continues is not known then. Nothing
+    here fails a run, whose lock the caller holds; what was deleted, or why nothing was, is said in
+    a line.
     """
     experiment, directory = spec.experiment, spec.run_directory
     try:
-        experiments = [item for sweep in load_sweeps().values() for item in sweep.experiments]
-        if experiment.name not in {item.name for item in experiments}:
+        current = project_state(Store(Path(spec.store)))
+        if current.hashes.get(experiment.name) is None:
             return
-        continued_by = _continuing_experiments(experiments, spec)
+        continued_by = current.continued.get((experiment.name, spec.config_hash), ())
         limit = experiment.hyperparameters.save_total_limit
         removals = surplus(directory, load_rule(), limit, continued_by)
         size = freed_bytes([path for removal in removals for path in removal.paths])
@@ -119,19 +119,6 @@ def retain(spec: TrainingSpec, say: Callable[[str], None]) -> None:
         )
     if removals:
         say(f"retention: {len(removals)} of its checkpoints cut down, {format_bytes(size)} freed")
-
-
-def _continuing_experiments(experiments: Iterable[Experiment], spec: TrainingSpec) -> list[str]:
-    """Names of the experiments that start from the last checkpoint of a run."""
-    data = spec.modality_config.dataset_version, spec.modality_config.content_hash()
-    continued = ((experiment.name, experiment.continued()) for experiment in experiments)
-    return [
-        name
-        for name, source in continued
-        if source is not None
-        and source.name == spec.experiment.name
-        and source.config_hash(*data) == spec.current_hash
-    ]
 
 
 def kept_steps(
@@ -152,16 +139,12 @@ def best_step(steps: Iterable[int], run_directory: Path) -> int | None:
     Returns:
         One of ``steps``, which have a checkpoint; ``None`` where none can be compared.
     """
-    losses: dict[int, float] = {}
-    for metric in read_metrics(run_directory):
-        first = metric.step - len(metric.losses) + 1
-        losses |= {first + place: loss for place, loss in enumerate(metric.losses)}
-    windows = {step: _window_mean(losses, step) for step in steps}
-    compared = [(loss, -step) for step, loss in windows.items() if math.isfinite(loss)]
+    metrics = read_metrics(run_directory)
+    losses = dict(zip(metrics.loss_steps.tolist(), metrics.losses.tolist(), strict=True))
+    compared = []
+    for step in steps:
+        window = range(step - window_steps(step) + 1, step + 1)
+        values = [losses[number] for number in window if number in losses]
+        if values and math.isfinite(mean := sum(values) / len(values)):
+            compared.append((mean, -step))
     return -min(compared)[1] if compared else None
-
-
-def _window_mean(losses: dict[int, float], step: int) -> float:
-    window = range(step - window_steps(step) + 1, step + 1)
-    values = [losses[number] for number in window if number in losses]
-    return sum(values) / len(values) if values else math.inf

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +14,12 @@ from gr00t_assets.core.files import PARTIAL
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.processes import is_alive
 from gr00t_assets.core.project import Store
-from gr00t_assets.experiments.sweeps import load_sweeps
-from gr00t_assets.modality.config import ModalityConfig, load_modality_config
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.sweeps import experiments_by_name, load_sweeps
+from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.retention.removal import Removal
 from gr00t_assets.runs.spec import run_name
+from gr00t_assets.runs.training_data import ConfigLoader, TrainingData, load_training_data
 
 _WRITER = re.compile(rf"{re.escape(PARTIAL)}(\d+)(?:-[0-9a-f]{{8}})?$")
 
@@ -64,18 +66,18 @@ def project_state(store: Store) -> CurrentState:
     """
     hashes: dict[str, frozenset[str] | None] = {}
     continued: dict[tuple[str, str], tuple[str, ...]] = {}
-    modality_of = cache(partial(_modality, store))
-    for experiment in (item for sweep in load_sweeps().values() for item in sweep.experiments):
-        modality = modality_of(experiment.dataset)
+    load = cache(load_modality_config)
+    for experiment in experiments_by_name(load_sweeps()).values():
+        data = _data(experiment, store, load)
         hashes.setdefault(experiment.name, frozenset())
-        if modality is None:
+        if data is None:
             hashes[experiment.name] = None
             continue
-        own = experiment.name, run_name(experiment, modality, store)
+        own = experiment.name, run_name(experiment, data, store)
         source = experiment.continued()
         used = [own]
         if source is not None:
-            used.append((source.name, run_name(source, modality, store)))
+            used.append((source.name, run_name(source, data, store)))
             continued[used[-1]] = (*continued.get(used[-1], ()), experiment.name)
         for name, config_hash in used:
             others = hashes.get(name, frozenset())
@@ -83,9 +85,9 @@ def project_state(store: Store) -> CurrentState:
     return CurrentState(_versions(store), hashes, continued)
 
 
-def _modality(store: Store, dataset: str) -> ModalityConfig | None:
+def _data(experiment: Experiment, store: Store, load: ConfigLoader) -> TrainingData | None:
     try:
-        return load_modality_config(dataset, store)
+        return load_training_data(experiment, store, load)
     except (Gr00tAssetsError, OSError):
         return None
 

@@ -8,23 +8,35 @@ from pydantic import Field
 from gr00t_assets.core.files import FrozenModel, free_bytes
 from gr00t_assets.core.processes import is_locked
 from gr00t_assets.core.project import Store
-from gr00t_assets.runs.checkpoint_layout import is_training_file, stored_checkpoints
+from gr00t_assets.runs.checkpoint_layout import is_training_file
 from gr00t_assets.runs.retention.prune import manifest_status, plan_prune, run_directories
 from gr00t_assets.runs.retention.removal import files_below, freed_bytes
 from gr00t_assets.runs.retention.retention_rule import load_rule
-from gr00t_assets.runs.retention.store_state import (
-    CurrentState,
-    folders,
-    is_leftover_name,
-    project_state,
-)
+from gr00t_assets.runs.retention.store_state import CurrentState, is_leftover_name, project_state
 from gr00t_assets.runs.run_directory import CHECKPOINTS, LOCK, MODEL
 
-KINDS = (
-    "datasets", "older dataset versions", "downloads", "frame caches", "older frame caches",
-    "prepared frames", "checkpoints", "optimizer state", "models", "promoted models",
-    "run records", "reports", "leftovers", "other",
-)  # fmt: skip
+_FOLDER = 3
+"""Parts of a path below the store's root that name a dataset version, a run, a promoted model."""
+
+KINDS: dict[str, int | None] = {
+    "datasets": _FOLDER,
+    "older dataset versions": _FOLDER,
+    "downloads": None,
+    "frame caches": _FOLDER,
+    "older frame caches": _FOLDER,
+    "prepared frames": _FOLDER + 1,
+    "checkpoints": _FOLDER + 2,
+    "optimizer state": _FOLDER + 2,
+    "models": _FOLDER,
+    "promoted models": _FOLDER,
+    "run records": None,
+    "reports": None,
+    "leftovers": None,
+    "other": None,
+}
+"""Parts of a file's path that name the thing which is counted; None where files are."""
+
+RUN_STATES = ("finished", "pruned", "unfinished", "training", "stale", "unlisted")
 
 
 class Share(FrozenModel):
@@ -45,31 +57,24 @@ class Survey(FrozenModel):
 
 def survey(store: Store, current: CurrentState) -> Survey:
     """Count everything below the store's root; symbolic links are not followed."""
-    kinds = _counted(store, current)
-    states = ("finished", "pruned", "unfinished", "training", "stale", "unlisted")
-    run_sizes: Counter[str] = Counter()
-    seen: set[tuple[int, int]] = set()
     sizes: Counter[str] = Counter()
+    run_sizes: Counter[tuple[str, ...]] = Counter()
+    counted: dict[str, set[tuple[str, ...]]] = {kind: set() for kind in KINDS}
+    seen: set[tuple[int, int]] = set()
     for file in files_below(store.root):
-        if file.identity in seen:
-            continue
-        seen.add(file.identity)
         place = file.path.relative_to(store.root)
         kind = _kind(place, current)
-        sizes[kind] += file.size
-        if kind in ("reports", "leftovers", "other", "downloads", "run records"):
-            kinds[kind] += 1
-        if place.parts[0] == "runs" and len(place.parts) > 3:
-            run_sizes["/".join(place.parts[1:3])] += file.size
-    runs: Counter[str] = Counter()
-    of_state: Counter[str] = Counter()
+        counted[kind].add(place.parts[: KINDS[kind]])
+        if file.identity not in seen:
+            seen.add(file.identity)
+            sizes[kind] += file.size
+            run_sizes[place.parts[:_FOLDER]] += file.size
+    runs: dict[str, list[int]] = {state: [] for state in RUN_STATES}
     for run in run_directories(store):
-        state = _state(run, current)
-        runs[state] += 1
-        of_state[state] += run_sizes[f"{run.parent.name}/{run.name}"]
+        runs[_state(run, current)].append(run_sizes[run.relative_to(store.root).parts])
     return Survey(
-        kinds={kind: Share(count=kinds[kind], bytes=sizes[kind]) for kind in KINDS},
-        runs={state: Share(count=runs[state], bytes=of_state[state]) for state in states},
+        kinds={kind: Share(count=len(of), bytes=sizes[kind]) for kind, of in counted.items()},
+        runs={state: Share(count=len(of), bytes=sum(of)) for state, of in runs.items()},
     )
 
 
@@ -78,7 +83,9 @@ def _kind(place: PurePath, current: CurrentState) -> str:
     if any(is_leftover_name(part) for part in place.parts):
         return "leftovers"
     if top == "datasets" and len(inner) > 2:
-        return _dataset_kind(inner[0], inner[1], current)
+        if inner[1].startswith(".download-"):
+            return "downloads"
+        return "older dataset versions" if current.is_old(inner[0], inner[1]) else "datasets"
     if top == "frame_caches" and len(inner) > 2:
         if current.is_old(inner[0], inner[1]):
             return "older frame caches"
@@ -89,34 +96,6 @@ def _kind(place: PurePath, current: CurrentState) -> str:
             return "optimizer state" if is_training_file(place.name) else "checkpoints"
         return "models" if inner[2] == MODEL else "run records"
     return {"reports": "reports", "models": "promoted models"}.get(top, "other")
-
-
-def _dataset_kind(name: str, version: str, current: CurrentState) -> str:
-    if version.startswith(".download-"):
-        return "downloads"
-    return "older dataset versions" if current.is_old(name, version) else "datasets"
-
-
-def _counted(store: Store, current: CurrentState) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for dataset in folders(store.root / "datasets"):
-        for version in folders(dataset):
-            counts[_dataset_kind(dataset.name, version.name, current)] += 1
-    for dataset in folders(store.root / "frame_caches"):
-        for cache in folders(dataset):
-            old = current.is_old(dataset.name, cache.name)
-            counts["older frame caches" if old else "frame caches"] += 1
-            counts["prepared frames"] += 0 if old else sum(1 for _ in cache.rglob(".prepared-*"))
-    for experiment in folders(store.root / "models"):
-        counts["promoted models"] += len(folders(experiment))
-    for run in run_directories(store):
-        checkpoints = stored_checkpoints(run)
-        counts["checkpoints"] += sum(checkpoint.whole for checkpoint in checkpoints)
-        counts["optimizer state"] += sum(
-            bool(checkpoint.training_files) for checkpoint in checkpoints
-        )
-        counts["models"] += (run / MODEL).is_dir()
-    return counts
 
 
 def _state(run: Path, current: CurrentState) -> str:

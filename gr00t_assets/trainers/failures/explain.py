@@ -87,19 +87,22 @@ def failure_patterns(trainer: str) -> tuple[FailurePattern, ...]:
 
 def names_of(spec: TrainingSpec) -> dict[str, str]:
     """What the texts of patterns may name of a spec."""
-    experiment, modality = spec.experiment, spec.modality_config
-    check = f"gr00t-assets dataset check {modality.dataset} --data-config {modality.data_config}"
-    check += f" --embodiment-tag {modality.embodiment_tag}"
-    if backend := trainer_named(experiment.trainer).video_backend(experiment):
-        check += f" --video-backend {backend}"
+    experiment = spec.experiment
+    backend = trainer_named(experiment.trainer).video_backend(experiment)
+    checks = [
+        f"gr00t-assets dataset check {dataset.name} --data-config {dataset.config.data_config} "
+        f"--embodiment-tag {dataset.config.embodiment_tag}"
+        + (f" --video-backend {backend}" if backend else "")
+        for dataset in spec.datasets
+    ]
     return {
         "experiment": experiment.name,
-        "dataset": modality.dataset,
-        "data_config": modality.data_config,
+        "dataset": spec.data.name,
+        "data_config": spec.data.data_config,
         "base_model": experiment.base_model,
         "batch_size": str(experiment.hyperparameters.batch_size),
         "workers": str(getattr(experiment.hyperparameters, "dataloader_num_workers", 0)),
-        "check": check,
+        "check": "; ".join(checks),
     }
 
 

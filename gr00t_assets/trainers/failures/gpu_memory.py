@@ -78,12 +78,13 @@ def trained_parameters(settings: N15Hyperparameters) -> int:
     return OTHER + sum(count for trained, count in parts if trained)
 
 
-def estimate(settings: N15Hyperparameters, cameras: int = 1) -> int:
+def estimate(settings: N15Hyperparameters, cameras: int = 1, batch_size: int | None = None) -> int:
     """Bytes that a fine-tuning of the full-size N1.5 takes on each of its GPUs.
 
     Args:
         settings: The experiment's hyperparameters.
         cameras: Camera images of a sample; they matter where a tower is trained.
+        batch_size: On each GPU; the settings' own where left out.
 
     Examples:
         >>> [round(estimate(N15Hyperparameters(batch_size=n)) / GIB) for n in (1, 32, 128)]
@@ -92,13 +93,9 @@ def estimate(settings: N15Hyperparameters, cameras: int = 1) -> int:
     trained = trained_parameters(settings)
     weights = BYTES_TRAINED * (trained - trained_parameters(N15Hyperparameters()))
     buckets = BYTES_BUCKETS * trained if settings.num_gpus > 1 else 0
-    per_sample = _tower_activations(settings, cameras)
-    return (
-        int(_published(settings.batch_size))
-        + weights
-        + buckets
-        + (settings.batch_size * per_sample)
-    )
+    samples = batch_size or settings.batch_size
+    activations = samples * _tower_activations(settings, cameras)
+    return int(_published(samples)) + weights + buckets + activations
 
 
 def largest_batch(settings: N15Hyperparameters, total_bytes: float, cameras: int = 1) -> int:
@@ -111,14 +108,9 @@ def largest_batch(settings: N15Hyperparameters, total_bytes: float, cameras: int
     """
     usable = total_bytes * (1 - HEADROOM)
     for batch_size in range(settings.batch_size, 0, -1):
-        if estimate(with_batch(settings, batch_size), cameras) <= usable:
+        if estimate(settings, cameras, batch_size) <= usable:
             return batch_size
     return 0
-
-
-def with_batch(settings: N15Hyperparameters, batch_size: int) -> N15Hyperparameters:
-    """The same setting with another batch size."""
-    return settings.model_copy(update={"batch_size": batch_size})
 
 
 def smaller_batch(settings: Hyperparameters, most: int) -> tuple[int, int] | None:
@@ -158,18 +150,14 @@ def is_full_size(base_model: str) -> bool:
     return sum(weights) >= SMALLEST_FULL_SIZE if weights else True
 
 
-def out_of_memory(message: str, spec: TrainingSpec, full_size: bool | None = None) -> Explanation:
+def out_of_memory(message: str, spec: TrainingSpec) -> Explanation:
     """The explanation of a GPU that is out of memory.
 
     Args:
         message: Of torch: ``GPU 0 has a total capacity of 79.15 GiB of which ...``.
         spec: The run.
-        full_size: Whether the model is the full-size N1.5, which alone can be estimated; told by
-            the base model's name where it is left out.
     """
     settings = spec.experiment.hyperparameters
-    if full_size is None:
-        full_size = is_full_size(spec.experiment.base_model)
     total = _bytes(re.search(r"total capacity of ([\d.]+) (\w+)", message))
     processes = re.findall(r"Process (\d+) has ([\d.]+ \w+) memory in use", message)
     lines = []
@@ -180,8 +168,9 @@ def out_of_memory(message: str, spec: TrainingSpec, full_size: bool | None = Non
     if processes:
         usage = ", ".join(f"process {process} {amount}" for process, amount in processes)
         lines.append(f"others hold memory of the same device: {usage}; end them, or wait for them")
-    if full_size and isinstance(settings, N15Hyperparameters):
-        lines += _estimated_remedy(settings, max(len(spec.modality_config.video), 1), total)
+    if is_full_size(spec.experiment.base_model) and isinstance(settings, N15Hyperparameters):
+        cameras = max(1, *(len(dataset.config.video) for dataset in spec.datasets))
+        lines += _estimated_remedy(settings, cameras, total)
     else:
         proposal = smaller_batch(settings, most=10**9)
         lines.append(_proposed(settings, proposal) if proposal else "take a GPU with more memory")
@@ -202,7 +191,7 @@ def _estimated_remedy(settings: N15Hyperparameters, cameras: int, total: float |
             "false), set lora_rank, or take a larger GPU"
         )
     else:
-        less = estimate(with_batch(settings, proposal[0]), cameras) / GIB
+        less = estimate(settings, cameras, proposal[0]) / GIB
         lines.append(f"{_proposed(settings, proposal)} and needs about {less:.0f} GiB{of_device}")
     return [*lines, f"the estimates are {SOURCE}"]
 

@@ -5,8 +5,8 @@ Exit codes as those of ``gr00t_assets.trainers.native``.
 
 import sys
 
+from gr00t_assets.trainers.attempt import train_main
 from gr00t_assets.trainers.isaac_gr00t.isaac_run import run_spec
-from gr00t_assets.trainers.train_command import train_main
 
 if __name__ == "__main__":
     sys.exit(train_main(sys.argv[1:], "gr00t_assets.trainers.isaac_gr00t", run_spec))

@@ -6,7 +6,6 @@ source that would run; where that does not say, from git's history; last from th
 """
 
 import os
-import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from typing import Literal
 import yaml
 
 Line = Literal["N1", "N1.5", "N1.6 or later", "unknown"]
-_MIN_HASH_DIGITS = 7
 
 
 @dataclass(frozen=True)
@@ -109,19 +107,8 @@ def has_commit(checkout: Path, commit: str) -> bool:
 
 
 def table_entry(commit: str | None) -> tuple[bool, ...] | None:
-    """Which of ``FIXES`` a commit of the N1.5 line has, by full or abbreviated hash.
-
-    Examples:
-        >>> table_entry("5e3ef5e"), table_entry("a86e915")
-        ((False, False, False), (True, True, True))
-        >>> table_entry("0000000") is None
-        True
-    """
-    if commit is None or not re.fullmatch(rf"[0-9a-f]{{{_MIN_HASH_DIGITS},40}}", commit.lower()):
-        return None
-    begin = commit.lower()[:12]
-    entries = {fixes for digits, fixes in FIXES_BY_COMMIT.items() if digits.startswith(begin)}
-    return entries.pop() if len(entries) == 1 else None
+    """Which of ``FIXES`` a commit of the N1.5 line has, by its full hash."""
+    return FIXES_BY_COMMIT.get(commit[:12]) if commit else None
 
 
 def _line(checkout: Path, commit: str | None) -> Line:

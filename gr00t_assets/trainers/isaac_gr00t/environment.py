@@ -9,7 +9,7 @@ from gr00t_assets.core.project import project_root
 from gr00t_assets.datasets.frames.video_backends import known_backend_fault
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.isaac_gr00t.commits import changed_files, head
-from gr00t_assets.trainers.isaac_gr00t.hyperparameters import isaac_settings
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 
 DIRECTORY = "GR00T_ASSETS_ISAAC"
 """Names the folder that ``gr00t-assets isaac setup`` made: checkout and Python environment."""
@@ -67,13 +67,9 @@ class IsaacEnvironment:
         """Folder with configuration, code and tokenizer of the Eagle backbone."""
         return self.checkout / BACKBONE
 
-    def commit(self) -> str | None:
-        """Full hash of the commit that is checked out; ``None`` where git does not say."""
-        return head(self.checkout)
-
     def revision(self) -> str:
         """The commit in 12 digits, ``-dirty`` with uncommitted changes; ``unknown`` without git."""
-        commit = self.commit()
+        commit = head(self.checkout)
         if commit is None:
             return "unknown"
         return commit[:12] + ("-dirty" if changed_files(self.checkout) else "")
@@ -107,11 +103,11 @@ def refuse_wrong_frames(spec: TrainingSpec, environment: IsaacEnvironment) -> No
     Raises:
         TrainingError: It is; the message says since when it is fixed and what to do.
     """
-    settings = isaac_settings(spec.experiment)
+    settings = IsaacHyperparameters.of(spec.experiment)
     if settings.frame_source == "cache":
         return
-    commit = environment.commit()
-    fault = known_backend_fault(settings.video_backend, commit, environment.checkout)
+    checkout = environment.checkout
+    fault = known_backend_fault(settings.video_backend, head(checkout), checkout)
     if fault is not None:
         raise TrainingError(
             spec.experiment.name,

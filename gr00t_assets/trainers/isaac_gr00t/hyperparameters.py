@@ -4,7 +4,6 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
 
@@ -33,15 +32,3 @@ class IsaacHyperparameters(N15Hyperparameters):
     frame_source: Literal["cache", "video"] = Field(
         default="cache", description="Where frames come from: the frame cache, or video_backend"
     )
-
-
-def isaac_settings(experiment: Experiment) -> IsaacHyperparameters:
-    """The hyperparameters of an experiment of isaac-gr00t.
-
-    Raises:
-        TypeError: It is another trainer's experiment.
-    """
-    settings = experiment.hyperparameters
-    if not isinstance(settings, IsaacHyperparameters):
-        raise TypeError(f"{experiment.name} is trained by {experiment.trainer}, not isaac-gr00t")
-    return settings

@@ -4,16 +4,14 @@ It runs in this package's own Python. It decides what the launcher is to do, fol
 ``metrics.jsonl``, and publishes the model of its last checkpoint.
 """
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gr00t_assets.core.errors import CheckpointError, TrainingError
-from gr00t_assets.core.files import PARTIAL
 from gr00t_assets.gpu.guard import stop_grace
 from gr00t_assets.modality.frame_check_result import frames_verified
-from gr00t_assets.runs.manifest import MANIFEST, Manifest, Outcome
+from gr00t_assets.runs.manifest import MANIFEST, Manifest, Outcome, dataset_samples
 from gr00t_assets.runs.metrics import Metric, read_metrics
 from gr00t_assets.runs.retention.removal import require_disk_space
 from gr00t_assets.runs.spec import TrainingSpec
@@ -25,17 +23,17 @@ from gr00t_assets.trainers.isaac_gr00t.environment import (
     IsaacEnvironment,
     refuse_wrong_frames,
 )
-from gr00t_assets.trainers.isaac_gr00t.hyperparameters import isaac_settings
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import (
-    IsaacCheckpoint,
+    LAYOUT,
     latest_checkpoint,
     publish_model,
-    remove_incomplete,
     sizes_on_disk,
 )
 from gr00t_assets.trainers.isaac_gr00t.launch_file import FACTS, FOLDER, Facts, make_launch
 from gr00t_assets.trainers.isaac_gr00t.launcher_process import run_launcher
 from gr00t_assets.trainers.reporter import Reporter
+from gr00t_assets.trainers.run_files import CheckpointRecord, remove_partial
 
 REVISION = "revision"
 
@@ -77,22 +75,19 @@ class IsaacRun(Attempt):
         self._environment.require(spec.experiment.name)
         refuse_wrong_frames(spec, self._environment)
         self._record_revision()
-        for path in directory.glob(f".*{PARTIAL}*"):
-            # What a killed publication left; the run's lock is this process's.
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         latest = latest_checkpoint(spec)
-        remove_incomplete(directory)
+        # Isaac-GR00T would resume from the highest checkpoint, complete or not.
+        remove_partial(directory, LAYOUT, weights_only=True)
         base_model = locate(spec.experiment.base_model, spec.experiment.base_model_revision)
         launch = make_launch(spec, self._environment, base_model.absolute(), latest)
         self._update(
             base_model_revision=hub_commit(base_model),
             dataset_frames=launch.dataset_frames,
-            steps=launch.resume_step,
-            samples_seen=latest.samples_seen if latest else 0,
-            wall_seconds=launch.wall_seconds,
-            frames_verified=_frames_were_verified(spec),
+            frames_verified=all(_frames_were_verified(spec)),
         )
-        settings = isaac_settings(spec.experiment)
+        if latest is not None:
+            self._update_progress(latest)
+        settings = IsaacHyperparameters.of(spec.experiment)
         is_to_train = launch.resume_step < settings.max_steps
         if is_to_train:
             sizes = sizes_on_disk(base_model, settings)
@@ -116,7 +111,12 @@ class IsaacRun(Attempt):
 
     def outcome(self) -> Outcome:
         """What is known of the run by now."""
-        return self._outcome
+        known, spec = self._outcome, self.spec
+        if not known.dataset_frames:
+            return known
+        samples = [share * known.samples_seen for share in spec.data.shares(spec.experiment)]
+        verified = _frames_were_verified(spec)
+        return replace(known, datasets=dataset_samples(spec, samples, verified))
 
     def _update(self, **changes: Any) -> None:
         self._outcome = replace(self._outcome, **changes)
@@ -151,10 +151,10 @@ class IsaacRun(Attempt):
         path = directory / FOLDER / FACTS
         if path.is_file():
             self._update(**Facts.model_validate_json(path.read_text()).model_dump())
-        for last in read_metrics(directory)[-1:]:
+        if last := read_metrics(directory).last:
             self._update_progress(last)
 
-    def _update_progress(self, last: Metric | IsaacCheckpoint) -> None:
+    def _update_progress(self, last: Metric | CheckpointRecord) -> None:
         self._update(
             steps=last.step, samples_seen=last.samples_seen, wall_seconds=last.wall_seconds
         )
@@ -174,12 +174,13 @@ class IsaacRun(Attempt):
         return self.record("finished")
 
 
-def _frames_were_verified(spec: TrainingSpec) -> bool:
-    """Whether the frames that the run reads were compared with those decoded in order."""
-    settings = isaac_settings(spec.experiment)
+def _frames_were_verified(spec: TrainingSpec) -> list[bool]:
+    """Of each dataset, whether its frames as read were compared with those decoded in order."""
+    settings = IsaacHyperparameters.of(spec.experiment)
     if settings.frame_source == "cache":
-        return frames_verified(spec.frame_check)
-    checks = [
-        check for check in spec.modality_config.frames if check.backend == settings.video_backend
+        return [frames_verified(dataset.frame_check) for dataset in spec.datasets]
+    by_dataset = [
+        [check for check in dataset.config.frames if check.backend == settings.video_backend]
+        for dataset in spec.datasets
     ]
-    return bool(checks) and all(check.verified for check in checks)
+    return [bool(checks) and all(check.verified for check in checks) for checks in by_dataset]

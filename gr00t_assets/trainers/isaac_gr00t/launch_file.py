@@ -10,18 +10,17 @@ from typing import Any, Literal
 from pydantic import Field
 
 from gr00t_assets.core.errors import DatasetError, TrainingError
-from gr00t_assets.core.files import FrozenModel, write_json
+from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.datasets.frames.frame_index import FRAMES, TIMES, cache_folder, read_indices
-from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.runs.metrics import METRICS
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.isaac_gr00t.backbone_folder import backbone_folder
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters, isaac_settings
-from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import IsaacCheckpoint
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.script_interface import RELEASE, TRANSFORMERS_DEFAULTS
-from gr00t_assets.trainers.model_folder import isaac_metadata
+from gr00t_assets.trainers.run_files import CheckpointRecord, isaac_metadata
 
 FOLDER = "isaac"
 """Folder in the run directory for the files that launcher and driver exchange."""
@@ -53,6 +52,15 @@ class CameraFrames(FrozenModel):
     )
 
 
+class LaunchDataset(FrozenModel):
+    """What the launcher reads of one dataset."""
+
+    held_out_episodes: tuple[int, ...] = ()
+    frames: dict[str, CameraFrames] | None = Field(
+        description="By camera key of modality.json; None reads the videos"
+    )
+
+
 class Launch(FrozenModel):
     """Everything that the launcher needs; paths are absolute, and no secret is in it."""
 
@@ -63,7 +71,6 @@ class Launch(FrozenModel):
     training_arguments: dict[str, Any] = Field(
         description="What replaces the script's own keyword arguments of TrainingArguments"
     )
-    save_total_limit: int = Field(description="Complete checkpoints kept")
     config_hash: str = Field(description="Written into each checkpoint's complete.json")
     resume_step: int = Field(description="Step of the checkpoint to resume from; 0 for none")
     wall_seconds: float = Field(description="Training time of earlier attempts up to that step")
@@ -72,12 +79,9 @@ class Launch(FrozenModel):
     facts: str = Field(description="Where facts about model and device are written, as JSON")
     stop_file: str = Field(description="When it exists: write a checkpoint, then end")
     metadata: dict[str, Any] = Field(
-        description="Validated metadata of the dataset for its embodiment tag, as isaac_metadata"
+        description="Validated metadata of the data for its embodiment tag, as isaac_metadata"
     )
-    held_out_episodes: tuple[int, ...] = ()
-    frames: dict[str, CameraFrames] | None = Field(
-        description="By camera key of modality.json; None reads the videos"
-    )
+    datasets: dict[str, LaunchDataset] = Field(description="By folder, as the script is told it")
     backbone: str | None = Field(
         default=None, description="Folder that replaces the checkout's eagle2_hg_model"
     )
@@ -99,7 +103,7 @@ def make_launch(
     spec: TrainingSpec,
     environment: IsaacEnvironment,
     base_model: Path,
-    latest: IsaacCheckpoint | None,
+    latest: CheckpointRecord | None,
 ) -> Launch:
     """What the launcher needs to train from ``latest`` on, or from an absolute ``base_model``.
 
@@ -107,12 +111,12 @@ def make_launch(
         DatasetError: The dataset or its frame cache is not there.
         TrainingError: The experiment's settings and this trainer do not go together.
     """
-    directory, settings = spec.run_directory, isaac_settings(spec.experiment)
-    config, folder = spec.modality_config, directory / FOLDER
+    directory, settings = spec.run_directory, IsaacHyperparameters.of(spec.experiment)
+    _refuse_other_cameras(spec)
+    folder = directory / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     backbone = backbone_folder(base_model, environment.checkout, folder / "backbone")
-    dataset = LeRobotDataset.open(spec.dataset_directory, config.dataset)
-    held_out = config.held_out_episodes
+    from_cache = settings.frame_source == "cache"
     return Launch(
         checkout=str(environment.checkout),
         script=str(environment.script),
@@ -122,33 +126,30 @@ def make_launch(
             "disable_tqdm": True,
             **{name: getattr(settings, name) for name in TRAINING_ARGUMENTS},
         },
-        save_total_limit=settings.save_total_limit,
         config_hash=spec.config_hash,
         resume_step=latest.step if latest else 0,
         wall_seconds=latest.wall_seconds if latest else 0.0,
-        dataset_frames=sum(
-            episode.length for episode in dataset.episodes if episode.index not in set(held_out)
-        ),
+        dataset_frames=spec.data.epoch_samples(spec.experiment),
         metrics=str(directory / METRICS),
         facts=str(folder / FACTS),
         stop_file=str(folder / STOP),
-        metadata=isaac_metadata(config),
-        held_out_episodes=held_out,
-        frames=cached_frames(spec) if settings.frame_source == "cache" else None,
+        metadata=isaac_metadata(*(dataset.config for dataset in spec.datasets)),
+        datasets={
+            str(dataset.directory): LaunchDataset(
+                held_out_episodes=dataset.config.held_out_episodes,
+                frames=cached_frames(spec.experiment.name, dataset) if from_cache else None,
+            )
+            for dataset in spec.datasets
+        },
         backbone=str(backbone) if backbone is not None else None,
     )
 
 
-def write_launch(launch: Launch, path: Path) -> None:
-    """Write the launch file atomically."""
-    write_json(path, launch.model_dump(mode="json"))
-
-
 def script_arguments(spec: TrainingSpec, base_model: Path, output: Path) -> dict[str, Any]:
     """Fields of the script's ``ArgsConfig``, which takes a relative base model for a Hub id."""
-    settings = isaac_settings(spec.experiment)
+    settings = IsaacHyperparameters.of(spec.experiment)
     return {
-        "dataset_path": [str(spec.dataset_directory)],
+        "dataset_path": [str(dataset.directory) for dataset in spec.datasets],
         "output_dir": str(output),
         "data_config": spec.modality_config.data_config,
         "embodiment_tag": spec.modality_config.embodiment_tag,
@@ -157,26 +158,48 @@ def script_arguments(spec: TrainingSpec, base_model: Path, output: Path) -> dict
     }
 
 
-def cached_frames(spec: TrainingSpec) -> dict[str, CameraFrames]:
-    """The frame cache by camera key, as the launcher maps it.
+def _refuse_other_cameras(spec: TrainingSpec) -> None:
+    """Refuse a mixture of other images: the script crops those of all as those of the first.
+
+    Raises:
+        TrainingError: The cameras of its datasets differ in pixels or frame rate.
+    """
+    cameras = {
+        dataset.name: {(key.key, key.width, key.height, key.fps) for key in dataset.config.video}
+        for dataset in spec.datasets
+    }
+    first, *others = cameras
+    if unlike := [name for name in others if cameras[name] != cameras[first]]:
+        raise TrainingError(
+            spec.experiment.name,
+            "isaac-gr00t cannot train on these datasets together.",
+            [
+                f"{', '.join(unlike)}: cameras of other pixels or another frame rate than {first}",
+                "train with native, which can",
+            ],
+        )
+
+
+def cached_frames(experiment: str, dataset: RunDataset) -> dict[str, CameraFrames]:
+    """The frame cache of a dataset by camera key, as the launcher maps it.
 
     Raises:
         DatasetError: A camera's frames are missing or damaged.
         TrainingError: They were cached at another size than the video's, which Isaac-GR00T's
             transforms refuse.
     """
-    config = spec.modality_config
+    config = dataset.config
     if config.frame_size is not None:
         width, height = config.frame_size
         raise TrainingError(
-            spec.experiment.name,
+            experiment,
             "isaac-gr00t takes frames at their own size only.",
             [
                 f"data/datasets.yaml caches those of {config.dataset} at {width} x {height}",
                 "take frame_size out there and materialise the dataset, or train with native",
             ],
         )
-    folder = cache_folder(spec.frame_cache)
+    folder = cache_folder(dataset.frame_cache)
     indices, frames, missing = read_indices(folder), {}, []
     for camera in config.video:
         index = indices.get(camera.original_key)

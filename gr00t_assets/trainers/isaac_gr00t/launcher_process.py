@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from pathlib import Path
 
+from gr00t_assets.core.files import write_json
 from gr00t_assets.core.processes import ends_within
 from gr00t_assets.gpu.guard import guarded
 from gr00t_assets.runs.metrics import MetricTail
@@ -13,8 +14,10 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import StopRequest
 from gr00t_assets.trainers.failures.explain import MAX_LOG_LINES
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.launch_file import FOLDER, LAUNCH, Launch, write_launch
+from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
+from gr00t_assets.trainers.isaac_gr00t.launch_file import FOLDER, LAUNCH, Launch
 from gr00t_assets.trainers.reporter import Reporter
+from gr00t_assets.trainers.run_files import complete_checkpoints, drop_old_checkpoints
 
 LAUNCHER = Path(__file__).parent / "launcher" / "launcher.py"
 """Not imported here: it is for the checkout's Python."""
@@ -43,7 +46,7 @@ def run_launcher(
     stop: StopRequest,
     spec: TrainingSpec,
 ) -> tuple[int, list[str]]:
-    """Run the launcher to its end, passing on what it prints and logs.
+    """Run the launcher to its end, passing on what it prints and logs; delete old checkpoints.
 
     It has a guard of its own, so that it is gone when this process is, however that ends. A request
     to stop reaches it through a file, which all processes of torchrun see at the same step.
@@ -54,7 +57,7 @@ def run_launcher(
     folder = spec.run_directory / FOLDER
     Path(launch.stop_file).unlink(missing_ok=True)
     Path(launch.facts).unlink(missing_ok=True)
-    write_launch(launch, folder / LAUNCH)
+    write_json(folder / LAUNCH, launch.model_dump(mode="json"))
     metrics, gpus = MetricTail(spec.run_directory), int(launch.arguments["num_gpus"])
     command = [str(environment.python)]
     if gpus > 1:
@@ -84,20 +87,26 @@ def run_launcher(
 
     reader = threading.Thread(target=copy_output, daemon=True)
     reader.start()
+    newest: list[Path] = []
+
+    def follow() -> None:
+        nonlocal newest
+        for metric in metrics.new():
+            reporter.forward(metric)
+            reporter.step(metric.step, metric.loss)
+        before, newest = newest, complete_checkpoints(spec.run_directory, LAYOUT)[-1:]
+        if newest != before:
+            keep = spec.experiment.hyperparameters.save_total_limit
+            drop_old_checkpoints(spec.run_directory, keep, LAYOUT)
+
     try:
         while not ends_within(process, _POLL):
-            _forward(metrics, reporter)
+            follow()
             if stop.asked:
                 Path(launch.stop_file).touch()
     except BaseException:
         process.kill()
         raise
     reader.join(timeout=10)
-    _forward(metrics, reporter)
+    follow()
     return process.returncode, list(last_lines)
-
-
-def _forward(metrics: MetricTail, reporter: Reporter) -> None:
-    for metric in metrics.new():
-        reporter.forward(metric)
-        reporter.step(metric.step, metric.loss)

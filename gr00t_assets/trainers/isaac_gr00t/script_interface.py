@@ -97,7 +97,7 @@ def read_interface(script: Path) -> ScriptInterface:
 
 
 def flag(name: str, value: Any) -> tuple[str, ...]:
-    """A flag as tyro takes it: a switch's name alone, or with ``no`` before it.
+    """A flag as tyro takes it: a switch's name alone, or with ``no`` before it; a list of texts.
 
     Examples:
         >>> flag("tune_llm", False), flag("learning_rate", 0.0005)
@@ -106,6 +106,8 @@ def flag(name: str, value: Any) -> tuple[str, ...]:
     dashed = name.replace("_", "-")
     if isinstance(value, bool):
         return (f"--{dashed}",) if value else (f"--no-{dashed}",)
+    if isinstance(value, tuple):
+        return (f"--{dashed}", *value)
     return (f"--{dashed}", number(value) if isinstance(value, float) else str(value))
 
 

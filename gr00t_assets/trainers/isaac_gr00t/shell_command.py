@@ -6,7 +6,7 @@ Above it stands, in sentences, what the script does otherwise than this platform
 import os
 import shlex
 import textwrap
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.base_model_files import looks_like_path
 from gr00t_assets.trainers.isaac_gr00t.commits import TORCHVISION_AV, revision_of
 from gr00t_assets.trainers.isaac_gr00t.environment import TRAINER_NAME, IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.hyperparameters import isaac_settings
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.launch_file import SCRIPT_ARGUMENTS, TRAINING_ARGUMENTS
 from gr00t_assets.trainers.isaac_gr00t.script_interface import (
     RELEASE,
@@ -56,7 +56,7 @@ class Paths:
 
     python: str
     script: str
-    dataset: str
+    datasets: tuple[str, ...]
     output: str
 
 
@@ -87,7 +87,7 @@ class ShellCommand:
 
 def shell_command(
     experiment: Experiment,
-    entry: CatalogEntry,
+    entries: Sequence[CatalogEntry],
     interface: ScriptInterface,
     paths: Paths,
     torchvision_av_fixed: bool | None = None,
@@ -101,12 +101,12 @@ def shell_command(
     """
     model = experiment.base_model
     values = {
-        "dataset_path": paths.dataset,
+        "dataset_path": paths.datasets,
         "output_dir": paths.output,
         # The script takes a relative path for a Hub id.
         "base_model_path": str(Path(model).expanduser()) if looks_like_path(model) else model,
-        "data_config": entry.data_config,
-        "embodiment_tag": entry.embodiment_tag,
+        "data_config": entries[0].data_config,
+        "embodiment_tag": entries[0].embodiment_tag,
         "report_to": experiment.report_to,
         **{name: getattr(experiment.hyperparameters, name) for name in _SETTINGS},
     }
@@ -124,8 +124,8 @@ def shell_command(
         if name in _ALWAYS or (name in needed and interface.takes(name, values[name]))
     ]
     notes = [
-        *_frame_notes(experiment, entry, interface, printed, torchvision_av_fixed),
-        *_data_notes(experiment, entry),
+        *_frame_notes(experiment, entries, interface, printed, torchvision_av_fixed),
+        *_data_notes(experiment, entries),
     ]
     for name in needed:
         if name not in printed:
@@ -136,13 +136,13 @@ def shell_command(
 
 def _frame_notes(
     experiment: Experiment,
-    entry: CatalogEntry,
+    entries: Sequence[CatalogEntry],
     interface: ScriptInterface,
     printed: Collection[str],
     torchvision_av_fixed: bool | None,
 ) -> Iterator[str]:
     """Which frames the script trains on."""
-    settings = isaac_settings(experiment)
+    settings = IsaacHyperparameters.of(experiment)
     backend = interface.defaults.get("video_backend")
     if "video_backend" in printed:
         backend = settings.video_backend
@@ -153,7 +153,7 @@ def _frame_notes(
         where = "at this commit" if torchvision_av_fixed is False else f"in Isaac-GR00T {since}"
         decoded += f", which {where} returns the key frame before the asked time"
     if settings.frame_source == "cache":
-        size = entry.frame_size
+        size = entries[0].frame_size
         scaled = f" of {size[0]} x {size[1]} pixels" if size else ""
         yield (
             f"frames: the platform takes them{scaled} from the frame cache, exact by timestamp; "
@@ -163,15 +163,18 @@ def _frame_notes(
         yield f"frames: {decoded}."
 
 
-def _data_notes(experiment: Experiment, entry: CatalogEntry) -> Iterator[str]:
+def _data_notes(experiment: Experiment, entries: Sequence[CatalogEntry]) -> Iterator[str]:
     """Held-out episodes, continued runs and revisions, which the script does not know."""
-    held_out = entry.held_out
-    if held_out is not None:
+    for entry in entries:
+        held_out = entry.held_out
+        if held_out is None:
+            continue
         episodes = (
             "episode(s) " + ", ".join(map(str, held_out))
             if isinstance(held_out, tuple)
             else f"the last {held_out:.0%} of the episodes"
         )
+        episodes += f" of {entry.name}" if len(entries) > 1 else ""
         yield f"held_out: the platform keeps {episodes} from training; the script trains on all."
     if experiment.continue_from is not None:
         yield (
@@ -207,7 +210,7 @@ def _setting_notes(name: str, value: Any, interface: ScriptInterface) -> Iterato
 def command_of_experiment(
     name: str,
     script: str | None = None,
-    dataset_path: str | None = None,
+    dataset_path: Sequence[str] | None = None,
     output_dir: str | None = None,
 ) -> ShellCommand:
     """The command of an experiment of the sweep files, with this machine's paths.
@@ -217,7 +220,7 @@ def command_of_experiment(
         script: The fine-tuning script; that of the configured checkout where left out. Defaults
             are read from it where it is there, else from the configured one; else they are those of
             the release.
-        dataset_path: The dataset; its current version in the store where left out.
+        dataset_path: The datasets; their current versions in the store where left out.
         output_dir: For checkpoints; the run directory's where left out.
 
     Raises:
@@ -239,15 +242,15 @@ def command_of_experiment(
             f"--script: there is no checkout at {environment.checkout}; set one up with "
             "gr00t-assets isaac setup"
         )
-    dataset, output = dataset_path or "", output_dir or ""
-    if dataset_path is None or output_dir is None:
+    datasets, output = tuple(dataset_path or ()), output_dir or ""
+    if not datasets or output_dir is None:
         try:
             spec = make_spec(experiment, Store.from_environment())
-            dataset = dataset or str(spec.dataset_directory)
+            datasets = datasets or tuple(str(dataset.directory) for dataset in spec.datasets)
             output = output or str(spec.run_directory / CHECKPOINTS)
         except DatasetError as error:
             given = {"--dataset-path": dataset_path, "--output-dir": output_dir}
-            missing = ", ".join(option for option, value in given.items() if value is None)
+            missing = ", ".join(option for option, value in given.items() if not value)
             lines = [line.strip() for line in str(error).splitlines()]
             problems.append(f"{missing}: {' '.join(lines)}")
     if problems:
@@ -262,9 +265,9 @@ def command_of_experiment(
     source = next((path for path in (chosen, environment.script) if path.is_file()), None)
     command = shell_command(
         experiment,
-        find_entry(experiment.dataset, catalog),
+        [find_entry(dataset.name, catalog) for dataset in experiment.datasets],
         read_interface(source) if source else RELEASE,
-        Paths(python, script or str(environment.script), dataset, output),
+        Paths(python, script or str(environment.script), datasets, output),
         revision_of(source.absolute().parents[1]).fixed[TORCHVISION_AV.code] if source else None,
     )
     return replace(command, notes=(*command.notes, _OWN_FOLDER)) if output_dir is None else command

@@ -3,12 +3,14 @@
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from gr00t_assets.core.errors import TrainingError
-from gr00t_assets.core.finding import Finding, Findings
+from gr00t_assets.core.errors import CatalogError, TrainingError
+from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.modality.config import ModalityConfig
@@ -17,23 +19,14 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Policy, Trainer
 from gr00t_assets.trainers.base_model_files import RELEASED_LICENSE, RELEASED_MODEL
 from gr00t_assets.trainers.failures.failure_pattern import FailurePattern, load_patterns
-from gr00t_assets.trainers.isaac_gr00t.commits import FIXES
 from gr00t_assets.trainers.isaac_gr00t.environment import (
     LAUNCHER_REVISION,
     TRAINER_NAME,
     IsaacEnvironment,
     refuse_wrong_frames,
 )
-from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters, isaac_settings
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
-
-_CODE_FINDINGS = ("checkout", "commit", "changed-files", *(fix.code for fix in FIXES))
-
-_PACKAGES = (
-    "python", "torch", "torchvision", "transformers", "flash-attn", "accelerate", "peft", "numpy",
-    "pipablepytorch3d", "decord", "torchcodec",
-)  # fmt: skip
-"""Packages of the checkout's Python that can change a loss, and the Python itself."""
 
 _HUB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*/[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _CHECKPOINT = re.compile(r"(checkpoint|step)-\d+")
@@ -66,6 +59,7 @@ class IsaacGr00tTrainer(Trainer):
     starter_settings: ClassVar = {"max_steps": 2_000, "save_steps": 500, "num_gpus": 1}
     starter_vram_gb = 24
     checkpoint_layout = LAYOUT
+    takes_mixtures = True
     reads_videos = True
     upstream_url = "https://github.com/NVIDIA/Isaac-GR00T"
     model_name = "GR00T N1.5"
@@ -88,10 +82,11 @@ class IsaacGr00tTrainer(Trainer):
             environment, gpu=wants_gpu(), store=store, base_model=experiment.base_model
         ).findings
         if not findings.ok:
+            lines = [f"{item.code}: {item.found}; {item.remedy}" for item in findings.errors]
             raise TrainingError(
                 experiment.name,
                 "Isaac-GR00T on this machine is not complete enough to train it.",
-                [*findings.lines(), "the whole list: gr00t-assets isaac doctor"],
+                [*lines, "the whole list: gr00t-assets isaac doctor"],
             )
         refuse_wrong_frames(spec, environment)
         module = "gr00t_assets.trainers.isaac_gr00t"
@@ -106,31 +101,27 @@ class IsaacGr00tTrainer(Trainer):
         return f"{IsaacEnvironment.from_environment().revision()}+{LAUNCHER_REVISION}"
 
     def limits(self, experiment: Experiment) -> list[Finding]:
-        """Base models that the script would look for on the Hub, and settings without effect."""
+        """Base models that the script would look for on the Hub, settings without effect, and
+        mixtures that it has no arguments for.
+        """
+        limits = chain(
+            _limits(experiment.base_model, IsaacHyperparameters.of(experiment)),
+            _mixture_limits(experiment),
+        )
         return [
             Finding(severity="error", code="not-taken", subject=field, found=found, remedy=remedy)
-            for field, found, remedy in _limits(experiment.base_model, isaac_settings(experiment))
+            for field, found, remedy in limits
         ]
 
     def environment(self, store: Store) -> EnvironmentReport:
         """What the doctor finds of the checkout, its Python, and this machine."""
         from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
 
-        environment = IsaacEnvironment.from_environment()
-        examination = examine(environment, gpu=wants_gpu(), store=store)
-        findings, revision, probe = examination
-        installed = {"python": probe.python, **probe.packages} if probe else {}
-        fixed = {code: str(is_fixed) for code, is_fixed in revision.fixed.items()}
-        return EnvironmentReport(
-            findings=findings,
-            code_findings=Findings([item for item in findings if item.code in _CODE_FINDINGS]),
-            versions={name: installed[name] for name in _PACKAGES if name in installed},
-            source={"commit": revision.commit or "", **fixed},
-        )
+        return examine(IsaacEnvironment.from_environment(), gpu=wants_gpu(), store=store)
 
     def video_backend(self, experiment: Experiment) -> str | None:
         """The script's own backend where the sweep file asks for videos."""
-        settings = isaac_settings(experiment)
+        settings = IsaacHyperparameters.of(experiment)
         return settings.video_backend if settings.frame_source == "video" else None
 
     def failure_patterns(self) -> Sequence[FailurePattern]:
@@ -146,6 +137,28 @@ class IsaacGr00tTrainer(Trainer):
         names = {"data_config": config.data_config, "embodiment_tag": config.embodiment_tag}
         nvidia = _LOADING.format(**names)
         return nvidia + "\nWith this package:\n\n" + super().loading_example(config)
+
+
+def _mixture_limits(experiment: Experiment) -> Iterator[tuple[str, str, str]]:
+    """As ``_limits``: the script takes a list of folders, and all else once for all of them."""
+    datasets, native = experiment.datasets, "train with native, which takes several"
+    if len({dataset.weight for dataset in datasets}) > 1:
+        yield (
+            "dataset",
+            "isaac-gr00t gives every dataset of a mixture the same weight",
+            "give them one weight, and balance_dataset_weights false for equal shares; or train "
+            "with native",
+        )
+    try:
+        catalog = load_catalog() if len(datasets) > 1 else {}
+    except CatalogError:  # is told where the catalog is read for itself
+        return
+    entries = [catalog[dataset.name] for dataset in datasets if dataset.name in catalog]
+    for field in ("data_config", "embodiment_tag"):
+        values = dict.fromkeys(getattr(entry, field) for entry in entries)
+        if len(values) > 1:
+            found = f"isaac-gr00t takes one {field} for a mixture, and these have"
+            yield "dataset", f"{found} {' and '.join(values)}", native
 
 
 def _limits(base_model: str, settings: IsaacHyperparameters) -> Iterator[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""Configurations of the two models known by name, and those read from ``config.json``.
+"""The configuration of ``tiny``, and those read from ``config.json``.
 
 Two layouts are read. Isaac-GR00T's own (``model_type: gr00t_n1_5`` with ``backbone_cfg`` and
 ``action_head_cfg``) leaves the towers out, since its code holds them; ours adds them under
@@ -23,36 +23,6 @@ from gr00t_assets.trainers.n15.architecture import (
     TowersConfig,
     VisionConfig,
 )
-
-N1_5_FULL = ModelConfig(
-    backbone=BackboneConfig(select_layer=12, project_to_dim=None, use_flash_attention=True),
-    towers=TowersConfig(),
-    action_head=ActionHeadConfig(
-        action_dim=32,
-        action_horizon=16,
-        max_action_dim=32,
-        backbone_embedding_dim=2048,
-        diffusion_model_cfg=DiffusionModelConfig(
-            num_attention_heads=32,
-            attention_head_dim=48,
-            num_layers=16,
-            output_dim=1024,
-            cross_attention_dim=2048,
-            interleave_self_attention=True,
-            dropout=0.2,
-            positional_embeddings=None,
-        ),
-        vl_self_attention_cfg=SelfAttentionConfig(
-            num_attention_heads=32,
-            attention_head_dim=64,
-            num_layers=4,
-            dropout=0.2,
-            positional_embeddings=None,
-        ),
-    ),
-    compute_dtype="bfloat16",
-)
-"""nvidia/GR00T-N1.5-3B: 2,414 M parameters."""
 
 TINY = ModelConfig(
     backbone=BackboneConfig(select_layer=1, project_to_dim=None),

@@ -1,6 +1,6 @@
 """Hyperparameters of GR00T N1.5, with the names and defaults of ``scripts/gr00t_finetune.py``."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -29,10 +29,11 @@ class N15Hyperparameters(Hyperparameters):
     tune_projector: bool = Field(default=True, description="Train the state and action MLPs")
     tune_diffusion_model: bool = Field(default=True, description="Train the diffusion transformer")
     balance_dataset_weights: bool = Field(
-        default=True, description="Weigh the datasets of a mixture by their length"
+        default=True, description="In a mixture, multiply the weight of each dataset by its rows"
     )
     balance_trajectory_weights: bool = Field(
-        default=True, description="Weigh the episodes of a dataset by their length"
+        default=True,
+        description="In a mixture, draw every row alike; else every episode of a dataset alike",
     )
     lr_scheduler_type: Scheduler = Field(
         default="cosine", description="Course of the learning rate"
@@ -49,18 +50,25 @@ class N15Hyperparameters(Hyperparameters):
     )
 
     @property
+    def weights_count_for_each_row(self) -> bool:
+        """Whether equal weights give every row the same chance."""
+        return self.balance_dataset_weights
+
+    @property
     def warmup_steps(self) -> int:
         """Optimizer steps of warm-up, rounded up as transformers does."""
         return int(-(-self.max_steps * self.warmup_ratio // 1))
 
+    @classmethod
+    def of(cls, experiment: Experiment) -> Self:
+        """The hyperparameters of an experiment whose trainer takes these.
 
-def n15_settings(experiment: Experiment) -> N15Hyperparameters:
-    """The hyperparameters of an experiment of one of N1.5's trainers.
-
-    Raises:
-        TypeError: It is another trainer's experiment.
-    """
-    settings = experiment.hyperparameters
-    if not isinstance(settings, N15Hyperparameters):
-        raise TypeError(f"{experiment.name} is trained by {experiment.trainer}, not by N1.5's")
-    return settings
+        Raises:
+            TypeError: It is another trainer's experiment.
+        """
+        settings = experiment.hyperparameters
+        if not isinstance(settings, cls):
+            raise TypeError(
+                f"{experiment.name} is trained by {experiment.trainer}: no {cls.__name__}"
+            )
+        return settings

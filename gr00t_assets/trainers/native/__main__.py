@@ -8,7 +8,7 @@ import sys
 
 from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.train_command import train_main
+from gr00t_assets.trainers.attempt import train_main
 
 
 def _run(spec: TrainingSpec) -> Manifest:

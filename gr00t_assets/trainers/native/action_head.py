@@ -163,18 +163,13 @@ class FlowMatchingActionHead(nn.Module):
         features: Tensor,
         mask: Tensor,
         batch: dict[str, Tensor],
-        noise: Tensor | None = None,
+        noise: Tensor,
         num_steps: int | None = None,
-        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Integrate the velocity from noise with Euler's method, (B, horizon, action_dim)."""
         config, state, embodiment = self.config, batch["state"], batch["embodiment_id"]
         steps = num_steps or config.num_inference_timesteps
         features, key_mask = self.attend(features, mask)
-        if noise is None:
-            shape = (state.shape[0], config.action_horizon, config.action_dim)
-            device = state.device if generator is None else generator.device
-            noise = torch.randn(shape, generator=generator, device=device, dtype=state.dtype)
         actions = noise.to(state.device)
         state_tokens = self.state_encoder(state, embodiment)
         for step in range(steps):

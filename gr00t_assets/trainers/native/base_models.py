@@ -79,10 +79,6 @@ def choose_device(kind: str | None = None) -> Device:
     return Device(torch.device("cpu"), "cpu", None)
 
 
-BUILT_IN = {"tiny": TINY}
-assert set(BUILT_IN) == set(BUILT_IN_NAMES)
-
-
 class BaseModel(NamedTuple):
     """A model that is ready to be trained or asked for actions.
 
@@ -128,8 +124,8 @@ def load_base_model(
         >>> load_base_model("tiny").model.trainable_parameters()["diffusion_model"]
         544128
     """
-    if base_model in BUILT_IN:
-        config = _with_horizon(BUILT_IN[base_model], action_horizon, base_model)
+    if base_model in BUILT_IN_NAMES:
+        config = _with_horizon(TINY, action_horizon, base_model)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = Gr00tN15(config, attn)

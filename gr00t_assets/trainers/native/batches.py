@@ -1,10 +1,11 @@
-"""From rows of a dataset to batches of tensors: a seeded order, and any batch on its own."""
+"""From rows of datasets to batches of tensors, any batch on its own."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
+from torch.nn.functional import pad
 
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
@@ -12,44 +13,11 @@ from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.images import augment_images, draw_augmentations, prepare_images
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.n15.n15_hyperparameters import n15_settings
+from gr00t_assets.runs.training_data import RunDataset
+from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets.trainers.native.base_models import BaseModel
+from gr00t_assets.trainers.native.data_order import DataOrder, MixtureOrder
 from gr00t_assets.trainers.native.prompts import tokenize
-
-
-class DataOrder:
-    """The order of samples, which any step can be asked for without those before it.
-
-    Every row of every episode to train on is a sample. An epoch is one seeded permutation of them;
-    a batch may run over the end of an epoch into the next. Threads may ask at the same time.
-
-    Examples:
-        >>> order = DataOrder(samples=3, seed=0)
-        >>> seen = [int(i) for i in order.positions(0, 6)]
-        >>> sorted(seen[:3]), sorted(seen[3:])
-        ([0, 1, 2], [0, 1, 2])
-    """
-
-    def __init__(self, samples: int, seed: int) -> None:
-        self.samples = samples
-        self.seed = seed
-        self._last = -1, np.empty(0, dtype=np.int64)
-
-    def positions(self, start: int, count: int) -> np.ndarray:
-        """Sample indices of ``count`` draws after ``start`` draws, shape ``(count,)``, int64."""
-        epochs, places = np.divmod(np.arange(start, start + count), self.samples)
-        chosen = np.empty(count, dtype=np.int64)
-        for epoch in np.unique(epochs):
-            within = epochs == epoch
-            chosen[within] = self._permutation(int(epoch))[places[within]]
-        return chosen
-
-    def _permutation(self, epoch: int) -> np.ndarray:
-        last_epoch, permutation = self._last
-        if epoch != last_epoch:
-            permutation = np.random.default_rng([self.seed, epoch]).permutation(self.samples)
-            self._last = epoch, permutation
-        return permutation
 
 
 def augmentation_seed(seed: int, draw: int) -> int:
@@ -63,33 +31,35 @@ class BatchSource:
     On a GPU the raw frames are copied to it and cropped, resized and coloured there, in a thread
     that makes the next batch while this one is trained. On a CPU the batch is made when it is asked
     for; without augmentation its images are read as they were prepared once.
+
+    Attributes:
+        data: The rows of each dataset of the run.
+        samples: Samples in an epoch: of a single dataset every row of every episode to train on.
     """
 
     def __init__(self, spec: TrainingSpec, base: BaseModel, device: torch.device) -> None:
-        config, settings = spec.modality_config, n15_settings(spec.experiment)
-        dataset = LeRobotDataset.open(spec.dataset_directory, config.dataset)
-        augmented = settings.augmentation == "gr00t"
-        self._jitter = config.color_jitter if augmented else None
+        settings = N15Hyperparameters.of(spec.experiment)
+        self._augmented = settings.augmentation == "gr00t"
         self._image_size = base.config.image_size
-        self._prepared = self._jitter is None and device.type == "cpu"
-        source = (
-            PreparedFrames.open(spec.frame_cache, config, self._image_size)
-            if self._prepared
-            else FrameCache.open(spec.frame_cache, config.frame_size)
-        )
-        self.data = Demonstrations(dataset, source, config, "train")
+        self._prepared = not self._augmented and device.type == "cpu"
+        self.data = [self._open(dataset) for dataset in spec.datasets]
+        self.samples = spec.data.epoch_samples(spec.experiment)
         self._base = base
         self._device = device
         self._size = settings.batch_size
         self._seed = settings.seed
-        self._order = DataOrder(len(self.data), settings.seed)
+        every_row_alike = settings.balance_trajectory_weights or len(self.data) == 1
+        orders = [
+            DataOrder(len(data), settings.seed, place, None if every_row_alike else data.lengths)
+            for place, data in enumerate(self.data)
+        ]
+        self._order = MixtureOrder(orders, spec.data.shares(spec.experiment), settings.seed)
         self._worker = ThreadPoolExecutor(1) if device.type == "cuda" else None
         self._next: tuple[int, Future[dict[str, torch.Tensor]]] | None = None
 
-    @property
-    def samples(self) -> int:
-        """Samples in an epoch: every row of every episode to train on."""
-        return len(self.data)
+    def counts(self, samples: int) -> list[int]:
+        """How many of the first so many samples are of each dataset."""
+        return self._order.counts(samples).tolist()
 
     def batch(self, draw: int) -> dict[str, torch.Tensor]:
         """The batch that begins after ``draw`` samples, on the device."""
@@ -102,30 +72,54 @@ class BatchSource:
         self._next = (draw + self._size, self._worker.submit(self._make, draw + self._size))
         return batch
 
-    def _make(self, draw: int) -> dict[str, torch.Tensor]:
-        rows = self._order.positions(draw, self._size)
-        batch = observation_tensors(
-            self._base,
-            self._images(rows, draw),
-            self.data.states(rows),
-            self.data.texts(rows),
-            self.data.config.embodiment_id,
+    def _open(self, dataset: RunDataset) -> Demonstrations:
+        config = dataset.config
+        source = (
+            PreparedFrames.open(dataset.frame_cache, config, self._image_size)
+            if self._prepared
+            else FrameCache.open(dataset.frame_cache, config.frame_size)
         )
-        batch["action"] = torch.from_numpy(self.data.actions(rows))
-        batch["action_mask"] = torch.from_numpy(self.data.action_mask(len(rows)))
+        files = LeRobotDataset.open(dataset.directory, dataset.name)
+        return Demonstrations(files, source, config, "train")
+
+    def _make(self, draw: int) -> dict[str, torch.Tensor]:
+        draws = self._order.draws(draw, self._size)
+        generator = torch.Generator().manual_seed(augmentation_seed(self._seed, draw))
+        places, parts = [], []
+        for number, data in enumerate(self.data):
+            chosen = np.flatnonzero(draws.datasets == number)
+            if len(chosen):
+                places.append(chosen)
+                parts.append(self._of_dataset(data, draws.rows[chosen], generator))
+        batch = in_draw_order(parts, np.concatenate(places), self._base.tokenizer.pad_id)
         return {name: self._on_device(value) for name, value in batch.items()}
 
-    def _images(self, rows: np.ndarray, draw: int) -> torch.Tensor:
+    def _of_dataset(
+        self, data: Demonstrations, rows: np.ndarray, generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
+        batch = observation_tensors(
+            self._base,
+            self._images(data, rows, generator),
+            data.states(rows),
+            data.texts(rows),
+            data.config.embodiment_id,
+        )
+        batch["action"] = torch.from_numpy(data.actions(rows))
+        batch["action_mask"] = torch.from_numpy(data.action_mask(len(rows)))
+        return batch
+
+    def _images(
+        self, data: Demonstrations, rows: np.ndarray, generator: torch.Generator
+    ) -> torch.Tensor:
         """What the model sees, ``(rows, cameras, size, size, 3)`` uint8, on the device."""
-        frames = self._on_device(torch.from_numpy(self.data.frames(rows)))
+        frames = self._on_device(torch.from_numpy(data.frames(rows)))
         if self._prepared:
             return frames
-        scale = self.data.config.crop_scale
-        if self._jitter is None:
+        scale, jitter = data.config.crop_scale, data.config.color_jitter
+        if not self._augmented:
             return prepare_images(frames, self._image_size, scale)
-        generator = torch.Generator().manual_seed(augmentation_seed(self._seed, draw))
         height, width = frames.shape[2:4]
-        drawn = draw_augmentations(len(rows), height, width, scale, self._jitter, generator)
+        drawn = draw_augmentations(len(rows), height, width, scale, jitter, generator)
         return augment_images(frames, self._image_size, scale, drawn)
 
     def _on_device(self, value: torch.Tensor) -> torch.Tensor:
@@ -133,6 +127,41 @@ class BatchSource:
         if self._device.type != "cuda" or value.is_cuda:
             return value
         return value.pin_memory().to(self._device, non_blocking=True)
+
+
+def in_draw_order(
+    parts: Sequence[dict[str, torch.Tensor]], places: np.ndarray, pad_id: int
+) -> dict[str, torch.Tensor]:
+    """One batch of the samples of several datasets.
+
+    Datasets may have other numbers of cameras and prompts of other lengths: ``pixel_values`` has
+    the images of one sample after another, and prompts are padded on the left.
+
+    Args:
+        parts: Batches of one dataset each.
+        places: Place in the batch of each of their samples, one part after another, ``(n,)``.
+        pad_id: Of the tokenizer.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    length = max(part["input_ids"].shape[1] for part in parts)
+    fill = {"input_ids": pad_id, "attention_mask": 0}
+    order = np.argsort(places)
+    batch: dict[str, torch.Tensor] = {}
+    for name in parts[0]:
+        values = [part[name] for part in parts]
+        if name == "pixel_values":
+            samples = [
+                images for part in parts for images in part[name].chunk(len(part["embodiment_id"]))
+            ]
+            batch[name] = torch.cat([samples[place] for place in order])
+            continue
+        if name in fill:
+            values = [
+                pad(value, (length - value.shape[1], 0), value=fill[name]) for value in values
+            ]
+        batch[name] = torch.cat(values)[order]
+    return batch
 
 
 def observation_tensors(

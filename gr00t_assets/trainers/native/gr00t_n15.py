@@ -168,21 +168,6 @@ class Gr00tN15(nn.Module):
         """
         return self.action_head(*self.backbone_features(batch), batch, noise, t)
 
-    @torch.no_grad()
-    def get_action(
-        self,
-        batch: dict[str, Tensor],
-        noise: Tensor | None = None,
-        num_steps: int | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Predict normalised actions (B, horizon, action_dim) in ``num_steps`` denoising steps.
-
-        Noise is drawn where missing; ``action`` and ``action_mask`` of the batch are not read.
-        """
-        features, mask = self.backbone_features(batch)
-        return self.action_head.get_action(features, mask, batch, noise, num_steps, generator)
-
     def parts(self) -> dict[str, list[nn.Module]]:
         """Modules by the flag that trains them, in the order of ``set_trainable``."""
         eagle = self.backbone.eagle_model

@@ -8,14 +8,18 @@ import torch
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.modality.frame_check_result import frames_verified
-from gr00t_assets.runs.manifest import MANIFEST, Manifest, Outcome, installed_versions
+from gr00t_assets.runs.manifest import (
+    MANIFEST,
+    Manifest,
+    Outcome,
+    dataset_samples,
+    installed_versions,
+)
 from gr00t_assets.runs.retention.removal import require_disk_space
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run
-from gr00t_assets.trainers.checkpoint_files import remove_partial
 from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
-from gr00t_assets.trainers.model_folder import published_model
-from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters, n15_settings
+from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets.trainers.native.base_models import (
     BaseModel,
     Device,
@@ -33,6 +37,7 @@ from gr00t_assets.trainers.native.training_state import (
     save_checkpoint,
 )
 from gr00t_assets.trainers.reporter import Reporter
+from gr00t_assets.trainers.run_files import published_model, remove_partial
 
 _LOCK_PATIENCE = 1.0
 """Seconds; whoever only looks whether somebody trains here holds the lock for an instant."""
@@ -58,7 +63,7 @@ class NativeRun(Attempt):
         self.device: Device | None = None
         self.base: BaseModel | None = None
         self.loop: TrainingLoop | None = None
-        self.dataset_frames = 0
+        self.batches: BatchSource | None = None
 
     def train(self, stop: StopRequest) -> Manifest:
         """Train to the end, or to a request to stop; see ``Attempt.train``."""
@@ -71,14 +76,16 @@ class NativeRun(Attempt):
 
     def outcome(self) -> Outcome:
         """What is known of the run by now."""
-        loop, device, base = self.loop, self.device, self.base
+        loop, device, base, batches = self.loop, self.device, self.base, self.batches
+        samples = loop.samples_seen if loop else 0
+        verified = [frames_verified(dataset.frame_check) for dataset in self.spec.datasets]
         return Outcome(
             trainer_revision=REVISION,
             base_model_revision=base.revision if base else None,
             steps=loop.step if loop else 0,
-            samples_seen=loop.samples_seen if loop else 0,
+            samples_seen=samples,
             wall_seconds=loop.wall_seconds if loop else 0.0,
-            dataset_frames=self.dataset_frames,
+            dataset_frames=batches.samples if batches else 0,
             gpus=1 if device is not None and device.on_gpu else 0,
             device=device.name if device else "none",
             device_uuid=device.uuid if device else None,
@@ -86,7 +93,10 @@ class NativeRun(Attempt):
             parameters=_count(base.model) if base else 0,
             trainable_parameters=base.model.trainable_parameters() if base else {},
             versions=installed_versions(),
-            frames_verified=frames_verified(self.spec.frame_check),
+            frames_verified=all(verified),
+            datasets=dataset_samples(self.spec, batches.counts(samples), verified)
+            if batches
+            else (),
         )
 
     def _train(self, stop: StopRequest) -> Manifest:
@@ -110,7 +120,7 @@ class NativeRun(Attempt):
     def _prepare(self, device: Device) -> TrainingLoop:
         """Load the model and the data, and look whether they fit each other and the disk."""
         spec, experiment = self.spec, self.spec.experiment
-        settings, began = n15_settings(experiment), time.perf_counter()
+        settings, began = N15Hyperparameters.of(experiment), time.perf_counter()
         base = self.base = load_base_model(
             experiment.base_model,
             experiment.base_model_revision,
@@ -122,8 +132,7 @@ class NativeRun(Attempt):
         )
         _check_fit(spec, base)
         base.model.set_trainable(**settings.model_dump(include=set(settings.trained_parts)))
-        batches = BatchSource(spec, base, device.device)
-        self.dataset_frames = batches.samples
+        batches = self.batches = BatchSource(spec, base, device.device)
         self.reporter.say(
             f"{experiment.name}: {_count(base.model):,} parameters, "
             f"{sum(base.model.trainable_parameters().values()):,} trained, on {device.name}; "
@@ -150,10 +159,11 @@ def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
         ("numbers of action", data.max_action_dim, head.action_dim),
     ]
     problems = [f"{what}: the data has {a}, the model {b}" for what, a, b in pairs if a != b]
-    if data.embodiment_id >= head.max_num_embodiments:
-        problems.append(
-            f"embodiment {data.embodiment_id}: the model has {head.max_num_embodiments}"
-        )
+    problems += [
+        f"embodiment {dataset.config.embodiment_id}: the model has {head.max_num_embodiments}"
+        for dataset in spec.datasets
+        if dataset.config.embodiment_id >= head.max_num_embodiments
+    ]
     if problems:
         name = spec.experiment.base_model
         raise TrainingError(spec.experiment.name, f"base model {name} does not fit.", problems)

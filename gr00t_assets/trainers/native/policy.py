@@ -7,9 +7,9 @@ import torch
 
 from gr00t_assets.modality.images import prepare_images
 from gr00t_assets.trainers.base import Observations, Policy
-from gr00t_assets.trainers.model_folder import read_modality_config
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
 from gr00t_assets.trainers.native.batches import observation_tensors
+from gr00t_assets.trainers.run_files import read_modality_config
 
 
 class NativePolicy(Policy):

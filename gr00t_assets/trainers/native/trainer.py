@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,8 +23,6 @@ class NativeHyperparameters(N15Hyperparameters):
 REVISION = "2"
 """Raised whenever the same spec would give other losses than before."""
 
-_PACKAGES = ("torch", "transformers", "numpy", "safetensors")
-
 
 class NativeTrainer(Trainer):
     """Trains on one device of this machine, a CPU included."""
@@ -34,6 +31,7 @@ class NativeTrainer(Trainer):
     hyperparameters = NativeHyperparameters
     default_base_model = "tiny"
     built_in_models = BUILT_IN_NAMES
+    takes_mixtures = True
     starter_settings: ClassVar[Mapping[str, object]] = {
         "max_steps": 300,
         "save_steps": 100,
@@ -84,25 +82,4 @@ class NativeTrainer(Trainer):
 
     def environment(self, store: Store) -> EnvironmentReport:
         """The packages of this program's own environment."""
-        versions = installed_versions()
-        missing = [
-            Finding(
-                severity="error",
-                code="package",
-                subject=package,
-                found=f"{package} is not installed",
-                expected=f"{package} in {sys.prefix}",
-                remedy=f"pip install {package}",
-            )
-            for package in _PACKAGES
-            if not _installed(package)
-        ]
-        return EnvironmentReport(Findings(missing), Findings(()), versions)
-
-
-def _installed(package: str) -> bool:
-    try:
-        metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+        return EnvironmentReport(Findings(()), Findings(()), installed_versions())

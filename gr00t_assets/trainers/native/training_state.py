@@ -8,13 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 from gr00t_assets.core.errors import CheckpointError
-from gr00t_assets.trainers.checkpoint_files import (
-    DEFAULT_LAYOUT,
-    checkpoint_record,
-    complete_checkpoints,
-    publish_checkpoint,
-)
 from gr00t_assets.trainers.native.weights import save_tensors
+from gr00t_assets.trainers.run_files import latest_record, publish_checkpoint
 
 WEIGHTS = "model.safetensors"
 OPTIMIZER = "optimizer.safetensors"
@@ -44,11 +39,6 @@ class TrainingState:
     random: dict[str, torch.Tensor]
 
 
-def checkpoint_directory(run_directory: Path, step: int) -> Path:
-    """``checkpoints/step-000200`` for step 200."""
-    return DEFAULT_LAYOUT.folder(run_directory, step)
-
-
 def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str, keep: int) -> None:
     """Publish a checkpoint; see ``publish_checkpoint``."""
 
@@ -73,12 +63,11 @@ def latest_checkpoint(run_directory: Path, config_hash: str) -> TrainingState | 
     Raises:
         CheckpointError: It belongs to another run, or its files are not what was written.
     """
-    folders = complete_checkpoints(run_directory)
-    if not folders:
+    latest = latest_record(run_directory, config_hash)
+    if latest is None:
         return None
-    folder = folders[-1]
-    record = checkpoint_record(folder, config_hash)
-    missing = {WEIGHTS, OPTIMIZER, RANDOM} - set(record["files"])
+    folder, record = latest
+    missing = {WEIGHTS, OPTIMIZER, RANDOM} - record.files.keys()
     if missing:
         details = [
             *(f"{name}: is missing" for name in sorted(missing)),
@@ -86,10 +75,10 @@ def latest_checkpoint(run_directory: Path, config_hash: str) -> TrainingState | 
         ]
         raise CheckpointError(str(folder), "this checkpoint is corrupt.", details)
     return TrainingState(
-        step=record["step"],
-        samples_seen=record["samples_seen"],
-        wall_seconds=record["wall_seconds"],
-        scheduler=record["scheduler"],
+        step=record.step,
+        samples_seen=record.samples_seen,
+        wall_seconds=record.wall_seconds,
+        scheduler=record.scheduler,
         weights=load_file(folder / WEIGHTS),
         optimizer=load_file(folder / OPTIMIZER),
         random=load_file(folder / RANDOM),

@@ -11,6 +11,7 @@ import yaml
 from gr00t_assets.comparison.proposals.proposed_sweep import check_sweep, propose
 from gr00t_assets.comparison.sweep_plan import make_plan
 from gr00t_assets.core.errors import ComparisonError, SweepError
+from gr00t_assets.experiments.new_sweep import write_sweep
 from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
 
 SWEEP = """\
@@ -36,7 +37,8 @@ def trained(project):
 
 def test_what_is_proposed_is_a_sweep_that_loads_and_plans(project):
     trained(project)
-    text = propose(None, None, "batch_size", "then")[0]
+    text = propose(None, None, "batch_size", "then")
+    write_sweep("then", text)
     assert project.file("then").read_text() == text
     made = load_sweeps()["then"]
     (experiment,) = made.experiments
@@ -56,28 +58,28 @@ def test_what_is_proposed_is_a_sweep_that_loads_and_plans(project):
 
 def test_a_file_that_is_there_is_never_overwritten(project):
     trained(project)
-    propose(None, None, None, "then")
+    write_sweep("then", propose(None, None, None, "then"))
     before = project.file("then").read_bytes()
     with pytest.raises(SweepError, match="never overwritten"):
-        propose(None, None, None, "then")
+        write_sweep("then", propose(None, None, None, "then"))
     assert project.file("then").read_bytes() == before
 
 
 def test_without_a_name_nothing_is_written(project):
     trained(project)
     before = sorted(project.root.rglob("*"))
-    assert yaml.safe_load(propose(None, None, None, None)[0])["experiments"]
+    assert yaml.safe_load(propose(None, None, None, None))["experiments"]
     assert sorted(project.root.rglob("*")) == before
 
 
 def test_a_table_gives_a_sweep_too_and_with_references_both_sides(project, tmp_path):
     table = tmp_path / "runs.csv"
     table.write_text(TABLE)
-    text = propose(table, None, "batch", None)[0]
+    text = propose(table, None, "batch", None)
     (entry,) = yaml.safe_load(text)["experiments"]
     assert entry["hyperparameters"]["max_steps"] == 125
     assert "imported" in text and "GPU-hours unknown" in text
-    both = yaml.safe_load(propose(table, None, "batch", None, references=True)[0])["experiments"]
+    both = yaml.safe_load(propose(table, None, "batch", None, references=True))["experiments"]
     steps = [entry["hyperparameters"].get("max_steps") for entry in both]
     assert steps == [1000, 125]
 

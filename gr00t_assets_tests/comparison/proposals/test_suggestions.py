@@ -10,6 +10,7 @@ from gr00t_assets.comparison.all_runs import from_stored_run
 from gr00t_assets.comparison.suggested_sweep import suggest_sweep
 from gr00t_assets.comparison.suggestions import Objective, gather, read_space, suggest
 from gr00t_assets.core.errors import SweepError
+from gr00t_assets.experiments.new_sweep import write_sweep
 from gr00t_assets.experiments.sweeps import load_sweeps
 from gr00t_assets.runs.stored_run import read_runs
 
@@ -126,18 +127,19 @@ def test_open_loop_takes_only_what_was_evaluated(project):
 def test_a_new_file_has_the_defaults_of_the_searched_one(project):
     sweep = project.sweep("find", RANDOM + "pruning: {min_steps: 100}\n")
     project.trained(sweep, finals(sweep))
-    suggested = suggest_sweep("find", 2, 0, "loss", "more")
+    text, basis = suggest_sweep("find", 2, 0, "loss", "more")
+    write_sweep("more", text)
     made = load_sweeps()["more"]
     assert len(made.experiments) == 2
     first = made.experiments[0]
     assert (first.name, first.hyperparameters.max_steps) == ("more-001", 300)
     assert first.pruning is not None and first.pruning.min_steps == 100
     assert "may do better than" in first.hypothesis
-    assert suggested.text.startswith("# find: 2 suggestions from 12 finished runs")
-    assert "the best so far is find-" in suggested.basis[1]
+    assert text.startswith("# find: 2 suggestions from 12 finished runs")
+    assert "the best so far is find-" in basis[1]
     with pytest.raises(SweepError, match="never overwritten"):
-        suggest_sweep("find", 2, 0, "loss", "more")
-    again = yaml.safe_load(suggest_sweep("find", 2, 0, "loss").text)["experiments"]
+        write_sweep("more", suggest_sweep("find", 2, 0, "loss", "more")[0])
+    again = yaml.safe_load(suggest_sweep("find", 2, 0, "loss")[0])["experiments"]
     values = [entry["hyperparameters"] for entry in again]
     kept = [item.hyperparameters.learning_rate for item in made.experiments]
     assert not {entry["learning_rate"] for entry in values} & set(kept)

@@ -25,17 +25,16 @@ from gr00t_assets.runs.manifest import MANIFEST, Manifest, Outcome
 from gr00t_assets.runs.metrics import Metric
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run
+from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run, train_main
 from gr00t_assets.trainers.base import EnvironmentReport, Observations, Policy, Trainer
-from gr00t_assets.trainers.checkpoint_files import (
-    checkpoint_record,
-    complete_checkpoints,
+from gr00t_assets.trainers.reporter import Reporter
+from gr00t_assets.trainers.run_files import (
+    latest_record,
     publish_checkpoint,
+    published_model,
+    read_modality_config,
     remove_partial,
 )
-from gr00t_assets.trainers.model_folder import published_model, read_modality_config
-from gr00t_assets.trainers.reporter import Reporter
-from gr00t_assets.trainers.train_command import train_main
 
 LAYOUT = CheckpointLayout(prefix="after", digits=3, training_files=r"velocity\.npy")
 REVISION = "toy-1"
@@ -119,16 +118,16 @@ class ToyRun(Attempt):
         settings = cast(ToyHyperparameters, spec.experiment.hyperparameters)
         directory, config = spec.run_directory, spec.modality_config
         remove_partial(directory, LAYOUT)
-        dataset = LeRobotDataset.open(spec.dataset_directory, config.dataset)
-        frames = FrameCache.open(spec.frame_cache, config.frame_size)
+        dataset = LeRobotDataset.open(spec.datasets[0].directory, config.dataset)
+        frames = FrameCache.open(spec.datasets[0].frame_cache, config.frame_size)
         data = Demonstrations(dataset, frames, config, "train")
         self.samples = len(data)
         chunk = np.zeros((len(config.action_indices), config.max_action_dim))
         velocity = np.zeros_like(chunk)
-        if checkpoints := complete_checkpoints(directory, LAYOUT):
-            record = checkpoint_record(checkpoints[-1], spec.config_hash)
-            self.step, self.wall_seconds = record["step"], record["wall_seconds"]
-            chunk, velocity = (np.load(checkpoints[-1] / n) for n in ("chunk.npy", "velocity.npy"))
+        if latest := latest_record(directory, spec.config_hash, LAYOUT):
+            folder, record = latest
+            self.step, self.wall_seconds = record.step, record.wall_seconds
+            chunk, velocity = (np.load(folder / name) for name in ("chunk.npy", "velocity.npy"))
             self.reporter.say(f"resuming from step {self.step} of {settings.max_steps}")
         (directory / MANIFEST).unlink(missing_ok=True)
         while self.step < settings.max_steps:

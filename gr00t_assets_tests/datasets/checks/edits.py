@@ -33,7 +33,7 @@ def edit_json(directory: Path, name: str, change: Callable[[Any], object]) -> No
 
 def edit_lines(directory: Path, name: str, change: Callable[[list[Any]], object]) -> None:
     path = directory / "meta" / name
-    items = [json.loads(line) for line in path.read_text().splitlines()]
+    items = [json.loads(line) for line in path.read_text().strip().split("\n")]
     change(items)
     path.write_text("".join(json.dumps(item) + "\n" for item in items))
 

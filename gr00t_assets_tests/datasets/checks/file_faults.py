@@ -110,6 +110,15 @@ def _linked_out(directory: Path) -> None:
     (directory / ROWS).symlink_to(outside)
 
 
+def _linked_to_nothing(directory: Path) -> None:
+    (directory / ROWS).unlink()
+    (directory / ROWS).symlink_to(directory / "data" / "elsewhere.parquet")
+
+
+def _without_rows(directory: Path) -> None:
+    pq.write_table(pq.read_table(directory / ROWS).slice(0, 0), directory / ROWS)
+
+
 def _chunk_gone(directory: Path) -> None:
     shutil.rmtree((directory / ROWS).parent)
 
@@ -136,6 +145,10 @@ FILE_FAULTS = {
     "rows no Parquet": Fault("parquet-unreadable", ROWS, text(ROWS, b"rows" * 99), "again"),
     "rows a folder": Fault("not-a-file", ROWS, _as_folder, "put the file"),
     "rows linked out": Fault("symlink-escape", ROWS, _linked_out, "cp -rL"),
+    "rows linked to nothing": Fault("symlink-broken", ROWS, _linked_to_nothing, "in place"),
+    "no rows": Fault(
+        "no-rows", ROWS, _without_rows, "in place", also=("row-count", "video-frames")
+    ),
     "chunk missing": Fault("chunk-missing", "data/chunk-000", _chunk_gone, "again"),
     "rows not listed": Fault("episode-unlisted", data_file(7), _unlisted, "remove", "warning"),
     "row too few": Fault("row-count", ROWS, rows(_shorter), "whole episode"),
@@ -256,7 +269,14 @@ FILE_FAULTS = {
     ),
     "video too short": Fault("video-frames", VIDEO, video(frames=30), "encode"),
     "video of another codec": Fault(
-        "video-codec", VIDEO, video(codec="mpeg4"), "video.codec", "warning"
+        "video-codec", VIDEO, video(codec="mpeg4"), "with this codec", "warning"
+    ),
+    "codec declared otherwise": Fault(
+        "camera-codec",
+        "meta/info.json",
+        feature(CAMERA, info={"video.codec": "av1"}, video_info={}),
+        "video.codec",
+        "warning",
     ),
     "codec that decord does not read": Fault(
         "codec-unsupported", VIDEO, video(codec="libsvtav1"), "torchcodec", backend="decord"
@@ -265,6 +285,6 @@ FILE_FAULTS = {
         "codec-support", VIDEO, video(codec="libsvtav1"), "torchcodec", "warning"
     ),
     "video declared otherwise": Fault(
-        "video-size", VIDEO, feature(CAMERA, shape=[90, 96, 3]), "correct the shape"
+        "camera-size", "meta/info.json", feature(CAMERA, shape=[90, 96, 3]), "correct its shape"
     ),
 }

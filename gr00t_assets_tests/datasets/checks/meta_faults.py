@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gr00t_assets_tests.datasets.checks.edits import edit_json, edit_lines
+from gr00t_assets_tests.datasets.checks.edits import CAMERA, edit_json, edit_lines, renew_statistics
 
 INFO, EPISODES, TASKS = "meta/info.json", "meta/episodes.jsonl", "meta/tasks.jsonl"
 MODALITY, STATS = "meta/modality.json", "meta/stats.json"
@@ -77,6 +77,14 @@ def removed(file: str) -> Make:
     return lambda directory: (directory / file).unlink()
 
 
+def _tasks_of_another(directory: Path) -> None:
+    lines("tasks.jsonl", lambda all: all.append({"task_index": 9, "task": "open the drawer"}))(
+        directory
+    )
+    lines("episodes.jsonl", lambda all: all[1].update(tasks=["open the drawer"]))(directory)
+    info(total_tasks=len((directory / TASKS).read_text().strip().split("\n")))(directory)
+
+
 def _wide(value: Any) -> None:
     """Give the model 7 + 33 + ... action numbers by widening a key."""
     value["action"]["left_arm"] = {"start": 0, "end": 7}
@@ -85,6 +93,23 @@ def _wide(value: Any) -> None:
     value["action"]["right_hand"] = {"start": 34, "end": 44}
     for key in ("left_leg", "neck", "right_leg", "waist"):
         del value["action"][key]
+
+
+def _without_episode(directory: Path) -> None:
+    """Episode 1 deleted by hand, its files and its line."""
+    for pattern in ("data/*/episode_000001.parquet", "videos/*/*/episode_000001.mp4"):
+        for path in directory.glob(pattern):
+            path.unlink()
+    lengths: list[int] = []
+
+    def drop(items: list[Any]) -> None:
+        del items[1]
+        lengths.extend(item["length"] for item in items)
+
+    edit_lines(directory, "episodes.jsonl", drop)
+    totals = {"total_episodes": 2, "total_videos": 2, "total_frames": sum(lengths)}
+    info(splits={"train": "0:2"}, **totals)(directory)
+    renew_statistics(directory)
 
 
 def _sparse(directory: Path) -> None:
@@ -104,7 +129,9 @@ META_FAULTS = {
     "tasks are a pointer": Fault("lfs-pointer", TASKS, text(TASKS, LFS_POINTER), "git lfs pull"),
     "episodes absurdly large": Fault("file-too-large", EPISODES, _sparse, "what wrote it"),
     "version unknown": Fault("format-unsupported", INFO, info(codebase_version="v1.6"), "v2.1"),
-    "version v3.0": Fault("format-unsupported", INFO, info(codebase_version="v3.0"), "converted"),
+    "version of another layout": Fault(
+        "format-mislabelled", INFO, info(codebase_version="v3.0"), "codebase_version to v2.1"
+    ),
     "fps zero": Fault("info-field", INFO, info(fps=0), "fps"),
     "fps absurd": Fault("info-field", INFO, info(fps=10**400), "fps"),
     "fps missing": Fault("info-field", INFO, without("info.json", "fps"), "restore"),
@@ -139,6 +166,23 @@ META_FAULTS = {
     "split too long": Fault(
         "info-splits", INFO, info(splits={"train": "0:9"}), "correct", "warning"
     ),
+    "names that do not fit": Fault(
+        "feature-names",
+        INFO,
+        feature("action", names=["one", "two"]),
+        "correct the names",
+        "warning",
+    ),
+    "numbers in two axes": Fault(
+        "feature-flattened", INFO, feature("action", shape=[4, 11]), "one after another", "warning"
+    ),
+    "depth camera": Fault(
+        "feature-left-out",
+        INFO,
+        feature("depth", dtype="video", shape=[9, 9, 1], info={"is_depth_map": True}),
+        "left out",
+        "warning",
+    ),
     "camera declared without files": Fault(
         "camera-without-files",
         INFO,
@@ -161,8 +205,13 @@ META_FAULTS = {
         "restore",
     ),
     "episode absent": Fault(
-        "episode-missing", EPISODES, lines("episodes.jsonl", lambda all: all.pop(1)), "bring"
+        "episode-count",
+        INFO,
+        lines("episodes.jsonl", lambda all: all.pop(1)),
+        "bring",
+        also=("frame-count",),
     ),
+    "episode deleted": Fault("episode-gap", EPISODES, _without_episode, "anew", "warning"),
     "episodes out of order": Fault(
         "episode-order",
         EPISODES,
@@ -189,6 +238,26 @@ META_FAULTS = {
         "add it",
         "warning",
     ),
+    "text of an episode is not that of its rows": Fault(
+        "episode-task-differs", EPISODES, _tasks_of_another, "list it", "warning"
+    ),
+    "tasks of an episode are no list": Fault(
+        "episode-tasks",
+        EPISODES,
+        lines("episodes.jsonl", lambda all: all[1].update(tasks="pick the pear")),
+        "list what was done",
+        "warning",
+    ),
+    "no tasks": Fault(
+        "no-tasks", TASKS, text(TASKS, b"\n"), "restore", also=("task-index-unknown",)
+    ),
+    "camera of another rate": Fault(
+        "camera-fps",
+        INFO,
+        feature(CAMERA, info={"video.fps": 15.0}, video_info={}),
+        "agree with the recording",
+        "warning",
+    ),
     "task twice": Fault(
         "task-duplicate", TASKS, lines("tasks.jsonl", lambda all: all.append(all[0])), "remove"
     ),
@@ -202,7 +271,7 @@ META_FAULTS = {
         "instruction",
         "warning",
     ),
-    "modality missing": Fault("modality-missing", MODALITY, removed(MODALITY), "write it"),
+    "modality missing": Fault("modality-missing", MODALITY, removed(MODALITY), "dataset add"),
     "slice is text": Fault(
         "modality-field", MODALITY, modality("state", "left_arm", end="seven"), "correct"
     ),
@@ -226,6 +295,25 @@ META_FAULTS = {
     ),
     "annotation unknown": Fault(
         "modality-annotation", MODALITY, modality("annotation", "human.validity"), "original_key"
+    ),
+    "annotation of text": Fault(
+        "modality-annotation",
+        MODALITY,
+        lambda directory: (
+            feature("remark", dtype="string", shape=[1])(directory),
+            modality("annotation", "human.remark", original_key="remark")(directory),
+        ),
+        "original_key: task_index",
+        also=("column-missing",),
+    ),
+    "column of no numbers": Fault(
+        "modality-column", MODALITY, modality("state", "waist", original_key=CAMERA), "original_key"
+    ),
+    "camera that is a column": Fault(
+        "modality-camera",
+        MODALITY,
+        modality("video", "ego_view", original_key="action"),
+        "original_key",
     ),
     "field unknown": Fault(
         "modality-unknown-field", MODALITY, modality("state", "waist", ende=3), "correct", "warning"

@@ -64,7 +64,7 @@ def row_count(severity: Severity, subject: str | None) -> Finding:
 
 
 def test_a_thousand_faults_of_a_kind_give_a_list_that_can_be_read() -> None:
-    collector = Collector()
+    collector = Collector(FAULTS)
     for number in range(1000):
         collector.add(row_count("error", f"{number:04d}"))
     collector.add(row_count("warning", None))

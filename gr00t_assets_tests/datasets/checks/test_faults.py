@@ -47,8 +47,9 @@ def test_a_fault_is_named_with_its_file_and_remedy_and_no_other(name: str, spoil
 READ = {
     "meta-missing", "not-json", "not-an-object", "not-text", "empty-file", "lfs-pointer",
     "file-too-large", "format-unsupported", "info-field", "path-template", "path-escape",
-    "feature-declaration", "line-not-json", "no-episodes", "episode-duplicate", "field",
-    "task-duplicate", "parquet-missing", "chunk-missing", "not-a-file", "video-missing",
+    "feature-declaration", "format-mislabelled", "line-not-json", "no-episodes",
+    "episode-duplicate", "field", "task-duplicate", "parquet-missing", "chunk-missing",
+    "not-a-file", "video-missing",
 }  # fmt: skip
 """Faults that keep a dataset from being read at all."""
 

@@ -10,6 +10,7 @@ from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.fit.fit_check import declared_camera
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.lerobot.features import Feature, parse_features
+from gr00t_assets.datasets.lerobot.folder import FAULTS
 from gr00t_assets.datasets.record import Camera, DatasetRecord, save_record
 from gr00t_assets.modality.config import load_modality_config
 
@@ -69,7 +70,7 @@ def test_a_dataset_that_is_not_in_the_store(tmp_path: Path) -> None:
 
 
 def feature(**declaration: Any) -> Feature:
-    return parse_features(Collector(), {"front": {"dtype": "video", **declaration}})["front"]
+    return parse_features(Collector(FAULTS), {"front": {"dtype": "video", **declaration}})["front"]
 
 
 def test_the_order_of_names_is_followed() -> None:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.fit.fit_check import fitting_data_configs
+from gr00t_assets.datasets.fit.fit_check import DatasetFacts, fitting_data_configs
 from gr00t_assets.datasets.fit.modality_configs import resolve_modality_config
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.record import Camera
@@ -32,7 +33,9 @@ def _error(path: Path, *arguments: str) -> DatasetError:
 
 
 def test_the_demo_fits_one_of_the_twelve(demo_dataset: Path) -> None:
-    assert fitting_data_configs(LeRobotDataset.open(demo_dataset)) == ["fourier_gr1_arms_only"]
+    assert fitting_data_configs(DatasetFacts(LeRobotDataset.open(demo_dataset))) == [
+        "fourier_gr1_arms_only"
+    ]
 
 
 def test_the_demo_resolved(demo_dataset: Path) -> None:
@@ -244,7 +247,12 @@ def test_statistics_are_computed_where_the_file_lacks_them(
         np.testing.assert_allclose(new.statistics.std, old.statistics.std, atol=1e-4)
         np.testing.assert_allclose(new.statistics.q99, old.statistics.q99, atol=1e-3)
     assert not (spoilt_copy / "meta" / "stats.json").exists()
-    assert any("statistics of action were computed" in warning for warning in config.warnings)
+    assert not any("statistics" in warning for warning in config.warnings)
+    stats = json.loads((demo_dataset / "meta" / "stats.json").read_text())
+    del stats["action"]["q99"]
+    (spoilt_copy / "meta" / "stats.json").write_text(json.dumps(stats))
+    warnings = _resolve(spoilt_copy).warnings
+    assert any("statistics of action were computed" in warning for warning in warnings)
 
 
 def test_statistics_that_cannot_be_used(spoilt_copy: Path, edit_meta: Edit) -> None:

@@ -121,7 +121,8 @@ def test_a_killed_download_leaves_nothing_visible_and_is_continued(
     assert record.version == content_hash(hub.commits[COMMIT])
     assert hub.files_asked() == [large]
     names = {path.name for path in (store.root / "datasets" / "demo").iterdir()}
-    assert names == {".lock", "dataset.json", "origin.json", record.version}
+    kept = {"dataset.json", "origin.json", f"{record.version}.scan.json"}
+    assert names == {".lock", record.version, *kept}
 
 
 def test_killed_after_the_download_nothing_is_downloaded_again(hub: Hub, store: Store) -> None:

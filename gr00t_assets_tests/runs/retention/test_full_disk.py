@@ -17,11 +17,11 @@ from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.retention.removal import require_disk_space
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.checkpoint_files import complete_checkpoints
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import latest_checkpoint as latest_isaac
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import sizes_on_disk
 from gr00t_assets.trainers.native.training_state import latest_checkpoint
+from gr00t_assets.trainers.run_files import complete_checkpoints
 from gr00t_assets_tests.runs.retention.factory import fill, tree
 from gr00t_assets_tests.trainers.conftest import ENTRY, SpecMaker, environment, trainer
 from gr00t_assets_tests.trainers.isaac_gr00t.driving import IsaacSpec, drive
@@ -46,7 +46,7 @@ def start(spec: TrainingSpec) -> "subprocess.CompletedProcess[str]":
 
 
 def losses(spec: TrainingSpec) -> list[float]:
-    return [loss for metric in read_metrics(spec.run_directory) for loss in metric.losses]
+    return read_metrics(spec.run_directory).losses.tolist()
 
 
 def test_a_disk_without_room_for_checkpoint_and_model_is_refused_with_the_figures(
@@ -216,8 +216,8 @@ def test_metrics_and_manifest_on_a_full_disk(spec_of: SpecMaker, small_disk: Dis
     )
     assert result.returncode == 1, result.stdout
     assert "the disk is full" in result.stderr and "Traceback" not in result.stderr
-    assert [metric.step for metric in read_metrics(spec.run_directory)][:2] == [1, 2]
+    assert read_metrics(spec.run_directory).columns["step"].tolist()[:2] == [1, 2]
     json.loads((spec.run_directory / "spec.json").read_text())
     filler.unlink()
     assert start(spec).returncode == 0
-    assert [metric.step for metric in read_metrics(spec.run_directory)] == [1, 2, 3, 4]
+    assert read_metrics(spec.run_directory).columns["step"].tolist() == [1, 2, 3, 4]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gr00t_assets.runs.retention.prune import PruneOptions, PrunePlan, execute_plan, plan_prune
+from gr00t_assets.runs.retention.prune import PrunePlan, execute_plan, plan_prune
 from gr00t_assets.runs.retention.removal import disk_usage, freed_bytes
 from gr00t_assets.runs.retention.retention_rule import RetentionRule
 from gr00t_assets.runs.retention.store_state import project_state
@@ -25,7 +25,7 @@ DEFAULTS = {"dataset": "demo", "hyperparameters": {"save_total_limit": 1}}
 
 def planned(project: FilledProject, **choices: bool) -> PrunePlan:
     current = project_state(project.store)
-    return plan_prune(project.store, current, RetentionRule(), PruneOptions(**choices))
+    return plan_prune(project.store, current, RetentionRule(), **choices)
 
 
 def prune(*arguments: str, answer: str = "", code: int = 0) -> "subprocess.CompletedProcess[str]":
@@ -184,7 +184,7 @@ def test_a_run_that_trains_and_its_frames_are_left_alone(project: FilledProject)
 def test_what_is_begun_between_plan_and_deletion_is_left_alone(project: FilledProject) -> None:
     plan, run = planned(project), run_of(project, "changed")
     with run_lock(run):
-        done = execute_plan(plan, project.store)
+        done = list(execute_plan(plan, project.store))
     kept = {pruned.removal.path: pruned.refusal for pruned in done if pruned.refusal}
     assert kept == {run / "checkpoints": "a process uses it"}
     assert (run / "checkpoints").is_dir()

@@ -69,7 +69,7 @@ def test_killed_at_every_call_it_goes_on_to_the_same_end(filled: FilledProject) 
     else:
         pytest.fail("it never came to its end")
     plan = plan_prune(filled.store, project_state(filled.store), RetentionRule())
-    execute_plan(plan, filled.store)
+    list(execute_plan(plan, filled.store))
     assert [(c.step, c.training_files) for c in stored_checkpoints(run)] == [(10, ()), (30, ())]
     assert not list(filled.store.root.rglob("*.partial-*"))
     assert call > 2

@@ -14,7 +14,7 @@ from gr00t_assets.runs.checkpoint_layout import WEIGHTS_ONLY, stored_checkpoints
 from gr00t_assets.runs.continuing import take_over
 from gr00t_assets.runs.retention.retention_rule import RetentionRule, load_rule, retain, surplus
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
-from gr00t_assets.trainers.checkpoint_files import complete_checkpoints
+from gr00t_assets.trainers.run_files import complete_checkpoints
 from gr00t_assets_tests.runs.retention.factory import ISAAC, NATIVE, FilledProject, checkpoint, tree
 from gr00t_assets_tests.trainers.conftest import SpecMaker, train
 

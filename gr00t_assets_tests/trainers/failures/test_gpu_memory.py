@@ -41,8 +41,8 @@ def test_the_default_setting_is_as_published(batch_size: int, published: int) ->
 def test_the_counts_of_parameters_are_those_of_the_model() -> None:
     import torch
 
-    from gr00t_assets.trainers.n15.model_configs import N1_5_FULL
     from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
+    from gr00t_assets_tests.trainers.n15_release import N1_5_FULL
 
     with torch.device("meta"):
         model = Gr00tN15(N1_5_FULL)
@@ -85,9 +85,9 @@ def test_what_is_proposed_fits_and_keeps_the_samples(
     )
     most = largest_batch(asked, total)
     if most:
-        assert estimate(gpu_memory.with_batch(asked, most)) < total
+        assert estimate(asked, batch_size=most) < total
     if most < batch_size:
-        assert estimate(gpu_memory.with_batch(asked, most + 1)) > total * (1 - gpu_memory.HEADROOM)
+        assert estimate(asked, batch_size=most + 1) > total * (1 - gpu_memory.HEADROOM)
     proposed = smaller_batch(asked, most)
     if proposed is not None:
         assert proposed[0] < batch_size and proposed[0] <= most

@@ -45,7 +45,7 @@ def manifest_of(spec: TrainingSpec) -> Manifest:
 
 def losses_of(spec: TrainingSpec) -> list[float]:
     """Loss of each step, in order."""
-    return [loss for metric in read_metrics(spec.run_directory) for loss in metric.losses]
+    return read_metrics(spec.run_directory).losses.tolist()
 
 
 def wait_for_checkpoint(spec: TrainingSpec, step: int, process: "subprocess.Popen[str]") -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.setup.installer import candidates, version_of
+from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import candidates, version_of
 
 PINS = """
 [project]

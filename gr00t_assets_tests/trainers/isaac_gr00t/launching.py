@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gr00t_assets.runs.metrics import Metric, read_metrics
+from gr00t_assets.runs.metrics import Metric, MetricTail, read_metrics
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers import isaac_gr00t
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.launch_file import Facts, Launch, make_launch, write_launch
+from gr00t_assets.trainers.isaac_gr00t.launch_file import Facts, Launch, make_launch
 from gr00t_assets_tests.trainers.isaac_gr00t.processes import Ended, Program
 from gr00t_assets_tests.trainers.isaac_gr00t.small_model import write_eagle
 
@@ -63,6 +63,12 @@ def committed(checkout: Path) -> Path:
     for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-q", "-m", "small"]):
         subprocess.run(["git", "-C", str(checkout), *command], check=True)
     return checkout
+
+
+def with_dataset(launch: Launch, **changes: Any) -> Launch:
+    """What the launcher is told, with changes of its one dataset."""
+    ((folder, dataset),) = launch.datasets.items()
+    return launch.model_copy(update={"datasets": {folder: dataset.model_copy(update=changes)}})
 
 
 def variables(**more: str) -> dict[str, str]:
@@ -114,7 +120,7 @@ class SmallRun:
     def written(self, launch: Launch) -> str:
         """The launch file."""
         file = self.spec.run_directory / "launch.json"
-        write_launch(launch, file)
+        file.write_text(launch.model_dump_json())
         return str(file)
 
     def train(self, resume_step: int = 0, **changes: Any) -> Ended:
@@ -125,7 +131,7 @@ class SmallRun:
         """Start the bare script as a person would, reporting to a W&B that is switched off."""
         settings = self.spec.experiment.hyperparameters
         asked = {
-            "dataset-path": self.spec.dataset_directory,
+            "dataset-path": self.spec.datasets[0].directory,
             "output-dir": self.output,
             "base-model-path": self.base,
             "embodiment-tag": self.spec.modality_config.embodiment_tag,
@@ -147,11 +153,11 @@ class SmallRun:
 
     def metrics(self) -> list[Metric]:
         """What was logged."""
-        return read_metrics(self.spec.run_directory)
+        return MetricTail(self.spec.run_directory, 0).new()
 
     def losses(self) -> list[float]:
         """The loss of each step."""
-        return [loss for metric in self.metrics() for loss in metric.losses]
+        return read_metrics(self.spec.run_directory).losses.tolist()
 
     def facts(self) -> Facts:
         """What the launcher said of the model and the machine."""

@@ -43,12 +43,6 @@ def test_every_mend_is_the_first_of_its_kind_in_the_table():
     assert table_entry(SUCCESSOR) is None
 
 
-@pytest.mark.parametrize("name", ["", "5e3ef5", "main", "5e3ef5ef9a89ffff", "-5e3ef5ef"])
-def test_what_is_no_hash_of_the_table_has_no_entry(name: str):
-    entry = table_entry(name)
-    assert entry is None if name != "5e3ef5ef9a89ffff" else entry is not None
-
-
 def test_source_says_what_a_folder_without_history_has(tmp_path: Path):
     checkout = make_checkout(tmp_path / "mended")
     assert revision_of(checkout).fixed == ALL

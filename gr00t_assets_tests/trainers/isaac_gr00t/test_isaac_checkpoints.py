@@ -8,11 +8,8 @@ import pytest
 from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.runs.checkpoint_layout import COMPLETE
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import (
-    LAYOUT,
-    latest_checkpoint,
-    remove_incomplete,
-)
+from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT, latest_checkpoint
+from gr00t_assets.trainers.run_files import remove_partial
 from gr00t_assets_tests.defs.specs import a_spec
 
 
@@ -53,7 +50,7 @@ def test_the_highest_step_counts_not_the_last_name(spec: TrainingSpec) -> None:
 def test_what_a_kill_cut_short_is_passed_over_and_removed(spec: TrainingSpec) -> None:
     whole, cut = leave(spec, 2), leave(spec, 4, complete=False)
     latest = latest_checkpoint(spec)
-    remove_incomplete(spec.run_directory)
+    remove_partial(spec.run_directory, LAYOUT, weights_only=True)
     assert latest is not None
     assert (latest.step, whole.is_dir(), cut.exists()) == (2, True, False)
 
@@ -62,7 +59,7 @@ def test_other_folders_are_left_alone(spec: TrainingSpec) -> None:
     leave(spec, 2)
     other = LAYOUT.folder(spec.run_directory, 2).parent / "checkpoint-best"
     other.mkdir()
-    remove_incomplete(spec.run_directory)
+    remove_partial(spec.run_directory, LAYOUT, weights_only=True)
     assert other.is_dir()
 
 

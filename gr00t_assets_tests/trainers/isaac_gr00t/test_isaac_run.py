@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.runs.checkpoint_layout import COMPLETE
+from gr00t_assets.runs.retention.retention_rule import best_step
 from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
 from gr00t_assets.trainers.run_checks import config_problem, loss_problem, weights_problem
+from gr00t_assets.trainers.run_files import complete_checkpoints
 from gr00t_assets_tests.trainers.isaac_gr00t.driving import (
     IsaacSpec,
     drive,
@@ -44,6 +46,16 @@ def test_a_run_leaves_what_every_trainer_leaves(
     assert problems == [None, None, None]
     metadata = json.loads((directory / MODEL / "experiment_cfg" / "metadata.json").read_text())
     assert list(metadata) == ["gr1"]
+
+
+def test_the_newest_checkpoints_stay_and_the_best(
+    isaac_spec: IsaacSpec, small_checkout: Path
+) -> None:
+    spec = isaac_spec(max_steps=6, save_steps=1, save_total_limit=2)
+    assert drive(spec, small_checkout).code == 0
+    best = best_step(range(1, 7), spec.run_directory)
+    kept = [LAYOUT.step_of(path.name) for path in complete_checkpoints(spec.run_directory, LAYOUT)]
+    assert {5, 6} <= set(kept) <= {5, 6, best}
 
 
 def test_a_finished_run_is_not_trained_one_step_more(

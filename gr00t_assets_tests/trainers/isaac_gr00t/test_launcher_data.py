@@ -12,7 +12,7 @@ import pytest
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.trainers import isaac_gr00t
 from gr00t_assets.trainers.isaac_gr00t.launch_file import Launch
-from gr00t_assets_tests.trainers.isaac_gr00t.launching import SmallRun, Trainer
+from gr00t_assets_tests.trainers.isaac_gr00t.launching import SmallRun, Trainer, with_dataset
 
 VIDEO = "video.ego_view"
 
@@ -33,7 +33,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Opener]:
         configs = importlib.import_module("gr00t.experiment.data_config").DATA_CONFIG_MAP
         tags = importlib.import_module("gr00t.data.embodiment_tags").EmbodimentTag
         return importlib.import_module("gr00t.data.dataset").LeRobotSingleDataset(
-            run.spec.dataset_directory,
+            run.spec.datasets[0].directory,
             configs["fourier_gr1_arms_only"].modality_config(),
             tags.GR1,
             video_backend=backend,
@@ -57,7 +57,7 @@ def frames_of(dataset: Any) -> np.ndarray:
 
 def cached(run: SmallRun) -> np.ndarray:
     """The right frame of every row."""
-    cache = FrameCache.open(run.spec.frame_cache)
+    cache = FrameCache.open(run.spec.datasets[0].frame_cache)
     camera = cache.cameras[0]
     return np.concatenate(
         [cache.frames(camera, cache.rows(e, camera, cache.timestamps(e, camera))) for e in (0, 1)]
@@ -132,7 +132,7 @@ def test_parquet_is_read_once(
 
 def test_held_out_episodes_are_not_trained_on(small_run: Trainer, opened: Opener) -> None:
     run = small_run()
-    dataset = opened(run, run.launch(held_out_episodes=(0,)))
+    dataset = opened(run, with_dataset(run.launch(), held_out_episodes=(0,)))
     assert list(dataset.trajectory_ids) == [1]
     assert {int(episode) for episode, _ in dataset.all_steps} == {1}
     expected = cached(run)
@@ -141,7 +141,7 @@ def test_held_out_episodes_are_not_trained_on(small_run: Trainer, opened: Opener
 
 def test_nothing_is_written_into_the_dataset(small_run: Trainer, opened: Opener) -> None:
     run = small_run()
-    folder = run.spec.dataset_directory
+    folder = run.spec.datasets[0].directory
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     stats = folder / "meta" / "stats.json"
@@ -161,13 +161,14 @@ def test_a_frame_cache_without_a_camera_or_an_episode_is_refused_at_once(
 ) -> None:
     run = small_run()
     launch = run.launch()
-    assert launch.frames is not None
-    camera = launch.frames["ego_view"]
+    (dataset,) = launch.datasets.values()
+    assert dataset.frames is not None
+    camera = dataset.frames["ego_view"]
     with pytest.raises(Exception, match=r"missing: ego_view$"):
-        opened(run, launch.model_copy(update={"frames": {}}))
+        opened(run, with_dataset(launch, frames={}))
     part = camera.model_copy(update={"spans": {0: camera.spans[0]}})
     with pytest.raises(Exception, match=r"missing: ego_view, episode 1$"):
-        opened(run, launch.model_copy(update={"frames": {"ego_view": part}}))
+        opened(run, with_dataset(launch, frames={"ego_view": part}))
 
 
 def test_of_two_equally_near_frames_the_first_is_taken(tmp_path: Path, opened: Opener) -> None:

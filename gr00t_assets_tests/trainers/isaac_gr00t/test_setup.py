@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.trainers.isaac_gr00t.commits import PINNED
+from gr00t_assets.trainers.isaac_gr00t.commits import PINNED, head
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.setup.installer import (
+from gr00t_assets.trainers.isaac_gr00t.setup.setup import explain_failure
+from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import (
     Installer,
     SetupError,
     choose_installer,
 )
-from gr00t_assets.trainers.isaac_gr00t.setup.setup import explain_failure
 from gr00t_assets_tests.trainers.isaac_gr00t.environments import commit_all, program, python310
 
 CLI = [sys.executable, "-c", "from gr00t_assets.cli.main import main; main()", "isaac", "setup"]
@@ -211,7 +211,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     assert result.returncode == 0, result.stdout + result.stderr
     assert done_before(result.stdout) == ["clone", "commit", "environment", "tools"]
     assert {name: place.record()[name] for name in before} == before
-    assert place.environment.commit() == place.first
+    assert head(place.environment.checkout) == place.first
     return place
 
 
@@ -239,7 +239,7 @@ def test_what_was_interrupted_goes_on_to_a_whole_environment(place: Place):
 
 
 def test_what_is_done_is_not_done_again(place: Place):
-    before, current = place.record(), place.environment.commit()
+    before, current = place.record(), head(place.environment.checkout)
     assert current is not None
     result = place.run("--commit", current)
     assert result.returncode == 0
@@ -277,7 +277,7 @@ def test_a_failed_step_says_why_and_another_commit_does_again_what_depends_on_it
     result = place.run("--commit", mended)
     assert result.returncode == 0, result.stdout + result.stderr
     assert done_before(result.stdout) == ["clone", "environment", "tools"]
-    assert place.environment.commit() == mended
+    assert head(place.environment.checkout) == mended
 
 
 def test_only_one_sets_up_a_folder_at_a_time(place: Place):

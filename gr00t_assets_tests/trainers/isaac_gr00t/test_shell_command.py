@@ -35,7 +35,7 @@ from gr00t_assets_tests.trainers.isaac_gr00t.command_texts import JOURNAL, LATER
 
 ROOT = Path(__file__).resolve().parents[3]
 
-PATHS = Paths(python="python", script="gr00t_finetune.py", dataset="data", output="out")
+PATHS = Paths(python="python", script="gr00t_finetune.py", datasets=("data",), output="out")
 
 
 def journal_command(title: str) -> list[str]:
@@ -85,7 +85,7 @@ def make(
         hyperparameters=combined_hyperparameters().model_validate(hyperparameters),
         **(fields or {}),
     )
-    return shell_command(experiment, entry, interface, paths, mended)
+    return shell_command(experiment, [entry], interface, paths, mended)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_it_equals_the_journals_command_flag_for_flag(title: str, experiment: st
     command = command_of_experiment(
         experiment,
         script=expected[1],
-        dataset_path=theirs["--dataset-path"],
+        dataset_path=[str(theirs["--dataset-path"])],
         output_dir=theirs["--output-dir"],
     )
     assert list(command.program) == expected[:2]
@@ -136,7 +136,7 @@ def test_the_tag_is_printed_where_the_catalog_has_another_than_the_script() -> N
     sweeps = load_sweeps()
     for name, tag in (("demo-overfit", "gr1"), ("overfit_demo", None), ("so101-full", None)):
         experiment = find_experiment(name, sweeps)
-        command = shell_command(experiment, catalog[experiment.dataset], RELEASE, PATHS)
+        command = shell_command(experiment, [catalog[experiment.dataset_name]], RELEASE, PATHS)
         assert printed(command).get("--embodiment-tag") == tag
 
 
@@ -259,7 +259,7 @@ def test_a_base_model_is_named_so_that_the_script_finds_it() -> None:
 
 @pytest.mark.parametrize("one_line", [False, True])
 def test_a_shell_reads_it_as_it_was_meant(one_line: bool) -> None:
-    paths = Paths(python="printf", script="%s\\n", dataset="it's a $HOME", output='a "b" & c')
+    paths = Paths(python="printf", script="%s\\n", datasets=("it's a $HOME",), output='a "b" & c')
     command = make({"held_out": [1]}, paths=paths, seed=1)
     text = command.text(one_line)
     shell = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True)
@@ -290,7 +290,7 @@ def test_paths_are_those_of_the_checkout_and_the_store(project: Path) -> None:
     script.write_text(LATER_SCRIPT)
     (project / "python").symlink_to("/bin/sh")
     experiment = find_experiment("overfit_demo", load_sweeps())
-    store = store_with_data(project / "store", experiment.dataset)
+    store = store_with_data(project / "store", experiment.dataset_name)
     command = command_of_experiment("overfit_demo")
     flags = printed(command)
     assert command.program == (str(project / "python"), str(script))
@@ -307,7 +307,7 @@ def test_paths_are_those_of_the_checkout_and_the_store(project: Path) -> None:
 @pytest.mark.usefixtures("project")
 def test_an_experiment_of_another_trainer_has_no_such_command() -> None:
     with pytest.raises(TrainingError, match="its trainer is native"):
-        command_of_experiment("demo-b1-lr1e-3", "s", "d", "o")
+        command_of_experiment("demo-b1-lr1e-3", "s", ["d"], "o")
 
 
 @pytest.mark.usefixtures("project")

@@ -22,7 +22,8 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.data_config import ColorJitter
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.native.base_models import load_base_model
-from gr00t_assets.trainers.native.batches import BatchSource, DataOrder, augmentation_seed
+from gr00t_assets.trainers.native.batches import BatchSource, augmentation_seed
+from gr00t_assets.trainers.native.data_order import DataOrder
 from gr00t_assets_tests.modality.image_reference import augment_image, prepare_image
 from gr00t_assets_tests.trainers.conftest import ENTRY, SpecMaker
 
@@ -57,8 +58,8 @@ def test_only_episodes_to_train_on_are_drawn(spec_of: SpecMaker) -> None:
     split = spec.modality_config.model_copy(update={"held_out_episodes": (0,)})
     source = BatchSource(spec.model_copy(update={"modality_config": split}), base, CPU)
     assert 0 < source.samples < whole.samples
-    assert set(source.data.episodes) == {1}
-    own = {state.tobytes() for state in source.data.states(source.data.rows())}
+    assert set(source.data[0].episodes) == {1}
+    own = {state.tobytes() for state in source.data[0].states(source.data[0].rows())}
     drawn = [source.batch(draw)["state"] for draw in range(0, source.samples, 4)]
     assert {state.numpy().tobytes() for state in torch.cat(drawn)} == own
 
@@ -69,8 +70,8 @@ def test_images_are_those_of_the_definition(spec_of: SpecMaker, augmentation: st
     base = load_base_model("tiny", seed=0)
     source, size = BatchSource(spec, base, CPU), base.config.image_size
     config = spec.modality_config
-    dataset = LeRobotDataset.open(spec.dataset_directory)
-    raw = Demonstrations(dataset, FrameCache.open(spec.frame_cache), config)
+    dataset = LeRobotDataset.open(spec.datasets[0].directory)
+    raw = Demonstrations(dataset, FrameCache.open(spec.datasets[0].frame_cache), config)
     seed, draw = spec.experiment.hyperparameters.seed, 6
     frames = raw.frames(DataOrder(len(raw), seed).positions(draw, 6))
     generator = torch.Generator().manual_seed(augmentation_seed(seed, draw))
@@ -84,18 +85,6 @@ def test_images_are_those_of_the_definition(spec_of: SpecMaker, augmentation: st
     apart = images.permute(0, 2, 3, 1) - torch.from_numpy(np.concatenate(expected))
     assert apart.abs().max() < (0.01 if augmentation == "none" else 1.01)
     assert (apart.abs() > 0.01).float().mean() < 1e-3
-
-
-def test_an_epoch_draws_every_sample_once_and_any_place_can_be_asked_for() -> None:
-    order = DataOrder(samples=50, seed=3)
-    epochs = order.positions(0, 100)
-    assert sorted(epochs[:50]) == list(range(50)) == sorted(epochs[50:])
-    assert list(epochs[:50]) != list(epochs[50:])
-    again = DataOrder(samples=50, seed=3)
-    assert list(again.positions(37, 30)) == list(epochs[37:67])
-    across = list(DataOrder(samples=7, seed=1).positions(0, 40))
-    assert list(DataOrder(samples=7, seed=1).positions(5, 30)) == across[5:35]
-    assert list(DataOrder(samples=50, seed=4).positions(0, 50)) != list(epochs[:50])
 
 
 def test_a_batch_is_the_same_whenever_it_is_asked_for(spec_of: SpecMaker) -> None:
@@ -151,10 +140,10 @@ def test_frames_cached_at_another_size_are_what_the_trainer_is_fed(
     store = Store(Path(spec.store))
     config = build_modality_config(entry, store)
     assert config.content_hash() != spec.modality_config.content_hash()
-    dataset = LeRobotDataset.open(spec.dataset_directory)
-    build_frame_cache(dataset, dataset.cameras, spec.frame_cache, size=(48, 40))
+    dataset = LeRobotDataset.open(spec.datasets[0].directory)
+    build_frame_cache(dataset, dataset.cameras, spec.datasets[0].frame_cache, size=(48, 40))
     resized = make_spec(spec.experiment, store)
-    data = Demonstrations(dataset, FrameCache.open(spec.frame_cache, (48, 40)), config)
+    data = Demonstrations(dataset, FrameCache.open(spec.datasets[0].frame_cache, (48, 40)), config)
     assert data.frames(np.array([0])).shape == (1, 1, 40, 48, 3)
     base = load_base_model("tiny", seed=0)
     small = BatchSource(resized, base, CPU).batch(0)["pixel_values"]

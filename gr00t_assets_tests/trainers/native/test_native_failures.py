@@ -44,7 +44,7 @@ def test_a_base_model_that_does_not_exist_is_named(spec_of: SpecMaker) -> None:
 
 def test_a_missing_frame_cache_names_the_command_that_makes_it(spec_of: SpecMaker) -> None:
     spec = spec_of()
-    shutil.rmtree(spec.frame_cache)
+    shutil.rmtree(spec.datasets[0].frame_cache)
     assert "--select frame_cache --partition small" in failed(spec)
 
 

@@ -14,13 +14,13 @@ from gr00t_assets.runs.checkpoint_layout import COMPLETE
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.checkpoint_files import complete_checkpoints
-from gr00t_assets.trainers.native.training_state import OPTIMIZER, WEIGHTS, checkpoint_directory
+from gr00t_assets.trainers.native.training_state import OPTIMIZER, WEIGHTS
+from gr00t_assets.trainers.run_files import DEFAULT_LAYOUT, complete_checkpoints
 from gr00t_assets_tests.trainers.conftest import SpecMaker, environment, train, trainer
 
 
 def losses(run_directory: Path) -> list[float]:
-    return [loss for metric in read_metrics(run_directory) for loss in metric.losses]
+    return read_metrics(run_directory).losses.tolist()
 
 
 def weights(run_directory: Path) -> bytes:
@@ -31,7 +31,7 @@ def cut_back_to_step_two(run_directory: Path) -> None:
     """Leave what a run that was killed in its third step leaves."""
     (run_directory / "manifest.json").unlink()
     shutil.rmtree(run_directory / "model")
-    shutil.rmtree(checkpoint_directory(run_directory, 4))
+    shutil.rmtree(DEFAULT_LAYOUT.folder(run_directory, 4))
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
@@ -103,7 +103,7 @@ def test_killed_with_9_it_goes_on_to_the_same_losses(spec_of: SpecMaker) -> None
     spec = spec_of(max_steps=60, save_steps=5)
     directory = spec.run_directory
     process = start(spec)
-    wait_for(checkpoint_directory(directory, 10) / COMPLETE, process)
+    wait_for(DEFAULT_LAYOUT.folder(directory, 10) / COMPLETE, process)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (directory / "model").exists()
@@ -153,8 +153,8 @@ def test_a_partial_checkpoint_is_passed_over_and_removed(spec_of: SpecMaker) -> 
     assert train(spec).returncode == 0
     unbroken = losses(spec.run_directory)
     cut_back_to_step_two(spec.run_directory)
-    partial = checkpoint_directory(spec.run_directory, 3)
-    shutil.copytree(checkpoint_directory(spec.run_directory, 2), partial)
+    partial = DEFAULT_LAYOUT.folder(spec.run_directory, 3)
+    shutil.copytree(DEFAULT_LAYOUT.folder(spec.run_directory, 2), partial)
     (partial / COMPLETE).unlink()
     assert "resuming from step 2" in train(spec).stdout
     assert losses(spec.run_directory) == unbroken
@@ -165,7 +165,7 @@ def test_a_corrupt_checkpoint_is_refused_with_every_fault(spec_of: SpecMaker) ->
     spec = spec_of()
     assert train(spec).returncode == 0
     cut_back_to_step_two(spec.run_directory)
-    checkpoint = checkpoint_directory(spec.run_directory, 2)
+    checkpoint = DEFAULT_LAYOUT.folder(spec.run_directory, 2)
     content = bytearray((checkpoint / WEIGHTS).read_bytes())
     content[-1] ^= 1
     (checkpoint / WEIGHTS).write_bytes(content)
@@ -185,7 +185,7 @@ def test_a_foreign_checkpoint_is_refused(spec_of: SpecMaker) -> None:
     spec = spec_of()
     assert train(spec).returncode == 0
     cut_back_to_step_two(spec.run_directory)
-    path = checkpoint_directory(spec.run_directory, 2) / COMPLETE
+    path = DEFAULT_LAYOUT.folder(spec.run_directory, 2) / COMPLETE
     record = json.loads(path.read_text())
     path.write_text(json.dumps({**record, "config_hash": "abcdefabcdef"}))
     result = train(spec)

@@ -7,8 +7,7 @@ shown as they are, and the source is never written to.
 import copy
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from itertools import count
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +26,12 @@ from gr00t_assets.datasets.lerobot.info import (
     episode_path,
 )
 from gr00t_assets.datasets.lerobot.rows import report_unreadable
-from gr00t_assets.datasets.lerobot.statistics import STATS
+from gr00t_assets.datasets.lerobot.shared_rows import episode_names
+from gr00t_assets.datasets.lerobot.v3.cut_rows import cut_rows
 from gr00t_assets.datasets.lerobot.v3.cut_videos import cut_video
-from gr00t_assets.datasets.lerobot.v3.episode_rows import cut_rows, episode_names, find_rows
-from gr00t_assets.datasets.lerobot.v3.video_segments import VideoFiles, find_frames
 from gr00t_assets.datasets.lerobot.video_packets import report_video
+from gr00t_assets.datasets.lerobot.video_segments import VideoFiles, find_frames
 from gr00t_assets.datasets.video_decoding import VideoError
-
-Progress = Callable[[int, int], None]
-"""Called with the files written so far and the files that there will be."""
 
 CONVERTER_VERSION = 1
 """Raised when the same source begins to give other files."""
@@ -46,14 +42,13 @@ _STATISTICS = "stats/"
 """What the columns of an episode's statistics begin with: ``stats/action/mean``."""
 
 
-def convert_in_place(directory: Path, name: str, progress: Progress | None = None) -> list[str]:
+def convert_in_place(directory: Path, name: str) -> list[str]:
     """Replace a working copy by its v2.1 form.
 
     Its files may be links to those of a download: none is opened for writing.
 
     Args:
         directory: A v3.0 dataset that may be removed, such as a scratch copy; never a source.
-        progress: Called after each file with the files written and the files in all.
 
     Returns:
         What is odd, and yet converted, the conversion itself first.
@@ -63,19 +58,14 @@ def convert_in_place(directory: Path, name: str, progress: Progress | None = Non
         StoreError: The disk is full; it is as it was.
     """
     converted = directory.with_name(f"{directory.name}.v21")
-    warnings = convert_to_v21(directory, converted, progress, name=name)
+    warnings = convert_to_v21(directory, converted, name=name)
     shutil.rmtree(directory)
     converted.rename(directory)
     return ["converted from LeRobot v3.0 to v2.1; every frame was compared", *warnings]
 
 
 def convert_to_v21(
-    source: Path,
-    destination: Path,
-    progress: Progress | None = None,
-    *,
-    name: str | None = None,
-    verify: bool = True,
+    source: Path, destination: Path, *, name: str | None = None, verify: bool = True
 ) -> list[str]:
     """Write a v3.0 dataset as a v2.1 dataset with equal rows and equal frames.
 
@@ -107,24 +97,13 @@ def convert_to_v21(
         raise DatasetError(name, _PROBLEM, [problem])
     folder = Folder(source, confined=False)
     dataset = LeRobotDataset.read(folder, name, (V30,))
-    files = sorted(
-        {folder.relative(path) for path in source.glob("data/*/*.parquet")}
-        | {e.shared.data_file for e in dataset.episodes if e.shared and e.shared.data_file}
-    )
-    ranges = find_rows(folder, dataset, files)
-    videos = find_frames(folder, dataset)
+    videos = find_frames(folder, dataset.episodes, dataset.video_cameras, dataset.fps)
     folder.raise_errors(name, _PROBLEM)
-    total = len(dataset.episodes) * (1 + len(dataset.cameras))
-    written = count(1)
-
-    def done(_: int) -> None:
-        if progress is not None:
-            progress(next(written), total)
-
     with published_directory(destination) as target:
-        cut_rows(folder, ranges, lambda episode: target / episode_path(DATA_PATH, episode), done)
+        ranges = list(dataset.ranges.values())
+        cut_rows(folder, ranges, lambda episode: target / episode_path(DATA_PATH, episode))
         folder.raise_errors(name, _PROBLEM)
-        codecs = _write_videos(folder, videos, target, done, verify)
+        codecs = _write_videos(folder, videos, target, verify)
         with report_unreadable(folder.collector, V30_EPISODES):
             _write_meta(folder, dataset, target, codecs)
         folder.raise_errors(name, _PROBLEM)
@@ -132,11 +111,7 @@ def convert_to_v21(
 
 
 def _write_videos(
-    folder: Folder,
-    videos: Mapping[str, VideoFiles],
-    target: Path,
-    done: Callable[[int], None],
-    verify: bool,
+    folder: Folder, videos: Mapping[str, VideoFiles], target: Path, verify: bool
 ) -> dict[str, set[str]]:
     """Write a file for each episode and camera.
 
@@ -159,8 +134,6 @@ def _write_videos(
             encoded += changed
             if len(changed) < len(cuts):
                 unchanged.add(table.codec)
-            for cut in cuts:
-                done(cut.episode)
         if encoded:
             codecs[camera] = unchanged | {"h264"}
             size = sum(path_of(episode).stat().st_size for episode in encoded)
@@ -176,14 +149,14 @@ def _write_meta(
 ) -> None:
     """Write ``meta`` of a v2.1 dataset.
 
-    ``stats.json`` and ``modality.json`` are copied where the source has them. The statistics of
-    each episode go to ``episodes_stats.jsonl``.
+    ``modality.json`` is copied where the source has it. ``stats.json`` is left out, since LeRobot's
+    quantiles are not those of the rows: statistics are computed where there is none. Those of each
+    episode go to ``episodes_stats.jsonl``.
     """
     meta = target / "meta"
     meta.mkdir(parents=True, exist_ok=True)
-    for file in (STATS, MODALITY):
-        if (dataset.directory / file).is_file():
-            shutil.copyfile(dataset.directory / file, target / file)
+    if (dataset.directory / MODALITY).is_file():
+        shutil.copyfile(dataset.directory / MODALITY, target / MODALITY)
     write_json(meta / "info.json", _v21_info(dataset, codecs))
     lines = {
         "tasks.jsonl": (
@@ -216,11 +189,11 @@ def _v21_info(dataset: LeRobotDataset, codecs: Mapping[str, set[str]]) -> dict[s
         "total_episodes": len(dataset.episodes),
         "total_frames": dataset.frame_count,
         "total_tasks": len(dataset.tasks),
-        "total_videos": len(dataset.episodes) * len(dataset.cameras),
+        "total_videos": len(dataset.episodes) * len(dataset.video_cameras),
         "total_chunks": dataset.episodes[-1].index // CHUNK_EPISODES + 1,
         "chunks_size": CHUNK_EPISODES,
         "data_path": DATA_PATH,
-        "video_path": VIDEO_PATH if dataset.cameras else None,
+        "video_path": VIDEO_PATH if dataset.video_cameras else None,
         "features": features,
     }
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from gr00t_assets.datasets.lerobot.rows import is_disk_full
-from gr00t_assets.datasets.lerobot.v3.video_segments import Cut
 from gr00t_assets.datasets.lerobot.video_packets import VideoPackets, packets_of
+from gr00t_assets.datasets.lerobot.video_segments import Cut
 from gr00t_assets.datasets.video_decoding import VideoError
 
 if TYPE_CHECKING:

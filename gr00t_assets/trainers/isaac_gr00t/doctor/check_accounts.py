@@ -4,15 +4,16 @@ Keys are looked for and never kept or shown; nothing is downloaded.
 """
 
 import json
-import netrc
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from requests.utils import get_netrc_auth
+
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.trainers.base_model_files import looks_like_path
 
-_WANDB_HOST = "https://api.wandb.ai"
+_WANDB_SERVER = "https://api.wandb.ai"
 _HUB_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
 
@@ -69,13 +70,9 @@ def _wandb_key() -> str | None:
     """Where a key of Weights & Biases is, in words; ``None`` where there is none."""
     if os.environ.get("WANDB_API_KEY", "").strip():
         return "WANDB_API_KEY in the environment"
-    host = urlsplit(os.environ.get("WANDB_BASE_URL") or _WANDB_HOST).hostname or ""
-    file = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
-    try:
-        entry = netrc.netrc(file).authenticators(host)
-    except (OSError, netrc.NetrcParseError):
-        return None
-    return f"{file} for {host}" if entry and entry[2] else None
+    server = os.environ.get("WANDB_BASE_URL") or _WANDB_SERVER
+    file = os.environ.get("NETRC") or "~/.netrc"
+    return f"{file} for {urlsplit(server).hostname}" if get_netrc_auth(server) else None
 
 
 def _wandb_off() -> str | None:

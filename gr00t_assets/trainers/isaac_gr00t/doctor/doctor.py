@@ -1,14 +1,13 @@
 """Whether Isaac-GR00T can train on this machine, and what is missing where it cannot."""
 
-import hashlib
-import json
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 from gr00t_assets.core.finding import Collector, FaultCatalogue, Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.devices import GPUS
+from gr00t_assets.trainers.base import EnvironmentReport
+from gr00t_assets.trainers.base_model_files import RELEASED_MODEL
 from gr00t_assets.trainers.isaac_gr00t.commits import FIXES, PINNED, Revision, revision_of
 from gr00t_assets.trainers.isaac_gr00t.doctor.check_accounts import check_accounts, check_base_model
 from gr00t_assets.trainers.isaac_gr00t.doctor.check_machine import check_gpus, check_host
@@ -16,32 +15,21 @@ from gr00t_assets.trainers.isaac_gr00t.doctor.check_packages import PackageCheck
 from gr00t_assets.trainers.isaac_gr00t.doctor.packages import Probe, probe
 from gr00t_assets.trainers.isaac_gr00t.environment import CHECKOUT_NAME, IsaacEnvironment
 
-BASE_MODEL = "nvidia/GR00T-N1.5-3B"
-
 _FAULTS = FaultCatalogue(Path(__file__).parents[1] / "doctor_faults.yaml")
 _MAX_SHOWN = 5
+_PACKAGES = (
+    "python", "torch", "torchvision", "transformers", "flash-attn", "accelerate", "peft", "numpy",
+    "pipablepytorch3d", "decord", "torchcodec",
+)  # fmt: skip
+"""Packages of the checkout's Python that can change a loss, and the Python itself."""
 
-_PROBES: dict[str, Probe] = {}
-"""Answers of environments that this process has asked, by ``_content_hash``."""
-
-
-class Examination(NamedTuple):
-    """The findings, and what they were drawn from.
-
-    Attributes:
-        findings: One for each thing that was looked at.
-        revision: What is known of the checkout's commit.
-        probe: Answer of the checkout's Python; ``None`` where there is none to ask.
-    """
-
-    findings: Findings
-    revision: Revision
-    probe: Probe | None
+_PROBES: dict[object, Probe] = {}
+"""Answers of environments that this process has asked, by ``_content``."""
 
 
 def examine(
-    environment: IsaacEnvironment, *, gpu: bool, store: Store, base_model: str = BASE_MODEL
-) -> Examination:
+    environment: IsaacEnvironment, *, gpu: bool, store: Store, base_model: str = RELEASED_MODEL
+) -> EnvironmentReport:
     """Look at everything that a training with Isaac-GR00T needs; nothing is changed.
 
     torch is imported neither here nor there: the checkout's Python is asked for versions alone.
@@ -55,7 +43,8 @@ def examine(
         base_model: Hub id or folder of the weights to start from.
 
     Returns:
-        A finding for each thing looked at. No fault of the environment is raised as an exception.
+        A finding for each thing looked at, versions of packages, the checkout's commit and whether
+        it has each of ``FIXES``. No fault of the environment is raised as an exception.
     """
     collector = Collector(_FAULTS, ordered=False)
     folder = environment.checkout.parent if environment.checkout.name == CHECKOUT_NAME else "DIR"
@@ -72,8 +61,15 @@ def examine(
     check_accounts(collector)
     if gpu:
         check_base_model(collector, base_model)
-    answered = answer if isinstance(answer, Probe) else None
-    return Examination(collector.findings(), revision, answered)
+    findings = collector.findings()
+    installed = {"python": answer.python, **answer.packages} if isinstance(answer, Probe) else {}
+    fixed = {code: str(is_fixed) for code, is_fixed in revision.fixed.items()}
+    return EnvironmentReport(
+        findings=findings,
+        code_findings=Findings([item for item in findings if item.subject == "checkout"]),
+        versions={name: installed[name] for name in _PACKAGES if name in installed},
+        source={"commit": revision.commit or "", **fixed},
+    )
 
 
 def wants_gpu() -> bool:
@@ -83,25 +79,19 @@ def wants_gpu() -> bool:
 
 def _ask(python: Path) -> Probe | str:
     """The answer of a Python, kept for as long as its files are the same."""
-    content = _content_hash(python)
+    content = _content(python)
     answer = _PROBES.get(content) or probe(python)
     if isinstance(answer, Probe):
         _PROBES[content] = answer
     return answer
 
 
-def _content_hash(python: Path) -> str:
+def _content(python: Path) -> tuple[tuple[object, ...], ...]:
     """Changes with every package that is installed, removed or upgraded in an environment."""
     packages = list(python.parents[1].glob("lib/python3*/site-packages"))
-    torch = [folder / "torch" / "version.py" for folder in packages]
-    states = []
-    for path in [python, *packages, *torch]:
-        try:
-            state = path.stat()
-            states.append([str(path), state.st_mtime_ns, state.st_size])
-        except OSError:
-            states.append([str(path), None, None])
-    return hashlib.sha256(json.dumps(states).encode()).hexdigest()
+    paths = [python, *packages, *(folder / "torch" / "version.py" for folder in packages)]
+    states = [(path, path.stat()) for path in paths if path.exists()]
+    return tuple((path, state.st_mtime_ns, state.st_size) for path, state in states)
 
 
 def _check_checkout(

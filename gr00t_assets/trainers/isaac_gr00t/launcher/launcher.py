@@ -129,8 +129,8 @@ def replaced_arguments(original: Any, launch: Launch) -> Any:
         import torch
 
         settings = {**keywords, **launch["training_arguments"]}
-        # The driver reports to Weights & Biases; the recorder deletes old checkpoints once a new
-        # one is complete.
+        # The driver reports to Weights & Biases, and deletes old checkpoints once a new one is
+        # complete.
         settings.update(report_to="none", save_total_limit=None, save_strategy="steps")
         if not torch.cuda.is_available():
             settings.pop("tf32", None)

@@ -1,7 +1,7 @@
 """Replaces what the checkout's dataset class reads and draws. Runs under the checkout's Python.
 
 Methods of ``LeRobotSingleDataset`` are replaced: its metadata is what this package validated, so
-that nothing is computed or written into the dataset's folder; held-out episodes are left out;
+that nothing is computed or written into a dataset's folder; held-out episodes are left out;
 frames come from the frame cache; and an episode's parquet file is read once, where the class reads
 it again for every sample.
 
@@ -13,7 +13,7 @@ run's seed, the epoch and the row, and the generators are restored afterwards.
 
 import importlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +27,16 @@ ROWS = "_rows_by_episode"
 def replace_reading(launch: dict[str, Any]) -> None:
     """Replace the methods of the checkout's ``LeRobotSingleDataset``."""
     dataset = importlib.import_module("gr00t.data.dataset").LeRobotSingleDataset
-    frames = launch["frames"]
-    cameras = None if frames is None else {key: Camera(**files) for key, files in frames.items()}
+    cameras = {
+        folder: {key: Camera(**files) for key, files in content["frames"].items()}
+        for folder, content in launch["datasets"].items()
+        if content["frames"] is not None
+    }
+    held_out = {
+        folder: set(content["held_out_episodes"]) for folder, content in launch["datasets"].items()
+    }
     _replace_metadata(dataset, launch["metadata"])
-    _leave_out_episodes(dataset, set(launch["held_out_episodes"]))
+    _leave_out_episodes(dataset, held_out)
     _read_episodes_once(dataset, cameras)
 
 
@@ -88,10 +94,10 @@ class EpisodeRows:
 
 
 def make_draws_repeatable(seed: int) -> None:
-    """Replace the sampler's iteration and the dataset's access by row."""
+    """Replace the sampler's iteration and the access by row of a dataset and of a mixture."""
     sampler = importlib.import_module("gr00t.experiment.trainer").BaseSampler
-    dataset = importlib.import_module("gr00t.data.dataset").LeRobotSingleDataset
-    rows, sample = sampler.__iter__, dataset.__getitem__
+    datasets = importlib.import_module("gr00t.data.dataset")
+    rows = sampler.__iter__
 
     def rows_with_epoch(self: Any) -> Iterator[SampleRow]:
         rows_of_epoch = [SampleRow(index) for index in rows(self)]
@@ -99,10 +105,19 @@ def make_draws_repeatable(seed: int) -> None:
             row.epoch = self.epoch
         return iter(rows_of_epoch)
 
+    sampler.__iter__ = rows_with_epoch
+    for dataset in (datasets.LeRobotSingleDataset, datasets.LeRobotMixtureDataset):
+        dataset.__getitem__ = _seeded(dataset.__getitem__, seed)
+
+
+def _seeded(sample: Callable[[Any, int], Any], seed: int) -> Callable[[Any, int], Any]:
     def seeded_sample(self: Any, index: int) -> Any:
         import torch
 
-        sequence = np.random.SeedSequence([seed, getattr(index, "epoch", 0), int(index)])
+        # A mixture draws dataset, episode and row from these and the index. Its epoch would stay 0
+        # in loader processes, and its seed be the script's.
+        self.epoch, self.seed = getattr(index, "epoch", 0), seed
+        sequence = np.random.SeedSequence([seed, self.epoch, int(index)])
         sample_seed = int(sequence.generate_state(1)[0])
         python_state, numpy_state = random.getstate(), np.random.get_state()
         with torch.random.fork_rng(devices=[]):
@@ -115,8 +130,7 @@ def make_draws_repeatable(seed: int) -> None:
                 random.setstate(python_state)
                 np.random.set_state(numpy_state)
 
-    sampler.__iter__ = rows_with_epoch
-    dataset.__getitem__ = seeded_sample
+    return seeded_sample
 
 
 def _replace_metadata(dataset: Any, metadata: dict[str, Any]) -> None:
@@ -134,26 +148,30 @@ def _replace_metadata(dataset: Any, metadata: dict[str, Any]) -> None:
     dataset._get_metadata = _get_metadata
 
 
-def _leave_out_episodes(dataset: Any, held_out: set[int]) -> None:
+def _leave_out_episodes(dataset: Any, held_out: dict[str, set[int]]) -> None:
     all_trajectories = dataset._get_trajectories
 
     def _get_trajectories(self: Any) -> tuple[np.ndarray, np.ndarray]:
         ids, lengths = all_trajectories(self)
-        trained = np.array([int(episode) not in held_out for episode in ids], dtype=bool)
+        left_out = held_out[str(self.dataset_path)]
+        trained = np.array([int(episode) not in left_out for episode in ids], dtype=bool)
         return ids[trained], lengths[trained]
 
     dataset._get_trajectories = _get_trajectories
 
 
-def _read_episodes_once(dataset: Any, cameras: dict[str, Camera] | None) -> None:
-    """Read every episode when the dataset is opened, before loader processes share it."""
+def _read_episodes_once(dataset: Any, cameras: dict[str, dict[str, Camera]]) -> None:
+    """Read every episode when the dataset is opened, before loader processes share it.
+
+    ``cameras`` are by folder and key; where there are none, frames come from the videos.
+    """
     initialize, read = dataset.__init__, dataset.get_trajectory_data
     vector, text = dataset.get_state_or_action, dataset.get_language
 
     def open_dataset(self: Any, *args: Any, **kwargs: Any) -> None:
         initialize(self, *args, **kwargs)
-        if cameras is not None:
-            _check_cameras(self, cameras)
+        if cameras:
+            _check_cameras(self, cameras[str(self.dataset_path)])
         episodes = map(int, self.trajectory_ids)
         setattr(self, ROWS, {episode: _rows(self, read(self, episode)) for episode in episodes})
 
@@ -181,16 +199,16 @@ def _read_episodes_once(dataset: Any, cameras: dict[str, Camera] | None) -> None
         return [texts[row] for row in _clipped(self, trajectory_id, key, base_index)]
 
     def get_video(self: Any, trajectory_id: int, key: str, base_index: int) -> np.ndarray:
-        assert cameras is not None
+        camera = cameras[str(self.dataset_path)][_name(key)]
         times = getattr(self, ROWS)[int(trajectory_id)].timestamps
         rows = _clipped(self, trajectory_id, key, base_index)
-        return cameras[_name(key)].nearest(int(trajectory_id), times[rows])
+        return camera.nearest(int(trajectory_id), times[rows])
 
     dataset.__init__ = open_dataset
     dataset.get_trajectory_data = get_trajectory_data
     dataset.get_state_or_action = get_state_or_action
     dataset.get_language = get_language
-    if cameras is not None:
+    if cameras:
         dataset.get_video = get_video
 
 

@@ -1,23 +1,37 @@
 """Metrics, checkpoints and facts of a running training. Runs under the checkout's Python."""
 
 import errno
+import importlib.metadata
 import json
 import math
 import os
+import platform
+import resource
 import signal
 import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from launcher_checkpoints import (
-    delete_old_checkpoints,
-    mark_complete,
-    samples_seen,
-    save_merged,
-    write_json,
-)
-from launcher_facts import describe_machine, describe_model, peak_memory_bytes
+from launcher_checkpoints import mark_complete, samples_seen, save_merged, write_json
+
+PARTS = {
+    "llm": ("backbone.eagle_model.language_model.",),
+    "visual": ("backbone.eagle_model.vision_model.", "backbone.eagle_model.mlp1."),
+    "projector": (
+        "action_head.state_encoder.",
+        "action_head.action_encoder.",
+        "action_head.action_decoder.",
+        "action_head.position_embedding.",
+    ),
+    "diffusion_model": ("action_head.model.",),
+}
+"""Parameters of each part by the start of their names; what belongs to none is ``other``."""
+
+ADAPTED = "base_model.model."
+"""In front of every name once LoRA is around the model."""
+
+PACKAGES = ("torch", "transformers", "accelerate", "flash-attn", "peft", "numpy")
 
 
 class StoppedError(Exception):
@@ -142,7 +156,7 @@ class Recorder:
             )
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Mark the checkpoint that was just written as complete, then delete the oldest ones."""
+        """Mark the checkpoint that was just written as complete."""
         if self._is_distributed:
             import torch.distributed
 
@@ -159,8 +173,6 @@ class Recorder:
                 "samples_seen": self._samples_seen,
             }
             mark_complete(output, record)
-            limit, metrics = self._launch["save_total_limit"], Path(self._launch["metrics"])
-            delete_old_checkpoints(output, limit, metrics)
         self._last_time = time.perf_counter()
 
     def write_facts(self) -> None:
@@ -228,3 +240,56 @@ def append_line(path: Path, content: dict[str, Any]) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(descriptor)
+
+
+def describe_model(model: Any) -> dict[str, Any]:
+    """``parameters`` and ``trainable_parameters`` of ``Facts``."""
+    trained = dict.fromkeys((*PARTS, "other"), 0)
+    total = 0
+    for name, parameter in model.named_parameters():
+        total += parameter.numel()
+        if parameter.requires_grad:
+            trained[part_of(name)] += parameter.numel()
+    return {"parameters": total, "trainable_parameters": trained}
+
+
+def part_of(name: str) -> str:
+    """The part that a parameter belongs to.
+
+    Examples:
+        >>> part_of("base_model.model.action_head.model.proj_out_1.weight")
+        'diffusion_model'
+    """
+    bare = name[len(ADAPTED) :] if name.startswith(ADAPTED) else name
+    return next((part for part, starts in PARTS.items() if bare.startswith(starts)), "other")
+
+
+def describe_machine(device: Any) -> dict[str, Any]:
+    """``device``, ``device_uuid``, ``gpus`` and ``versions`` of ``Facts``."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    if device.type != "cuda":
+        return {"device": "cpu", "device_uuid": None, "gpus": 0, "versions": versions}
+    import torch
+
+    # A torch before 2.4 does not tell it.
+    uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
+    return {
+        "device": torch.cuda.get_device_name(device),
+        "device_uuid": None if uuid is None else f"GPU-{uuid}",
+        "gpus": int(os.environ.get("WORLD_SIZE", "1")),
+        "versions": versions,
+    }
+
+
+def peak_memory_bytes(device: Any) -> int:
+    """Highest GPU memory that torch reserved; on a CPU the process's own."""
+    if device is not None and device.type == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_reserved(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -23,13 +23,13 @@ from gr00t_assets.gpu.guard import guarded
 from gr00t_assets.trainers.failures.failure_pattern import load_patterns
 from gr00t_assets.trainers.isaac_gr00t.commits import has_commit, head
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.setup.installer import SetupError, choose_installer
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import (
     Command,
+    SetupError,
     SetupOptions,
     Step,
     all_steps,
-    fetch_command,
+    choose_installer,
 )
 
 RECORD = "setup.json"
@@ -97,7 +97,8 @@ def commands_of(step: Step, directory: Path, options: SetupOptions) -> list[Comm
     """What a step runs now: an older clone first gets the commits that it does not have."""
     checkout = IsaacEnvironment.in_directory(directory).checkout
     if step.name == "commit" and checkout.exists() and not has_commit(checkout, options.commit):
-        return [fetch_command(checkout), *step.commands]
+        fetch = ["git", "-C", str(checkout), "fetch", "--filter=blob:none", "--tags", "origin"]
+        return [fetch, *step.commands]
     return list(step.commands)
 
 
@@ -120,7 +121,9 @@ def set_up(
     pending = {step.name for step in pending_steps(directory, options)}
     directory.mkdir(parents=True, exist_ok=True)
     with _locked_log(directory) as log:
-        done = load_record(directory).steps.copy()
+        recorded = load_record(directory).steps
+        done = {name: entry for name, entry in recorded.items() if name not in pending}
+        _write_record(directory, done)
         for number, step in enumerate(steps, start=1):
             label = f"step {number} of {len(steps)}: {step.title}"
             if step.name not in pending:
@@ -128,12 +131,6 @@ def set_up(
                 done.setdefault(step.name, DoneStep(commands=step.lines(), seconds=0.0))
                 continue
             print_line(label)
-            undone = {step.name}
-            for later in steps:
-                if undone.intersection(later.after):
-                    undone.add(later.name)
-            done = {name: entry for name, entry in done.items() if name not in undone}
-            _write_record(directory, done)
             started = time.monotonic()
             for command in commands_of(step, directory, options):
                 _run(command, directory, log, label, show_log)

@@ -1,6 +1,13 @@
-"""The steps that make an environment for Isaac-GR00T, each a few shell commands."""
+"""The steps that make an environment for Isaac-GR00T, each a few shell commands.
 
+Packages are installed by uv, or by pip where there is none, into an environment of Python 3.10.
+"""
+
+import os
 import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +15,104 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.trainers.isaac_gr00t.commits import PINNED, REPOSITORY
-from gr00t_assets.trainers.isaac_gr00t.doctor.packages import FLASH_ATTENTION
+from gr00t_assets.trainers.isaac_gr00t.doctor.packages import FLASH_ATTENTION, PYTHON
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.setup.installer import Installer, SetupError
+
+_NAME = f"python{PYTHON}"
+
+_REMEDIES = [
+    f"Ubuntu 22.04: apt install {_NAME} {_NAME}-venv {_NAME}-dev",
+    "or install uv, which brings one: https://docs.astral.sh/uv",
+    "or name one: --python /path/to/python3.10",
+]
+
+
+class SetupError(Gr00tAssetsError):
+    """An environment for Isaac-GR00T cannot be made, or not further."""
+
+
+@dataclass(frozen=True)
+class Installer:
+    """What makes a virtual environment and installs packages into it.
+
+    Attributes:
+        python: Interpreter that the environment is made of; a version where uv brings it.
+        uv: Path of uv; ``None`` for the modules ``venv`` and ``pip`` of the interpreter.
+    """
+
+    python: str
+    uv: str | None = None
+
+    def make_environment(self, folder: Path) -> list[str]:
+        """The command that makes the virtual environment ``folder``."""
+        if self.uv is None:
+            return [self.python, "-m", "venv", str(folder)]
+        # Seeded with pip, which the doctor's remedies and packages' own set-ups call.
+        return [self.uv, "venv", "--seed", "--python", self.python, str(folder)]
+
+    def install(self, python: Path) -> list[str]:
+        """The command that installs the packages named after it for the interpreter ``python``."""
+        if self.uv is None:
+            return [str(python), "-m", "pip", "install"]
+        return [self.uv, "pip", "install", "--python", str(python)]
+
+
+def choose_installer(python: Path | None, recorded: Sequence[str] = ()) -> Installer:
+    """uv where it is on the PATH, pip otherwise; an environment that is there keeps its own.
+
+    Args:
+        python: An interpreter to use whatever its version; else Python 3.10 from ``PATH`` or pyenv,
+            else the one that uv downloads.
+        recorded: The command that made the environment, where one has.
+
+    Raises:
+        SetupError: There is no Python 3.10, or the given one does not start.
+    """
+    before, uv = None, shutil.which("uv")
+    if recorded:
+        is_uv = recorded[1] == "venv"
+        chosen = recorded[recorded.index("--python") + 1] if is_uv else recorded[0]
+        before = Installer(chosen, recorded[0] if is_uv else None)
+        uv = before.uv
+    if python is not None:
+        if version_of(python) is None:
+            raise SetupError("--python", f"{python} is no Python that starts.", _REMEDIES[-1:])
+        # The link in a virtual environment is kept: what it points to lacks that environment.
+        return Installer(str(python.expanduser().absolute()), uv)
+    if before is not None:
+        return before
+    for candidate in candidates():
+        if version_of(candidate) == PYTHON:
+            return Installer(str(candidate), uv)
+    if uv is None:
+        raise SetupError(_NAME, "it is not on this machine, and no uv to bring it.", _REMEDIES)
+    return Installer(PYTHON, uv)
+
+
+def version_of(python: Path) -> str | None:
+    """Major and minor version of an interpreter; ``None`` where it does not start.
+
+    It is run, since a shim of pyenv is on ``PATH`` also for versions that are not there.
+    """
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    command = [str(python.expanduser()), "-I", "-c", code]
+    try:
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return finished.stdout.strip() if finished.returncode == 0 else None
+
+
+def candidates() -> Iterator[Path]:
+    """Where a Python 3.10 may be: on ``PATH``, then pyenv's, the newest first."""
+    on_path = shutil.which(_NAME)
+    if on_path is not None:
+        yield Path(on_path)
+    root = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()
+    yield from sorted(root.glob(f"versions/{PYTHON}.*/bin/{_NAME}"), reverse=True)
+
 
 Command = list[str]
 """Program and arguments; as for ``env``, variables may stand in front: ``NAME=value``."""
@@ -99,8 +200,3 @@ def all_steps(directory: Path, options: SetupOptions, installer: Installer) -> l
     described = yaml.safe_load(Path(__file__).with_name("setup_steps.yaml").read_text())
     steps = [step(**texts) for texts in described]
     return [step for step in steps if options.flash_attention or step.name != "flash-attn"]
-
-
-def fetch_command(checkout: Path) -> Command:
-    """Brings the commits that a clone does not have yet."""
-    return ["git", "-C", str(checkout), "fetch", "--filter=blob:none", "--tags", "origin"]

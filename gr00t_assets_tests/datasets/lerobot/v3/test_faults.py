@@ -12,11 +12,13 @@ from hypothesis import HealthCheck, given, settings, strategies
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Collector
+from gr00t_assets.datasets.fit.dataset_check import check_dataset
+from gr00t_assets.datasets.lerobot import folder
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.v3.convert import convert_to_v21
 from gr00t_assets.datasets.lerobot.v3.cut_videos import cut_video
-from gr00t_assets.datasets.lerobot.v3.video_segments import Cut, copied_from
 from gr00t_assets.datasets.lerobot.video_packets import read_packets
+from gr00t_assets.datasets.lerobot.video_segments import Cut, copied_from
 from gr00t_assets_tests.datasets.lerobot.v3.hand_made import (
     FRONT,
     LENGTHS,
@@ -120,15 +122,15 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "rows missing": (
         rows(DATA_0, lambda table: table.slice(1)),
-        f"{DATA_0}: episode 2 has 8 rows from row 0; expected 9, its length in meta/episodes",
+        f"{DATA_0}: 8 rows of episode 2 from row 0; expected 9, its length in meta/episodes",
     ),
     "rows of a whole episode missing": (
         rows(DATA_1, lambda table: table.filter(pc.field("episode_index") != 1)),
-        "episode 1 has 0 rows; expected 12, its length in meta/episodes",
+        f"{DATA_1}: 0 rows of episode 1; expected 12, its length in meta/episodes",
     ),
     "rows in another order": (
         rows(DATA_0, lambda table: table.take([1, 0, *range(2, 16)])),
-        f"{DATA_0}: frame_index does not count from 0 in episode 2",
+        f"{DATA_0}: episode 2: frame_index is 1 at row 0; expected 0 to 8 in order",
     ),
     "rows apart": (
         rows(DATA_0, lambda table: table.take([0, *range(9, 16), *range(1, 9)])),
@@ -138,11 +140,11 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda directory: write_table(
             directory / EPISODES, pq.read_table(directory / EPISODES).slice(1)
         ),
-        "data: has rows of episode 2; expected rows of episodes that meta/episodes lists",
+        f"{DATA_0}: 9 rows of episode 2, which meta/episodes does not list",
     ),
     "columns that differ": (
         rows(DATA_1, lambda table: table.drop_columns("next.done")),
-        f"{DATA_1}: differs in columns: next.done bool; expected the columns of the first file",
+        f"{DATA_1}: no column next.done; expected every column that meta/info.json declares",
     ),
     "data file missing": (removed(DATA_1), f"{DATA_1}: no such file"),
     "data file cut off": (content(DATA_1, lambda data: data[:500]), f"{DATA_1}: cannot be read"),
@@ -154,7 +156,6 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "video missing": (removed(WRIST_1), f"{WRIST_1}: no such file"),
     "video cut off": (content(WRIST_1, lambda data: data[: len(data) // 2]), f"{WRIST_1}: "),
-    "frames damaged": (content(FRONT_0, frames_damaged), f"{FRONT_0}: "),
     "begins after the end of the video": (
         video(FRONT, from_timestamp=7.0, to_timestamp=8.2),
         f"{FRONT_0}: episode 1 begins at 7.000 s, the frame for it is shown at 0.700 s "
@@ -164,7 +165,11 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         video(WRIST, chunk_index=0),
         f"{WRIST_0}: episode 3 begins 12 frames before episode 1 ends",
     ),
-    "length that is not that of the rows": (episodes(length=11), "episode 1 has 12 rows"),
+    "length that is not that of the rows": (
+        episodes(length=11),
+        f"{DATA_1}: 12 rows of episode 1 from row 5; expected 11, its length in meta/episodes; "
+        "put the whole episode in place, or correct its length in meta/episodes",
+    ),
     "time that is not that of the length": (
         episodes(length=11),
         f"{FRONT_0}: episode 1 lies from 0.700 to 1.900 s, 12.0 frames at 10 a second; "
@@ -188,7 +193,10 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         content("meta/info.json", lambda data: data[:-9]),
         "meta/info.json: not JSON",
     ),
-    "another version": (info(codebase_version="v3.1"), "codebase_version 'v3.1'; expected v3.0"),
+    "another version": (
+        info(codebase_version="v3.1"),
+        "codebase_version 'v3.1'; expected v2.0, v2.1, v3.0",
+    ),
     "no fps": (info(fps=0), "fps is 0"),
     "a path that leaves the dataset": (
         info(data_path="../x-{chunk_index}-{file_index}.parquet"),
@@ -199,6 +207,15 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         "video_path 'videos/{camera}.mp4' has the unknown field {camera}",
     ),
 }
+
+
+CONVERTED = (
+    "rows in another order",
+    "rows of an unknown episode",
+    "columns that differ",
+    "range of rows that is not the length",
+)
+"""Faults that the converter does not look at: they are found before it is asked."""
 
 
 META = ("meta/info.json", "meta/tasks.parquet", EPISODES)
@@ -220,6 +237,7 @@ def test_damaged_meta_files_end_in_a_list_of_problems(
         at = data.draw(strategies.integers(0, len(content) - 1))
         content[at] = data.draw(strategies.integers(0, 255))
     path.write_bytes(content[: data.draw(strategies.integers(0, 2 * len(content)))])
+    assert "check-failed" not in {item.code for item in check_dataset(spoilt)}
     try:
         convert_to_v21(spoilt, base / "out", verify=False)
     except DatasetError:
@@ -250,6 +268,7 @@ def test_odd_values_in_info_end_in_a_list_of_problems(
     )
     inside[data.draw(strategies.sampled_from(sorted(inside)))] = data.draw(JSON)
     path.write_text(json.dumps(found))
+    assert "check-failed" not in {item.code for item in check_dataset(spoilt)}
     try:
         convert_to_v21(spoilt, base / "out", verify=False)
     except DatasetError:
@@ -262,7 +281,7 @@ def test_a_full_disk_is_no_fault_of_the_dataset(good: Path, tmp_path: Path) -> N
         pytest.skip("there is no /dev/full")
     full = tmp_path / "full"
     full.symlink_to("/dev/full")
-    table = read_packets(Collector(), good / FRONT_0, FRONT_0)
+    table = read_packets(Collector(folder.FAULTS), good / FRONT_0, FRONT_0)
     assert table is not None
     for first in (copied_from(table, 0, 7), None):
         with pytest.raises(OSError, match="No space left"):
@@ -270,22 +289,56 @@ def test_a_full_disk_is_no_fault_of_the_dataset(good: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_named_and_nothing_is_written(spoilt: Path, fault: str) -> None:
+def test_a_fault_is_named_where_it_lies(spoilt: Path, fault: str) -> None:
     spoil, expected = FAULTS[fault]
     spoil(spoilt)
+    texts = [f"{item.subject}: {item.text}" for item in check_dataset(spoilt)]
+    assert any(expected in text for text in texts), texts
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_remedy_is_followed_and_the_finding_is_gone(
+    good: Path, spoilt: Path, fault: str
+) -> None:
+    """The file that is named is put back, and meta/episodes where the remedy says so."""
+    spoil, expected = FAULTS[fault]
+    spoil(spoilt)
+    finding = next(f for f in check_dataset(spoilt) if expected in f"{f.subject}: {f.text}")
+    if finding.remedy.startswith("nothing"):
+        assert finding.severity == "warning"
+        return
+    also = ["meta/episodes"] if "meta/episodes" in finding.remedy else []
+    for name in (str(finding.subject), *also):
+        if (good / name).is_dir():
+            shutil.copytree(good / name, spoilt / name, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(good / name, spoilt / name)
+    texts = [f"{item.subject}: {item.text}" for item in check_dataset(spoilt)]
+    assert not any(expected in text for text in texts), (finding.remedy, texts)
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in CONVERTED])
+def test_what_has_a_fault_is_not_converted_and_nothing_is_written(spoilt: Path, fault: str) -> None:
+    FAULTS[fault][0](spoilt)
     with pytest.raises(DatasetError) as caught:
         convert_to_v21(spoilt, spoilt.parent / "out")
-    assert expected in str(caught.value)
+    assert str(spoilt) not in str(caught.value)
+    assert sorted(path.name for path in spoilt.parent.iterdir()) == ["spoilt"]
+
+
+def test_frames_that_cannot_be_decoded_are_not_converted(spoilt: Path) -> None:
+    content(FRONT_0, frames_damaged)(spoilt)
+    with pytest.raises(DatasetError, match=f"{FRONT_0}: "):
+        convert_to_v21(spoilt, spoilt.parent / "out")
     assert sorted(path.name for path in spoilt.parent.iterdir()) == ["spoilt"]
 
 
 def test_two_faults_are_named_at_once(spoilt: Path) -> None:
     for fault in ("rows missing", "begins after the end of the video"):
         FAULTS[fault][0](spoilt)
-    with pytest.raises(DatasetError) as caught:
-        convert_to_v21(spoilt, spoilt.parent / "out")
+    texts = "\n".join(f"{item.subject}: {item.text}" for item in check_dataset(spoilt))
     for fault in ("rows missing", "begins after the end of the video"):
-        assert FAULTS[fault][1] in str(caught.value)
+        assert FAULTS[fault][1] in texts
 
 
 def test_a_destination_with_content_is_kept(good: Path, tmp_path: Path) -> None:
@@ -318,7 +371,7 @@ def test_rows_are_found_where_meta_names_another_file(good: Path, spoilt: Path) 
     """As LeRobot's converter writes it for the episode that fills a file."""
     episodes(data__file_index=0)(spoilt)
     warnings = convert_to_v21(spoilt, spoilt.parent / "out")
-    assert "the rows of episode 1 are in another file than meta/episodes names" in warnings[0]
+    assert warnings[0] == "meta/episodes: the rows of episode 1 are in another file than is named"
     assert LeRobotDataset.open(spoilt.parent / "out").row_count(1) == LENGTHS[1]
 
 

@@ -40,8 +40,12 @@ def convert_to_v30(source: Path, destination: Path, episodes_per_file: int = 2) 
     by_episode = {row["episode_index"]: row for row in rows}
     for number, group in enumerate(_groups(indices, episodes_per_file)):
         place = {"chunk_index": number // FILES_IN_CHUNK, "file_index": number % FILES_IN_CHUNK}
-        tables = [dataset.read_episode(index) for index in group]
-        write_table(destination / DATA.format(**place), pa.concat_tables(tables))
+        path = destination / DATA.format(**place)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tables = map(dataset.read_episode, group)
+        with pq.ParquetWriter(path, dataset.read_episode(group[0]).schema) as writer:
+            for table in tables:
+                writer.write_table(table)
         for index in group:
             by_episode[index] |= {f"data/{key}": value for key, value in place.items()}
     for camera in dataset.cameras:
@@ -125,6 +129,6 @@ def _statistics(source: Path) -> list[dict[str, dict[str, Any]]]:
     """Statistics of each episode; none for a source that keeps them for the whole dataset only."""
     path = source / "meta" / "episodes_stats.jsonl"
     if not path.is_file():
-        episodes = (source / "meta" / "episodes.jsonl").read_text().splitlines()
+        episodes = (source / "meta" / "episodes.jsonl").read_text().strip().split("\n")
         return [{} for _ in episodes]
-    return [json.loads(line)["stats"] for line in path.read_text().splitlines()]
+    return [json.loads(line)["stats"] for line in path.read_text().strip().split("\n")]

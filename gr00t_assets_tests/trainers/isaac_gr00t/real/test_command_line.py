@@ -84,10 +84,12 @@ def answered(isaac: Isaac, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     interface = read_interface(isaac.script)
     passed, words = [], []
     for experiment in experiments():
-        entry = CATALOG[experiment.dataset]
+        entry = CATALOG[experiment.dataset_name]
         spec = spec_of(experiment, entry, Store(folder / "store"))
-        paths = Paths("python", str(isaac.script), str(spec.dataset_directory), str(folder / "out"))
-        command = shell_command(experiment, entry, interface, paths)
+        paths = Paths(
+            "python", str(isaac.script), (str(spec.datasets[0].directory),), str(folder / "out")
+        )
+        command = shell_command(experiment, [entry], interface, paths)
         line = command.text(one_line=True).splitlines()[-1]
         words.append(shlex.split(line)[2:])
         passed.append(script_arguments(spec, Path(experiment.base_model), folder / "out"))

@@ -50,7 +50,10 @@ def actions_of_both(
     """Ours, NVIDIA's, and what NVIDIA's ``from_pretrained`` missed or did not expect."""
     base = load_base_model(str(model))
     batch, start = observation(base), noise(base)
-    ours = base.model.eval().get_action(batch, start)
+    network = base.model.eval()
+    with torch.no_grad():
+        features = network.backbone_features(batch)
+        ours = network.action_head.get_action(*features, batch, start)
     inputs = {name: value.contiguous() for name, value in batch.items()}
     save_file({**inputs, "noise": start}, folder / "inputs.safetensors")
     missed = isaac.program(
@@ -108,8 +111,8 @@ def test_policies_give_the_same_actions_in_the_datas_units(
 ) -> None:
     spec, row = native_run, 7
     config = spec.modality_config
-    dataset = LeRobotDataset.open(spec.dataset_directory, config.dataset)
-    data = Demonstrations(dataset, FrameCache.open(spec.frame_cache), config)
+    dataset = LeRobotDataset.open(spec.datasets[0].directory, config.dataset)
+    data = Demonstrations(dataset, FrameCache.open(spec.datasets[0].frame_cache), config)
     policy = NativePolicy(spec.run_directory / "model")
     frames, states = data.frames(np.array([row])), data.states(np.array([row]))
     texts = data.texts(np.array([row]))

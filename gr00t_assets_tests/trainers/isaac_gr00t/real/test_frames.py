@@ -10,7 +10,7 @@ import numpy as np
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.launch_file import make_launch, write_launch
+from gr00t_assets.trainers.isaac_gr00t.launch_file import make_launch
 from gr00t_assets.trainers.isaac_gr00t.launcher_process import LAUNCHER
 from gr00t_assets_tests.trainers.isaac_gr00t.real.conftest import Isaac
 
@@ -34,7 +34,7 @@ def test_every_frame_of_the_demo_data_is_the_right_one(
     launch = make_launch(
         demo_spec, IsaacEnvironment(isaac.checkout, isaac.python), tiny_base, latest=None
     )
-    write_launch(launch, tmp_path / "launch.json")
+    (tmp_path / "launch.json").write_text(launch.model_dump_json())
     answer = isaac.program(
         *("frames", LAUNCHER.parent, tmp_path / "launch.json"),
         tmp_path / "out.json",
@@ -42,7 +42,7 @@ def test_every_frame_of_the_demo_data_is_the_right_one(
     )
     assert answer == {"rows": 2096, "different": []}
 
-    dataset = LeRobotDataset.open(demo_spec.dataset_directory)
+    dataset = LeRobotDataset.open(demo_spec.datasets[0].directory)
     (camera,) = demo_spec.modality_config.video
     expected = [
         digest

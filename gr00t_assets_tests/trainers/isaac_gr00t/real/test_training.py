@@ -51,7 +51,7 @@ def real_spec(spec_of: SpecMaker, tiny_base: Path) -> TrainingSpec:
 
 
 def steps_of(spec: TrainingSpec) -> list[int]:
-    return [metric.step for metric in read_metrics(spec.run_directory)]
+    return read_metrics(spec.run_directory).columns["step"].tolist()
 
 
 def test_killed_and_resumed_it_ends_as_if_it_had_not_been(

@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import List, Literal  # noqa: UP035
 
 import torch
-from gr00t.data.dataset import LeRobotSingleDataset
+from gr00t.data.dataset import LeRobotMixtureDataset, LeRobotSingleDataset
 from gr00t.data.embodiment_tags import EmbodimentTag
 from gr00t.experiment.data_config import DATA_CONFIG_MAP
 from gr00t.experiment.runner import TrainRunner
@@ -49,13 +49,26 @@ class ArgsConfig:
 def main(config: ArgsConfig):
     """Train."""
     data_config = DATA_CONFIG_MAP[config.data_config]
-    dataset = LeRobotSingleDataset(
-        dataset_path=config.dataset_path[0],
-        modality_configs=data_config.modality_config(),
-        transforms=data_config.transform(),
-        embodiment_tag=EmbodimentTag(config.embodiment_tag),
-        video_backend=config.video_backend,
-    )
+    transforms = data_config.transform()
+    datasets = [
+        LeRobotSingleDataset(
+            dataset_path=path,
+            modality_configs=data_config.modality_config(),
+            transforms=transforms,
+            embodiment_tag=EmbodimentTag(config.embodiment_tag),
+            video_backend=config.video_backend,
+        )
+        for path in config.dataset_path
+    ]
+    dataset = datasets[0]
+    if len(datasets) > 1:
+        dataset = LeRobotMixtureDataset(
+            data_mixture=[(dataset, 1.0) for dataset in datasets],
+            mode="train",
+            balance_dataset_weights=config.balance_dataset_weights,
+            balance_trajectory_weights=config.balance_trajectory_weights,
+            seed=42,
+        )
     model = GR00T_N1_5.from_pretrained(
         pretrained_model_name_or_path=config.base_model_path,
         tune_llm=config.tune_llm,

@@ -1,5 +1,6 @@
 """Samples of a LeRobot dataset; every sample reads its episode's parquet file again."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ class LeRobotSingleDataset(Dataset):
             for config in modality_configs.values()
             for key in config.modality_keys
         }
-        lines = (self._dataset_path / "meta" / "tasks.jsonl").read_text().splitlines()
+        lines = (self._dataset_path / "meta" / "tasks.jsonl").read_text().strip().split("\n")
         self.tasks = pd.DataFrame([json.loads(line) for line in lines]).set_index("task_index")
         self.curr_traj_data: Any = None
         self.curr_traj_id = None
@@ -120,7 +121,7 @@ class LeRobotSingleDataset(Dataset):
         return found
 
     def _get_trajectories(self):
-        lines = (self._dataset_path / "meta" / "episodes.jsonl").read_text().splitlines()
+        lines = (self._dataset_path / "meta" / "episodes.jsonl").read_text().strip().split("\n")
         episodes = [json.loads(line) for line in lines]
         ids = np.array([episode["episode_index"] for episode in episodes])
         return ids, np.array([episode["length"] for episode in episodes])
@@ -203,3 +204,69 @@ class LeRobotSingleDataset(Dataset):
         return self.tasks.loc[[int(self.curr_traj_data[column][row]) for row in rows]][
             "task"
         ].tolist()
+
+
+class LeRobotMixtureDataset(Dataset):
+    """Several datasets: each sample is drawn from one of them, by seed, epoch and index."""
+
+    def __init__(
+        self,
+        data_mixture,
+        mode,
+        balance_dataset_weights=True,
+        balance_trajectory_weights=True,
+        seed=42,
+        metadata_config=None,
+    ):
+        assert mode == "train"
+        self.datasets = [dataset for dataset, _ in data_mixture]
+        weights = np.array([weight for _, weight in data_mixture])
+        assert (weights == 1.0).any(), "No primary dataset found"
+        self._primary = weights == 1.0
+        self._lengths = np.array([len(dataset) for dataset in self.datasets])
+        chances = weights * self._lengths if balance_dataset_weights else weights
+        self.dataset_sampling_weights = chances / chances.sum()
+        self._by_length = balance_trajectory_weights
+        self.seed, self.epoch = seed, 0
+        self.merged_metadata = self._merged()
+        for dataset in self.datasets:
+            dataset.transforms.set_metadata(self.merged_metadata[dataset.tag])
+
+    def _merged(self):
+        metadata = [dataset.metadata.model_dump() for dataset in self.datasets]
+        assert all(item["modalities"] == metadata[0]["modalities"] for item in metadata)
+        merged = {"state": {}, "action": {}}
+        weights = self.dataset_sampling_weights
+        for modality, keys in merged.items():
+            for key in metadata[0]["statistics"][modality]:
+                of_all = [item["statistics"][modality][key] for item in metadata]
+                values = {name: np.array([one[name] for one in of_all]) for name in of_all[0]}
+                mean = weights @ values["mean"]
+                square = weights @ (values["std"] ** 2 + values["mean"] ** 2)
+                keys[key] = {
+                    "min": values["min"].min(0).tolist(),
+                    "max": values["max"].max(0).tolist(),
+                    "mean": mean.tolist(),
+                    "std": np.sqrt(square - mean**2).tolist(),
+                    "q01": (weights @ values["q01"]).tolist(),
+                    "q99": (weights @ values["q99"]).tolist(),
+                }
+        content = {**metadata[0], "statistics": merged}
+        return {self.datasets[0].tag: DatasetMetadata.model_validate(content)}
+
+    def sample_step(self, index):
+        """The dataset, episode and row of a sample."""
+        text = repr((self.epoch, index, self.seed)).encode()
+        random = np.random.default_rng(int(hashlib.sha256(text).hexdigest(), 16) % 2**128)
+        dataset = self.datasets[random.choice(len(self.datasets), p=self.dataset_sampling_weights)]
+        lengths = dataset.trajectory_lengths
+        chances = lengths / lengths.sum() if self._by_length else None
+        episode = random.choice(len(lengths), p=chances)
+        return dataset, dataset.trajectory_ids[episode], random.choice(lengths[episode])
+
+    def __len__(self):
+        return int((self._lengths / self.dataset_sampling_weights)[self._primary].max())
+
+    def __getitem__(self, index):
+        dataset, episode, row = self.sample_step(index)
+        return dataset.transforms(dataset.get_step_data(episode, row))

@@ -38,7 +38,9 @@ class TrainRunner:
         metadata = self.exp_cfg_dir / "metadata.json"
         if int(os.environ.get("RANK", "0")) == 0:
             known = json.loads(metadata.read_text()) if metadata.is_file() else {}
-            known[train_dataset.tag] = train_dataset.metadata.model_dump(mode="json")
+            merged = getattr(train_dataset, "merged_metadata", None)
+            for tag, content in (merged or {train_dataset.tag: train_dataset.metadata}).items():
+                known[tag] = content.model_dump(mode="json")
             metadata.write_text(json.dumps(known, indent=4))
 
     def train(self):

@@ -1,0 +1,313 @@
+"""A new dataset looked at, checked and drafted for, and then written into the project."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+from gr00t_assets.core.errors import CatalogError, DatasetError
+from gr00t_assets.core.files import PARTIAL
+from gr00t_assets.core.finding import Findings
+from gr00t_assets.core.names import name_problem
+from gr00t_assets.core.project import Store, own_modality_file, project_root
+from gr00t_assets.core.yaml_files import shown_path
+from gr00t_assets.datasets.adding.config_choice import ConfigChoice, choose_data_config, config_path
+from gr00t_assets.datasets.adding.modality_draft import draft_modality, draft_of_file
+from gr00t_assets.datasets.adding.named_source import datasets_inside, name_of_source
+from gr00t_assets.datasets.adding.project_files import write_project_files
+from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
+from gr00t_assets.datasets.checks.episode_scan import Progress
+from gr00t_assets.datasets.fit.dataset_check import check_dataset
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.lerobot.features import INFO
+from gr00t_assets.datasets.record import load_record
+from gr00t_assets.datasets.source_kinds import FolderSource, GitSource, HubSource, Source
+from gr00t_assets.datasets.sources.content import refuse_links
+from gr00t_assets.datasets.sources.fetch import (
+    exclusive,
+    fetch,
+    local_folder,
+    no_log,
+    remove_downloads,
+)
+from gr00t_assets.datasets.sources.hub_source import hub_commit
+from gr00t_assets.modality.modality_json import FILE
+
+HELD_OUT_FROM = 10
+"""Episodes from which on the last tenth is kept from training."""
+
+
+class UnsoundDatasetError(DatasetError):
+    """A dataset has errors and was not added.
+
+    Attributes:
+        findings: All of the check.
+    """
+
+    def __init__(self, name: str, findings: Findings) -> None:
+        lines = [f"{item.subject or 'the folder'}: {item.text}" for item in findings.errors]
+        super().__init__(name, "this dataset cannot be trained on; nothing was written.", lines)
+        self.findings = findings
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What was understood of a dataset, and what is to be written.
+
+    Attributes:
+        entry: Its entry in the catalog.
+        is_new: Whether the entry is to be written.
+        dataset: Its meta files; a download is no longer where it says.
+        choice: Its data config, and the keys of ``modality.json``.
+        findings: Of the check; none is an error.
+        notes: What was guessed, and what is left out.
+        files: New files by path.
+    """
+
+    entry: CatalogEntry
+    is_new: bool
+    dataset: LeRobotDataset
+    choice: ConfigChoice
+    findings: Findings
+    notes: tuple[str, ...]
+    files: dict[Path, str]
+
+    def write(self) -> list[Path]:
+        """Write its files and its entry, all or none; the paths.
+
+        Raises:
+            CatalogError: The catalog cannot be appended to.
+        """
+        write_project_files(self.files, self.entry if self.is_new else None)
+        catalog = project_root() / "data" / "datasets.yaml"
+        return [*self.files, *([catalog] if self.is_new else [])]
+
+
+def look_at_source(
+    source: Source,
+    store: Store,
+    name: str | None = None,
+    data_config: str | None = None,
+    embodiment_tag: str | None = None,
+    description: str | None = None,
+    progress: Progress | None = None,
+    log: Callable[[str], None] = no_log,
+) -> Addition:
+    """Take a new dataset from its source, check it, and draft what the project needs for it.
+
+    A download is kept below the store for the materialisation that follows; nothing else is
+    written, and the source never.
+
+    Args:
+        name: Its name in the catalog; that of the folder or repository where left out.
+        data_config: Name of the data config that it is to fit.
+
+    Raises:
+        CatalogError: The name is taken, or cannot be a dataset's.
+        UnsoundDatasetError: The check has errors.
+        DatasetError: It cannot be had, or nothing can be drafted.
+        DataConfigError: There is no such data config.
+    """
+    name = name or name_of_source(source)
+    if problem := name_problem(name):
+        raise CatalogError(name, f"{problem}.", ["choose another with --name"])
+    if (project_root() / "data" / "datasets.yaml").is_file() and name in load_catalog():
+        remedy = f"choose another with --name; gr00t-assets dataset show {name} shows the one"
+        raise CatalogError(name, "data/datasets.yaml has a dataset of this name.", [remedy])
+    entry = CatalogEntry(name=name, description="new", source=source, data_config="none")
+    with _taken(entry, store, log) as (directory, pinned):
+        dataset, choice, findings = _examine(directory, name, data_config, embodiment_tag, progress)
+    held_out = 0.1 if len(dataset.episodes) >= HELD_OUT_FROM else None
+    entry = CatalogEntry(
+        name=name,
+        description=description or _description(dataset),
+        source=pinned,
+        data_config=choice.config.name,
+        embodiment_tag=embodiment_tag or choice.embodiment_tag,
+        held_out=held_out,
+    )
+    return _addition(entry, True, dataset, choice, findings)
+
+
+def look_at_entry(entry: CatalogEntry, store: Store, progress: Progress | None = None) -> Addition:
+    """Draft ``modality.json`` for a dataset of the catalog that has none, and fits its data config.
+
+    Raises:
+        DatasetError: It has one, it cannot be had, or it does not fit.
+    """
+    asked = (entry.name, entry.data_config, entry.embodiment_tag, progress)
+    try:
+        try:
+            record = load_record(entry.name, store)
+        except DatasetError:
+            with _taken(entry, store, no_log) as (directory, _):
+                parts = _examine(directory, *asked)
+        else:
+            parts = _examine(record.directory(store), *asked)
+    except UnsoundDatasetError as error:
+        unfit = [item.found for item in error.findings.errors if item.code == "config-key"]
+        if not unfit:
+            raise
+        problem = f"its columns cannot be named as data config {entry.data_config} names them."
+        remedy = (
+            "remove it from data/datasets.yaml and add its source with "
+            f"gr00t-assets dataset add SOURCE --name {entry.name}, which drafts a data config too"
+        )
+        raise DatasetError(entry.name, problem, [*unfit, remedy]) from error
+    addition = _addition(entry, False, *parts)
+    if not addition.files:
+        shown = shown_path(own_modality_file(entry.name))
+        lines = [f"to change its keys, copy it to {shown} and edit that"]
+        raise DatasetError(entry.name, "it has a modality.json; there is nothing to draft.", lines)
+    return addition
+
+
+def stand_ins(directory: Path) -> dict[Path, Path]:
+    """The project's ``modality.json`` of a folder that the catalog has as a source."""
+    with suppress(CatalogError):
+        for entry in load_catalog().values():
+            own, source = own_modality_file(entry.name), entry.source
+            folder = project_root() / source.path if isinstance(source, FolderSource) else None
+            if folder and own.is_file() and folder.resolve() == directory.resolve():
+                return {Path(FILE): own}
+    return {}
+
+
+def _addition(
+    entry: CatalogEntry,
+    is_new: bool,
+    dataset: LeRobotDataset,
+    choice: ConfigChoice,
+    findings: Findings,
+) -> Addition:
+    files: dict[Path, str] = {}
+    own = own_modality_file(entry.name)
+    if dataset.modality is None and not own.is_file():
+        text = json.dumps(choice.draft.content(), indent=2, ensure_ascii=False)
+        files[own] = text + "\n"
+    if choice.text is not None:
+        files[config_path(choice.config.name)] = choice.text
+    notes = (*choice.draft.notes, *choice.notes)
+    return Addition(entry, is_new, dataset, choice, findings, notes, files)
+
+
+def _examine(
+    directory: Path,
+    name: str,
+    data_config: str | None,
+    embodiment_tag: str | None,
+    progress: Progress | None,
+) -> tuple[LeRobotDataset, ConfigChoice, Findings]:
+    """Read, draft and check a dataset; its ``modality.json`` is the project's where there is one.
+
+    Raises:
+        UnsoundDatasetError: The check has errors.
+        DatasetError: Nothing can be drafted.
+    """
+    try:
+        dataset = LeRobotDataset.open(directory, name)
+    except DatasetError as error:
+        findings = check_dataset(directory, progress=progress)
+        if findings.ok:
+            raise
+        raise UnsoundDatasetError(name, findings) from error
+    own = own_modality_file(name)
+    modality = _read(own) if own.is_file() else dataset.modality
+    is_drafted = modality is None
+    draft = draft_modality(dataset) if modality is None else draft_of_file(dataset, modality)
+    choice = choose_data_config(dataset, draft, name, data_config, renamed=is_drafted)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "modality.json")
+        file.write_text(json.dumps(choice.draft.content() if is_drafted else modality))
+        findings = check_dataset(
+            directory,
+            choice.config,
+            embodiment_tag or choice.embodiment_tag,
+            progress=progress,
+            replaced={Path(FILE): file} if is_drafted or own.is_file() else None,
+        )
+    if own.is_file():
+        findings = _of_own_file(findings, shown_path(own))
+    if not findings.ok:
+        raise UnsoundDatasetError(name, findings)
+    return dataset, choice, findings
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        lines = [str(error), "correct or remove it"]
+        raise DatasetError(shown_path(file), "this file cannot be read.", lines) from error
+    return content if isinstance(content, dict) else {}
+
+
+def _of_own_file(findings: Findings, file: str) -> Findings:
+    """The findings with the project's file where they speak of the dataset's."""
+    items = [
+        item.model_copy(update={"subject": file}) if item.subject == FILE else item
+        for item in findings
+    ]
+    return Findings(items, findings.error_count, findings.warning_count)
+
+
+@contextmanager
+def _taken(
+    entry: CatalogEntry, store: Store, log: Callable[[str], None]
+) -> Iterator[tuple[Path, Source]]:
+    """A dataset where it lies, or downloaded for as long as it is looked at; its pinned source.
+
+    Where the block fails, nothing of a download is left.
+    """
+    source = entry.source
+    local = local_folder(entry)
+    if local is not None:
+        if isinstance(source, FolderSource) and not (local.directory / INFO).is_file():
+            _refuse_folder(local.directory)
+        refuse_links(local.directory, entry.name)
+        yield local.directory, source
+        return
+    commit = None
+    if isinstance(source, HubSource):
+        commit = hub_commit(source, entry.name)
+        source = source.model_copy(update={"revision": commit})
+    elif isinstance(source, GitSource):
+        commit = source.revision
+    with exclusive(entry.name, store, log) as folder:
+        try:
+            with tempfile.TemporaryDirectory(prefix=f".fetch{PARTIAL}", dir=folder) as scratch:
+                yield fetch(entry, commit, folder, Path(scratch), log).directory, source
+        except BaseException:
+            remove_downloads(folder)
+            if {path.name for path in folder.iterdir()} <= {".lock"}:
+                shutil.rmtree(folder)
+            raise
+
+
+def discard(addition: Addition, store: Store) -> None:
+    """Drop the download of a dataset that is not added after all."""
+    folder = store.dataset_record(addition.entry.name).parent
+    if addition.is_new and folder.is_dir():
+        remove_downloads(folder)
+        if {path.name for path in folder.iterdir()} <= {".lock"}:
+            shutil.rmtree(folder)
+
+
+def _refuse_folder(folder: Path) -> None:
+    inside = datasets_inside(folder)
+    lines = [f"datasets in it: {', '.join(inside)}", "name one of them"] if inside else []
+    remedy = [] if inside else ["give the folder that holds meta, data and videos"]
+    raise DatasetError(str(folder), f"it has no {INFO}: it is no dataset.", [*lines, *remedy])
+
+
+def _description(dataset: LeRobotDataset) -> str:
+    """What a dataset shows, by its instructions, to be put better by a person."""
+    tasks = list(dataset.tasks.values())
+    more = f" and {len(tasks) - 1} more" if len(tasks) > 1 else ""
+    first = shorten(tasks[0], 80, placeholder="...") if tasks else "no instruction"
+    return f"{len(dataset.episodes)} episodes of {dataset.robot_type}: {first}{more}"

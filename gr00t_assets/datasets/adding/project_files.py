@@ -1,0 +1,92 @@
+"""The files of a new dataset in a project: all of them appear, or none."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gr00t_assets.core.errors import CatalogError
+from gr00t_assets.core.files import write_bytes
+from gr00t_assets.core.project import project_root
+from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
+
+
+def write_project_files(files: Mapping[Path, str], entry: CatalogEntry | None) -> None:
+    """Write new files, and last an entry at the end of ``data/datasets.yaml``.
+
+    The catalog's comments and order stay; it is read with the entry before it is replaced. Where
+    anything fails, no file is left that was not there.
+
+    Raises:
+        CatalogError: The catalog cannot be appended to, or has the name by now.
+        StoreError: The disk is full.
+    """
+    written: list[Path] = []
+    catalog = project_root() / "data" / "datasets.yaml"
+    catalog.parent.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(catalog.parent):
+        try:
+            for file, text in files.items():
+                if not file.exists():
+                    written.append(file)
+                write_bytes(file, text.encode())
+            if entry is not None:
+                write_bytes(catalog, _with_entry(catalog, entry).encode())
+        except BaseException:
+            for file in written:
+                file.unlink(missing_ok=True)
+                if file.parent.is_dir() and not any(file.parent.iterdir()):
+                    file.parent.rmdir()
+            raise
+
+
+def entry_text(entry: CatalogEntry) -> str:
+    """An entry as it is written into the catalog."""
+    fields = entry.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+    source = {"kind": entry.source.kind, **entry.source.model_dump(exclude_defaults=True)}
+    ordered: dict[str, Any] = {"description": fields.pop("description"), "source": source}
+    fields.pop("source")
+    content = {entry.name: ordered | fields}
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=96)
+
+
+def _with_entry(catalog: Path, entry: CatalogEntry) -> str:
+    """The text of the catalog with an entry after all others, once it has been read."""
+    before = load_catalog(catalog) if catalog.is_file() else {}
+    if entry.name in before:
+        raise CatalogError(entry.name, "data/datasets.yaml has a dataset of this name by now.")
+    text = catalog.read_text(encoding="utf-8").rstrip("\n") if catalog.is_file() else ""
+    if not before:
+        # An empty mapping in braces takes no lines after it.
+        text = "\n".join(line for line in text.splitlines() if line.strip() not in ("{}", "---"))
+    text += ("\n\n" if text else "") + entry_text(entry)
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder, catalog.name)
+        trial.write_text(text, encoding="utf-8")
+        try:
+            after = load_catalog(trial)
+        except CatalogError as error:
+            after, lines = {}, [error.problem, *error.details]
+        else:
+            lines = []
+    if after != {**before, entry.name: entry}:
+        problem = "an entry cannot be put at its end; nothing was written."
+        remedy = "write each dataset on lines of its own, from the first column on"
+        raise CatalogError("data/datasets.yaml", problem, [*lines, remedy])
+    return text
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Keep two commands from appending to the same text, by a lock on the folder; see flock(2)."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,164 @@
+"""Several datasets that are trained on as one: their shares, an epoch, and merged statistics.
+
+The rules are those of ``LeRobotMixtureDataset`` in ``gr00t/data/dataset.py`` of Isaac-GR00T at
+a86e915, with percentiles mixed as its fine-tuning script does. A single dataset is a mixture of
+one.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.modality.config import ModalityConfig, Statistics, VectorKey
+
+_Group = list[tuple[ModalityConfig, float]]
+"""Modality configs of one embodiment tag, each with its share of all samples."""
+
+_PARTS = ("state", "action")
+_WIDTHS = ("max_state_dim", "max_action_dim")
+
+_OWN = {"original_key", "start", "end", "statistics"}
+"""Fields of a vector key that datasets of one embodiment may have each for itself."""
+
+
+def sampling_shares(
+    weights: Sequence[float], rows: Sequence[int], balanced: bool
+) -> tuple[float, ...]:
+    """The share of all samples that is drawn from each dataset.
+
+    Args:
+        weights: Of each dataset, as the sweep file states them.
+        rows: Rows of each that are trained on.
+        balanced: NVIDIA's ``balance_dataset_weights``: weights count for each row, so that equal
+            ones give every row the same chance, and not every dataset.
+
+    Examples:
+        >>> sampling_shares([1, 1], [300, 100], True), sampling_shares([1, 1], [300, 100], False)
+        ((0.75, 0.25), (0.5, 0.5))
+    """
+    chances = np.array(weights, dtype=np.float64) * (rows if balanced else 1)
+    return tuple((chances / chances.sum()).tolist())
+
+
+def epoch_samples(weights: Sequence[float], rows: Sequence[int], shares: Sequence[float]) -> int:
+    """Samples of an epoch: until the primary dataset has been drawn as often as it has rows.
+
+    Primary are those of the highest weight; NVIDIA's script knows them by the weight 1.
+
+    Examples:
+        >>> epoch_samples([1, 0.5], [300, 300], [2 / 3, 1 / 3])
+        450
+    """
+    highest = max(weights)
+    primary = [i for i, weight in enumerate(weights) if weight == highest]
+    return max(int(rows[i] / shares[i]) for i in primary)
+
+
+def merged_statistics(statistics: Sequence[Statistics], shares: Sequence[float]) -> Statistics:
+    """Statistics of one key over several datasets, each with its share of the samples.
+
+    Least and greatest over all; mean and standard deviation of the mixed distribution; the 1st and
+    99th percentile as the weighted means of the datasets' own.
+    """
+    weights = np.array(shares) / np.sum(shares)
+
+    def values(name: str) -> np.ndarray:
+        return np.array([getattr(item, name) for item in statistics])
+
+    mean = weights @ values("mean")
+    square = weights @ (values("std") ** 2 + values("mean") ** 2)
+    merged = {
+        "min": values("min").min(axis=0),
+        "max": values("max").max(axis=0),
+        "mean": mean,
+        "std": np.sqrt(np.maximum(square - mean**2, 0)),
+        "q01": weights @ values("q01"),
+        "q99": weights @ values("q99"),
+    }
+    return Statistics.model_validate({name: value.tolist() for name, value in merged.items()})
+
+
+def mixed_configs(
+    configs: Sequence[ModalityConfig], shares: Sequence[float]
+) -> tuple[ModalityConfig, ...]:
+    """The modality configs of datasets as they are trained on together, in their order.
+
+    Datasets of one embodiment tag share its weights in the model, and so their statistics. States
+    and actions of all are padded to the width of the widest.
+
+    Args:
+        configs: Of each dataset alone.
+        shares: Share of all samples of each.
+
+    Raises:
+        DatasetError: They cannot be trained on together; every reason is listed.
+    """
+    groups: dict[str, _Group] = {}
+    for config, share in zip(configs, shares, strict=True):
+        groups.setdefault(config.embodiment_tag, []).append((config, share))
+    _refuse_unlike(configs, groups)
+    widths = {name: max(getattr(config, name) for config in configs) for name in _WIDTHS}
+    return tuple(
+        config.model_copy(update={**widths, **_merged_keys(config, groups[config.embodiment_tag])})
+        for config in configs
+    )
+
+
+def _merged_keys(config: ModalityConfig, group: _Group) -> dict[str, tuple[VectorKey, ...]]:
+    """State and action of a config with the statistics of its group; nothing of one alone."""
+    if len(group) == 1:
+        return {}
+
+    def merged(part: str, place: int, key: VectorKey) -> VectorKey:
+        statistics = [getattr(other, part)[place].statistics for other, _ in group]
+        together = merged_statistics(statistics, [share for _, share in group])
+        return key.model_copy(update={"statistics": together})
+
+    return {
+        part: tuple(merged(part, *item) for item in enumerate(getattr(config, part)))
+        for part in _PARTS
+    }
+
+
+def _refuse_unlike(configs: Sequence[ModalityConfig], groups: dict[str, _Group]) -> None:
+    first = configs[0]
+    problems = [
+        f"{first.dataset} is trained on chunks of {len(first.action_indices)} actions, "
+        f"{config.dataset} of {len(config.action_indices)}: give their data configs as many "
+        "action_indices"
+        for config in configs
+        if len(config.action_indices) != len(first.action_indices)
+    ]
+    for tag, group in groups.items():
+        for (a, _), (b, _) in pairwise(group):
+            problems += [
+                f"{a.dataset} and {b.dataset} have the embodiment tag {tag}, but not one {part}: "
+                f"{difference}; give one of them another embodiment_tag in data/datasets.yaml"
+                for part in _PARTS
+                if (difference := _difference(getattr(a, part), getattr(b, part)))
+            ]
+    if problems:
+        names = " and ".join(config.dataset for config in configs)
+        raise DatasetError(names, "they cannot be trained on together.", problems)
+
+
+def _difference(keys: Sequence[VectorKey], others: Sequence[VectorKey]) -> str | None:
+    """Where the keys of one embodiment differ: ``keys left_arm, not single_arm``."""
+    names, other_names = (", ".join(key.key for key in part) for part in (keys, others))
+    if names != other_names:
+        return f"keys {names}, not {other_names}"
+    differences = (
+        f"{field} of {key.key} {here}, not {there}"
+        for key, other in zip(keys, others, strict=True)
+        for (field, here), there in zip(_layout(key).items(), _layout(other).values(), strict=True)
+        if here != there
+    )
+    return next(differences, None)
+
+
+def _layout(key: VectorKey) -> dict[str, Any]:
+    """What datasets of one embodiment have in common of a key."""
+    return {"numbers": key.end - key.start, **key.model_dump(exclude=_OWN)}

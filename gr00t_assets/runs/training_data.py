@@ -1,0 +1,172 @@
+"""The data of a run: the datasets that it trains on, each with its folders in the store.
+
+A single dataset is a mixture of one: whoever trains or evaluates goes over ``datasets``.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from gr00t_assets.core.project import Store
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.weighted_dataset import WeightedDataset, mixture_name
+from gr00t_assets.modality.config import ModalityConfig, load_modality_config
+from gr00t_assets.modality.mixture import epoch_samples, mixed_configs, sampling_shares
+
+ConfigLoader = Callable[[str, Store], ModalityConfig]
+
+
+@dataclass(frozen=True)
+class RunDataset:
+    """One dataset that a run trains on.
+
+    Attributes:
+        config: With the statistics that it is normalised by in this run.
+        weight: As the sweep file states it.
+        store: Where its files are.
+    """
+
+    config: ModalityConfig
+    weight: float
+    store: Store
+
+    @property
+    def name(self) -> str:
+        """Name in the catalog."""
+        return self.config.dataset
+
+    @property
+    def version(self) -> str:
+        """Content hash of the version that is trained on."""
+        return self.config.dataset_version
+
+    @property
+    def directory(self) -> Path:
+        """The files of that version."""
+        return self.store.dataset_directory(self.name, self.version)
+
+    @property
+    def frame_cache(self) -> Path:
+        """The decoded frames of that version."""
+        return self.store.frame_cache(self.name, self.version)
+
+    @property
+    def frame_check(self) -> Path:
+        """The check of those frames."""
+        return self.store.frame_check(self.name, self.version)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the episodes that are trained on.
+
+        Raises:
+            DatasetError: The dataset is not there.
+        """
+        return _training_rows(self.directory, self.config.held_out_episodes)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything that a run trains on; a single dataset is a mixture of one."""
+
+    datasets: tuple[RunDataset, ...]
+
+    @classmethod
+    def of(
+        cls, experiment: Experiment, configs: Sequence[ModalityConfig], store: Store
+    ) -> "TrainingData":
+        """The data of an experiment, with the modality configs of its datasets in their order."""
+        pairs = zip(experiment.datasets, configs, strict=True)
+        return cls(tuple(RunDataset(config, dataset.weight, store) for dataset, config in pairs))
+
+    @property
+    def name(self) -> str:
+        """``a``, or ``a 0.7 + b 0.3``."""
+        return mixture_name(
+            [WeightedDataset(name=item.name, weight=item.weight) for item in self.datasets]
+        )
+
+    @property
+    def version(self) -> str:
+        """Versions of the datasets."""
+        return " + ".join(item.version for item in self.datasets)
+
+    @property
+    def data_config(self) -> str:
+        """Names of the data configs, each once."""
+        return " + ".join(dict.fromkeys(item.config.data_config for item in self.datasets))
+
+    @property
+    def embodiment_tag(self) -> str:
+        """The embodiment tags, each once."""
+        return " + ".join(dict.fromkeys(item.config.embodiment_tag for item in self.datasets))
+
+    @property
+    def modality_hash(self) -> str:
+        """The modality config's hash; of a mixture one over all of them and their weights."""
+        hashes = [item.config.content_hash() for item in self.datasets]
+        if len(hashes) == 1:
+            return hashes[0]
+        highest = max(item.weight for item in self.datasets)
+        weights = [round(item.weight / highest, 9) for item in self.datasets]
+        content = json.dumps(list(zip(hashes, weights, strict=True)))
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def config_hash(self, experiment: Experiment) -> str:
+        """The config hash of an experiment that is trained on it."""
+        return experiment.config_hash(self.version, self.modality_hash)
+
+    def shares(self, experiment: Experiment) -> tuple[float, ...]:
+        """Share of all samples of each dataset; see ``sampling_shares``.
+
+        Raises:
+            DatasetError: A dataset is not there.
+        """
+        if len(self.datasets) == 1:
+            return (1.0,)
+        balanced = experiment.hyperparameters.weights_count_for_each_row
+        return sampling_shares(self._weights, [item.rows for item in self.datasets], balanced)
+
+    def epoch_samples(self, experiment: Experiment) -> int:
+        """Samples of an epoch; see ``gr00t_assets.modality.mixture.epoch_samples``.
+
+        Raises:
+            DatasetError: A dataset is not there.
+        """
+        rows = [item.rows for item in self.datasets]
+        return epoch_samples(self._weights, rows, self.shares(experiment))
+
+    @property
+    def _weights(self) -> list[float]:
+        return [item.weight for item in self.datasets]
+
+
+def load_training_data(
+    experiment: Experiment, store: Store, load: ConfigLoader = load_modality_config
+) -> TrainingData:
+    """What an experiment trains on, from the materialised data in the store.
+
+    Args:
+        experiment: Names the datasets.
+        store: Where they are.
+        load: Of a dataset's modality config; a cached one where many experiments are asked about.
+
+    Raises:
+        DatasetError: A dataset has no validated modality config yet, or those of a mixture cannot
+            be trained on together.
+    """
+    configs = [load(item.name, store) for item in experiment.datasets]
+    shares = TrainingData.of(experiment, configs, store).shares(experiment)
+    return TrainingData.of(experiment, mixed_configs(configs, shares), store)
+
+
+@lru_cache(maxsize=256)
+def _training_rows(directory: Path, held_out: tuple[int, ...]) -> int:
+    """Of a version of a dataset, which never changes."""
+    from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+
+    episodes = LeRobotDataset.open(directory).episodes
+    return sum(episode.length for episode in episodes if episode.index not in held_out)

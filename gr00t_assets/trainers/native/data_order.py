@@ -1,0 +1,149 @@
+"""The seeded order of samples, of one dataset or of a mixture; any place of it can be asked for."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+_LEAST_BLOCK = 1000
+"""Draws in which every dataset has its share to within one draw."""
+
+_OF_BLOCKS = 0x6D6978
+"""Sets the random numbers of blocks apart from those of epochs."""
+
+
+class DataOrder:
+    """The order of the samples of one dataset, which any step can be asked for.
+
+    Every row of every episode to train on is a sample. An epoch is one seeded permutation of them;
+    a batch may run over the end of an epoch into the next. Threads may ask at the same time.
+
+    Args:
+        samples: Rows of the dataset.
+        seed: Of the run.
+        place: Of the dataset in a mixture; each has an order of its own.
+        lengths: Rows of each episode, where every episode is to have the same chance; then an
+            epoch is as many draws, each of an episode and of one of its rows.
+
+    Examples:
+        >>> order = DataOrder(samples=3, seed=0)
+        >>> seen = [int(i) for i in order.positions(0, 6)]
+        >>> sorted(seen[:3]), sorted(seen[3:])
+        ([0, 1, 2], [0, 1, 2])
+    """
+
+    def __init__(
+        self, samples: int, seed: int, place: int = 0, lengths: Sequence[int] | None = None
+    ) -> None:
+        self.samples = samples
+        self.seed = seed
+        self._place = place
+        self._lengths = None if lengths is None else np.asarray(lengths)
+        self._last = -1, np.empty(0, dtype=np.int64)
+
+    def positions(self, start: int, count: int) -> np.ndarray:
+        """Sample indices of ``count`` draws after ``start`` draws, shape ``(count,)``, int64."""
+        return self.rows(np.arange(start, start + count))
+
+    def rows(self, draws: np.ndarray) -> np.ndarray:
+        """Sample indices of some draws, counted from 0, of their shape, int64."""
+        epochs, places = np.divmod(draws, self.samples)
+        chosen = np.empty(len(draws), dtype=np.int64)
+        for epoch in np.unique(epochs):
+            within = epochs == epoch
+            chosen[within] = self._epoch(int(epoch))[places[within]]
+        return chosen
+
+    def _epoch(self, epoch: int) -> np.ndarray:
+        last_epoch, order = self._last
+        if epoch != last_epoch:
+            random = np.random.default_rng([self.seed, epoch, self._place])
+            if self._lengths is None:
+                order = random.permutation(self.samples)
+            else:
+                episodes = random.integers(len(self._lengths), size=self.samples)
+                first = np.cumsum(self._lengths) - self._lengths
+                order = first[episodes] + random.integers(self._lengths[episodes])
+            self._last = epoch, order
+        return order
+
+
+class Draws(NamedTuple):
+    """Some samples of a mixture in the order in which they are drawn, n of them.
+
+    Attributes:
+        datasets: Which dataset each is of, ``(n,)``, int64.
+        rows: Which of its rows, ``(n,)``, int64.
+    """
+
+    datasets: np.ndarray
+    rows: np.ndarray
+
+
+class MixtureOrder:
+    """The order of the samples of a mixture; of one dataset it is that dataset's own.
+
+    Of every thousand draws each dataset has its share, in a seeded order, and each goes through its
+    own rows by its own order. NVIDIA's mixture draws each sample anew, so that shares are kept on
+    average and rows are left out and repeated by chance; its chances are the same.
+
+    Args:
+        orders: Of each dataset.
+        shares: Share of all draws of each; together 1.
+        seed: Of the run.
+
+    Examples:
+        >>> order = MixtureOrder([DataOrder(5, 0), DataOrder(9, 0, 1)], [0.75, 0.25], seed=0)
+        >>> np.bincount(order.draws(0, 1000).datasets).tolist(), order.counts(1000).tolist()
+        ([750, 250], [750, 250])
+    """
+
+    def __init__(self, orders: Sequence[DataOrder], shares: Sequence[float], seed: int) -> None:
+        self._orders = orders
+        self._shares = np.asarray(shares)
+        # So many that the remainder, which the largest share has, is never below 0.
+        self._size = max(_LEAST_BLOCK, len(orders) ** 2)
+        self._seed = seed
+        self._last = -1, Draws(np.empty(0, np.int64), np.empty(0, np.int64))
+
+    def draws(self, start: int, count: int) -> Draws:
+        """The samples of ``count`` draws after ``start`` draws."""
+        first, last = start // self._size, (start + count - 1) // self._size
+        blocks = [self._block(block) for block in range(first, last + 1)]
+        within = slice(start - first * self._size, start - first * self._size + count)
+        datasets = np.concatenate([block.datasets for block in blocks])[within]
+        numbers = np.concatenate([block.rows for block in blocks])[within]
+        rows = np.empty(count, dtype=np.int64)
+        for dataset in np.unique(datasets):
+            within = datasets == dataset
+            rows[within] = self._orders[dataset].rows(numbers[within])
+        return Draws(datasets, rows)
+
+    def counts(self, draws: int) -> np.ndarray:
+        """How many of the first so many draws are of each dataset, ``(datasets,)``, int64."""
+        block, places = divmod(draws, self._size)
+        begun = self._block(block).datasets[:places]
+        return self._before(block) + np.bincount(begun, minlength=len(self._orders))
+
+    def _before(self, block: int) -> np.ndarray:
+        """Draws of each dataset before a block; that with the largest share has the remainder."""
+        counts = np.floor(self._shares * self._size * block + 1e-6).astype(np.int64)
+        largest = int(self._shares.argmax())
+        counts[largest] += self._size * block - counts.sum()
+        return counts
+
+    def _block(self, block: int) -> Draws:
+        """Dataset of each draw of a block, and how many draws of that dataset come before it."""
+        last_block, drawn = self._last
+        if block != last_block:
+            before = self._before(block)
+            datasets = np.repeat(np.arange(len(before)), self._before(block + 1) - before)
+            random = np.random.default_rng([self._seed, block, _OF_BLOCKS])
+            datasets = random.permutation(datasets)
+            numbers = np.empty_like(datasets)
+            for dataset, first in enumerate(before):
+                within = datasets == dataset
+                numbers[within] = first + np.arange(within.sum())
+            drawn = Draws(datasets, numbers)
+            self._last = block, drawn
+        return drawn

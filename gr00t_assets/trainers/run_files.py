@@ -1,0 +1,278 @@
+"""Checkpoints and the final model on disk, for any trainer.
+
+A checkpoint is complete or not there, checked before it is trusted, and few are kept. The folder
+``model`` of a finished run has the final weights; beside them ``modality_config.json`` says what a
+policy has to know of the data, and ``experiment_cfg/metadata.json`` is what Isaac-GR00T's policy
+reads there.
+"""
+
+import json
+import shutil
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from gr00t_assets.core.errors import CheckpointError
+from gr00t_assets.core.files import PARTIAL, FrozenModel, published_directory, write_json
+from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.modality.config import ModalityConfig, VectorKey
+from gr00t_assets.runs.checkpoint_layout import COMPLETE, WEIGHTS_ONLY, CheckpointLayout
+from gr00t_assets.runs.retention.retention_rule import kept_steps
+from gr00t_assets.runs.run_directory import CHECKPOINTS, MODALITY_CONFIG, MODEL
+from gr00t_assets.runs.spec import TrainingSpec
+
+DEFAULT_LAYOUT = CheckpointLayout()
+
+
+def publish_checkpoint(
+    run_directory: Path,
+    step: int,
+    write: Callable[[Path], None],
+    *,
+    config_hash: str,
+    keep: int,
+    facts: Mapping[str, Any] | None = None,
+    layout: CheckpointLayout = DEFAULT_LAYOUT,
+) -> Path:
+    """Publish a checkpoint in one step, then drop all but the newest ``keep`` and the best one.
+
+    Its record has step, config hash, facts, and size and CRC-32 of each file. ``write`` writes the
+    checkpoint's files into a folder; ``keep`` is ``save_total_limit``.
+
+    Raises:
+        StoreError: The disk is full; the checkpoints before this one are as they were.
+    """
+    folder = layout.folder(run_directory, step)
+    with published_directory(folder) as partial:
+        write(partial)
+        files = sorted(path for path in partial.rglob("*") if path.is_file())
+        record = {
+            "step": step,
+            **(facts or {}),
+            "config_hash": config_hash,
+            "files": {
+                path.relative_to(partial).as_posix(): {
+                    "bytes": path.stat().st_size,
+                    "crc32": _crc32(path),
+                }
+                for path in files
+            },
+        }
+        (partial / COMPLETE).write_text(json.dumps(record, indent=2))
+    drop_old_checkpoints(run_directory, keep, layout)
+    return folder
+
+
+def drop_old_checkpoints(run_directory: Path, keep: int, layout: CheckpointLayout) -> None:
+    """Delete complete checkpoints but the newest ``keep`` and the best one, oldest first."""
+    folders = complete_checkpoints(run_directory, layout)
+    if len(folders) > keep:
+        steps = {_step(path, layout): path for path in folders}
+        for dropped in sorted(steps.keys() - kept_steps(steps, keep, run_directory)):
+            (steps[dropped] / COMPLETE).unlink()
+            shutil.rmtree(steps[dropped])
+
+
+def complete_checkpoints(
+    run_directory: Path, layout: CheckpointLayout = DEFAULT_LAYOUT
+) -> list[Path]:
+    """Folders of checkpoints that were finished, oldest first; partial ones are passed over."""
+    markers = (run_directory / CHECKPOINTS).glob(f"[!.]*/{COMPLETE}")
+    folders = [path.parent for path in markers if layout.step_of(path.parent.name) is not None]
+    return sorted(folders, key=lambda folder: _step(folder, layout))
+
+
+class FileRecord(FrozenModel):
+    """A file of a checkpoint as it was written."""
+
+    bytes: int
+    crc32: int | None = Field(default=None, description="None where only the size is known")
+
+
+class CheckpointRecord(BaseModel):
+    """``complete.json`` of a checkpoint; a trainer may put more into it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    step: int
+    config_hash: str
+    samples_seen: int = 0
+    wall_seconds: float = Field(
+        default=0.0, description="Training time up to this step, over every attempt"
+    )
+    scheduler: dict[str, Any] = Field(
+        default_factory=dict, description="State of the learning rate's schedule"
+    )
+    files: dict[str, FileRecord] = Field(min_length=1, description="By name in the folder")
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _sizes(cls, files: Any) -> Any:
+        """The launcher of Isaac-GR00T writes the bytes of each file alone."""
+        if not isinstance(files, dict):
+            return files
+        return {k: {"bytes": v} if isinstance(v, int) else v for k, v in files.items()}
+
+
+def latest_record(
+    run_directory: Path, config_hash: str, layout: CheckpointLayout = DEFAULT_LAYOUT
+) -> tuple[Path, CheckpointRecord] | None:
+    """The newest complete checkpoint, once every file is as recorded; ``None`` where none is.
+
+    Raises:
+        CheckpointError: It belongs to another run, or its files are not what was written.
+    """
+    folders = complete_checkpoints(run_directory, layout)
+    if not folders:
+        return None
+    folder = folders[-1]
+    remedy = f"delete {folder} to go on from the checkpoint before it, or from the start"
+    try:
+        record = CheckpointRecord.model_validate_json((folder / COMPLETE).read_text())
+    except ValueError as error:
+        problem = f"{COMPLETE} is not a checkpoint's record."
+        raise CheckpointError(str(folder), problem, [str(error), remedy]) from error
+    if record.config_hash != config_hash or record.step != _step(folder, layout):
+        owner = f"it is step {record.step} of config hash {record.config_hash}"
+        details = [owner, f"expected: {config_hash}", remedy]
+        raise CheckpointError(str(folder), "this checkpoint belongs to another run.", details)
+    damaged = [
+        f"{name}: {problem}"
+        for name, expected in record.files.items()
+        if (problem := _damage(folder / name, expected)) is not None
+    ]
+    if damaged:
+        raise CheckpointError(str(folder), "this checkpoint is corrupt.", [*damaged, remedy])
+    return folder, record
+
+
+def remove_partial(
+    run_directory: Path, layout: CheckpointLayout = DEFAULT_LAYOUT, weights_only: bool = False
+) -> None:
+    """Remove what a killed run was in the middle of writing or deleting; needs the run's lock.
+
+    With ``weights_only`` checkpoints without their optimizer state go as well.
+    """
+    leftovers = list(run_directory.rglob(f".*{PARTIAL}*"))
+    leftovers += [
+        path
+        for path in (run_directory / CHECKPOINTS).glob("[!.]*")
+        if layout.step_of(path.name) is not None
+        and not (path / COMPLETE).is_file()
+        and (weights_only or not (path / WEIGHTS_ONLY).is_file())
+    ]
+    for path in leftovers:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _step(folder: Path, layout: CheckpointLayout) -> int:
+    step = layout.step_of(folder.name)
+    assert step is not None
+    return step
+
+
+def _damage(path: Path, expected: FileRecord) -> str | None:
+    if not path.is_file():
+        return "is missing"
+    size = path.stat().st_size
+    if size != expected.bytes:
+        return f"has {size} bytes, {expected.bytes} were written"
+    unchanged = expected.crc32 is None or _crc32(path) == expected.crc32
+    return None if unchanged else "its content has changed"
+
+
+def _crc32(path: Path) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            value = zlib.crc32(chunk, value)
+    return value
+
+
+@contextmanager
+def published_model(spec: TrainingSpec) -> Iterator[Path]:
+    """A folder to write final weights to, which becomes the run's ``model`` with the block.
+
+    Raises:
+        StoreError: The disk is full.
+    """
+    with published_directory(spec.run_directory / MODEL) as partial:
+        yield partial
+        (partial / "experiment_cfg").mkdir()
+        configs = [dataset.config for dataset in spec.datasets]
+        write_json(partial / "experiment_cfg" / "metadata.json", isaac_metadata(*configs))
+        contents = [config.model_dump(mode="json") for config in configs]
+        write_json(partial / MODALITY_CONFIG, contents if len(contents) > 1 else contents[0])
+
+
+def read_modality_config(model_directory: Path, dataset: str | None = None) -> ModalityConfig:
+    """The modality config that a model was trained with.
+
+    Args:
+        model_directory: The folder.
+        dataset: Name of one of the datasets that it was trained on; the first where left out.
+
+    Raises:
+        CheckpointError: There is none beside the weights, or it was not trained on the dataset.
+    """
+    path = model_directory / MODALITY_CONFIG
+    try:
+        content = json.loads(path.read_text())
+        contents = content if isinstance(content, list) else [content]
+        read = [ModalityConfig.model_validate(item) for item in contents]
+    except (OSError, ValueError) as error:
+        problem = "there is no modality config beside these weights."
+        raise CheckpointError(str(model_directory), problem, [str(error)]) from error
+    configs = {config.dataset: config for config in read}
+    if dataset is not None and dataset not in configs:
+        problem = f"this model was not trained on {dataset}."
+        raise CheckpointError(str(model_directory), problem, [did_you_mean(dataset, configs)])
+    return configs[dataset] if dataset is not None else read[0]
+
+
+def isaac_metadata(*configs: ModalityConfig) -> dict[str, Any]:
+    """The datasets' metadata by embodiment tag, as ``Gr00tPolicy`` loads it.
+
+    Layout: ``DatasetMetadata`` in Isaac-GR00T's ``gr00t/data/schema.py``. Statistics are those of
+    the raw columns, in the data's units; resolutions are ``[width, height]``. Datasets of one tag
+    have the same statistics; of a camera that several have, the first one's is there.
+    """
+    metadata: dict[str, Any] = {}
+    for config in configs:
+        video = {
+            camera.key: {
+                "resolution": [camera.width, camera.height],
+                "channels": 3,
+                "fps": camera.fps,
+            }
+            for camera in config.video
+        }
+        if known := metadata.get(config.embodiment_tag):
+            known["modalities"]["video"] = {**video, **known["modalities"]["video"]}
+            continue
+        vectors = {"state": config.state, "action": config.action}
+        metadata[config.embodiment_tag] = {
+            "statistics": {
+                part: {key.key: key.statistics.model_dump(mode="json") for key in keys}
+                for part, keys in vectors.items()
+            },
+            "modalities": {
+                "video": video,
+                **{part: {key.key: _vector(key) for key in keys} for part, keys in vectors.items()},
+            },
+            "embodiment_tag": config.embodiment_tag,
+        }
+    return metadata
+
+
+def _vector(key: VectorKey) -> dict[str, Any]:
+    return {
+        "absolute": key.absolute,
+        "rotation_type": key.rotation_type,
+        "shape": [key.end - key.start],
+        "continuous": True,
+    }

@@ -1,0 +1,190 @@
+"""Each remedy is followed to the letter, and the finding is gone."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gr00t_assets.core.finding import Finding, Findings
+from gr00t_assets.datasets.fit.dataset_check import check_dataset
+from gr00t_assets_tests.datasets.checks.edits import (
+    CAMERA,
+    edit_json,
+    edit_lines,
+    edit_rows,
+    set_column,
+)
+from gr00t_assets_tests.datasets.checks.meta_faults import appended, feature, info, modality
+from gr00t_assets_tests.datasets.checks.test_faults import FAULTS, Fault, named
+
+Follow = Callable[[Path, Path, Finding, re.Match[str]], object]
+
+
+def _restore(spoilt: Path, good: Path, finding: Finding, _: re.Match[str]) -> None:
+    """Put the file or the folder that the finding names back in place."""
+    assert finding.subject is not None
+    source, target = good / finding.subject, spoilt / finding.subject
+    if target.is_dir():
+        shutil.rmtree(target)
+    target.unlink(missing_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copyfile(source, target)
+
+
+def _bring_videos(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
+    shutil.copytree(good / "videos", spoilt / "videos", dirs_exist_ok=True)
+
+
+def _both_files(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
+    """The right files, with the lengths that they have."""
+    for folder in ("data", "videos", "meta"):
+        shutil.copytree(good / folder, spoilt / folder, dirs_exist_ok=True)
+
+
+def _name_column(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
+    kind, key = re.findall(r"(state|action|camera|annotation)(?: key)? '(.*?)'", finding.found)[0]
+    section = "video" if kind == "camera" else kind
+    right = {"camera": CAMERA, "annotation": "task_index"}.get(kind, f"observation.{kind}")
+    assert right in match[0]
+    modality(section, key.removeprefix("annotation."), original_key=right)(spoilt)
+
+
+def _add_task(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
+    index = int(re.findall(r"is (\d+)", finding.found)[0])
+    line = json.dumps({"task_index": index, "task": "put it down"})
+    appended("meta/tasks.jsonl", f"{line}\n")(spoilt)
+
+
+def _add_text(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
+    text = re.findall(r": '(.*)'", finding.found)[0]
+    appended("meta/tasks.jsonl", json.dumps({"task_index": 99, "task": text}) + "\n")(spoilt)
+
+
+def _list_task(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
+    task = re.findall(r"'(.*)'", finding.expected)[0]
+    edit_lines(spoilt, "episodes.jsonl", lambda all: all[1]["tasks"].append(task))
+
+
+def _count_from_zero(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
+    edit_rows(spoilt, 1, set_column("timestamp", lambda values: values - values[0]))
+
+
+def _resolve_links(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
+    shutil.copytree(spoilt, spoilt.with_name("resolved"))
+    shutil.rmtree(spoilt)
+    spoilt.with_name("resolved").rename(spoilt)
+
+
+def _without_camera(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
+    name = finding.found.split()[1]
+    edit_json(spoilt, "info.json", lambda value: value["features"].pop(name))
+
+
+def _total(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
+    info(**{match[1]: int(finding.expected.split(",")[0])})(spoilt)
+
+
+def _declare(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
+    value = re.split(" \\(|, as", finding.expected)[0]
+    if match[1] == "shape":
+        feature(CAMERA, shape=[*map(int, value.split(" x ")), 3])(spoilt)
+    else:
+        feature(CAMERA, info={match[1]: value})(spoilt)
+
+
+def _move_joints(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
+    """The recording with the joints as they moved, and its statistics."""
+    _both_files(spoilt, good, finding, match)
+
+
+REMEDIES: dict[str, Follow] = {
+    r"remove meta/stats\.json": lambda spoilt, *_: (spoilt / "meta/stats.json").unlink(),
+    r"write (\w+) as the files are named, such as (.*)": lambda spoilt, _, __, match: info(
+        **{match[1]: match[2]}
+    )(spoilt),
+    r"set (codebase_version) to (.*)": lambda spoilt, _, __, match: info(**{match[1]: match[2]})(
+        spoilt
+    ),
+    r"correct (total_\w+)$": _total,
+    r"set its original_key: .*": _name_column,
+    r"subtract the first timestamp": _count_from_zero,
+    r"sort the lines": lambda spoilt, *_: edit_lines(
+        spoilt, "episodes.jsonl", lambda all: all.sort(key=lambda item: item["episode_index"])
+    ),
+    r"restore the line, or remove the file": lambda spoilt, _, finding, __: (
+        spoilt / finding.subject
+    ).unlink(),
+    r"declare it": lambda spoilt, *_: feature("extra", dtype="float64", shape=[1])(spoilt),
+    r"cp -rL": _resolve_links,
+    r"add the task to": _add_task,
+    r"add it to": _add_text,
+    r"list it among": _list_task,
+    r"correct its (shape|video\.codec)$": _declare,
+    r"see that the recording has these joints": _move_joints,
+    r"bring its videos, or take the camera out of meta/info\.json$": _without_camera,
+    r"bring its videos": _bring_videos,
+    r"put the right file in place, or take the episode out": _both_files,
+    r"": _restore,
+}
+"""What is done, by the first pattern that a remedy has."""
+
+CHOICES = {
+    "data-config-unknown": {"data_config": "so100_dualcam"},
+    "codec-unsupported": {"video_backend": "torchcodec"},
+}
+"""Remedies that are another choice, and no change of a file."""
+
+
+def check(spoilt: Path, fault: Fault, **choice: str) -> Findings:
+    options = {"data_config": fault.config, "video_backend": fault.backend, **choice}
+    return check_dataset(spoilt, **options)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_remedy_is_followed_and_the_finding_is_gone(
+    name: str, good: Path, spoilt: Path
+) -> None:
+    fault = FAULTS[name]
+    fault.make(spoilt)
+    finding = named(fault, list(check(spoilt, fault)))[0]
+    if finding.remedy.startswith("nothing"):
+        assert finding.severity == "warning"
+        return
+    if fault.code not in CHOICES:
+        patterns = (pattern for pattern in REMEDIES if re.search(pattern, finding.remedy))
+        pattern = next(patterns)
+        match = re.search(pattern, finding.remedy)
+        assert match is not None
+        REMEDIES[pattern](spoilt, good, finding, match)
+    after = check(spoilt, fault, **CHOICES.get(fault.code, {}))
+    assert not named(fault, list(after)), (finding.remedy, [item.text for item in after])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "code", "remedy"),
+    [
+        (
+            {"embodiment_tag": "gr2"},
+            {"embodiment_tag": "new_embodiment"},
+            "embodiment-tag-unknown",
+            "takes new_embodiment",
+        ),
+        (
+            {"video_backend": "torchcodek"},
+            {"video_backend": "torchcodec"},
+            "video-backend-unknown",
+            "did you mean 'torchcodec'?",
+        ),
+    ],
+)
+def test_a_name_that_does_not_exist_is_answered_with_one_that_does(
+    wrong: dict[str, str], right: dict[str, str], code: str, remedy: str, good: Path
+) -> None:
+    (finding,) = check_dataset(good, **wrong).errors
+    assert finding.code == code and finding.remedy.endswith(remedy)
+    assert not check_dataset(good, **right).errors

@@ -87,9 +87,16 @@ def test_a_spec_edited_by_hand_derives_no_path_outside(field: tuple[str, ...], v
         spec = TrainingSpec.model_validate(content)
     except ValueError:
         return
-    for name in ("run_directory", "dataset_directory", "frame_cache", "frame_check"):
+    places = [lambda: spec.run_directory]
+    for dataset in spec.datasets:
+        places += [
+            lambda dataset=dataset: dataset.directory,
+            lambda dataset=dataset: dataset.frame_cache,
+            lambda dataset=dataset: dataset.frame_check,
+        ]
+    for place in places:
         try:
-            path = getattr(spec, name)
+            path = place()
         except Gr00tAssetsError:
             continue
         assert inside(path), path

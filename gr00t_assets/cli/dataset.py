@@ -17,6 +17,7 @@ from gr00t_assets.datasets.checks.scan import DEFAULT_BACKEND
 from gr00t_assets.datasets.fit.dataset_check import check_dataset, check_stored_dataset
 from gr00t_assets.datasets.frames.frame_check import check_frames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.proposed_curation import proposed_curation
 from gr00t_assets.datasets.record import DatasetRecord, load_record
 
 dataset_app = typer.Typer(help="Datasets, and whether they can be trusted.", no_args_is_help=True)
@@ -56,13 +57,18 @@ def dataset_check(
                 stand_ins(directory),
             )
     quality = quality_of(path, directory) if with_quality else None
+    proposal = proposed_curation(findings, quality, stored.curated if stored else None)
     if as_json:
         measured = {"quality": quality.model_dump(mode="json")} if quality else {}
-        print_json({"dataset": str(directory), **findings.to_json(), **measured})
+        print_json(
+            {"dataset": str(directory), **findings.to_json(), "curation": proposal, **measured}
+        )
     else:
         if quality:
             print_quality(quality)
         print_findings(findings, path)
+        if proposal:
+            typer.echo(f"proposed for its entry in data/datasets.yaml:\n{proposal}")
     raise typer.Exit(0 if findings.ok else 1)
 
 

@@ -23,7 +23,7 @@ from gr00t_assets.datasets.adding.adding import (
     look_at_entry,
     look_at_source,
 )
-from gr00t_assets.datasets.adding.modality_draft import DraftKey
+from gr00t_assets.datasets.adding.draft_keys import DraftKey
 from gr00t_assets.datasets.adding.named_source import named_source
 from gr00t_assets.datasets.adding.state import dataset_state, next_command
 from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, load_catalog

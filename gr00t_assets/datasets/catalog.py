@@ -18,6 +18,7 @@ from gr00t_assets.core.yaml_files import (
     validation_problems,
     yaml_problem,
 )
+from gr00t_assets.datasets.curation import Curation, EpisodeChoice, IdleTrim, TaskNames
 from gr00t_assets.datasets.source_kinds import SOURCE_KINDS, FolderSource, Source
 from gr00t_assets.modality.data_config import EMBODIMENT_IDS, data_configs
 
@@ -62,7 +63,8 @@ class CatalogEntry(FrozenModel):
     embodiment_tag: str = Field(default="new_embodiment", description="gr1, new_embodiment, ...")
     held_out: HeldOut = Field(
         default=None,
-        description="Episodes that are kept from training: a list, or a share of the last ones",
+        description="Episodes kept from training, by their numbers in the source: a list, or a "
+        "share of the last ones",
     )
     frame_size: tuple[FramePixels, FramePixels] | None = Field(
         default=None, description="Width and height to cache frames at, to save disk"
@@ -70,6 +72,22 @@ class CatalogEntry(FrozenModel):
     frames: int | None = Field(
         default=None, ge=1, description="Frames of all episodes, for epochs before it is here"
     )
+    episodes: EpisodeChoice | None = Field(
+        default=None, description="Episodes that are taken; all by default"
+    )
+    trim_idle: IdleTrim | None = Field(
+        default=None, description="Cut off rows at the ends of episodes in which nothing moves"
+    )
+    tasks: TaskNames | None = Field(default=None, description="Instructions written otherwise")
+
+    @property
+    def curation(self) -> Curation:
+        """What is left out, cut off or renamed."""
+        return Curation(
+            episodes=self.episodes or EpisodeChoice(),
+            trim_idle=self.trim_idle,
+            rename=self.tasks.rename if self.tasks else {},
+        )
 
 
 def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
@@ -133,7 +151,7 @@ def _entry(name: str, key: Any, value: Any) -> tuple[CatalogEntry | None, list[F
     except ValidationError as failure:
         entry = None
         problems += validation_problems(failure, CatalogEntry, at)
-    return entry, [*problems, *_unknown_names(fields, at)]
+    return entry, [*problems, *_unknown_names(fields, at), *_left_out_problems(entry, at)]
 
 
 def _source(value: Any, at: Location) -> tuple[BaseModel | None, list[Finding]]:
@@ -171,21 +189,36 @@ def _unknown_names(fields: Mapping[str, Any], at: Location) -> list[Finding]:
     return problems
 
 
+def _left_out_problems(entry: CatalogEntry | None, at: Location) -> list[Finding]:
+    """Held-out episodes that are not taken at all."""
+    if entry is None or entry.episodes is None or not isinstance(entry.held_out, tuple):
+        return []
+    absent = [index for index in entry.held_out if entry.episodes.leaves_out(index)]
+    if not absent:
+        return []
+    text = f"names {_shown(absent)}, left out by episodes; take them out of one of the two"
+    return [yaml_problem((*at, "held_out"), text)]
+
+
 def held_out_episodes(
-    held_out: tuple[int, ...] | float | None, dataset: "LeRobotDataset"
+    held_out: tuple[int, ...] | float | None,
+    dataset: "LeRobotDataset",
+    numbers: tuple[int, ...] = (),
 ) -> tuple[int, ...]:
     """The indices of the episodes that are kept from training.
 
     Args:
-        held_out: Their indices, or a share of the dataset's last episodes, which is rounded and is
-            at least one episode; None where all are trained on.
+        held_out: Their numbers in the source, or a share of the dataset's last episodes, which is
+            rounded and is at least one episode; None where all are trained on.
+        numbers: Number in the source of each episode, where it is another than its index.
 
     Raises:
         DatasetError: The dataset lacks one of them, or none is left to train on.
     """
     if held_out is None:
         return ()
-    episodes = [episode.index for episode in dataset.episodes]
+    indices = [episode.index for episode in dataset.episodes]
+    episodes = list(numbers) or indices
     if isinstance(held_out, tuple):
         chosen = held_out
     else:
@@ -205,7 +238,8 @@ def held_out_episodes(
     if problems:
         problem = "its held-out episodes cannot be kept from training."
         raise DatasetError(dataset.name, problem, [*problems, remedy])
-    return chosen
+    index_of = dict(zip(episodes, indices, strict=True))
+    return tuple(index_of[number] for number in chosen)
 
 
 def _shown(indices: list[int]) -> str:

@@ -2,12 +2,12 @@
 
 import io
 import textwrap
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.video_decoding import VideoError, decode, spread_positions
+from gr00t_assets.datasets.recorded_frames import RecordedFrames, recorded_frames
+from gr00t_assets.datasets.video_decoding import VideoError, spread_positions
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,20 +35,20 @@ def contact_sheet(
         A PNG of 256 colours.
 
     Raises:
-        DatasetError: A video cannot be read.
+        DatasetError: A frame cannot be read.
     """
     rows: list[tuple[str, list[Image]]] = []
     for episode in dataset.episodes[:max_episodes]:
         task = episode.tasks[0] if episode.tasks else "no task"
         for camera in dataset.cameras:
-            path = dataset.video_path(episode.index, camera)
-            frames = _spread_frames(dataset, path, episode.length, columns)
+            recorded = recorded_frames(dataset, episode.index, camera)
+            frames = _spread_frames(dataset, recorded, episode.length, columns)
             short = camera.rsplit(".", 1)[-1]
             rows.append(
                 (f"episode {episode.index}  {short}  {episode.length} rows  {task}", frames)
             )
     if not rows:
-        rows.append((f"{dataset.name} has no videos", []))
+        rows.append((f"{dataset.name} has no camera", []))
     while True:
         encoded = _encode(rows, columns, width)
         if len(encoded) <= LIMIT or width < 200:
@@ -56,20 +56,22 @@ def contact_sheet(
         width = int(width * 0.85)
 
 
-def _spread_frames(dataset: LeRobotDataset, path: Path, length: int, columns: int) -> list["Image"]:
+def _spread_frames(
+    dataset: LeRobotDataset, recorded: RecordedFrames, length: int, columns: int
+) -> list["Image"]:
     """Frames at even distances; those between are decoded and not converted."""
     from PIL import Image
 
     positions = spread_positions(length, columns)
     images = []
     try:
-        for _, frame in decode(path, positions):
+        for _, frame in recorded.decode(positions):
             if frame is not None:
                 images.append(Image.fromarray(frame))
                 if len(images) == len(positions):
                     break
     except VideoError as error:
-        shown = path.relative_to(dataset.directory)
+        shown = recorded.path.relative_to(dataset.directory)
         raise DatasetError(dataset.name, f"{shown}: {error}.") from error
     return images
 

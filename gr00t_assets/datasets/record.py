@@ -8,6 +8,7 @@ from pydantic import Field
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, materialize_command
+from gr00t_assets.datasets.curation import Curated
 
 
 class Camera(FrozenModel):
@@ -40,6 +41,9 @@ class DatasetRecord(FrozenModel):
     tasks: tuple[str, ...]
     size_bytes: int
     warnings: tuple[str, ...] = Field(default=(), description="Odd, and yet usable")
+    curated: Curated | None = Field(
+        default=None, description="How its episodes differ from the source's; none if they do not"
+    )
 
     @property
     def hours(self) -> float:

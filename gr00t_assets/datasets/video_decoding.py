@@ -1,5 +1,6 @@
 """Frames of a video file, in order of presentation."""
 
+import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 
+MOST_REORDERED = 16
+"""Frames that a codec may decode ahead of those shown before them."""
+
+
 class VideoError(Exception):
-    """A video file cannot be read; the text says why."""
+    """A video file, or an image in the rows, cannot be read; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,9 @@ def probe(path: Path) -> Probe:
 
 
 def decode(
-    path: Path, wanted: Collection[int] | None = None
+    path: Path, wanted: Collection[int] | None = None, start: float = 0.0, end: float = math.inf
 ) -> Iterator[tuple[float, np.ndarray | None]]:
-    """Every frame of a video in order of presentation, with its time.
+    """Every frame of a video, or of a stretch of it, in order of presentation, with its time.
 
     One thread: more of them take more CPU seconds for each frame. One converter serves all frames
     of the file, since a new one for each costs as much as the decoding.
@@ -62,9 +67,11 @@ def decode(
     Args:
         wanted: Positions of the frames whose pixels are needed; all by default. The others are
             decoded and given as None.
+        start: Seconds at which the stretch begins; half a frame more or less counts as equal.
+        end: Seconds at which the next one begins.
 
     Yields:
-        Presentation time in seconds, and ``(height, width, 3)`` uint8 RGB.
+        Presentation time in seconds from ``start``, and ``(height, width, 3)`` uint8 RGB.
 
     Raises:
         VideoError: It is not a video, is truncated, or has frames without a time.
@@ -75,13 +82,23 @@ def decode(
         stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1
         reformatter = VideoReformatter()
-        for position, frame in enumerate(container.decode(stream)):
+        half = 0.5 / float(stream.average_rate or 30)
+        if start > 0 and stream.time_base is not None:
+            key = max(start - 2 * half * MOST_REORDERED, 0.0)
+            container.seek(int(key / stream.time_base), stream=stream)
+        position = 0
+        for frame in container.decode(stream):
             if frame.time is None:
                 raise VideoError(f"frame {position} has no presentation time")
+            if start > 0 and frame.time < start - half:
+                continue
+            if frame.time >= end - half:
+                break
             if wanted is None or position in wanted:
-                yield frame.time, _pixels(reformatter.reformat(frame, format="rgb24"))
+                yield frame.time - start, _pixels(reformatter.reformat(frame, format="rgb24"))
             else:
-                yield frame.time, None
+                yield frame.time - start, None
+            position += 1
 
 
 def nearest_rows(times: np.ndarray, timestamps: np.ndarray) -> np.ndarray:

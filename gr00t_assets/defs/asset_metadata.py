@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.curation import Curated, spans
 from gr00t_assets.datasets.quality.table import COLUMNS, SCORE_COLUMNS, quality_table, score_table
 from gr00t_assets.datasets.record import DatasetRecord
 from gr00t_assets.defs.metadata import (
@@ -55,6 +56,7 @@ def dataset_metadata(record: DatasetRecord) -> Metadata:
         "robot": record.robot_type,
         "cameras": table(["camera", "pixels", "fps", "codec"], cameras),
         "tasks": table(["task", "instruction"], enumerate(record.tasks)),
+        **(_curation_metadata(record.curated) if record.curated else {}),
         "warnings": bullets(record.warnings),
         "size_megabytes": readable(record.size_bytes / 1e6),
         "format": f"LeRobot {record.codebase_version}",
@@ -63,16 +65,34 @@ def dataset_metadata(record: DatasetRecord) -> Metadata:
     }
 
 
+def _curation_metadata(curated: Curated) -> Metadata:
+    """What the catalog left out, cut off and renamed; episodes by their numbers in the source."""
+    numbers = [
+        [index, number, *curated.trimmed.get(number, ("", ""))]
+        for index, number in enumerate(curated.episodes)
+    ]
+    headings = ["episode", "in the source", "cut off at start (s)", "at end (s)"]
+    return {
+        "episodes_left_out": ", ".join(map(str, spans(curated.left_out))) or "none",
+        "seconds_trimmed": round(sum(map(sum, curated.trimmed.values())), 3),
+        "tasks_renamed": table(["in the source", "here"], curated.renamed.items()),
+        "episode_numbers": table(headings, numbers),
+    }
+
+
 def modality_metadata(config: ModalityConfig) -> Metadata:
     """How a dataset is read."""
     cameras = [
-        [key.key, key.original_key, f"{key.width} x {key.height}", f"{key.fps:g}"]
+        [
+            *(key.key, key.original_key, f"{key.width} x {key.height}", f"{key.fps:g}"),
+            key.transforms.text() or "as the data config",
+        ]
         for key in config.video
     ]
     return {
         "data_config": config.data_config,
         "embodiment": f"{config.embodiment_tag} (row {config.embodiment_id} of the weights)",
-        "video": table(["key", "column", "pixels", "fps"], cameras),
+        "video": table(["key", "column", "pixels", "fps", "images"], cameras),
         "state": _vectors(config.state),
         "action": _vectors(config.action),
         "language": config.language or "none",
@@ -96,20 +116,11 @@ def _vectors(keys: Sequence[VectorKey]) -> dg.MarkdownMetadataValue:
             key.key if len(columns) == 1 else f"{key.original_key}: {key.key}",
             f"{key.start} to {key.end - 1}",
             key.end - key.start,
-            _transforms(key),
+            key.transforms_text(),
         ]
         for key in keys
     ]
     return table([head, "slice", "size", "transforms"], rows)
-
-
-def _transforms(key: VectorKey) -> str:
-    done = [
-        f"{key.rotation_type} to {key.target_rotation}" if key.target_rotation else "",
-        "sin and cos" if key.sin_cos else "",
-        key.normalization or "",
-    ]
-    return ", ".join(filter(None, done)) or "none"
 
 
 def quality_metadata(quality: "Quality") -> Metadata:

@@ -66,6 +66,7 @@ def evaluate_run(
         _Work(dataset, Predictor(policy.for_config(dataset.config), settings), settings, log)
         for dataset in spec.datasets
     ]
+    named = len(works) > 1
     predicted: dict[PartName, list[tuple[_Work, PartPredictions]]] = {}
     for part in _PARTS:
         if asked := [(work, work.predictions(part)) for work in works if part in work.data]:
@@ -75,7 +76,7 @@ def evaluate_run(
     swapped = [work.swapped(predictions, tasks) for work, predictions in predicted[main]]
     swap = prompt_swap(swapped, main, tasks, settings)
     parts = [
-        part_evaluation([predictions for _, predictions in asked], settings)
+        part_evaluation([predictions for _, predictions in asked], settings, named)
         for asked in predicted.values()
     ]
     language = language_used(swap.tasks, swap.ratio, swap.difference)
@@ -96,7 +97,7 @@ def evaluate_run(
         prompt_swap=swap,
         language_used=language,
         trajectories=tuple(
-            work.trajectory(predictions, named=len(works) > 1)
+            work.trajectory(predictions, named)
             for work, predictions in (asked[0] for asked in predicted.values())
         ),
         limits=limits_of(data, parts, swap, language),

@@ -99,7 +99,7 @@ def _differences(predictions: PartPredictions) -> _Differences:
 
 
 def part_evaluation(
-    datasets: Sequence[PartPredictions], settings: EvaluationSettings
+    datasets: Sequence[PartPredictions], settings: EvaluationSettings, named: bool = False
 ) -> PartEvaluation:
     """The errors with their intervals, from what was predicted and recorded.
 
@@ -107,18 +107,19 @@ def part_evaluation(
         datasets: The part on each dataset; those of a mixture are set side by side, and their
             windows taken together.
         settings: Of the evaluation.
+        named: Whether groups and joints have their dataset's name before theirs, and each dataset
+            its own errors; for the parts of a mixture.
     """
-    mixture = len(datasets) > 1
     differences = [_differences(predictions) for predictions in datasets]
     own = [
         _part_errors([predictions], [difference], settings)
         for predictions, difference in zip(datasets, differences, strict=True)
     ]
-    errors = _part_errors(datasets, differences, settings) if mixture else own[0]
+    errors = _part_errors(datasets, differences, settings) if len(own) > 1 else own[0]
     groups, joints, squares = [], [], []
     for predictions, difference in zip(datasets, differences, strict=True):
         bootstrap = ClusterBootstrap(predictions.windows, settings.resamples, settings.seed)
-        prefix = f"{predictions.dataset}: " if mixture else ""
+        prefix = f"{predictions.dataset}: " if named else ""
         for group in predictions.groups:
             group_error, joint_errors, square = _group_errors(
                 predictions, group, bootstrap, difference, prefix
@@ -137,7 +138,7 @@ def part_evaluation(
                 **{name: values[name] for name in DatasetPart.model_fields if name in values},
             )
             for predictions, values in zip(datasets, own, strict=True)
-            if mixture
+            if named
         ),
         **errors,
     )
@@ -207,9 +208,10 @@ def _group_errors(
     recorded, inside = predictions.recorded, predictions.windows.inside
     name, place = group.key.key, group.normalised
     truth = recorded.actions_in_units[name]
-    difference = group.in_units(predictions.predicted[..., place]) - truth
+    anchor = recorded.anchors.get(name)
+    difference = group.in_units(predictions.predicted[..., place], anchor=anchor) - truth
     units, exact = np.abs(difference).mean(axis=0), group.number_by_number
-    mean = group.in_units(predictions.mean_action[place])
+    mean = group.in_units(predictions.mean_action[place], anchor=anchor)
     rules_in_units: dict[BaselineName, np.ndarray] = {
         "hold": np.abs(recorded.held_in_units[name] - truth),
         "mean action": np.abs(mean - truth),

@@ -54,21 +54,31 @@ class ActionGroup:
         key = self.key
         if not self.number_by_number or key.normalization in (None, "none", "binary"):
             return np.ones(self.transform.dim, dtype=bool)
+        if key.chunk_statistics is not None:
+            steps = np.asarray(key.chunk_statistics.min) != np.asarray(key.chunk_statistics.max)
+            return steps.any(axis=0)
         return np.asarray(key.statistics.min) != np.asarray(key.statistics.max)
 
     @property
     def _converted(self) -> bool:
         key = self.key
-        return key.sin_cos or key.target_rotation not in (None, key.rotation_type)
+        turned = key.is_relative and (key.type == "eef" or key.rotation_type is not None)
+        return key.sin_cos or turned or key.target_rotation not in (None, key.rotation_type)
 
-    def in_units(self, normalised: np.ndarray, raw: np.ndarray | None = None) -> np.ndarray:
+    def in_units(
+        self,
+        normalised: np.ndarray,
+        raw: np.ndarray | None = None,
+        anchor: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Values in units, ``(..., data_dim)``, from normalised ones or, where exact, raw ones.
 
-        A rotation has several names for one pose; both sides of a difference go the same way.
+        A rotation has several names for one pose; both sides of a difference go the same way. A
+        relative action takes the state that it is against, ``(..., 1, data_dim)``.
         """
         if raw is not None and not self._converted:
             return raw
-        return self.transform.inverse(normalised)
+        return self.transform.inverse(normalised, anchor)
 
 
 @dataclass(frozen=True)
@@ -77,15 +87,18 @@ class RecordedActions:
 
     Attributes:
         actions: Normalised, ``(n, horizon, action_dim)``.
-        held: Normalised, ``(n, 1, action_dim)``; the same at every step.
+        held: Normalised, ``(n, 1, action_dim)``, the same at every step; with relative actions
+            ``(n, horizon, action_dim)``.
         actions_in_units: By group, ``(n, horizon, data_dim)``.
         held_in_units: By group, ``(n, 1, data_dim)``.
+        anchors: States that relative actions are against, by group, ``(n, 1, data_dim)``.
     """
 
     actions: np.ndarray
     held: np.ndarray
     actions_in_units: dict[str, np.ndarray]
     held_in_units: dict[str, np.ndarray]
+    anchors: dict[str, np.ndarray]
 
 
 def action_groups(config: ModalityConfig) -> list[ActionGroup]:
@@ -99,7 +112,7 @@ def action_groups(config: ModalityConfig) -> list[ActionGroup]:
     groups, start = [], 0
     for key in config.action:
         transform = KeyTransform(key)
-        state = states.get(key.key)
+        state = states.get(key.state_key or key.key)
         fits = state is not None and (
             (state.end - state.start, state.rotation_type)
             == (key.end - key.start, key.rotation_type)
@@ -118,6 +131,9 @@ def recorded_at(
     """Read what was recorded at some windows."""
     columns = {key.original_key for key in (*config.action, *config.state)}
     indices = np.asarray(config.action_indices)
+    anchors: dict[str, list[np.ndarray]] = {
+        group.key.key: [] for group in groups if group.key.is_relative
+    }
     actions: dict[str, list[np.ndarray]] = {group.key.key: [] for group in groups}
     held: dict[str, list[np.ndarray]] = {group.key.key: [] for group in groups}
     for episode in dict.fromkeys(windows.episodes.tolist()):
@@ -127,6 +143,9 @@ def recorded_at(
             column = _slice(vectors, group.key)
             wanted = np.clip(rows[:, None] + indices, 0, len(column) - 1)
             actions[group.key.key].append(column[wanted])
+            if group.key.is_relative:
+                state = _slice(vectors, config.state_of(group.key))
+                anchors[group.key.key].append(state[rows][:, None])
             if group.held == "state" and group.state is not None:
                 held[group.key.key].append(_slice(vectors, group.state)[rows][:, None])
             elif group.held == "last action":
@@ -135,22 +154,28 @@ def recorded_at(
                 still = group.transform.padding()
                 still = group.transform.inverse(np.broadcast_to(still, (len(rows), 1, len(still))))
                 held[group.key.key].append(still)
-    normalised, in_units = _both_forms(groups, actions)
-    held_normalised, held_in_units = _both_forms(groups, held)
-    return RecordedActions(normalised, held_normalised, in_units, held_in_units)
+    joined = {name: np.concatenate(parts) for name, parts in anchors.items()}
+    normalised, in_units = _both_forms(groups, actions, joined)
+    held_normalised, held_in_units = _both_forms(groups, held, joined)
+    return RecordedActions(normalised, held_normalised, in_units, held_in_units, joined)
 
 
 def _both_forms(
-    groups: Sequence[ActionGroup], values: dict[str, list[np.ndarray]]
+    groups: Sequence[ActionGroup],
+    values: dict[str, list[np.ndarray]],
+    anchors: dict[str, np.ndarray],
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Raw values of each group as one normalised vector, and by group in units."""
     normalised: list[np.ndarray] = []
     in_units: dict[str, np.ndarray] = {}
     for group in groups:
-        raw = np.concatenate(values[group.key.key])
-        normalised.append(group.transform.forward(raw))
-        in_units[group.key.key] = group.in_units(normalised[-1], raw)
-    return np.concatenate(normalised, axis=-1), in_units
+        raw, anchor = np.concatenate(values[group.key.key]), anchors.get(group.key.key)
+        normalised.append(group.transform.forward(raw, anchor))
+        in_units[group.key.key] = group.in_units(normalised[-1], raw, anchor)
+    # What is held is normalised otherwise at each step, where it is relative.
+    steps = max(part.shape[1] for part in normalised)
+    whole = [np.broadcast_to(part, (len(part), steps, part.shape[-1])) for part in normalised]
+    return np.concatenate(whole, axis=-1), in_units
 
 
 def mean_action(train: Demonstrations) -> np.ndarray:

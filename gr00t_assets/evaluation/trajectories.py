@@ -36,7 +36,10 @@ def trajectory(
     lines = []
     for group, number in _most_moving(predictions):
         truth = columns[group.key.original_key][:, group.key.start + number]
-        units = group.in_units(predictions.predicted[:, places][..., group.normalised])[..., number]
+        anchor = predictions.recorded.anchors.get(group.key.key)
+        anchor = None if anchor is None else anchor[places]
+        predicted = predictions.predicted[:, places][..., group.normalised]
+        units = group.in_units(predicted, anchor=anchor)[..., number]
         chunks = [units[:, at][:, kept] for at, kept in enumerate(steps)]
         lines.append(
             TrajectoryLine(

@@ -148,7 +148,7 @@ def _trainer_limits(
     trainer = trainer_named(experiment.trainer)
     if len(experiment.datasets) > 1 and not trainer.takes_mixtures:
         text = f"the {experiment.trainer} trainer takes one dataset, and no mixture"
-        yield yaml_problem(_stated_at(item, "dataset", content), text)
+        yield yaml_problem(_stated_at(item, "dataset", content), text, "name one of them")
     for finding in trainer.limits(experiment):
         yield moved(finding, _stated_at(item, finding.subject or "", content))
 

@@ -11,6 +11,7 @@ from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.modality.data_config import ColorJitter
 from gr00t_assets.modality.frame_check_result import FrameCheckResult
+from gr00t_assets.modality.key_config import CameraTransforms
 
 
 class Statistics(FrozenModel):
@@ -22,6 +23,17 @@ class Statistics(FrozenModel):
     std: tuple[float, ...]
     q01: tuple[float, ...]
     q99: tuple[float, ...]
+
+
+class ChunkStatistics(FrozenModel):
+    """Per-dimension statistics at each step of a chunk, (horizon, D), over whole chunks."""
+
+    min: tuple[tuple[float, ...], ...]
+    max: tuple[tuple[float, ...], ...]
+    mean: tuple[tuple[float, ...], ...]
+    std: tuple[tuple[float, ...], ...]
+    q01: tuple[tuple[float, ...], ...]
+    q99: tuple[tuple[float, ...], ...]
 
 
 class VectorKey(FrozenModel):
@@ -38,7 +50,33 @@ class VectorKey(FrozenModel):
     normalization: str | None = Field(
         default=None, description="min_max, q99, mean_std, binary, or none"
     )
+    rep: str = Field(default="absolute", description="absolute, or relative to a state")
+    type: str = Field(default="non_eef", description="non_eef, or eef: a pose")
+    format: str = Field(default="default", description="Of a pose: xyz_rot6d or xyz_rotvec")
+    state_key: str | None = Field(
+        default=None, description="State key that it is relative to; the same name by default"
+    )
     statistics: Statistics
+    chunk_statistics: ChunkStatistics | None = Field(
+        default=None, description="Of a relative action, in the representation for the model"
+    )
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether the model is fed its difference to a state."""
+        return self.rep == "relative"
+
+    def transforms_text(self) -> str:
+        """What is done to it, for people: ``quaternion to rotation_6d, min_max``."""
+        target = self.target_rotation
+        done = (
+            f"relative to state {self.state_key or self.key}" if self.is_relative else "",
+            f"pose {self.format}" if self.type == "eef" else "",
+            f"{self.rotation_type} to {target}" if target else "",
+            "sin and cos" if self.sin_cos else "",
+            self.normalization or "",
+        )
+        return ", ".join(filter(None, done)) or "none"
 
 
 class VideoKey(FrozenModel):
@@ -49,6 +87,9 @@ class VideoKey(FrozenModel):
     height: int
     width: int
     fps: float
+    transforms: CameraTransforms = Field(
+        default=CameraTransforms(), description="Its own cut and resize, where it has some"
+    )
 
 
 class ModalityConfig(FrozenModel):
@@ -64,6 +105,9 @@ class ModalityConfig(FrozenModel):
     action: tuple[VectorKey, ...]
     language: str | None = Field(
         description="Column of task indices: annotation.human.action.task_description"
+    )
+    language_key: str | None = Field(
+        default=None, description="Key of modality.json, where the column has another name"
     )
     observation_indices: tuple[int, ...] = Field(description="Rows relative to the current one")
     action_indices: tuple[int, ...] = Field(description="Rows relative to the current one")
@@ -87,6 +131,24 @@ class ModalityConfig(FrozenModel):
         default=(), description="Checks of the video backends that trainers of it use"
     )
 
+    def state_of(self, key: VectorKey) -> VectorKey:
+        """The state key that a relative action key is relative to."""
+        name = key.state_key or key.key
+        return next(state for state in self.state if state.key == name)
+
+    def transform_rows(self) -> list[tuple[str, str]]:
+        """Each camera and key with what is done to it, for people."""
+        jitter = " ".join(f"{name} {value:g}" for name, value in self.color_jitter)
+        images = f"crop {self.crop_scale:g}, {self.image_size} pixels, jitter {jitter}"
+        return [
+            *(
+                (f"video.{camera.key}", ", ".join(filter(None, (camera.transforms.text(), images))))
+                for camera in self.video
+            ),
+            *((f"state.{key.key}", key.transforms_text()) for key in self.state),
+            *((f"action.{key.key}", key.transforms_text()) for key in self.action),
+        ]
+
     def content_hash(self) -> str:
         """First 16 hex digits of a SHA-256 over all that changes what a model is fed.
 
@@ -98,7 +160,7 @@ class ModalityConfig(FrozenModel):
 
 @lru_cache(maxsize=256)
 def _content_hash(config: ModalityConfig) -> str:
-    exclude = {"warnings", "dataset", "frames"}
+    exclude = {"warnings", "dataset", "frames", "language_key"}
     content = config.model_dump(mode="json", exclude_defaults=True, exclude=exclude)
     content |= {name: getattr(config, name) for name in _HASHED_DEFAULTS["config"]}
     for part, keys in (("state", config.state), ("action", config.action)):

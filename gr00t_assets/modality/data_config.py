@@ -11,10 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator
 
 from gr00t_assets.core.errors import DataConfigError
 from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.names import did_you_mean, name_problem
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.yaml_files import (
@@ -24,11 +25,9 @@ from gr00t_assets.core.yaml_files import (
     validation_problems,
     yaml_problem,
 )
-from gr00t_assets.modality.rotations import ROTATION_DIMS
+from gr00t_assets.modality.key_config import ActionTransforms, CameraTransforms, KeyTransforms
 
 BUILT_IN = Path(__file__).parent / "data_configs"
-
-Normalization = Literal["min_max", "q99", "mean_std", "binary"]
 
 EMBODIMENT_IDS: Mapping[str, int] = {
     "gr1": 24,
@@ -39,32 +38,14 @@ EMBODIMENT_IDS: Mapping[str, int] = {
 """Embodiment tag to the row of the action head's per-embodiment weights."""
 
 
-class KeyTransforms(FrozenModel):
-    """What a data config does to one state or action key; nothing by default."""
-
-    target_rotation: str | None = Field(default=None, description="Representation for the model")
-    normalization: Normalization | None = None
-    sin_cos: bool = Field(default=False, description="Replaced by its sines and cosines")
-
-    @field_validator("target_rotation")
-    @classmethod
-    def _known_rotation(cls, value: str | None) -> str | None:
-        if value is not None and value not in ROTATION_DIMS:
-            hint = did_you_mean(value, ROTATION_DIMS)
-            raise ValueError(f"there is no representation '{value}'; {hint}")
-        return value
-
-    @model_validator(mode="after")
-    def _one_kind_of_transform(self) -> "KeyTransforms":
-        if self.sin_cos and (self.normalization or self.target_rotation):
-            raise ValueError("sin_cos stands alone, without normalization and target_rotation")
-        return self
-
-
 class VectorKeyConfig(KeyTransforms):
     """A state or action key of a data config with its transforms."""
 
     key: str = Field(description="Name in modality.json, without its modality: left_arm")
+
+
+class ActionKeyConfig(ActionTransforms, VectorKeyConfig):
+    """An action key of a data config with its transforms."""
 
 
 class ColorJitter(FrozenModel):
@@ -82,6 +63,9 @@ class _Choices(FrozenModel):
     video: tuple[str, ...] = Field(
         min_length=1, description="Camera keys, in the order that the model sees"
     )
+    cameras: dict[str, CameraTransforms] = Field(
+        default_factory=dict, description="Of cameras that are cut or resized in their own way"
+    )
     language: str = Field(
         pattern=r"^annotation\..+", description="Key with its prefix: annotation.human.validity"
     )
@@ -98,6 +82,20 @@ class _Choices(FrozenModel):
         default=0.95, gt=0, le=1, description="Share of height and width that is kept"
     )
     color_jitter: ColorJitter = ColorJitter()
+    embodiment_tag: str | None = Field(
+        default=None, description="Where the catalog names none: gr1, new_embodiment"
+    )
+    embodiment_id: int | None = Field(
+        default=None, ge=0, le=31, description="Row of the per-embodiment weights; the tag's own"
+    )
+
+    @field_validator("embodiment_tag")
+    @classmethod
+    def _known_tag(cls, value: str | None) -> str | None:
+        if value is not None and value not in EMBODIMENT_IDS:
+            hint = did_you_mean(value, EMBODIMENT_IDS)
+            raise ValueError(f"there is no embodiment tag '{value}'; {hint}")
+        return value
 
 
 class DataConfig(_Choices):
@@ -105,7 +103,7 @@ class DataConfig(_Choices):
 
     name: str
     state: tuple[VectorKeyConfig, ...] = Field(description="In the order of concatenation")
-    action: tuple[VectorKeyConfig, ...] = Field(description="In the order of concatenation")
+    action: tuple[ActionKeyConfig, ...] = Field(description="In the order of concatenation")
 
     def vector_keys(self, modality: Literal["state", "action"]) -> tuple[VectorKeyConfig, ...]:
         """The keys of state or of action."""
@@ -116,7 +114,7 @@ class DataConfigFile(_Choices):
     """The content of a data config's YAML file."""
 
     state: dict[str, KeyTransforms] = Field(min_length=1, description="By key, in order")
-    action: dict[str, KeyTransforms] = Field(min_length=1, description="By key, in order")
+    action: dict[str, ActionTransforms] = Field(min_length=1, description="By key, in order")
 
 
 class DataConfigs(dict[str, DataConfig]):
@@ -169,6 +167,7 @@ def load_data_config(file: Path) -> DataConfig:
     located = load_yaml(file, DataConfigError)
     name = file.stem
     problems = [yaml_problem((), problem)] if (problem := name_problem(name)) else []
+    problems += _mismatches(located.data)
     try:
         content = DataConfigFile.model_validate(located.data)
     except ValidationError as failure:
@@ -177,11 +176,45 @@ def load_data_config(file: Path) -> DataConfig:
         raise
     raise_problems(located, problems, DataConfigError)
     fields: dict[str, Any] = dict(content)
-    for part in ("state", "action"):
+    for part, key_config in (("state", VectorKeyConfig), ("action", ActionKeyConfig)):
         fields[part] = tuple(
-            VectorKeyConfig(key=key, **dict(transforms)) for key, transforms in fields[part].items()
+            key_config(key=key, **dict(transforms)) for key, transforms in fields[part].items()
         )
     return DataConfig(name=name, **fields)
+
+
+def _mismatches(data: Any) -> list[Finding]:
+    """Names in one section of a file that another one lacks; wrong sections are passed over."""
+    sections = data if isinstance(data, dict) else {}
+    video, cameras, state, action = (
+        sections.get(name) or {} for name in ("video", "cameras", "state", "action")
+    )
+    problems = []
+    if isinstance(video, list) and isinstance(cameras, dict):
+        problems += [
+            yaml_problem(("cameras", key), "is no camera of video", did_you_mean(str(key), video))
+            for key in cameras
+            if key not in video
+        ]
+    relative = {
+        key: transforms.get("state_key", key)
+        for key, transforms in (action.items() if isinstance(action, dict) else ())
+        if isinstance(transforms, dict) and str(transforms.get("rep")).lower() == "relative"
+    }
+    for key, state_key in relative.items() if isinstance(state, dict) else ():
+        if state_key not in state:
+            text = f"is relative to the state key '{state_key}', which state does not have"
+            remedy = f"give it a state_key; {did_you_mean(str(state_key), state)}"
+            problems.append(yaml_problem(("action", key), text, remedy))
+    observed, predicted = (
+        sections.get(name, [0]) for name in ("observation_indices", "action_indices")
+    )
+    indices = isinstance(observed, list) and isinstance(predicted, list)
+    if relative and indices and observed[-1:] != predicted[:1]:
+        text = "relative actions begin at the row of the state that they are relative to"
+        remedy = f"let them begin at {observed[-1] if observed else 0}"
+        problems.append(yaml_problem(("action_indices",), text, remedy))
+    return problems
 
 
 def _files(folder: Path) -> tuple[tuple[Path, int, int], ...]:

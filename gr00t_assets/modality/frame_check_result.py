@@ -38,6 +38,9 @@ class CameraCheckResult(FrozenModel):
     move: int = Field(default=0, description="Commonest of these distances, in frames")
     verdict: Verdict
     problem: str | None = Field(default=None, description="Why it could not be read or checked")
+    in_rows: bool = Field(
+        default=False, description="Its images are in the rows, where no video backend reads"
+    )
 
 
 class FrameCheckResult(FrozenModel):
@@ -100,7 +103,13 @@ class FrameCheckResult(FrozenModel):
             reason = f": {worst.camera}: {worst.problem}" if worst else ": it has no cameras"
             return f"{subject} is {self.verdict}{reason}"
         if self.verified:
-            return f"{subject} is exact on {self.rows} rows{'' if self.all_rows else ', a sample'}"
+            sample = "" if self.all_rows else ", a sample"
+            images = [camera.camera for camera in self.cameras if camera.in_rows]
+            each = f"each image of {', '.join(images)} is in its own row"
+            if len(images) == len(self.cameras):
+                return f"{each}, which no video backend reads; {self.rows} rows decoded{sample}"
+            more = f"; {each}" if images else ""
+            return f"{subject} is exact on {self.rows} rows{sample}{more}"
         text = (
             f"{subject} gives {self.wrong_by_timestamp} of {self.rows} rows a wrong frame "
             f"by timestamp ({self.wrong_by_index} by frame index), "

@@ -7,12 +7,14 @@ one.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.modality.config import ModalityConfig, Statistics, VectorKey
+from gr00t_assets.modality.config import ChunkStatistics, ModalityConfig, Statistics, VectorKey
+
+AnyStatistics = TypeVar("AnyStatistics", Statistics, ChunkStatistics)
 
 _Group = list[tuple[ModalityConfig, float]]
 """Modality configs of one embodiment tag, each with its share of all samples."""
@@ -20,7 +22,8 @@ _Group = list[tuple[ModalityConfig, float]]
 _PARTS = ("state", "action")
 _WIDTHS = ("max_state_dim", "max_action_dim")
 
-_OWN = {"original_key", "start", "end", "statistics"}
+_STATISTICS = ("statistics", "chunk_statistics")
+_OWN = {"original_key", "start", "end", *_STATISTICS}
 """Fields of a vector key that datasets of one embodiment may have each for itself."""
 
 
@@ -57,28 +60,34 @@ def epoch_samples(weights: Sequence[float], rows: Sequence[int], shares: Sequenc
     return max(int(rows[i] / shares[i]) for i in primary)
 
 
-def merged_statistics(statistics: Sequence[Statistics], shares: Sequence[float]) -> Statistics:
+def merged_statistics(
+    statistics: Sequence[AnyStatistics], shares: Sequence[float]
+) -> AnyStatistics:
     """Statistics of one key over several datasets, each with its share of the samples.
 
     Least and greatest over all; mean and standard deviation of the mixed distribution; the 1st and
     99th percentile as the weighted means of the datasets' own.
     """
-    weights = np.array(shares) / np.sum(shares)
-
-    def values(name: str) -> np.ndarray:
-        return np.array([getattr(item, name) for item in statistics])
-
-    mean = weights @ values("mean")
-    square = weights @ (values("std") ** 2 + values("mean") ** 2)
-    merged = {
-        "min": values("min").min(axis=0),
-        "max": values("max").max(axis=0),
-        "mean": mean,
-        "std": np.sqrt(np.maximum(square - mean**2, 0)),
-        "q01": weights @ values("q01"),
-        "q99": weights @ values("q99"),
+    values = {
+        name: np.array([getattr(item, name) for item in statistics])
+        for name in type(statistics[0]).model_fields
     }
-    return Statistics.model_validate({name: value.tolist() for name, value in merged.items()})
+
+    def average(array: np.ndarray) -> np.ndarray:
+        return np.average(array, axis=0, weights=shares)
+
+    mean = average(values["mean"])
+    variance = average(values["std"] ** 2 + values["mean"] ** 2) - mean**2
+    merged = {
+        "min": values["min"].min(axis=0),
+        "max": values["max"].max(axis=0),
+        "mean": mean,
+        "std": np.sqrt(np.maximum(variance, 0)),
+        "q01": average(values["q01"]),
+        "q99": average(values["q99"]),
+    }
+    content = {name: value.tolist() for name, value in merged.items()}
+    return type(statistics[0]).model_validate(content)
 
 
 def mixed_configs(
@@ -112,10 +121,16 @@ def _merged_keys(config: ModalityConfig, group: _Group) -> dict[str, tuple[Vecto
     if len(group) == 1:
         return {}
 
+    shares = [share for _, share in group]
+
     def merged(part: str, place: int, key: VectorKey) -> VectorKey:
-        statistics = [getattr(other, part)[place].statistics for other, _ in group]
-        together = merged_statistics(statistics, [share for _, share in group])
-        return key.model_copy(update={"statistics": together})
+        keys = [getattr(other, part)[place] for other, _ in group]
+        together = {
+            field: merged_statistics([getattr(item, field) for item in keys], shares)
+            for field in _STATISTICS
+            if getattr(key, field) is not None
+        }
+        return key.model_copy(update=together)
 
     return {
         part: tuple(merged(part, *item) for item in enumerate(getattr(config, part)))

@@ -12,7 +12,8 @@ from typing import TypeAlias
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.modality.config import ModalityConfig, Statistics, VectorKey
+from gr00t_assets.modality.config import ChunkStatistics, ModalityConfig, Statistics, VectorKey
+from gr00t_assets.modality.relative_actions import absolute_action, relative_action
 from gr00t_assets.modality.rotations import ROTATION_DIMS, convert_rotation, rotation_bounds
 
 
@@ -24,8 +25,8 @@ class Normalizer:
         mode: ``min_max`` maps [min, max] to [-1, 1]; ``q99`` does so with the 1st and 99th
             percentile and clips; ``mean_std`` subtracts the mean and divides by the standard
             deviation; ``binary`` is 1 above 0.5, else 0.
-        low: min, q01 or mean, (D,).
-        high: max, q99 or standard deviation, (D,).
+        low: min, q01 or mean, (D,); of a relative action (horizon, D).
+        high: max, q99 or standard deviation, of the same shape.
     """
 
     mode: str
@@ -33,7 +34,7 @@ class Normalizer:
     high: np.ndarray
 
     @classmethod
-    def of(cls, mode: str, statistics: Statistics) -> "Normalizer":
+    def of(cls, mode: str, statistics: Statistics | ChunkStatistics) -> "Normalizer":
         """The normaliser of a mode over a key's own statistics."""
         low, high = _NAMES[mode]
         return cls(mode, np.array(getattr(statistics, low)), np.array(getattr(statistics, high)))
@@ -109,28 +110,41 @@ class KeyTransform:
         self.dim = transformed_dim(self.data_dim, key.sin_cos, source, target)
         self._rotations = (source, target) if source and target and source != target else None
         self._normalizer: Normalizer | None = None
-        if key.normalization and key.normalization != "none":
+        statistics = key.chunk_statistics if key.is_relative else key.statistics
+        if key.normalization and key.normalization != "none" and statistics is not None:
             self._normalizer = (
                 Normalizer(key.normalization, *rotation_bounds(self._rotations[1]))
-                if self._rotations
-                else Normalizer.of(key.normalization, key.statistics)
+                if self._rotations and not key.is_relative
+                else Normalizer.of(key.normalization, statistics)
             )
 
-    def forward(self, values: np.ndarray) -> np.ndarray:
-        """Values in units (..., data_dim) to what the model is fed (..., dim)."""
+    def forward(self, values: np.ndarray, state: np.ndarray | None = None) -> np.ndarray:
+        """Values in units (..., data_dim) to what the model is fed (..., dim).
+
+        A relative action is (..., horizon, data_dim) and takes the state that it is relative to,
+        (..., 1, data_dim); its normalisation differs from step to step.
+        """
+        if self.key.is_relative:
+            values = relative_action(values, _required(state, self.key), self.key)
+            return values if self._normalizer is None else self._normalizer.forward(values)
         if self.key.sin_cos:
             return np.concatenate([np.sin(values), np.cos(values)], axis=-1)
         if self._rotations is not None:
             values = convert_rotation(values, *self._rotations)
         return values if self._normalizer is None else self._normalizer.forward(values)
 
-    def inverse(self, values: np.ndarray) -> np.ndarray:
-        """What the model gives (..., dim) to values in units (..., data_dim)."""
+    def inverse(self, values: np.ndarray, state: np.ndarray | None = None) -> np.ndarray:
+        """What the model gives (..., dim) to values in units (..., data_dim).
+
+        A relative action takes its state, as in ``forward``.
+        """
         if self.key.sin_cos:
             sines, cosines = np.split(values, 2, axis=-1)
             return np.arctan2(sines, cosines)
         if self._normalizer is not None:
             values = self._normalizer.inverse(values)
+        if self.key.is_relative:
+            return absolute_action(values, _required(state, self.key), self.key)
         if self._rotations is not None:
             values = convert_rotation(values, *reversed(self._rotations))
         return values
@@ -149,6 +163,12 @@ class KeyTransform:
         return self.forward(zeros)
 
 
+def _required(state: np.ndarray | None, key: VectorKey) -> np.ndarray:
+    if state is None:
+        raise ValueError(f"the action '{key.key}' is relative: give the state that it is against")
+    return state
+
+
 class StateActionTransform:
     """The state and action transforms of one modality config.
 
@@ -156,7 +176,7 @@ class StateActionTransform:
         state_mask: (max_state_dim,), true where a number is state and not padding.
         action_mask: (horizon, max_action_dim), true where a number is action and not padding.
         state_columns: Columns that ``states`` reads.
-        action_columns: Columns that ``actions`` reads.
+        action_columns: Columns that ``actions`` reads: those of states too, of relative actions.
     """
 
     def __init__(self, config: ModalityConfig) -> None:
@@ -168,7 +188,9 @@ class StateActionTransform:
         action_dims = np.arange(config.max_action_dim) < config.action_dim
         self.action_mask = np.broadcast_to(action_dims, (self.horizon, config.max_action_dim))
         self.state_columns = tuple(dict.fromkeys(key.original_key for key in config.state))
-        self.action_columns = tuple(dict.fromkeys(key.original_key for key in config.action))
+        self._relative = self._relative_keys()
+        keys = [*config.action, *(relative.state for relative in self._relative)]
+        self.action_columns = tuple(dict.fromkeys(key.original_key for key in keys))
         padding = np.concatenate([key.padding() for key in self._action])
         self._padding = np.pad(padding, (0, config.max_action_dim - config.action_dim))
         self._pads_with_zero = ~np.isnan(self._padding)
@@ -188,23 +210,32 @@ class StateActionTransform:
         return self._apply(self._state, columns, self.config.max_state_dim)
 
     def actions(self, columns: Columns) -> np.ndarray:
-        """Every row's own action, normalised and padded: (N, max_action_dim) float64.
+        """Every row's own action, normalised and padded, for ``chunks`` to cut targets from.
 
-        ``chunks`` cuts the model's targets from it.
+        A relative action is not known before its chunk is: its numbers are zeros here, and what it
+        is made of, action and state in units, stands behind the padding.
+
+        Returns:
+            (N, max_action_dim) float64, or more columns with relative actions.
 
         Raises:
             DatasetError: A row holds no rotation where the key should.
         """
-        return self._apply(self._action, columns, self.config.max_action_dim)
+        actions = self._apply(self._action, columns, self.config.max_action_dim)
+        parts = [actions]
+        for relative in self._relative:
+            parts += [_rows(columns, key) for key in (relative.transform.key, relative.state)]
+        return np.concatenate(parts, axis=-1) if len(parts) > 1 else actions
 
     def chunks(self, actions: np.ndarray, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """The actions that follow each of some rows of an episode.
 
         Before the first and past the last row an absolute key repeats that row; a relative one
-        has the value that a zero is normalised to.
+        has the value that a zero is normalised to. (Absolute and relative are here what
+        modality.json calls the recorded values.)
 
         Args:
-            actions: What ``actions`` made of the whole episode, (N, max_action_dim).
+            actions: What ``actions`` made of the whole episode.
             rows: Row indices, (R,).
 
         Returns:
@@ -212,28 +243,71 @@ class StateActionTransform:
         """
         positions = np.asarray(rows)[:, None] + np.asarray(self.config.action_indices)
         inside = np.clip(positions, 0, len(actions) - 1)
-        chunks = actions[inside]
+        width = self.config.max_action_dim
+        chunks = actions[inside, :width]
         if self._pads_with_zero[: self.config.action_dim].any():
             is_padding = (positions != inside)[..., None] & self._pads_with_zero
             chunks = np.where(is_padding, self._padding.astype(actions.dtype), chunks)
+        for relative in self._relative:
+            values = actions[inside, relative.action_columns].astype(np.float64)
+            state = actions[np.asarray(rows), relative.state_columns].astype(np.float64)
+            chunks[..., relative.place] = relative.transform.forward(values, state[:, None])
         return chunks
 
-    def invert_action(self, actions: np.ndarray) -> dict[str, np.ndarray]:
+    def anchors(
+        self, actions: np.ndarray, rows: Sequence[int] | np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """The states that relative actions are against, in units, by action key.
+
+        Args:
+            actions: What ``actions`` made of the whole episode.
+            rows: Row indices, (R,).
+
+        Returns:
+            (R, numbers of the key in the data) for each relative action key.
+        """
+        return {
+            relative.transform.key.key: actions[np.asarray(rows), relative.state_columns]
+            for relative in self._relative
+        }
+
+    def invert_action(
+        self, actions: np.ndarray, anchors: Mapping[str, np.ndarray] | None = None
+    ) -> dict[str, np.ndarray]:
         """Predicted actions in the data's units.
 
         Args:
             actions: (..., horizon, max_action_dim), or any (..., at least action_dim).
+            anchors: Of relative actions the states that they are against, (..., numbers) by key.
 
         Returns:
             By key, (..., horizon, numbers of the key in the data).
+
+        Raises:
+            ValueError: An action is relative, and its state is not given.
         """
         inverted: dict[str, np.ndarray] = {}
         start = 0
         for transform in self._action:
-            part = actions[..., start : start + transform.dim]
-            inverted[transform.key.key] = transform.inverse(part)
+            part, state = actions[..., start : start + transform.dim], None
+            if transform.key.is_relative and anchors is not None:
+                state = np.asarray(anchors[transform.key.key])[..., None, :]
+            inverted[transform.key.key] = transform.inverse(part, state)
             start += transform.dim
         return inverted
+
+    def _relative_keys(self) -> tuple["_RelativeKey", ...]:
+        relative: list[_RelativeKey] = []
+        start, behind = 0, self.config.max_action_dim
+        for transform in self._action:
+            if transform.key.is_relative:
+                size, place = transform.data_dim, slice(start, start + transform.dim)
+                action, state = (slice(first, first + size) for first in (behind, behind + size))
+                of = self.config.state_of(transform.key)
+                relative.append(_RelativeKey(transform, of, place, action, state))
+                behind += 2 * size
+            start += transform.dim
+        return tuple(relative)
 
     def _apply(
         self, transforms: Sequence[KeyTransform], columns: Columns, width: int
@@ -241,9 +315,10 @@ class StateActionTransform:
         parts = []
         for transform in transforms:
             key = transform.key
-            rows = columns if isinstance(columns, np.ndarray) else columns[key.original_key]
-            values = np.asarray(rows, dtype=np.float64)
-            values = values.reshape(len(values), -1)[:, key.start : key.end]
+            values = _rows(columns, key)
+            if key.is_relative:
+                parts.append(np.zeros((len(values), transform.dim)))
+                continue
             try:
                 parts.append(transform.forward(values))
             except ValueError as error:
@@ -251,3 +326,29 @@ class StateActionTransform:
                 raise DatasetError(self.config.dataset, problem, [str(error)]) from error
         joined = np.concatenate(parts, axis=-1)
         return np.pad(joined, ((0, 0), (0, width - joined.shape[-1])))
+
+
+@dataclass(frozen=True)
+class _RelativeKey:
+    """A relative action key, and where its numbers are.
+
+    Attributes:
+        transform: Of the key.
+        state: State key that it is against.
+        place: Its numbers in the normalised action.
+        action_columns: In ``actions``, the action in units.
+        state_columns: In ``actions``, the state in units.
+    """
+
+    transform: KeyTransform
+    state: VectorKey
+    place: slice
+    action_columns: slice
+    state_columns: slice
+
+
+def _rows(columns: Columns, key: VectorKey) -> np.ndarray:
+    """A key's numbers of every row, (N, D) float64."""
+    rows = columns if isinstance(columns, np.ndarray) else columns[key.original_key]
+    values = np.asarray(rows, dtype=np.float64)
+    return values.reshape(len(values), -1)[:, key.start : key.end]

@@ -43,7 +43,7 @@ class DatasetSamples(FrozenModel):
 class Manifest(FrozenModel):
     """The record of one run, complete without Dagster's database."""
 
-    format: Literal[1] = 1
+    format: Literal[1] = Field(default=1, description="Version of this file's layout")
     experiment: str
     sweep: str
     config_hash: str = Field(description="Name of the run directory, as in the spec")

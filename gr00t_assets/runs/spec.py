@@ -31,7 +31,7 @@ _TRAINED_WITH = (
 class TrainingSpec(FrozenModel):
     """What was asked, complete. The store's root is its only absolute path; no secret is in it."""
 
-    format: Literal[2] = 2
+    format: Literal[2] = Field(default=2, description="Version of this file's layout")
     store: str = Field(description="Absolute path of the store's root")
     experiment: Experiment
     modality_config: ModalityConfig = Field(description="Of its dataset, or the first of them")

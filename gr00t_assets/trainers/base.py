@@ -36,11 +36,14 @@ class Observations:
         frames: ``(samples, cameras, height, width, 3)`` uint8 RGB, in the size of the frame cache.
         states: As ``StateActionTransform`` makes them, ``(samples, 1, max_state_dim)`` float32.
         instructions: One text a sample.
+        anchors: Of relative actions the states that they are against, ``(samples, numbers)`` in
+            units, by action key; see ``Demonstrations.anchors``.
     """
 
     frames: np.ndarray
     states: np.ndarray
     instructions: Sequence[str]
+    anchors: Mapping[str, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.states)
@@ -93,11 +96,16 @@ class Policy(ABC):
         """
         shape = (1, len(observations), len(self.config.action_indices), self.config.max_action_dim)
         noise = np.random.default_rng(seed).standard_normal(shape, np.float32)
-        return self.in_units(self.predict(observations, noise)[0])
+        return self.in_units(self.predict(observations, noise)[0], observations.anchors)
 
-    def in_units(self, actions: np.ndarray) -> dict[str, np.ndarray]:
-        """Normalised actions by key in the robot's units, ``(samples, horizon, numbers)`` each."""
-        return self._transform.invert_action(actions)
+    def in_units(
+        self, actions: np.ndarray, anchors: Mapping[str, np.ndarray] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Normalised actions by key in the robot's units, ``(samples, horizon, numbers)`` each.
+
+        ``anchors`` are those of the observations. Relative actions are added to them.
+        """
+        return self._transform.invert_action(actions, anchors)
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,9 @@ def final_weights_problem(run_directory: Path) -> Problem:
             frames = FrameCache.open(dataset.frame_cache, config.frame_size)
             data = Demonstrations(files, frames, config)
             rows = np.linspace(0, len(data) - 1, SAMPLES).astype(int)
-            observations = Observations(data.frames(rows), data.states(rows), data.texts(rows))
+            observations = Observations(
+                data.frames(rows), data.states(rows), data.texts(rows), data.anchors(rows)
+            )
             actions = policy.for_config(config).actions(observations)
             wrong += [name for name, values in actions.items() if not np.isfinite(values).all()]
     except Gr00tAssetsError as error:

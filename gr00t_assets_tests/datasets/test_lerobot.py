@@ -78,7 +78,7 @@ def test_faulty_meta_files_are_listed_with_their_lines(spoilt: Path) -> None:
         "meta/info.json: features is None",
         "meta/modality.json: []; expected one JSON object",
         "meta/tasks.jsonl: no such file",
-        "meta/episodes.jsonl: line 1: no length",
+        "meta/episodes.jsonl: line 1 (episode 0): no length",
         "meta/episodes.jsonl: line 2 is not JSON",
     ):
         assert part in text

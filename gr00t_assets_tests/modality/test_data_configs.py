@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from gr00t_assets.core.errors import CatalogError, DataConfigError
+from gr00t_assets.core.errors import CatalogError, DataConfigError, DatasetError
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.modality.data_config import EMBODIMENT_IDS, data_configs, load_data_config
 from gr00t_assets.modality.rotations import ROTATION_DIMS
@@ -141,6 +143,23 @@ def test_a_changed_file_is_read_again(project: Path) -> None:
         ("  right_arm:", "  right_arm: {}\n  right_arm:", r":7: action.right_arm: is given twice"),
         ("hue: 0", "hue: 0.7", r":9: color_jitter.hue: .*0.5, found 0.7"),
         ("video: [ego_view]", "video: [ego_view", "this is not YAML"),
+        (
+            "{normalization: mean_std}",
+            "{rep: RELATIVE, state_key: left_arn}",
+            r":6: action.right_arm: .*'left_arn', .*did you mean 'left_arm'",
+        ),
+        ("{normalization: mean_std}", "{rep: relativ}", r":6: .*found 'relativ'; did you mean"),
+        ("{normalization: mean_std}", "{rep: delta}", ":6: .*write relative or absolute"),
+        ("{normalization: mean_std}", "{type: EEF}", ":6: .*type eef and format go together"),
+        ("{normalization: mean_std}", "{state_key: left_arm}", ":6: .*add rep: relative"),
+        ("language:", "cameras: {ego_veiw: {}}\nlanguage:", r":7: cameras.ego_veiw: .*'ego_view'"),
+        (
+            "language:",
+            "cameras: {ego_view: {resize: letter}}\nlanguage:",
+            ":7: cameras.ego_view.resize: .*did you mean 'letterbox'",
+        ),
+        ("language:", "embodiment_tag: gr2\nlanguage:", ":7: embodiment_tag: .*'gr1'"),
+        ("language:", "embodiment_id: 32\nlanguage:", ":7: embodiment_id: .*31, found 32"),
     ],
 )
 def test_a_wrong_file_is_told_by_line_and_field(
@@ -172,3 +191,86 @@ def test_the_name_of_a_built_in_one_is_refused(project: Path) -> None:
     (project / "data" / "datasets.yaml").write_text(CATALOG.replace("left_arm_only", "so100"))
     with pytest.raises(CatalogError, match="a built-in data config has this name"):
         load_catalog()
+
+
+def test_all_problems_of_a_file_are_told_at_once(project: Path) -> None:
+    text = OWN.replace("q99", "q95").replace("{normalization: mean_std}", "{rep: relative}")
+    text = text.replace("hue: 0", "hue: 7").replace("[0, 1, 2, 3]", "[1, 2]")
+    with pytest.raises(DataConfigError, match="4 problems") as caught:
+        load_data_config(_own(project, text))
+    assert [line.split(":")[0] for line in caught.value.details] == [
+        "line 3",
+        "line 6",
+        "line 8",
+        "line 9",
+    ]
+
+
+RELATIVE = """\
+video: [ego_view]
+cameras:
+  ego_view: {region: [0, 0.25, 1, 1], resize: letterbox, crop_scale: 0.9}
+state:
+  left_arm: {normalization: min_max}
+  right_hand: {normalization: none}
+action:
+  left_arm: {rep: RELATIVE, type: NON_EEF, format: DEFAULT, normalization: min_max}
+  right_hand: {rep: relative, state_key: right_hand}
+language: annotation.human.action.task_description
+action_indices: [0, 1, 2, 3]
+embodiment_tag: gr1
+embodiment_id: 5
+"""
+
+
+def test_relative_actions_have_the_statistics_of_each_step_over_whole_chunks(project: Path) -> None:
+    _own(project, RELATIVE)
+    entry = load_catalog()["drawn"]
+    store = Store(project / "store")
+    record = ingest_dataset(entry, store)
+    config = build_modality_config(entry, store)
+    assert (config.embodiment_tag, config.embodiment_id) == ("gr1", 5)
+    assert config.video[0].transforms.resize == "letterbox"
+    arm, state = config.action[0], config.state[0]
+    assert arm.chunk_statistics is not None and config.state[1].normalization is None
+    dataset = LeRobotDataset.open(record.directory(store))
+    chunks = []
+    for episode in dataset.episodes:
+        rows = dataset.vectors(episode.index, [arm.original_key, state.original_key])
+        actions = rows[arm.original_key][:, arm.start : arm.end]
+        states = rows[state.original_key][:, state.start : state.end]
+        chunks += [actions[at : at + 4] - states[at] for at in range(len(states) - 3)]
+    np.testing.assert_allclose(arm.chunk_statistics.min, np.min(chunks, axis=0), atol=1e-6)
+    np.testing.assert_allclose(arm.chunk_statistics.std, np.std(chunks, axis=0), atol=1e-5)
+    assert not np.allclose(arm.chunk_statistics.max[0], arm.chunk_statistics.max[3])
+    assert config.content_hash() != _with(project, entry, store, "crop_scale: 0.9", "crop_scale: 1")
+    assert config.content_hash() != _with(project, entry, store, "rep: RELATIVE", "rep: ABSOLUTE")
+
+
+def _with(project: Path, entry, store: Store, old: str, new: str) -> str:
+    """The content hash with another data config file."""
+    _own(project, RELATIVE.replace(old, new, 1))
+    return build_modality_config(entry, store).content_hash()
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        ("{rep: relative, state_key: right_hand}", "state key 'right_hand' has 6"),
+        ("{rotation_type: quaternion}", "has 7 numbers; quaternion takes 4"),
+        ("{type: eef, format: xyz_rot6d}", "no pose in the format xyz_rot6d"),
+    ],
+)
+def test_an_action_that_cannot_be_made_so_is_found_with_its_key(
+    project: Path, action: str, words: str
+) -> None:
+    old = "{rep: RELATIVE, type: NON_EEF, format: DEFAULT, normalization: min_max}"
+    _own(project, RELATIVE.replace(old, action))
+    entry = load_catalog()["drawn"]
+    store = Store(project / "store")
+    ingest_dataset(entry, store)
+    with pytest.raises(DatasetError) as caught:
+        build_modality_config(entry, store)
+    assert words in str(caught.value) + " ".join(caught.value.details)
+    _own(project, RELATIVE.replace(old, "{}"))
+    assert build_modality_config(entry, store)

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.modality.config import ModalityConfig, Statistics, VectorKey, VideoKey
+from gr00t_assets.modality.config import (
+    ChunkStatistics,
+    ModalityConfig,
+    Statistics,
+    VectorKey,
+    VideoKey,
+)
 from gr00t_assets.modality.mixture import (
     epoch_samples,
     merged_statistics,
@@ -15,7 +21,7 @@ from gr00t_assets.modality.mixture import (
 RANDOM = np.random.default_rng(0)
 
 
-def statistics_of(rows: np.ndarray) -> Statistics:
+def figures_of(rows: np.ndarray) -> dict[str, list]:
     values = {
         "min": rows.min(axis=0),
         "max": rows.max(axis=0),
@@ -24,7 +30,11 @@ def statistics_of(rows: np.ndarray) -> Statistics:
         "q01": np.quantile(rows, 0.01, axis=0),
         "q99": np.quantile(rows, 0.99, axis=0),
     }
-    return Statistics.model_validate({name: value.tolist() for name, value in values.items()})
+    return {name: value.tolist() for name, value in values.items()}
+
+
+def statistics_of(rows: np.ndarray) -> Statistics:
+    return Statistics.model_validate(figures_of(rows))
 
 
 def config_of(name: str, rows: np.ndarray, **changes: object) -> ModalityConfig:
@@ -157,3 +167,20 @@ def test_another_normalisation_of_the_same_embodiment_is_named() -> None:
     key = other.action[0].model_copy(update={"normalization": "q99"})
     with pytest.raises(DatasetError, match="normalization of arm min_max, not q99"):
         mixed_configs([one, other.model_copy(update={"action": (key,)})], [0.5, 0.5])
+
+
+def test_statistics_of_chunks_are_merged_step_by_step() -> None:
+    rows = RANDOM.normal(size=(50, 4))
+    chunks = [RANDOM.normal(place, 1, (200, 16, 4)) for place in (0, 3)]
+    configs = []
+    for name, values in zip("ab", chunks, strict=True):
+        own = ChunkStatistics.model_validate(figures_of(values))
+        config = config_of(name, rows)
+        key = config.action[0].model_copy(update={"rep": "relative", "chunk_statistics": own})
+        configs.append(config.model_copy(update={"action": (key,)}))
+    merged = mixed_configs(configs, [0.5, 0.5])[1].action[0].chunk_statistics
+    assert merged is not None
+    whole = np.concatenate(chunks)
+    np.testing.assert_allclose(merged.mean, whole.mean(axis=0))
+    np.testing.assert_allclose(merged.std, whole.std(axis=0))
+    np.testing.assert_allclose(merged.max, whole.max(axis=0))

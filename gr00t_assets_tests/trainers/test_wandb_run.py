@@ -113,11 +113,11 @@ def test_where_it_is_not_wanted_nothing_is_started(
 
 
 @pytest.mark.parametrize(
-    ("package", "said"),
+    ("package", "timeout", "said"),
     [
-        ("raise ImportError('no wandb here')", "no wandb here"),
-        ("import os; os._exit(7)", "its process ended with code 7"),
-        ("import time; time.sleep(600)", "it did not end in time"),
+        ("raise ImportError('no wandb here')", 60.0, "no wandb here"),
+        ("import os; os._exit(7)", 60.0, "its process ended with code 7"),
+        ("import time; time.sleep(600)", -1.0, "it did not end in time"),
     ],
 )
 def test_a_package_that_is_missing_dies_or_hangs_stops_nothing(
@@ -126,12 +126,13 @@ def test_a_package_that_is_missing_dies_or_hangs_stops_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     package: str,
+    timeout: float,
     said: str,
 ) -> None:
     (tmp_path / "stand-in" / "wandb").mkdir(parents=True)
     (tmp_path / "stand-in" / "wandb" / "__init__.py").write_text(package)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand-in"), prepend=os.pathsep)
-    monkeypatch.setattr(module, "finish_timeout", lambda: -1.0)
+    monkeypatch.setattr(module, "finish_timeout", lambda: timeout)
     log_training(spec)
     output = capsys.readouterr().out
     assert f"W&B: {said}" in output

@@ -1,41 +1,31 @@
 """A new dataset looked at, checked and drafted for, and then written into the project."""
 
 import json
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 from gr00t_assets.core.errors import CatalogError, DatasetError
-from gr00t_assets.core.files import PARTIAL
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import Store, own_modality_file, project_root
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.adding.config_choice import ConfigChoice, choose_data_config, config_path
 from gr00t_assets.datasets.adding.modality_draft import draft_modality, draft_of_file
-from gr00t_assets.datasets.adding.named_source import datasets_inside, name_of_source
+from gr00t_assets.datasets.adding.named_source import name_of_source
 from gr00t_assets.datasets.adding.project_files import write_project_files
+from gr00t_assets.datasets.adding.taken_source import drop_download, taken_source
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 from gr00t_assets.datasets.checks.episode_scan import Progress
-from gr00t_assets.datasets.fit.dataset_check import check_dataset
+from gr00t_assets.datasets.fit.dataset_check import check_dataset, of_own_file
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.lerobot.features import INFO
 from gr00t_assets.datasets.record import load_record
-from gr00t_assets.datasets.source_kinds import FolderSource, GitSource, HubSource, Source
-from gr00t_assets.datasets.sources.content import refuse_links
-from gr00t_assets.datasets.sources.fetch import (
-    exclusive,
-    fetch,
-    local_folder,
-    no_log,
-    remove_downloads,
-)
-from gr00t_assets.datasets.sources.hub_source import hub_commit
+from gr00t_assets.datasets.source_kinds import FolderSource, Source
+from gr00t_assets.datasets.sources.fetch import no_log
 from gr00t_assets.modality.modality_json import FILE
 
 HELD_OUT_FROM = 10
@@ -120,16 +110,15 @@ def look_at_source(
         remedy = f"choose another with --name; gr00t-assets dataset show {name} shows the one"
         raise CatalogError(name, "data/datasets.yaml has a dataset of this name.", [remedy])
     entry = CatalogEntry(name=name, description="new", source=source, data_config="none")
-    with _taken(entry, store, log) as (directory, pinned):
+    with taken_source(entry, store, log) as (directory, pinned):
         dataset, choice, findings = _examine(directory, name, data_config, embodiment_tag, progress)
-    held_out = 0.1 if len(dataset.episodes) >= HELD_OUT_FROM else None
     entry = CatalogEntry(
         name=name,
         description=description or _description(dataset),
         source=pinned,
         data_config=choice.config.name,
         embodiment_tag=embodiment_tag or choice.embodiment_tag,
-        held_out=held_out,
+        held_out=0.1 if len(dataset.episodes) >= HELD_OUT_FROM else None,
     )
     return _addition(entry, True, dataset, choice, findings)
 
@@ -140,15 +129,15 @@ def look_at_entry(entry: CatalogEntry, store: Store, progress: Progress | None =
     Raises:
         DatasetError: It has one, it cannot be had, or it does not fit.
     """
-    asked = (entry.name, entry.data_config, entry.embodiment_tag, progress)
     try:
-        try:
-            record = load_record(entry.name, store)
-        except DatasetError:
-            with _taken(entry, store, no_log) as (directory, _):
-                parts = _examine(directory, *asked)
-        else:
-            parts = _examine(record.directory(store), *asked)
+        place = nullcontext((load_record(entry.name, store).directory(store), None))
+    except DatasetError:
+        place = taken_source(entry, store, no_log)
+    try:
+        with place as (directory, _):
+            parts = _examine(
+                directory, entry.name, entry.data_config, entry.embodiment_tag, progress
+            )
     except UnsoundDatasetError as error:
         unfit = [item.found for item in error.findings.errors if item.code == "config-key"]
         if not unfit:
@@ -165,6 +154,13 @@ def look_at_entry(entry: CatalogEntry, store: Store, progress: Progress | None =
         lines = [f"to change its keys, copy it to {shown} and edit that"]
         raise DatasetError(entry.name, "it has a modality.json; there is nothing to draft.", lines)
     return addition
+
+
+def discard(addition: Addition, store: Store) -> None:
+    """Drop the download of a dataset that is not added after all."""
+    folder = store.dataset_record(addition.entry.name).parent
+    if addition.is_new and folder.is_dir():
+        drop_download(folder)
 
 
 def stand_ins(directory: Path) -> dict[Path, Path]:
@@ -185,11 +181,10 @@ def _addition(
     choice: ConfigChoice,
     findings: Findings,
 ) -> Addition:
-    files: dict[Path, str] = {}
-    own = own_modality_file(entry.name)
+    files, own = {}, own_modality_file(entry.name)
     if dataset.modality is None and not own.is_file():
-        text = json.dumps(choice.draft.content(), indent=2, ensure_ascii=False)
-        files[own] = text + "\n"
+        content = choice.draft.content()
+        files[own] = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     if choice.text is not None:
         files[config_path(choice.config.name)] = choice.text
     notes = (*choice.draft.notes, *choice.notes)
@@ -231,8 +226,7 @@ def _examine(
             progress=progress,
             replaced={Path(FILE): file} if is_drafted or own.is_file() else None,
         )
-    if own.is_file():
-        findings = _of_own_file(findings, shown_path(own))
+    findings = of_own_file(findings, name)
     if not findings.ok:
         raise UnsoundDatasetError(name, findings)
     return dataset, choice, findings
@@ -245,64 +239,6 @@ def _read(file: Path) -> dict[str, Any]:
         lines = [str(error), "correct or remove it"]
         raise DatasetError(shown_path(file), "this file cannot be read.", lines) from error
     return content if isinstance(content, dict) else {}
-
-
-def _of_own_file(findings: Findings, file: str) -> Findings:
-    """The findings with the project's file where they speak of the dataset's."""
-    items = [
-        item.model_copy(update={"subject": file}) if item.subject == FILE else item
-        for item in findings
-    ]
-    return Findings(items, findings.error_count, findings.warning_count)
-
-
-@contextmanager
-def _taken(
-    entry: CatalogEntry, store: Store, log: Callable[[str], None]
-) -> Iterator[tuple[Path, Source]]:
-    """A dataset where it lies, or downloaded for as long as it is looked at; its pinned source.
-
-    Where the block fails, nothing of a download is left.
-    """
-    source = entry.source
-    local = local_folder(entry)
-    if local is not None:
-        if isinstance(source, FolderSource) and not (local.directory / INFO).is_file():
-            _refuse_folder(local.directory)
-        refuse_links(local.directory, entry.name)
-        yield local.directory, source
-        return
-    commit = None
-    if isinstance(source, HubSource):
-        commit = hub_commit(source, entry.name)
-        source = source.model_copy(update={"revision": commit})
-    elif isinstance(source, GitSource):
-        commit = source.revision
-    with exclusive(entry.name, store, log) as folder:
-        try:
-            with tempfile.TemporaryDirectory(prefix=f".fetch{PARTIAL}", dir=folder) as scratch:
-                yield fetch(entry, commit, folder, Path(scratch), log).directory, source
-        except BaseException:
-            remove_downloads(folder)
-            if {path.name for path in folder.iterdir()} <= {".lock"}:
-                shutil.rmtree(folder)
-            raise
-
-
-def discard(addition: Addition, store: Store) -> None:
-    """Drop the download of a dataset that is not added after all."""
-    folder = store.dataset_record(addition.entry.name).parent
-    if addition.is_new and folder.is_dir():
-        remove_downloads(folder)
-        if {path.name for path in folder.iterdir()} <= {".lock"}:
-            shutil.rmtree(folder)
-
-
-def _refuse_folder(folder: Path) -> None:
-    inside = datasets_inside(folder)
-    lines = [f"datasets in it: {', '.join(inside)}", "name one of them"] if inside else []
-    remedy = [] if inside else ["give the folder that holds meta, data and videos"]
-    raise DatasetError(str(folder), f"it has no {INFO}: it is no dataset.", [*lines, *remedy])
 
 
 def _description(dataset: LeRobotDataset) -> str:

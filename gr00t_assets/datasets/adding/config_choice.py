@@ -11,16 +11,17 @@ import yaml
 
 from gr00t_assets.core.errors import DataConfigError
 from gr00t_assets.core.project import project_root
-from gr00t_assets.datasets.adding.modality_draft import TASK, DraftKey, ModalityDraft
+from gr00t_assets.datasets.adding.draft_keys import DraftKey
+from gr00t_assets.datasets.adding.modality_draft import TASK, ModalityDraft
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.data_config import (
     BUILT_IN,
     DataConfig,
     DataConfigFile,
-    KeyTransforms,
     data_configs,
     load_data_config,
 )
+from gr00t_assets.modality.key_config import ActionTransforms, KeyTransforms, Normalization
 from gr00t_assets.modality.vector_names import is_so_arm
 
 _FAMILIES = {"so100": r"so-?10[01]|koch", "unitree": r"(^|[^r])g1", "fourier": r"gr1"}
@@ -80,14 +81,9 @@ def choose_data_config(
         if choice is not None and _is_for_robot(config, dataset)
     ]
     exact = [choice for choice in candidates if choice.draft.video == draft.video]
-    best = max(exact or candidates, key=lambda choice: len(choice.config.state), default=None)
-    if best is not None:
-        return best
-    drafted = _drafted(draft, name)
-    for config in configs.values():
-        if config.model_copy(update={"name": drafted.config.name}) == drafted.config:
-            return ConfigChoice(config, draft)
-    return drafted
+    built_in = [choice for choice in candidates if _is_built_in(choice.config)]
+    best = max(exact or built_in, key=lambda choice: len(choice.config.state), default=None)
+    return _drafted(draft, name) if best is None else best
 
 
 def config_path(name: str) -> Path:
@@ -104,14 +100,11 @@ def _is_for_robot(config: DataConfig, dataset: LeRobotDataset) -> bool:
     pattern = _by_name(config, _FAMILIES)
     if pattern is None or not _is_built_in(config):
         return True
-    if re.search(pattern, dataset.robot_type.lower()):
+    if config.name.startswith("so100") and dataset.robot_type == "unknown":
         return True
     arms = any(is_so_arm(item.names) for item in dataset.features.values() if item.names)
-    return config.name.startswith("so100") and (arms or not _has_robot_type(dataset))
-
-
-def _has_robot_type(dataset: LeRobotDataset) -> bool:
-    return dataset.robot_type != "unknown"
+    is_so = config.name.startswith("so100") and arms
+    return is_so or re.search(pattern, dataset.robot_type.lower()) is not None
 
 
 def _is_built_in(config: DataConfig) -> bool:
@@ -123,7 +116,8 @@ def _by_name(config: DataConfig, values: dict[str, str]) -> str | None:
 
 
 def _tag(config: DataConfig) -> str:
-    return (_is_built_in(config) and _by_name(config, _TAGS)) or "new_embodiment"
+    built_in = _by_name(config, _TAGS) if _is_built_in(config) else None
+    return config.embodiment_tag or built_in or "new_embodiment"
 
 
 def _exact(config: DataConfig, draft: ModalityDraft) -> ConfigChoice | None:
@@ -197,8 +191,14 @@ def _drafted(draft: ModalityDraft, name: str) -> ConfigChoice:
     free = next(item for item in _free_names(name) if item not in data_configs())
     content = DataConfigFile(
         video=tuple(draft.cameras),
-        state={key.key: _transforms(key) for key in draft.trained("state")},
-        action={key.key: _transforms(key) for key in draft.trained("action")},
+        state={
+            key.key: KeyTransforms(normalization=_normalization(key))
+            for key in draft.trained("state")
+        },
+        action={
+            key.key: ActionTransforms(normalization=_normalization(key))
+            for key in draft.trained("action")
+        },
         language=f"annotation.{_language(draft)}",
     )
     text = f"# Drafted for {name}; yours to edit. docs/files.md has every key.\n" + _yaml(
@@ -210,8 +210,8 @@ def _drafted(draft: ModalityDraft, name: str) -> ConfigChoice:
         return ConfigChoice(load_data_config(file), draft, text)
 
 
-def _transforms(key: DraftKey) -> KeyTransforms:
-    return KeyTransforms(normalization="min_max" if key.is_continuous else "binary")
+def _normalization(key: DraftKey) -> Normalization:
+    return "min_max" if key.is_continuous else "binary"
 
 
 def _language(draft: ModalityDraft) -> str:

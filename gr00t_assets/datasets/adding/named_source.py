@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.yaml_files import validation_problems
-from gr00t_assets.datasets.lerobot.features import INFO
 from gr00t_assets.datasets.source_kinds import (
     FolderSource,
     GitSource,
@@ -75,12 +74,6 @@ def name_of_source(source: Source) -> str:
         case _:
             name = source.kind
     return re.sub(r"[^A-Za-z0-9._-]+|\.{2,}", "-", name).strip(".-") or "dataset"
-
-
-def datasets_inside(folder: Path) -> list[str]:
-    """Datasets one or two folders below a folder that is none itself."""
-    found = [*folder.glob(f"*/{INFO}"), *folder.glob(f"*/*/{INFO}")]
-    return sorted(str(path.parents[1]) for path in found)[:8]
 
 
 def _shown_folder(folder: Path) -> str:

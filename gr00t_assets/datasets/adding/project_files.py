@@ -4,7 +4,7 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +19,29 @@ from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 def write_project_files(files: Mapping[Path, str], entry: CatalogEntry | None) -> None:
     """Write new files, and last an entry at the end of ``data/datasets.yaml``.
 
-    The catalog's comments and order stay; it is read with the entry before it is replaced. Where
-    anything fails, no file is left that was not there.
+    The catalog's comments and order stay; it is read with the entry before it is replaced. A file
+    that is there is kept. Where anything fails, nothing is left that was not there.
 
     Raises:
         CatalogError: The catalog cannot be appended to, or has the name by now.
         StoreError: The disk is full.
     """
-    written: list[Path] = []
     catalog = project_root() / "data" / "datasets.yaml"
     catalog.parent.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time(catalog.parent):
+        new = [file for file in files if not file.exists()]
+        folders = {folder for file in new for folder in file.parents if not folder.exists()}
         try:
-            for file, text in files.items():
-                if not file.exists():
-                    written.append(file)
-                write_bytes(file, text.encode())
+            for file in new:
+                write_bytes(file, files[file].encode())
             if entry is not None:
                 write_bytes(catalog, _with_entry(catalog, entry).encode())
         except BaseException:
-            for file in written:
+            for file in new:
                 file.unlink(missing_ok=True)
-                if file.parent.is_dir() and not any(file.parent.iterdir()):
-                    file.parent.rmdir()
+            for folder in sorted(folders, reverse=True):
+                with suppress(OSError):
+                    folder.rmdir()
             raise
 
 

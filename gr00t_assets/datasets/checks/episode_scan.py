@@ -19,7 +19,7 @@ from gr00t_assets.datasets.checks.row_checks import (
     reporter,
 )
 from gr00t_assets.datasets.checks.video_checks import VideoFormat, check_declaration, check_video
-from gr00t_assets.datasets.lerobot.columns import LONGEST_EPISODE
+from gr00t_assets.datasets.lerobot.columns import LONGEST_EPISODE, FileFaults
 from gr00t_assets.datasets.lerobot.episodes import Episode
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
 from gr00t_assets.datasets.lerobot.info import V30
@@ -95,6 +95,7 @@ class EpisodeScanner:
         self._images = [camera for camera in self.cameras if not camera.is_video]
         self._digests: dict[bytes, str] = {}
         self._formats: dict[str, dict[str, VideoFormat]] = defaultdict(dict)
+        self._faults = FileFaults(self.collector)
         self._rate_checked = False
 
     def run(self, progress: Progress | None = None) -> EpisodeScan:
@@ -103,6 +104,7 @@ class EpisodeScanner:
             self._scan_shared_files(progress)
         else:
             self._scan_own_files(progress)
+        self._faults.report_all(sum(map(self.folder.exists, self.metadata.data_files())))
         for camera in self._videos:
             check_declaration(self.collector, camera, self._formats[camera.name], self.backend)
         return self.scan
@@ -162,10 +164,12 @@ class EpisodeScanner:
                     progress(done, len(episodes))
 
         data_files = self.metadata.data_files()
-        whole = find_rows(self.folder, self.episodes, data_files, self._features, visit)
+        whole = find_rows(
+            self.folder, self.episodes, data_files, self._features, visit, self._faults
+        )
         if len(whole) < len(episodes):
             self.scan.incomplete.update(self.sliced)
-        for file in data_files:
+        for file in dict.fromkeys(part.file for part in whole.values()):
             self._check_images(file)
         for file, (camera, packets, cuts) in videos.items():
             with self.collector.guard(file):
@@ -176,7 +180,8 @@ class EpisodeScanner:
         path = None if file is None else self.folder.opened(file)
         if file is None or path is None:
             return None
-        rows = next(read_rows(self.collector, path, file, self._features), None)
+        reading = read_rows(self.collector, path, file, self._features, faults=self._faults)
+        rows = next(reading, None)
         if rows is None:
             return None
         if rows.count == 0:
@@ -187,9 +192,8 @@ class EpisodeScanner:
 
     def _check_images(self, file: str) -> None:
         for camera in self._images:
-            path = self.folder.opened(file) if self.folder.exists(file) else None
-            kind = path and check_images(self.collector, path, file, camera)
-            if kind:
+            kind = check_images(self.folder, file, camera)
+            if kind is not None:
                 self.scan.images.setdefault(camera.name, kind)
 
     def _read_video(self, file: str | None, camera: Feature, videos: Videos) -> None:

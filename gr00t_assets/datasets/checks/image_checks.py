@@ -2,15 +2,15 @@
 
 from collections.abc import Collection, Iterator
 from io import BytesIO
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gr00t_assets.core.finding import Collector
-from gr00t_assets.datasets.lerobot.columns import image_bytes
+from gr00t_assets.datasets.image_decoding import DEEP_MODES
+from gr00t_assets.datasets.lerobot.columns import image_bytes, stored_images
 from gr00t_assets.datasets.lerobot.features import Feature
+from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.rows import batch_rows, report_unreadable
 
 _ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
@@ -22,7 +22,7 @@ _PNG_START = 26
 """Bytes up to depth and colours, which follow width and height."""
 
 
-def check_images(collector: Collector, path: Path, file: str, camera: Feature) -> str | None:
+def check_images(folder: Folder, file: str, camera: Feature) -> str | None:
     """Hold the images of a camera in a file's rows against its declaration.
 
     The first image that is wrong is reported; every image is looked at until then.
@@ -30,7 +30,10 @@ def check_images(collector: Collector, path: Path, file: str, camera: Feature) -
     Returns:
         The format of the first image, png or jpeg; none where there is none.
     """
-    kind, row = None, 0
+    collector, kind, row = folder.collector, None, 0
+    path = folder.opened(file) if folder.exists(file) else None
+    if path is None:
+        return None
     good: set[bytes] = set()
     with report_unreadable(collector, file), pq.ParquetFile(path, pre_buffer=False) as parquet:
         if camera.name not in parquet.schema_arrow.names:
@@ -42,8 +45,8 @@ def check_images(collector: Collector, path: Path, file: str, camera: Feature) -
                 collector.report("image-column", file, f"{camera.name} is {stored}")
                 return None
             for at, start in _unlike(images, good):
-                content = images[at].as_py()
-                kind, fault, found = _look_at(content, camera.size)
+                image = stored_images(batch.column(0).slice(at, 1), folder.directory) or iter(())
+                kind, fault, found = _look_at(next(image, None), camera.size)
                 if fault:
                     size = camera.size or (0, 0)
                     remedy = "write the episode again from the recording"
@@ -81,10 +84,13 @@ def _look_at(content: bytes | None, size: tuple[int, int] | None) -> tuple[str |
     try:
         with Image.open(BytesIO(content), formats=tuple(_ENDS)) as opened:
             width, height, kind = *opened.size, str(opened.format)
+            is_deep = opened.mode in DEEP_MODES
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         return None, "image-unreadable", f"is no image: {type(error).__name__}"
     if _ENDS[kind] not in content[-_MOST_BEHIND:]:
         return kind.lower(), "image-unreadable", f"is a {kind} that ends too early"
+    if is_deep:
+        return kind.lower(), "image-depth", "has more than 8 bits of grey"
     if size is not None and size != (height, width):
         return kind.lower(), "image-size", f"is {height} x {width} (height x width)"
     return kind.lower(), "", ""

@@ -67,7 +67,7 @@ def check_episodes(metadata: Metadata) -> None:
 
 def check_unlisted_files(metadata: Metadata) -> None:
     """Report files of rows of v2.x whose episodes are not listed."""
-    if metadata.info.version == V30:
+    if metadata.info.version == V30 or metadata.folder.is_partial:
         return
     folder, listed = metadata.folder, set(metadata.data_files())
     roots = {PurePosixPath(file).parts[0] for file in listed if "/" in file}

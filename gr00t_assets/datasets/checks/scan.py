@@ -6,7 +6,7 @@ of its modality config read its files once.
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.files import FrozenModel, write_json
-from gr00t_assets.core.finding import Finding
+from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.project import project_root
 from gr00t_assets.datasets.checks.episode_scan import EpisodeScan, EpisodeScanner, Progress
@@ -79,7 +79,7 @@ class _KeptScan(FrozenModel):
     scan: DatasetScan
 
 
-def stored_scan(directory: Path, kept: Path) -> DatasetScan:
+def stored_scan(directory: Path, kept: Path, converted: bool = False) -> DatasetScan:
     """The scan of a dataset version in the store, which is made once.
 
     It is made anew where the checks are of another version, where a file of the dataset was
@@ -88,6 +88,7 @@ def stored_scan(directory: Path, kept: Path) -> DatasetScan:
     Args:
         directory: The version's folder, named by its content hash.
         kept: The JSON file beside it that keeps the scan; written atomically.
+        converted: Whether its files are the converter's, which are no findings.
     """
     files = _file_states(directory)
     try:
@@ -98,6 +99,10 @@ def stored_scan(directory: Path, kept: Path) -> DatasetScan:
     except (OSError, ValidationError):
         pass
     scan = scan_dataset(directory)
+    if converted:
+        findings = Findings(item for item in scan.findings if item.subject == MODALITY)
+        counts = {"error_count": findings.error_count, "warning_count": findings.warning_count}
+        scan = scan.model_copy(update={"findings": tuple(findings), **counts})
     keep_scan(scan, directory, kept)
     return scan
 
@@ -120,6 +125,7 @@ def scan_dataset(
     backend: str = DEFAULT_BACKEND,
     progress: Progress | None = None,
     replaced: Mapping[Path, Path] | None = None,
+    leaves_out: Callable[[int], bool] | None = None,
 ) -> DatasetScan:
     """Look at every file of a dataset.
 
@@ -129,8 +135,9 @@ def scan_dataset(
     Args:
         backend: What will decode the videos, one of ``video_checks.BACKENDS``.
         replaced: Files that stand in for those of the dataset, by path relative to it.
+        leaves_out: Whether an episode is not looked at; all are by default.
     """
-    folder = Folder(directory, replaced=replaced)
+    folder = Folder(directory, replaced=replaced, leaves_out=leaves_out)
     facts: dict[str, Any] = {}
     with folder.collector.guard(None):
         facts = _scan(folder, backend, progress)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gr00t_assets.core.finding import Collector, Findings
-from gr00t_assets.core.project import Store
+from gr00t_assets.core.project import Store, own_modality_file
+from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.checks.episode_scan import Progress
 from gr00t_assets.datasets.checks.modality_file import check_modality
 from gr00t_assets.datasets.checks.scan import (
@@ -24,6 +25,7 @@ from gr00t_assets.datasets.fit.fit_check import (
 from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
 from gr00t_assets.datasets.lerobot.folder import FAULTS, Folder
 from gr00t_assets.datasets.lerobot.info import Info, read_info
+from gr00t_assets.datasets.lerobot.v3.convert import CONVERTED
 from gr00t_assets.datasets.record import DatasetRecord
 from gr00t_assets.modality.data_config import DataConfig, data_configs
 from gr00t_assets.modality.modality_json import ModalityFile
@@ -69,10 +71,28 @@ def check_dataset(
 def check_stored_dataset(
     record: DatasetRecord, store: Store, data_config: str | None, embodiment_tag: str
 ) -> Findings:
-    """The same of a dataset version in the store, whose files are read once for all such checks."""
+    """The same of a dataset version in the store, whose files are read once for all such checks.
+
+    The findings are about the source. Where its scan is lost, nothing that the converter wrote is
+    a finding.
+    """
     directory = record.directory(store)
-    scan = stored_scan(directory, store.dataset_scan(record.name, record.version))
-    return _all_findings(Folder(directory), scan, data_config, embodiment_tag)
+    converted = any(line.startswith(CONVERTED) for line in record.warnings)
+    scan = stored_scan(directory, store.dataset_scan(record.name, record.version), converted)
+    findings = _all_findings(Folder(directory), scan, data_config, embodiment_tag)
+    return of_own_file(findings, record.name)
+
+
+def of_own_file(findings: Findings, dataset: str) -> Findings:
+    """The findings, with the project's ``modality.json`` as their subject where it has one."""
+    own = own_modality_file(dataset)
+    if not own.is_file():
+        return findings
+    items = [
+        item.model_copy(update={"subject": shown_path(own)}) if item.subject == MODALITY else item
+        for item in findings
+    ]
+    return Findings(items, findings.error_count, findings.warning_count)
 
 
 def _all_findings(
@@ -140,7 +160,8 @@ def _facts(
         cameras=scan.cameras,
         warnings=(),
     )
-    return DatasetFacts(dataset, scan.measured, scan.widths)
+    declared = {feature.name: feature.width for feature in info.features.values()}
+    return DatasetFacts(dataset, scan.measured, declared | scan.widths)
 
 
 def _used_numbers(facts: DatasetFacts, config: DataConfig, column: str) -> frozenset[int]:

@@ -15,10 +15,12 @@ from gr00t_assets.datasets.lerobot.folder import FAULTS
 from gr00t_assets.datasets.record import Camera
 from gr00t_assets.modality.data_config import (
     EMBODIMENT_IDS,
+    ActionKeyConfig,
     DataConfig,
     VectorKeyConfig,
     data_configs,
 )
+from gr00t_assets.modality.key_config import POSE_ROTATIONS
 from gr00t_assets.modality.modality_json import (
     FILE,
     Modality,
@@ -26,6 +28,7 @@ from gr00t_assets.modality.modality_json import (
     VectorSlice,
     parse_modality,
 )
+from gr00t_assets.modality.rotations import ROTATION_DIMS
 from gr00t_assets.modality.transforms import transformed_dim
 
 
@@ -67,7 +70,7 @@ class DatasetFacts:
             try:
                 first = self.dataset.episodes[0].index
                 self._lengths[column] = self.dataset.vector(first, column).shape[-1]
-            except (DatasetError, IndexError):
+            except DatasetError:
                 self._lengths[column] = None
         return self._lengths[column]
 
@@ -136,11 +139,16 @@ def present_keys(
     return [(key, slices[key.key]) for key in config.vector_keys(modality) if key.key in slices]
 
 
+def rotation_of(key: VectorKeyConfig, entry: VectorSlice) -> str | None:
+    """The representation of a key's rotation in the data, by either file."""
+    return entry.rotation_type or key.rotation_type
+
+
 def total_dim(facts: DatasetFacts, config: DataConfig, modality: Modality) -> int:
     """Numbers that the present keys of a modality have together after their transforms."""
     return sum(
         transformed_dim(
-            entry.end - entry.start, key.sin_cos, entry.rotation_type, key.target_rotation
+            entry.end - entry.start, key.sin_cos, rotation_of(key, entry), key.target_rotation
         )
         for key, entry in present_keys(facts, config, modality)
     )
@@ -202,6 +210,7 @@ def _vectors(facts: DatasetFacts, config: DataConfig, modality: Modality) -> Ite
         for code, problem in (
             ("config-slice", _slice_problem(facts, column, entry)),
             ("config-transform", _transform_problem(key, entry)),
+            ("config-relative", _relative_problem(facts, config, key, entry)),
         ):
             if problem:
                 yield fit_finding(code, f"{modality} key '{key.key}' {problem}")
@@ -227,13 +236,18 @@ def _slice_problem(facts: DatasetFacts, column: str, entry: VectorSlice) -> str 
 
 
 def _transform_problem(key: VectorKeyConfig, entry: VectorSlice) -> str | None:
-    rotated = key.target_rotation is not None and key.target_rotation != entry.rotation_type
-    if rotated and entry.rotation_type is None:
+    rotation, size = rotation_of(key, entry), entry.end - entry.start
+    if key.rotation_type not in (None, rotation):
+        return f"is {rotation} in modality.json and {key.rotation_type} in the data config"
+    if rotation is not None and size != ROTATION_DIMS[rotation]:
+        return f"has {size} numbers; {rotation} takes {ROTATION_DIMS[rotation]}"
+    rotated = key.target_rotation is not None and key.target_rotation != rotation
+    if rotated and rotation is None:
         return (
             f"is to become {key.target_rotation} and has no rotation_type in modality.json; "
             "say which representation it is in, such as quaternion"
         )
-    if key.normalization is None:
+    if key.normalization is None or (isinstance(key, ActionKeyConfig) and key.rep == "relative"):
         return None
     if rotated and not entry.absolute:
         return f"is a relative rotation, whose {key.target_rotation} cannot be normalised"
@@ -241,6 +255,32 @@ def _transform_problem(key: VectorKeyConfig, entry: VectorSlice) -> str | None:
         return f"is to become {key.target_rotation}, which takes min_max, not {key.normalization}"
     if not rotated and not entry.continuous and key.normalization != "binary":
         return f"is of type {entry.dtype}, which takes binary, not {key.normalization}"
+    return None
+
+
+def _relative_problem(
+    facts: DatasetFacts, config: DataConfig, key: VectorKeyConfig, entry: VectorSlice
+) -> str | None:
+    """Why an action key cannot be a pose, or be relative to its state key."""
+    if not isinstance(key, ActionKeyConfig):
+        return None
+    size = entry.end - entry.start
+    if key.type == "eef" and size != 3 + ROTATION_DIMS[POSE_ROTATIONS[key.format]]:
+        return f"has {size} numbers, which is no pose in the format {key.format}"
+    if key.rep == "absolute":
+        return None
+    if not entry.absolute:
+        return "is to be made relative, and modality.json says that it is recorded so"
+    name = key.state_key or key.key
+    states = {state.key: (state, part) for state, part in present_keys(facts, config, "state")}
+    if name not in states:
+        return None  # a missing state key is found for itself
+    state, part = states[name]
+    if part.end - part.start != size:
+        return f"has {size} numbers; state key '{name}' has {part.end - part.start}"
+    if rotation_of(state, part) != rotation_of(key, entry):
+        recorded = rotation_of(key, entry) or "no rotation"
+        return f"is {recorded}; state key '{name}' is {rotation_of(state, part) or 'no rotation'}"
     return None
 
 

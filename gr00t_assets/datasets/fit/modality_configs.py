@@ -18,14 +18,17 @@ from gr00t_assets.datasets.fit.fit_check import (
     fitting_data_configs,
     name_findings,
     present_keys,
+    rotation_of,
     total_dim,
 )
 from gr00t_assets.datasets.fit.fit_warnings import fit_warnings
+from gr00t_assets.datasets.fit.relative_statistics import relative_statistics
 from gr00t_assets.datasets.frames.frame_check import check_frames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.record import Camera, DatasetRecord, load_record
 from gr00t_assets.modality.config import ModalityConfig, VectorKey, VideoKey, save_modality_config
 from gr00t_assets.modality.data_config import EMBODIMENT_IDS, DataConfig, data_configs
+from gr00t_assets.modality.key_config import CameraTransforms
 from gr00t_assets.modality.modality_json import FILE, Modality
 
 
@@ -53,25 +56,42 @@ def build_modality_config(
             entry.name,
             record.version,
             entry.data_config,
-            entry.embodiment_tag,
+            embodiment_tag_of(entry),
             record.cameras,
         )
         _require_sound_files(entry, record, store)
         cameras = [key.original_key for key in config.video]
         config = config.model_copy(
             update={
-                "held_out_episodes": held_out_episodes(entry.held_out, dataset),
+                "held_out_episodes": held_out_episodes(
+                    entry.held_out, dataset, record.curated.episodes if record.curated else ()
+                ),
                 "frame_size": entry.frame_size,
                 "frames": tuple(
                     check_frames(dataset, None, cameras, backend) for backend in video_backends
                 ),
             }
         )
+    except DatasetError as error:
+        store.modality_config(entry.name).unlink(missing_ok=True)
+        raise _naming_own_file(error, entry.name) from error
     except Exception:
         store.modality_config(entry.name).unlink(missing_ok=True)
         raise
     save_modality_config(config, store)
     return config
+
+
+def _naming_own_file(error: DatasetError, name: str) -> DatasetError:
+    """The error, with the project's own ``modality.json`` in place of the copy in the store."""
+    own = own_modality_file(name)
+    if not own.is_file():
+        return error
+    shown = shown_path(own)
+    problem, *lines = (text.replace(FILE, shown) for text in (error.problem, *error.details))
+    if not any(shown in text for text in (problem, *lines)):
+        lines.append(f"its keys are those of {shown}")
+    return DatasetError(error.subject, problem, lines)
 
 
 def _missing_modality(name: str) -> DatasetError:
@@ -93,7 +113,7 @@ def _require_sound_files(entry: CatalogEntry, record: DatasetRecord, store: Stor
     Raises:
         DatasetError: Every error of ``check_stored_dataset``, with the file and what to do.
     """
-    findings = check_stored_dataset(record, store, entry.data_config, entry.embodiment_tag)
+    findings = check_stored_dataset(record, store, entry.data_config, embodiment_tag_of(entry))
     if findings.ok:
         return
     lines = [f"{item.subject or 'dataset'}: {item.text}" for item in findings.errors]
@@ -151,21 +171,40 @@ def resolve_modality_config(
     ]
     if findings:
         raise _error(name, findings, fitting_data_configs(facts) if unfit else None)
+    action = relative_statistics(dataset, state, action, config.action_indices)
     return ModalityConfig(
         dataset=name,
         dataset_version=version,
         data_config=config.name,
         embodiment_tag=embodiment_tag,
-        embodiment_id=EMBODIMENT_IDS[embodiment_tag],
-        video=tuple(_video_key(facts, key) for key in config.video),
+        embodiment_id=(
+            EMBODIMENT_IDS[embodiment_tag] if config.embodiment_id is None else config.embodiment_id
+        ),
+        video=tuple(_video_key(facts, config, key) for key in config.video),
         state=state,
         action=action,
         language=language,
+        language_key=config.language if config.language != language else None,
         state_dim=total_dim(facts, config, "state"),
         action_dim=total_dim(facts, config, "action"),
         warnings=tuple(fit_warnings(facts, config, statistics, (*state, *action))),
-        **config.model_dump(exclude={"name", "video", "state", "action", "language"}),
+        **config.model_dump(exclude=_RESOLVED),
     )
+
+
+_RESOLVED = {
+    *("name", "video", "cameras", "state", "action", "language"),
+    *("embodiment_tag", "embodiment_id"),
+}
+"""Fields of a data config that a modality config has in another form."""
+
+
+def embodiment_tag_of(entry: CatalogEntry) -> str:
+    """The catalog's embodiment tag; where it names none, that of the data config."""
+    config = data_configs().get(entry.data_config)
+    if "embodiment_tag" in entry.model_fields_set or config is None:
+        return entry.embodiment_tag
+    return config.embodiment_tag or entry.embodiment_tag
 
 
 def _error(name: str, findings: list[Finding], fitting: list[str] | None) -> DatasetError:
@@ -217,16 +256,18 @@ def _vector_keys(
             VectorKey(
                 original_key=column,
                 statistics=key_statistics,
-                **entry.model_dump(include={"start", "end", "absolute", "rotation_type"}),
-                **key.model_dump(),
+                rotation_type=rotation_of(key, entry),
+                **entry.model_dump(include={"start", "end", "absolute"}),
+                **key.model_dump(exclude={"rotation_type"}),
             )
         )
     return tuple(keys), findings
 
 
-def _video_key(facts: DatasetFacts, key: str) -> VideoKey:
+def _video_key(facts: DatasetFacts, config: DataConfig, key: str) -> VideoKey:
     camera = facts.cameras[facts.modality.video_feature(key)]
-    return VideoKey(key=key, **camera.model_dump(exclude={"codec"}))
+    transforms = config.cameras.get(key, CameraTransforms())
+    return VideoKey(key=key, transforms=transforms, **camera.model_dump(exclude={"codec"}))
 
 
 def _unknown_tasks(dataset: LeRobotDataset, column: str | None) -> list[Finding]:

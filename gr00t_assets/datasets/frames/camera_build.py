@@ -5,7 +5,6 @@ all, and no orphan writes on. Each uses one core, has one frame in memory, and w
 place, so the order in which they finish changes nothing in the files.
 """
 
-import hashlib
 import os
 import threading
 from collections import Counter
@@ -29,10 +28,11 @@ from gr00t_assets.datasets.frames.frame_index import (
 )
 from gr00t_assets.datasets.frames.partial_frames import PartialFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.video_decoding import VideoError, decode
+from gr00t_assets.datasets.recorded_frames import RecordedFrames, recorded_frames
+from gr00t_assets.datasets.video_decoding import VideoError
 
 Method = Literal["kept", "reused", "decoded"]
-"""How the frames of an episode were had: from an interrupted build, another cache, or the video."""
+"""How an episode's frames were had: from an interrupted build, another cache, or the dataset."""
 
 MAX_WORKERS = 4
 
@@ -46,10 +46,10 @@ def default_workers() -> int:
 
 
 class UnusableVideosError(Exception):
-    """Videos of a camera cannot be cached.
+    """Videos of a camera, or its images in the rows, cannot be cached.
 
     Attributes:
-        problems: One line a video.
+        problems: One line an episode.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -71,7 +71,7 @@ class ReusableEpisode:
 
 
 def reusable_episodes(directories: Sequence[Path], size: Size | None) -> dict[str, ReusableEpisode]:
-    """Episodes that finished caches have, by the hash of their video."""
+    """Episodes that finished caches have, by the hash of what they were decoded from."""
     episodes: dict[str, ReusableEpisode] = {}
     for directory in directories:
         folder = cache_folder(directory, size)
@@ -88,7 +88,7 @@ class CameraBuild:
     """Fills the partial frames of one camera.
 
     Args:
-        reusable: Frames of other caches, by the hash of their video.
+        reusable: Frames of other caches, by the hash of what they were decoded from.
         progress: Called with the frames done, from the thread that called ``run``.
     """
 
@@ -129,8 +129,8 @@ class CameraBuild:
                         try:
                             methods[future.result()] += 1
                         except VideoError as error:
-                            video = self._video(span).relative_to(self.dataset.directory)
-                            problems[span.episode] = f"{video}: {error}"
+                            file = self._recorded(span).path.relative_to(self.dataset.directory)
+                            problems[span.episode] = f"{file}: {error}"
                     self.progress(sum(self._frames_done.copy().values()))
             except BaseException:
                 self._stop.set()
@@ -140,27 +140,24 @@ class CameraBuild:
             raise UnusableVideosError([problems[episode] for episode in sorted(problems)])
         return methods
 
-    def _video(self, span: Span) -> Path:
-        return self.dataset.video_path(span.episode, self.camera)
+    def _recorded(self, span: Span) -> RecordedFrames:
+        return recorded_frames(self.dataset, span.episode, self.camera)
 
     def _fill(self, span: Span) -> Method:
-        """Put every frame of one video in its place and record that the episode is complete.
+        """Put every frame of one episode in its place and record that the episode is complete.
 
         Raises:
             VideoError: It cannot be decoded, its frames have another size than the plan says, or
                 are not one for each row.
             BuildStoppedError: The build was given up.
         """
-        try:
-            with self._video(span).open("rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise VideoError(str(error.strerror or error).lower()) from error
+        recorded = self._recorded(span)
+        sha256 = recorded.sha256()
         method: Method = "kept"
         if self.partial.done.get(span.episode) != sha256:
             method = "reused" if self._copy(self.reusable.get(sha256), span) else "decoded"
             if method == "decoded":
-                self._decode(span)
+                self._decode(span, recorded)
             self.partial.finish(span, sha256)
         self._frames_done[span.episode] = span.frames
         return method
@@ -183,12 +180,12 @@ class CameraBuild:
             return True
         return False
 
-    def _decode(self, span: Span) -> None:
+    def _decode(self, span: Span, recorded: RecordedFrames) -> None:
         partial, plan = self.partial, self.partial.plan
         shape = plan.video_height, plan.video_width, 3
         flush_every = max(1, _FLUSH_BYTES // plan.frame_bytes)
         times: list[float] = []
-        for position, (time, frame) in enumerate(decode(self._video(span), range(span.frames))):
+        for position, (time, frame) in enumerate(recorded.decode(range(span.frames))):
             if self._stop.is_set():
                 raise BuildStoppedError
             times.append(time)

@@ -22,7 +22,7 @@ class Demonstrations:
     """Rows of a dataset, numbered from 0 over the chosen episodes in their order.
 
     Each episode's file is read once, here. State and action of every row are transformed here too
-    and kept as float32; an action chunk is cut when a batch asks for it.
+    and kept as float32; an action chunk is cut when a batch asks for it, and made relative then.
 
     Attributes:
         episodes: Index of the episode of each row, ``(rows,)``.
@@ -93,6 +93,15 @@ class Demonstrations:
             of_episode = numbers == number
             chunks[of_episode] = self._transform.chunks(self._actions[number], places[of_episode])
         return chunks
+
+    def anchors(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """What relative actions of some rows are against, ``(rows, numbers)`` in units, by key."""
+        numbers, places = self._number[rows], self._row_in_episode[rows]
+        parts = [
+            self._transform.anchors(self._actions[number], [place])
+            for number, place in zip(numbers, places, strict=True)
+        ]
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
     def state_mask(self, count: int) -> np.ndarray:
         """Which of the numbers are state and not padding, shape ``(count, 1, max_state_dim)``."""

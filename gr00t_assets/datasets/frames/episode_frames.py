@@ -4,12 +4,12 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
-from gr00t_assets.datasets.video_decoding import decode, nearest_rows
+from gr00t_assets.datasets.recorded_frames import RecordedFrames
+from gr00t_assets.datasets.video_decoding import nearest_rows
 
 TOLERANCE = 6.0
 """Mean grey levels that another decoder's colours, or another size, may make of a frame."""
@@ -99,13 +99,13 @@ class DecodedEpisode(EpisodeFrames):
     """An episode decoded in order; its pixels are let go, so that memory does not grow with it.
 
     Raises:
-        VideoError: The video cannot be decoded.
+        VideoError: A frame cannot be decoded.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, recorded: RecordedFrames) -> None:
+        self._recorded = recorded
         times, digests = [], []
-        for time, image in decode(path):
+        for time, image in recorded.decode():
             assert image is not None
             times.append(time)
             digests.append(_digest(image))
@@ -121,7 +121,7 @@ class DecodedEpisode(EpisodeFrames):
         return self._decoded
 
     def _images(self) -> Iterator[np.ndarray]:
-        for _, image in decode(self._path):
+        for _, image in self._recorded.decode():
             assert image is not None
             yield image
 

@@ -33,6 +33,7 @@ from gr00t_assets.datasets.frames.partial_frames import (
     publish_complete,
 )
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.recorded_frames import recorded_frames
 
 
 def build_frame_cache(
@@ -59,10 +60,10 @@ def build_frame_cache(
             frames keep their size and are exact; see ``camera_build.resized`` for what is lost.
         workers: Episodes decoded at once; ``camera_build.default_workers`` by default.
         previous: Folders of earlier caches, such as those of older versions of the dataset:
-            frames of a video with the same content are copied and not decoded.
+            frames of a video, or of images, with the same content are copied and not decoded.
 
     Raises:
-        DatasetError: A camera has no videos, a video cannot be decoded, its frames differ in
+        DatasetError: A camera has no frames, one cannot be decoded, they differ in
             size, or are not one for each row; all of them are listed.
         StoreError: The disk cannot hold the frames; raised before anything is written.
     """
@@ -87,7 +88,7 @@ def build_frame_cache(
             except UnusableVideosError as error:
                 problems += error.problems
     if problems:
-        raise DatasetError(dataset.name, "its videos do not fit its rows.", problems)
+        raise DatasetError(dataset.name, "its frames cannot be cached.", problems)
     return replace(frame_cache_info(directory, size), **methods)
 
 
@@ -133,8 +134,8 @@ def _build_camera(
     try:
         with closing(partial):
             methods = CameraBuild(dataset, camera, partial, reusable, progress).run(workers)
-            videos = (dataset.video_path(span.episode, camera) for span in plan.spans)
-            partial.write_index(video.stat().st_size for video in videos)
+            files = (recorded_frames(dataset, span.episode, camera).path for span in plan.spans)
+            partial.write_index(file.stat().st_size for file in files)
     except UnusableVideosError:
         shutil.rmtree(partial_folder)
         raise

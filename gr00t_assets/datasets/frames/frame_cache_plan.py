@@ -11,7 +11,8 @@ from gr00t_assets.datasets.frames.camera_build import UnusableVideosError
 from gr00t_assets.datasets.frames.frame_index import FramePlan, Size, Span
 from gr00t_assets.datasets.frames.partial_frames import building_folder
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.video_decoding import Probe, VideoError, probe
+from gr00t_assets.datasets.recorded_frames import recorded_frames
+from gr00t_assets.datasets.video_decoding import VideoError
 
 _META_BYTES = 1 << 20
 """Of index and journal."""
@@ -22,15 +23,15 @@ def frame_cache_bytes(
 ) -> int:
     """Bytes that a frame cache will take: rows times pixels times 3, and a little for its index.
 
-    One video header a camera is read, nothing is decoded.
+    One header a camera is read, nothing is decoded.
 
     Raises:
-        DatasetError: A camera has no videos, or none that can be read; or the size is none.
+        DatasetError: A camera has no frames, or none that can be read; or the size is none.
     """
     check_request(dataset, cameras, size)
     plans, problems = plan_cameras(dataset, cameras, size)
     if problems:
-        raise DatasetError(dataset.name, "its videos cannot be read.", problems)
+        raise DatasetError(dataset.name, "its frames cannot be read.", problems)
     return sum(map(_needed_bytes, plans.values()))
 
 
@@ -44,7 +45,7 @@ def check_request(dataset: LeRobotDataset, cameras: Sequence[str], size: Size | 
     if unknown:
         raise DatasetError(
             dataset.name,
-            f"it has no videos of {', '.join(unknown)}.",
+            f"it has no frames of {', '.join(unknown)}.",
             [f"it has: {', '.join(dataset.cameras) or 'none'}"],
         )
     if size is not None and min(size) < 1:
@@ -61,7 +62,7 @@ def plan_cameras(
     """Where each frame of some cameras goes, from the rows and the first header of each camera.
 
     Returns:
-        Plans by camera, and a line for each video of those of which no header can be read.
+        Plans by camera, and a line for each episode of those of which no header can be read.
     """
     lengths = [episode.length for episode in dataset.episodes]
     spans = tuple(
@@ -72,18 +73,21 @@ def plan_cameras(
     problems: list[str] = []
     for camera in cameras:
         try:
-            header = _first_header(dataset, camera)
+            video_width, video_height = _first_size(dataset, camera)
         except UnusableVideosError as error:
             problems += error.problems
             continue
-        width, height = size or (header.width, header.height)
+        width, height = size or (video_width, video_height)
         plans[camera] = FramePlan(
             frames=sum(lengths),
             height=height,
             width=width,
-            video_height=header.height,
-            video_width=header.width,
-            decoder=_decoder_versions(resized=(width, height) != (header.width, header.height)),
+            video_height=video_height,
+            video_width=video_width,
+            decoder=_decoder_versions(
+                in_videos=camera in dataset.video_cameras,
+                resized=(width, height) != (video_width, video_height),
+            ),
             spans=spans,
         )
     return plans, problems
@@ -126,24 +130,26 @@ def _bytes_on_disk(path: Path) -> int:
     return sum(file.stat().st_blocks * 512 for file in path.glob("*") if file.is_file())
 
 
-def _first_header(dataset: LeRobotDataset, camera: str) -> Probe:
+def _first_size(dataset: LeRobotDataset, camera: str) -> Size:
     problems = []
     for episode in dataset.episodes:
-        path = dataset.video_path(episode.index, camera)
+        recorded = recorded_frames(dataset, episode.index, camera)
         try:
-            return probe(path)
+            return recorded.size()
         except VideoError as error:
-            problems.append(f"{path.relative_to(dataset.directory)}: {error}")
+            problems.append(f"{recorded.path.relative_to(dataset.directory)}: {error}")
     raise UnusableVideosError(problems)
 
 
-def _decoder_versions(resized: bool) -> str:
-    """What the bytes of a frame depend on besides its video."""
+def _decoder_versions(in_videos: bool, resized: bool) -> str:
+    """What the bytes of a frame depend on besides its video or image."""
     import av
     import PIL
 
     parts = [
         f"{library} {'.'.join(map(str, av.library_versions[library]))}"
         for library in ("libavcodec", "libswscale")
+        if in_videos
     ]
-    return ", ".join([*parts, f"pillow {PIL.__version__}"] if resized else parts)
+    pillow = [] if in_videos and not resized else [f"pillow {PIL.__version__}"]
+    return ", ".join([*parts, *pillow])

@@ -2,10 +2,11 @@
 
 The reference is every frame decoded in order and the nearest one to the timestamp: what the frame
 cache holds. The backend is asked for one timestamp at a time, as Isaac-GR00T's loader asks it.
+Images in the rows need no backend: each is the frame of its own row, and is only decoded.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +27,7 @@ from gr00t_assets.datasets.frames.video_backends import (
 )
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.episodes import Episode
+from gr00t_assets.datasets.recorded_frames import RecordedFrames, VideoFrames, recorded_frames
 from gr00t_assets.datasets.video_decoding import VideoError, spread_positions
 from gr00t_assets.modality.frame_check_result import CameraCheckResult, FrameCheckResult, Verdict
 
@@ -69,20 +71,25 @@ def check_frames(
     count = len(dataset.episodes)
     chosen = spread_positions(count, count if max_episodes is None else max_episodes)
     episodes = [dataset.episodes[position] for position in chosen]
-    if backend == "frame_cache" and cache is None:
+    reads_cache = backend == "frame_cache"
+    if reads_cache and cache is None:
         missing = "there is no frame cache yet"
     else:
         package = backend_missing(backend)
         missing = f"{package} is not installed here" if package else None
-    if missing:
-        results = [
-            CameraCheckResult(camera=key, verdict="unchecked", problem=missing) for key in cameras
-        ]
-    else:
-        reads_cache = backend == "frame_cache"
-        decode = None if reads_cache else video_backend(backend, isaac_commit, checkout)
-        comparison = _FrameComparison(dataset, cache, decode, samples_per_episode)
-        results = [comparison.camera(camera, episodes) for camera in cameras]
+    decode = None
+    if not reads_cache and not missing:
+        decode = video_backend(backend, isaac_commit, checkout)
+    comparison = _FrameComparison(dataset, cache, decode, samples_per_episode)
+    in_rows = [] if reads_cache else set(cameras) - set(dataset.video_cameras)
+    results = []
+    for camera in cameras:
+        if camera in in_rows:
+            results.append(comparison.images(camera, episodes))
+        elif missing:
+            results.append(CameraCheckResult(camera=camera, verdict="unchecked", problem=missing))
+        else:
+            results.append(comparison.camera(camera, episodes))
     result = FrameCheckResult(
         dataset=dataset.name,
         backend=backend,
@@ -92,6 +99,8 @@ def check_frames(
         cameras=tuple(results),
     )
     action = None if result.verified else _remedy(result.verdict, backend, isaac_commit, checkout)
+    if any(camera.in_rows and camera.problem for camera in result.cameras):
+        action = "write the episode again from the recording"
     return result.model_copy(update={"remedy": action})
 
 
@@ -139,17 +148,38 @@ class _FrameComparison:
 
     def camera(self, camera: str, episodes: Sequence[Episode]) -> CameraCheckResult:
         """Compare until the first row that the backend cannot read: a trainer stops there too."""
+        return self._until_unreadable(camera, episodes, self._episode)
+
+    def images(self, camera: str, episodes: Sequence[Episode]) -> CameraCheckResult:
+        """Decode images in the rows, which no backend reads, until the first that is none."""
+        result = self._until_unreadable(camera, episodes, self._episode_of_images)
+        return result.model_copy(update={"in_rows": True})
+
+    def _until_unreadable(
+        self,
+        camera: str,
+        episodes: Sequence[Episode],
+        look_at: Callable[[_Tally, Episode, RecordedFrames, str], None],
+    ) -> CameraCheckResult:
         tally = _Tally()
         for episode in episodes:
-            path = self.dataset.video_path(episode.index, camera)
+            recorded = recorded_frames(self.dataset, episode.index, camera)
             try:
-                self._episode(tally, episode, camera, path)
+                look_at(tally, episode, recorded, camera)
             except VideoError as error:
-                video = path.relative_to(self.dataset.directory)
-                return tally.result(camera, f"{video}: {error}")
+                file = recorded.path.relative_to(self.dataset.directory)
+                return tally.result(camera, f"{file}: {error}")
         return tally.result(camera, None)
 
-    def _episode(self, tally: _Tally, episode: Episode, camera: str, path: Path) -> None:
+    def _episode_of_images(
+        self, tally: _Tally, episode: Episode, recorded: RecordedFrames, _: str
+    ) -> None:
+        rows = set(self._rows(episode.length, episode.index))
+        tally.rows += sum(frame is not None for _, frame in recorded.decode(rows))
+
+    def _episode(
+        self, tally: _Tally, episode: Episode, recorded: RecordedFrames, camera: str
+    ) -> None:
         timestamps = self.dataset.timestamps(episode.index)
         if not np.isfinite(timestamps).all():
             file = self.dataset.parquet_path(episode.index).relative_to(self.dataset.directory)
@@ -157,9 +187,9 @@ class _FrameComparison:
             raise DatasetError(self.dataset.name, problem, ["record or repair them first"])
         reference: EpisodeFrames | None = None
         for row in self._rows(len(timestamps), episode.index):
-            image = self._image(episode.index, camera, path, timestamps[[row]])
+            image = self._image(episode.index, camera, recorded, timestamps[[row]])
             if reference is None:
-                reference = self._reference(episode.index, camera, path, image)
+                reference = self._reference(episode.index, camera, recorded, image)
                 expected = reference.positions(timestamps)
             own = min(row, reference.count - 1)
             self._compare(tally, reference, image, int(expected[row]), own)
@@ -173,19 +203,24 @@ class _FrameComparison:
         for start, end in pairwise(borders):
             yield int(random.integers(start, end))
 
-    def _image(self, episode: int, camera: str, path: Path, timestamp: np.ndarray) -> np.ndarray:
+    def _image(
+        self, episode: int, camera: str, recorded: RecordedFrames, timestamp: np.ndarray
+    ) -> np.ndarray:
         if self.backend is not None:
-            return self.backend(path, timestamp)[0]
+            assert isinstance(recorded, VideoFrames)
+            return self.backend(recorded.path, timestamp + recorded.start)[0]
         assert self.cache is not None
         return self.cache.frame(episode, camera, float(timestamp[0]))
 
-    def _reference(self, episode: int, camera: str, path: Path, image: np.ndarray) -> EpisodeFrames:
+    def _reference(
+        self, episode: int, camera: str, recorded: RecordedFrames, image: np.ndarray
+    ) -> EpisodeFrames:
         """The cache's frames where they are of the image's size; else a decoding in order."""
         if self.cache is not None and self.cache.size is None and self.backend is not None:
             cached = CachedEpisode(self.cache, episode, camera)
             if cached.frame(0).shape == image.shape:
                 return cached
-        return DecodedEpisode(path)
+        return DecodedEpisode(recorded)
 
     @staticmethod
     def _compare(

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.recorded_frames import recorded_frames
 
 INDEX = "index.json"
 FRAMES = "frames.npy"
@@ -43,9 +44,9 @@ class FramePlan(FrozenModel):
     frames: int = Field(description="Frames of all episodes")
     height: int = Field(description="Pixels of a cached frame")
     width: int = Field(description="Pixels of a cached frame")
-    video_height: int = Field(description="Pixels of the video")
-    video_width: int = Field(description="Pixels of the video")
-    decoder: str = Field(description="Versions of what turns a video into these bytes")
+    video_height: int = Field(description="Pixels of the video or image")
+    video_width: int = Field(description="Pixels of the video or image")
+    decoder: str = Field(description="Versions of what turns it into these bytes")
     spans: tuple[Span, ...] = Field(description="Episodes in the order of their rows")
 
     @property
@@ -81,10 +82,10 @@ class FramePlan(FrozenModel):
 
 
 class Video(FrozenModel):
-    """The file that an episode's frames were decoded from."""
+    """What an episode's frames were decoded from: a video, or images in the rows."""
 
-    sha256: str = Field(description="Of its content, 64 hex digits")
-    bytes: int
+    sha256: str = Field(description="Of its content, and of the rows' times; 64 hex digits")
+    bytes: int = Field(description="Of the file that it is in")
 
 
 class FrameIndex(FrozenModel):
@@ -94,11 +95,12 @@ class FrameIndex(FrozenModel):
     videos: tuple[Video, ...] = Field(description="One for each span of the plan")
 
     def fits(self, dataset: LeRobotDataset, camera: str) -> bool:
-        """Whether these are the frames of a dataset's episodes; its videos are not read."""
+        """Whether these are the frames of a dataset's episodes; its files are not read."""
         cached = [(span.episode, span.frames) for span in self.plan.spans]
         if cached != [(episode.index, episode.length) for episode in dataset.episodes]:
             return False
-        paths = (dataset.video_path(episode.index, camera) for episode in dataset.episodes)
+        episodes = [episode.index for episode in dataset.episodes]
+        paths = (recorded_frames(dataset, index, camera).path for index in episodes)
         return all(
             path.is_file() and path.stat().st_size == video.bytes
             for path, video in zip(paths, self.videos, strict=True)
@@ -113,9 +115,9 @@ class FrameCacheInfo:
         frames: Frames of all cameras.
         size_bytes: Bytes of all frames.
         cameras: Frames, height and width by camera.
-        decoded: Videos that were decoded; these three are 0 where nothing was built.
-        reused: Videos whose frames were copied from an earlier cache.
-        kept: Videos that an interrupted build had finished.
+        decoded: Episodes that were decoded; these three are 0 where nothing was built.
+        reused: Episodes whose frames were copied from an earlier cache.
+        kept: Episodes that an interrupted build had finished.
     """
 
     frames: int

@@ -15,8 +15,8 @@ import numpy as np
 from gr00t_assets.core.files import published_directory
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.frame_index import INDEX, Progress, cache_folder, frame_cache_info
+from gr00t_assets.modality.camera_images import camera_images
 from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.modality.images import prepare_images
 
 _AT_ONCE = 64
 """Frames that are read, prepared and written at once."""
@@ -62,6 +62,11 @@ class PreparedFrames:
         contents = [
             *([name, index.hexdigest()] for name, index in zip(cameras, indices, strict=True)),
             [size, config.crop_scale],
+            *(
+                [camera.original_key, camera.transforms.model_dump()]
+                for camera in config.video
+                if not camera.transforms.is_default
+            ),
         ]
         key = hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:16]
         folder = directory / f".prepared-{key}"
@@ -113,13 +118,15 @@ def _write_prepared(
 
     done = 0
     for camera, count in counts.items():
+        keys = tuple(key for key in config.video if key.original_key == camera)
+        one_camera = config.model_copy(update={"video": keys[:1]})
         header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
         with (folder / f"{camera}.npy").open("wb") as output:
             np.lib.format.write_array_header_1_0(output, header)
             for first in range(0, count, _AT_ONCE):
                 rows = np.arange(first, min(first + _AT_ONCE, count))
                 frames = torch.from_numpy(cache.frames(camera, rows))[:, None]
-                images = prepare_images(frames, size, config.crop_scale)
+                images = camera_images(frames, size, one_camera)
                 output.write(images.contiguous().numpy().data)
                 done += len(rows)
                 if progress is not None:

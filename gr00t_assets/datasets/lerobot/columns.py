@@ -1,20 +1,33 @@
 """Columns of Parquet files as arrays, each held against its declaration."""
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from gr00t_assets.core.finding import Collector
-from gr00t_assets.datasets.lerobot.features import Feature
+from gr00t_assets.datasets.lerobot.features import INFO, Feature
 
 LONGEST_EPISODE = 1_000_000
 """Rows; more than nine hours at 30 rows a second."""
 
 MOST_NUMBERS = 64_000_000
 """Of one episode; 512 MB as float64, a hundred times what an hour of a humanoid has."""
+
+_OF_ALL = {
+    "column-missing": "columns-missing",
+    "column-undeclared": "columns-undeclared",
+    "column-shape": "columns-shape",
+    "column-dtype": "columns-dtype",
+    "column-dtype-alike": "columns-dtype-alike",
+}
+"""What a fault of a file is where all files have it."""
 
 EPISODE_INDEX = "episode_index"
 """The column that says which episode a row of a shared file is of."""
@@ -69,6 +82,40 @@ def image_bytes(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArra
     return column if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) else None
 
 
+def stored_images(column: pa.Array, directory: Path) -> Iterator[bytes | None] | None:
+    """The compressed images of a column, those too that are files of the dataset's own.
+
+    Args:
+        column: Of a struct of bytes and path; a row without bytes may name a file below the folder.
+        directory: Of the dataset.
+
+    Returns:
+        An image for each row, None where it has none; ``None`` where the column is of another type.
+    """
+    images = image_bytes(column)
+    if images is None:
+        return None
+    paths = [None] * len(column)
+    if images.null_count and column.type.get_field_index("path") >= 0:
+        paths = column.field("path").to_pylist()
+    return (
+        image.as_py() if image.is_valid else _file_content(directory, path)
+        for image, path in zip(images, paths, strict=True)
+    )
+
+
+def _file_content(directory: Path, path: str | None) -> bytes | None:
+    """What a file of a dataset holds; nothing outside its folder is read."""
+    if not path:
+        return None
+    root = directory.resolve()
+    with suppress(OSError, ValueError):
+        file = (root / path).resolve()
+        if file.is_relative_to(root) and file.is_file():
+            return file.read_bytes()
+    return None
+
+
 def is_list(kind: pa.DataType) -> bool:
     """Whether the cells of a type are lists."""
     return (
@@ -76,15 +123,45 @@ def is_list(kind: pa.DataType) -> bool:
     )
 
 
+class FileFaults:
+    """Faults of the columns of many files; what all of them have alike is the declaration's."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self._files: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+
+    def report(self, fault: str, file: str, found: str, /, **texts: object) -> None:
+        """Keep a fault until all files were read."""
+        self._files[fault, found, *texts.items()].append(file)
+
+    def report_all(self, count: int) -> None:
+        """Hand on what was kept.
+
+        Args:
+            count: Files that were read.
+        """
+        for (fault, found, *texts), files in self._files.items():
+            if len(files) == count and fault in _OF_ALL:
+                self._collector.report(_OF_ALL[fault], INFO, f"{found} in its files", **dict(texts))
+                continue
+            for file in files:
+                self._collector.report(fault, file, found, **dict(texts))
+
+
 class Columns:
     """The columns of one file, each held against its declaration.
+
+    Args:
+        faults: Takes what is wrong with a column.
 
     Attributes:
         broken: Those that are missing or cannot be used.
     """
 
-    def __init__(self, collector: Collector, file: str, features: Mapping[str, Feature]) -> None:
-        self._collector, self._file, self._features = collector, file, features
+    def __init__(
+        self, faults: FileFaults | Collector, file: str, features: Mapping[str, Feature]
+    ) -> None:
+        self._faults, self._file, self._features = faults, file, features
         self._reported: set[tuple[str, str]] = set()
         self.broken: set[str] = set()
 
@@ -113,8 +190,7 @@ class Columns:
         if rows <= LONGEST_EPISODE and numbers <= MOST_NUMBERS:
             return False
         limits = {"rows": LONGEST_EPISODE, "numbers": MOST_NUMBERS}
-        found = f"{rows:,} rows, {numbers:,} values"
-        self._collector.report("parquet-too-large", self._file, found, **limits)
+        self._report("parquet-too-large", "", f"{rows:,} rows, {numbers:,} values", **limits)
         return True
 
     def values(self, table: pa.Table | pa.RecordBatch) -> dict[str, np.ndarray]:
@@ -133,7 +209,8 @@ class Columns:
     def report_missing(self, name: str) -> None:
         """Report a column that is not there."""
         self.broken.add(name)
-        self._report("column-missing", name, f"no column {name}")
+        fault = "column-needed" if name in (EPISODE_INDEX, "timestamp") else "column-missing"
+        self._report(fault, name, f"no column {name}")
 
     def _declared(self, feature: Feature, column: pa.ChunkedArray | pa.Array) -> np.ndarray | None:
         flat, count = flatten_column(column), len(column)
@@ -145,7 +222,8 @@ class Columns:
             spans = [sorted({sizes[0], sizes[-1]}) if sizes else [0] for sizes in flat.lengths]
             shown = " x ".join(" to ".join(map(str, span)) for span in spans) or "1"
             found = f"{feature.name} has {shown} numbers in a row"
-            self._report("column-shape", feature.name, found, width=feature.width)
+            fault = "column-ragged" if ragged else "column-shape"
+            self._report(fault, feature.name, found, width=feature.width)
             return None
         array = flat.values.to_numpy(zero_copy_only=False)
         if str(array.dtype) != feature.dtype:
@@ -156,13 +234,14 @@ class Columns:
 
     def _report_dtype(self, feature: Feature, dtype: str) -> None:
         fault = "column-dtype-alike" if _kind(dtype) == _kind(feature.dtype) else "column-dtype"
-        self._report(fault, feature.name, f"{feature.name} is {dtype}", dtype=feature.dtype)
+        texts = {"dtype": feature.dtype, "right": dtype}
+        self._report(fault, feature.name, f"{feature.name} is {dtype}", **texts)
 
     def _report(self, fault: str, column: str, found: str, **texts: object) -> None:
         """Report a fault of a column once a file."""
         if (fault, column) not in self._reported:
             self._reported.add((fault, column))
-            self._collector.report(fault, self._file, found, **texts)
+            self._faults.report(fault, self._file, found, **texts)
 
 
 def _is_numeric(kind: pa.DataType) -> bool:

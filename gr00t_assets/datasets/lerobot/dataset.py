@@ -1,6 +1,5 @@
 """A dataset in LeRobot's format: v2.0, v2.1 and v3.0, with GR00T's ``meta/modality.json``."""
 
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.lerobot.columns import flatten_column
+from gr00t_assets.datasets.lerobot.columns import flatten_column, stored_images
 from gr00t_assets.datasets.lerobot.episodes import Episode, VideoSegment
 from gr00t_assets.datasets.lerobot.features import Feature
 from gr00t_assets.datasets.lerobot.folder import (
@@ -25,10 +24,10 @@ from gr00t_assets.datasets.lerobot.folder import (
 )
 from gr00t_assets.datasets.lerobot.info import FORMATS, V30, Info
 from gr00t_assets.datasets.lerobot.metadata import find_cameras, read_metadata
+from gr00t_assets.datasets.lerobot.rows import batch_rows, check_content, row_groups
 from gr00t_assets.datasets.lerobot.shared_rows import RowRange, find_rows
 
 MODALITY = "meta/modality.json"
-_PARQUET_MAGIC = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class LeRobotDataset:
         cameras = [camera.name for camera in find_cameras(metadata)]
         videos = chain.from_iterable(map(metadata.video_files, cameras))
         for file in (*(files if info.version != V30 else ()), *videos):
-            _check_content(folder, file)
+            check_content(folder, file)
         folder.raise_errors(name, problem)
         return cls(
             directory=folder.directory,
@@ -208,9 +207,36 @@ class LeRobotDataset:
             if rows is None:
                 return file.read(columns=chosen).select(chosen)
             self._footers[path] = file.metadata
-            groups, first = _row_groups(file.metadata, rows)
+            groups, first = row_groups(file.metadata, rows.start, rows.count)
             table = file.read_row_groups(groups, columns=chosen).select(chosen)
             return table.slice(rows.start - first, rows.count)
+
+    def images(self, index: int, camera: str) -> Iterator[bytes | None]:
+        """The compressed images of an episode's rows, in bounded memory; None where one is missing.
+
+        Raises:
+            DatasetError: The file cannot be read, or has no images of the camera.
+        """
+        path, rows = self.parquet_path(index), self.ranges.get(index)
+        with self._reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
+            names = file.schema_arrow.names
+            if camera not in names:
+                problem = f"{self._shown(path)} lacks {camera}."
+                raise DatasetError(self.name, problem, [f"it has: {', '.join(names)}"])
+            groups, first, count = None, 0, file.metadata.num_rows
+            if rows is not None:
+                groups, first = row_groups(file.metadata, rows.start, rows.count)
+                first, count = rows.start - first, rows.count
+            for batch in file.iter_batches(batch_rows(file), groups, [camera]):
+                part = batch.column(camera).slice(first, count)
+                first, count = max(first - batch.num_rows, 0), count - len(part)
+                images = stored_images(part, self.directory)
+                if images is None:
+                    problem = f"{self._shown(path)}: {camera} holds no images."
+                    raise DatasetError(self.name, problem, [f"it is {part.type}"])
+                yield from images
+                if not count:
+                    return
 
     def vector(self, index: int, column: str) -> np.ndarray:
         """A column of an episode, shape ``(rows, numbers)``, in the type it is stored in.
@@ -267,30 +293,3 @@ class LeRobotDataset:
 
     def _shown(self, path: Path) -> Path:
         return path.relative_to(self.directory)
-
-
-def _row_groups(metadata: pq.FileMetaData, rows: RowRange) -> tuple[list[int], int]:
-    """The row groups that hold some rows, and the position of the first row in them."""
-    sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-    ends = np.cumsum(sizes)
-    begin = int(np.searchsorted(ends, rows.start, side="right"))
-    end = int(np.searchsorted(ends, rows.start + rows.count))
-    return list(range(begin, end + 1)), int(ends[begin]) - sizes[begin]
-
-
-def _check_content(folder: Folder, file: str) -> None:
-    """Report a file that is there and cannot be what it should be, without reading it."""
-    path = folder.opened(file)
-    if path is None or not file.endswith(".parquet"):
-        return
-    try:
-        with path.open("rb") as opened:
-            start = opened.read(len(_PARQUET_MAGIC))
-            opened.seek(-len(_PARQUET_MAGIC), os.SEEK_END)
-            end = opened.read()
-    except OSError as error:
-        folder.report_unreadable(file, error)
-        return
-    if not start == end == _PARQUET_MAGIC:
-        found = "cannot be read: it does not begin and end as Parquet does"
-        folder.collector.report("parquet-unreadable", file, found)

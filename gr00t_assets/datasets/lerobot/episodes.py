@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.datasets.lerobot.columns import LONGEST_EPISODE
-from gr00t_assets.datasets.lerobot.folder import Folder, read_lines
+from gr00t_assets.datasets.lerobot.folder import FAULTS, Folder, read_lines
 from gr00t_assets.datasets.lerobot.info import EPISODES, V30, V30_EPISODES, Info
 from gr00t_assets.datasets.lerobot.rows import report_unreadable
 
@@ -97,7 +97,7 @@ def read_episodes(
         lines = read_lines(folder, EPISODES)
         if lines is None:
             return None, False
-        file, listed = EPISODES, _v2_episodes(collector, lines)
+        file, listed = EPISODES, _v2_episodes(folder, lines)
     episodes: dict[int, Episode] = {}
     for where, episode in listed:
         if episode.index in episodes:
@@ -107,15 +107,20 @@ def read_episodes(
     complete = collector.count(*DAMAGED) == before
     if not episodes and complete:
         collector.report("no-episodes", file, "no episode")
-    return tuple(episodes.values()), complete
+    return tuple(episodes.values()), complete and not folder.is_partial
 
 
 def _v2_episodes(
-    collector: Collector, lines: Iterator[tuple[int, dict[str, Any]]]
+    folder: Folder, lines: Iterator[tuple[int, dict[str, Any]]]
 ) -> Iterator[tuple[str, Episode]]:
+    collector = folder.collector
     for number, item in lines:
         where = f"line {number}"
         index = whole_number(collector, EPISODES, where, item, "episode_index", 0, LARGEST_INDEX)
+        if index is not None and folder.leaves_out(index):
+            folder.left_out[index] = Episode(index, 0)
+            continue
+        where += "" if index is None else f" (episode {index})"
         length = whole_number(collector, EPISODES, where, item, "length", 1, LONGEST_EPISODE)
         tasks = item.get("tasks")
         if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
@@ -156,17 +161,22 @@ def _v30_episodes(
             columns = [*needed, *(name for name in optional if name in names)]
             for batch in parquet.iter_batches(BATCH_ROWS, columns=columns):
                 for row in batch.to_pylist():
-                    episode = _v30_episode(folder.collector, info, cameras, file, row)
-                    if episode is not None:
+                    episode = _v30_episode(folder, info, cameras, file, row)
+                    if episode is not None and folder.leaves_out(episode.index):
+                        folder.left_out[episode.index] = episode
+                    elif episode is not None:
                         yield "a row", episode
 
 
 def _v30_episode(
-    collector: Collector, info: Info, cameras: Sequence[str], file: str, row: dict[str, Any]
+    folder: Folder, info: Info, cameras: Sequence[str], file: str, row: dict[str, Any]
 ) -> Episode | None:
+    collector = folder.collector
     index = whole_number(collector, file, "a row", row, "episode_index", 0, LARGEST_INDEX)
     if index is None:
         return None
+    if folder.leaves_out(index):
+        collector = Collector(FAULTS)
     where = f"episode {index}"
     length = whole_number(collector, file, where, row, "length", 1, LONGEST_EPISODE)
     videos = {}
@@ -185,10 +195,10 @@ def _v30_episode(
     named = info.shared_file(chunk, number) if _is_count(chunk) and _is_count(number) else None
     tasks = row.get("tasks") or ()
     tasks = tuple(map(str, tasks)) if isinstance(tasks, list | tuple) else (str(tasks),)
-    if length is None:
+    if length is None and not folder.leaves_out(index):
         return None
     rows = (first, last) if isinstance(first, int) and isinstance(last, int) else None
-    return Episode(index, length, tasks, SharedFiles(named, rows, videos))
+    return Episode(index, length or 0, tasks, SharedFiles(named, rows, videos))
 
 
 def _is_count(value: Any) -> TypeGuard[int]:

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -43,6 +43,11 @@ class Folder:
         confined: Whether links that lead out of the folder are passed over; a working copy may
             consist of links to its download.
         replaced: Files that stand in for those of the folder, by path relative to it.
+        leaves_out: Whether an episode is read as if it was not there; all are there by default.
+
+    Attributes:
+        left_out: Episodes that were listed and are left out; those of shared files with their
+            places, since their frames lie among the others.
     """
 
     def __init__(
@@ -51,8 +56,12 @@ class Folder:
         collector: Collector | None = None,
         confined: bool = True,
         replaced: Mapping[Path, Path] | None = None,
+        leaves_out: Callable[[int], bool] | None = None,
     ) -> None:
         self.directory = directory
+        self.is_partial = leaves_out is not None
+        self.leaves_out = leaves_out or (lambda _: False)
+        self.left_out: dict[int, Any] = {}
         self._replaced = {path.as_posix(): file for path, file in (replaced or {}).items()}
         self.collector = collector or Collector(FAULTS)
         self.confined = confined

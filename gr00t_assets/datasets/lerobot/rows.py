@@ -1,6 +1,7 @@
 """Rows of Parquet files as arrays, an episode at a time, held against their declaration."""
 
 import errno
+import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,9 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.finding import Collector
-from gr00t_assets.datasets.lerobot.columns import EPISODE_INDEX, Columns
+from gr00t_assets.datasets.lerobot.columns import EPISODE_INDEX, Columns, FileFaults
 from gr00t_assets.datasets.lerobot.features import Feature
-from gr00t_assets.datasets.lerobot.folder import first_line
+from gr00t_assets.datasets.lerobot.folder import Folder, first_line
+
+_PARQUET_MAGIC = b"PAR1"
 
 _BATCH_NUMBERS = 4_000_000
 """Of a file of many episodes that are in memory at once, and rows and bytes likewise."""
@@ -48,6 +51,7 @@ def read_rows(
     *,
     shared: bool = False,
     only: Collection[str] = (),
+    faults: FileFaults | None = None,
 ) -> Iterator[Rows]:
     """Read a file once; whatever is wrong with it is a finding.
 
@@ -55,12 +59,13 @@ def read_rows(
         features: Declared ones by name.
         shared: Whether it holds many episodes, as in v3.0.
         only: Columns to read, which are then all that is looked at; every declared one by default.
+        faults: Takes what is wrong with a column, until all files were read.
 
     Yields:
         The rows of the file, or of each episode in it, in order; nothing where it cannot be read.
     """
     with report_unreadable(collector, file), pq.ParquetFile(path, pre_buffer=False) as parquet:
-        columns = Columns(collector, file, features)
+        columns = Columns(faults or collector, file, features)
         names = columns.numeric(parquet.schema_arrow, only)
         count, stored = parquet.metadata.num_rows, _stored_values(parquet.metadata, names)
         if not shared:
@@ -97,6 +102,33 @@ def report_unreadable(collector: Collector, file: str) -> Iterator[None]:
 def is_disk_full(error: Exception) -> bool:
     """Whether an error says that nothing more can be written."""
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+
+
+def check_content(folder: Folder, file: str) -> None:
+    """Report a file that is there and cannot be what it should be, without reading it."""
+    path = folder.opened(file)
+    if path is None or not file.endswith(".parquet"):
+        return
+    try:
+        with path.open("rb") as opened:
+            start = opened.read(len(_PARQUET_MAGIC))
+            opened.seek(-len(_PARQUET_MAGIC), os.SEEK_END)
+            end = opened.read()
+    except OSError as error:
+        folder.report_unreadable(file, error)
+        return
+    if not start == end == _PARQUET_MAGIC:
+        found = "cannot be read: it does not begin and end as Parquet does"
+        folder.collector.report("parquet-unreadable", file, found)
+
+
+def row_groups(metadata: pq.FileMetaData, start: int, count: int) -> tuple[list[int], int]:
+    """The row groups that hold some rows, and the position of the first row in them."""
+    sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+    ends = np.cumsum(sizes)
+    begin = int(np.searchsorted(ends, start, side="right"))
+    end = int(np.searchsorted(ends, start + count))
+    return list(range(begin, end + 1)), int(ends[begin]) - sizes[begin]
 
 
 def _stored_values(metadata: pq.FileMetaData, names: Collection[str]) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gr00t_assets.core.finding import Collector
-from gr00t_assets.datasets.lerobot.columns import EPISODE_INDEX
+from gr00t_assets.datasets.lerobot.columns import EPISODE_INDEX, FileFaults
 from gr00t_assets.datasets.lerobot.episodes import V30_EPISODES, Episode, SharedFiles
 from gr00t_assets.datasets.lerobot.features import Feature
 from gr00t_assets.datasets.lerobot.folder import Folder, report_missing_files
@@ -59,6 +59,7 @@ def find_rows(
     files: Collection[str],
     features: Mapping[str, Feature],
     visit: Callable[[str, Rows], None] | None = None,
+    faults: FileFaults | None = None,
 ) -> dict[int, RowRange]:
     """Where the rows of every episode are; each file is read once.
 
@@ -70,21 +71,20 @@ def find_rows(
         features: Declared ones by name.
         visit: Called with each file and the rows of each episode in it, of all columns. Without
             it ``episode_index`` alone is read.
+        faults: Takes what is wrong with a column, until all files were read.
 
     Returns:
         By episode that is listed and whole, in the order of files and of rows in them.
     """
-    features = {EPISODE_INDEX: _NUMBERS, **features}
+    collector, features = folder.collector, {EPISODE_INDEX: _NUMBERS, **features}
     only = () if visit else (EPISODE_INDEX,)
     ranges: list[RowRange] = []
     for file in files:
         path = folder.opened(file)
-        with folder.collector.guard(file):
-            for rows in (
-                read_rows(folder.collector, path, file, features, shared=True, only=only)
-                if path is not None
-                else ()
-            ):
+        with collector.guard(file):
+            options = {"shared": True, "only": only, "faults": faults}
+            reading = () if path is None else read_rows(collector, path, file, features, **options)
+            for rows in reading:
                 ranges.append(RowRange(rows.episode or 0, file, rows.start, rows.count))
                 if visit is not None:
                     visit(file, rows)
@@ -101,8 +101,9 @@ def find_rows(
         report_missing_files(folder, sorted(absent), "parquet-missing")
     else:
         for file in sorted(absent):
-            folder.collector.report("data-file-absent", file, "no such file")
-    _check_ranges(folder.collector, episodes, parts, absent)
+            collector.report("data-file-absent", file, "no such file")
+    listed = {index: part for index, part in parts.items() if not folder.leaves_out(index)}
+    _check_ranges(collector, episodes, listed, absent)
     return {part.episode: part for part in ranges if whole.get(part.episode) is part}
 
 

@@ -65,12 +65,13 @@ def find_frames(
     videos: dict[str, VideoFiles] = {camera: {} for camera in cameras}
     for camera, files in videos.items():
         segments: dict[str, list[tuple[Episode, VideoSegment]]] = defaultdict(list)
-        for episode in episodes:
+        for episode in (*episodes, *folder.left_out.values()):
             segment = episode.shared.videos.get(camera) if episode.shared else None
             if segment is not None:
                 segments[segment.file].append((episode, segment))
         for file in sorted(segments):
-            path = folder.opened(file)
+            parts = [item for item in segments[file] if not folder.leaves_out(item[0].index)]
+            path = folder.opened(file) if parts else None
             if path is None:
                 continue
             table = read_packets(collector, path, file)
@@ -79,7 +80,10 @@ def find_frames(
             if not table.frames or len(np.unique(table.times)) < table.frames:
                 report_video(collector, file, "no frame, or several frames at one time")
                 continue
-            cuts = place_episodes(collector, file, table, segments[file], fps)
+            if sum(episode.length for episode, _ in segments[file]) == table.frames:
+                parts = segments[file]
+            cuts = place_episodes(collector, file, table, parts, fps)
+            cuts = [cut for cut in cuts if not folder.leaves_out(cut.episode)]
             encoded = [cut.episode for cut in cuts if cut.packet is None]
             if encoded and table.pixel_format not in LOSSLESS_FORMATS:
                 found = f"{episode_names(encoded)} cannot be cut out: no key frame at the border, "

@@ -14,7 +14,7 @@ from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.checks.scan import DatasetScan, keep_scan, scan_dataset
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.metadata import is_v30
-from gr00t_assets.datasets.lerobot.v3.convert import convert_in_place
+from gr00t_assets.datasets.lerobot.v3.convert import CONVERSION, CONVERTED
 from gr00t_assets.datasets.record import DatasetRecord, load_record, save_record
 from gr00t_assets.datasets.sources.content import content_files, content_hash, refuse_links
 from gr00t_assets.datasets.sources.fetch import (
@@ -26,6 +26,7 @@ from gr00t_assets.datasets.sources.fetch import (
     no_log,
     remove_downloads,
 )
+from gr00t_assets.datasets.sources.normal_form import NormalForm, check_curation, write_normal_form
 from gr00t_assets.datasets.sources.origin import (
     OFFLINE,
     Origin,
@@ -82,12 +83,9 @@ def ingest_dataset(
         else:
             with TemporaryDirectory(prefix=f".fetch{PARTIAL}", dir=folder) as scratch:
                 fetched = local or fetch(entry, origin.commit, folder, Path(scratch), log)
+                check_curation(entry, fetched.directory)
                 scan = _scan_source(entry, store, fetched)
-                if local is not None and is_v30(local.directory):
-                    copied = Path(scratch, "dataset")
-                    lay_out(local.directory, copied, copied=True)
-                    fetched = replace(local, directory=copied, temporary=True)
-                record = _publish(entry, store, fetched, scan, log)
+                record = _publish(entry, store, fetched, scan, Path(scratch, "normal"), log)
         record = _with_current_words(record, source, offline)
         if record != _current_record(entry, store):
             save_record(record, store)
@@ -119,6 +117,8 @@ def _stored_record(entry: CatalogEntry, store: Store, origin: Origin) -> Dataset
     stored, record = load_origin(entry.name, store), _current_record(entry, store)
     if stored is None or record is None or stored[1] != record.version:
         return None
+    if any(line.startswith(CONVERTED) and line != CONVERSION for line in record.warnings):
+        return None
     size = sum(_sizes(record.directory(store)).values())
     return record if stored[0].key == origin.key and size == record.size_bytes else None
 
@@ -131,7 +131,9 @@ def _scan_source(entry: CatalogEntry, store: Store, fetched: Fetched) -> Dataset
             In v3.0 every error but those of ``modality.json``, since it could not be converted.
     """
     replaced = replaced_files(entry, fetched.directory, store)
-    scan = scan_dataset(fetched.directory, replaced=replaced)
+    choice = entry.curation.episodes
+    leaves_out = None if choice.is_empty else choice.leaves_out
+    scan = scan_dataset(fetched.directory, replaced=replaced, leaves_out=leaves_out)
     errors = [item for item in scan.findings if item.severity == "error"]
     errors = [item for item in errors if item.subject != scan.modality_file]
     is_shared = is_v30(fetched.directory)
@@ -147,18 +149,20 @@ def _publish(
     store: Store,
     fetched: Fetched,
     scan: DatasetScan,
+    scratch: Path,
     log: Callable[[str], None],
 ) -> DatasetRecord:
     """Bring a dataset into the form that is read here and publish it by its hash.
 
     Args:
         scan: Of the dataset as it was before; kept beside the version.
+        scratch: Folder to make for its normal form.
     """
     started = time.monotonic()
-    warnings: list[str] = []
-    if fetched.temporary and is_v30(fetched.directory):
-        warnings += convert_in_place(fetched.directory, entry.name)
     replaced = replaced_files(entry, fetched.directory, store)
+    normal = _normal_form(entry, fetched, scratch, replaced)
+    if normal is not None:
+        fetched = replace(fetched, directory=scratch, temporary=True)
     opened = LeRobotDataset.open(fetched.directory, entry.name)
     version = content_hash(fetched.directory, replaced)
     target = store.dataset_directory(entry.name, version)
@@ -189,10 +193,32 @@ def _publish(
         frames=opened.frame_count,
         fps=opened.fps,
         cameras=scan.measured,
-        tasks=tuple(opened.tasks[index] for index in sorted(opened.tasks)),
+        tasks=_tasks(opened, normal),
         size_bytes=sum(sizes.values()),
-        warnings=(*warnings, *opened.warnings),
+        warnings=tuple(dict.fromkeys((*(normal.warnings if normal else ()), *opened.warnings))),
+        curated=normal.curated if normal else None,
     )
+
+
+def _normal_form(
+    entry: CatalogEntry, fetched: Fetched, scratch: Path, replaced: Mapping[Path, Path]
+) -> NormalForm | None:
+    """The normal form of a dataset, in ``scratch``; errors name where it was taken from."""
+    try:
+        return write_normal_form(fetched.directory, scratch, entry, replaced)
+    except DatasetError as error:
+        place = f"folder: {fetched.directory}"
+        lines = [f"in {fetched.description}" if line == place else line for line in error.details]
+        raise DatasetError(error.subject, error.problem, lines) from error
+
+
+def _tasks(dataset: LeRobotDataset, normal: NormalForm | None) -> tuple[str, ...]:
+    """The instructions; where episodes were left out, those that the others list."""
+    tasks = [dataset.tasks[index] for index in sorted(dataset.tasks)]
+    listed = {task for episode in dataset.episodes for task in episode.tasks}
+    if normal is None or normal.curated is None:
+        return tuple(tasks)
+    return tuple(dict.fromkeys(task for task in tasks if task in listed or not listed))
 
 
 def _sizes(directory: Path, replaced: Mapping[Path, Path] | None = None) -> dict[Path, int]:

@@ -14,7 +14,6 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, own_modality_file
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.lerobot.v3.convert import CONVERTER_VERSION
 from gr00t_assets.datasets.source_kinds import (
     GitSource,
     HubSource,
@@ -57,7 +56,7 @@ def save_origin(name: str, store: Store, origin: Origin, version: str) -> None:
 
 def folder_origin(entry: CatalogEntry, store: Store, digest: str) -> Origin:
     """The origin of a dataset in a folder of this machine, whose content is its version."""
-    return Origin(kind="folder", key=_key(entry.name, store, "folder", digest))
+    return Origin(kind="folder", key=_key(entry, store, "folder", digest))
 
 
 def origin_now(entry: CatalogEntry, store: Store) -> tuple[Origin, str | None]:
@@ -72,18 +71,18 @@ def origin_now(entry: CatalogEntry, store: Store) -> tuple[Origin, str | None]:
     """
     source = entry.source
     if isinstance(source, SyntheticSource):
-        key = _key(entry.name, store, "synthetic", source.digest())
+        key = _key(entry, store, "synthetic", source.digest())
         return Origin(kind="synthetic", key=key), None
     if isinstance(source, GitSource):
         address = without_credentials(source.repository)
-        key = _key(entry.name, store, "git", address, source.path, source.revision)
+        key = _key(entry, store, "git", address, source.path, source.revision)
         commit = source.revision
         return Origin(kind="git", repository=address, asked=commit, commit=commit, key=key), None
     if not isinstance(source, HubSource):
         raise TypeError(f"{source.kind} has no origin")
     commit, warning = _hub_commit(source, entry.name, load_origin(entry.name, store))
     preset = _digest(preset_path(source.modality)) if source.modality else None
-    key = _key(entry.name, store, "hub", source.repo_id, commit, preset)
+    key = _key(entry, store, "hub", source.repo_id, commit, preset)
     names = {"repository": source.repo_id, "asked": source.revision}
     return Origin(kind="hub", commit=commit, key=key, **names), warning
 
@@ -147,11 +146,16 @@ def _accepted_file(name: str, store: Store) -> Path:
     return store.dataset_record(name).with_name("modality.accepted.json")
 
 
-def _key(name: str, store: Store, *source: str | None) -> str:
-    """Hash of what decides the content: the source, the converter and the file that stands in."""
-    stand_ins = (own_modality_file(name), _accepted_file(name, store))
+def _key(entry: CatalogEntry, store: Store, *source: str | None) -> str:
+    """Hash of what decides the content: the source, the file that stands in, and the curation.
+
+    The number of the converter is a constant: what it was is in the record of a converted dataset.
+    """
+    stand_ins = (own_modality_file(entry.name), _accepted_file(entry.name, store))
     digest = next((_digest(file) for file in stand_ins if file.is_file()), "none")
-    content = [*source, f"v3.0 converter {CONVERTER_VERSION}, accepted modality {digest}"]
+    content = [*source, f"v3.0 converter 1, accepted modality {digest}"]
+    if not entry.curation.is_empty:
+        content.append(entry.curation.model_dump_json())
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 

@@ -18,7 +18,9 @@ from gr00t_assets.core.files import write_json
 from gr00t_assets.runs.checkpoint_layout import CheckpointLayout
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.isaac_gr00t.data_config_module import write_module
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
+from gr00t_assets.trainers.n15.data_config_limits import is_built_in
 from gr00t_assets.trainers.run_files import CheckpointRecord, latest_record, published_model
 
 LAYOUT = CheckpointLayout(
@@ -128,6 +130,8 @@ def publish_model(spec: TrainingSpec, step: int, tokenizer: Path) -> None:
         for path in (*source.glob("*.index.json"), *filter(Path.is_file, tokenizer_files)):
             shutil.copyfile(path, partial / path.name)
         write_json(partial / "config.json", _true_config(source))
+        if not is_built_in(spec.modality_config.data_config):
+            write_module(spec.modality_config, partial)
 
 
 def _true_config(source: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ The launcher (``launcher/launcher.py``) runs under the checkout's Python 3.10, w
 not installed. It writes metrics, checkpoints and facts where the file says.
 """
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,9 +18,12 @@ from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.isaac_gr00t.backbone_folder import backbone_folder
+from gr00t_assets.trainers.isaac_gr00t.data_config_limits import horizon_problem, refuse_data_config
+from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, write_module
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.script_interface import RELEASE, TRANSFORMERS_DEFAULTS
+from gr00t_assets.trainers.n15.data_config_limits import is_built_in
 from gr00t_assets.trainers.run_files import CheckpointRecord, isaac_metadata
 
 FOLDER = "isaac"
@@ -85,6 +89,10 @@ class Launch(FrozenModel):
     backbone: str | None = Field(
         default=None, description="Folder that replaces the checkout's eagle2_hg_model"
     )
+    data_config_module: str | None = Field(
+        default=None, description="Python file of a data config that the checkout does not have"
+    )
+    data_config_class: str = Field(default=CLASS, description="Its class in that file")
 
 
 class Facts(FrozenModel):
@@ -113,8 +121,12 @@ def make_launch(
     """
     directory, settings = spec.run_directory, IsaacHyperparameters.of(spec.experiment)
     _refuse_other_cameras(spec)
+    refuse_data_config(spec)
+    _refuse_other_horizon(spec, environment, base_model)
     folder = directory / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
+    config = spec.modality_config
+    own = None if is_built_in(config.data_config) else write_module(config, folder)
     backbone = backbone_folder(base_model, environment.checkout, folder / "backbone")
     from_cache = settings.frame_source == "cache"
     return Launch(
@@ -142,6 +154,7 @@ def make_launch(
             for dataset in spec.datasets
         },
         backbone=str(backbone) if backbone is not None else None,
+        data_config_module=str(own) if own is not None else None,
     )
 
 
@@ -156,6 +169,25 @@ def script_arguments(spec: TrainingSpec, base_model: Path, output: Path) -> dict
         "base_model_path": str(base_model),
         **{name: getattr(settings, name) for name in SCRIPT_ARGUMENTS},
     }
+
+
+def _refuse_other_horizon(
+    spec: TrainingSpec, environment: IsaacEnvironment, base_model: Path
+) -> None:
+    """Refuse chunks of another shape than the base model's where the script cannot train them.
+
+    Raises:
+        TrainingError: June's script would stop at the first batch.
+    """
+    try:
+        grows = "data_action_horizon" in environment.script.read_text()
+        head = json.loads((base_model / "config.json").read_text()).get("action_head_cfg", {})
+    except (OSError, ValueError):  # told where they are needed
+        return
+    if problem := horizon_problem(spec.modality_config, grows, head):
+        lines = [problem, "check out a commit that grows the action head: a86e915"]
+        text = "Isaac-GR00T at this commit takes chunks of the base model's shape only."
+        raise TrainingError(spec.experiment.name, text, lines)
 
 
 def _refuse_other_cameras(spec: TrainingSpec) -> None:

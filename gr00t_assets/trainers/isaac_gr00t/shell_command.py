@@ -14,15 +14,21 @@ from typing import Any
 from gr00t_assets.core.errors import DatasetError, TrainingError
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, load_catalog
+from gr00t_assets.datasets.fit.modality_configs import embodiment_tag_of
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.base_model_files import looks_like_path
 from gr00t_assets.trainers.isaac_gr00t.commits import TORCHVISION_AV, revision_of
+from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, module_name
 from gr00t_assets.trainers.isaac_gr00t.environment import TRAINER_NAME, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
-from gr00t_assets.trainers.isaac_gr00t.launch_file import SCRIPT_ARGUMENTS, TRAINING_ARGUMENTS
+from gr00t_assets.trainers.isaac_gr00t.launch_file import (
+    FOLDER,
+    SCRIPT_ARGUMENTS,
+    TRAINING_ARGUMENTS,
+)
 from gr00t_assets.trainers.isaac_gr00t.script_interface import (
     RELEASE,
     TRANSFORMERS_DEFAULTS,
@@ -30,6 +36,7 @@ from gr00t_assets.trainers.isaac_gr00t.script_interface import (
     flag,
     read_interface,
 )
+from gr00t_assets.trainers.n15.data_config_limits import is_built_in
 
 _ORDER = (
     "dataset_path",
@@ -105,8 +112,8 @@ def shell_command(
         "output_dir": paths.output,
         # The script takes a relative path for a Hub id.
         "base_model_path": str(Path(model).expanduser()) if looks_like_path(model) else model,
-        "data_config": entries[0].data_config,
-        "embodiment_tag": entries[0].embodiment_tag,
+        "data_config": _data_config_argument(entries[0].data_config),
+        "embodiment_tag": embodiment_tag_of(entries[0]),
         "report_to": experiment.report_to,
         **{name: getattr(experiment.hyperparameters, name) for name in _SETTINGS},
     }
@@ -132,6 +139,11 @@ def shell_command(
             notes += _setting_notes(name, values[name], interface)
     flags = tuple(flag(name, values[name]) for name in printed)
     return ShellCommand((paths.python, paths.script), flags, tuple(notes))
+
+
+def _data_config_argument(name: str) -> str:
+    """N1.5's by name; the project's own as the module and class that the platform writes."""
+    return name if is_built_in(name) else f"{module_name(name)}:{CLASS}"
 
 
 def _frame_notes(
@@ -165,6 +177,13 @@ def _frame_notes(
 
 def _data_notes(experiment: Experiment, entries: Sequence[CatalogEntry]) -> Iterator[str]:
     """Held-out episodes, continued runs and revisions, which the script does not know."""
+    own = entries[0].data_config
+    if not is_built_in(own):
+        yield (
+            f"data_config {own}: the script of October 2025 takes it so with the folder `{FOLDER}` "
+            "of the run directory in PYTHONPATH, where the platform writes the module when it "
+            "trains; the script of June takes none of one's own."
+        )
     for entry in entries:
         held_out = entry.held_out
         if held_out is None:

@@ -7,10 +7,9 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from gr00t_assets.core.errors import CatalogError, TrainingError
+from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.modality.config import ModalityConfig
@@ -19,6 +18,8 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Policy, Trainer
 from gr00t_assets.trainers.base_model_files import RELEASED_LICENSE, RELEASED_MODEL
 from gr00t_assets.trainers.failures.failure_pattern import FailurePattern, load_patterns
+from gr00t_assets.trainers.isaac_gr00t.data_config_limits import isaac_limits, refuse_data_config
+from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, module_name
 from gr00t_assets.trainers.isaac_gr00t.environment import (
     LAUNCHER_REVISION,
     TRAINER_NAME,
@@ -27,6 +28,12 @@ from gr00t_assets.trainers.isaac_gr00t.environment import (
 )
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
+from gr00t_assets.trainers.n15.data_config_limits import (
+    entries_of,
+    is_built_in,
+    limit_findings,
+    n15_limits,
+)
 
 _HUB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*/[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _CHECKPOINT = re.compile(r"(checkpoint|step)-\d+")
@@ -36,10 +43,10 @@ _LOADING = """\
 The files are laid out as Isaac-GR00T's policy reads them:
 
 ```python
-from gr00t.experiment.data_config import DATA_CONFIG_MAP
+{source}
 from gr00t.model.policy import Gr00tPolicy
 
-data_config = DATA_CONFIG_MAP["{data_config}"]
+data_config = {data_config}
 policy = Gr00tPolicy(
     model_path="FOLDER_WITH_THESE_FILES",
     modality_config=data_config.modality_config(),
@@ -89,6 +96,7 @@ class IsaacGr00tTrainer(Trainer):
                 [*lines, "the whole list: gr00t-assets isaac doctor"],
             )
         refuse_wrong_frames(spec, environment)
+        refuse_data_config(spec)
         module = "gr00t_assets.trainers.isaac_gr00t"
         return [sys.executable, "-m", module, str(spec.run_directory / SPEC)]
 
@@ -101,17 +109,17 @@ class IsaacGr00tTrainer(Trainer):
         return f"{IsaacEnvironment.from_environment().revision()}+{LAUNCHER_REVISION}"
 
     def limits(self, experiment: Experiment) -> list[Finding]:
-        """Base models that the script would look for on the Hub, settings without effect, and
-        mixtures that it has no arguments for.
+        """Base models that the script would look for on the Hub, settings without effect,
+        mixtures that it has no arguments for, and data configs that N1.5 does not know.
         """
-        limits = chain(
-            _limits(experiment.base_model, IsaacHyperparameters.of(experiment)),
-            _mixture_limits(experiment),
+        return limit_findings(
+            chain(
+                _limits(experiment.base_model, IsaacHyperparameters.of(experiment)),
+                _mixture_limits(experiment),
+                n15_limits(experiment),
+                isaac_limits(experiment),
+            )
         )
-        return [
-            Finding(severity="error", code="not-taken", subject=field, found=found, remedy=remedy)
-            for field, found, remedy in limits
-        ]
 
     def environment(self, store: Store) -> EnvironmentReport:
         """What the doctor finds of the checkout, its Python, and this machine."""
@@ -134,8 +142,17 @@ class IsaacGr00tTrainer(Trainer):
 
     def loading_example(self, config: ModalityConfig) -> str:
         """How NVIDIA's policy class loads it, and how this package does."""
-        names = {"data_config": config.data_config, "embodiment_tag": config.embodiment_tag}
-        nvidia = _LOADING.format(**names)
+        source = "from gr00t.experiment.data_config import DATA_CONFIG_MAP"
+        data_config = f'DATA_CONFIG_MAP["{config.data_config}"]'
+        if not is_built_in(config.data_config):
+            # ``publish_model`` puts the module beside the weights.
+            source, data_config = (
+                f"from {module_name(config.data_config)} import {CLASS}",
+                f"{CLASS}()",
+            )
+        nvidia = _LOADING.format(
+            source=source, data_config=data_config, embodiment_tag=config.embodiment_tag
+        )
         return nvidia + "\nWith this package:\n\n" + super().loading_example(config)
 
 
@@ -149,11 +166,7 @@ def _mixture_limits(experiment: Experiment) -> Iterator[tuple[str, str, str]]:
             "give them one weight, and balance_dataset_weights false for equal shares; or train "
             "with native",
         )
-    try:
-        catalog = load_catalog() if len(datasets) > 1 else {}
-    except CatalogError:  # is told where the catalog is read for itself
-        return
-    entries = [catalog[dataset.name] for dataset in datasets if dataset.name in catalog]
+    entries = entries_of(experiment) if len(datasets) > 1 else []
     for field in ("data_config", "embodiment_tag"):
         values = dict.fromkeys(getattr(entry, field) for entry in entries)
         if len(values) > 1:

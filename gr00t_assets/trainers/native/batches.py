@@ -11,7 +11,8 @@ from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.modality.images import augment_images, draw_augmentations, prepare_images
+from gr00t_assets.modality.camera_images import camera_images
+from gr00t_assets.modality.images import draw_augmentations
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
@@ -117,10 +118,10 @@ class BatchSource:
             return frames
         scale, jitter = data.config.crop_scale, data.config.color_jitter
         if not self._augmented:
-            return prepare_images(frames, self._image_size, scale)
+            return camera_images(frames, self._image_size, data.config)
         height, width = frames.shape[2:4]
         drawn = draw_augmentations(len(rows), height, width, scale, jitter, generator)
-        return augment_images(frames, self._image_size, scale, drawn)
+        return camera_images(frames, self._image_size, data.config, drawn)
 
     def _on_device(self, value: torch.Tensor) -> torch.Tensor:
         """Copied to a GPU without waiting for it; the copy is ordered before what comes after."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gr00t_assets.modality.images import prepare_images
+from gr00t_assets.modality.camera_images import camera_images
 from gr00t_assets.trainers.base import Observations, Policy
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
 from gr00t_assets.trainers.native.batches import observation_tensors
@@ -43,7 +43,7 @@ class NativePolicy(Policy):
         """Normalised actions; images and prompts are encoded once for all draws of a sample."""
         device = self._device.device
         frames = torch.from_numpy(observations.frames).to(device)
-        images = prepare_images(frames, self.base.config.image_size, self.config.crop_scale)
+        images = camera_images(frames, self.base.config.image_size, self.config)
         batch = observation_tensors(
             self.base,
             images,

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Policy, Trainer
 from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, RELEASED_LICENSE, RELEASED_MODEL
+from gr00t_assets.trainers.n15.data_config_limits import limit_findings, n15_limits
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
 
@@ -65,20 +67,11 @@ class NativeTrainer(Trainer):
         return REVISION
 
     def limits(self, experiment: Experiment) -> list[Finding]:
-        """It trains on one device."""
+        """It trains on one device, in the shapes of N1.5."""
         gpus = experiment.hyperparameters.num_gpus
-        if gpus == 1:
-            return []
         problem = f"the native trainer does not take num_gpus {gpus}"
-        return [
-            Finding(
-                severity="error",
-                code="not-taken",
-                subject="num_gpus",
-                found=problem,
-                remedy="isaac-gr00t does",
-            )
-        ]
+        limits = [("num_gpus", problem, "isaac-gr00t does")] if gpus != 1 else []
+        return limit_findings(chain(limits, n15_limits(experiment)))
 
     def environment(self, store: Store) -> EnvironmentReport:
         """The packages of this program's own environment."""

@@ -292,7 +292,7 @@ def test_a_data_config_that_is_named_is_honoured() -> None:
 
 
 def test_a_second_dataset_of_a_robot_takes_the_config_of_the_first(project: Path) -> None:
-    features = declared(*[[f"left_joint_{i}" for i in range(6)]])
+    features = declared([f"left_joint_{i}" for i in range(6)])
     first = chosen(features)
     assert first.config.name == "mine" and first.text is not None
     folder = project / "data" / "data_configs"
@@ -300,6 +300,8 @@ def test_a_second_dataset_of_a_robot_takes_the_config_of_the_first(project: Path
     (folder / "other.yaml").write_text(first.text)
     second = chosen(features)
     assert second.config.name == "other" and second.text is None
+    cameras = chosen(declared([f"left_joint_{i}" for i in range(6)], cameras=("top", "wrist")))
+    assert cameras.config.name == "mine" and cameras.config.video == ("top", "wrist")
 
 
 def test_a_file_that_is_there_gets_a_data_config(project: Path) -> None:

@@ -162,33 +162,68 @@ FILE_FAULTS = {
         "column-undeclared",
         ROWS,
         rows(lambda columns: columns.update(extra=columns["timestamp"])),
-        "declare",
+        "leave it out",
         "warning",
+    ),
+    "column declared and in no file": Fault(
+        "column-missing",
+        "meta/info.json",
+        feature("extra", dtype="float64", shape=[1]),
+        "remove it from the features",
+    ),
+    "column in every file and not declared": Fault(
+        "column-undeclared",
+        "meta/info.json",
+        lambda directory: edit_json(
+            directory, "info.json", lambda info: info["features"].pop("index")
+        ),
+        "declare it",
+        "warning",
+    ),
+    "dtype declared otherwise": Fault(
+        "column-dtype",
+        "meta/info.json",
+        feature("timestamp", dtype="float32"),
+        "set its dtype to float64",
+        "warning",
+    ),
+    "kind declared otherwise": Fault(
+        "column-dtype",
+        "meta/info.json",
+        feature("action", dtype="int64"),
+        "set its dtype to float64",
+    ),
+    "shape declared otherwise": Fault(
+        "column-shape",
+        "meta/info.json",
+        feature("action", shape=[43]),
+        "correct its shape",
+        also=("slice-range", "stats-field"),
     ),
     "dtype another kind": Fault(
         "column-dtype",
         ROWS,
         rows(set_column("action", lambda values: values.astype(np.int64))),
-        "dtype",
+        "write",
     ),
     "dtype narrower": Fault(
         "column-dtype",
         ROWS,
         rows(set_column("timestamp", lambda values: values.astype(np.float32))),
-        "dtype",
+        "write",
         "warning",
     ),
     "dtype text": Fault(
         "column-dtype",
         ROWS,
         rows(set_column("timestamp", lambda values: values.astype(str))),
-        "dtype",
+        "write",
     ),
     "vector too short": Fault(
-        "column-shape", ROWS, rows(set_column("action", lambda values: values[:, :43])), "shape"
+        "column-shape", ROWS, rows(set_column("action", lambda values: values[:, :43])), "write"
     ),
     "vector of changing length": Fault(
-        "column-shape", ROWS, rows(set_column("action", _ragged)), "shape"
+        "column-shape", ROWS, rows(set_column("action", _ragged)), "write"
     ),
     "cell empty": Fault("column-null", ROWS, rows(set_column("action", _null)), "write"),
     "NaN": Fault("not-finite", ROWS, rows(set_values("action", (5, 2), np.nan)), "write"),

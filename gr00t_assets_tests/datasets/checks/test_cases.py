@@ -10,12 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.fit.dataset_check import check_dataset, check_stored_dataset
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.record import DatasetRecord
+from gr00t_assets.datasets.lerobot.v3.convert import CONVERTED
+from gr00t_assets.datasets.record import DatasetRecord, save_record
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets_tests.datasets.checks.edits import data_file, edit_json
 from gr00t_assets_tests.datasets.videos import content
@@ -85,6 +87,24 @@ def test_averaged_quantiles_are_a_warning_and_computed_from_the_rows(tmp_path: P
                 np.testing.assert_allclose(getattr(key.statistics, name), right, rtol=1e-5)
 
 
+def test_what_the_converter_wrote_is_no_finding_even_where_the_scan_is_lost(tmp_path: Path) -> None:
+    _, store, record = taken(CASES / "lerobot-quantiles" / "v30", tmp_path)
+    store.dataset_scan(record.name, record.version).unlink()
+    assert list(check_stored_dataset(record, store, CONFIG, "new_embodiment")) == []
+
+
+def test_what_an_older_converter_wrote_is_converted_anew(tmp_path: Path) -> None:
+    """It copied LeRobot's quantiles."""
+    folder = CASES / "lerobot-quantiles" / "v30"
+    entry, store, record = taken(folder, tmp_path)
+    older = f"{CONVERTED}; every frame was compared"
+    save_record(record.model_copy(update={"warnings": (older,)}), store)
+    stats = record.directory(store) / "meta" / "stats.json"
+    shutil.copyfile(folder / "meta" / "stats.json", stats)
+    assert ingest_dataset(entry, store) == record
+    assert not stats.exists()
+
+
 def test_stale_statistics_of_v30_are_a_warning_and_of_v21_an_error(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(CASES / "lerobot-quantiles" / "v30", tmp_path / "v30"))
     edit_json(folder, "stats.json", lambda stats: stats["action"]["max"].__setitem__(0, 99.0))
@@ -138,6 +158,34 @@ def test_a_data_file_that_is_not_there_with_its_rows_is_an_error(tmp_path: Path)
     (folder / "data/chunk-000/file-001.parquet").unlink()
     errors = [(item.code, item.subject) for item in check_dataset(folder, CONFIG).errors]
     assert ("parquet-missing", "data/chunk-000/file-002.parquet") in errors
+
+
+def test_what_cannot_be_converted_is_refused_with_the_persons_own_files(tmp_path: Path) -> None:
+    folder = tmp_path / "v30"
+    shutil.copytree(CASES / "named-data-file-absent" / "v30", folder)
+    (folder / "data/chunk-000/file-001.parquet").unlink()
+    with pytest.raises(DatasetError) as refused:
+        taken(folder, tmp_path)
+    text = str(refused.value)
+    assert "data/chunk-000/file-002.parquet: no such file" in text
+    assert str(folder) in text and "partial" not in text and str(tmp_path / "store") not in text
+    assert not list((tmp_path / "store").rglob("*.parquet"))
+
+
+def test_the_projects_own_modality_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path))
+    folder = CASES / "shape-6x1" / "v21"
+    modality = json.loads((folder / "meta" / "modality.json").read_text())
+    own = tmp_path / "data" / "datasets" / "case" / "modality.json"
+    own.parent.mkdir(parents=True)
+    for start, expected in ((4, ["data/datasets/case/modality.json"]), (5, [])):
+        modality["action"]["gripper"]["start"] = start
+        own.write_text(json.dumps(modality))
+        _, store, record = taken(folder, tmp_path)
+        findings = check_stored_dataset(record, store, CONFIG, "new_embodiment")
+        assert [item.subject for item in findings.errors] == expected
 
 
 @pytest.mark.parametrize("layout", ["v21", "v30"])
@@ -222,6 +270,18 @@ def test_images_that_are_declared_as_videos_are_named_and_the_remedy_works(tmp_p
     assert finding.remedy == "set its dtype to image"
     declared(folder, dtype="image")
     assert check_dataset(folder).ok
+
+
+def test_images_in_files_that_the_rows_name_are_looked_at(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(CASES / "image-feature" / "v21", tmp_path / "v21"))
+    image = pq.read_table(folder / data_file(1)).column(FRONT)[3].as_py()["bytes"]
+    file = folder / "images" / "three.png"
+    file.parent.mkdir()
+    file.write_bytes(image)
+    image_rows(folder, lambda rows: rows[3].update(bytes=None, path="images/three.png"))
+    assert check_dataset(folder).ok
+    file.write_bytes(image[:90])
+    assert [item.code for item in check_dataset(folder).errors] == ["image-unreadable"]
 
 
 IMAGE_FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,12 +90,18 @@ def _total(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> 
     info(**{match[1]: int(finding.expected.split(",")[0])})(spoilt)
 
 
-def _declare(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
-    value = re.split(" \\(|, as", finding.expected)[0]
-    if match[1] == "shape":
-        feature(CAMERA, shape=[*map(int, value.split(" x ")), 3])(spoilt)
+def _correct_shape(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
+    """As the finding says the files are."""
+    name = finding.found.split()[0]
+    if name == CAMERA:
+        height, width = finding.expected.split(" (")[0].split(" x ")
+        feature(name, shape=[int(height), int(width), 3])(spoilt)
     else:
-        feature(CAMERA, info={match[1]: value})(spoilt)
+        feature(name, shape=[int(finding.found.split()[2])])(spoilt)
+
+
+def _declare(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
+    feature(CAMERA, info={match[1]: finding.expected.split(",")[0]})(spoilt)
 
 
 def _move_joints(spoilt: Path, good: Path, finding: Finding, match: re.Match[str]) -> None:
@@ -117,18 +124,25 @@ REMEDIES: dict[str, Follow] = {
         spoilt, "episodes.jsonl", lambda all: all.sort(key=lambda item: item["episode_index"])
     ),
     r"restore the line, or remove the file": lambda spoilt, _, finding, __: (
-        spoilt / finding.subject
+        spoilt / str(finding.subject)
     ).unlink(),
-    r"declare it": lambda spoilt, *_: feature("extra", dtype="float64", shape=[1])(spoilt),
+    r"declare it": lambda spoilt, *_: feature("index", dtype="int64", shape=[1])(spoilt),
+    r"remove it from the features": lambda spoilt, *_: edit_json(
+        spoilt, "info.json", lambda value: value["features"].pop("extra")
+    ),
+    r"set its dtype to (\w+)": lambda spoilt, _, finding, match: feature(
+        finding.found.split()[0], dtype=match[1]
+    )(spoilt),
+    r"correct its shape$": _correct_shape,
     r"cp -rL": _resolve_links,
     r"add the task to": _add_task,
     r"add it to": _add_text,
     r"list it among": _list_task,
-    r"correct its (shape|video\.codec)$": _declare,
+    r"correct its (video\.codec)$": _declare,
     r"see that the recording has these joints": _move_joints,
     r"bring its videos, or take the camera out of meta/info\.json$": _without_camera,
-    r"bring its videos": _bring_videos,
-    r"put the right file in place, or take the episode out": _both_files,
+    r"bring its videos$": _bring_videos,
+    r"^put the right file in place$": _both_files,
     r"": _restore,
 }
 """What is done, by the first pattern that a remedy has."""
@@ -183,7 +197,7 @@ def test_the_remedy_is_followed_and_the_finding_is_gone(
     ],
 )
 def test_a_name_that_does_not_exist_is_answered_with_one_that_does(
-    wrong: dict[str, str], right: dict[str, str], code: str, remedy: str, good: Path
+    wrong: dict[str, Any], right: dict[str, Any], code: str, remedy: str, good: Path
 ) -> None:
     (finding,) = check_dataset(good, **wrong).errors
     assert finding.code == code and finding.remedy.endswith(remedy)

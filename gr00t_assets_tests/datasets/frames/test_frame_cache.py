@@ -115,7 +115,7 @@ def test_frames_of_different_sizes_are_refused(spoilt: Path, tmp_path: Path) -> 
 
 def test_a_camera_or_episode_that_is_not_there(small_dataset: Path, tmp_path: Path) -> None:
     dataset, directory = LeRobotDataset.open(small_dataset), tmp_path / "small" / "version"
-    with pytest.raises(DatasetError, match=r"no videos of observation\.images\.wrist"):
+    with pytest.raises(DatasetError, match=r"no frames of observation\.images\.wrist"):
         build_frame_cache(dataset, ["observation.images.wrist"], directory)
     build_frame_cache(dataset, [EGO], directory)
     with pytest.raises(DatasetError, match="no episode 7 of camera"):

@@ -4,6 +4,7 @@ import multiprocessing
 import random
 import shutil
 import signal
+from dataclasses import replace
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def test_an_episode_whose_video_changed_meanwhile_is_decoded_again(
 ) -> None:
     directory = tmp_path / "demo" / "version"
     copied = shutil.copytree(dataset.directory, tmp_path / "data")
-    changed = LeRobotDataset(**{**vars(dataset), "directory": copied})
+    changed = replace(dataset, directory=copied)
     interrupt(changed, directory, after=sum(LENGTHS[:4]))
     encode(changed.video_path(0, "front"), moving(LENGTHS[0], CAMERAS["front"], seed=99))
     build_frame_cache(changed, changed.cameras, directory)
@@ -133,7 +134,7 @@ def test_what_another_plan_left_is_dropped(
     dataset: LeRobotDataset, unbroken: dict[str, bytes], tmp_path: Path
 ) -> None:
     directory = tmp_path / "demo" / "version"
-    reversed_order = LeRobotDataset(**{**vars(dataset), "episodes": dataset.episodes[::-1]})
+    reversed_order = replace(dataset, episodes=dataset.episodes[::-1])
     interrupt(reversed_order, directory, after=sum(LENGTHS[:4]))
     info = build_frame_cache(dataset, dataset.cameras, directory)
     assert info.kept == 0

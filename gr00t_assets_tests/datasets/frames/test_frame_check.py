@@ -16,6 +16,7 @@ from gr00t_assets.datasets.frames.video_backends import (
     video_backend,
 )
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.recorded_frames import VideoFrames
 from gr00t_assets.datasets.synthetic.generator import generate, write_video
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.datasets.video_decoding import decode
@@ -159,7 +160,7 @@ def test_identical_frames_are_not_told_apart(spoilt: Path) -> None:
 def test_frames_in_the_colours_of_another_decoder(small: Cached) -> None:
     dataset, cache = small
     path = dataset.video_path(0, EGO)
-    for episode in (CachedEpisode(cache, 0, EGO), DecodedEpisode(path)):
+    for episode in (CachedEpisode(cache, 0, EGO), DecodedEpisode(VideoFrames(path))):
         frames = [frame for _, frame in decode(path) if frame is not None]
         assert episode.count == len(frames)
         for position in (0, 25, len(frames) - 1):

@@ -1,9 +1,7 @@
 """Where a dataset is brought into the form that is read: in a copy, before it is opened."""
 
 import hashlib
-import os
-import subprocess
-import sys
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,6 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config
-from gr00t_assets.datasets.fit.modality_proposal import proposal_path
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets_tests.datasets.conftest import entry_of
@@ -65,31 +62,41 @@ def test_a_v30_dataset_that_cannot_be_converted_leaves_nothing(
     assert [name for name in left if not name.startswith(".")] == []
 
 
-def test_a_missing_modality_file_is_proposed_accepted_and_put_in_place(
-    store: Store, spoilt: Path
-) -> None:
-    (spoilt / "meta" / "modality.json").unlink()
+def test_a_file_that_was_accepted_in_version_0_2_stands_in(store: Store, spoilt: Path) -> None:
+    """It lies in the store, and is taken for as long as the source and the project have none."""
+    own = spoilt / "meta" / "modality.json"
+    content = json.loads(own.read_text())
+    own.unlink()
     entry = folder_entry(spoilt)
     first = ingest_dataset(entry, store)
     with pytest.raises(DatasetError) as caught:
         build_modality_config(entry, store)
-    assert "gr00t-assets dataset accept-modality demo" in str(caught.value)
-    assert proposal_path("demo", store).is_file()
-    assert not (spoilt / "meta" / "modality.json").exists()
+    assert "gr00t-assets dataset add demo" in str(caught.value)
 
-    command = [sys.executable, "-c", "from gr00t_assets.cli.main import main; main()"]
-    accepted = subprocess.run(
-        [*command, "dataset", "accept-modality", "demo"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "GR00T_ASSETS_STORE": str(store.root)},
-    )
-    assert accepted.returncode == 0, accepted.stderr
+    accepted = store.dataset_record("demo").with_name("modality.accepted.json")
+    accepted.write_text(json.dumps(content))
     second = ingest_dataset(entry, store)
     assert second.version != first.version
-    assert (second.directory(store) / "meta" / "modality.json").is_file()
-    assert not (spoilt / "meta" / "modality.json").exists()
+    stored = second.directory(store) / "meta" / "modality.json"
+    assert json.loads(stored.read_text()) == content
+    assert not own.exists()
+    assert ingest_dataset(entry, store) == second
+
+
+def test_the_projects_file_comes_before_the_sources(
+    store: Store, spoilt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path))
+    file = tmp_path / "data" / "datasets" / "demo" / "modality.json"
+    first = ingest_dataset(folder_entry(spoilt), store)
+    file.parent.mkdir(parents=True)
+    content = json.loads((spoilt / "meta" / "modality.json").read_text())
+    file.write_text(json.dumps(content | {"annotation": {}}))
+    second = ingest_dataset(folder_entry(spoilt), store)
+    stored = second.directory(store) / "meta" / "modality.json"
+    assert stored.read_text() == file.read_text() and second.version != first.version
+    file.unlink()
+    assert ingest_dataset(folder_entry(spoilt), store).version == first.version
 
 
 def test_a_download_in_v30_is_kept_until_it_is_converted(hub: Hub, store: Store) -> None:

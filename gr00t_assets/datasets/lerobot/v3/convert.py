@@ -1,92 +1,85 @@
-"""From LeRobot v3.0, many episodes in a file, to v2.1, one file for each.
+"""The form in which datasets are trained on: LeRobot v2.1, one file for each episode.
 
-v2.1 is what Isaac-GR00T N1.5 and this package train on. Rows are written as they are, frames are
-shown as they are, and the source is never written to.
+Made from v3.0, which has many episodes in a file, and from v2.x where something is to change. Rows
+are written as they are, frames are shown as they are, and the source is never written to.
 """
 
-import copy
-import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pyarrow.parquet as pq
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.files import published_directory, write_json
-from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
-from gr00t_assets.datasets.lerobot.episodes import BATCH_ROWS, V30_EPISODES, v30_episode_files
+from gr00t_assets.core.files import published_directory
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.info import (
-    CHUNK_EPISODES,
     DATA_PATH,
     V30,
+    V30_EPISODES,
     VIDEO_PATH,
     episode_path,
 )
 from gr00t_assets.datasets.lerobot.rows import report_unreadable
-from gr00t_assets.datasets.lerobot.shared_rows import episode_names
-from gr00t_assets.datasets.lerobot.v3.cut_rows import cut_rows
+from gr00t_assets.datasets.lerobot.shared_rows import RowRange, episode_names
+from gr00t_assets.datasets.lerobot.v3.cut_rows import Renumbering, cut_rows
 from gr00t_assets.datasets.lerobot.v3.cut_videos import cut_video
+from gr00t_assets.datasets.lerobot.v3.stored_episodes import (
+    Changes,
+    StoredEpisode,
+    stored_episodes,
+    trimmed_videos,
+    with_own_files,
+)
+from gr00t_assets.datasets.lerobot.v3.write_meta import flattened_columns, write_meta
 from gr00t_assets.datasets.lerobot.video_packets import report_video
 from gr00t_assets.datasets.lerobot.video_segments import VideoFiles, find_frames
 from gr00t_assets.datasets.video_decoding import VideoError
 
-CONVERTER_VERSION = 1
-"""Raised when the same source begins to give other files."""
+CONVERTED = "converted from LeRobot v3.0 to v2.1"
+"""How the first warning of a converted dataset begins."""
 
-_PROBLEM = "this LeRobot v3.0 dataset cannot be converted to v2.1."
-_ONLY_V30 = ("data_files_size_in_mb", "video_files_size_in_mb")
-_STATISTICS = "stats/"
-"""What the columns of an episode's statistics begin with: ``stats/action/mean``."""
+CONVERSION = f"{CONVERTED} by converter 2; every frame was compared"
+"""That warning; its number is raised when the same source begins to give other files."""
+
+_PROBLEM = "this dataset cannot be written as LeRobot v2.1."
 
 
-def convert_in_place(directory: Path, name: str) -> list[str]:
-    """Replace a working copy by its v2.1 form.
+@dataclass(frozen=True)
+class Converted:
+    """What was written: its episodes, and what is odd, and yet converted."""
 
-    Its files may be links to those of a download: none is opened for writing.
-
-    Args:
-        directory: A v3.0 dataset that may be removed, such as a scratch copy; never a source.
-
-    Returns:
-        What is odd, and yet converted, the conversion itself first.
-
-    Raises:
-        DatasetError: It cannot be converted; it is as it was.
-        StoreError: The disk is full; it is as it was.
-    """
-    converted = directory.with_name(f"{directory.name}.v21")
-    warnings = convert_to_v21(directory, converted, name=name)
-    shutil.rmtree(directory)
-    converted.rename(directory)
-    return ["converted from LeRobot v3.0 to v2.1; every frame was compared", *warnings]
+    episodes: tuple[StoredEpisode, ...]
+    warnings: tuple[str, ...]
 
 
 def convert_to_v21(
-    source: Path, destination: Path, *, name: str | None = None, verify: bool = True
-) -> list[str]:
-    """Write a v3.0 dataset as a v2.1 dataset with equal rows and equal frames.
+    source: Path,
+    destination: Path,
+    *,
+    name: str | None = None,
+    changes: Changes | None = None,
+    verify: bool = True,
+) -> Converted:
+    """Write a dataset as a v2.1 dataset in normal form: episodes from 0 on without gaps, numbers
+    in one axis, each row and each frame as in the source.
 
     Everything is looked at before anything is written. Memory does not grow with the size of the
     dataset, but for 50 bytes a frame of the longest video file.
 
     Args:
-        source: Folder of the v3.0 dataset; only read.
+        source: Folder of the dataset; only read.
         destination: Folder to make; it may be there and be empty.
         name: What errors call the dataset; the folder's name by default.
+        changes: What is left out or renamed; nothing by default.
         verify: Decode what was written and compare every frame with the source's.
-
-    Returns:
-        What is odd, and yet converted.
 
     Raises:
         DatasetError: All that is missing, unreadable or contradictory, at once; ``destination``
             is as it was.
         StoreError: The disk is full.
     """
-    name = name or source.name
+    name, changes = name or source.name, changes or Changes()
     if destination.resolve().is_relative_to(source.resolve()):
         problem = f"{destination} is inside of the source, which is never written"
         raise DatasetError(name, _PROBLEM, [problem])
@@ -95,23 +88,76 @@ def convert_to_v21(
     elif destination.exists():
         problem = f"{destination} is there already: name a new folder"
         raise DatasetError(name, _PROBLEM, [problem])
-    folder = Folder(source, confined=False)
-    dataset = LeRobotDataset.read(folder, name, (V30,))
-    videos = find_frames(folder, dataset.episodes, dataset.video_cameras, dataset.fps)
+    folder = Folder(source, confined=False, leaves_out=changes.leaves_out)
+    dataset = LeRobotDataset.read(folder, name)
+    is_shared = dataset.info.version == V30
+    in_videos = [
+        item if is_shared else with_own_files(dataset, item)
+        for item in dataset.episodes
+        if is_shared or item.index in changes.trimmed
+    ]
+    videos = find_frames(folder, in_videos, dataset.video_cameras, dataset.fps)
     folder.raise_errors(name, _PROBLEM)
+    episodes = stored_episodes(dataset, changes.trimmed, videos)
     with published_directory(destination) as target:
-        ranges = list(dataset.ranges.values())
-        cut_rows(folder, ranges, lambda episode: target / episode_path(DATA_PATH, episode))
+        _write_rows(folder, dataset, episodes, target)
         folder.raise_errors(name, _PROBLEM)
-        codecs = _write_videos(folder, videos, target, verify)
+        if not is_shared:
+            _copy_videos(dataset, episodes, target)
+        videos = trimmed_videos(folder.collector, videos, episodes)
+        folder.raise_errors(name, _PROBLEM)
+        codecs = _write_videos(folder, videos, episodes, target, verify)
         with report_unreadable(folder.collector, V30_EPISODES):
-            _write_meta(folder, dataset, target, codecs)
+            write_meta(folder, dataset, episodes, changes, target, codecs)
         folder.raise_errors(name, _PROBLEM)
-    return list(folder.warnings())
+    return Converted(episodes, folder.warnings())
+
+
+def _write_rows(
+    folder: Folder, dataset: LeRobotDataset, episodes: Sequence[StoredEpisode], target: Path
+) -> None:
+    stored = {item.source.index: item for item in episodes}
+    order = dataset.ranges.values() or (
+        RowRange(item.index, str(dataset.info.data_file(item.index)), 0, item.length)
+        for item in dataset.episodes
+    )
+    ranges = [
+        RowRange(
+            part.episode,
+            part.file,
+            part.start + stored[part.episode].start,
+            stored[part.episode].length,
+        )
+        for part in order
+    ]
+    is_renumbered = any(item.is_changed for item in episodes)
+    renumbered = {
+        number: Renumbering(item.index, item.first, item.is_trimmed)
+        for number, item in stored.items()
+        if is_renumbered
+    }
+
+    def path_of(episode: int) -> Path:
+        return target / episode_path(DATA_PATH, stored[episode].index)
+
+    cut_rows(folder, ranges, path_of, renumbered, flattened_columns(dataset))
+
+
+def _copy_videos(dataset: LeRobotDataset, episodes: Sequence[StoredEpisode], target: Path) -> None:
+    """Copy the videos of whole episodes, which have files of their own."""
+    for item in episodes:
+        for camera in dataset.video_cameras if not item.is_trimmed else ():
+            file = target / episode_path(VIDEO_PATH, item.index, camera)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(dataset.video_path(item.source.index, camera), file)
 
 
 def _write_videos(
-    folder: Folder, videos: Mapping[str, VideoFiles], target: Path, verify: bool
+    folder: Folder,
+    videos: Mapping[str, VideoFiles],
+    episodes: Sequence[StoredEpisode],
+    target: Path,
+    verify: bool,
 ) -> dict[str, set[str]]:
     """Write a file for each episode and camera.
 
@@ -119,11 +165,12 @@ def _write_videos(
         By camera that was encoded anew, the codecs that its files now have.
     """
     codecs: dict[str, set[str]] = {}
+    index_of = {item.source.index: item.index for item in episodes}
     for camera, files in videos.items():
         encoded, unchanged = [], set()
 
         def path_of(episode: int, camera: str = camera) -> Path:
-            return target / episode_path(VIDEO_PATH, episode, camera)
+            return target / episode_path(VIDEO_PATH, index_of[episode], camera)
 
         for file, (table, cuts) in files.items():
             changed: list[int] = []
@@ -142,74 +189,3 @@ def _write_videos(
             found += "(no clean key frame at the border); encoded anew as H.264 without loss, "
             folder.collector.report("video-encoded", camera, f"{found}{size / 1e6:.1f} MB")
     return codecs
-
-
-def _write_meta(
-    folder: Folder, dataset: LeRobotDataset, target: Path, codecs: Mapping[str, set[str]]
-) -> None:
-    """Write ``meta`` of a v2.1 dataset.
-
-    ``modality.json`` is copied where the source has it. ``stats.json`` is left out, since LeRobot's
-    quantiles are not those of the rows: statistics are computed where there is none. Those of each
-    episode go to ``episodes_stats.jsonl``.
-    """
-    meta = target / "meta"
-    meta.mkdir(parents=True, exist_ok=True)
-    if (dataset.directory / MODALITY).is_file():
-        shutil.copyfile(dataset.directory / MODALITY, target / MODALITY)
-    write_json(meta / "info.json", _v21_info(dataset, codecs))
-    lines = {
-        "tasks.jsonl": (
-            {"task_index": index, "task": task} for index, task in dataset.tasks.items()
-        ),
-        "episodes.jsonl": (
-            {"episode_index": item.index, "tasks": list(item.tasks), "length": item.length}
-            for item in dataset.episodes
-        ),
-        "episodes_stats.jsonl": _episode_statistics(folder),
-    }
-    for name, items in lines.items():
-        with (meta / name).open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
-    if not (meta / "episodes_stats.jsonl").stat().st_size:
-        (meta / "episodes_stats.jsonl").unlink()
-
-
-def _v21_info(dataset: LeRobotDataset, codecs: Mapping[str, set[str]]) -> dict[str, Any]:
-    info = {key: value for key, value in dataset.info.raw.items() if key not in _ONLY_V30}
-    features = copy.deepcopy(info["features"])
-    for key, feature in features.items():
-        if feature.get("dtype") != "video":
-            feature.pop("fps", None)
-        for described in (feature.get("info"), feature.get("video_info")):
-            if isinstance(described, dict) and len(codecs.get(key, ())) == 1:
-                described["video.codec"] = next(iter(codecs[key]))
-    return info | {
-        "codebase_version": "v2.1",
-        "total_episodes": len(dataset.episodes),
-        "total_frames": dataset.frame_count,
-        "total_tasks": len(dataset.tasks),
-        "total_videos": len(dataset.episodes) * len(dataset.video_cameras),
-        "total_chunks": dataset.episodes[-1].index // CHUNK_EPISODES + 1,
-        "chunks_size": CHUNK_EPISODES,
-        "data_path": DATA_PATH,
-        "video_path": VIDEO_PATH if dataset.video_cameras else None,
-        "features": features,
-    }
-
-
-def _episode_statistics(folder: Folder) -> Iterator[dict[str, Any]]:
-    """Episode index and statistics by feature, a few episodes in memory at a time."""
-    for path in v30_episode_files(folder):
-        file = pq.ParquetFile(path)
-        names = [name for name in file.schema_arrow.names if name.startswith(_STATISTICS)]
-        if not names:
-            continue
-        for batch in file.iter_batches(BATCH_ROWS, columns=["episode_index", *names]):
-            for row in batch.to_pylist():
-                statistics: dict[str, dict[str, Any]] = {}
-                for name in names:
-                    feature, _, statistic = name.removeprefix(_STATISTICS).rpartition("/")
-                    if row[name] is not None:
-                        statistics.setdefault(feature, {})[statistic] = row[name]
-                yield {"episode_index": row["episode_index"], "stats": statistics}

@@ -359,7 +359,7 @@ def test_an_empty_destination_is_filled(good: Path, tmp_path: Path) -> None:
 def test_times_that_drift_are_counted_instead(good: Path, spoilt: Path) -> None:
     """LeRobot adds durations in floating point; the frames leave no doubt which are whose."""
     video(FRONT, from_timestamp=0.78, to_timestamp=1.98)(spoilt)
-    warnings = convert_to_v21(spoilt, spoilt.parent / "out")
+    warnings = convert_to_v21(spoilt, spoilt.parent / "out").warnings
     assert f"{FRONT_0}: the given times of episode 1 are up to 0.8 frames off" in warnings[1]
     convert_to_v21(good, spoilt.parent / "plain")
     for index in LENGTHS:
@@ -370,7 +370,7 @@ def test_times_that_drift_are_counted_instead(good: Path, spoilt: Path) -> None:
 def test_rows_are_found_where_meta_names_another_file(good: Path, spoilt: Path) -> None:
     """As LeRobot's converter writes it for the episode that fills a file."""
     episodes(data__file_index=0)(spoilt)
-    warnings = convert_to_v21(spoilt, spoilt.parent / "out")
+    warnings = convert_to_v21(spoilt, spoilt.parent / "out").warnings
     assert warnings[0] == "meta/episodes: the rows of episode 1 are in another file than is named"
     assert LeRobotDataset.open(spoilt.parent / "out").row_count(1) == LENGTHS[1]
 
@@ -380,6 +380,6 @@ def test_a_camera_without_files_is_a_warning(spoilt: Path) -> None:
     mine = [name for name in table.column_names if name.startswith(f"videos/{WRIST}/")]
     write_table(spoilt / EPISODES, table.drop_columns(mine))
     shutil.rmtree(spoilt / "videos" / WRIST)
-    warnings = convert_to_v21(spoilt, spoilt.parent / "out")
-    assert warnings == [f"meta/info.json: camera {WRIST} is declared and has no video"]
+    warnings = convert_to_v21(spoilt, spoilt.parent / "out").warnings
+    assert warnings == (f"meta/info.json: camera {WRIST} is declared and has no video",)
     assert LeRobotDataset.open(spoilt.parent / "out").cameras == (FRONT,)

@@ -1,7 +1,5 @@
 import hashlib
 import json
-import os
-import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.lerobot.v3.convert import convert_in_place, convert_to_v21
+from gr00t_assets.datasets.lerobot.v3.convert import convert_to_v21
 from gr00t_assets.datasets.video_decoding import decode, probe
 from gr00t_assets_tests.datasets.lerobot.v3.hand_made import (
     FPS,
@@ -50,7 +48,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def converted(source: Path) -> tuple[LeRobotDataset, list[str]]:
     before = _digests(source)
     target = source.parent / "v21"
-    warnings = convert_to_v21(source, target)
+    warnings = convert_to_v21(source, target).warnings
     assert _digests(source) == before
     return LeRobotDataset.open(target), warnings
 
@@ -128,7 +126,7 @@ def test_a_copy_that_shows_other_frames_is_encoded_anew(tmp_path: Path) -> None:
     """Intra refresh marks as key frames what takes four frames more to be whole."""
     options = {"x264-params": "intra-refresh=1:keyint=5:bframes=0:scenecut=0"}
     source = write_hand_made(tmp_path / "v30", ("libx264", options))
-    warnings = convert_to_v21(source, tmp_path / "v21")
+    warnings = convert_to_v21(source, tmp_path / "v21").warnings
     assert warnings[0].startswith(f"{WRIST}: episodes 0, 2 of 4 cannot be cut out as they are")
     name = VIDEO.format(video_key=WRIST, chunk_index=0, file_index=0)
     expected = [rgb for _, rgb in frames_of(source / name)]
@@ -147,14 +145,11 @@ def test_the_same_source_gives_the_same_bytes(source: Path, tmp_path: Path) -> N
     assert found[0] == found[1]
 
 
-def test_a_working_copy_is_replaced_and_its_download_kept(source: Path, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(source, tmp_path / "copy", copy_function=os.link))
+def test_the_source_is_only_read(source: Path, tmp_path: Path) -> None:
     before = _digests(source)
-    warnings = convert_in_place(copy, "mine")
-    assert warnings[0] == "converted from LeRobot v3.0 to v2.1; every frame was compared"
-    assert LeRobotDataset.open(copy).codebase_version == "v2.1"
+    convert_to_v21(source, tmp_path / "v21")
     assert _digests(source) == before
-    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+    assert [path.name for path in tmp_path.iterdir()] == ["v21"]
 
 
 def test_a_dataset_without_modality_stays_without(tmp_path: Path) -> None:

@@ -1,0 +1,138 @@
+"""What a catalog entry leaves out, cuts off or renames; the source is never touched."""
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from gr00t_assets.core.files import FrozenModel
+
+_SPAN = re.compile(r"(\d{1,9})\s*-\s*(\d{1,9})")
+_FORM = "expected episode numbers and ranges like [3, 10-19]"
+
+
+def _checked_spans(value: Any) -> tuple[int | str, ...] | None:
+    if value is None:
+        return None
+    items = value if isinstance(value, list | tuple) else [value]
+    if not items:
+        raise ValueError(_FORM)
+    return tuple(_checked_span(item) for item in items)
+
+
+def _checked_span(item: Any) -> int | str:
+    if type(item) is int and item >= 0:
+        return item
+    match = _SPAN.fullmatch(item.strip()) if isinstance(item, str) else None
+    if match is None:
+        raise ValueError(_FORM)
+    first, last = int(match[1]), int(match[2])
+    if last < first:
+        raise ValueError(f"the range {first}-{last} ends before it begins; {_FORM}")
+    return f"{first}-{last}"
+
+
+Spans = Annotated[tuple[int | str, ...] | None, BeforeValidator(_checked_spans)]
+"""Episode numbers, and ranges of them with both ends: 3, 10-19."""
+
+
+class EpisodeChoice(FrozenModel):
+    """Which episodes of the source are taken, by their numbers there."""
+
+    include: Spans = Field(default=None, description="Those that are taken; all by default")
+    exclude: Spans = Field(default=None, description="Those that are left out: [3, 10-19]")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all episodes are taken."""
+        return self.include is None and self.exclude is None
+
+    def leaves_out(self, episode: int) -> bool:
+        """Whether an episode is not taken.
+
+        Examples:
+            >>> choice = EpisodeChoice(include=["0-9"], exclude=[3])
+            >>> [choice.leaves_out(episode) for episode in (3, 4, 10)]
+            [True, False, True]
+        """
+        if self.include is not None and not _contains(self.include, episode):
+            return True
+        return _contains(self.exclude or (), episode)
+
+
+class IdleTrim(FrozenModel):
+    """How much is cut off where the robot rests at the ends of an episode.
+
+    A joint is a number of the state or of the action. Its range is what lies between its smallest
+    and its largest value in all episodes that are taken. Row ``i`` is at rest where no joint moves
+    by more than ``threshold`` times its range within the second that ends at it (from the first row
+    on, where that is nearer); at the end, within the second that begins at it. The rows at rest
+    before the first that is not, all but the last of them, are cut off, at most ``start`` seconds;
+    likewise ``end`` seconds at the end. An episode that rests in all its rows is left as it is.
+    """
+
+    start: float = Field(default=0, ge=0, le=3600, description="Seconds at most, at the start")
+    end: float = Field(default=0, ge=0, le=3600, description="Seconds at most, at the end")
+    threshold: float = Field(
+        gt=0, lt=1, description="Share of its range that a joint moves in a second: 0.01"
+    )
+
+
+class TaskNames(FrozenModel):
+    """Instructions that are written otherwise."""
+
+    rename: dict[str, str] = Field(
+        min_length=1, description="New text by the text in the source, to the letter"
+    )
+
+
+class Curation(FrozenModel):
+    """The three together; a dataset without any is taken as it is."""
+
+    episodes: EpisodeChoice = EpisodeChoice()
+    trim_idle: IdleTrim | None = None
+    rename: dict[str, str] = Field(default={})
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is asked for."""
+        return self == Curation()
+
+
+class Curated(FrozenModel):
+    """How the episodes of a dataset in the store differ from those of its source."""
+
+    episodes: tuple[int, ...] = Field(description="Number in the source, by number in the store")
+    left_out: tuple[int, ...] = Field(default=(), description="Numbers in the source")
+    trimmed: dict[int, tuple[float, float]] = Field(
+        default={}, description="Seconds cut off at start and end, by number in the source"
+    )
+    renamed: dict[str, str] = Field(default={}, description="New instruction by the old one")
+
+
+def spans(episodes: Iterable[int]) -> tuple[int | str, ...]:
+    """Episode numbers as a catalog writes them, runs of three or more as ranges.
+
+    Examples:
+        >>> spans([7, 0, 1, 2, 9, 10])
+        ('0-2', 7, 9, 10)
+    """
+    runs: list[list[int]] = []
+    for episode in sorted(set(episodes)):
+        if runs and episode == runs[-1][-1] + 1:
+            runs[-1].append(episode)
+        else:
+            runs.append([episode])
+    parts = [[f"{run[0]}-{run[-1]}"] if len(run) > 2 else run for run in runs]
+    return tuple(item for part in parts for item in part)
+
+
+def bounds(span: int | str) -> tuple[int, int]:
+    """First and last number of a span."""
+    first, _, last = str(span).partition("-")
+    return int(first), int(last or first)
+
+
+def _contains(items: Iterable[int | str], episode: int) -> bool:
+    return any(first <= episode <= last for first, last in map(bounds, items))

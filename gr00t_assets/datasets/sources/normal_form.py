@@ -1,0 +1,162 @@
+"""The version of a dataset that the store has: its source, or a copy of it in normal form.
+
+Normal form is LeRobot v2.1 with episodes from 0 on without gaps, the catalog's curation carried
+out, and state and action in one axis. A v2.x dataset that has it is taken as it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.finding import Finding
+from gr00t_assets.core.names import did_you_mean, nearest
+from gr00t_assets.core.project import project_root
+from gr00t_assets.core.yaml_files import load_yaml, raise_problems, yaml_problem
+from gr00t_assets.datasets.catalog import CatalogEntry
+from gr00t_assets.datasets.curation import Curated, bounds
+from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
+from gr00t_assets.datasets.lerobot.folder import Folder, read_object
+from gr00t_assets.datasets.lerobot.info import V30
+from gr00t_assets.datasets.lerobot.metadata import Metadata, read_metadata
+from gr00t_assets.datasets.lerobot.v3.convert import CONVERSION, Converted, convert_to_v21
+from gr00t_assets.datasets.lerobot.v3.stored_episodes import Changes
+from gr00t_assets.datasets.sources.rest_rows import rows_to_trim
+from gr00t_assets.modality.modality_json import DEFAULT_COLUMNS
+
+_SHOWN = 8
+"""Tasks that are listed where none is like the one that was named."""
+
+
+@dataclass(frozen=True)
+class NormalForm:
+    """What was written: warnings for the record, and how the episodes differ from the source's."""
+
+    warnings: tuple[str, ...]
+    curated: Curated | None
+
+
+def check_curation(entry: CatalogEntry, directory: Path) -> None:
+    """See that the source has what the entry's curation names.
+
+    Args:
+        directory: The source.
+
+    Raises:
+        DatasetError: It names an episode or a task that there is not, or leaves no episode; with
+            the line of the catalog.
+    """
+    curation = entry.curation
+    if curation.is_empty:
+        return
+    metadata = _listed(entry, directory)
+    left_out = metadata.folder.left_out
+    numbers = sorted({*left_out, *(episode.index for episode in metadata.episodes)})
+    problems: list[Finding] = []
+    for kind in ("include", "exclude"):
+        spans = getattr(curation.episodes, kind) or ()
+        for place, span in enumerate(spans if numbers else ()):
+            first, last = bounds(span)
+            is_there = any(first <= number <= last for number in numbers)
+            if not is_there or last > numbers[-1]:
+                found = f"there is no episode {last if is_there else span}; "
+                found += f"the source has {len(numbers)}, {numbers[0]} to {numbers[-1]}"
+                problems.append(yaml_problem((entry.name, "episodes", kind, place), found))
+    if numbers and len(left_out) == len(numbers) and not problems:
+        found = f"leaves out all {len(numbers)} episodes; name some to take"
+        problems.append(yaml_problem((entry.name, "episodes"), found))
+    tasks = set((metadata.tasks or {}).values())
+    for old in curation.rename if metadata.tasks is not None else ():
+        if old not in tasks:
+            found, at = f"the source has no task '{old}'", (entry.name, "tasks", "rename", old)
+            close = nearest(old, tasks)
+            listed = [close] if close else sorted(tasks)[:_SHOWN]
+            problems.append(yaml_problem(at, found, did_you_mean(old, listed)))
+    if problems:
+        _raise(entry.name, problems)
+
+
+def write_normal_form(
+    source: Path, target: Path, entry: CatalogEntry, replaced: Mapping[Path, Path]
+) -> NormalForm | None:
+    """Write a dataset in normal form; None where it has it, and nothing is written.
+
+    Args:
+        source: Only read.
+        target: Folder to make.
+        replaced: Files that stand in for those of the source, by path relative to it.
+
+    Raises:
+        DatasetError: It cannot be written; all that is wrong, at once.
+        StoreError: The disk is full.
+    """
+    curation, name = entry.curation, entry.name
+    metadata = _listed(entry, source)
+    numbers = [episode.index for episode in metadata.episodes]
+    has_gaps = numbers != list(range(len(numbers)))
+    is_v30 = metadata.info.version == V30
+    has_axes = bool(_sliced_axes(source, metadata, replaced))
+    if curation.is_empty and not (has_gaps or is_v30 or has_axes):
+        return None
+    leaves_out = None if curation.episodes.is_empty else curation.episodes.leaves_out
+    trimmed = {}
+    if curation.trim_idle is not None:
+        folder = Folder(source, confined=False, replaced=replaced, leaves_out=leaves_out)
+        trimmed = rows_to_trim(LeRobotDataset.read(folder, name), curation.trim_idle)
+    changes = Changes(leaves_out, trimmed, curation.rename)
+    converted = convert_to_v21(source, target, name=name, changes=changes)
+    warnings = [CONVERSION] if is_v30 else []
+    if curation.is_empty and has_gaps:
+        last = len(numbers) - 1
+        warnings.append(f"the source's episode numbers have gaps: here they are 0 to {last}")
+    curated = None
+    if not curation.is_empty or has_gaps:
+        curated = _curated(converted, metadata, curation.rename)
+    return NormalForm((*warnings, *converted.warnings), curated)
+
+
+def _listed(entry: CatalogEntry, directory: Path) -> Metadata:
+    leaves_out = entry.curation.episodes.leaves_out
+    return read_metadata(Folder(directory, confined=False, leaves_out=leaves_out))
+
+
+def _sliced_axes(source: Path, metadata: Metadata, replaced: Mapping[Path, Path]) -> list[str]:
+    """Columns of several axes that state or action keys are slices of."""
+    folder = Folder(source, confined=False, replaced=replaced)
+    modality: dict[str, Any] = read_object(folder, MODALITY, missing=None) or {}
+    sliced = set()
+    for kind, default in DEFAULT_COLUMNS.items():
+        keys = modality.get(kind)
+        for item in (keys if isinstance(keys, dict) else {}).values():
+            sliced.add((item.get("original_key") if isinstance(item, dict) else None) or default)
+    features = metadata.info.features.values()
+    return [feature.name for feature in features if feature.is_flattened and feature.name in sliced]
+
+
+def _curated(converted: Converted, metadata: Metadata, renamed: Mapping[str, str]) -> Curated:
+    fps = metadata.info.fps or 1.0
+    return Curated(
+        episodes=tuple(item.source.index for item in converted.episodes),
+        left_out=tuple(sorted(metadata.folder.left_out)),
+        trimmed={
+            item.source.index: (
+                round(item.start / fps, 3),
+                round((item.source.length - item.start - item.length) / fps, 3),
+            )
+            for item in converted.episodes
+            if item.is_trimmed
+        },
+        renamed=dict(renamed),
+    )
+
+
+def _raise(name: str, problems: list[Finding]) -> None:
+    """Raise problems of an entry, with the lines of the catalog where it stands in it."""
+    catalog = project_root() / "data" / "datasets.yaml"
+    if catalog.is_file():
+        located = load_yaml(catalog, DatasetError)
+        if isinstance(located.data, dict) and name in located.data:
+            raise_problems(located, problems, DatasetError)
+    lines = [f"{problem.subject}: {problem.text}" for problem in problems]
+    raise DatasetError(name, "its entry in data/datasets.yaml does not fit it.", lines)

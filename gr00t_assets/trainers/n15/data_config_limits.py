@@ -1,0 +1,72 @@
+"""What the model N1.5 cannot take of a data config, known before anything is trained."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from gr00t_assets.core.errors import CatalogError
+from gr00t_assets.core.finding import Finding
+from gr00t_assets.core.project import project_root
+from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.modality.data_config import BUILT_IN, DataConfig, data_configs
+
+STATE_DIM = 64
+IMAGE_SIZE = 224
+
+Limit = tuple[str, str, str]
+"""Field of the experiment, what is found of it, and what to do."""
+
+
+def entries_of(experiment: Experiment) -> list[CatalogEntry]:
+    """Catalog entries of an experiment's datasets; a catalog that is wrong is told elsewhere."""
+    configs, path = data_configs(), project_root() / "data" / "datasets.yaml"
+    try:
+        stat = path.stat()
+    except OSError:
+        return []
+    catalog = _catalog(path, stat.st_mtime_ns, (*configs, *configs.errors))
+    return [catalog[dataset.name] for dataset in experiment.datasets if dataset.name in catalog]
+
+
+def own_data_configs(experiment: Experiment) -> list[DataConfig]:
+    """The data configs of an experiment's datasets that are not N1.5's, each once."""
+    configs = data_configs()
+    names = dict.fromkeys(entry.data_config for entry in entries_of(experiment))
+    return [configs[name] for name in names if name in configs and not is_built_in(name)]
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a data config is one of N1.5's."""
+    return (BUILT_IN / f"{name}.yaml").is_file()
+
+
+def n15_limits(experiment: Experiment) -> Iterator[Limit]:
+    """What of an experiment's data configs does not fit the model's own shapes."""
+    for config in own_data_configs(experiment):
+        wrong = {
+            "max_state_dim": (config.max_state_dim, STATE_DIM),
+            "image_size": (config.image_size, IMAGE_SIZE),
+            "observation_indices": (list(config.observation_indices), [0]),
+        }
+        for field, (value, taken) in wrong.items():
+            if value != taken:
+                found = f"data config {config.name} has {field} {value}, and N1.5 takes {taken}"
+                yield "dataset", found, f"take {field} out of data/data_configs/{config.name}.yaml"
+
+
+def limit_findings(limits: Iterable[Limit]) -> list[Finding]:
+    """Limits as findings."""
+    return [
+        Finding(severity="error", code="not-taken", subject=field, found=found, remedy=remedy)
+        for field, found, remedy in limits
+    ]
+
+
+@lru_cache(maxsize=8)
+def _catalog(path: Path, changed: int, names: Sequence[str]) -> dict[str, CatalogEntry]:
+    """The catalog, read again where its file or the data configs have changed."""
+    try:
+        return load_catalog(path)
+    except CatalogError:
+        return {}

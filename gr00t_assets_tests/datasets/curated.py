@@ -1,0 +1,58 @@
+"""A dataset that is curated: drawn, with an episode at rest at its ends, and its catalog entry."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+
+from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
+from gr00t_assets.datasets.synthetic.generator import generate
+from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
+from gr00t_assets_tests.datasets.checks.edits import data_file, edit_rows, renew_statistics
+
+FPS = 20
+SPEC = SyntheticSpec(episodes=5, min_frames=70, max_frames=80, width=64, height=64)
+RESTING, RESTING_END = 30, 20
+"""Rows at rest at the start and the end of episode 1."""
+
+
+def write_resting(directory: Path, resting: Sequence[int] = (1,)) -> Path:
+    """Write the dataset in v2.1; its tasks hold U+2028."""
+    generate(SPEC, directory)
+    tasks = directory / "meta" / "tasks.jsonl"
+    tasks.write_text(tasks.read_text().replace("pick", "greif\u2028"), encoding="utf-8")
+    for index in resting:
+        edit_rows(directory, index, rest)
+    texts = [json.loads(line)["task"] for line in tasks.read_text().strip().split("\n")]
+    episodes = directory / "meta" / "episodes.jsonl"
+    lines = [json.loads(line) for line in episodes.read_text().strip().split("\n")]
+    for line in lines:
+        rows = pq.read_table(directory / data_file(line["episode_index"]))
+        line["tasks"] = [texts[index] for index in sorted(set(rows["task_index"].to_pylist()))]
+    episodes.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    renew_statistics(directory)
+    return directory
+
+
+def rest(columns: dict[str, Any]) -> None:
+    """Let the robot rest at the ends of an episode."""
+    for name in ("observation.state", "action"):
+        columns[name][:RESTING] = columns[name][RESTING]
+        columns[name][-RESTING_END:] = columns[name][-RESTING_END]
+
+
+def catalog_entry(source: Path, project: Path, **fields: Any) -> CatalogEntry:
+    """The entry ``demo`` as it is read from a project's catalog."""
+    file = project / "data" / "datasets.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    entry = {
+        "description": "a test",
+        "source": {"kind": "folder", "path": str(source)},
+        "data_config": "fourier_gr1_arms_only",
+        "embodiment_tag": "gr1",
+    }
+    file.write_text(yaml.safe_dump({"demo": entry | fields}, sort_keys=False, allow_unicode=True))
+    return load_catalog(file)["demo"]

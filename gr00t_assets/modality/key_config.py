@@ -125,6 +125,9 @@ class CameraTransforms(FrozenModel):
 
     def text(self) -> str:
         """What is done to the camera, for people; empty where it is what the data config says."""
-        region = self.region and "region " + " ".join(f"{side:g}" for side in self.region)
-        crop = self.crop_scale and f"crop {self.crop_scale:g}"
-        return ", ".join(filter(None, (region, crop, self.resize * (self.resize != "stretch"))))
+        parts = (
+            "region " + " ".join(f"{side:g}" for side in self.region) if self.region else "",
+            f"crop {self.crop_scale:g}" if self.crop_scale else "",
+            self.resize if self.resize != "stretch" else "",
+        )
+        return ", ".join(filter(None, parts))

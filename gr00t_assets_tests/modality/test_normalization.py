@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gr00t_assets.modality.config import Statistics
-from gr00t_assets.modality.transforms import Normalizer
+from gr00t_assets.modality.normalizer import Normalizer
 
 STATISTICS = Statistics(
     min=(-2.0, 5.0),

@@ -36,7 +36,8 @@ def _with_statistics(key: VectorKey, relative: np.ndarray) -> VectorKey:
 
 
 def _rotations(seed: int, shape: tuple[int, ...], form: str) -> np.ndarray:
-    rows = Rotation.random(int(np.prod(shape)), random_state=seed).as_matrix().reshape(*shape, 9)
+    rows = Rotation.from_quat(np.random.default_rng(seed).normal(size=(int(np.prod(shape)), 4)))
+    rows = rows.as_matrix().reshape(*shape, 9)
     return convert_rotation(rows, "matrix", form)
 
 
@@ -61,8 +62,8 @@ def test_rotations_are_composed_and_come_back(seed: int, source: str, target: st
     relative = relative_action(action, state, key)
     assert relative.shape == (3, 2, ROTATION_DIMS[target])
     back = absolute_action(relative, state, key)
-    as_matrix = [convert_rotation(values, source, "matrix") for values in (action, back)]
-    np.testing.assert_allclose(*as_matrix, atol=1e-6)
+    before, after = (convert_rotation(values, source, "matrix") for values in (action, back))
+    np.testing.assert_allclose(after, before, atol=1e-6)
 
 
 def test_a_relative_rotation_is_the_turn_from_the_state() -> None:
@@ -88,8 +89,10 @@ def test_poses_are_seen_from_the_state_and_come_back(seed: int, form: str) -> No
     np.testing.assert_allclose(np.linalg.norm(relative[..., :3], axis=-1), distance)
     back = absolute_action(relative, state, key)
     np.testing.assert_allclose(back[..., :3], action[..., :3], atol=1e-9)
-    turns = [convert_rotation(values[..., 3:], rotation, "matrix") for values in (action, back)]
-    np.testing.assert_allclose(*turns, atol=1e-6)
+    before, after = (
+        convert_rotation(values[..., 3:], rotation, "matrix") for values in (action, back)
+    )
+    np.testing.assert_allclose(after, before, atol=1e-6)
     still = relative_action(state, state, key)[..., :3]
     np.testing.assert_allclose(still, 0, atol=1e-12)
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.key_config import CameraTransforms
 from gr00t_assets.trainers.isaac_gr00t.data_config_limits import horizon_problem, refuse_data_config
@@ -143,7 +144,7 @@ def test_only_what_the_data_tells_is_refused_at_the_start(tmp_path: Path) -> Non
     problem = horizon_problem(config, False, {"action_horizon": 16, "action_dim": 32}) or ""
     assert "action_horizon 4, the base model's 16" in problem
     fake = SimpleNamespace(modality_config=wrong, experiment=spec.experiment)
-    with pytest.raises(Exception, match="does not take data config my-arm") as caught:
+    with pytest.raises(TrainingError, match="does not take data config my-arm") as caught:
         refuse_data_config(fake)  # pyright: ignore[reportArgumentType]
     assert "action turn becomes quaternion, of another width" in str(caught.value.details)
 

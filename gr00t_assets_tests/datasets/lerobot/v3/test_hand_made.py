@@ -45,7 +45,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def converted(source: Path) -> tuple[LeRobotDataset, list[str]]:
+def converted(source: Path) -> tuple[LeRobotDataset, tuple[str, ...]]:
     before = _digests(source)
     target = source.parent / "v21"
     warnings = convert_to_v21(source, target).warnings
@@ -53,7 +53,7 @@ def converted(source: Path) -> tuple[LeRobotDataset, list[str]]:
     return LeRobotDataset.open(target), warnings
 
 
-def test_rows_are_equal_with_their_types(converted: tuple[LeRobotDataset, list[str]]) -> None:
+def test_rows_are_equal_with_their_types(converted: tuple[LeRobotDataset, tuple[str, ...]]) -> None:
     dataset, _ = converted
     for episode, length in LENGTHS.items():
         table = pq.read_table(dataset.parquet_path(episode))
@@ -62,7 +62,7 @@ def test_rows_are_equal_with_their_types(converted: tuple[LeRobotDataset, list[s
         assert table.schema.equals(rows_of(episode).schema)
 
 
-def test_meta_is_that_of_v21(converted: tuple[LeRobotDataset, list[str]]) -> None:
+def test_meta_is_that_of_v21(converted: tuple[LeRobotDataset, tuple[str, ...]]) -> None:
     dataset, _ = converted
     assert (dataset.codebase_version, dataset.fps, dataset.tasks) == ("v2.1", FPS, TASKS)
     assert [(item.index, item.length) for item in dataset.episodes] == list(LENGTHS.items())
@@ -86,7 +86,7 @@ def test_meta_is_that_of_v21(converted: tuple[LeRobotDataset, list[str]]) -> Non
 
 @pytest.mark.parametrize("camera", [FRONT, WRIST])
 def test_frames_are_those_of_the_rows(
-    converted: tuple[LeRobotDataset, list[str]], camera: str
+    converted: tuple[LeRobotDataset, tuple[str, ...]], camera: str
 ) -> None:
     """Held against what was drawn, so that nothing of the conversion is trusted."""
     dataset, _ = converted
@@ -97,7 +97,9 @@ def test_frames_are_those_of_the_rows(
         assert np.abs(np.array(levels) - [gray(episode, i) for i in range(length)]).max() < 2.5
 
 
-def test_packets_are_kept_where_they_can_be(converted: tuple[LeRobotDataset, list[str]]) -> None:
+def test_packets_are_kept_where_they_can_be(
+    converted: tuple[LeRobotDataset, tuple[str, ...]],
+) -> None:
     dataset, warnings = converted
     assert {probe(dataset.video_path(item, FRONT)).codec for item in LENGTHS} == {"av1"}
     assert len(warnings) == 1

@@ -90,7 +90,7 @@ def write_finished(item: Experiment, store: Store, losses: np.ndarray) -> None:
         trainer=item.trainer,
         trainer_revision="0.1.0",
         base_model=item.base_model,
-        dataset=item.dataset,
+        dataset=item.dataset_name,
         dataset_version=MODALITY.dataset_version,
         data_config=MODALITY.data_config,
         modality_hash=MODALITY.content_hash(),

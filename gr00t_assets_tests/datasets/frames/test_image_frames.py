@@ -42,7 +42,7 @@ def stored_frames(dataset: LeRobotDataset, episode: int) -> list[np.ndarray]:
     return [np.array(Image.open(io.BytesIO(image["bytes"])).convert("RGB")) for image in images]
 
 
-def change_images(dataset: LeRobotDataset, episode: int, change: Callable[[list], None]) -> None:
+def change_images(dataset: LeRobotDataset, episode: int, change: Callable[[list], object]) -> None:
     path = dataset.parquet_path(episode)
     table = pq.read_table(path)
     images = table.column(FRONT).to_pylist()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -29,6 +30,12 @@ FAULTS = {
     "test_security_secrets.py",
 }
 """Files that start whole systems and kill them: minutes each, by ``make test-faults``."""
+
+
+def pytest_configure() -> None:
+    """Take SIGINT, which a shell has background jobs and all their children ignore."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -38,6 +38,8 @@ def test_the_plan_lists_every_partition_and_what_differs(tmp_path: Path, sweep: 
 def test_names_are_listed_for_scripts(tmp_path: Path) -> None:
     datasets = run(tmp_path, "sweep", "plan", "demo", "--list", "datasets")
     assert datasets.stdout == "synthetic-pick-n-place\n"
+    trainers = run(tmp_path, "sweep", "plan", "demo", "--list", "trainers")
+    assert trainers.stdout.split() == ["native"]
     experiments = run(tmp_path, "sweep", "plan", "demo", "--list", "experiments")
     assert len(experiments.stdout.split()) == 4
 

@@ -16,15 +16,17 @@ from gr00t_assets.datasets.quality.thresholds import IDLE_MOVE, IDLE_SHARE
 
 _FILE = re.compile(r"episode_(\d+)\.\w+$")
 _FOUND = re.compile(r"(?:line \d+ \()?episode (\d+)\b")
+_COPIED = "episode-copied"
 _OF_EPISODES = frozenset(
     {
         *("empty-file", "field", "file-unreadable", "frame-index", "lfs-pointer", "no-rows"),
         *("not-finite", "parquet-missing", "parquet-unreadable", "parquet-too-large", "row-count"),
         *("timestamp-order", "timestamp-step", "timestamp-start", "video-frame-times"),
         *("video-frames", "video-missing", "video-truncated", "video-unreadable"),
+        _COPIED,
     }
 )
-"""Errors that go with the episode; any other is of the whole dataset, or is mended by hand."""
+"""Faults that go with the episode; any other is of the whole dataset, or is mended by hand."""
 
 
 def proposed_curation(
@@ -60,13 +62,12 @@ def proposed_curation(
 
 def _damaged_episodes(findings: Iterable[Finding]) -> set[int]:
     """Episodes of which a file or a line cannot be used; a fault of most episodes is of none."""
-    items = [item for item in findings if item.severity == "error" or item.code == "episode-copied"]
+    items = [item for item in findings if item.severity == "error" or item.code == _COPIED]
     counts = Counter(item.code for item in items)
     damaged = set()
     for item in items:
         match = _FILE.search(item.subject or "") or _FOUND.match(item.found)
-        is_proposed = item.code in _OF_EPISODES or item.code == "episode-copied"
-        if match and is_proposed and counts[item.code] <= MAX_PER_CODE:
+        if match and item.code in _OF_EPISODES and counts[item.code] <= MAX_PER_CODE:
             damaged.add(int(match[1]))
     return damaged
 
@@ -74,7 +75,7 @@ def _damaged_episodes(findings: Iterable[Finding]) -> set[int]:
 def _poor_episodes(quality: Quality) -> set[int]:
     """Episodes that repeat another one, have one row, or show a frozen camera; by index."""
     indices = [score.episode for score in quality.scores]
-    rows = zip(indices, quality.lengths.rows, strict=False)
+    rows = zip(indices, quality.lengths.rows, strict=True)
     return {
         *(repeat.episode for repeat in quality.repeats),
         *(index for index, count in rows if count < 2),

@@ -127,10 +127,11 @@ def quality_metadata(quality: "Quality") -> Metadata:
     """Figures of the demonstrations as a table and a picture, and what is striking about them."""
     from gr00t_assets.datasets.quality.plots import quality_png
 
+    scores = score_table(quality)
     return {
         "quality_findings": bullets(quality.messages()),
         "quality": table(list(COLUMNS), quality_table(quality)),
-        "episode_scores": table(list(SCORE_COLUMNS), score_table(quality)),
+        "episode_scores": table(list(SCORE_COLUMNS), scores) if scores else "100 each",
         "quality_plots": image(quality_png(quality), f"quality of {quality.dataset}"),
     }
 

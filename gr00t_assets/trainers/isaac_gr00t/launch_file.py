@@ -13,6 +13,7 @@ from pydantic import Field
 from gr00t_assets.core.errors import DatasetError, TrainingError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.datasets.frames.frame_index import FRAMES, TIMES, cache_folder, read_indices
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.runs.metrics import METRICS
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
@@ -121,6 +122,8 @@ def make_launch(
     """
     directory, settings = spec.run_directory, IsaacHyperparameters.of(spec.experiment)
     _refuse_other_cameras(spec)
+    if settings.frame_source == "video":
+        _refuse_images_in_rows(spec)
     refuse_data_config(spec)
     _refuse_other_horizon(spec, environment, base_model)
     folder = directory / FOLDER
@@ -210,6 +213,24 @@ def _refuse_other_cameras(spec: TrainingSpec) -> None:
                 "train with native, which can",
             ],
         )
+
+
+def _refuse_images_in_rows(spec: TrainingSpec) -> None:
+    """Refuse cameras without videos where the script is to read videos.
+
+    Raises:
+        DatasetError: A dataset is not there.
+        TrainingError: A camera is images in the rows.
+    """
+    cameras = []
+    for dataset in spec.datasets:
+        videos = LeRobotDataset.open(dataset.directory, dataset.name).video_cameras
+        columns = [key.original_key for key in dataset.config.video]
+        cameras += [f"{dataset.name}: {name}" for name in columns if name not in videos]
+    if cameras:
+        text = "frame_source video reads videos, and these cameras are images in the rows."
+        remedy = "take frame_source: video out of the sweep file: the frame cache has the images"
+        raise TrainingError(spec.experiment.name, text, [*cameras, remedy])
 
 
 def cached_frames(experiment: str, dataset: RunDataset) -> dict[str, CameraFrames]:

@@ -128,3 +128,21 @@ def test_other_images_than_the_first_datasets_are_refused(
     environment = IsaacEnvironment(small_checkout, Path("python"))
     with pytest.raises(TrainingError, match="more-arms: cameras of other pixels"):
         make_launch(unlike, environment, small_base, None)
+
+
+def test_images_in_the_rows_need_the_frame_cache(
+    spec: TrainingSpec, small_checkout: Path, small_base: Path
+) -> None:
+    info = spec.datasets[1].directory / "meta" / "info.json"
+    (camera,) = spec.datasets[1].config.video
+    content = json.loads(info.read_text())
+    content["features"][camera.original_key]["dtype"] = "image"
+    info.write_text(json.dumps(content))
+    settings = {"frame_source": "video", "video_backend": "torchcodec"}
+    hyperparameters = spec.experiment.hyperparameters.model_copy(update=settings)
+    experiment = spec.experiment.model_copy(update={"hyperparameters": hyperparameters})
+    from_videos = spec.model_copy(update={"experiment": experiment})
+    environment = IsaacEnvironment(small_checkout, Path("python"))
+    with pytest.raises(TrainingError, match=f"more-arms: {camera.original_key}"):
+        make_launch(from_videos, environment, small_base, None)
+    make_launch(spec, environment, small_base, None)

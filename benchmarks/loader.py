@@ -32,7 +32,7 @@ import torch
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.fit.fit_check import DatasetFacts, fitting_data_configs
+from gr00t_assets.datasets.fit.fit_check import fitting_data_configs, known_cameras
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
@@ -41,6 +41,7 @@ from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import combined_hyperparameters
 from gr00t_assets.modality.config import ModalityConfig
+from gr00t_assets.modality.modality_json import parse_modality
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.native.base_models import BaseModel, load_base_model
 from gr00t_assets.trainers.native.batches import BatchSource
@@ -65,7 +66,9 @@ def dataset_in(store: Store, folder: Path | None) -> tuple[LeRobotDataset, Modal
     source = {"kind": "synthetic"} if folder is None else {"kind": "folder", "path": str(folder)}
     fitting = ["fourier_gr1_arms_only"]
     if folder is not None:
-        fitting = fitting_data_configs(DatasetFacts(LeRobotDataset.open(folder)))
+        dataset = LeRobotDataset.open(folder)
+        modality = parse_modality(dataset.modality, dataset.name)
+        fitting = fitting_data_configs(modality, known_cameras(dataset.info, dataset.cameras))
     entry = CatalogEntry.model_validate(
         {"name": "data", "description": "timed", "source": source, "data_config": fitting[0]}
     )

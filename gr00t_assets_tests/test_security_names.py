@@ -22,7 +22,7 @@ from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.experiments.sweeps import load_sweep
-from gr00t_assets.runs.retention.removal import remove, remove_training_files
+from gr00t_assets.runs.retention.removal import remove
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
 from gr00t_assets_tests.defs.specs import a_spec
@@ -143,7 +143,7 @@ def test_nothing_outside_is_deleted(tmp_path: Path, name: str) -> None:
     with pytest.raises(StoreError):
         remove(store, store / name)
     with pytest.raises(StoreError):
-        remove_training_files(store, store / "a" / ".." / "..", ["x"])
+        remove(store, store / "a" / ".." / "..", ["x"])
     assert outside.read_text() == "kept"
 
 
@@ -160,7 +160,7 @@ def test_files_are_not_deleted_through_a_link(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="link"):
         remove(store, store / "link" / "optimizer.pt")
     with pytest.raises(StoreError, match="link"):
-        remove_training_files(store, store / "link", ["optimizer.pt"])
+        remove(store, store / "link", ["optimizer.pt"])
     assert tree(outside) == before
 
 

@@ -19,7 +19,7 @@ from gr00t_assets.comparison.compare import Comparison, to_json
 from gr00t_assets.comparison.compare import compare as compare_runs
 from gr00t_assets.comparison.contrasts.contrasts import contrasts
 from gr00t_assets.comparison.contrasts.ranking import RankedRun, comparability_classes, ranked_runs
-from gr00t_assets.comparison.differences import Difference, baseline_named, difference
+from gr00t_assets.comparison.differences import baseline_named, difference
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.tables.runs_table import export_table
 from gr00t_assets.comparison.tables.wandb_import import import_wandb
@@ -75,14 +75,30 @@ def compare(
         if report_only:
             return
     if question is not None:
-        _question(compared, question, as_json)
+        answered = answer(compared, question)
+        if as_json:
+            found = contrasts(compared, answered.factor)
+            print_json(to_json(answered) | {"contrasts": to_json(found)})
+        else:
+            print_answer(answered, console(), limits=True)
         return
     differences = None
     if baseline is not None:
         against = baseline_named(baseline, compared)
         others = [run for run in compared if run.run_id != against.run_id]
         differences = [difference(run, against) for run in others]
-    _comparison(compare_runs(compared) if runs is not None else None, differences, as_json)
+    comparison = compare_runs(compared) if runs is not None else None
+    out = console()
+    if as_json:
+        content = comparison.as_json() if comparison else {}
+        print_json(content if differences is None else content | {"baseline": to_json(differences)})
+        return
+    if comparison is not None:
+        print_comparison(comparison, out)
+    if comparison is not None and differences is not None:
+        out.print()
+    for item in differences or ():
+        out.print(Text(item.sentence))
 
 
 @import_app.command("wandb")
@@ -97,31 +113,6 @@ def import_from_wandb(
     file, runs = import_wandb(project, Store.from_environment(), tag, typer.echo)
     typer.echo(f"imported: {len(runs)} runs, {file}")
     typer.echo("compare them: gr00t-assets compare")
-
-
-def _question(runs: Sequence[Run], question: str, as_json: bool) -> None:
-    answered = answer(runs, question)
-    if as_json:
-        print_json(to_json(answered) | {"contrasts": to_json(contrasts(runs, answered.factor))})
-    else:
-        print_answer(answered, console(), limits=True)
-
-
-def _comparison(
-    comparison: Comparison | None, differences: Sequence[Difference] | None, as_json: bool
-) -> None:
-    """Of a table the whole comparison, and of any runs what they have otherwise."""
-    if as_json:
-        content = comparison.as_json() if comparison else {}
-        print_json(content if differences is None else content | {"baseline": to_json(differences)})
-        return
-    out = console()
-    if comparison is not None:
-        print_comparison(comparison, out)
-        if differences is not None:
-            out.print()
-    for item in differences or ():
-        out.print(Text(item.sentence))
 
 
 def _report(sweep_names: Sequence[str], as_json: bool) -> None:

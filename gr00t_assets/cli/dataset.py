@@ -1,24 +1,32 @@
 """``gr00t-assets dataset``: whether datasets can be trusted, and what a video backend gives."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
+from rich.text import Text
 
-from gr00t_assets.cli.dataset_add import dataset_add, dataset_list, dataset_show
-from gr00t_assets.cli.dataset_quality import print_quality, quality_of
-from gr00t_assets.cli.output import print_findings, print_json
+from gr00t_assets.cli.dataset_add import dataset_add
+from gr00t_assets.cli.dataset_list import dataset_list, dataset_show
+from gr00t_assets.cli.output import console, plain_table, print_findings, print_json
+from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.adding.adding import stand_ins
 from gr00t_assets.datasets.checks.scan import DEFAULT_BACKEND
 from gr00t_assets.datasets.fit.dataset_check import check_dataset, check_stored_dataset
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.frame_check import check_frames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.proposed_curation import proposed_curation
+from gr00t_assets.datasets.quality.figures import Quality
+from gr00t_assets.datasets.quality.measure import measure_quality
+from gr00t_assets.datasets.quality.table import COLUMNS, SCORE_COLUMNS, quality_table, score_table
 from gr00t_assets.datasets.record import DatasetRecord, load_record
+from gr00t_assets.modality.config import load_modality_config
 
 dataset_app = typer.Typer(help="Datasets, and whether they can be trusted.", no_args_is_help=True)
 
@@ -56,7 +64,7 @@ def dataset_check(
                 lambda done, total: progress.update(task, completed=done, total=total),
                 stand_ins(directory),
             )
-    quality = quality_of(path, directory) if with_quality else None
+    quality = _measured(directory, stored) if with_quality else None
     proposal = proposed_curation(findings, quality, stored.curated if stored else None)
     if as_json:
         measured = {"quality": quality.model_dump(mode="json")} if quality else {}
@@ -65,7 +73,7 @@ def dataset_check(
         )
     else:
         if quality:
-            print_quality(quality)
+            _print_quality(quality)
         print_findings(findings, path)
         if proposal:
             typer.echo(f"proposed for its entry in data/datasets.yaml:\n{proposal}")
@@ -111,6 +119,35 @@ def _stored_record(path: str) -> DatasetRecord | None:
     if Path(path).exists() or name_problem(path):
         return None
     return load_record(path, Store.from_environment())
+
+
+def _measured(directory: Path, stored: DatasetRecord | None) -> Quality | None:
+    """The quality of a dataset, with its frames where the store has them; None of an unreadable."""
+    cache = None
+    with suppress(DatasetError):  # The check has said why.
+        if stored is not None:
+            store = Store.from_environment()
+            with suppress(DatasetError):
+                size = load_modality_config(stored.name, store).frame_size
+                cache = FrameCache.open(store.frame_cache(stored.name, stored.version), size)
+        return measure_quality(LeRobotDataset.open(directory), cache)
+    return None
+
+
+def _print_quality(quality: Quality) -> None:
+    """Print every measure, the warnings, and the episodes that lost points."""
+    out, table = console(), plain_table(*COLUMNS[:2])
+    for name, figure, _ in quality_table(quality):
+        table.add_row(name, Text(figure))
+    out.print(table)
+    for message in quality.messages():
+        out.print(Text.assemble(("warning ", "yellow"), message), soft_wrap=True)
+    if rows := score_table(quality):
+        scores = plain_table(*SCORE_COLUMNS)
+        for episode, score, reasons in rows:
+            scores.add_row(episode, score, Text(reasons))
+        out.print()
+        out.print(scores)
 
 
 dataset_app.command("add")(dataset_add)

@@ -29,11 +29,8 @@ def gpu_status(
     with project_instance() as instance:
         queue = queue_status(instance, machine) if instance is not None else None
     if as_json:
-        content = {
-            "machine": machine.model_dump(mode="json"),
-            "queue": queue.model_dump(mode="json") if queue else None,
-        }
-        print_json(content)
+        found = {"machine": machine, "queue": queue}
+        print_json({name: item and item.model_dump(mode="json") for name, item in found.items()})
     else:
         _print_status(machine, queue)
 
@@ -71,12 +68,12 @@ def _slots_table(machine: MachineStatus) -> Table:
     table = Table("device", "memory used", "busy", "slot", "experiment", "since", "process")
     for device in machine.devices:
         percent = device.utilisation_percent
-        head = [_name(device), _memory(device), "" if percent is None else f"{percent} %"]
+        name = "\n".join(filter(None, (device.name, device.model, device.uuid)))
+        head = [name, _memory(device), "" if percent is None else f"{percent} %"]
         holders = {holder.slot: holder for holder in device.holders}
         for slot in sorted({*range(device.slots), *holders}):
-            holder = holders.get(slot)
             cells = ["free", "", ""]
-            if holder is not None:
+            if holder := holders.get(slot):
                 cells = [holder.experiment, holder.since or UNKNOWN, str(holder.pid or UNKNOWN)]
             table.add_row(*head, str(slot), *cells)
             head = ["", "", ""]
@@ -92,10 +89,6 @@ def _queue_table(queue: "QueueStatus") -> Table:
     if len(queue.waiting) > _LISTED_RUNS:
         table.add_row(f"and {len(queue.waiting) - _LISTED_RUNS} more", "", "", "", "")
     return table
-
-
-def _name(device: DeviceStatus) -> str:
-    return "\n".join(filter(None, (device.name, device.model, device.uuid)))
 
 
 def _memory(device: DeviceStatus) -> str:

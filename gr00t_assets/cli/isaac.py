@@ -18,15 +18,10 @@ from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.units import format_bytes
+from gr00t_assets.trainers.isaac_gr00t.commits import PINNED, REPOSITORY, head
 from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.setup.setup import (
-    ShowLog,
-    commands_of,
-    describe,
-    pending_steps,
-    set_up,
-)
+from gr00t_assets.trainers.isaac_gr00t.setup.setup import Setup, ShowLog
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import SetupOptions
 from gr00t_assets.trainers.isaac_gr00t.shell_command import command_of_experiment
 
@@ -43,11 +38,11 @@ _SHOWN_LOG_BYTES = 4096
 def isaac_setup(
     directory: Annotated[Path, typer.Argument(help="Where checkout and Python environment go")],
     commit: Annotated[
-        str | None, typer.Option(help="Commit of the N1.5 line; one of October 2025 if left out")
-    ] = None,
+        str, typer.Option(help="Commit of the N1.5 line; one of October 2025 if left out")
+    ] = PINNED,
     repository: Annotated[
-        str | None, typer.Option(help="URL or folder to clone; NVIDIA's if left out")
-    ] = None,
+        str, typer.Option(help="URL or folder to clone; NVIDIA's if left out")
+    ] = REPOSITORY,
     python: Annotated[
         Path | None, typer.Option(help="A Python 3.10; looked for if left out")
     ] = None,
@@ -59,30 +54,26 @@ def isaac_setup(
     ] = False,
 ) -> None:
     """Make the environment of Isaac-GR00T; continues where an earlier attempt stopped."""
-    given = {"commit": commit, "repository": repository}
-    options = SetupOptions(
-        python=python,
-        flash_attention=not skip_flash_attn,
-        **{name: value for name, value in given.items() if value is not None},
-    )
-    directory = directory.expanduser().absolute()
+    setup = Setup(directory, SetupOptions(commit, repository, python, not skip_flash_attn))
     if dry_run:
-        for step in pending_steps(directory, options):
-            for command in commands_of(step, directory, options):
+        for step in setup.pending:
+            for command in setup.commands(step):
                 typer.echo(shlex.join(command))
         return
-    free = free_bytes(directory)
+    free = free_bytes(setup.directory)
     if free < _SETUP_BYTES:
         needed = format_bytes(_SETUP_BYTES)
         typer.echo(f"note: {format_bytes(free)} free here; the whole takes up to {needed}")
     try:
         with _newest_log_line() as show_log:
-            environment = set_up(directory, options, typer.echo, show_log)
+            setup.run(typer.echo, show_log)
     except KeyboardInterrupt:
         typer.echo("interrupted; the same command continues where it stopped", err=True)
         raise typer.Exit(130) from None
-    for line in describe(environment):
-        typer.echo(line)
+    checkout = setup.environment.checkout
+    typer.echo(f"Isaac-GR00T {head(checkout) or ''} at {checkout}")
+    typer.echo(f"next: gr00t-assets isaac doctor {setup.directory}")
+    typer.echo(f"to train with it: export GR00T_ASSETS_ISAAC={setup.directory}")
 
 
 @isaac_app.command("doctor")

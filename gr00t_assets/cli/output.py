@@ -22,9 +22,9 @@ def console() -> Console:
     return terminal if terminal.is_terminal else Console(width=_PIPED_WIDTH)
 
 
-def plain_table() -> Table:
+def plain_table(*headings: str) -> Table:
     """A table without lines."""
-    return Table(box=None, pad_edge=False, header_style="bold")
+    return Table(*headings, box=None, pad_edge=False, header_style="bold")
 
 
 def print_json(content: object) -> None:

@@ -59,17 +59,14 @@ def store_prune(
     if not (yes or typer.confirm(f"Delete these {len(plan.removals)}?")):
         typer.echo("nothing was deleted")
         raise typer.Exit(1)
-    results = []
-    for result in execute_plan(plan, store):
-        results.append(result)
-        if result.refusal is not None:
-            where = result.removal.path.relative_to(store.root)
-            typer.echo(f"kept: {where}: {result.refusal}")
-    size = sum(result.size for result in results)
-    deleted = sum(result.refusal is None for result in results)
+    deleted = freed = 0
+    for removal, size, refusal in execute_plan(plan, store):
+        deleted, freed = deleted + (refusal is None), freed + size
+        if refusal is not None:
+            typer.echo(f"kept: {removal.path.relative_to(store.root)}: {refusal}")
     free = format_bytes(free_bytes(store.root))
-    typer.echo(f"deleted {deleted}, freed {format_bytes(size)}; {free} are free")
-    raise typer.Exit(0 if deleted == len(results) else 1)
+    typer.echo(f"deleted {deleted}, freed {format_bytes(freed)}; {free} are free")
+    raise typer.Exit(0 if deleted == len(plan.removals) else 1)
 
 
 def _print_plan(plan: PrunePlan, store: Store) -> None:
@@ -92,7 +89,6 @@ def _print_plan(plan: PrunePlan, store: Store) -> None:
 
 
 def _print_status(status: StoreStatus) -> None:
-    """Print the status as two tables and a line."""
     out = console()
     total = f"{format_bytes(status.bytes)}; {format_bytes(status.free_bytes)} of its disk are free"
     out.print(f"{status.root}: {total}", highlight=False, soft_wrap=True)

@@ -12,8 +12,7 @@ from rich.text import Text
 
 from gr00t_assets.cli.output import console, plain_table, print_json
 from gr00t_assets.comparison.proposals.proposed_sweep import check_sweep, propose
-from gr00t_assets.comparison.suggested_sweep import suggest_sweep
-from gr00t_assets.comparison.suggestions import Objective
+from gr00t_assets.comparison.suggestions import Objective, suggest_sweep
 from gr00t_assets.comparison.sweep_plan import ACTIONS, PlanRow, SweepPlan, make_plan, named_sweep
 from gr00t_assets.comparison.wording import shown
 from gr00t_assets.core.project import Store
@@ -57,7 +56,7 @@ def sweep_plan(
     if as_json:
         print_json(plan_json(plan))
     else:
-        print_plan(plan)
+        print_plan(plan, console())
 
 
 @sweep_app.command("new")
@@ -133,10 +132,9 @@ def _print_new(text: str, out: str | None, basis: Iterable[str] = ()) -> None:
     typer.echo(text, nl=False)
 
 
-def print_plan(plan: SweepPlan, out: Console | None = None) -> None:
+def print_plan(plan: SweepPlan, out: Console) -> None:
     """Print one line for each partition of a sweep, and what they have in common below."""
-    out = out or console()
-    settings = [_settings(row.experiment) for row in plan.rows]
+    settings = [row.experiment.settings for row in plan.rows]
     names = dict.fromkeys(name for of_row in settings for name in of_row)
     usual = {name: _usual([of_row.get(name) for of_row in settings]) for name in names}
     varying = {
@@ -159,10 +157,7 @@ def print_plan(plan: SweepPlan, out: Console | None = None) -> None:
 
 
 def total(plan: SweepPlan) -> str:
-    """What is left to do, in a sentence.
-
-    Experiments without an estimate are counted and not guessed.
-    """
+    """What is left to do, in a sentence; what has no estimate is counted and not guessed."""
     left = sum(row.samples_left > 0 for row in plan.rows)
     if not left:
         return f"left to do: nothing, all {len(plan.rows)} are finished"
@@ -202,15 +197,9 @@ def _as_json(row: PlanRow) -> dict[str, Any]:
         "status": row.status,
         "would": ACTIONS[row.status][0],
         "equal_to": row.equal_to,
-        **_settings(item),
-        "tags": list(item.tags),
-        "hypothesis": item.hypothesis,
-        "priority": item.priority,
-        "vram_gb": item.vram_gb,
-        "samples": row.samples,
-        "samples_left": row.samples_left,
-        "epochs": row.epochs,
-        "shares": row.shares,
+        **item.settings,
+        **{name: getattr(item, name) for name in ("tags", "hypothesis", "priority", "vram_gb")},
+        **{name: getattr(row, name) for name in ("samples", "samples_left", "epochs", "shares")},
         "hours_left": row.hours_left,
         "hours_of": estimate and ("GPU" if estimate.gpus else "CPU"),
         "estimate": estimate
@@ -239,8 +228,8 @@ def _table(plan: SweepPlan, settings: list[dict[str, object]], varying: dict[str
         table.add_column("differs", ratio=1)
     for name in (*needs, "samples", *epochs, hours):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    table.add_column("would", no_wrap=True)
+    for name in ("status", "would"):
+        table.add_column(name, no_wrap=True)
     for row, values in zip(rows, settings, strict=True):
         own = {name: values.get(name) for name in varying}
         unusual = {key: value for key, value in own.items() if repr(value) != repr(varying[key])}
@@ -293,8 +282,3 @@ def _usual(values: list[object]) -> object:
 
 def _named(settings: dict[str, object]) -> str:
     return ", ".join(f"{name} {shown_setting(value)}" for name, value in settings.items())
-
-
-def _settings(experiment: Experiment) -> dict[str, object]:
-    data = {name: getattr(experiment, name) for name in ("trainer", "base_model", "continue_from")}
-    return {"dataset": experiment.dataset_name} | data | experiment.hyperparameters.model_dump()

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from gr00t_assets.comparison.contrasts.factors import IMMATERIAL
 from gr00t_assets.comparison.contrasts.ranking import RankedRun
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.wording import loss_text, names_in_words, plain, shown
+from gr00t_assets.comparison.wording import SENTENCES, loss_text, names_in_words, plain, shown
 from gr00t_assets.experiments.registry import all_hyperparameters
 
 Dtype = Literal["Int64", "Float64", "boolean", "string"]
@@ -26,8 +27,6 @@ class Column:
     Attributes:
         name: In exports and JSON.
         dtype: Of pandas; each has a missing value, which is ``pandas.NA``.
-        unit: '' where it has none.
-        description: What it says, for a reader.
         value: Of a row; None where it is missing.
         heading: Over it on a terminal and on the page; '' where it is left to the export.
         wide: Shown on the page alone, not where there is less room.
@@ -72,17 +71,6 @@ def _of(path: str) -> Value:
     return value
 
 
-_STATUS_NOTES = {
-    "missing": "Not run yet.",
-    "stale": "The present configuration has not run.{older}",
-    "failed": "Failed {where}{reason}.",
-    "pruned": "Given up as hopeless {where}; loss so far.",
-    "interrupted": "Stopped {where}; loss so far.",
-    "no manifest": "No manifest; last logged {where}; loss so far.",
-    "no step": "No step logged.",
-}
-
-
 def _status_note(run: Run) -> str:
     status = run.status
     if (
@@ -93,10 +81,14 @@ def _status_note(run: Run) -> str:
         status = "no step" if run.steps is None else "no manifest"
     changes = run.stored.changes if run.stored else ()
     reason = run.note.strip().splitlines()[0] if run.note.strip() else ""
-    note = _STATUS_NOTES.get(status, "").format(
-        where=f"at step {run.steps} of {run.max_steps}" if run.steps is not None else "",
-        older=f" Older configuration: {'; '.join(changes)}." if changes else "",
-        reason=f": {reason}" if reason else "",
+    note = (
+        SENTENCES["statuses"]
+        .get(status, "")
+        .format(
+            where=f"at step {run.steps} of {run.max_steps}" if run.steps is not None else "",
+            older=f" Older configuration: {'; '.join(changes)}." if changes else "",
+            reason=f": {reason}" if reason else "",
+        )
     )
     return note.removesuffix(".") if status == "failed" and reason else note
 
@@ -238,14 +230,22 @@ def shown_columns(rows: Sequence[RankedRun]) -> list[Column]:
     return [column for column in columns if any(column.text(row) for row in rows)]
 
 
-def varying_settings(runs: Sequence[Run]) -> list[str]:
-    """Settings that differ among runs and are not shown anyway, known hyperparameters first."""
+def varying_settings(runs: Sequence[Run], material: bool = False) -> list[str]:
+    """Settings that differ among runs and are not shown anyway, known hyperparameters first.
+
+    Args:
+        runs: Of any status and class.
+        material: Leave out what cannot change what is learned, the seed too; and do not count it as
+            different where one source knows the setting and another does not.
+    """
     left_out = {*SHOWN_SETTINGS, "max_steps", *column_names()}
+    left_out |= {"seed", *IMMATERIAL} if material else set()
+    known = [run.settings for run in runs if run.settings]
     return [
         name
         for name in setting_names(runs)
         if name not in left_out
-        and len({repr(run.settings.get(name)) for run in runs if run.settings}) > 1
+        and len({repr(own.get(name)) for own in known if not material or name in own}) > 1
     ]
 
 

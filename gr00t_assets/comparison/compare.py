@@ -29,20 +29,13 @@ from gr00t_assets.evaluation.result import Evaluation
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs of one origin with all that the comparison says of them.
+    """Runs of one origin and any status with all that the comparison says of them.
 
     Attributes:
-        runs: Every run, of any status.
-        headline: What is best and whether that is known.
-        classes: The comparability classes, each with its ranking, which is empty where nothing is
-            finished.
         contrasts: By the factor that is asked about.
-        answers: One a question.
         collinear: Series over which factors move together.
-        proposals: What to run next, the most useful first.
         evaluations: By run id; runs that were not evaluated are not in it.
         key: Word for anchors; unique on a page.
-        title: Heading.
         origin: Where the runs come from, a sentence.
     """
 
@@ -62,11 +55,6 @@ class Comparison:
     def ranked_classes(self) -> tuple[ComparabilityClass, ...]:
         """The classes with a finished run."""
         return tuple(item for item in self.classes if item.ranking)
-
-    @property
-    def finished(self) -> int:
-        """Finished runs with a loss."""
-        return sum(run.finished for run in self.runs)
 
     @property
     def not_ranked(self) -> tuple[Run, ...]:

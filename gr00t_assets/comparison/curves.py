@@ -18,14 +18,12 @@ Trend = Literal["falling", "level", "rising", "unknown"]
 
 @dataclass(frozen=True)
 class Loss:
-    """A training loss at the end of a run, or so far.
+    """A training loss at the end of a run, or so far, a mean over ``samples``.
 
     Attributes:
-        mean: In the units of the training loss.
         standard_error: Of the mean, within the run; None where the window is too short to tell.
             Of one logged value it is an estimate from the number of samples in it, see
             ``logged_value_error``.
-        samples: Samples that the mean is over.
         kind: A mean over the window of ``gr00t_assets.runs.final_loss``, or the one value that
             was written down.
     """
@@ -74,13 +72,7 @@ class EndTrend:
 
 @dataclass(frozen=True)
 class Curve:
-    """Losses over a run in order of steps; every array has shape ``(n,)``.
-
-    Attributes:
-        steps: Optimizer steps done at each point.
-        samples: Samples seen at each point.
-        losses: Loss at each point, in the units of the training loss.
-    """
+    """Losses by optimizer steps done and samples seen; every array has shape ``(n,)``."""
 
     steps: np.ndarray
     samples: np.ndarray

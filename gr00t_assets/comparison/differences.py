@@ -36,11 +36,9 @@ _HASH = re.compile(r"[0-9a-f]{12,64}")
 
 @dataclass(frozen=True)
 class Difference:
-    """What two runs have otherwise.
+    """What a run has otherwise than the one that it is held against, by what they are called.
 
     Attributes:
-        run: What the run is called.
-        baseline: What the one that it is held against is called.
         changes: What differs, the baseline's value ``low``; data first, what cannot matter last.
         unknown: Settings that only one of the two is known to have.
     """
@@ -171,15 +169,13 @@ def equal_run(settings: Mapping[str, object], runs: Sequence[Run]) -> Run | None
     Only what is stated counts: ``{"lr_scheduler_type": "cosine"}`` alone is equal to any run with
     that schedule. A run whose dataset is known by its hash alone may be on any. What a run's
     source does not tell is taken to be the script's default. Settings that change nothing that is
-    learned are passed over; another seed is another run.
+    learned are passed over; another seed is another run. Runs that failed or are missing do not
+    count, and of several a finished one is taken.
 
     Args:
         settings: Hyperparameters by name; also ``dataset``, ``data_config``, ``trainer`` and
             ``base_model`` where the proposal says them.
-        runs: Those that failed or are missing do not count.
-
-    Returns:
-        The finished one where several are equal, else the first.
+        runs: Of any status.
     """
     stated = {name: value for name, value in settings.items() if name not in IMMATERIAL}
     equal = [

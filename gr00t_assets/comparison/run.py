@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,16 +43,12 @@ class Run:
             name alone), ``modality config`` (or the data config), ``base model``, ``trainer``.
             Trainable parts and frames are fields of their own.
         frames: Whether the images that it trained on are known to be the right ones.
-        steps: Optimizer steps done.
-        max_steps: Steps asked for, the length of the schedule.
+        steps: Optimizer steps done; ``max_steps`` are those asked for, the length of the schedule.
         samples_seen: Over all steps and GPUs.
-        dataset_frames: Frames in the dataset; None where it is not known.
         loss: At the end, or so far; None where the run has none.
-        first_loss: Over the first window; None where only a final value is known.
-        curve: None where only a final value is known.
+        first_loss: Over the first window; like ``curve`` None where only a final value is known.
         gpu_hours: Wall hours times GPUs; 0 on a CPU.
         peak_memory_bytes: Of one GPU; it belongs to this run's settings and to no other's.
-        note: What its author or the store says of it.
         problems: What is doubtful about it, one sentence each.
         continued_steps: ``max_steps`` of the runs that it was continued from, the first one first.
         stored: Its run directory as read back; None for a run from elsewhere.
@@ -165,6 +162,14 @@ class Change:
     high: object
     material: bool = True
     implied: bool = False
+
+    @property
+    def width(self) -> float | None:
+        """Log of the ratio of its values, without a sign; None where one is no number above 0."""
+        low, high = self.low, self.high
+        if isinstance(low, int | float) and isinstance(high, int | float) and low > 0 and high > 0:
+            return abs(math.log(high / low))
+        return None
 
 
 def class_id(comparability: Mapping[str, str]) -> str:

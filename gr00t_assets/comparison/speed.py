@@ -23,11 +23,8 @@ Settings = Mapping[str, object]
 class Setup(NamedTuple):
     """What the speed of a run depends on besides trainer and base model.
 
-    Attributes:
-        device: Name of the device; '' where it is not known.
-        gpus: 0 on a CPU.
-        batch_size: Samples of one optimizer step on each GPU.
-        parts: Values of the settings that say which weights are trained.
+    ``device`` is '' where it is not known, ``gpus`` 0 on a CPU, ``batch_size`` that of one
+    optimizer step on each GPU, and ``parts`` has the values of ``TRAINABLE_PARTS``.
     """
 
     device: str
@@ -85,15 +82,10 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimate:
-    """The speed that a run is expected to have.
+    """The speed that a run is expected to have, over all its GPUs, of which a CPU has 0.
 
-    Attributes:
-        samples_per_second: Over all GPUs, the median of the runs that it is taken from.
-        device: Name of the device that they ran on.
-        gpus: GPUs of the run that is estimated; 0 where it is estimated for a CPU.
-        source: The newest run that it is taken from.
-        runs: Runs that it is taken from.
-        differs: What those runs had otherwise, such as ``batch size 8``; empty where nothing.
+    It is the median of so many ``runs`` on ``device``, ``source`` the newest of them; ``differs``
+    says what they had otherwise, such as ``batch size 8``.
     """
 
     samples_per_second: float
@@ -109,12 +101,7 @@ class Estimate:
 
 
 class Speeds:
-    """The speeds of finished runs.
-
-    Args:
-        measured: The runs.
-        device: Name of the device that runs will have; '' where it is not known.
-    """
+    """The speeds of finished runs, for a device by its name; '' where it is not known."""
 
     def __init__(self, measured: Iterable[Measured], device: str = "") -> None:
         self._device = device

@@ -1,10 +1,12 @@
-"""Optuna proposes the next experiments of a sweep from the runs that there are."""
+"""Optuna suggests the next experiments of a sweep from the runs that there are."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
+from gr00t_assets.comparison.all_runs import from_stored_run
 from gr00t_assets.comparison.contrasts.factors import IMMATERIAL
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.sweep_plan import named_sweep
@@ -12,22 +14,32 @@ from gr00t_assets.core.errors import SweepError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.yaml_files import load_yaml, shown_path
 from gr00t_assets.evaluation.result import load_evaluation
-from gr00t_assets.experiments.expansion import choices
+from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names
 from gr00t_assets.experiments.random_samples import DIGITS, Choice, Distribution
 from gr00t_assets.experiments.registry import hyperparameters_model
 from gr00t_assets.experiments.sweep_file import SweepFile
-from gr00t_assets.experiments.sweeps import Sweep
+from gr00t_assets.experiments.sweeps import Sweep, load_sweeps
+from gr00t_assets.runs.stored_run import read_runs
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
 STARTUP = 5
-"""Finished runs that the model of the losses needs; with fewer, suggestions are drawn at random."""
+"""Finished runs that the model of the losses needs."""
 
 _TRIES = 200
 
+_RANDOM = """\
+random:
+  name: {}-random-{{index}}
+  count: 4
+  hyperparameters:
+    learning_rate: {{distribution: log_uniform, low: 1e-5, high: 1e-3}}"""
+
 Objective = Literal["loss", "open-loop"]
+
+_OBJECTIVES: dict[Objective, str] = {"loss": "loss", "open-loop": "held-out open-loop error"}
 
 State = Literal["finished", "pruned", "running", "failed"]
 """``running`` is also what has been asked for and has not begun."""
@@ -35,14 +47,9 @@ State = Literal["finished", "pruned", "running", "failed"]
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """The hyperparameters that are searched, and all the others, which stay as they are.
+    """The searched hyperparameters of a sweep, and the others, which stay ``fixed``.
 
-    Attributes:
-        sweep: The sweep that it is from.
-        content: Its file, read.
-        raw: Its file as YAML gives it, for a copy of its defaults.
-        choices: By searched hyperparameter a distribution, or the values to choose from.
-        fixed: The hyperparameters of every suggestion but for the searched ones.
+    ``content`` is the sweep's file as it was read, ``raw`` as YAML gives it.
     """
 
     sweep: Sweep
@@ -53,12 +60,12 @@ class SearchSpace:
 
     def rounded(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
         """Drawn values as they stand in a file: three significant digits, inside the bounds."""
-        return {
-            name: min(choice.high, max(choice.low, float(f"{drawn[name]:.{DIGITS}g}")))
-            if isinstance(choice, Distribution) and choice.distribution != "int_uniform"
-            else drawn[name]
-            for name, choice in self.choices.items()
-        }
+        values = dict(drawn)
+        for name, choice in self.choices.items():
+            if isinstance(choice, Distribution) and choice.distribution != "int_uniform":
+                shown = float(f"{drawn[name]:.{DIGITS}g}")
+                values[name] = min(choice.high, max(choice.low, shown))
+        return values
 
     def contains(self, settings: Mapping[str, Any]) -> bool:
         """Whether a run with these settings could have been drawn; its seed is free."""
@@ -74,7 +81,7 @@ class SearchSpace:
 
 
 class SearchedRun(NamedTuple):
-    """One run as the search takes it: its searched values, and the objective that is to be low."""
+    """One run as the search takes it: its searched values, and what is to be low."""
 
     name: str
     state: State
@@ -85,13 +92,7 @@ class SearchedRun(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """The runs that a search learns from: of one class, equal in all but what it varies.
-
-    Attributes:
-        runs: The runs.
-        other_classes: Finished runs left out since their losses are of another kind.
-        not_evaluated: Finished runs left out since they have no open-loop error.
-    """
+    """The runs that a search learns from, of one class, and how many finished ones are left out."""
 
     runs: tuple[SearchedRun, ...]
     other_classes: int = 0
@@ -102,6 +103,47 @@ class Evidence:
         """Those with an objective, the best first."""
         known = [run for run in self.runs if run.state == "finished" and run.objective is not None]
         return tuple(sorted(known, key=lambda run: run.objective or 0.0))
+
+
+def suggest_sweep(
+    name: str, wanted: int, seed: int, objective: Objective, out: str | None = None
+) -> tuple[str, list[str]]:
+    """A list of experiments to paste, as YAML, or the sweep file ``out``; and what it rests on.
+
+    Raises:
+        SweepError: There is no such sweep, it has no ``random`` section, or nothing is left to
+            suggest.
+    """
+    space = read_space(name)
+    store = Store.from_environment()
+    sweeps = [space.sweep, *load_sweeps().values()]
+    experiments = {item.name: item for sweep in sweeps for item in sweep.experiments}
+    runs = [from_stored_run(run) for run in read_runs(list(experiments.values()), store)]
+    evidence = gather(space, runs, store, objective)
+    suggestions = suggest(space, evidence, wanted, seed)
+    basis = _basis(space, evidence, len(suggestions), objective)
+    if len(suggestions) < wanted:
+        basis.append("no other combinations are left")
+    hypothesis = "Drawn at random from the sweep's choices, before a search can tell more."
+    if len(evidence.finished) >= STARTUP:
+        best = evidence.finished[0]
+        hypothesis = (
+            f"By {len(evidence.finished)} finished runs these values may do better than "
+            f"{best.name}, whose {_OBJECTIVES[objective]} is {best.objective:.4g}."
+        )
+    prefix, taken = out or f"{space.sweep.name}-suggested{seed}", taken_names()
+    names = (name for number in count(1) if (name := f"{prefix}-{number:03d}") not in taken)
+    entries = [
+        {"name": name, "hypothesis": hypothesis, "hyperparameters": values}
+        for values, name in zip(suggestions, names, strict=False)
+    ]
+    content = {"experiments": entries}
+    if out is None:
+        return sweep_yaml(content), basis
+    searched = ("tags", "max_retries", "pruning", "defaults")
+    head = {"description": f"Suggested for {space.sweep.name}"}
+    head |= {key: space.raw[key] for key in searched if key in space.raw}
+    return "".join(f"# {line}\n" for line in basis) + sweep_yaml(head | content), basis
 
 
 def read_space(name: str) -> SearchSpace:
@@ -117,18 +159,11 @@ def read_space(name: str) -> SearchSpace:
         raise SweepError(
             shown_path(sweep.file),
             "it has no 'random' section, which says what to search and between which bounds.",
-            [
-                "give one, such as",
-                "random:",
-                f"  name: {sweep.name}-random-{{index}}",
-                "  count: 4",
-                "  hyperparameters:",
-                "    learning_rate: {distribution: log_uniform, low: 1e-5, high: 1e-3}",
-            ],
+            ["give one, such as", *_RANDOM.format(sweep.name).splitlines()],
         )
     model = hyperparameters_model(sweep.experiments[0].trainer)
     searched: dict[str, Choice] = {}
-    for key, choice in choices(content).items():
+    for key, choice in content.random.hyperparameters.items():
         if not isinstance(choice, Distribution):  # YAML reads 3e-4 as a word
             choice = [getattr(model.model_validate({key: value}), key) for value in choice]
         searched[key] = choice
@@ -143,11 +178,7 @@ def gather(space: SearchSpace, runs: Sequence[Run], store: Store, objective: Obj
     searched are those of the sweep's defaults; seeds may differ. Of finished runs of several
     classes (another version of the data or the trainer, frames not verified) the largest is taken.
 
-    Args:
-        space: What is searched.
-        runs: Of every experiment of the store, those not run included.
-        store: Where their evaluations are.
-        objective: What is to be low.
+    ``runs`` are of every experiment of the store, those not run included.
     """
     fitting = [run for run in runs if not run.stale and _fits(run, space)]
     classes = Counter(run.comparable for run in fitting if run.finished)
@@ -170,7 +201,7 @@ def gather(space: SearchSpace, runs: Sequence[Run], store: Store, objective: Obj
     return Evidence(tuple(searched), others, not_evaluated)
 
 
-def suggest(space: SearchSpace, evidence: Evidence, count: int, seed: int) -> list[dict[str, Any]]:
+def suggest(space: SearchSpace, evidence: Evidence, wanted: int, seed: int) -> list[dict[str, Any]]:
     """Values of the searched hyperparameters for the next experiments.
 
     They come from a tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) over a study
@@ -191,11 +222,11 @@ def suggest(space: SearchSpace, evidence: Evidence, count: int, seed: int) -> li
             study.add_trial(trial)
     taken = [run.values for run in evidence.runs]
     suggestions: list[dict[str, Any]] = []
-    for _ in range(_TRIES * count):
+    for _ in range(_TRIES * wanted):
         values = space.rounded(study.ask(distributions).params)
         if values not in taken + suggestions:
             suggestions.append(values)
-        if len(suggestions) == count:
+        if len(suggestions) == wanted:
             break
     if not suggestions:
         raise SweepError(
@@ -233,15 +264,12 @@ def _trial(run: SearchedRun, distributions: "dict[str, BaseDistribution]") -> "F
 
 
 def _fits(run: Run, space: SearchSpace) -> bool:
-    if run.stored is None or not run.settings:
+    if run.stored is None or not run.settings or run.stored.experiment.continue_from is not None:
         return False
     experiment, defaults = run.stored.experiment, space.content.defaults
     fields = ("dataset", "trainer", "base_model", "base_model_revision")
-    return (
-        experiment.continue_from is None
-        and all(getattr(experiment, name) == getattr(defaults, name) for name in fields)
-        and space.contains(run.settings)
-    )
+    equal = all(getattr(experiment, name) == getattr(defaults, name) for name in fields)
+    return equal and space.contains(run.settings)
 
 
 def _objective(run: Run, store: Store, objective: Objective) -> float | None:
@@ -250,3 +278,21 @@ def _objective(run: Run, store: Store, objective: Objective) -> float | None:
     assert run.stored is not None
     evaluation = load_evaluation(store.run_directory(run.name, run.stored.config_hash or ""))
     return evaluation.held_out.error.mean if evaluation and evaluation.held_out else None
+
+
+def _basis(
+    space: SearchSpace, evidence: Evidence, suggested: int, objective: Objective
+) -> list[str]:
+    finished = evidence.finished
+    pending = sum(run.state == "running" for run in evidence.runs)
+    lines = [
+        f"{space.sweep.name}: {suggested} suggestions from {len(finished)} finished runs, by "
+        f"{_OBJECTIVES[objective]}; {pending} more are not over"
+    ]
+    if finished:
+        lines.append(f"the best so far is {finished[0].name}, {finished[0].objective:.4g}")
+    if len(finished) < STARTUP:
+        lines.append(f"drawn at random: the model of the losses needs {STARTUP} finished runs")
+    left_out = {"of another class": evidence.other_classes,
+                "without an evaluation": evidence.not_evaluated}  # fmt: skip
+    return lines + [f"{n} finished runs {which} are left out" for which, n in left_out.items() if n]

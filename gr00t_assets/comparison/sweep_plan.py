@@ -31,12 +31,10 @@ ACTIONS: dict[Status, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class PlanRow:
-    """One partition of a plan.
+    """One partition of a plan, with the status of its newest run.
 
     Attributes:
-        status: Of its newest run.
-        samples: Of the whole run: steps times samples per step, over all GPUs.
-        samples_left: Of the steps that are still to be done.
+        samples: Of the whole run, over all GPUs; ``samples_left`` are still to be done.
         epochs: ``samples`` over those of an epoch; None where the dataset is not there.
         estimate: The speed that is expected; None where no run resembles it.
         equal_to: Another experiment with a run of the very same configuration; training this one

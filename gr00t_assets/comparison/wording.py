@@ -2,13 +2,20 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from gr00t_assets.comparison.run import Change, Run
 from gr00t_assets.core.units import duration, shown_setting
+
+SENTENCES: dict[str, dict[str, str]] = yaml.safe_load(
+    Path(__file__).with_name("sentences.yaml").read_text(encoding="utf-8")
+)
+"""What is said, for ``str.format``, by its kind and what it is said of."""
 
 _LOSS = "{:.3g}".format
 _COUNT = "{:,.0f}".format
@@ -22,18 +29,6 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "wall_seconds": lambda value: duration(float(value)),
 }
 """By column how a value is written; any other is written as in a sweep file."""
-
-_QUESTIONS = {
-    "learning_rate": "Does another learning rate help?",
-    "batch_size": "Does batch size help?",
-    "max_steps": "Do more steps help?",
-    "warmup_ratio": "Does warm-up help?",
-    "weight_decay": "Does weight decay help?",
-    "trainable_parts": "Does training more parts help?",
-    "lr_scheduler_type": "Does another scheduler help?",
-    "seed": "How much does the seed matter?",
-    "samples_seen": "Do more samples help?",
-}
 
 
 def is_missing(value: Any) -> bool:
@@ -103,7 +98,7 @@ def times(ratio: float) -> str:
 
 def question_words(factor: str) -> str:
     """The question that is asked of a factor."""
-    return _QUESTIONS.get(factor, f"Does {factor} matter?")
+    return SENTENCES["questions"].get(factor, f"Does {factor} matter?")
 
 
 def factor_words(factor: str) -> str:
@@ -164,6 +159,23 @@ def names_in_words(names: Sequence[str], most: int = 12) -> str:
     """
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def said_once(said: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """Each sentence once, in order of first appearance; whose it is where not everyone's.
+
+    Examples:
+        >>> said_once([("a", ["One seed.", "No GPU."]), ("b", ["One seed."])])
+        ['One seed.', 'a: No GPU.']
+    """
+    names: dict[str, list[str]] = {}
+    for name, sentences in said:
+        for sentence in sentences:
+            names.setdefault(sentence, []).append(name)
+    return [
+        sentence if len(of) == len(said) else f"{names_in_words(of, 4)}: {sentence}"
+        for sentence, of in names.items()
+    ]
 
 
 def run_loss_words(run: Run) -> str:

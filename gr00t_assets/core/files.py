@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all, and the base of what is kept in them."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -33,8 +34,9 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _partial_beside(path: Path) -> Path:
-    return path.parent / f".{path.name}{PARTIAL}{os.getpid()}-{uuid.uuid4().hex[:8]}"
+def partial_name(name: str) -> str:
+    """A hidden name for what is not whole yet, or not any more, with this process's id."""
+    return f".{name}{PARTIAL}{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -44,7 +46,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         StoreError: The disk is full; ``path`` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _partial_beside(path)
+    partial = path.with_name(partial_name(path.name))
     with disk_full_explained(path):
         try:
             with partial.open("wb") as file:
@@ -63,6 +65,11 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (text + "\n").encode())
 
 
+def json_hash(content: Any, digits: int) -> str:
+    """First hex digits of a SHA-256 over what JSON has, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:digits]
+
+
 @contextmanager
 def published_directory(path: Path) -> Iterator[Path]:
     """Fill a folder beside ``path`` and rename it to ``path`` when the block ends well.
@@ -79,7 +86,7 @@ def published_directory(path: Path) -> Iterator[Path]:
         ['a.txt']
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _partial_beside(path)
+    partial = path.with_name(partial_name(path.name))
     with disk_full_explained(path):
         try:
             partial.mkdir()

@@ -1,6 +1,7 @@
 """What a check found, of a dataset, an environment, a YAML file or an experiment."""
 
 import reprlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -57,10 +58,7 @@ class Finding(FrozenModel):
 class Findings(tuple[Finding, ...]):
     """What a check found, in the order in which it is shown.
 
-    Args:
-        items: Those that are listed.
-        error_count: Errors, listed or not; the listed ones where left out.
-        warning_count: Warnings, likewise.
+    The counts of errors and warnings include those that are not listed, where they are given.
     """
 
     error_count: int
@@ -103,7 +101,7 @@ class Findings(tuple[Finding, ...]):
         return f"{_counted(self.error_count, 'error')}, {_counted(self.warning_count, 'warning')}"
 
     def to_json(self) -> dict[str, Any]:
-        """Counts, and the findings as objects; the counts include those that are not listed."""
+        """Counts, and the findings as objects."""
         return {
             "ok": self.ok,
             "errors": self.error_count,
@@ -162,19 +160,16 @@ class FaultCatalogue:
 
 
 class Collector:
-    """Gathers findings in bounded memory while the checks run.
+    """Gathers findings of a catalogue's faults in bounded memory while the checks run.
 
-    Args:
-        catalogue: What ``report`` knows of each fault.
-        ordered: List the findings by severity, code and subject, where False in the order in which
-            they were added.
+    They are listed by severity, code and subject; in the order of adding where not ``ordered``.
     """
 
     def __init__(self, catalogue: FaultCatalogue, *, ordered: bool = True) -> None:
         self._catalogue = catalogue
         self._ordered = ordered
         self._listed: list[Finding] = []
-        self._counts: dict[tuple[Severity, str], int] = {}
+        self._counts: Counter[tuple[Severity, str]] = Counter()
 
     def report(self, name: str, subject: str | None, found: str, /, **texts: object) -> None:
         """Add a finding of a fault of the catalogue.
@@ -191,7 +186,7 @@ class Collector:
     def add(self, finding: Finding) -> None:
         """Add a finding, its texts cleaned."""
         key = (finding.severity, finding.code)
-        self._counts[key] = self._counts.get(key, 0) + 1
+        self._counts[key] += 1
         if self._counts[key] <= MAX_PER_CODE:
             texts = finding.model_dump(include={"subject", "found", "expected", "remedy"})
             cleaned = {name: clean(text) for name, text in texts.items() if text}
@@ -228,7 +223,7 @@ class Collector:
                 items.insert(place, alike[0].model_copy(update=more))
         if self._ordered:
             items.sort(key=_order)
-        counts = {"error": 0, "warning": 0, "ok": 0}
+        counts: Counter[Severity] = Counter()
         for (severity, _), count in self._counts.items():
             counts[severity] += count
         return Findings(items, counts["error"], counts["warning"])

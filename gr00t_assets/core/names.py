@@ -49,6 +49,4 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """A hint to append to a message: the nearest choice, or all of them where none is near."""
     options = list(choices)
     close = nearest(name, options)
-    if close is not None:
-        return f"did you mean '{close}'?"
-    return f"known: {', '.join(options) or 'none'}"
+    return f"did you mean '{close}'?" if close else f"known: {', '.join(options) or 'none'}"

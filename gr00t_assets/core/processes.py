@@ -8,7 +8,7 @@ import fcntl
 import os
 import signal
 import subprocess
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,13 @@ def try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def lock_file(path: Path, locks: ExitStack) -> int | None:
+    """Lock a file, made where it is missing, until ``locks`` ends; None where another has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    locks.callback(os.close, descriptor)
+    return descriptor if try_lock(descriptor) else None
 
 
 def is_locked(path: Path) -> bool:
@@ -51,8 +58,8 @@ def is_alive(process: int | None, started: float | None = None) -> bool:
 
     Args:
         process: Its id; None counts as a process that is gone.
-        started: What ``start_time`` said of it; a process that has the id and started at
-            another time is another one. Not compared where left out.
+        started: What ``start_time`` said of it; one with its id that started at another time is
+            another one. Not compared where left out.
     """
     if process is None:
         return False

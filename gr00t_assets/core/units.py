@@ -42,9 +42,19 @@ def shown_setting(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        text = f"{value:.6g}"
-        if value and abs(value) < 1e-2:
-            mantissa, _, exponent = f"{value:.5e}".partition("e")
-            text = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-        return text
+        return short_number(value, 6)
     return "none" if value is None else str(value)
+
+
+def short_number(value: float, digits: int) -> str:
+    """A number to two significant digits or more, without zeros that say nothing.
+
+    Examples:
+        >>> short_number(0.000123, 3), short_number(0.05, 3), short_number(12_300.0, 3)
+        ('1.23e-4', '0.05', '1.23e4')
+    """
+    text = f"{value:.{digits}g}"
+    if value and (abs(value) < 1e-2 or "e" in text):
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return text

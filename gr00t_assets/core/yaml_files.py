@@ -24,13 +24,7 @@ Location = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class LocatedYaml:
-    """The content of a YAML file together with the line of each value.
-
-    Attributes:
-        file: The file it was read from.
-        data: What YAML's safe loader makes of it; None for an empty file.
-        lines: Line of each value, from 1.
-    """
+    """The content of a YAML file, None for an empty one, and the line of each value, from 1."""
 
     file: Path
     data: Any
@@ -49,13 +43,7 @@ def explained_error(message: str) -> PydanticCustomError:
 
 
 def yaml_problem(location: Location, found: str, remedy: str = "") -> Finding:
-    """What is wrong with a value of a YAML file.
-
-    Args:
-        location: Path to the value; empty where it is the whole file.
-        found: What is wrong with it.
-        remedy: What to do, such as the name that was probably meant.
-    """
+    """What is wrong with a value of a YAML file; the empty location is the whole file."""
     return Finding(
         severity="error",
         code="yaml-value",
@@ -74,10 +62,6 @@ def moved(problem: Finding, location: Location) -> Finding:
 
 def load_yaml(file: Path, error: type[Gr00tAssetsError]) -> LocatedYaml:
     """Read a YAML file.
-
-    Args:
-        file: The file to read.
-        error: What to raise where it cannot be read.
 
     Raises:
         Gr00tAssetsError: Of the type ``error``: the file is missing, is not YAML, or names one key
@@ -117,15 +101,17 @@ def raise_problems(
 ) -> None:
     """Raise one error that lists every problem, in the order of lines; none where there is none."""
     ordered = sorted(dict.fromkeys(problems), key=lambda problem: located.line(problem.location))
-    if not ordered:
-        return
     file = shown_path(located.file)
-    described = [(located.line(problem.location), _with_subject(problem)) for problem in ordered]
+    described = [
+        (located.line(item.location), f"{item.subject}: {item.text}" if item.subject else item.text)
+        for item in ordered
+    ]
     if len(described) == 1:
         ((line, text),) = described
         raise error(f"{file}:{line}", text)
-    lines = [f"line {line}: {text}" for line, text in described]
-    raise error(file, f"{len(lines)} problems.", lines)
+    if described:
+        lines = [f"line {line}: {text}" for line, text in described]
+        raise error(file, f"{len(lines)} problems.", lines)
 
 
 def validation_problems(
@@ -156,12 +142,10 @@ def validation_problems(
 
 def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
     """Field names of the model that stands at ``location`` inside ``model``."""
-    current: type[BaseModel] = model
     for part in location:
-        field = current.model_fields.get(str(part))
-        if field is not None:
-            current = _model_in(field.annotation) or current
-    return list(current.model_fields)
+        if field := model.model_fields.get(str(part)):
+            model = _model_in(field.annotation) or model
+    return list(model.model_fields)
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
@@ -183,10 +167,6 @@ def dotted(location: Location) -> str:
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text
-
-
-def _with_subject(problem: Finding) -> str:
-    return f"{problem.subject}: {problem.text}" if problem.subject else problem.text
 
 
 def _collect(

@@ -29,11 +29,9 @@ _HELD_OUT_FORM = "expected episode indices like [3, 7], or a share of the last e
 
 
 def _checked_held_out(value: Any) -> tuple[int, ...] | float | None:
-    if value is None:
-        return None
-    if isinstance(value, float):
-        if not 0 < value < 1:
-            raise ValueError(f"a share lies between 0 and 1; {_HELD_OUT_FORM}")
+    if isinstance(value, float) and not 0 < value < 1:
+        raise ValueError(f"a share lies between 0 and 1; {_HELD_OUT_FORM}")
+    if value is None or isinstance(value, float):
         return value
     if not isinstance(value, list | tuple) or not value:
         raise ValueError(_HELD_OUT_FORM)
@@ -111,13 +109,15 @@ def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
         problems.append(yaml_problem((), "expected datasets by name"))
         content = {}
     for key, value in content.items():
-        name = str(key)
-        entry, entry_problems = _entry(name, key, value)
-        problems += entry_problems
-        if entry is not None:
-            entries[name] = entry
+        if entry := _entry(key, value, problems):
+            entries[entry.name] = entry
     raise_problems(located, problems, CatalogError)
     return entries
+
+
+def project_catalog() -> dict[str, CatalogEntry]:
+    """The project's catalog; empty where it has none yet."""
+    return load_catalog() if (project_root() / "data" / "datasets.yaml").is_file() else {}
 
 
 def find_entry(name: str, catalog: Mapping[str, CatalogEntry]) -> CatalogEntry:
@@ -132,72 +132,60 @@ def find_entry(name: str, catalog: Mapping[str, CatalogEntry]) -> CatalogEntry:
     return catalog[name]
 
 
-def _entry(name: str, key: Any, value: Any) -> tuple[CatalogEntry | None, list[Finding]]:
-    at: Location = (name,)
+def _entry(key: Any, value: Any, problems: list[Finding]) -> CatalogEntry | None:
+    """The entry of a dataset, where it is one; what is wrong with it is added to the problems."""
+    name = str(key)
+
+    def add(text: str, *field: str) -> None:
+        problems.append(yaml_problem((name, *field), text))
+
     if not isinstance(key, str):
-        return None, [yaml_problem(at, "a dataset's name is text; put it in quotes")]
-    problems = [yaml_problem(at, problem)] if (problem := name_problem(name)) else []
+        return add("a dataset's name is text; put it in quotes")
+    if problem := name_problem(name):
+        add(problem)
     if not isinstance(value, dict):
-        return None, [*problems, yaml_problem(at, "expected the fields of a dataset")]
+        return add("expected the fields of a dataset")
     fields = {str(field): content for field, content in value.items()}
     if fields.pop("name", None) is not None:
-        problems.append(yaml_problem((*at, "name"), "the name is the key above; remove this line"))
+        add("the name is the key above; remove this line", "name")
     if "source" in fields:
-        source, source_problems = _source(fields["source"], (*at, "source"))
-        problems += source_problems
+        source = _source(fields["source"], (name, "source"), problems)
         fields["source"] = source or FolderSource(path=".")
+    config, tag = fields.get("data_config"), fields.get("embodiment_tag")
+    if isinstance(config, str) and (problem := data_configs().problem(config)):
+        add(problem, "data_config")
+    if isinstance(tag, str) and tag not in EMBODIMENT_IDS:
+        hint = did_you_mean(tag, EMBODIMENT_IDS)
+        add(f"unknown embodiment_tag '{tag}'; {hint}", "embodiment_tag")
     try:
         entry = CatalogEntry.model_validate({**fields, "name": name})
     except ValidationError as failure:
-        entry = None
-        problems += validation_problems(failure, CatalogEntry, at)
-    return entry, [*problems, *_unknown_names(fields, at), *_left_out_problems(entry, at)]
+        problems += validation_problems(failure, CatalogEntry, (name,))
+        return None
+    if entry.episodes and isinstance(entry.held_out, tuple):
+        absent = [index for index in entry.held_out if entry.episodes.leaves_out(index)]
+        if absent:
+            shown = _shown(absent)
+            add(f"names {shown}, left out by episodes; take them out of one of the two", "held_out")
+    return entry
 
 
-def _source(value: Any, at: Location) -> tuple[BaseModel | None, list[Finding]]:
+def _source(value: Any, at: Location, problems: list[Finding]) -> BaseModel | None:
     """A source; ``synthetic`` alone stands for the generator's defaults."""
     fields = {"kind": value} if value == "synthetic" else value
-    if not isinstance(fields, dict):
-        return None, [
-            yaml_problem(at, f"expected fields, among them kind: {', '.join(SOURCE_KINDS)}")
-        ]
-    kind = fields.get("kind")
+    kind = fields.get("kind") if isinstance(fields, dict) else None
     if kind is None:
-        return None, [yaml_problem(at, f"has no kind; known: {', '.join(SOURCE_KINDS)}")]
-    if kind not in SOURCE_KINDS:
-        hint = did_you_mean(str(kind), SOURCE_KINDS)
-        return None, [yaml_problem((*at, "kind"), f"unknown kind {kind!r}; {hint}")]
-    try:
-        return SOURCE_KINDS[kind].model_validate(fields), []
-    except ValidationError as failure:
-        return None, validation_problems(failure, SOURCE_KINDS[kind], at)
-
-
-def _unknown_names(fields: Mapping[str, Any], at: Location) -> list[Finding]:
-    """A data config that there is not or that cannot be used, and an unknown embodiment tag."""
-    problems = []
-    name, tag = fields.get("data_config"), fields.get("embodiment_tag")
-    configs = data_configs()
-    if isinstance(name, str) and name in configs.errors:
-        problems.append(yaml_problem((*at, "data_config"), configs.problem(name) or ""))
-    elif isinstance(name, str) and name not in configs:
-        hint = did_you_mean(name, configs)
-        problems.append(yaml_problem((*at, "data_config"), f"unknown data_config '{name}'; {hint}"))
-    if isinstance(tag, str) and tag not in EMBODIMENT_IDS:
-        text = f"unknown embodiment_tag '{tag}'; {did_you_mean(tag, EMBODIMENT_IDS)}"
-        problems.append(yaml_problem((*at, "embodiment_tag"), text))
-    return problems
-
-
-def _left_out_problems(entry: CatalogEntry | None, at: Location) -> list[Finding]:
-    """Held-out episodes that are not taken at all."""
-    if entry is None or entry.episodes is None or not isinstance(entry.held_out, tuple):
-        return []
-    absent = [index for index in entry.held_out if entry.episodes.leaves_out(index)]
-    if not absent:
-        return []
-    text = f"names {_shown(absent)}, left out by episodes; take them out of one of the two"
-    return [yaml_problem((*at, "held_out"), text)]
+        text = f"expected fields, among them kind: {', '.join(SOURCE_KINDS)}"
+        problems.append(yaml_problem(at, text))
+    elif (model := SOURCE_KINDS.get(str(kind))) is None:
+        text = f"unknown kind {kind!r}; {did_you_mean(str(kind), SOURCE_KINDS)}"
+        problems.append(yaml_problem((*at, "kind"), text))
+    else:
+        try:
+            return model.model_validate(fields)
+        except ValidationError as failure:
+            problems += validation_problems(failure, model, at)
+    return None
 
 
 def held_out_episodes(
@@ -218,28 +206,21 @@ def held_out_episodes(
     if held_out is None:
         return ()
     indices = [episode.index for episode in dataset.episodes]
-    episodes = list(numbers) or indices
-    if isinstance(held_out, tuple):
-        chosen = held_out
-    else:
-        chosen = tuple(episodes[-max(1, round(held_out * len(episodes))) :])
-    remedy = "change held_out of this dataset in data/datasets.yaml"
+    index_of = dict(zip(numbers or indices, indices, strict=True))
+    episodes = list(index_of)
+    if not isinstance(held_out, tuple):
+        held_out = tuple(episodes[-max(1, round(held_out * len(episodes))) :])
     problems = []
-    unknown = sorted(set(chosen) - set(episodes))
-    if unknown:
-        problems.append(
-            f"held_out names {_shown(unknown)}, which it does not have; "
-            f"it has {len(episodes)} episodes, {episodes[0]} to {episodes[-1]}"
-            if episodes
-            else f"held_out names {_shown(unknown)}; it has no episodes"
-        )
-    if not set(episodes) - set(chosen):
+    if unknown := sorted(set(held_out) - index_of.keys()):
+        has = f"{len(episodes)} episodes, {episodes[0]} to {episodes[-1]}" if episodes else "none"
+        problems.append(f"held_out names {_shown(unknown)}, which it does not have; it has {has}")
+    if index_of.keys() <= set(held_out):
         problems.append(f"held_out takes all {len(episodes)}; none is left to train on")
     if problems:
         problem = "its held-out episodes cannot be kept from training."
+        remedy = "change held_out of this dataset in data/datasets.yaml"
         raise DatasetError(dataset.name, problem, [*problems, remedy])
-    index_of = dict(zip(episodes, indices, strict=True))
-    return tuple(index_of[number] for number in chosen)
+    return tuple(index_of[number] for number in held_out)
 
 
 def _shown(indices: list[int]) -> str:

@@ -2,11 +2,12 @@
 
 import io
 import textwrap
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.recorded_frames import RecordedFrames, recorded_frames
+from gr00t_assets.datasets.recorded_frames import recorded_frames
 from gr00t_assets.datasets.video_decoding import VideoError, spread_positions
 
 if TYPE_CHECKING:
@@ -41,12 +42,10 @@ def contact_sheet(
     for episode in dataset.episodes[:max_episodes]:
         task = episode.tasks[0] if episode.tasks else "no task"
         for camera in dataset.cameras:
-            recorded = recorded_frames(dataset, episode.index, camera)
-            frames = _spread_frames(dataset, recorded, episode.length, columns)
             short = camera.rsplit(".", 1)[-1]
-            rows.append(
-                (f"episode {episode.index}  {short}  {episode.length} rows  {task}", frames)
-            )
+            caption = f"episode {episode.index}  {short}  {episode.length} rows  {task}"
+            wanted = spread_positions(episode.length, columns)
+            rows.append((caption, _images(dataset, episode.index, camera, wanted)))
     if not rows:
         rows.append((f"{dataset.name} has no camera", []))
     while True:
@@ -56,24 +55,17 @@ def contact_sheet(
         width = int(width * 0.85)
 
 
-def _spread_frames(
-    dataset: LeRobotDataset, recorded: RecordedFrames, length: int, columns: int
-) -> list["Image"]:
-    """Frames at even distances; those between are decoded and not converted."""
+def _images(dataset: LeRobotDataset, episode: int, camera: str, wanted: list[int]) -> list["Image"]:
+    """Some frames of an episode; those between are decoded and not converted."""
     from PIL import Image
 
-    positions = spread_positions(length, columns)
-    images = []
+    recorded = recorded_frames(dataset, episode, camera)
+    frames = (frame for _, frame in recorded.decode(wanted) if frame is not None)
     try:
-        for _, frame in recorded.decode(positions):
-            if frame is not None:
-                images.append(Image.fromarray(frame))
-                if len(images) == len(positions):
-                    break
+        return [Image.fromarray(frame) for frame in islice(frames, len(wanted))]
     except VideoError as error:
         shown = recorded.path.relative_to(dataset.directory)
         raise DatasetError(dataset.name, f"{shown}: {error}.") from error
-    return images
 
 
 def _encode(rows: list[tuple[str, list["Image"]]], columns: int, width: int) -> bytes:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import AfterValidator, BaseModel, Field
 
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.names import did_you_mean
@@ -11,7 +11,8 @@ from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.modality.modality_json import preset_names
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_REPOSITORY = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
+_INSIDE = r"(?![/!-])(?!(.*/)?\.\.(/|\Z)).*"
 
 
 class SyntheticSource(SyntheticSpec):
@@ -24,32 +25,36 @@ class SyntheticSource(SyntheticSpec):
         return f"synthetic {self.robot}, seed {self.seed}"
 
 
+def _checked(pattern: str, expected: str) -> AfterValidator:
+    """A text that a pattern matches as a whole."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.DOTALL):
+            raise ValueError(expected)
+        return value
+
+    return AfterValidator(check)
+
+
+def _packaged(value: str | None) -> str | None:
+    names = preset_names()
+    if value is not None and value not in names:
+        hint = did_you_mean(value, names)
+        raise ValueError(f"there is no packaged modality file of this name; {hint}")
+    return value
+
+
 class HubSource(FrozenModel):
     """A dataset repository of the Hugging Face Hub."""
 
     kind: Literal["hub"] = Field(default="hub", description="What this source is")
-    repo_id: str = Field(description="owner/name")
+    repo_id: Annotated[str, _checked(_REPOSITORY, "a Hub repository is written owner/name")] = (
+        Field(description="owner/name")
+    )
     revision: str = Field(default="main", description="Branch, tag, or full commit hash")
-    modality: str | None = Field(
+    modality: Annotated[str | None, AfterValidator(_packaged)] = Field(
         default=None, description="Packaged modality.json that is put in place: so100_dualcam"
     )
-
-    @field_validator("repo_id")
-    @classmethod
-    def _owner_and_name(cls, value: str) -> str:
-        if not _REPOSITORY.fullmatch(value):
-            raise ValueError("a Hub repository is written owner/name")
-        return value
-
-    @field_validator("modality")
-    @classmethod
-    def _packaged(cls, value: str | None) -> str | None:
-        names = preset_names()
-        if value is not None and value not in names:
-            raise ValueError(
-                "there is no packaged modality file of this name; " + did_you_mean(value, names)
-            )
-        return value
 
     @property
     def pinned(self) -> bool:
@@ -66,30 +71,17 @@ class GitSource(FrozenModel):
     """A folder of a git repository at one commit."""
 
     kind: Literal["git"] = Field(default="git", description="What this source is")
-    repository: str = Field(min_length=1, description="Address that git clone takes")
-    revision: str = Field(description="Full commit hash")
-    path: str = Field(default=".", description="Folder of the dataset inside the repository")
-
-    @field_validator("repository")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        if value.startswith("-"):
-            raise ValueError("an address cannot begin with '-'")
-        return value
-
-    @field_validator("revision")
-    @classmethod
-    def _pinned(cls, value: str) -> str:
-        if not COMMIT.fullmatch(value):
-            raise ValueError("expected a full commit hash, 40 hex digits")
-        return value
-
-    @field_validator("path")
-    @classmethod
-    def _inside(cls, value: str) -> str:
-        if value.startswith(("/", "-", "!")) or ".." in value.split("/"):
-            raise ValueError("expected a folder inside the repository")
-        return value.strip("/")
+    repository: Annotated[str, _checked(r"[^-].*", "an address cannot begin with '-'")] = Field(
+        min_length=1, description="Address that git clone takes"
+    )
+    revision: Annotated[
+        str, _checked(COMMIT.pattern, "expected a full commit hash, 40 hex digits")
+    ] = Field(description="Full commit hash")
+    path: Annotated[
+        str,
+        _checked(_INSIDE, "expected a folder inside the repository"),
+        AfterValidator(lambda path: path.strip("/")),
+    ] = Field(default=".", description="Folder of the dataset inside the repository")
 
     def describe(self) -> str:
         """The source in words, without credentials."""

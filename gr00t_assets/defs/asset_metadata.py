@@ -153,9 +153,8 @@ def checkpoint_metadata(
     ``result`` says in words whether this materialisation trained.
     """
     changed = spec.experiment.hyperparameters.changed()
-    values = spec.experiment.hyperparameters.model_dump().items()
-    default = {name: value for name, value in values if name not in changed}
     parts = {name: f"{count:,}" for name, count in manifest.trainable_parameters.items() if count}
+    mixture = mixture_rows(manifest)
     return {
         "experiment": f"{spec.experiment.name} of the sweep {spec.experiment.sweep}",
         "hypothesis": spec.experiment.hypothesis or "none",
@@ -167,14 +166,14 @@ def checkpoint_metadata(
         "trainer": f"{manifest.trainer}, revision {manifest.trainer_revision}",
         "base_model": manifest.base_model,
         "dataset": f"{manifest.dataset}, version {manifest.dataset_version}",
-        **(
-            {"mixture": table(list(MIXTURE_HEAD), rows)} if (rows := mixture_rows(manifest)) else {}
-        ),
+        **({"mixture": table(list(MIXTURE_HEAD), mixture)} if mixture else {}),
         "device": manifest.device,
         **_wandb(spec),
         "run_directory": in_store(spec.run_directory, store),
         "config_hash": manifest.config_hash,
-        "default_hyperparameters": settings(default),
+        "default_hyperparameters": settings(
+            spec.experiment.hyperparameters.model_dump(exclude=set(changed))
+        ),
     }
 
 
@@ -183,9 +182,8 @@ def _wandb(spec: TrainingSpec) -> Metadata:
     record = read_record(spec.run_directory)
     if record is None or record.mode is None:
         return {}
-    if record.url is not None:
-        return {"weights_and_biases": dg.MetadataValue.url(record.url)}
-    return {"weights_and_biases": f"offline; in the run directory: {record.sync}"}
+    offline = f"offline; in the run directory: {record.sync}"
+    return {"weights_and_biases": dg.MetadataValue.url(record.url) if record.url else offline}
 
 
 def _loss(manifest: Manifest, spec: TrainingSpec) -> Metadata:
@@ -206,12 +204,12 @@ def _loss(manifest: Manifest, spec: TrainingSpec) -> Metadata:
 
 def _checkpoint_numbers(manifest: Manifest, spec: TrainingSpec) -> Metadata:
     """What the page plots by partition and by time."""
-    losses = {"first_loss": manifest.first_loss, "final_loss": manifest.final_loss}
-    windows = {name: readable(window.mean) for name, window in losses.items() if window}
-    if manifest.final_loss and manifest.final_loss.standard_error is not None:
-        windows["final_loss_se"] = readable(manifest.final_loss.standard_error)
+    first, final = manifest.first_loss, manifest.final_loss
+    error = final and final.standard_error
     return {
-        **windows,
+        **({"first_loss": readable(first.mean)} if first else {}),
+        **({"final_loss": readable(final.mean)} if final else {}),
+        **({"final_loss_se": readable(error)} if error is not None else {}),
         "learning_rate": spec.experiment.hyperparameters.learning_rate,
         **fields(manifest, "steps", "samples_seen", "epochs", "samples_per_second"),
         **fields(manifest, "wall_seconds", "gpu_seconds"),

@@ -18,15 +18,11 @@ R = TypeVar("R")
 
 
 class ExplainedFailureError(dg.Failure, DagsterUserCodeProcessError):
-    """A failure that is shown with its message alone.
+    """A failure that is shown with its message alone, and ``metadata`` beside it on the page.
 
     Dagster prints some forty lines of its own stack twice below the message of a ``Failure``. For
     an error of another process it prints what that process said instead; this class says it is
     one.
-
-    Args:
-        error: What went wrong, for people.
-        metadata: What the run's page shows beside the message.
     """
 
     def __init__(
@@ -71,9 +67,8 @@ def explained_asset(
     *, code_version: str = "1", **options: Any
 ) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
     """``dagster.asset`` for a function whose errors are explained; ``options`` as it has them."""
-    return lambda function: dg.asset(owners=OWNERS, code_version=code_version, **options)(
-        explained(function)
-    )
+    asset = dg.asset(owners=OWNERS, code_version=code_version, **options)
+    return lambda function: asset(explained(function))
 
 
 @contextmanager

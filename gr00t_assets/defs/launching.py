@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,7 +12,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import ExplainedFailureError, ExplainedInterruptError
 from gr00t_assets.defs.metadata import in_store, readable, verbatim
 from gr00t_assets.defs.queue import priority_of
-from gr00t_assets.defs.recovery import DagsterParent
+from gr00t_assets.defs.recovery import parent_check
 from gr00t_assets.gpu.guard import stop_grace
 from gr00t_assets.gpu.slots import acquire, needed_memory
 from gr00t_assets.runs.manifest import Manifest, load_manifest
@@ -26,7 +25,7 @@ from gr00t_assets.trainers.failures.failure_pattern import RESUMES
 from gr00t_assets.trainers.process_launcher import launched
 
 OBSERVE_EVERY = 5.0
-"""Seconds between two observations of the loss, at least."""
+"""Seconds between two observations of the loss."""
 
 EVALUATION_LOG = "evaluation.log"
 """In the run directory: what the evaluation's process printed."""
@@ -40,20 +39,19 @@ def run_training(
 ) -> tuple[int, list[str]]:
     """Wait for GPU slots, run a trainer in them, and pass on what it says while it does.
 
-    Standard output and error go to ``log.txt`` in the run directory, by the trainer itself, so that
-    they are there whatever becomes of this process; from there they are copied to the run's page.
-    Where this process is interrupted the trainer gets SIGINT and ``GR00T_ASSETS_STOP_GRACE``
-    seconds to write a checkpoint in. However this process, the guard or the trainer ends, nothing
-    of them is left.
+    What it prints goes to ``log.txt`` in the run directory, whatever becomes of this process, and
+    is copied from there to the run's page. Where this process is interrupted the trainer has
+    ``GR00T_ASSETS_STOP_GRACE`` seconds to write a checkpoint in. However this process, the guard or
+    the trainer ends, nothing of them is left.
 
     Returns:
         The exit code, 128 + n for signal n, and the last lines of output.
     """
     experiment = spec.experiment
-    dagster = DagsterParent(context.run, experiment.name)
-    dagster.check()
+    check = parent_check(context.run, experiment.name)
+    check()
     patience = stop_grace() + _AFTER_GRACE
-    wait_until_free(spec.run_directory, patience, context.log.info, dagster.check)
+    wait_until_free(spec.run_directory, patience, context.log.info, check)
     with (
         acquire(
             experiment.hyperparameters.num_gpus,
@@ -63,7 +61,7 @@ def run_training(
             vram_bytes=needed_memory(experiment),
             run_id=context.run_id,
             priority=priority_of(context.run, experiment.priority),
-            check=dagster.check,
+            check=check,
         ) as lease,
         open_pipes_session(
             context, PipesEnvContextInjector(), PipesTempFileMessageReader()
@@ -74,10 +72,12 @@ def run_training(
     ):
         try:
             context.log.info(f"training {experiment.name} on {', '.join(lease.devices)}")
-            curve = LossObserver(context)
+            observed, due = None, 0.0
             while not process.ended_within():
-                dagster.check()
-                curve.observe(session.get_custom_messages())
+                check()
+                if time.monotonic() >= due:
+                    observed = observe_loss(context, session.get_custom_messages(), observed)
+                    due = time.monotonic() + OBSERVE_EVERY
         except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
             process.stop()
             stopped = _stopped(spec, load_manifest(spec.run_directory))
@@ -91,36 +91,27 @@ def _stopped(spec: TrainingSpec, manifest: Manifest | None, *details: str) -> Tr
     return TrainingError(name, f"training was stopped{where}.", [RESUMES, *details])
 
 
-class LossObserver:
-    """Logs the newest training loss as an asset observation, so that the page draws a live curve.
+def observe_loss(
+    context: dg.AssetExecutionContext, messages: Sequence[Any], observed: Metric | None
+) -> Metric | None:
+    """Log the newest training loss as an asset observation, so that the page draws a live curve.
 
     The name ``training_loss`` keeps it apart from the ``final_loss`` of the materialisation.
+
+    Returns:
+        What is observed by now: of ``messages``, every one of the session so far, the last metric.
     """
-
-    def __init__(self, context: dg.AssetExecutionContext) -> None:
-        self._context = context
-        self._seen = 0
-        self._observed = float("-inf")
-
-    def observe(self, messages: Sequence[Any]) -> None:
-        """Take every message of the session so far; log at most one observation."""
-        now = time.monotonic()
-        if now - self._observed < OBSERVE_EVERY:
-            return
-        metrics = [
-            message["metric"]
-            for message in messages[self._seen :]
-            if isinstance(message, dict) and message.get("type") == "metric"
-        ]
-        self._seen = len(messages)
-        if not metrics:
-            return
-        self._observed = now
-        metric = Metric.model_validate(metrics[-1])
-        self._context.log_event(
+    metrics = [
+        message["metric"]
+        for message in messages
+        if isinstance(message, dict) and message.get("type") == "metric"
+    ]
+    metric = Metric.model_validate(metrics[-1]) if metrics else observed
+    if metric is not None and metric != observed:
+        context.log_event(
             dg.AssetObservation(
-                asset_key=self._context.asset_key,
-                partition=self._context.partition_key,
+                asset_key=context.asset_key,
+                partition=context.partition_key,
                 metadata={
                     "training_loss": readable(metric.loss),
                     "training_step": metric.step,
@@ -130,6 +121,7 @@ class LossObserver:
                 },
             )
         )
+    return metric
 
 
 def run_evaluation(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) -> None:
@@ -158,22 +150,13 @@ def run_evaluation(context: dg.AssetExecutionContext, spec: TrainingSpec, store:
             stopped = EvaluationError(name, "its evaluation was stopped.", ["materialise it again"])
             raise ExplainedInterruptError(stopped) from interrupt
     if process.code:
-        raise _evaluation_failure(name, process.code, process.last_lines, path, store)
-
-
-def _evaluation_failure(
-    name: str, code: int, lines: Sequence[str], path: Path, store: Store
-) -> ExplainedFailureError:
-    """What the process said of its end, which is the explained error where it knew one."""
-    tail = list(lines)[-_TAIL_LINES:]
-    starts = [place for place, line in enumerate(tail) if line.split(":")[0].endswith("Error")]
-    details = tail[starts[-1] :] if starts else tail[-3:]
-    error = EvaluationError(
-        name,
-        f"its evaluation ended with code {code}.",
-        [*(line.strip() for line in details), f"log: {in_store(path, store)}"],
-    )
-    return ExplainedFailureError(error, {"log_tail": verbatim(tail)})
+        tail = list(process.last_lines)[-_TAIL_LINES:]
+        # The explained error, where the process knew one.
+        starts = [place for place, line in enumerate(tail) if line.split(":")[0].endswith("Error")]
+        details = [line.strip() for line in (tail[starts[-1] :] if starts else tail[-3:])]
+        problem = f"its evaluation ended with code {process.code}."
+        error = EvaluationError(name, problem, [*details, f"log: {in_store(path, store)}"])
+        raise ExplainedFailureError(error, {"log_tail": verbatim(tail)})
 
 
 def training_failure(
@@ -183,12 +166,10 @@ def training_failure(
     last_lines: Sequence[str],
     store: Store,
 ) -> ExplainedFailureError:
-    """Why a trainer ended without finishing.
+    """Why a trainer ended without finishing, with an exit code of 128 + n for signal n.
 
-    Args:
-        code: Its exit code, 128 + n for signal n.
-        manifest: What this attempt wrote of itself; its failure is taken where it is explained.
-        last_lines: The end of this attempt's log.
+    The failure in what this attempt wrote of itself is taken where it is explained, else the end of
+    its log tells.
     """
     name, log = spec.experiment.name, in_store(spec.run_directory / LOG, store)
     explanation = explain(last_lines, code, spec)

@@ -45,10 +45,7 @@ _DAEMON_TIMEOUT = 90.0
 
 
 class GpuTaggingRunCoordinator(dg.QueuedRunCoordinator):
-    """Dagster's own run queue, with limits from the slots, and tags on runs that need a device.
-
-    Named in ``dagster.yaml``.
-    """
+    """Dagster's own run queue with limits and tags as above; named in ``dagster.yaml``."""
 
     @cached_property
     def _started_at_once(self) -> int:
@@ -78,16 +75,14 @@ def started_at_once(instance: dg.DagsterInstance) -> int:
     """Runs that hold a slot or wait for one at once; one that has trained counts no longer.
 
     One for each slot, and as many that stand ready, so that a slot that becomes free is taken
-    within the second. Where an older ``dagster.yaml`` still gives
-    ``concurrency.pools.default_limit``, which used to be the number of trainings at a time, and it
-    is below the slots, it is this limit.
+    within the second; or ``old_pool_limit`` where that is below the slots.
     """
     slots, limit = sum(slots_by_device().values()), old_pool_limit(instance)
     return limit if limit is not None and limit < slots else 2 * slots
 
 
 def old_pool_limit(instance: dg.DagsterInstance) -> int | None:
-    """The limit of the pool ``gpu`` in a ``dagster.yaml`` of version 0.1; None where it is gone."""
+    """Trainings at a time by a ``dagster.yaml`` of version 0.1; None where that does not say."""
     return instance.get_settings("concurrency").get("pools", {}).get("default_limit")
 
 
@@ -114,10 +109,7 @@ class QueueStatus(FrozenModel):
 
 @contextmanager
 def project_instance() -> Iterator[dg.DagsterInstance | None]:
-    """The instance that commands in the project's folder use; ``None`` before the first of them.
-
-    ``DAGSTER_HOME`` where it is set, else that of ``dagster.yaml`` in the project's folder.
-    """
+    """The instance of ``DAGSTER_HOME``, else of the project's ``dagster.yaml``, if any."""
     root = project_root()
     if os.environ.get("DAGSTER_HOME"):
         with dg.DagsterInstance.get() as instance:
@@ -150,10 +142,8 @@ def queue_status(instance: dg.DagsterInstance, machine: MachineStatus) -> QueueS
     if not alive:
         why = "no daemon takes runs from the queue: start it with `make dev`"
     queued = _gpu_runs(instance, dg.DagsterRunStatus.QUEUED)
-    waiting += [
-        _waiting_run(record, why)
-        for record in sorted(queued, key=lambda record: -priority_of(record.dagster_run))
-    ]
+    queued.sort(key=lambda record: -priority_of(record.dagster_run))
+    waiting += [_waiting_run(record, why) for record in queued]
     return QueueStatus(
         trainings_at_once=machine.slots,
         training=training,
@@ -180,24 +170,19 @@ def _priority_tag(run: dg.DagsterRun) -> dict[str, str]:
     name = run.tags.get(PARTITION_TAG)
     if name is None or PRIORITY_TAG in run.tags:
         return {}
-    try:
-        priority = _priorities().get(name, 0)
-    except Gr00tAssetsError:
-        return {}
-    return {PRIORITY_TAG: str(priority)} if priority else {}
-
-
-def _priorities() -> Mapping[str, int]:
     folder = project_root() / "data"
     files = [folder / "datasets.yaml", *sorted((folder / "sweeps").glob("*.yaml"))]
-    return _read_priorities(tuple((str(file), file.stat().st_mtime_ns) for file in files))
+    try:
+        priorities = _priorities(tuple((str(file), file.stat().st_mtime_ns) for file in files))
+    except Gr00tAssetsError:
+        return {}
+    return {PRIORITY_TAG: str(priorities[name])} if priorities.get(name) else {}
 
 
 @lru_cache(maxsize=1)
-def _read_priorities(_files: tuple[tuple[str, int], ...]) -> Mapping[str, int]:
+def _priorities(_files: tuple[tuple[str, int], ...]) -> Mapping[str, int]:
     """Read again when a file has changed, so that two hundred runs do not read them each."""
-    experiments = experiments_by_name(load_sweeps())
-    return {name: experiment.priority for name, experiment in experiments.items()}
+    return {name: item.priority for name, item in experiments_by_name(load_sweeps()).items()}
 
 
 def _gpu_runs(instance: dg.DagsterInstance, *statuses: dg.DagsterRunStatus) -> list[dg.RunRecord]:

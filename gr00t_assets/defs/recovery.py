@@ -8,6 +8,8 @@ limits.
 """
 
 import re
+from collections.abc import Callable
+from contextlib import suppress
 
 import dagster as dg
 import psutil
@@ -24,11 +26,7 @@ _DAGSTER = re.compile(r"(^|[\s/])dagster([-_](daemon|webserver))?\s")
 
 
 class WatchingRunLauncher(dg.DefaultRunLauncher):
-    """Dagster's own launcher, which can also say whether a run's worker is alive.
-
-    Named in ``dagster.yaml``. A run is called dead only where its worker said that it works on it
-    and the kernel has dropped its lock since.
-    """
+    """Dagster's own launcher, which also knows dead workers; named in ``dagster.yaml``."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -48,51 +46,33 @@ class WatchingRunLauncher(dg.DefaultRunLauncher):
         )
 
 
-class DagsterParent:
-    """The processes of Dagster above this one, for as long as it carries out a run.
+def parent_check(run: dg.DagsterRun, experiment: str) -> Callable[[], None]:
+    """What raises ``ExplainedInterruptError`` once the Dagster that launched this run has ended.
 
-    Those are the code servers, and ``dagster dev`` or the daemon that keeps them; what is above
-    those, such as a terminal, does not matter. A run of ``dagster asset materialize`` has none. A
-    stopped or killed ``dagster dev`` leaves the runs that it launched: their code server ends only
-    after them, hours later. A training ends with the processes that launched it, with a checkpoint,
-    and is asked for again when Dagster is back.
-
-    Args:
-        run: The run that this process carries out.
-        experiment: Whose training is to be stopped, for the message.
+    That are the code servers above this process, and ``dagster dev`` or the daemon that keeps them;
+    a run of ``dagster asset materialize`` has none. A stopped or killed ``dagster dev`` leaves the
+    runs that it launched: their code server ends only after them, hours later. A training ends with
+    the processes that launched it, with a checkpoint, and is asked for again when Dagster is back.
     """
+    if not launched_by_server(run):
+        return lambda: None
+    processes = [(process, start_time(process)) for process in _dagster_ancestors()]
 
-    def __init__(self, run: dg.DagsterRun, experiment: str) -> None:
-        self._experiment = experiment
-        self._needed = launched_by_server(run)
-        ancestors = _dagster_ancestors() if self._needed else []
-        self._processes = [(process, start_time(process)) for process in ancestors]
+    def check() -> None:
+        if not processes or not all(is_alive(*process) for process in processes):
+            problem = "the Dagster that launched this run was stopped."
+            remedy = "it is asked for again when Dagster is back, and goes on from its checkpoint"
+            raise ExplainedInterruptError(TrainingError(experiment, problem, [remedy]))
 
-    def check(self) -> None:
-        """Do nothing while they are all there.
-
-        Raises:
-            ExplainedInterruptError: One of them has ended.
-        """
-        alive = (is_alive(process, started) for process, started in self._processes)
-        if self._needed and not (self._processes and all(alive)):
-            raise ExplainedInterruptError(
-                TrainingError(
-                    self._experiment,
-                    "the Dagster that launched this run was stopped.",
-                    ["it is asked for again when Dagster is back, and goes on from its checkpoint"],
-                )
-            )
+    return check
 
 
 def _dagster_ancestors() -> list[int]:
     """Ancestors of this process up to the first that is not Dagster's, the nearest first."""
     ancestors: list[int] = []
-    try:
+    with suppress(psutil.Error):
         for process in psutil.Process().parents():
             if not _DAGSTER.search(" ".join(process.cmdline())):
                 break
             ancestors.append(process.pid)
-    except psutil.Error:
-        pass
     return ancestors

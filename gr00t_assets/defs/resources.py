@@ -39,10 +39,7 @@ resources = {"store": dg.ResourceDefinition(_open_store)}
 
 
 def hold_run(run: str, store: Store) -> None:
-    """Say that this process carries out a run, from now until it ends.
-
-    Nothing happens where it said so before. The lock file outlasts a power cut.
-    """
+    """Say, once, that this process carries out a run until it ends; it outlasts a power cut."""
     if run in _locks:
         return
     folder = store.root / FOLDER / host_name()
@@ -57,11 +54,7 @@ def hold_run(run: str, store: Store) -> None:
 
 
 def dead_worker(run: str, store: Store) -> str | None:
-    """The process that carried out a run and is gone, for people; None where none is known to be.
-
-    Nothing is known of another machine's process, nor where no process ever said that it works on
-    the run.
-    """
+    """The process that carried out a run on this machine and is gone; None where none said so."""
     file = store.root / FOLDER / host_name() / f"{run}.lock"
     return file.read_text().strip() if file.is_file() and not is_locked(file) else None
 

@@ -97,16 +97,15 @@ def sweep_requests(
     requests: list[dg.RunRequest] = []
     reasons: dict[str, str] = {}
     for experiment in sorted(sweep.experiments, key=lambda experiment: -experiment.priority):
+        name = experiment.name
         try:
             config_hash = current_config_hash(experiment, store)
-            reason = _reason(experiment, config_hash, busy, store, instance)
+            if reason := _reason(experiment, config_hash, busy, store, instance):
+                reasons[name] = reason
+            else:
+                requests.append(request(experiment, config_hash, f"{name}:{config_hash}"))
         except Gr00tAssetsError as error:
-            reasons[experiment.name] = error.explain()
-            continue
-        if reason is None:
-            requests.append(request(experiment, config_hash, f"{experiment.name}:{config_hash}"))
-        else:
-            reasons[experiment.name] = reason
+            reasons[name] = error.explain()
     return requests, reasons
 
 
@@ -142,22 +141,18 @@ def _reason(
 
 def _waits_for_source(experiment: Experiment, store: Store) -> str | None:
     """The experiment that this one goes on from, where it is not finished."""
-    source = experiment.continued()
-    if source is None:
+    if (source := experiment.continued()) is None:
         return None
     manifest = load_manifest(store.run_directory(source.name, current_config_hash(source, store)))
-    if manifest is not None and manifest.status == "finished":
-        return None
-    return f"it goes on from {source.name}, which is not trained yet"
+    is_trained = manifest is not None and manifest.status == "finished"
+    return None if is_trained else f"it goes on from {source.name}, which is not trained yet"
 
 
 def reason_lines(reasons: Mapping[str, str]) -> str:
     """Why experiments were not asked for, those with one reason together."""
-    alike: dict[str, list[str]] = {}
-    for name, reason in reasons.items():
-        alike.setdefault(reason, []).append(name)
     lines = []
-    for reason, names in alike.items():
+    for reason in dict.fromkeys(reasons.values()):
+        names = [name for name, of_name in reasons.items() if of_name == reason]
         more = f" and {len(names) - _LISTED_NAMES} more" if len(names) > _LISTED_NAMES else ""
         lines.append(f"{', '.join(names[:_LISTED_NAMES])}{more}: {reason}")
     return "\n".join(lines)

@@ -40,10 +40,9 @@ _FIRST_TICK_LOOKS_BACK = 7 * 24 * 3600.0
 class FailedRunsCursor(BaseModel):
     """What the sensor remembers from one tick to the next; of no tick, the last seven days.
 
-    Attributes:
-        since: Runs that failed before this were dealt with, in seconds since 1970.
-        waiting: Free bytes of the disk when a failed run was first looked at, for each one that
-            waits for disk space, for data, or for another process to end.
+    Runs that failed before ``since``, in seconds since 1970, were dealt with. ``waiting`` has the
+    free bytes of the disk when a failed run was first looked at, for each one that waits for disk
+    space, for data, or for another process to end.
     """
 
     since: float = Field(default_factory=lambda: time.time() - _FIRST_TICK_LOOKS_BACK)
@@ -97,11 +96,9 @@ def _failed(instance: dg.DagsterInstance, cursor: FailedRunsCursor) -> list[dg.D
     failed = [dg.DagsterRunStatus.FAILURE]
     since = datetime.fromtimestamp(cursor.since, UTC)
     runs = list(instance.get_runs(filters=dg.RunsFilter(statuses=failed, updated_after=since)))
-    if cursor.waiting:
-        filters = dg.RunsFilter(statuses=failed, run_ids=list(cursor.waiting))
-        runs += instance.get_runs(filters=filters)
-    unique = {run.run_id: run for run in reversed(runs)}
-    return list(unique.values())
+    if waiting := list(cursor.waiting):
+        runs += instance.get_runs(filters=dg.RunsFilter(statuses=failed, run_ids=waiting))
+    return list({run.run_id: run for run in reversed(runs)}.values())
 
 
 def _decide(
@@ -132,7 +129,11 @@ def _decide(
     if end == "full disk":
         needed, free = disk_space_needed(directory, free_then), free_bytes(store.root)
         if free < needed:
-            return Decision(message=_disk_full_message(free, needed), wait=True)
+            message = (
+                f"the disk is full: {free / 1e6:.0f} MB are free, {needed / 1e6:.0f} MB are needed"
+                "; it goes on by itself once there is room: gr00t-assets store prune"
+            )
+            return Decision(message=message, wait=True)
     elif number >= limit:
         return Decision(message=f"it died {number + 1} times ({reason}); max_retries is {limit}")
     else:
@@ -143,13 +144,6 @@ def _decide(
     tags = {RETRY_OF: run.run_id, RETRY_NUMBER: str(number)}
     key = f"{run.run_id}:{'room' if end == 'full disk' else 'died'}"
     return Decision(request(experiment, config_hash, key, tags))
-
-
-def _disk_full_message(free: int, needed: int) -> str:
-    return (
-        f"the disk is full: {free / 1e6:.0f} MB are free, {needed / 1e6:.0f} MB are needed; "
-        "it goes on by itself once there is room: gr00t-assets store prune"
-    )
 
 
 @dg.sensor(
@@ -165,16 +159,14 @@ def resume_crashed_runs(
     context: dg.SensorEvaluationContext, store: StoreResource
 ) -> dg.SensorResult:
     """One tick; see ``resume_requests``."""
-    instance = context.instance
     cursor = FailedRunsCursor.model_validate_json(context.cursor or "{}")
-    requests, lines = resume_requests(SWEEPS, store, instance, cursor)
-    remove_run_locks(instance, store)
-    reason = dg.SkipReason("\n".join(lines) or "no run has died") if not requests else None
-    for line in lines if requests else ():
-        context.log.info(line)
-    return dg.SensorResult(
-        run_requests=requests, skip_reason=reason, cursor=cursor.model_dump_json()
-    )
+    requests, lines = resume_requests(SWEEPS, store, context.instance, cursor)
+    remove_run_locks(context.instance, store)
+    text = "\n".join(lines) or "no run has died"
+    if requests and lines:
+        context.log.info(text)
+    reason = None if requests else dg.SkipReason(text)
+    return dg.SensorResult(requests, skip_reason=reason, cursor=cursor.model_dump_json())
 
 
 automation_sensor = dg.AutomationConditionSensorDefinition(

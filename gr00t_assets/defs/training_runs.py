@@ -20,6 +20,7 @@ CHECKPOINT = dg.AssetKey("checkpoint")
 EVALUATION = dg.AssetKey("open_loop_evaluation")
 SWEEP_JOB = "sweep"
 EVALUATION_JOB = "evaluation"
+_JOBS = {SWEEP_JOB: {CHECKPOINT}, EVALUATION_JOB: {EVALUATION}}
 
 SWEEP = "sweep"
 CONFIG_HASH = "gr00t/config_hash"
@@ -45,16 +46,13 @@ def request(
 
 def trains(run: dg.DagsterRun) -> bool:
     """Whether a run materialises ``checkpoint``."""
-    if not run.asset_selection:
-        return run.job_name == SWEEP_JOB
-    return CHECKPOINT in run.asset_selection
+    return CHECKPOINT in (run.asset_selection or _JOBS.get(run.job_name, ()))
 
 
 def needs_device(run: dg.DagsterRun) -> bool:
     """Whether a run trains or evaluates."""
-    if not run.asset_selection:
-        return run.job_name in (SWEEP_JOB, EVALUATION_JOB)
-    return bool({CHECKPOINT, EVALUATION} & run.asset_selection)
+    selected = run.asset_selection or _JOBS.get(run.job_name, ())
+    return CHECKPOINT in selected or EVALUATION in selected
 
 
 def experiment_of(run: dg.DagsterRun) -> str | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.evaluation.part_errors import PartPredictions, part_evaluation
 from gr00t_assets.evaluation.predictions import (
+    Log,
     Predictor,
-    Progress,
     SwappedPrompts,
     language_used,
     prompt_swap,
@@ -42,12 +42,7 @@ from gr00t_assets.runs.spec import TrainingSpec, current_config_hash, load_spec
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.base import Policy
 
-Log = Callable[[str], object]
-
 _PARTS: tuple[PartName, ...] = ("held out", "seen in training")
-
-_PROGRESS_EVERY = 5.0
-"""Seconds between two lines of progress, at least."""
 
 
 def evaluate_run(
@@ -63,7 +58,7 @@ def evaluate_run(
     spec = finished_spec(run_directory)
     policy: Policy = trainer_named(spec.experiment.trainer).open_policy(run_directory)
     works = [
-        _Work(dataset, Predictor(policy.for_config(dataset.config), settings), settings, log)
+        _Work(dataset, Predictor(policy.for_config(dataset.config), settings, log), settings)
         for dataset in spec.datasets
     ]
     named = len(works) > 1
@@ -213,12 +208,12 @@ class _Work:
     """
 
     def __init__(
-        self, dataset: RunDataset, predictor: Predictor, settings: EvaluationSettings, log: Log
+        self, dataset: RunDataset, predictor: Predictor, settings: EvaluationSettings
     ) -> None:
         self._config = config = dataset.config
         self._files = files = LeRobotDataset.open(dataset.directory, dataset.name)
         frames = FrameCache.open(dataset.frame_cache, config.frame_size)
-        self.predictor, self._settings, self._log = predictor, settings, log
+        self.predictor, self._settings = predictor, settings
         self._groups = action_groups(config)
         train = Demonstrations(files, frames, config, "train")
         self.data: dict[PartName, Demonstrations] = {}
@@ -241,8 +236,6 @@ class _Work:
             self._settings,
             first_row=int(needs_row_before),
         )
-        what = f"{self._files.name}, {part}: {len(chosen)} episodes"
-        progress = self._progress(what, len(windows))
         features = self._files.features
         names = {
             group.key.key: feature.names[group.key.start : group.key.end]
@@ -254,7 +247,9 @@ class _Work:
             episodes_in_part=len(lengths),
             windows=windows,
             recorded=recorded_at(windows, self._files, self._groups, self._config),
-            predicted=self.predictor.predict(data, windows, progress=progress),
+            predicted=self.predictor.predict(
+                data, windows, f"{self._files.name}, {part}: {len(chosen)} episodes"
+            ),
             mean_action=self._mean,
             groups=self._groups,
             labels=names,
@@ -263,10 +258,7 @@ class _Work:
 
     def swapped(self, predictions: PartPredictions, tasks: Sequence[str]) -> SwappedPrompts:
         """The prompt swap on a part; ``tasks`` has every prompt of all datasets once."""
-        what = f"{predictions.dataset}, {predictions.part}: other prompts"
-        progress = self._progress(what, len(predictions.windows))
-        data = self.data[predictions.part]
-        return swap_prompts(self.predictor, data, predictions, tasks, progress)
+        return swap_prompts(self.predictor, self.data[predictions.part], predictions, tasks)
 
     def trajectory(self, predictions: PartPredictions, named: bool) -> Trajectory:
         """Of the first episode of a part, with the dataset's name where it is ``named``."""
@@ -275,16 +267,3 @@ class _Work:
         vectors = self._files.vectors(episode, columns)
         drawn = trajectory(predictions, self._files.timestamps(episode), vectors)
         return drawn.model_copy(update={"dataset": predictions.dataset if named else None})
-
-    def _progress(self, what: str, windows: int) -> Progress:
-        done, last_line = 0, time.monotonic()
-        self._log(f"{what}, {windows} windows")
-
-        def progress(more: int) -> None:
-            nonlocal done, last_line
-            done += more
-            if time.monotonic() - last_line > _PROGRESS_EVERY and done < windows:
-                last_line = time.monotonic()
-                self._log(f"{what}, {done} of {windows} windows")
-
-        return progress

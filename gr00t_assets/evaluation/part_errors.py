@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, combinations
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from gr00t_assets.evaluation.windows import (
     joined_windows,
     rounded,
 )
+
+_Answering: TypeAlias = Literal["policy"] | BaselineName
+_RULES: tuple[BaselineName, ...] = get_args(BaselineName)
 
 
 @dataclass(frozen=True)
@@ -53,49 +57,41 @@ class PartPredictions:
     labels: Mapping[str, Sequence[str]]
     dataset: str
 
-    @property
+    @cached_property
     def moving(self) -> np.ndarray:
         """Which numbers can change what is done, ``(action_dim,)``, bool; never none of them."""
         moving = np.concatenate([group.moving for group in self.groups])
         return moving if moving.any() else np.ones_like(moving)
 
+    @cached_property
+    def differences(self) -> dict[_Answering, np.ndarray]:
+        """Absolute differences from what was recorded, ``(n, horizon, action_dim)`` each.
+
+        Of the policy the mean over its draws. A number that never changes has none.
+        """
+        answers: dict[_Answering, np.ndarray] = {
+            "policy": self.predicted,
+            "hold": self.recorded.held[None],
+            "mean action": self.mean_action[None, None, None],
+        }
+        return {
+            name: np.abs(answer - self.recorded.actions).mean(axis=0) * self.moving
+            for name, answer in answers.items()
+        }
+
+    @cached_property
+    def means(self) -> list[np.ndarray]:
+        """Error, spread between draws, error of each rule, and error less that of each rule.
+
+        Means over the numbers that can change, ``(n, horizon)`` each.
+        """
+        error, *rules = map(self.over_numbers, self.differences.values())
+        spread = self.over_numbers(draw_spread(self.predicted))
+        return [error, spread, *rules, *(error - rule for rule in rules)]
+
     def over_numbers(self, values: np.ndarray) -> np.ndarray:
         """Mean of normalised values ``(..., action_dim)`` over the numbers that can change."""
         return values[..., self.moving].mean(axis=-1)
-
-
-@dataclass(frozen=True)
-class _Differences:
-    """Absolute differences between what was recorded and what is answered at n windows.
-
-    Attributes:
-        normalised: Of the policy, mean of its draws, ``(n, horizon, action_dim)``.
-        rules: Of each rule, of the same shape.
-        means: Error, spread between draws, error of each rule, and error less that of each rule:
-            means over the numbers that can change, ``(n, horizon)`` each.
-    """
-
-    normalised: np.ndarray
-    rules: dict[BaselineName, np.ndarray]
-    means: list[np.ndarray]
-
-
-def _differences(predictions: PartPredictions) -> _Differences:
-    recorded, predicted = predictions.recorded, predictions.predicted
-    normalised = np.abs(predicted - recorded.actions).mean(axis=0) * predictions.moving
-    answers: dict[BaselineName, np.ndarray] = {
-        "hold": recorded.held,
-        "mean action": predictions.mean_action,
-    }
-    rules: dict[BaselineName, np.ndarray] = {
-        name: np.abs(answer - recorded.actions) * predictions.moving
-        for name, answer in answers.items()
-    }
-    error = predictions.over_numbers(normalised)
-    spread = predictions.over_numbers(draw_spread(predicted))
-    by_rule = [predictions.over_numbers(values) for values in rules.values()]
-    less = [error - rule_error for rule_error in by_rule]
-    return _Differences(normalised, rules, [error, spread, *by_rule, *less])
 
 
 def part_evaluation(
@@ -110,20 +106,14 @@ def part_evaluation(
         named: Whether groups and joints have their dataset's name before theirs, and each dataset
             its own errors; for the parts of a mixture.
     """
-    differences = [_differences(predictions) for predictions in datasets]
-    own = [
-        _part_errors([predictions], [difference], settings)
-        for predictions, difference in zip(datasets, differences, strict=True)
-    ]
-    errors = _part_errors(datasets, differences, settings) if len(own) > 1 else own[0]
+    own = [_part_errors([predictions], settings) for predictions in datasets]
+    errors = _part_errors(datasets, settings) if len(own) > 1 else own[0]
     groups, joints, squares = [], [], []
-    for predictions, difference in zip(datasets, differences, strict=True):
+    for predictions in datasets:
         bootstrap = ClusterBootstrap(predictions.windows, settings.resamples, settings.seed)
         prefix = f"{predictions.dataset}: " if named else ""
         for group in predictions.groups:
-            group_error, joint_errors, square = _group_errors(
-                predictions, group, bootstrap, difference, prefix
-            )
+            group_error, joint_errors, square = _group_errors(predictions, group, bootstrap, prefix)
             groups.append(group_error)
             joints += joint_errors
             squares.append(square * group_error.numbers)
@@ -145,16 +135,14 @@ def part_evaluation(
 
 
 def _part_errors(
-    datasets: Sequence[PartPredictions],
-    differences: Sequence[_Differences],
-    settings: EvaluationSettings,
+    datasets: Sequence[PartPredictions], settings: EvaluationSettings
 ) -> dict[str, Any]:
     """What ``PartEvaluation`` says over all windows of some datasets."""
     windows = joined_windows([predictions.windows for predictions in datasets])
     bootstrap = ClusterBootstrap(windows, settings.resamples, settings.seed)
-    joined = zip(*(difference.means for difference in differences), strict=True)
+    joined = zip(*(predictions.means for predictions in datasets), strict=True)
     means = [np.concatenate(values) for values in joined]
-    estimates, rules = bootstrap.means(means), list(differences[0].rules)
+    estimates = bootstrap.means(means)
     groups = [group for predictions in datasets for group in predictions.groups]
     repeated = ", ".join(dict.fromkeys(group.held for group in groups))
     words = (
@@ -170,7 +158,7 @@ def _part_errors(
             beaten=answered(estimates[4 + place]),
             by_step=bootstrap.plain(means[2 + place]),
         )
-        for place, name in enumerate(rules)
+        for place, name in enumerate(_RULES)
     ]
     episodes = [dict.fromkeys(predictions.windows.episodes.tolist()) for predictions in datasets]
     return {
@@ -194,31 +182,28 @@ def draw_spread(predicted: np.ndarray) -> np.ndarray:
 
 
 def _group_errors(
-    predictions: PartPredictions,
-    group: ActionGroup,
-    bootstrap: ClusterBootstrap,
-    differences: _Differences,
-    prefix: str,
+    predictions: PartPredictions, group: ActionGroup, bootstrap: ClusterBootstrap, prefix: str
 ) -> tuple[GroupError, list[JointError], float]:
     """The errors of a group and of its numbers, and its mean squared error in units.
 
     ``prefix`` is put before every name.
     """
-    normalised, rules = differences.normalised, differences.rules
     recorded, inside = predictions.recorded, predictions.windows.inside
-    name, place = group.key.key, group.normalised
-    truth = recorded.actions_in_units[name]
-    anchor = recorded.anchors.get(name)
-    difference = group.in_units(predictions.predicted[..., place], anchor=anchor) - truth
-    units, exact = np.abs(difference).mean(axis=0), group.number_by_number
-    mean = group.in_units(predictions.mean_action[place], anchor=anchor)
+    name, place, exact = group.key.key, group.normalised, group.number_by_number
+    truth, anchor = recorded.actions_in_units[name], recorded.anchors.get(name)
+    difference = group.inverse(predictions.predicted[..., place], anchor) - truth
+    units, normalised = (
+        np.abs(difference).mean(axis=0),
+        predictions.differences["policy"][..., place],
+    )
+    mean = group.inverse(predictions.mean_action[place], anchor)
     rules_in_units: dict[BaselineName, np.ndarray] = {
         "hold": np.abs(recorded.held_in_units[name] - truth),
         "mean action": np.abs(mean - truth),
     }
-    errors = [normalised[..., place].mean(axis=-1), units.mean(axis=-1), *np.moveaxis(units, -1, 0)]
+    errors = [normalised.mean(axis=-1), units.mean(axis=-1), *np.moveaxis(units, -1, 0)]
     if exact:
-        errors += [*np.moveaxis(normalised[..., place], -1, 0)]
+        errors += [*np.moveaxis(normalised, -1, 0)]
     estimates = bootstrap.means(errors)
     steps = [bootstrap.plain(values) for values in errors]
     group_error = GroupError(
@@ -229,7 +214,9 @@ def _group_errors(
         in_units=estimates[1],
         by_step=steps[0],
         by_step_in_units=steps[1],
-        baselines={rule: _mean(values[..., place], inside) for rule, values in rules.items()},
+        baselines={
+            rule: _mean(predictions.differences[rule][..., place], inside) for rule in _RULES
+        },
         baselines_in_units={rule: _mean(values, inside) for rule, values in rules_in_units.items()},
     )
     labels = predictions.labels.get(name)
@@ -254,7 +241,7 @@ def _group_errors(
 
 def joint_name(group: ActionGroup, number: int) -> str:
     """``left_arm[3]``; the group's name where it has one number."""
-    return group.key.key if group.transform.data_dim == 1 else f"{group.key.key}[{number}]"
+    return group.key.key if group.data_dim == 1 else f"{group.key.key}[{number}]"
 
 
 def _mean(values: np.ndarray, inside: np.ndarray) -> float:

@@ -5,6 +5,7 @@ so that a policy that does not read its prompt gives the same actions twice. Wha
 does is held against what another draw of the noise does.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -35,8 +36,10 @@ LEAST_RATIO = 0.1
 LEAST_DIFFERENCE = 0.01
 """Normalised, half a percent of the data's range: less is no use of it, however sure the model."""
 
-Progress = Callable[[int], None]
-"""Called with the number of windows that were just done."""
+Log = Callable[[str], object]
+
+_PROGRESS_EVERY = 5.0
+"""Seconds between two lines of progress, at least."""
 
 
 class Predictor:
@@ -46,23 +49,21 @@ class Predictor:
     other windows change it.
     """
 
-    def __init__(self, policy: Policy, settings: EvaluationSettings) -> None:
-        self.policy = policy
+    def __init__(self, policy: Policy, settings: EvaluationSettings, log: Log) -> None:
+        self.policy, self._log = policy, log
         self.denoising_steps = settings.denoising_steps or policy.denoising_steps
         self._draws, self._seed = settings.draws, settings.seed
 
     def predict(
-        self,
-        data: Demonstrations,
-        windows: Windows,
-        texts: Sequence[str] | None = None,
-        progress: Progress = lambda done: None,
+        self, data: Demonstrations, windows: Windows, what: str, texts: Sequence[str] | None = None
     ) -> np.ndarray:
         """Normalised actions, ``(draws, n, horizon, action_dim)`` float32.
 
-        ``texts`` are the instructions at each window; the recorded ones where left out.
+        ``what`` is said of it in the log. ``texts`` are the instructions at each window; the
+        recorded ones where left out.
         """
-        numbers = row_numbers(data, windows)
+        self._log(f"{what}, {len(windows)} windows")
+        last_line, numbers = time.monotonic(), row_numbers(data, windows)
         instructions = data.texts(numbers) if texts is None else list(texts)
         batches = []
         for first in range(0, len(windows), BATCH):
@@ -71,7 +72,9 @@ class Predictor:
             observations = Observations(data.frames(rows), data.states(rows), instructions[batch])
             noise = self._noise(windows.episodes[batch], windows.rows[batch])
             batches.append(self.policy.predict(observations, noise, self.denoising_steps))
-            progress(len(rows))
+            if time.monotonic() - last_line > _PROGRESS_EVERY and batch.stop < len(windows):
+                last_line = time.monotonic()
+                self._log(f"{what}, {batch.stop} of {len(windows)} windows")
         return np.concatenate(batches, axis=1)[..., : data.config.action_dim]
 
     def _noise(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -129,11 +132,7 @@ class SwappedPrompts:
 
 
 def swap_prompts(
-    predictor: Predictor,
-    data: Demonstrations,
-    predictions: PartPredictions,
-    tasks: Sequence[str],
-    progress: Progress,
+    predictor: Predictor, data: Demonstrations, predictions: PartPredictions, tasks: Sequence[str]
 ) -> SwappedPrompts:
     """Ask again at the windows of a part with another prompt, from the same noise.
 
@@ -142,7 +141,8 @@ def swap_prompts(
     windows = predictions.windows
     texts = data.texts(row_numbers(data, windows))
     others = other_texts(texts, tasks)
-    swapped = predictor.predict(data, windows, others, progress)
+    what = f"{predictions.dataset}, {predictions.part}: other prompts"
+    swapped = predictor.predict(data, windows, what, others)
     right, actions = predictions.predicted, predictions.recorded.actions
     difference = predictions.over_numbers(np.abs(swapped - right).mean(axis=0))
     spread = predictions.over_numbers(draw_spread(right))

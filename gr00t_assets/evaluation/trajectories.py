@@ -39,7 +39,7 @@ def trajectory(
         anchor = predictions.recorded.anchors.get(group.key.key)
         anchor = None if anchor is None else anchor[places]
         predicted = predictions.predicted[:, places][..., group.normalised]
-        units = group.in_units(predicted, anchor=anchor)[..., number]
+        units = group.inverse(predicted, anchor)[..., number]
         chunks = [units[:, at][:, kept] for at, kept in enumerate(steps)]
         lines.append(
             TrajectoryLine(

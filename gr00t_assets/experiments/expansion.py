@@ -12,7 +12,7 @@ from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.yaml_files import Location, yaml_problem
 from gr00t_assets.experiments.experiment import Experiment, settings_of_trainer
-from gr00t_assets.experiments.random_samples import Choice, Distribution, samples, short_value
+from gr00t_assets.experiments.random_samples import Distribution, samples, short_value
 from gr00t_assets.experiments.sweep_file import Entry, Pattern, SweepFile
 
 INDEX = "index"
@@ -29,12 +29,9 @@ _OF_CONTINUED = {
 
 @dataclass(frozen=True)
 class PlacedExperiment:
-    """An experiment, and where its file states it.
+    """An experiment, what its entry says besides the defaults, and where that entry stands.
 
-    Attributes:
-        entry: What the file says of it besides the defaults.
-        location: Of the entry, or of the block that it was made from.
-        refused: Names of settings that its trainer does not have and that would have an effect.
+    ``refused`` names settings that its trainer does not have and that would have an effect.
     """
 
     experiment: Experiment
@@ -67,15 +64,6 @@ def expand(
     return continued, problems
 
 
-def choices(content: SweepFile) -> dict[str, Choice]:
-    """What the samples of a file are drawn from, by hyperparameter."""
-    drawn = content.random.hyperparameters if content.random else {}
-    return {
-        name: values if isinstance(values, list) else Distribution.model_validate(values)
-        for name, values in drawn.items()
-    }
-
-
 def filled(pattern: str, values: Mapping[str, str]) -> str:
     """A pattern with each placeholder replaced; what is none stays.
 
@@ -87,19 +75,16 @@ def filled(pattern: str, values: Mapping[str, str]) -> str:
 
 
 def _grid(content: SweepFile) -> Iterator[tuple[Location, Entry]]:
-    if content.grid is None:
-        return
-    names = list(content.grid.hyperparameters)
-    for values in itertools.product(*content.grid.hyperparameters.values()):
-        settings = dict(zip(names, values, strict=True))
-        yield ("grid",), _from_pattern(content.grid, settings)
+    if block := content.grid:
+        for values in itertools.product(*block.hyperparameters.values()):
+            settings = dict(zip(block.hyperparameters, values, strict=True))
+            yield ("grid",), _from_pattern(block, settings)
 
 
 def _random(content: SweepFile) -> Iterator[tuple[Location, Entry]]:
-    block = content.random
-    if block is None:
+    if (block := content.random) is None:
         return
-    drawn = choices(content)
+    drawn = block.hyperparameters
     for index, settings in enumerate(samples(drawn, block.count, block.seed), start=1):
         shortened = {
             name: short_value(settings[name])

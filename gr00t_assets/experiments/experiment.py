@@ -1,13 +1,11 @@
 """One experiment: what is trained, on what, how, and what one hopes to learn from it."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SerializeAsAny, ValidationInfo, field_validator
 
-from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.core.files import FrozenModel, json_hash
 from gr00t_assets.core.yaml_files import explained_error
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.registry import (
@@ -137,17 +135,23 @@ class Experiment(FrozenModel):
         }
         if self.continued_steps:
             content["continued_steps"] = list(self.continued_steps)
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+        return json_hash(content, 12)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What it trains, on what and from what, and every hyperparameter, by name."""
+        fields = ("trainer", "base_model", "base_model_revision", "continue_from")
+        own = {name: getattr(self, name) for name in fields}
+        return {"dataset": self.dataset_name} | own | self.hyperparameters.model_dump()
 
     def continued(self) -> "Experiment | None":
         """The experiment that this one goes on from; equal in all that trains but the steps."""
         if self.continue_from is None:
             return None
         *before, steps = self.continued_steps
-        settings = self.hyperparameters.model_copy(update={"max_steps": steps})
         changes = {
             "name": self.continue_from,
-            "hyperparameters": settings,
+            "hyperparameters": self.hyperparameters.model_copy(update={"max_steps": steps}),
             "continue_from": None,
             "continued_steps": tuple(before),
         }
@@ -157,17 +161,10 @@ class Experiment(FrozenModel):
 def settings_of_trainer(
     trainer: str, settings: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The settings that a trainer has, and the names of those that it cannot do without.
+    """The settings without those of other trainers, and the names of those that would be lost.
 
-    What another trainer has is left out where it has no effect on this one: where it has its
-    default, or is among that trainer's ``dropped_elsewhere``.
-
-    Args:
-        trainer: An installed trainer.
-        settings: Hyperparameters by name; what no trainer has is kept.
-
-    Returns:
-        The settings without those of other trainers, and the names of those that would be lost.
+    What another trainer has is not lost where it has no effect on this one: where it has its
+    default, or is among that trainer's ``dropped_elsewhere``. What no trainer has is kept.
 
     Raises:
         SweepError: The trainer cannot be loaded.

@@ -1,7 +1,6 @@
 """New sweep files: a commented one to start from, a copy, or a given text; none is overwritten."""
 
 import tempfile
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from string import Template
 from textwrap import fill
@@ -13,7 +12,7 @@ from gr00t_assets.core.errors import SweepError
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.yaml_files import load_yaml, shown_path
-from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, load_catalog
+from gr00t_assets.datasets.catalog import find_entry, load_catalog
 from gr00t_assets.experiments.registry import DEFAULT_TRAINER, trainer_named, trainer_names
 from gr00t_assets.experiments.sweeps import (
     Sweep,
@@ -32,11 +31,8 @@ def new_sweep(
 ) -> Sweep:
     """Write a file to start from, ``data/sweeps/NAME.yaml``, and read it.
 
-    Args:
-        name: The sweep's name, which its experiments begin with.
-        dataset: Of the catalog; its first one where left out.
-        trainer: The default one where left out.
-        source: An existing sweep to copy, experiments renamed and without its schedule.
+    It is for the first dataset of the catalog and the default trainer where those are left out;
+    or a copy of the sweep ``source``, with its experiments renamed and without its schedule.
 
     Raises:
         SweepError: The name cannot be a sweep's, the file is there, or a name in it is taken.
@@ -52,7 +48,7 @@ def new_sweep(
         find_entry(dataset, catalog)
     if source is None:
         chosen = dataset or next(iter(catalog))
-        text = _starter_text(name, chosen, trainer or DEFAULT_TRAINER, catalog)
+        text = _starter_text(name, chosen, trainer or DEFAULT_TRAINER, list(catalog))
     else:
         text = _copied(find_sweep(source, load_sweeps(datasets=catalog)), name, dataset, trainer)
     return load_sweep(write_sweep(name, text), catalog)
@@ -65,8 +61,7 @@ def write_sweep(name: str, text: str) -> Path:
         SweepError: The name cannot be a sweep's, the file is there, or it would not load.
     """
     _refuse_name(name, "choose another name; a sweep file is never overwritten")
-    catalog = load_catalog()
-    _try_text(name, text, catalog, load_sweeps(datasets=catalog))
+    _try_text(name, text)
     file = _sweep_path(name)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("x", encoding="utf-8") as opened:
@@ -99,9 +94,7 @@ def _refuse_name(name: str, hint: str) -> None:
         raise SweepError(shown_path(file), "this file is there already.", [hint])
 
 
-def _starter_text(
-    name: str, dataset: str, trainer: str, catalog: Mapping[str, CatalogEntry]
-) -> str:
+def _starter_text(name: str, dataset: str, trainer: str, datasets: list[str]) -> str:
     chosen = trainer_named(trainer)
     settings = {"batch_size": 8, **chosen.starter_settings}
     return Template(_STARTER.read_text(encoding="utf-8")).substitute(
@@ -111,7 +104,7 @@ def _starter_text(
         trainers=" or ".join(trainer_names()),
         base_model=chosen.default_base_model,
         datasets=fill(
-            f"one of {', '.join(catalog)}", 92, subsequent_indent="  # ", break_on_hyphens=False
+            f"one of {', '.join(datasets)}", 92, subsequent_indent="  # ", break_on_hyphens=False
         ),
         settings="".join(f"    {key}: {value}\n" for key, value in settings.items()),
         vram=f"{chosen.starter_vram_gb:g}",
@@ -128,17 +121,18 @@ def _copied(source: Sweep, name: str, dataset: str | None, trainer: str | None) 
         defaults |= {"trainer": trainer, "base_model": trainer_named(trainer).default_base_model}
         defaults.pop("base_model_revision", None)
     content["defaults"] = defaults
-    renamed = _renaming(source.name, name)
+
+    def renamed(old: str) -> str:
+        own = old.startswith(source.name)
+        return f"{name}{old.removeprefix(source.name)}" if own else f"{name}-{old}"
+
     for entry in content.get("experiments") or ():
         for field in {"name", "continue_from"} & set(entry):
             entry[field] = renamed(entry[field])
-    for block in (content.get("grid"), content.get("random")):
-        if block:
-            block["name"] = renamed(block["name"])
-            hypotheses = block.get("hypotheses") or {}
+    for block in filter(None, (content.get("grid"), content.get("random"))):
+        block["name"] = renamed(block["name"])
+        if hypotheses := block.pop("hypotheses", None):
             block["hypotheses"] = {renamed(key): text for key, text in hypotheses.items()}
-            if not block["hypotheses"]:
-                del block["hypotheses"]
     if "tags" in content:
         content["tags"] = [name if tag == source.name else tag for tag in content["tags"]]
     lines = [f"# {name}: a copy of {source.name} with other names."]
@@ -147,21 +141,9 @@ def _copied(source: Sweep, name: str, dataset: str | None, trainer: str | None) 
     return "\n".join(lines) + "\n" + sweep_yaml(content)
 
 
-def _renaming(old: str, new: str) -> Callable[[str], str]:
-    """Names that begin with the sweep's name begin with the new one; others have it before them."""
-    return lambda name: (
-        f"{new}{name.removeprefix(old)}" if name.startswith(old) else f"{new}-{name}"
-    )
-
-
-def _try_text(
-    name: str, text: str, catalog: Mapping[str, CatalogEntry], sweeps: Mapping[str, Sweep]
-) -> None:
-    """Read a file before it stands among the others, where a wrong one stops them all.
-
-    Raises:
-        SweepError: It is wrong, or a name in it is taken.
-    """
+def _try_text(name: str, text: str) -> None:
+    """Read a file before it stands among the others, where a wrong one stops them all."""
+    catalog = load_catalog()
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / f"{name}.yaml"
         trial.write_text(text, encoding="utf-8")
@@ -171,7 +153,7 @@ def _try_text(
             subject = error.subject.replace(f"{shown_path(trial.parent)}/", "the new ")
             details = (*error.details, "nothing was written")
             raise SweepError(subject, error.problem, details) from error
-    present = experiments_by_name(sweeps)
+    present = experiments_by_name(load_sweeps(datasets=catalog))
     for experiment in sweep.experiments:
         if other := present.get(experiment.name):
             problem = f"its experiment '{other.name}' is already one of {other.sweep}."

@@ -4,31 +4,43 @@ Every draw is a function of the seed, its number and the hyperparameter's name a
 count, or adding an experiment or another hyperparameter, leaves the samples before as they were.
 """
 
-import itertools
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Tag, ValidationInfo, field_validator
 
 from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.core.units import short_number
+from gr00t_assets.core.yaml_files import explained_error
 
 DIGITS = 3
 """Significant digits of a sampled number."""
-
-DistributionName = Literal["uniform", "log_uniform", "int_uniform"]
-DISTRIBUTIONS = get_args(DistributionName)
 
 
 class Distribution(FrozenModel):
     """Where the values of one hyperparameter are drawn from."""
 
-    distribution: DistributionName
+    distribution: Literal["uniform", "log_uniform", "int_uniform"]
     low: float
     high: float
 
-    def value(self, share: float) -> float | int:
-        """The quantile at ``share``, rounded to three significant digits and inside the bounds.
+    @field_validator("low", "high")
+    @classmethod
+    def _can_be_drawn(cls, value: float, info: ValidationInfo) -> float:
+        kind, low = info.data.get("distribution"), info.data.get("low", -math.inf)
+        if not math.isfinite(value):
+            raise explained_error("low and high are finite numbers")
+        if kind == "int_uniform" and not value.is_integer():
+            raise explained_error(f"int_uniform needs whole numbers, not {value:g}")
+        if kind == "log_uniform" and value <= 0:
+            raise explained_error(f"log_uniform needs low above 0, not {value:g}")
+        if info.field_name == "high" and value <= low:
+            raise explained_error(f"high {value:g} is not above low {low:g}")
+        return value
 
-        Whole numbers are not rounded; ``low`` and ``high`` are both among them.
+    def value(self, share: float) -> float | int:
+        """The quantile at ``share``, to three digits but for whole numbers, inside the bounds.
 
         Examples:
             >>> Distribution(distribution="log_uniform", low=1e-5, high=1e-3).value(0.5)
@@ -48,46 +60,34 @@ class Distribution(FrozenModel):
         value = getattr(self, name)
         return int(value) if self.distribution == "int_uniform" else value
 
-    @property
-    def problem(self) -> tuple[str, str] | None:
-        """Field and message of bounds that cannot be drawn from; None where they can."""
-        if not (math.isfinite(self.low) and math.isfinite(self.high)):
-            return "low", "low and high are finite numbers"
-        if self.low >= self.high:
-            return "high", f"high {self.high:g} is not above low {self.low:g}"
-        if self.distribution == "log_uniform" and self.low <= 0:
-            return "low", f"log_uniform needs low above 0, points {self.low:g}"
-        if self.distribution == "int_uniform":
-            for name in ("low", "high"):
-                if not getattr(self, name).is_integer():
-                    return name, f"int_uniform needs whole numbers, points {getattr(self, name):g}"
-        return None
 
+CHOICE_FORMS = LISTED, DRAWN = "listed", "drawn"
+"""Names of the forms of a choice, which pydantic puts into the places of its errors."""
 
-Choice = Distribution | list[Any]
+Choice = Annotated[
+    Annotated[list[Any], Tag(LISTED)] | Annotated[Distribution, Tag(DRAWN)],
+    Discriminator(
+        lambda value: {list: LISTED, dict: DRAWN, Distribution: DRAWN}.get(type(value)),
+        custom_error_type="choice",
+        custom_error_message="expected a list of values, or distribution, low and high",
+    ),
+]
+"""What one hyperparameter is drawn from: values that are each as likely, or a distribution."""
 
 
 def samples(choices: Mapping[str, Choice], count: int, seed: int) -> list[dict[str, Any]]:
     """Different samples of hyperparameters, in an order that depends on nothing but the seed.
 
-    Args:
-        choices: By hyperparameter the values to choose from, each as likely, or a distribution.
-        count: Samples wanted.
-        seed: Another seed gives other samples.
-
-    Returns:
-        At most ``count``; fewer where the choices have no more combinations.
+    At most ``count``; fewer where the choices have no more combinations.
     """
     points: dict[str, dict[str, Any]] = {}
-    missed = 0
-    for number in itertools.count():
+    number = missed = 0
+    while len(points) < count and missed <= 1000 + 50 * count:
         point = {name: _drawn(choice, name, number, seed) for name, choice in choices.items()}
-        key = repr(point)
-        missed = missed + 1 if key in points else 0
-        points.setdefault(key, point)
-        if len(points) >= count or missed > 1000 + 50 * count:
-            break
-    return list(points.values())[:count]
+        missed = missed + 1 if repr(point) in points else 0
+        points.setdefault(repr(point), point)
+        number += 1
+    return list(points.values())
 
 
 def _drawn(choice: Choice, name: str, number: int, seed: int) -> Any:
@@ -116,10 +116,4 @@ def short_value(value: float | int) -> str:
         >>> short_value(0.000123), short_value(0.05), short_value(8)
         ('1.23e-4', '0.05', '8')
     """
-    if isinstance(value, int):
-        return str(value)
-    text = f"{value:.{DIGITS}g}"
-    if value and (abs(value) < 1e-2 or "e" in text):
-        mantissa, _, exponent = f"{value:.{DIGITS - 1}e}".partition("e")
-        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-    return text
+    return str(value) if isinstance(value, int) else short_number(value, DIGITS)

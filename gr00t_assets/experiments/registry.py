@@ -47,11 +47,10 @@ def trainer_named(name: str) -> Any:
     Raises:
         SweepError: It is not installed, cannot be imported, or is not what its entry point says.
     """
-    point = _entry_points().get(name)
-    if point is None and not _entry_points():
+    if not _entry_points():
         remedy = "reinstall gr00t-assets with: pip install -e ."
         raise SweepError(name, "no trainer is installed.", [remedy])
-    if point is None:
+    if (point := _entry_points().get(name)) is None:
         hint = did_you_mean(name, trainer_names())
         raise SweepError(name, f"there is no trainer '{name}'.", [hint])
     try:
@@ -88,10 +87,9 @@ def hyperparameters_model(trainer: str) -> type[Hyperparameters]:
 
 @cache
 def combined_hyperparameters() -> type[Hyperparameters]:
-    """A model with every hyperparameter of the installed trainers, for tables over runs of several.
+    """A model with every hyperparameter of the loadable trainers, those of the default one first.
 
-    Those of the default trainer come first. Where two trainers have one of the same name it is the
-    first one's. A trainer that cannot be loaded is left out.
+    Where two trainers have one of the same name it is the first one's.
     """
     own: dict[str, Any] = {}
     for trainer in loadable_trainers():
@@ -104,9 +102,3 @@ def combined_hyperparameters() -> type[Hyperparameters]:
 def all_hyperparameters() -> dict[str, FieldInfo]:
     """The hyperparameters of ``combined_hyperparameters`` by name."""
     return combined_hyperparameters().model_fields
-
-
-def forget_trainers() -> None:
-    """Look for entry points anew, such as after a package was installed."""
-    for function in (_entry_points, trainer_named, combined_hyperparameters):
-        function.cache_clear()

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.yaml_files import explained_error
 from gr00t_assets.experiments.experiment import Pruning, ReportTo, TrainerName
+from gr00t_assets.experiments.random_samples import Choice
 from gr00t_assets.experiments.registry import DEFAULT_TRAINER
 from gr00t_assets.experiments.weighted_dataset import DatasetChoice
 
@@ -86,7 +87,7 @@ class Random(Pattern):
 
     count: int = Field(ge=1, description="Samples; raising it keeps those before")
     seed: int = Field(default=0, ge=0, description="Of the sampling; not that of the training")
-    hyperparameters: dict[str, Any] = Field(
+    hyperparameters: dict[str, Choice] = Field(
         min_length=1, description="Values to choose from, or distribution, low and high"
     )
 

@@ -15,7 +15,7 @@ from gr00t_assets.core.yaml_files import (
     yaml_problem,
 )
 from gr00t_assets.experiments.expansion import INDEX, PLACEHOLDER, PlacedExperiment
-from gr00t_assets.experiments.random_samples import DISTRIBUTIONS, Distribution
+from gr00t_assets.experiments.random_samples import CHOICE_FORMS, Choice, Distribution
 from gr00t_assets.experiments.registry import (
     all_hyperparameters,
     combined_hyperparameters,
@@ -26,17 +26,15 @@ from gr00t_assets.experiments.registry import (
 from gr00t_assets.experiments.sweep_file import Entry, SweepFile
 from gr00t_assets.experiments.weighted_dataset import DATASET_FORMS
 
+_FORMS = (*DATASET_FORMS, *CHOICE_FORMS)
+
 
 def field_problems(failure: ValidationError) -> list[Finding]:
-    """What keeps a file from being a sweep file.
-
-    A field that belongs to another place is answered with that place.
-    """
-    problems = validation_problems(failure, SweepFile)
-    places = [
-        tuple(part for part in item.location if part not in DATASET_FORMS) for item in problems
+    """What keeps a file from being a sweep file; a field in a wrong place is told the right one."""
+    return [
+        _misplaced(moved(item, tuple(part for part in item.location if part not in _FORMS)))
+        for item in validation_problems(failure, SweepFile)
     ]
-    return _misplaced([moved(item, at) for item, at in zip(problems, places, strict=True)])
 
 
 def value_problems(content: SweepFile) -> list[Finding]:
@@ -98,7 +96,7 @@ def experiment_problems(
         problems += name_problems(item.experiment.name, (*item.location, "name"))
         problems += _dataset_problems(item, datasets, located)
         if item.experiment.continue_from is None:
-            problems += _trainer_limits(item, content, located)
+            problems += _trainer_limits(item, content)
     return [*problems, *_repeated_names(experiments, located)]
 
 
@@ -133,9 +131,7 @@ def _dataset_problems(
         first.setdefault(dataset.name, place)
 
 
-def _trainer_limits(
-    item: PlacedExperiment, content: SweepFile, located: LocatedYaml
-) -> Iterator[Finding]:
+def _trainer_limits(item: PlacedExperiment, content: SweepFile) -> Iterator[Finding]:
     """What the experiment's trainer does not take, where the file states it."""
     experiment = item.experiment
     for name in item.refused:
@@ -174,11 +170,9 @@ def _repeated_names(
     first: dict[str, Location] = {}
     for item in experiments:
         name, where = item.experiment.name, (*item.location, "name")
-        if name in first:
-            line = located.line(first[name])
-            text = f"'{name}' is already the name of the experiment at line {line}"
+        if (before := first.setdefault(name, where)) is not where:
+            text = f"'{name}' is already the name of the experiment at line {located.line(before)}"
             yield yaml_problem(where, text)
-        first.setdefault(name, where)
 
 
 def _pattern_blocks(content: SweepFile) -> Iterator[tuple[str, list[str]]]:
@@ -189,24 +183,20 @@ def _pattern_blocks(content: SweepFile) -> Iterator[tuple[str, list[str]]]:
         yield "random", [INDEX, *content.random.hyperparameters]
 
 
-def _misplaced(problems: list[Finding]) -> list[Finding]:
-    return [
-        yaml_problem(item.location, text) if (text := _right_place(item)) else item
-        for item in problems
-    ]
-
-
-def _right_place(problem: Finding) -> str | None:
+def _misplaced(problem: Finding) -> Finding:
+    """A problem in words of its own where a field belongs to another place."""
     if problem.found != "unknown field" or not problem.location:
-        return None
-    name, above = str(problem.location[-1]), problem.location[-2:-1]
+        return problem
+    name, is_setting = str(problem.location[-1]), problem.location[-2:-1] == ("hyperparameters",)
     if name == "gpus":
-        return "unknown field; the number of GPUs is the hyperparameter num_gpus"
-    if above == ("hyperparameters",) and name in Entry.model_fields:
-        return "is no hyperparameter: put it one level up, beside hyperparameters"
-    if above != ("hyperparameters",) and name in all_hyperparameters():
-        return "is a hyperparameter: put it under hyperparameters"
-    return None
+        text = "unknown field; the number of GPUs is the hyperparameter num_gpus"
+    elif is_setting and name in Entry.model_fields:
+        text = "is no hyperparameter: put it one level up, beside hyperparameters"
+    elif not is_setting and name in all_hyperparameters():
+        text = "is a hyperparameter: put it under hyperparameters"
+    else:
+        return problem
+    return yaml_problem(problem.location, text)
 
 
 def _checked(block: dict[str, Any], prefix: Location) -> list[Finding]:
@@ -214,7 +204,7 @@ def _checked(block: dict[str, Any], prefix: Location) -> list[Finding]:
     try:
         model.model_validate(block)
     except ValidationError as failure:
-        return _misplaced(validation_problems(failure, model, prefix))
+        return [_misplaced(item) for item in validation_problems(failure, model, prefix)]
     return []
 
 
@@ -229,31 +219,17 @@ def _listed(name: str, values: list[Any], where: Location) -> Iterator[Finding]:
                 yield moved(problem, (*where, index))
 
 
-def _sampled(name: str, values: Any, where: Location) -> list[Finding]:
-    if isinstance(values, list):
-        return list(_listed(name, values, where))
-    if not isinstance(values, dict):
-        text = f"expected a list of values, or distribution, low and high; found {values!r}"
-        return [yaml_problem(where, text)]
-    if name not in all_hyperparameters():
-        return _checked({name: None}, where[:-1])
-    kind = values.get("distribution")
-    if kind is not None and kind not in DISTRIBUTIONS:
-        hint = did_you_mean(str(kind), DISTRIBUTIONS)
-        return [yaml_problem((*where, "distribution"), f"unknown distribution '{kind}'", hint)]
-    try:
-        drawn = Distribution.model_validate(values)
-    except ValidationError as failure:
-        return validation_problems(failure, Distribution, where)
-    if problem := drawn.problem:
-        return [yaml_problem((*where, problem[0]), problem[1])]
-    if problem := _wrong_distribution(name, drawn):
-        return [yaml_problem((*where, "distribution"), problem)]
-    return [
-        moved(problem, (*where, bound))
-        for bound in ("low", "high")
-        for problem in _checked({name: drawn.bound(bound)}, where[:-1])
-    ]
+def _sampled(name: str, choice: Choice, where: Location) -> Iterator[Finding]:
+    if isinstance(choice, list):
+        yield from _listed(name, choice, where)
+    elif name not in all_hyperparameters():
+        yield from _checked({name: None}, where[:-1])
+    elif problem := _wrong_distribution(name, choice):
+        yield yaml_problem((*where, "distribution"), problem)
+    else:
+        for bound in ("low", "high"):
+            for problem in _checked({name: choice.bound(bound)}, where[:-1]):
+                yield moved(problem, (*where, bound))
 
 
 def _wrong_distribution(name: str, drawn: Distribution) -> str | None:

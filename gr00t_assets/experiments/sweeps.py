@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -23,16 +24,15 @@ from gr00t_assets.experiments.sweep_problems import (
     value_problems,
 )
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Sweep:
     """A sweep file, read: its experiments are complete and valid.
 
-    Attributes:
-        name: The file's name without its ending.
-        schedule: Cron expression in UTC, or None.
-        experiments: In the order of the file; the grid after the list, then the samples.
-        max_retries: Times that an experiment is requested again after its run died of a crash.
+    They are in the order of the file, the grid after the list, then the samples. The name is the
+    file's without its ending; the schedule a cron expression in UTC.
     """
 
     name: str
@@ -57,11 +57,9 @@ class Sweep:
 def load_sweeps(
     directory: Path | None = None, datasets: Collection[str] | None = None
 ) -> dict[str, Sweep]:
-    """Every sweep of the project by name.
+    """Every sweep of a folder, ``data/sweeps`` where left out, by name.
 
-    Args:
-        directory: Folder of sweep files; ``data/sweeps`` of the project where left out.
-        datasets: Names that an experiment may use; those of the catalog where left out.
+    Its experiments may use these ``datasets``, those of the catalog where left out.
 
     Raises:
         SweepError: A file is wrong, or one experiment name stands in two files. The message has
@@ -72,17 +70,12 @@ def load_sweeps(
     sweeps: dict[str, Sweep] = {}
     owner: dict[str, Path] = {}
     for file in sorted(folder.glob("*.yaml")):
-        sweep = load_sweep(file, names)
-        for experiment in sweep.experiments:
-            if experiment.name in owner:
-                raise SweepError(
-                    shown_path(file),
-                    f"experiment '{experiment.name}' is also in "
-                    f"{shown_path(owner[experiment.name])}.",
-                    ["an experiment's name is its partition key: rename one of them"],
-                )
-            owner[experiment.name] = file
-        sweeps[sweep.name] = sweep
+        sweeps[file.stem] = load_sweep(file, names)
+        for name in (experiment.name for experiment in sweeps[file.stem].experiments):
+            if (other := owner.setdefault(name, file)) != file:
+                problem = f"experiment '{name}' is also in {shown_path(other)}."
+                remedy = "an experiment's name is its partition key: rename one of them"
+                raise SweepError(shown_path(file), problem, [remedy])
     return sweeps
 
 
@@ -129,12 +122,8 @@ def find_experiment(name: str, sweeps: Mapping[str, Sweep]) -> Experiment:
     Raises:
         SweepError: No sweep has it; the nearest name is suggested.
     """
-    experiments = experiments_by_name(sweeps)
-    if name not in experiments:
-        raise SweepError(
-            name, "no sweep has an experiment of this name.", [did_you_mean(name, experiments)]
-        )
-    return experiments[name]
+    problem = "no sweep has an experiment of this name."
+    return _found(name, experiments_by_name(sweeps), problem)
 
 
 def find_sweep(name: str, sweeps: Mapping[str, Sweep]) -> Sweep:
@@ -143,6 +132,10 @@ def find_sweep(name: str, sweeps: Mapping[str, Sweep]) -> Sweep:
     Raises:
         SweepError: There is none; the nearest name is suggested.
     """
-    if name not in sweeps:
-        raise SweepError(name, "there is no sweep of this name.", [did_you_mean(name, sweeps)])
-    return sweeps[name]
+    return _found(name, sweeps, "there is no sweep of this name.")
+
+
+def _found(name: str, choices: Mapping[str, T], problem: str) -> T:
+    if name not in choices:
+        raise SweepError(name, problem, [did_you_mean(name, choices)])
+    return choices[name]

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import psutil
 from pydantic import Field
 
 from gr00t_assets.core.errors import TrainingError
@@ -39,6 +40,13 @@ class GpuProcess(FrozenModel):
     pid: int
     used_bytes: int | None = Field(description="None where the driver does not tell")
 
+    def __str__(self) -> str:
+        program, used = "", self.used_bytes
+        with suppress(psutil.Error):
+            program = f" ({psutil.Process(self.pid).name()})"
+        memory = "memory unknown" if used is None else f"{used / 1e9:.1f} GB"
+        return f"process {self.pid}{program}, {memory}"
+
 
 @dataclass(frozen=True)
 class Gpu:
@@ -49,9 +57,7 @@ class Gpu:
         model: ``NVIDIA H200``, or ``NVIDIA H200 MIG 1g.18gb``.
         is_mig: Whether it is a part of a divided GPU; its memory is shared with nobody, and of
             what is used the driver tells for whole GPUs only.
-        used_bytes: Memory in use by whomever.
         utilisation_percent: Of the last second in which it computed.
-        processes: Of whatever user.
         capability: Compute capability, such as (9, 0).
     """
 
@@ -124,7 +130,12 @@ def read_gpus() -> list[Gpu]:
 
     Empty where there is no driver, and where it does not answer within ``DRIVER_TIMEOUT``.
     """
-    return _ask_driver(_list_gpus) or []
+    gpus = _ask_driver(
+        lambda pynvml: [
+            gpu for index in range(pynvml.nvmlDeviceGetCount()) for gpu in _gpus_at(pynvml, index)
+        ]
+    )
+    return gpus or []
 
 
 def read_driver() -> Driver | None:
@@ -160,11 +171,6 @@ def _ask_driver(question: Callable[[Any], T]) -> T | None:
     asker.start()
     asker.join(DRIVER_TIMEOUT)
     return answers[0] if answers and not asker.is_alive() else None
-
-
-def _list_gpus(pynvml: Any) -> list[Gpu]:
-    count = pynvml.nvmlDeviceGetCount()
-    return [gpu for index in range(count) for gpu in _gpus_at(pynvml, index)]
 
 
 def _describe_driver(pynvml: Any) -> Driver:

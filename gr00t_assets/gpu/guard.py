@@ -70,9 +70,7 @@ def guarded(
 ) -> list[str]:
     """The command line that runs ``command`` under a guard of the calling process.
 
-    Args:
-        grace: Seconds between SIGINT and SIGKILL; ``stop_grace`` where left out.
-        tag: In the environment of the command's processes, for ``end_guarded``.
+    ``grace`` are the seconds between SIGINT and SIGKILL, ``stop_grace`` where left out.
 
     Examples:
         >>> guarded(["sleep", "1"], grace=2)[1:5]
@@ -132,11 +130,9 @@ def end_tagged(tag: str, seconds: float = 10.0) -> list[int]:
 
 
 class Guard:
-    """One command, started at once, and the duty to end it.
+    """One command, started at once, and the duty to end it; see above.
 
-    The command inherits the guard's inheritable file descriptors, and its processes have ``tag`` in
-    their environment. The death of the process ``parent`` ends it; ``grace`` seconds lie between
-    SIGINT and SIGKILL.
+    The command inherits the guard's inheritable file descriptors.
 
     Raises:
         OSError: The program cannot be started.
@@ -172,19 +168,15 @@ class Guard:
         """Wait for the command, or end it; the guard's exit code."""
         while self.code is None and not self.requests and os.getppid() == self.parent:
             self._reap()
-            if self.code is None:
-                self._pause()
+            # Until a signal comes, such as that of a child's end.
+            if self.code is None and select.select([self._wakeup], [], [], _POLL)[0]:
+                os.read(self._wakeup, 4096)
         patience = _LEFTOVERS
         if self.code is None:
             self._signal_group(signal.SIGINT)
             patience = self.grace
         self._end_all(time.monotonic() + patience)
         return 0 if self.code is None else self.code
-
-    def _pause(self) -> None:
-        """Wait ``_POLL`` seconds, or until a signal comes, such as that of a child's end."""
-        if select.select([self._wakeup], [], [], _POLL)[0]:
-            os.read(self._wakeup, 4096)
 
     def _end_all(self, deadline: float) -> None:
         """Wait until nothing of the command is left; from the deadline on kill what is."""

@@ -6,7 +6,6 @@ holds belongs to a foreign process.
 """
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import psutil
@@ -50,12 +49,10 @@ class MemoryHeadroom:
             f"device {device} is passed over: {_gigabytes(free)} of {_gigabytes(self.total or 0)} "
             f"GB are free, {_gigabytes(needed)} are needed"
         )
-        return f"{line}; not of this queue: {self._foreign_processes()}" if self.foreign else line
-
-    def _foreign_processes(self) -> str:
-        if not self.processes:
-            return f"{_gigabytes(self.foreign)} GB that the driver names no process for"
-        return "; ".join(map(_description, self.processes))
+        if not self.foreign:
+            return line
+        unnamed = f"{_gigabytes(self.foreign)} GB that the driver names no process for"
+        return f"{line}; not of this queue: {'; '.join(map(str, self.processes)) or unnamed}"
 
 
 def read_headrooms(
@@ -107,15 +104,6 @@ def _owner(process: GpuProcess, holders: Sequence[Holder]) -> int | None:
     ancestry = {process.pid, *(parent.pid for parent in parents)}
     owners = (n for n, holder in enumerate(holders) if {holder.pid, holder.starter} & ancestry)
     return next(owners, None)
-
-
-def _description(process: GpuProcess) -> str:
-    program = ""
-    with suppress(psutil.Error):
-        program = f" ({psutil.Process(process.pid).name()})"
-    used = process.used_bytes
-    memory = "memory unknown" if used is None else f"{_gigabytes(used)} GB"
-    return f"process {process.pid}{program}, {memory}"
 
 
 def _gigabytes(count: int) -> str:

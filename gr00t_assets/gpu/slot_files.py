@@ -8,14 +8,14 @@ not wait for each other.
 import json
 import os
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from gr00t_assets.core.processes import is_alive, is_locked, try_lock
+from gr00t_assets.core.processes import is_alive, is_locked
 from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.devices import host_name
 from gr00t_assets.gpu.guard import end_tagged, tagged_processes
@@ -73,14 +73,8 @@ class Holder(SlotRecord):
         description="In the environment of every process of the training",
     )
 
-    @property
-    def name(self) -> str:
-        """``<device>-<slot>``."""
-        return f"{self.device}-{self.slot}"
-
-    def sentence(self) -> str:
-        """The process and its experiment, for those who wait."""
-        return f"process {self.pid or UNKNOWN}, {self.experiment}"
+    def __str__(self) -> str:
+        return f"{self.device}-{self.slot}: process {self.pid or UNKNOWN}, {self.experiment}"
 
     def has_guardian(self) -> bool:
         """Whether the guard or the process that started it lives, which end what is theirs."""
@@ -96,13 +90,6 @@ def slot_file(folder: Path, slot: Slot) -> Path:
     """The file of one slot; old UUIDs of MIG devices have slashes."""
     device, number = slot
     return folder / f"{device.replace('/', '_')}-{number}.lock"
-
-
-def lock_slot(path: Path, locks: ExitStack) -> int | None:
-    """Lock a file until ``locks`` ends; ``None`` where another process has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    locks.callback(os.close, descriptor)
-    return descriptor if try_lock(descriptor) else None
 
 
 def holders(store: Store | None = None) -> list[Holder]:
@@ -124,7 +111,6 @@ def end_orphans(slot_holders: Iterable[Holder], log: Callable[[str], object]) ->
 
     Either of the two ends what the other leaves. Where both are killed at once the kernel kills the
     training itself (Linux), but what it started may live on and keep the slot and the GPU's memory.
-    ``log`` gets a line for each such training.
     """
     for tag, holder in {holder.process_tag: holder for holder in slot_holders}.items():
         if tag is None or holder.has_guardian():

@@ -7,27 +7,18 @@ and not before. See flock(2).
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from gr00t_assets.core.errors import TrainingError
-from gr00t_assets.core.processes import is_locked, start_time
+from gr00t_assets.core.processes import is_locked, lock_file, start_time
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.gpu.devices import CPU, GPUS, host_name, read_gpus, slots_by_device
 from gr00t_assets.gpu.guard import new_process_tag
 from gr00t_assets.gpu.memory import MemoryHeadroom, read_headrooms
-from gr00t_assets.gpu.slot_files import (
-    Holder,
-    Slot,
-    end_orphans,
-    holders,
-    lock_slot,
-    now,
-    slot_file,
-    slots_folder,
-)
+from gr00t_assets.gpu.slot_files import Holder, end_orphans, holders, now, slot_file, slots_folder
 from gr00t_assets.gpu.wait_queue import Ticket, Waiter, allot_slots, queue_locked, waiting
 
 _POLL = 0.5
@@ -43,9 +34,9 @@ class Lease:
 
     Attributes:
         devices: Index or UUID of each GPU, or ``cpu``.
-        descriptors: The open lock files; hand them to ``Popen(pass_fds=...)``.
+        descriptors: The open lock files, for ``Popen(pass_fds=...)``.
         holders: What the files say, in the same order.
-        process_tag: What the guard is to put into the environment of the training's processes.
+        process_tag: For the guard.
     """
 
     devices: tuple[str, ...]
@@ -86,12 +77,11 @@ def acquire(
 
     Args:
         wanted: Number of different devices.
-        store: Store that the machine's trainings share; the project's where left out.
-        what: Who asks, for the log lines of others: an experiment's name.
+        store: That the machine's trainings share; the project's where left out.
+        what: Who asks: an experiment's name.
         log: Where a line goes when it waits, and once a minute after that.
         vram_bytes: Memory needed on each device; a device with less free is passed over. Not
             checked where left out, on a CPU, and where the driver does not answer.
-        priority: A higher one is served first.
         check: Called while it waits; what it raises ends the waiting.
 
     Raises:
@@ -110,7 +100,7 @@ def acquire(
     )
     _refuse_too_many(waiter)
     with ExitStack() as locks:
-        yield _Acquisition(store, waiter, log, check).lease(locks)
+        yield _Acquisition(store, waiter, log).lease(locks, check)
 
 
 def needed_memory(experiment: Experiment) -> int | None:
@@ -121,19 +111,15 @@ def needed_memory(experiment: Experiment) -> int | None:
 class _Acquisition:
     """The wait of one process for its slots."""
 
-    def __init__(
-        self, store: Store | None, waiter: Waiter, log: Log, check: Callable[[], object]
-    ) -> None:
-        self._store, self._waiter = store, waiter
+    def __init__(self, store: Store | None, waiter: Waiter, log: Log) -> None:
+        self._store, self._waiter, self._log = store, waiter, log
         self._folder = slots_folder(store)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._log, self._check = log, check
-        self._reminded: float | None = None
-        self._memory_read = float("-inf")
+        self._reminded = self._memory_read = float("-inf")
         self._headrooms: dict[str, MemoryHeadroom] = {}
         self._uuids: dict[str, str] = {}
 
-    def lease(self, locks: ExitStack) -> Lease:
+    def lease(self, locks: ExitStack, check: Callable[[], object]) -> Lease:
         """Wait; the slots are given back when ``locks`` ends."""
         with ExitStack() as turn:
             with queue_locked(self._folder):
@@ -145,9 +131,10 @@ class _Acquisition:
                     lease = self._try(ticket, locks)
                 if lease is not None:
                     return lease
-                self._check()
-                self._remind()
-                end_orphans(holders(self._store), self._log)
+                check()
+                taken = holders(self._store)
+                self._remind(taken)
+                end_orphans(taken, self._log)
                 time.sleep(_POLL)
 
     def _read_memory(self) -> None:
@@ -173,45 +160,36 @@ class _Acquisition:
         if chosen is None:
             return None
         with ExitStack() as taken:
-            descriptors = [lock_slot(slot_file(self._folder, slot), taken) for slot in chosen]
-            locked = [descriptor for descriptor in descriptors if descriptor is not None]
+            descriptors = [lock_file(slot_file(self._folder, slot), taken) for slot in chosen]
+            locked = tuple(descriptor for descriptor in descriptors if descriptor is not None)
             if len(locked) < len(chosen):
                 return None
-            lease = self._record_lease(chosen, locked)
             locks.push(taken.pop_all())
-        return lease
-
-    def _record_lease(self, slots: list[Slot], descriptors: list[int]) -> Lease:
         tag, waiter, started = new_process_tag(), self._waiter, start_time(self._waiter.pid)
         shared = waiter.model_dump(include={"host", "pid", "experiment", "run_id", "vram_bytes"})
-        holders = tuple(
+        shared |= {"pid_started": started, "starter": waiter.pid, "starter_started": started}
+        records = tuple(
             Holder(
                 device=device,
                 slot=number,
                 uuid=self._uuids.get(device),
-                pid_started=started,
-                starter=waiter.pid,
-                starter_started=started,
                 process_tag=tag,
                 since=now(),
                 **shared,
             )
-            for device, number in slots
+            for device, number in chosen
         )
-        for descriptor, holder in zip(descriptors, holders, strict=True):
-            holder.write(descriptor)
-        return Lease(tuple(device for device, _ in slots), tuple(descriptors), holders, tag)
+        for descriptor, record in zip(locked, records, strict=True):
+            record.write(descriptor)
+        return Lease(tuple(device for device, _ in chosen), locked, records, tag)
 
-    def _remind(self) -> None:
-        moment = time.monotonic()
-        if self._reminded is not None and moment - self._reminded < _REMIND_EVERY:
+    def _remind(self, taken: Sequence[Holder]) -> None:
+        if time.monotonic() - self._reminded < _REMIND_EVERY:
             return
-        self._reminded = moment
-        waiter, taken = self._waiter, holders(self._store)
+        self._reminded, waiter = time.monotonic(), self._waiter
         line = f"waiting for {waiter.wanted} of {sum(waiter.devices.values())} slots"
         if taken:
-            by = (f"{holder.name}: {holder.sentence()}" for holder in taken)
-            line += f"; held by {'; '.join(by)}"
+            line += f"; held by {'; '.join(map(str, taken))}"
         others = [other for other in waiting(self._store) if other.pid != waiter.pid]
         if others:
             line += f"; also waiting: {', '.join(other.experiment for other in others)}"

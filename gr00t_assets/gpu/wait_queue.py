@@ -8,6 +8,7 @@ holds the queue's own lock, for milliseconds.
 import fcntl
 import os
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -67,7 +68,9 @@ class Ticket:
     def __init__(self, folder: Path, waiter: Waiter) -> None:
         tickets = folder / _TICKETS
         tickets.mkdir(exist_ok=True)
-        number = max([_last_number(folder), *(int(path.stem) for path in _paths(folder))]) + 1
+        last = (folder / _LOCK).read_text().strip()
+        numbers = [last if last.isdecimal() else "0", *(path.stem for path in _paths(folder))]
+        number = max(map(int, numbers)) + 1
         while True:
             self._path = tickets / f"{number:012d}.ticket"
             with suppress(FileExistsError):
@@ -89,8 +92,10 @@ class Ticket:
                 continue
             if not is_locked(path):
                 path.unlink(missing_ok=True)
-            elif now - _last_poll(path) < SKIP_AFTER:
-                others.append(Waiter.read(path, number=int(path.stem)))
+                continue
+            with suppress(FileNotFoundError):
+                if now - path.stat().st_mtime < SKIP_AFTER:
+                    others.append(Waiter.read(path, number=int(path.stem)))
         ahead = (waiter for waiter in others if waiter.place < self.waiter.place)
         return sorted(ahead, key=lambda waiter: waiter.place)
 
@@ -118,27 +123,22 @@ def allot_slots(
     ever; but not while foreign processes leave it too few such devices, since nobody knows for how
     long. The memory of a device without a headroom is not checked.
     """
-    free, headrooms = set(free), dict(headrooms)
+    free, rooms = set(free), defaultdict(MemoryHeadroom, headrooms)
     for other in ahead:
-        slots = _choose_slots(other, free, headrooms)
+        slots = _choose_slots(other, free, rooms)
         if slots is not None:
             free -= set(slots)
             for device, _ in slots:
-                headroom = headrooms.get(device, MemoryHeadroom())
-                headrooms[device] = headroom.after(other.vram_bytes)
+                rooms[device] = rooms[device].after(other.vram_bytes)
             continue
-        suitable = {
-            device
-            for device in other.devices
-            if headrooms.get(device, MemoryHeadroom()).could_fit(other.vram_bytes)
-        }
+        suitable = {name for name in other.devices if rooms[name].could_fit(other.vram_bytes)}
         if len(suitable) >= other.wanted:
             free = {slot for slot in free if slot[0] not in suitable}
-    return _choose_slots(waiter, free, headrooms)
+    return _choose_slots(waiter, free, rooms)
 
 
 def _choose_slots(
-    waiter: Waiter, free: set[Slot], headrooms: Mapping[str, MemoryHeadroom]
+    waiter: Waiter, free: set[Slot], headrooms: defaultdict[str, MemoryHeadroom]
 ) -> list[Slot] | None:
     """A slot on each of as many devices as are wanted, or none.
 
@@ -149,8 +149,7 @@ def _choose_slots(
         for device, slots in waiter.devices.items():
             if device in chosen or number >= slots or len(chosen) == waiter.wanted:
                 continue
-            headroom = headrooms.get(device, MemoryHeadroom())
-            if (device, number) in free and headroom.fits(waiter.vram_bytes):
+            if (device, number) in free and headrooms[device].fits(waiter.vram_bytes):
                 chosen[device] = (device, number)
     if len(chosen) < waiter.wanted:
         return None
@@ -160,16 +159,3 @@ def _choose_slots(
 def _paths(folder: Path) -> list[Path]:
     tickets = (folder / _TICKETS).glob("*.ticket")
     return sorted(path for path in tickets if path.stem.isdecimal())
-
-
-def _last_number(folder: Path) -> int:
-    text = (folder / _LOCK).read_text().strip()
-    return int(text) if text.isdecimal() else 0
-
-
-def _last_poll(path: Path) -> float:
-    """When a ticket's owner polled last; long ago where it has left."""
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return float("-inf")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gr00t_assets.modality.config import ModalityConfig, VideoKey
-from gr00t_assets.modality.images import Augmentation, augment_images, crop_size, prepare_images
+from gr00t_assets.modality.images import Augmentation, augment_images, crop_room, prepare_images
 
 if TYPE_CHECKING:
     import torch
@@ -46,8 +46,9 @@ def camera_images(
             scale = camera.transforms.crop_scale or config.crop_scale
             crops = None
             if drawn is not None:
-                sizes = tuple(frames.shape[2:4]), tuple(view.shape[2:4])
-                crops = [_moved(draw, *sizes, config.crop_scale, scale) for draw in drawn]
+                room = crop_room(frames.shape[2], frames.shape[3], config.crop_scale)
+                own = crop_room(view.shape[2], view.shape[3], scale)
+                crops = [_moved(draw, room, own) for draw in drawn]
             images[:, [at]] = _images(view, size, scale, crops)
     return images
 
@@ -78,24 +79,10 @@ def _images(
     return augment_images(frames, size, scale, drawn)
 
 
-def _moved(
-    draw: Augmentation,
-    frame: Sequence[int],
-    view: Sequence[int],
-    frame_scale: float,
-    view_scale: float,
-) -> Augmentation:
+def _moved(draw: Augmentation, room: Sequence[int], own: Sequence[int]) -> Augmentation:
     """The same draw for a view of another size: its corner at the same share of the room."""
-    room = [
-        side - crop
-        for side, crop in zip(frame, crop_size(frame[0], frame[1], frame_scale), strict=True)
-    ]
-    own = [
-        side - crop
-        for side, crop in zip(view, crop_size(view[0], view[1], view_scale), strict=True)
-    ]
-    corner = [
+    top, left = (
         round((place / whole if whole else 0.5) * space)
         for place, whole, space in zip((draw.top, draw.left), room, own, strict=True)
-    ]
-    return replace(draw, top=corner[0], left=corner[1])
+    )
+    return replace(draw, top=top, left=left)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from functools import lru_cache
+from typing import Generic, TypeVar
 
 from pydantic import Field
 
@@ -11,32 +12,29 @@ from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.modality.data_config import ColorJitter
 from gr00t_assets.modality.frame_check_result import FrameCheckResult
-from gr00t_assets.modality.key_config import CameraTransforms
+from gr00t_assets.modality.key_config import ActionTransforms, CameraTransforms
+
+Numbers = TypeVar("Numbers")
 
 
-class Statistics(FrozenModel):
+class _Statistics(FrozenModel, Generic[Numbers]):
+    min: Numbers
+    max: Numbers
+    mean: Numbers
+    std: Numbers
+    q01: Numbers
+    q99: Numbers
+
+
+class Statistics(_Statistics[tuple[float, ...]]):
     """Per-dimension statistics of one key, over every row of the dataset, in the data's units."""
 
-    min: tuple[float, ...]
-    max: tuple[float, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    q01: tuple[float, ...]
-    q99: tuple[float, ...]
 
-
-class ChunkStatistics(FrozenModel):
+class ChunkStatistics(_Statistics[tuple[tuple[float, ...], ...]]):
     """Per-dimension statistics at each step of a chunk, (horizon, D), over whole chunks."""
 
-    min: tuple[tuple[float, ...], ...]
-    max: tuple[tuple[float, ...], ...]
-    mean: tuple[tuple[float, ...], ...]
-    std: tuple[tuple[float, ...], ...]
-    q01: tuple[tuple[float, ...], ...]
-    q99: tuple[tuple[float, ...], ...]
 
-
-class VectorKey(FrozenModel):
+class VectorKey(ActionTransforms):
     """A named slice of a state or action column and what is done to it before the model."""
 
     key: str = Field(description="Name in modality.json: left_arm")
@@ -44,18 +42,6 @@ class VectorKey(FrozenModel):
     start: int
     end: int
     absolute: bool = True
-    rotation_type: str | None = Field(default=None, description="Representation in the data")
-    target_rotation: str | None = Field(default=None, description="Representation for the model")
-    sin_cos: bool = Field(default=False, description="Replaced by its sines and cosines")
-    normalization: str | None = Field(
-        default=None, description="min_max, q99, mean_std, binary, or none"
-    )
-    rep: str = Field(default="absolute", description="absolute, or relative to a state")
-    type: str = Field(default="non_eef", description="non_eef, or eef: a pose")
-    format: str = Field(default="default", description="Of a pose: xyz_rot6d or xyz_rotvec")
-    state_key: str | None = Field(
-        default=None, description="State key that it is relative to; the same name by default"
-    )
     statistics: Statistics
     chunk_statistics: ChunkStatistics | None = Field(
         default=None, description="Of a relative action, in the representation for the model"

@@ -9,9 +9,9 @@ NVIDIA/Isaac-GR00T at a86e915, where each config is a class.
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
 from gr00t_assets.core.errors import DataConfigError
 from gr00t_assets.core.files import FrozenModel
@@ -38,16 +38,6 @@ EMBODIMENT_IDS: Mapping[str, int] = {
 """Embodiment tag to the row of the action head's per-embodiment weights."""
 
 
-class VectorKeyConfig(KeyTransforms):
-    """A state or action key of a data config with its transforms."""
-
-    key: str = Field(description="Name in modality.json, without its modality: left_arm")
-
-
-class ActionKeyConfig(ActionTransforms, VectorKeyConfig):
-    """An action key of a data config with its transforms."""
-
-
 class ColorJitter(FrozenModel):
     """Half-widths of the random colour factors in training, in torchvision's meaning."""
 
@@ -57,8 +47,12 @@ class ColorJitter(FrozenModel):
     hue: float = Field(default=0.08, ge=0, le=0.5, description="Share of the whole colour circle")
 
 
-class _Choices(FrozenModel):
-    """What a data config and its file have in common."""
+class DataConfig(FrozenModel):
+    """GR00T's named choice of camera, state, action and language keys and their transforms.
+
+    Keys have the names of ``modality.json`` without their modality: ``left_arm``. The context of
+    validation is the data config's name.
+    """
 
     video: tuple[str, ...] = Field(
         min_length=1, description="Camera keys, in the order that the model sees"
@@ -89,6 +83,19 @@ class _Choices(FrozenModel):
         default=None, ge=0, le=31, description="Row of the per-embodiment weights; the tag's own"
     )
 
+    state: dict[str, KeyTransforms] = Field(min_length=1, description="By key, in order")
+    action: dict[str, ActionTransforms] = Field(min_length=1, description="By key, in order")
+    _name: str = PrivateAttr(default="")
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Take the name from the context, since the file does not have it."""
+        self._name = context or ""
+
+    @property
+    def name(self) -> str:
+        """The name of its file without ``.yaml``."""
+        return self._name
+
     @field_validator("embodiment_tag")
     @classmethod
     def _known_tag(cls, value: str | None) -> str | None:
@@ -96,25 +103,6 @@ class _Choices(FrozenModel):
             hint = did_you_mean(value, EMBODIMENT_IDS)
             raise ValueError(f"there is no embodiment tag '{value}'; {hint}")
         return value
-
-
-class DataConfig(_Choices):
-    """GR00T's named choice of camera, state, action and language keys and their transforms."""
-
-    name: str
-    state: tuple[VectorKeyConfig, ...] = Field(description="In the order of concatenation")
-    action: tuple[ActionKeyConfig, ...] = Field(description="In the order of concatenation")
-
-    def vector_keys(self, modality: Literal["state", "action"]) -> tuple[VectorKeyConfig, ...]:
-        """The keys of state or of action."""
-        return self.state if modality == "state" else self.action
-
-
-class DataConfigFile(_Choices):
-    """The content of a data config's YAML file."""
-
-    state: dict[str, KeyTransforms] = Field(min_length=1, description="By key, in order")
-    action: dict[str, ActionTransforms] = Field(min_length=1, description="By key, in order")
 
 
 class DataConfigs(dict[str, DataConfig]):
@@ -165,22 +153,16 @@ def load_data_config(file: Path) -> DataConfig:
             name.
     """
     located = load_yaml(file, DataConfigError)
-    name = file.stem
-    problems = [yaml_problem((), problem)] if (problem := name_problem(name)) else []
+    problems = [yaml_problem((), problem)] if (problem := name_problem(file.stem)) else []
     problems += _mismatches(located.data)
     try:
-        content = DataConfigFile.model_validate(located.data)
+        config = DataConfig.model_validate(located.data, context=file.stem)
     except ValidationError as failure:
-        problems += validation_problems(failure, DataConfigFile)
+        problems += validation_problems(failure, DataConfig)
         raise_problems(located, problems, DataConfigError)
         raise
     raise_problems(located, problems, DataConfigError)
-    fields: dict[str, Any] = dict(content)
-    for part, key_config in (("state", VectorKeyConfig), ("action", ActionKeyConfig)):
-        fields[part] = tuple(
-            key_config(key=key, **dict(transforms)) for key, transforms in fields[part].items()
-        )
-    return DataConfig(name=name, **fields)
+    return config
 
 
 def _mismatches(data: Any) -> list[Finding]:

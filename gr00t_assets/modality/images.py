@@ -47,13 +47,19 @@ class Augmentation:
 
     top: int
     left: int
-    order: tuple[int, int, int, int]
-    factors: tuple[float, float, float, float]
+    order: tuple[int, ...]
+    factors: tuple[float, ...]
 
 
 def crop_size(height: int, width: int, scale: float) -> tuple[int, int]:
     """Height and width of the crop in pixels: 243, 243 for 256, 256 and 0.95."""
     return int(height * scale), int(width * scale)
+
+
+def crop_room(height: int, width: int, scale: float) -> tuple[int, int]:
+    """Rows and columns that the crop leaves out: 13, 13 for 256, 256 and 0.95."""
+    rows, columns = crop_size(height, width, scale)
+    return height - rows, width - columns
 
 
 def prepare_images(frames: "torch.Tensor", size: int, crop_scale: float) -> "torch.Tensor":
@@ -84,10 +90,15 @@ def prepare_images(frames: "torch.Tensor", size: int, crop_scale: float) -> "tor
     return images.permute(0, 1, 3, 4, 2)
 
 
-def draw_augmentation(
-    height: int, width: int, crop_scale: float, jitter: ColorJitter, generator: "torch.Generator"
-) -> Augmentation:
-    """Draw where to crop and how to change the colours of one sample.
+def draw_augmentations(
+    samples: int,
+    height: int,
+    width: int,
+    crop_scale: float,
+    jitter: ColorJitter,
+    generator: "torch.Generator",
+) -> list[Augmentation]:
+    """Draw where to crop and how to change the colours of each of some samples.
 
     The crop's corner is uniform over all places, the order over all 24; factors are uniform in
     [max(0, 1 - x), 1 + x], the hue's shift in [-x, x] of the colour circle.
@@ -98,34 +109,18 @@ def draw_augmentation(
     """
     import torch
 
-    crop = crop_size(height, width, crop_scale)
-    top, left = (
-        int(torch.randint(0, frame_side - crop_side + 1, (), generator=generator))
-        for frame_side, crop_side in zip((height, width), crop, strict=True)
-    )
-    first, second, third, fourth = torch.randperm(4, generator=generator).tolist()
-    *shares, turn = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
-    widths = (jitter.brightness, jitter.contrast, jitter.saturation)
-    brightness, contrast, saturation = (
-        max(0.0, 1 - width) + share * (1 + width - max(0.0, 1 - width))
-        for width, share in zip(widths, shares, strict=True)
-    )
-    shift = (2 * turn - 1) * jitter.hue
-    return Augmentation(
-        top, left, (first, second, third, fourth), (brightness, contrast, saturation, shift)
-    )
-
-
-def draw_augmentations(
-    samples: int,
-    height: int,
-    width: int,
-    crop_scale: float,
-    jitter: ColorJitter,
-    generator: "torch.Generator",
-) -> list[Augmentation]:
-    """``draw_augmentation`` for each of some samples; sample i takes the i-th draw."""
-    return [draw_augmentation(height, width, crop_scale, jitter, generator) for _ in range(samples)]
+    rooms = crop_room(height, width, crop_scale)
+    widths, drawn = (jitter.brightness, jitter.contrast, jitter.saturation), []
+    for _ in range(samples):
+        top, left = (int(torch.randint(0, room + 1, (), generator=generator)) for room in rooms)
+        order = tuple(torch.randperm(4, generator=generator).tolist())
+        *shares, turn = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
+        factors = [
+            max(0.0, 1 - width) + share * (1 + width - max(0.0, 1 - width))
+            for width, share in zip(widths, shares, strict=True)
+        ]
+        drawn.append(Augmentation(top, left, order, (*factors, (2 * turn - 1) * jitter.hue)))
+    return drawn
 
 
 def augment_images(

@@ -10,9 +10,8 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from gr00t_assets.core.files import FrozenModel
-from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.yaml_files import explained_error
-from gr00t_assets.modality.rotations import ROTATION_DIMS
+from gr00t_assets.modality.rotations import ROTATION_DIMS, RotationName
 
 Normalization = Literal["min_max", "q99", "mean_std", "binary", "none"]
 
@@ -23,10 +22,10 @@ POSE_ROTATIONS = {"xyz_rot6d": "rotation_6d", "xyz_rotvec": "axis_angle"}
 class KeyTransforms(FrozenModel):
     """What a data config does to one state or action key; nothing by default."""
 
-    rotation_type: str | None = Field(
+    rotation_type: RotationName = Field(
         default=None, description="Representation in the data, where modality.json does not say"
     )
-    target_rotation: str | None = Field(default=None, description="Representation for the model")
+    target_rotation: RotationName = Field(default=None, description="Representation for the model")
     normalization: Normalization | None = Field(
         default=None, description="Of the numbers; nothing is done by default"
     )
@@ -37,19 +36,25 @@ class KeyTransforms(FrozenModel):
     def _none_is_nothing(cls, value: Any) -> Any:
         return None if value == "none" else value
 
-    @field_validator("rotation_type", "target_rotation")
-    @classmethod
-    def _known_rotation(cls, value: str | None) -> str | None:
-        if value is not None and value not in ROTATION_DIMS:
-            hint = did_you_mean(value, ROTATION_DIMS)
-            raise ValueError(f"there is no representation '{value}'; {hint}")
-        return value
-
     @model_validator(mode="after")
     def _one_kind_of_transform(self) -> "KeyTransforms":
         if self.sin_cos and (self.normalization or self.target_rotation):
             raise explained_error("sin_cos stands alone, without normalization and target_rotation")
         return self
+
+    def dim(self, size: int, rotation: str | None) -> int:
+        """Numbers for the model of ``size`` numbers in the data, which are ``rotation`` there.
+
+        Examples:
+            >>> KeyTransforms(sin_cos=True).dim(7, None)
+            14
+            >>> KeyTransforms(target_rotation="rotation_6d").dim(4, "quaternion")
+            6
+        """
+        if self.sin_cos:
+            return 2 * size
+        target = self.target_rotation
+        return size if target in (None, rotation) else ROTATION_DIMS[target]
 
 
 class ActionTransforms(KeyTransforms):

@@ -68,26 +68,15 @@ def merged_statistics(
     Least and greatest over all; mean and standard deviation of the mixed distribution; the 1st and
     99th percentile as the weighted means of the datasets' own.
     """
+    kind = type(statistics[0])
     values = {
-        name: np.array([getattr(item, name) for item in statistics])
-        for name in type(statistics[0]).model_fields
+        name: np.array([getattr(item, name) for item in statistics]) for name in kind.model_fields
     }
-
-    def average(array: np.ndarray) -> np.ndarray:
-        return np.average(array, axis=0, weights=shares)
-
-    mean = average(values["mean"])
-    variance = average(values["std"] ** 2 + values["mean"] ** 2) - mean**2
-    merged = {
-        "min": values["min"].min(axis=0),
-        "max": values["max"].max(axis=0),
-        "mean": mean,
-        "std": np.sqrt(np.maximum(variance, 0)),
-        "q01": average(values["q01"]),
-        "q99": average(values["q99"]),
-    }
-    content = {name: value.tolist() for name, value in merged.items()}
-    return type(statistics[0]).model_validate(content)
+    merged = {name: np.average(of_each, 0, shares) for name, of_each in values.items()}
+    squares = np.average(values["std"] ** 2 + values["mean"] ** 2, 0, shares)
+    merged["std"] = np.sqrt(np.maximum(squares - merged["mean"] ** 2, 0))
+    merged |= {"min": values["min"].min(axis=0), "max": values["max"].max(axis=0)}
+    return kind.model_validate({name: value.tolist() for name, value in merged.items()})
 
 
 def mixed_configs(
@@ -120,11 +109,9 @@ def _merged_keys(config: ModalityConfig, group: _Group) -> dict[str, tuple[Vecto
     """State and action of a config with the statistics of its group; nothing of one alone."""
     if len(group) == 1:
         return {}
+    configs, shares = zip(*group, strict=True)
 
-    shares = [share for _, share in group]
-
-    def merged(part: str, place: int, key: VectorKey) -> VectorKey:
-        keys = [getattr(other, part)[place] for other, _ in group]
+    def merged(key: VectorKey, keys: Sequence[VectorKey]) -> VectorKey:
         together = {
             field: merged_statistics([getattr(item, field) for item in keys], shares)
             for field in _STATISTICS
@@ -133,7 +120,12 @@ def _merged_keys(config: ModalityConfig, group: _Group) -> dict[str, tuple[Vecto
         return key.model_copy(update=together)
 
     return {
-        part: tuple(merged(part, *item) for item in enumerate(getattr(config, part)))
+        part: tuple(
+            merged(key, keys)
+            for key, *keys in zip(
+                *(getattr(item, part) for item in (config, *configs)), strict=True
+            )
+        )
         for part in _PARTS
     }
 

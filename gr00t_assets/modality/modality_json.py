@@ -12,11 +12,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.names import did_you_mean, nearest
+from gr00t_assets.core.names import nearest
 from gr00t_assets.core.yaml_files import validation_problems
-from gr00t_assets.modality.rotations import ROTATION_DIMS
+from gr00t_assets.modality.rotations import ROTATION_DIMS, RotationName
 
-FILE = "meta/modality.json"
+MODALITY = "meta/modality.json"
 
 _PRESETS = Path(__file__).parent / "modality_files"
 
@@ -33,7 +33,7 @@ class VectorSlice(BaseModel):
     start: int = Field(ge=0, description="First number of the slice")
     end: int = Field(description="One past the last number of the slice")
     original_key: str | None = Field(default=None, description="Column, where not the default")
-    rotation_type: str | None = Field(default=None, description="One of ROTATION_DIMS")
+    rotation_type: RotationName = None
     absolute: bool = Field(default=True, description="Past an episode's end the last row is kept")
     dtype: str = Field(default="float64", description="NumPy's name of the type")
     range: tuple[float, float] | None = None
@@ -42,15 +42,6 @@ class VectorSlice(BaseModel):
     def continuous(self) -> bool:
         """Whether the numbers are of a floating type."""
         return np.issubdtype(np.dtype(self.dtype), np.floating)
-
-    @field_validator("rotation_type")
-    @classmethod
-    def _known_rotation(cls, value: str | None) -> str | None:
-        if value is not None and value not in ROTATION_DIMS:
-            raise ValueError(
-                f"'{value}' is no representation; {did_you_mean(value, ROTATION_DIMS)}"
-            )
-        return value
 
     @field_validator("dtype")
     @classmethod
@@ -142,7 +133,7 @@ def parse_modality(raw: dict[str, Any] | None, dataset: str) -> ModalityFile:
     if raw is None:
         raise DatasetError(
             dataset,
-            f"{FILE} is missing.",
+            f"{MODALITY} is missing.",
             [
                 "GR00T needs it to know which numbers of state and action are which part",
                 "write it with the sections state, action, video and annotation, as in "
@@ -153,9 +144,9 @@ def parse_modality(raw: dict[str, Any] | None, dataset: str) -> ModalityFile:
         return ModalityFile.model_validate(raw)
     except ValidationError as error:
         problems = validation_problems(error, ModalityFile)
-        lines = [f"{FILE}: {item.subject or 'the file'}: {item.text}" for item in problems]
+        lines = [f"{MODALITY}: {item.subject or 'the file'}: {item.text}" for item in problems]
         problem = "one field is wrong" if len(lines) == 1 else f"{len(lines)} fields are wrong"
-        raise DatasetError(dataset, f"{problem} in {FILE}.", lines) from error
+        raise DatasetError(dataset, f"{problem} in {MODALITY}.", lines) from error
 
 
 def _unknown_fields(model: BaseModel, prefix: str) -> Iterator[str]:
@@ -163,7 +154,7 @@ def _unknown_fields(model: BaseModel, prefix: str) -> Iterator[str]:
     for name in model.model_extra or {}:
         close = nearest(name, fields)
         hint = f"; did you mean '{close}'?" if close else ""
-        yield f"{FILE}: {prefix}{name} is not read{hint}"
+        yield f"{MODALITY}: {prefix}{name} is not read{hint}"
     for section in fields:
         entries = getattr(model, section)
         if isinstance(entries, dict):

@@ -10,9 +10,12 @@
 - ``matrix``: nine numbers, row by row.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from pydantic import AfterValidator
+
+from gr00t_assets.core.names import did_you_mean
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
@@ -27,6 +30,16 @@ ROTATION_DIMS = {
     **{f"euler_angles_{order}": 3 for order in EULER_ORDERS},
 }
 """How many numbers each representation takes."""
+
+
+def _known(name: str | None) -> str | None:
+    if name is not None and name not in ROTATION_DIMS:
+        raise ValueError(f"'{name}' is no representation; {did_you_mean(name, ROTATION_DIMS)}")
+    return name
+
+
+RotationName = Annotated[str | None, AfterValidator(_known)]
+"""A field with the name of a representation, or none."""
 
 _EULER_AXES = str.maketrans("rpy", "XYZ")
 

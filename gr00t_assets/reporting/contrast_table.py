@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 from gr00t_assets.comparison.answers.answers import Answer
 from gr00t_assets.comparison.contrasts.contrast import Contrast, Verdict
-from gr00t_assets.comparison.run import Change
-from gr00t_assets.comparison.wording import factor_words, shown
-from gr00t_assets.core.units import shown_setting
+from gr00t_assets.comparison.wording import factor_words, said_once, value_words
 
 SHOWN = 6
 """Contrasts of one question that the page shows at once."""
@@ -19,13 +17,7 @@ FOLDED = 10
 
 
 class VerdictBadge(NamedTuple):
-    """How a verdict is shown: by a symbol and a word, so that colour says nothing alone.
-
-    Attributes:
-        symbol: One character, different for each verdict.
-        word: The verdict in words.
-        meaning: What it says of the factor, for a legend.
-    """
+    """How a verdict is shown: by a symbol and a word, so that colour says nothing alone."""
 
     verdict: str
     symbol: str
@@ -59,29 +51,18 @@ def answer_badge(answer: Answer) -> VerdictBadge:
     return BADGES[answer.verdict] if answer.evidence else NO_EVIDENCE
 
 
-def shared_limits(answers: Sequence[Answer]) -> list[str]:
-    """What limits every one of several answers, so that it is said once."""
-    if len(answers) < 2:
-        return []
-    return [
-        limit for limit in answers[0].limits if all(limit in answer.limits for answer in answers)
-    ]
-
-
-def answered_first(answers: Sequence[Answer]) -> list[Answer]:
-    """The answers with evidence, then those without."""
-    return sorted(answers, key=lambda answer: not answer.evidence)
+def answer_limits(answers: Sequence[Answer]) -> list[str]:
+    """What limits the answers with evidence, each sentence once; of which where not of all."""
+    told = [answer for answer in answers if answer.evidence] or answers
+    return said_once([(factor_words(answer.factor), answer.limits) for answer in told])
 
 
 @dataclass(frozen=True)
 class ContrastTable:
     """The contrasts of one question, those that its answer rests on first.
 
-    Attributes:
-        shown: Contrasts that are shown at once.
-        folded: More contrasts, behind a fold.
-        hidden: How many are not on the page.
-        counts: How many there are of each verdict.
+    Some are shown at once, more are behind a fold, and the number of the others is ``hidden``;
+    ``counts`` has how many there are of each verdict.
     """
 
     shown: tuple[Contrast, ...]
@@ -126,32 +107,20 @@ def telling_order(contrast: Contrast) -> tuple[int, int, float, tuple[str, ...]]
 
 def side_value(contrast: Contrast, high: bool) -> str:
     """The asked factor's value on one side of a contrast; '' where it did not change."""
-    asked = _asked_change(contrast)
-    return value_text(asked.high if high else asked.low, asked.factor) if asked else ""
+    asked = contrast.changes[0]
+    if asked.factor != contrast.factor:
+        return ""
+    return value_words(asked.high if high else asked.low)
 
 
 def other_changes(contrast: Contrast) -> list[str]:
     """What else changed and does not confound: it follows from the factor, or cannot matter."""
-    asked = _asked_change(contrast)
     return [
-        change_text(change)
+        f"{factor_words(change.factor)} {value_words(change.low)} → {value_words(change.high)} "
+        f"({'follows' if change.implied else 'immaterial'})"
         for change in contrast.changes
-        if change is not asked and (change.implied or not change.material)
+        if change.factor != contrast.factor and (change.implied or not change.material)
     ]
-
-
-def value_text(value: object, factor: str) -> str:
-    """A changed factor's value as one reads it."""
-    if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(map(str, value)) or "none"
-    return shown(value, factor) if isinstance(value, int | float) else shown_setting(value)
-
-
-def change_text(change: Change) -> str:
-    """One change in words, marked where it follows from the factor or cannot matter."""
-    low, high = (value_text(value, change.factor) for value in (change.low, change.high))
-    mark = " (follows)" if change.implied else "" if change.material else " (immaterial)"
-    return f"{factor_words(change.factor)} {low} → {high}{mark}"
 
 
 def effect_text(contrast: Contrast) -> str:
@@ -166,10 +135,6 @@ def effect_text(contrast: Contrast) -> str:
         return ""
     interval = f" ({' to '.join(map(_signed, contrast.interval))})" if contrast.interval else ""
     return _signed(contrast.effect) + interval
-
-
-def _asked_change(contrast: Contrast) -> Change | None:
-    return next((change for change in contrast.changes if change.factor == contrast.factor), None)
 
 
 def _signed(value: float) -> str:

@@ -7,7 +7,9 @@ import math
 import os
 import statistics
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gr00t_assets.comparison.contrasts.factors import trainable_parts
 from gr00t_assets.comparison.run import Run
@@ -51,10 +53,9 @@ def price_per_gpu_hour(environment: Mapping[str, str] | None = None) -> Price | 
     if not text:
         return None
     number, _, currency = text.partition(" ")
-    try:
+    value = math.nan
+    with suppress(ValueError):
         value = float(number)
-    except ValueError:
-        value = math.nan
     if not (math.isfinite(value) and value >= 0):
         raise Gr00tAssetsError(
             PRICE_VARIABLE,
@@ -64,18 +65,11 @@ def price_per_gpu_hour(environment: Mapping[str, str] | None = None) -> Price | 
     return Price(value, currency.strip())
 
 
-@dataclass(frozen=True)
-class ConfigurationCost:
-    """Runs that share all that memory depends on.
+class ConfigurationCost(NamedTuple):
+    """Runs that share all that memory depends on; texts are '' where nothing is known.
 
-    Attributes:
-        trained_with: Base model and trainer.
-        parts: Trained parts in words.
-        settings: Batch size; number of GPUs and of accumulation steps where they are not 1.
-        memory: Highest of the runs, in GB of one GPU, or of the process on a CPU.
-        speed: Median of the runs, in samples per second.
-        hours: GPU-hours of all of them.
-        price: Of those hours; '' without a price of one.
+    ``memory`` is the highest of the runs, in GB of one GPU or of the process on a CPU, ``speed``
+    the median in samples per second, and ``hours`` and ``price`` are of all of them.
     """
 
     trained_with: str
@@ -97,23 +91,33 @@ def configuration_costs(runs: Sequence[Run], price: Price | None = None) -> list
             data = [run.data[name] for name in ("base model", "trainer") if run.data.get(name)]
             key = (", ".join(data), trainable_parts(run.settings), _settings(run))
             groups.setdefault(key, []).append(run)
-    costs = [_cost(key, members, price) for key, members in groups.items()]
-    return sorted(
-        costs, key=lambda cost: (-cost.memory_bytes, cost.trained_with, cost.parts, cost.settings)
-    )
+    costs = []
+    for key, members in groups.items():
+        memory = max(run.peak_memory_bytes or 0 for run in members)
+        speeds = [run.samples_per_second for run in members if run.samples_per_second]
+        speed = shown(statistics.median(speeds), "samples_per_second") if speeds else ""
+        hours = sum(run.gpu_hours or 0.0 for run in members)
+        costs.append(
+            ConfigurationCost(
+                *key,
+                runs=len(members),
+                memory=f"{memory / 1e9:.1f}" if memory else "",
+                memory_bytes=memory,
+                speed=speed,
+                hours=shown(hours, "gpu_hours"),
+                price=price.of(hours) if price and hours else "",
+            )
+        )
+    return sorted(costs, key=lambda cost: (-cost.memory_bytes, cost[:3]))
 
 
 def hours_sentence(runs: Sequence[Run], price: Price | None = None) -> str:
     """GPU-hours of every run, failed ones too, since they were paid for."""
-    hours = _total_hours(runs)
+    hours = sum(run.gpu_hours or 0.0 for run in runs)
     if not hours:
         return "No GPU was used."
     cost = f", {price.of(hours)}" if price else ""
     return f"All runs together took {hours:,.2f} GPU-hours{cost}."
-
-
-def _total_hours(runs: Sequence[Run]) -> float:
-    return sum(run.gpu_hours or 0.0 for run in runs)
 
 
 def _settings(run: Run) -> str:
@@ -121,19 +125,4 @@ def _settings(run: Run) -> str:
         f"{name.replace('_', ' ')} {shown_setting(run.settings[name])}"
         for name in _MEMORY_SETTINGS
         if name in run.settings and (name == "batch_size" or run.settings[name] not in (1, False))
-    )
-
-
-def _cost(key: tuple[str, str, str], runs: Sequence[Run], price: Price | None) -> ConfigurationCost:
-    memory = max(run.peak_memory_bytes or 0 for run in runs)
-    speeds = [run.samples_per_second for run in runs if run.samples_per_second]
-    hours = _total_hours(runs)
-    return ConfigurationCost(
-        *key,
-        runs=len(runs),
-        memory=f"{memory / 1e9:.1f}" if memory else "",
-        memory_bytes=memory,
-        speed=shown(statistics.median(speeds), "samples_per_second") if speeds else "",
-        hours=shown(hours, "gpu_hours"),
-        price=price.of(hours) if price and hours else "",
     )

@@ -4,12 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
 from gr00t_assets.comparison.contrasts.ranking import RankedConfiguration
 from gr00t_assets.comparison.curves import Loss
-from gr00t_assets.comparison.wording import label, names_in_words
+from gr00t_assets.comparison.wording import label, said_once
 from gr00t_assets.evaluation.result import NOT_SUCCESS, Baseline, Estimate, Evaluation
 
 NEITHER_IS_SUCCESS = "Neither a training loss nor an open-loop error is success on a robot."
@@ -18,14 +19,10 @@ _NORMAL = 1.96
 """Half the width of a 95 percent interval, in standard errors."""
 
 
-@dataclass(frozen=True)
-class EvaluatedConfiguration:
-    """One evaluated configuration.
+class EvaluatedConfiguration(NamedTuple):
+    """One evaluated configuration, by its first evaluated replicate.
 
-    Attributes:
-        evaluation: Of the first of its replicates that was evaluated.
-        by_error: Place by open-loop error among the evaluated ones.
-        by_loss: Place by loss among the same ones.
+    ``by_error`` and ``by_loss`` are its places among the evaluated ones.
     """
 
     ranked: RankedConfiguration
@@ -45,12 +42,10 @@ class Agreement:
 
     Attributes:
         runs: How many were compared.
-        tau: Kendall's tau-b of the two rankings: 1 the same order, -1 the reverse; None where
-            there are fewer than three runs, or one of the two never differs.
+        tau: Kendall's tau-b of the two rankings; None where there are fewer than three runs, or
+            one of the two never differs.
         disagreeing: Pairs of names, the one with the lower loss first, that the loss orders one
             way and the error the other, both beyond their 95 percent intervals.
-        best_by_loss: Name of the run with the lowest loss.
-        best_by_error: Name of the run with the lowest error.
     """
 
     runs: int
@@ -66,18 +61,16 @@ class Agreement:
             return f"One run was evaluated: there is no order to compare. {NOT_SUCCESS}"
         tau = self.tau
         order = "" if tau is None else f" (Kendall's tau {tau:.2f} over {self.runs} runs)"
+        both = "Training loss and open-loop error"
         if self.disagreeing:
             (first, second), *others = self.disagreeing
             more = f", and {len(others)} more pairs" if others else ""
             verdict = (
-                f"Training loss and open-loop error disagree beyond their noise{order}: {first} "
-                f"has the lower loss and {second} the lower error{more}."
+                f"{both} disagree beyond their noise{order}: {first} has the lower loss and "
+                f"{second} the lower error{more}."
             )
         elif self.best_by_loss == self.best_by_error:
-            verdict = (
-                "Training loss and open-loop error name the same best run, "
-                f"{self.best_by_loss}{order}."
-            )
+            verdict = f"{both} name the same best run, {self.best_by_loss}{order}."
         else:
             verdict = (
                 f"Training loss puts {self.best_by_loss} first and open-loop error "
@@ -89,12 +82,9 @@ class Agreement:
 
 @dataclass(frozen=True)
 class EvaluationRanking:
-    """The evaluated configurations of one class, the lowest open-loop error first.
+    """The evaluated configurations of one class, never none, the lowest open-loop error first.
 
-    Attributes:
-        rows: One a configuration; never empty.
-        agreement: Whether loss and error order them alike.
-        not_evaluated: How many configurations of the class are not among the rows.
+    ``not_evaluated`` is how many configurations of the class are not among them.
     """
 
     rows: tuple[EvaluatedConfiguration, ...]
@@ -113,15 +103,8 @@ class EvaluationRanking:
 
     @property
     def limits(self) -> list[str]:
-        """What belongs beside the numbers, each sentence once; whose it is where not of all."""
-        names: dict[str, list[str]] = {}
-        for row in self.rows:
-            for limit in row.evaluation.limits:
-                names.setdefault(limit, []).append(label(row.ranked.run))
-        return [
-            limit if len(of) == len(self.rows) else f"{names_in_words(of, 4)}: {limit}"
-            for limit, of in names.items()
-        ]
+        """What belongs beside the numbers, each sentence once."""
+        return said_once([(label(row.ranked.run), row.evaluation.limits) for row in self.rows])
 
 
 def evaluation_ranking(
@@ -137,17 +120,12 @@ def evaluation_ranking(
         for ranked in ranking
         if (evaluation := first_evaluation(ranked, evaluations))
     ]
-    held_out = [pair for pair in evaluated if pair[1].held_out]
-    by_loss = held_out or evaluated
-    if not by_loss:
+    evaluated = [pair for pair in evaluated if pair[1].held_out] or evaluated
+    if not evaluated:
         return None
-    by_error = sorted(
-        enumerate(by_loss, start=1), key=lambda numbered: numbered[1][1].main.error.mean
-    )
-    rows = tuple(
-        EvaluatedConfiguration(ranked, evaluation, place, place_by_loss)
-        for place, (place_by_loss, (ranked, evaluation)) in enumerate(by_error, start=1)
-    )
+    by_loss = [EvaluatedConfiguration(*pair, 0, n) for n, pair in enumerate(evaluated, start=1)]
+    by_error = sorted(by_loss, key=lambda row: row.error.mean)
+    rows = tuple(row._replace(by_error=n) for n, row in enumerate(by_error, start=1))
     agree = agreement([(label(row.ranked.run), row.ranked.loss, row.error) for row in rows])
     return EvaluationRanking(rows, agree, not_evaluated=len(ranking) - len(rows))
 

@@ -1,8 +1,5 @@
 """The page: every comparison and every sweep in one HTML file that works offline.
 
-The templates read the comparison itself; what is here are the few sentences and numbers that no
-domain object has.
-
 Scripts and figures inside the page are compressed, and a browser unpacks them by itself. Plotly's
 whole JavaScript has 4.8 MB; gzipped and in base64 it has 2.0 MB. The smaller bundles that Plotly's
 authors build are not in the Python package. ``DecompressionStream`` is in Chromium since 80, Safari
@@ -16,10 +13,10 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from gr00t_assets.comparison import wording
-from gr00t_assets.comparison.answers.headline import class_headline, why_unknown
+from gr00t_assets.comparison.answers.headline import class_headline, doubts
 from gr00t_assets.comparison.columns import row_remark
 from gr00t_assets.comparison.compare import Comparison
 from gr00t_assets.comparison.contrasts.ranking import RankedConfiguration, RankedRun
@@ -36,9 +33,6 @@ from gr00t_assets.reporting import (
 from gr00t_assets.reporting.contrast_table import BADGES, NO_EVIDENCE, VerdictBadge
 from gr00t_assets.reporting.sweep_summary import SweepSummary, status_counts, stored_status
 from gr00t_assets.runs.stored_run import STATUS_WORDS
-
-if TYPE_CHECKING:
-    import jinja2
 
 STORE = "store"
 """Key of the comparison of the store's runs; every other one is of imported runs."""
@@ -94,26 +88,37 @@ def render_page(
         comparisons: That of the store first.
         sweeps: Those that are reported.
         sweep_names: Of every sweep of the project.
+        price: Of a GPU-hour.
         problems: What kept something from the page, a sentence each.
     """
+    environment = markdown.template_environment(_FUNCTIONS, autoescape=True)
+    environment.globals |= {
+        "badges": BADGES,
+        "cards": CARDS,
+        "most_drawn": plots.MOST_DRAWN,
+        "most_unranked": UNRANKED,
+        "neither_is_success": evaluation_ranking.NEITHER_IS_SUCCESS,
+        "status_words": STATUS_WORDS,
+        "store_key": STORE,
+    }
     reported = {sweep.name for sweep in sweeps}
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            comparisons=comparisons,
-            first=first_ranked(comparisons),
-            heading=heading(comparisons),
-            summary=summary(comparisons, sweeps),
-            sweeps=sweeps,
-            without_runs=[name for name in sweep_names if name not in reported],
-            costs={item.key: costs.configuration_costs(item.runs, price) for item in comparisons},
-            unranked={item.key: unranked_runs(item, sweeps) for item in comparisons},
-            price=price,
-            problems=problems,
-            figures=[],
-            written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        )
+    not_ranked = {item.key: item.not_ranked for item in comparisons}
+    if STORE in not_ranked:  # with the experiments that have not run
+        not_ranked[STORE] = tuple(run for sweep in sweeps for run in sweep.unranked)
+    return environment.get_template("page.html.j2").render(
+        comparisons=comparisons,
+        first=first_ranked(comparisons),
+        heading=heading(comparisons),
+        summary=summary(comparisons, sweeps),
+        sweeps=sweeps,
+        without_runs=[name for name in sweep_names if name not in reported],
+        costs={item.key: costs.configuration_costs(item.runs, price) for item in comparisons},
+        unranked=not_ranked,
+        price=price,
+        problems=problems,
+        figures=[],
+        said={limit for item in comparisons for answer in item.answers for limit in answer.limits},
+        written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 
 
@@ -128,22 +133,16 @@ def heading(comparisons: Sequence[Comparison]) -> str:
     first = first_ranked(comparisons)
     if first is None:
         return "No experiment has a run yet."
-    text = first.headline if len(first.ranked_classes) < 2 else _several_classes(first)
+    text = first.headline
+    if (count := len(first.ranked_classes)) > 1:
+        verdicts = [best_badge(item.ranking).verdict for item in first.ranked_classes]
+        text = (
+            f"The lowest loss of each of {count} kinds of runs; "
+            f"{verdicts.count('controlled') or 'none'} of them known to be the best."
+        )
     if first.key == STORE:
         return text
     return f"Nothing in the store has finished. Of {first.title}: {text}"
-
-
-def _several_classes(comparison: Comparison) -> str:
-    verdicts = [best_badge(item.ranking).verdict for item in comparison.ranked_classes]
-    count, known = len(verdicts), verdicts.count("controlled")
-    if known == count:
-        words = "both are" if count == 2 else "all are"
-    elif known == 0:
-        words = "neither is" if count == 2 else "none is"
-    else:
-        words = f"{known} of them {'is' if known == 1 else 'are'}"
-    return f"The lowest loss of each of {count} kinds of runs; {words} known to be the best."
 
 
 def best_badge(ranking: Sequence[RankedConfiguration]) -> VerdictBadge:
@@ -164,33 +163,11 @@ def next_best(ranking: Sequence[RankedConfiguration]) -> str:
     return f"next: {wording.first_label(second.runs)}, {wording.loss_words(second.runs)}{times}"
 
 
-def doubts(ranking: Sequence[RankedConfiguration]) -> str:
-    """What keeps the best from being known, or what is still to be said where it is."""
-    best, *others = ranking
-    tied = [wording.first_label(ranked.runs) for ranked in others if ranked.tied_with_best]
-    one_seed = others and all(len(ranked.runs) == 1 for ranked in ranking)
-    logged = best.run.loss and best.run.loss.kind == "one logged value"
-    words = (
-        f"within noise of it: {wording.names_in_words(tied, 2)}" if tied else "",
-        "each ran with one seed" if one_seed else "",
-        "losses are single logged values" if logged else "",
-        "" if tied else why_unknown(ranking),
-    )
-    return "; ".join(filter(None, words))
-
-
 def summary(comparisons: Sequence[Comparison], sweeps: Sequence[SweepSummary]) -> str:
     """How many runs of each status, and how many imported ones, in a line."""
     counts = [status_counts(status for sweep in sweeps for status in sweep.counts.elements())]
     counts += [f"{len(item.runs)} imported" for item in comparisons if item.key != STORE]
     return " · ".join(filter(None, counts)) or "no runs"
-
-
-def unranked_runs(comparison: Comparison, sweeps: Sequence[SweepSummary]) -> Sequence[Run]:
-    """Runs without a rank; of the store also the experiments that have not run."""
-    if comparison.key == STORE:
-        return [run for sweep in sweeps for run in sweep.unranked]
-    return comparison.not_ranked
 
 
 def unranked_reason(run: Run) -> str:
@@ -227,25 +204,11 @@ def compressed_plotly() -> str:
     return compressed(get_plotlyjs().encode())
 
 
-def _environment() -> "jinja2.Environment":
-    environment = markdown.template_environment(_FUNCTIONS, autoescape=True)
-    environment.globals |= {
-        "badges": BADGES,
-        "cards": CARDS,
-        "most_drawn": plots.MOST_DRAWN,
-        "most_unranked": UNRANKED,
-        "neither_is_success": evaluation_ranking.NEITHER_IS_SUCCESS,
-        "status_words": STATUS_WORDS,
-        "store_key": STORE,
-    }
-    return environment
-
-
 _FUNCTIONS: tuple[Callable[..., Any], ...] = (
     best_badge, class_headline, compressed_json, compressed_plotly, doubts, effect_axis,
     loss_axis, loss_text, next_best, shown, status_counts, stored_status, unranked_reason,
     contrast_table.answer_badge, contrast_table.contrast_table, contrast_table.effect_text,
-    contrast_table.other_changes, contrast_table.shared_limits, contrast_table.side_value,
+    contrast_table.answer_limits, contrast_table.other_changes, contrast_table.side_value,
     costs.hours_sentence,
     evaluation_ranking.evaluation_ranking,
     markdown.proposal_cost, markdown.proposal_question, markdown.proposal_runs,

@@ -19,7 +19,7 @@ from gr00t_assets.comparison.wording import (
     names_in_words,
 )
 from gr00t_assets.core.units import shown_setting
-from gr00t_assets.reporting.contrast_table import answer_badge, answered_first, shared_limits
+from gr00t_assets.reporting.contrast_table import answer_badge, answer_limits
 from gr00t_assets.reporting.evaluation_ranking import evaluation_ranking
 from gr00t_assets.reporting.ranking_table import class_title, frames_warning, ranking_table
 
@@ -39,7 +39,7 @@ def comparison_markdown(comparison: Comparison) -> str:
 
 
 def answers_markdown(comparison: Comparison) -> str:
-    """One line a question: the question, the verdict's symbol and word, the answer, its limits."""
+    """One line a question: the question, the verdict's symbol and word, the answer; the limits."""
     return _part("answers", comparison)
 
 
@@ -123,9 +123,9 @@ def markdown_environment(*functions: Callable[..., Any]) -> "jinja2.Environment"
     ``escaped`` is to be used on everything that comes from files.
     """
     environment = template_environment(
-        (answer_badge, answered_first, class_heading, class_headline, escaped, evaluation_ranking,
+        (answer_badge, answer_limits, class_heading, class_headline, escaped, evaluation_ranking,
          first_label, loss_words, proposal_cost, proposal_question, proposal_runs, ranking_table,
-         shared_limits, *functions)
+         *functions)
     )  # fmt: skip
     environment.globals["most_settings"] = MOST_SETTINGS
     return environment

@@ -4,7 +4,6 @@ They are plain dictionaries: Plotly's own objects would check every number, whic
 all the rest. Fonts and colours of the frame are left to the page, which knows light from dark.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
@@ -109,13 +108,10 @@ def curves_figure(
                 "meta": loss_words(ranked.runs),
             }
         )
-    losses = np.concatenate([np.asarray(trace["y"]) for trace in traces])
-    positive = losses[losses > 0]
-    ticks = log_ticks(positive.min(), positive.max()) if len(positive) else {}
     return _figure(
         traces,
         {"title": {"text": "samples seen"}, "rangemode": "tozero"},
-        {"title": {"text": "training loss"}, "type": "log", **ticks},
+        {"title": {"text": "training loss"}, "type": "log", "dtick": "D2", "tickformat": "~g"},
         hovermode="x unified" if few else "closest",
         legend={"groupclick": "togglegroup"},
         showlegend=few,
@@ -134,15 +130,6 @@ def schedule_curve(run: Run) -> Curve | None:
     done = (run.steps or 0) / run.max_steps if run.max_steps else 1.0
     last = samples[-1] or 1.0
     return Curve(100 * done * samples[finite] / last, samples[finite], losses[finite])
-
-
-def log_ticks(lowest: float, highest: float) -> dict[str, list]:
-    """Ticks at 1, 2 and 5 times powers of ten, written out in full."""
-    if not 0 < lowest <= highest:
-        return {}
-    powers = range(math.floor(math.log10(lowest)) - 1, math.ceil(math.log10(highest)) + 2)
-    ticks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
-    return {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
 def error_figure(ranking: EvaluationRanking) -> dict[str, Any]:
@@ -243,13 +230,10 @@ def _line(color: str, width: float, dash: str = "solid") -> dict[str, Any]:
 
 
 def _points(curve: Curve) -> dict[str, Any]:
-    losses = np.asarray(curve.losses)
-    exponents = np.floor(np.log10(np.abs(losses), out=np.zeros(len(losses)), where=losses != 0))
-    scale = 10.0 ** (4 - exponents)
     return {
         "type": "scatter",
         "x": curve.samples.round().astype(int).tolist(),
-        "y": (np.round(losses * scale) / scale).tolist(),
+        "y": _five_digits(curve.losses),
         "customdata": curve.steps.round(1).tolist(),
     }
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from gr00t_assets.comparison.columns import (
@@ -10,9 +9,8 @@ from gr00t_assets.comparison.columns import (
     SHOWN_SETTINGS,
     Column,
     setting_column,
-    setting_names,
+    varying_settings,
 )
-from gr00t_assets.comparison.contrasts.factors import IMMATERIAL
 from gr00t_assets.comparison.contrasts.ranking import (
     ComparabilityClass,
     RankedConfiguration,
@@ -75,12 +73,8 @@ class Cell(NamedTuple):
     order: object = ""
 
 
-@dataclass(frozen=True)
-class RankingTable:
-    """The columns beside rank, experiment and loss, and a row a configuration, lowest loss first.
-
-    A column without a value in any row is left out.
-    """
+class RankingTable(NamedTuple):
+    """The columns beside rank, experiment and loss; a row a configuration, lowest loss first."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[RankedConfiguration, tuple[Cell, ...]], ...]
@@ -92,16 +86,19 @@ def ranking_table(
     most_settings: int = MOST_SETTINGS,
     wide: bool = True,
 ) -> RankingTable:
-    """The table of one class; of replicates the mean of each number.
+    """The table of one class, without empty columns; of replicates the mean of each number.
 
     Args:
         evaluations: By run id.
         most_settings: Columns of varying settings at most.
         wide: Whether to have the columns that need much room, such as the open-loop error.
     """
-    varying = _varying_settings(run for ranked in ranking for run in ranked.runs)[:most_settings]
+    varying = varying_settings([run for ranked in ranking for run in ranked.runs], True)
     columns = [
-        *(setting_column(name, factor_words(name)) for name in (*SHOWN_SETTINGS, *varying)),
+        *(
+            setting_column(name, factor_words(name))
+            for name in (*SHOWN_SETTINGS, *varying[:most_settings])
+        ),
         *(
             column
             for column in COLUMNS
@@ -119,21 +116,6 @@ def ranking_table(
     return RankingTable(
         tuple(column for column, _ in table), tuple(zip(ranking, rows, strict=True))
     )
-
-
-def _varying_settings(runs: Iterable[Run]) -> list[str]:
-    """Material settings that differ among the runs and have no column of their own.
-
-    A setting that one run has and another's source does not know is not counted as different.
-    """
-    runs = list(runs)
-    left_out = IMMATERIAL | {*SHOWN_SETTINGS, "max_steps", "seed"}
-    return [
-        name
-        for name in setting_names(runs)
-        if name not in left_out
-        and len({run.settings[name] for run in runs if name in run.settings}) > 1
-    ]
 
 
 def _cell(column: Column, rows: Sequence[RankedRun]) -> Cell:
@@ -159,14 +141,10 @@ def _error_cell(evaluation: Evaluation | None) -> Cell:
     return Cell(loss_text(error.mean, error.standard_error) + seen, error.mean)
 
 
-@dataclass(frozen=True)
-class GridCell:
-    """The best of the configurations of one cell.
+class GridCell(NamedTuple):
+    """The best of the configurations of one cell, and the number of all their runs.
 
-    Attributes:
-        runs: Runs in the cell, replicates counted.
-        shade: 0 for the highest loss of the grid to 100 for the lowest, on a logarithmic scale.
-        lowest: Whether it has the lowest loss of the grid.
+    ``shade`` is 0 for the highest loss of the grid to 100 for the lowest, on a logarithmic scale.
     """
 
     best: RankedConfiguration
@@ -174,23 +152,11 @@ class GridCell:
     shade: int
     lowest: bool
 
-    @classmethod
-    def of(cls, members: Sequence[RankedConfiguration], low: float, high: float) -> "GridCell":
-        """The cell of some configurations in a grid of losses from ``low`` to ``high``."""
-        best = min(members, key=lambda ranked: ranked.loss.mean)
-        loss, shade = best.loss.mean, 100
-        if 0 < low < high:
-            shade = round(100 * math.log(high / loss) / math.log(high / low))
-        return cls(best, sum(len(ranked.runs) for ranked in members), shade, loss == low)
 
-
-@dataclass(frozen=True)
-class LossGrid:
+class LossGrid(NamedTuple):
     """Losses by batch size (rows) and learning rate (columns); None where nothing was run.
 
-    Attributes:
-        other_settings: Other settings that differ between the runs, so that a cell's neighbours
-            may differ in more than the two.
+    ``other_settings`` differ between the runs too, so that neighbours may differ in more than two.
     """
 
     rates: tuple[str, ...]
@@ -213,8 +179,16 @@ def loss_grid(ranking: Sequence[RankedConfiguration]) -> LossGrid | None:
         cells.setdefault((batch, columns[rate]), []).append(ranked)
     if len(cells) < 2:
         return None
-    best = [min(ranked.loss.mean for ranked in members) for members in cells.values()]
-    grid = {place: GridCell.of(cells[place], min(best), max(best)) for place in cells}
+    bests = {at: min(cells[at], key=lambda ranked: ranked.loss.mean) for at in cells}
+    losses = [best.loss.mean for best in bests.values()]
+    low, high = min(losses), max(losses)
+    grid: dict[tuple[int, str], GridCell] = {}
+    for at, best in bests.items():
+        loss, shade = best.loss.mean, 100
+        if 0 < low < high:
+            shade = round(100 * math.log(high / loss) / math.log(high / low))
+        count = sum(len(ranked.runs) for ranked in cells[at])
+        grid[at] = GridCell(best, count, shade, loss == low)
     rates = tuple(dict.fromkeys(columns.values()))
     batches = sorted({batch for batch, _ in cells})
     runs = [run for ranked, _, _ in placed for run in ranked.runs]
@@ -222,7 +196,7 @@ def loss_grid(ranking: Sequence[RankedConfiguration]) -> LossGrid | None:
     return LossGrid(
         rates,
         rows=tuple((batch, tuple(grid.get((batch, rate)) for rate in rates)) for batch in batches),
-        other_settings=(*steps, *map(factor_words, _varying_settings(runs))),
+        other_settings=(*steps, *map(factor_words, varying_settings(runs, True))),
     )
 
 

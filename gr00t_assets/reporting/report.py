@@ -100,23 +100,22 @@ def compare_everything(
     are runs of the project's table and of W&B where ``imported`` is left out.
     """
     problems: list[str] = []
-    comparisons = []
-    if runs:
-        evaluations = _evaluations(runs, store, problems)
-        title, origin = "Runs of the store", "From the run directories in the store."
-        comparisons.append(
-            compare(in_order(runs), evaluations, key=STORE, title=title, origin=origin)
-        )
-    try:
-        others = imported_runs(store) if imported is None else imported
-    except Gr00tAssetsError as error:
-        problems.append(f"Imported runs are left out: {error}")
-        others = []
-    if others:
-        origin = _origin(others)
-        comparisons.append(
-            compare(in_order(others), key=IMPORTED, title="Imported runs", origin=origin)
-        )
+    evaluations = _evaluations(runs, store, problems)
+    others: Sequence[Run] = imported or ()
+    if imported is None:
+        try:
+            others = imported_runs(store)
+        except Gr00tAssetsError as error:
+            problems.append(f"Imported runs are left out: {error}")
+    groups = (
+        (STORE, "Runs of the store", runs, "From the run directories in the store."),
+        (IMPORTED, "Imported runs", others, _origin(others)),
+    )
+    comparisons = [
+        compare(in_order(members), evaluations, key=key, title=title, origin=origin)
+        for key, title, members, origin in groups
+        if members
+    ]
     return comparisons, problems
 
 

@@ -16,14 +16,10 @@ from gr00t_assets.runs.stored_run import StoredRun
 
 @dataclass(frozen=True)
 class SweepSummary:
-    """Everything that the report says of one sweep by itself.
+    """What the report says of one sweep by itself.
 
-    Attributes:
-        sweep: As its file has it now.
-        runs: One an experiment: its present run, else its newest stale one, else its placeholder.
-        older_runs: Stale runs that others replaced.
-        headline: What is best and whether that is known.
-        cautions: Sentences that a reader needs before calling one experiment better.
+    ``runs`` has one an experiment: its present run, else its newest stale one, else its
+    placeholder. ``older_runs`` are stale ones that others replaced.
     """
 
     sweep: Sweep
@@ -77,7 +73,7 @@ def status_counts(statuses: Iterable[str]) -> str:
 
 
 def sweep_summary(sweep: Sweep, stored: Sequence[StoredRun], runs: Sequence[Run]) -> SweepSummary:
-    """Put together what is said of a sweep from the runs of its experiments.
+    """The summary of a sweep.
 
     Args:
         sweep: As its file has it now.

@@ -32,31 +32,24 @@ def take_over(spec: TrainingSpec) -> int | None:
     source = spec.experiment.continued()
     if source is None or any(item.complete for item in stored_checkpoints(spec.run_directory)):
         return None
-    step = source.hyperparameters.max_steps
+    name, step = spec.experiment.name, source.hyperparameters.max_steps
     store = Store(Path(spec.store))
-    name = run_name(source, spec.data, store)
-    directory = store.run_directory(source.name, name)
+    directory = store.run_directory(source.name, run_name(source, spec.data, store))
     manifest = load_manifest(directory)
     if manifest is None or manifest.status != "finished":
         state = "was not trained" if manifest is None else f"is {manifest.status}"
-        raise TrainingError(
-            spec.experiment.name,
-            f"it goes on from {source.name}, which {state} with max_steps {step}.",
-            [f"materialise {source.name} first"],
-        )
+        problem = f"it goes on from {source.name}, which {state} with max_steps {step}."
+        raise TrainingError(name, problem, [f"materialise {source.name} first"])
     last = next((item for item in stored_checkpoints(directory) if item.step == step), None)
     if last is None or not last.complete:
         what = "has no optimizer state any more" if last and last.whole else "is gone"
-        raise TrainingError(
-            spec.experiment.name,
-            f"it goes on from {source.name}, whose checkpoint of step {step} {what}.",
-            [
-                f"looked in {directory / CHECKPOINTS}",
-                "a finished run keeps it where continue_from names it before it finishes: move "
-                f"{directory} away and materialise {source.name} again, or take continue_from out "
-                "of the sweep file",
-            ],
+        problem = f"it goes on from {source.name}, whose checkpoint of step {step} {what}."
+        remedy = (
+            "a finished run keeps it where continue_from names it before it finishes: move "
+            f"{directory} away and materialise {source.name} again, or take continue_from out "
+            "of the sweep file"
         )
+        raise TrainingError(name, problem, [f"looked in {directory / CHECKPOINTS}", remedy])
     metrics = directory / METRICS
     write_bytes(spec.run_directory / METRICS, metrics.read_bytes())
     with published_directory(spec.run_directory / CHECKPOINTS / last.path.name) as partial:

@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -129,10 +130,8 @@ def installed_versions() -> dict[str, str]:
     """Python and the packages that can change a loss; those not installed are left out."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return versions
 
 
@@ -149,8 +148,7 @@ def record_attempt(directory: Path) -> list[str]:
 class Outcome:
     """What a trainer knows of a run besides its spec and its metrics.
 
-    Its fields are those of ``Manifest``, and ``gpus``: GPUs used, 0 on a CPU. A trainer that
-    ends an epoch with a smaller batch has seen fewer samples than steps times batch size.
+    Its fields are those of ``Manifest``, and ``gpus``: GPUs used, 0 on a CPU.
     """
 
     trainer_revision: str
@@ -174,11 +172,7 @@ class Outcome:
     ) -> Manifest:
         """The manifest of the run as it is now; its losses are those of metrics.jsonl.
 
-        Args:
-            spec: What was asked.
-            status: How the attempt ended.
-            failure: Why, where it did not finish.
-            started: Start of every attempt, the first one first, ISO 8601.
+        ``started`` has the start of every attempt, the first one first, ISO 8601.
         """
         experiment, settings = spec.experiment, spec.experiment.hyperparameters
         data = spec.data
@@ -213,17 +207,13 @@ class Outcome:
 def dataset_samples(
     spec: TrainingSpec, samples_seen: Sequence[float], verified: Sequence[bool]
 ) -> tuple[DatasetSamples, ...]:
-    """What a run has drawn from each of its datasets.
-
-    Args:
-        spec: What was asked.
-        samples_seen: Samples of each dataset.
-        verified: Whether it trained on frames of each that are known to be the right ones.
+    """What a run has drawn from each of its datasets, which are in the order of the spec.
 
     Raises:
         DatasetError: A dataset is not there.
     """
-    shares = spec.data.shares(spec.experiment)
+    data = spec.data
+    facts = zip(data.datasets, data.shares(spec.experiment), samples_seen, verified, strict=True)
     return tuple(
         DatasetSamples(
             name=dataset.name,
@@ -237,7 +227,5 @@ def dataset_samples(
             epochs=samples / dataset.rows,
             frames_verified=is_verified,
         )
-        for dataset, share, samples, is_verified in zip(
-            spec.datasets, shares, samples_seen, verified, strict=True
-        )
+        for dataset, share, samples, is_verified in facts
     )

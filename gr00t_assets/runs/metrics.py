@@ -43,12 +43,7 @@ def append_metric(metric: Metric, run_directory: Path) -> None:
 class MetricTail:
     """The lines that another process adds, one time each.
 
-    Args:
-        run_directory: Where metrics.jsonl is.
-        offset: Bytes of it that are passed over; those that it has now, where left out.
-
-    Attributes:
-        offset: Bytes of it that were read or passed over.
+    ``offset`` are the bytes that were read or passed over, at first all where left out.
     """
 
     def __init__(self, run_directory: Path, offset: int | None = None) -> None:
@@ -132,10 +127,8 @@ def read_metrics(run_directory: Path) -> MetricTable:
     """Every logged line in order of steps.
 
     A step that was logged twice, since a run died after its last checkpoint and did the steps
-    again, is taken from its last line. A line cut off by a kill is passed over.
-
-    The file is parsed by pyarrow, whole. One with a line that is not a ``Metric`` of plain
-    numbers, such as one cut off by a kill or a loss that is not finite, is read line by line.
+    again, is taken from its last line. A line cut off by a kill is passed over. A file with such a
+    line, or a loss that is not finite, is read line by line, any other one whole, by pyarrow.
 
     Raises:
         OSError: The file cannot be read.

@@ -1,12 +1,13 @@
 """Successive halving: a run that is among the worst of its sweep at a rung is not trained on."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Pruning
 from gr00t_assets.runs.final_loss import final_window
 from gr00t_assets.runs.metrics import Metric, read_metrics
@@ -16,67 +17,53 @@ HOW_TO_CONTINUE = "take pruning out of its sweep file and materialise it again t
 
 
 class Decision(NamedTuple):
-    """What a rung decides.
-
-    Attributes:
-        hopeless: The run is not to go on.
-        rank: Its place among the runs at this rung, from 1.
-        runs: Runs that have reached this rung, itself included.
-    """
+    """Whether a run is hopeless at a rung, and its place, from 1, among the runs there."""
 
     hopeless: bool
     rank: int
     runs: int
 
 
+@dataclass
 class PruningWatch:
-    """Decides about a run at each rung that it passes, while it trains.
+    """Decides about a run at each rung that it passes, and calls ``prune`` with the reason.
 
     What was decided before the run was interrupted is not decided again. Where the other runs
     cannot be read it goes on, and says so.
-
-    Args:
-        say: Where a line for people goes.
-        is_stopping: Whether the training is asked to stop already.
-        prune: Called with the reason once the run is hopeless.
     """
 
-    def __init__(
-        self,
-        spec: TrainingSpec,
-        pruning: Pruning,
-        say: Callable[[str], object],
-        is_stopping: Callable[[], bool],
-        prune: Callable[[str], object],
-    ) -> None:
-        self._spec, self._pruning = spec, pruning
-        self._say, self._is_stopping, self._prune = say, is_stopping, prune
-        self._rungs = pruning.rungs(spec.experiment.hyperparameters.max_steps)
-        last = read_metrics(spec.run_directory).last
+    spec: TrainingSpec
+    pruning: Pruning
+    say: Callable[[str], object]
+    is_stopping: Callable[[], bool]
+    prune: Callable[[str], object]
+
+    def __post_init__(self) -> None:
+        last = read_metrics(self.spec.run_directory).last
         self._decided = last.step if last else 0
 
     def __call__(self, metric: Metric) -> None:
         """Decide about every rung that this logged line has passed."""
-        passed = [rung for rung in self._rungs if self._decided < rung <= metric.step]
-        if not passed or self._is_stopping():
+        rungs = self.pruning.rungs(self.spec.experiment.hyperparameters.max_steps)
+        passed = [rung for rung in rungs if self._decided < rung <= metric.step]
+        if not passed or self.is_stopping():
             return
         self._decided = metric.step
         rung = passed[-1]
         try:
-            own = loss_at(self._spec.run_directory, rung)
-            if own is None:
+            if (own := loss_at(self.spec.run_directory, rung)) is None:
                 raise ValueError("not every loss before it was logged")
-            decision = decide(own, competitor_losses(self._spec, rung), self._pruning)
+            decision = decide(own, competitor_losses(self.spec, rung), self.pruning)
         except (Gr00tAssetsError, OSError, ValueError) as error:
-            self._say(f"pruning: step {rung} is not decided about: {error}")
+            self.say(f"pruning: step {rung} is not decided about: {error}")
             return
         text = (
             f"at step {rung} its loss {own:.4g} is number {decision.rank} of "
             f"{decision.runs}: {'hopeless' if decision.hopeless else 'it goes on'}"
         )
-        self._say(f"pruning: {text}")
+        self.say(f"pruning: {text}")
         if decision.hopeless:
-            self._prune(f"{text}; {HOW_TO_CONTINUE}")
+            self.prune(f"{text}; {HOW_TO_CONTINUE}")
 
 
 def decide(own: float, competitors: Sequence[float], pruning: Pruning) -> Decision:
@@ -113,21 +100,14 @@ def competitor_losses(spec: TrainingSpec, rung: int) -> list[float]:
     Those are runs on the same data, with the same trainer, base model and trainable parts, whether
     they train, have finished, failed or were pruned.
     """
-    losses = (loss_at(directory, rung) for directory in _competitors(spec))
-    return [loss for loss in losses if loss is not None]
-
-
-def _competitors(spec: TrainingSpec) -> Iterator[Path]:
-    wanted = _compared_by(spec)
-    for path in sorted((Store(Path(spec.store)).root / "runs").glob(f"[!.]*/[!.]*/{SPEC}")):
-        if path.parent == spec.run_directory:
-            continue
-        try:
+    wanted, losses = _compared_by(spec), []
+    for path in sorted(Path(spec.store, "runs").glob(f"[!.]*/[!.]*/{SPEC}")):
+        other = None
+        with suppress(Gr00tAssetsError, OSError):
             other = load_spec(path)
-        except (Gr00tAssetsError, OSError):
-            continue
-        if _compared_by(other) == wanted:
-            yield path.parent
+        if other and path.parent != spec.run_directory and _compared_by(other) == wanted:
+            losses.append(loss_at(path.parent, rung))
+    return [loss for loss in losses if loss is not None]
 
 
 def _compared_by(spec: TrainingSpec) -> tuple[object, ...]:

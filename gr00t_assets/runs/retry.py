@@ -44,11 +44,7 @@ def is_complete(manifest: Manifest | None, experiment: Experiment) -> bool:
 
 
 def end_of_training(message: str, facts: Mapping[str, object]) -> TrainingEnd:
-    """How the step ended that trained.
-
-    Args:
-        message: What the failed step says.
-        facts: The metadata beside it; empty where the trainer was never started.
+    """How the step ended that trained, by what it says and the metadata beside that.
 
     Examples:
         >>> end_of_training("the trainer was killed", {"failure": "signal", "exit_code": 137})

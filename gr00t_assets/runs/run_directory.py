@@ -23,8 +23,6 @@ LOG = "log.txt"
 LOCK = ".lock"
 """Name of a run directory's lock file; it holds the id of the process that took it last."""
 
-_GOES_ON = "it goes on from its last checkpoint"
-
 _POLL = 0.2
 """Seconds between two attempts to take the lock."""
 
@@ -35,9 +33,9 @@ _POLL_TRAINING = 0.5
 def place_spec(spec: TrainingSpec) -> Path:
     """Make sure that the run directory holds the spec of this run; the file's path.
 
-    A spec that is there already stays as it was first asked, with the hypothesis of that time. Two
-    things are brought up to date: the store's root, since a store can be moved, and whether a
-    hopeless run is given up, which is not of the run's configuration.
+    One that is there already stays as it was first asked, with the hypothesis of that time, but for
+    the store's root, since a store can be moved, and for the pruning, which is not of the run's
+    configuration.
 
     Raises:
         CheckpointError: The spec that is there describes another run, or there is none and yet
@@ -45,27 +43,18 @@ def place_spec(spec: TrainingSpec) -> Path:
         SpecError: The spec that is there cannot be read.
     """
     path = spec.run_directory / SPEC
+    directory, remedy = str(spec.run_directory), "move the folder away and materialise again"
     if not path.exists():
         files = (MANIFEST, METRICS, CHECKPOINTS, MODEL)
         if strangers := [name for name in files if (spec.run_directory / name).exists()]:
-            raise CheckpointError(
-                str(spec.run_directory),
-                f"this run directory has no {SPEC} but holds a run's files.",
-                [f"found: {', '.join(strangers)}", "move the folder away and materialise again"],
-            )
+            problem = f"this run directory has no {SPEC} but holds a run's files."
+            raise CheckpointError(directory, problem, [f"found: {', '.join(strangers)}", remedy])
         return write_spec(spec)
     placed = load_spec(path)
-    same = (spec.experiment.name, spec.config_hash)
-    if (placed.experiment.name, placed.config_hash) != same:
-        raise CheckpointError(
-            str(spec.run_directory),
-            "this run directory belongs to another run.",
-            [
-                f"its {SPEC} is of {placed.experiment.name} {placed.config_hash}",
-                f"expected: {spec.experiment.name} {spec.config_hash}",
-                "move the folder away and materialise again",
-            ],
-        )
+    expected = f"{spec.experiment.name} {spec.config_hash}"
+    if (found := f"{placed.experiment.name} {placed.config_hash}") != expected:
+        details = [f"its {SPEC} is of {found}", f"expected: {expected}", remedy]
+        raise CheckpointError(directory, "this run directory belongs to another run.", details)
     pruning = spec.experiment.pruning
     if (placed.store, placed.experiment.pruning) != (spec.store, pruning):
         content = json.loads(path.read_text())
@@ -96,11 +85,9 @@ def run_lock(
             holder = file.read().strip()
             alive = holder.isdecimal() and is_alive(int(holder))
             if alive or time.monotonic() >= deadline:
-                raise TrainingError(
-                    str(run_directory),
-                    f"process {holder or 'unknown'} is training here already.",
-                    [f"wait for it, or stop it, and start again: {_GOES_ON}"],
-                )
+                problem = f"process {holder or 'unknown'} is training here already."
+                remedy = "wait for it, or stop it and start again, from its last checkpoint"
+                raise TrainingError(str(run_directory), problem, [remedy])
             time.sleep(_POLL)
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -124,11 +111,8 @@ def wait_until_free(
     """Wait until no process trains in a run directory, so that no slot is taken for waiting.
 
     A trainer whose run worker was killed has its grace to save in, and the run is requested again
-    meanwhile.
-
-    Args:
-        patience: Seconds to wait at most; a process that trains longer does more than saving.
-        check: Called while it waits; what it raises ends the waiting.
+    meanwhile. One that trains for more than ``patience`` seconds does more than saving. What
+    ``check`` raises while it waits ends the waiting.
     """
     deadline = time.monotonic() + patience
     if holder := training_process(run_directory):

@@ -4,7 +4,6 @@ Format 1, of version 0.1, is read as well. Its config hash covered every hyperpa
 run directories of that time have other names than the config hash that their specs have now.
 """
 
-import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, computed_field, model_validator
 
 from gr00t_assets.core.errors import Gr00tAssetsError, SpecError
-from gr00t_assets.core.files import FrozenModel, write_json
+from gr00t_assets.core.files import FrozenModel, json_hash, write_json
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment, settings_of_trainer
 from gr00t_assets.experiments.registry import hyperparameters_model
@@ -213,7 +212,7 @@ def _checksum(raw: dict[str, Any]) -> str | None:
             ]
     except (KeyError, TypeError, AttributeError):
         return None
-    return _sha256(content, 16)
+    return json_hash(content, 16)
 
 
 def _hash_of_format_1(raw: dict[str, Any]) -> str | None:
@@ -228,14 +227,14 @@ def _hash_of_format_1(raw: dict[str, Any]) -> str | None:
         content = {
             **{name: experiment[name] for name in _TRAINED_WITH[:3]},
             "dataset_version": modality["dataset_version"],
-            "modality_config": _sha256(_without(data, *empty), 16),
+            "modality_config": json_hash(_without(data, *empty), 16),
             "hyperparameters": settings,
         }
         if experiment.get("continued_steps"):
             content["continued_steps"] = experiment["continued_steps"]
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    return _sha256(content, 12)
+    return json_hash(content, 12)
 
 
 def _from_format_1(raw: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -276,7 +275,3 @@ def _refuse_edited(path: Path, stated: object, expected: str | None) -> None:
 
 def _without(content: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name not in names}
-
-
-def _sha256(content: object, digits: int) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:digits]

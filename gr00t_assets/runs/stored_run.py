@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -16,10 +16,12 @@ from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.final_loss import RULE, LossWindow, final_window, first_window
-from gr00t_assets.runs.manifest import Manifest, load_manifest
-from gr00t_assets.runs.metrics import NO_METRICS, MetricTable, read_metrics
+from gr00t_assets.runs.manifest import MANIFEST, Manifest, load_manifest
+from gr00t_assets.runs.metrics import METRICS, NO_METRICS, MetricTable, read_metrics
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, hash_of_spec, load_spec, run_name
-from gr00t_assets.runs.training_data import ConfigLoader, TrainingData, load_training_data
+from gr00t_assets.runs.training_data import TrainingData, find_training_data
+
+T = TypeVar("T")
 
 Status = Literal[
     "finished", "pruned", "failed", "interrupted", "unfinished", "unreadable", "missing", "stale"
@@ -42,7 +44,7 @@ class StoredRun:
     """One run directory as found, or the place of one that is missing.
 
     Attributes:
-        experiment: The experiment as its sweep file has it now.
+        experiment: As its sweep file has it now.
         config_hash: Name of the run directory; of a missing run the one that it would have, or None
             where the data is not there to tell.
         manifest: None where there is none that can be trusted.
@@ -113,7 +115,7 @@ class StoredRun:
         """What a stale run was made with and the experiment has otherwise now, in words."""
         if not self.stale or self.spec is None:
             return ()
-        old, new = _settings(self.spec.experiment), _settings(self.experiment)
+        old, new = self.spec.experiment.settings, self.experiment.settings
         changed = [
             f"{name} {shown_setting(old[name])}, now {shown_setting(new[name])}"
             for name in new
@@ -137,13 +139,6 @@ class StoredRun:
         return window(self.metrics.losses, samples)
 
 
-def _settings(experiment: Experiment) -> dict[str, object]:
-    fields = ("trainer", "base_model", "base_model_revision", "continue_from")
-    settings: dict[str, object] = {name: getattr(experiment, name) for name in fields}
-    settings["dataset"] = experiment.dataset_name
-    return settings | experiment.hyperparameters.model_dump()
-
-
 def unrankable(manifest: Manifest | None) -> str | None:
     """Why a run that says it finished has no place in a ranking; None where it has one."""
     if manifest is None or manifest.status != "finished":
@@ -164,36 +159,27 @@ def read_runs(
 
     An experiment's current run comes first and its stale ones after it, newest first. A current
     run that is missing has a placeholder only where there is no stale one either. Nothing that
-    is wrong with a file raises: it is among the run's ``problems``.
-
-    Args:
-        experiments: Those to look for.
-        store: Where they are.
-        curves: Whether to read specs and metrics too; without them a run with a manifest has only
-            that, which is all that its status needs.
+    is wrong with a file raises: it is among the run's ``problems``. Without ``curves`` a run with a
+    manifest has only that, which is all that its status needs.
     """
     load = cache(load_modality_config)
     return [
         run
         for experiment in experiments
-        for run in _experiment_runs(experiment, store, _data(experiment, store, load), curves)
+        for run in _experiment_runs(
+            experiment, store, find_training_data(experiment, store, load), curves
+        )
     ]
-
-
-def _data(experiment: Experiment, store: Store, load: ConfigLoader) -> TrainingData | str:
-    """What an experiment trains on, or why it is not there."""
-    try:
-        return load_training_data(experiment, store, load)
-    except (Gr00tAssetsError, OSError) as error:
-        return " ".join(line.strip() for line in str(error).splitlines())
 
 
 def _experiment_runs(
     experiment: Experiment, store: Store, data: TrainingData | str, curves: bool
 ) -> list[StoredRun]:
-    without_data = isinstance(data, str)
-    current = None if without_data else run_name(experiment, data, store)
-    doubt = (data,) if without_data else ()
+    current, doubt = None, ()
+    if isinstance(data, str):
+        doubt = (data,)
+    else:
+        current = run_name(experiment, data, store)
     parent = store.root / "runs" / experiment.name
     stored = [
         _read_run(experiment, folder, curves)
@@ -213,14 +199,16 @@ def _experiment_runs(
 
 def _read_run(experiment: Experiment, folder: Path, curves: bool) -> StoredRun:
     problems: list[str] = []
-    manifest = None
-    status: Status = "unfinished"
-    try:
-        manifest = load_manifest(folder)
-        status = manifest.status if manifest else "unfinished"
-    except (Gr00tAssetsError, OSError) as error:
-        status = "unreadable"
-        problems.append("manifest.json cannot be read: " + _reason(error))
+
+    def attempt(file: str, read: Callable[[], T], otherwise: T) -> T:
+        try:
+            return read()
+        except (Gr00tAssetsError, ValueError, OSError) as error:
+            problems.append(f"{file} cannot be read: {_reason(error)}")
+            return otherwise
+
+    manifest = attempt(MANIFEST, lambda: load_manifest(folder), None)
+    status: Status = manifest.status if manifest else "unreadable" if problems else "unfinished"
     if manifest and (manifest.experiment, manifest.config_hash) != (experiment.name, folder.name):
         problems.append(
             f"manifest.json is of {manifest.experiment} {manifest.config_hash}, "
@@ -229,15 +217,8 @@ def _read_run(experiment: Experiment, folder: Path, curves: bool) -> StoredRun:
         manifest, status = None, "unreadable"
     if manifest and not curves:
         return StoredRun(experiment, folder.name, status, manifest)
-    metrics, spec = NO_METRICS, None
-    try:
-        metrics = read_metrics(folder)
-    except (ValueError, OSError) as error:
-        problems.append("metrics.jsonl cannot be read: " + _reason(error))
-    try:
-        spec = load_spec(folder / SPEC)
-    except (Gr00tAssetsError, ValueError, OSError) as error:
-        problems.append("spec.json cannot be read: " + _reason(error))
+    metrics = attempt(METRICS, lambda: read_metrics(folder), NO_METRICS)
+    spec = attempt(SPEC, lambda: load_spec(folder / SPEC), None)
     if status == "finished" and (reason := unrankable(manifest)):
         problems.append(f"It is not ranked: {reason}.")
     return StoredRun(experiment, folder.name, status, manifest, metrics, tuple(problems), spec)
@@ -251,9 +232,8 @@ def _asks_the_same(run: StoredRun, store: Store) -> bool:
         data = (run.spec.data.version, run.spec.data.modality_hash)
     else:
         return False
-    directory = store.run_directory(run.name, str(run.config_hash))
-    hash_now = hash_of_spec(directory / SPEC) or run.config_hash
-    return run.experiment.config_hash(*data) == hash_now
+    spec = store.run_directory(run.name, str(run.config_hash)) / SPEC
+    return run.experiment.config_hash(*data) == (hash_of_spec(spec) or run.config_hash)
 
 
 def _reason(error: Exception) -> str:

@@ -3,13 +3,13 @@
 A single dataset is a mixture of one: whoever trains or evaluates goes over ``datasets``.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.files import json_hash
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.weighted_dataset import WeightedDataset, mixture_name
@@ -21,12 +21,9 @@ ConfigLoader = Callable[[str, Store], ModalityConfig]
 
 @dataclass(frozen=True)
 class RunDataset:
-    """One dataset that a run trains on.
+    """One dataset that a run trains on, with the statistics that it is normalised by in this run.
 
-    Attributes:
-        config: With the statistics that it is normalised by in this run.
-        weight: As the sweep file states it.
-        store: Where its files are.
+    The weight is as the sweep file states it.
     """
 
     config: ModalityConfig
@@ -70,7 +67,7 @@ class RunDataset:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Everything that a run trains on; a single dataset is a mixture of one."""
+    """Everything that a run trains on."""
 
     datasets: tuple[RunDataset, ...]
 
@@ -112,8 +109,7 @@ class TrainingData:
             return hashes[0]
         highest = max(item.weight for item in self.datasets)
         weights = [round(item.weight / highest, 9) for item in self.datasets]
-        content = json.dumps(list(zip(hashes, weights, strict=True)))
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        return json_hash(list(zip(hashes, weights, strict=True)), 16)
 
     def config_hash(self, experiment: Experiment) -> str:
         """The config hash of an experiment that is trained on it."""
@@ -149,10 +145,7 @@ def load_training_data(
 ) -> TrainingData:
     """What an experiment trains on, from the materialised data in the store.
 
-    Args:
-        experiment: Names the datasets.
-        store: Where they are.
-        load: Of a dataset's modality config; a cached one where many experiments are asked about.
+    ``load`` is a cached one where many experiments are asked about.
 
     Raises:
         DatasetError: A dataset has no validated modality config yet, or those of a mixture cannot
@@ -161,6 +154,16 @@ def load_training_data(
     configs = [load(item.name, store) for item in experiment.datasets]
     shares = TrainingData.of(experiment, configs, store).shares(experiment)
     return TrainingData.of(experiment, mixed_configs(configs, shares), store)
+
+
+def find_training_data(
+    experiment: Experiment, store: Store, load: ConfigLoader
+) -> TrainingData | str:
+    """As ``load_training_data``, or in one line why the data is not there."""
+    try:
+        return load_training_data(experiment, store, load)
+    except (Gr00tAssetsError, OSError) as error:
+        return " ".join(line.strip() for line in str(error).splitlines())
 
 
 @lru_cache(maxsize=256)

@@ -23,10 +23,10 @@ from gr00t_assets.gpu.slots import Lease, acquire, needed_memory
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import load_spec
 
-TAIL_LINES = 200
+_TAIL_LINES = 200
 """Lines of output that are kept for the message of a failure."""
 
-POLL = 0.25
+_POLL = 0.25
 """Seconds between two looks at what a process printed."""
 
 _AFTER_GRACE = 10.0
@@ -49,7 +49,7 @@ class LaunchedProcess:
         self.code = 0
         self._grace = grace
         self._output = output
-        self._lines: deque[str] = deque(maxlen=TAIL_LINES)
+        self._lines: deque[str] = deque(maxlen=_TAIL_LINES)
         self._incomplete = b""
 
     @property
@@ -58,9 +58,9 @@ class LaunchedProcess:
         line = self._incomplete.decode(errors="replace")
         return [*self._lines, *([line] if line.strip() else [])]
 
-    def ended_within(self, seconds: float = POLL) -> bool:
-        """Wait so many seconds at most, and copy what was printed; whether it has ended."""
-        ended = ends_within(self.guard, seconds)
+    def ended_within(self) -> bool:
+        """Wait for a moment, and copy what was printed; whether it has ended."""
+        ended = ends_within(self.guard, _POLL)
         self.copy_output()
         return ended
 

@@ -44,7 +44,6 @@ ENDED, FAILED = "ended", "failed"
 
 KEPT = "metrics.jsonl has every loss"
 
-"""Fields of the modality config that a run's config has."""
 _ID_BYTES = 8
 _EMPTY = 7
 """Bytes of a ``.wandb`` file that holds no record."""

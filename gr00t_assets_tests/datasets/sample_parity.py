@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from gr00t_assets.core.errors import DatasetError, Gr00tAssetsError
-from gr00t_assets.datasets.fit.fit_check import DatasetFacts, fitting_data_configs
+from gr00t_assets.datasets.fit.fit_check import fitting_data_configs, known_cameras
 from gr00t_assets.datasets.fit.modality_configs import resolve_modality_config
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
@@ -28,6 +28,7 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.data_config import EMBODIMENT_IDS
 from gr00t_assets.modality.images import prepare_images
+from gr00t_assets.modality.modality_json import parse_modality
 
 LIMITS = {"state": 1e-6, "action": 1e-6, "image": 1.0}
 """Largest differences allowed: state and action as they are normalised, images in grey levels."""
@@ -112,7 +113,8 @@ def _read(vectors: Path) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
 def _config(
     dataset: LeRobotDataset, samples: list[dict[str, Any]], data_config: str | None
 ) -> ModalityConfig:
-    fitting = fitting_data_configs(DatasetFacts(dataset))
+    modality = parse_modality(dataset.modality, dataset.name)
+    fitting = fitting_data_configs(modality, known_cameras(dataset.info, dataset.cameras))
     if data_config is None and len(fitting) != 1:
         raise DatasetError(
             dataset.name,

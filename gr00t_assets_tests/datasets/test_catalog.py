@@ -66,7 +66,7 @@ def test_every_problem_is_told_with_its_line_and_the_nearest_name(tmp_path: Path
     assert list(caught.value.details) == [
         "line 1: a,b: name 'a,b' has ','; allowed are letters, digits, '.', '_' and '-'",
         "line 3: a,b.source.kind: unknown kind 'gitt'; did you mean 'git'?",
-        "line 4: a,b.data_config: unknown data_config 'so100_dualcan'; "
+        "line 4: a,b.data_config: there is no data config 'so100_dualcan'; "
         "did you mean 'so100_dualcam'?",
         "line 7: c.source.revision: is missing",
         "line 10: c.source.revison: unknown field; did you mean 'revision'?",

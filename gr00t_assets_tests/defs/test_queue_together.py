@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from gr00t_assets.gpu.wait_queue import waiting
@@ -85,26 +86,34 @@ def test_a_higher_priority_is_taken_first(tmp_path: Path):
     sweep = noop_sweep(*entries, {"name": "high", "priority": 5})
     one = {"GR00T_ASSETS_CPU_SLOTS": "1"}
     project = noop_project(tmp_path, {"s": sweep}, one)
-    gate(project, "first").touch()
+    expected = ["first", "ready", "tagged", "high", "low"]
+    for name in expected:
+        gate(project, name).touch()
     with dagster_dev(project) as page:
         page.launch("first")
         assert wait_until(lambda: started(project, "first"), PATIENCE)
-        ready = page.launch("ready")
-        assert wait_until(
-            lambda: ready in {run["runId"] for run in page.trainings("STARTED")}, PATIENCE
-        )
+        page.launch("ready")
+        assert wait_until(lambda: slot_waiters(project) == ["ready"], PATIENCE)
         low, high = page.launch("low"), page.launch("high")
         tagged = page.launch("tagged", {"dagster/priority": "9"})
-        waiting = {run["runId"]: run["tags"] for run in page.trainings("QUEUED")}
-        assert set(waiting) == {low, high, tagged}
-        assert waiting[high]["dagster/priority"] == "5", "from the sweep file"
+        queued = {run["runId"]: run["tags"] for run in page.trainings("QUEUED")}
+        assert set(queued) == {low, high, tagged}
+        assert queued[high]["dagster/priority"] == "5", "from the sweep file"
         shown = project.run(sys.executable, "-m", "gr00t_assets.cli.main", "gpu", "status").stdout
-        gate(project, "first").unlink()
+        for name, following in pairwise(expected):
+            assert wait_until(lambda next=following: slot_waiters(project) == [next], PATIENCE)
+            gate(project, name).unlink()
+        gate(project, "low").unlink()
         all_end(page, project, 5)
-    assert order(project) == ["first", "ready", "tagged", "high", "low"]
-    places = [shown.index(f" {name} ") for name in ("first", "ready", "tagged", "high", "low")]
+    assert order(project) == expected
+    places = [shown.index(f" {name} ") for name in expected]
     assert places == sorted(places), shown
     assert "1 of 1 trainings at once" in shown
+
+
+def slot_waiters(project: Project) -> list[str]:
+    """Experiments whose runs are up and wait for a slot: one, of a machine that has one slot."""
+    return [waiter.experiment for waiter in waiting(project.store)]
 
 
 def test_pairs_and_singles_share_four_devices(tmp_path: Path):

@@ -10,13 +10,7 @@ from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread, part_evaluation
-from gr00t_assets.evaluation.predictions import (
-    Predictor,
-    Progress,
-    language_used,
-    prompt_swap,
-    swap_prompts,
-)
+from gr00t_assets.evaluation.predictions import Predictor, language_used, prompt_swap, swap_prompts
 from gr00t_assets.evaluation.recorded_actions import action_groups, mean_action, recorded_at
 from gr00t_assets.evaluation.result import Estimate, EvaluationSettings
 from gr00t_assets.evaluation.trajectories import trajectory
@@ -180,11 +174,7 @@ class Reader(Predictor):
         self._actions, self._told, self._moves = actions, told, moves
 
     def predict(
-        self,
-        data: Demonstrations,
-        windows: Windows,
-        texts: Sequence[str] | None = None,
-        progress: Progress = lambda done: None,
+        self, data: Demonstrations, windows: Windows, what: str, texts: Sequence[str] | None = None
     ) -> np.ndarray:
         noise = np.random.default_rng(0).normal(size=(DRAWS, *self._actions.shape))
         said = texts or self._told
@@ -197,10 +187,10 @@ def test_a_planted_use_of_the_prompt_is_found(small: Small, moves: float, used: 
     starts = np.array([small.data.rows(episode)[0] for episode in small.windows.episodes])
     told = small.data.texts(starts + small.windows.rows)
     reader = Reader(small.recorded.actions, told, moves)
-    measured = small.measured(reader.predict(small.data, small.windows))
+    measured = small.measured(reader.predict(small.data, small.windows, "right"))
     tasks = sorted(small.data.instructions)
 
-    swapped = swap_prompts(reader, small.data, measured, tasks, lambda done: None)
+    swapped = swap_prompts(reader, small.data, measured, tasks)
     swap = prompt_swap([swapped], measured.part, tasks, QUICK)
 
     assert swap.difference.mean == pytest.approx(moves, abs=1e-6)

@@ -1,21 +1,24 @@
-"""Relative actions in the evaluation: normalised as they are fed, in units as they are sent."""
+"""Relative actions in training and evaluation: normalised as fed, in units as they are sent."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.catalog import load_catalog
-from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
-from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.evaluation.open_loop import evaluate_run
 from gr00t_assets.evaluation.recorded_actions import action_groups, recorded_at
+from gr00t_assets.evaluation.result import EvaluationSettings
 from gr00t_assets.evaluation.windows import Windows
+from gr00t_assets.experiments.registry import trainer_named
+from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.transforms import StateActionTransform
+from gr00t_assets.runs.metrics import read_metrics
+from gr00t_assets.trainers.base import Observations
+from gr00t_assets_tests.evaluation.runs import a_store, make_data, make_run
 
 CONFIG = """\
 video: [ego_view]
@@ -26,29 +29,31 @@ action:
   right_arm: {normalization: min_max}
 language: annotation.human.action.task_description
 """
-CATALOG = """\
-drawn:
-  description: Two short episodes
-  source: {kind: synthetic, episodes: 2, min_frames: 40, max_frames: 44, width: 96, height: 96}
-  data_config: mine
-"""
 
 
-def test_what_is_recorded_and_held_is_what_the_model_is_fed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "data" / "data_configs").mkdir(parents=True)
-    (tmp_path / "data" / "datasets.yaml").write_text(CATALOG)
-    (tmp_path / "data" / "data_configs" / "mine.yaml").write_text(CONFIG)
-    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path))
-    entry, store = load_catalog()["drawn"], Store(tmp_path / "store")
-    record = ingest_dataset(entry, store)
-    config = build_modality_config(entry, store)
-    dataset = LeRobotDataset.open(record.directory(store))
-    folder = store.frame_cache(record.name, record.version)
-    build_frame_cache(dataset, [camera.original_key for camera in config.video], folder)
-    data = Demonstrations(dataset, FrameCache.open(folder), config)
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store with a dataset whose left arm moves relative to its state."""
+    root = tmp_path_factory.mktemp("relative")
+    (root / "data" / "data_configs").mkdir(parents=True)
+    (root / "data" / "data_configs" / "mine.yaml").write_text(CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GR00T_ASSETS_ROOT", str(root))
+        store = a_store(root)
+        make_data(store, data_config="mine", held_out=[3])
+        yield store
 
+
+def demonstrations(store: Store) -> tuple[LeRobotDataset, Demonstrations]:
+    config = load_modality_config("small", store)
+    dataset = LeRobotDataset.open(store.dataset_directory("small", config.dataset_version))
+    frames = FrameCache.open(store.frame_cache("small", config.dataset_version))
+    return dataset, Demonstrations(dataset, frames, config)
+
+
+def test_what_is_recorded_and_held_is_what_the_model_is_fed(store: Store) -> None:
+    dataset, data = demonstrations(store)
+    config = data.config
     rows = np.array([0, 5, 39])
     inside = np.ones((3, 16), dtype=bool)
     windows = Windows(np.zeros(3, int), rows, inside, np.arange(3), "windows", 5)
@@ -62,7 +67,7 @@ def test_what_is_recorded_and_held_is_what_the_model_is_fed(
         truth = recorded.actions_in_units[group.key.key]
         np.testing.assert_allclose(units[group.key.key], truth, atol=1e-4)
         anchor = recorded.anchors.get(group.key.key)
-        again = group.in_units(recorded.actions[..., group.normalised], anchor=anchor)
+        again = group.inverse(recorded.actions[..., group.normalised], anchor)
         np.testing.assert_allclose(again, truth, atol=1e-8)
     # Holding the state is a relative action of nothing.
     arm, state = config.action[0], config.state_of(config.action[0])
@@ -72,3 +77,27 @@ def test_what_is_recorded_and_held_is_what_the_model_is_fed(
     assert held.shape[1] in (1, 16)
     np.testing.assert_allclose(held[:, 0], vectors[rows, state.start : state.end], atol=1e-8)
     assert recorded.held.shape == recorded.actions.shape
+
+
+def test_a_run_of_an_own_data_config_is_trained_and_evaluated(store: Store) -> None:
+    spec = make_run(store, max_steps=3, batch_size=4, logging_steps=1)
+    losses = read_metrics(spec.run_directory).losses
+    assert len(losses) == 3 and np.isfinite(losses).all()
+    quick = EvaluationSettings(draws=2, resamples=100, max_windows=4, denoising_steps=2)
+    evaluation = evaluate_run(spec.run_directory, quick)
+    assert evaluation.held_out is not None and evaluation.held_out.episodes == (3,)
+    arm, other = evaluation.held_out.groups
+    assert (arm.group, arm.held, other.group, other.held) == (
+        *("left_arm", "state"),
+        *("right_arm", "last action"),
+    )
+    assert np.isfinite([arm.normalised.mean, arm.in_units.mean, *arm.by_step_in_units]).all()
+    # What the policy sends is its prediction on top of the state that it is told.
+    _, data = demonstrations(store)
+    rows, policy = np.array([0, 7]), trainer_named("native").open_policy(spec.run_directory, "cpu")
+    asked = Observations(data.frames(rows), data.states(rows), data.texts(rows), data.anchors(rows))
+    moved = {"left_arm": data.anchors(rows)["left_arm"] + 1.0}
+    further = Observations(asked.frames, asked.states, asked.instructions, moved)
+    sent, shifted = policy.actions(asked), policy.actions(further)
+    np.testing.assert_allclose(shifted["left_arm"], sent["left_arm"] + 1.0, atol=1e-6)
+    np.testing.assert_array_equal(shifted["right_arm"], sent["right_arm"])

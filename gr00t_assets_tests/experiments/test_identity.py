@@ -18,7 +18,6 @@ from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.registry import (
     all_hyperparameters,
     combined_hyperparameters,
-    forget_trainers,
     trainer_named,
 )
 from gr00t_assets.experiments.sweeps import load_sweep, load_sweeps
@@ -52,7 +51,7 @@ def one_more(monkeypatch: pytest.MonkeyPatch):
 
     yield add
     monkeypatch.undo()
-    forget_trainers()
+    combined_hyperparameters.cache_clear()
 
 
 def hashes() -> dict[str, str]:

@@ -115,8 +115,8 @@ def test_no_two_samples_are_equal_and_few_combinations_are_all_found(tmp_path: P
         ("learning_rate: [1e-4, fast]", "random.hyperparameters.learning_rate[1]: "),
         (
             "learning_rate: {distribution: loguniform, low: 1, high: 2}",
-            "learning_rate.distribution: unknown distribution 'loguniform'; did you mean "
-            "'log_uniform'?",
+            "learning_rate.distribution: Input should be 'uniform', 'log_uniform' or "
+            "'int_uniform', found 'loguniform'; did you mean 'log_uniform'?",
         ),
         ("learning_rate: {distribution: uniform, lo: 1, high: 2}", "did you mean 'low'?"),
         ("learning_rate: {distribution: uniform, low: 1}", "learning_rate.high: is missing"),

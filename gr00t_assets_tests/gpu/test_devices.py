@@ -34,7 +34,7 @@ def test_a_driver_that_hangs_is_given_up(driver: FakeDriver, monkeypatch: pytest
     driver.shows()
     monkeypatch.setattr(devices, "DRIVER_TIMEOUT", 0.1)
     answer = threading.Event()
-    monkeypatch.setattr(devices, "_list_gpus", lambda pynvml: [answer.wait(60)])
+    monkeypatch.setattr(devices, "_gpus_at", lambda pynvml, index: [answer.wait(60)])
     assert read_gpus() == []
     answer.set()
 

@@ -70,8 +70,7 @@ def test_the_twelve_of_n1_5() -> None:
 @pytest.mark.parametrize("config", data_configs().values(), ids=lambda config: config.name)
 def test_every_config_is_whole(config) -> None:
     for keys in (config.state, config.action):
-        assert len({key.key for key in keys}) == len(keys)
-        for key in keys:
+        for key in keys.values():
             assert key.normalization in (None, "min_max", "q99", "mean_std", "binary")
             assert key.target_rotation in (None, *ROTATION_DIMS)
     assert config.language.startswith("annotation.")
@@ -82,14 +81,14 @@ def test_every_config_is_whole(config) -> None:
 
 def test_facts_that_differ_between_configs() -> None:
     arms = data_configs()["fourier_gr1_arms_only"]
-    assert [key.key for key in arms.state] == ["left_arm", "right_arm", "left_hand", "right_hand"]
-    assert all(key.sin_cos and key.normalization is None for key in arms.state)
-    assert all(key.normalization == "min_max" for key in arms.action)
-    droid = {key.key: key for key in data_configs()["oxe_droid"].action}
+    assert list(arms.state) == ["left_arm", "right_arm", "left_hand", "right_hand"]
+    assert all(key.sin_cos and key.normalization is None for key in arms.state.values())
+    assert all(key.normalization == "min_max" for key in arms.action.values())
+    droid = data_configs()["oxe_droid"].action
     assert droid["eef_position_delta"].normalization is None
     assert droid["eef_rotation_delta"].target_rotation == "axis_angle"
     assert droid["gripper_position"].normalization == "binary"
-    panda = {key.key: key for key in data_configs()["single_panda_gripper"].state}
+    panda = data_configs()["single_panda_gripper"].state
     assert panda["base_rotation"].target_rotation == "rotation_6d"
     assert panda["base_rotation"].normalization == "min_max"
     assert len(data_configs()["unitree_g1_full_body"].state) == 7

@@ -9,7 +9,6 @@ from gr00t_assets.modality.images import (
     Augmentation,
     augment_images,
     crop_size,
-    draw_augmentation,
     draw_augmentations,
     prepare_images,
 )
@@ -139,7 +138,7 @@ def test_hue_is_that_of_colorsys(shift: float) -> None:
 
 
 def _drawn(jitter: ColorJitter, generator: torch.Generator) -> Augmentation:
-    return draw_augmentation(64, 64, 0.95, jitter, generator)
+    return draw_augmentations(1, 64, 64, 0.95, jitter, generator)[0]
 
 
 @pytest.mark.parametrize("step", range(3))

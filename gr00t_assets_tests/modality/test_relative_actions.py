@@ -8,9 +8,9 @@ from scipy.spatial.transform import Rotation
 
 from gr00t_assets.modality.config import ChunkStatistics, ModalityConfig, Statistics, VectorKey
 from gr00t_assets.modality.key_config import POSE_ROTATIONS
-from gr00t_assets.modality.relative_actions import absolute_action, relative_action
+from gr00t_assets.modality.key_transform import KeyTransform
 from gr00t_assets.modality.rotations import ROTATION_DIMS, convert_rotation
-from gr00t_assets.modality.transforms import KeyTransform, StateActionTransform
+from gr00t_assets.modality.transforms import StateActionTransform
 
 _SEEDS = st.integers(0, 2**31)
 
@@ -59,9 +59,9 @@ def test_numbers_come_back(seed: int, mode: str | None) -> None:
 def test_rotations_are_composed_and_come_back(seed: int, source: str, target: str) -> None:
     action, state = _rotations(seed, (3, 2), source), _rotations(seed + 1, (3, 1), source)
     key = _key(ROTATION_DIMS[source], rotation_type=source, target_rotation=target)
-    relative = relative_action(action, state, key)
+    relative = KeyTransform(key).forward(action, state)
     assert relative.shape == (3, 2, ROTATION_DIMS[target])
-    back = absolute_action(relative, state, key)
+    back = KeyTransform(key).inverse(relative, state)
     before, after = (convert_rotation(values, source, "matrix") for values in (action, back))
     np.testing.assert_allclose(after, before, atol=1e-6)
 
@@ -69,9 +69,9 @@ def test_rotations_are_composed_and_come_back(seed: int, source: str, target: st
 def test_a_relative_rotation_is_the_turn_from_the_state() -> None:
     quarter, half = np.array([[0, 0, np.pi / 2]]), np.array([[0, 0, np.pi]])
     key = _key(3, rotation_type="axis_angle")
-    np.testing.assert_allclose(relative_action(half * 0.9, quarter, key), half * 0.9 - quarter)
+    np.testing.assert_allclose(KeyTransform(key).forward(half * 0.9, quarter), half * 0.9 - quarter)
     around = np.array([[np.pi / 2, 0, 0]])
-    turned = relative_action(around, quarter, key)
+    turned = KeyTransform(key).forward(around, quarter)
     assert not np.allclose(turned, around - quarter)  # rotations do not subtract
 
 
@@ -84,16 +84,16 @@ def test_poses_are_seen_from_the_state_and_come_back(seed: int, form: str) -> No
         [draw.normal(size=(4, 1, 3)), _rotations(seed + 9, (4, 1), rotation)], -1
     )
     key = _key(3 + ROTATION_DIMS[rotation], type="eef", format=form)
-    relative = relative_action(action, state, key)
+    relative = KeyTransform(key).forward(action, state)
     distance = np.linalg.norm((action - state)[..., :3], axis=-1)
     np.testing.assert_allclose(np.linalg.norm(relative[..., :3], axis=-1), distance)
-    back = absolute_action(relative, state, key)
+    back = KeyTransform(key).inverse(relative, state)
     np.testing.assert_allclose(back[..., :3], action[..., :3], atol=1e-9)
     before, after = (
         convert_rotation(values[..., 3:], rotation, "matrix") for values in (action, back)
     )
     np.testing.assert_allclose(after, before, atol=1e-6)
-    still = relative_action(state, state, key)[..., :3]
+    still = KeyTransform(key).forward(state, state)[..., :3]
     np.testing.assert_allclose(still, 0, atol=1e-12)
 
 

@@ -19,8 +19,9 @@ from gr00t_assets.comparison.contrasts.factors import (
     order_of,
 )
 from gr00t_assets.comparison.contrasts.noise import ASSUMED_SPREAD, spread_of
-from gr00t_assets.comparison.run import Change, Run
+from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.wording import (
+    SENTENCES,
     group_label,
     in_words,
     label,
@@ -41,26 +42,7 @@ _EVIDENCE = 12
 _SERIES = 8
 """Runs of a series that a sentence lists at most."""
 
-_SENTENCES = {
-    "controlled": "Yes: {claims}; {effect}{share}.",
-    "reversed": "It depends on the other settings: {effect}, elsewhere the reverse{share}.",
-    "within_noise": "Not shown: {which}, {pair}{basis}, differs by no more than noise ({ratio} "
-    "times the loss, {interval}){until}.",
-    "inconclusive": "Perhaps: {which}, {pair}{basis}, differs by more than the noise within the "
-    "runs ({ratio} times the loss), but two runs of one configuration may differ as much "
-    "({interval}), which was not measured.",
-    "confounded": "Unknown: {pairs}, {pair}, also changes {also}, so the difference cannot be put "
-    "down to {factor}{series}.",
-    "seed_spread": "Runs that differ in the seed alone differ by about {spread} beyond the noise "
-    "within them (standard deviation over {count}, {seeds} runs).",
-    "seed_unknown": "No configuration ran with two seeds{every}: how much two runs of one "
-    "configuration differ is not known, and taken to be {assumed:.0f} percent.",
-    "no_value": "No run says what its {factor} was: nothing to compare.",
-    "one_value": "{which} has {factor} {value}: nothing to compare.",
-    "no_pair": "No two finished runs of one class differ in {factor} ({groups}): nothing to "
-    "compare.",
-}
-"""The sentence of an answer, by its verdict or what else it rests on."""
+_SENTENCES = SENTENCES["answers"]
 
 
 @dataclass(frozen=True)
@@ -68,8 +50,6 @@ class Answer:
     """What may be said of one factor, and what not.
 
     Attributes:
-        factor: What is asked about.
-        question: For a reader, such as ``Does batch size help?``.
         sentence: The answer in one sentence, with the runs and the losses that it rests on.
         verdict: The best that any contrast has; ``not_comparable`` where no two finished runs of
             one class differ in the factor, which is to say, there is nothing to compare.
@@ -88,12 +68,10 @@ class Answer:
 
 
 def answer(runs: Sequence[Run], factor: str) -> Answer:
-    """What the runs say of one factor.
+    """What the finished ones among the runs say of one factor.
 
-    Args:
-        runs: Of any status and class; only finished ones are evidence.
-        factor: Its name, or another word for it: ``steps``, ``warm-up``. A column that only this
-            table has is a factor too.
+    The factor may be given by another word for it, ``steps`` or ``warm-up``; a column that only
+    this table has is one too.
 
     Raises:
         ComparisonError: There is no such factor.
@@ -161,17 +139,9 @@ def _says_most(contrast: Contrast) -> tuple[bool, int, int, float, float]:
         "trainable_parts" in contrast.confounders,
         len(others),
         sum(change.material for change in contrast.changes),
-        sum(map(_distance, others)),
+        sum(1.0 if change.width is None else change.width for change in others),
         -abs(math.log(contrast.ratio or 1.0)),
     )
-
-
-def _distance(change: Change) -> float:
-    """How far a confounder's values are apart, on the log where they are numbers above zero."""
-    low, high = change.low, change.high
-    if isinstance(low, int | float) and isinstance(high, int | float) and low > 0 and high > 0:
-        return abs(math.log(high / low))
-    return 1.0
 
 
 def _controlled(factor: str, evidence: Sequence[Contrast], clean: int) -> str:

@@ -12,6 +12,7 @@ from gr00t_assets.comparison.contrasts.noise import ASSUMED_SPREAD
 from gr00t_assets.comparison.contrasts.ranking import comparability_classes, differing
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.wording import (
+    SENTENCES,
     group_label,
     label,
     listed,
@@ -20,46 +21,7 @@ from gr00t_assets.comparison.wording import (
     value_words,
 )
 
-_WRONG_FRAMES = (
-    "{} trained on wrong images (torchvision_av gave the frame of another time until it was mended "
-    "in September 2025): the losses say nothing of learning from images."
-)
-_FRAMES = (
-    "The frames of {} are not verified: the images may not be those of the recorded time, so the "
-    "losses say nothing of learning from images."
-)
-_SAMPLES = (
-    "These runs saw different numbers of samples ({:,} to {:,}): loss follows samples seen as well "
-    "as the factor."
-)
-_SCHEDULES = (
-    "The schedules have different lengths ({} steps): each loss is that at the end of its own "
-    "schedule."
-)
-_CONTINUED = (
-    "Continued from a shorter run: {}. The learning rate followed two schedules, so a run that had "
-    "all its steps from the start may end elsewhere."
-)
-_AUGMENTATION = (
-    "Augmentation differs: a training loss on augmented images is that of a harder task than one "
-    "on plain images."
-)
-_UNKNOWN_ERRORS = (
-    "The standard error of the loss of {} cannot be told: the final window is too short for how "
-    "much neighbouring steps resemble each other."
-)
-_ONE_SEED = (
-    "Each configuration ran with one seed: the standard errors cover the noise within a run, not "
-    "the difference between two runs of the same configuration."
-)
-_SPREAD_ASSUMED = (
-    "Each configuration ran with one seed: how much two runs of one configuration differ is not "
-    "measured, and taken to be {:.0f} percent."
-)
-_LOGGED_VALUES = (
-    "{} is one logged value, the mean over {} samples with random flow times; its error is "
-    "estimated from their number."
-)
+_SENTENCES = SENTENCES["cautions"]
 
 
 def cautions(runs: Sequence[Run]) -> list[str]:
@@ -87,38 +49,38 @@ def limits(runs: Sequence[Run], evidence: Sequence[Contrast], factor: str) -> tu
     """
     ids = {run.run_id for contrast in evidence for run in (*contrast.low, *contrast.high)}
     behind = [run for run in runs if run.finished and run.run_id in ids]
-    return (
-        *_frames(behind),
-        *_logged_values(behind),
-        *_single_seeds(behind),
-        *_schedules(behind),
-        *_epochs(behind),
-        *_memory(runs, factor),
-        *_left_out(runs),
-    )
+    return (*_of_any_runs(behind), *_memory(runs, factor), *_left_out(runs))
+
+
+def _of_any_runs(runs: Sequence[Run]) -> Iterator[str]:
+    yield from _frames(runs)
+    yield from _logged_values(runs)
+    yield from _single_seeds(runs)
+    lengths = {run.max_steps for run in runs if run.max_steps and not run.constant_schedule}
+    if len(lengths) > 1:
+        yield _SENTENCES["schedules"].format(
+            names_in_words([f"{length:,}" for length in sorted(lengths)], 6)
+        )
+    yield from _epochs(runs)
 
 
 def _class_cautions(runs: Sequence[Run]) -> Iterator[str]:
-    yield from _frames(runs)
+    yield from _of_any_runs(runs)
     seen = {run.samples_seen for run in runs if run.samples_seen is not None}
     if len(seen) > 1:
-        yield _SAMPLES.format(min(seen), max(seen))
-    yield from _schedules(runs)
+        yield _SENTENCES["samples"].format(min(seen), max(seen))
     continued = [
         f"{run.name} (from {run.stored.experiment.continue_from} at step {run.continued_steps[-1]})"
         for run in runs
         if run.stored and run.continued_steps and not run.constant_schedule
     ]
     if continued:
-        yield _CONTINUED.format(names_in_words(continued))
-    yield from _epochs(runs)
+        yield _SENTENCES["continued"].format(names_in_words(continued))
     if len({run.settings.get("augmentation") for run in runs}) > 1:
-        yield _AUGMENTATION
+        yield _SENTENCES["augmentation"]
     unknown = [label(run) for run in runs if run.loss and run.loss.standard_error is None]
     if unknown:
-        yield _UNKNOWN_ERRORS.format(names_in_words(unknown, 6))
-    if len(runs) > 1 and all(len(item.by_seed) < 2 for item in configurations(runs)):
-        yield _ONE_SEED
+        yield _SENTENCES["unknown_errors"].format(names_in_words(unknown, 6))
     failed = [f"{run.name} ({', '.join(run.failed_checks)})" for run in runs if run.failed_checks]
     if failed:
         yield f"Ranked although a check failed: {'; '.join(failed)}."
@@ -127,19 +89,12 @@ def _class_cautions(runs: Sequence[Run]) -> Iterator[str]:
 def _frames(runs: Sequence[Run]) -> Iterator[str]:
     """Whether the images were the right ones."""
     for frames, sentence, everyone in (
-        ("known wrong", _WRONG_FRAMES, "These runs"),
-        ("not verified", _FRAMES, "these runs"),
+        ("known wrong", _SENTENCES["wrong_frames"], "These runs"),
+        ("not verified", _SENTENCES["frames"], "these runs"),
     ):
         names = [label(run) for run in runs if run.frames == frames]
         if names:
             yield sentence.format(everyone if len(names) == len(runs) else names_in_words(names, 6))
-
-
-def _schedules(runs: Sequence[Run]) -> Iterator[str]:
-    """Losses at the end of schedules of other lengths."""
-    lengths = {run.max_steps for run in runs if run.max_steps and not run.constant_schedule}
-    if len(lengths) > 1:
-        yield _SCHEDULES.format(names_in_words([f"{length:,}" for length in sorted(lengths)], 6))
 
 
 def _epochs(runs: Sequence[Run]) -> Iterator[str]:
@@ -165,15 +120,17 @@ def _logged_values(runs: Sequence[Run]) -> Iterator[str]:
     samples = sorted({run.loss.samples for run in single if run.loss})
     which = "Each loss" if len(single) == len(runs) else f"The loss of {group_label(single)}"
     ends = dict.fromkeys(f"{count:,}" for count in (samples[0], samples[-1]))
-    yield _LOGGED_VALUES.format(which, " to ".join(ends))
+    yield _SENTENCES["logged_values"].format(which, " to ".join(ends))
 
 
 def _single_seeds(runs: Sequence[Run]) -> Iterator[str]:
     """Configurations that ran once."""
     members = configurations(runs)
     single = [item.first for item in members if len(item.by_seed) < 2]
-    if members and len(single) == len(members):
-        yield _SPREAD_ASSUMED.format(100 * ASSUMED_SPREAD)
+    if len(runs) < 2:
+        return
+    if len(single) == len(members):
+        yield _SENTENCES["spread_assumed"].format(100 * ASSUMED_SPREAD)
     elif single:
         which = group_label(single)
         yield f"Ran with one seed: {which}; the spread is that of the configurations with more."

@@ -1,6 +1,6 @@
 """What is best, and whether that is known, in a few sentences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from gr00t_assets.comparison.contrasts.contrast import changes
 from gr00t_assets.comparison.contrasts.factors import configurations
@@ -26,7 +26,6 @@ _CLASSES = 4
 _FRAMES = {
     "known wrong": "they trained on wrong images",
     "not verified": "their frames are not verified",
-    "verified": "",
 }
 
 
@@ -63,46 +62,46 @@ def classes_headline(classes: Sequence[ComparabilityClass]) -> str:
 def class_headline(item: ComparabilityClass) -> str:
     """What is best in one class with a finished run, and whether that is known."""
     ranking, best = item.ranking, item.ranking[0]
-    name, loss = group_label(best.runs), loss_words(best.runs)
-    frames = _FRAMES[item.frames]
+    name, loss, reasons = group_label(best.runs), loss_words(best.runs), doubts(ranking)
+    reasons += [_FRAMES[item.frames]] if item.frames in _FRAMES else []
+    words = "; ".join(reasons)
     if len(ranking) == 1:
-        doubt = f" ({frames})" if frames else ""
-        single = len(item.finished) == 1
-        count = "the only finished run" if single else "the only finished configuration"
-        return f"{name}, loss {loss}, is {count}{doubt}."
+        count = "run" if len(item.finished) == 1 else "configuration"
+        doubt = f" ({words})" if words else ""
+        return f"{name}, loss {loss}, is the only finished {count}{doubt}."
     text = f"Lowest loss of {len(item.finished)} finished runs: {name}, {loss}."
-    reasons = list(_doubts(ranking))
-    if reasons:
-        reasons += [frames] if frames else []
-        return f"{text} Not known to be the best: {'; '.join(reasons)}."
-    parts = [f"{text} It is the best by more than noise"]
-    if all(len(place.runs) == 1 for place in ranking):
-        parts[0] += ", though each ran with one seed"
-    parts += [part for part in (frames, why_unknown(ranking)) if part]
-    return f"{'; '.join(parts)}."
+    if any(place.tied for place in ranking):
+        return f"{text} Not known to be the best: {words}."
+    return f"{text} It is the best by more than noise{', though ' if words else ''}{words}."
 
 
-def why_unknown(ranking: Sequence[RankedConfiguration]) -> str:
-    """What changed together between the best and the next, where that was more than one factor.
-
-    Of such a pair nobody can say which of the factors made it the best.
-    """
+def doubts(ranking: Sequence[RankedConfiguration]) -> list[str]:
+    """What keeps the best of a class from being known, or is to be said of it where it is."""
     if len(ranking) < 2:
-        return ""
-    best, second = (configurations(place.runs)[0] for place in ranking[:2])
+        return []
+    tied = [group_label(place.runs) for place in ranking if place.tied]
+    reasons = []
+    if tied:
+        names = listed(tied) if len(tied) < 5 else names_in_words(tied, 4)
+        reasons.append(f"within noise of it {'is' if len(tied) == 1 else 'are'} {names}")
+    if all(len(place.runs) == 1 for place in ranking):
+        reasons.append("each ran with one seed")
+    if not tied and (together := _changed_together(*ranking[:2])):
+        names = listed([factor_words(name) for name in together])
+        reasons.append(f"which of {names} makes it so is not known, since they changed together")
+    return reasons
+
+
+def _changed_together(best: RankedConfiguration, second: RankedConfiguration) -> list[str]:
+    """What differs between the two, where that is more than one factor."""
+    low, high = (configurations(place.runs)[0] for place in (best, second))
 
     def changed(factor: str) -> list[str]:
-        return [
-            change.factor
-            for change in changes(best, second, factor)
-            if change.material and not change.implied
-        ]
+        material = [item for item in changes(low, high, factor) if item.material]
+        return [item.factor for item in material if not item.implied]
 
     fewest = min(map(changed, changed("")), key=len, default=[])
-    if len(fewest) < 2:
-        return ""
-    names = listed([factor_words(name) for name in fewest])
-    return f"which of {names} makes it so is not known, since they changed together"
+    return fewest if len(fewest) > 1 else []
 
 
 def _may_belong_to(item: ComparabilityClass, other: ComparabilityClass) -> bool:
@@ -112,16 +111,6 @@ def _may_belong_to(item: ComparabilityClass, other: ComparabilityClass) -> bool:
         for name, value in item.comparability.items()
         if name != "frames"
     )
-
-
-def _doubts(ranking: Sequence[RankedConfiguration]) -> Iterator[str]:
-    tied = [group_label(place.runs) for place in ranking if place.tied]
-    if not tied:
-        return
-    verb = "is" if len(tied) == 1 else "are"
-    yield f"within noise of it {verb} {listed(tied) if len(tied) < 5 else names_in_words(tied, 4)}"
-    if all(len(place.runs) == 1 for place in ranking):
-        yield "each ran with one seed"
 
 
 def _name(item: ComparabilityClass, varying: Sequence[str]) -> str:

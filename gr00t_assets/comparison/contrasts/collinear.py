@@ -28,14 +28,11 @@ SHARE = 0.5
 
 @dataclass(frozen=True)
 class CollinearSeries:
-    """A series of runs over which other factors move with the one that is asked about.
+    """A series of runs, by the value of a factor, over which others move ``together`` with it.
 
     Attributes:
-        factor: What is asked about.
-        together: The factors that move with it, samples seen last.
         directions: 1 where a factor rises as the asked one rises, -1 where it falls.
         levels: By configuration, the values of the factor and of ``together``.
-        runs: The runs of the series, by the factor's value.
     """
 
     factor: str
@@ -77,8 +74,11 @@ def _class_series(members: list[Configuration], factor: str) -> CollinearSeries 
     while len(chosen) >= max(LEVELS, least):
         if len({item.value(factor) for item in chosen}) < LEVELS:
             return None
+        names = dict.fromkeys(name for item in chosen for name in (*item.material, "samples_seen"))
         correlations = {
-            name: _correlation(chosen, factor, name) for name in _varying(chosen, factor)
+            name: _correlation(chosen, factor, name)
+            for name in sorted(names, key=lambda name: name == "samples_seen")
+            if name != factor and len({item.value(name) for item in chosen}) > 1
         }
         together = {name: value for name, value in correlations.items() if abs(value) >= TOGETHER}
         separate = correlations.keys() - together.keys() - {"samples_seen"}
@@ -88,14 +88,6 @@ def _class_series(members: list[Configuration], factor: str) -> CollinearSeries 
             (_with_usual_value(chosen, name) for name in correlations if name in separate), key=len
         )
     return None
-
-
-def _varying(chosen: Sequence[Configuration], factor: str) -> list[str]:
-    names = dict.fromkeys(name for item in chosen for name in item.material)
-    names["samples_seen"] = None
-    return [
-        name for name in names if name != factor and len({item.value(name) for item in chosen}) > 1
-    ]
 
 
 def _with_usual_value(chosen: Sequence[Configuration], name: str) -> list[Configuration]:

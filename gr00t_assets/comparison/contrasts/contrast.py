@@ -29,18 +29,15 @@ class Contrast:
     """Two groups of finished runs that differ in the factor that is asked about.
 
     Attributes:
-        factor: The factor that is asked about.
         low: Replicates of one configuration (equal but for the seed); the lower value of the
             factor, or the reference where values have no order. Of matched pairs, which are
             contrasted together only where that shows an effect, all runs of the value.
         high: Replicates of the other configuration, or of the other value.
         changes: Everything that differs, the factor first, then the other material ones.
-        effect: Loss of ``high`` minus loss of ``low``, pooled over replicates; None where it means
-            nothing, that is, where the verdict is ``not_comparable``.
+        effect: Loss of ``high`` minus loss of ``low``, pooled over replicates; None where the
+            verdict is ``not_comparable``.
         interval: Of the effect at 95 percent, both kinds of noise included.
         ratio: Loss of ``high`` over that of ``low``.
-        verdict: One of ``Verdict``.
-        reason: One sentence that gives the verdict's reason, for a reader.
         basis: Where the losses are taken: ``end`` or ``equal samples``.
     """
 

@@ -1,9 +1,7 @@
 """Contrasts: what the finished runs say of one factor, pair by pair.
 
-``contrasts`` and ``all_contrasts`` are the only way into the statistics of factors, as
-``ComparabilityClass.ranking <.ranking.ComparabilityClass.ranking>`` is for places: pairs,
-estimates, noise and verdicts are known to nobody outside this folder but ``proposals``, which
-asks for the run-to-run spread.
+Pairs, estimates, noise and verdicts are known to nobody outside this folder but ``proposals``,
+which asks for the run-to-run spread.
 """
 
 from bisect import bisect_left
@@ -70,9 +68,7 @@ def contrasts(runs: Sequence[Run], factor: str) -> list[Contrast]:
     Runs of other data, base model, trainer or frames are never set side by side: for each two of
     these there is one contrast with the verdict ``not_comparable``, at the end of the list.
 
-    Args:
-        runs: Of any status; only finished ones take part.
-        factor: Its name, see ``factor_named``.
+    Only finished runs take part, and a factor's name is that of ``factor_named``.
     """
     return _contrasts(runs, [factor])[factor]
 
@@ -164,15 +160,11 @@ def _not_comparable(runs: Sequence[Run], factors: Iterable[str]) -> dict[str, li
 def pairs(members: Sequence[Configuration], factor: str) -> list[Pair]:
     """The pairs to contrast, the lower value of the factor first.
 
-    Of up to ``ALL_PAIRS`` configurations it is every pair that differs in the factor. Of more
-    it is every two neighbouring values within a group that is equal in all else (of many values
-    every two that are a factor of two apart), and for values
-    that are in no such group the nearest configurations of the neighbouring value; their number
-    grows in proportion to that of the configurations.
-
-    Args:
-        members: Configurations of the same data and frames.
-        factor: What is asked about.
+    Of up to ``ALL_PAIRS`` configurations (of the same data and frames) it is every pair that
+    differs in the factor. Of more it is every two neighbouring values within a group that is equal
+    in all else (of many values every two that are a factor of two apart), and for values that are
+    in no such group the nearest configurations of the neighbouring value; their number grows in
+    proportion to that of the configurations.
     """
     known = [item for item in members if item.value(factor) is not None]
     known.sort(key=lambda item: order_of(factor, item.value(factor)))

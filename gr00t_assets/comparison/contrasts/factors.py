@@ -52,9 +52,7 @@ _SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
 class Configuration:
     """Finished runs that are equal in all that can change what is learned, but for the seed.
 
-    Attributes:
-        runs: The replicates, in the order in which they came.
-        material: Value of every material factor that is known.
+    ``material`` has the value of every material factor that is known.
     """
 
     runs: tuple[Run, ...]
@@ -209,10 +207,8 @@ def frames_are_equal(run: Run) -> bool:
 def configurations(runs: Sequence[Run], split_by: str | None = None) -> list[Configuration]:
     """The finished runs by configuration, in order of first appearance.
 
-    Args:
-        runs: Of any status and class; those that are not finished are left out.
-        split_by: A further factor that replicates must share, such as the seed or an immaterial
-            one that is asked about.
+    ``split_by`` is a further factor that replicates must share, such as an immaterial one that is
+    asked about.
     """
     groups: dict[tuple[object, ...], tuple[list[Run], dict[str, object]]] = {}
     for run in runs:

@@ -43,11 +43,7 @@ def logged_value_error(loss: float, samples: int) -> float:
     """Standard error of one logged value, which is the mean over ``samples`` samples.
 
     The samples of a few neighbouring steps are independent draws, so the error is
-    ``loss * SAMPLE_CV / sqrt(samples)``.
-
-    Args:
-        loss: The logged value.
-        samples: Logged steps times samples per step; 10 steps with batch size 1 are 10 samples.
+    ``loss * SAMPLE_CV / sqrt(samples)``; 10 steps with batch size 1 are 10 samples.
     """
     return loss * SAMPLE_CV / math.sqrt(max(1, samples))
 
@@ -59,14 +55,13 @@ def log_error(loss: Loss) -> float:
 
 @dataclass(frozen=True)
 class Spread:
-    """How much runs of one configuration differ.
+    """How much runs of one configuration differ, pooled over so many ``runs``.
 
     Attributes:
         measured_total: Variance of the log loss between replicates, noise within the runs included;
             None where nothing was repeated.
         within: Mean variance within those runs.
         repeats: Degrees of freedom of it: replicates less configurations.
-        runs: Replicates that it is pooled over.
     """
 
     measured_total: float | None = None
@@ -119,13 +114,8 @@ class Spread:
 
 @dataclass(frozen=True)
 class Level:
-    """The log loss of a configuration: the mean over its seeds.
-
-    Attributes:
-        mean: Of the logarithm of the loss.
-        within: Variance of the mean from noise within the runs.
-        variances: Variance within of each seed's run.
-    """
+    """Mean of the log loss over a configuration's seeds, its variance from noise within the runs,
+    and that of each seed's run."""
 
     mean: float
     within: float
@@ -137,12 +127,7 @@ class Level:
 
 
 def level(losses: Iterable[Sequence[Loss]]) -> Level:
-    """Pool the losses of replicates.
-
-    Args:
-        losses: By seed, the loss of each run. Runs of one seed repeat each other: their mean has
-            the noise of one.
-    """
+    """Pool losses of replicates, by seed; runs of one seed repeat each other, and count as one."""
     means, variances = [], []
     for same_seed in losses:
         means.append(float(np.mean([math.log(loss.mean) for loss in same_seed])))

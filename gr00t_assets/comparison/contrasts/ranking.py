@@ -26,7 +26,6 @@ class RankedConfiguration:
 
     Attributes:
         place: From 1; the lowest loss.
-        runs: The replicates.
         loss: Geometric mean over replicates; its standard error has both kinds of noise in it.
         interval: Of the loss at 95 percent; None where its noise cannot be told.
         tied_with_best: Whether it cannot be told from the configuration in the first place, which
@@ -52,11 +51,7 @@ class RankedConfiguration:
 
 @dataclass(frozen=True)
 class ComparabilityClass:
-    """Runs whose losses may be set side by side: equal data, frames and trainable parts.
-
-    Attributes:
-        runs: Of any status, in the order in which they came.
-    """
+    """Runs whose losses may be set side by side: equal data, frames and trainable parts."""
 
     runs: tuple[Run, ...]
 

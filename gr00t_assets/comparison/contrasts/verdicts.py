@@ -20,38 +20,17 @@ from gr00t_assets.comparison.contrasts.noise import (
     tails,
 )
 from gr00t_assets.comparison.run import Change
-from gr00t_assets.comparison.wording import in_words, value_words
+from gr00t_assets.comparison.wording import SENTENCES, in_words, value_words
 
-_EFFECT = "{alone}, and the loss with {factor} {high} is {ratio} times that with {low}{where}"
-_REASONS = {
-    "confounded": "{others} changed as well as {factor}.",
-    "controlled": _EFFECT + ", more than noise explains ({interval} at 95 percent, {noise}).",
-    "within_noise": _EFFECT + "; noise explains as much ({noise}).",
-    "within_noise, not repeated": _EFFECT + "; noise explains as much ({noise}). Until it is "
-    "repeated, nothing can be said.",
-    "inconclusive, short window": _EFFECT + "; the noise within the runs cannot be told, since a "
-    "final window is too short for how much its neighbouring steps resemble each other.",
-    "inconclusive, few repeated": _EFFECT + ": more than the measured noise, but too few runs were "
-    "repeated to be sure of that noise ({noise}).",
-    "inconclusive": _EFFECT + ": more than the noise within the runs, but two runs of one "
-    "configuration may differ as much, which was not measured ({noise}).",
-}
-"""Why a contrast has its verdict, in one sentence."""
+_REASONS = SENTENCES["reasons"]
 
 
 @dataclass(frozen=True)
 class ContrastEstimate:
     """What a contrast estimates, and the noise of it, before its verdict.
 
-    Attributes:
-        low: One side.
-        high: The other.
-        changes: What differs.
-        low_level: Loss of the low side.
-        high_level: Loss of the high side.
-        spread: Run-to-run spread of their class; None where the spread is what is asked about,
-            that is, for the seed.
-        basis: Where the losses are taken.
+    ``spread`` is that of their class from run to run, None where it is what is asked about, that
+    is, for the seed.
     """
 
     low: Configuration
@@ -100,9 +79,6 @@ class MatchedPairs(ContrastEstimate):
     where no configuration has a second seed. The effect is the mean of the pairs' log ratios. Its
     variance is that from the noise of the runs, or where it is larger, that from the differences
     between the pairs, which have in them whatever the effect owes to the other settings.
-
-    Attributes:
-        pairs: The clean pairs.
     """
 
     pairs: tuple[ContrastEstimate, ...] = ()

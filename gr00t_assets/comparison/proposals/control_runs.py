@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 from pydantic import computed_field
 
@@ -34,11 +34,9 @@ Origin = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ProposedExperiment:
-    """One run that is to be made.
+    """One run that is to be made, like a reference but for some hyperparameters.
 
     Attributes:
-        reference: The run that it is to be held against.
-        changes: What differs from that run: hyperparameters by name.
         reason: What it tells, in one sentence; it becomes the hypothesis of the sweep file.
         hours: GPU-hours that it is expected to take, hours of a CPU where it runs on one; None
             where no run tells.
@@ -46,13 +44,19 @@ class ProposedExperiment:
 
     reference: RunId
     changes: Mapping[str, Any]
-    reason: str
+    reason: str = ""
     hours: float | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
         """Every setting: those of the reference, and what differs from them."""
         return {**self.reference.settings, **self.changes}
+
+    def told(self, reason: str, speeds: Speeds) -> "ProposedExperiment":
+        """The same with its reason, and with its hours."""
+        origin = origin_of(self.reference)
+        hours = speeds.hours(origin["trainer"], origin["base_model"], self.settings)
+        return replace(self, reason=reason, hours=hours)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,6 @@ class Proposal:
         kind: ``control`` for a run that a confounded answer lacks, ``replicates`` for a noisy one,
             ``continue`` where a run that would settle it has been begun.
         reason: Why the answer is open and what these runs would change about it.
-        experiments: None where a begun run has only to be continued.
         runs: Ids of the runs whose contrast is open.
     """
 
@@ -74,11 +77,6 @@ class Proposal:
     experiments: tuple[ProposedExperiment, ...]
     runs: tuple[str, ...] = ()
 
-    @property
-    def question(self) -> str:
-        """The factor that it is proposed for."""
-        return self.questions[0]
-
     @computed_field
     @property
     def gpu_hours(self) -> float | None:
@@ -87,24 +85,11 @@ class Proposal:
         return None if None in hours else sum(filter(None, hours))
 
 
-@dataclass
-class ControlRun:
-    """One run that would settle contrasts.
+class ControlRun(NamedTuple):
+    """One run that would settle contrasts, and the confounded ones that it would, by factor."""
 
-    Attributes:
-        reference: The run that it differs from in one factor.
-        changes: The settings that differ from the reference.
-        settles: The confounded contrasts that it would settle, by factor.
-    """
-
-    reference: Run
-    changes: dict[str, Any]
-    settles: dict[str, list[Contrast]] = field(default_factory=dict)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Every setting of the run."""
-        return {**self.reference.settings, **self.changes}
+    run: ProposedExperiment
+    settles: dict[str, list[Contrast]]
 
 
 def origin_of(run: Run) -> Origin:
@@ -126,16 +111,6 @@ def origin_of(run: Run) -> Origin:
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
-def proposed_experiment(
-    reference: Run, changes: Mapping[str, Any], reason: str, speeds: Speeds
-) -> ProposedExperiment:
-    """One run that is to be made, with the hours that it takes."""
-    origin = origin_of(reference)
-    settings = {**reference.settings, **changes}
-    hours = speeds.hours(origin["trainer"], origin["base_model"], settings)
-    return ProposedExperiment(reference, changes, reason, hours)
-
-
 def control_runs(confounded: Mapping[str, Iterable[Contrast]]) -> list[ControlRun]:
     """Every run that differs from one side of a contrast in the asked factor only.
 
@@ -148,7 +123,8 @@ def control_runs(confounded: Mapping[str, Iterable[Contrast]]) -> list[ControlRu
             for control in _either_side(factor, contrast):
                 run = replace(control.reference, settings=control.settings)
                 key = (run.comparable, tuple(sorted(material_settings(run).items())))
-                settled = by_settings.setdefault(key, control).settles.setdefault(factor, [])
+                of_run = by_settings.setdefault(key, ControlRun(control, {}))
+                settled = of_run.settles.setdefault(factor, [])
                 if not any(contrast is other for other in settled):
                     settled.append(contrast)
     return list(by_settings.values())
@@ -196,28 +172,30 @@ def control_reason(control: ControlRun, questions: Sequence[str]) -> str:
 
     between_best = min(control.settles[questions[0]], key=losses)
     names = listed([factor_words(name) for name in between_best.confounders])
-    asked, *others = map(factor_words, questions)
-    reference = control.reference.name
-    text = (
+    asked, reference = factor_words(questions[0]), control.run.reference.name
+    return (
         f"{names_of(between_best.low)} and {names_of(between_best.high)} differ in {asked} and "
-        f"also in {names}. {reference} with {_changes_words(control)} differs from {reference} in "
-        f"{asked} alone{_equal_samples(control)}."
+        f"also in {names}. {reference} with {_changes_words(control.run)} differs from {reference} "
+        f"in {asked} alone{_equal_samples(control.run)}.{_others(questions, 'The same run also')}"
     )
-    return f"{text} The same run also tells of {listed(others)}." if others else text
 
 
-def run_reason(control: ControlRun, questions: Sequence[str]) -> str:
+def run_reason(run: ProposedExperiment, questions: Sequence[str]) -> str:
     """The hypothesis of the run, a question that it answers either way."""
-    reference = control.reference
-    asked, *others = map(factor_words, questions)
+    reference, asked = run.reference, factor_words(questions[0])
     text = f"Against {reference.name} only {asked} changes."
     if reference.loss:
         text = (
             f"Against {reference.name} ({reference.run_id}) only {asked} changes"
-            f"{_equal_samples(control)}: if {asked} matters, its loss is another than "
+            f"{_equal_samples(run)}: if {asked} matters, its loss is another than "
             f"{reference.loss.mean:.4g}."
         )
-    return f"{text} It also tells of {listed(others)}." if others else text
+    return text + _others(questions, "It also")
+
+
+def _others(questions: Sequence[str], which: str) -> str:
+    names = listed([factor_words(name) for name in questions[1:]])
+    return f" {which} tells of {names}." if names else ""
 
 
 def names_of(runs: Sequence[Run]) -> str:
@@ -225,25 +203,24 @@ def names_of(runs: Sequence[Run]) -> str:
     return listed(list(dict.fromkeys(run.name for run in runs)))
 
 
-def _either_side(factor: str, contrast: Contrast) -> Iterator[ControlRun]:
+def _either_side(factor: str, contrast: Contrast) -> Iterator[ProposedExperiment]:
     sides = ((contrast.low[0], contrast.high[0]), (contrast.high[0], contrast.low[0]))
     for reference, other in sorted(sides, key=lambda side: mean_loss(side[0])):
         if changes := changed_settings(factor, reference, other):
-            yield ControlRun(reference, changes)
+            yield ProposedExperiment(reference, changes)
 
 
-def _changes_words(control: ControlRun) -> str:
+def _changes_words(run: ProposedExperiment) -> str:
     """What a run has otherwise than its reference, without what changes nothing learned."""
     settings = [
         f"{factor_words(name)} {value_words(value)}"
-        for name, value in control.changes.items()
+        for name, value in run.changes.items()
         if name not in (*TRAINABLE_PARTS, "save_steps")
     ]
-    if not control.changes.keys().isdisjoint(TRAINABLE_PARTS):
-        settings.insert(0, f"{trainable_parts(control.settings)} trained")
+    if not run.changes.keys().isdisjoint(TRAINABLE_PARTS):
+        settings.insert(0, f"{trainable_parts(run.settings)} trained")
     return listed(settings)
 
 
-def _equal_samples(control: ControlRun) -> str:
-    stepped = "max_steps" in control.changes and "batch_size" in control.changes
-    return ", at equal samples seen" if stepped else ""
+def _equal_samples(run: ProposedExperiment) -> str:
+    return ", at equal samples seen" if {"max_steps", "batch_size"} <= run.changes.keys() else ""

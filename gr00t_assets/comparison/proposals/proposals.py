@@ -23,7 +23,6 @@ from gr00t_assets.comparison.proposals.control_runs import (
     distance,
     mean_loss,
     names_of,
-    proposed_experiment,
     run_reason,
 )
 from gr00t_assets.comparison.run import Run, samples_of
@@ -99,15 +98,11 @@ def proposals(
 
 
 def replicates_needed(contrast: Contrast, spread: Spread) -> ReplicateCount:
-    """Runs of either side from the run-to-run spread and the effect, on the log of the loss.
+    """Runs of either side of a clean contrast from the run-to-run spread of its class.
 
-    With ``s`` the standard deviation of one run, both kinds of noise in it, ``n`` runs a side show
-    an effect of ``t(0.975, 2 n - 2) * s * sqrt(2 / n)``. Where no run's noise within is known,
-    ``s`` is that between runs alone.
-
-    Args:
-        contrast: A clean one.
-        spread: Between runs of one configuration in this class, measured or assumed.
+    With ``s`` the standard deviation of one run's log loss, both kinds of noise in it, ``n`` runs a
+    side show an effect of ``t(0.975, 2 n - 2) * s * sqrt(2 / n)``. Where no run's noise within is
+    known, ``s`` is that between runs alone.
     """
     from scipy.special import stdtrit
 
@@ -175,7 +170,7 @@ def _controls(
     while able := [item for item in possible if not item.settles.keys().isdisjoint(left)]:
         best = max(able, key=lambda item: _worth(item, open_too))
         possible.remove(best)
-        equal = equal_run(best.settings, members)
+        equal = equal_run(best.run.settings, members)
         if equal is not None and equal.finished:
             continue
         questions = [factor for factor in left if factor in best.settles]
@@ -193,23 +188,17 @@ def _worth(control: ControlRun, unsettled: set[str]) -> tuple[float, ...]:
     noise.
     """
     settles = {name: group for name, group in control.settles.items() if name in unsettled}
-    widths = [0.0]
-    for factor, contrasts in control.settles.items():
-        for contrast in contrasts:
-            change = next(item for item in contrast.changes if item.factor == factor)
-            ends = [
-                float(end)
-                for end in (change.low, change.high)
-                if isinstance(end, int | float) and not isinstance(end, bool)
-            ]
-            if len(ends) == 2 and min(ends) > 0:
-                widths.append(abs(math.log(ends[0] / ends[1])))
+    changes = [
+        next(item for item in contrast.changes if item.factor == factor)
+        for factor, contrasts in control.settles.items()
+        for contrast in contrasts
+    ]
     return (
         len(settles),
         sum(map(len, settles.values())),
-        round(max(widths), 6),
-        -(samples_of(control.settings) or 0),
-        -mean_loss(control.reference),
+        round(max(change.width or 0.0 for change in changes), 6),
+        -(samples_of(control.run.settings) or 0),
+        -mean_loss(control.run.reference),
     )
 
 
@@ -222,8 +211,7 @@ def _control(
     if equal is not None:
         reason = f"{reason} {equal.name} ({equal.run_id}) is that run and is {equal.status}."
         return Proposal(questions, "continue", reason, (), runs)
-    tells = run_reason(control, questions)
-    experiment = proposed_experiment(control.reference, control.changes, tells, speeds)
+    experiment = control.run.told(run_reason(control.run, questions), speeds)
     return Proposal(questions, "control", reason, (experiment,), runs)
 
 
@@ -261,7 +249,7 @@ def _replicates(
         setting = f"{factor_words(factor)} {value_words(factor_value(run, factor))}"
         for seed in fresh_seeds(same, len(same_planned) + count)[len(same_planned) :]:
             reason = f"{run.name} again with seed {seed}: how far runs at {setting} differ."
-            same_planned.append(proposed_experiment(run, {"seed": seed}, reason, speeds))
+            same_planned.append(ProposedExperiment(run, {"seed": seed}).told(reason, speeds))
             experiments.append(same_planned[-1])
     wanted = replicates_needed(contrast, spread)
     shows = f"shows a difference of {100 * (wanted.visible - 1):.0f} percent or more"

@@ -9,12 +9,7 @@ from typing import Any
 from gr00t_assets.comparison.all_runs import chosen_runs
 from gr00t_assets.comparison.contrasts.factors import factor_named
 from gr00t_assets.comparison.differences import proposal_words
-from gr00t_assets.comparison.proposals.control_runs import (
-    Proposal,
-    ProposedExperiment,
-    origin_of,
-    proposed_experiment,
-)
+from gr00t_assets.comparison.proposals.control_runs import Proposal, ProposedExperiment, origin_of
 from gr00t_assets.comparison.proposals.proposals import proposals
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.speed import Speeds
@@ -51,12 +46,10 @@ def propose(
     name: str | None = None,
     references: bool = False,
 ) -> str:
-    """The text of a sweep file that settles what is open.
+    """The text of a sweep file that settles what is open, or what one question asks.
 
     Args:
-        runs: A table of runs; those of the store where left out.
-        sweep: Only the runs of this sweep.
-        question: Only this factor, by its name or another word for it.
+        runs: A table of runs; those of the store, or of one sweep, where left out.
         name: Of the sweep; ``DEFAULT_NAME`` where left out.
         references: Have the runs that the new ones are held against made as well.
 
@@ -74,11 +67,7 @@ def propose(
 
 
 def check_sweep(file: Path, runs: Path | None) -> Iterator[tuple[str, bool]]:
-    """For every experiment of a sweep file a line of how far it is from the nearest run.
-
-    Yields:
-        The line, and whether the experiment is equal to a run that exists.
-    """
+    """By experiment how far it is from the nearest run, in words, and whether it is one."""
     sweep = load_sweep(file, load_catalog())
     known = chosen_runs(runs, imported=False)
     for experiment in sweep.experiments:
@@ -96,7 +85,7 @@ def with_references(proposed: Sequence[Proposal], speeds: Speeds) -> list[Propos
     """
     again = "{} ({}) once more, made here, to hold the others against."
     extra = [
-        proposed_experiment(run, {}, again.format(run.name, run.run_id), speeds)
+        ProposedExperiment(run, {}).told(again.format(run.name, run.run_id), speeds)
         for run in _references(proposed)
     ]
     if not extra:

@@ -45,11 +45,7 @@ _SHOWN = 30
 
 
 def cell_value(name: str, text: str) -> Value:
-    """The value of a cell in its column's type.
-
-    Args:
-        name: Of the column.
-        text: Of a cell that is not empty.
+    """The value of a cell that is not empty in its column's type.
 
     Raises:
         ValueError: It is no such value; the message says what was expected.
@@ -60,36 +56,30 @@ def cell_value(name: str, text: str) -> Value:
     """
     text = text.strip()
     column = column_names().get(name)
-    match column.dtype if column else setting_dtype(name):
-        case None:
-            return _guessed(text)
-        case "boolean":
-            if text.lower() not in _BOOLEANS:
-                raise ValueError(f"expected true or false, found {text!r}")
-            value: Value = _BOOLEANS[text.lower()]
-        case "Float64":
-            value = _number(text)
-        case "Int64":
-            value = _number(text)
-            if not value.is_integer():
-                raise ValueError(f"expected a whole number, found {text!r}")
-            value = int(value)
-        case _:
-            value = text
+    dtype = column.dtype if column else setting_dtype(name)
+    value: Value = text
+    if dtype is None:
+        return _guessed(text)
+    if dtype == "boolean":
+        if text.lower() not in _BOOLEANS:
+            raise ValueError(f"expected true or false, found {text!r}")
+        value = _BOOLEANS[text.lower()]
+    elif dtype in ("Float64", "Int64"):
+        value = _number(text)
+        if not math.isfinite(value) and name != "loss":
+            raise ValueError(f"expected a finite number, found {text!r}")
+        if dtype == "Int64" and not value.is_integer():
+            raise ValueError(f"expected a whole number, found {text!r}")
+        value = int(value) if dtype == "Int64" else value
+        if column is not None and value < 0:
+            raise ValueError(f"expected a number that is not below zero, found {text!r}")
     if column is None:
         _check_setting(name, value)
-    elif isinstance(value, float) and not math.isfinite(value) and name != "loss":
-        raise ValueError(f"expected a finite number, found {text!r}")
-    elif isinstance(value, int | float) and value < 0:
-        raise ValueError(f"expected a number that is not below zero, found {text!r}")
     return value
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read a table of runs.
-
-    Args:
-        path: A CSV file with a line of column names; UTF-8.
+    """Read a table of runs, a CSV file in UTF-8 with a line of column names.
 
     Raises:
         ComparisonError: The file cannot be read, or anything in it is wrong: every problem with
@@ -151,8 +141,6 @@ def _check_setting(name: str, value: Value) -> None:
     known = get_args(all_hyperparameters()[name].annotation)
     if known and value not in known:
         raise ValueError(f"unknown {name} {value!r}; {did_you_mean(str(value), known)}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"expected a finite number, found {value}")
     try:
         combined_hyperparameters().model_validate({name: value})
     except ValidationError as error:

@@ -114,12 +114,8 @@ def read_table(path: Path, dataset_frames: Mapping[str, int] | None = None) -> l
     A loss is the one value that was logged last, the mean of ``logging_steps`` steps, unless
     the table says what it is the mean of. Samples seen are batch times steps done, on one GPU
     unless the table has num_gpus. A setting that the table has no column for is not known, and
-    never taken to be the default.
-
-    Args:
-        path: The file; its columns are in ``gr00t_assets.comparison.columns``.
-        dataset_frames: Frames by dataset, for epochs, where the table has no ``dataset_frames``;
-            those that the project's catalog says where left out.
+    never taken to be the default. ``dataset_frames`` are by dataset, for epochs, where the table
+    has none; those of the project's catalog where left out.
 
     Raises:
         ComparisonError: The file cannot be read, or with every problem that it has.
@@ -149,12 +145,13 @@ def rows_table(rows: Sequence[RankedRun]) -> pd.DataFrame:
     names = dict.fromkeys(["max_steps", *setting_names([row.run for row in rows])])
     settings = [name for name in names if name not in column_names()]
     columns = [*COLUMNS, *map(setting_column, settings)]
-    content = {}
+    table = pd.DataFrame(
+        {item.name: [item.value(row) for row in rows] for item in columns}, dtype=object
+    )
     for column in columns:
-        values = pd.Series([column.value(row) for row in rows], dtype=object)
         known = column.name not in settings or setting_dtype(column.name)
-        content[column.name] = values.astype(column.dtype) if known else _typed(values)
-    table = pd.DataFrame(content)
+        values = table[column.name]
+        table[column.name] = values.astype(column.dtype) if known else _typed(values)
     table.attrs["units"] = {column.name: column.unit for column in columns}
     table.attrs["descriptions"] = {column.name: column.description for column in columns}
     return table
@@ -163,10 +160,8 @@ def rows_table(rows: Sequence[RankedRun]) -> pd.DataFrame:
 def export_table(runs: Sequence[Run], path: Path) -> Path:
     """Write the table of runs, in one step.
 
-    Args:
-        runs: The runs.
-        path: Ends in ``.parquet`` (units and descriptions in its metadata) or ``.csv``, which
-            ``read_table`` reads again.
+    A file in ``.parquet`` has units and descriptions in its metadata; one in ``.csv`` is what
+    ``read_table`` reads again.
 
     Raises:
         ComparisonError: The ending is another one, or there is no such folder.

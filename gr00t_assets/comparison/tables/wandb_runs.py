@@ -50,13 +50,9 @@ _RENAMED = {"per_device_train_batch_size": "batch_size"}
 
 
 def script_arguments(arguments: Sequence[str]) -> dict[str, object]:
-    """What was asked of the script: the arguments given, and the defaults of the others.
+    """What was asked of the script, in tyro's form, with the defaults of what was not given.
 
-    Args:
-        arguments: As the process got them, in tyro's form.
-
-    Returns:
-        Values by the script's names: numbers and truth values where the default is one, else text.
+    Values are numbers and truth values where the default is one, else text.
 
     Examples:
         >>> asked = script_arguments(["--dataset-path", "demo_data/x", "--no-tune-projector"])
@@ -87,16 +83,6 @@ def script_arguments(arguments: Sequence[str]) -> dict[str, object]:
                     asked[name] = kind(parts[place])
             place += 1
     return asked
-
-
-def dataset_name(path: object) -> str:
-    """The dataset's name: the last part of its path.
-
-    Examples:
-        >>> dataset_name("./demo_data/so101-table-cleanup/")
-        'so101-table-cleanup'
-    """
-    return PurePosixPath(str(path)).name
 
 
 def run_of_wandb(run: WandbRun, dataset_frames: Mapping[str, int] | None = None) -> Run:
@@ -184,7 +170,7 @@ def _script_data(
         return {"dataset": f"not known ({run.run_id})"}, (advice,)
     base = str(asked["base_model_path"])
     return {
-        "dataset": dataset_name(asked["dataset_path"]),
+        "dataset": PurePosixPath(str(asked["dataset_path"])).name,
         "data config": str(asked["data_config"]),
         "embodiment tag": str(asked["embodiment_tag"]),
         "base model": PurePosixPath(base).name if base.startswith("/") else base,

@@ -1,4 +1,4 @@
-"""A new dataset looked at, checked and drafted for, and then written into the project."""
+"""A new dataset looked at, checked and drafted for."""
 
 import json
 import tempfile
@@ -7,26 +7,23 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
 
 from gr00t_assets.core.errors import CatalogError, DatasetError
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import Store, own_modality_file, project_root
 from gr00t_assets.core.yaml_files import shown_path
-from gr00t_assets.datasets.adding.config_choice import ConfigChoice, choose_data_config, config_path
-from gr00t_assets.datasets.adding.modality_draft import draft_modality, draft_of_file
-from gr00t_assets.datasets.adding.named_source import name_of_source
-from gr00t_assets.datasets.adding.project_files import write_project_files
-from gr00t_assets.datasets.adding.taken_source import drop_download, taken_source
-from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
+from gr00t_assets.datasets.adding.config_choice import ConfigChoice, choose_data_config
+from gr00t_assets.datasets.adding.modality_draft import modality_draft
+from gr00t_assets.datasets.adding.source import drop_download, name_of_source, taken_source
+from gr00t_assets.datasets.catalog import CatalogEntry, project_catalog
 from gr00t_assets.datasets.checks.episode_scan import Progress
 from gr00t_assets.datasets.fit.dataset_check import check_dataset, of_own_file
-from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
+from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.datasets.source_kinds import FolderSource, Source
 from gr00t_assets.datasets.sources.fetch import no_log
-from gr00t_assets.modality.modality_json import FILE
 
 HELD_OUT_FROM = 10
 """Episodes from which on the last tenth is kept from training."""
@@ -55,8 +52,6 @@ class Addition:
         dataset: Its meta files; a download is no longer where it says.
         choice: Its data config, and the keys of ``modality.json``.
         findings: Of the check; none is an error.
-        notes: What was guessed, and what is left out.
-        files: New files by path.
     """
 
     entry: CatalogEntry
@@ -64,18 +59,18 @@ class Addition:
     dataset: LeRobotDataset
     choice: ConfigChoice
     findings: Findings
-    notes: tuple[str, ...]
-    files: dict[Path, str]
 
-    def write(self) -> list[Path]:
-        """Write its files and its entry, all or none; the paths.
-
-        Raises:
-            CatalogError: The catalog cannot be appended to.
-        """
-        write_project_files(self.files, self.entry if self.is_new else None)
-        catalog = project_root() / "data" / "datasets.yaml"
-        return [*self.files, *([catalog] if self.is_new else [])]
+    @property
+    def files(self) -> dict[Path, str]:
+        """The content of new files by path, but for the catalog."""
+        files = {}
+        if self.dataset.modality is None:
+            content = json.dumps(self.choice.draft.content, indent=2, ensure_ascii=False)
+            files[own_modality_file(self.entry.name)] = content + "\n"
+        if self.choice.text is not None:
+            folder = project_root() / "data" / "data_configs"
+            files[folder / f"{self.choice.config.name}.yaml"] = self.choice.text
+        return files
 
 
 def look_at_source(
@@ -106,7 +101,7 @@ def look_at_source(
     name = name or name_of_source(source)
     if problem := name_problem(name):
         raise CatalogError(name, f"{problem}.", ["choose another with --name"])
-    if (project_root() / "data" / "datasets.yaml").is_file() and name in load_catalog():
+    if name in project_catalog():
         remedy = f"choose another with --name; gr00t-assets dataset show {name} shows the one"
         raise CatalogError(name, "data/datasets.yaml has a dataset of this name.", [remedy])
     entry = CatalogEntry(name=name, description="new", source=source, data_config="none")
@@ -120,7 +115,7 @@ def look_at_source(
         embodiment_tag=embodiment_tag or choice.embodiment_tag,
         held_out=0.1 if len(dataset.episodes) >= HELD_OUT_FROM else None,
     )
-    return _addition(entry, True, dataset, choice, findings)
+    return Addition(entry, True, dataset, choice, findings)
 
 
 def look_at_entry(entry: CatalogEntry, store: Store, progress: Progress | None = None) -> Addition:
@@ -133,22 +128,22 @@ def look_at_entry(entry: CatalogEntry, store: Store, progress: Progress | None =
         place = nullcontext((load_record(entry.name, store).directory(store), None))
     except DatasetError:
         place = taken_source(entry, store, no_log)
+    config, tag = entry.data_config, entry.embodiment_tag
     try:
         with place as (directory, _):
-            parts = _examine(
-                directory, entry.name, entry.data_config, entry.embodiment_tag, progress
+            addition = Addition(
+                entry, False, *_examine(directory, entry.name, config, tag, progress)
             )
     except UnsoundDatasetError as error:
         unfit = [item.found for item in error.findings.errors if item.code == "config-key"]
         if not unfit:
             raise
-        problem = f"its columns cannot be named as data config {entry.data_config} names them."
+        problem = f"its columns cannot be named as data config {config} names them."
         remedy = (
             "remove it from data/datasets.yaml and add its source with "
             f"gr00t-assets dataset add SOURCE --name {entry.name}, which drafts a data config too"
         )
         raise DatasetError(entry.name, problem, [*unfit, remedy]) from error
-    addition = _addition(entry, False, *parts)
     if not addition.files:
         shown = shown_path(own_modality_file(entry.name))
         lines = [f"to change its keys, copy it to {shown} and edit that"]
@@ -166,29 +161,17 @@ def discard(addition: Addition, store: Store) -> None:
 def stand_ins(directory: Path) -> dict[Path, Path]:
     """The project's ``modality.json`` of a folder that the catalog has as a source."""
     with suppress(CatalogError):
-        for entry in load_catalog().values():
-            own, source = own_modality_file(entry.name), entry.source
-            folder = project_root() / source.path if isinstance(source, FolderSource) else None
-            if folder and own.is_file() and folder.resolve() == directory.resolve():
-                return {Path(FILE): own}
+        for name, entry in project_catalog().items():
+            if isinstance(entry.source, FolderSource):
+                folder = project_root() / entry.source.path
+                if folder.resolve() == directory.resolve() and (replaced := _own_file(name)):
+                    return replaced
     return {}
 
 
-def _addition(
-    entry: CatalogEntry,
-    is_new: bool,
-    dataset: LeRobotDataset,
-    choice: ConfigChoice,
-    findings: Findings,
-) -> Addition:
-    files, own = {}, own_modality_file(entry.name)
-    if dataset.modality is None and not own.is_file():
-        content = choice.draft.content()
-        files[own] = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    if choice.text is not None:
-        files[config_path(choice.config.name)] = choice.text
-    notes = (*choice.draft.notes, *choice.notes)
-    return Addition(entry, is_new, dataset, choice, findings, notes, files)
+def _own_file(name: str) -> dict[Path, Path]:
+    own = own_modality_file(name)
+    return {Path(MODALITY): own} if own.is_file() else {}
 
 
 def _examine(
@@ -204,41 +187,28 @@ def _examine(
         UnsoundDatasetError: The check has errors.
         DatasetError: Nothing can be drafted.
     """
+    replaced = _own_file(name)
     try:
-        dataset = LeRobotDataset.open(directory, name)
+        dataset = LeRobotDataset.read(Folder(directory, confined=False, replaced=replaced), name)
     except DatasetError as error:
-        findings = check_dataset(directory, progress=progress)
+        findings = check_dataset(directory, progress=progress, replaced=replaced)
         if findings.ok:
             raise
-        raise UnsoundDatasetError(name, findings) from error
-    own = own_modality_file(name)
-    modality = _read(own) if own.is_file() else dataset.modality
-    is_drafted = modality is None
-    draft = draft_modality(dataset) if modality is None else draft_of_file(dataset, modality)
-    choice = choose_data_config(dataset, draft, name, data_config, renamed=is_drafted)
+        raise UnsoundDatasetError(name, of_own_file(findings, name)) from error
+    choice = choose_data_config(dataset, modality_draft(dataset), data_config)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "modality.json")
-        file.write_text(json.dumps(choice.draft.content() if is_drafted else modality))
+        if dataset.modality is None:
+            file = Path(folder, "modality.json")
+            file.write_text(json.dumps(choice.draft.content))
+            replaced = {Path(MODALITY): file}
+        tag = embodiment_tag or choice.embodiment_tag
         findings = check_dataset(
-            directory,
-            choice.config,
-            embodiment_tag or choice.embodiment_tag,
-            progress=progress,
-            replaced={Path(FILE): file} if is_drafted or own.is_file() else None,
+            directory, choice.config, tag, progress=progress, replaced=replaced
         )
     findings = of_own_file(findings, name)
     if not findings.ok:
         raise UnsoundDatasetError(name, findings)
     return dataset, choice, findings
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        lines = [str(error), "correct or remove it"]
-        raise DatasetError(shown_path(file), "this file cannot be read.", lines) from error
-    return content if isinstance(content, dict) else {}
 
 
 def _description(dataset: LeRobotDataset) -> str:

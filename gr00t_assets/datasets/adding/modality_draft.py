@@ -5,133 +5,123 @@ by the drafted data config: columns that say again what the main column says.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.adding.draft_keys import (
-    COLUMNS,
-    DraftKey,
-    column_keys,
-    is_bool,
-    is_part,
-    main_column,
-    within_limit,
-)
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.features import Feature
-from gr00t_assets.modality.modality_json import DEFAULT_COLUMNS, Modality, parse_modality
+from gr00t_assets.modality.data_config import DataConfig
+from gr00t_assets.modality.modality_json import (
+    DEFAULT_COLUMNS,
+    KeyName,
+    Modality,
+    ModalityFile,
+    VectorSlice,
+    parse_modality,
+)
+from gr00t_assets.modality.vector_names import named_parts, part_of_column, usual_parts
+
+TASK = "human.task_description"
+
+_COLUMNS: dict[Modality, re.Pattern[str]] = {
+    "state": re.compile(r"(observation\.)?(states?|qpos|proprio)(\..+)?"),
+    "action": re.compile(r"actions?(\..+)?"),
+}
+"""What columns of state and of action are called, as a whole or in parts."""
 
 _NEITHER = re.compile(
     r"annotation\..+|next\..+|is_.+|index|.*(_index|timestamp|reward|done|discount|success).*"
 )
 _BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 _CAMERA_PREFIX = re.compile(r"^observation\.(images?\.)?")
-TASK = "human.task_description"
+_LEAST_NEEDED = ("leg", "base", "pad", "other", "neck", "waist")
+"""Parts that are left out first where the model takes fewer numbers."""
+
+_REASONS = {
+    "text": "text; the instructions are those of task_index",
+    "depth": "depth, which GR00T does not read",
+    "audio": "audio, which GR00T does not read",
+    "number": "it is called neither state nor action",
+}
+"""Why a feature of a kind is left out."""
 
 
 @dataclass(frozen=True)
 class ModalityDraft:
-    """What ``modality.json`` is to say.
+    """A ``modality.json``, and what of it a drafted data config trains on.
 
     Attributes:
-        state: Keys in the order of the columns.
-        action: Likewise.
-        video: Feature by camera key.
-        unused_cameras: Keys of cameras that a drafted data config leaves out.
-        annotation: Column of task indices by key.
+        file: The content of the file.
+        trained: Keys of state and of action.
+        cameras: Keys of cameras.
         notes: What was guessed, and one line for each column that is left out.
     """
 
-    state: tuple[DraftKey, ...]
-    action: tuple[DraftKey, ...]
-    video: Mapping[str, str]
-    annotation: Mapping[str, str]
-    unused_cameras: frozenset[str] = frozenset()
-    notes: tuple[str, ...] = ()
-
-    def keys(self, modality: Modality) -> tuple[DraftKey, ...]:
-        """The keys of state or of action."""
-        return self.state if modality == "state" else self.action
-
-    def trained(self, modality: Modality) -> list[DraftKey]:
-        """Those that a drafted data config trains on."""
-        return [key for key in self.keys(modality) if key.is_trained]
+    file: ModalityFile
+    trained: Mapping[Modality, Sequence[str]]
+    cameras: Sequence[str]
+    notes: tuple[str, ...]
 
     @property
-    def cameras(self) -> list[str]:
-        """Camera keys that a drafted data config uses."""
-        return [key for key in self.video if key not in self.unused_cameras]
-
     def content(self) -> dict[str, Any]:
-        """The content of the file."""
-        sections: dict[str, Any] = {}
-        for modality, default in DEFAULT_COLUMNS.items():
-            sections[modality] = {
-                key.key: {"start": key.start, "end": key.end}
-                | ({"original_key": key.column} if key.column != default else {})
-                for key in self.keys(modality)
-            }
-        sections["video"] = {key: {"original_key": name} for key, name in self.video.items()}
-        sections["annotation"] = {
-            key: {} if column == f"annotation.{key}" else {"original_key": column}
-            for key, column in self.annotation.items()
-        }
-        return sections
+        """The content of the file as JSON has it."""
+        return self.file.model_dump(mode="json", exclude_unset=True)
 
 
-def draft_modality(dataset: LeRobotDataset) -> ModalityDraft:
-    """Draft the file of a dataset from its features; its first episode is read.
+def modality_draft(dataset: LeRobotDataset) -> ModalityDraft:
+    """The file of a dataset where it has one, else one drafted from its features.
+
+    For a draft its first episode is read.
 
     Raises:
-        DatasetError: It has no numbers of state or of action, or no camera.
+        DatasetError: The file is not valid; or there are no numbers of state or of action, or no
+            camera.
     """
     notes: list[str] = []
-    chosen = _chosen_columns(dataset.features, notes)
-    problems = [f"no column of numbers is {kind}" for kind in COLUMNS if not chosen[kind]]
+    trained: dict[Modality, list[str]]
+    if dataset.modality is None:
+        file, trained = _drafted(dataset, notes)
+    else:
+        file = parse_modality(dataset.modality, dataset.name)
+        trained = {kind: list(file.slices(kind)) for kind in _COLUMNS}
+    for kind, keys in trained.items():
+        _drop_beyond_limit(kind, file.slices(kind), keys, notes)
+    cameras = _of_one_size(dataset, file, notes)
+    return ModalityDraft(file, trained, cameras, tuple(notes))
+
+
+def _drafted(
+    dataset: LeRobotDataset, notes: list[str]
+) -> tuple[ModalityFile, dict[Modality, list[str]]]:
+    """The file, and the keys that do not say again what others say."""
+    features = dataset.features
+    chosen = _chosen_columns(features, notes)
+    problems = [f"no column of numbers is {kind}" for kind in _COLUMNS if not chosen[kind]]
     if not dataset.cameras:
         problems.append("there is no camera of colour with frames")
     if problems:
-        has = ", ".join(f"{name} ({item.dtype})" for name, item in dataset.features.items())
+        has = ", ".join(f"{name} ({item.dtype})" for name, item in features.items())
         remedy = "name the columns observation.state and action, as LeRobot does"
         lines = [*problems, f"it has: {has}", remedy]
         raise DatasetError(dataset.name, "no modality.json can be drafted.", lines)
-    keys = {kind: column_keys(dataset, kind, chosen[kind], notes) for kind in COLUMNS}
-    used = {column for columns in chosen.values() for column in columns}
-    annotation = _annotation(dataset.features)
-    used |= {*annotation.values(), *dataset.cameras, *_BOOKKEEPING}
-    notes += [
-        f"{name} is left out: {_reason(feature)}"
-        for name, feature in dataset.features.items()
-        if name not in used
-    ]
-    video = _cameras(dataset.cameras)
-    unused = _of_other_sizes(dataset.features, video, notes)
-    return ModalityDraft(keys["state"], keys["action"], video, annotation, unused, tuple(notes))
-
-
-def draft_of_file(dataset: LeRobotDataset, content: dict[str, Any]) -> ModalityDraft:
-    """What a ``modality.json`` that is there already says.
-
-    Raises:
-        DatasetError: It is not valid; every wrong field is listed.
-    """
-    file = parse_modality(content, dataset.name)
-    notes: list[str] = []
-    keys: dict[Modality, tuple[DraftKey, ...]] = {}
-    for kind in COLUMNS:
-        listed = []
-        for key, part in file.slices(kind).items():
-            column = file.vector_column(kind, key)
-            continuous = part.continuous and not is_bool(dataset.features.get(column))
-            listed.append(DraftKey(key, column, part.start, part.end, continuous))
-        keys[kind] = within_limit(kind, listed, notes)
-    video = {key: file.video_feature(key) for key in file.video}
-    named = (file.annotation or {}).items()
-    annotation = {key: item.original_key or f"annotation.{key}" for key, item in named}
-    unused = _of_other_sizes(dataset.features, video, notes)
-    return ModalityDraft(keys["state"], keys["action"], video, annotation, unused, tuple(notes))
+    state, trained_state = _vector_keys(dataset, "state", chosen["state"], notes)
+    action, trained_action = _vector_keys(dataset, "action", chosen["action"], notes)
+    annotation = {TASK: KeyName(original_key="task_index")} if "task_index" in features else {}
+    used = {*chosen["state"], *chosen["action"], *dataset.cameras, *_BOOKKEEPING}
+    for name, feature in features.items():
+        if name.startswith("annotation.") and feature.kind == "number":
+            annotation[name.removeprefix("annotation.")] = KeyName()
+        elif name not in used:
+            reason = _REASONS.get(feature.kind, "a camera without frames")
+            notes.append(f"{name} is left out: {reason}")
+    video: dict[str, KeyName] = {}
+    for camera in dataset.cameras:
+        key = _CAMERA_PREFIX.sub("", camera).replace(".", "_") or camera
+        video[camera if key in video else key] = KeyName(original_key=camera)
+    file = ModalityFile(state=state, action=action, video=video, annotation=annotation)
+    return file, {"state": trained_state, "action": trained_action}
 
 
 def _chosen_columns(
@@ -140,9 +130,9 @@ def _chosen_columns(
     """Columns of state and of action, the main one first, then others of the observation."""
     numbers = {name: item for name, item in features.items() if item.kind == "number"}
     chosen: dict[Modality, dict[str, Feature]] = {}
-    for modality, pattern in COLUMNS.items():
+    for modality, pattern in _COLUMNS.items():
         names = [name for name in numbers if pattern.fullmatch(name)]
-        chosen[modality] = {name: numbers[name] for name in sorted(names, key=is_part)}
+        chosen[modality] = {name: numbers[name] for name in sorted(names, key=_is_part)}
     named = {*chosen["state"], *chosen["action"]}
     others = [name for name in numbers if not (name in named or _NEITHER.fullmatch(name))]
     if not chosen["state"] and others:
@@ -151,53 +141,136 @@ def _chosen_columns(
         others = [name for name in others if name.startswith("observation.")]
     chosen["state"] |= {name: numbers[name] for name in others}
     for modality, default in DEFAULT_COLUMNS.items():
-        main = main_column(modality, chosen[modality])
+        main = _main_column(modality, chosen[modality])
         if main not in (None, default):
             notes.append(f"there is no column {default}; {modality} is {main}")
     return chosen
 
 
-def _cameras(cameras: Sequence[str]) -> dict[str, str]:
-    keys: dict[str, str] = {}
-    for camera in cameras:
-        key = _CAMERA_PREFIX.sub("", camera).replace(".", "_") or camera
-        keys[camera if key in keys else key] = camera
-    return keys
+def _main_column(modality: Modality, columns: Iterable[str]) -> str | None:
+    """The column of the whole state or action, where it does not come in parts alone."""
+    named = (name for name in columns if _COLUMNS[modality].fullmatch(name))
+    return next((name for name in named if not _is_part(name)), None)
 
 
-def _of_other_sizes(
-    features: Mapping[str, Feature], video: Mapping[str, str], notes: list[str]
-) -> frozenset[str]:
-    """Cameras of another size than most, which GR00T cannot crop together with them."""
-    sizes = {key: features[name].size for key, name in video.items() if name in features}
-    if len(set(sizes.values())) < 2:
-        return frozenset()
-    most = max(sizes.values(), key=list(sizes.values()).count)
-    for key, size in sizes.items():
-        if size != most and size and most:
+def _is_part(name: str) -> bool:
+    """Whether a column is one part of state or action: action.gripper beside action."""
+    return "." in name.removeprefix("observation.")
+
+
+def _vector_keys(
+    dataset: LeRobotDataset, modality: Modality, columns: Mapping[str, Feature], notes: list[str]
+) -> tuple[dict[str, VectorSlice], list[str]]:
+    """Keys of every column; slices by the parts of the robot where the names tell them."""
+    slices: dict[str, VectorSlice] = {}
+    trained: list[str] = []
+    main = _main_column(modality, columns)
+    of_main: list[str] = []
+    for name, feature in columns.items():
+        parts = _parts(modality, feature, dataset.robot_type, name == main, notes)
+        of_body = [part for part, _, _ in parts]
+        if slices.keys() & of_body:
+            short = _last_word(name)
+            key = name.replace(".", "_") if short in slices else short
+            parts = [(key, 0, feature.width)]
+        why_not = None
+        if name == main:
+            of_main = of_body
+        elif main is not None and not _COLUMNS[modality].fullmatch(name):
+            why_not = f"it is not called {modality}"
+        elif main is not None:
+            why_not = _repeats(dataset, main, name, of_main, of_body)
+        keys = [key for key, _, _ in parts]
+        if why_not:
+            notes.append(f"{name} is the key {', '.join(keys)} and is not trained on: {why_not}")
+        else:
+            trained += keys
+        column = {} if name == DEFAULT_COLUMNS[modality] else {"original_key": name}
+        for key, start, end in parts:
+            slices[key] = VectorSlice.model_validate({"start": start, "end": end, **column})
+    return slices, trained
+
+
+def _parts(
+    modality: Modality, feature: Feature, robot: str, is_main: bool, notes: list[str]
+) -> list[tuple[str, int, int]]:
+    """Slices of a column by the parts of the robot; one of all its numbers where they are unknown.
+
+    Args:
+        is_main: Whether it is the whole state or action, and not a part of it.
+    """
+    names, size, column = feature.names, feature.width, feature.name
+    if names and (parts := named_parts(names)):
+        return parts
+    if not is_main:
+        return [(part_of_column(column) or _last_word(column), 0, size)]
+    if parts := usual_parts(robot, size):
+        listed = ", ".join(f"{part} {start}:{end}" for part, start, end in parts)
+        notes.append(f"{column}: its names do not tell the joints; those of {robot}: {listed}")
+        return parts
+    if size > 1:
+        why = f"are called {names[0]} to {names[-1]}" if names else "have no names"
+        notes.append(f"{column}: its {size} numbers {why}; they are one key '{modality}'")
+    return [(modality, 0, size)]
+
+
+def _last_word(column: str) -> str:
+    """``gripper_position`` of ``action.gripper_position``."""
+    return column.rsplit(".", 1)[-1]
+
+
+def _repeats(
+    dataset: LeRobotDataset, main: str, column: str, of_main: Iterable[str], parts: Iterable[str]
+) -> str | None:
+    """Why a column says again what the main column says; None where it does not."""
+    try:
+        rows = dataset.vectors(dataset.episodes[0].index, [main, column])
+        if all((number == rows[main].T).all(axis=1).any() for number in rows[column].T):
+            return f"{main} has the same numbers"
+    except (DatasetError, OSError, IndexError):
+        pass
+    if {_body_part(key) for key in of_main} & {_body_part(part) for part in parts}:
+        return f"{main} has this part already"
+    return None
+
+
+def _body_part(key: str) -> str:
+    """What a key moves, without its side: the end effector is the arm's."""
+    plain = re.sub(r"^(left|right|single)_|_(velocity|torque|delta|\d+)$", "", key)
+    return "arm" if plain.startswith("eef_") else plain
+
+
+def _drop_beyond_limit(
+    modality: Modality, slices: Mapping[str, VectorSlice], trained: list[str], notes: list[str]
+) -> None:
+    """Take the keys that the model has no room for from those that are trained on."""
+    limit = DataConfig.model_fields[f"max_{modality}_dim"].default
+
+    def need(key: str) -> tuple[int, int]:
+        part = re.sub(r"^(left|right)_", "", key)
+        rank = _LEAST_NEEDED.index(part) if part in _LEAST_NEEDED else len(_LEAST_NEEDED)
+        return rank, -trained.index(key)
+
+    dropped = []
+    for key in sorted(trained, key=need):
+        if sum(slices[key].end - slices[key].start for key in trained) > limit and trained[1:]:
+            trained.remove(key)
+            dropped.append(key)
+    if dropped:
+        names = ", ".join(sorted(dropped))
+        notes.append(f"{modality} has more than {limit} numbers; not trained on: {names}")
+
+
+def _of_one_size(dataset: LeRobotDataset, file: ModalityFile, notes: list[str]) -> list[str]:
+    """Cameras but for those of another size than most, which GR00T cannot crop together."""
+    features = {key: dataset.features.get(file.video_feature(key)) for key in file.video}
+    sizes = {key: feature.size for key, feature in features.items() if feature}
+    most = max(sizes.values(), key=list(sizes.values()).count, default=None)
+    others = {key: size for key, size in sizes.items() if size != most}
+    for key, size in others.items():
+        if size and most:
             notes.append(
                 f"camera {key} is not used: it is {size[1]} x {size[0]}, others "
                 f"{most[1]} x {most[0]}, and GR00T crops them as one stack"
             )
-    return frozenset(key for key, size in sizes.items() if size != most)
-
-
-def _annotation(features: Mapping[str, Feature]) -> dict[str, str]:
-    """Columns of task indices: those named so, and LeRobot's own."""
-    prefix = "annotation."
-    named = {
-        name.removeprefix(prefix): name
-        for name, item in features.items()
-        if name.startswith(prefix) and item.kind == "number"
-    }
-    return {TASK: "task_index", **named} if "task_index" in features else named
-
-
-def _reason(feature: Feature) -> str:
-    reasons = {
-        "text": "text; the instructions are those of task_index",
-        "depth": "depth, which GR00T does not read",
-        "audio": "audio, which GR00T does not read",
-        "number": "it is called neither state nor action",
-    }
-    return reasons.get(feature.kind, "a camera without frames")
+    return [key for key in file.video if key not in others]

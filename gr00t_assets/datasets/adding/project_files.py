@@ -6,18 +6,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from gr00t_assets.core.errors import CatalogError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import project_root
-from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
+from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog, project_catalog
 
 
-def write_project_files(files: Mapping[Path, str], entry: CatalogEntry | None) -> None:
-    """Write new files, and last an entry at the end of ``data/datasets.yaml``.
+def write_project_files(files: Mapping[Path, str], entry: CatalogEntry | None) -> list[Path]:
+    """Write new files, and last an entry at the end of ``data/datasets.yaml``; the paths.
 
     The catalog's comments and order stay; it is read with the entry before it is replaced. A file
     that is there is kept. Where anything fails, nothing is left that was not there.
@@ -43,42 +42,7 @@ def write_project_files(files: Mapping[Path, str], entry: CatalogEntry | None) -
                 with suppress(OSError):
                     folder.rmdir()
             raise
-
-
-def entry_text(entry: CatalogEntry) -> str:
-    """An entry as it is written into the catalog."""
-    fields = entry.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
-    source = {"kind": entry.source.kind, **entry.source.model_dump(exclude_defaults=True)}
-    ordered: dict[str, Any] = {"description": fields.pop("description"), "source": source}
-    fields.pop("source")
-    content = {entry.name: ordered | fields}
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=96)
-
-
-def _with_entry(catalog: Path, entry: CatalogEntry) -> str:
-    """The text of the catalog with an entry after all others, once it has been read."""
-    before = load_catalog(catalog) if catalog.is_file() else {}
-    if entry.name in before:
-        raise CatalogError(entry.name, "data/datasets.yaml has a dataset of this name by now.")
-    text = catalog.read_text(encoding="utf-8").rstrip("\n") if catalog.is_file() else ""
-    if not before:
-        # An empty mapping in braces takes no lines after it.
-        text = "\n".join(line for line in text.splitlines() if line.strip() not in ("{}", "---"))
-    text += ("\n\n" if text else "") + entry_text(entry)
-    with tempfile.TemporaryDirectory() as folder:
-        trial = Path(folder, catalog.name)
-        trial.write_text(text, encoding="utf-8")
-        try:
-            after = load_catalog(trial)
-        except CatalogError as error:
-            after, lines = {}, [error.problem, *error.details]
-        else:
-            lines = []
-    if after != {**before, entry.name: entry}:
-        problem = "an entry cannot be put at its end; nothing was written."
-        remedy = "write each dataset on lines of its own, from the first column on"
-        raise CatalogError("data/datasets.yaml", problem, [*lines, remedy])
-    return text
+    return [*files, *([catalog] if entry else [])]
 
 
 @contextmanager
@@ -90,3 +54,31 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _with_entry(catalog: Path, entry: CatalogEntry) -> str:
+    """The text of the catalog with an entry after all others, once it has been read."""
+    before = project_catalog()
+    if entry.name in before:
+        raise CatalogError(entry.name, "data/datasets.yaml has a dataset of this name by now.")
+    text = catalog.read_text(encoding="utf-8").rstrip("\n") if catalog.is_file() else ""
+    if not before:
+        # An empty mapping in braces takes no lines after it.
+        text = "\n".join(line for line in text.splitlines() if line.strip() not in ("{}", "---"))
+    fields = entry.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+    fields["source"] = {"kind": entry.source.kind, **fields["source"]}
+    text += "\n\n" if text else ""
+    text += yaml.safe_dump({entry.name: fields}, sort_keys=False, allow_unicode=True, width=96)
+    after, lines = {}, ()
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder, catalog.name)
+        trial.write_text(text, encoding="utf-8")
+        try:
+            after = load_catalog(trial)
+        except CatalogError as error:
+            lines = (error.problem, *error.details)
+    if after != {**before, entry.name: entry}:
+        problem = "an entry cannot be put at its end; nothing was written."
+        remedy = "write each dataset on lines of its own, from the first column on"
+        raise CatalogError("data/datasets.yaml", problem, [*lines, remedy])
+    return text

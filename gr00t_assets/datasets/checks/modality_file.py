@@ -3,7 +3,6 @@
 import shlex
 from collections import defaultdict
 from itertools import islice, pairwise
-from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -36,8 +35,8 @@ def check_modality(folder: Folder, info: Info) -> ModalityFile | None:
     raw = read_object(folder, MODALITY, missing=None)
     if raw is None:
         if not folder.exists(MODALITY):
-            texts = {"source": _named(folder.directory)}
-            folder.collector.report("modality-missing", MODALITY, "no such file", **texts)
+            source = shlex.quote(str(folder.directory))
+            folder.collector.report("modality-missing", MODALITY, "no such file", source=source)
         return None
     collector = folder.collector
     try:
@@ -53,12 +52,6 @@ def check_modality(folder: Folder, info: Info) -> ModalityFile | None:
         _check_columns(collector, modality, info)
     _check_overlaps(collector, modality)
     return modality
-
-
-def _named(directory: Path) -> str:
-    """What a person types for a dataset: its folder, or its name where it lies in the store."""
-    stored = (path for path in directory.absolute().parents[:2] if (path / ".lock").is_file())
-    return next((path.name for path in stored), shlex.quote(str(directory)))
 
 
 def sliced_columns(modality: ModalityFile | None, info: Info) -> dict[str, Modality]:

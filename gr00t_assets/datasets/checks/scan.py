@@ -37,7 +37,7 @@ from gr00t_assets.datasets.lerobot.metadata import find_cameras, read_metadata
 from gr00t_assets.datasets.lerobot.statistics import STATS
 from gr00t_assets.datasets.record import Camera
 
-SCAN_VERSION = 2
+SCAN_VERSION = 3
 """Raised when the checks begin to find other things in the same files."""
 
 DEFAULT_BACKEND = "frame-cache"
@@ -61,13 +61,18 @@ class DatasetScan(FrozenModel):
 
     def renamed(self, finding: Finding) -> Finding:
         """A finding that names the file which stands in for ``modality.json``, where one does."""
-        fields = {name: getattr(finding, name) for name in ("subject", "found", "remedy")}
-        update = {k: v and v.replace(MODALITY, self.modality_file) for k, v in fields.items()}
-        return finding if self.modality_file == MODALITY else finding.model_copy(update=update)
+        return naming(finding, self.modality_file)
 
-    def has(self, *codes: str) -> bool:
-        """Whether there is a finding of any of some codes."""
-        return any(finding.code in codes for finding in self.findings)
+
+def naming(finding: Finding, file: str) -> Finding:
+    """A finding with another file's name in place of ``modality.json``'s."""
+    texts = {name: getattr(finding, name) for name in ("subject", "found", "remedy")}
+    update = {
+        name: text.replace(MODALITY, file)
+        for name, text in texts.items()
+        if text and file not in text
+    }
+    return finding.model_copy(update=update)
 
 
 class _KeptScan(FrozenModel):

@@ -11,31 +11,25 @@ from gr00t_assets.datasets.checks.modality_file import check_modality
 from gr00t_assets.datasets.checks.scan import (
     DEFAULT_BACKEND,
     DatasetScan,
+    naming,
     scan_dataset,
     stored_scan,
 )
 from gr00t_assets.datasets.checks.stored_statistics import check_constant
 from gr00t_assets.datasets.fit.fit_check import (
-    DatasetFacts,
     fit_findings,
     fitting_data_configs,
+    known_cameras,
     name_findings,
     present_keys,
 )
-from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
+from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.folder import FAULTS, Folder
-from gr00t_assets.datasets.lerobot.info import Info, read_info
+from gr00t_assets.datasets.lerobot.info import read_info
 from gr00t_assets.datasets.lerobot.v3.convert import CONVERTED
 from gr00t_assets.datasets.record import DatasetRecord
 from gr00t_assets.modality.data_config import DataConfig, data_configs
 from gr00t_assets.modality.modality_json import ModalityFile
-
-_SAME_FAULT = {
-    "config-camera": ("modality-camera", "camera-missing"),
-    "config-slice": ("slice-range", "modality-column"),
-    "config-language": ("modality-annotation",),
-}
-"""Findings of the dataset alone that say the same."""
 
 
 def check_dataset(
@@ -80,18 +74,22 @@ def check_stored_dataset(
     converted = any(line.startswith(CONVERTED) for line in record.warnings)
     scan = stored_scan(directory, store.dataset_scan(record.name, record.version), converted)
     findings = _all_findings(Folder(directory), scan, data_config, embodiment_tag)
+    items = (
+        FAULTS.finding(item.code, MODALITY, item.found, source=record.name)
+        if item.code == "modality-missing"
+        else item
+        for item in findings
+    )
+    findings = Findings(items, findings.error_count, findings.warning_count)
     return of_own_file(findings, record.name)
 
 
 def of_own_file(findings: Findings, dataset: str) -> Findings:
-    """The findings, with the project's ``modality.json`` as their subject where it has one."""
+    """The findings, with the project's ``modality.json`` where it has one."""
     own = own_modality_file(dataset)
     if not own.is_file():
         return findings
-    items = [
-        item.model_copy(update={"subject": shown_path(own)}) if item.subject == MODALITY else item
-        for item in findings
-    ]
+    items = (naming(item, shown_path(own)) for item in findings)
     return Findings(items, findings.error_count, findings.warning_count)
 
 
@@ -123,52 +121,31 @@ def _check_fit(
     """Report why the dataset does not fit a data config, or that it fits none of them."""
     info = read_info(folder)
     modality = check_modality(folder, info)
-    facts = _facts(folder.directory, scan, info, modality)
     configs = data_configs()
     is_config = isinstance(data_config, DataConfig)
     config = data_config if is_config else configs.get(data_config or "")
-    if facts is not None and config is not None:
-        for finding in fit_findings(facts, config):
-            if not scan.has(*_SAME_FAULT.get(finding.code, ())):
-                fitting = fitting_data_configs(facts) if finding.code == "config-key" else []
-                these = f"; these fit: {', '.join(fitting)}" if fitting else ""
-                collector.add(finding.model_copy(update={"remedy": finding.remedy + these}))
-    elif facts is not None and data_config is None and not fitting_data_configs(facts):
-        found = "cameras and keys that no data config has together"
-        collector.report("no-data-config-fits", MODALITY, found, configs=", ".join(configs))
+    if modality is not None and len(info.features) == len(info.raw.get("features") or ()):
+        cameras = known_cameras(info, scan.cameras, scan.measured)
+        fitting = fitting_data_configs(modality, cameras)
+        for finding in fit_findings(modality, cameras, config) if config else ():
+            if finding.code == "config-key" and fitting:
+                remedy = f"choose a data config that fits: {', '.join(fitting)}"
+                finding = finding.model_copy(update={"remedy": remedy})
+            collector.add(finding)
+        if data_config is None and not fitting:
+            found = "cameras and keys that no data config has together"
+            collector.report("no-data-config-fits", MODALITY, found, configs=", ".join(configs))
     for column, constant in scan.constant.items():
-        used = _used_numbers(facts, config, column) if facts and config else frozenset()
+        used = _used_numbers(modality, config, column) if modality and config else frozenset()
         name = config.name if config else None
         check_constant(collector, info.features[column], modality, constant, used, name)
 
 
-def _facts(
-    directory: Path, scan: DatasetScan, info: Info, modality: ModalityFile | None
-) -> DatasetFacts | None:
-    """What a data config asks of the dataset; ``None`` where too little of it could be read."""
-    complete = len(info.features) == len(info.raw.get("features") or ())
-    paths = info.data_path is not None and (info.video_path is not None or not info.video_cameras)
-    if modality is None or info.fps is None or not complete or not paths:
-        return None
-    dataset = LeRobotDataset(
-        directory=directory,
-        name="dataset",
-        info=info,
-        modality=modality.model_dump(mode="json", exclude_unset=True),
-        tasks={},
-        episodes=(),
-        cameras=scan.cameras,
-        warnings=(),
-    )
-    declared = {feature.name: feature.width for feature in info.features.values()}
-    return DatasetFacts(dataset, scan.measured, declared | scan.widths)
-
-
-def _used_numbers(facts: DatasetFacts, config: DataConfig, column: str) -> frozenset[int]:
+def _used_numbers(modality: ModalityFile, config: DataConfig, column: str) -> frozenset[int]:
     """Numbers of an action column that a data config trains on."""
     return frozenset(
         number
-        for key, part in present_keys(facts, config, "action")
-        if facts.modality.vector_column("action", key.key) == column
+        for key, (_, part) in present_keys(modality, config, "action").items()
+        if modality.vector_column("action", key) == column
         for number in range(part.start, part.end)
     )

@@ -1,78 +1,31 @@
 """What keeps a dataset from fitting a data config, as findings.
 
-The checks read ``modality.json``, the features, the camera list and one episode's vector lengths,
-never the videos themselves.
+A column, a slice, a camera or an annotation that the files of the dataset do not have is found by
+the checks of the files, whatever the data config.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.names import did_you_mean
-from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.features import Feature
 from gr00t_assets.datasets.lerobot.folder import FAULTS
+from gr00t_assets.datasets.lerobot.info import Info
 from gr00t_assets.datasets.record import Camera
-from gr00t_assets.modality.data_config import (
-    EMBODIMENT_IDS,
-    ActionKeyConfig,
-    DataConfig,
-    VectorKeyConfig,
-    data_configs,
-)
-from gr00t_assets.modality.key_config import POSE_ROTATIONS
-from gr00t_assets.modality.modality_json import (
-    FILE,
-    Modality,
-    ModalityFile,
-    VectorSlice,
-    parse_modality,
-)
+from gr00t_assets.modality.data_config import BUILT_IN, EMBODIMENT_IDS, DataConfig, data_configs
+from gr00t_assets.modality.key_config import POSE_ROTATIONS, ActionTransforms, KeyTransforms
+from gr00t_assets.modality.modality_json import MODALITY, Modality, ModalityFile, VectorSlice
 from gr00t_assets.modality.rotations import ROTATION_DIMS
-from gr00t_assets.modality.transforms import transformed_dim
+
+Cameras = Mapping[str, Camera]
+"""Those that have frames, by feature."""
 
 
-class DatasetFacts:
-    """What the checks ask of a dataset, read once.
-
-    Args:
-        widths: Numbers in a row by column, where they were counted.
-
-    Attributes:
-        modality: Its parsed ``modality.json``.
-        cameras: Those that have video files, by feature, as the videos are where that was
-            measured, else as ``meta/info.json`` declares them.
-
-    Raises:
-        DatasetError: ``modality.json`` is missing or wrong.
-    """
-
-    def __init__(
-        self,
-        dataset: LeRobotDataset,
-        measured: Sequence[Camera] = (),
-        widths: Mapping[str, int] | None = None,
-    ) -> None:
-        self.dataset = dataset
-        self.modality: ModalityFile = parse_modality(dataset.modality, dataset.name)
-        self.declared = {
-            feature: declared_camera(dataset.features[feature], dataset.fps)
-            for feature in dataset.cameras
-        }
-        self.cameras = self.declared | {camera.original_key: camera for camera in measured}
-        self._lengths: dict[str, int | None] = dict(widths or {})
-
-    def vector_length(self, column: str) -> int | None:
-        """Numbers in a column's vectors, in the first episode's rows; ``None`` where unreadable."""
-        if column not in self.dataset.features:
-            return None
-        if column not in self._lengths:
-            try:
-                first = self.dataset.episodes[0].index
-                self._lengths[column] = self.dataset.vector(first, column).shape[-1]
-            except DatasetError:
-                self._lengths[column] = None
-        return self._lengths[column]
+def known_cameras(info: Info, names: Iterable[str], measured: Sequence[Camera] = ()) -> Cameras:
+    """Cameras as their frames are where that was measured, else as ``meta/info.json`` has them."""
+    declared = {name: declared_camera(info.features[name], info.fps or 0) for name in names}
+    return declared | {camera.original_key: camera for camera in measured}
 
 
 def declared_camera(feature: Feature, fps: float) -> Camera:
@@ -91,9 +44,10 @@ def declared_camera(feature: Feature, fps: float) -> Camera:
     )
 
 
-def fitting_data_configs(facts: DatasetFacts) -> list[str]:
-    """Names of the data configs whose keys the dataset has, in the order of the data configs."""
-    return [name for name, config in data_configs().items() if not fit_findings(facts, config)]
+def fitting_data_configs(modality: ModalityFile, cameras: Cameras) -> list[str]:
+    """Names of the data configs that a dataset fits, in the order of the data configs."""
+    configs = data_configs().items()
+    return [name for name, config in configs if not fit_findings(modality, cameras, config)]
 
 
 def name_findings(data_config: str | None, embodiment_tag: str) -> list[Finding]:
@@ -115,164 +69,142 @@ def name_findings(data_config: str | None, embodiment_tag: str) -> list[Finding]
     return findings
 
 
-def fit_findings(facts: DatasetFacts, config: DataConfig) -> list[Finding]:
-    """Everything that keeps the dataset from fitting the data config; empty where it fits."""
-    return [
-        *_missing_keys(facts, config),
-        *_cameras(facts, config),
-        *_vectors(facts, config, "state"),
-        *_vectors(facts, config, "action"),
-        *_language(facts, config),
+def fit_findings(modality: ModalityFile, cameras: Cameras, config: DataConfig) -> list[Finding]:
+    """Everything that keeps a dataset from fitting a data config; empty where it fits."""
+    faults = [
+        *_missing_keys(modality, config),
+        *_camera_sizes(modality, cameras, config),
+        *_vectors(modality, config, "state"),
+        *_vectors(modality, config, "action"),
     ]
+    return [FAULTS.finding(fault, MODALITY, found, **texts) for fault, found, texts in faults]
 
 
-def fit_finding(fault: str, found: str, **texts: str) -> Finding:
-    """One reason why a dataset does not fit a data config."""
-    return FAULTS.finding(fault, FILE, found, **texts)
+_Found = tuple[str, str, dict[str, Any]]
+"""A fault, what was found, and what its texts are filled in with."""
 
 
 def present_keys(
-    facts: DatasetFacts, config: DataConfig, modality: Modality
-) -> list[tuple[VectorKeyConfig, VectorSlice]]:
+    file: ModalityFile, config: DataConfig, modality: Modality
+) -> dict[str, tuple[KeyTransforms, VectorSlice]]:
     """The data config's keys of a modality that ``modality.json`` has, with their slices."""
-    slices = facts.modality.slices(modality)
-    return [(key, slices[key.key]) for key in config.vector_keys(modality) if key.key in slices]
+    slices = file.slices(modality)
+    keys = config.state if modality == "state" else config.action
+    return {name: (key, slices[name]) for name, key in keys.items() if name in slices}
 
 
-def rotation_of(key: VectorKeyConfig, entry: VectorSlice) -> str | None:
+def rotation_of(key: KeyTransforms, entry: VectorSlice) -> str | None:
     """The representation of a key's rotation in the data, by either file."""
     return entry.rotation_type or key.rotation_type
 
 
-def total_dim(facts: DatasetFacts, config: DataConfig, modality: Modality) -> int:
+def total_dim(file: ModalityFile, config: DataConfig, modality: Modality) -> int:
     """Numbers that the present keys of a modality have together after their transforms."""
     return sum(
-        transformed_dim(
-            entry.end - entry.start, key.sin_cos, rotation_of(key, entry), key.target_rotation
-        )
-        for key, entry in present_keys(facts, config, modality)
+        key.dim(entry.end - entry.start, rotation_of(key, entry))
+        for key, entry in present_keys(file, config, modality).values()
     )
 
 
-def _missing_keys(facts: DatasetFacts, config: DataConfig) -> Iterator[Finding]:
-    file = facts.modality
-    groups: tuple[tuple[str, str, Sequence[str], Iterable[str]], ...] = (
+def _missing_keys(file: ModalityFile, config: DataConfig) -> Iterator[_Found]:
+    for modality, noun, needed, available in (
         ("video", "camera", config.video, file.video),
-        ("state", "state key", [key.key for key in config.state], file.state),
-        ("action", "action key", [key.key for key in config.action], file.action),
+        ("state", "state key", config.state, file.state),
+        ("action", "action key", config.action, file.action),
         ("language", "language key", [config.language], file.annotation_keys()),
-    )
-    for modality, noun, needed, available in groups:
-        present = tuple(available)
-        missing = [key for key in needed if key not in present]
-        if not missing:
-            continue
-        found = (
-            f"{noun} '{missing[0]}' is not in this dataset; "
-            f"the dataset has: {', '.join(present) or 'none'}"
-        )
-        if len(missing) < len(needed):
-            found += f"; missing: {', '.join(missing)}"
-        texts = {"config": config.name, "modality": modality, "keys": ", ".join(needed)}
-        yield fit_finding("config-key", found, **texts)
+    ):
+        missing = [key for key in needed if key not in available]
+        if missing:
+            found = f"{noun} '{missing[0]}' is not in this dataset; "
+            found += f"the dataset has: {', '.join(available) or 'none'}"
+            found += f"; missing: {', '.join(missing)}" if len(missing) < len(needed) else ""
+            texts = {"config": config.name, "modality": modality, "keys": ", ".join(needed)}
+            yield "config-key", found, texts
 
 
-def _cameras(facts: DatasetFacts, config: DataConfig) -> Iterator[Finding]:
-    sizes: dict[str, str] = {}
-    for key in config.video:
-        if key not in facts.modality.video:
-            continue
-        feature = facts.modality.video_feature(key)
-        camera = facts.cameras.get(feature)
-        if feature not in facts.dataset.features:
-            yield fit_finding(
-                "config-camera",
-                f"camera '{key}' is feature {feature} in modality.json, "
-                "which meta/info.json does not have",
-            )
-        elif camera is None:
-            yield fit_finding(
-                "config-camera", f"camera '{key}' ({feature}) is declared and has no video files"
-            )
-        else:
-            sizes[key] = f"{camera.height}x{camera.width}"
+def _camera_sizes(file: ModalityFile, cameras: Cameras, config: DataConfig) -> Iterator[_Found]:
+    present = {key: file.video_feature(key) for key in config.video if key in file.video}
+    sizes = {
+        key: f"{cameras[feature].height}x{cameras[feature].width}"
+        for key, feature in present.items()
+        if feature in cameras
+    }
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{key} {size}" for key, size in sizes.items())
-        yield fit_finding(
-            "config-camera-sizes",
-            f"the cameras differ in height x width: {listed}; GR00T crops them as one stack",
-        )
+        yield "config-camera-sizes", f"the cameras differ in height x width: {listed}", {}
 
 
-def _vectors(facts: DatasetFacts, config: DataConfig, modality: Modality) -> Iterator[Finding]:
-    for key, entry in present_keys(facts, config, modality):
-        column = facts.modality.vector_column(modality, key.key)
-        for code, problem in (
-            ("config-slice", _slice_problem(facts, column, entry)),
-            ("config-transform", _transform_problem(key, entry)),
-            ("config-relative", _relative_problem(facts, config, key, entry)),
-        ):
-            if problem:
-                yield fit_finding(code, f"{modality} key '{key.key}' {problem}")
-    total = total_dim(facts, config, modality)
-    largest = config.max_state_dim if modality == "state" else config.max_action_dim
-    if total > largest:
-        yield fit_finding(
-            "dims-over-limit",
-            f"{modality} has {total} numbers after the transforms of data config "
-            f"{config.name}; the model takes at most {largest}",
-        )
+def _vectors(file: ModalityFile, config: DataConfig, modality: Modality) -> Iterator[_Found]:
+    for name, (key, entry) in present_keys(file, config, modality).items():
+        fault = _transform_fault(config, key, entry)
+        if fault is None and isinstance(key, ActionTransforms):
+            problem = _relative_problem(file, config, name, key, entry)
+            fault = problem and (
+                "config-relative",
+                problem,
+                {"file": _own_file(config) or MODALITY},
+            )
+        if fault:
+            yield fault[0], f"{modality} key '{name}' {fault[1]}", fault[2]
+    total = total_dim(file, config, modality)
+    most = config.max_state_dim if modality == "state" else config.max_action_dim
+    if total > most:
+        found = f"{modality} has {total} numbers after the transforms of data config {config.name}"
+        yield "dims-over-limit", found, {"most": most}
 
 
-def _slice_problem(facts: DatasetFacts, column: str, entry: VectorSlice) -> str | None:
-    if column not in facts.dataset.features:
-        return f"is a slice of column {column}, which meta/info.json does not have"
-    length = facts.vector_length(column)
-    if length is None:
-        return f"is a slice of column {column}, which cannot be read in the first episode"
-    if entry.end > length:
-        return f"is {entry.start}:{entry.end} of {column}, which has {length} numbers"
-    return None
+def _own_file(config: DataConfig) -> str | None:
+    """The file of a data config of the project; none of a built-in one, which stays as it is."""
+    is_built_in = (BUILT_IN / f"{config.name}.yaml").is_file()
+    return None if is_built_in else f"data/data_configs/{config.name}.yaml"
 
 
-def _transform_problem(key: VectorKeyConfig, entry: VectorSlice) -> str | None:
-    rotation, size = rotation_of(key, entry), entry.end - entry.start
+def _transform_fault(config: DataConfig, key: KeyTransforms, entry: VectorSlice) -> _Found | None:
+    rotation, size, target = rotation_of(key, entry), entry.end - entry.start, key.target_rotation
+    own = _own_file(config)
+    file = own or MODALITY
     if key.rotation_type not in (None, rotation):
-        return f"is {rotation} in modality.json and {key.rotation_type} in the data config"
+        found = f"is {rotation} in modality.json and {key.rotation_type} in the data config"
+        return "config-transform", found, {"field": "rotation_type", "file": file}
     if rotation is not None and size != ROTATION_DIMS[rotation]:
-        return f"has {size} numbers; {rotation} takes {ROTATION_DIMS[rotation]}"
-    rotated = key.target_rotation is not None and key.target_rotation != rotation
+        found = f"has {size} numbers; {rotation} takes {ROTATION_DIMS[rotation]}"
+        return "config-rotation-size", found, {"file": file}
+    rotated = target is not None and target != rotation
     if rotated and rotation is None:
-        return (
-            f"is to become {key.target_rotation} and has no rotation_type in modality.json; "
-            "say which representation it is in, such as quaternion"
-        )
-    if key.normalization is None or (isinstance(key, ActionKeyConfig) and key.rep == "relative"):
+        found = f"is to become {target} and has no rotation_type in modality.json"
+        return "config-rotation-missing", found, {}
+    is_relative = isinstance(key, ActionTransforms) and key.rep == "relative"
+    if key.normalization is None or is_relative:
         return None
     if rotated and not entry.absolute:
-        return f"is a relative rotation, whose {key.target_rotation} cannot be normalised"
+        found = f"is a relative rotation, whose {target} cannot be normalised"
+        texts = {"field": "target_rotation" if own else "absolute", "file": file}
+        return "config-transform", found, texts
     if rotated and key.normalization != "min_max":
-        return f"is to become {key.target_rotation}, which takes min_max, not {key.normalization}"
+        found = f"is to become {target}, which takes min_max, not {key.normalization}"
+        return "config-normalization", found, {"right": "min_max", "file": file}
     if not rotated and not entry.continuous and key.normalization != "binary":
-        return f"is of type {entry.dtype}, which takes binary, not {key.normalization}"
+        found = f"is of type {entry.dtype}, which takes binary, not {key.normalization}"
+        if own is None:
+            return "config-transform", found, {"field": "dtype", "file": MODALITY}
+        return "config-normalization", found, {"right": "binary", "file": own}
     return None
 
 
 def _relative_problem(
-    facts: DatasetFacts, config: DataConfig, key: VectorKeyConfig, entry: VectorSlice
+    file: ModalityFile, config: DataConfig, name: str, key: ActionTransforms, entry: VectorSlice
 ) -> str | None:
     """Why an action key cannot be a pose, or be relative to its state key."""
-    if not isinstance(key, ActionKeyConfig):
-        return None
     size = entry.end - entry.start
     if key.type == "eef" and size != 3 + ROTATION_DIMS[POSE_ROTATIONS[key.format]]:
         return f"has {size} numbers, which is no pose in the format {key.format}"
+    if key.type == "eef" and entry.rotation_type:
+        return f"is a pose by the data config and {entry.rotation_type} in modality.json"
     if key.rep == "absolute":
         return None
     if not entry.absolute:
         return "is to be made relative, and modality.json says that it is recorded so"
-    name = key.state_key or key.key
-    states = {state.key: (state, part) for state, part in present_keys(facts, config, "state")}
+    name, states = key.state_key or name, present_keys(file, config, "state")
     if name not in states:
         return None  # a missing state key is found for itself
     state, part = states[name]
@@ -282,13 +214,3 @@ def _relative_problem(
         recorded = rotation_of(key, entry) or "no rotation"
         return f"is {recorded}; state key '{name}' is {rotation_of(state, part) or 'no rotation'}"
     return None
-
-
-def _language(facts: DatasetFacts, config: DataConfig) -> Iterator[Finding]:
-    column = facts.modality.annotation_column(config.language)
-    if column is not None and column not in facts.dataset.features:
-        yield fit_finding(
-            "config-language",
-            f"language key '{config.language}' is column {column}, "
-            "which meta/info.json does not have",
-        )

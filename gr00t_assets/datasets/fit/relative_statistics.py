@@ -13,7 +13,7 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.statistics import STATISTIC_NAMES, array_statistics
 from gr00t_assets.modality.config import ChunkStatistics, VectorKey
-from gr00t_assets.modality.relative_actions import relative_action
+from gr00t_assets.modality.key_transform import KeyTransform
 
 
 def relative_statistics(
@@ -63,7 +63,7 @@ def _statistics(
         try:
             # Step by step: all chunks of a large dataset together are many times its rows.
             values = [
-                relative_action(of_action[rows + index], of_state[rows], key)
+                KeyTransform(key).forward(of_action[rows + index], of_state[rows])
                 for of_state, of_action, rows in episodes
                 if len(rows)
             ]

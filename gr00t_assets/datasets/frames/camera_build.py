@@ -9,7 +9,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,22 +45,6 @@ def default_workers() -> int:
     return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
 
 
-class UnusableVideosError(Exception):
-    """Videos of a camera, or its images in the rows, cannot be cached.
-
-    Attributes:
-        problems: One line an episode.
-    """
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__(*problems)
-        self.problems = list(problems)
-
-
-class BuildStoppedError(Exception):
-    """The build was given up while an episode was being decoded."""
-
-
 @dataclass(frozen=True)
 class ReusableEpisode:
     """An episode's frames in a finished cache."""
@@ -90,6 +74,9 @@ class CameraBuild:
     Args:
         reusable: Frames of other caches, by the hash of what they were decoded from.
         progress: Called with the frames done, from the thread that called ``run``.
+
+    Attributes:
+        methods: How many episodes were had by each method.
     """
 
     dataset: LeRobotDataset
@@ -97,22 +84,19 @@ class CameraBuild:
     partial: PartialFrames
     reusable: Mapping[str, ReusableEpisode]
     progress: Callable[[int], None]
+    methods: Counter[Method] = field(default_factory=Counter)
     _frames_done: dict[int, int] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, workers: int | None) -> Counter[Method]:
+    def run(self, workers: int | None) -> list[str]:
         """Fill every episode.
 
         Args:
             workers: Episodes at once; ``default_workers`` by default.
 
         Returns:
-            How many episodes were had by each method.
-
-        Raises:
-            UnusableVideosError: Videos cannot be decoded, or do not fit their rows.
+            A line for each episode whose frames cannot be decoded, or do not fit its rows.
         """
-        methods: Counter[Method] = Counter()
         problems: dict[int, str] = {}
         count = workers or default_workers()
         waiting = iter(self.partial.plan.spans)
@@ -127,7 +111,7 @@ class CameraBuild:
                     for future in wait(running, _PROGRESS_SECONDS, FIRST_COMPLETED).done:
                         span = running.pop(future)
                         try:
-                            methods[future.result()] += 1
+                            self.methods[future.result()] += 1
                         except VideoError as error:
                             file = self._recorded(span).path.relative_to(self.dataset.directory)
                             problems[span.episode] = f"{file}: {error}"
@@ -136,9 +120,7 @@ class CameraBuild:
                 self._stop.set()
                 pool.shutdown(cancel_futures=True)
                 raise
-        if problems:
-            raise UnusableVideosError([problems[episode] for episode in sorted(problems)])
-        return methods
+        return [problems[episode] for episode in sorted(problems)]
 
     def _recorded(self, span: Span) -> RecordedFrames:
         return recorded_frames(self.dataset, span.episode, self.camera)
@@ -149,7 +131,7 @@ class CameraBuild:
         Raises:
             VideoError: It cannot be decoded, its frames have another size than the plan says, or
                 are not one for each row.
-            BuildStoppedError: The build was given up.
+            CancelledError: The build was given up.
         """
         recorded = self._recorded(span)
         sha256 = recorded.sha256()
@@ -187,7 +169,7 @@ class CameraBuild:
         times: list[float] = []
         for position, (time, frame) in enumerate(recorded.decode(range(span.frames))):
             if self._stop.is_set():
-                raise BuildStoppedError
+                raise CancelledError
             times.append(time)
             if frame is None:
                 continue

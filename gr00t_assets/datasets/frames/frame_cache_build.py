@@ -3,24 +3,17 @@
 import fcntl
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import disk_full_explained
-from gr00t_assets.datasets.frames.camera_build import (
-    CameraBuild,
-    Method,
-    ReusableEpisode,
-    UnusableVideosError,
-    reusable_episodes,
-)
-from gr00t_assets.datasets.frames.frame_cache_plan import check_request, plan_cameras, require_room
+from gr00t_assets.datasets.frames.camera_build import CameraBuild, Method, reusable_episodes
+from gr00t_assets.datasets.frames.frame_cache_plan import plan_cameras, require_room
 from gr00t_assets.datasets.frames.frame_index import (
     FrameCacheInfo,
-    FramePlan,
     Progress,
     Size,
     cache_folder,
@@ -67,7 +60,6 @@ def build_frame_cache(
             size, or are not one for each row; all of them are listed.
         StoreError: The disk cannot hold the frames; raised before anything is written.
     """
-    check_request(dataset, cameras, size)
     folder = cache_folder(directory, size)
     missing = _missing(dataset, cameras, folder)
     if not missing:
@@ -80,13 +72,31 @@ def build_frame_cache(
         reusable = reusable_episodes([directory, *previous], size)
         total = dataset.frame_count * len(missing)
         for number, camera in enumerate(missing):
-            show = _offset(progress, dataset.frame_count * number, total)
-            try:
-                methods += _build_camera(
-                    dataset, camera, plans[camera], folder, show, workers, reusable
-                )
-            except UnusableVideosError as error:
-                problems += error.problems
+
+            def show(done: int, before: int = dataset.frame_count * number) -> None:
+                if progress is not None:
+                    progress(before + done, total)
+
+            plan, target = plans[camera], folder / camera
+            partial_folder = building_folder(folder, camera)
+            index = publish_complete(partial_folder, plan, target)
+            if index is not None and index.fits(dataset, camera):
+                show(plan.frames)
+                methods["kept"] += len(plan.spans)
+                continue
+            shutil.rmtree(target, ignore_errors=True)
+            with closing(PartialFrames.open(partial_folder, plan)) as partial:
+                build = CameraBuild(dataset, camera, partial, reusable, show)
+                unusable = build.run(workers)
+                if not unusable:
+                    paths = (recorded_frames(dataset, s.episode, camera).path for s in plan.spans)
+                    partial.write_index(path.stat().st_size for path in paths)
+            if unusable:
+                shutil.rmtree(partial_folder)
+                problems += unusable
+            else:
+                publish_complete(partial_folder, plan, target)
+                methods += build.methods
     if problems:
         raise DatasetError(dataset.name, "its frames cannot be cached.", problems)
     return replace(frame_cache_info(directory, size), **methods)
@@ -108,36 +118,3 @@ def _locked(directory: Path) -> Iterator[None]:
     with (directory.parent / f".{directory.name}.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _offset(progress: Progress | None, before: int, total: int) -> Callable[[int], None]:
-    """Progress of one camera as that of all, of which so many frames are done already."""
-    return lambda done: progress(before + done, total) if progress is not None else None
-
-
-def _build_camera(
-    dataset: LeRobotDataset,
-    camera: str,
-    plan: FramePlan,
-    folder: Path,
-    progress: Callable[[int], None],
-    workers: int | None,
-    reusable: Mapping[str, ReusableEpisode],
-) -> Counter[Method]:
-    partial_folder, target = building_folder(folder, camera), folder / camera
-    index = publish_complete(partial_folder, plan, target)
-    if index is not None and index.fits(dataset, camera):
-        progress(plan.frames)
-        return Counter[Method]({"kept": len(plan.spans)})
-    shutil.rmtree(target, ignore_errors=True)
-    partial = PartialFrames.open(partial_folder, plan)
-    try:
-        with closing(partial):
-            methods = CameraBuild(dataset, camera, partial, reusable, progress).run(workers)
-            files = (recorded_frames(dataset, span.episode, camera).path for span in plan.spans)
-            partial.write_index(file.stat().st_size for file in files)
-    except UnusableVideosError:
-        shutil.rmtree(partial_folder)
-        raise
-    publish_complete(partial_folder, plan, target)
-    return methods

@@ -7,7 +7,6 @@ from pathlib import Path
 from gr00t_assets.core.errors import DatasetError, StoreError
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.units import format_bytes
-from gr00t_assets.datasets.frames.camera_build import UnusableVideosError
 from gr00t_assets.datasets.frames.frame_index import FramePlan, Size, Span
 from gr00t_assets.datasets.frames.partial_frames import building_folder
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
@@ -28,32 +27,10 @@ def frame_cache_bytes(
     Raises:
         DatasetError: A camera has no frames, or none that can be read; or the size is none.
     """
-    check_request(dataset, cameras, size)
     plans, problems = plan_cameras(dataset, cameras, size)
     if problems:
         raise DatasetError(dataset.name, "its frames cannot be read.", problems)
     return sum(map(_needed_bytes, plans.values()))
-
-
-def check_request(dataset: LeRobotDataset, cameras: Sequence[str], size: Size | None) -> None:
-    """Check that the cameras exist and that the size is positive.
-
-    Raises:
-        DatasetError: They do not, or it is not.
-    """
-    unknown = [camera for camera in cameras if camera not in dataset.cameras]
-    if unknown:
-        raise DatasetError(
-            dataset.name,
-            f"it has no frames of {', '.join(unknown)}.",
-            [f"it has: {', '.join(dataset.cameras) or 'none'}"],
-        )
-    if size is not None and min(size) < 1:
-        raise DatasetError(
-            dataset.name,
-            f"frames cannot be resized to {size[0]} x {size[1]}.",
-            ["give width and height in pixels, such as (224, 224), or no size"],
-        )
 
 
 def plan_cameras(
@@ -63,7 +40,17 @@ def plan_cameras(
 
     Returns:
         Plans by camera, and a line for each episode of those of which no header can be read.
+
+    Raises:
+        DatasetError: A camera does not exist, or the size is not positive.
     """
+    if unknown := [camera for camera in cameras if camera not in dataset.cameras]:
+        has = f"it has: {', '.join(dataset.cameras) or 'none'}"
+        raise DatasetError(dataset.name, f"it has no frames of {', '.join(unknown)}.", [has])
+    if size is not None and min(size) < 1:
+        problem = f"frames cannot be resized to {size[0]} x {size[1]}."
+        remedy = "give width and height in pixels, such as (224, 224), or no size"
+        raise DatasetError(dataset.name, problem, [remedy])
     lengths = [episode.length for episode in dataset.episodes]
     spans = tuple(
         Span(episode=episode.index, first_row=end - episode.length, frames=episode.length)
@@ -72,12 +59,19 @@ def plan_cameras(
     plans: dict[str, FramePlan] = {}
     problems: list[str] = []
     for camera in cameras:
-        try:
-            video_width, video_height = _first_size(dataset, camera)
-        except UnusableVideosError as error:
-            problems += error.problems
+        video_size, unreadable = None, []
+        for episode in dataset.episodes:
+            recorded = recorded_frames(dataset, episode.index, camera)
+            try:
+                video_size = recorded.size()
+                break
+            except VideoError as error:
+                file = recorded.path.relative_to(dataset.directory)
+                unreadable.append(f"{file}: {error}")
+        if video_size is None:
+            problems += unreadable
             continue
-        width, height = size or (video_width, video_height)
+        (video_width, video_height), (width, height) = video_size, size or video_size
         plans[camera] = FramePlan(
             frames=sum(lengths),
             height=height,
@@ -85,8 +79,7 @@ def plan_cameras(
             video_height=video_height,
             video_width=video_width,
             decoder=_decoder_versions(
-                in_videos=camera in dataset.video_cameras,
-                resized=(width, height) != (video_width, video_height),
+                in_videos=camera in dataset.video_cameras, resized=(width, height) != video_size
             ),
             spans=spans,
         )
@@ -106,9 +99,11 @@ def require_room(name: str, plans: dict[str, FramePlan], folder: Path) -> None:
     """
     needed = sum(map(_needed_bytes, plans.values()))
     written = sum(
-        _bytes_on_disk(path)
+        file.stat().st_blocks * 512
         for camera in plans
         for path in (building_folder(folder, camera), folder / camera)
+        for file in path.glob("*")
+        if file.is_file()
     )
     free = free_bytes(folder)
     if needed - written <= free:
@@ -124,21 +119,6 @@ def require_room(name: str, plans: dict[str, FramePlan], folder: Path) -> None:
         f"{folder} has {format_bytes(free)} free; nothing was written.",
         [*sizes, "free some space, or move the store to a larger disk with GR00T_ASSETS_STORE"],
     )
-
-
-def _bytes_on_disk(path: Path) -> int:
-    return sum(file.stat().st_blocks * 512 for file in path.glob("*") if file.is_file())
-
-
-def _first_size(dataset: LeRobotDataset, camera: str) -> Size:
-    problems = []
-    for episode in dataset.episodes:
-        recorded = recorded_frames(dataset, episode.index, camera)
-        try:
-            return recorded.size()
-        except VideoError as error:
-            problems.append(f"{recorded.path.relative_to(dataset.directory)}: {error}")
-    raise UnusableVideosError(problems)
 
 
 def _decoder_versions(in_videos: bool, resized: bool) -> str:

@@ -6,7 +6,7 @@ Images in the rows need no backend: each is the frame of its own row, and is onl
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.names import did_you_mean
-from gr00t_assets.datasets.frames.episode_frames import CachedEpisode, DecodedEpisode, EpisodeFrames
+from gr00t_assets.datasets.frames.episode_frames import CachedEpisode, DecodedEpisode
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.video_backends import (
     BACKENDS,
@@ -28,7 +28,7 @@ from gr00t_assets.datasets.frames.video_backends import (
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.episodes import Episode
 from gr00t_assets.datasets.recorded_frames import RecordedFrames, VideoFrames, recorded_frames
-from gr00t_assets.datasets.video_decoding import VideoError, spread_positions
+from gr00t_assets.datasets.video_decoding import VideoError, nearest_rows, spread_positions
 from gr00t_assets.modality.frame_check_result import CameraCheckResult, FrameCheckResult, Verdict
 
 _UNAFFECTED = "trainers that read the frame cache are not affected"
@@ -71,32 +71,27 @@ def check_frames(
     count = len(dataset.episodes)
     chosen = spread_positions(count, count if max_episodes is None else max_episodes)
     episodes = [dataset.episodes[position] for position in chosen]
-    reads_cache = backend == "frame_cache"
+    reads_cache, missing, decode = backend == "frame_cache", None, None
     if reads_cache and cache is None:
         missing = "there is no frame cache yet"
-    else:
-        package = backend_missing(backend)
-        missing = f"{package} is not installed here" if package else None
-    decode = None
-    if not reads_cache and not missing:
+    elif package := backend_missing(backend):
+        missing = f"{package} is not installed here"
+    elif not reads_cache:
         decode = video_backend(backend, isaac_commit, checkout)
     comparison = _FrameComparison(dataset, cache, decode, samples_per_episode)
-    in_rows = [] if reads_cache else set(cameras) - set(dataset.video_cameras)
-    results = []
-    for camera in cameras:
-        if camera in in_rows:
-            results.append(comparison.images(camera, episodes))
-        elif missing:
-            results.append(CameraCheckResult(camera=camera, verdict="unchecked", problem=missing))
-        else:
-            results.append(comparison.camera(camera, episodes))
+    in_rows = set() if reads_cache else set(cameras) - set(dataset.video_cameras)
     result = FrameCheckResult(
         dataset=dataset.name,
         backend=backend,
-        isaac_commit=isaac_commit if backend != "frame_cache" else None,
+        isaac_commit=None if reads_cache else isaac_commit,
         episodes=len(episodes),
         all_rows=samples_per_episode is None and len(episodes) == len(dataset.episodes),
-        cameras=tuple(results),
+        cameras=tuple(
+            CameraCheckResult(camera=camera, verdict="unchecked", problem=missing)
+            if missing and camera not in in_rows
+            else comparison.camera(camera, episodes, camera in in_rows)
+            for camera in cameras
+        ),
     )
     action = None if result.verified else _remedy(result.verdict, backend, isaac_commit, checkout)
     if any(camera.in_rows and camera.problem for camera in result.cameras):
@@ -115,7 +110,23 @@ class _Tally:
     distances: list[int] = field(default_factory=list)
     shifts: Counter[int] = field(default_factory=Counter)
 
-    def result(self, camera: str, problem: str | None) -> CameraCheckResult:
+    def add(self, reference: DecodedEpisode, image: np.ndarray, expected: int, own: int) -> None:
+        """Count an image that should be the frame at ``expected``, of the row ``own``."""
+        self.rows += 1
+        if expected != own:
+            self.shifts[expected - own] += 1
+        if reference.is_frame(image, expected):
+            self.wrong_by_index += expected != own and not reference.is_frame(image, own)
+            return
+        position = reference.find(image, near=expected)
+        self.unidentified += position is None
+        if position != expected:
+            self.wrong_by_timestamp += 1
+            self.distances += [] if position is None else [expected - position]
+        if position != own:
+            self.wrong_by_index += position is None or reference.find(image, near=own) != own
+
+    def result(self, camera: str, problem: str | None, in_rows: bool) -> CameraCheckResult:
         distances = np.abs(self.distances) if self.distances else np.zeros(1)
         verdict: Verdict = "exact"
         if problem:
@@ -134,6 +145,7 @@ class _Tally:
             move=self.shifts.most_common(1)[0][0] if self.shifts else 0,
             verdict=verdict,
             problem=problem,
+            in_rows=in_rows,
         )
 
 
@@ -146,53 +158,39 @@ class _FrameComparison:
     backend: Backend | None
     samples: int | None
 
-    def camera(self, camera: str, episodes: Sequence[Episode]) -> CameraCheckResult:
-        """Compare until the first row that the backend cannot read: a trainer stops there too."""
-        return self._until_unreadable(camera, episodes, self._episode)
+    def camera(self, camera: str, episodes: Sequence[Episode], in_rows: bool) -> CameraCheckResult:
+        """Compare until the first row that the backend cannot read: a trainer stops there too.
 
-    def images(self, camera: str, episodes: Sequence[Episode]) -> CameraCheckResult:
-        """Decode images in the rows, which no backend reads, until the first that is none."""
-        result = self._until_unreadable(camera, episodes, self._episode_of_images)
-        return result.model_copy(update={"in_rows": True})
-
-    def _until_unreadable(
-        self,
-        camera: str,
-        episodes: Sequence[Episode],
-        look_at: Callable[[_Tally, Episode, RecordedFrames, str], None],
-    ) -> CameraCheckResult:
+        Args:
+            in_rows: Images in the rows are decoded alone, since no backend reads them.
+        """
         tally = _Tally()
         for episode in episodes:
             recorded = recorded_frames(self.dataset, episode.index, camera)
             try:
-                look_at(tally, episode, recorded, camera)
+                if in_rows:
+                    rows = set(self._rows(episode.length, episode.index))
+                    tally.rows += sum(frame is not None for _, frame in recorded.decode(rows))
+                else:
+                    self._compare(tally, episode.index, recorded, camera)
             except VideoError as error:
                 file = recorded.path.relative_to(self.dataset.directory)
-                return tally.result(camera, f"{file}: {error}")
-        return tally.result(camera, None)
+                return tally.result(camera, f"{file}: {error}", in_rows)
+        return tally.result(camera, None, in_rows)
 
-    def _episode_of_images(
-        self, tally: _Tally, episode: Episode, recorded: RecordedFrames, _: str
-    ) -> None:
-        rows = set(self._rows(episode.length, episode.index))
-        tally.rows += sum(frame is not None for _, frame in recorded.decode(rows))
-
-    def _episode(
-        self, tally: _Tally, episode: Episode, recorded: RecordedFrames, camera: str
-    ) -> None:
-        timestamps = self.dataset.timestamps(episode.index)
+    def _compare(self, tally: _Tally, episode: int, recorded: RecordedFrames, camera: str) -> None:
+        timestamps = self.dataset.timestamps(episode)
         if not np.isfinite(timestamps).all():
-            file = self.dataset.parquet_path(episode.index).relative_to(self.dataset.directory)
+            file = self.dataset.parquet_path(episode).relative_to(self.dataset.directory)
             problem = f"{file}: some timestamps are not finite numbers."
             raise DatasetError(self.dataset.name, problem, ["record or repair them first"])
-        reference: EpisodeFrames | None = None
-        for row in self._rows(len(timestamps), episode.index):
-            image = self._image(episode.index, camera, recorded, timestamps[[row]])
+        reference: DecodedEpisode | None = None
+        for row in self._rows(len(timestamps), episode):
+            image = self._image(episode, camera, recorded, timestamps[[row]])
             if reference is None:
-                reference = self._reference(episode.index, camera, recorded, image)
-                expected = reference.positions(timestamps)
-            own = min(row, reference.count - 1)
-            self._compare(tally, reference, image, int(expected[row]), own)
+                reference = self._reference(episode, camera, recorded, image)
+                expected = nearest_rows(reference.times, timestamps)
+            tally.add(reference, image, int(expected[row]), min(row, reference.count - 1))
 
     def _rows(self, length: int, episode: int) -> Iterator[int]:
         if self.samples is None or self.samples >= length:
@@ -214,35 +212,13 @@ class _FrameComparison:
 
     def _reference(
         self, episode: int, camera: str, recorded: RecordedFrames, image: np.ndarray
-    ) -> EpisodeFrames:
+    ) -> DecodedEpisode:
         """The cache's frames where they are of the image's size; else a decoding in order."""
         if self.cache is not None and self.cache.size is None and self.backend is not None:
             cached = CachedEpisode(self.cache, episode, camera)
             if cached.frame(0).shape == image.shape:
                 return cached
         return DecodedEpisode(recorded)
-
-    @staticmethod
-    def _compare(
-        tally: _Tally, reference: EpisodeFrames, image: np.ndarray, expected: int, own: int
-    ) -> None:
-        tally.rows += 1
-        if expected != own:
-            tally.shifts[expected - own] += 1
-        if reference.is_frame(image, expected):
-            tally.wrong_by_index += expected != own and not reference.is_frame(image, own)
-            return
-        position = reference.find(image, near=expected)
-        if position is None:
-            tally.unidentified += 1
-            tally.wrong_by_timestamp += 1
-            tally.wrong_by_index += 1
-            return
-        if position != expected:
-            tally.wrong_by_timestamp += 1
-            tally.distances.append(expected - position)
-        if position != own:
-            tally.wrong_by_index += reference.find(image, near=own) != own
 
 
 def _remedy(
@@ -255,8 +231,8 @@ def _remedy(
         return "delete the dataset's frame cache and materialise frame_cache again"
     if verdict == "unchecked":
         return f"install {backend} here to have it checked; {_UNAFFECTED}"
+    other = "torchcodec" if backend == "decord" else "decord"
     if verdict == "unreadable":
-        other = "torchcodec" if backend == "decord" else "decord"
         return (
             f"set video_backend: {other} in the sweep, or encode the videos as H.264; {_UNAFFECTED}"
         )
@@ -270,5 +246,4 @@ def _remedy(
             f"set video_backend: decord in the sweep, which takes the nearest frame: {backend} "
             f"takes the last one that is not after the timestamp; {_UNAFFECTED}"
         )
-    other = "torchcodec" if backend == "decord" else "decord"
     return f"set video_backend: {other} in the sweep; {_UNAFFECTED}"

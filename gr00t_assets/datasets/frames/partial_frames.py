@@ -54,7 +54,7 @@ class PartialFrames:
         self._lock = threading.Lock()
         self._frames = os.open(folder / FRAMES, os.O_RDWR)
         self._times = os.open(folder / TIMES, os.O_RDWR)
-        self._journal = os.open(folder / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._journal = (folder / JOURNAL).open("a")
         headers = plan.headers()
         self._frames_start, self._times_start = len(headers[FRAMES]), len(headers[TIMES])
 
@@ -99,13 +99,15 @@ class PartialFrames:
         os.fdatasync(self._times)
         line = json.dumps({"episode": span.episode, "sha256": video_sha256}) + "\n"
         with self._lock:
-            _write_all(self._journal, line.encode())
-            os.fdatasync(self._journal)
+            self._journal.write(line)
+            self._journal.flush()
+            os.fdatasync(self._journal.fileno())
             self.done[span.episode] = video_sha256
 
     def close(self) -> None:
         """Close the files; a later ``open`` goes on."""
-        for descriptor in (self._frames, self._times, self._journal):
+        self._journal.close()
+        for descriptor in (self._frames, self._times):
             os.close(descriptor)
 
     def write_index(self, video_bytes: Iterable[int]) -> None:
@@ -192,28 +194,23 @@ def _write_at(descriptor: int, content: memoryview, offset: int) -> None:
         content, offset = content[written:], offset + written
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
-    while content:
-        content = content[os.write(descriptor, content) :]
-
-
 def _copy(source: int, source_offset: int, target: int, offset: int, size: int) -> None:
     """Copy within the kernel where it can, so that a file system that shares blocks does so."""
-    done = 0
-    try:
-        while done < size:
-            copied = os.copy_file_range(
-                source, target, size - done, source_offset + done, offset + done
-            )
-            if not copied:
-                raise EOFError(f"the file ends {size - done} bytes early")
-            done += copied
-    except OSError as error:
-        if error.errno not in _NO_KERNEL_COPY:
-            raise
-        while done < size:
-            block = os.pread(source, min(_COPY_BYTES, size - done), source_offset + done)
-            if not block:
-                raise EOFError(f"the file ends {size - done} bytes early") from error
-            _write_at(target, memoryview(block), offset + done)
-            done += len(block)
+    done, in_kernel = 0, True
+    while done < size:
+        left, first, place = size - done, source_offset + done, offset + done
+        try:
+            if in_kernel:
+                copied = os.copy_file_range(source, target, left, first, place)
+            else:
+                block = os.pread(source, min(_COPY_BYTES, left), first)
+                _write_at(target, memoryview(block), place)
+                copied = len(block)
+        except OSError as error:
+            if not in_kernel or error.errno not in _NO_KERNEL_COPY:
+                raise
+            in_kernel = False
+            continue
+        if not copied:
+            raise EOFError(f"the file ends {left} bytes early")
+        done += copied

@@ -26,8 +26,7 @@ from gr00t_assets.datasets.lerobot.info import FORMATS, V30, Info
 from gr00t_assets.datasets.lerobot.metadata import find_cameras, read_metadata
 from gr00t_assets.datasets.lerobot.rows import batch_rows, check_content, row_groups
 from gr00t_assets.datasets.lerobot.shared_rows import RowRange, find_rows
-
-MODALITY = "meta/modality.json"
+from gr00t_assets.modality.modality_json import MODALITY
 
 
 @dataclass(frozen=True)

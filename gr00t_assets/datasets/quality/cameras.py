@@ -1,6 +1,6 @@
 """Brightness, flicker and frozen frames of a camera, from the frame cache."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -8,7 +8,6 @@ from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.figures import Camera, Freeze
-from gr00t_assets.datasets.quality.vectors import Ranges, robot_moves
 from gr00t_assets.datasets.video_decoding import spread_positions
 
 _LUMINANCE_WEIGHTS = np.array([0.299, 0.587, 0.114])
@@ -22,7 +21,7 @@ _BLOCK = 64
 
 
 def measure_camera(
-    dataset: LeRobotDataset, cache: FrameCache, camera: str, joints: Mapping[str, Ranges]
+    dataset: LeRobotDataset, cache: FrameCache, camera: str, moves: Sequence[np.ndarray]
 ) -> Camera:
     """Figures of the frames of whole episodes, as many as make ``SCANNED_FRAMES``.
 
@@ -30,12 +29,12 @@ def measure_camera(
         dataset: Whose frames they are.
         cache: Where they are.
         camera: Its feature name.
-        joints: Columns that say whether the robot moves.
+        moves: Of each episode, whether the robot moves between each row and the next.
 
     Raises:
         DatasetError: Rows cannot be read, or the cache is of another dataset.
     """
-    lights, sames, moves, flickers, when = [], [], [], [], []
+    lights, sames, in_motion, flickers, when = [], [], [], [], []
     freezes: list[Freeze] = []
     black: dict[int, float] = {}
     most = max(limits.SCANNED_FRAMES * len(dataset.episodes) // max(dataset.frame_count, 1), 1)
@@ -43,7 +42,7 @@ def measure_camera(
         index = dataset.episodes[place].index
         rows = cache.rows(index, camera, dataset.timestamps(index))
         light, same = _scan(cache, camera, rows)
-        moving = robot_moves(dataset.vectors(index, list(joints)), joints, len(rows))[:-1]
+        moving = moves[place][:-1]
         for start, length in true_runs(same):
             seconds = length / dataset.fps
             if seconds >= limits.FREEZE_SECONDS and moving[start : start + length].mean() > 0.5:
@@ -54,8 +53,8 @@ def measure_camera(
         flickers.append(np.abs(np.diff(light)) > limits.FLICKER)
         lights.append(light)
         sames.append(same)
-        moves.append(moving)
-    light, same, moving, flicker = map(np.concatenate, (lights, sames, moves, flickers))
+        in_motion.append(moving)
+    light, same, moving, flicker = map(np.concatenate, (lights, sames, in_motion, flickers))
     shown = spread_positions(len(light), limits.SHOWN_FRAMES)
     return Camera(
         camera=camera,

@@ -1,14 +1,40 @@
 """Figures of a dataset's quality; thresholds are in ``thresholds.py``."""
 
+from enum import StrEnum
+
 from pydantic import Field
 
 from gr00t_assets.core.files import FrozenModel
 
 
+class Measure(StrEnum):
+    """What is measured, by the name that tables and warnings have for it."""
+
+    LENGTHS = "episode lengths"
+    IDLE_START = "idle start"
+    IDLE_END = "idle end"
+    COPIES = "action equal to state"
+    OUTSIDE = "outside q01 to q99"
+    STRETCHED = "range and q01 to q99"
+    JUMPS = "jumps"
+    STUCK = "stuck joints"
+    LIMITS = "values at their limit"
+    LAG = "action to state lag"
+    JERK = "jerk"
+    REPEATS = "repeated episodes"
+    LANGUAGE = "instructions"
+    EXPOSURE = "brightness"
+    FLICKER = "flicker"
+    FROZEN = "frozen video"
+    FREEZES = "camera freezes"
+    BLACK = "black frames"
+    SCORES = "score of the episodes"
+
+
 class QualityWarning(FrozenModel):
     """A threshold that was passed."""
 
-    measure: str = Field(description="Name of the row of the table that it belongs to")
+    measure: Measure = Field(description="The row of the table that it belongs to")
     subject: str = Field(default="", description="Column or camera, where there are several")
     message: str = Field(description="What was found and what it does to a policy")
 

@@ -28,23 +28,23 @@ def lagged_correlation(leading: np.ndarray, following: np.ndarray, most: int) ->
     """
     count, shifts = len(leading), np.arange(-most, most + 1)
     first, last = np.maximum(-shifts, 0), count - np.maximum(shifts, 0)
-    centred = [values - values.mean(axis=0) for values in (leading, following)]
-    size = 1 << (count + most).bit_length()
-    spectra = [np.fft.rfft(values, size, axis=0) for values in centred]
-    products = np.fft.irfft(np.conj(spectra[0]) * spectra[1], size, axis=0)[shifts]
     shared = (last - first)[:, None]
-    sums, variances = [], []
-    for values, shift in zip(centred, (0, shifts), strict=True):
+    leading, following = leading - leading.mean(axis=0), following - following.mean(axis=0)
+    size = 1 << (count + most).bit_length()
+    spectra = [np.fft.rfft(values, size, axis=0) for values in (leading, following)]
+    products = np.fft.irfft(np.conj(spectra[0]) * spectra[1], size, axis=0)[shifts]
+    sums, scale = np.ones(1), np.ones(1)
+    for values, shift in ((leading, 0), (following, shifts)):
         total, squares = (
             sums_to[last + shift] - sums_to[first + shift]
-            for sums_to in (_sums(values), _sums(values**2))
+            for sums_to in (
+                np.pad(np.cumsum(item, axis=0), ((1, 0), (0, 0))) for item in (values, values**2)
+            )
         )
-        sums.append(total)
-        variances.append(squares - total**2 / shared)
-    scale = np.sqrt(np.maximum(variances[0], 0) * np.maximum(variances[1], 0))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        smallest = 1e-9 * count * np.prod([np.std(values, axis=0) for values in centred], axis=0)
-        return np.where(scale > smallest, (products - sums[0] * sums[1] / shared) / scale, np.nan)
+        sums = sums * total
+        scale = scale * np.sqrt(np.maximum(squares - total**2 / shared, 0))
+    known = scale > 1e-9 * count * leading.std(axis=0) * following.std(axis=0)
+    return (products - sums / shared) / np.where(known, scale, np.nan)
 
 
 def episode_lags(action: np.ndarray, state: np.ndarray, keys: np.ndarray, fps: float) -> np.ndarray:
@@ -91,8 +91,3 @@ def median_lag(by_episode: np.ndarray, fps: float) -> float | None:
     reading = int(np.where(clear, by_episode[:, :, 1], 0).sum(axis=0).argmax())
     rows = by_episode[clear[:, reading], reading, 0]
     return float(np.median(rows)) * 1000 / fps if len(rows) else None
-
-
-def _sums(values: np.ndarray) -> np.ndarray:
-    """Sums of the first 0 to all rows."""
-    return np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])

@@ -2,28 +2,35 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import numpy as np
 
+from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.statistics import STATS
+from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.cameras import measure_camera
-from gr00t_assets.datasets.quality.duplicates import RepeatPass
-from gr00t_assets.datasets.quality.figures import Language, Lengths, Quality
-from gr00t_assets.datasets.quality.motion import MotionPass
-from gr00t_assets.datasets.quality.scores import episode_scores
-from gr00t_assets.datasets.quality.stillness import measure_copies, measure_idle
-from gr00t_assets.datasets.quality.table import find_warnings
-from gr00t_assets.datasets.quality.thresholds import LENGTH_FACTOR, PLACEHOLDERS
-from gr00t_assets.datasets.quality.vectors import (
-    column_ranges,
-    key_slices,
-    measure_vector,
-    rows_by_episode,
+from gr00t_assets.datasets.quality.columns import Columns, Ranges
+from gr00t_assets.datasets.quality.duplicates import find_repeats
+from gr00t_assets.datasets.quality.figures import (
+    AtLimit,
+    Copy,
+    Idle,
+    Language,
+    Lengths,
+    Motion,
+    Quality,
+    Vector,
 )
+from gr00t_assets.datasets.quality.lag import median_lag
+from gr00t_assets.datasets.quality.motion import EpisodeFigures, episode_figures, robust_scores
+from gr00t_assets.datasets.quality.scores import episode_scores
+from gr00t_assets.datasets.quality.table import find_warnings
+from gr00t_assets.modality.modality_json import parse_modality
 
 _PREFERRED = ("human.action.task_description", "human.task_description", "human.coarse_action")
 _SHOWN = 50
@@ -45,54 +52,159 @@ def measure_quality(
     Raises:
         DatasetError: Its rows cannot be read, or the cache is of another dataset.
     """
-    states, actions = key_slices(dataset, "state"), key_slices(dataset, "action")
-    columns = dict.fromkeys(item.column for item in (*states, *actions))
     statistics = None
     if dataset.info.version != V30:  # Its quantiles are means of the episodes' quantiles.
         with suppress(OSError, ValueError):  # Other checks report a damaged file.
             statistics = json.loads((dataset.directory / STATS).read_text())
-    ranges = {column: column_ranges(dataset, column, statistics) for column in columns}
-    at_rest = dict.fromkeys(item.column for item in states or actions)
-    joints = {column: ranges[column] for column in at_rest}
-    motion, repeats = MotionPass(dataset, states, actions, ranges), RepeatPass(dataset, ranges)
-    for rows in rows_by_episode(dataset, columns):
-        motion.add(rows)
-        repeats.add(rows)
+    columns = Columns(dataset)
+    ranges = columns.ranges(statistics)
+    parts = [episode_figures(rows, columns, ranges, dataset.fps) for rows in columns.rows()]
+    indices = [episode.index for episode in dataset.episodes]
+    moves = [part.moves for part in parts]
     measured = Quality(
         dataset=dataset.name,
         fps=dataset.fps,
         lengths=_lengths(dataset),
-        idle=measure_idle(dataset, joints),
-        vectors=tuple(
-            measure_vector(dataset, column, ranges[column], [*states, *actions])
-            for column in columns
-        ),
-        copies=measure_copies(dataset, states, actions, ranges),
-        motion=motion.result(),
-        repeats=repeats.result(),
+        idle=_idle(dataset, parts) if (ranges.moving & columns.joints).any() else None,
+        vectors=tuple(_vectors(columns, ranges, indices, parts)),
+        copies=tuple(_copies(dataset, columns, ranges, parts)),
+        motion=_motion(indices, columns, ranges, parts, dataset.fps),
+        repeats=find_repeats(
+            dataset.episodes, [part.digest for part in parts], [part.points for part in parts]
+        )
+        if columns.spans
+        else (),
         language=measure_language(dataset, language_column),
         cameras=()
         if cache is None
-        else tuple(measure_camera(dataset, cache, camera, joints) for camera in cache.cameras),
+        else tuple(measure_camera(dataset, cache, camera, moves) for camera in cache.cameras),
     )
-    scores = episode_scores(measured, [episode.index for episode in dataset.episodes])
-    measured = measured.model_copy(update={"scores": scores})
+    measured = measured.model_copy(update={"scores": episode_scores(measured, indices)})
     return measured.model_copy(update={"warnings": tuple(find_warnings(measured))})
 
 
 def _lengths(dataset: LeRobotDataset) -> Lengths:
-    rows = [episode.length for episode in dataset.episodes]
+    rows = np.array([episode.length for episode in dataset.episodes])
     median = float(np.median(rows))
+    far = (rows * limits.LENGTH_FACTOR < median) | (rows > median * limits.LENGTH_FACTOR)
     return Lengths(
-        rows=tuple(rows),
-        shortest=min(rows),
+        rows=tuple(rows.tolist()),
+        shortest=int(rows.min()),
         median=median,
-        longest=max(rows),
-        outliers=tuple(
-            episode.index
-            for episode in dataset.episodes
-            if episode.length * LENGTH_FACTOR < median or episode.length > median * LENGTH_FACTOR
-        ),
+        longest=int(rows.max()),
+        outliers=_chosen([episode.index for episode in dataset.episodes], far),
+    )
+
+
+def _chosen(indices: Sequence[int], chosen: np.ndarray) -> tuple[int, ...]:
+    return tuple(indices[place] for place in np.flatnonzero(chosen).tolist())
+
+
+def _idle(dataset: LeRobotDataset, parts: list[EpisodeFigures]) -> Idle:
+    start, end = zip(*(part.rest for part in parts), strict=True)
+    total = max(dataset.frame_count, 1)
+    return Idle(start=start, end=end, start_share=sum(start) / total, end_share=sum(end) / total)
+
+
+def _vectors(
+    columns: Columns, ranges: Ranges, indices: list[int], parts: list[EpisodeFigures]
+) -> Iterator[Vector]:
+    rows = max(sum(len(part.moves) for part in parts), 1)
+    outside = np.sum([part.outside for part in parts], axis=0) / rows
+    largest = np.max([part.largest_step for part in parts], axis=0, initial=0.0)
+    for column, span in columns.spans.items():
+        jumps, first = {}, None
+        for index, part in zip(indices, parts, strict=True):
+            found = part.jumps[(part.jumps[:, 1] >= span.start) & (part.jumps[:, 1] < span.stop)]
+            if not len(found):
+                continue
+            jumps[index] = len(np.unique(found[:, 0]))
+            if first is None:
+                at_once = found[found[:, 0] == found[0, 0]]
+                row, number, _ = at_once[at_once[:, 2].argmax()].astype(int)
+                first = f"episode {index} row {row + 1}, {columns.labels[number]}"
+        yield Vector(
+            column=column,
+            labels=tuple(columns.labels[span]),
+            minimum=tuple(ranges.minimum[span].tolist()),
+            maximum=tuple(ranges.maximum[span].tolist()),
+            q01=tuple(ranges.quantiles[0, span].tolist()),
+            q99=tuple(ranges.quantiles[1, span].tolist()),
+            stored=ranges.stored[column],
+            outside=tuple(outside[span].tolist()),
+            largest_step=tuple(largest[span].tolist()),
+            steps=sum(max(len(part.moves) - 1, 0) for part in parts),
+            jumps=sum(jumps.values()),
+            jumps_by_episode=jumps,
+            first_jump=first,
+        )
+
+
+def _copies(
+    dataset: LeRobotDataset, columns: Columns, ranges: Ranges, parts: list[EpisodeFigures]
+) -> Iterator[Copy]:
+    counts = np.sum([part.copies for part in parts], axis=0).tolist()
+    for (key, numbers), (same, moved, followed) in zip(columns.pairs.items(), counts, strict=True):
+        changes = ranges.moving[np.concatenate(numbers)].any()
+        share = same / max(dataset.frame_count, 1) if changes else None
+        yield Copy(key=key, share=share, moving_share=followed / moved if moved else None)
+
+
+def _motion(
+    indices: list[int], columns: Columns, ranges: Ranges, parts: list[EpisodeFigures], fps: float
+) -> Motion:
+    extents = np.array([part.extent for part in parts])
+    lags = np.array([part.lags for part in parts])
+    jerks = np.array([part.jerk for part in parts])
+    median = float(np.median(jerks))
+    shaken = robust_scores(np.log(np.maximum(jerks, 1e-12))) > limits.OUTLIER
+    shaken &= (jerks > limits.JERK_FACTOR * median) & (len(jerks) >= limits.FEWEST_EPISODES)
+    stuck = _stuck(extents, columns)
+    return Motion(
+        stuck={
+            label: _chosen(indices, still)
+            for label, still in zip(columns.labels, stuck.T, strict=True)
+            if still.any()
+        },
+        limits=_at_limit(indices, columns, (extents > limits.COMMANDED) & ranges.counted, parts),
+        lags={key: median_lag(lags[:, n], fps) for n, key in enumerate(columns.pairs)},
+        jerk=tuple(jerks.tolist()) if columns.spans else (),
+        jerk_median=median,
+        jerk_outliers=_chosen(indices, shaken),
+    )
+
+
+def _stuck(extents: np.ndarray, columns: Columns) -> np.ndarray:
+    """Numbers of the state that stay where they are in an episode although their action moves;
+    without an action, although they move in nearly all other episodes. ``(episodes, n)``.
+    """
+    moved = extents > limits.COMMANDED
+    often = (moved.mean(axis=0) >= limits.USUALLY) & (len(moved) >= limits.FEWEST_EPISODES)
+    expected = np.broadcast_to(often, moved.shape).copy()
+    for state, action in columns.pairs.values():
+        expected[:, state] = moved[:, action]
+    return expected & (extents <= limits.STUCK) & columns.joints
+
+
+def _at_limit(
+    indices: list[int], columns: Columns, counted: np.ndarray, parts: list[EpisodeFigures]
+) -> tuple[AtLimit, ...]:
+    """Of each number, in the episodes in which it counts. Its least or largest value is a limit
+    where three episodes come to it.
+    """
+    shares = np.array([part.at_limit for part in parts])
+    reached = (shares > 0).sum(axis=0) >= min(3, len(shares))
+    shares = np.where(counted, (shares * reached).sum(axis=1), 0.0)
+    means = shares.sum(axis=0) / np.maximum(counted.sum(axis=0), 1)
+    above = [_chosen(indices, number) for number in (shares > limits.LIMIT_SHARE).T]
+    return tuple(
+        AtLimit(
+            column=column,
+            labels=tuple(columns.labels[span]),
+            shares=tuple(means[span].tolist()),
+            episodes=tuple(above[span]),
+        )
+        for column, span in columns.spans.items()
     )
 
 
@@ -134,18 +246,18 @@ def is_placeholder(text: str) -> bool:
         [True, True, True, True, False]
     """
     letters = "".join(letter if letter.isalpha() else " " for letter in text.lower()).split()
-    return (len(letters) < 2 and set(letters) <= PLACEHOLDERS) or text in PLACEHOLDERS
+    return (len(letters) < 2 and set(letters) <= limits.PLACEHOLDERS) or text in limits.PLACEHOLDERS
 
 
 def _instruction_column(dataset: LeRobotDataset) -> str | None:
-    annotations = (dataset.modality or {}).get("annotation")
-    if isinstance(annotations, dict) and annotations:
-        names = [name for name in _PREFERRED if name in annotations]
-        names += [name for name in annotations if "valid" not in name]
+    with suppress(DatasetError):  # Other checks report a file that is missing or wrong.
+        file = parse_modality(dataset.modality, dataset.name)
+        names = [name.removeprefix("annotation.") for name in file.annotation_keys()]
+        names = [name for name in _PREFERRED if name in names] + [
+            name for name in names if "valid" not in name
+        ]
         for name in names:
-            item = annotations[name]
-            original = item.get("original_key") if isinstance(item, dict) else None
-            column = str(original or f"annotation.{name}")
+            column = file.annotation_column(f"annotation.{name}")
             if column in dataset.features:
                 return column
     return "task_index" if "task_index" in dataset.features else None

@@ -1,137 +1,108 @@
-"""How the joints move: stuck, at their limits, behind their commands, and with how much jerk."""
+"""Second pass: what one episode's rows say of how the joints move."""
 
-from collections.abc import Mapping
+import hashlib
+from typing import NamedTuple
 
 import numpy as np
 
-from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.quality import thresholds as limits
-from gr00t_assets.datasets.quality.figures import AtLimit, Motion
-from gr00t_assets.datasets.quality.lag import episode_lags, median_lag
-from gr00t_assets.datasets.quality.vectors import (
-    Ranges,
-    Slice,
-    dimension_names,
-    matching_keys,
-    robot_moves,
-)
+from gr00t_assets.datasets.quality.columns import Columns, Ranges
+from gr00t_assets.datasets.quality.duplicates import resampled
+from gr00t_assets.datasets.quality.lag import episode_lags
 
 
-class MotionPass:
-    """Takes the rows of one episode after another and gives the figures of all.
+class EpisodeFigures(NamedTuple):
+    """Figures of one episode; arrays over the ``n`` numbers of all columns."""
 
-    Args:
-        dataset: Whose rows they are.
-        states: Keys of the state.
-        actions: Keys of the action.
-        ranges: Of each of their columns.
+    moves: np.ndarray
+    """Whether a joint moves between each row and the next, ``(rows,)``; False of the last."""
+    extent: np.ndarray
+    """Share of its range that each number goes through; 0 of noise."""
+    at_limit: np.ndarray
+    """Share of the rows in motion at the least and at the largest value, ``(2, n)``."""
+    outside: np.ndarray
+    """Rows outside q01..q99."""
+    largest_step: np.ndarray
+    """Between successive rows, as a share of the range; 0 of switches."""
+    jumps: np.ndarray
+    """Row before it, number and share of the range of each jump, ``(jumps, 3)``."""
+    lags: np.ndarray
+    """As ``episode_lags`` gives them."""
+    jerk: float
+    rest: tuple[int, int]
+    """Rows at rest before the first and after the last move."""
+    copies: list[list[int]]
+    """Of each key that is in both: rows whose action is the state; steps in which the state
+    changes; those of them whose action is the state."""
+    digest: bytes
+    """The same of episodes that are equal to the bit."""
+    points: np.ndarray
+    """Where the robot is in ``REPEAT_POINTS`` rows, as shares of the ranges, flat."""
+
+
+def episode_figures(
+    rows: np.ndarray, columns: Columns, ranges: Ranges, fps: float
+) -> EpisodeFigures:
+    """The figures of an episode, its rows ``(rows, n)``."""
+    quiet, scaled = ~ranges.noise, rows / ranges.scale
+    changes = np.abs(np.diff(rows, axis=0)) / ranges.scale
+    moves = np.zeros(len(rows), dtype=bool)
+    moves[: len(changes)] = (changes[:, columns.joints & quiet] > limits.MOVING).any(axis=1)
+    known = rows if len(rows) else ranges.minimum[None]
+    extent = np.fmax.reduce(known) - np.fmin.reduce(known)
+    slack = limits.LIMIT_SLACK * ranges.extent
+    ends = rows <= ranges.minimum + slack, rows >= ranges.maximum - slack
+    in_motion = under_way(rows, slack) & moves[:, None]
+    low, high = ranges.quantiles + 1e-6 * ranges.scale * np.array([[-1], [1]])
+    steps = np.where(ranges.counted, np.nan_to_num(changes), 0.0)
+    jumping = np.nonzero(steps > limits.JUMP)
+    used = scaled[:, columns.joints & ranges.moving]
+    points = np.nan_to_num(scaled[:, ranges.moving & quiet])
+    return EpisodeFigures(
+        moves=moves,
+        extent=np.nan_to_num(extent / ranges.scale) * quiet,
+        at_limit=np.array([(end & in_motion).sum(axis=0) for end in ends]) / max(moves.sum(), 1),
+        outside=((rows < low) | (rows > high)).sum(axis=0) * ranges.moving,
+        largest_step=steps.max(axis=0, initial=0.0),
+        jumps=np.column_stack([*jumping, steps[jumping]]),
+        lags=_lags(rows * quiet, columns, fps),
+        jerk=root_mean_square_jerk(scaled[:, columns.joints & ranges.counted & quiet], fps),
+        rest=(_rows_at_rest(used), _rows_at_rest(used[::-1])),
+        copies=_copies(rows, columns, ranges),
+        digest=hashlib.blake2b(rows.tobytes(), digest_size=16).digest(),
+        points=resampled(points, limits.REPEAT_POINTS).ravel().astype(np.float32),
+    )
+
+
+def _lags(rows: np.ndarray, columns: Columns, fps: float) -> np.ndarray:
+    if not columns.pairs:
+        return np.zeros((0, 2, 2))
+    states, actions = zip(*columns.pairs.values(), strict=True)
+    keys = np.repeat(range(len(states)), [len(state) for state in states])
+    return episode_lags(
+        rows[:, np.concatenate(actions)], rows[:, np.concatenate(states)], keys, fps
+    )
+
+
+def _rows_at_rest(rows: np.ndarray) -> int:
+    """Rows before the first that is away from the first row; all but one of an idle episode."""
+    away = (np.abs(rows - rows[:1]) > limits.IDLE_MOVE).any(axis=1)
+    return int(away.argmax()) - 1 if away.any() else max(len(rows) - 1, 0)
+
+
+def _copies(rows: np.ndarray, columns: Columns, ranges: Ranges) -> list[list[int]]:
+    """A joint that is held still repeats its state rightly; one that moves and repeats it was
+    recorded without its commands.
     """
-
-    def __init__(
-        self,
-        dataset: LeRobotDataset,
-        states: list[Slice],
-        actions: list[Slice],
-        ranges: Mapping[str, Ranges],
-    ) -> None:
-        self._dataset = dataset
-        self._ranges = ranges
-        self._labels = {
-            column: dimension_names(dataset, column, len(of.minimum), [*states, *actions])
-            for column, of in ranges.items()
-        }
-        self._joints = {item.column: ranges[item.column] for item in states or actions}
-        self._pairs = matching_keys(states, actions)
-        self._extents: dict[str, list[np.ndarray]] = {column: [] for column in ranges}
-        self._at_limit: dict[str, list[np.ndarray]] = {column: [] for column in ranges}
-        self._keys = np.repeat(range(len(self._pairs)), [state.size for state, _ in self._pairs])
-        self._lags: list[np.ndarray] = []
-        self._jerks: list[float] = []
-
-    def add(self, rows: Mapping[str, np.ndarray]) -> None:
-        """Take the next episode: its columns, each ``(rows, width)`` float64."""
-        fps, count = self._dataset.fps, len(next(iter(rows.values())))
-        moves = robot_moves(rows, self._joints, count)
-        for column, ranges in self._ranges.items():
-            values = rows[column]
-            known = values if len(values) else ranges.minimum[None]
-            extent = np.fmax.reduce(known) - np.fmin.reduce(known)
-            self._extents[column].append(np.nan_to_num(extent / ranges.scale) * ~ranges.noise)
-            slack = limits.LIMIT_SLACK * ranges.extent
-            ends = values <= ranges.minimum + slack, values >= ranges.maximum - slack
-            counted = under_way(values, slack) & moves[:, None]
-            counts = np.array([(end & counted).sum(axis=0) for end in ends])
-            self._at_limit[column].append(counts / max(moves.sum(), 1))
-        if self._pairs:
-            quiet = {name: rows[name] * ~ranges.noise for name, ranges in self._ranges.items()}
-            state, action = (
-                np.concatenate([quiet[item.column][:, item.span] for item in side], axis=1)
-                for side in zip(*self._pairs, strict=True)
-            )
-            self._lags.append(episode_lags(action, state, self._keys, fps))
-        scaled = [rows[column] / ranges.scale for column, ranges in self._joints.items()]
-        counted = [ranges.counted & ~ranges.noise for ranges in self._joints.values()]
-        if scaled:
-            joints = np.concatenate(scaled, axis=1)[:, np.concatenate(counted)]
-            self._jerks.append(root_mean_square_jerk(joints, fps))
-
-    def result(self) -> Motion:
-        """The figures of all episodes that were taken."""
-        extents = {column: np.array(values) for column, values in self._extents.items()}
-        fps, lags = self._dataset.fps, np.array(self._lags)
-        jerks = np.array(self._jerks)
-        median = float(np.median(jerks)) if self._jerks else 0.0
-        return Motion(
-            stuck=self._stuck(extents),
-            limits=tuple(self._limit(column, extents[column]) for column in self._ranges),
-            lags={
-                state.key: median_lag(lags[:, number], fps)
-                for number, (state, _) in enumerate(self._pairs)
-            },
-            jerk=tuple(self._jerks),
-            jerk_median=median,
-            jerk_outliers=self._indices(
-                (robust_scores(np.log(np.maximum(jerks, 1e-12))) > limits.OUTLIER)
-                & (jerks > limits.JERK_FACTOR * median)
-                & (len(jerks) >= limits.FEWEST_EPISODES)
-            ),
-        )
-
-    def _stuck(self, extents: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
-        """Dimensions of the state that stay where they are in an episode although their action
-        moves; without an action, although they move in nearly all other episodes.
-        """
-        stuck = {}
-        for column in self._joints:
-            moved = extents[column] > limits.COMMANDED
-            often = (moved.mean(axis=0) >= limits.USUALLY) & (len(moved) >= limits.FEWEST_EPISODES)
-            expected = np.broadcast_to(often, moved.shape).copy()
-            for state, action in self._pairs:
-                if state.column == column:
-                    commands = extents[action.column][:, action.span]
-                    expected[:, state.span] = commands > limits.COMMANDED
-            still = expected & (extents[column] <= limits.STUCK)
-            for number in np.flatnonzero(still.any(axis=0)):
-                stuck[self._labels[column][number]] = self._indices(still[:, number])
-        return stuck
-
-    def _limit(self, column: str, extents: np.ndarray) -> AtLimit:
-        """Of each dimension, in the episodes in which it moves. Its least or largest value is a
-        limit where three episodes come to it.
-        """
-        counted = (extents > limits.COMMANDED) & self._ranges[column].counted
-        shares = np.array(self._at_limit[column])
-        reached = (shares > 0).sum(axis=0) >= min(3, len(shares))
-        shares = np.where(counted, (shares * reached).sum(axis=1), 0.0)
-        return AtLimit(
-            column=column,
-            labels=self._labels[column],
-            shares=tuple((shares.sum(axis=0) / np.maximum(counted.sum(axis=0), 1)).tolist()),
-            episodes=tuple(self._indices(row) for row in (shares > limits.LIMIT_SHARE).T),
-        )
-
-    def _indices(self, chosen: np.ndarray) -> tuple[int, ...]:
-        return tuple(self._dataset.episodes[place].index for place in np.flatnonzero(chosen))
+    counts = []
+    for state, action in columns.pairs.values():
+        extent = np.maximum(ranges.extent[state], ranges.extent[action])
+        slack = limits.COPY_SLACK * extent[extent > 0]
+        now = rows[:, state[extent > 0]]
+        equal = np.all(np.abs(now - rows[:, action[extent > 0]]) <= slack, axis=1)
+        changing = (np.abs(np.diff(now, axis=0)) > slack).any(axis=1)
+        counts.append([equal.sum(), changing.sum(), (equal[:-1] & changing).sum()])
+    return counts
 
 
 def under_way(values: np.ndarray, slack: np.ndarray) -> np.ndarray:

@@ -1,21 +1,23 @@
-"""The measures of a dataset's quality: each with its figure, and a warning past its threshold."""
+"""The measures of a dataset's quality in words, with a warning past each threshold."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import yaml
 
-from gr00t_assets.datasets.quality import table_row as names
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.figures import (
     Camera,
-    Idle,
-    Language,
+    Measure,
+    Motion,
     Quality,
     QualityWarning,
     Vector,
 )
-from gr00t_assets.datasets.quality.motion_rows import motion_measures
-from gr00t_assets.datasets.quality.table_row import Measure, measure, named, named_episodes
+from gr00t_assets.datasets.quality.scores import is_meant
 
 COLUMNS = ("measure", "found", "warning")
 """Headings of ``quality_table``."""
@@ -23,16 +25,22 @@ COLUMNS = ("measure", "found", "warning")
 SCORE_COLUMNS = ("episode", "score", "why")
 """Headings of ``score_table``."""
 
+_NAMED = 5
+
+
+class _Row(NamedTuple):
+    measure: Measure
+    subject: str
+    """Column or camera, where there are several."""
+    figure: str
+    warnings: list[str]
+
 
 def quality_table(quality: Quality) -> list[list[str]]:
     """Rows of measure, figure, and warning; the last is empty where no threshold is passed."""
     return [
-        [
-            row.name,
-            f"{row.subject}: {row.figure}" if row.subject else row.figure,
-            "; ".join(row.warnings),
-        ]
-        for row in _measures(quality)
+        [row.measure.value, ": ".join(filter(None, row[1:3])), "; ".join(row.warnings)]
+        for row in _rows(quality)
     ]
 
 
@@ -48,57 +56,44 @@ def score_table(quality: Quality, most: int = 50) -> list[list[str]]:
 
 def find_warnings(quality: Quality) -> Iterator[QualityWarning]:
     """A warning for each threshold that is passed."""
-    for row in _measures(quality):
+    for row in _rows(quality):
         for message in row.warnings:
-            yield QualityWarning(measure=row.name, subject=row.subject, message=message)
+            yield QualityWarning(measure=row.measure, subject=row.subject, message=message)
 
 
-def _measures(quality: Quality) -> Iterator[Measure]:
-    yield _lengths(quality)
-    if quality.idle is not None:
-        yield from _idle(quality.idle, quality.fps)
-    yield from _copies(quality)
-    for vector in quality.vectors:
-        if vector.labels:
-            yield from _vector(vector)
-    yield from motion_measures(quality)
-    if quality.language is not None:
-        yield _language(quality.language)
-    for camera in quality.cameras:
-        yield from _camera(camera)
-    if quality.scores:
-        yield _scores(quality)
+@cache
+def _texts() -> dict[str, Any]:
+    return yaml.safe_load((Path(__file__).parents[1] / "quality_measures.yaml").read_text())
 
 
-def _lengths(quality: Quality) -> Measure:
-    lengths, count = quality.lengths, len(quality.lengths.outliers)
-    figure = f"{lengths.shortest} to {lengths.longest} rows, median {lengths.median:g} "
-    figure += f"({lengths.median / quality.fps:.1f} s), {count} outliers"
-    warning = (
-        f"{count} {'episode is' if count == 1 else 'episodes are'} more than "
-        f"{limits.LENGTH_FACTOR:g} times shorter or longer than the median of "
-        f"{lengths.median:g} rows: {named(lengths.outliers)}; look whether the recording was "
-        "broken off or forgotten"
-    )
-    return measure(names.LENGTHS, "", figure, (count, warning))
+def _row(measure: Measure, subject: str, *passed: object, **values: object) -> _Row:
+    """A row whose texts are filled in, with a warning for each threshold that is passed."""
+    texts, values = _texts()[measure], {**values, "limits": limits}
+    warnings = zip(passed, texts["warnings"], strict=True)
+    said = [text.format(**values) for is_passed, text in warnings if is_passed]
+    return _Row(measure, subject, texts["figure"].format(**values), said)
 
 
-def _idle(idle: Idle, fps: float) -> Iterator[Measure]:
-    for name, rows, share, where in (
-        (names.IDLE_START, idle.start, idle.start_share, "before the first move"),
-        (names.IDLE_END, idle.end, idle.end_share, "after the last move"),
+def _rows(quality: Quality) -> Iterator[_Row]:
+    lengths, idle, fps = quality.lengths, quality.idle, quality.fps
+    count, seconds = len(lengths.outliers), lengths.median / fps
+    words = {
+        "episodes": "episode is" if count == 1 else "episodes are",
+        "outliers": _named(lengths.outliers),
+    }
+    yield _row(Measure.LENGTHS, "", count, it=lengths, count=count, seconds=seconds, **words)
+    for measure, rows, share in (
+        (
+            (Measure.IDLE_START, idle.start, idle.start_share),
+            (Measure.IDLE_END, idle.end, idle.end_share),
+        )
+        if idle
+        else ()
     ):
         mean = float(np.mean(rows))
-        figure = f"{share:.1%} of rows, {mean:.1f} an episode, {max(rows)} at most"
-        warning = (
-            f"{share:.0%} of all rows are at rest {where}, {mean / fps:.1f} s an episode; the "
-            "policy learns to wait; cut them off"
-        )
-        yield measure(name, "", figure, (share > limits.IDLE_SHARE, warning))
-
-
-def _copies(quality: Quality) -> Iterator[Measure]:
-    figures = [
+        values = {"share": share, "mean": mean, "most": max(rows), "seconds": mean / fps}
+        yield _row(measure, "", share > limits.IDLE_SHARE, **values)
+    shares = [
         f"{copy.key} {copy.share:.0%} ({copy.moving_share or 0:.0%} of moving rows)"
         for copy in quality.copies
         if copy.share is not None
@@ -106,118 +101,100 @@ def _copies(quality: Quality) -> Iterator[Measure]:
     above = [
         f"{copy.key} {copy.moving_share:.0%}"
         for copy in quality.copies
-        if copy.moving_share is not None and copy.moving_share > limits.COPY_SHARE
+        if (copy.moving_share or 0) > limits.COPY_SHARE
     ]
-    warning = (
-        f"{named(above)} of the rows in which it moves have the present state as their "
-        "action; the policy learns to stay where it is; record commands, or the next state"
-    )
-    if figures:
-        yield measure(names.COPIES, "", ", ".join(figures), (above, warning))
+    if shares:
+        yield _row(Measure.COPIES, "", above, shares=", ".join(shares), above=_named(above))
+    for vector in quality.vectors:
+        if vector.labels:
+            yield from _vector(vector)
+    yield from _motion(quality.motion)
+    repeats = [
+        f"{item.episode} {'nearly ' if item.distance else ''}repeats {item.original}"
+        for item in quality.repeats
+    ]
+    counts = {"count": len(repeats), "episodes": len(lengths.rows)}
+    yield _row(Measure.REPEATS, "", repeats, repeats=_named(repeats), **counts)
+    if quality.language is not None:
+        language = quality.language
+        commonest, share = next(iter(language.shares.items()), ("", 0.0))
+        passed = language.empty_share > 0, language.distinct > 1 and share > limits.COMMONEST_SHARE
+        texts = _named([f'"{text}"' for text in language.placeholders])
+        values = {"share": share, "commonest": commonest, "texts": texts}
+        yield _row(Measure.LANGUAGE, "", *passed, it=language, **values)
+    for camera in quality.cameras:
+        yield from _camera(camera)
+    if quality.scores:
+        lowest = min(quality.scores, key=lambda item: item.score)
+        mean = np.mean([item.score for item in quality.scores])
+        yield _row(Measure.SCORES, "", it=lowest, mean=mean)
 
 
-def _vector(vector: Vector) -> Iterator[Measure]:
+def _vector(vector: Vector) -> Iterator[_Row]:
     source = "meta/stats.json" if vector.stored else "the rows"
-    outside = _above(vector, vector.outside, limits.OUTSIDE_SHARE)
-    figure = f"{_largest(vector, vector.outside, '{:.1%} of rows')}, of {source}; "
-    figure += f"{vector.constant.count(False)} of {len(vector.labels)} dimensions change"
-    warning = (
-        f"{named([f'{name} {share:.0%}' for name, share in outside])} of the rows are outside "
-        f"q01 to q99 of {source}, where 2% are expected; the statistics may be of other data: "
-        "compute them again"
+    above = [
+        f"{name} {share:.0%}"
+        for name, share in _above(vector, vector.outside, limits.OUTSIDE_SHARE)
+    ]
+    yield _row(
+        Measure.OUTSIDE,
+        vector.column,
+        above and vector.stored,
+        source=source,
+        above=_named(above),
+        changing=vector.constant.count(False),
+        count=len(vector.labels),
+        **_largest(vector.outside, vector.labels),
     )
-    yield measure(names.OUTSIDE, vector.column, figure, (outside and vector.stored, warning))
-    factors = [
+    above = [
         f"{name} {f'{factor:.1f} times' if np.isfinite(factor) else 'without bound'}"
         for name, factor in _above(vector, vector.stretch, limits.STRETCH)
     ]
-    figure = _largest(vector, vector.stretch, "{:.1f} times")
-    warning = (
-        f"the range is many times that of q01 to q99: {named(factors)}; a few values take "
-        "most of the scale of min-max normalisation; look for spikes"
-    )
-    yield measure(names.STRETCHED, vector.column, figure, (factors, warning))
-    figure = f"{vector.jumps} of {vector.steps} steps over {limits.JUMP:.0%} of the range, "
-    figure += _largest(vector, vector.largest_step, "{:.0%}")
-    warning = (
-        f"{vector.jumps} of {vector.steps} steps move by more than {limits.JUMP:.0%} of the "
-        f"range, the first at {vector.first_jump}; look for dropped frames, wrapped angles and "
-        "joined recordings"
-    )
+    largest = _largest(vector.stretch, vector.labels)
+    yield _row(Measure.STRETCHED, vector.column, above, above=_named(above), **largest)
     is_past = vector.jumps > limits.JUMP_ROWS * vector.steps
-    yield measure(names.JUMPS, vector.column, figure, (is_past, warning))
+    largest = _largest(vector.largest_step, vector.labels)
+    yield _row(Measure.JUMPS, vector.column, is_past, it=vector, **largest)
 
 
-def _scores(quality: Quality) -> Measure:
-    values = [item.score for item in quality.scores]
-    lowest = min(quality.scores, key=lambda item: item.score)
-    figure = f"mean {np.mean(values):.0f} of 100, lowest {lowest.score} of episode {lowest.episode}"
-    return measure(names.SCORES, "", figure)
+def _motion(motion: Motion) -> Iterator[_Row]:
+    stuck = [f"{label} in {_episodes(indices)}" for label, indices in motion.stuck.items()]
+    yield _row(Measure.STUCK, "", stuck, stuck=_named(stuck) or "none")
+    for limit in motion.limits:
+        above = [
+            f"{label} in {_episodes(episodes)}"
+            for label, episodes in zip(limit.labels, limit.episodes, strict=True)
+            if episodes and not is_meant(label)
+        ]
+        if limit.labels:
+            largest = _largest(limit.shares, limit.labels)
+            yield _row(Measure.LIMITS, limit.column, above, above=_named(above), **largest)
+    if motion.lags:
+        clear = {key: value for key, value in motion.lags.items() if value is not None}
+        unclear = len(motion.lags) - len(clear)
+        lags = [f"{key} {value:.0f} ms" for key, value in clear.items()]
+        lags += [f"{unclear} keys unclear"] if unclear else []
+        late = [f"{key} {value:.0f} ms" for key, value in clear.items() if value > limits.LAG_LATE]
+        early = [f"{key} {-value:.0f} ms" for key, value in clear.items() if value < 0]
+        texts = {"lags": ", ".join(lags), "late": _named(late), "early": _named(early)}
+        yield _row(Measure.LAG, "", late, early, **texts)
+    if motion.jerk:
+        outliers = motion.jerk_outliers
+        texts = {"outliers": _episodes(outliers), "count": len(outliers)}
+        yield _row(Measure.JERK, "", outliers, it=motion, **texts)
 
 
-def _language(language: Language) -> Measure:
-    commonest, share = next(iter(language.shares.items()), ("", 0.0))
-    texts = named([f'"{text}"' for text in language.placeholders])
-    figure = f"{language.distinct} distinct in {language.column}, the commonest {share:.0%}, "
-    figure += f"without one {language.empty_share:.0%}"
-    empty = (
-        f"{language.empty_share:.0%} of the rows have no instruction in {language.column}, but "
-        f"{texts}; write what is done into meta/tasks.jsonl"
-    )
-    common = f"{share:.0%} of the rows have one of {language.distinct} instructions, "
-    common += f'"{commonest}"; the others will hardly be learnt'
-    is_common = language.distinct > 1 and share > limits.COMMONEST_SHARE
-    return measure(
-        names.LANGUAGE, "", figure, (language.empty_share > 0, empty), (is_common, common)
-    )
-
-
-def _camera(camera: Camera) -> Iterator[Measure]:
+def _camera(camera: Camera) -> Iterator[_Row]:
     name = camera.camera
-    exposures = [
-        (
-            share > limits.EXPOSURE_SHARE,
-            f"{share:.0%} of the frames are {how} {limit:g} of 255 on average, all of them "
-            f"{camera.mean:.0f}; look at light and exposure",
-        )
-        for share, limit, how in (
-            (camera.dark_share, limits.DARK, "darker than"),
-            (camera.bright_share, limits.BRIGHT, "brighter than"),
-        )
-    ]
+    past = camera.dark_share > limits.EXPOSURE_SHARE, camera.bright_share > limits.EXPOSURE_SHARE
     low, high = min(camera.luminance), max(camera.luminance)
-    figure = f"mean {camera.mean:.0f} of 255, {low:.0f} to {high:.0f}"
-    yield measure(names.EXPOSURE, name, figure, *exposures)
-    warning = (
-        f"the brightness jumps by more than {limits.FLICKER:g} of 255 between successive "
-        f"frames in {camera.flicker_share:.0%} of {camera.frames}; look at lamps and automatic "
-        "exposure"
-    )
-    figure = f"{camera.flicker_share:.1%} of {camera.frames} frames"
-    yield measure(
-        names.FLICKER, name, figure, (camera.flicker_share > limits.FLICKER_SHARE, warning)
-    )
-    warning = (
-        f"{camera.frozen_share:.0%} of the successive frames are identical while a "
-        "joint moves; the camera stood still or is slower than the rows"
-    )
-    figure = f"{camera.frozen_share:.1%} of pairs in motion identical, "
-    figure += f"{camera.identical_share:.1%} of all"
-    yield measure(names.FROZEN, name, figure, (camera.frozen_share > limits.FROZEN_SHARE, warning))
+    yield _row(Measure.EXPOSURE, name, *past, it=camera, low=low, high=high)
+    yield _row(Measure.FLICKER, name, camera.flicker_share > limits.FLICKER_SHARE, it=camera)
+    yield _row(Measure.FROZEN, name, camera.frozen_share > limits.FROZEN_SHARE, it=camera)
     longest = max(camera.freezes, key=lambda item: item.seconds, default=None)
-    figure = f"{len(camera.freezes)} of {limits.FREEZE_SECONDS} s or more"
-    warning = longest and (
-        f"the same frame for up to {longest.seconds:.1f} s while the robot moves, the longest in "
-        f"episode {longest.episode} from row {longest.row}, {len(camera.freezes)} in all; leave "
-        "these episodes out"
-    )
-    yield measure(names.FREEZES, name, figure, (longest, warning or ""))
-    warning = (
-        f"frames darker than {limits.BLACK:g} of 255 in {named_episodes(tuple(camera.black))}; "
-        "look for a covered lens, or a camera that dropped out"
-    )
-    figure = f"{len(camera.black)} episodes with some"
-    yield measure(names.BLACK, name, figure, (camera.black, warning))
+    yield _row(Measure.FREEZES, name, longest, longest=longest, count=len(camera.freezes))
+    texts = {"episodes": _episodes(tuple(camera.black)), "count": len(camera.black)}
+    yield _row(Measure.BLACK, name, camera.black, **texts)
 
 
 def _above(vector: Vector, values: Sequence[float], limit: float) -> list[tuple[str, float]]:
@@ -226,6 +203,16 @@ def _above(vector: Vector, values: Sequence[float], limit: float) -> list[tuple[
     return sorted((pair for pair in pairs if pair[1] > limit), key=lambda pair: -pair[1])
 
 
-def _largest(vector: Vector, values: tuple[float, ...], pattern: str) -> str:
-    value, label = max(zip(values, vector.labels, strict=True))
-    return f"at most {pattern.format(value)} in {label}"
+def _largest(values: Sequence[float], labels: Sequence[str]) -> dict[str, Any]:
+    most, label = max(zip(values, labels, strict=True))
+    return {"most": most, "label": label}
+
+
+def _named(items: Sequence[object]) -> str:
+    """The first few of them, and how many there are besides."""
+    shown, others = ", ".join(map(str, items[:_NAMED])), len(items) - _NAMED
+    return f"{shown} and {others} more" if others > 0 else shown
+
+
+def _episodes(indices: Sequence[int]) -> str:
+    return f"{'episode' if len(indices) == 1 else 'episodes'} {_named(indices)}"

@@ -21,7 +21,7 @@ from gr00t_assets.datasets.source_kinds import (
     without_credentials,
 )
 from gr00t_assets.datasets.sources.hub_source import HubUnreachableError, hub_commit
-from gr00t_assets.modality.modality_json import FILE, preset_path
+from gr00t_assets.modality.modality_json import MODALITY, preset_path
 
 OFFLINE = "the Hub could not be asked"
 """How the warning begins that a version from the store was used without asking."""
@@ -134,11 +134,11 @@ def replaced_files(entry: CatalogEntry, directory: Path, store: Store) -> dict[P
     own, source = own_modality_file(entry.name), entry.source
     accepted = _accepted_file(entry.name, store)
     if own.is_file():
-        return {Path(FILE): own}
+        return {Path(MODALITY): own}
     if isinstance(source, HubSource) and source.modality is not None:
-        return {Path(FILE): preset_path(source.modality)}
-    if accepted.is_file() and not (directory / FILE).exists():
-        return {Path(FILE): accepted}
+        return {Path(MODALITY): preset_path(source.modality)}
+    if accepted.is_file() and not (directory / MODALITY).exists():
+        return {Path(MODALITY): accepted}
     return {}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from gr00t_assets.datasets.curation import IdleTrim
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.quality.vectors import key_slices
+from gr00t_assets.datasets.quality.columns import vector_keys
 
 
 def rows_to_trim(dataset: LeRobotDataset, trim: IdleTrim) -> dict[int, tuple[int, int]]:
@@ -37,7 +37,7 @@ def rows_to_trim(dataset: LeRobotDataset, trim: IdleTrim) -> dict[int, tuple[int
 
 def _joints(dataset: LeRobotDataset) -> Iterator[tuple[int, np.ndarray]]:
     """Episode number and all numbers of state and action keys, shape ``(rows, numbers)``."""
-    slices = [*key_slices(dataset, "state"), *key_slices(dataset, "action")]
+    slices = [*vector_keys(dataset, "state"), *vector_keys(dataset, "action")]
     for episode in dataset.episodes if slices else ():
         columns = dataset.vectors(episode.index, [item.column for item in slices])
         parts = [columns[item.column][:, item.span].astype(np.float64) for item in slices]

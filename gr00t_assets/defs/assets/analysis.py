@@ -1,12 +1,12 @@
 """Assets that follow training: the comparison, the research journal, the promoted model."""
 
 import hashlib
-import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from gr00t_assets.core.files import json_hash
 from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation
 from gr00t_assets.defs.failures import explained_asset
 from gr00t_assets.defs.metadata import INLINE, bullets, in_store, readable, table
@@ -159,7 +159,7 @@ def _version(runs: "list[StoredRun]") -> str:
         [run.name, run.config_hash, run.status, run.final_loss.mean if run.final_loss else None]
         for run in runs
     ]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    return json_hash(content, 16)
 
 
 @explained_asset(

@@ -1,13 +1,12 @@
 """Assets of training: what each trainer runs with, checkpoints and their evaluations."""
 
-import hashlib
-import json
 from datetime import UTC, datetime
 from functools import lru_cache
 
 import dagster as dg
 
 from gr00t_assets.core.errors import EvaluationError
+from gr00t_assets.core.files import json_hash
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.defs.asset_metadata import checkpoint_metadata, evaluation_metadata
 from gr00t_assets.defs.assets.data import frame_cache, modality_config
@@ -49,11 +48,11 @@ def training_environment(
     for finding in (*findings.errors, *findings.warnings):
         log = context.log.error if finding.severity == "error" else context.log.warning
         log(f"{finding.code}: {finding.text}")
-    identity = json.dumps([sorted(report.versions.items()), sorted(report.source.items())])
+    identity = json_hash([sorted(report.versions.items()), sorted(report.source.items())], 16)
     slots = [[device, count] for device, count in slots_by_device().items()]
     return dg.MaterializeResult(
         # The same versions give the same data version.
-        data_version=dg.DataVersion(hashlib.sha256(identity.encode()).hexdigest()[:16]),
+        data_version=dg.DataVersion(identity),
         metadata={
             "status": findings.summary(),
             "missing_or_wrong": ", ".join(item.code for item in findings.errors) or "nothing",

@@ -3,11 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from gr00t_assets.comparison.compare import Comparison
 from gr00t_assets.comparison.contrasts.contrast import Contrast
 from gr00t_assets.comparison.contrasts.factors import factor_value
 from gr00t_assets.comparison.contrasts.ranking import RankedConfiguration
+from gr00t_assets.comparison.proposals.proposals import NOT_ASKED
 from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run
 from gr00t_assets.comparison.wording import factor_words, first_label, run_loss_words, shown
 from gr00t_assets.core.units import shown_setting
@@ -22,17 +24,13 @@ _FIRST_SETTINGS = ("learning_rate", "batch_size", "max_steps")
 _PART_FLAGS = tuple(name for name in TRAINABLE_PARTS if name.startswith("tune_"))
 _SCRIPT_VALUES = ("data_config", "batch_size", "max_steps", "learning_rate", "warmup_ratio",
                   "weight_decay", "lora_rank", "num_gpus", "video_backend")  # fmt: skip
-_NOT_CONCLUDED = frozenset({"seed", "samples_seen"})
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One run in the journal.
+    """One run in the journal, with its place and its most telling contrasts, a sentence each.
 
-    Attributes:
-        conclusion: What may be concluded of it alone: its place in its class.
-        contrasts: The verdicts of the most telling contrasts, a sentence each.
-        first: Whether it is the first run of its experiment, which has the notes.
+    The ``first`` run of an experiment has the notes.
     """
 
     run: Run
@@ -44,7 +42,7 @@ class Entry:
 def entries(comparison: Comparison) -> Iterator[Entry]:
     """One entry a run in order of their start."""
     names: set[str] = set()
-    contrasts = _contrasts_by_run(comparison.contrasts)
+    contrasts = _most_telling(comparison.contrasts)
     places = {
         run.run_id: _place_sentence(ranked, ranked_class.ranking)
         for ranked_class in comparison.ranked_classes
@@ -52,32 +50,24 @@ def entries(comparison: Comparison) -> Iterator[Entry]:
         for run in ranked.runs
     }
     for run in comparison.runs:
-        conclusion, sentences = places.get(run.run_id, "none."), []
+        conclusion, telling = places.get(run.run_id, "none."), []
         if run.finished:
-            sentences = [_contrast_sentence(item, run) for item in _telling(contrasts[run.run_id])]
+            telling = list(contrasts[run.run_id].values())[:MOST_CONTRASTS]
         else:
             conclusion = f"none: it is {run.status}, so it is neither ranked nor compared."
+        sentences = [_contrast_sentence(contrast, run) for contrast in telling]
         yield Entry(run, conclusion, sentences, first=run.name not in names)
         names.add(run.name)
 
 
-def _telling(contrasts: Iterable[Contrast]) -> list[Contrast]:
-    """The most telling contrast of each factor, the most telling ones first."""
-    by_factor: dict[str, Contrast] = {}
-    for contrast in sorted(contrasts, key=telling_order):
-        by_factor.setdefault(contrast.factor, contrast)
-    return list(by_factor.values())[:MOST_CONTRASTS]
-
-
-def _contrasts_by_run(contrasts: Mapping[str, Iterable[Contrast]]) -> dict[str, list[Contrast]]:
-    by_run: dict[str, list[Contrast]] = defaultdict(list)
-    for factor, of_factor in contrasts.items():
-        if factor in _NOT_CONCLUDED:
-            continue
-        for contrast in of_factor:
-            if contrast.verdict != "not_comparable":
-                for run in (*contrast.low, *contrast.high):
-                    by_run[run.run_id].append(contrast)
+def _most_telling(contrasts: Mapping[str, Iterable[Contrast]]) -> dict[str, dict[str, Contrast]]:
+    """By run and factor the most telling contrast, the most telling ones first."""
+    by_run: dict[str, dict[str, Contrast]] = defaultdict(dict)
+    concluded = [name for name in contrasts if name not in NOT_ASKED]
+    for contrast in sorted(chain(*(contrasts[name] for name in concluded)), key=telling_order):
+        if contrast.verdict != "not_comparable":
+            for run_id in contrast.runs:
+                by_run[run_id].setdefault(contrast.factor, contrast)
     return by_run
 
 

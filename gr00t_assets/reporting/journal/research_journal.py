@@ -50,14 +50,10 @@ _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DO
 
 @dataclass(frozen=True)
 class Note:
-    """One note.
+    """A note by the name of its file; ``text`` is what the person wrote, without the front matter.
 
-    Attributes:
-        name: Of its file.
-        text: What the person wrote, without the front matter.
-        kind: What it is about; ``unknown`` where that cannot be told.
-        subject: Name of the experiment or factor; '' where it has none.
-        problem: Why it could not be placed; '' where it could.
+    ``subject`` is the experiment or factor that it is about, and ``problem`` says why that cannot
+    be told.
     """
 
     name: str
@@ -75,15 +71,9 @@ class Note:
 
 @dataclass(frozen=True)
 class Journal:
-    """A written journal.
+    """A written journal, with what it was written from and every note, placed or not.
 
-    Attributes:
-        path: The Markdown file.
-        text: Its content.
-        changed: Whether it says anything other than before; where it does not, the file is left
-            as it was.
-        comparisons: What it was written from.
-        notes: Every note of a person, placed or not.
+    Where it says nothing other than before, it is not ``changed``, and the file is left as it was.
     """
 
     path: Path
@@ -155,6 +145,15 @@ def journal_text(
     """
     names = {run.name for comparison in comparisons for run in comparison.runs}
     factors = {answer.factor for comparison in comparisons for answer in comparison.answers}
+
+    def unplaced(note: Note) -> str:
+        """Why a note stands at the end; '' where it has a place."""
+        if note.kind == "experiment" and note.subject not in names:
+            return f"{note.subject} has not run yet"
+        if note.kind == "question" and note.subject not in factors:
+            return f"nothing was run that asks about {factor_words(note.subject)} yet"
+        return note.problem
+
     environment = markdown_environment(
         commands, config_words, configuration_costs, entries, loss_text, names_in_words,
         record_note, result_words, status_counts,
@@ -163,21 +162,12 @@ def journal_text(
         comparisons=comparisons,
         planned=planned,
         notes=notes,
-        unplaced=[(note, reason) for note in notes if (reason := _unplaced(note, names, factors))],
+        unplaced=[(note, reason) for note in notes if (reason := unplaced(note))],
         problems=problems,
         notes_folder=NOTES.as_posix(),
         most_rows=MOST_ROWS,
     )
     return tidy(text) + "\n"
-
-
-def _unplaced(note: Note, names: Collection[str], factors: Collection[str]) -> str:
-    """Why a note stands at the end; '' where it has a place."""
-    if note.kind == "experiment" and note.subject not in names:
-        return f"{note.subject} has not run yet"
-    if note.kind == "question" and note.subject not in factors:
-        return f"nothing was run that asks about {factor_words(note.subject)} yet"
-    return note.problem
 
 
 def read_notes(folder: Path, experiments: Collection[str]) -> list[Note]:
@@ -192,38 +182,31 @@ def read_notes(folder: Path, experiments: Collection[str]) -> list[Note]:
 
 
 def _read(file: Path, experiments: Collection[str]) -> Note:
-    name = file.name
+    name, text, subject = file.name, "", ""
     try:
         text = file.read_bytes().decode("utf-8-sig", errors="replace")
+        front_matter = _FRONT_MATTER.match(text)
+        text = text[front_matter.end() :] if front_matter else text
+        fields = yaml.safe_load(front_matter.group(1)) if front_matter else None
+        match fields:
+            case None:
+                return Note(name, text)
+            case {"experiment": subject, **others} if not others:
+                subject = str(subject)
+                if subject in experiments:
+                    return Note(name, text, "experiment", subject)
+                known = sorted(experiments)
+                hint = did_you_mean(subject, known) if known else "there are none yet"
+                problem = f"there is no experiment '{subject}'; {hint}"
+            case {"question": subject, **others} if not others:
+                subject = str(subject)
+                return Note(name, text, "question", factor_named(subject))
+            case _:
+                problem = "its front matter has to be 'experiment: NAME' or 'question: FACTOR'"
     except OSError as error:
-        return Note(name, "", "unknown", problem=f"it cannot be read: {error.strerror}")
-    front_matter = _FRONT_MATTER.match(text)
-    if front_matter is None:
-        return Note(name, text)
-    text = text[front_matter.end() :]
-    try:
-        fields = yaml.safe_load(front_matter.group(1))
+        problem = f"it cannot be read: {error.strerror}"
     except yaml.YAMLError as error:
         problem = f"its front matter is no YAML: {str(error).splitlines()[0]}"
-        return Note(name, text, "unknown", problem=problem)
-    match fields:
-        case None:
-            return Note(name, text)
-        case {"experiment": subject, **others} if not others:
-            subject = str(subject)
-            if subject in experiments:
-                return Note(name, text, "experiment", subject)
-            hint = (
-                did_you_mean(subject, sorted(experiments)) if experiments else "there are none yet"
-            )
-            problem = f"there is no experiment '{subject}'; {hint}"
-        case {"question": subject, **others} if not others:
-            subject = str(subject)
-            try:
-                return Note(name, text, "question", factor_named(subject))
-            except ComparisonError as error:
-                problem = f"there is no question '{subject}'; {error.problem}"
-        case _:
-            subject = ""
-            problem = "its front matter has to be 'experiment: NAME' or 'question: FACTOR'"
+    except ComparisonError as error:
+        problem = f"there is no question '{subject}'; {error.problem}"
     return Note(name, text, "unknown", subject, problem)

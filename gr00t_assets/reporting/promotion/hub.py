@@ -27,12 +27,8 @@ class Push(NamedTuple):
 def push(record: Promotion, folder: Path, repository: str, private: bool = False) -> Push:
     """Upload a promoted model; files that the Hub has already are not sent again.
 
-    The token comes from ``HF_TOKEN`` or from ``hf auth login``; it is in no message.
-
-    Args:
-        folder: That of the promotion.
-        repository: ``owner/name``; created where there is none.
-        private: Whether to create a private one; a public one is refused.
+    The token comes from ``HF_TOKEN`` or from ``hf auth login``; it is in no message. The repository
+    is created where there is none; one that is public is refused where it is to be private.
 
     Raises:
         PromotionError: The name cannot be a repository's, the Hub does not take it, or the

@@ -33,12 +33,9 @@ LIBRARY = "gr00t-assets"
 
 
 class Promotable(NamedTuple):
-    """A run that fulfils every requirement.
+    """A run that fulfils every requirement, and the outcome of every check by name.
 
-    Attributes:
-        directory: Where it is now; its store may have been moved since it trained.
-        final_loss: As the comparison ranks it.
-        checks: Outcome of every check by name, those of the manifest included.
+    Its store may have been moved since it trained: ``directory`` is where it is now.
     """
 
     directory: Path
@@ -84,12 +81,10 @@ def model_card(run: Promotable, datasets: Sequence[CatalogEntry | None]) -> str:
 
 def _held_out(datasets: Sequence[RunDataset]) -> str:
     """``3, 7``; of a mixture ``a: 3, 7; b: none``."""
-    episodes = {
-        item.name: ", ".join(map(str, item.config.held_out_episodes)) or "none" for item in datasets
-    }
-    if len(episodes) == 1:
-        return episodes[datasets[0].name]
-    return "; ".join(f"{name}: {indices}" for name, indices in episodes.items())
+    episodes = [", ".join(map(str, item.config.held_out_episodes)) or "none" for item in datasets]
+    if len(datasets) == 1:
+        return episodes[0]
+    return "; ".join(f"{item.name}: {of}" for item, of in zip(datasets, episodes, strict=True))
 
 
 def base_license(base_model: str, trainer: Trainer) -> ModelLicense:

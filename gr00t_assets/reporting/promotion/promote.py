@@ -90,9 +90,8 @@ def load_promotion(folder: Path) -> Promotion | None:
         return Promotion.model_validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         details = [str(error).splitlines()[0], f"move {folder.name} away and promote again"]
-        raise PromotionError(
-            str(path), "this is not the record of a promotion.", details
-        ) from error
+        text = "this is not the record of a promotion."
+        raise PromotionError(str(path), text, details) from error
 
 
 def promote(experiment: Experiment, store: Store) -> Promotion:

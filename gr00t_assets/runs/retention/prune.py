@@ -2,20 +2,21 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
-from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError
-from gr00t_assets.core.processes import is_locked, try_lock
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.processes import is_locked, lock_file
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.manifest import load_manifest
-from gr00t_assets.runs.retention.removal import Removal, freed_bytes
+from gr00t_assets.runs.retention.removal import Removal, RemovalKind, freed_bytes, remove
 from gr00t_assets.runs.retention.retention_rule import RetentionRule, surplus
-from gr00t_assets.runs.retention.store_state import CurrentState, folders, leftovers
-from gr00t_assets.runs.run_directory import CHECKPOINTS, LOCK, MODEL, run_lock
+from gr00t_assets.runs.retention.store_state import CurrentState, inner_folders, leftovers
+from gr00t_assets.runs.run_directory import CHECKPOINTS, LOCK, MODEL
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec
 
 
@@ -46,10 +47,10 @@ def plan_prune(
     Args:
         store: What is looked through.
         current: What of it is current.
-        rule: What stays of runs that are.
-        stale: Whether checkpoints of stale runs go.
-        models: Whether their models go as well.
-        unlisted: Whether runs of experiments that no sweep file has are stale too.
+        rule: What stays of current runs that are finished.
+        stale: Checkpoints of stale runs go.
+        models: Their models go as well.
+        unlisted: Runs of experiments that no sweep file has are stale too.
     """
     stale_why = {"stale": "the run is stale"} if stale else {}
     if stale and unlisted:
@@ -57,7 +58,7 @@ def plan_prune(
     removals: list[Removal] = []
     in_use: list[tuple[Path, str]] = []
     training: set[tuple[str, str]] = set()
-    for directory in run_directories(store):
+    for directory in inner_folders(store.root / "runs"):
         if is_locked(directory / LOCK):
             if spec := _spec(directory):
                 training |= {(dataset.name, dataset.version) for dataset in spec.datasets}
@@ -68,19 +69,16 @@ def plan_prune(
             removals += _of_current(directory, current, rule)
         elif why := stale_why.get(state):
             removals += _of_stale(directory, why, models)
-    caches = [
-        cache for dataset in folders(store.root / "frame_caches") for cache in folders(dataset)
-    ]
-    for cache in caches:
-        if not current.is_old(cache.parent.name, cache.name):
+    for cache in inner_folders(store.root / "frame_caches"):
+        dataset, version = cache.parent.name, cache.name
+        if not current.is_old(dataset, version):
             continue
-        reason = _cache_in_use(cache, training)
-        if reason:
+        lock = cache.parent / f".{version}.lock"
+        if reason := _cache_in_use(cache, lock, (dataset, version) in training):
             in_use.append((cache, reason))
-            continue
-        lock = cache.parent / f".{cache.name}.lock"
-        why = f"version {cache.name} of {cache.parent.name} is no longer current"
-        removals.append(Removal("frame cache", cache, why, lock=lock))
+        else:
+            why = f"version {version} of {dataset} is no longer current"
+            removals.append(Removal("frame cache", cache, why, lock=lock))
     decided = {removal.path for removal in removals if not removal.files}
     decided |= {path for path, _ in in_use}
     removals += [
@@ -89,11 +87,6 @@ def plan_prune(
         if decided.isdisjoint((removal.path, *removal.path.parents))
     ]
     return PrunePlan(tuple(removals), tuple(in_use))
-
-
-def run_directories(store: Store) -> list[Path]:
-    """Every run directory of the store; symbolic links are passed over."""
-    return [run for experiment in folders(store.root / "runs") for run in folders(experiment)]
 
 
 def _of_current(directory: Path, current: CurrentState, rule: RetentionRule) -> list[Removal]:
@@ -106,11 +99,10 @@ def _of_current(directory: Path, current: CurrentState, rule: RetentionRule) -> 
 
 
 def _of_stale(directory: Path, why: str, models: bool) -> Iterator[Removal]:
-    checkpoints, model = directory / CHECKPOINTS, directory / MODEL
-    if checkpoints.is_dir() and not checkpoints.is_symlink():
-        yield Removal("checkpoint", checkpoints, why, lock=directory)
-    if models and model.is_dir() and not model.is_symlink():
-        yield Removal("model", model, why, lock=directory)
+    parts: list[tuple[RemovalKind, str]] = [("checkpoint", CHECKPOINTS), ("model", MODEL)]
+    for kind, name in parts if models else parts[:1]:
+        if (path := directory / name).is_dir() and not path.is_symlink():
+            yield Removal(kind, path, why, lock=directory / LOCK)
 
 
 def manifest_status(directory: Path) -> str | None:
@@ -122,10 +114,10 @@ def manifest_status(directory: Path) -> str | None:
     return manifest.status if manifest else None
 
 
-def _cache_in_use(cache: Path, training: set[tuple[str, str]]) -> str | None:
-    if (cache.parent.name, cache.name) in training:
+def _cache_in_use(cache: Path, lock: Path, in_training: bool) -> str | None:
+    if in_training:
         return "a training uses it"
-    if is_locked(cache.parent / f".{cache.name}.lock"):
+    if is_locked(lock):
         return "a process builds it"
     processes = _processes_using(cache)
     return f"process {', '.join(map(str, processes))} has it open" if processes else None
@@ -141,8 +133,7 @@ def _spec(directory: Path) -> TrainingSpec | None:
     return spec if owner == (directory.parent.name, directory.name) else None
 
 
-@dataclass(frozen=True)
-class RemovalResult:
+class RemovalResult(NamedTuple):
     """What became of one removal: the bytes freed, or why it is still there."""
 
     removal: Removal
@@ -157,40 +148,33 @@ def execute_plan(plan: PrunePlan, store: Store) -> Iterator[RemovalResult]:
     and of which only surplus was to go. A kill at any instant leaves nothing that looks complete
     and is not.
     """
-    return (_execute(removal, store.root) for removal in plan.removals)
+    for removal in plan.removals:
+        with ExitStack() as locks:
+            try:
+                refusal = _refusal(removal, locks)
+                size = 0 if refusal else freed_bytes(removal.paths)
+                if refusal is None:
+                    remove(store.root, removal.path, removal.files)
+            except Gr00tAssetsError as error:
+                size, refusal = 0, error.problem
+        yield RemovalResult(removal, size, refusal)
 
 
-def _execute(removal: Removal, root: Path) -> RemovalResult:
-    with _exclusive_use(removal.lock) as free:
-        if not free:
-            return RemovalResult(removal, 0, "a process uses it")
-        if removal.kind == "frame cache" and _processes_using(removal.path):
-            return RemovalResult(removal, 0, "a process has it open")
-        if removal.of_finished and removal.lock and manifest_status(removal.lock) != "finished":
-            return RemovalResult(removal, 0, "its run is not finished any more")
-        size = freed_bytes(removal.paths)
-        try:
-            removal.execute(root)
-        except Gr00tAssetsError as error:
-            return RemovalResult(removal, 0, error.problem)
-    return RemovalResult(removal, size)
-
-
-@contextmanager
-def _exclusive_use(lock: Path | None) -> Iterator[bool]:
-    """Hold a run directory, or a lock file, for the block; False where another process has it."""
-    free = True
-    with ExitStack() as stack:
-        try:
-            if lock is not None and lock.is_dir():
-                stack.enter_context(run_lock(lock))
-            elif lock is not None:
-                descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-                stack.callback(os.close, descriptor)
-                free = try_lock(descriptor)
-        except (TrainingError, OSError):
-            free = False
-        yield free
+def _refusal(removal: Removal, locks: ExitStack) -> str | None:
+    """Why something is not deleted any more; else its lock is held until ``locks`` ends."""
+    try:
+        if removal.lock:
+            if (descriptor := lock_file(removal.lock, locks)) is None:
+                return "a process uses it"
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
+    except OSError as error:
+        return f"its lock cannot be had: {error.strerror}"
+    if removal.kind == "frame cache" and _processes_using(removal.path):
+        return "a process has it open"
+    if removal.of_finished and removal.lock and manifest_status(removal.lock.parent) != "finished":
+        return "its run is not finished any more"
+    return None
 
 
 def _processes_using(folder: Path) -> list[int]:

@@ -8,16 +8,15 @@ are opened one after the other without following links: see openat(2) and rename
 import os
 import shutil
 import stat
-import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from gr00t_assets.core.errors import StoreError
-from gr00t_assets.core.files import PARTIAL, free_bytes
+from gr00t_assets.core.files import PARTIAL, free_bytes, partial_name
 from gr00t_assets.core.units import format_bytes
 from gr00t_assets.runs.checkpoint_layout import COMPLETE, WEIGHTS_ONLY
 
@@ -40,8 +39,8 @@ class Removal:
         path: A file or a folder; of optimizer state the checkpoint's folder.
         why: The reason, for people.
         files: Names in ``path`` where only these go, as with optimizer state.
-        lock: Folder or file that says whether somebody uses it: a run directory, or a lock file.
-        of_finished: It may go only while the run whose directory is the lock is finished.
+        lock: The file whose lock says whether somebody uses it.
+        of_finished: It may go only while the run whose lock it is is finished.
     """
 
     kind: RemovalKind
@@ -56,22 +55,9 @@ class Removal:
         """The files and folders that go."""
         return tuple(self.path / name for name in self.files) or (self.path,)
 
-    def execute(self, root: Path) -> None:
-        """Delete it; nothing outside the store's root is touched.
-
-        Raises:
-            StoreError: It may not or cannot be deleted.
-        """
-        if self.files:
-            remove_training_files(root, self.path, self.files)
-        else:
-            remove(root, self.path)
-
 
 class StoredFile(NamedTuple):
-    """One name of a file: its path, what two names of one file (hard links) have in common, the
-    names that it has anywhere, and the bytes that it takes of the disk.
-    """
+    """One name of a file, what its hard links have in common and how many, bytes of the disk."""
 
     path: Path
     identity: tuple[int, int]
@@ -112,77 +98,81 @@ def freed_bytes(paths: Iterable[Path]) -> int:
 
 
 def require_disk_space(subject: str, directory: Path, checkpoint: int, model: int) -> None:
-    """Refuse to train where the next checkpoint and the final model do not fit together.
+    """Refuse to train an experiment where its next checkpoint and its model do not fit together.
 
     Args:
-        subject: What the error is about: an experiment.
-        directory: The run directory.
+        subject: The experiment.
+        directory: Its run directory.
         checkpoint: Bytes of one checkpoint with its optimizer state.
         model: Bytes of the final model; 0 where it shares those of the last checkpoint.
 
     Raises:
-        StoreError: They do not; the message has the figures. Nothing was written.
+        StoreError: They do not; the message has the figures.
     """
-    free = free_bytes(directory)
-    need = checkpoint + model + _SPARE
+    free, need = free_bytes(directory), checkpoint + model + _SPARE
     if need <= free:
         return
-    parts = [f"a checkpoint with optimizer state takes {format_bytes(checkpoint)}"]
-    if model:
-        parts.append(f"the model takes {format_bytes(model)}")
     raise StoreError(
         subject,
         f"training it needs {format_bytes(need)}, and the disk of its run directory has "
         f"{format_bytes(free)} free; nothing was trained.",
         [
-            *parts,
+            f"a checkpoint with optimizer state takes {format_bytes(checkpoint)}",
+            *([f"the model takes {format_bytes(model)}"] if model else []),
             "see `gr00t-assets store status` and `store prune`, or move the store to a larger disk "
             "with GR00T_ASSETS_STORE; then start it again",
         ],
     )
 
 
-def remove(root: Path, path: Path) -> None:
+def remove(root: Path, path: Path, only: Collection[str] = ()) -> None:
     """Delete a file or a folder below the store's root; one that is gone already is no fault.
 
     A kill in the middle leaves the folder under a hidden name with ``.partial-``, which the next
-    ``store prune`` deletes.
+    ``store prune`` deletes. Where ``only`` some files go, those of a checkpoint that training alone
+    needs, its ``COMPLETE``, which may be gone already, is renamed to ``WEIGHTS_ONLY`` before.
 
     Raises:
         StoreError: It is outside the root, is a symbolic link or behind one, or may not be deleted.
     """
-    with _explained(path), _parent(root, path) as (folder, name):
-        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-        if stat.S_ISLNK(mode):
-            raise StoreError(str(path), "this is a symbolic link, which is not followed.")
-        if not stat.S_ISDIR(mode):
-            os.unlink(name, dir_fd=folder)
-            return
-        if not (name.startswith(".") and PARTIAL in name):
-            hidden = f".{name.lstrip('.')}{PARTIAL}{os.getpid()}-{uuid.uuid4().hex[:8]}"
-            os.rename(name, hidden, src_dir_fd=folder, dst_dir_fd=folder)
-            os.fsync(folder)
-            name = hidden
-        shutil.rmtree(name, dir_fd=folder)
-
-
-def remove_training_files(root: Path, checkpoint: Path, names: Iterable[str]) -> None:
-    """Delete files of a checkpoint below the store's root that only training needs.
-
-    Before that its ``COMPLETE``, which may be gone already, is renamed to ``WEIGHTS_ONLY``.
-
-    Raises:
-        StoreError: As ``remove``.
-    """
-    with _explained(checkpoint), _parent(root, checkpoint / COMPLETE) as (folder, _):
-        try:
-            os.rename(COMPLETE, WEIGHTS_ONLY, src_dir_fd=folder, dst_dir_fd=folder)
-        except FileNotFoundError:
-            os.stat(WEIGHTS_ONLY, dir_fd=folder, follow_symlinks=False)
-        os.fsync(folder)
-        for name in names:
-            with suppress(FileNotFoundError):
+    try:
+        with _parent(root, path / COMPLETE if only else path) as (folder, name):
+            if only:
+                _remove_training_files(folder, only)
+            elif stat.S_ISLNK(mode := os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                raise StoreError(str(path), "this is a symbolic link, which is not followed.")
+            elif stat.S_ISDIR(mode):
+                _remove_folder(folder, name)
+            else:
                 os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        problem = "a symbolic link leads to it, or what should be a folder is none; it is kept."
+        raise StoreError(str(path), problem) from error
+    except OSError as error:
+        problem = f"it cannot be deleted: {error.strerror}."
+        raise StoreError(str(path), problem, ["see whose it is, and delete it by hand"]) from error
+
+
+def _remove_folder(parent: int, name: str) -> None:
+    if not (name.startswith(".") and PARTIAL in name):
+        hidden = partial_name(name.lstrip("."))
+        os.rename(name, hidden, src_dir_fd=parent, dst_dir_fd=parent)
+        os.fsync(parent)
+        name = hidden
+    shutil.rmtree(name, dir_fd=parent)
+
+
+def _remove_training_files(checkpoint: int, names: Collection[str]) -> None:
+    try:
+        os.rename(COMPLETE, WEIGHTS_ONLY, src_dir_fd=checkpoint, dst_dir_fd=checkpoint)
+    except FileNotFoundError:
+        os.stat(WEIGHTS_ONLY, dir_fd=checkpoint, follow_symlinks=False)
+    os.fsync(checkpoint)
+    for name in names:
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=checkpoint)
 
 
 @contextmanager
@@ -200,17 +190,3 @@ def _parent(root: Path, path: Path) -> Iterator[tuple[int, str]]:
         yield folder, parts[-1]
     finally:
         os.close(folder)
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        return
-    except NotADirectoryError as error:
-        problem = "a symbolic link leads to it, or what should be a folder is none; it is kept."
-        raise StoreError(str(path), problem) from error
-    except OSError as error:
-        problem = f"it cannot be deleted: {error.strerror}."
-        raise StoreError(str(path), problem, ["see whose it is, and delete it by hand"]) from error

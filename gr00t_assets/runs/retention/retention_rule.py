@@ -18,8 +18,9 @@ from gr00t_assets.core.yaml_files import load_yaml, raise_problems, validation_p
 from gr00t_assets.runs.checkpoint_layout import stored_checkpoints
 from gr00t_assets.runs.final_loss import window_steps
 from gr00t_assets.runs.metrics import read_metrics
-from gr00t_assets.runs.retention.removal import Removal, RemovalKind, freed_bytes
+from gr00t_assets.runs.retention.removal import Removal, RemovalKind, freed_bytes, remove
 from gr00t_assets.runs.retention.store_state import project_state
+from gr00t_assets.runs.run_directory import LOCK
 from gr00t_assets.runs.spec import TrainingSpec
 
 
@@ -64,11 +65,8 @@ def surplus(
 ) -> list[Removal]:
     """What the rule does not keep of a finished run; its model is not looked at.
 
-    Args:
-        run_directory: Of a finished run.
-        rule: What is kept.
-        last: The run's ``save_total_limit``, which counts where the rule has no number.
-        continued_by: Experiments whose ``continue_from`` starts from its last checkpoint.
+    ``last`` is the run's ``save_total_limit``, which counts where the rule has no number;
+    ``continued_by`` are the experiments whose ``continue_from`` starts from its last checkpoint.
     """
     checkpoints = stored_checkpoints(run_directory)
     whole = {checkpoint.step for checkpoint in checkpoints if checkpoint.whole}
@@ -87,7 +85,9 @@ def surplus(
             wanted = rule.optimizer_state == "keep" or (checkpoint.step == final and continued_by)
             if wanted or not files:
                 continue
-        removals.append(Removal(kind, checkpoint.path, why, files, run_directory, of_finished=True))
+        removals.append(
+            Removal(kind, checkpoint.path, why, files, run_directory / LOCK, of_finished=True)
+        )
     return removals
 
 
@@ -109,7 +109,7 @@ def retain(spec: TrainingSpec, say: Callable[[str], None]) -> None:
         removals = surplus(directory, load_rule(), limit, continued_by)
         size = freed_bytes([path for removal in removals for path in removal.paths])
         for removal in removals:
-            removal.execute(Path(spec.store))
+            remove(Path(spec.store), removal.path, removal.files)
     except (Gr00tAssetsError, OSError) as error:
         say(f"old checkpoints are kept: {error}")
         return
@@ -131,13 +131,10 @@ def kept_steps(
 
 
 def best_step(steps: Iterable[int], run_directory: Path) -> int | None:
-    """The step with the lowest window loss, the later one of equals.
+    """The step with the lowest window loss, the later one of equals; None where none has one.
 
     The window of step ``s`` is the final window of a run of ``s`` steps; see ``window_steps``. A
     step with no logged loss in its window, or one that is not finite, is not compared.
-
-    Returns:
-        One of ``steps``, which have a checkpoint; ``None`` where none can be compared.
     """
     metrics = read_metrics(run_directory)
     losses = dict(zip(metrics.loss_steps.tolist(), metrics.losses.tolist(), strict=True))

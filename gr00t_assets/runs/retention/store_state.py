@@ -9,17 +9,16 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import PARTIAL
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.processes import is_alive
 from gr00t_assets.core.project import Store
-from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import experiments_by_name, load_sweeps
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.retention.removal import Removal
+from gr00t_assets.runs.run_directory import LOCK
 from gr00t_assets.runs.spec import run_name
-from gr00t_assets.runs.training_data import ConfigLoader, TrainingData, load_training_data
+from gr00t_assets.runs.training_data import find_training_data
 
 _WRITER = re.compile(rf"{re.escape(PARTIAL)}(\d+)(?:-[0-9a-f]{{8}})?$")
 
@@ -68,9 +67,9 @@ def project_state(store: Store) -> CurrentState:
     continued: dict[tuple[str, str], tuple[str, ...]] = {}
     load = cache(load_modality_config)
     for experiment in experiments_by_name(load_sweeps()).values():
-        data = _data(experiment, store, load)
+        data = find_training_data(experiment, store, load)
         hashes.setdefault(experiment.name, frozenset())
-        if data is None:
+        if isinstance(data, str):
             hashes[experiment.name] = None
             continue
         own = experiment.name, run_name(experiment, data, store)
@@ -85,27 +84,17 @@ def project_state(store: Store) -> CurrentState:
     return CurrentState(_versions(store), hashes, continued)
 
 
-def _data(experiment: Experiment, store: Store, load: ConfigLoader) -> TrainingData | None:
-    try:
-        return load_training_data(experiment, store, load)
-    except (Gr00tAssetsError, OSError):
-        return None
-
-
 def _versions(store: Store) -> dict[str, frozenset[str]]:
     """The recorded version of each dataset, and that of its modality config where it differs."""
     versions: dict[str, frozenset[str]] = {}
-    for folder in folders(store.root / "datasets"):
-        if name_problem(folder.name):
+    for name in (folder.name for folder in folders(store.root / "datasets")):
+        if name_problem(name):
             continue
-        recorded = _field(store.dataset_record(folder.name), "version")
-        if recorded is None:
-            continue
-        file = store.modality_config(folder.name)
+        recorded = _field(store.dataset_record(name), "version")
+        file = store.modality_config(name)
         validated = _field(file, "dataset_version")
-        if file.exists() and validated is None:
-            continue
-        versions[folder.name] = frozenset(filter(None, (recorded, validated)))
+        if recorded and (validated or not file.exists()):
+            versions[name] = frozenset(filter(None, (recorded, validated)))
     return versions
 
 
@@ -128,6 +117,11 @@ def folders(parent: Path) -> list[Path]:
     )
 
 
+def inner_folders(parent: Path) -> list[Path]:
+    """Run directories of ``runs``, caches of ``frame_caches``: the folders of its folders."""
+    return [inner for folder in folders(parent) for inner in folders(folder)]
+
+
 def is_leftover_name(name: str) -> bool:
     """Whether a file or folder of this name is half-made.
 
@@ -146,14 +140,13 @@ def leftovers(store: Store) -> list[Removal]:
     """
     removals = []
     for path in _half_made(store):
-        writer = _WRITER.search(path.name)
-        if writer is not None and is_alive(int(writer[1])):
-            continue
         lock = _lock(path, store)
-        if writer is None and lock is None:
-            continue
-        why = f"process {writer[1]}, which wrote it, is dead" if writer else "no process writes it"
-        removals.append(Removal("leftover", path, why, lock=lock))
+        if writer := _WRITER.search(path.name):
+            if not is_alive(int(writer[1])):
+                why = f"process {writer[1]}, which wrote it, is dead"
+                removals.append(Removal("leftover", path, why, lock=lock))
+        elif lock is not None:
+            removals.append(Removal("leftover", path, "no process writes it", lock=lock))
     return removals
 
 
@@ -167,11 +160,11 @@ def _half_made(store: Store) -> Iterator[Path]:
 
 def _lock(path: Path, store: Store) -> Path | None:
     """What its writer holds while it writes."""
-    top, *inner = path.relative_to(store.root).parts
-    if top == "runs" and len(inner) > 2:
-        return store.root / top / inner[0] / inner[1]
-    if top == "datasets" and len(inner) > 1:
-        return store.root / top / inner[0] / ".lock"
-    if top == "frame_caches" and len(inner) > 2:
-        return store.root / top / inner[0] / f".{inner[1]}.lock"
+    match path.relative_to(store.root).parts:
+        case "runs", experiment, config_hash, _, *_:
+            return store.root / "runs" / experiment / config_hash / LOCK
+        case "datasets", dataset, _, *_:
+            return store.root / "datasets" / dataset / ".lock"
+        case "frame_caches", dataset, version, _, *_:
+            return store.root / "frame_caches" / dataset / f".{version}.lock"
     return None

@@ -9,10 +9,15 @@ from gr00t_assets.core.files import FrozenModel, free_bytes
 from gr00t_assets.core.processes import is_locked
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.checkpoint_layout import is_training_file
-from gr00t_assets.runs.retention.prune import manifest_status, plan_prune, run_directories
+from gr00t_assets.runs.retention.prune import manifest_status, plan_prune
 from gr00t_assets.runs.retention.removal import files_below, freed_bytes
 from gr00t_assets.runs.retention.retention_rule import load_rule
-from gr00t_assets.runs.retention.store_state import CurrentState, is_leftover_name, project_state
+from gr00t_assets.runs.retention.store_state import (
+    CurrentState,
+    inner_folders,
+    is_leftover_name,
+    project_state,
+)
 from gr00t_assets.runs.run_directory import CHECKPOINTS, LOCK, MODEL
 
 _FOLDER = 3
@@ -70,7 +75,7 @@ def survey(store: Store, current: CurrentState) -> Survey:
             sizes[kind] += file.size
             run_sizes[place.parts[:_FOLDER]] += file.size
     runs: dict[str, list[int]] = {state: [] for state in RUN_STATES}
-    for run in run_directories(store):
+    for run in inner_folders(store.root / "runs"):
         runs[_state(run, current)].append(run_sizes[run.relative_to(store.root).parts])
     return Survey(
         kinds={kind: Share(count=len(of), bytes=sizes[kind]) for kind, of in counted.items()},
@@ -79,32 +84,31 @@ def survey(store: Store, current: CurrentState) -> Survey:
 
 
 def _kind(place: PurePath, current: CurrentState) -> str:
-    top, *inner = place.parts
     if any(is_leftover_name(part) for part in place.parts):
         return "leftovers"
-    if top == "datasets" and len(inner) > 2:
-        if inner[1].startswith(".download-"):
-            return "downloads"
-        return "older dataset versions" if current.is_old(inner[0], inner[1]) else "datasets"
-    if top == "frame_caches" and len(inner) > 2:
-        if current.is_old(inner[0], inner[1]):
-            return "older frame caches"
-        prepared = any(part.startswith(".prepared-") for part in inner)
-        return "prepared frames" if prepared else "frame caches"
-    if top == "runs" and len(inner) > 2:
-        if inner[2] == CHECKPOINTS:
-            return "optimizer state" if is_training_file(place.name) else "checkpoints"
-        return "models" if inner[2] == MODEL else "run records"
-    return {"reports": "reports", "models": "promoted models"}.get(top, "other")
+    match place.parts:
+        case "datasets", dataset, version, _, *_:
+            if version.startswith(".download-"):
+                return "downloads"
+            return "older dataset versions" if current.is_old(dataset, version) else "datasets"
+        case "frame_caches", dataset, version, *inner if inner:
+            if current.is_old(dataset, version):
+                return "older frame caches"
+            prepared = any(part.startswith(".prepared-") for part in (version, *inner))
+            return "prepared frames" if prepared else "frame caches"
+        case "runs", _, _, part, *_:
+            if part == CHECKPOINTS:
+                return "optimizer state" if is_training_file(place.name) else "checkpoints"
+            return "models" if part == MODEL else "run records"
+    return {"reports": "reports", "models": "promoted models"}.get(place.parts[0], "other")
 
 
 def _state(run: Path, current: CurrentState) -> str:
     if is_locked(run / LOCK):
         return "training"
-    state = current.state_of(run.parent.name, run.name)
+    state, status = current.state_of(run.parent.name, run.name), manifest_status(run)
     if state != "current":
         return state
-    status = manifest_status(run)
     return status if status in ("finished", "pruned") else "unfinished"
 
 

@@ -3,7 +3,7 @@
 import re
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeGuard
 
@@ -18,15 +18,11 @@ from gr00t_assets.trainers.failures.failure_pattern import (
     Explanation,
     FailurePattern,
     Groups,
+    cut,
     load_patterns,
 )
 from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
-from gr00t_assets.trainers.failures.log_tail import (
-    ExceptionChain,
-    clean_lines,
-    find_exceptions,
-    redacted,
-)
+from gr00t_assets.trainers.failures.log_tail import ExceptionChain, clean_lines, find_exceptions
 
 _PATTERNS = Path(__file__).with_name("patterns")
 
@@ -36,43 +32,11 @@ FATAL_ERROR = re.compile(r"^Fatal Python error: (?P<error>.*)$", re.MULTILINE)
 MAX_LOG_LINES = 200
 """Lines of a log's end that are read."""
 
-MAX_TAIL_LINES = 12
-"""Lines of the log that stand below a message; more of them are on the page."""
-
-MAX_CHARACTERS = 400
-"""Characters of a line that are shown in a message."""
-
 MAX_MESSAGE_LINES = 10
 """Lines of an unknown exception's message that are shown below its first."""
 
 _OUTSIDE_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals from outside: whatever the log says was there before and did not end the process."""
-
-
-@dataclass(frozen=True)
-class TrainingFailure:
-    """Why a trainer ended.
-
-    Attributes:
-        name: The failure pattern; ``signal``, ``exception`` or ``silent`` where none matched.
-        problem: One sentence that says what happened.
-        details: What it means and what to do.
-        tail: The log's last lines, without secrets.
-    """
-
-    name: str
-    problem: str
-    details: tuple[str, ...]
-    tail: tuple[str, ...]
-
-    def error(self, subject: str, log: str | None = None) -> TrainingError:
-        """The error to raise: the message, where the whole log is, and its last lines.
-
-        Args:
-            subject: Name of the experiment.
-            log: Path of the log; without it the last lines are left out as well.
-        """
-        return _error_with_tail(subject, self.problem, self.details, self.tail, log)
 
 
 def failure_patterns(trainer: str) -> tuple[FailurePattern, ...]:
@@ -106,7 +70,7 @@ def names_of(spec: TrainingSpec) -> dict[str, str]:
     }
 
 
-def explain(lines: Sequence[str], code: int, spec: TrainingSpec) -> TrainingFailure:
+def explain(lines: Sequence[str], code: int, spec: TrainingSpec) -> Explanation:
     """Match the end of a log and the exit code against the failure patterns.
 
     Args:
@@ -118,11 +82,10 @@ def explain(lines: Sequence[str], code: int, spec: TrainingSpec) -> TrainingFail
     tail = tuple(line for line in log if line.strip())
     patterns = failure_patterns(spec.experiment.trainer)
     number = signal_of(code)
-    recognised = None if number in _OUTSIDE_SIGNALS else _recognise(log, spec, patterns)
-    if recognised is None and number is not None:
-        recognised = "signal", explain_signal(number)
-    name, explanation = recognised or _unrecognised(log, code, patterns)
-    return TrainingFailure(name, explanation.problem, explanation.details, tail)
+    explanation = None if number in _OUTSIDE_SIGNALS else _recognise(log, spec, patterns)
+    if explanation is None and number is not None:
+        explanation = explain_signal(number)
+    return replace(explanation or _unrecognised(log, code, patterns), tail=tail)
 
 
 def explain_signal(number: int, process: str = "the trainer") -> Explanation:
@@ -130,7 +93,8 @@ def explain_signal(number: int, process: str = "the trainer") -> Explanation:
     name = signal.Signals(number).name
     known = yaml.safe_load((_PATTERNS / "signals.yaml").read_text())
     entry = known.get(name, {"problem": f"was ended by {name}"})
-    return Explanation(f"{process} {entry['problem']}.", (*entry.get("details", ()), RESUMES))
+    details = (*entry.get("details", ()), RESUMES)
+    return Explanation(f"{process} {entry['problem']}.", details, "signal")
 
 
 def is_explained(message: str | None) -> TypeGuard[str]:
@@ -148,25 +112,13 @@ def as_explained(message: str, subject: str, tail: Sequence[str], log: str) -> T
     printed = {line.rstrip() for line in message.split("\n")}
     before = [line for line in tail if line not in printed]
     details = [line.removeprefix("  ") for line in details]
-    return _error_with_tail(subject, problem, details, before, log)
-
-
-def _error_with_tail(
-    subject: str, problem: str, details: Sequence[str], tail: Sequence[str], log: str | None
-) -> TrainingError:
-    """An error that ends in the last lines of a log."""
-    below = []
-    if log:
-        last = [f"| {_cut(line)}" for line in tail[-MAX_TAIL_LINES:]]
-        below = [f"log: {log}", *(["its last lines:", *last] if last else [])]
-    shown = [redacted(line) for line in details if line.strip()]
-    return TrainingError(subject, redacted(problem), [*shown, *below])
+    return Explanation(problem, details, tail=before).error(subject, log)
 
 
 def _recognise(
     lines: list[str], spec: TrainingSpec, patterns: Sequence[FailurePattern]
-) -> tuple[str, Explanation] | None:
-    """The failure that the log ends in, by its pattern's name.
+) -> Explanation | None:
+    """The failure that the log ends in.
 
     A cause is reported rather than what follows from it. An exception that no pattern matches is
     taken for a cause.
@@ -179,7 +131,7 @@ def _recognise(
                 continue
             for text in [*exceptions, *([log] if pattern.anywhere else [])]:
                 if (groups := pattern.match(text)) is not None:
-                    return pattern.name, _explanation(pattern, groups, spec)
+                    return _explanation(pattern, groups, spec)
         if any(_is_cause(chain, patterns) for chain in chains):
             return None
     return None
@@ -187,10 +139,12 @@ def _recognise(
 
 def _explanation(pattern: FailurePattern, groups: Groups, spec: TrainingSpec) -> Explanation:
     if pattern.name in ("gpu-memory", "gpu-memory-library"):
-        return out_of_memory(groups.get("message", ""), spec)
-    if pattern.name == "rank-signal":
-        return explain_signal(int(groups["signal"]), f"process {groups['rank']} of it")
-    return pattern.explanation({**groups, **names_of(spec)})
+        explanation = out_of_memory(groups.get("message", ""), spec)
+    elif pattern.name == "rank-signal":
+        explanation = explain_signal(int(groups["signal"]), f"process {groups['rank']} of it")
+    else:
+        return pattern.explanation({**groups, **names_of(spec)})
+    return replace(explanation, name=pattern.name)
 
 
 def _is_cause(chain: ExceptionChain, patterns: Sequence[FailurePattern]) -> bool:
@@ -208,27 +162,21 @@ def _fatal_exceptions(chains: list[ExceptionChain]) -> list[ExceptionChain]:
     return own if several else own[-1:]
 
 
-def _unrecognised(
-    lines: list[str], code: int, patterns: Sequence[FailurePattern]
-) -> tuple[str, Explanation]:
+def _unrecognised(lines: list[str], code: int, patterns: Sequence[FailurePattern]) -> Explanation:
     """The exception as it was printed; a fatal error of Python; or that there is neither."""
     chains = _fatal_exceptions(find_exceptions(lines))
     causes = [chain for chain in chains if _is_cause(chain, patterns)]
     for chain in [*causes, *chains]:
         if chain.message:
             first, *others = chain.message.split("\n")
-            details = tuple(_cut(line) for line in others[:MAX_MESSAGE_LINES])
-            return "exception", Explanation(f"training failed: {_cut(first)}", details)
+            details = tuple(cut(line) for line in others[:MAX_MESSAGE_LINES])
+            return Explanation(f"training failed: {cut(first)}", details, "exception")
     if fatal := FATAL_ERROR.search("\n".join(lines)):
-        return "exception", Explanation(f"training failed: {fatal['error']}")
+        return Explanation(f"training failed: {fatal['error']}", name="exception")
     printed = [line for line in lines if line.strip() and not line.startswith((" ", "\t"))]
     last = (f"its last words: {printed[-1]}",) if printed else ()
     problem = f"the trainer ended with code {code} and no exception in its log."
-    return "silent", Explanation(problem, (*last, RESUMES))
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]} ..."
+    return Explanation(problem, (*last, RESUMES), "silent")
 
 
 def _error_names(error: type[Exception]) -> set[str]:

@@ -1,6 +1,6 @@
 """A failure that is recognised by the text it prints: patterns are data, in files of YAML."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -10,7 +10,9 @@ from re import compile as compile_pattern
 import yaml
 from pydantic import Field
 
+from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.trainers.failures.log_tail import redacted
 
 Groups = dict[str, str]
 """Text by name of the named groups of a pattern; empty for a group that did not match."""
@@ -19,12 +21,47 @@ RESUMES = "materialise it again: it resumes from its last complete checkpoint"
 """What to do after a failure that another attempt may not meet."""
 
 
+MAX_TAIL_LINES = 12
+"""Lines of the log that stand below a message; more of them are on the page."""
+
+_MAX_CHARACTERS = 400
+"""Characters of a line that are shown in a message."""
+
+
 @dataclass(frozen=True)
 class Explanation:
-    """What happened in a sentence, and what it means and asks for."""
+    """Why a trainer ended.
+
+    Attributes:
+        problem: One sentence that says what happened.
+        details: What it means and what to do.
+        name: The failure pattern; ``signal``, ``exception`` or ``silent`` where none matched.
+        tail: The log's last lines, without secrets.
+    """
 
     problem: str
-    details: tuple[str, ...] = ()
+    details: Sequence[str] = ()
+    name: str = ""
+    tail: Sequence[str] = ()
+
+    def error(self, subject: str, log: str | None = None) -> TrainingError:
+        """The error to raise: the message, where the whole log is, and its last lines.
+
+        Args:
+            subject: Name of the experiment.
+            log: Path of the log; without it the last lines are left out as well.
+        """
+        below = []
+        if log:
+            last = [f"| {cut(line)}" for line in self.tail[-MAX_TAIL_LINES:]]
+            below = [f"log: {log}", *(["its last lines:", *last] if last else [])]
+        shown = [redacted(line) for line in self.details if line.strip()]
+        return TrainingError(subject, redacted(self.problem), [*shown, *below])
+
+
+def cut(line: str) -> str:
+    """A line as long as a message shows it."""
+    return line if len(line) <= _MAX_CHARACTERS else f"{line[:_MAX_CHARACTERS]} ..."
 
 
 class FailurePattern(FrozenModel):
@@ -67,7 +104,8 @@ class FailurePattern(FrozenModel):
             for detail in self.details
             for line in detail.format(**names).split("\n")
         ]
-        return Explanation(self.problem.format(**names), tuple(filter(None, lines)))
+        problem = self.problem.format(**names)
+        return Explanation(problem, tuple(filter(None, lines)), self.name)
 
 
 @cache

@@ -36,12 +36,10 @@ RELEASE: str = _FACTS["release"]
 SUCCESSOR: str = _FACTS["successor"]
 FIXES = FUTURE_TOKENS, RESUME, TORCHVISION_AV = tuple(Fix(**fix) for fix in _FACTS["fixes"])
 
-FIXES_BY_COMMIT: dict[str, tuple[bool, ...]] = {
-    commit: tuple(position < count for position in range(len(FIXES)))
-    for count, commits in _FACTS["n15_line"].items()
-    for commit in commits.split()
+FIXES_BY_COMMIT: dict[str, int] = {
+    commit: count for count, commits in _FACTS["n15_line"].items() for commit in commits.split()
 }
-"""Which of ``FIXES`` each commit of the N1.5 line has, by the first 12 digits of its hash."""
+"""How many of ``FIXES`` each commit of the N1.5 line has, by the first 12 digits of its hash."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +73,15 @@ class Revision:
 def revision_of(checkout: Path) -> Revision:
     """Look at a checkout's source and history; nothing is fetched and nothing written."""
     commit = head(checkout)
-    entry = table_entry(commit)
+    count = FIXES_BY_COMMIT.get((commit or "")[:12])
     fixed: dict[str, bool | None] = {}
     for position, fix in enumerate(FIXES):
         try:
             has_fix = fix.text in (checkout / fix.file).read_text(errors="replace")
         except OSError:
             has_fix = _contains(checkout, fix.commit, commit)
-        if has_fix is None and entry is not None:
-            has_fix = entry[position]
+        if has_fix is None and count is not None:
+            has_fix = position < count
         fixed[fix.code] = has_fix
     return Revision(commit, _line(checkout, commit), fixed, changed_files(checkout))
 
@@ -106,23 +104,16 @@ def has_commit(checkout: Path, commit: str) -> bool:
     return _git(checkout, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}") is not None
 
 
-def table_entry(commit: str | None) -> tuple[bool, ...] | None:
-    """Which of ``FIXES`` a commit of the N1.5 line has, by its full hash."""
-    return FIXES_BY_COMMIT.get(commit[:12]) if commit else None
-
-
 def _line(checkout: Path, commit: str | None) -> Line:
     if commit is None:
         return "unknown"
-    if table_entry(commit) is not None:
+    if commit[:12] in FIXES_BY_COMMIT:
         return "N1.5"
     if _contains(checkout, SUCCESSOR, commit):
         return "N1.6 or later"
     if _contains(checkout, RELEASE, commit):
         return "N1.5"
-    if _contains(checkout, commit, RELEASE):
-        return "N1"
-    return "unknown"
+    return "N1" if _contains(checkout, commit, RELEASE) else "unknown"
 
 
 def _contains(checkout: Path, ancestor: str, commit: str | None) -> bool | None:
@@ -130,12 +121,10 @@ def _contains(checkout: Path, ancestor: str, commit: str | None) -> bool | None:
     if commit is None:
         return None
     finished = _run_git(checkout, "merge-base", "--is-ancestor", ancestor, commit)
-    if finished is None:
+    code = finished.returncode if finished else None
+    if code == 1 and _git(checkout, "rev-parse", "--is-shallow-repository") == "true":
         return None
-    shallow = ("rev-parse", "--is-shallow-repository")
-    if finished.returncode == 1 and _git(checkout, *shallow) == "true":
-        return None
-    return {0: True, 1: False}.get(finished.returncode)
+    return code == 0 if code in (0, 1) else None
 
 
 def _git(checkout: Path, *arguments: str) -> str | None:

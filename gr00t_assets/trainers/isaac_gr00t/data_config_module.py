@@ -89,7 +89,6 @@ def write_module(config: ModalityConfig, folder: Path) -> Path:
 
 def module_text(config: ModalityConfig) -> str:
     """The module's source."""
-    transforms = [text for part in _transforms(config) for text in part]
     language = config.language_key or config.language
     return _TEMPLATE.format(
         name=config.data_config,
@@ -100,26 +99,26 @@ def module_text(config: ModalityConfig) -> str:
         language=[language] if language else [],
         observation_indices=list(config.observation_indices),
         action_indices=list(config.action_indices),
-        transforms="\n".join(f"            {text}," for text in transforms),
+        transforms="\n".join(f"            {text}," for text in _transforms(config)),
         max_state_dim=config.max_state_dim,
         max_action_dim=config.max_action_dim,
         mapping={config.embodiment_tag: config.embodiment_id},
     )
 
 
-def _transforms(config: ModalityConfig) -> Iterator[list[str]]:
-    yield _video_transforms(config)
+def _transforms(config: ModalityConfig) -> Iterator[str]:
+    yield from _video_transforms(config)
     for modality, keys in (("state", config.state), ("action", config.action)):
         turned = [key for key in keys if key.sin_cos]
         others = [key for key in keys if not key.sin_cos]
-        yield [_call("StateActionToTensor", _names(modality, keys))]
+        yield _call("StateActionToTensor", _names(modality, keys))
         if turned:
-            yield [_call("StateActionSinCosTransform", _names(modality, turned))]
+            yield _call("StateActionSinCosTransform", _names(modality, turned))
         modes = _by_key(modality, others, "normalization")
         rotations = _by_key(modality, others, "target_rotation")
         if modes or rotations:
             named = {"normalization_modes": modes, "target_rotations": rotations}
-            yield [_call("StateActionTransform", _names(modality, others), **named)]
+            yield _call("StateActionTransform", _names(modality, others), **named)
 
 
 def _video_transforms(config: ModalityConfig) -> list[str]:

@@ -6,10 +6,7 @@ from pathlib import Path
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.project import project_root
-from gr00t_assets.datasets.frames.video_backends import known_backend_fault
-from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.isaac_gr00t.commits import changed_files, head
-from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 
 DIRECTORY = "GR00T_ASSETS_ISAAC"
 """Names the folder that ``gr00t-assets isaac setup`` made: checkout and Python environment."""
@@ -95,26 +92,3 @@ class IsaacEnvironment:
                     f"or name an existing one: {CHECKOUT} and {PYTHON}",
                 ],
             )
-
-
-def refuse_wrong_frames(spec: TrainingSpec, environment: IsaacEnvironment) -> None:
-    """Refuse a video backend that is known to give wrong frames at the commit that trains.
-
-    Raises:
-        TrainingError: It is; the message says since when it is fixed and what to do.
-    """
-    settings = IsaacHyperparameters.of(spec.experiment)
-    if settings.frame_source == "cache":
-        return
-    checkout = environment.checkout
-    fault = known_backend_fault(settings.video_backend, head(checkout), checkout)
-    if fault is not None:
-        raise TrainingError(
-            spec.experiment.name,
-            f"video_backend {settings.video_backend} would train it on wrong images.",
-            [
-                fault,
-                "take frame_source: video out of the sweep file: the frame cache has the right "
-                "frames, and is faster",
-            ],
-        )

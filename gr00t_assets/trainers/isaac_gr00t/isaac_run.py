@@ -4,6 +4,7 @@ It runs in this package's own Python. It decides what the launcher is to do, fol
 ``metrics.jsonl``, and publishes the model of its last checkpoint.
 """
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,7 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run
 from gr00t_assets.trainers.base_model_files import hub_commit, locate
 from gr00t_assets.trainers.failures.explain import explain
-from gr00t_assets.trainers.isaac_gr00t.environment import (
-    LAUNCHER_REVISION,
-    IsaacEnvironment,
-    refuse_wrong_frames,
-)
+from gr00t_assets.trainers.isaac_gr00t.environment import LAUNCHER_REVISION, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import (
     LAYOUT,
@@ -30,8 +27,9 @@ from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import (
     publish_model,
     sizes_on_disk,
 )
-from gr00t_assets.trainers.isaac_gr00t.launch_file import FACTS, FOLDER, Facts, make_launch
+from gr00t_assets.trainers.isaac_gr00t.launch_file import FACTS, FOLDER, make_launch
 from gr00t_assets.trainers.isaac_gr00t.launcher_process import run_launcher
+from gr00t_assets.trainers.isaac_gr00t.limits import refuse, refuse_other_shape
 from gr00t_assets.trainers.reporter import Reporter
 from gr00t_assets.trainers.run_files import CheckpointRecord, remove_partial
 
@@ -73,28 +71,32 @@ class IsaacRun(Attempt):
         """
         spec, directory = self.spec, self.spec.run_directory
         self._environment.require(spec.experiment.name)
-        refuse_wrong_frames(spec, self._environment)
-        self._record_revision()
+        refuse(spec, self._environment)
+        revision = f"{self._environment.revision()}+{LAUNCHER_REVISION}"
+        self._update(trainer_revision=revision)
         latest = latest_checkpoint(spec)
+        self._record_revision(revision, latest)
         # Isaac-GR00T would resume from the highest checkpoint, complete or not.
         remove_partial(directory, LAYOUT, weights_only=True)
         base_model = locate(spec.experiment.base_model, spec.experiment.base_model_revision)
+        refuse_other_shape(spec, self._environment, base_model)
         launch = make_launch(spec, self._environment, base_model.absolute(), latest)
         self._update(
             base_model_revision=hub_commit(base_model),
-            dataset_frames=launch.dataset_frames,
+            dataset_frames=launch["dataset_frames"],
             frames_verified=all(_frames_were_verified(spec)),
         )
         if latest is not None:
             self._update_progress(latest)
         settings = IsaacHyperparameters.of(spec.experiment)
-        is_to_train = launch.resume_step < settings.max_steps
+        resume_step = latest.step if latest else 0
+        is_to_train = resume_step < settings.max_steps
         if is_to_train:
             sizes = sizes_on_disk(base_model, settings)
             require_disk_space(spec.experiment.name, directory, *sizes)
         (directory / MANIFEST).unlink(missing_ok=True)
-        if launch.resume_step:
-            self.reporter.say(f"resuming from step {launch.resume_step} of {settings.max_steps}")
+        if resume_step:
+            self.reporter.say(f"resuming from step {resume_step} of {settings.max_steps}")
         if is_to_train:
             code, output = run_launcher(launch, self._environment, self.reporter, stop, spec)
             self._read_results()
@@ -106,8 +108,17 @@ class IsaacRun(Attempt):
             if code == 130 or (stop.asked and step != settings.max_steps):
                 self._update(steps=step, samples_seen=latest.samples_seen if latest else 0)
                 return self.record_stop(stop, step)
-        backbone = launch.backbone or self._environment.backbone
-        return self._finished(tokenizer=Path(backbone))
+        step = latest.step if latest else None
+        if latest is None or step != settings.max_steps:
+            raise CheckpointError(
+                spec.experiment.name,
+                "training ended without a checkpoint of its last step.",
+                [f"expected step {settings.max_steps}, found {step or 'none'}"],
+            )
+        self._read_results()
+        self._update_progress(latest)
+        publish_model(spec, latest.step, Path(launch["backbone"] or self._environment.backbone))
+        return self.record("finished")
 
     def outcome(self) -> Outcome:
         """What is known of the run by now."""
@@ -121,17 +132,14 @@ class IsaacRun(Attempt):
     def _update(self, **changes: Any) -> None:
         self._outcome = replace(self._outcome, **changes)
 
-    def _record_revision(self) -> None:
-        """Record the revision of the code that trains.
+    def _record_revision(self, revision: str, latest: CheckpointRecord | None) -> None:
+        """Record the revision of the code that trains, for later attempts.
 
         Raises:
             TrainingError: The run was begun with another revision of Isaac-GR00T.
         """
-        revision = f"{self._environment.revision()}+{LAUNCHER_REVISION}"
-        self._update(trainer_revision=revision)
         path = self.spec.run_directory / FOLDER / REVISION
         path.parent.mkdir(exist_ok=True)
-        latest = latest_checkpoint(self.spec)
         before = path.read_text().strip() if path.is_file() else revision
         if before != revision and latest is not None:
             raise TrainingError(
@@ -150,7 +158,7 @@ class IsaacRun(Attempt):
         directory = self.spec.run_directory
         path = directory / FOLDER / FACTS
         if path.is_file():
-            self._update(**Facts.model_validate_json(path.read_text()).model_dump())
+            self._update(**json.loads(path.read_text()))
         if last := read_metrics(directory).last:
             self._update_progress(last)
 
@@ -158,20 +166,6 @@ class IsaacRun(Attempt):
         self._update(
             steps=last.step, samples_seen=last.samples_seen, wall_seconds=last.wall_seconds
         )
-
-    def _finished(self, tokenizer: Path) -> Manifest:
-        spec = self.spec
-        latest, max_steps = latest_checkpoint(spec), spec.experiment.hyperparameters.max_steps
-        if latest is None or latest.step != max_steps:
-            raise CheckpointError(
-                spec.experiment.name,
-                "training ended without a checkpoint of its last step.",
-                [f"expected step {max_steps}, found {latest.step if latest else 'none'}"],
-            )
-        self._read_results()
-        self._update_progress(latest)
-        publish_model(spec, latest.step, tokenizer)
-        return self.record("finished")
 
 
 def _frames_were_verified(spec: TrainingSpec) -> list[bool]:

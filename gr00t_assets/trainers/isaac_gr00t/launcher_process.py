@@ -5,6 +5,7 @@ import subprocess
 import threading
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 from gr00t_assets.core.files import write_json
 from gr00t_assets.core.processes import ends_within
@@ -15,7 +16,7 @@ from gr00t_assets.trainers.attempt import StopRequest
 from gr00t_assets.trainers.failures.explain import MAX_LOG_LINES
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
-from gr00t_assets.trainers.isaac_gr00t.launch_file import FOLDER, LAUNCH, Launch
+from gr00t_assets.trainers.isaac_gr00t.launch_file import FOLDER, LAUNCH
 from gr00t_assets.trainers.reporter import Reporter
 from gr00t_assets.trainers.run_files import complete_checkpoints, drop_old_checkpoints
 
@@ -40,7 +41,7 @@ _POLL = 0.2
 
 
 def run_launcher(
-    launch: Launch,
+    launch: dict[str, Any],
     environment: IsaacEnvironment,
     reporter: Reporter,
     stop: StopRequest,
@@ -55,10 +56,11 @@ def run_launcher(
         Its exit code, 0 finished, 130 stopped on request, else failed; and the end of its output.
     """
     folder = spec.run_directory / FOLDER
-    Path(launch.stop_file).unlink(missing_ok=True)
-    Path(launch.facts).unlink(missing_ok=True)
-    write_json(folder / LAUNCH, launch.model_dump(mode="json"))
-    metrics, gpus = MetricTail(spec.run_directory), int(launch.arguments["num_gpus"])
+    stop_file = Path(launch["stop_file"])
+    for left_over in (stop_file, Path(launch["facts"])):
+        left_over.unlink(missing_ok=True)
+    write_json(folder / LAUNCH, launch)
+    metrics, gpus = MetricTail(spec.run_directory), int(launch["arguments"]["num_gpus"])
     command = [str(environment.python)]
     if gpus > 1:
         # torchrun starts one process a GPU.
@@ -103,7 +105,7 @@ def run_launcher(
         while not ends_within(process, _POLL):
             follow()
             if stop.asked:
-                Path(launch.stop_file).touch()
+                stop_file.touch()
     except BaseException:
         process.kill()
         raise

@@ -49,22 +49,13 @@ _ALWAYS = ("dataset_path", "output_dir", "data_config")
 """Arguments that every command has, defaults or not."""
 
 _SETTINGS = (*SCRIPT_ARGUMENTS, *TRAINING_ARGUMENTS, "save_total_limit")
+_NOTHING = object()
 _WIDTH = 98
 
 _OWN_FOLDER = (
     "output_dir: this is the platform's own folder; it removes checkpoints there that it did not "
     "write. Give --output-dir to keep yours."
 )
-
-
-@dataclass(frozen=True)
-class Paths:
-    """What the command names, each as it is to be printed."""
-
-    python: str
-    script: str
-    datasets: tuple[str, ...]
-    output: str
 
 
 @dataclass(frozen=True)
@@ -96,7 +87,9 @@ def shell_command(
     experiment: Experiment,
     entries: Sequence[CatalogEntry],
     interface: ScriptInterface,
-    paths: Paths,
+    program: tuple[str, str],
+    datasets: tuple[str, ...],
+    output: str,
     torchvision_av_fixed: bool | None = None,
 ) -> ShellCommand:
     """The command that trains an experiment as the platform does, as far as the script can.
@@ -106,24 +99,24 @@ def shell_command(
     where the script's default is another. ``torchvision_av_fixed`` says whether the script's commit
     has the fix of that video backend, ``None`` where it is not known.
     """
-    model = experiment.base_model
+    model, own = experiment.base_model, entries[0].data_config
     values = {
-        "dataset_path": paths.datasets,
-        "output_dir": paths.output,
+        "dataset_path": datasets,
+        "output_dir": output,
         # The script takes a relative path for a Hub id.
         "base_model_path": str(Path(model).expanduser()) if looks_like_path(model) else model,
-        "data_config": _data_config_argument(entries[0].data_config),
+        # One of the project's own as the module and class that the platform writes.
+        "data_config": own if is_built_in(own) else f"{module_name(own)}:{CLASS}",
         "embodiment_tag": embodiment_tag_of(entries[0]),
         "report_to": experiment.report_to,
         **{name: getattr(experiment.hyperparameters, name) for name in _SETTINGS},
     }
-    stated = experiment.hyperparameters.model_fields_set & set(_SETTINGS)
-    stated |= {"report_to"} & experiment.model_fields_set
-    defaults = interface.defaults
+    stated = experiment.hyperparameters.model_fields_set | experiment.model_fields_set
     needed = [
         name
         for name, value in values.items()
-        if name in stated or name not in defaults or defaults[name] != value
+        if (name in stated and name in (*_SETTINGS, "report_to"))
+        or interface.defaults.get(name, _NOTHING) != value
     ]
     printed = [
         name
@@ -137,13 +130,7 @@ def shell_command(
     for name in needed:
         if name not in printed:
             notes += _setting_notes(name, values[name], interface)
-    flags = tuple(flag(name, values[name]) for name in printed)
-    return ShellCommand((paths.python, paths.script), flags, tuple(notes))
-
-
-def _data_config_argument(name: str) -> str:
-    """N1.5's by name; the project's own as the module and class that the platform writes."""
-    return name if is_built_in(name) else f"{module_name(name)}:{CLASS}"
+    return ShellCommand(program, tuple(flag(name, values[name]) for name in printed), tuple(notes))
 
 
 def _frame_notes(
@@ -257,10 +244,8 @@ def command_of_experiment(
     environment = IsaacEnvironment.from_environment()
     problems = []
     if script is None and not environment.script.is_file():
-        problems.append(
-            f"--script: there is no checkout at {environment.checkout}; set one up with "
-            "gr00t-assets isaac setup"
-        )
+        missing = f"--script: there is no checkout at {environment.checkout}"
+        problems.append(f"{missing}; set one up with gr00t-assets isaac setup")
     datasets, output = tuple(dataset_path or ()), output_dir or ""
     if not datasets or output_dir is None:
         try:
@@ -286,7 +271,9 @@ def command_of_experiment(
         experiment,
         [find_entry(dataset.name, catalog) for dataset in experiment.datasets],
         read_interface(source) if source else RELEASE,
-        Paths(python, script or str(environment.script), datasets, output),
+        (python, script or str(environment.script)),
+        datasets,
+        output,
         revision_of(source.absolute().parents[1]).fixed[TORCHVISION_AV.code] if source else None,
     )
     return replace(command, notes=(*command.notes, _OWN_FOLDER)) if output_dir is None else command

@@ -1,10 +1,8 @@
 """The trainer isaac-gr00t: NVIDIA's own training code, in a checkout and Python of its own."""
 
-import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from gr00t_assets.core.errors import TrainingError
@@ -18,26 +16,16 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Policy, Trainer
 from gr00t_assets.trainers.base_model_files import RELEASED_LICENSE, RELEASED_MODEL
 from gr00t_assets.trainers.failures.failure_pattern import FailurePattern, load_patterns
-from gr00t_assets.trainers.isaac_gr00t.data_config_limits import isaac_limits, refuse_data_config
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, module_name
 from gr00t_assets.trainers.isaac_gr00t.environment import (
     LAUNCHER_REVISION,
     TRAINER_NAME,
     IsaacEnvironment,
-    refuse_wrong_frames,
 )
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
-from gr00t_assets.trainers.n15.data_config_limits import (
-    entries_of,
-    is_built_in,
-    limit_findings,
-    n15_limits,
-)
-
-_HUB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*/[A-Za-z0-9_-][A-Za-z0-9._-]*")
-_CHECKPOINT = re.compile(r"(checkpoint|step)-\d+")
-_TUNED = ("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model")
+from gr00t_assets.trainers.isaac_gr00t.limits import isaac_limits, refuse
+from gr00t_assets.trainers.n15.data_config_limits import is_built_in, limit_findings, n15_limits
 
 _LOADING = """\
 The files are laid out as Isaac-GR00T's policy reads them:
@@ -95,8 +83,7 @@ class IsaacGr00tTrainer(Trainer):
                 "Isaac-GR00T on this machine is not complete enough to train it.",
                 [*lines, "the whole list: gr00t-assets isaac doctor"],
             )
-        refuse_wrong_frames(spec, environment)
-        refuse_data_config(spec)
+        refuse(spec, environment)
         module = "gr00t_assets.trainers.isaac_gr00t"
         return [sys.executable, "-m", module, str(spec.run_directory / SPEC)]
 
@@ -109,17 +96,8 @@ class IsaacGr00tTrainer(Trainer):
         return f"{IsaacEnvironment.from_environment().revision()}+{LAUNCHER_REVISION}"
 
     def limits(self, experiment: Experiment) -> list[Finding]:
-        """Base models that the script would look for on the Hub, settings without effect,
-        mixtures that it has no arguments for, and data configs that N1.5 does not know.
-        """
-        return limit_findings(
-            chain(
-                _limits(experiment.base_model, IsaacHyperparameters.of(experiment)),
-                _mixture_limits(experiment),
-                n15_limits(experiment),
-                isaac_limits(experiment),
-            )
-        )
+        """What the model does not take, and what the script cannot do."""
+        return limit_findings([*n15_limits(experiment), *isaac_limits(experiment)])
 
     def environment(self, store: Store) -> EnvironmentReport:
         """What the doctor finds of the checkout, its Python, and this machine."""
@@ -154,61 +132,3 @@ class IsaacGr00tTrainer(Trainer):
             source=source, data_config=data_config, embodiment_tag=config.embodiment_tag
         )
         return nvidia + "\nWith this package:\n\n" + super().loading_example(config)
-
-
-def _mixture_limits(experiment: Experiment) -> Iterator[tuple[str, str, str]]:
-    """As ``_limits``: the script takes a list of folders, and all else once for all of them."""
-    datasets, native = experiment.datasets, "train with native, which takes several"
-    if len({dataset.weight for dataset in datasets}) > 1:
-        yield (
-            "dataset",
-            "isaac-gr00t gives every dataset of a mixture the same weight",
-            "give them one weight, and balance_dataset_weights false for equal shares; or train "
-            "with native",
-        )
-    entries = entries_of(experiment) if len(datasets) > 1 else []
-    for field in ("data_config", "embodiment_tag"):
-        values = dict.fromkeys(getattr(entry, field) for entry in entries)
-        if len(values) > 1:
-            found = f"isaac-gr00t takes one {field} for a mixture, and these have"
-            yield "dataset", f"{found} {' and '.join(values)}", native
-
-
-def _limits(base_model: str, settings: IsaacHyperparameters) -> Iterator[tuple[str, str, str]]:
-    """Field, what is found of it, and what to do."""
-    is_folder = base_model.startswith("~/") or PurePosixPath(base_model).is_absolute()
-    if "/" not in base_model and base_model in trainer_named("native").built_in_models:
-        yield (
-            "base_model",
-            f"the base model '{base_model}' is built in to the native trainer",
-            f"give isaac-gr00t base_model {RELEASED_MODEL}, or the absolute path of a folder",
-        )
-    elif not is_folder and (
-        not _HUB_ID.fullmatch(base_model) or _CHECKPOINT.fullmatch(base_model.split("/")[1])
-    ):
-        yield (
-            "base_model",
-            f"'{base_model}' is neither a Hub id (owner/name) nor an absolute path; Isaac-GR00T "
-            "looks for a relative path on the Hub",
-            "write a folder's path in full",
-        )
-    if settings.augmentation == "none":
-        yield (
-            "augmentation",
-            "isaac-gr00t always augments: NVIDIA's data configs crop and jitter at random",
-            "leave it out, or train with native",
-        )
-    if settings.lora_full_model and not settings.lora_rank:
-        yield (
-            "lora_full_model",
-            "has no effect without LoRA",
-            "give lora_rank as well, or leave it out",
-        )
-    if not settings.lora_rank and not any(getattr(settings, name) for name in _TUNED):
-        yield (
-            "tune_projector",
-            "nothing is left to train: tune_llm, tune_visual, tune_projector and "
-            "tune_diffusion_model are all false, and isaac-gr00t would go on training vlln and "
-            "vl_self_attention, which no setting freezes",
-            "set one of the four to true",
-        )

@@ -1,4 +1,4 @@
-"""The configuration of ``tiny``, and those read from ``config.json``.
+"""Configurations of N1.5 as ``config.json`` has them, that of ``tiny`` among them.
 
 Two layouts are read. Isaac-GR00T's own (``model_type: gr00t_n1_5`` with ``backbone_cfg`` and
 ``action_head_cfg``) leaves the towers out, since its code holds them; ours adds them under
@@ -12,71 +12,14 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from gr00t_assets.core.errors import BaseModelError
+from gr00t_assets.core.yaml_files import validation_problems
 from gr00t_assets.trainers.n15.architecture import (
     MODEL_TYPE,
     ActionHeadConfig,
     BackboneConfig,
-    DiffusionModelConfig,
     ModelConfig,
-    SelfAttentionConfig,
-    TextConfig,
     TowersConfig,
-    VisionConfig,
 )
-
-TINY = ModelConfig(
-    backbone=BackboneConfig(select_layer=1, project_to_dim=None),
-    towers=TowersConfig(
-        vision_config=VisionConfig(
-            hidden_size=48,
-            intermediate_size=96,
-            num_attention_heads=4,
-            num_hidden_layers=2,
-            image_size=112,
-        ),
-        text_config=TextConfig(
-            hidden_size=64,
-            intermediate_size=128,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            head_dim=16,
-            vocab_size=264,
-            max_position_embeddings=4096,
-            num_hidden_layers=1,
-        ),
-        image_token_index=258,
-        tokenizer="bytes",
-    ),
-    action_head=ActionHeadConfig(
-        action_dim=32,
-        action_horizon=16,
-        max_action_dim=32,
-        backbone_embedding_dim=64,
-        hidden_size=128,
-        input_embedding_dim=128,
-        max_seq_len=64,
-        num_target_vision_tokens=8,
-        diffusion_model_cfg=DiffusionModelConfig(
-            num_attention_heads=4,
-            attention_head_dim=32,
-            num_layers=2,
-            output_dim=128,
-            cross_attention_dim=64,
-            interleave_self_attention=True,
-            dropout=0.0,
-            positional_embeddings=None,
-        ),
-        vl_self_attention_cfg=SelfAttentionConfig(
-            num_attention_heads=4,
-            attention_head_dim=16,
-            num_layers=1,
-            dropout=0.0,
-            positional_embeddings=None,
-        ),
-        embodiment_init="fan_in",
-    ),
-)
-"""Random weights that train on a CPU within minutes: the default base model."""
 
 
 def _known(model: type[BaseModel], raw: dict[str, Any]) -> dict[str, Any]:
@@ -110,6 +53,10 @@ def parse_config(raw: dict[str, Any]) -> ModelConfig:
     )
 
 
+TINY = parse_config(json.loads(Path(__file__).with_name("tiny.json").read_text()))
+"""Random weights that train on a CPU within minutes: the default base model."""
+
+
 def load_config(path: Path) -> ModelConfig:
     """Read a ``config.json``.
 
@@ -122,11 +69,8 @@ def load_config(path: Path) -> ModelConfig:
             raise ValueError(f"a JSON object is expected, this is a {type(raw).__name__}")
         return parse_config(raw)
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(str(part) for part in problem['loc']) or 'config'}: "
-            f"{problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors()
-        ]
+        problems = validation_problems(error, ModelConfig)
+        lines = [f"{problem.subject or 'config'}: {problem.text}" for problem in problems]
     except ValueError as error:
         lines = [str(error)]
     raise BaseModelError(str(path), "this is not the configuration of a GR00T N1.5 model.", lines)

@@ -1,6 +1,7 @@
 """The seeded order of samples, of one dataset or of a mixture; any place of it can be asked for."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ class DataOrder:
 
     Examples:
         >>> order = DataOrder(samples=3, seed=0)
-        >>> seen = [int(i) for i in order.positions(0, 6)]
+        >>> seen = order.rows(np.arange(6)).tolist()
         >>> sorted(seen[:3]), sorted(seen[3:])
         ([0, 1, 2], [0, 1, 2])
     """
@@ -35,37 +36,26 @@ class DataOrder:
     def __init__(
         self, samples: int, seed: int, place: int = 0, lengths: Sequence[int] | None = None
     ) -> None:
-        self.samples = samples
-        self.seed = seed
-        self._place = place
+        self._samples, self._seed, self._place = samples, seed, place
         self._lengths = None if lengths is None else np.asarray(lengths)
-        self._last = -1, np.empty(0, dtype=np.int64)
-
-    def positions(self, start: int, count: int) -> np.ndarray:
-        """Sample indices of ``count`` draws after ``start`` draws, shape ``(count,)``, int64."""
-        return self.rows(np.arange(start, start + count))
+        self._epoch = lru_cache(maxsize=2)(self._drawn_epoch)
 
     def rows(self, draws: np.ndarray) -> np.ndarray:
         """Sample indices of some draws, counted from 0, of their shape, int64."""
-        epochs, places = np.divmod(draws, self.samples)
+        epochs, places = np.divmod(draws, self._samples)
         chosen = np.empty(len(draws), dtype=np.int64)
         for epoch in np.unique(epochs):
             within = epochs == epoch
             chosen[within] = self._epoch(int(epoch))[places[within]]
         return chosen
 
-    def _epoch(self, epoch: int) -> np.ndarray:
-        last_epoch, order = self._last
-        if epoch != last_epoch:
-            random = np.random.default_rng([self.seed, epoch, self._place])
-            if self._lengths is None:
-                order = random.permutation(self.samples)
-            else:
-                episodes = random.integers(len(self._lengths), size=self.samples)
-                first = np.cumsum(self._lengths) - self._lengths
-                order = first[episodes] + random.integers(self._lengths[episodes])
-            self._last = epoch, order
-        return order
+    def _drawn_epoch(self, epoch: int) -> np.ndarray:
+        random = np.random.default_rng([self._seed, epoch, self._place])
+        if self._lengths is None:
+            return random.permutation(self._samples)
+        episodes = random.integers(len(self._lengths), size=self._samples)
+        first = np.cumsum(self._lengths) - self._lengths
+        return first[episodes] + random.integers(self._lengths[episodes])
 
 
 class Draws(NamedTuple):
@@ -104,7 +94,7 @@ class MixtureOrder:
         # So many that the remainder, which the largest share has, is never below 0.
         self._size = max(_LEAST_BLOCK, len(orders) ** 2)
         self._seed = seed
-        self._last = -1, Draws(np.empty(0, np.int64), np.empty(0, np.int64))
+        self._block = lru_cache(maxsize=2)(self._drawn_block)
 
     def draws(self, start: int, count: int) -> Draws:
         """The samples of ``count`` draws after ``start`` draws."""
@@ -132,18 +122,14 @@ class MixtureOrder:
         counts[largest] += self._size * block - counts.sum()
         return counts
 
-    def _block(self, block: int) -> Draws:
+    def _drawn_block(self, block: int) -> Draws:
         """Dataset of each draw of a block, and how many draws of that dataset come before it."""
-        last_block, drawn = self._last
-        if block != last_block:
-            before = self._before(block)
-            datasets = np.repeat(np.arange(len(before)), self._before(block + 1) - before)
-            random = np.random.default_rng([self._seed, block, _OF_BLOCKS])
-            datasets = random.permutation(datasets)
-            numbers = np.empty_like(datasets)
-            for dataset, first in enumerate(before):
-                within = datasets == dataset
-                numbers[within] = first + np.arange(within.sum())
-            drawn = Draws(datasets, numbers)
-            self._last = block, drawn
-        return drawn
+        before = self._before(block)
+        datasets = np.repeat(np.arange(len(before)), self._before(block + 1) - before)
+        random = np.random.default_rng([self._seed, block, _OF_BLOCKS])
+        datasets = random.permutation(datasets)
+        numbers = np.empty_like(datasets)
+        for dataset, first in enumerate(before):
+            within = datasets == dataset
+            numbers[within] = first + np.arange(within.sum())
+        return Draws(datasets, numbers)

@@ -11,9 +11,15 @@ from gr00t_assets.core.errors import CheckpointError
 from gr00t_assets.trainers.native.weights import save_tensors
 from gr00t_assets.trainers.run_files import latest_record, publish_checkpoint
 
-WEIGHTS = "model.safetensors"
-OPTIMIZER = "optimizer.safetensors"
-RANDOM = "rng.safetensors"
+FILES = {
+    "weights": "model.safetensors",
+    "optimizer": "optimizer.safetensors",
+    "random": "rng.safetensors",
+}
+"""Of a checkpoint, by what of the state they hold."""
+
+_FACTS = ("samples_seen", "wall_seconds", "scheduler")
+"""What of the state the checkpoint's record has."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +49,10 @@ def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str,
     """Publish a checkpoint; see ``publish_checkpoint``."""
 
     def write(folder: Path) -> None:
-        save_tensors(state.weights, folder / WEIGHTS)
-        save_tensors(state.optimizer, folder / OPTIMIZER)
-        save_tensors(state.random, folder / RANDOM)
+        for part, name in FILES.items():
+            save_tensors(getattr(state, part), folder / name)
 
-    facts = {
-        "samples_seen": state.samples_seen,
-        "wall_seconds": state.wall_seconds,
-        "scheduler": state.scheduler,
-    }
+    facts = {name: getattr(state, name) for name in _FACTS}
     publish_checkpoint(
         run_directory, state.step, write, config_hash=config_hash, keep=keep, facts=facts
     )
@@ -67,22 +68,15 @@ def latest_checkpoint(run_directory: Path, config_hash: str) -> TrainingState | 
     if latest is None:
         return None
     folder, record = latest
-    missing = {WEIGHTS, OPTIMIZER, RANDOM} - record.files.keys()
-    if missing:
+    if missing := set(FILES.values()) - record.files.keys():
         details = [
             *(f"{name}: is missing" for name in sorted(missing)),
             f"delete {folder} to go on from the checkpoint before it, or from the start",
         ]
         raise CheckpointError(str(folder), "this checkpoint is corrupt.", details)
-    return TrainingState(
-        step=record.step,
-        samples_seen=record.samples_seen,
-        wall_seconds=record.wall_seconds,
-        scheduler=record.scheduler,
-        weights=load_file(folder / WEIGHTS),
-        optimizer=load_file(folder / OPTIMIZER),
-        random=load_file(folder / RANDOM),
-    )
+    kept: dict[str, Any] = {name: getattr(record, name) for name in _FACTS}
+    kept |= {part: load_file(folder / name) for part, name in FILES.items()}
+    return TrainingState(step=record.step, **kept)
 
 
 def random_states() -> dict[str, torch.Tensor]:

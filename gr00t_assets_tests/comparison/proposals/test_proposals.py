@@ -53,7 +53,7 @@ def test_one_run_that_settles_two_questions_is_preferred():
 def test_a_noisy_pair_is_repeated_with_new_seeds():
     runs = [run("low", 0.2, error=0.01), run("high", 0.2 * 1.6, learning_rate=1e-4)]
     (found,) = proposals(runs)
-    assert (found.kind, found.question) == ("replicates", "learning_rate")
+    assert (found.kind, found.questions) == ("replicates", ("learning_rate",))
     seeds = [item.changes["seed"] for item in found.experiments]
     assert 42 not in seeds
     sides = {item.reference.run_id for item in found.experiments}

@@ -7,8 +7,13 @@ import pytest
 import yaml
 
 from gr00t_assets.comparison.all_runs import from_stored_run
-from gr00t_assets.comparison.suggested_sweep import suggest_sweep
-from gr00t_assets.comparison.suggestions import Objective, gather, read_space, suggest
+from gr00t_assets.comparison.suggestions import (
+    Objective,
+    gather,
+    read_space,
+    suggest,
+    suggest_sweep,
+)
 from gr00t_assets.core.errors import SweepError
 from gr00t_assets.experiments.new_sweep import write_sweep
 from gr00t_assets.experiments.sweeps import load_sweeps

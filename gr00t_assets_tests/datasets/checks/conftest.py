@@ -18,5 +18,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def spoilt(good: Path, tmp_path: Path) -> Path:
+def spoilt(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy in a project of its own."""
+    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path))
     return Path(shutil.copytree(good, tmp_path / "spoilt"))

@@ -133,6 +133,32 @@ def _drift(values: np.ndarray) -> np.ndarray:
     return values + 0.015 * np.digitize(np.arange(len(values)), [5, 10, 15])
 
 
+def _twice_as_long(directory: Path) -> None:
+    """Episode 1 again behind itself, as one recording."""
+    table = pq.read_table(directory / ROWS)
+    count = len(table)
+    pq.write_table(pa.concat_tables([table, table]), directory / ROWS)
+    write_video(directory / VIDEO, 2 * count)
+    numbers = np.arange(2 * count)
+    rows(
+        set_column("timestamp", lambda values: numbers / 20),
+        set_column("frame_index", lambda values: numbers),
+        set_column("index", lambda values: values[0] + numbers),
+        renew=True,
+    )(directory)
+    edit_lines(directory, "episodes.jsonl", lambda all: all[1].update(length=2 * count))
+    edit_json(
+        directory,
+        "info.json",
+        lambda value: value.update(total_frames=value["total_frames"] + count),
+    )
+
+
+def _file_for_meta(directory: Path) -> None:
+    shutil.rmtree(directory / "meta")
+    (directory / "meta").write_text("")
+
+
 def _unlisted(directory: Path) -> None:
     shutil.copyfile(directory / ROWS, directory / data_file(7))
 
@@ -152,6 +178,13 @@ FILE_FAULTS = {
     "chunk missing": Fault("chunk-missing", "data/chunk-000", _chunk_gone, "again"),
     "rows not listed": Fault("episode-unlisted", data_file(7), _unlisted, "remove", "warning"),
     "row too few": Fault("row-count", ROWS, rows(_shorter), "whole episode"),
+    "episode too long": Fault(
+        "parquet-too-large",
+        ROWS,
+        _twice_as_long,
+        "split the episode",
+        limits={"gr00t_assets.datasets.lerobot.columns.LONGEST_EPISODE": 60},
+    ),
     "column missing": Fault(
         "column-missing", ROWS, rows(lambda columns: columns.pop("action")), "write"
     ),
@@ -278,9 +311,16 @@ FILE_FAULTS = {
         "subtract",
     ),
     "action constant": Fault(
-        "constant-action-used", "meta/modality.json", _still, "joints", "warning"
+        "constant-action-used", "meta/modality.json", _still, "choose a data config", "warning"
     ),
     "video missing": Fault("video-missing", VIDEO, removed(VIDEO), "again"),
+    "meta a file": Fault(
+        "file-unreadable",
+        "meta/info.json",
+        _file_for_meta,
+        "copy or download it again",
+        also=("meta-missing", "modality-missing"),
+    ),
     "video empty": Fault("empty-file", VIDEO, text(VIDEO, b""), "again"),
     "video is a pointer": Fault("lfs-pointer", VIDEO, text(VIDEO, LFS_POINTER), "git lfs pull"),
     "video truncated": Fault("video-unreadable", VIDEO, cut(VIDEO, 0.6), "again"),

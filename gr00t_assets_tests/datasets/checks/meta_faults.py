@@ -1,7 +1,7 @@
 """One fault each in the meta files of a good dataset."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ class Fault:
     also: tuple[str, ...] = ()
     backend: str = "frame-cache"
     config: str | None = "fourier_gr1_arms_only"
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Constants that are smaller in the test, by their whole names."""
 
 
 def info(**fields: Any) -> Make:
@@ -95,15 +97,14 @@ def _wide(value: Any) -> None:
         del value["action"][key]
 
 
-def _without_episode(directory: Path) -> None:
-    """Episode 1 deleted by hand, its files and its line."""
-    for pattern in ("data/*/episode_000001.parquet", "videos/*/*/episode_000001.mp4"):
-        for path in directory.glob(pattern):
-            path.unlink()
+def without_episode(directory: Path, index: int = 1) -> None:
+    """An episode deleted by hand, its files and its line."""
+    for path in directory.glob(f"*/*/**/episode_{index:06d}.*"):
+        path.unlink()
     lengths: list[int] = []
 
     def drop(items: list[Any]) -> None:
-        del items[1]
+        del items[index]
         lengths.extend(item["length"] for item in items)
 
     edit_lines(directory, "episodes.jsonl", drop)
@@ -160,8 +161,8 @@ META_FAULTS = {
     "shape is no list": Fault(
         "feature-declaration", INFO, feature("action", shape="44"), "declare"
     ),
-    "too few episodes": Fault("episode-count", INFO, info(total_episodes=4), "bring"),
-    "too few rows": Fault("frame-count", INFO, info(total_frames=5000), "bring"),
+    "too few episodes": Fault("episode-count", INFO, info(total_episodes=4), "set total_episodes"),
+    "too few rows": Fault("frame-count", INFO, info(total_frames=5000), "set total_frames"),
     "videos miscounted": Fault("info-total", INFO, info(total_videos=7), "correct", "warning"),
     "split too long": Fault(
         "info-splits", INFO, info(splits={"train": "0:9"}), "correct", "warning"
@@ -190,6 +191,13 @@ META_FAULTS = {
         "take the camera out",
         "warning",
     ),
+    "too many lines": Fault(
+        "too-many-lines",
+        EPISODES,
+        lambda directory: None,
+        "split the dataset",
+        limits={"gr00t_assets.datasets.lerobot.folder.MOST_LINES": 2},
+    ),
     "line not JSON": Fault("line-not-json", EPISODES, appended(EPISODES, "{\n"), "restore"),
     "no episodes": Fault("no-episodes", EPISODES, text(EPISODES, b"\n"), "restore"),
     "episode twice": Fault(
@@ -208,10 +216,10 @@ META_FAULTS = {
         "episode-count",
         INFO,
         lines("episodes.jsonl", lambda all: all.pop(1)),
-        "bring",
+        "set total_episodes to 2",
         also=("frame-count",),
     ),
-    "episode deleted": Fault("episode-gap", EPISODES, _without_episode, "anew", "warning"),
+    "episode deleted": Fault("episode-gap", EPISODES, without_episode, "anew", "warning"),
     "episodes out of order": Fault(
         "episode-order",
         EPISODES,

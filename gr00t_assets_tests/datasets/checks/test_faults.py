@@ -8,10 +8,11 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.datasets.fit.dataset_check import check_dataset
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets_tests.datasets.checks.config_faults import CONFIG_FAULTS
 from gr00t_assets_tests.datasets.checks.file_faults import FILE_FAULTS
 from gr00t_assets_tests.datasets.checks.meta_faults import META_FAULTS, Fault
 
-FAULTS = META_FAULTS | FILE_FAULTS
+FAULTS = META_FAULTS | FILE_FAULTS | CONFIG_FAULTS
 
 
 def named(fault: Fault, findings: list[Finding]) -> list[Finding]:
@@ -32,9 +33,13 @@ def content(directory: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_named_with_its_file_and_remedy_and_no_other(name: str, spoilt: Path) -> None:
+def test_a_fault_is_named_with_its_file_and_remedy_and_no_other(
+    name: str, spoilt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fault = FAULTS[name]
     fault.make(spoilt)
+    for limit, value in fault.limits.items():
+        monkeypatch.setattr(limit, value)
     before = content(spoilt)
     findings = check_dataset(spoilt, fault.config, video_backend=fault.backend)
     assert named(fault, list(findings)), [*findings]

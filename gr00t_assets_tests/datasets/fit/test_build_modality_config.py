@@ -7,12 +7,14 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
+from gr00t_assets.datasets.fit.dataset_check import check_stored_dataset
 from gr00t_assets.datasets.fit.fit_check import declared_camera
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.lerobot.features import Feature, parse_features
 from gr00t_assets.datasets.lerobot.folder import FAULTS
-from gr00t_assets.datasets.record import Camera, DatasetRecord, save_record
+from gr00t_assets.datasets.record import Camera, DatasetRecord, load_record, save_record
 from gr00t_assets.modality.config import load_modality_config
+from gr00t_assets.modality.data_config import data_configs
 
 NAME = "robot_sim.PickNPlace"
 
@@ -54,6 +56,18 @@ def test_a_valid_config_is_kept_and_read_back(store: Store) -> None:
     config = build_modality_config(_entry("fourier_gr1_arms_only"), store)
     assert load_modality_config(NAME, store) == config
     assert config.dataset_version == "0123456789abcdef"
+    late = [line for line in config.warnings if "the first row is at 0.05 s" in line]
+    assert len(late) == 5 and "row i gets frame i+1" in late[0]
+
+
+def test_the_other_eleven_are_refused_with_the_one_that_fits(store: Store) -> None:
+    record = load_record(NAME, store)
+    others = [name for name in data_configs() if name != "fourier_gr1_arms_only"]
+    assert len(others) == 11
+    for name in others:
+        missing = check_stored_dataset(record, store, name, "gr1").errors[0]
+        assert missing.code == "config-key"
+        assert missing.remedy == "choose a data config that fits: fourier_gr1_arms_only"
 
 
 def test_a_failure_removes_the_config_of_before(store: Store) -> None:

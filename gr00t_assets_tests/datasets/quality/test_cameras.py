@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gr00t_assets.datasets.quality import table_row as measures
+from gr00t_assets.datasets.quality.figures import Measure
 from gr00t_assets_tests.datasets.quality.edits import STATE, measured, refilm, rewrite, warned
 
 FPS = 20
@@ -26,7 +26,7 @@ def test_a_camera_that_freezes(copied: Path) -> None:
         assert freeze.row in (40, 41)
         assert freeze.seconds == pytest.approx(29 / FPS, abs=4 / FPS)
     assert 27 / 131 < camera.frozen_share < 0.3
-    assert {measures.FREEZES, measures.FROZEN} <= warned(quality)
+    assert {Measure.FREEZES, Measure.FROZEN} <= warned(quality)
     assert quality.scores[0].reasons[0].startswith("ego_view frozen for 1.")
     assert quality.scores[0].score <= 60
 
@@ -46,7 +46,7 @@ def test_black_frames(copied: Path) -> None:
     assert list(camera.black) == [0, 1, 2, 3]
     assert camera.black[0] == pytest.approx(13 / quality.lengths.rows[0])
     assert camera.frames == sum(quality.lengths.rows)
-    assert measures.BLACK in warned(quality)
+    assert Measure.BLACK in warned(quality)
     assert any("of ego_view is black (-40)" in text for text in quality.scores[2].reasons)
 
 

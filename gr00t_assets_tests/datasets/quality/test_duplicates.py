@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.quality import table_row as measures
 from gr00t_assets.datasets.quality.duplicates import near_pairs, resampled
+from gr00t_assets.datasets.quality.figures import Measure
 from gr00t_assets_tests.datasets.quality.edits import ACTION, STATE, measured, rewrite, warned
 
 
@@ -50,7 +50,7 @@ def test_an_episode_that_repeats_another_to_the_bit(arm: Path) -> None:
     quality = measured(arm)
     (repeat,) = quality.repeats
     assert (repeat.episode, repeat.original, repeat.distance) == (4, 1, 0.0)
-    assert measures.REPEATS in warned(quality)
+    assert Measure.REPEATS in warned(quality)
     assert "4 repeats 1" in " ".join(quality.messages())
     assert quality.scores[4].reasons == ("repeats episode 1 (-60)",)
     assert (quality.scores[4].score, quality.scores[1].score) == (40, 100)

@@ -11,8 +11,7 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.quality import table_row as measures
-from gr00t_assets.datasets.quality.figures import Quality
+from gr00t_assets.datasets.quality.figures import Measure, Quality
 from gr00t_assets.datasets.quality.measure import measure_quality
 from gr00t_assets.datasets.quality.plots import LIMIT, quality_png
 from gr00t_assets.datasets.quality.table import quality_table
@@ -52,7 +51,7 @@ def test_good_demonstrations(good: Path) -> None:
 def test_nothing_is_said_of_images_without_frames(good: Path) -> None:
     quality = measured(good)
     assert quality.cameras == ()
-    assert measures.EXPOSURE not in {row[0] for row in quality_table(quality)}
+    assert Measure.EXPOSURE not in {row[0] for row in quality_table(quality)}
     assert Image.open(io.BytesIO(quality_png(quality))).width == 1000
 
 
@@ -79,24 +78,24 @@ def test_the_demo(demo_dataset: Path, tmp_path: Path) -> None:
         "left_arm": 50,
         "right_arm": 100,
     }
-    assert warned(quality) == {measures.STRETCHED, measures.JUMPS, measures.LIMITS}
+    assert warned(quality) == {Measure.STRETCHED, Measure.JUMPS, Measure.LIMITS}
 
 
 def test_rows_at_rest_at_the_start(copied: Path) -> None:
     rewrite(copied, STATE, held)
     quality = measured(copied)
-    assert measures.IDLE_START in warned(quality)
-    assert measures.IDLE_END not in warned(quality)
+    assert Measure.IDLE_START in warned(quality)
+    assert Measure.IDLE_END not in warned(quality)
     assert quality.idle is not None
     assert min(quality.idle.start) >= 24
-    message = next(text for text in quality.messages() if text.startswith(measures.IDLE_START))
+    message = next(text for text in quality.messages() if text.startswith(Measure.IDLE_START))
     assert "the policy learns to wait" in message
 
 
 def test_rows_at_rest_at_the_end(copied: Path) -> None:
     rewrite(copied, STATE, lambda rows: held(rows[::-1].copy())[::-1])
     quality = measured(copied)
-    assert measures.IDLE_END in warned(quality)
+    assert Measure.IDLE_END in warned(quality)
     assert quality.idle is not None
     assert min(quality.idle.end) >= 24
 
@@ -106,7 +105,7 @@ def test_actions_that_repeat_the_state(copied: Path) -> None:
     states = iter([dataset.vector(episode.index, STATE) for episode in dataset.episodes])
     rewrite(copied, ACTION, lambda _: next(states))
     quality = measured(copied)
-    assert measures.COPIES in warned(quality)
+    assert Measure.COPIES in warned(quality)
     shares = {copy.key: copy.share for copy in quality.copies}
     assert (shares["left_arm"], shares["left_leg"]) == (1.0, None)
     assert "left_arm 100%" in quality.messages()[0]
@@ -118,7 +117,7 @@ def test_statistics_of_other_data(copied: Path) -> None:
     statistics[STATE]["q99"][0] = statistics[STATE]["mean"][0]
     path.write_text(json.dumps(statistics))
     quality = measured(copied)
-    assert warned(quality) == {measures.OUTSIDE}
+    assert warned(quality) == {Measure.OUTSIDE}
     assert quality.vectors[0].outside[0] > 0.2
     assert quality.vectors[0].stored
     assert "left_arm 0" in quality.messages()[0]
@@ -135,7 +134,7 @@ def test_a_spike_takes_the_scale(copied: Path) -> None:
 
     rewrite(copied, ACTION, spike)
     quality = measured(copied)
-    assert {measures.STRETCHED, measures.JUMPS} <= warned(quality)
+    assert {Measure.STRETCHED, Measure.JUMPS} <= warned(quality)
     action = quality.vectors[1]
     assert action.largest_step[2] == pytest.approx(1, abs=0.05)
     assert (action.jumps, action.first_jump) == (8, "episode 0 row 30, left_arm 2")
@@ -148,7 +147,7 @@ def test_switches_may_jump(copied: Path) -> None:
         return rows
 
     rewrite(copied, ACTION, switch)
-    assert measures.JUMPS not in warned(measured(copied))
+    assert Measure.JUMPS not in warned(measured(copied))
 
 
 def test_an_episode_that_was_forgotten(copied: Path) -> None:
@@ -157,7 +156,7 @@ def test_an_episode_that_was_forgotten(copied: Path) -> None:
     lines[2]["length"] = 900
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     quality = measured(copied)
-    assert measures.LENGTHS in warned(quality)
+    assert Measure.LENGTHS in warned(quality)
     assert quality.lengths.outliers == (2,)
     assert "1 episode is more than 3 times" in quality.messages()[0]
 
@@ -168,7 +167,7 @@ def test_texts_that_say_nothing(copied: Path, text: str) -> None:
     lines = [json.loads(line) | {"task": text} for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     quality = measured(copied)
-    assert warned(quality) == {measures.LANGUAGE}
+    assert warned(quality) == {Measure.LANGUAGE}
     assert quality.language is not None
     assert (quality.language.empty_share, quality.language.placeholders) == (1.0, (text,))
 
@@ -183,14 +182,14 @@ def test_one_instruction_for_nearly_all_rows(copied: Path) -> None:
 
     rewrite(copied, TASK, same)
     quality = measured(copied)
-    assert warned(quality) == {measures.LANGUAGE}
+    assert warned(quality) == {Measure.LANGUAGE}
     assert "99% of the rows have one of 2 instructions" in quality.messages()[0]
 
 
 def test_too_dark(copied: Path) -> None:
     refilm(copied, lambda frames: [frame // 8 for frame in frames])
     quality = measured(copied, filmed=True)
-    assert warned(quality) == {measures.EXPOSURE}
+    assert warned(quality) == {Measure.EXPOSURE}
     assert quality.cameras[0].dark_share == 1
     assert "darker than 40" in quality.messages()[0]
 
@@ -198,25 +197,25 @@ def test_too_dark(copied: Path) -> None:
 def test_too_bright(copied: Path) -> None:
     refilm(copied, lambda frames: [255 - frame // 8 for frame in frames])
     quality = measured(copied, filmed=True)
-    assert warned(quality) == {measures.EXPOSURE}
+    assert warned(quality) == {Measure.EXPOSURE}
     assert quality.cameras[0].bright_share == 1
 
 
 def test_flicker(copied: Path) -> None:
     refilm(copied, lambda frames: [f // (1 + i % 2) + 40 for i, f in enumerate(frames)])
     quality = measured(copied, filmed=True)
-    assert warned(quality) == {measures.FLICKER}
+    assert warned(quality) == {Measure.FLICKER}
     assert quality.cameras[0].flicker_share == 1
 
 
 def test_frozen_video(copied: Path) -> None:
     refilm(copied, lambda frames: [frames[0]] * len(frames))
     quality = measured(copied, filmed=True)
-    assert warned(quality) == {measures.FROZEN, measures.FREEZES}
+    assert warned(quality) == {Measure.FROZEN, Measure.FREEZES}
     assert quality.cameras[0].frozen_share > 0.5
     table = {row[0]: row for row in quality_table(quality)}
-    assert "the camera stood still" in table[measures.FROZEN][2]
-    assert table[measures.FLICKER][2] == ""
+    assert "the camera stood still" in table[Measure.FROZEN][2]
+    assert table[Measure.FLICKER][2] == ""
 
 
 def test_values_that_are_not_finite(copied: Path) -> None:
@@ -262,7 +261,7 @@ def test_quantiles_of_v30_are_those_of_the_rows(tmp_path: Path) -> None:
     dataset = LeRobotDataset.open(tmp_path / "v30", formats=("v3.0",))
     quality = measure_quality(dataset, None)
     assert not any(vector.stored for vector in quality.vectors)
-    assert measures.OUTSIDE not in warned(quality)
+    assert Measure.OUTSIDE not in warned(quality)
 
 
 def shortened(directory: Path, rows: int) -> None:

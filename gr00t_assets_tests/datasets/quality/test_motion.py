@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.quality import table_row as measures
-from gr00t_assets.datasets.quality.figures import Quality
+from gr00t_assets.datasets.quality.figures import Measure, Quality
 from gr00t_assets.datasets.quality.lag import episode_lags, lagged_correlation
 from gr00t_assets.datasets.quality.motion import robust_scores, root_mean_square_jerk
 from gr00t_assets_tests.datasets.quality.edits import ACTION, STATE, measured, rewrite, warned
@@ -44,7 +43,7 @@ def test_a_lag_of_three_rows_at_30_fps_is_100_ms(arm: Path) -> None:
     delayed(arm, 3)
     quality = measured(arm)
     assert lags(quality) == {"single_arm": pytest.approx(100), "gripper": pytest.approx(100)}
-    assert measures.LAG not in warned(quality)
+    assert Measure.LAG not in warned(quality)
 
 
 def test_a_lag_of_half_a_second_is_a_warning(arm: Path) -> None:
@@ -118,7 +117,7 @@ def test_a_joint_that_does_not_follow_its_action_is_stuck(arm: Path) -> None:
     rewrite(arm, STATE, stuck, 4)
     quality = measured(arm)
     assert quality.motion.stuck == {"single_arm 2": (4,)}
-    assert measures.STUCK in warned(quality)
+    assert Measure.STUCK in warned(quality)
     assert quality.scores[4].reasons[0] == "single_arm 2 is stuck (-40)"
     rewrite(arm, ACTION, stuck, 4)
     assert measured(arm).motion.stuck == {}
@@ -157,7 +156,7 @@ def test_values_at_their_limit(arm: Path) -> None:
     assert limit.shares[3] == pytest.approx(0.5, abs=0.015)
     assert limit.episodes[3] == (0, 1, 2, 3, 4, 5)
     assert max(limit.shares[:3]) < 0.05
-    assert measures.LIMITS in warned(quality)
+    assert Measure.LIMITS in warned(quality)
     assert "single_arm 3 in episodes 0, 1, 2, 3, 4 and 1 more" in " ".join(quality.messages())
     rewrite(arm, STATE, wave(1.0))
     quality = measured(arm)
@@ -173,7 +172,7 @@ def test_a_gripper_belongs_at_its_limits(arm: Path) -> None:
     rewrite(arm, STATE, closed)
     quality = measured(arm)
     assert quality.motion.limits[0].shares[5] > 0.5
-    assert measures.LIMITS not in warned(quality), quality.messages()
+    assert Measure.LIMITS not in warned(quality), quality.messages()
 
 
 def test_a_pose_to_start_from_is_no_limit(arm: Path) -> None:
@@ -205,7 +204,7 @@ def test_an_episode_that_shakes(arm: Path) -> None:
     rewrite(arm, STATE, lambda rows: rows + random.normal(0, 2, rows.shape), 3)
     quality = measured(arm)
     assert quality.motion.jerk_outliers == (3,)
-    assert measures.JERK in warned(quality)
+    assert Measure.JERK in warned(quality)
     assert "times the median (-20)" in quality.scores[3].reasons[0]
     assert measured(arm).scores[0].score == 100
 

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gr00t_assets.cli.main import app
-from gr00t_assets.datasets.quality import table_row as measures
+from gr00t_assets.datasets.quality.figures import Measure
 from gr00t_assets.datasets.quality.table import quality_table, score_table
 from gr00t_assets.defs.asset_metadata import quality_metadata
 from gr00t_assets_tests.datasets.quality.edits import STATE, measured, rewrite
@@ -17,7 +17,7 @@ def test_good_episodes_lose_nothing(six: Path) -> None:
     assert [item.score for item in quality.scores] == [100] * 6
     assert score_table(quality) == []
     table = {row[0]: row for row in quality_table(quality)}
-    assert table[measures.SCORES][1] == "mean 100 of 100, lowest 100 of episode 0"
+    assert table[Measure.SCORES][1] == "mean 100 of 100, lowest 100 of episode 0"
 
 
 def test_points_add_up_and_each_has_its_reason(arm: Path) -> None:

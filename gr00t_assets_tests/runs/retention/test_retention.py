@@ -12,6 +12,7 @@ from gr00t_assets.core.errors import StoreError, TrainingError
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.checkpoint_layout import WEIGHTS_ONLY, stored_checkpoints
 from gr00t_assets.runs.continuing import take_over
+from gr00t_assets.runs.retention.removal import remove
 from gr00t_assets.runs.retention.retention_rule import RetentionRule, load_rule, retain, surplus
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets.trainers.run_files import complete_checkpoints
@@ -23,7 +24,7 @@ LOSSES = {10: 3.0, 20: 1.0, 30: 2.0, 40: 2.5, 50: 2.6}
 
 def cut_down(project: FilledProject, spec: TrainingSpec, rule: RetentionRule, last: int) -> None:
     for removal in surplus(spec.run_directory, rule, last):
-        removal.execute(project.store.root)
+        remove(project.store.root, removal.path, removal.files)
 
 
 @pytest.mark.parametrize("kind", [NATIVE, ISAAC])

@@ -1,4 +1,6 @@
-"""The journal's commands, and a script of a later commit, as text."""
+"""The journal's commands, and a script of a later commit, as text; flags of a command."""
+
+from gr00t_assets.trainers.isaac_gr00t.shell_command import ShellCommand
 
 JOURNAL = r"""
 ### Blog Post Command:
@@ -87,3 +89,18 @@ def main(config):
     )
 '''
 """A script with the changes that came after the release."""
+
+
+def flags(words: list[str]) -> dict[str, str | None]:
+    """Each flag with its value, or None of a switch."""
+    found: dict[str, str | None] = {}
+    for word, following in zip(words, [*words[1:], "--"], strict=True):
+        if word.startswith("--"):
+            assert word not in found
+            found[word] = None if following.startswith("--") else following
+    return found
+
+
+def printed(command: ShellCommand) -> dict[str, str | None]:
+    """The flags of a command as it is printed."""
+    return flags([word for flag in command.flags for word in flag])

@@ -1,10 +1,12 @@
 """The small checkout as a git repository, its base model, and what starts it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets_tests.gpu.fake_driver import FakeDriver
 from gr00t_assets_tests.trainers.conftest import SpecMaker
 from gr00t_assets_tests.trainers.isaac_gr00t.driving import IsaacSpec
 from gr00t_assets_tests.trainers.isaac_gr00t.launching import (
@@ -17,6 +19,25 @@ from gr00t_assets_tests.trainers.isaac_gr00t.launching import (
 from gr00t_assets_tests.trainers.isaac_gr00t.small_model import make_base
 
 collect_ignore = ["small_checkout"]
+KEYS = ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "NETRC", "HF_TOKEN", "HF_HOME")
+
+
+@pytest.fixture
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
+    """A machine with git and nothing else, and a GPU driver that does not answer."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    git = shutil.which("git")
+    assert git is not None
+    (programs / "git").symlink_to(git)
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in (*KEYS, "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    driver = FakeDriver(tmp_path / "driver")
+    driver.install(monkeypatch)
+    driver.fails()
+    return driver
 
 
 @pytest.fixture

@@ -135,3 +135,14 @@ def gpu(
 ) -> dict[str, Any]:
     """One GPU for ``FakeDriver.describes``, memory in MiB."""
     return {"total": total, "used": total - free, "capability": capability}
+
+
+def run_doctor(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run ``gr00t-assets isaac doctor`` with further variables."""
+    code = "from gr00t_assets.cli.main import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, "isaac", "doctor", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **variables},
+    )

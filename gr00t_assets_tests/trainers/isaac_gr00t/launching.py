@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gr00t_assets.runs.manifest import Outcome
 from gr00t_assets.runs.metrics import Metric, MetricTail, read_metrics
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers import isaac_gr00t
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.launch_file import Facts, Launch, make_launch
+from gr00t_assets.trainers.isaac_gr00t.launch_file import make_launch
 from gr00t_assets_tests.trainers.isaac_gr00t.processes import Ended, Program
 from gr00t_assets_tests.trainers.isaac_gr00t.small_model import write_eagle
 
@@ -65,10 +66,10 @@ def committed(checkout: Path) -> Path:
     return checkout
 
 
-def with_dataset(launch: Launch, **changes: Any) -> Launch:
+def with_dataset(launch: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """What the launcher is told, with changes of its one dataset."""
-    ((folder, dataset),) = launch.datasets.items()
-    return launch.model_copy(update={"datasets": {folder: dataset.model_copy(update=changes)}})
+    ((folder, dataset),) = launch["datasets"].items()
+    return {**launch, "datasets": {folder: {**dataset, **changes}}}
 
 
 def variables(**more: str) -> dict[str, str]:
@@ -103,24 +104,23 @@ class SmallRun:
         """Where checkpoints go."""
         return self.spec.run_directory / CHECKPOINTS
 
-    def launch(self, resume_step: int = 0, **changes: Any) -> Launch:
+    def launch(self, resume_step: int = 0, **changes: Any) -> dict[str, Any]:
         """What the launcher is told."""
         self.spec.run_directory.mkdir(parents=True, exist_ok=True)
         environment = IsaacEnvironment(self.checkout, Path(sys.executable))
         launch = make_launch(self.spec, environment, self.base, None)
-        arguments = {**launch.arguments, "dataloader_num_workers": 0}
+        arguments = {**launch["arguments"], "dataloader_num_workers": 0}
         arguments.update(changes.pop("arguments", {}))
-        update = {"resume_step": resume_step, "arguments": arguments, **changes}
-        return launch.model_copy(update=update)
+        return {**launch, "resume_step": resume_step, "arguments": arguments, **changes}
 
-    def start(self, launch: Launch, **more: str) -> Program:
+    def start(self, launch: dict[str, Any], **more: str) -> Program:
         """Start the launcher."""
         return self._program(LAUNCHER, [self.written(launch)], more)
 
-    def written(self, launch: Launch) -> str:
+    def written(self, launch: dict[str, Any]) -> str:
         """The launch file."""
         file = self.spec.run_directory / "launch.json"
-        file.write_text(launch.model_dump_json())
+        file.write_text(json.dumps(launch))
         return str(file)
 
     def train(self, resume_step: int = 0, **changes: Any) -> Ended:
@@ -159,9 +159,10 @@ class SmallRun:
         """The loss of each step."""
         return read_metrics(self.spec.run_directory).losses.tolist()
 
-    def facts(self) -> Facts:
+    def facts(self) -> Outcome:
         """What the launcher said of the model and the machine."""
-        return Facts.model_validate(json.loads(Path(self.launch().facts).read_text()))
+        facts = json.loads(Path(self.launch()["facts"]).read_text())
+        return Outcome(trainer_revision="unknown", **facts)
 
     def steps(self) -> list[int]:
         """Steps of the checkpoints, complete or not."""

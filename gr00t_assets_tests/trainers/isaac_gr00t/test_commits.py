@@ -17,7 +17,6 @@ from gr00t_assets.trainers.isaac_gr00t.commits import (
     SUCCESSOR,
     head,
     revision_of,
-    table_entry,
 )
 from gr00t_assets_tests.trainers.isaac_gr00t.environments import (
     MENDED_SOURCES,
@@ -34,13 +33,10 @@ UNKNOWN = dict.fromkeys(ALL)
 def test_every_mend_is_the_first_of_its_kind_in_the_table():
     assert len(FIXES_BY_COMMIT) == 46
     assert FIXES[-1].commit == FIX_COMMIT
-    for position, fix in enumerate(FIXES):
-        entry = table_entry(fix.commit)
-        assert entry is not None and entry[: position + 1] == (True,) * (position + 1)
-        assert entry[position + 1 :] == (False,) * (len(FIXES) - position - 1)
-    assert table_entry(PINNED) == (True, True, True)
-    assert table_entry(RELEASE) == (False, False, False)
-    assert table_entry(SUCCESSOR) is None
+    counts = [FIXES_BY_COMMIT[commit[:12]] for commit in (RELEASE, *(fix.commit for fix in FIXES))]
+    assert counts == [0, 1, 2, 3] == [*range(len(FIXES) + 1)]
+    assert FIXES_BY_COMMIT[PINNED[:12]] == 3
+    assert SUCCESSOR[:12] not in FIXES_BY_COMMIT
 
 
 def test_source_says_what_a_folder_without_history_has(tmp_path: Path):

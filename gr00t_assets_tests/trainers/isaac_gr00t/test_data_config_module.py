@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import json
 import sys
 import types
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.key_config import CameraTransforms
-from gr00t_assets.trainers.isaac_gr00t.data_config_limits import horizon_problem, refuse_data_config
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, module_text, write_module
+from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.launcher_process import LAUNCHER
+from gr00t_assets.trainers.isaac_gr00t.limits import refuse, refuse_other_shape
 from gr00t_assets.trainers.isaac_gr00t.trainer import IsaacGr00tTrainer
 from gr00t_assets_tests.defs.specs import a_spec
 from gr00t_assets_tests.trainers.isaac_gr00t.own_data_config import own_config
@@ -133,20 +135,31 @@ def test_what_n15_cannot_do_is_refused_before_anything_is_trained(
 
 def test_only_what_the_data_tells_is_refused_at_the_start(tmp_path: Path) -> None:
     spec = a_spec(tmp_path, trainer="isaac-gr00t", base_model="nvidia/GR00T-N1.5-3B")
-    refuse_data_config(spec)
+    environment = IsaacEnvironment(tmp_path, tmp_path / "python")
+    refuse(spec, environment)
     config = own_config()
     grown = config.action[1].model_copy(update={"target_rotation": "quaternion"})
     boxed = config.video[0].model_copy(update={"transforms": CameraTransforms(resize="letterbox")})
     wrong = config.model_copy(
         update={"action": (config.action[0], grown), "video": (boxed, config.video[1])}
     )
-    assert horizon_problem(config, True, {"action_horizon": 16}) is None
-    problem = horizon_problem(config, False, {"action_horizon": 16, "action_dim": 32}) or ""
-    assert "action_horizon 4, the base model's 16" in problem
-    fake = SimpleNamespace(modality_config=wrong, experiment=spec.experiment)
+    grown_spec = spec.model_copy(update={"modality_config": wrong})
     with pytest.raises(TrainingError, match="does not take data config my-arm") as caught:
-        refuse_data_config(fake)  # pyright: ignore[reportArgumentType]
+        refuse(grown_spec, environment)
     assert "action turn becomes quaternion, of another width" in str(caught.value.details)
+
+
+def test_only_october_makes_a_head_for_chunks_of_another_shape(tmp_path: Path) -> None:
+    spec = a_spec(tmp_path).model_copy(update={"modality_config": own_config()})
+    environment = IsaacEnvironment(tmp_path, tmp_path / "python")
+    shape = {"action_horizon": 16, "action_dim": 32}
+    (tmp_path / "config.json").write_text(json.dumps({"action_head_cfg": shape}))
+    environment.script.parent.mkdir()
+    environment.script.write_text("data_action_horizon = len(action_indices)\n")
+    refuse_other_shape(spec, environment, tmp_path)
+    environment.script.write_text("")
+    with pytest.raises(TrainingError, match="action_horizon 4, the base model's 16"):
+        refuse_other_shape(spec, environment, tmp_path)
 
 
 @pytest.mark.usefixtures("stand_in")

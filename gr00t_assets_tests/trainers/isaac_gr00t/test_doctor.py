@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,30 +25,12 @@ from gr00t_assets_tests.trainers.isaac_gr00t.environments import (
     make_checkout,
     make_environment,
     python310,
+    run_doctor,
     site_packages,
 )
 
-CLI = [sys.executable, "-c", "from gr00t_assets.cli.main import main; main()"]
 PATH = os.environ["PATH"]
-KEYS = ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "NETRC", "HF_TOKEN", "HF_HOME")
-
-
-@pytest.fixture(autouse=True)
-def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
-    """A machine with git and nothing else, and a GPU driver that does not answer."""
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    git = shutil.which("git")
-    assert git is not None
-    (programs / "git").symlink_to(git)
-    monkeypatch.setenv("PATH", str(programs))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in (*KEYS, "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    driver = FakeDriver(tmp_path / "driver")
-    driver.install(monkeypatch)
-    driver.fails()
-    return driver
+pytestmark = pytest.mark.usefixtures("driver")
 
 
 @pytest.fixture(scope="module")
@@ -75,18 +56,9 @@ def codes(findings: Findings, severity: str) -> set[str]:
     return {item.code for item in findings if item.severity == severity}
 
 
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*CLI, "isaac", "doctor", *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **variables},
-    )
-
-
 def test_a_machine_without_anything_is_told_all_that_is_missing(tmp_path: Path):
     variables = {"HOME": str(tmp_path), "GR00T_ASSETS_STORE": str(tmp_path / "store")}
-    result = run(str(tmp_path / "isaac"), "--json", **variables)
+    result = run_doctor(str(tmp_path / "isaac"), "--json", **variables)
     assert result.returncode == 1, result.stderr
     answer = json.loads(result.stdout)
     severity = {item["code"]: item["severity"] for item in answer["findings"]}
@@ -101,7 +73,7 @@ def test_a_machine_without_anything_is_told_all_that_is_missing(tmp_path: Path):
     assert not answer["ok"] and answer["errors"] >= 9
     wrong = [item for item in answer["findings"] if item["severity"] != "ok"]
     assert all(item["found"] and item["expected"] and item["remedy"] for item in wrong)
-    shown = run(str(tmp_path / "isaac"), **variables)
+    shown = run_doctor(str(tmp_path / "isaac"), **variables)
     assert shown.returncode == 1
     changing = {"disk", "host-memory"}
     for item in (item for item in wrong if item["code"] not in changing):
@@ -259,51 +231,6 @@ def test_a_full_disk_is_an_error_with_the_size_of_a_checkpoint(
     assert finding.severity == "error"
     assert "18.2 GB" in finding.expected
     assert pytest.approx(18.2e9, rel=0.01) == CHECKPOINT
-
-
-def test_keys_are_found_and_never_shown(tmp_path: Path):
-    home = tmp_path / "home"
-    (home / ".cache" / "huggingface").mkdir(parents=True)
-    (home / ".cache" / "huggingface" / "token").write_text("hf_secret_in_a_file")
-    (home / ".netrc").write_text("machine api.wandb.ai login user password secret_in_netrc\n")
-    (home / ".netrc").chmod(0o600)
-    store_at = {"HOME": str(home), "GR00T_ASSETS_STORE": str(tmp_path / "store")}
-    in_files = run(str(tmp_path), "--json", **store_at)
-    in_variables = run(
-        str(tmp_path), "--json", **store_at, WANDB_API_KEY="secret_key", HF_TOKEN="hf_secret"
-    )
-    for result, wandb, hub in (
-        (in_files, ".netrc for api.wandb.ai", "huggingface/token"),
-        (in_variables, "WANDB_API_KEY in the environment", "HF_TOKEN in the environment"),
-    ):
-        assert "secret" not in result.stdout + result.stderr
-        by_code = {item["code"]: item for item in json.loads(result.stdout)["findings"]}
-        assert by_code["wandb-key"]["severity"] == by_code["hub-token"]["severity"] == "ok"
-        assert wandb in by_code["wandb-key"]["found"] and hub in by_code["hub-token"]["found"]
-
-
-def test_a_base_model_counts_as_there_with_all_of_its_files(tmp_path: Path):
-    cache = tmp_path / "hub"
-    model = cache / "models--nvidia--GR00T-N1.5-3B"
-    snapshot = model / "snapshots" / ("a" * 40)
-    snapshot.mkdir(parents=True)
-    (model / "refs").mkdir()
-    (model / "refs" / "main").write_text("a" * 40)
-    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
-    for name in ("config.json", "model-1.safetensors"):
-        (snapshot / name).write_text("{}")
-    (snapshot / "model.safetensors.index.json").write_text(json.dumps(index))
-
-    def severity(**variables: str) -> str:
-        at = {"HF_HUB_CACHE": str(cache), "GR00T_ASSETS_STORE": str(tmp_path / "store")}
-        answer = json.loads(run(str(tmp_path), "--json", **at, **variables).stdout)
-        severity_of = {item["code"]: item["severity"] for item in answer["findings"]}
-        return severity_of["base-model"]
-
-    assert severity() == "warning"
-    assert severity(HF_HUB_OFFLINE="1") == "error"
-    (snapshot / "model-2.safetensors").write_text("")
-    assert severity() == "ok"
 
 
 def test_the_same_environment_is_asked_once_and_a_changed_one_again(

@@ -15,9 +15,9 @@ from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
-from gr00t_assets.trainers.isaac_gr00t.launch_file import make_launch
+from gr00t_assets.trainers.isaac_gr00t.limits import refuse
 from gr00t_assets.trainers.isaac_gr00t.script_interface import RELEASE
-from gr00t_assets.trainers.isaac_gr00t.shell_command import Paths, shell_command
+from gr00t_assets.trainers.isaac_gr00t.shell_command import shell_command
 from gr00t_assets_tests.defs.project import make_project
 from gr00t_assets_tests.small_dataset import small_dataset
 from gr00t_assets_tests.trainers.isaac_gr00t.driving import drive, losses_of, manifest_of
@@ -107,9 +107,9 @@ def test_the_command_by_hand_names_every_folder() -> None:
         CatalogEntry.model_validate({**fields, "name": ARMS, "held_out": [1]}),
         CatalogEntry.model_validate({**fields, "name": MORE_ARMS}),
     ]
-    paths = Paths("python", "gr00t_finetune.py", ("a", "b"), "out")
+    program = ("python", "gr00t_finetune.py")
     experiment = mixture([(ARMS, 1), (MORE_ARMS, 1)], "isaac-gr00t", balance_dataset_weights=False)
-    command = shell_command(experiment, entries, RELEASE, paths)
+    command = shell_command(experiment, entries, RELEASE, program, ("a", "b"), "out")
     assert ("--dataset-path", "a", "b") in command.flags
     assert ("--no-balance-dataset-weights",) in command.flags
     assert any(
@@ -119,7 +119,7 @@ def test_the_command_by_hand_names_every_folder() -> None:
 
 
 def test_other_images_than_the_first_datasets_are_refused(
-    spec: TrainingSpec, small_checkout: Path, small_base: Path
+    spec: TrainingSpec, small_checkout: Path
 ) -> None:
     (other,) = spec.other_modality_configs
     camera = other.video[0].model_copy(update={"height": 480})
@@ -127,12 +127,10 @@ def test_other_images_than_the_first_datasets_are_refused(
     unlike = spec.model_copy(update={"other_modality_configs": (changed,)})
     environment = IsaacEnvironment(small_checkout, Path("python"))
     with pytest.raises(TrainingError, match="more-arms: cameras of other pixels"):
-        make_launch(unlike, environment, small_base, None)
+        refuse(unlike, environment)
 
 
-def test_images_in_the_rows_need_the_frame_cache(
-    spec: TrainingSpec, small_checkout: Path, small_base: Path
-) -> None:
+def test_images_in_the_rows_need_the_frame_cache(spec: TrainingSpec, small_checkout: Path) -> None:
     info = spec.datasets[1].directory / "meta" / "info.json"
     (camera,) = spec.datasets[1].config.video
     content = json.loads(info.read_text())
@@ -144,5 +142,5 @@ def test_images_in_the_rows_need_the_frame_cache(
     from_videos = spec.model_copy(update={"experiment": experiment})
     environment = IsaacEnvironment(small_checkout, Path("python"))
     with pytest.raises(TrainingError, match=f"more-arms: {camera.original_key}"):
-        make_launch(from_videos, environment, small_base, None)
-    make_launch(spec, environment, small_base, None)
+        refuse(from_videos, environment)
+    refuse(spec, environment)

@@ -22,7 +22,7 @@ def test_it_leaves_metrics_checkpoints_and_facts(october_run: Trainer) -> None:
     assert [metric.step for metric in metrics] == [2, 3, 4, 5]
     assert [len(metric.losses) for metric in metrics] == [2, 1, 1, 1]
     assert [metric.samples_seen for metric in metrics] == [8, 12, 16, 20]
-    assert metrics[-1].epoch == 20 / run.launch().dataset_frames
+    assert metrics[-1].epoch == 20 / run.launch()["dataset_frames"]
     assert metrics[0].loss == pytest.approx(sum(metrics[0].losses) / 2)
     assert 0 < metrics[0].wall_seconds < metrics[-1].wall_seconds
     rates = [metric.learning_rate for metric in metrics]
@@ -61,7 +61,7 @@ def test_it_stops_with_a_checkpoint_and_goes_on_as_if_it_had_not(small_run: Trai
     expected = whole.losses()
     assert whole.steps() == [12]
     (whole.output / "checkpoint-12").rename(whole.output.parent / "whole")
-    run, metrics = whole, whole.launch().metrics
+    run, metrics = whole, whole.launch()["metrics"]
     Path(metrics).write_text("")
 
     program = run.start(run.launch(arguments={"max_steps": 12}))
@@ -84,7 +84,7 @@ def test_it_stops_with_a_checkpoint_and_goes_on_as_if_it_had_not(small_run: Trai
 def test_asked_to_stop_before_it_begins_it_trains_nothing(small_run: Trainer) -> None:
     run = small_run()
     launch = run.launch()
-    Path(launch.stop_file).touch()
+    Path(launch["stop_file"]).touch()
     assert run.start(launch).ended().code == 130
     assert run.metrics() == []
     assert run.steps() == []

@@ -1,6 +1,7 @@
 """What the launcher feeds the checkout's dataset class, sample by sample beside the bare class."""
 
 import importlib
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,6 @@ import pytest
 
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.trainers import isaac_gr00t
-from gr00t_assets.trainers.isaac_gr00t.launch_file import Launch
 from gr00t_assets_tests.trainers.isaac_gr00t.launching import SmallRun, Trainer, with_dataset
 
 VIDEO = "video.ego_view"
@@ -24,12 +24,14 @@ Opener = Callable[..., Any]
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Opener]:
     """Imports the checkout and the launcher's modules anew; both are gone afterwards."""
 
-    def open_dataset(run: SmallRun, launch: Launch | None = None, backend: str = "decord") -> Any:
+    def open_dataset(
+        run: SmallRun, launch: dict[str, Any] | None = None, backend: str = "decord"
+    ) -> Any:
         _forget()
         monkeypatch.syspath_prepend(str(Path(isaac_gr00t.__path__[0]) / "launcher"))
         monkeypatch.syspath_prepend(str(run.checkout))
         if launch is not None:
-            importlib.import_module("launcher_data").replace_reading(launch.model_dump(mode="json"))
+            importlib.import_module("launcher_data").replace_reading(json.loads(json.dumps(launch)))
         configs = importlib.import_module("gr00t.experiment.data_config").DATA_CONFIG_MAP
         tags = importlib.import_module("gr00t.data.embodiment_tags").EmbodimentTag
         return importlib.import_module("gr00t.data.dataset").LeRobotSingleDataset(
@@ -161,12 +163,11 @@ def test_a_frame_cache_without_a_camera_or_an_episode_is_refused_at_once(
 ) -> None:
     run = small_run()
     launch = run.launch()
-    (dataset,) = launch.datasets.values()
-    assert dataset.frames is not None
-    camera = dataset.frames["ego_view"]
+    (dataset,) = launch["datasets"].values()
+    camera = dataset["frames"]["ego_view"]
     with pytest.raises(Exception, match=r"missing: ego_view$"):
         opened(run, with_dataset(launch, frames={}))
-    part = camera.model_copy(update={"spans": {0: camera.spans[0]}})
+    part = {**camera, "spans": {0: camera["spans"][0]}}
     with pytest.raises(Exception, match=r"missing: ego_view, episode 1$"):
         opened(run, with_dataset(launch, frames={"ego_view": part}))
 

@@ -58,7 +58,7 @@ def test_losses_after_a_resume_are_those_of_a_run_that_never_stopped(
 
     for step in (5, 6):
         shutil.rmtree(run.output / f"checkpoint-{step}")
-    Path(run.launch().metrics).unlink()
+    Path(run.launch()["metrics"]).unlink()
     again = train(run, tmp_path / "resumed", resume_step=4, workers=workers)
     assert set(again) <= set(drawn)
     assert run.losses() == expected[4:]

@@ -1,9 +1,6 @@
-"""The command that a person runs by hand equals the journal's, and says what it cannot say."""
+"""The command that a person runs by hand, and what it says that it cannot say."""
 
-import re
-import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,57 +9,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gr00t_assets.core.errors import TrainingError
-from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
+from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.source_kinds import FolderSource
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import combined_hyperparameters
-from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
-from gr00t_assets.trainers.isaac_gr00t.environment import CHECKOUT, PYTHON
 from gr00t_assets.trainers.isaac_gr00t.script_interface import (
     RELEASE,
     ScriptInterface,
     number,
     read_interface,
 )
-from gr00t_assets.trainers.isaac_gr00t.shell_command import (
-    Paths,
-    ShellCommand,
-    command_of_experiment,
-    shell_command,
-)
-from gr00t_assets_tests.comparison.run_factory import store_with_data
-from gr00t_assets_tests.trainers.isaac_gr00t.command_texts import JOURNAL, LATER_SCRIPT
+from gr00t_assets.trainers.isaac_gr00t.shell_command import ShellCommand, shell_command
+from gr00t_assets_tests.trainers.isaac_gr00t.command_texts import LATER_SCRIPT, printed
 
-ROOT = Path(__file__).resolve().parents[3]
-
-PATHS = Paths(python="python", script="gr00t_finetune.py", datasets=("data",), output="out")
-
-
-def journal_command(title: str) -> list[str]:
-    block = re.search(rf"### {title}.*?```bash\n(.*?)```", JOURNAL, re.DOTALL)
-    assert block
-    return shlex.split(block[1].replace("\\\n", " "))
-
-
-def flags(words: list[str]) -> dict[str, str | None]:
-    """Each flag with its value, or None of a switch."""
-    found: dict[str, str | None] = {}
-    for word, following in zip(words, [*words[1:], "--"], strict=True):
-        if word.startswith("--"):
-            assert word not in found
-            found[word] = None if following.startswith("--") else following
-    return found
-
-
-def printed(command: ShellCommand) -> dict[str, str | None]:
-    return flags([word for flag in command.flags for word in flag])
+PATHS = (("python", "gr00t_finetune.py"), ("data",), "out")
 
 
 def make(
     dataset: dict[str, Any] | None = None,
     interface: ScriptInterface = RELEASE,
     mended: bool | None = None,
-    paths: Paths = PATHS,
+    paths: tuple[tuple[str, str], tuple[str, ...], str] = PATHS,
     base_model: str = "nvidia/GR00T-N1.5-3B",
     revision: str | None = None,
     fields: dict[str, Any] | None = None,
@@ -85,17 +52,7 @@ def make(
         hyperparameters=combined_hyperparameters().model_validate(hyperparameters),
         **(fields or {}),
     )
-    return shell_command(experiment, [entry], interface, paths, mended)
-
-
-@pytest.fixture
-def project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The checked-in project, with an empty store and no checkout of Isaac-GR00T."""
-    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(ROOT))
-    monkeypatch.setenv("GR00T_ASSETS_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv(CHECKOUT, str(tmp_path / "checkout"))
-    monkeypatch.setenv(PYTHON, str(tmp_path / "python"))
-    return tmp_path
+    return shell_command(experiment, [entry], interface, *paths, mended)
 
 
 @pytest.fixture
@@ -103,41 +60,6 @@ def later(tmp_path: Path) -> ScriptInterface:
     script = tmp_path / "gr00t_finetune.py"
     script.write_text(LATER_SCRIPT)
     return read_interface(script)
-
-
-@pytest.mark.usefixtures("project")
-@pytest.mark.parametrize(
-    ("title", "experiment"),
-    [
-        ("Our Demo Script", "overfit_demo"),
-        ("Our Long Script", "overfit_long"),
-        ("Blog Post", "blog_exact"),
-    ],
-)
-def test_it_equals_the_journals_command_flag_for_flag(title: str, experiment: str) -> None:
-    expected = journal_command(title)
-    theirs = flags(expected)
-    command = command_of_experiment(
-        experiment,
-        script=expected[1],
-        dataset_path=[str(theirs["--dataset-path"])],
-        output_dir=theirs["--output-dir"],
-    )
-    assert list(command.program) == expected[:2]
-    assert printed(command) == theirs
-    if title != "Blog Post":
-        assert list(printed(command)) == list(theirs)
-    assert len(command.notes) == 1 and "frame cache" in command.notes[0]
-
-
-@pytest.mark.usefixtures("project")
-def test_the_tag_is_printed_where_the_catalog_has_another_than_the_script() -> None:
-    catalog = load_catalog()
-    sweeps = load_sweeps()
-    for name, tag in (("demo-overfit", "gr1"), ("overfit_demo", None), ("so101-full", None)):
-        experiment = find_experiment(name, sweeps)
-        command = shell_command(experiment, [catalog[experiment.dataset_name]], RELEASE, PATHS)
-        assert printed(command).get("--embodiment-tag") == tag
 
 
 def test_what_neither_the_file_states_nor_the_script_lacks_is_left_out() -> None:
@@ -259,7 +181,7 @@ def test_a_base_model_is_named_so_that_the_script_finds_it() -> None:
 
 @pytest.mark.parametrize("one_line", [False, True])
 def test_a_shell_reads_it_as_it_was_meant(one_line: bool) -> None:
-    paths = Paths(python="printf", script="%s\\n", datasets=("it's a $HOME",), output='a "b" & c')
+    paths = (("printf", "%s\\n"), ("it's a $HOME",), 'a "b" & c')
     command = make({"held_out": [1]}, paths=paths, seed=1)
     text = command.text(one_line)
     shell = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True)
@@ -274,62 +196,6 @@ def test_a_shell_reads_it_as_it_was_meant(one_line: bool) -> None:
 @given(st.floats(min_value=-1e6, max_value=1e6))
 def test_numbers_are_exact(value: float) -> None:
     assert float(number(value)) == value
-
-
-def test_everything_that_this_machine_does_not_tell_is_named_at_once(project: Path) -> None:
-    with pytest.raises(TrainingError) as caught:
-        command_of_experiment("overfit_demo")
-    message = str(caught.value)
-    assert f"--script: there is no checkout at {project / 'checkout'}" in message
-    assert "--dataset-path, --output-dir: robot_sim.PickNPlace-untagged" in message
-
-
-def test_paths_are_those_of_the_checkout_and_the_store(project: Path) -> None:
-    script = project / "checkout" / "scripts" / "gr00t_finetune.py"
-    script.parent.mkdir(parents=True)
-    script.write_text(LATER_SCRIPT)
-    (project / "python").symlink_to("/bin/sh")
-    experiment = find_experiment("overfit_demo", load_sweeps())
-    store = store_with_data(project / "store", experiment.dataset_name)
-    command = command_of_experiment("overfit_demo")
-    flags = printed(command)
-    assert command.program == (str(project / "python"), str(script))
-    assert Path(flags["--dataset-path"] or "").parent == store.root / "datasets" / (
-        "robot_sim.PickNPlace-untagged"
-    )
-    output = Path(flags["--output-dir"] or "")
-    assert output.name == "checkpoints"
-    assert output.parents[1] == store.root / "runs" / "overfit_demo"
-    assert command.notes[-1].startswith("output_dir: this is the platform's own folder")
-    assert flags["--report-to"] == "wandb"
-
-
-@pytest.mark.usefixtures("project")
-def test_an_experiment_of_another_trainer_has_no_such_command() -> None:
-    with pytest.raises(TrainingError, match="its trainer is native"):
-        command_of_experiment("demo-b1-lr1e-3", "s", ["d"], "o")
-
-
-@pytest.mark.usefixtures("project")
-def test_the_command_line_prints_it_for_a_shell_and_refuses_with_one_message() -> None:
-    cli = [
-        sys.executable,
-        "-c",
-        "from gr00t_assets.cli.main import main; main()",
-        "isaac",
-        "command",
-    ]
-    paths = ["--script", "s.py", "--dataset-path", "my data", "--output-dir", "out"]
-    done = subprocess.run(
-        [*cli, "blog_exact", *paths, "--one-line"], capture_output=True, text=True, check=True
-    )
-    *notes, line = done.stdout.splitlines()
-    assert shlex.split(line)[:4] == ["python", "s.py", "--dataset-path", "my data"]
-    assert notes and all(note.startswith("# ") for note in notes)
-    refused = subprocess.run([*cli, "blog_exactt", *paths], capture_output=True, text=True)
-    assert refused.returncode == 1
-    assert "did you mean 'blog_exact'?" in refused.stderr
-    assert "Traceback" not in refused.stderr
 
 
 @pytest.mark.parametrize("content", ["class Other:\n    x: int = 1\n", "class (", None])

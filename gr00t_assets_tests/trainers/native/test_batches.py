@@ -73,7 +73,7 @@ def test_images_are_those_of_the_definition(spec_of: SpecMaker, augmentation: st
     dataset = LeRobotDataset.open(spec.datasets[0].directory)
     raw = Demonstrations(dataset, FrameCache.open(spec.datasets[0].frame_cache), config)
     seed, draw = spec.experiment.hyperparameters.seed, 6
-    frames = raw.frames(DataOrder(len(raw), seed).positions(draw, 6))
+    frames = raw.frames(DataOrder(len(raw), seed).rows(np.arange(draw, draw + 6)))
     generator = torch.Generator().manual_seed(augmentation_seed(seed, draw))
     expected = [
         prepare_image(frame, size, config.crop_scale)

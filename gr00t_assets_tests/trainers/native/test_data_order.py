@@ -16,20 +16,20 @@ def mixture(seed: int = 0) -> MixtureOrder:
 
 def test_an_epoch_draws_every_sample_once_and_any_place_can_be_asked_for() -> None:
     order = DataOrder(samples=50, seed=3)
-    epochs = order.positions(0, 100)
+    epochs = order.rows(np.arange(100))
     assert sorted(epochs[:50]) == list(range(50)) == sorted(epochs[50:])
     assert list(epochs[:50]) != list(epochs[50:])
     again = DataOrder(samples=50, seed=3)
-    assert list(again.positions(37, 30)) == list(epochs[37:67])
-    across = list(DataOrder(samples=7, seed=1).positions(0, 40))
-    assert list(DataOrder(samples=7, seed=1).positions(5, 30)) == across[5:35]
-    assert list(DataOrder(samples=50, seed=4).positions(0, 50)) != list(epochs[:50])
+    assert list(again.rows(np.arange(37, 67))) == list(epochs[37:67])
+    across = list(DataOrder(samples=7, seed=1).rows(np.arange(40)))
+    assert list(DataOrder(samples=7, seed=1).rows(np.arange(5, 35))) == across[5:35]
+    assert list(DataOrder(samples=50, seed=4).rows(np.arange(50))) != list(epochs[:50])
 
 
 def test_the_order_of_one_dataset_is_that_of_earlier_versions() -> None:
     first, second = (np.random.default_rng([42, epoch]).permutation(50) for epoch in (0, 1))
     expected = [*first, *second]
-    assert list(DataOrder(50, 42).positions(0, 100)) == expected
+    assert list(DataOrder(50, 42).rows(np.arange(100))) == expected
     alone = MixtureOrder([DataOrder(50, 42)], [1.0], 42).draws(0, 100)
     assert list(alone.rows) == expected
     assert not alone.datasets.any()
@@ -82,9 +82,9 @@ def test_every_batch_is_mixed() -> None:
 
 def test_episodes_have_equal_chances_where_that_is_asked() -> None:
     order = DataOrder(100, 0, 0, [10, 90])
-    rows = order.positions(0, 100_000)
+    rows = order.rows(np.arange(100_000))
     assert (rows < 10).mean() == pytest.approx(0.5, abs=0.01)
     times = np.bincount(rows, minlength=100)
     assert times[:10].std() / times[:10].mean() < 0.05
     assert times[10:].std() / times[10:].mean() < 0.1
-    assert list(DataOrder(100, 0, 0, [10, 90]).positions(777, 50)) == list(rows[777:827])
+    assert list(DataOrder(100, 0, 0, [10, 90]).rows(np.arange(777, 827))) == list(rows[777:827])

@@ -14,7 +14,7 @@ from gr00t_assets.runs.checkpoint_layout import COMPLETE
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.native.training_state import OPTIMIZER, WEIGHTS
+from gr00t_assets.trainers.native.training_state import FILES
 from gr00t_assets.trainers.run_files import DEFAULT_LAYOUT, complete_checkpoints
 from gr00t_assets_tests.trainers.conftest import SpecMaker, environment, train, trainer
 
@@ -166,15 +166,15 @@ def test_a_corrupt_checkpoint_is_refused_with_every_fault(spec_of: SpecMaker) ->
     assert train(spec).returncode == 0
     cut_back_to_step_two(spec.run_directory)
     checkpoint = DEFAULT_LAYOUT.folder(spec.run_directory, 2)
-    content = bytearray((checkpoint / WEIGHTS).read_bytes())
+    content = bytearray((checkpoint / FILES["weights"]).read_bytes())
     content[-1] ^= 1
-    (checkpoint / WEIGHTS).write_bytes(content)
-    (checkpoint / OPTIMIZER).write_bytes(b"short")
+    (checkpoint / FILES["weights"]).write_bytes(content)
+    (checkpoint / FILES["optimizer"]).write_bytes(b"short")
     result = train(spec)
     assert result.returncode == 1
     assert "CheckpointError" in result.stderr
-    assert f"{WEIGHTS}: its content has changed" in result.stderr
-    assert f"{OPTIMIZER}: has 5 bytes" in result.stderr
+    assert f"{FILES['weights']}: its content has changed" in result.stderr
+    assert f"{FILES['optimizer']}: has 5 bytes" in result.stderr
     assert "to go on from the checkpoint before it" in result.stderr
     manifest = load_manifest(spec.run_directory)
     assert manifest is not None

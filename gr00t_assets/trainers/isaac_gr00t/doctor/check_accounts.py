@@ -19,16 +19,16 @@ _HUB_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
 def check_accounts(collector: Collector) -> None:
     """Look whether the keys are there; their values are not looked at."""
-    if place := _wandb_key() or _wandb_off():
-        collector.ok("wandb-key", "accounts", place)
-    else:
-        absent = "no key of Weights & Biases: runs are recorded offline"
-        collector.report("wandb-key", "accounts", absent)
-    if place := _hub_token():
-        collector.ok("hub-token", "accounts", place)
-    else:
-        absent = "no token of the Hugging Face Hub: private and gated models cannot be had"
-        collector.report("hub-token", "accounts", absent)
+    wandb = "no key of Weights & Biases: runs are recorded offline"
+    hub = "no token of the Hugging Face Hub: private and gated models cannot be had"
+    for code, place, absent in (
+        ("wandb-key", _wandb_key(), wandb),
+        ("hub-token", _hub_token(), hub),
+    ):
+        if place:
+            collector.ok(code, "accounts", place)
+        else:
+            collector.report(code, "accounts", absent)
 
 
 def check_base_model(collector: Collector, base_model: str) -> None:
@@ -67,29 +67,25 @@ def _in_hub_cache(repository: str) -> bool:
 
 
 def _wandb_key() -> str | None:
-    """Where a key of Weights & Biases is, in words; ``None`` where there is none."""
+    """Where a key of Weights & Biases is, or why none is needed; ``None`` where there is none."""
     if os.environ.get("WANDB_API_KEY", "").strip():
         return "WANDB_API_KEY in the environment"
     server = os.environ.get("WANDB_BASE_URL") or _WANDB_SERVER
-    file = os.environ.get("NETRC") or "~/.netrc"
-    return f"{file} for {urlsplit(server).hostname}" if get_netrc_auth(server) else None
-
-
-def _wandb_off() -> str | None:
-    """That no key is needed, where ``WANDB_MODE`` says that nothing is sent."""
+    if get_netrc_auth(server):
+        return f"{os.environ.get('NETRC') or '~/.netrc'} for {urlsplit(server).hostname}"
     mode = os.environ.get("WANDB_MODE", "").strip().lower()
-    is_off = mode in ("offline", "disabled", "dryrun")
-    return f"not needed: WANDB_MODE is {mode}" if is_off else None
+    nothing_is_sent = mode in ("offline", "disabled", "dryrun")
+    return f"not needed: WANDB_MODE is {mode}" if nothing_is_sent else None
 
 
 def _hub_token() -> str | None:
     """Where a token of the Hub is, in words; ``None`` where there is none."""
+    from huggingface_hub.constants import HF_TOKEN_PATH
+
     for variable in _HUB_VARIABLES:
         if os.environ.get(variable, "").strip():
             return f"{variable} in the environment"
-    home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
-    file = Path(os.environ.get("HF_TOKEN_PATH") or home / "token").expanduser()
     try:
-        return str(file) if file.read_text().strip() else None
+        return HF_TOKEN_PATH if Path(HF_TOKEN_PATH).read_text().strip() else None
     except OSError:
         return None

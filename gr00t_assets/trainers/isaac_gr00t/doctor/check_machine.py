@@ -7,6 +7,7 @@ for the published figures.
 from pathlib import Path
 
 import psutil
+from packaging.version import Version
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.files import free_bytes
@@ -51,8 +52,8 @@ def check_gpus(collector: Collector, answer: Probe | str) -> None:
             missing = f"driver {driver.version} lists no GPU"
         collector.report("gpu-missing", "gpu", missing, batch_1=format_bytes(BATCH_1))
         return
-    build = answer.torch.cuda if isinstance(answer, Probe) else None
-    cuda = _version(build) if build else None
+    build = answer.cuda if isinstance(answer, Probe) else None
+    cuda = (Version(build).major, Version(build).minor) if build else None
     newest = f"CUDA up to {_dotted(driver.cuda) if driver.cuda else 'unknown'}"
     if driver.cuda and cuda and driver.cuda[0] < cuda[0]:
         too_old = f"driver {driver.version} runs {newest}"
@@ -122,31 +123,18 @@ def _check_gpu(collector: Collector, gpu: Gpu, cuda: tuple[int, int] | None) -> 
 
 
 def _described(gpu: Gpu) -> str:
-    memory = "memory shared with the host"
-    if gpu.total_bytes is not None:
-        total = f"{gpu.total_bytes / 1e9:.0f} GB"
-        memory = total
-        if gpu.used_bytes is not None:
-            memory = f"{(gpu.total_bytes - gpu.used_bytes) / 1e9:.0f} of {total} free"
+    total = gpu.total_bytes
+    memory = "memory shared with the host" if total is None else f"{total / 1e9:.0f} GB"
+    if total is not None and gpu.used_bytes is not None:
+        memory = f"{(total - gpu.used_bytes) / 1e9:.0f} of {memory} free"
     return f"GPU {gpu.name}, {gpu.model}: {memory}"
 
 
 def _host_memory() -> int:
     """Bytes of memory of the host, or of the container where that has less."""
     total = psutil.virtual_memory().total
-    for file in _CGROUP_LIMITS:
-        try:
-            limit = file.read_text().strip()
-        except OSError:
-            continue
-        if limit.isdigit():
-            return min(total, int(limit))
-    return total
-
-
-def _version(text: str) -> tuple[int, int] | None:
-    numbers = text.split(".")
-    return (int(numbers[0]), int(numbers[1])) if len(numbers) > 1 else None
+    limits = [file.read_text().strip() for file in _CGROUP_LIMITS if file.is_file()]
+    return min([total, *(int(limit) for limit in limits if limit.isdigit())])
 
 
 def _dotted(version: tuple[int, int]) -> str:

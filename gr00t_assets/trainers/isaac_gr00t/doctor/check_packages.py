@@ -68,38 +68,35 @@ class PackageChecks:
         else:
             self._report("python-older" if version < (3, 10) else "python-newer", found)
 
-    def _package(self, package: str, code: str = "", any_version: bool = False) -> None:
+    def _package(
+        self, package: str, code: str = "", options: str = "", any_version: bool = False
+    ) -> None:
         """Report ``code`` where a package is missing, ``code-version`` where it is another."""
         code, pin = code or package, self._pins.get(package, "")
         version = self._installed.get(package)
         if version is None:
-            self._report(code, self._absent(package), package)
+            self._report(code, self._absent(package), package, options)
         elif not any_version and pin and not satisfies(version, pin):
-            self._report(f"{code}-version", f"{package} {version}", package)
+            self._report(f"{code}-version", f"{package} {version}", package, options)
         else:
             self._ok(code, f"{package} {version}")
 
     def _torch_cuda(self) -> None:
-        build = self._probe.torch if self._probe else None
-        if build is not None and build.cuda:
-            self._ok("torch-cuda", f"torch is built for CUDA {build.cuda}")
+        if self._probe and self._probe.cuda:
+            self._ok("torch-cuda", f"torch is built for CUDA {self._probe.cuda}")
             return
-        has_torch = build is not None and build.version
+        has_torch = self._probe and self._probe.torch
         found = "torch is built without CUDA" if has_torch else self._absent("torch")
         self._report("torch-cuda", found, "torch", "--force-reinstall")
 
     def _flash_attention(self) -> None:
         version, build = self._installed.get("flash-attn"), "--no-build-isolation"
-        if version is None:
-            self._report("flash-attn", self._absent("flash-attn"), "flash-attn", build)
-        elif self._probe and not self._probe.has_flash_attention:
+        if version and self._probe and not self._probe.has_flash_attention:
             found = f"flash-attn {version} without its compiled part flash_attn_2_cuda"
             anew = f"--force-reinstall --no-deps --no-cache-dir {build}"
             self._report("flash-attn", found, "flash-attn", anew)
-        elif version != FLASH_ATTENTION:
-            self._report("flash-attn-version", f"flash-attn {version}", "flash-attn", build)
         else:
-            self._ok("flash-attn", f"flash-attn {version}")
+            self._package("flash-attn", options=build)
 
     def _pytorch3d(self) -> None:
         package = "pipablepytorch3d"

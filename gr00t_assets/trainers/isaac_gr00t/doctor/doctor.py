@@ -115,16 +115,15 @@ def _check_checkout(
 
 
 def _check_commit(collector: Collector, checkout: Path, revision: Revision, setup: str) -> None:
-    fault, found = None, revision.sentence()
-    if revision.commit is None and (checkout / ".git").exists():
-        fault, found = "commit-unreadable", "git cannot read the checkout"
-    elif revision.commit is None:
-        fault, found = "commit-missing", "the folder is no clone"
-    elif revision.line != "N1.5":
-        fault = "commit-unknown" if revision.line == "unknown" else "commit-of-another-line"
+    fault, found = "commit-of-another-line", revision.sentence()
     if revision.commit is None:
+        has_git = (checkout / ".git").exists()
+        fault = "commit-unreadable" if has_git else "commit-missing"
+        found = "git cannot read the checkout" if has_git else "the folder is no clone"
         found += ", so runs do not record their commit"
-    if fault is None:
+    elif revision.line == "unknown":
+        fault = "commit-unknown"
+    if revision.line == "N1.5":
         collector.ok("commit", "checkout", found)
     else:
         texts = {"checkout": checkout, "setup": setup, "pinned": PINNED}

@@ -1,22 +1,22 @@
 """Packages of an environment: what the checkout pins, and what its Python has.
 
-Pins are read from the checkout's ``pyproject.toml``; the Python is asked by ``probe_script.py``.
+Pins are read from the checkout's ``pyproject.toml``; nothing of the environment is imported.
 """
 
 import json
 import os
+import re
 import subprocess
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
-from pydantic import Field, ValidationError
-
-from gr00t_assets.core.files import FrozenModel
 
 EXTRA = "base"
 """Optional dependencies that training on a PC needs, ``pip install -e .[base]``."""
@@ -36,7 +36,8 @@ N15_PINS: Mapping[str, str] = {
 }
 """What N1.5 pins, for a machine without a checkout."""
 
-_SCRIPT = Path(__file__).with_name("probe_script.py")
+_QUESTION = "import json, platform, sys; print(json.dumps([platform.python_version(), sys.path]))"
+_ASSIGNED = r"^{}\b[^=\n]*=\s*['\"]([^'\"]*)['\"]"
 _PROBE_TIMEOUT = 120
 """Seconds."""
 
@@ -74,26 +75,27 @@ def satisfies(version: str, specifier: str) -> bool:
         return version == specifier
 
 
-class TorchBuild(FrozenModel):
-    """What torch was built with."""
+@dataclass(frozen=True)
+class Probe:
+    """Python and packages of an environment.
 
-    version: str | None = None
-    cuda: str | None = Field(default=None, description="None for a build without CUDA")
-
-
-class Probe(FrozenModel):
-    """Python and packages of an environment."""
+    Attributes:
+        python: Version.
+        packages: Version by name in PyPI's normal form.
+        has_flash_attention: Whether flash-attn's compiled part is there.
+        torch: Version that ``torch/version.py`` states.
+        cuda: Of the build of torch; ``None`` for one without CUDA.
+    """
 
     python: str
-    packages: dict[str, str] = Field(description="Version by name in PyPI's normal form")
-    has_flash_attention: bool = Field(
-        default=False, description="Whether flash-attn's compiled part is there"
-    )
-    torch: TorchBuild
+    packages: Mapping[str, str]
+    has_flash_attention: bool
+    torch: str | None
+    cuda: str | None
 
 
 def probe(python: Path) -> Probe | str:
-    """Ask a Python what it has; where it cannot be asked, why not.
+    """What a Python has, read from the folders that it imports from; why not, where it is not told.
 
     The Python is started with ``-I``: ``PYTHONPATH`` and the folder it is started in do not count,
     and no secret of the environment is handed on.
@@ -103,7 +105,7 @@ def probe(python: Path) -> Probe | str:
     environment = {key: os.environ[key] for key in ("HOME", "LANG", "PATH") if key in os.environ}
     try:
         finished = subprocess.run(
-            [str(python), "-I", str(_SCRIPT)],
+            [str(python), "-I", "-c", _QUESTION],
             capture_output=True,
             text=True,
             timeout=_PROBE_TIMEOUT,
@@ -117,6 +119,19 @@ def probe(python: Path) -> Probe | str:
         reason = next(reversed(finished.stderr.strip().splitlines()), f"code {finished.returncode}")
         return f"{python} cannot be asked: {reason}"
     try:
-        return Probe.model_validate(json.loads(finished.stdout.splitlines()[-1]))
-    except (ValidationError, ValueError, IndexError):
+        version, paths = json.loads(finished.stdout.splitlines()[-1])
+    except (ValueError, IndexError):
         return f"{python} answered something else than was asked"
+    packages: dict[str, str] = {}
+    for found in distributions(path=paths):
+        if name := found.metadata["Name"]:
+            packages.setdefault(canonicalize_name(name), found.version)
+    folders = [Path(path) for path in paths]
+    files = (folder / "torch" / "version.py" for folder in folders)
+    text = next((file.read_text() for file in files if file.is_file()), "")
+    torch, cuda = (
+        match[1] if (match := re.search(_ASSIGNED.format(name), text, re.MULTILINE)) else None
+        for name in ("__version__", "cuda")
+    )
+    compiled = any(any(folder.glob("flash_attn_2_cuda*")) for folder in folders)
+    return Probe(version, packages, compiled, torch, cuda)

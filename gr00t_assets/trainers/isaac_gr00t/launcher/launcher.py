@@ -24,7 +24,7 @@ from launcher_data import make_draws_repeatable, replace_reading
 from launcher_recorder import Recorder, StoppedError, StopRequest, record_losses
 
 Launch = dict[str, Any]
-"""The launch file; its fields are those of ``Launch`` in ``launch_file.py``."""
+"""The launch file, as ``make_launch`` of ``launch_file.py`` makes it."""
 
 MODEL_PACKAGE = "gr00t.model"
 BACKBONE_MODULE = "gr00t.model.backbone.eagle_backbone"

@@ -243,7 +243,7 @@ def append_line(path: Path, content: dict[str, Any]) -> None:
 
 
 def describe_model(model: Any) -> dict[str, Any]:
-    """``parameters`` and ``trainable_parameters`` of ``Facts``."""
+    """``parameters`` and ``trainable_parameters`` of the run's manifest."""
     trained = dict.fromkeys((*PARTS, "other"), 0)
     total = 0
     for name, parameter in model.named_parameters():
@@ -265,7 +265,7 @@ def part_of(name: str) -> str:
 
 
 def describe_machine(device: Any) -> dict[str, Any]:
-    """``device``, ``device_uuid``, ``gpus`` and ``versions`` of ``Facts``."""
+    """``device``, ``device_uuid``, ``gpus`` and ``versions`` of the run's manifest."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

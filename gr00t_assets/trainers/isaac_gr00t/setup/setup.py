@@ -5,7 +5,6 @@ done again where its commands have changed, or a step that it builds on is done 
 ``<folder>/setup.log`` has what the commands print.
 """
 
-import json
 import os
 import shlex
 import subprocess
@@ -15,13 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.processes import ends_within, try_lock
 from gr00t_assets.gpu.guard import guarded
 from gr00t_assets.trainers.failures.failure_pattern import load_patterns
-from gr00t_assets.trainers.isaac_gr00t.commits import has_commit, head
+from gr00t_assets.trainers.isaac_gr00t.commits import has_commit
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import (
     Command,
@@ -70,75 +69,91 @@ class SetupRecord(FrozenModel):
     steps: dict[str, DoneStep] = Field(default_factory=dict)
 
 
-def pending_steps(directory: Path, options: SetupOptions) -> list[Step]:
-    """The steps that are still to be done, in order.
-
-    Raises:
-        SetupError: The folder holds something else, or another repository's clone.
-    """
-    done, steps = _done_and_all(directory, options)
-    checkout, cloned = IsaacEnvironment.in_directory(directory).checkout, done.get("clone")
-    if cloned is not None and checkout.exists() and cloned.commands != steps[0].lines():
-        raise SetupError(
-            str(checkout),
-            "it was made by another command, or for another folder.",
-            [f"made by: {cloned.commands[1]}", "give another folder, or remove this one first"],
-        )
-    outdated: set[str] = set()
-    for step in steps:
-        exists = step.makes is not None and step.makes.exists()
-        current = exists or (step.name in done and done[step.name].commands == step.lines())
-        if not current or outdated.intersection(step.after):
-            outdated.add(step.name)
-    return [step for step in steps if step.name in outdated]
-
-
-def commands_of(step: Step, directory: Path, options: SetupOptions) -> list[Command]:
-    """What a step runs now: an older clone first gets the commits that it does not have."""
-    checkout = IsaacEnvironment.in_directory(directory).checkout
-    if step.name == "commit" and checkout.exists() and not has_commit(checkout, options.commit):
-        fetch = ["git", "-C", str(checkout), "fetch", "--filter=blob:none", "--tags", "origin"]
-        return [fetch, *step.commands]
-    return list(step.commands)
-
-
-def set_up(
-    directory: Path, options: SetupOptions, print_line: PrintLine, show_log: ShowLog | None = None
-) -> IsaacEnvironment:
-    """Do every step that is not done yet.
+class Setup:
+    """A folder that is to be set up.
 
     Args:
         directory: Made where it is not there.
         options: What is asked for.
-        print_line: Takes a line of progress.
-        show_log: Called a few times a second with the log while a command runs.
+
+    Attributes:
+        environment: What is there in the end.
+        steps: All steps, in order, with the installer that is in use.
+        pending: Those that are still to be done, in order.
 
     Raises:
-        SetupError: A step failed, with the reason as far as it is known and what to do.
+        SetupError: The folder holds something else, or another repository's clone.
     """
-    directory = directory.expanduser().absolute()
-    _, steps = _done_and_all(directory, options)
-    pending = {step.name for step in pending_steps(directory, options)}
-    directory.mkdir(parents=True, exist_ok=True)
-    with _locked_log(directory) as log:
-        recorded = load_record(directory).steps
-        done = {name: entry for name, entry in recorded.items() if name not in pending}
-        _write_record(directory, done)
-        for number, step in enumerate(steps, start=1):
-            label = f"step {number} of {len(steps)}: {step.title}"
-            if step.name not in pending:
-                print_line(f"{label} (done before)")
-                done.setdefault(step.name, DoneStep(commands=step.lines(), seconds=0.0))
-                continue
-            print_line(label)
-            started = time.monotonic()
-            for command in commands_of(step, directory, options):
-                _run(command, directory, log, label, show_log)
-            seconds = round(time.monotonic() - started, 1)
-            done[step.name] = DoneStep(commands=step.lines(), seconds=seconds)
-            _write_record(directory, done)
-            print_line(f"  {seconds:.0f} s")
-    return IsaacEnvironment.in_directory(directory)
+
+    def __init__(self, directory: Path, options: SetupOptions) -> None:
+        self.directory = directory.expanduser().absolute()
+        self.environment = IsaacEnvironment.in_directory(self.directory)
+        self._commit = options.commit
+        self._done = load_record(self.directory).steps
+        made = self._done.get("environment")
+        recorded = shlex.split(made.commands[-1]) if made else ()
+        installer = choose_installer(options.python, recorded)
+        self.steps = all_steps(self.environment, options, installer)
+        self.pending = self._pending()
+
+    def _pending(self) -> list[Step]:
+        checkout, cloned = self.environment.checkout, self._done.get("clone")
+        if cloned is not None and checkout.exists() and cloned.commands != self.steps[0].lines():
+            raise SetupError(
+                str(checkout),
+                "it was made by another command, or for another folder.",
+                [f"made by: {cloned.commands[1]}", "give another folder, or remove this one first"],
+            )
+        outdated: set[str] = set()
+        for step in self.steps:
+            done = self._done.get(step.name)
+            exists = step.makes is not None and step.makes.exists()
+            current = exists or (done is not None and done.commands == step.lines())
+            if not current or outdated.intersection(step.after):
+                outdated.add(step.name)
+        return [step for step in self.steps if step.name in outdated]
+
+    def commands(self, step: Step) -> list[Command]:
+        """What a step runs now: an older clone first gets the commits that it does not have."""
+        checkout = self.environment.checkout
+        if step.name == "commit" and checkout.exists() and not has_commit(checkout, self._commit):
+            fetch = ["git", "-C", str(checkout), "fetch", "--filter=blob:none", "--tags", "origin"]
+            return [fetch, *step.commands]
+        return list(step.commands)
+
+    def run(self, print_line: PrintLine, show_log: ShowLog | None = None) -> None:
+        """Do every step that is not done yet.
+
+        Args:
+            print_line: Takes a line of progress.
+            show_log: Called a few times a second with the log while a command runs.
+
+        Raises:
+            SetupError: A step failed, with the reason as far as it is known and what to do.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with _locked_log(self.directory) as log:
+            for step in self.pending:
+                self._done.pop(step.name, None)
+            self._write_record()
+            for number, step in enumerate(self.steps, start=1):
+                label = f"step {number} of {len(self.steps)}: {step.title}"
+                if step not in self.pending:
+                    print_line(f"{label} (done before)")
+                    self._done.setdefault(step.name, DoneStep(commands=step.lines(), seconds=0.0))
+                    continue
+                print_line(label)
+                started = time.monotonic()
+                for command in self.commands(step):
+                    _run(command, self.directory, log, label, show_log)
+                seconds = round(time.monotonic() - started, 1)
+                self._done[step.name] = DoneStep(commands=step.lines(), seconds=seconds)
+                self._write_record()
+                print_line(f"  {seconds:.0f} s")
+
+    def _write_record(self) -> None:
+        record = SetupRecord(steps=self._done)
+        write_json(self.directory / RECORD, record.model_dump(mode="json"))
 
 
 def load_record(directory: Path) -> SetupRecord:
@@ -163,22 +178,12 @@ def load_record(directory: Path) -> SetupRecord:
                 )
         return SetupRecord()
     try:
-        return SetupRecord.model_validate(json.loads(path.read_text()))
-    except (OSError, ValueError, ValidationError) as error:
+        return SetupRecord.model_validate_json(path.read_text())
+    except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise SetupError(
             str(path), "this is not the record of a set-up.", [reason, "give another folder"]
         ) from error
-
-
-def describe(environment: IsaacEnvironment) -> list[str]:
-    """What to say at the end: the commit, and what comes next."""
-    folder = environment.checkout.parent
-    return [
-        f"Isaac-GR00T {head(environment.checkout) or ''} at {environment.checkout}",
-        f"next: gr00t-assets isaac doctor {folder}",
-        f"to train with it: export GR00T_ASSETS_ISAAC={folder}",
-    ]
 
 
 def explain_failure(step: str, code: int, output: str, log: str) -> SetupError:
@@ -194,17 +199,6 @@ def explain_failure(step: str, code: int, output: str, log: str) -> SetupError:
     last = [f"  {line}" for line in output.strip().splitlines()[-_LAST_LINES:]]
     again = "then run the same command again: finished steps are not repeated"
     return SetupError(step, problem, [f"do: {remedy}", again, f"the last lines of {log}:", *last])
-
-
-def _done_and_all(directory: Path, options: SetupOptions) -> tuple[dict[str, DoneStep], list[Step]]:
-    """What is recorded of each step, and all steps with the installer that is in use."""
-    done = load_record(directory).steps
-    made = shlex.split(done["environment"].commands[-1]) if "environment" in done else ()
-    return done, all_steps(directory, options, choose_installer(options.python, made))
-
-
-def _write_record(directory: Path, done: dict[str, DoneStep]) -> None:
-    write_json(directory / RECORD, SetupRecord(steps=done).model_dump(mode="json"))
 
 
 @contextmanager

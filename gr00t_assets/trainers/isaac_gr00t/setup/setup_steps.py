@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.trainers.isaac_gr00t.commits import PINNED, REPOSITORY
+from gr00t_assets.trainers.isaac_gr00t.commits import PINNED
 from gr00t_assets.trainers.isaac_gr00t.doctor.packages import FLASH_ATTENTION, PYTHON
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 
@@ -72,17 +72,15 @@ def choose_installer(python: Path | None, recorded: Sequence[str] = ()) -> Insta
     """
     before, uv = None, shutil.which("uv")
     if recorded:
-        is_uv = recorded[1] == "venv"
-        chosen = recorded[recorded.index("--python") + 1] if is_uv else recorded[0]
-        before = Installer(chosen, recorded[0] if is_uv else None)
-        uv = before.uv
+        uv = recorded[0] if recorded[1] == "venv" else None
+        before = recorded[recorded.index("--python") + 1] if uv else recorded[0]
     if python is not None:
         if version_of(python) is None:
             raise SetupError("--python", f"{python} is no Python that starts.", _REMEDIES[-1:])
         # The link in a virtual environment is kept: what it points to lacks that environment.
         return Installer(str(python.expanduser().absolute()), uv)
     if before is not None:
-        return before
+        return Installer(before, uv)
     for candidate in candidates():
         if version_of(candidate) == PYTHON:
             return Installer(str(candidate), uv)
@@ -129,10 +127,10 @@ class SetupOptions:
         flash_attention: Whether flash-attn is installed.
     """
 
-    commit: str = PINNED
-    repository: str = REPOSITORY
-    python: Path | None = None
-    flash_attention: bool = True
+    commit: str
+    repository: str
+    python: Path | None
+    flash_attention: bool
 
 
 @dataclass(frozen=True)
@@ -153,7 +151,9 @@ class Step:
         return [shlex.join(command) for command in self.commands]
 
 
-def all_steps(directory: Path, options: SetupOptions, installer: Installer) -> list[Step]:
+def all_steps(
+    environment: IsaacEnvironment, options: SetupOptions, installer: Installer
+) -> list[Step]:
     """All steps that set up a folder, in order, whatever is done of them.
 
     Raises:
@@ -168,9 +168,8 @@ def all_steps(directory: Path, options: SetupOptions, installer: Installer) -> l
         )
     if options.commit.startswith("-") or not options.commit.strip():
         raise SetupError(
-            str(directory), f"'{options.commit}' is no commit.", [f"for example: {PINNED}"]
+            "--commit", f"'{options.commit}' is no commit.", [f"for example: {PINNED}"]
         )
-    environment = IsaacEnvironment.in_directory(directory)
     checkout, virtual = environment.checkout, environment.python.parents[1]
     names = {
         "repository": options.repository,

@@ -19,7 +19,7 @@ from gr00t_assets.trainers.isaac_gr00t.script_interface import (
     TRANSFORMERS_DEFAULTS,
     read_interface,
 )
-from gr00t_assets.trainers.isaac_gr00t.shell_command import Paths, shell_command
+from gr00t_assets.trainers.isaac_gr00t.shell_command import shell_command
 from gr00t_assets_tests.comparison.run_factory import modality
 from gr00t_assets_tests.trainers.isaac_gr00t.real.conftest import Isaac
 
@@ -86,10 +86,8 @@ def answered(isaac: Isaac, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     for experiment in experiments():
         entry = CATALOG[experiment.dataset_name]
         spec = spec_of(experiment, entry, Store(folder / "store"))
-        paths = Paths(
-            "python", str(isaac.script), (str(spec.datasets[0].directory),), str(folder / "out")
-        )
-        command = shell_command(experiment, [entry], interface, paths)
+        program, data = ("python", str(isaac.script)), (str(spec.datasets[0].directory),)
+        command = shell_command(experiment, [entry], interface, program, data, str(folder / "out"))
         line = command.text(one_line=True).splitlines()[-1]
         words.append(shlex.split(line)[2:])
         passed.append(script_arguments(spec, Path(experiment.base_model), folder / "out"))

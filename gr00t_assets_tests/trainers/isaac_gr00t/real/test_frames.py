@@ -34,11 +34,11 @@ def test_every_frame_of_the_demo_data_is_the_right_one(
     launch = make_launch(
         demo_spec, IsaacEnvironment(isaac.checkout, isaac.python), tiny_base, latest=None
     )
-    (tmp_path / "launch.json").write_text(launch.model_dump_json())
+    (tmp_path / "launch.json").write_text(json.dumps(launch))
     answer = isaac.program(
         *("frames", LAUNCHER.parent, tmp_path / "launch.json"),
         tmp_path / "out.json",
-        eagle=Path(str(launch.backbone)),
+        eagle=Path(str(launch["backbone"])),
     )
     assert answer == {"rows": 2096, "different": []}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.adding.named_source import name_of_source, named_source
+from gr00t_assets.datasets.adding.source import name_of_source, named_source
 from gr00t_assets.datasets.source_kinds import FolderSource, GitSource, HubSource
 
 

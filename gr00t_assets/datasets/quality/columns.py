@@ -1,0 +1,191 @@
+"""State and action as one matrix an episode: keys, names and ranges of its numbers."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.quality.thresholds import NOISE_STEP, SAMPLED_ROWS, SWITCH_VALUES
+from gr00t_assets.modality.modality_json import DEFAULT_COLUMNS, Modality, parse_modality
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of state or action, and the numbers of a column that it names."""
+
+    name: str
+    column: str
+    span: slice
+
+
+def vector_keys(dataset: LeRobotDataset, modality: Modality) -> list[Key]:
+    """Keys of modality.json; where it has none that fit, the default column as ``all``."""
+    keys = []
+    with suppress(DatasetError):  # Other checks report a file that is missing or wrong.
+        file = parse_modality(dataset.modality, dataset.name)
+        for name, part in file.slices(modality).items():
+            column = file.vector_column(modality, name)
+            if column in dataset.features and part.end <= dataset.features[column].width:
+                keys.append(Key(name, column, slice(part.start, part.end)))
+    default = DEFAULT_COLUMNS[modality]
+    if not keys and default in dataset.features:
+        keys.append(Key("all", default, slice(0, dataset.features[default].width)))
+    return keys
+
+
+class Columns:
+    """The columns that keys of state and action are in, side by side.
+
+    Attributes:
+        spans: Where each column is in the matrix.
+        labels: Of each number: its key and place in the key, the name that ``meta/info.json``
+            gives it, or its place in the column.
+        joints: Which numbers say where the robot is: those of the state, of the action without one.
+        pairs: Of each key that is in both, in one size, its numbers in the state and in the action.
+
+    Raises:
+        DatasetError: The first episode cannot be read.
+    """
+
+    def __init__(self, dataset: LeRobotDataset) -> None:
+        states, actions = vector_keys(dataset, "state"), vector_keys(dataset, "action")
+        self._dataset = dataset
+        self._names = list(dict.fromkeys(key.column for key in (*states, *actions)))
+        first = dataset.vectors(dataset.episodes[0].index, self._names) if self._names else {}
+        self.spans: dict[str, slice] = {}
+        self.labels: list[str] = []
+        for column, values in first.items():
+            width, declared = values.shape[1], dataset.features[column].names
+            self.spans[column] = slice(len(self.labels), len(self.labels) + width)
+            self.labels += declared if len(declared) == width else map(str, range(width))
+        for key in (*states, *actions):
+            for place, number in enumerate(self._numbers(key) if key.name != "all" else ()):
+                self.labels[number] = f"{key.name} {place}"
+        self.joints = np.zeros(len(self.labels), dtype=bool)
+        for key in states or actions:
+            self.joints[self.spans[key.column]] = True
+        commands = {key.name: self._numbers(key) for key in actions}
+        self.pairs = {
+            key.name: (numbers, commands[key.name])
+            for key, numbers in zip(states, map(self._numbers, states), strict=True)
+            if len(commands.get(key.name, ())) == len(numbers)
+        }
+
+    def _numbers(self, key: Key) -> np.ndarray:
+        column = self.spans[key.column]
+        return np.arange(column.start, column.stop)[key.span]
+
+    def rows(self) -> Iterator[np.ndarray]:
+        """Every episode, ``(rows, numbers)`` float64; what is not finite becomes NaN.
+
+        Raises:
+            DatasetError: One cannot be read, or the width of a column changes.
+        """
+        for episode in self._dataset.episodes:
+            if not self._names:
+                yield np.zeros((episode.length, 0))
+                continue
+            parts = self._dataset.vectors(episode.index, self._names)
+            for column, values in parts.items():
+                width = self.spans[column].stop - self.spans[column].start
+                if values.shape[1] != width:
+                    problem = f"{column} has {values.shape[1]} numbers in episode {episode.index}."
+                    lines = [f"the episodes before it have {width}"]
+                    raise DatasetError(self._dataset.name, problem, lines)
+            rows = np.concatenate(list(parts.values()), axis=1, dtype=np.float64)
+            rows[~np.isfinite(rows)] = np.nan
+            yield rows
+
+    def ranges(self, statistics: object) -> "Ranges":
+        """First pass: extremes of all rows, the rest of at most ``SAMPLED_ROWS`` rows.
+
+        Args:
+            statistics: Content of ``meta/stats.json``, whose quantiles are taken where they fit.
+
+        Raises:
+            DatasetError: As ``rows``.
+        """
+        every = -(-self._dataset.frame_count // SAMPLED_ROWS) or 1
+        low, high = np.full((2, len(self.labels)), np.nan)
+        sampled, steps = [], []
+        for rows in self.rows():
+            low = np.fmin(low, np.fmin.reduce(rows, initial=np.nan))
+            high = np.fmax(high, np.fmax.reduce(rows, initial=np.nan))
+            sampled.append(rows[::every].copy())
+            steps.append(np.abs(np.nan_to_num(np.diff(rows, axis=0, prepend=rows[:1])[::every])))
+        if not sum(map(len, sampled)):
+            sampled = steps = [np.zeros((1, len(self.labels)))]
+        sample = np.nan_to_num(np.concatenate(sampled))
+        lower, upper = np.quantile(sample, [0.25, 0.75], axis=0)
+        quantiles, stored = np.quantile(sample, [0.01, 0.99], axis=0), {}
+        for column, span in self.spans.items():
+            known = _stored_quantiles(statistics, column, span.stop - span.start)
+            stored[column] = known is not None
+            if known is not None:
+                quantiles[:, span] = known
+        values = np.array([len(np.unique(number)) for number in sample.T], dtype=int)
+        return Ranges(
+            minimum=np.nan_to_num(low),
+            maximum=np.nan_to_num(high),
+            quantiles=quantiles,
+            stored=stored,
+            switches=values <= SWITCH_VALUES,
+            noise=np.median(np.concatenate(steps), axis=0) > NOISE_STEP * (upper - lower),
+        )
+
+
+def _stored_quantiles(statistics: Any, column: str, width: int) -> np.ndarray | None:
+    """``(2, width)``: q01 and q99 of meta/stats.json, or None where it has none that fit."""
+    try:
+        entry = statistics[column]
+        quantiles = np.array([entry["q01"], entry["q99"]], np.float64).reshape(2, -1)
+    except (KeyError, TypeError, ValueError):
+        return None
+    fits = quantiles.shape == (2, width) and np.isfinite(quantiles).all()
+    return quantiles if fits else None
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """The ranges of the values of each number.
+
+    Attributes:
+        minimum: Least value.
+        maximum: Largest value.
+        quantiles: ``(2, numbers)``, q01 and q99.
+        stored: By column: the quantiles are those of ``meta/stats.json``.
+        switches: Numbers that have a few values only.
+        noise: Numbers whose usual step between rows is as large as their values are spread, as of a
+            sensor that is read but not used.
+    """
+
+    minimum: np.ndarray
+    maximum: np.ndarray
+    quantiles: np.ndarray
+    stored: dict[str, bool]
+    switches: np.ndarray
+    noise: np.ndarray
+
+    @property
+    def extent(self) -> np.ndarray:
+        """Maximum less minimum."""
+        return self.maximum - self.minimum
+
+    @property
+    def moving(self) -> np.ndarray:
+        """Numbers that change."""
+        return self.extent > 0
+
+    @property
+    def counted(self) -> np.ndarray:
+        """Numbers that change and are no switches."""
+        return self.moving & ~self.switches
+
+    @property
+    def scale(self) -> np.ndarray:
+        """The extent; 1 of a number that never changes."""
+        return np.where(self.moving, self.extent, 1.0)

@@ -1,0 +1,214 @@
+"""What NVIDIA's script cannot do of an experiment, and what it would do wrongly.
+
+What its transforms cannot do of a data config is by their source at 5e3ef5e and a86e915, which are
+alike: ``gr00t/data/transform/`` has no relative actions and no borders, and ``ConcatTransform``
+takes an action key in the width that it has in the data alone, a state key in that width, twice
+that, or as a ``rotation_6d``.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.datasets.frames.video_backends import known_backend_fault
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.registry import trainer_named
+from gr00t_assets.modality.key_config import ActionTransforms, CameraTransforms, KeyTransforms
+from gr00t_assets.modality.rotations import ROTATION_DIMS
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.runs.training_data import RunDataset
+from gr00t_assets.trainers.base_model_files import RELEASED_MODEL
+from gr00t_assets.trainers.isaac_gr00t.commits import head
+from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
+from gr00t_assets.trainers.n15.data_config_limits import (
+    Limit,
+    entries_of,
+    is_built_in,
+    own_data_configs,
+)
+
+_HUB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*/[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_CHECKPOINT = re.compile(r"(checkpoint|step)-\d+")
+_TUNED = ("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model")
+_NATIVE = "train with native, which does"
+_FROM_CACHE = "take frame_source: video out of the sweep file: the frame cache has "
+
+
+def isaac_limits(experiment: Experiment) -> Iterator[Limit]:
+    """What an experiment itself tells: base models that the script would look for on the Hub,
+    settings without effect, mixtures that it has no arguments for, and data configs.
+    """
+    base_model, settings = experiment.base_model, IsaacHyperparameters.of(experiment)
+    is_folder = base_model.startswith("~/") or PurePosixPath(base_model).is_absolute()
+    if "/" not in base_model and base_model in trainer_named("native").built_in_models:
+        yield (
+            "base_model",
+            f"the base model '{base_model}' is built in to the native trainer",
+            f"give isaac-gr00t base_model {RELEASED_MODEL}, or the absolute path of a folder",
+        )
+    elif not is_folder and (
+        not _HUB_ID.fullmatch(base_model) or _CHECKPOINT.fullmatch(base_model.split("/")[1])
+    ):
+        yield (
+            "base_model",
+            f"'{base_model}' is neither a Hub id (owner/name) nor an absolute path; Isaac-GR00T "
+            "looks for a relative path on the Hub",
+            "write a folder's path in full",
+        )
+    if settings.augmentation == "none":
+        yield (
+            "augmentation",
+            "isaac-gr00t always augments: NVIDIA's data configs crop and jitter at random",
+            "leave it out, or train with native",
+        )
+    if settings.lora_full_model and not settings.lora_rank:
+        remedy = "give lora_rank as well, or leave it out"
+        yield "lora_full_model", "has no effect without LoRA", remedy
+    if not settings.lora_rank and not any(getattr(settings, name) for name in _TUNED):
+        yield (
+            "tune_projector",
+            "nothing is left to train: tune_llm, tune_visual, tune_projector and "
+            "tune_diffusion_model are all false, and isaac-gr00t would go on training vlln and "
+            "vl_self_attention, which no setting freezes",
+            "set one of the four to true",
+        )
+    yield from _mixture_limits(experiment)
+    for config in own_data_configs(experiment):
+        for problem in _transform_problems(config.cameras, config.state, config.action):
+            found = f"isaac-gr00t does not take data config {config.name}: {problem}"
+            yield "dataset", found, _NATIVE
+
+
+def _mixture_limits(experiment: Experiment) -> Iterator[Limit]:
+    """The script takes a list of folders, and all else once for all of them."""
+    datasets = experiment.datasets
+    if len({dataset.weight for dataset in datasets}) > 1:
+        yield (
+            "dataset",
+            "isaac-gr00t gives every dataset of a mixture the same weight",
+            "give them one weight, and balance_dataset_weights false for equal shares; or train "
+            "with native",
+        )
+    entries = entries_of(experiment) if len(datasets) > 1 else []
+    for field in ("data_config", "embodiment_tag"):
+        values = dict.fromkeys(getattr(entry, field) for entry in entries)
+        if len(values) > 1:
+            found = f"isaac-gr00t takes one {field} for a mixture, and these have"
+            several = "train with native, which takes several"
+            yield "dataset", f"{found} {' and '.join(values)}", several
+
+
+def refuse(spec: TrainingSpec, environment: IsaacEnvironment) -> None:
+    """Refuse what only the data or the checkout could tell.
+
+    Raises:
+        DatasetError: A dataset that is to be read as videos is not there.
+        TrainingError: Training would stop, or train on wrong images; the first reason with all that
+            it applies to, and what to do.
+    """
+    for problem, *details in _problems(spec, environment):
+        raise TrainingError(spec.experiment.name, problem, details)
+
+
+def refuse_other_shape(spec: TrainingSpec, environment: IsaacEnvironment, base_model: Path) -> None:
+    """Refuse chunks of another shape than the base model's where the script cannot train them.
+
+    Raises:
+        TrainingError: June's script would stop at the first batch; October's makes a head for them.
+    """
+    config = spec.modality_config
+    try:
+        grows = "data_action_horizon" in environment.script.read_text()
+        trained = json.loads((base_model / "config.json").read_text()).get("action_head_cfg", {})
+    except (OSError, ValueError):  # told where they are needed
+        return
+    asked = {"action_horizon": len(config.action_indices), "action_dim": config.max_action_dim}
+    other = [
+        f"{name} {value}, the base model's {trained[name]}"
+        for name, value in asked.items()
+        if trained.get(name, value) != value
+    ]
+    if other and not grows:
+        raise TrainingError(
+            spec.experiment.name,
+            "Isaac-GR00T at this commit takes chunks of the base model's shape only.",
+            [
+                f"data config {config.data_config}: {', '.join(other)}",
+                "check out a commit that grows the action head: a86e915",
+            ],
+        )
+
+
+def _problems(spec: TrainingSpec, environment: IsaacEnvironment) -> Iterator[list[str]]:
+    """Sentences, and what they apply to, with what to do."""
+    settings, checkout = IsaacHyperparameters.of(spec.experiment), environment.checkout
+    if settings.frame_source == "video":
+        if fault := known_backend_fault(settings.video_backend, head(checkout), checkout):
+            found = f"video_backend {settings.video_backend} would train it on wrong images."
+            yield [found, fault, f"{_FROM_CACHE}the right frames, and is faster"]
+        rows = [camera for dataset in spec.datasets for camera in _cameras_in_rows(dataset)]
+        if rows:
+            found = "frame_source video reads videos, and these cameras are images in the rows."
+            yield [found, *rows, f"{_FROM_CACHE}the images"]
+    config = spec.modality_config
+    if not is_built_in(config.data_config):
+        cameras = {camera.key: camera.transforms for camera in config.video}
+        state, action = ({key.key: key for key in keys} for keys in (config.state, config.action))
+        if wrong := list(_transform_problems(cameras, state, action)):
+            found = f"isaac-gr00t does not take data config {config.data_config}."
+            yield [found, *wrong, _NATIVE]
+    # The script crops the images of all datasets as those of the first.
+    images = {
+        dataset.name: {(key.key, key.width, key.height, key.fps) for key in dataset.config.video}
+        for dataset in spec.datasets
+    }
+    first, *others = images
+    if unlike := [name for name in others if images[name] != images[first]]:
+        yield [
+            "isaac-gr00t cannot train on these datasets together.",
+            f"{', '.join(unlike)}: cameras of other pixels or another frame rate than {first}",
+            "train with native, which can",
+        ]
+
+
+def _cameras_in_rows(dataset: RunDataset) -> list[str]:
+    videos = LeRobotDataset.open(dataset.directory, dataset.name).video_cameras
+    columns = [key.original_key for key in dataset.config.video]
+    return [f"{dataset.name}: {name}" for name in columns if name not in videos]
+
+
+def _transform_problems(
+    cameras: Mapping[str, CameraTransforms],
+    state: Mapping[str, KeyTransforms],
+    action: Mapping[str, ActionTransforms],
+) -> Iterator[str]:
+    for key, camera in cameras.items():
+        if camera.region is not None:
+            yield f"camera {key} has a region, and N1.5 crops around the centre"
+        if camera.resize != "stretch":
+            yield f"camera {key} has resize {camera.resize}, and N1.5 stretches images"
+    for name, key in (*state.items(), *action.items()):
+        if key.target_rotation == "matrix" and key.normalization:
+            yield f"{name} becomes a matrix, which N1.5 does not normalise"
+    for name, key in state.items():
+        if _width(key) not in (None, 6):
+            yield f"state {name} becomes {key.target_rotation}; only rotation_6d has room there"
+    for name, key in action.items():
+        if key.rep == "relative":
+            yield f"action {name} is relative, which N1.5 does not know"
+        elif key.sin_cos:
+            yield f"action {name} has sin_cos, which N1.5 cannot take back"
+        elif _width(key) is not None:
+            yield f"action {name} becomes {key.target_rotation}, of another width"
+
+
+def _width(key: KeyTransforms) -> int | None:
+    """Numbers of a key's rotation for the model, where they are others than the data has."""
+    source, target = key.rotation_type, key.target_rotation
+    if source is None or target is None or ROTATION_DIMS[source] == ROTATION_DIMS[target]:
+        return None
+    return ROTATION_DIMS[target]

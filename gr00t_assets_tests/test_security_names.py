@@ -44,7 +44,7 @@ def inside(path: Path) -> bool:
     return plain == path and plain != ROOT and plain.is_relative_to(ROOT)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(first=names, second=names)
 def test_every_path_of_a_store_is_inside_or_refused(first: str, second: str) -> None:
     store = Store(ROOT)
@@ -75,7 +75,7 @@ FIELDS = (
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(field=st.sampled_from(FIELDS), value=names)
 def test_a_spec_edited_by_hand_derives_no_path_outside(field: tuple[str, ...], value: str) -> None:
     content = json.loads(a_spec(ROOT).model_dump_json())
@@ -115,7 +115,7 @@ def test_a_spec_with_such_a_name_is_not_placed(tmp_path: Path, name: str) -> Non
     assert tree(tmp_path) == before
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(value=names)
 def test_catalog_and_sweeps_take_no_name_that_leaves(
     tmp_path_factory: pytest.TempPathFactory, value: str

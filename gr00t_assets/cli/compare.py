@@ -1,4 +1,4 @@
-"""``gr00t-assets compare`` and ``import``: which run is best, by how much, and is that known."""
+"""``gr00t-assets compare``, ``journal`` and ``import``: which run is best, and is that known."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +26,7 @@ from gr00t_assets.comparison.tables.wandb_import import import_wandb
 from gr00t_assets.comparison.wording import label, not_ranked_reason, plain, value_words
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.sweeps import find_sweep, load_sweeps
+from gr00t_assets.reporting.journal.research_journal import write_journal
 from gr00t_assets.reporting.report import Report, write_report
 
 _STATUS_STYLES = {
@@ -99,6 +100,26 @@ def compare(
         out.print()
     for item in differences or ():
         out.print(Text(item.sentence))
+
+
+def journal(
+    print_it: Annotated[
+        bool, typer.Option("--print", help="Print the journal, not where it is")
+    ] = False,
+) -> None:
+    """Write the research journal from the runs, and from the notes in data/journal/notes.
+
+    The last line says where the journal is and whether it changed.
+    """
+    written = write_journal(list(load_sweeps().values()), Store.from_environment())
+    if print_it:
+        typer.echo(written.text, nl=False)
+        return
+    for note in written.notes:
+        if note.problem:
+            typer.echo(f"note {note.name} is at the end: {note.problem}")
+    state = "written" if written.changed else "unchanged"
+    typer.echo(f"journal {state}: {written.path}")
 
 
 @import_app.command("wandb")

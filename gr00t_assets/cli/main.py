@@ -7,12 +7,11 @@ from typing import Annotated
 import typer
 
 from gr00t_assets import __version__
-from gr00t_assets.cli.compare import compare, import_app
+from gr00t_assets.cli.compare import compare, import_app, journal
 from gr00t_assets.cli.dataset import dataset_app
 from gr00t_assets.cli.evaluate import evaluate
 from gr00t_assets.cli.gpu import gpu_app
 from gr00t_assets.cli.isaac import isaac_app
-from gr00t_assets.cli.journal import journal
 from gr00t_assets.cli.model import model_app
 from gr00t_assets.cli.store import store_app
 from gr00t_assets.cli.sweep import sweep_app

@@ -8,7 +8,7 @@ from pathlib import Path
 from gr00t_assets.comparison.curves import Loss, loss_curve
 from gr00t_assets.comparison.run import Run, trainable_parts
 from gr00t_assets.comparison.tables.runs_table import frame_state, known_frames, read_table
-from gr00t_assets.comparison.tables.wandb_import import imports_folder, load_wandb_runs
+from gr00t_assets.comparison.tables.wandb_import import WandbRun, imports_folder, load_wandb_runs
 from gr00t_assets.comparison.tables.wandb_runs import run_of_wandb
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
@@ -108,8 +108,7 @@ def manifest_class(manifest: Manifest, settings: Hyperparameters) -> dict[str, s
 def imported_runs(store: Store, journal: Path | None = None) -> list[Run]:
     """The journal's runs and those of W&B; one that is in both has the best of either.
 
-    Runs of W&B that this store logged itself are left out: the store has them with every loss. Of
-    two imports of one run the newer file has it.
+    Runs of W&B that this store logged itself are left out: the store has them with every loss.
 
     Args:
         store: Where imports are, and run directories, whose ``wandb.json`` have the ids.
@@ -123,15 +122,23 @@ def imported_runs(store: Store, journal: Path | None = None) -> list[Run]:
     rows = read_table(path, frames) if path.is_file() else []
     records = (read_record(file.parent) for file in (store.root / "runs").glob(f"*/*/{RECORD}"))
     own = {record.id for record in records if record}
-    files = sorted(
-        imports_folder(store).glob("[!.]*.parquet"), key=lambda file: file.stat().st_mtime
-    )
-    newest = {run.run_id: run for file in files for run in load_wandb_runs(file)}
-    by_id = {key: run_of_wandb(run, frames) for key, run in newest.items() if key not in own}
+    imported = [run for run in read_wandb(store) if run.run_id not in own]
+    by_id = {run.run_id: run_of_wandb(run, frames) for run in imported}
     merged = [
         _merged(row, by_id.pop(row.run_id), frames) if row.run_id in by_id else row for row in rows
     ]
     return [*merged, *by_id.values()]
+
+
+def read_wandb(store: Store) -> list[WandbRun]:
+    """Every imported W&B run, once; of two imports of one run the newer file has it.
+
+    Raises:
+        ComparisonError: An import cannot be read.
+    """
+    imports = imports_folder(store).glob("[!.]*.parquet")
+    files = sorted(imports, key=lambda file: file.stat().st_mtime)
+    return list({run.run_id: run for file in files for run in load_wandb_runs(file)}.values())
 
 
 def _data(stored: StoredRun) -> dict[str, str]:

@@ -210,19 +210,16 @@ def shown_columns(rows: Sequence[RankedRun]) -> list[Column]:
     and one class or one status for all.
     """
     runs = [row.run for row in rows]
-    left_out = set()
-    if all(run.source == "store" for run in runs):
-        left_out.add("run_id")
-    if all(run.name == run.run_id for run in runs):
-        left_out.add("name")
-    if len({run.class_id for run in runs if run.finished}) < 2:
-        left_out.add("class")
-    if all(run.finished for run in runs):
-        left_out.add("status")
+    silent = {
+        "run_id": all(run.source == "store" for run in runs),
+        "name": all(run.name == run.run_id for run in runs),
+        "class": len({run.class_id for run in runs if run.finished}) < 2,
+        "status": all(run.finished for run in runs),
+    }
     shown = [
         column
         for column in COLUMNS
-        if column.heading and not column.wide and column.name not in left_out
+        if column.heading and not column.wide and not silent.get(column.name)
     ]
     settings = [setting_column(name, heading) for name, heading in SHOWN_SETTINGS.items()]
     varying = [replace(setting_column(name, name), varying=True) for name in varying_settings(runs)]
@@ -268,12 +265,7 @@ def setting_column(name: str, heading: str = "") -> Column:
 
 
 def setting_dtype(name: str) -> Dtype | None:
-    """The pandas type of a hyperparameter's column; None for one that is not known here.
-
-    Examples:
-        >>> setting_dtype("learning_rate"), setting_dtype("tune_llm"), setting_dtype("optimizer")
-        ('Float64', 'boolean', None)
-    """
+    """The pandas type of a hyperparameter's column; None for one that is not known here."""
     field = all_hyperparameters().get(name)
     if field is None:
         return None

@@ -147,11 +147,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Change:
-    """One setting with its value on either side.
+    """One hyperparameter, other factor or word of ``Run.data`` with its value on either side.
 
     Attributes:
-        factor: Name of the hyperparameter; ``trainable_parts``, ``samples_seen`` or a word of
-            ``Run.data`` where it is that.
         material: Whether it can change what is learned; the number of loader processes cannot.
         implied: Whether it follows from the factor that is asked about: twice the steps are twice
             the samples, and no other experiment on steps could be made.

@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -173,25 +174,21 @@ def this_device() -> str | None:
 def manifests(store: Store) -> Iterator[tuple[Path, Manifest]]:
     """Every manifest of the store that can be read, with its run directory."""
     for path in sorted((store.root / "runs").glob("[!.]*/[!.]*/manifest.json")):
-        try:
-            manifest = load_manifest(path.parent)
-        except (Gr00tAssetsError, OSError):
-            continue
-        if manifest is not None:
-            yield path.parent, manifest
+        with suppress(Gr00tAssetsError, OSError):
+            if manifest := load_manifest(path.parent):
+                yield path.parent, manifest
 
 
 def _of_store(store: Store) -> Iterator[Measured]:
     for folder, run in manifests(store):
         speed = run.samples_per_second
-        if run.status != "finished" or not (math.isfinite(speed) and speed > 0):
-            continue
-        try:
-            settings = spec_settings(folder / SPEC)
-        except (Gr00tAssetsError, OSError, ValueError):
-            continue
-        setup = Setup.of(settings, run.device, on_gpu=run.gpu_seconds > 0)
-        yield Measured(run.trainer, run.base_model, setup, run.experiment, run.finished_at, speed)
+        if run.status == "finished" and math.isfinite(speed) and speed > 0:
+            with suppress(Gr00tAssetsError, OSError, ValueError):
+                settings = spec_settings(folder / SPEC)
+                setup = Setup.of(settings, run.device, on_gpu=run.gpu_seconds > 0)
+                yield Measured(
+                    run.trainer, run.base_model, setup, run.experiment, run.finished_at, speed
+                )
 
 
 def _of_run(run: Run) -> Iterator[Measured]:

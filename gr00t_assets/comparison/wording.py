@@ -225,12 +225,7 @@ LOW_TO_HIGH = "{words} {low} to {high}"
 
 
 def in_words(changes: Sequence[Change], form: str = BOTH_SIDES, separator: str = "") -> str:
-    """Changes in a row, each in a form such as ``BOTH_SIDES``.
-
-    Args:
-        changes: What differs.
-        form: May name ``factor``, its ``words``, ``low`` and ``high``.
-        separator: Between them; commas and a last ``and`` where left out.
+    """Changes in a row, each in a form such as ``BOTH_SIDES``; with commas and a last ``and``.
 
     Examples:
         >>> in_words([Change("samples_seen", 1000, 8000)])

@@ -1,10 +1,16 @@
 """Images in the rows of a dataset, PNG or JPEG, as frames."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gr00t_assets.datasets.video_decoding import VideoError
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
 
 FORMATS = ("PNG", "JPEG")
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
@@ -65,22 +71,24 @@ def image_size(content: bytes) -> tuple[int, int]:
     Raises:
         VideoError: It is no PNG or JPEG.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            return image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise VideoError("is no PNG or JPEG") from error
+    with opened_image(content, "is no PNG or JPEG") as image:
+        return image.size
 
 
 def _decode_any(content: bytes) -> np.ndarray:
+    with opened_image(content, "is no whole PNG or JPEG") as image:
+        if image.mode in DEEP_MODES:
+            raise VideoError("has more than 8 bits of grey, as images of depth have")
+        return np.array(image.convert("RGB"))
+
+
+@contextmanager
+def opened_image(content: bytes, problem: str) -> Iterator["ImageFile"]:
+    """An image whose header was read; what Pillow cannot read is a VideoError of ``problem``."""
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.mode in DEEP_MODES:
-                raise VideoError("has more than 8 bits of grey, as images of depth have")
-            return np.array(image.convert("RGB"))
+            yield image
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise VideoError("is no whole PNG or JPEG") from error
+        raise VideoError(problem) from error

@@ -9,6 +9,7 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.datasets.curation import Curated
+from gr00t_assets.datasets.lerobot.features import Feature
 
 
 class Camera(FrozenModel):
@@ -19,6 +20,24 @@ class Camera(FrozenModel):
     width: int = Field(description="Pixels")
     fps: float = Field(description="Frames per second of the video")
     codec: str = Field(description="As FFmpeg names it: h264, hevc, av1, vp9")
+
+    @classmethod
+    def declared(cls, feature: Feature, fps: float, codec: str | None = None) -> "Camera":
+        """A camera as ``meta/info.json`` declares it.
+
+        Args:
+            fps: The dataset's, where the declaration has none.
+            codec: What was found, in place of what is declared.
+        """
+        height, width = feature.size or (0, 0)
+        rate = feature.video_fps if feature.is_video else None
+        return cls(
+            original_key=feature.name,
+            height=height,
+            width=width,
+            fps=rate or fps,
+            codec=codec or feature.video_codec or "unknown",
+        )
 
 
 class DatasetRecord(FrozenModel):

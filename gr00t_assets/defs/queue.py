@@ -137,8 +137,8 @@ def queue_status(instance: dg.DagsterInstance, machine: MachineStatus) -> QueueS
     heartbeat = instance.get_daemon_heartbeats().get(_DAEMON)
     alive = heartbeat is not None and time.time() - heartbeat.timestamp < _DAEMON_TIMEOUT
     limit = started_at_once(instance)
-    counted = [run for run in started.values() if run.dagster_run.tags.get(SLOT) == WANTED]
-    why = "next to be started" if len(counted) < limit else in_use
+    counted = sum(run.dagster_run.tags.get(SLOT) == WANTED for run in started.values())
+    why = "next to be started" if counted < limit else in_use
     if not alive:
         why = "no daemon takes runs from the queue: start it with `make dev`"
     queued = _gpu_runs(instance, dg.DagsterRunStatus.QUEUED)

@@ -121,13 +121,14 @@ def _complete(
     if seed is not None:
         settings["seed"] = seed
     taken, refused = settings_of_trainer(trainer, settings)
-    stated: dict[str, Any] = {}
+    queue: dict[str, Any] = {}
+    for block in (defaults, entry):
+        queue |= {name: getattr(block, name) for name in _QUEUE if name in block.model_fields_set}
+    # Set only where a file states it: the printed command has what is stated.
+    report_to: dict[str, Any] = {}
     for block in (defaults, entry):
         if "report_to" in block.model_fields_set and block.report_to is not None:
-            stated["report_to"] = block.report_to
-        stated |= {name: getattr(block, name) for name in _QUEUE if name in block.model_fields_set}
-    if stated.get("priority", 0) is None:
-        del stated["priority"]
+            report_to["report_to"] = block.report_to
     own_model = entry.base_model is not None
     experiment = Experiment(
         name=entry.name if seed is None else f"{entry.name}-seed{seed}",
@@ -140,8 +141,10 @@ def _complete(
         hyperparameters=taken,  # type: ignore[arg-type]
         hypothesis=defaults.hypothesis if entry.hypothesis is None else entry.hypothesis,
         tags=tuple(dict.fromkeys((*content.tags, *defaults.tags, *entry.tags))),
+        priority=queue.get("priority") or 0,
+        vram_gb=queue.get("vram_gb"),
         pruning=content.pruning,
-        **stated,
+        **report_to,
     )
     return PlacedExperiment(experiment, entry, location, tuple(refused))
 

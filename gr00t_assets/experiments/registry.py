@@ -57,17 +57,15 @@ def trainer_named(name: str) -> Any:
         trainer = point.load()()
         model = trainer.hyperparameters
     except Exception as error:
-        raise SweepError(
-            name,
-            "this trainer cannot be loaded.",
-            [f"{point.value}: {type(error).__name__}: {error}", "repair or uninstall its package"],
-        ) from error
+        cause = f"{point.value}: {type(error).__name__}: {error}"
+        details = [cause, "repair or uninstall its package"]
+        raise SweepError(name, "this trainer cannot be loaded.", details) from error
     if trainer.name != name or not issubclass(model, Hyperparameters):
-        raise SweepError(
-            name,
-            f"{point.value} is no trainer of this name.",
-            [f"its name is '{trainer.name}'", "its hyperparameters must extend Hyperparameters"],
-        )
+        details = [
+            f"its name is '{trainer.name}'",
+            "its hyperparameters must extend Hyperparameters",
+        ]
+        raise SweepError(name, f"{point.value} is no trainer of this name.", details)
     return trainer
 
 

@@ -91,10 +91,9 @@ def slots_by_device() -> dict[str, int]:
     Raises:
         TrainingError: A variable has a value that cannot be read.
     """
-    for variable in (GPUS, "CUDA_VISIBLE_DEVICES"):
-        if variable in os.environ:
-            gpus = parse_devices(os.environ[variable], variable)
-            break
+    named = [variable for variable in (GPUS, "CUDA_VISIBLE_DEVICES") if variable in os.environ]
+    if named:
+        gpus = parse_devices(os.environ[named[0]], named[0])
     else:
         gpus = {gpu.name: 1 for gpu in read_gpus()}
     return gpus or {CPU: _cpu_slots()}
@@ -114,11 +113,8 @@ def parse_devices(text: str, variable: str = GPUS) -> dict[str, int]:
     for entry in filter(None, (part.strip() for part in text.split(","))):
         match = _ENTRY.fullmatch(entry)
         if match is None or match[1] in slots:
-            raise TrainingError(
-                variable,
-                f"'{text}' is not a list of GPUs.",
-                ["write 0,1 for two GPUs, 0:3 for three slots on one, nothing for the CPU"],
-            )
+            remedy = "write 0,1 for two GPUs, 0:3 for three slots on one, nothing for the CPU"
+            raise TrainingError(variable, f"'{text}' is not a list of GPUs.", [remedy])
         if match[1] == "-1":
             return {}
         slots[match[1]] = int(match[2] or 1)

@@ -202,11 +202,9 @@ class _Acquisition:
 def _refuse_too_many(waiter: Waiter) -> None:
     gpus = len(waiter.devices) if CPU not in waiter.devices else 0
     if waiter.wanted > max(gpus, 1):
-        raise TrainingError(
-            waiter.experiment,
-            f"{waiter.wanted} GPUs are wanted and {gpus} are there.",
-            [f"lower num_gpus in the sweep file, or name the GPUs in {GPUS}"],
-        )
+        problem = f"{waiter.wanted} GPUs are wanted and {gpus} are there."
+        remedy = f"lower num_gpus in the sweep file, or name the GPUs in {GPUS}"
+        raise TrainingError(waiter.experiment, problem, [remedy])
 
 
 def _refuse_too_big(waiter: Waiter, headrooms: Mapping[str, MemoryHeadroom]) -> None:
@@ -215,11 +213,7 @@ def _refuse_too_big(waiter: Waiter, headrooms: Mapping[str, MemoryHeadroom]) -> 
     if sum(size is None or size >= needed for size in sizes) >= waiter.wanted:
         return
     listed = ", ".join(f"{(size or 0) / 1e9:.1f}" for size in sizes)
-    raise TrainingError(
-        waiter.experiment,
-        f"{needed / 1e9:.1f} GB of GPU memory are needed on each of {waiter.wanted} devices.",
-        [
-            f"this machine's devices have, in GB: {listed}",
-            "lower vram_gb in the sweep file, with a smaller batch_size where it is true",
-        ],
-    )
+    problem = f"{needed / 1e9:.1f} GB of GPU memory are needed on each of {waiter.wanted} devices."
+    remedy = "lower vram_gb in the sweep file, with a smaller batch_size where it is true"
+    details = [f"this machine's devices have, in GB: {listed}", remedy]
+    raise TrainingError(waiter.experiment, problem, details)

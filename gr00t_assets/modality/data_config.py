@@ -105,6 +105,11 @@ class DataConfig(FrozenModel):
         return value
 
 
+def is_built_in(name: str) -> bool:
+    """Whether a data config is one of N1.5's."""
+    return (BUILT_IN / f"{name}.yaml").is_file()
+
+
 class DataConfigs(dict[str, DataConfig]):
     """Data configs by name: a project's own and the built-in ones, each in alphabetical order.
 

@@ -30,12 +30,7 @@ class Price:
     currency: str = ""
 
     def of(self, gpu_hours: float) -> str:
-        """Cost of so many GPU-hours, in words.
-
-        Examples:
-            >>> Price(2.5, "EUR").of(4.0)
-            '10.00 EUR'
-        """
+        """Cost of so many GPU-hours, such as ``10.00 EUR``."""
         return f"{self.per_gpu_hour * gpu_hours:,.2f} {self.currency}".strip()
 
 

@@ -97,10 +97,7 @@ def run_lock(
 
 
 def training_process(run_directory: Path) -> str | None:
-    """The process that trains in a run directory now: ``process 123``; ``None`` for none.
-
-    The trainer of a run that has died may go on for a while, to write a checkpoint.
-    """
+    """The process that trains, or still saves, in a run directory: ``process 123``; or None."""
     lock = run_directory / LOCK
     return f"process {lock.read_text().strip() or 'unknown'}" if is_locked(lock) else None
 

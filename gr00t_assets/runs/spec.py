@@ -263,14 +263,11 @@ def _refuse_edited(path: Path, stated: object, expected: str | None) -> None:
     """Refuse a spec whose content gives another hash; where it gives none pydantic judges."""
     if expected is None or stated == expected:
         return
-    raise SpecError(
-        str(path),
-        "the config hash does not match the content.",
-        [
-            f"the spec says {stated}, its content gives {expected}",
-            "a spec is not edited by hand: change the sweep file and materialise again",
-        ],
-    )
+    details = [
+        f"the spec says {stated}, its content gives {expected}",
+        "a spec is not edited by hand: change the sweep file and materialise again",
+    ]
+    raise SpecError(str(path), "the config hash does not match the content.", details)
 
 
 def _without(content: dict[str, Any], *names: str) -> dict[str, Any]:

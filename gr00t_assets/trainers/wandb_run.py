@@ -225,12 +225,7 @@ def _said(reporter: Reporter) -> Iterator[None]:
 
 
 class Sidecar:
-    """The process as the trainer sees it; what it prints is said at once, by a thread.
-
-    Raises:
-        Gr00tAssetsError: The record cannot be written.
-        OSError: The folder cannot be made, or the process cannot be started.
-    """
+    """The process as the trainer sees it; what it prints is said at once, by a thread."""
 
     def __init__(self, run_directory: Path, reporter: Reporter) -> None:
         (run_directory / FOLDER).mkdir(exist_ok=True)

@@ -7,8 +7,7 @@ from rich.console import Console
 
 from gr00t_assets.cli.compare import print_runs
 from gr00t_assets.comparison.all_runs import from_store
-from gr00t_assets.comparison.answers.cautions import cautions
-from gr00t_assets.comparison.answers.headline import headline
+from gr00t_assets.comparison.answers.headline import cautions, headline
 from gr00t_assets.comparison.columns import COLUMNS, Column, shown_columns
 from gr00t_assets.comparison.compare import compare
 from gr00t_assets.comparison.contrasts.ranking import comparability_classes, ranked_runs

@@ -3,8 +3,7 @@
 import pytest
 
 from gr00t_assets.comparison.all_runs import from_store
-from gr00t_assets.comparison.answers.cautions import cautions
-from gr00t_assets.comparison.answers.headline import headline
+from gr00t_assets.comparison.answers.headline import cautions, headline
 from gr00t_assets.comparison.contrasts.ranking import comparability_classes, ranked_runs
 from gr00t_assets.comparison.tables.runs_table import rows_table
 from gr00t_assets.runs.final_loss import LossWindow

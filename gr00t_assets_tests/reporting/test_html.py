@@ -114,7 +114,14 @@ def test_curves_are_drawn_by_samples_and_by_share_of_the_schedule(opened):
     assert plot.evaluate("plot => plot.layout.xaxis.range[1]") > 700
     opened.get_by_role("button", name="share of the schedule").first.click()
     assert plot.locator(".xtitle").text_content() == "share of the schedule"
+    assert opened.locator(".modebar").count() == 0, "no toolbar over the plots"
     assert plot.evaluate("plot => plot.layout.xaxis.range[1]") < 120
+
+
+def test_what_limits_the_answers_is_said_once(opened):
+    said = opened.locator("#answers li").all_inner_texts()
+    assert any("one seed" in sentence for sentence in said), said
+    assert len(said) == len(set(said))
 
 
 def test_a_verdict_is_a_symbol_and_a_word(opened):

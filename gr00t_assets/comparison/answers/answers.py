@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gr00t_assets.comparison.answers.cautions import limits
+from gr00t_assets.comparison.answers.headline import limits
 from gr00t_assets.comparison.contrasts.collinear import CollinearSeries, collinear_series
 from gr00t_assets.comparison.contrasts.contrast import Contrast, Verdict
 from gr00t_assets.comparison.contrasts.contrasts import all_contrasts, contrasts

@@ -10,18 +10,10 @@ from gr00t_assets.comparison.contrasts.factors import Configuration, known_facto
 from gr00t_assets.comparison.run import TRAINABLE_PARTS, Change, Run, RunIds
 
 Verdict = Literal["controlled", "confounded", "within_noise", "inconclusive", "not_comparable"]
-"""What a contrast says of the factor that is asked about.
-
-========================  ==========================================================================
-``controlled``            One factor changed, and the difference is more than noise.
-``within_noise``          One factor changed; the noise within the runs alone covers the difference.
-``inconclusive``          One factor changed; the difference is more than the noise within the runs,
-                          but not more than that between two runs of one configuration may be, which
-                          nothing here has measured well enough.
-``confounded``            More than the factor changed, samples seen included.
-``not_comparable``        The losses are not of one kind: other data, base model, trainer, frames.
-========================  ==========================================================================
-"""
+"""What a contrast says of the factor that is asked about: that it alone changed and the difference
+is more than noise, that more changed (samples seen included), that the noise within the runs alone
+covers the difference, that noise between two runs of one configuration may, which nothing here has
+measured well enough, or that the losses are of other data, base model, trainer or frames."""
 
 
 @dataclass(frozen=True)

@@ -43,12 +43,10 @@ _Planned = dict[tuple[object, ...], list[ProposedExperiment]]
 
 
 class ReplicateCount(NamedTuple):
-    """How many runs a contrast needs.
+    """How many runs of either side a contrast needs, those that there are included.
 
-    Attributes:
-        runs: Runs of either configuration, those that there are included.
-        enough: Whether so many would show the difference that was seen, were it real.
-        visible: Smallest ratio of the losses that so many would show, above 1.
+    ``enough`` says whether so many would show the difference that was seen, were it real, and
+    ``visible`` is the smallest ratio of the losses that they would, above 1.
     """
 
     runs: int

@@ -71,12 +71,9 @@ def known_frames(
 
 
 def frame_state(video_backend: object, started_at: str, verified: object) -> Frames:
-    """What is known of the frames.
+    """What is known of the frames, from the start in ISO 8601, as exact as it is known.
 
-    Args:
-        video_backend: What decoded them; None where it is not known.
-        started_at: ISO 8601, as exact as it is known; '' where it is not.
-        verified: Proof, such as a comparison with the frames decoded in order; None without one.
+    ``verified`` is proof, such as a comparison with the frames decoded in order.
 
     Examples:
         >>> frame_state("torchvision_av", "2025-06-15T01:11", None)

@@ -3,8 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -133,11 +132,18 @@ def import_wandb(
 
     runs: list[WandbRun] = []
     filters = {"tags": {"$in": [tag]}} if tag else {}
-    with _explained(path):
+    try:
         api = wandb.Api(timeout=TIMEOUT)
         for run in api.runs(path, filters=filters, order="+created_at", per_page=_PAGE, lazy=False):
             runs.append(_read(run))
             say(f"{runs[-1].run_id} {runs[-1].name}: {runs[-1].state}, {len(runs[-1].steps)} steps")
+    except (wandb.Error, ValueError, OSError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise ComparisonError(
+            path,
+            "the runs of this W&B project cannot be read.",
+            [*lines[:2], "check the name, WANDB_API_KEY (or run: wandb login) and WANDB_BASE_URL"],
+        ) from error
     if not runs:
         wanted = f"with the tag {tag}" if tag else "at all"
         raise ComparisonError(
@@ -202,19 +208,3 @@ def _history(run: Any) -> dict[str, Any]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
-
-
-@contextmanager
-def _explained(path: str) -> Iterator[None]:
-    """Turn what the wandb package raises into an error that says what to do."""
-    import wandb
-
-    try:
-        yield
-    except (wandb.Error, ValueError, OSError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise ComparisonError(
-            path,
-            "the runs of this W&B project cannot be read.",
-            [*lines[:2], "check the name, WANDB_API_KEY (or run: wandb login) and WANDB_BASE_URL"],
-        ) from error

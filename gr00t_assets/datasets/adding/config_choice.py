@@ -10,7 +10,7 @@ import yaml
 from gr00t_assets.core.errors import DataConfigError, DatasetError
 from gr00t_assets.datasets.adding.modality_draft import TASK, ModalityDraft
 from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
-from gr00t_assets.modality.data_config import BUILT_IN, DataConfig, data_configs
+from gr00t_assets.modality.data_config import DataConfig, data_configs, is_built_in
 from gr00t_assets.modality.modality_json import Modality
 from gr00t_assets.modality.vector_names import is_so_arm
 
@@ -60,7 +60,7 @@ def choose_data_config(
         DataConfigError: There is none of the name that is asked for.
     """
     configs, name, is_drafted = data_configs(), dataset.name, dataset.modality is None
-    if asked is None and name in configs and not _is_built_in(configs[name]):
+    if asked is None and name in configs and not is_built_in(name):
         asked = name
     if asked is not None:
         if problem := configs.problem(asked):
@@ -74,19 +74,15 @@ def choose_data_config(
         if _is_for_robot(config, dataset) and (choice := _fitting(config, draft, is_drafted))
     ]
     exact = [choice for choice in candidates if choice.draft.file.video == draft.file.video]
-    built_in = [choice for choice in candidates if _is_built_in(choice.config)]
+    built_in = [choice for choice in candidates if is_built_in(choice.config.name)]
     best = max(exact or built_in, key=lambda choice: len(choice.config.state), default=None)
     return best or _drafted(dataset, draft)
-
-
-def _is_built_in(config: DataConfig) -> bool:
-    return (BUILT_IN / f"{config.name}.yaml").is_file()
 
 
 def _built_in_value(config: DataConfig, values: Mapping[str, str]) -> str | None:
     """The value by how the name of a built-in data config begins."""
     named = (value for key, value in values.items() if config.name.startswith(key))
-    return next(named, None) if _is_built_in(config) else None
+    return next(named, None) if is_built_in(config.name) else None
 
 
 def _is_for_robot(config: DataConfig, dataset: LeRobotDataset) -> bool:

@@ -246,16 +246,14 @@ def _drop_beyond_limit(
     """Take the keys that the model has no room for from those that are trained on."""
     limit = DataConfig.model_fields[f"max_{modality}_dim"].default
 
-    def need(key: str) -> tuple[int, int]:
+    def rank(key: str) -> int:
         part = re.sub(r"^(left|right)_", "", key)
-        rank = _LEAST_NEEDED.index(part) if part in _LEAST_NEEDED else len(_LEAST_NEEDED)
-        return rank, -trained.index(key)
+        return (*_LEAST_NEEDED, part).index(part)
 
     dropped = []
-    for key in sorted(trained, key=need):
-        if sum(slices[key].end - slices[key].start for key in trained) > limit and trained[1:]:
-            trained.remove(key)
-            dropped.append(key)
+    while sum(slices[key].end - slices[key].start for key in trained) > limit and trained[1:]:
+        dropped.append(min(reversed(trained), key=rank))
+        trained.remove(dropped[-1])
     if dropped:
         names = ", ".join(sorted(dropped))
         notes.append(f"{modality} has more than {limit} numbers; not trained on: {names}")

@@ -2,11 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.checks.image_checks import check_images
 from gr00t_assets.datasets.checks.row_checks import (
     check_episode_tasks,
@@ -40,8 +39,14 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass
-class EpisodeScan:
-    """What the episodes are.
+class EpisodeScanner:
+    """Looks at one episode after the other, in bounded memory.
+
+    Args:
+        cameras: Those that have frames.
+        sliced: Columns that state and action keys are slices of, in order.
+        task_columns: Columns of task indices.
+        backend: One of ``video_checks.BACKENDS``.
 
     Attributes:
         widths: Numbers in a row of each column that a key is a slice of.
@@ -50,33 +55,6 @@ class EpisodeScan:
         incomplete: Columns whose statistics are not those of the whole dataset.
         videos: The first video of each camera that could be read.
         images: Format of the images in the rows, by camera.
-    """
-
-    widths: dict[str, int] = field(default_factory=dict)
-    rows: int = 0
-    statistics: dict[str, RunningStatistics] = field(default_factory=dict)
-    incomplete: set[str] = field(default_factory=set)
-    videos: dict[str, VideoPackets] = field(default_factory=dict)
-    images: dict[str, str] = field(default_factory=dict)
-
-    def constant_numbers(self, column: str) -> tuple[int, ...]:
-        """Numbers of a column that are the same in every row; none of fewer than two rows."""
-        running = self.statistics.get(column)
-        if running is None or running.count < 2:
-            return ()
-        statistics = running.result()
-        return tuple(np.flatnonzero(statistics["min"] == statistics["max"]).tolist())
-
-
-@dataclass
-class EpisodeScanner:
-    """Looks at one episode after the other, in bounded memory.
-
-    Attributes:
-        cameras: Those that have frames.
-        sliced: Columns that state and action keys are slices of, in order.
-        task_columns: Columns of task indices.
-        backend: One of ``video_checks.BACKENDS``.
     """
 
     metadata: Metadata
@@ -89,7 +67,12 @@ class EpisodeScanner:
         self.folder, self.info = self.metadata.folder, self.metadata.info
         self.collector, self.episodes = self.folder.collector, self.metadata.episodes
         self.fps = self.info.fps
-        self.scan = EpisodeScan()
+        self.rows = 0
+        self.widths: dict[str, int] = {}
+        self.statistics: dict[str, RunningStatistics] = {}
+        self.incomplete: set[str] = set()
+        self.videos: dict[str, VideoPackets] = {}
+        self.images: dict[str, str] = {}
         self._features = {"timestamp": TIMESTAMP, **self.info.features}
         self._videos = [camera for camera in self.cameras if camera.is_video]
         self._images = [camera for camera in self.cameras if not camera.is_video]
@@ -98,7 +81,7 @@ class EpisodeScanner:
         self._faults = FileFaults(self.collector)
         self._rate_checked = False
 
-    def run(self, progress: Progress | None = None) -> EpisodeScan:
+    def run(self, progress: Progress | None = None) -> None:
         """Look at every episode."""
         if self.info.version == V30:
             self._scan_shared_files(progress)
@@ -107,7 +90,14 @@ class EpisodeScanner:
         self._faults.report_all(sum(map(self.folder.exists, self.metadata.data_files())))
         for camera in self._videos:
             check_declaration(self.collector, camera, self._formats[camera.name], self.backend)
-        return self.scan
+
+    def constant_numbers(self, column: str) -> tuple[int, ...]:
+        """Numbers of a column that are the same in every row; none of fewer than two rows."""
+        running = self.statistics.get(column)
+        if running is None or running.count < 2:
+            return ()
+        statistics = running.result()
+        return tuple(np.flatnonzero(statistics["min"] == statistics["max"]).tolist())
 
     def _scan_own_files(self, progress: Progress | None) -> None:
         """v2.x: a file of rows for each episode, and a video of each camera."""
@@ -126,15 +116,15 @@ class EpisodeScanner:
                 if file is not None and rows is not None and rows.count:
                     self._check_rows(file, episode, rows)
                 for name, (camera, video) in videos.items():
-                    self._note_format(name, camera, video)
+                    self._formats[camera.name][name] = VideoFormat(
+                        video.height, video.width, video.codec
+                    )
                     check_video(self.collector, name, video, self.fps)
                 frames = {name: video.frames for name, (_, video) in videos.items()}
                 if file is not None:
-                    count = rows.count if rows else None
-                    listed = self.info.episodes_file
-                    check_lengths(self.collector, file, listed, episode, count, frames)
+                    self._check_lengths(file, episode, rows.count if rows else None, frames)
             if rows is None or rows.count != episode.length:
-                self.scan.incomplete.update(self.sliced)
+                self.incomplete.update(self.sliced)
             if progress:
                 progress(done, len(self.episodes))
 
@@ -149,7 +139,7 @@ class EpisodeScanner:
             for file, (packets, cuts) in found.items()
         }
         for camera, packets, _ in videos.values():
-            self.scan.videos.setdefault(camera.name, packets)
+            self.videos.setdefault(camera.name, packets)
         done = 0
 
         def visit(file: str, rows: Rows) -> None:
@@ -157,7 +147,7 @@ class EpisodeScanner:
             self._check_rate(rows, [packets.fps for _, packets, _ in videos.values()])
             episode = episodes.get(rows.episode if rows.episode is not None else -1)
             if episode is not None:
-                self.scan.rows += rows.count
+                self.rows += rows.count
                 self._check_rows(file, episode, rows)
                 done += 1
                 if progress:
@@ -168,12 +158,13 @@ class EpisodeScanner:
             self.folder, self.episodes, data_files, self._features, visit, self._faults
         )
         if len(whole) < len(episodes):
-            self.scan.incomplete.update(self.sliced)
+            self.incomplete.update(self.sliced)
         for file in dict.fromkeys(part.file for part in whole.values()):
             self._check_images(file)
         for file, (camera, packets, cuts) in videos.items():
             with self.collector.guard(file):
-                self._note_format(file, camera, packets)
+                form = VideoFormat(packets.height, packets.width, packets.codec)
+                self._formats[camera.name][file] = form
                 check_video(self.collector, file, packets, self.fps, cuts)
 
     def _read_rows(self, file: str | None) -> Rows | None:
@@ -186,7 +177,7 @@ class EpisodeScanner:
             return None
         if rows.count == 0:
             self.collector.report("no-rows", file, "0 rows")
-        self.scan.rows += rows.count
+        self.rows += rows.count
         self._check_images(file)
         return rows
 
@@ -194,7 +185,7 @@ class EpisodeScanner:
         for camera in self._images:
             kind = check_images(self.folder, file, camera)
             if kind is not None:
-                self.scan.images.setdefault(camera.name, kind)
+                self.images.setdefault(camera.name, kind)
 
     def _read_video(self, file: str | None, camera: Feature, videos: Videos) -> None:
         path = None if file is None else self.folder.opened(file)
@@ -202,12 +193,8 @@ class EpisodeScanner:
             return
         video = read_packets(self.collector, path, file, LONGEST_EPISODE)
         if video is not None:
-            self.scan.videos.setdefault(camera.name, video)
+            self.videos.setdefault(camera.name, video)
             videos[file] = (camera, video)
-
-    def _note_format(self, file: str, camera: Feature, video: VideoPackets) -> None:
-        form = VideoFormat(video.height, video.width, video.codec)
-        self._formats[camera.name][file] = form
 
     def _check_rate(self, rows: Rows | None, video_rates: Sequence[float | None]) -> None:
         """Where timestamps and videos agree against ``info.json``, it is that which is wrong."""
@@ -243,39 +230,32 @@ class EpisodeScanner:
         for name in self.sliced:
             values = rows.values.get(name)
             if values is None or name in not_finite:
-                self.scan.incomplete.add(name)
+                self.incomplete.add(name)
                 continue
-            self.scan.widths[name] = values.shape[1]
-            running = self.scan.statistics.setdefault(name, RunningStatistics(values.shape[1]))
+            self.widths[name] = values.shape[1]
+            running = self.statistics.setdefault(name, RunningStatistics(values.shape[1]))
             running.add(values)
 
+    def _check_lengths(
+        self, file: str, episode: Episode, rows: int | None, frames: Mapping[str, int]
+    ) -> None:
+        """Report what differs, and of three counts the one that is alone.
 
-def check_lengths(
-    collector: Collector,
-    file: str,
-    listed_in: str,
-    episode: Episode,
-    rows: int | None,
-    frames: Mapping[str, int],
-) -> None:
-    """Report what differs, and of three counts the one that is alone.
-
-    Args:
-        listed_in: The list of episodes.
-        episode: As it is listed; length 0 is unknown.
-        rows: Counted; none where the file cannot be read.
-        frames: Counted, by video file.
-    """
-    listed = episode.length or None
-    right = {count for count in (listed, rows) if count is not None}
-    if len(right) == 2:
-        if frames and set(frames.values()) == {rows}:
-            found = f"episode {episode.index} has length {listed}"
-            collector.report("episode-length", listed_in, found, rows=rows)
-            return
-        also = ", as its videos have it" if set(frames.values()) == {listed} else ""
-        collector.report("row-count", file, f"{rows} rows", listed=listed, also=also)
-    for name, count in frames.items():
-        if right and count not in right:
-            needed = rows if rows is not None else listed
-            collector.report("video-frames", name, f"{count} frames", count=needed, file=file)
+        Args:
+            episode: As it is listed; length 0 is unknown.
+            rows: Counted; none where the file cannot be read.
+            frames: Counted, by video file.
+        """
+        listed, report = episode.length or None, self.collector.report
+        right = {count for count in (listed, rows) if count is not None}
+        if len(right) == 2:
+            if frames and set(frames.values()) == {rows}:
+                found = f"episode {episode.index} has length {listed}"
+                report("episode-length", self.info.episodes_file, found, rows=rows)
+                return
+            also = ", as its videos have it" if set(frames.values()) == {listed} else ""
+            report("row-count", file, f"{rows} rows", listed=listed, also=also)
+        for name, count in frames.items():
+            if right and count not in right:
+                needed = rows if rows is not None else listed
+                report("video-frames", name, f"{count} frames", count=needed, file=file)

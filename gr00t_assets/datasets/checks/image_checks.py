@@ -1,17 +1,17 @@
 """Images in the rows held against their declaration, without decoding one."""
 
 from collections.abc import Collection, Iterator
-from io import BytesIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gr00t_assets.datasets.image_decoding import DEEP_MODES
+from gr00t_assets.datasets.image_decoding import DEEP_MODES, opened_image
 from gr00t_assets.datasets.lerobot.columns import image_bytes, stored_images
 from gr00t_assets.datasets.lerobot.features import Feature
 from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.rows import batch_rows, report_unreadable
+from gr00t_assets.datasets.video_decoding import VideoError
 
 _ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 """How a whole file ends, by format; a few bytes may follow."""
@@ -77,16 +77,14 @@ def _unlike(images: pa.Array, good: Collection[bytes]) -> Iterator[tuple[int, by
 
 def _look_at(content: bytes | None, size: tuple[int, int] | None) -> tuple[str | None, str, str]:
     """The format of an image, and a fault with what was found; empty where it is as declared."""
-    from PIL import Image, UnidentifiedImageError
-
     if not content:
         return None, "image-missing", "has no image"
     try:
-        with Image.open(BytesIO(content), formats=tuple(_ENDS)) as opened:
-            width, height, kind = *opened.size, str(opened.format)
-            is_deep = opened.mode in DEEP_MODES
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        return None, "image-unreadable", f"is no image: {type(error).__name__}"
+        with opened_image(content, "is no image") as image:
+            width, height, kind = *image.size, str(image.format)
+            is_deep = image.mode in DEEP_MODES
+    except VideoError as error:
+        return None, "image-unreadable", str(error)
     if _ENDS[kind] not in content[-_MOST_BEHIND:]:
         return kind.lower(), "image-unreadable", f"is a {kind} that ends too early"
     if is_deep:

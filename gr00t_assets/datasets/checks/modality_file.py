@@ -97,50 +97,40 @@ def number_names(
 
 
 def _check_columns(collector: Collector, modality: ModalityFile, info: Info) -> None:
+    remedy = f"write the texts to {info.tasks_file} and their indices into the column"
+    if "task_index" in info.features:
+        remedy = "set its original_key: task_index"
+
+    def check(what: str, name: str, unknown: str, other: str) -> Feature | None:
+        """The feature that a key is of; none where it is not declared, or of another kind."""
+        feature, is_camera = info.features.get(name), unknown == "modality-camera"
+        right = {
+            item.name: item
+            for item in info.features.values()
+            if (item.is_camera if is_camera else item.kind == "number")
+        }
+        if name in right or (feature is None and name in info.raw["features"]):
+            return right.get(name)  # a broken declaration is reported for itself
+        which = "meta/info.json does not declare" if feature is None else _KINDS[feature.kind]
+        texts = {"hint": did_you_mean(name, right), "file": info.tasks_file, "remedy": remedy}
+        fault = unknown if feature is None else other
+        collector.report(fault, MODALITY, f"{what} is {name}, which {which}", **texts)
+        return None
+
     for kind in MODALITIES:
         for key, part in modality.slices(kind).items():
-            column = modality.vector_column(kind, key)
-            feature = info.features.get(column)
-            if feature is None:
-                _report_unknown(collector, "modality-column", f"{kind} key '{key}'", column, info)
-            elif feature.kind != "number":
-                found = f"{kind} key '{key}' is {column}, which {_KINDS[feature.kind]}"
-                columns = [item.name for item in info.features.values() if item.kind == "number"]
-                hint = did_you_mean(column, columns)
-                collector.report("modality-no-numbers", MODALITY, found, hint=hint)
-            elif part.end > feature.width:
-                found = f"{kind} key '{key}' is {part.start}:{part.end} of {column}"
+            what, column = f"{kind} key '{key}'", modality.vector_column(kind, key)
+            feature = check(what, column, "modality-column", "modality-no-numbers")
+            if feature is not None and part.end > feature.width:
+                found = f"{what} is {part.start}:{part.end} of {column}"
                 collector.report("slice-range", MODALITY, found, width=feature.width)
     for key in modality.video:
-        feature = info.features.get(name := modality.video_feature(key))
-        if feature is None:
-            _report_unknown(collector, "modality-camera", f"camera '{key}'", name, info)
-        elif not feature.is_camera:
-            hint = did_you_mean(name, [camera.name for camera in info.cameras])
-            found = f"camera '{key}' is {name}, which {_KINDS[feature.kind]}"
-            collector.report("modality-no-camera", MODALITY, found, hint=hint)
+        feature = modality.video_feature(key)
+        check(f"camera '{key}'", feature, "modality-camera", "modality-no-camera")
     for key in modality.annotation_keys():
-        column = modality.annotation_column(key)
-        feature = info.features.get(column or "")
-        if column is not None and feature is None:
-            # An annotation without original_key is the column of its own name.
-            _report_unknown(collector, "modality-annotation", f"annotation '{key}'", column, info)
-        elif feature is not None and feature.kind != "number":
-            found = f"annotation '{key}' is {column}, which {_KINDS[feature.kind]}"
-            remedy = f"write the texts to {info.tasks_file} and their indices into the column"
-            if "task_index" in info.features:
-                remedy = "set its original_key: task_index"
-            texts = {"file": info.tasks_file, "remedy": remedy}
-            collector.report("annotation-text", MODALITY, found, **texts)
-
-
-def _report_unknown(collector: Collector, fault: str, what: str, name: str, info: Info) -> None:
-    if name in info.raw["features"] and name not in info.features:
-        return
-    cameras = fault == "modality-camera"
-    declared = [item.name for item in info.features.values() if item.is_camera == cameras]
-    found = f"{what} is {name}, which meta/info.json does not declare"
-    collector.report(fault, MODALITY, found, hint=did_you_mean(name, declared))
+        # An annotation without original_key is the column of its own name.
+        column = modality.annotation_column(key) or key
+        check(f"annotation '{key}'", column, "modality-annotation", "annotation-text")
 
 
 def _check_overlaps(collector: Collector, modality: ModalityFile) -> None:

@@ -6,7 +6,7 @@ of its modality config read its files once.
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.project import project_root
-from gr00t_assets.datasets.checks.episode_scan import EpisodeScan, EpisodeScanner, Progress
+from gr00t_assets.datasets.checks.episode_scan import EpisodeScanner, Progress
 from gr00t_assets.datasets.checks.meta_files import (
     check_episodes,
     check_features,
@@ -98,8 +98,8 @@ def stored_scan(directory: Path, kept: Path, converted: bool = False) -> Dataset
     files = _file_states(directory)
     try:
         earlier = _KeptScan.model_validate_json(kept.read_bytes())
-        made_by = earlier.scan_version, earlier.backend
-        if (*made_by, earlier.files) == (SCAN_VERSION, DEFAULT_BACKEND, files):
+        of_scan = earlier.scan_version, earlier.backend, earlier.files
+        if of_scan == (SCAN_VERSION, DEFAULT_BACKEND, files):
             return earlier.scan
     except (OSError, ValidationError):
         pass
@@ -146,21 +146,16 @@ def scan_dataset(
     facts: dict[str, Any] = {}
     with folder.collector.guard(None):
         facts = _scan(folder, backend, progress)
-    findings = folder.collector.findings()
+    findings, root = folder.collector.findings(), project_root()
+    own = (replaced or {}).get(Path(MODALITY), Path(MODALITY))
     scan = DatasetScan(
         findings=(),
         error_count=findings.error_count,
         warning_count=findings.warning_count,
-        modality_file=_shown((replaced or {}).get(Path(MODALITY), Path(MODALITY))),
+        modality_file=str(own.relative_to(root) if own.is_relative_to(root) else own),
         **facts,
     )
     return scan.model_copy(update={"findings": tuple(map(scan.renamed, findings))})
-
-
-def _shown(path: Path) -> str:
-    """A path as a person reads it: inside the project relative to it."""
-    root = project_root()
-    return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _scan(folder: Folder, backend: str, progress: Progress | None) -> dict[str, Any]:
@@ -208,8 +203,8 @@ def _scan(folder: Folder, backend: str, progress: Progress | None) -> dict[str, 
         used = {modality.video_feature(key) for key in modality.video} if modality else set()
         cameras = find_cameras(metadata, used)
     sliced = sliced_columns(modality, info)
-    scanner = EpisodeScanner(metadata, cameras, sorted(sliced), task_columns(modality), backend)
-    scanned = scanner.run(progress)
+    scanned = EpisodeScanner(metadata, cameras, sorted(sliced), task_columns(modality), backend)
+    scanned.run(progress)
     with collector.guard(INFO):
         if metadata.complete:
             check_totals(metadata, cameras, scanned.rows)
@@ -225,7 +220,7 @@ def _scan(folder: Folder, backend: str, progress: Progress | None) -> dict[str, 
     return {
         "widths": scanned.widths,
         "cameras": tuple(camera.name for camera in cameras),
-        "measured": _measured_cameras(cameras, scanned, info.fps or 0),
+        "measured": _measured_cameras(scanned),
         "constant": {
             name: scanned.constant_numbers(name)
             for name, kind in sliced.items()
@@ -234,19 +229,23 @@ def _scan(folder: Folder, backend: str, progress: Progress | None) -> dict[str, 
     }
 
 
-def _measured_cameras(
-    cameras: Sequence[Feature], scanned: EpisodeScan, fps: float
-) -> tuple[Camera, ...]:
-    measured = []
-    for name, video in scanned.videos.items():
-        size = {"height": video.height, "width": video.width}
-        measured.append(Camera(original_key=name, fps=video.fps or 0, codec=video.codec, **size))
-    for camera in cameras:
-        if camera.name in scanned.images and camera.size is not None:
-            size = {"height": camera.size[0], "width": camera.size[1]}
-            kind = scanned.images[camera.name]
-            measured.append(Camera(original_key=camera.name, fps=fps, codec=kind, **size))
-    return tuple(measured)
+def _measured_cameras(scanned: EpisodeScanner) -> tuple[Camera, ...]:
+    videos = (
+        Camera(
+            original_key=name,
+            height=video.height,
+            width=video.width,
+            fps=video.fps or 0,
+            codec=video.codec,
+        )
+        for name, video in scanned.videos.items()
+    )
+    images = (
+        Camera.declared(camera, scanned.info.fps or 0, scanned.images[camera.name])
+        for camera in scanned.cameras
+        if camera.name in scanned.images and camera.size is not None
+    )
+    return (*videos, *images)
 
 
 def _file_states(directory: Path) -> str:

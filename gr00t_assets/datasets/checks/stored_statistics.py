@@ -70,37 +70,28 @@ class StoredStatistics:
                 differing[name] = np.nan_to_num(errors, nan=np.inf)
         quantiles = {} if self._used else {n: e for n, e in differing.items() if n[0] == "q"}
         others = {name: errors for name, errors in differing.items() if name not in quantiles}
-        if (count := _count_wrong(others)) > 0:
-            found, right = self._worst(column, kind, entry, truth, others)
-            found += f"; {count - 1} more differ" if count > 1 else ""
-            fault = "stats-mismatch" if self._used else "stats-mismatch-unused"
-            self._collector.report(fault, STATS, found, right=right)
-        if (count := _count_wrong(quantiles)) > 0:
-            found, right = self._worst(column, kind, entry, truth, quantiles)
-            self._quantile = self._quantile or f"{found} in place of {right:.6g}"
-            self._quantiles += count
+        for wrong in (others, quantiles):
+            count = sum(int((values > 1).sum()) for values in wrong.values())
+            if not count:
+                continue
+            name = max(wrong, key=lambda name: wrong[name].max())
+            number = int(wrong[name].argmax())
+            where = number_names(self._modality, kind, column, [number])
+            found = f"{name} of {column.name}, {where}, is {np.ravel(entry[name])[number]:.6g}"
+            right = float(truth[name][number])
+            if wrong is quantiles:
+                self._quantile = self._quantile or f"{found} in place of {right:.6g}"
+                self._quantiles += count
+            else:
+                found += f"; {count - 1} more differ" if count > 1 else ""
+                fault = "stats-mismatch" if self._used else "stats-mismatch-unused"
+                self._collector.report(fault, STATS, found, right=right)
 
     def report_quantiles(self) -> None:
         """Report LeRobot's quantiles once, with one of those that differ."""
         if self._quantiles:
             found = f"{self._quantiles} quantiles are not those of the rows: {self._quantile}"
             self._collector.report("stats-quantiles", STATS, found)
-
-    def _worst(
-        self,
-        column: Feature,
-        kind: Modality,
-        entry: Mapping[str, Any],
-        truth: Mapping[str, np.ndarray],
-        errors: Mapping[str, np.ndarray],
-    ) -> tuple[str, float]:
-        """The number that is farthest off, in words, and the right one."""
-        name = max(errors, key=lambda name: errors[name].max())
-        number = int(errors[name].argmax())
-        where = number_names(self._modality, kind, column, [number])
-        stored = np.ravel(entry[name])[number]
-        found = f"{name} of {column.name}, {where}, is {stored:.6g}"
-        return found, float(truth[name][number])
 
     def _tolerance(self, name: str, truth: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
         """How far a number may be off: rounding in float32, and other definitions of deviation."""
@@ -116,10 +107,6 @@ class StoredStatistics:
             variance = truth["std"] ** 2 + LEROBOT_VARIANCE * truth["mean"] ** 2
             rounding += np.sqrt(variance) - truth["std"]
         return rounding
-
-
-def _count_wrong(errors: Mapping[str, np.ndarray]) -> int:
-    return sum(int((values > 1).sum()) for values in errors.values())
 
 
 def _is_merged(column: Feature, values: np.ndarray) -> bool:

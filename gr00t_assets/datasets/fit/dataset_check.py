@@ -29,7 +29,6 @@ from gr00t_assets.datasets.lerobot.info import read_info
 from gr00t_assets.datasets.lerobot.v3.convert import CONVERTED
 from gr00t_assets.datasets.record import DatasetRecord
 from gr00t_assets.modality.data_config import DataConfig, data_configs
-from gr00t_assets.modality.modality_json import ModalityFile
 
 
 def check_dataset(
@@ -135,17 +134,13 @@ def _check_fit(
         if data_config is None and not fitting:
             found = "cameras and keys that no data config has together"
             collector.report("no-data-config-fits", MODALITY, found, configs=", ".join(configs))
+    keys = present_keys(modality, config, "action") if modality and config else {}
     for column, constant in scan.constant.items():
-        used = _used_numbers(modality, config, column) if modality and config else frozenset()
+        used = {
+            number
+            for key, (_, part) in keys.items()
+            if modality is not None and modality.vector_column("action", key) == column
+            for number in range(part.start, part.end)
+        }
         name = config.name if config else None
         check_constant(collector, info.features[column], modality, constant, used, name)
-
-
-def _used_numbers(modality: ModalityFile, config: DataConfig, column: str) -> frozenset[int]:
-    """Numbers of an action column that a data config trains on."""
-    return frozenset(
-        number
-        for key, (_, part) in present_keys(modality, config, "action").items()
-        if modality.vector_column("action", key) == column
-        for number in range(part.start, part.end)
-    )

@@ -9,11 +9,10 @@ from typing import Any
 
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.names import did_you_mean
-from gr00t_assets.datasets.lerobot.features import Feature
 from gr00t_assets.datasets.lerobot.folder import FAULTS
 from gr00t_assets.datasets.lerobot.info import Info
 from gr00t_assets.datasets.record import Camera
-from gr00t_assets.modality.data_config import BUILT_IN, EMBODIMENT_IDS, DataConfig, data_configs
+from gr00t_assets.modality.data_config import EMBODIMENT_IDS, DataConfig, data_configs, is_built_in
 from gr00t_assets.modality.key_config import POSE_ROTATIONS, ActionTransforms, KeyTransforms
 from gr00t_assets.modality.modality_json import MODALITY, Modality, ModalityFile, VectorSlice
 from gr00t_assets.modality.rotations import ROTATION_DIMS
@@ -24,24 +23,8 @@ Cameras = Mapping[str, Camera]
 
 def known_cameras(info: Info, names: Iterable[str], measured: Sequence[Camera] = ()) -> Cameras:
     """Cameras as their frames are where that was measured, else as ``meta/info.json`` has them."""
-    declared = {name: declared_camera(info.features[name], info.fps or 0) for name in names}
+    declared = {name: Camera.declared(info.features[name], info.fps or 0) for name in names}
     return declared | {camera.original_key: camera for camera in measured}
-
-
-def declared_camera(feature: Feature, fps: float) -> Camera:
-    """A camera as ``meta/info.json`` declares it.
-
-    Args:
-        fps: The dataset's, where the declaration has none.
-    """
-    height, width = feature.size or (0, 0)
-    return Camera(
-        original_key=feature.name,
-        height=height,
-        width=width,
-        fps=feature.video_fps or fps,
-        codec=feature.video_codec or "unknown",
-    )
 
 
 def fitting_data_configs(modality: ModalityFile, cameras: Cameras) -> list[str]:
@@ -155,8 +138,7 @@ def _vectors(file: ModalityFile, config: DataConfig, modality: Modality) -> Iter
 
 def _own_file(config: DataConfig) -> str | None:
     """The file of a data config of the project; none of a built-in one, which stays as it is."""
-    is_built_in = (BUILT_IN / f"{config.name}.yaml").is_file()
-    return None if is_built_in else f"data/data_configs/{config.name}.yaml"
+    return None if is_built_in(config.name) else f"data/data_configs/{config.name}.yaml"
 
 
 def _transform_fault(config: DataConfig, key: KeyTransforms, entry: VectorSlice) -> _Found | None:

@@ -27,19 +27,13 @@ def relative_statistics(
     Raises:
         DatasetError: No episode is as long as a chunk, or a row holds no rotation where it should.
     """
-    states = {key.key: key for key in state}
-    return tuple(
-        key.model_copy(
-            update={
-                "chunk_statistics": _statistics(
-                    dataset, states[key.state_key or key.key], key, np.asarray(action_indices)
-                )
-            }
-        )
-        if key.is_relative
-        else key
-        for key in action
-    )
+    states, indices, keys = {key.key: key for key in state}, np.asarray(action_indices), []
+    for key in action:
+        if key.is_relative:
+            statistics = _statistics(dataset, states[key.state_key or key.key], key, indices)
+            key = key.model_copy(update={"chunk_statistics": statistics})
+        keys.append(key)
+    return tuple(keys)
 
 
 def _statistics(

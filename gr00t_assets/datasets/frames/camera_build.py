@@ -40,11 +40,6 @@ _FLUSH_BYTES = 64 << 20
 _PROGRESS_SECONDS = 0.5
 
 
-def default_workers() -> int:
-    """Episodes decoded at once: the cores that this process may use, four at most."""
-    return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
-
-
 @dataclass(frozen=True)
 class ReusableEpisode:
     """An episode's frames in a finished cache."""
@@ -92,13 +87,13 @@ class CameraBuild:
         """Fill every episode.
 
         Args:
-            workers: Episodes at once; ``default_workers`` by default.
+            workers: Episodes at once; the cores that this process may use by default, four at most.
 
         Returns:
             A line for each episode whose frames cannot be decoded, or do not fit its rows.
         """
         problems: dict[int, str] = {}
-        count = workers or default_workers()
+        count = workers or min(len(os.sched_getaffinity(0)), MAX_WORKERS)
         waiting = iter(self.partial.plan.spans)
         running: dict[Future[Method], Span] = {}
         with ThreadPoolExecutor(count, thread_name_prefix="frames") as pool:

@@ -46,7 +46,10 @@ class Demonstrations:
         self.config = config
         self._source = source
         self._transform = StateActionTransform(config)
-        _require_same_resolution(config)
+        if len({(camera.height, camera.width) for camera in config.video}) > 1:
+            problem = "its cameras have different resolutions; one crop cannot serve them."
+            sizes = [f"{camera.key}: {camera.height}x{camera.width}" for camera in config.video]
+            raise DatasetError(config.dataset, problem, sizes)
         columns = [*self._transform.state_columns, *self._transform.action_columns, "timestamp"]
         columns += [] if config.language is None else [config.language]
         numbers: dict[str, int] = {}
@@ -60,8 +63,10 @@ class Demonstrations:
             timestamps = vectors["timestamp"][:, 0].astype(np.float64)
             for rows, camera in zip(frame_rows, config.video, strict=True):
                 rows.append(source.rows(index, camera.original_key, timestamps))
-            for text in _instructions(dataset, vectors, config.language, len(timestamps)):
-                tasks.append(numbers.setdefault(text, len(numbers)))
+            texts = [DEFAULT_INSTRUCTION] * len(timestamps)
+            if config.language is not None:
+                texts = [dataset.tasks[int(n)] for n in vectors[config.language].reshape(-1)]
+            tasks += [numbers.setdefault(text, len(numbers)) for text in texts]
         self.lengths = lengths = [len(episode) for episode in actions]
         self.instructions = list(numbers)
         self.tasks = np.asarray(tasks)
@@ -146,20 +151,3 @@ def chosen_episodes(dataset: LeRobotDataset, config: ModalityConfig, part: Part)
         details = ["set held_out of this dataset in data/datasets.yaml"] if part != "all" else []
         raise DatasetError(config.dataset, problem, details)
     return indices
-
-
-def _require_same_resolution(config: ModalityConfig) -> None:
-    if len({(camera.height, camera.width) for camera in config.video}) > 1:
-        raise DatasetError(
-            config.dataset,
-            "its cameras have different resolutions; one crop cannot serve them.",
-            [f"{camera.key}: {camera.height}x{camera.width}" for camera in config.video],
-        )
-
-
-def _instructions(
-    dataset: LeRobotDataset, vectors: dict[str, np.ndarray], column: str | None, rows: int
-) -> list[str]:
-    if column is None:
-        return [DEFAULT_INSTRUCTION] * rows
-    return [dataset.tasks[int(task)] for task in vectors[column].reshape(-1)]

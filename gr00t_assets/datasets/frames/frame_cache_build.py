@@ -51,7 +51,7 @@ def build_frame_cache(
             from the thread that called.
         size: Width and height in pixels to resize frames to, in a folder of that name. By default
             frames keep their size and are exact; see ``camera_build.resized`` for what is lost.
-        workers: Episodes decoded at once; ``camera_build.default_workers`` by default.
+        workers: Episodes decoded at once; see ``CameraBuild.run``.
         previous: Folders of earlier caches, such as those of older versions of the dataset:
             frames of a video, or of images, with the same content are copied and not decoded.
 

@@ -7,6 +7,7 @@ their size below it, so that neither is taken for the other.
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -135,8 +136,14 @@ def cache_folder(directory: Path, size: Size | None = None) -> Path:
 
 def read_indices(folder: Path) -> dict[str, FrameIndex | None]:
     """Index by camera; None where it is damaged, of an older form, or its frames do not fit it."""
-    cameras = sorted(path for path in folder.glob("[!.]*") if (path / INDEX).is_file())
-    return {path.name: _checked_index(path) for path in cameras}
+    indices: dict[str, FrameIndex | None] = {}
+    for path in sorted(path for path in folder.glob("[!.]*") if (path / INDEX).is_file()):
+        indices[path.name] = None
+        with suppress(OSError, ValueError):
+            index = read_index(path / INDEX)
+            if len(index.videos) == len(index.plan.spans) and index.plan.has_files(path):
+                indices[path.name] = index
+    return indices
 
 
 def read_index(path: Path) -> FrameIndex:
@@ -158,15 +165,6 @@ def frame_cache_info(directory: Path, size: Size | None = None) -> FrameCacheInf
         size_bytes=sum(plan.frames * plan.frame_bytes for plan in plans.values()),
         cameras={name: (plan.frames, plan.height, plan.width) for name, plan in plans.items()},
     )
-
-
-def _checked_index(path: Path) -> FrameIndex | None:
-    try:
-        index = read_index(path / INDEX)
-        is_whole = len(index.videos) == len(index.plan.spans) and index.plan.has_files(path)
-    except (OSError, ValueError):
-        return None
-    return index if is_whole else None
 
 
 def _header(descr: str, shape: tuple[int, ...]) -> bytes:

@@ -120,7 +120,7 @@ class TorchvisionAv:
 
     def __init__(self, fixed: bool) -> None:
         self._fixed = fixed
-        self._video: _Video | None = None
+        self._path: Path | None = None
 
     def __call__(self, path: Path, timestamps: np.ndarray) -> np.ndarray:
         """Frames at some timestamps in seconds, ``(n, height, width, 3)`` uint8 RGB.
@@ -131,26 +131,22 @@ class TorchvisionAv:
         from av.error import FFmpegError
 
         try:
-            if self._video is None or self._video.path != path:
-                self._video = _Video(path)
-            frames = self._video.frames_from(float(timestamps[0]))
+            if self._path != path:
+                self._open(path)
+            frames = self._frames_from(float(timestamps[0]))
             images = (_at_or_before if self._fixed else _from_key_frame)(frames, timestamps)
         except (FFmpegError, OSError) as error:
-            self._video = None
+            self._path = None
             raise VideoError(_first_line(error)) from error
         if not images:
             raise VideoError(f"no frame after the seek to {float(timestamps[0]):g} s")
         return np.stack(images)
 
-
-class _Video:
-    """An open file."""
-
-    def __init__(self, path: Path) -> None:
+    def _open(self, path: Path) -> None:
         import av
         from av.video.reformatter import VideoReformatter
 
-        self.path = path
+        self._path = None
         self._container = av.open(str(path), metadata_errors="ignore")
         if not self._container.streams.video:
             raise VideoError("has no video stream")
@@ -158,8 +154,9 @@ class _Video:
         self._stream.thread_type = "NONE"
         self._stream.codec_context.thread_count = 1
         self._reformatter = VideoReformatter()
+        self._path = path
 
-    def frames_from(self, time: float) -> Iterator[TimedFrame]:
+    def _frames_from(self, time: float) -> Iterator[TimedFrame]:
         """``VideoReader.seek(time, keyframes_only=True)`` and the iteration that follows."""
         assert self._stream.time_base is not None
         offset = round(max(time, 0.0) / self._stream.time_base)
@@ -191,11 +188,9 @@ def _at_or_before(frames: Iterator[TimedFrame], timestamps: np.ndarray) -> list[
             del loaded[: -2 if time > last else -1]
         if time >= last:
             break
-    if not loaded:
-        return []
     times = np.array([time for time, _ in loaded])
     chosen = np.searchsorted(times, timestamps.astype(np.float64), side="right") - 1
-    return [loaded[position][1]() for position in chosen.clip(0)]
+    return [loaded[position][1]() for position in chosen.clip(0)] if loaded else []
 
 
 def known_revision(isaac_commit: str | None, checkout: Path | None = None) -> Revision:
@@ -208,10 +203,9 @@ def known_revision(isaac_commit: str | None, checkout: Path | None = None) -> Re
     """
     if isaac_commit is None:
         return "unknown"
-    if checkout is not None:
-        source = _source(checkout, isaac_commit)
-        if source is not None:
-            return "faulty" if _FAULT in source else "fixed"
+    source = None if checkout is None else _source(checkout, isaac_commit)
+    if source is not None:
+        return "faulty" if _FAULT in source else "fixed"
     if len(isaac_commit) >= _SHORTEST_HASH:
         for commit, revision in _KNOWN.items():
             if commit.startswith(isaac_commit.lower()):

@@ -197,12 +197,8 @@ class LeRobotDataset:
         path, rows = self.parquet_path(index), self.ranges.get(index)
         with self._reading(path):
             file = pq.ParquetFile(path, metadata=self._footers.get(path))
-            names = file.schema_arrow.names
-            chosen = list(names if columns is None else columns)
-            missing = ", ".join(column for column in chosen if column not in names)
-            if missing:
-                problem = f"{self._shown(path)} lacks {missing}."
-                raise DatasetError(self.name, problem, [f"it has: {', '.join(names)}"])
+            chosen = list(file.schema_arrow.names if columns is None else columns)
+            self._require(path, file, chosen)
             if rows is None:
                 return file.read(columns=chosen).select(chosen)
             self._footers[path] = file.metadata
@@ -218,10 +214,7 @@ class LeRobotDataset:
         """
         path, rows = self.parquet_path(index), self.ranges.get(index)
         with self._reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
-            names = file.schema_arrow.names
-            if camera not in names:
-                problem = f"{self._shown(path)} lacks {camera}."
-                raise DatasetError(self.name, problem, [f"it has: {', '.join(names)}"])
+            self._require(path, file, [camera])
             groups, first, count = None, 0, file.metadata.num_rows
             if rows is not None:
                 groups, first = row_groups(file.metadata, rows.start, rows.count)
@@ -272,6 +265,12 @@ class LeRobotDataset:
             raise DatasetError(self.name, problem, [f"lengths found: {list(ragged[0])}"])
         values = flat.values.to_numpy(zero_copy_only=False)
         return values.reshape(len(chunked), int(np.prod([n for (n,) in flat.lengths] or [1])))
+
+    def _require(self, path: Path, file: pq.ParquetFile, columns: Sequence[str]) -> None:
+        names = file.schema_arrow.names
+        if missing := ", ".join(column for column in columns if column not in names):
+            problem = f"{self._shown(path)} lacks {missing}."
+            raise DatasetError(self.name, problem, [f"it has: {', '.join(names)}"])
 
     @contextmanager
     def _reading(self, path: Path) -> Iterator[None]:

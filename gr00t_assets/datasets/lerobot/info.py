@@ -194,14 +194,12 @@ def _version(folder: Folder, raw: Mapping[str, Any], formats: Collection[str]) -
     if version not in formats:
         folder.collector.report("format-unsupported", INFO, shown, formats=", ".join(formats))
         return None
-    listed = [folder.exists(EPISODES), folder.exists(V30_EPISODES)]
-    if version != V30 and listed == [False, True]:
-        found = f"{shown} over the layout of v3.0 ({V30_EPISODES} is a folder)"
-        folder.collector.report("format-mislabelled", INFO, found, version=V30)
-        return None
-    if version == V30 and listed == [True, False]:
-        found = f"{shown} over the layout of v2.1 (there is {EPISODES})"
-        folder.collector.report("format-mislabelled", INFO, found, version="v2.1")
+    own, other, right = EPISODES, V30_EPISODES, V30
+    if version == V30:
+        own, other, right = V30_EPISODES, EPISODES, "v2.1"
+    if folder.exists(other) and not folder.exists(own):
+        found = f"{shown} over the layout of {right} (there is {other})"
+        folder.collector.report("format-mislabelled", INFO, found, version=right)
         return None
     return str(version)
 

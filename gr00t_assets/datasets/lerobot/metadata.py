@@ -1,5 +1,6 @@
 """What the meta files of a dataset say, and which of the files that they name are there."""
 
+import glob
 import json
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -89,6 +90,9 @@ def read_metadata(folder: Folder, formats: Collection[str] = FORMATS) -> Metadat
 def find_cameras(metadata: Metadata, needed: Collection[str] = ()) -> list[Feature]:
     """The cameras that have frames; what is missing or left out is a finding.
 
+    A camera that is declared to be in the rows and lies in videos is taken out of the features,
+    or each file of rows would be said to lack its column.
+
     Args:
         needed: Features of cameras that cannot be left out.
     """
@@ -101,7 +105,12 @@ def find_cameras(metadata: Metadata, needed: Collection[str] = ()) -> list[Featu
     present = []
     for camera in info.cameras:
         if not camera.is_video:
-            present.append(camera)
+            if _has_videos(folder, camera) and not _is_in_rows(metadata, camera):
+                found = f"{camera.name} is of dtype image, and its frames are in videos"
+                folder.collector.report("camera-in-videos", INFO, found)
+                del info.features[camera.name]
+            else:
+                present.append(camera)
             continue
         if info.video_path is None or not numbered:
             continue
@@ -124,6 +133,13 @@ def _is_in_rows(metadata: Metadata, camera: Feature) -> bool:
         with suppress(OSError, ValueError, pa.ArrowException):
             return camera.name in pq.read_schema(metadata.folder.directory / file).names
     return False
+
+
+def _has_videos(folder: Folder, camera: Feature) -> bool:
+    """Whether there is a video of a camera where v2.x or v3.0 keeps them."""
+    name = glob.escape(camera.name)
+    patterns = (f"videos/*/{name}/*.mp4", f"videos/{name}/*/*.mp4")
+    return any(any(folder.directory.glob(pattern)) for pattern in patterns)
 
 
 def is_v30(directory: Path) -> bool:

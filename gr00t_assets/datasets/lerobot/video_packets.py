@@ -1,19 +1,12 @@
 """What a video file holds, packet by packet: no frame is decoded."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gr00t_assets.core.finding import Collector
-
-if TYPE_CHECKING:
-    from av import Packet
-    from av.container import InputContainer
-
 
 MOST_FRAMES = 10_000_000
 """Of a video file of many episodes."""
@@ -60,13 +53,6 @@ class VideoPackets:
     def times(self) -> np.ndarray:
         """Seconds at which each frame is shown, ascending, shape ``(frames,)``."""
         return self.pts[self.order] * float(self.time_base)
-
-
-def packets_of(container: "InputContainer") -> Iterator["Packet"]:
-    """The packets of a file's video stream, in order, without the empty one at the end."""
-    for packet in container.demux(container.streams.video[0]):
-        if packet.size:
-            yield packet
 
 
 def read_packets(

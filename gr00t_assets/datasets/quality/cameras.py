@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
@@ -34,46 +35,50 @@ def measure_camera(
     Raises:
         DatasetError: Rows cannot be read, or the cache is of another dataset.
     """
-    lights, sames, in_motion, flickers, when = [], [], [], [], []
-    freezes: list[Freeze] = []
-    black: dict[int, float] = {}
+    parts = []
     most = max(limits.SCANNED_FRAMES * len(dataset.episodes) // max(dataset.frame_count, 1), 1)
     for place in spread_positions(len(dataset.episodes), most):
         index = dataset.episodes[place].index
         rows = cache.rows(index, camera, dataset.timestamps(index))
         light, same = _scan(cache, camera, rows)
-        moving = moves[place][:-1]
-        for start, length in true_runs(same):
-            seconds = length / dataset.fps
-            if seconds >= limits.FREEZE_SECONDS and moving[start : start + length].mean() > 0.5:
-                freezes.append(Freeze(episode=index, row=start, seconds=seconds))
-        if (light < limits.BLACK).any():
-            black[index] = float((light < limits.BLACK).mean())
-        when.append(place + np.arange(len(rows)) / max(len(rows), 1))
-        flickers.append(np.abs(np.diff(light)) > limits.FLICKER)
-        lights.append(light)
-        sames.append(same)
-        in_motion.append(moving)
-    light, same, moving, flicker = map(np.concatenate, (lights, sames, in_motion, flickers))
-    shown = spread_positions(len(light), limits.SHOWN_FRAMES)
+        columns = {"light": light, "same": same, "moving": moves[place]}
+        part = pd.DataFrame({"episode": index, "row": np.arange(len(rows)), **columns})
+        part["place"] = place + part.row / len(rows)
+        parts.append(part)
+    frames = pd.concat(parts, ignore_index=True)
+    pairs = frames[frames.duplicated("episode", keep="last")]
+    flickers = frames.groupby("episode").light.diff().abs() > limits.FLICKER
+    black = (frames.light < limits.BLACK).groupby(frames.episode, sort=False).mean()
+    shown = frames.iloc[spread_positions(len(frames), limits.SHOWN_FRAMES)]
     return Camera(
         camera=camera,
-        episode=tuple(np.concatenate(when)[shown].tolist()),
-        luminance=tuple(light[shown].tolist()),
-        frames=len(light),
-        mean=float(light.mean()),
-        dark_share=float((light < limits.DARK).mean()),
-        bright_share=float((light > limits.BRIGHT).mean()),
-        flicker_share=flicker.sum() / max(len(flicker), 1),
-        identical_share=same.sum() / max(len(same), 1),
-        frozen_share=(same & moving).sum() / max(moving.sum(), 1),
-        freezes=tuple(freezes),
-        black=black,
+        episode=tuple(shown.place.tolist()),
+        luminance=tuple(shown.light.tolist()),
+        frames=len(frames),
+        mean=float(frames.light.mean()),
+        dark_share=float((frames.light < limits.DARK).mean()),
+        bright_share=float((frames.light > limits.BRIGHT).mean()),
+        flicker_share=flickers.sum() / max(len(pairs), 1),
+        identical_share=pairs.same.sum() / max(len(pairs), 1),
+        frozen_share=(pairs.same & pairs.moving).sum() / max(pairs.moving.sum(), 1),
+        freezes=tuple(_freezes(pairs, dataset.fps)),
+        black={int(index): float(share) for index, share in black[black > 0].items()},
     )
 
 
+def _freezes(pairs: pd.DataFrame, fps: float) -> Iterator[Freeze]:
+    """Runs of pairs of the same frame, during most of which the robot moves."""
+    state = pairs[["episode", "same"]]
+    runs = (state != state.shift()).any(axis=1).cumsum()
+    for _, run in pairs[pairs.same].groupby(runs):
+        seconds = len(run) / fps
+        if seconds >= limits.FREEZE_SECONDS and run.moving.mean() > 0.5:
+            first = run.iloc[0]
+            yield Freeze(episode=int(first.episode), row=int(first.row), seconds=seconds)
+
+
 def _scan(cache: FrameCache, camera: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean grey level of each frame, and whether each is the same as the next."""
+    """Mean grey level of each frame, and whether the next is the same; False of the last."""
     light, same, last = [], [], None
     for start in range(0, len(rows), _BLOCK):
         frames = cache.frames(camera, rows[start : start + _BLOCK])[:, ::_EVERY, ::_EVERY]
@@ -83,16 +88,4 @@ def _scan(cache: FrameCache, camera: str, rows: np.ndarray) -> tuple[np.ndarray,
         differences = np.abs(np.diff(levels, axis=0)).max(axis=(1, 2, 3))
         same.append(differences <= limits.FREEZE_LEVELS * np.ptp(levels[1:], axis=(1, 2, 3)))
         last = levels[-1:]
-    return np.concatenate(light), np.concatenate(same)
-
-
-def true_runs(values: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Where each run of True begins, and how long it is.
-
-    Examples:
-        >>> list(true_runs(np.array([True, True, False, True])))
-        [(0, 2), (3, 1)]
-    """
-    borders = np.flatnonzero(np.diff(np.concatenate([[False], values, [False]]).astype(int)))
-    for start, end in zip(borders[::2], borders[1::2], strict=True):
-        yield int(start), int(end - start)
+    return np.concatenate(light), np.append(np.concatenate(same), False)

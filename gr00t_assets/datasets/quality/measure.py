@@ -32,7 +32,11 @@ from gr00t_assets.datasets.quality.scores import episode_scores
 from gr00t_assets.datasets.quality.table import find_warnings
 from gr00t_assets.modality.modality_json import parse_modality
 
-_PREFERRED = ("human.action.task_description", "human.task_description", "human.coarse_action")
+_PREFERRED = (
+    "annotation.human.action.task_description",
+    "annotation.human.task_description",
+    "annotation.human.coarse_action",
+)
 _SHOWN = 50
 """Instructions that are listed."""
 
@@ -42,7 +46,7 @@ def measure_quality(
 ) -> Quality:
     """Figures of a dataset, with a warning for each threshold that one of them passes.
 
-    Reads the rows a few times, an episode at a time, and the frames of some whole episodes.
+    Reads the rows twice, an episode at a time, and the frames of some whole episodes.
 
     Args:
         cache: Its frames; without them nothing is said of images.
@@ -60,14 +64,14 @@ def measure_quality(
     ranges = columns.ranges(statistics)
     parts = [episode_figures(rows, columns, ranges, dataset.fps) for rows in columns.rows()]
     indices = [episode.index for episode in dataset.episodes]
-    moves = [part.moves for part in parts]
+    moves, total = [part.moves for part in parts], max(dataset.frame_count, 1)
     measured = Quality(
         dataset=dataset.name,
         fps=dataset.fps,
         lengths=_lengths(dataset),
-        idle=_idle(dataset, parts) if (ranges.moving & columns.joints).any() else None,
+        idle=_idle(parts, total) if (ranges.moving & columns.joints).any() else None,
         vectors=tuple(_vectors(columns, ranges, indices, parts)),
-        copies=tuple(_copies(dataset, columns, ranges, parts)),
+        copies=tuple(_copies(columns, ranges, parts, total)),
         motion=_motion(indices, columns, ranges, parts, dataset.fps),
         repeats=find_repeats(
             dataset.episodes, [part.digest for part in parts], [part.points for part in parts]
@@ -100,9 +104,8 @@ def _chosen(indices: Sequence[int], chosen: np.ndarray) -> tuple[int, ...]:
     return tuple(indices[place] for place in np.flatnonzero(chosen).tolist())
 
 
-def _idle(dataset: LeRobotDataset, parts: list[EpisodeFigures]) -> Idle:
+def _idle(parts: list[EpisodeFigures], total: int) -> Idle:
     start, end = zip(*(part.rest for part in parts), strict=True)
-    total = max(dataset.frame_count, 1)
     return Idle(start=start, end=end, start_share=sum(start) / total, end_share=sum(end) / total)
 
 
@@ -141,12 +144,11 @@ def _vectors(
 
 
 def _copies(
-    dataset: LeRobotDataset, columns: Columns, ranges: Ranges, parts: list[EpisodeFigures]
+    columns: Columns, ranges: Ranges, parts: list[EpisodeFigures], total: int
 ) -> Iterator[Copy]:
     counts = np.sum([part.copies for part in parts], axis=0).tolist()
     for (key, numbers), (same, moved, followed) in zip(columns.pairs.items(), counts, strict=True):
-        changes = ranges.moving[np.concatenate(numbers)].any()
-        share = same / max(dataset.frame_count, 1) if changes else None
+        share = same / total if ranges.moving[np.concatenate(numbers)].any() else None
         yield Copy(key=key, share=share, moving_share=followed / moved if moved else None)
 
 
@@ -252,12 +254,10 @@ def is_placeholder(text: str) -> bool:
 def _instruction_column(dataset: LeRobotDataset) -> str | None:
     with suppress(DatasetError):  # Other checks report a file that is missing or wrong.
         file = parse_modality(dataset.modality, dataset.name)
-        names = [name.removeprefix("annotation.") for name in file.annotation_keys()]
-        names = [name for name in _PREFERRED if name in names] + [
-            name for name in names if "valid" not in name
-        ]
-        for name in names:
-            column = file.annotation_column(f"annotation.{name}")
+        names = file.annotation_keys()
+        preferred = [name for name in _PREFERRED if name in names]
+        for name in (*preferred, *(name for name in names if "valid" not in name)):
+            column = file.annotation_column(name)
             if column in dataset.features:
                 return column
     return "task_index" if "task_index" in dataset.features else None

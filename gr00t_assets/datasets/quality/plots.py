@@ -264,13 +264,11 @@ def _small(buffer: io.BytesIO) -> bytes:
     """The picture with as many colours as it may have."""
     from PIL import Image
 
-    picture = Image.open(buffer).convert("RGB")
-    encoded = b""
+    picture, output = Image.open(buffer).convert("RGB"), io.BytesIO()
     for colours in (256, 64, 16):
         output = io.BytesIO()
         small = picture.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         small.save(output, "PNG", optimize=True)
-        encoded = output.getvalue()
-        if len(encoded) <= LIMIT:
+        if output.tell() <= LIMIT:
             break
-    return encoded
+    return output.getvalue()

@@ -1,6 +1,6 @@
 """The measures of a dataset's quality in words, with a warning past each threshold."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,44 +67,44 @@ def _texts() -> dict[str, Any]:
 
 
 def _row(measure: Measure, subject: str, *passed: object, **values: object) -> _Row:
-    """A row whose texts are filled in, with a warning for each threshold that is passed."""
-    texts, values = _texts()[measure], {**values, "limits": limits}
+    """A row whose texts are filled in, with a warning for each threshold that is passed.
+
+    Of a list its first items are named, and how many there are besides.
+    """
+    texts = _texts()[measure]
+    words = {name: _named(of) if isinstance(of, list) else of for name, of in values.items()}
     warnings = zip(passed, texts["warnings"], strict=True)
-    said = [text.format(**values) for is_passed, text in warnings if is_passed]
-    return _Row(measure, subject, texts["figure"].format(**values), said)
+    said = [text.format(**words, limits=limits) for is_passed, text in warnings if is_passed]
+    return _Row(measure, subject, texts["figure"].format(**words, limits=limits), said)
 
 
 def _rows(quality: Quality) -> Iterator[_Row]:
     lengths, idle, fps = quality.lengths, quality.idle, quality.fps
-    count, seconds = len(lengths.outliers), lengths.median / fps
-    words = {
-        "episodes": "episode is" if count == 1 else "episodes are",
-        "outliers": _named(lengths.outliers),
-    }
-    yield _row(Measure.LENGTHS, "", count, it=lengths, count=count, seconds=seconds, **words)
-    for measure, rows, share in (
-        (
-            (Measure.IDLE_START, idle.start, idle.start_share),
-            (Measure.IDLE_END, idle.end, idle.end_share),
-        )
-        if idle
-        else ()
-    ):
-        mean = float(np.mean(rows))
-        values = {"share": share, "mean": mean, "most": max(rows), "seconds": mean / fps}
-        yield _row(measure, "", share > limits.IDLE_SHARE, **values)
-    shares = [
-        f"{copy.key} {copy.share:.0%} ({copy.moving_share or 0:.0%} of moving rows)"
-        for copy in quality.copies
-        if copy.share is not None
-    ]
-    above = [
-        f"{copy.key} {copy.moving_share:.0%}"
-        for copy in quality.copies
-        if (copy.moving_share or 0) > limits.COPY_SHARE
-    ]
-    if shares:
-        yield _row(Measure.COPIES, "", above, shares=", ".join(shares), above=_named(above))
+    yield _row(
+        Measure.LENGTHS,
+        "",
+        lengths.outliers,
+        it=lengths,
+        seconds=lengths.median / fps,
+        count=len(lengths.outliers),
+        episodes="episode is" if len(lengths.outliers) == 1 else "episodes are",
+        outliers=list(lengths.outliers),
+    )
+    if idle is not None:
+        start = Measure.IDLE_START, idle.start, idle.start_share
+        for measure, rows, share in (start, (Measure.IDLE_END, idle.end, idle.end_share)):
+            mean = float(np.mean(rows))
+            values = {"share": share, "mean": mean, "most": max(rows), "seconds": mean / fps}
+            yield _row(measure, "", share > limits.IDLE_SHARE, **values)
+    changing = [copy for copy in quality.copies if copy.share is not None]
+    if changing:
+        shares = [
+            f"{copy.key} {copy.share:.0%} ({copy.moving_share or 0:.0%} of moving rows)"
+            for copy in changing
+        ]
+        moving = [(copy.key, copy.moving_share or 0.0) for copy in changing]
+        above = _words(moving, "{:.0%}", limits.COPY_SHARE)
+        yield _row(Measure.COPIES, "", above, shares=", ".join(shares), above=above)
     for vector in quality.vectors:
         if vector.labels:
             yield from _vector(vector)
@@ -114,12 +114,12 @@ def _rows(quality: Quality) -> Iterator[_Row]:
         for item in quality.repeats
     ]
     counts = {"count": len(repeats), "episodes": len(lengths.rows)}
-    yield _row(Measure.REPEATS, "", repeats, repeats=_named(repeats), **counts)
+    yield _row(Measure.REPEATS, "", repeats, repeats=repeats, **counts)
     if quality.language is not None:
         language = quality.language
         commonest, share = next(iter(language.shares.items()), ("", 0.0))
         passed = language.empty_share > 0, language.distinct > 1 and share > limits.COMMONEST_SHARE
-        texts = _named([f'"{text}"' for text in language.placeholders])
+        texts = [f'"{text}"' for text in language.placeholders]
         values = {"share": share, "commonest": commonest, "texts": texts}
         yield _row(Measure.LANGUAGE, "", *passed, it=language, **values)
     for camera in quality.cameras:
@@ -131,35 +131,31 @@ def _rows(quality: Quality) -> Iterator[_Row]:
 
 
 def _vector(vector: Vector) -> Iterator[_Row]:
-    source = "meta/stats.json" if vector.stored else "the rows"
-    above = [
-        f"{name} {share:.0%}"
-        for name, share in _above(vector, vector.outside, limits.OUTSIDE_SHARE)
-    ]
+    outside, stretch, steps = (
+        list(zip(vector.labels, values, strict=True))
+        for values in (vector.outside, vector.stretch, vector.largest_step)
+    )
+    above = _words(_falling(outside), "{:.0%}", limits.OUTSIDE_SHARE)
     yield _row(
         Measure.OUTSIDE,
         vector.column,
         above and vector.stored,
-        source=source,
-        above=_named(above),
+        source="meta/stats.json" if vector.stored else "the rows",
+        above=above,
         changing=vector.constant.count(False),
         count=len(vector.labels),
-        **_largest(vector.outside, vector.labels),
+        **_largest(outside),
     )
-    above = [
-        f"{name} {f'{factor:.1f} times' if np.isfinite(factor) else 'without bound'}"
-        for name, factor in _above(vector, vector.stretch, limits.STRETCH)
-    ]
-    largest = _largest(vector.stretch, vector.labels)
-    yield _row(Measure.STRETCHED, vector.column, above, above=_named(above), **largest)
+    above = _words(_falling(stretch), "{:.1f} times", limits.STRETCH)
+    above = [text.replace("inf times", "without bound") for text in above]
+    yield _row(Measure.STRETCHED, vector.column, above, above=above, **_largest(stretch))
     is_past = vector.jumps > limits.JUMP_ROWS * vector.steps
-    largest = _largest(vector.largest_step, vector.labels)
-    yield _row(Measure.JUMPS, vector.column, is_past, it=vector, **largest)
+    yield _row(Measure.JUMPS, vector.column, is_past, it=vector, **_largest(steps))
 
 
 def _motion(motion: Motion) -> Iterator[_Row]:
     stuck = [f"{label} in {_episodes(indices)}" for label, indices in motion.stuck.items()]
-    yield _row(Measure.STUCK, "", stuck, stuck=_named(stuck) or "none")
+    yield _row(Measure.STUCK, "", stuck, stuck=stuck or "none")
     for limit in motion.limits:
         above = [
             f"{label} in {_episodes(episodes)}"
@@ -167,17 +163,15 @@ def _motion(motion: Motion) -> Iterator[_Row]:
             if episodes and not is_meant(label)
         ]
         if limit.labels:
-            largest = _largest(limit.shares, limit.labels)
-            yield _row(Measure.LIMITS, limit.column, above, above=_named(above), **largest)
+            largest = _largest(list(zip(limit.labels, limit.shares, strict=True)))
+            yield _row(Measure.LIMITS, limit.column, above, above=above, **largest)
     if motion.lags:
-        clear = {key: value for key, value in motion.lags.items() if value is not None}
+        clear = [(key, value) for key, value in motion.lags.items() if value is not None]
         unclear = len(motion.lags) - len(clear)
-        lags = [f"{key} {value:.0f} ms" for key, value in clear.items()]
-        lags += [f"{unclear} keys unclear"] if unclear else []
-        late = [f"{key} {value:.0f} ms" for key, value in clear.items() if value > limits.LAG_LATE]
-        early = [f"{key} {-value:.0f} ms" for key, value in clear.items() if value < 0]
-        texts = {"lags": ", ".join(lags), "late": _named(late), "early": _named(early)}
-        yield _row(Measure.LAG, "", late, early, **texts)
+        lags = _words(clear, "{:.0f} ms") + ([f"{unclear} keys unclear"] if unclear else [])
+        late = _words(clear, "{:.0f} ms", limits.LAG_LATE)
+        early = _words([(key, -value) for key, value in clear], "{:.0f} ms", 0.0)
+        yield _row(Measure.LAG, "", late, early, lags=", ".join(lags), late=late, early=early)
     if motion.jerk:
         outliers = motion.jerk_outliers
         texts = {"outliers": _episodes(outliers), "count": len(outliers)}
@@ -197,14 +191,17 @@ def _camera(camera: Camera) -> Iterator[_Row]:
     yield _row(Measure.BLACK, name, camera.black, **texts)
 
 
-def _above(vector: Vector, values: Sequence[float], limit: float) -> list[tuple[str, float]]:
-    """Dimensions above a limit, the largest first."""
-    pairs = zip(vector.labels, values, strict=True)
-    return sorted((pair for pair in pairs if pair[1] > limit), key=lambda pair: -pair[1])
+def _words(pairs: Iterable[tuple[str, float]], pattern: str, above: float = -np.inf) -> list[str]:
+    """Names and values, of those above a limit."""
+    return [f"{name} {pattern.format(value)}" for name, value in pairs if value > above]
 
 
-def _largest(values: Sequence[float], labels: Sequence[str]) -> dict[str, Any]:
-    most, label = max(zip(values, labels, strict=True))
+def _falling(pairs: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    return sorted(pairs, key=lambda pair: -pair[1])
+
+
+def _largest(pairs: list[tuple[str, float]]) -> dict[str, Any]:
+    most, label = max((value, label) for label, value in pairs)
     return {"most": most, "label": label}
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
 from gr00t_assets.core.errors import DatasetError
@@ -30,23 +30,33 @@ def content_files(directory: Path) -> list[Path]:
     return sorted(path for path in paths if is_content(path))
 
 
-def content_hash(directory: Path, replaced: Mapping[Path, Path] | None = None) -> str:
-    """First 16 hex digits of a SHA-256 over every file's path and content.
+def files_by_path(directory: Path, replaced: Mapping[Path, Path] | None = None) -> dict[Path, Path]:
+    """The files that a dataset consists of by path relative to its folder, sorted.
 
     Args:
-        directory: Folder of the dataset.
         replaced: Files that stand in for those of the folder, by path relative to it.
     """
-    sources = {path: directory / path for path in content_files(directory)} | dict(replaced or {})
+    own = {path: directory / path for path in content_files(directory)}
+    return dict(sorted((own | dict(replaced or {})).items()))
+
+
+def content_hash(directory: Path, replaced: Mapping[Path, Path] | None = None) -> str:
+    """First 16 hex digits of a SHA-256 over every file's path and content."""
     total = hashlib.sha256()
-    for path in sorted(sources):
-        with sources[path].open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    for path, file in files_by_path(directory, replaced).items():
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
         total.update(f"{path.as_posix()}\0{digest}\n".encode())
     return total.hexdigest()[:16]
 
 
 _SHOWN = 20
+
+
+def first_lines(lines: Sequence[str]) -> list[str]:
+    """The first twenty lines of an error, and how many more there are."""
+    others = len(lines) - _SHOWN
+    return [*lines[:_SHOWN], *([f"and {others} more"] if others > 0 else [])]
 
 
 def refuse_links(directory: Path, name: str) -> None:
@@ -61,11 +71,10 @@ def refuse_links(directory: Path, name: str) -> None:
     problems = link_problems(directory)
     if not problems:
         return
-    more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
     raise DatasetError(
         name,
         f"its folder has {len(problems)} symbolic link(s) that are not followed.",
-        [*problems[:_SHOWN], *more, "put the files themselves there: cp -rL FOLDER COPY"],
+        [*first_lines(problems), "put the files themselves there: cp -rL FOLDER COPY"],
     )
 
 

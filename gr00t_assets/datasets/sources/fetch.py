@@ -14,7 +14,7 @@ from gr00t_assets.core.files import PARTIAL
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.source_kinds import FolderSource, GitSource, HubSource, SyntheticSource
-from gr00t_assets.datasets.sources.content import content_files, refuse_links
+from gr00t_assets.datasets.sources.content import files_by_path, refuse_links
 from gr00t_assets.datasets.sources.git_source import fetch_git
 from gr00t_assets.datasets.sources.hub_source import fetch_hub
 from gr00t_assets.datasets.synthetic.generator import generate
@@ -156,20 +156,16 @@ def lay_out(
         copied: Whether the files get bytes of their own; else both share them where the disk can.
         replaced: Files that stand in for those of the dataset, by path relative to it.
     """
-    stand_ins = replaced or {}
-    for path in sorted({*content_files(source), *stand_ins}):
+    for path, file in files_by_path(source, replaced).items():
         (target / path).parent.mkdir(parents=True, exist_ok=True)
-        if path in stand_ins:
-            shutil.copyfile(stand_ins[path], target / path)
-            continue
-        if not copied and not (source / path).is_symlink():
+        if file == source / path and not copied and not file.is_symlink():
             try:
-                os.link(source / path, target / path)
+                os.link(file, target / path)
                 continue
             except OSError as error:
                 if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP):
                     raise
-        shutil.copyfile(source / path, target / path)
+        shutil.copyfile(file, target / path)
 
 
 def _local_names(entry: CatalogEntry) -> list[str]:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from gr00t_assets.core.errors import DatasetError, StoreError
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.units import format_bytes
+from gr00t_assets.datasets.lerobot.folder import leaves_folder
 from gr00t_assets.datasets.source_kinds import HubSource, without_credentials
-from gr00t_assets.datasets.sources.content import NOT_CONTENT, is_content
+from gr00t_assets.datasets.sources.content import NOT_CONTENT, first_lines, is_content
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
@@ -22,7 +23,6 @@ _BUSY = (408, 429)
 _REFUSED = (401, 403)
 _TIMEOUT = 10.0
 _LOG_SECONDS = 10.0
-_SHOWN = 20
 _NOT_CONTENT_PATTERNS = [".*", "*/.*", *NOT_CONTENT]
 """What ``is_content`` refuses, as the Hub's client takes it."""
 
@@ -89,13 +89,11 @@ def fetch_hub(
             raise
         raise _explained(error, source, name) from error
     if wrong := sorted(file.path for file in _remove_wrong(missing, directory)):
-        more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
         raise DatasetError(
             name,
             f"{len(wrong)} file(s) came with other bytes than {source.repo_id} lists.",
             [
-                *wrong[:_SHOWN],
-                *more,
+                *first_lines(wrong),
                 f"expected the hashes of commit {commit}; what came was removed",
                 "try again; what was right is kept",
             ],
@@ -117,13 +115,13 @@ def _listed(source: HubSource, commit: str, name: str) -> list["RepoFile"]:
         )
     except Exception as error:
         raise _explained(error, source, name) from error
-    outside = [
-        entry.path
-        for entry in entries
-        if entry.path.startswith("/") or "\\" in entry.path or ".." in entry.path.split("/")
-    ]
+    paths = [entry.path for entry in entries]
+    outside = [path for path in paths if leaves_folder(path) or "\\" in path]
     if outside:
-        details = [*outside[:_SHOWN], "nothing was downloaded; tell the owner of the repository"]
+        details = [
+            *first_lines(outside),
+            "nothing was downloaded; tell the owner of the repository",
+        ]
         raise DatasetError(name, "the Hub lists files that leave the dataset's folder.", details)
     files = [
         entry

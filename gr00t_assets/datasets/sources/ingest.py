@@ -16,7 +16,7 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.metadata import is_v30
 from gr00t_assets.datasets.lerobot.v3.convert import CONVERSION, CONVERTED
 from gr00t_assets.datasets.record import DatasetRecord, load_record, save_record
-from gr00t_assets.datasets.sources.content import content_files, content_hash, refuse_links
+from gr00t_assets.datasets.sources.content import content_hash, files_by_path, refuse_links
 from gr00t_assets.datasets.sources.fetch import (
     Fetched,
     exclusive,
@@ -223,5 +223,5 @@ def _tasks(dataset: LeRobotDataset, normal: NormalForm | None) -> tuple[str, ...
 
 def _sizes(directory: Path, replaced: Mapping[Path, Path] | None = None) -> dict[Path, int]:
     """Bytes of every file; a version in the store that differs was damaged from outside."""
-    files = {path: directory / path for path in content_files(directory)} | dict(replaced or {})
+    files = files_by_path(directory, replaced)
     return {path: file.stat().st_size for path, file in files.items()}

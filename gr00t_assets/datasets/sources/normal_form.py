@@ -4,10 +4,12 @@ Normal form is LeRobot v2.1 with episodes from 0 on without gaps, the catalog's 
 out, and state and action in one axis. A v2.x dataset that has it is taken as it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Finding
@@ -15,14 +17,14 @@ from gr00t_assets.core.names import did_you_mean, nearest
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.yaml_files import load_yaml, raise_problems, yaml_problem
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.curation import Curated, bounds
+from gr00t_assets.datasets.curation import Curated, IdleTrim, bounds
 from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
 from gr00t_assets.datasets.lerobot.folder import Folder, read_object
 from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.metadata import Metadata, read_metadata
 from gr00t_assets.datasets.lerobot.v3.convert import CONVERSION, Converted, convert_to_v21
 from gr00t_assets.datasets.lerobot.v3.stored_episodes import Changes
-from gr00t_assets.datasets.sources.rest_rows import rows_to_trim
+from gr00t_assets.datasets.quality.columns import vector_keys
 from gr00t_assets.modality.modality_json import DEFAULT_COLUMNS
 
 _SHOWN = 8
@@ -103,7 +105,7 @@ def write_normal_form(
     trimmed = {}
     if curation.trim_idle is not None:
         folder = Folder(source, confined=False, replaced=replaced, leaves_out=leaves_out)
-        trimmed = rows_to_trim(LeRobotDataset.read(folder, name), curation.trim_idle)
+        trimmed = _rows_to_trim(LeRobotDataset.read(folder, name), curation.trim_idle)
     changes = Changes(leaves_out, trimmed, curation.rename)
     converted = convert_to_v21(source, target, name=name, changes=changes)
     warnings = [CONVERSION] if is_v30 else []
@@ -132,6 +134,56 @@ def _sliced_axes(source: Path, metadata: Metadata, replaced: Mapping[Path, Path]
             sliced.add((item.get("original_key") if isinstance(item, dict) else None) or default)
     features = metadata.info.features.values()
     return [feature.name for feature in features if feature.is_flattened and feature.name in sliced]
+
+
+def _rows_to_trim(dataset: LeRobotDataset, trim: IdleTrim) -> dict[int, tuple[int, int]]:
+    """How many rows are cut off at the start and the end of each episode that has some.
+
+    Those in which the robot rests; see ``IdleTrim`` for the formula.
+
+    Raises:
+        DatasetError: A column of state or action cannot be read.
+    """
+    extremes = [
+        np.stack([np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)]) for _, rows in _joints(dataset)
+    ]
+    if not extremes:
+        return {}
+    ranges = np.max(extremes, axis=0)[1] - np.min(extremes, axis=0)[0]
+    limits, trimmed = trim.threshold * ranges, {}
+    window = max(round(dataset.fps), 1)
+    for index, rows in _joints(dataset):
+        first = _first_moving(rows, window, limits)
+        last = _first_moving(rows[::-1], window, limits)
+        if first is None or last is None:
+            continue
+        start = min(max(first - 1, 0), int(trim.start * dataset.fps))
+        end = min(max(last - 1, 0), int(trim.end * dataset.fps))
+        if 0 < start + end < len(rows) - 1:
+            trimmed[index] = start, end
+    return trimmed
+
+
+def _joints(dataset: LeRobotDataset) -> Iterator[tuple[int, np.ndarray]]:
+    """Episode number and all numbers of state and action keys, shape ``(rows, numbers)``."""
+    slices = [*vector_keys(dataset, "state"), *vector_keys(dataset, "action")]
+    for episode in dataset.episodes if slices else ():
+        columns = dataset.vectors(episode.index, [item.column for item in slices])
+        parts = [columns[item.column][:, item.span].astype(np.float64) for item in slices]
+        yield episode.index, np.concatenate(parts, axis=1)
+
+
+def _first_moving(rows: np.ndarray, window: int, limits: np.ndarray) -> int | None:
+    """The first row within whose last second a number goes further than its limit, or None.
+
+    Args:
+        window: Rows of a second.
+        limits: How far each number may go in a second.
+    """
+    padded = np.concatenate([np.repeat(rows[:1], window, axis=0), rows])
+    seconds = np.lib.stride_tricks.sliding_window_view(padded, window + 1, axis=0)
+    moving = ((seconds.max(axis=-1) - seconds.min(axis=-1)) > limits).any(axis=1)
+    return int(moving.argmax()) if moving.any() else None
 
 
 def _curated(converted: Converted, metadata: Metadata, renamed: Mapping[str, str]) -> Curated:

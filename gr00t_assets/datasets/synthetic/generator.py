@@ -18,15 +18,9 @@ import pyarrow.parquet as pq
 from gr00t_assets.core.files import write_bytes, write_json
 from gr00t_assets.datasets.lerobot.info import CHUNK_EPISODES, DATA_PATH, VIDEO_PATH, episode_path
 from gr00t_assets.datasets.lerobot.statistics import array_statistics
-from gr00t_assets.datasets.synthetic.motion import (
-    Demonstration,
-    demonstrate,
-    instruction,
-    shuffled_things,
-    standing,
-)
+from gr00t_assets.datasets.synthetic.motion import Demonstration, demonstrate, shuffled_things
 from gr00t_assets.datasets.synthetic.robots import ROBOTS, Robot
-from gr00t_assets.datasets.synthetic.scene import WALL, PinholeCamera, plate, render, shadow, table
+from gr00t_assets.datasets.synthetic.scene import PinholeCamera, plate, render, shadow, table
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.modality.modality_json import preset_path
 
@@ -54,14 +48,14 @@ def generate(spec: SyntheticSpec, directory: Path) -> None:
     robot = ROBOTS[spec.robot]()
     random = np.random.default_rng(spec.seed)
     things = shuffled_things(random, spec.episodes)
-    tasks = {text: index for index, text in enumerate(dict.fromkeys(map(instruction, things)))}
+    tasks = list(dict.fromkeys(thing.instruction for thing in things))
     episodes: list[dict[str, Any]] = []
     numbers: dict[str, list[np.ndarray]] = {}
     row = 0
     for index, thing in enumerate(things):
         frames = int(random.integers(spec.min_frames, spec.max_frames, endpoint=True))
         shown = demonstrate(robot, thing, frames, random)
-        columns = _columns(spec, shown, index, tasks[instruction(thing)], row)
+        columns = _columns(spec, shown, index, tasks.index(thing.instruction), row)
         for name, values in columns.items():
             numbers.setdefault(name, []).append(values.reshape(frames, -1))
         path = directory / episode_path(DATA_PATH, index)
@@ -75,23 +69,10 @@ def generate(spec: SyntheticSpec, directory: Path) -> None:
                 for frame, state in enumerate(shown.states)
             )
             write_video(path, images, spec.rate)
-        text = instruction(thing)
-        episodes.append({"episode_index": index, "tasks": [text], "length": frames})
+        episodes.append({"episode_index": index, "tasks": [thing.instruction], "length": frames})
         row += frames
-    meta = directory / "meta"
-    write_json(meta / "info.json", _info(spec, robot, numbers, episodes, len(tasks)))
-    statistics = {
-        name: {
-            field: values.tolist()
-            for field, values in array_statistics(np.concatenate(rows)).items()
-        }
-        for name, rows in numbers.items()
-    }
-    write_json(meta / "stats.json", statistics)
-    listed = [{"task_index": index, "task": text} for text, index in tasks.items()]
-    _write_lines(meta / "tasks.jsonl", listed)
-    _write_lines(meta / "episodes.jsonl", episodes)
-    _write_modality(spec, meta / "modality.json")
+    rows = {name: np.concatenate(parts) for name, parts in numbers.items()}
+    _write_meta(spec, robot, rows, episodes, tasks, directory / "meta")
 
 
 def write_video(path: Path, images: Iterator[np.ndarray], fps: float) -> None:
@@ -134,8 +115,8 @@ def draw(robot: Robot, shown: Demonstration, frame: int, camera: PinholeCamera) 
         shadow(tool, 0.03 * robot.scale, hand_over_plate),
         shadow(place, 0.03 * robot.scale, over_plate),
     ]
-    solids = [*robot.solids(state), *standing(shown.thing, place, robot.scale)]
-    return render(camera, flats, solids, WALL)
+    solids = [*robot.solids(state), *shown.thing.standing(place, robot.scale)]
+    return render(camera, flats, solids)
 
 
 def _columns(
@@ -158,13 +139,14 @@ def _columns(
     }
 
 
-def _info(
+def _write_meta(
     spec: SyntheticSpec,
     robot: Robot,
-    numbers: dict[str, list[np.ndarray]],
+    columns: dict[str, np.ndarray],
     episodes: list[dict[str, Any]],
-    tasks: int,
-) -> dict[str, Any]:
+    tasks: list[str],
+    meta: Path,
+) -> None:
     width, height = spec.size
     video = {
         "dtype": "video",
@@ -179,16 +161,16 @@ def _info(
         },
     }
     features: dict[str, Any] = {f"observation.images.{name}": video for name in spec.shown_cameras}
-    for name, rows in numbers.items():
-        features[name] = {"dtype": str(rows[0].dtype), "shape": [rows[0].shape[1]]}
-        if rows[0].shape[1] > 1:
+    for name, rows in columns.items():
+        features[name] = {"dtype": str(rows.dtype), "shape": [rows.shape[1]]}
+        if rows.shape[1] > 1:
             features[name]["names"] = list(robot.names)
-    return {
+    info = {
         "codebase_version": "v2.0",
         "robot_type": robot.robot_type,
         "total_episodes": len(episodes),
-        "total_frames": sum(episode["length"] for episode in episodes),
-        "total_tasks": tasks,
+        "total_frames": len(columns["action"]),
+        "total_tasks": len(tasks),
         "total_videos": len(episodes) * len(spec.shown_cameras),
         "total_chunks": (len(episodes) - 1) // CHUNK_EPISODES + 1,
         "chunks_size": CHUNK_EPISODES,
@@ -198,17 +180,19 @@ def _info(
         "video_path": VIDEO_PATH,
         "features": features,
     }
-
-
-def _write_modality(spec: SyntheticSpec, path: Path) -> None:
+    write_json(meta / "info.json", info)
+    statistics = {
+        name: {field: values.tolist() for field, values in array_statistics(rows).items()}
+        for name, rows in columns.items()
+    }
+    write_json(meta / "stats.json", statistics)
+    listed = [{"task_index": index, "task": text} for index, text in enumerate(tasks)]
+    for name, items in (("tasks.jsonl", listed), ("episodes.jsonl", episodes)):
+        write_bytes(meta / name, "".join(json.dumps(item) + "\n" for item in items).encode())
     preset = preset_path(PRESETS[spec.robot])
     modality = json.loads(preset.read_text())
     if set(spec.shown_cameras) == set(modality["video"]):
-        shutil.copyfile(preset, path)
-        return
-    modality["video"] = {camera: modality["video"][camera] for camera in spec.shown_cameras}
-    write_json(path, modality)
-
-
-def _write_lines(path: Path, items: list[dict[str, Any]]) -> None:
-    write_bytes(path, "".join(json.dumps(item) + "\n" for item in items).encode())
+        shutil.copyfile(preset, meta / "modality.json")
+    else:
+        modality["video"] = {camera: modality["video"][camera] for camera in spec.shown_cameras}
+        write_json(meta / "modality.json", modality)

@@ -1,6 +1,6 @@
 """One synthetic demonstration: an arm takes a thing from the table to the plate."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -8,19 +8,32 @@ from gr00t_assets.datasets.synthetic.robots import Robot
 from gr00t_assets.datasets.synthetic.scene import Capsule
 
 
-@dataclass(frozen=True)
-class Thing:
-    """Something to pick.
-
-    Attributes:
-        name: As an instruction calls it.
-        grasp: Height at which it is taken, metres.
-        parts: What it looks like, in metres from the point where it stands on the table.
-    """
+class Thing(NamedTuple):
+    """Something to pick."""
 
     name: str
+    """As an instruction calls it."""
     grasp: float
+    """Height at which it is taken, metres."""
     parts: tuple[Capsule, ...]
+    """What it looks like, in metres from the point where it stands on the table."""
+
+    @property
+    def instruction(self) -> str:
+        """The sentence that the robot is given."""
+        return f"pick the {self.name} from the counter and place it in the plate"
+
+    def standing(self, position: np.ndarray, scale: float) -> list[Capsule]:
+        """Its parts where it stands at a point, ``scale`` times its size."""
+        return [
+            Capsule(
+                position + scale * np.asarray(start),
+                position + scale * np.asarray(end),
+                scale * radius,
+                color,
+            )
+            for start, end, radius, color in self.parts
+        ]
 
 
 _GREEN, _ORANGE, _RED = (150, 186, 64), (202, 104, 44), (150, 48, 44)
@@ -61,27 +74,22 @@ _IN_HAND = 0.02
 """Metres between tool and thing, seen from above, at which a closed hand holds it."""
 
 
-@dataclass(frozen=True)
-class Demonstration:
-    """Everything that happens in one episode of T frames.
-
-    Attributes:
-        thing: What is carried.
-        states: Joint numbers that were reached, shape ``(T, dimension)``.
-        actions: Joint numbers that were commanded for the next frame, the same shape.
-        places: Where the thing is, shape ``(T, 3)``, metres.
-        grasped: Whether the hand holds it, shape ``(T,)``.
-        plate: Middle of the plate, shape ``(3,)``, metres.
-        tint: Brightness of the table's wood.
-    """
+class Demonstration(NamedTuple):
+    """Everything that happens in one episode of T frames."""
 
     thing: Thing
     states: np.ndarray
+    """Joint numbers that were reached, shape ``(T, numbers)``."""
     actions: np.ndarray
+    """Joint numbers that were commanded for the next frame, the same shape."""
     places: np.ndarray
+    """Where the thing is, shape ``(T, 3)``, metres."""
     grasped: np.ndarray
+    """Whether the hand holds it, shape ``(T,)``."""
     plate: np.ndarray
+    """Middle of the plate, shape ``(3,)``, metres."""
     tint: float
+    """Brightness of the table's wood."""
 
 
 def demonstrate(
@@ -97,38 +105,13 @@ def demonstrate(
     place = np.array([random.uniform(low_x, high_x), random.uniform(low_y, high_y), 0.0])
     plate = np.array([*robot.plate, 0.0]) + np.append(random.uniform(-0.015, 0.015, 2), 0.0)
     commands, closures = _commands(robot, thing, place, plate, frames, random)
-    actions = np.array(
-        [robot.vector(angles, closure) for angles, closure in zip(commands, closures, strict=True)]
-    )
+    actions = np.array(list(map(robot.vector, commands, closures)))
     states = actions.copy()
     for frame in range(1, frames):
         states[frame] = states[frame - 1] + _FOLLOWS * (actions[frame - 1] - states[frame - 1])
     places, grasped = _carried(robot, states, closures, place, plate)
     tint = float(random.uniform(0.94, 1.04))
     return Demonstration(thing, states, actions, places, grasped, plate, tint)
-
-
-def instruction(thing: Thing) -> str:
-    """The sentence that the robot is given.
-
-    Examples:
-        >>> instruction(THINGS[0])
-        'pick the pear from the counter and place it in the plate'
-    """
-    return f"pick the {thing.name} from the counter and place it in the plate"
-
-
-def standing(thing: Thing, position: np.ndarray, scale: float) -> list[Capsule]:
-    """A thing that stands at a point, ``scale`` times its size."""
-    return [
-        Capsule(
-            position + scale * np.asarray(part.start),
-            position + scale * np.asarray(part.end),
-            scale * part.radius,
-            part.color,
-        )
-        for part in thing.parts
-    ]
 
 
 def shuffled_things(random: np.random.Generator, count: int) -> list[Thing]:
@@ -151,33 +134,23 @@ def _commands(
     grasp = np.array([0.0, 0.0, robot.scale * thing.grasp])
     above = np.array([0.0, 0.0, robot.lift])
     drop = plate + grasp + np.array([0.0, 0.0, 0.025])
-    targets = (place + above, place + grasp, place + above, plate + above, drop, plate + above)
     poses, near = [], robot.rest + random.uniform(-1, 1) * robot.turn
-    for target in targets:
+    for target in (place + above, place + grasp, place + above, plate + above, drop, plate + above):
         side = np.arctan2(target[1], target[0])
         turned = np.array([[np.cos(side), -np.sin(side)], [np.sin(side), np.cos(side)]])
         direction = np.append(turned @ robot.direction[:2], robot.direction[2])
         near = robot.chain.inverse(target, direction, near)
         poses.append(near)
     over, at, lifted, across, down, up = poses
-    script = (
-        (0.05, robot.rest, 0.0),
-        (0.20, over, 0.0),
-        (0.11, at, 0.0),
-        (0.07, at, 1.0),
-        (0.10, lifted, 1.0),
-        (0.17, across, 1.0),
-        (0.09, down, 1.0),
-        (0.06, down, 0.0),
-        (0.08, up, 0.0),
-        (0.12, robot.rest, 0.0),
-    )
-    shares = np.array([share for share, _, _ in script]) * random.uniform(0.85, 1.15, len(script))
+    script = (robot.rest, over, at, at, lifted, across, down, down, up, robot.rest)
+    grips = (0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
+    shares = np.array([0.05, 0.20, 0.11, 0.07, 0.10, 0.17, 0.09, 0.06, 0.08, 0.12])
+    shares *= random.uniform(0.85, 1.15, len(shares))
     ends = np.round(np.cumsum(shares) / shares.sum() * (frames - 1)).astype(int)
     angles = np.tile(robot.rest, (frames, 1))
     closures = np.zeros(frames)
     before, closed, start = robot.rest, 0.0, 0
-    for end, (_, pose, closure) in zip(ends, script, strict=True):
+    for end, pose, closure in zip(ends, script, grips, strict=True):
         steps = np.linspace(0, 1, end - start + 1)
         smooth = steps**3 * (10 - 15 * steps + 6 * steps**2)
         angles[start : end + 1] = before + smooth[:, None] * (pose - before)

@@ -1,6 +1,7 @@
-"""The two robots of the synthetic demonstrations: their joints, their looks, their cameras."""
+"""The two robots of the synthetic demonstrations: their joints, their looks, their cameras.
 
-from abc import ABC, abstractmethod
+Both have the same attributes and methods; lengths are in metres, angles in radians.
+"""
 
 import numpy as np
 
@@ -12,94 +13,52 @@ DARK: Color = (66, 72, 84)
 YELLOW: Color = (238, 178, 48)
 
 
-class Robot(ABC):
-    """An arm with a hand, as it stands in a state vector."""
-
-    chain: Chain
-    dimension: int
-    """Numbers of a state or action."""
-    names: tuple[str, ...]
-    rest: np.ndarray
-    """Angles of the arm before and after its work, radians."""
-    turn: np.ndarray
-    """How far each joint may be from its rest at the start of the work, radians."""
-    direction: np.ndarray
-    """Where the hand points when it grasps."""
-    thing_area: tuple[tuple[float, float], tuple[float, float]]
-    """x and y between which things stand, metres."""
-    plate: tuple[float, float]
-    plate_radius: float
-    lift: float
-    """Metres above the table at which things are carried."""
-    scale: float
-    """Size of the things."""
-    table: tuple[tuple[float, float], tuple[float, float]]
-    robot_type: str
-
-    @abstractmethod
-    def vector(self, angles: np.ndarray, closure: float) -> np.ndarray:
-        """State or action at some angles of the arm, the hand closed from 0 to 1."""
-
-    @abstractmethod
-    def pose(self, vector: np.ndarray) -> Pose:
-        """The arm of a state."""
-
-    @abstractmethod
-    def closure(self, vector: np.ndarray) -> float:
-        """How far the hand of a state is closed, from 0 to 1."""
-
-    @abstractmethod
-    def solids(self, vector: np.ndarray) -> list[Capsule]:
-        """What is seen of a state."""
-
-    @abstractmethod
-    def camera(self, name: str, vector: np.ndarray, size: tuple[int, int]) -> PinholeCamera:
-        """A camera of the robot in a state."""
+_X, _Y, _Z = range(3)
 
 
-def _gr1_joints(side: float) -> tuple[Joint, ...]:
+def _gr1_chain(side: float) -> Chain:
     """GR1's seven arm joints, ``side`` 1 for left; at zero the arm hangs down, elbows stay out."""
     roll = (-1.3, 0.1) if side < 0 else (-0.1, 1.3)
-    return (
-        Joint("y", (0.0, side * 0.21, 0.30), -2.6, 1.0),
-        Joint("x", (0.0, 0.0, 0.0), *roll),
-        Joint("z", (0.0, 0.0, 0.0), -1.6, 1.6),
-        Joint("y", (0.0, 0.0, -0.27), -2.4, 0.0),
-        Joint("z", (0.0, 0.0, -0.12), -1.5, 1.5),
-        Joint("x", (0.0, 0.0, -0.13), -1.2, 1.2),
-        Joint("y", (0.0, 0.0, 0.0), -1.5, 1.5),
+    joints = (
+        Joint(_Y, (0.0, side * 0.21, 0.30), -2.6, 1.0),
+        Joint(_X, (0.0, 0.0, 0.0), *roll),
+        Joint(_Z, (0.0, 0.0, 0.0), -1.6, 1.6),
+        Joint(_Y, (0.0, 0.0, -0.27), -2.4, 0.0),
+        Joint(_Z, (0.0, 0.0, -0.12), -1.5, 1.5),
+        Joint(_X, (0.0, 0.0, -0.13), -1.2, 1.2),
+        Joint(_Y, (0.0, 0.0, 0.0), -1.5, 1.5),
     )
+    return Chain(joints, (0.0, 0.0, -0.135), (0.0, 0.0, -1.0))
 
 
 _FINGERS = np.array([1.5, 1.5, 1.45, 1.4, 0.7, 0.3])
 _OPEN = np.array([0.1, 0.1, 0.1, 0.1, 0.05, 1.3])
 
 
-class Gr1Arms(Robot):
+class Gr1Arms:
     """Fourier GR1 with two arms and hands; the right one works. 44 numbers, radians."""
 
-    chain = Chain(_gr1_joints(-1.0), (0.0, 0.0, -0.135), (0.0, 0.0, -1.0))
-    dimension = 44
+    chain = _gr1_chain(-1.0)
     names = tuple(f"motor_{number}" for number in range(44))
-    rest = np.array([0.15, -0.2, 0.1, -1.75, 0.1, 0.0, 0.1])
-    turn = np.zeros(7)
-    direction = np.array([0.72, 0.12, -0.68])
-    thing_area = (0.35, 0.47), (-0.31, -0.14)
+    rest = np.array([0.15, -0.2, 0.1, -1.75, 0.1, 0.0, 0.1])  # before and after the work
+    turn = np.zeros(7)  # how far each joint may be from its rest at the start of the work
+    direction = np.array([0.72, 0.12, -0.68])  # in which the hand points when it grasps
+    thing_area = (0.35, 0.47), (-0.31, -0.14)  # x and y between which things stand
     plate = 0.42, 0.03
     plate_radius = 0.085
-    lift = 0.15
-    scale = 1.2
+    lift = 0.15  # above the table, of what is carried
+    scale = 1.2  # of the things
     table = (0.18, 1.1), (-0.9, 0.9)
     robot_type = "GR1ArmsOnly"
 
-    _other = Chain(_gr1_joints(1.0), (0.0, 0.0, -0.135), (0.0, 0.0, -1.0))
+    _other = _gr1_chain(1.0)
     _other_rest = np.array([0.2, 0.35, 0.0, -1.85, 0.0, 0.0, 0.0])
 
     def vector(self, angles: np.ndarray, closure: float) -> np.ndarray:
         """State or action; the left arm and hand follow the right ones a little."""
         moved = angles - self.rest
         swing = np.array([-0.08, 0.05, 0.04, 0.06, 0.03, 0.02, 0.02])
-        vector = np.zeros(self.dimension)
+        vector = np.zeros(44)
         vector[0:7] = self._other_rest + swing * moved
         vector[7:13] = _OPEN + 0.05 * closure * _FINGERS
         vector[22:29] = angles
@@ -127,12 +86,12 @@ class Gr1Arms(Robot):
 
 def _gr1_arm(pose: Pose, closure: float, side: float) -> list[Capsule]:
     shoulder, elbow, wrist = pose.points[0], pose.points[3], pose.points[6]
-    palm = pose.at((0.0, 0.0, -0.055))
+    palm = pose.at(0.0, 0.0, -0.055)
     spread = 0.052 - 0.034 * closure
     fingers = [
         Capsule(
-            pose.at((0.0, sign * 0.028, -0.07)),
-            pose.at((0.012, sign * spread, -0.145)),
+            pose.at(0.0, sign * 0.028, -0.07),
+            pose.at(0.012, sign * spread, -0.145),
             0.0105 if sign == side else 0.013,
             DARK,
         )
@@ -147,25 +106,24 @@ def _gr1_arm(pose: Pose, closure: float, side: float) -> list[Capsule]:
     ]
 
 
-_SO101 = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
-
-
-class So101(Robot):
+class So101:
     """SO-101, five joints in degrees and a gripper from 0 (closed) to 100 (open)."""
 
     chain = Chain(
         (
-            Joint("z", (0.0, 0.0, 0.055), -1.9, 1.9),
-            Joint("y", (0.03, 0.0, 0.06), -1.7, 1.7),
-            Joint("y", (0.028, 0.0, 0.113), -1.7, 1.7),
-            Joint("y", (0.135, 0.0, 0.0), -1.6, 1.75),
-            Joint("x", (0.06, 0.0, 0.0), -2.7, 2.7),
+            Joint(_Z, (0.0, 0.0, 0.055), -1.9, 1.9),
+            Joint(_Y, (0.03, 0.0, 0.06), -1.7, 1.7),
+            Joint(_Y, (0.028, 0.0, 0.113), -1.7, 1.7),
+            Joint(_Y, (0.135, 0.0, 0.0), -1.6, 1.75),
+            Joint(_X, (0.06, 0.0, 0.0), -2.7, 2.7),
         ),
         (0.085, 0.0, 0.0),
         (1.0, 0.0, 0.0),
     )
-    dimension = 6
-    names = tuple(f"{joint}.pos" for joint in _SO101)
+    names = (
+        *("shoulder_pan.pos", "shoulder_lift.pos", "elbow_flex.pos"),
+        *("wrist_flex.pos", "wrist_roll.pos", "gripper.pos"),
+    )
     rest = np.array([0.0, -0.9, 0.75, 0.7, 0.0])
     turn = np.array([0.0, 0.0, 0.0, 0.0, 0.6])
     direction = np.array([0.15, 0.0, -0.99])
@@ -195,7 +153,7 @@ class So101(Robot):
         pan, lift, elbow, wrist, roll = pose.points[:5]
         gap = 0.033 - 0.023 * closure
         jaws = [
-            (pose.at((0.012, sign * 0.016, 0.0)), pose.at((0.092, sign * gap, 0.0)))
+            (pose.at(0.012, sign * 0.016, 0.0), pose.at(0.092, sign * gap, 0.0))
             for sign in (-1.0, 1.0)
         ]
         return [
@@ -217,9 +175,11 @@ class So101(Robot):
             return PinholeCamera.looking(place, towards - place, (0, 0, 1), 0.9, size)
         pose = self.pose(vector)
         ahead, above = pose.rotation[:, 0], pose.rotation[:, 2]
-        place = pose.at((-0.035, 0.0, 0.065))
+        place = pose.at(-0.035, 0.0, 0.065)
         return PinholeCamera.looking(place, ahead - 0.42 * above, above, 0.6, size)
 
+
+Robot = Gr1Arms | So101
 
 ROBOTS: dict[str, type[Robot]] = {"gr1_arms": Gr1Arms, "so101": So101}
 """By the name that a synthetic source gives."""

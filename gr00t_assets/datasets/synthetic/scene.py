@@ -1,7 +1,7 @@
 """Drawing a scene as a pinhole camera sees it: spheres, capsules, flat shapes; table and plate."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -21,51 +21,33 @@ PLATE: Color = (240, 240, 236)
 _OVERSAMPLING = 2
 
 
-@dataclass(frozen=True)
-class Flat:
-    """A filled outline in the world, drawn under every solid, in the order given.
-
-    Attributes:
-        outline: Corners, shape ``(n, 3)``, metres.
-        color: RGB.
-    """
+class Flat(NamedTuple):
+    """A filled outline in the world, drawn under every solid, in the order given."""
 
     outline: np.ndarray
+    """Corners, shape ``(n, 3)``, metres."""
     color: Color
 
 
-@dataclass(frozen=True)
-class Capsule:
-    """A thick line between two balls; a ball where both ends are one.
-
-    Attributes:
-        start: Middle of the first ball.
-        end: Middle of the other.
-        radius: Metres.
-        color: RGB.
-    """
+class Capsule(NamedTuple):
+    """A thick line between the middles of two balls; a ball where both ends are one."""
 
     start: Point
     end: Point
     radius: float
+    """Metres."""
     color: Color
 
 
-@dataclass(frozen=True)
-class PinholeCamera:
-    """A camera without distortion.
-
-    Attributes:
-        position: Metres, shape ``(3,)``.
-        rotation: Rows are right, down and forward in the world, shape ``(3, 3)``.
-        focal: Focal length in widths of the image.
-        width: Pixels.
-        height: Pixels.
-    """
+class PinholeCamera(NamedTuple):
+    """A camera without distortion."""
 
     position: np.ndarray
+    """Metres, shape ``(3,)``."""
     rotation: np.ndarray
+    """Rows are right, down and forward in the world, shape ``(3, 3)``."""
     focal: float
+    """Focal length in widths of the image."""
     width: int
     height: int
 
@@ -91,34 +73,18 @@ class PinholeCamera:
         return viewed[:, :2] * scale + np.array([self.width, self.height]) / 2
 
 
-def disc(centre: np.ndarray, radius: float, color: Color, corners: int = 28) -> Flat:
-    """A horizontal disc."""
-    angles = np.linspace(0, 2 * np.pi, corners, endpoint=False)
-    ring = np.stack([np.cos(angles), np.sin(angles), np.zeros(corners)], axis=1)
-    return Flat(centre + radius * ring, color)
-
-
-def rectangle(x: tuple[float, float], y: tuple[float, float], z: float, color: Color) -> Flat:
-    """A horizontal rectangle."""
-    corners = [(x[0], y[0], z), (x[1], y[0], z), (x[1], y[1], z), (x[0], y[1], z)]
-    return Flat(np.array(corners), color)
-
-
-def render(
-    camera: PinholeCamera, flats: Sequence[Flat], solids: Sequence[Capsule], background: Color
-) -> np.ndarray:
+def render(camera: PinholeCamera, flats: Sequence[Flat], solids: Sequence[Capsule]) -> np.ndarray:
     """The image, shape ``(height, width, 3)``, uint8 RGB.
 
     Solids hide each other by the distance of their middles; each is shaded and outlined.
     """
     size = camera.width * _OVERSAMPLING, camera.height * _OVERSAMPLING
-    image = Image.new("RGB", size, background)
+    image = Image.new("RGB", size, WALL)
     draw = ImageDraw.Draw(image)
     for flat in flats:
         outline = _cut(camera.view(flat.outline))
         if len(outline) > 2:
-            points = camera.pixels(outline) * _OVERSAMPLING
-            draw.polygon([tuple(point) for point in points.tolist()], fill=flat.color)
+            _polygon(draw, camera.pixels(outline) * _OVERSAMPLING, flat.color)
     viewed = [camera.view(np.stack([solid.start, solid.end])) for solid in solids]
     pairs = zip(viewed, solids, strict=True)
     for ends, solid in sorted(pairs, key=lambda pair: -float(np.linalg.norm(pair[0].mean(0)))):
@@ -126,15 +92,7 @@ def render(
     return np.asarray(image.reduce(_OVERSAMPLING))
 
 
-def shade(color: Color, factor: float) -> Color:
-    """A colour made darker (factor below 1) or lighter (above 1, towards white)."""
-    if factor <= 1:
-        return _scaled(color, factor)
-    red, green, blue = (int(part + (255 - part) * (factor - 1)) for part in color)
-    return red, green, blue
-
-
-def _scaled(color: Color, factor: float) -> Color:
+def _tinted(color: Color, factor: float) -> Color:
     red, green, blue = (int(part * factor) for part in color)
     return red, green, blue
 
@@ -156,61 +114,71 @@ def _draw_capsule(
 ) -> None:
     if (ends[:, 2] < NEAR).all():
         return
-    ends = ends.copy()
     for end, other in ((0, 1), (1, 0)):
         if ends[end, 2] < NEAR:
             share = (NEAR - ends[end, 2]) / (ends[other, 2] - ends[end, 2])
             ends[end] += share * (ends[other] - ends[end])
     points = camera.pixels(ends) * _OVERSAMPLING
     radii = solid.radius * camera.focal * camera.width * _OVERSAMPLING / ends[:, 2]
-    layers = (
-        (1.0, (0.0, 0.0), shade(solid.color, 0.62)),
-        (0.88, (-0.05, -0.05), solid.color),
-        (0.42, (-0.24, -0.24), shade(solid.color, 1.3)),
-    )
-    for size, shift, color in layers:
-        _hull(draw, points + radii[:, None] * np.array(shift), radii * size, color)
+    red, green, blue = (int(part + (255 - part) * (1.3 - 1)) for part in solid.color)
+    for size, shift, color in (
+        (1.0, 0.0, _tinted(solid.color, 0.62)),
+        (0.88, -0.05, solid.color),
+        (0.42, -0.24, (red, green, blue)),
+    ):
+        middles, reach = points + radii[:, None] * shift, radii * size
+        along = middles[1] - middles[0]
+        length = float(np.hypot(*along))
+        if length > 1e-6:
+            across = np.outer(reach, np.array([-along[1], along[0]]) / length)
+            _polygon(draw, np.concatenate([middles + across, (middles - across)[::-1]]), color)
+        for (x, y), radius in zip(middles, reach, strict=True):
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
 
 
-def _hull(draw: ImageDraw.ImageDraw, points: np.ndarray, radii: np.ndarray, color: Color) -> None:
-    along = points[1] - points[0]
-    length = float(np.hypot(*along))
-    if length > 1e-6:
-        across = np.outer(radii, np.array([-along[1], along[0]]) / length)
-        corners = np.concatenate([points + across, (points - across)[::-1]])
-        draw.polygon([tuple(corner) for corner in corners.tolist()], fill=color)
-    for (x, y), radius in zip(points, radii, strict=True):
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
+def _polygon(draw: ImageDraw.ImageDraw, corners: np.ndarray, color: Color) -> None:
+    draw.polygon([tuple(corner) for corner in corners.tolist()], fill=color)
 
 
 def table(x: tuple[float, float], y: tuple[float, float], tint: float) -> list[Flat]:
     """A table top of planks, with its front edge; ``tint`` makes its wood darker or lighter."""
-    wood = _scaled(TABLE, tint)
-    dark = _scaled(wood, 0.9)
-    flats = [rectangle(x, y, 0.0, wood)]
+    wood = _tinted(TABLE, tint)
+    dark = _tinted(wood, 0.9)
+    flats = [_rectangle(*x, *y, wood)]
     for seam in np.arange(y[0] + 0.06, y[1], 0.12):
-        flats.append(rectangle(x, (seam, seam + 0.004), 0.0, dark))
+        flats.append(_rectangle(*x, seam, seam + 0.004, dark))
     for row, seam in enumerate(np.arange(x[0] + 0.1, x[1], 0.22)):
         for offset in np.arange(y[0] + 0.06 + 0.12 * (row % 2), y[1] - 0.12, 0.24):
-            flats.append(rectangle((seam, seam + 0.004), (offset, offset + 0.12), 0.0, dark))
+            flats.append(_rectangle(seam, seam + 0.004, offset, offset + 0.12, dark))
     return flats
+
+
+def _rectangle(left: float, right: float, near: float, far: float, color: Color) -> Flat:
+    corners = [(left, near, 0.0), (right, near, 0.0), (right, far, 0.0), (left, far, 0.0)]
+    return Flat(np.array(corners), color)
 
 
 def plate(position: np.ndarray, radius: float) -> list[Flat]:
     """A plate on the table with its shadow and rim."""
     middle = position + np.array([0, 0, 0.004])
     return [
-        disc(position + np.array([0.006, -0.006, 0.0]), radius * 1.04, (140, 108, 78)),
-        disc(middle, radius, PLATE),
-        disc(middle, radius * 0.78, (206, 208, 206)),
-        disc(middle, radius * 0.72, (228, 229, 226)),
+        _disc(position + np.array([0.006, -0.006, 0.0]), radius * 1.04, (140, 108, 78)),
+        _disc(middle, radius, PLATE),
+        _disc(middle, radius * 0.78, (206, 208, 206)),
+        _disc(middle, radius * 0.72, (228, 229, 226)),
     ]
 
 
-def shadow(point: np.ndarray, radius: float, on_plate: bool = False) -> Flat:
+def shadow(point: np.ndarray, radius: float, on_plate: bool) -> Flat:
     """The shadow of something above the table; it fades with the height."""
     height = float(np.clip(point[2] / 0.25, 0, 1))
     ground: Color = (206, 206, 202) if on_plate else TABLE
-    color = _scaled(ground, 0.72 + 0.2 * height)
     centre = np.array([point[0], point[1], 0.005 if on_plate else 0.0])
-    return disc(centre, radius * (1 + 0.5 * height), color, 20)
+    return _disc(centre, radius * (1 + 0.5 * height), _tinted(ground, 0.72 + 0.2 * height), 20)
+
+
+def _disc(centre: np.ndarray, radius: float, color: Color, corners: int = 28) -> Flat:
+    """A horizontal disc."""
+    angles = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    ring = np.stack([np.cos(angles), np.sin(angles), np.zeros(corners)], axis=1)
+    return Flat(centre + radius * ring, color)

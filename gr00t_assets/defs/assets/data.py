@@ -70,10 +70,8 @@ def modality_config(
 
     entry = CATALOG[context.partition_key]
     config = build_modality_config(entry, store, video_backends(entry.name))
-    for warning in (
-        *config.warnings,
-        *(w for frame_check in config.frames for w in frame_check.warnings()),
-    ):
+    of_frames = (warning for frame_check in config.frames for warning in frame_check.warnings())
+    for warning in (*config.warnings, *of_frames):
         context.log.warning(warning)
     context.log.info(
         f"{config.dataset} fits {config.data_config}: {config.state_dim} numbers of state, "

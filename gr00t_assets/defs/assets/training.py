@@ -49,7 +49,6 @@ def training_environment(
         log = context.log.error if finding.severity == "error" else context.log.warning
         log(f"{finding.code}: {finding.text}")
     identity = json_hash([sorted(report.versions.items()), sorted(report.source.items())], 16)
-    slots = [[device, count] for device, count in slots_by_device().items()]
     return dg.MaterializeResult(
         # The same versions give the same data version.
         data_version=dg.DataVersion(identity),
@@ -59,7 +58,7 @@ def training_environment(
             "findings": findings_table(findings),
             **{name: value or "not known" for name, value in report.source.items()},
             "versions": table(["package", "version"], report.versions.items()),
-            "devices": table(["device", "trainings at a time"], slots),
+            "devices": table(["device", "trainings at a time"], slots_by_device().items()),
         },
     )
 

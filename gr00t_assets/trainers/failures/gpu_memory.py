@@ -81,10 +81,8 @@ def trained_parameters(settings: N15Hyperparameters) -> int:
 def estimate(settings: N15Hyperparameters, cameras: int = 1, batch_size: int | None = None) -> int:
     """Bytes that a fine-tuning of the full-size N1.5 takes on each of its GPUs.
 
-    Args:
-        settings: The experiment's hyperparameters.
-        cameras: Camera images of a sample; they matter where a tower is trained.
-        batch_size: On each GPU; the settings' own where left out.
+    ``cameras``, the images of a sample, matter where a tower is trained. ``batch_size`` is that of
+    each GPU, the settings' own where left out.
 
     Examples:
         >>> [round(estimate(N15Hyperparameters(batch_size=n)) / GIB) for n in (1, 32, 128)]
@@ -99,18 +97,10 @@ def estimate(settings: N15Hyperparameters, cameras: int = 1, batch_size: int | N
 
 
 def largest_batch(settings: N15Hyperparameters, total_bytes: float, cameras: int = 1) -> int:
-    """The largest batch size up to the setting's own that fits a device; 0 where none does.
-
-    Args:
-        settings: The experiment's hyperparameters.
-        total_bytes: Memory of one device.
-        cameras: Camera images of a sample.
-    """
+    """The largest batch size up to the setting's own that fits a device of some bytes, else 0."""
+    sizes = range(settings.batch_size, 0, -1)
     usable = total_bytes * (1 - HEADROOM)
-    for batch_size in range(settings.batch_size, 0, -1):
-        if estimate(settings, cameras, batch_size) <= usable:
-            return batch_size
-    return 0
+    return next((size for size in sizes if estimate(settings, cameras, size) <= usable), 0)
 
 
 def smaller_batch(settings: Hyperparameters, most: int) -> tuple[int, int] | None:
@@ -121,10 +111,8 @@ def smaller_batch(settings: Hyperparameters, most: int) -> tuple[int, int] | Non
         (8, 4)
     """
     samples = settings.batch_size * settings.gradient_accumulation_steps
-    for batch_size in range(min(most, settings.batch_size - 1), 0, -1):
-        if samples % batch_size == 0:
-            return batch_size, samples // batch_size
-    return None
+    sizes = range(min(most, settings.batch_size - 1), 0, -1)
+    return next(((size, samples // size) for size in sizes if samples % size == 0), None)
 
 
 def _published(batch_size: int) -> float:
@@ -135,10 +123,10 @@ def _published(batch_size: int) -> float:
 def _tower_activations(settings: N15Hyperparameters, cameras: int) -> int:
     if getattr(settings, "lora_rank", 0) and not getattr(settings, "lora_full_model", False):
         return 0
-    visual = _VISUAL_ACTIVATIONS * cameras if settings.tune_visual else 0
-    tokens = IMAGE_TOKENS * cameras + PROMPT_TOKENS
-    text = settings.tune_llm or settings.tune_visual
-    return visual + (_TEXT_ACTIVATIONS_PER_TOKEN * tokens if text else 0)
+    text = _TEXT_ACTIVATIONS_PER_TOKEN * (IMAGE_TOKENS * cameras + PROMPT_TOKENS)
+    if settings.tune_visual:
+        return _VISUAL_ACTIVATIONS * cameras + text
+    return text if settings.tune_llm else 0
 
 
 def is_full_size(base_model: str) -> bool:
@@ -151,12 +139,7 @@ def is_full_size(base_model: str) -> bool:
 
 
 def out_of_memory(message: str, spec: TrainingSpec) -> Explanation:
-    """The explanation of a GPU that is out of memory.
-
-    Args:
-        message: Of torch: ``GPU 0 has a total capacity of 79.15 GiB of which ...``.
-        spec: The run.
-    """
+    """Why a GPU is out of memory, by torch's ``GPU 0 has a total capacity of 79.15 GiB of ...``."""
     settings = spec.experiment.hyperparameters
     total = _bytes(re.search(r"total capacity of ([\d.]+) (\w+)", message))
     processes = re.findall(r"Process (\d+) has ([\d.]+ \w+) memory in use", message)

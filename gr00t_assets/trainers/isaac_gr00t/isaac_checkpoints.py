@@ -15,12 +15,12 @@ from typing import Any
 
 from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.core.files import write_json
+from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.checkpoint_layout import CheckpointLayout
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import write_module
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
-from gr00t_assets.trainers.n15.data_config_limits import is_built_in
 from gr00t_assets.trainers.run_files import CheckpointRecord, latest_record, published_model
 
 LAYOUT = CheckpointLayout(

@@ -9,6 +9,7 @@ from typing import Any
 
 from gr00t_assets.core.errors import DatasetError, TrainingError
 from gr00t_assets.datasets.frames.frame_index import FRAMES, TIMES, cache_folder, read_indices
+from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.metrics import METRICS
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
@@ -18,7 +19,6 @@ from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, write_mo
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.script_interface import RELEASE, TRANSFORMERS_DEFAULTS
-from gr00t_assets.trainers.n15.data_config_limits import is_built_in
 from gr00t_assets.trainers.run_files import CheckpointRecord, isaac_metadata
 
 FOLDER = "isaac"

@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.datasets.frames.video_backends import known_backend_fault
-from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import trainer_named
+from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.modality.key_config import ActionTransforms, CameraTransforms, KeyTransforms
 from gr00t_assets.modality.rotations import ROTATION_DIMS
 from gr00t_assets.runs.spec import TrainingSpec
@@ -24,12 +24,7 @@ from gr00t_assets.trainers.base_model_files import RELEASED_MODEL
 from gr00t_assets.trainers.isaac_gr00t.commits import head
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
-from gr00t_assets.trainers.n15.data_config_limits import (
-    Limit,
-    entries_of,
-    is_built_in,
-    own_data_configs,
-)
+from gr00t_assets.trainers.n15.data_config_limits import Limit, entries_of, own_data_configs
 
 _HUB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*/[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _CHECKPOINT = re.compile(r"(checkpoint|step)-\d+")
@@ -176,6 +171,8 @@ def _problems(spec: TrainingSpec, environment: IsaacEnvironment) -> Iterator[lis
 
 
 def _cameras_in_rows(dataset: RunDataset) -> list[str]:
+    from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+
     videos = LeRobotDataset.open(dataset.directory, dataset.name).video_cameras
     columns = [key.original_key for key in dataset.config.video]
     return [f"{dataset.name}: {name}" for name in columns if name not in videos]

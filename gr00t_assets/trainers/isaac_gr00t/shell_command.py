@@ -17,6 +17,7 @@ from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, load_catalog
 from gr00t_assets.datasets.fit.modality_configs import embodiment_tag_of
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
+from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.base_model_files import looks_like_path
@@ -36,7 +37,6 @@ from gr00t_assets.trainers.isaac_gr00t.script_interface import (
     flag,
     read_interface,
 )
-from gr00t_assets.trainers.n15.data_config_limits import is_built_in
 
 _ORDER = (
     "dataset_path",

@@ -11,6 +11,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.modality.config import ModalityConfig
+from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Policy, Trainer
@@ -25,7 +26,7 @@ from gr00t_assets.trainers.isaac_gr00t.environment import (
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
 from gr00t_assets.trainers.isaac_gr00t.limits import isaac_limits, refuse
-from gr00t_assets.trainers.n15.data_config_limits import is_built_in, limit_findings, n15_limits
+from gr00t_assets.trainers.n15.data_config_limits import limit_findings, n15_limits
 
 _LOADING = """\
 The files are laid out as Isaac-GR00T's policy reads them:

@@ -9,7 +9,7 @@ from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.project import project_root
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.modality.data_config import BUILT_IN, DataConfig, data_configs
+from gr00t_assets.modality.data_config import DataConfig, data_configs, is_built_in
 
 STATE_DIM = 64
 IMAGE_SIZE = 224
@@ -34,11 +34,6 @@ def own_data_configs(experiment: Experiment) -> list[DataConfig]:
     configs = data_configs()
     names = dict.fromkeys(entry.data_config for entry in entries_of(experiment))
     return [configs[name] for name in names if name in configs and not is_built_in(name)]
-
-
-def is_built_in(name: str) -> bool:
-    """Whether a data config is one of N1.5's."""
-    return (BUILT_IN / f"{name}.yaml").is_file()
 
 
 def n15_limits(experiment: Experiment) -> Iterator[Limit]:

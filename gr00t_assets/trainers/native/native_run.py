@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -56,14 +58,12 @@ def run_spec(spec: TrainingSpec) -> Manifest:
 
 
 class NativeRun(Attempt):
-    """One attempt; its fields are filled as it goes on."""
+    """One attempt; what is known of it grows as it goes on."""
 
     def __init__(self, spec: TrainingSpec, reporter: Reporter) -> None:
         super().__init__(spec, reporter)
-        self.device: Device | None = None
-        self.base: BaseModel | None = None
-        self.loop: TrainingLoop | None = None
-        self.batches: BatchSource | None = None
+        self._known = Outcome(trainer_revision=REVISION, versions=installed_versions())
+        self._loop: TrainingLoop | None = None
 
     def train(self, stop: StopRequest) -> Manifest:
         """Train to the end, or to a request to stop; see ``Attempt.train``."""
@@ -76,52 +76,40 @@ class NativeRun(Attempt):
 
     def outcome(self) -> Outcome:
         """What is known of the run by now."""
-        loop, device, base, batches = self.loop, self.device, self.base, self.batches
-        samples = loop.samples_seen if loop else 0
         verified = [frames_verified(dataset.frame_check) for dataset in self.spec.datasets]
-        return Outcome(
-            trainer_revision=REVISION,
-            base_model_revision=base.revision if base else None,
-            steps=loop.step if loop else 0,
-            samples_seen=samples,
-            wall_seconds=loop.wall_seconds if loop else 0.0,
-            dataset_frames=batches.samples if batches else 0,
-            gpus=1 if device is not None and device.on_gpu else 0,
-            device=device.name if device else "none",
-            device_uuid=device.uuid if device else None,
-            peak_memory_bytes=device.peak_memory_bytes() if device else 0,
-            parameters=_count(base.model) if base else 0,
-            trainable_parameters=base.model.trainable_parameters() if base else {},
-            versions=installed_versions(),
-            frames_verified=all(verified),
-            datasets=dataset_samples(self.spec, batches.counts(samples), verified)
-            if batches
-            else (),
+        known, loop = replace(self._known, frames_verified=all(verified)), self._loop
+        if loop is None:
+            return known
+        return replace(
+            known,
+            steps=loop.step,
+            samples_seen=loop.samples_seen,
+            wall_seconds=loop.wall_seconds,
+            peak_memory_bytes=loop.device.peak_memory_bytes(),
+            datasets=dataset_samples(self.spec, loop.batches.counts(loop.samples_seen), verified),
         )
 
     def _train(self, stop: StopRequest) -> Manifest:
         directory = self.spec.run_directory
         remove_partial(directory)
         state = latest_checkpoint(directory, self.spec.config_hash)
-        self.device = choose_device()
-        loop = self._prepare(self.device)
+        base, loop = self._prepare(choose_device())
         if state is not None:
             loop.restore(state)
             self.reporter.say(f"resuming from step {state.step} of {loop.settings.max_steps}")
-        self.loop = loop
         (directory / MANIFEST).unlink(missing_ok=True)
         if not loop.run(stop):
             return self.record_stop(stop, loop.step)
-        assert self.base is not None
         with published_model(self.spec) as folder:
-            save_model(loop.model, self.base.config, folder, self.base.tokenizer)
+            save_model(loop.model, base.config, folder, base.tokenizer)
         return self.record("finished")
 
-    def _prepare(self, device: Device) -> TrainingLoop:
+    def _prepare(self, device: Device) -> tuple[BaseModel, TrainingLoop]:
         """Load the model and the data, and look whether they fit each other and the disk."""
         spec, experiment = self.spec, self.spec.experiment
         settings, began = N15Hyperparameters.of(experiment), time.perf_counter()
-        base = self.base = load_base_model(
+        self._know(device=device.name, device_uuid=device.uuid, gpus=int(device.on_gpu))
+        base = load_base_model(
             experiment.base_model,
             experiment.base_model_revision,
             seed=settings.seed,
@@ -130,25 +118,32 @@ class NativeRun(Attempt):
             dtype=_backbone_dtype(settings, device),
             device=device.device,
         )
-        _check_fit(spec, base)
         base.model.set_trainable(**settings.model_dump(include=set(settings.trained_parts)))
-        batches = self.batches = BatchSource(spec, base, device.device)
-        self.reporter.say(
-            f"{experiment.name}: {_count(base.model):,} parameters, "
-            f"{sum(base.model.trainable_parameters().values()):,} trained, on {device.name}; "
-            f"{batches.samples} samples; ready after {time.perf_counter() - began:.1f} s"
+        parameters = sum(parameter.numel() for parameter in base.model.parameters())
+        trained = base.model.trainable_parameters()
+        self._know(
+            base_model_revision=base.revision, parameters=parameters, trainable_parameters=trained
         )
-        require_disk_space(experiment.name, spec.run_directory, *sizes_on_disk(base.model))
+        _check_fit(spec, base)
+        batches = BatchSource(spec, base, device.device)
+        self._know(dataset_frames=batches.samples)
+        self.reporter.say(
+            f"{experiment.name}: {parameters:,} parameters, {sum(trained.values()):,} trained, "
+            f"on {device.name}; {batches.samples} samples; "
+            f"ready after {time.perf_counter() - began:.1f} s"
+        )
 
         def save(state: TrainingState) -> None:
             keep = settings.save_total_limit
             save_checkpoint(state, spec.run_directory, spec.config_hash, keep)
 
-        return TrainingLoop(base.model, settings, batches, device, self.reporter, save)
+        loop = TrainingLoop(base.model, settings, batches, device, self.reporter, save)
+        self._loop = loop
+        require_disk_space(experiment.name, spec.run_directory, *sizes_on_disk(base.model))
+        return base, loop
 
-
-def _count(model: Gr00tN15) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
+    def _know(self, **facts: Any) -> None:
+        self._known = replace(self._known, **facts)
 
 
 def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:

@@ -64,3 +64,21 @@ def places() -> dict[str, list[str]]:
 
 def not_ranked() -> dict[str, str]:
     return {entry["run_id"]: entry["reason"] for entry in comparison().as_json()["not_ranked"]}
+
+
+def planned(name: str, settings: dict, status: str = "missing", of: str = "ch7f65x3") -> Run:
+    """A run that was not made: another one's with other settings."""
+    model = run(of)
+    return Run(
+        run_id=name,
+        name=name,
+        source="table",
+        status=status,
+        settings={**model.settings, **settings},
+        data=model.data,
+        frames=model.frames,
+        steps=model.steps,
+        max_steps=model.max_steps,
+        samples_seen=model.samples_seen,
+        loss=model.loss,
+    )

@@ -1,53 +1,31 @@
-"""Twenty things that a journal kept by hand got wrong, answered from its runs alone.
+"""Verdicts and rankings that a journal kept by hand got wrong, answered from its runs alone.
 
-Each row gives what was found as a verdict, what it has to be, and the sentence that a reader sees
-with the words that have to be in it.
+Each function gives what was found as a verdict, what it has to be, and the sentence that a reader
+sees with the words that have to be in it.
 """
 
 import pytest
 
 from gr00t_assets.comparison.contrasts.contrasts import contrasts
 from gr00t_assets.comparison.contrasts.ranking import comparability_classes
-from gr00t_assets.comparison.differences import (
-    baseline_named,
-    changed_factors,
-    difference,
-    equal_run,
-)
-from gr00t_assets.comparison.run import Run
 from gr00t_assets_tests.comparison.answers.journal_runs import (
     answer_to,
     comparison,
     contrast,
-    epochs_of,
     journal,
     loss_of,
     not_ranked,
     places,
+    planned,
     run,
     series_of,
 )
 
-ROWS = {}
+
+def _loss(run_id):
+    return loss_of(run(run_id)).mean
 
 
-def row(number):
-    def register(function):
-        ROWS[number] = function
-        return function
-
-    return register
-
-
-@pytest.mark.parametrize("number", range(1, 21))
-def test_row(number):
-    found, expected, sentence, words = ROWS[number]()
-    assert found == expected
-    for word in words:
-        assert word in sentence, f"{word!r} is not in: {sentence}"
-
-
-@row(1)
 def ranks_are_computed():
     answer = answer_to("learning_rate")
     order = [one for one in places()["ch7f65x3"] if run(one).settings["batch_size"] == 1]
@@ -62,7 +40,6 @@ def ranks_are_computed():
     )  # fmt: skip
 
 
-@row(2)
 def the_best_is_a_query():
     first = places()["ch7f65x3"][0]
     below = [one for one in places()["ch7f65x3"] if _loss(one) < _loss("vtty1l1b")]
@@ -75,7 +52,6 @@ def the_best_is_a_query():
     )  # fmt: skip
 
 
-@row(3)
 def one_run_has_one_place():
     (ranking,) = [
         item.ranking
@@ -89,7 +65,6 @@ def one_run_has_one_place():
     return found, expected, comparison().headline, ("within noise of it are fwtchfxv",)
 
 
-@row(4)
 def learning_rate_and_steps_move_together():
     answer = answer_to("learning_rate")
     together = series_of("learning_rate").factors
@@ -103,7 +78,6 @@ def learning_rate_and_steps_move_together():
     )  # fmt: skip
 
 
-@row(5)
 def batch_size_at_equal_steps_is_confounded_by_samples():
     one = contrast("batch_size", "6jzsan5d", "fwtchfxv")
     sentence = answer_to("batch_size").sentence
@@ -115,34 +89,6 @@ def batch_size_at_equal_steps_is_confounded_by_samples():
     )  # fmt: skip
 
 
-@row(6)
-def everything_that_changed_is_listed():
-    one = contrast("learning_rate", "klky5smm", "0rtd7un9")
-    changed = {change.factor for change in one.changes}
-    expected = (
-        "confounded",
-        {
-            "learning_rate",
-            "trainable_parts",
-            "warmup_ratio",
-            "max_steps",
-            "samples_seen",
-            "dataloader_num_workers",
-            "save_steps",
-        },
-    )
-    sentence = difference(run("0rtd7un9"), run("klky5smm")).sentence
-    return (one.verdict, changed), expected, sentence, (
-        "4 things differ that matter",
-        "learning_rate 1e-3, not 5e-4",
-        "warmup_ratio 0, not 0.01",
-        "language model + vision tower + projector + diffusion model",
-        "dataloader_num_workers 2, not 4",
-        "save_steps 100, not 50",
-    )  # fmt: skip
-
-
-@row(7)
 def the_one_clean_pair_is_within_noise():
     one = contrast("trainable_parts", "6jzsan5d", "dvlv66is")
     answer = answer_to("trainable_parts")
@@ -155,7 +101,6 @@ def the_one_clean_pair_is_within_noise():
     )  # fmt: skip
 
 
-@row(8)
 def a_logged_value_has_an_error():
     loss = loss_of(run("6jzsan5d"))
     found = loss.kind, loss.samples, 0.2 < (loss.standard_error or 0) / loss.mean < 0.4
@@ -165,7 +110,6 @@ def a_logged_value_has_an_error():
     )  # fmt: skip
 
 
-@row(9)
 def schedules_of_other_lengths_are_said():
     verdicts = {
         contrast("learning_rate", "ch7f65x3", other).verdict for other in ("klky5smm", "6jzsan5d")
@@ -177,7 +121,6 @@ def schedules_of_other_lengths_are_said():
     )  # fmt: skip
 
 
-@row(10)
 def unfinished_runs_are_never_ranked():
     unfinished = {"d9pawzt8", "qbk0btb6"}
     ranked = {one for found in places().values() for one in found}
@@ -195,7 +138,6 @@ def unfinished_runs_are_never_ranked():
     )  # fmt: skip
 
 
-@row(11)
 def one_point_of_a_noisy_curve_is_called_that():
     loss = loss_of(run("d9pawzt8"))
     return (run("d9pawzt8").finished, loss.kind), (False, "one logged value"), (
@@ -203,7 +145,6 @@ def one_point_of_a_noisy_curve_is_called_that():
     ), ("one logged value of a noisy curve", "0.01440 ± 0.00080", "0.0266")  # fmt: skip
 
 
-@row(12)
 def datasets_are_never_ranked_against_each_other():
     found = [one for one in comparison().contrasts["learning_rate"] if "d9pawzt8" in one.runs]
     with_so101 = [
@@ -221,81 +162,8 @@ def datasets_are_never_ranked_against_each_other():
     )  # fmt: skip
 
 
-@row(13)
-def every_run_had_the_cosine_schedule():
-    settings = {"learning_rate": 1e-4, "batch_size": 1, "max_steps": 2000,
-                "warmup_ratio": 0.01, "lr_scheduler_type": "cosine"}  # fmt: skip
-    equal = equal_run(settings, journal())
-    answer = answer_to("lr_scheduler_type")
-    found = equal.run_id if equal else None, answer.verdict
-    return found, ("ch7f65x3", "not_comparable"), answer.sentence, (
-        "Every run has lr_scheduler_type cosine",
-        "nothing to compare",
-    )  # fmt: skip
-
-
-@row(14)
-def the_difference_from_a_declared_baseline_is_counted():
-    found = difference(run("qbk0btb6"), baseline_named("d9pawzt8", journal()))
-    names = [change.factor for change in found.changed]
-    also = {change.factor for change in found.immaterial}
-    expected = (
-        ["dataset", "data config", "batch_size", "max_steps"],
-        {"dataloader_num_workers", "save_steps"},
-    )
-    return (names, also), expected, found.sentence, (
-        "qbk0btb6 is not d9pawzt8: 4 things differ that matter",
-        "batch_size 5, not 32",
-        "so100_dualcam",
-        "dataloader_num_workers 4, not 8",
-    )  # fmt: skip
-
-
-@row(15)
-def the_changed_factors_of_a_proposal_are_counted():
-    settings = {"learning_rate": 1e-4, "batch_size": 8, "max_steps": 3000,
-                "warmup_ratio": 0.05, "weight_decay": 1e-5}  # fmt: skip
-    changes = [one for one in changed_factors(settings, run("ch7f65x3")) if not one.implied]
-    names = {one.factor for one in changes}
-    planned = _planned("ultimate", settings)
-    sentence = difference(planned, run("ch7f65x3")).sentence
-    expected = {"batch_size", "max_steps", "warmup_ratio", "weight_decay"}, None
-    return (names, equal_run(settings, journal())), expected, sentence, (
-        "4 things differ that matter",
-        "batch_size 8, not 1",
-        "max_steps 3,000, not 2,000",
-        "weight_decay 1e-5, not 0",
-        "warmup_ratio 0.05, not 0.01",
-    )  # fmt: skip
-
-
-@row(16)
-def epochs_are_shown():
-    at_batch_1 = ("klky5smm", "6jzsan5d", "vtty1l1b", "ch7f65x3")
-    epochs = [round(epochs_of(run(one)), 3) for one in at_batch_1]
-    sentence = " ".join(answer_to("learning_rate").limits)
-    return epochs, [0.095, 0.477, 0.716, 0.954], sentence, (
-        "have not seen every frame of the dataset once",
-        "2,096 frames",
-        "klky5smm 0.095",
-        "6jzsan5d 0.48",
-        "vtty1l1b 0.72",
-        "ch7f65x3 0.95",
-    )  # fmt: skip
-
-
-@row(17)
-def memory_belongs_to_a_configuration():
-    known = {one.run_id: one.peak_memory_bytes for one in journal() if one.peak_memory_bytes}
-    sentence = " ".join(answer_to("batch_size").limits)
-    return known, {"qbk0btb6": 25_100_000_000}, sentence, (
-        "25.1 GB of GPU memory is that of qbk0btb6 with batch_size 5, and of no other settings",
-    )  # fmt: skip
-
-
-@row(18)
 def other_trainable_parts_are_another_class():
-    less = _planned("less", {"tune_diffusion_model": False}, status="finished", of="6jzsan5d")
+    less = planned("less", {"tune_diffusion_model": False}, status="finished", of="6jzsan5d")
     runs = [*journal(), less]
     group = next(group for group in comparability_classes(runs) if less in group.runs)
     verdicts = {one.verdict for one in contrasts(runs, "batch_size") if "less" in one.runs[:1]}
@@ -306,7 +174,6 @@ def other_trainable_parts_are_another_class():
     )  # fmt: skip
 
 
-@row(19)
 def failed_runs_are_listed_and_never_ranked():
     ranked = {one for found in places().values() for one in found}
     listed = {entry["run_id"]: entry["status"] for entry in comparison().as_json()["not_ranked"]}
@@ -317,7 +184,6 @@ def failed_runs_are_listed_and_never_ranked():
     )  # fmt: skip
 
 
-@row(20)
 def the_class_is_marked_wrong():
     found = {item.frames for item in comparison().classes}
     sentence = comparison().headline + " ".join(answer_to("batch_size").limits)
@@ -328,23 +194,27 @@ def the_class_is_marked_wrong():
     )  # fmt: skip
 
 
-def _loss(run_id):
-    return loss_of(run(run_id)).mean
-
-
-def _planned(name, settings, status="missing", of="ch7f65x3"):
-    """A run that was not made: another one's with other settings."""
-    model = run(of)
-    return Run(
-        run_id=name,
-        name=name,
-        source="table",
-        status=status,
-        settings={**model.settings, **settings},
-        data=model.data,
-        frames=model.frames,
-        steps=model.steps,
-        max_steps=model.max_steps,
-        samples_seen=model.samples_seen,
-        loss=model.loss,
-    )
+@pytest.mark.parametrize(
+    "found_out",
+    [
+        ranks_are_computed,
+        the_best_is_a_query,
+        one_run_has_one_place,
+        learning_rate_and_steps_move_together,
+        batch_size_at_equal_steps_is_confounded_by_samples,
+        the_one_clean_pair_is_within_noise,
+        a_logged_value_has_an_error,
+        schedules_of_other_lengths_are_said,
+        unfinished_runs_are_never_ranked,
+        one_point_of_a_noisy_curve_is_called_that,
+        datasets_are_never_ranked_against_each_other,
+        other_trainable_parts_are_another_class,
+        failed_runs_are_listed_and_never_ranked,
+        the_class_is_marked_wrong,
+    ],
+)
+def test_what_the_journal_got_wrong(found_out):
+    found, expected, sentence, words = found_out()
+    assert found == expected
+    for word in words:
+        assert word in sentence, f"{word!r} is not in: {sentence}"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gr00t_assets.comparison.answers.cautions import cautions
+from gr00t_assets.comparison.answers.headline import cautions
 from gr00t_assets.comparison.compare import compare
 from gr00t_assets.comparison.contrasts.contrasts import contrasts
 from gr00t_assets.comparison.contrasts.factors import configurations

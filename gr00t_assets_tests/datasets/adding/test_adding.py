@@ -19,6 +19,7 @@ from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets_tests.datasets.sources.hub_server import COMMIT, LATER, REPOSITORY, Hub
 from gr00t_assets_tests.datasets.videos import content
+from gr00t_assets_tests.trainers.isaac_gr00t.environments import commit_all
 
 CLI = [sys.executable, "-c", "from gr00t_assets.cli.main import main; main()"]
 DATA = Path(__file__).parents[2] / "data"
@@ -138,7 +139,9 @@ def test_a_dataset_of_the_catalog_without_a_file_gets_its_draft(project: Project
     ingest_dataset(project.entry("mine"), project.store)
     with pytest.raises(Exception, match="no such file") as caught:
         build_modality_config(project.entry("mine"), project.store)
-    (line,) = [line for line in str(caught.value).splitlines() if "gr00t-assets dataset add" in line]
+    (line,) = [
+        line for line in str(caught.value).splitlines() if "gr00t-assets dataset add" in line
+    ]
     command = line.partition("gr00t-assets dataset ")[2].split()
     drafted = project.run(*command, "--yes")
     assert drafted.returncode == 0, drafted.stderr
@@ -274,12 +277,7 @@ def test_a_private_hub_dataset_with_its_token(
 def test_a_git_repository(project: Project, spoilt: Path, tmp_path: Path) -> None:
     repository = tmp_path / "recordings"
     shutil.copytree(spoilt, repository / "demo")
-    for command in (
-        ["init", "--quiet"],
-        ["add", "."],
-        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "a"],
-    ):
-        subprocess.run(["git", "-C", str(repository), *command], check=True)
+    commit_all(repository, "a")
     added = project.run("add", f"file://{repository}", "--path", "demo", "--yes")
     assert added.returncode == 0, added.stderr
     source: dict[str, Any] = project.entry("demo").source.model_dump()

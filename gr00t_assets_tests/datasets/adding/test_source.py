@@ -1,6 +1,5 @@
 """What a person types for a source: folders, the Hub, git."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.adding.source import name_of_source, named_source
 from gr00t_assets.datasets.source_kinds import FolderSource, GitSource, HubSource
+from gr00t_assets_tests.trainers.isaac_gr00t.environments import commit_all, git
 
 
 @pytest.fixture(autouse=True)
@@ -23,25 +23,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def repository(tmp_path: Path) -> Path:
     """A repository with a folder at two commits, the first of them tagged."""
     folder = tmp_path / "recordings"
-
-    def git(*arguments: str) -> None:
-        identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
-        subprocess.run(["git", *identity, "-C", str(folder), *arguments], check=True)
-
     (folder / "demo").mkdir(parents=True)
-    git("init", "--quiet", "--initial-branch=main")
     for text in ("1", "2"):
         (folder / "demo" / "file").write_text(text)
-        git("add", ".")
-        git("commit", "--quiet", "-m", text)
+        commit_all(folder, text)
         if text == "1":
-            git("tag", "-a", "v1", "-m", "v1")
+            git(folder, "tag", "-a", "v1", "-m", "v1")
     return folder
-
-
-def commit_of(repository: Path, revision: str) -> str:
-    command = ["git", "-C", str(repository), "rev-parse", f"{revision}^{{commit}}"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def test_folders(project: Path, tmp_path: Path) -> None:
@@ -74,11 +62,13 @@ def test_hub(text: str, repository: str, revision: str) -> None:
 def test_git_revisions_become_commits(repository: Path) -> None:
     address = f"file://{repository}"
     source = named_source(address, path="demo")
-    commit = commit_of(repository, "main")
+    commit = git(repository, "rev-parse", "main^{commit}")
     assert source == GitSource(repository=address, revision=commit, path="demo")
     assert name_of_source(source) == "demo"
     tagged = named_source(address, "v1")
-    assert isinstance(tagged, GitSource) and tagged.revision == commit_of(repository, "v1")
+    assert isinstance(tagged, GitSource) and tagged.revision == git(
+        repository, "rev-parse", "v1^{commit}"
+    )
     assert name_of_source(tagged) == "recordings"
     with pytest.raises(DatasetError, match="has no branch or tag v9"):
         named_source(address, "v9")

@@ -5,8 +5,7 @@ import shutil
 from pathlib import Path
 
 from gr00t_assets_tests.datasets.checks.edits import CAMERA, data_file, video_file
-from gr00t_assets_tests.datasets.checks.file_faults import FILE_FAULTS
-from gr00t_assets_tests.datasets.checks.meta_faults import META_FAULTS
+from gr00t_assets_tests.datasets.checks.test_faults import FAULTS
 from gr00t_assets_tests.datasets.lerobot.v3.v30 import DATA, VIDEO, write_meta
 
 STRUCTURAL_FAULTS = (
@@ -31,7 +30,7 @@ def spoil(good: Path, scratch: Path, fault: str | None) -> dict[str, Path]:
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.copytree(good, folders["v2"])
     if fault is not None:
-        (META_FAULTS | FILE_FAULTS)[fault].make(folders["v2"])
+        FAULTS[fault].make(folders["v2"])
     lay_out_as_v30(folders["v2"], folders["v3"], lengths)
     return folders
 

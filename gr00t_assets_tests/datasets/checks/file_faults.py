@@ -1,4 +1,4 @@
-"""One fault each in the rows, videos and links of a good dataset."""
+"""One fault each in the rows and links of a good dataset."""
 
 import shutil
 from collections.abc import Callable
@@ -10,12 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets_tests.datasets.checks.edits import (
-    CAMERA,
     data_file,
     edit_json,
     edit_lines,
     edit_rows,
-    frame_count,
     renew_statistics,
     set_column,
     set_values,
@@ -44,26 +42,12 @@ def rows(*changes: Callable[[Columns], None], renew: bool = False) -> Callable[[
     return make
 
 
-def video(frames: int | None = None, **options: Any) -> Callable[[Path], None]:
-    def make(directory: Path) -> None:
-        path = directory / VIDEO
-        write_video(path, frames or frame_count(path), **options)
-
-    return make
-
-
 def cut(file: str, share: float) -> Callable[[Path], None]:
     def make(directory: Path) -> None:
         content = (directory / file).read_bytes()
         (directory / file).write_bytes(content[: int(len(content) * share)])
 
     return make
-
-
-def _cut_fast_start(directory: Path) -> None:
-    path = directory / VIDEO
-    write_video(path, frame_count(path), options={"movflags": "faststart"})
-    cut(VIDEO, 0.6)(directory)
 
 
 def _shorter(columns: Columns) -> None:
@@ -81,12 +65,6 @@ def _ragged(values: np.ndarray) -> pa.Array:
     items = values.tolist()
     items[3] = items[3][:-1]
     return pa.array(items)
-
-
-def _still(directory: Path) -> None:
-    for index in range(3):
-        edit_rows(directory, index, set_values("action", (slice(None), 2), 0.5))
-    renew_statistics(directory)
 
 
 def _copied(directory: Path) -> None:
@@ -164,6 +142,13 @@ def _unlisted(directory: Path) -> None:
 
 
 FILE_FAULTS = {
+    "meta a file": Fault(
+        "file-unreadable",
+        "meta/info.json",
+        _file_for_meta,
+        "copy or download it again",
+        also=("meta-missing", "modality-missing"),
+    ),
     "rows missing": Fault("parquet-missing", ROWS, removed(ROWS), "again"),
     "rows are a pointer": Fault("lfs-pointer", ROWS, text(ROWS, LFS_POINTER), "git lfs pull"),
     "rows empty": Fault("empty-file", ROWS, text(ROWS, b""), "again"),
@@ -309,57 +294,5 @@ FILE_FAULTS = {
         ROWS,
         rows(set_column("timestamp", lambda values: values + 3)),
         "subtract",
-    ),
-    "action constant": Fault(
-        "constant-action-used", "meta/modality.json", _still, "choose a data config", "warning"
-    ),
-    "video missing": Fault("video-missing", VIDEO, removed(VIDEO), "again"),
-    "meta a file": Fault(
-        "file-unreadable",
-        "meta/info.json",
-        _file_for_meta,
-        "copy or download it again",
-        also=("meta-missing", "modality-missing"),
-    ),
-    "video empty": Fault("empty-file", VIDEO, text(VIDEO, b""), "again"),
-    "video is a pointer": Fault("lfs-pointer", VIDEO, text(VIDEO, LFS_POINTER), "git lfs pull"),
-    "video truncated": Fault("video-unreadable", VIDEO, cut(VIDEO, 0.6), "again"),
-    "video truncated behind its header": Fault("video-truncated", VIDEO, _cut_fast_start, "again"),
-    "video is a playlist": Fault(
-        "video-unreadable", VIDEO, text(VIDEO, b"#EXTM3U\n#EXTINF:1,\n/etc/hosts\n"), "again"
-    ),
-    "camera gone": Fault(
-        "camera-missing",
-        "meta/info.json",
-        lambda directory: shutil.rmtree((directory / VIDEO).parent),
-        "bring its videos",
-    ),
-    "video of another size": Fault("video-size", VIDEO, video(size=(64, 96)), "encode"),
-    "video of another rate": Fault("video-fps", VIDEO, video(fps=30), "encode"),
-    "video frames late": Fault(
-        "video-frame-times", VIDEO, video(place=lambda i: i + 0.8 * (5 <= i < 15)), "constant rate"
-    ),
-    "video starts late": Fault(
-        "video-start", VIDEO, video(place=lambda i: i + 3), "from 0 s", "warning"
-    ),
-    "video too short": Fault("video-frames", VIDEO, video(frames=30), "encode"),
-    "video of another codec": Fault(
-        "video-codec", VIDEO, video(codec="mpeg4"), "with this codec", "warning"
-    ),
-    "codec declared otherwise": Fault(
-        "camera-codec",
-        "meta/info.json",
-        feature(CAMERA, info={"video.codec": "av1"}, video_info={}),
-        "video.codec",
-        "warning",
-    ),
-    "codec that decord does not read": Fault(
-        "codec-unsupported", VIDEO, video(codec="libsvtav1"), "torchcodec", backend="decord"
-    ),
-    "codec that not every backend reads": Fault(
-        "codec-support", VIDEO, video(codec="libsvtav1"), "torchcodec", "warning"
-    ),
-    "video declared otherwise": Fault(
-        "camera-size", "meta/info.json", feature(CAMERA, shape=[90, 96, 3]), "correct its shape"
     ),
 }

@@ -52,13 +52,6 @@ def modality(section: str, key: str, **fields: Any) -> Make:
     return lambda directory: edit_json(directory, "modality.json", change)
 
 
-def stats(column: str, field: str, change: Callable[[list[float]], Any]) -> Make:
-    def edit(value: Any) -> None:
-        value[column][field] = change(value[column][field])
-
-    return lambda directory: edit_json(directory, "stats.json", edit)
-
-
 def lines(name: str, change: Callable[[list[Any]], object]) -> Make:
     return lambda directory: edit_lines(directory, name, change)
 
@@ -85,16 +78,6 @@ def _tasks_of_another(directory: Path) -> None:
     )
     lines("episodes.jsonl", lambda all: all[1].update(tasks=["open the drawer"]))(directory)
     info(total_tasks=len((directory / TASKS).read_text().strip().split("\n")))(directory)
-
-
-def _wide(value: Any) -> None:
-    """Give the model 7 + 33 + ... action numbers by widening a key."""
-    value["action"]["left_arm"] = {"start": 0, "end": 7}
-    value["action"]["right_arm"] = {"start": 7, "end": 28}
-    value["action"]["left_hand"] = {"start": 28, "end": 34}
-    value["action"]["right_hand"] = {"start": 34, "end": 44}
-    for key in ("left_leg", "neck", "right_leg", "waist"):
-        del value["action"][key]
 
 
 def without_episode(directory: Path, index: int = 1) -> None:
@@ -183,6 +166,9 @@ META_FAULTS = {
         feature("depth", dtype="video", shape=[9, 9, 1], info={"is_depth_map": True}),
         "left out",
         "warning",
+    ),
+    "camera of images that has videos": Fault(
+        "camera-in-videos", INFO, feature(CAMERA, dtype="image"), "set its dtype to video"
     ),
     "camera declared without files": Fault(
         "camera-without-files",
@@ -278,110 +264,5 @@ META_FAULTS = {
         lines("tasks.jsonl", lambda all: all[0].update(task="valid")),
         "instruction",
         "warning",
-    ),
-    "modality missing": Fault("modality-missing", MODALITY, removed(MODALITY), "dataset add"),
-    "slice is text": Fault(
-        "modality-field", MODALITY, modality("state", "left_arm", end="seven"), "correct"
-    ),
-    "slices overlap": Fault(
-        "slice-overlap", MODALITY, modality("action", "left_arm", end=9), "start and end"
-    ),
-    "slice past the vector": Fault(
-        "slice-range", MODALITY, modality("state", "waist", end=45), "start and end"
-    ),
-    "column unknown": Fault(
-        "modality-column",
-        MODALITY,
-        modality("state", "waist", original_key="state"),
-        "original_key",
-    ),
-    "camera unknown": Fault(
-        "modality-camera",
-        MODALITY,
-        modality("video", "ego_view", original_key="ego"),
-        "original_key",
-    ),
-    "annotation unknown": Fault(
-        "modality-annotation", MODALITY, modality("annotation", "human.validity"), "original_key"
-    ),
-    "annotation of text": Fault(
-        "modality-annotation",
-        MODALITY,
-        lambda directory: (
-            feature("remark", dtype="string", shape=[1])(directory),
-            modality("annotation", "human.remark", original_key="remark")(directory),
-        ),
-        "original_key: task_index",
-        also=("column-missing",),
-    ),
-    "column of no numbers": Fault(
-        "modality-column", MODALITY, modality("state", "waist", original_key=CAMERA), "original_key"
-    ),
-    "camera that is a column": Fault(
-        "modality-camera",
-        MODALITY,
-        modality("video", "ego_view", original_key="action"),
-        "original_key",
-    ),
-    "field unknown": Fault(
-        "modality-unknown-field", MODALITY, modality("state", "waist", ende=3), "correct", "warning"
-    ),
-    "key missing": Fault(
-        "config-key",
-        MODALITY,
-        lambda directory: edit_json(
-            directory, "modality.json", lambda value: value["state"].pop("left_arm")
-        ),
-        "name the part",
-    ),
-    "too many numbers": Fault(
-        "dims-over-limit",
-        MODALITY,
-        lambda directory: edit_json(directory, "modality.json", _wide),
-        "fewer parts",
-    ),
-    "no data config fits": Fault(
-        "no-data-config-fits",
-        MODALITY,
-        lambda directory: edit_json(
-            directory, "modality.json", lambda value: value["state"].pop("left_arm")
-        ),
-        "--data-config",
-        "warning",
-        config=None,
-    ),
-    "data config unknown": Fault(
-        "data-config-unknown", None, lambda directory: None, "did you mean", config="so100_dualcan"
-    ),
-    "stats missing": Fault("stats-missing", STATS, removed(STATS), "computed", "warning"),
-    "stats incomplete": Fault(
-        "stats-incomplete",
-        STATS,
-        lambda directory: edit_json(
-            directory, "stats.json", lambda value: value["action"].pop("q01")
-        ),
-        "computed",
-        "warning",
-    ),
-    "stats too short": Fault(
-        "stats-field", STATS, stats("action", "min", lambda values: values[:-1]), "remove"
-    ),
-    "stats not finite": Fault(
-        "stats-field",
-        STATS,
-        stats("action", "min", lambda values: [float("nan"), *values[1:]]),
-        "remove",
-    ),
-    "stats of other data": Fault(
-        "stats-mismatch",
-        STATS,
-        stats("action", "mean", lambda values: [values[0] + 0.2, *values[1:]]),
-        "computed from the rows",
-    ),
-    "quantiles of other data": Fault(
-        "stats-mismatch",
-        STATS,
-        stats("observation.state", "q99", lambda values: [values[0] + 0.2, *values[1:]]),
-        "computed from the rows",
     ),
 }

@@ -11,8 +11,10 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets_tests.datasets.checks.config_faults import CONFIG_FAULTS
 from gr00t_assets_tests.datasets.checks.file_faults import FILE_FAULTS
 from gr00t_assets_tests.datasets.checks.meta_faults import META_FAULTS, Fault
+from gr00t_assets_tests.datasets.checks.modality_faults import MODALITY_FAULTS
+from gr00t_assets_tests.datasets.checks.video_faults import VIDEO_FAULTS
 
-FAULTS = META_FAULTS | FILE_FAULTS | CONFIG_FAULTS
+FAULTS = META_FAULTS | MODALITY_FAULTS | FILE_FAULTS | VIDEO_FAULTS | CONFIG_FAULTS
 
 
 def named(fault: Fault, findings: list[Finding]) -> list[Finding]:
@@ -54,7 +56,7 @@ READ = {
     "file-too-large", "format-unsupported", "info-field", "path-template", "path-escape",
     "feature-declaration", "format-mislabelled", "line-not-json", "no-episodes",
     "episode-duplicate", "field", "task-duplicate", "parquet-missing", "chunk-missing",
-    "not-a-file", "video-missing",
+    "not-a-file", "video-missing", "camera-in-videos",
 }  # fmt: skip
 """Faults that keep a dataset from being read at all."""
 

@@ -12,8 +12,7 @@ from gr00t_assets.datasets.checks import scan
 from gr00t_assets.datasets.fit.dataset_check import check_dataset, check_stored_dataset
 from gr00t_assets.datasets.record import DatasetRecord
 from gr00t_assets_tests.datasets.checks.edits import data_file
-from gr00t_assets_tests.datasets.checks.file_faults import FILE_FAULTS
-from gr00t_assets_tests.datasets.checks.meta_faults import META_FAULTS
+from gr00t_assets_tests.datasets.checks.test_faults import FAULTS
 from gr00t_assets_tests.defs.project import make_project
 
 CONFIG = "fourier_gr1_arms_only"
@@ -76,7 +75,7 @@ def test_a_kept_scan_gives_the_findings_of_a_new_one(
     name: str, record: DatasetRecord, scans: list[Path], tmp_path: Path
 ) -> None:
     store = Store(tmp_path / "store")
-    (META_FAULTS | FILE_FAULTS)[name].make(record.directory(store))
+    FAULTS[name].make(record.directory(store))
     for config in (None, CONFIG, CONFIG, "so100_dualcam"):
         kept = check_stored_dataset(record, store, config, "gr1")
         assert kept.to_json() == check_dataset(record.directory(store), config, "gr1").to_json()

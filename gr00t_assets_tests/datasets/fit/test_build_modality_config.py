@@ -8,7 +8,6 @@ from gr00t_assets.core.finding import Collector
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.fit.dataset_check import check_stored_dataset
-from gr00t_assets.datasets.fit.fit_check import declared_camera
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.lerobot.features import Feature, parse_features
 from gr00t_assets.datasets.lerobot.folder import FAULTS
@@ -88,7 +87,7 @@ def feature(**declaration: Any) -> Feature:
 
 
 def test_the_order_of_names_is_followed() -> None:
-    camera = declared_camera(
+    camera = Camera.declared(
         feature(
             shape=[3, 480, 640],
             names=["channels", "height", "width"],
@@ -100,5 +99,5 @@ def test_the_order_of_names_is_followed() -> None:
 
 
 def test_without_names_the_shape_is_height_width_channels() -> None:
-    camera = declared_camera(feature(shape=[480, 640, 3], names=None), 20.0)
+    camera = Camera.declared(feature(shape=[480, 640, 3], names=None), 20.0)
     assert (camera.height, camera.width, camera.fps, camera.codec) == (480, 640, 20.0, "unknown")

@@ -13,16 +13,10 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import published_directory
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.folder import Folder
-from gr00t_assets.datasets.lerobot.info import (
-    DATA_PATH,
-    V30,
-    V30_EPISODES,
-    VIDEO_PATH,
-    episode_path,
-)
+from gr00t_assets.datasets.lerobot.info import V30, V30_EPISODES, VIDEO_PATH, episode_path
 from gr00t_assets.datasets.lerobot.rows import report_unreadable
-from gr00t_assets.datasets.lerobot.shared_rows import RowRange, episode_names
-from gr00t_assets.datasets.lerobot.v3.cut_rows import Renumbering, cut_rows
+from gr00t_assets.datasets.lerobot.shared_rows import episode_names
+from gr00t_assets.datasets.lerobot.v3.cut_rows import cut_rows
 from gr00t_assets.datasets.lerobot.v3.cut_videos import cut_video
 from gr00t_assets.datasets.lerobot.v3.stored_episodes import (
     Changes,
@@ -100,7 +94,7 @@ def convert_to_v21(
     folder.raise_errors(name, _PROBLEM)
     episodes = stored_episodes(dataset, changes.trimmed, videos)
     with published_directory(destination) as target:
-        _write_rows(folder, dataset, episodes, target)
+        cut_rows(folder, dataset, episodes, target, flattened_columns(dataset))
         folder.raise_errors(name, _PROBLEM)
         if not is_shared:
             _copy_videos(dataset, episodes, target)
@@ -111,36 +105,6 @@ def convert_to_v21(
             write_meta(folder, dataset, episodes, changes, target, codecs)
         folder.raise_errors(name, _PROBLEM)
     return Converted(episodes, folder.warnings())
-
-
-def _write_rows(
-    folder: Folder, dataset: LeRobotDataset, episodes: Sequence[StoredEpisode], target: Path
-) -> None:
-    stored = {item.source.index: item for item in episodes}
-    order = dataset.ranges.values() or (
-        RowRange(item.index, str(dataset.info.data_file(item.index)), 0, item.length)
-        for item in dataset.episodes
-    )
-    ranges = [
-        RowRange(
-            part.episode,
-            part.file,
-            part.start + stored[part.episode].start,
-            stored[part.episode].length,
-        )
-        for part in order
-    ]
-    is_renumbered = any(item.is_changed for item in episodes)
-    renumbered = {
-        number: Renumbering(item.index, item.first, item.is_trimmed)
-        for number, item in stored.items()
-        if is_renumbered
-    }
-
-    def path_of(episode: int) -> Path:
-        return target / episode_path(DATA_PATH, stored[episode].index)
-
-    cut_rows(folder, ranges, path_of, renumbered, flattened_columns(dataset))
 
 
 def _copy_videos(dataset: LeRobotDataset, episodes: Sequence[StoredEpisode], target: Path) -> None:

@@ -1,7 +1,6 @@
 """Cutting the rows of many episodes into one file each."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -10,92 +9,88 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.datasets.lerobot.columns import flatten_column, image_bytes, stored_images
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.folder import Folder
+from gr00t_assets.datasets.lerobot.info import DATA_PATH, episode_path
 from gr00t_assets.datasets.lerobot.rows import batch_rows, report_unreadable
 from gr00t_assets.datasets.lerobot.shared_rows import RowRange
+from gr00t_assets.datasets.lerobot.v3.stored_episodes import StoredEpisode
 
 _DESCRIPTION = b"huggingface"
 """Key of a file's schema under which LeRobot writes the columns' shapes."""
 
 
-@dataclass(frozen=True)
-class Renumbering:
-    """What the counting columns of an episode become.
-
-    Attributes:
-        episode: ``episode_index`` of all its rows.
-        first: ``index`` of its first row.
-        is_trimmed: Whether ``frame_index`` and ``timestamp`` are to begin at 0 anew.
-    """
-
-    episode: int
-    first: int
-    is_trimmed: bool
-
-
 def cut_rows(
     folder: Folder,
-    ranges: Sequence[RowRange],
-    path_of: Callable[[int], Path],
-    renumbered: Mapping[int, Renumbering],
+    dataset: LeRobotDataset,
+    episodes: Sequence[StoredEpisode],
+    target: Path,
     flattened: Collection[str],
 ) -> None:
     """Write the rows of each episode into a file of its own, in one pass.
 
     Args:
         folder: Of the dataset; its collector takes files that cannot be read to their end.
-        ranges: One for each episode, in the order of files and of rows in them.
-        path_of: File to write for an episode index; its folder is made.
-        renumbered: By episode index; the rows of any other are written as they are.
+        episodes: What to write; counting columns are left as they are where none is changed.
+        target: Folder of the copy.
         flattened: Columns of several axes, whose numbers are written one after another.
     """
+    stored = {item.source.index: item for item in episodes}
+    is_renumbered = any(item.is_changed for item in episodes)
+    ranges = dataset.ranges.values() or (
+        RowRange(item.index, str(dataset.info.data_file(item.index)), 0, item.length)
+        for item in dataset.episodes
+    )
     for file, parts in groupby(ranges, key=lambda part: part.file):
         with report_unreadable(folder.collector, file):
-            path = folder.directory / file
-            parquet = pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
-            for part, batches in _episodes(parquet, parts):
-                target, writer, began = path_of(part.episode), None, 0.0
-                target.parent.mkdir(parents=True, exist_ok=True)
-                changes = renumbered.get(part.episode)
+            parquet = pq.ParquetFile(folder.directory / file, buffer_size=1 << 20, pre_buffer=False)
+            wanted = ((stored[part.episode], part.start) for part in parts)
+            for item, batches in _episodes(parquet, wanted):
+                path, writer, began = target / episode_path(DATA_PATH, item.index), None, 0.0
+                path.parent.mkdir(parents=True, exist_ok=True)
                 for done, batch in batches:
                     changed = _with_images(batch, folder.directory)
                     changed = _flat(changed, flattened) if flattened else changed
-                    if changes is not None:
+                    if is_renumbered:
                         began = began if done else _first_time(batch)
-                        changed = _renumbered(changed, changes, done, began)
+                        changed = _renumbered(changed, item, done, began)
                     if writer is None:
                         schema = changed.schema if flattened else parquet.schema_arrow
-                        writer = pq.ParquetWriter(target, schema)
+                        writer = pq.ParquetWriter(path, schema)
                     writer.write_batch(changed)
                 if writer is not None:
                     writer.close()
 
 
 def _episodes(
-    file: pq.ParquetFile, parts: Iterator[RowRange]
-) -> Iterator[tuple[RowRange, Iterator[tuple[int, pa.RecordBatch]]]]:
-    """Each episode with its batches, and how many of its rows were in those before."""
+    file: pq.ParquetFile, parts: Iterable[tuple[StoredEpisode, int]]
+) -> Iterator[tuple[StoredEpisode, Iterator[tuple[int, pa.RecordBatch]]]]:
+    """Each episode with its batches, and how many of its rows were in those before.
+
+    Args:
+        parts: With the position in the file of the first row that the source has of it.
+    """
     batches, position = file.iter_batches(batch_rows(file)), 0
     batch: pa.RecordBatch | None = None
 
-    def rows_of(part: RowRange) -> Iterator[tuple[int, pa.RecordBatch]]:
+    def rows_of(start: int, end: int) -> Iterator[tuple[int, pa.RecordBatch]]:
         nonlocal batch, position
-        end = part.start + part.count
         while position < end:
             if batch is None:
                 batch = next(batches, None)
                 if batch is None:
                     return
-            first = max(part.start - position, 0)
+            first = max(start - position, 0)
             last = min(end - position, batch.num_rows)
             if first < last:
-                yield max(position - part.start, 0), batch.slice(first, last - first)
+                yield max(position - start, 0), batch.slice(first, last - first)
             if end < position + batch.num_rows:
                 return
             position, batch = position + batch.num_rows, None
 
-    for part in parts:
-        yield part, rows_of(part)
+    for item, begin in parts:
+        start = begin + item.start
+        yield item, rows_of(start, start + item.length)
 
 
 def _with_images(batch: pa.RecordBatch, directory: Path) -> pa.RecordBatch:
@@ -131,7 +126,7 @@ def _first_time(batch: pa.RecordBatch) -> float:
 
 
 def _renumbered(
-    batch: pa.RecordBatch, changes: Renumbering, done: int, began: float
+    batch: pa.RecordBatch, item: StoredEpisode, done: int, began: float
 ) -> pa.RecordBatch:
     """The batch with other counting columns, each in the type that it has.
 
@@ -140,8 +135,8 @@ def _renumbered(
         began: Timestamp of the episode's first row.
     """
     names, count = batch.schema.names, np.arange(done, done + batch.num_rows)
-    values = {"episode_index": np.full(len(count), changes.episode), "index": changes.first + count}
-    if changes.is_trimmed:
+    values = {"episode_index": np.full(len(count), item.index), "index": item.first + count}
+    if item.is_trimmed:
         values["frame_index"] = count
         if "timestamp" in names:
             times = batch.column("timestamp").to_numpy(zero_copy_only=False)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from gr00t_assets.datasets.lerobot.rows import is_disk_full
-from gr00t_assets.datasets.lerobot.video_packets import VideoPackets, packets_of
+from gr00t_assets.datasets.lerobot.video_packets import VideoPackets
 from gr00t_assets.datasets.lerobot.video_segments import Cut
 from gr00t_assets.datasets.video_decoding import VideoError
 
@@ -89,7 +89,8 @@ def copy_packets(path: Path, table: VideoPackets, cuts: Sequence[Cut], path_of: 
     import av
 
     with av.open(str(path)) as source:
-        template, packets, position = source.streams.video[0], packets_of(source), 0
+        template, position = source.streams.video[0], 0
+        packets = (packet for packet in source.demux(template) if packet.size)
         for cut in sorted(cuts, key=lambda cut: cut.packet or 0):
             assert cut.packet is not None
             begin, position = cut.packet - position, cut.packet + cut.length

@@ -4,6 +4,7 @@ What N1.5 takes of memory and disk is counted from its parameters; see ``failure
 for the published figures.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -133,8 +134,11 @@ def _described(gpu: Gpu) -> str:
 def _host_memory() -> int:
     """Bytes of memory of the host, or of the container where that has less."""
     total = psutil.virtual_memory().total
-    limits = [file.read_text().strip() for file in _CGROUP_LIMITS if file.is_file()]
-    return min([total, *(int(limit) for limit in limits if limit.isdigit())])
+    for file in _CGROUP_LIMITS:
+        with suppress(OSError):
+            limit = file.read_text().strip()
+            total = min(total, int(limit)) if limit.isdigit() else total
+    return total
 
 
 def _dotted(version: tuple[int, int]) -> str:

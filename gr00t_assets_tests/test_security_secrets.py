@@ -14,6 +14,7 @@ import pytest
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.source_kinds import GitSource
 from gr00t_assets.datasets.sources.git_source import fetch_git
+from gr00t_assets_tests.defs.faults import until
 from gr00t_assets_tests.defs.project import Project, make_project
 from gr00t_assets_tests.small_dataset import small_dataset
 
@@ -49,9 +50,8 @@ SWEEP = {
 
 
 @contextmanager
-def process_list() -> Iterator[set[bytes]]:
-    """Every command line of this machine that was seen while the block lasted."""
-    seen: set[bytes] = set()
+def process_list(seen: set[bytes]) -> Iterator[None]:
+    """Put every command line of this machine into ``seen`` while the block lasts."""
     over = threading.Event()
 
     def look() -> None:
@@ -66,7 +66,7 @@ def process_list() -> Iterator[set[bytes]]:
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
     try:
-        yield seen
+        yield
     finally:
         over.set()
         watcher.join()
@@ -99,8 +99,8 @@ def planted(root: Path, **more: str) -> Project:
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs Linux's /proc")
 def test_no_key_is_left_anywhere_by_a_whole_chain(tmp_path: Path) -> None:
     project = planted(tmp_path)
-    said = b""
-    with process_list() as commands:
+    said, commands = b"", set[bytes]()
+    with process_list(commands):
         for asset, partition, code in (
             ("dataset", "small", 0),
             ("dataset", "private", 1),
@@ -131,9 +131,11 @@ def test_no_key_is_left_anywhere_by_a_whole_chain(tmp_path: Path) -> None:
 
 def test_git_gets_the_password_of_an_address_and_nobody_sees_it(tmp_path: Path) -> None:
     asked: list[str | None] = []
+    commands: set[bytes] = set()
 
     class Server(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            until(lambda: any(b"remote-http" in line for line in set(commands)), lambda: commands)
             asked.append(self.headers.get("Authorization"))
             self.send_response(404 if asked[-1] else 401)
             self.send_header("WWW-Authenticate", 'Basic realm="x"')
@@ -148,7 +150,7 @@ def test_git_gets_the_password_of_an_address_and_nobody_sees_it(tmp_path: Path) 
     address = f"http://anna:{PASSWORD}@127.0.0.1:{server.server_port}/none.git"
     source = GitSource(kind="git", repository=address, revision="0" * 40, path="data")
     try:
-        with process_list() as commands, pytest.raises(DatasetError) as caught:
+        with process_list(commands), pytest.raises(DatasetError) as caught:
             fetch_git(source, tmp_path / "download", "private", lambda line: None)
     finally:
         server.shutdown()

@@ -55,7 +55,7 @@ RECORDINGS = {
     ),
 }
 
-TINY = {"batch_size": 2, "max_steps": 4, "save_steps": 4, "logging_steps": 2}
+TINY = {"batch_size": 2, "max_steps": 40, "save_steps": 40, "logging_steps": 10}
 
 
 @pytest.fixture(scope="module")
@@ -182,12 +182,13 @@ def test_it_is_added_and_trained_on_without_an_edit_by_hand(
 
     sweep = {"experiments": [{"name": f"{name}-tiny", "dataset": name, "hyperparameters": TINY}]}
     (project.root / "data" / "sweeps" / f"{name}.yaml").write_text(yaml.safe_dump(sweep))
-    trained = project.materialize("checkpoint", f"{name}-tiny")
+    trained = project.materialize("checkpoint,open_loop_evaluation", f"{name}-tiny")
     assert trained.returncode == 0, trained.stdout
     (run,) = (project.store.root / "runs" / f"{name}-tiny").iterdir()
     manifest = load_manifest(run)
     assert manifest is not None and manifest.steps == TINY["max_steps"]
     assert set(manifest.checks.values()) == {True}
+    assert list(run.glob("evaluation*"))
     assert content(written / name) == before
 
 

@@ -14,8 +14,8 @@ LEROBOT_PYTHON ?= python3.12
 export OMP_NUM_THREADS ?= 1
 # Bytecode is kept, since demo and tests start many processes.
 export PYTHONDONTWRITEBYTECODE :=
-# Dagster would rather have `dg launch` and `dg dev`, which do the same here.
-export PYTHONWARNINGS ?= ignore:Function `asset_materialize_command` is superseded,ignore:Function `dev_command` is superseded
+# Dagster would rather have `dg launch`, which does the same here.
+export PYTHONWARNINGS ?= ignore:Function `asset_materialize_command` is superseded
 
 # LeRobot itself writes datasets for some tests; they are skipped where it is not there.
 export GR00T_ASSETS_LEROBOT_PYTHON ?= $(wildcard $(LEROBOT)/bin/python)
@@ -79,9 +79,9 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The page and the daemon that works off the run queue, on http://127.0.0.1:3000
+# The page behind its guard, and the daemon that works off the run queue, on http://127.0.0.1:3000
 dev: install
-	DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)}" $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+	DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)}" $(BIN)/gr00t-assets dev --port 3000
 
 benchmarks: install
 	@set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done

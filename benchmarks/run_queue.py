@@ -1,10 +1,10 @@
 """Many experiments of a no-op trainer through the real queue: what each costs, and who waits.
 
 ``python benchmarks/run_queue.py [--experiments 200] [--slots 4] [--seconds 10] [--postgres]``
-starts ``dagster dev`` in a temporary project, asks for all experiments with one asset backfill as
-the page does, and prints a table: overhead a run, idle time of a slot between two trainings, the
-most trainings at once, and how long the page took to answer meanwhile. Overhead a run is wall
-seconds times slots divided by runs, less the seconds that the no-op holds its slot for.
+starts ``gr00t-assets dev`` in a temporary project, asks for all experiments with one asset
+backfill as the page does, and prints a table: overhead a run, idle time of a slot between two
+trainings, the most trainings at once, and how long the page took to answer meanwhile. Overhead a
+run is wall seconds times slots divided by runs, less the seconds that the no-op holds its slot for.
 """
 
 import argparse
@@ -24,10 +24,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # the no-op trainer is part of the tests; this file is no module `queue`
 
-from gr00t_assets_tests.defs.dagster_dev import Page, dagster_dev, session
+from gr00t_assets_tests.defs.dagster_dev import Page, dagster_dev
 from gr00t_assets_tests.defs.noop_project import most_at_once, noop_events, noop_project, noop_sweep
 from gr00t_assets_tests.defs.postgres import postgres, postgres_lacks, use_postgres
 from gr00t_assets_tests.defs.project import Project
+from gr00t_assets_tests.defs.recovery_project import processes
 
 OPEN = ["NOT_STARTED", "QUEUED", "STARTING", "STARTED", "CANCELING"]
 
@@ -107,7 +108,7 @@ def processor_seconds(page: Page) -> dict[str, float]:
     """Of the page, the daemon, the code server, and the runs, which it has collected."""
     seconds: dict[str, float] = dict.fromkeys(("page", "daemon", "code server", "runs"), 0.0)
     tick = os.sysconf("SC_CLK_TCK")
-    for pid in session(page.process.pid):
+    for pid in processes(page.project):
         try:
             command = Path(f"/proc/{pid}/cmdline").read_text()
             stat = Path(f"/proc/{pid}/stat").read_text()
@@ -115,7 +116,7 @@ def processor_seconds(page: Page) -> dict[str, float]:
             continue
         fields = [int(field) / tick for field in stat.rsplit(")", 1)[1].split()[11:15]]
         kinds = {
-            "dagster_webserver": "page",
+            "gr00t_assets.cli.main": "page",
             "dagster._daemon": "daemon",
             "api\0grpc": "code server",
         }

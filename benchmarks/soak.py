@@ -1,10 +1,10 @@
 """Many short experiments while something dies every few seconds, to the end.
 
 ``python benchmarks/soak.py [--experiments N] [--native N] [--every SECONDS] [--seed N]`` trains
-them through a real ``dagster dev``: page, daemon, queue, slots, guards, and the sensor that asks
-again for runs that died. A process is drawn every few seconds and killed with -9: a run worker, a
-guard, a trainer, or what a trainer started. Most experiments count by the trainer of the tests,
-which writes checkpoints; ``--native`` of them are real trainings on a drawn dataset.
+them through a real ``gr00t-assets dev``: page, daemon, queue, slots, guards, and the sensor that
+asks again for runs that died. A process is drawn every few seconds and killed with -9: a run
+worker, a guard, a trainer, or what a trainer started. Most experiments count by the trainer of the
+tests, which writes checkpoints; ``--native`` of them are real trainings on a drawn dataset.
 
 At the end it holds the store against what must be: all finished, every step once in the final
 history with the loss of an unbroken run, no process left, no slot held, every experiment ranked.

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from gr00t_assets.core.text import escape_output
 from gr00t_assets.defs.assets.analysis import loss_comparison, promoted_model, research_journal
 from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
 from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation, training_environment
@@ -9,6 +10,8 @@ from gr00t_assets.defs.checks import checkpoint_checks, dataset_checks, environm
 from gr00t_assets.defs.resources import resources
 from gr00t_assets.defs.schedules import jobs, schedules
 from gr00t_assets.defs.sensors import sensors
+
+escape_output()
 
 defs = dg.Definitions(
     assets=[

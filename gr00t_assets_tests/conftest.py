@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gr00t_assets_tests import parity_cut
+from gr00t_assets_tests.harness import leftovers
 
 TESTS = Path(__file__).resolve().parent
 SHARED = Path(os.environ.get("GR00T_ASSETS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
@@ -21,21 +23,66 @@ collect_ignore = ["defs/fault_definitions.py", "defs/noop_definitions.py"]
 """Definitions that put another trainer in the place of ours when they are imported."""
 
 FAULTS = {
+    "defs/test_demo_killed.py",
     "defs/test_faults.py",
     "defs/test_recovery.py",
+    "defs/test_rematerialize.py",
     "defs/test_soak.py",
     "defs/test_queue_together.py",
+    "defs/test_waiting.py",
     "runs/retention/test_prune_killed.py",
     "test_security_page.py",
     "test_security_secrets.py",
+    "trainers/isaac_gr00t/test_isaac_power_cut.py",
+    "trainers/test_power_cut_disk.py",
 }
 """Files that start whole systems and kill them: minutes each, by ``make test-faults``."""
 
 
-def pytest_configure() -> None:
-    """Take SIGINT, which a shell has background jobs and all their children ignore."""
+_LEFT = pytest.StashKey[list[str]]()
+_MARK = pytest.StashKey[str]()
+_TEMPORARY = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take SIGINT, which a shell has background jobs and all their children ignore.
+
+    What the tests start is marked, and what they write elsewhere goes to a folder of the session.
+    """
+    config.stash[_LEFT] = []
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None:
+        config.stash[_TEMPORARY] = leftovers.own_temporary_folder()
+    config.stash[_MARK] = leftovers.mark_session(worker)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where a process, a slot or a file is left; a worker of pytest-xdist tells its own."""
+    stash = session.config.stash
+    left = [*leftovers.processes_left(stash[_MARK]), *leftovers.slots_left()]
+    if _TEMPORARY in stash:
+        left += leftovers.files_left(stash[_TEMPORARY])
+        stash[_LEFT] += left
+        if stash[_LEFT] and session.exitstatus in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    else:
+        worker = os.environ["PYTEST_XDIST_WORKER"]
+        session.config.workeroutput["left"] = [f"{line} ({worker})" for line in left]  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a worker of pytest-xdist says it has left."""
+    node.config.stash[_LEFT] += getattr(node, "workeroutput", {}).get("left", [])
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Name what is left."""
+    for line in config.stash[_LEFT]:
+        terminalreporter.write_line(f"LEFT BEHIND by the tests: {line}", red=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

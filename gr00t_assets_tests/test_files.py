@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -8,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import StoreError
-from gr00t_assets.core.files import PARTIAL, disk_full_explained, published_directory, write_json
+from gr00t_assets.core.files import (
+    PARTIAL,
+    append_line,
+    published_directory,
+    read_objects,
+    write_json,
+)
+from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets_tests.harness.sync_log import Disk, recorded
 
 
 def test_a_file_is_replaced_whole_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
@@ -62,13 +71,13 @@ def test_a_writer_killed_with_9_leaves_no_folder_of_the_final_name(tmp_path: Pat
 def test_a_full_disk_is_explained(tmp_path: Path) -> None:
     with (
         pytest.raises(StoreError, match=r"disk is full .*\n.*GR00T_ASSETS_STORE"),
-        disk_full_explained(tmp_path / "not" / "there"),
+        system_errors_explained(tmp_path / "not" / "there"),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_another_os_error_is_passed_on(tmp_path: Path) -> None:
-    with pytest.raises(PermissionError), disk_full_explained(tmp_path):
+    with pytest.raises(PermissionError), system_errors_explained(tmp_path):
         raise PermissionError(errno.EACCES, "no")
 
 
@@ -76,5 +85,49 @@ def test_a_really_full_disk_leaves_what_was_there() -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("no /dev/full on this system")
-    with pytest.raises(StoreError), disk_full_explained(full), full.open("wb") as file:
+    with pytest.raises(StoreError), system_errors_explained(full), full.open("wb") as file:
         file.write(b"x" * 1_000_000)
+
+
+def synced(log: Path) -> list[str]:
+    return [json.loads(path.read_text())["path"] for path in sorted(log.glob("*.json"))]
+
+
+def test_every_folder_and_file_of_what_is_published_is_on_the_disk_before_it(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    with (
+        recorded(root, tmp_path / "log"),
+        published_directory(root / "new" / "runs" / "whole") as partial,
+    ):
+        (partial / "inner" / "most").mkdir(parents=True)
+        (partial / "inner" / "most" / "file").write_text("x")
+        hidden = str(partial)
+    paths = synced(tmp_path / "log")
+    assert paths[:2] == [str(root), str(root / "new")]
+    within = {"", "/inner", "/inner/most", "/inner/most/file"}
+    assert {path.removeprefix(hidden) for path in paths[2:-1]} == within
+    assert paths[-1] == str(root / "new" / "runs")
+    Disk(root, tmp_path / "log").after(len(paths))
+    assert (root / "new" / "runs" / "whole" / "inner" / "most" / "file").read_text() == "x"
+
+
+def test_a_folder_is_replaced_where_that_is_asked_for(tmp_path: Path) -> None:
+    for text in ("first", "second"):
+        with published_directory(tmp_path / "whole", replace=True) as partial:
+            (partial / "a").write_text(text)
+    assert (tmp_path / "whole" / "a").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
+
+
+def test_a_line_after_a_torn_one_stands_alone(tmp_path: Path) -> None:
+    file = tmp_path / "lines.jsonl"
+    for line in (b'{"a": 1}', b'{"a": 2}'):
+        append_line(file, line)
+        with file.open("ab") as torn:
+            torn.write(b'{"a": ')
+    assert file.read_bytes() == b'{"a": 1}\n{"a": \n{"a": 2}\n{"a": '
+    assert read_objects(file) == [{"a": 1}, {"a": 2}]
+    assert read_objects(tmp_path / "none") == []

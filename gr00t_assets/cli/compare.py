@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gr00t_assets.cli.output import console, plain_table, print_json
+from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.comparison.all_runs import chosen_runs, from_store
 from gr00t_assets.comparison.answers.answers import Answer, all_answers, answer
 from gr00t_assets.comparison.columns import Column, row_remark, row_values, shown_columns
@@ -24,10 +24,12 @@ from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.tables.runs_table import export_table
 from gr00t_assets.comparison.tables.wandb_import import import_wandb
 from gr00t_assets.comparison.wording import label, not_ranked_reason, plain, value_words
+from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.system_errors import is_read_only
 from gr00t_assets.experiments.sweeps import find_sweep, load_sweeps
 from gr00t_assets.reporting.journal.research_journal import write_journal
-from gr00t_assets.reporting.report import Report, write_report
+from gr00t_assets.reporting.report import Report, make_report
 
 _STATUS_STYLES = {
     "finished": "green",
@@ -72,7 +74,7 @@ def compare(
     compared = chosen_runs(runs, sweep or ())
     if export is not None:
         export_table(compared, export)
-        typer.echo(f"written: {export}, {len(compared)} runs", err=True)
+        echo(f"written: {export}, {len(compared)} runs", err=True)
         if report_only:
             return
     if question is not None:
@@ -113,13 +115,13 @@ def journal(
     """
     written = write_journal(list(load_sweeps().values()), Store.from_environment())
     if print_it:
-        typer.echo(written.text, nl=False)
+        echo(written.text, nl=False)
         return
     for note in written.notes:
         if note.problem:
-            typer.echo(f"note {note.name} is at the end: {note.problem}")
+            echo(f"note {note.name} is at the end: {note.problem}")
     state = "written" if written.changed else "unchanged"
-    typer.echo(f"journal {state}: {written.path}")
+    echo(f"journal {state}: {written.path}")
 
 
 @import_app.command("wandb")
@@ -131,18 +133,26 @@ def import_from_wandb(
 
     The key is that of WANDB_API_KEY or of 'wandb login', the server that of WANDB_BASE_URL.
     """
-    file, runs = import_wandb(project, Store.from_environment(), tag, typer.echo)
-    typer.echo(f"imported: {len(runs)} runs, {file}")
-    typer.echo("compare them: gr00t-assets compare")
+    file, runs = import_wandb(project, Store.from_environment(), tag, echo)
+    echo(f"imported: {len(runs)} runs, {file}")
+    echo("compare them: gr00t-assets compare")
 
 
 def _report(sweep_names: Sequence[str], as_json: bool) -> None:
     sweeps = load_sweeps()
     asked = [find_sweep(name, sweeps).name for name in sweep_names]
-    report = write_report(list(sweeps.values()), Store.from_environment(), asked)
+    report, written = make_report(list(sweeps.values()), Store.from_environment(), asked), True
+    try:
+        report.write()
+    except StoreError as error:
+        if not is_read_only(error):
+            raise
+        echo(f"the report is not written, what follows is all of it: {error}", err=True)
+        written = False
     names = asked or [summary.name for summary in report.sweeps]
     if as_json:
-        print_json(_report_json(report, names))
+        path = str(report.path) if written else None
+        print_json({"report": path} | _report_json(report, names))
         return
     out = console()
     if not names:
@@ -166,12 +176,12 @@ def _report(sweep_names: Sequence[str], as_json: bool) -> None:
             if item.evidence:
                 print_answer(item, out)
         out.print()
-    typer.echo(f"report: {report.path}")
+    if written:
+        echo(f"report: {report.path}")
 
 
 def _report_json(report: Report, names: Sequence[str]) -> dict[str, Any]:
     return {
-        "report": str(report.path),
         "verdict": report.verdict,
         "sweeps": {
             summary.name: {
@@ -259,7 +269,10 @@ def _table(rows: Sequence[RankedRun], columns: Sequence[Column]) -> Table:
     for row in rows:
         status = _STATUS_STYLES.get(row.run.status, "")
         table.add_row(
-            *(Text(item.text(row), status if item.name == "status" else "") for item in columns)
+            *(
+                Text(row.run.status, status) if item.name == "status" else item.text(row)
+                for item in columns
+            )
         )
     return table
 

@@ -5,13 +5,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
 from gr00t_assets.cli.dataset_add import dataset_add
 from gr00t_assets.cli.dataset_list import dataset_list, dataset_show
-from gr00t_assets.cli.output import console, plain_table, print_findings, print_json
+from gr00t_assets.cli.output import (
+    TextConsole,
+    console,
+    echo,
+    plain_table,
+    print_findings,
+    print_json,
+)
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import Store
@@ -50,7 +56,7 @@ def dataset_check(
 ) -> None:
     """Print everything that is wrong with a dataset; exit code 1 where it cannot be trained on."""
     directory, stored = dataset_folder(path), _stored_record(path)
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
+    with Progress(console=TextConsole(stderr=True), transient=True, disable=as_json) as progress:
         task = progress.add_task("episodes", total=None)
         if stored is not None and video_backend == DEFAULT_BACKEND:
             store = Store.from_environment()
@@ -76,7 +82,7 @@ def dataset_check(
             _print_quality(quality)
         print_findings(findings, path)
         if proposal:
-            typer.echo(f"proposed for its entry in data/datasets.yaml:\n{proposal}")
+            echo(f"proposed for its entry in data/datasets.yaml:\n{proposal}")
     raise typer.Exit(0 if findings.ok else 1)
 
 
@@ -97,10 +103,10 @@ def dataset_frames(
     result = check_frames(
         dataset, None, dataset.cameras, video_backend, isaac_commit=isaac_commit, **sample
     )
-    typer.echo(result.sentence())
+    echo(result.sentence())
     for warning in result.warnings():
         remedy = warning.removeprefix(f"{result.sentence()}; ")
-        typer.echo(f"  {'do' if remedy != warning else 'warning'}: {remedy}")
+        echo(f"  {'do' if remedy != warning else 'warning'}: {remedy}")
     raise typer.Exit(0 if result.verified else 1)
 
 
@@ -138,14 +144,14 @@ def _print_quality(quality: Quality) -> None:
     """Print every measure, the warnings, and the episodes that lost points."""
     out, table = console(), plain_table(*COLUMNS[:2])
     for name, figure, _ in quality_table(quality):
-        table.add_row(name, Text(figure))
+        table.add_row(name, figure)
     out.print(table)
     for message in quality.messages():
         out.print(Text.assemble(("warning ", "yellow"), message), soft_wrap=True)
     if rows := score_table(quality):
         scores = plain_table(*SCORE_COLUMNS)
         for episode, score, reasons in rows:
-            scores.add_row(episode, score, Text(reasons))
+            scores.add_row(episode, score, reasons)
         out.print()
         out.print(scores)
 

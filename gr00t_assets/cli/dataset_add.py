@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
 from gr00t_assets.cli.dataset_list import Json, next_command, print_rows
-from gr00t_assets.cli.output import print_findings, print_json
+from gr00t_assets.cli.output import TextConsole, echo, print_findings, print_json
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store, own_modality_file
 from gr00t_assets.core.units import duration
@@ -52,14 +51,14 @@ def dataset_add(
 ) -> None:
     """Look at a dataset, draft what is missing and put it into the catalog; 1 if it was not."""
     store = Store.from_environment()
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
+    with Progress(console=TextConsole(stderr=True), transient=True, disable=as_json) as progress:
         task = progress.add_task("episodes", total=None)
 
         def show(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
 
         def log(line: str) -> None:
-            sys.stderr.write(f"{line}\n")
+            echo(line, err=True)
 
         try:
             catalog = project_catalog()
@@ -76,7 +75,7 @@ def dataset_add(
                 print_json({"name": error.subject, "written": [], **error.findings.to_json()})
             else:
                 print_findings(error.findings, error.subject)
-                typer.echo("nothing was written")
+                echo("nothing was written")
             raise typer.Exit(1) from error
     if not as_json:
         _print_addition(addition)
@@ -93,10 +92,10 @@ def dataset_add(
     elif written:
         for file in written:
             verb = "added to" if file.name == "datasets.yaml" else "written:"
-            typer.echo(f"{verb} {shown_path(file)}")
-        typer.echo(f"next: {command}")
+            echo(f"{verb} {shown_path(file)}")
+        echo(f"next: {command}")
     else:
-        typer.echo(f"nothing was written; to write it: {command}")
+        echo(f"nothing was written; to write it: {command}")
     raise typer.Exit(0 if written else 1)
 
 
@@ -129,8 +128,10 @@ def _print_addition(addition: Addition) -> None:
             "held out": f"the last tenth: {entry.held_out}" if entry.held_out else "",
         },
     )
+    if addition.is_new and entry.tasks is not None:
+        echo("note: special tokens in its tasks are escaped (tasks: {special_tokens: escape})")
     for note in choice.draft.notes:
-        typer.echo(f"note: {note}")
+        echo(f"note: {note}")
     warnings = [item for item in addition.findings if item.code != "feature-left-out"]
     print_findings(Findings(warnings), entry.name)
 

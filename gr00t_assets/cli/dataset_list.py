@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from gr00t_assets.cli.output import console, plain_table, print_json
+from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import Store, materialize_command, own_modality_file
 from gr00t_assets.core.units import duration
@@ -67,7 +67,7 @@ def dataset_show(
             "sweeps": ", ".join(sweeps),
         },
     )
-    typer.echo(f"next: {command}")
+    echo(f"next: {command}")
 
 
 def next_command(name: str) -> str:
@@ -85,7 +85,7 @@ def print_rows(title: str, rows: Mapping[str, str]) -> None:
     table.add_column(overflow="fold")
     for key, text in rows.items():
         if text:
-            table.add_row(f"  {key}", Text(text))
+            table.add_row(f"  {key}", text)
     out.print(table)
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from gr00t_assets.cli.output import console
+from gr00t_assets.cli.output import console, print_json
+from gr00t_assets.core.checksums import read_sealed
 from gr00t_assets.evaluation.open_loop import current_evaluation, find_run
 from gr00t_assets.evaluation.result import (
     EVALUATION,
@@ -59,7 +60,7 @@ def evaluate(
     else:
         sys.stderr.write(ALREADY + "\n")
     if as_json:
-        sys.stdout.write((directory / EVALUATION).read_text())
+        print_json(read_sealed(directory / EVALUATION))
         return
     evaluation = load_evaluation(directory)
     assert evaluation is not None

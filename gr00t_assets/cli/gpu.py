@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from click import ClickException
 from rich.table import Table
 
 from gr00t_assets.cli.output import console, print_json
@@ -26,16 +27,20 @@ def gpu_status(
     from gr00t_assets.defs.queue import project_instance, queue_status
 
     machine = machine_status()
-    with project_instance() as instance:
-        queue = queue_status(instance, machine) if instance is not None else None
+    queue, unknown = None, "no dagster.yaml in the project's folder"
+    try:
+        with project_instance() as instance:
+            queue = queue_status(instance, machine) if instance is not None else None
+    except ClickException as error:
+        unknown = error.message
     if as_json:
         found = {"machine": machine, "queue": queue}
         print_json({name: item and item.model_dump(mode="json") for name, item in found.items()})
     else:
-        _print_status(machine, queue)
+        _print_status(machine, queue, unknown)
 
 
-def _print_status(machine: MachineStatus, queue: "QueueStatus | None") -> None:
+def _print_status(machine: MachineStatus, queue: "QueueStatus | None", unknown: str) -> None:
     out = console()
     out.print(_slots_table(machine))
     for device in machine.devices:
@@ -48,7 +53,7 @@ def _print_status(machine: MachineStatus, queue: "QueueStatus | None") -> None:
             since = waiter.since or UNKNOWN
             out.print(f"{waiter.experiment} waits for {waiter.wanted} slots since {since}")
     if queue is None:
-        out.print("no dagster.yaml in the project's folder: the queue is not known")
+        out.print(f"the queue is not known: {unknown}", soft_wrap=True)
         return
     if queue.waiting:
         out.print(_queue_table(queue))

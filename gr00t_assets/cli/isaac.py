@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.text import Text
 
-from gr00t_assets.cli.output import SEVERITY_STYLES, print_json, print_remedy, print_verdict
+from gr00t_assets.cli.output import (
+    SEVERITY_STYLES,
+    TextConsole,
+    echo,
+    print_json,
+    print_remedy,
+    print_verdict,
+)
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.text import printable
 from gr00t_assets.core.units import format_bytes
 from gr00t_assets.trainers.isaac_gr00t.commits import PINNED, REPOSITORY, head
 from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
@@ -58,22 +64,22 @@ def isaac_setup(
     if dry_run:
         for step in setup.pending:
             for command in setup.commands(step):
-                typer.echo(shlex.join(command))
+                echo(shlex.join(command))
         return
     free = free_bytes(setup.directory)
     if free < _SETUP_BYTES:
         needed = format_bytes(_SETUP_BYTES)
-        typer.echo(f"note: {format_bytes(free)} free here; the whole takes up to {needed}")
+        echo(f"note: {format_bytes(free)} free here; the whole takes up to {needed}")
     try:
         with _newest_log_line() as show_log:
-            setup.run(typer.echo, show_log)
+            setup.run(echo, show_log)
     except KeyboardInterrupt:
-        typer.echo("interrupted; the same command continues where it stopped", err=True)
+        echo("interrupted; the same command continues where it stopped", err=True)
         raise typer.Exit(130) from None
     checkout = setup.environment.checkout
-    typer.echo(f"Isaac-GR00T {head(checkout) or ''} at {checkout}")
-    typer.echo(f"next: gr00t-assets isaac doctor {setup.directory}")
-    typer.echo(f"to train with it: export GR00T_ASSETS_ISAAC={setup.directory}")
+    echo(f"Isaac-GR00T {head(checkout) or ''} at {checkout}")
+    echo(f"next: gr00t-assets isaac doctor {setup.directory}")
+    echo(f"to train with it: export GR00T_ASSETS_ISAAC={setup.directory}")
 
 
 @isaac_app.command("doctor")
@@ -122,12 +128,12 @@ def isaac_command(
     By hand the script takes GPUs from 0 on, whatever CUDA_VISIBLE_DEVICES says.
     """
     command = command_of_experiment(experiment, script, dataset_path, output_dir)
-    typer.echo(command.text(one_line))
+    echo(command.text(one_line))
 
 
 def _print_findings(findings: Findings, title: str) -> None:
     """Print findings by their subject: what was found, and where it is not right what to do."""
-    out = Console(highlight=False)
+    out = TextConsole()
     for subject, group in groupby(findings, lambda finding: finding.subject):
         out.print(Text(subject or "", style="bold"))
         for finding in group:
@@ -141,7 +147,7 @@ def _print_findings(findings: Findings, title: str) -> None:
 @contextmanager
 def _newest_log_line() -> Iterator[ShowLog | None]:
     """Shows the newest line of the log in place while a command runs, on a terminal."""
-    console = Console(stderr=True)
+    console = TextConsole(stderr=True)
     if not console.is_terminal:
         yield None
         return
@@ -151,6 +157,6 @@ def _newest_log_line() -> Iterator[ShowLog | None]:
             with log.open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - _SHOWN_LOG_BYTES))
                 lines = file.read().decode(errors="replace").splitlines() or [""]
-            status.update(escape(lines[-1][: console.width - 4]))
+            status.update(Text(printable(lines[-1])[: console.width - 4]))
 
         yield show

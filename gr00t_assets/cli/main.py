@@ -16,6 +16,8 @@ from gr00t_assets.cli.model import model_app
 from gr00t_assets.cli.store import store_app
 from gr00t_assets.cli.sweep import sweep_app
 from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets.core.text import escape_output
 from gr00t_assets.trainers.process_launcher import train_by_hand
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -57,10 +59,24 @@ def train(
     raise typer.Exit(train_by_hand(spec))
 
 
+@app.command()
+def dev(
+    port: Annotated[
+        int, typer.Option("--port", "-p", min=1, max=65535, help="Of 127.0.0.1")
+    ] = 3000,
+) -> None:
+    """Serve the page on this machine alone, with the daemon that works off the queue."""
+    from gr00t_assets.defs.page import serve
+
+    serve(port)
+
+
 def main() -> None:
     """Entry point: errors that a person can mend end with one message and exit code 1."""
+    escape_output()
     try:
-        app()
+        with system_errors_explained():
+            app()
     except Gr00tAssetsError as error:
         sys.stderr.write(error.explain() + "\n")
         sys.exit(1)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from gr00t_assets.cli.output import echo
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
 from gr00t_assets.reporting.promotion import hub
@@ -26,7 +27,7 @@ def model_promote(
     store = Store.from_environment()
     record = promote(find_experiment(experiment, load_sweeps()), store)
     folder = store.promoted_model(record.experiment, record.config_hash)
-    typer.echo(f"promoted {record.promoted_at}: {folder}")
+    echo(f"promoted {record.promoted_at}: {folder}")
     if push is not None:
         pushed = hub.push(record, folder, push, private)
-        typer.echo(f"pushed: {pushed.url}, commit {pushed.commit}")
+        echo(f"pushed: {pushed.url}, commit {pushed.commit}")

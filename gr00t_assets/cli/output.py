@@ -1,14 +1,17 @@
-"""How every command prints: the width of its output, tables, JSON, and the end of findings."""
+"""How every command prints: as text whatever it is, tables, JSON, and the end of findings."""
 
-import json
+from collections.abc import Iterable
 from itertools import groupby
+from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from gr00t_assets.core.finding import Findings
+from gr00t_assets.core.text import json_text, printable
 
 _PIPED_WIDTH = 100
 """Columns where the output is no terminal, such as a CI log."""
@@ -16,10 +19,49 @@ _PIPED_WIDTH = 100
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "ok": "green"}
 
 
+class TextConsole(Console):
+    """A console that takes no markup, and shows control characters of a text escaped.
+
+    Cells of tables are to be ``str``: rich measures them before they are rendered.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """What is printed, in parts; only rich's own parts move the cursor."""
+        if isinstance(renderable, Text):
+            renderable = _printable_text(renderable)
+        for part in super().render(renderable, options):
+            yield part if part.control else Segment(printable(part.text), part.style)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """A text without styles of its own."""
+        return super().render_str(printable(text).expandtabs(), **options)
+
+
 def console() -> Console:
     """The standard output, wide enough for a table where it is no terminal."""
-    terminal = Console()
-    return terminal if terminal.is_terminal else Console(width=_PIPED_WIDTH)
+    terminal = TextConsole()
+    return terminal if terminal.is_terminal else TextConsole(width=_PIPED_WIDTH)
+
+
+def _printable_text(text: Text) -> Text:
+    """The text with its styles; what had to be escaped has none."""
+    if printable(text.plain) == text.plain:
+        return text
+    shown = text.blank_copy()
+    for place, character in enumerate(text.plain):
+        escaped = printable(character)
+        shown.append_text(text[place] if escaped == character else Text(escaped))
+    return shown
+
+
+def echo(text: str, err: bool = False, nl: bool = True) -> None:
+    """Print a text on one or several lines, to standard error with ``err``."""
+    typer.echo(printable(text), err=err, nl=nl)
 
 
 def plain_table(*headings: str) -> Table:
@@ -29,7 +71,7 @@ def plain_table(*headings: str) -> Table:
 
 def print_json(content: object) -> None:
     """Print what JSON has, without a number that it does not have."""
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+    typer.echo(json_text(content))
 
 
 def print_remedy(out: Console, expected: str, remedy: str, indent: int) -> None:
@@ -50,7 +92,7 @@ def print_verdict(out: Console, findings: Findings, title: str) -> None:
 
 def print_findings(findings: Findings, title: str) -> None:
     """Print findings by fault: what was found in which file, what was expected, what to do."""
-    out = Console(highlight=False)
+    out = TextConsole()
     for (severity, code), group in groupby(findings, lambda item: (item.severity, item.code)):
         out.print(Text(f"{severity} {code}", style=SEVERITY_STYLES[severity]))
         for (expected, remedy), alike in groupby(group, lambda item: (item.expected, item.remedy)):

@@ -1,12 +1,12 @@
 """``gr00t-assets store``: what is on the disk, and what of it can go."""
 
-import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from gr00t_assets.cli.output import console, plain_table
+from gr00t_assets.cli.output import console, echo, plain_table, print_json
+from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.units import format_bytes
@@ -16,6 +16,9 @@ from gr00t_assets.runs.retention.retention_rule import load_rule
 from gr00t_assets.runs.retention.store_state import project_state
 from gr00t_assets.runs.retention.survey import Share, StoreStatus
 from gr00t_assets.runs.retention.survey import store_status as status_of
+
+if TYPE_CHECKING:
+    from gr00t_assets.runs.verification import Verification
 
 store_app = typer.Typer(help="The store: its size, and what can go.", no_args_is_help=True)
 
@@ -27,7 +30,7 @@ def store_status(
     """Print what is in the store by kind, the free space, and what pruning would free."""
     status = status_of(Store.from_environment())
     if as_json:
-        sys.stdout.write(status.model_dump_json(indent=2) + "\n")
+        print_json(status.model_dump(mode="json"))
     else:
         _print_status(status)
 
@@ -42,47 +45,114 @@ def store_prune(
     models: Annotated[
         bool, typer.Option("--models", help="The models of stale runs as well")
     ] = False,
-    unlisted: Annotated[
-        bool, typer.Option("--unlisted", help="Runs that no sweep file has any more are stale too")
+    others: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            "--unlisted",
+            help="Also what no sweep file here has, other clones asked for, other machines left",
+        ),
     ] = False,
 ) -> None:
     """Delete old frame caches, stale checkpoints, needless optimizer state and half-made files.
 
-    Specs, manifests, metrics and logs always stay, and so does everything that is in use.
+    Specs, manifests, metrics and logs always stay, and so does everything that is in use. What
+    other clones of the project asked for goes with --all alone; look at its --dry-run first.
     """
     store = Store.from_environment()
     current, rule, stale = project_state(store), load_rule(), not keep_stale
-    plan = plan_prune(store, current, rule, stale=stale, models=models, unlisted=unlisted)
+    plan = plan_prune(store, current, rule, stale=stale, models=models, others=others)
     _print_plan(plan, store)
     if not plan.removals or dry_run:
         return
     if not (yes or typer.confirm(f"Delete these {len(plan.removals)}?")):
-        typer.echo("nothing was deleted")
+        echo("nothing was deleted")
         raise typer.Exit(1)
     deleted = freed = 0
     for removal, size, refusal in execute_plan(plan, store):
         deleted, freed = deleted + (refusal is None), freed + size
         if refusal is not None:
-            typer.echo(f"kept: {removal.path.relative_to(store.root)}: {refusal}")
+            echo(f"kept: {removal.path.relative_to(store.root)}: {refusal}")
     free = format_bytes(free_bytes(store.root))
-    typer.echo(f"deleted {deleted}, freed {format_bytes(freed)}; {free} are free")
+    echo(f"deleted {deleted}, freed {format_bytes(freed)}; {free} are free")
     raise typer.Exit(0 if deleted == len(plan.removals) else 1)
+
+
+@store_app.command("verify")
+def store_verify(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Move aside what is damaged and can be made anew")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="What was found as JSON")] = False,
+) -> None:
+    """Read everything in the store and compare it with what was recorded when it was written.
+
+    Nothing is ever deleted: a repair moves to the folder damaged/ of the store. Exit code 1 where
+    something is damaged and stays where it is.
+    """
+    from gr00t_assets.runs.verification import verify_store
+
+    verification = verify_store(Store.from_environment(), repair)
+    if as_json:
+        print_json(verification.to_json())
+    else:
+        _print_verification(verification)
+    raise typer.Exit(0 if verification.ok else 1)
+
+
+@store_app.command("rematerialize")
+def store_rematerialize() -> None:
+    """Tell Dagster anew what the store has, after its database was lost or moved aside.
+
+    Datasets, modality configs, frame caches, checkpoints and evaluations appear on the page as
+    materialised, with the versions of their records and manifests. What it knows is left alone.
+    Exit code 1 where something of the store cannot be read.
+    """
+    from gr00t_assets.defs.queue import project_instance
+    from gr00t_assets.defs.rematerialize import rematerialize
+
+    with project_instance() as instance:
+        if instance is None:
+            remedy = "start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"
+            raise StoreError("dagster.yaml", "there is none in the project's folder.", [remedy])
+        reported = []
+        for item in rematerialize(instance, Store.from_environment()):
+            reported.append(item)
+            if item.new or item.problem:
+                echo(f"{item.asset} {item.partition}: {item.problem or 'reported'}")
+    problems, new = sum(bool(item.problem) for item in reported), sum(item.new for item in reported)
+    echo(f"{new} reported, {len(reported) - new - problems} known before, {problems} not readable")
+    raise typer.Exit(1 if problems else 0)
+
+
+def _print_verification(verification: "Verification") -> None:
+    tally = verification.tally
+    for damage in verification.damages:
+        what = f"{damage.kind} {verification.shown(damage.path)}: {damage.found}"
+        echo(f"{what}; {verification.to_do(damage)}")
+    for path in tally.in_use:
+        echo(f"left out: {verification.shown(path)}: a process trains in it")
+    if tally.unrecorded:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(tally.unrecorded.items()))
+        echo(f"files without a recorded checksum, taken as they are: {kinds}")
+    count, kept = len(verification.damages), tally.files
+    echo(f"{kept} files compared, {format_bytes(tally.bytes)}; {count or 'nothing'} damaged")
 
 
 def _print_plan(plan: PrunePlan, store: Store) -> None:
     for removal in plan.removals:
         for path in removal.paths:
             size, where = format_bytes(disk_usage([path])), path.relative_to(store.root)
-            typer.echo(f"{size:>9}  {removal.kind:<15}  {where}  ({removal.why})")
+            echo(f"{size:>9}  {removal.kind:<15}  {where}  ({removal.why})")
     for path, reason in plan.in_use:
-        typer.echo(f"{'':>9}  {'kept':<15}  {path.relative_to(store.root)}  ({reason})")
+        echo(f"{'':>9}  {'kept':<15}  {path.relative_to(store.root)}  ({reason})")
     if not plan.removals:
-        typer.echo("there is nothing to prune")
+        echo("there is nothing to prune")
         return
     size = format_bytes(freed_bytes([path for item in plan.removals for path in item.paths]))
-    typer.echo(f"{size} would be free afterwards, by {len(plan.removals)} deletions")
+    echo(f"{size} would be free afterwards, by {len(plan.removals)} deletions")
     if any(removal.kind == "optimizer state" for removal in plan.removals):
-        typer.echo(
+        echo(
             "without optimizer state a run cannot be named in continue_from any more: name it "
             "before, or set optimizer_state: keep in data/retention.yaml"
         )

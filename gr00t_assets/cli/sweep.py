@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gr00t_assets.cli.output import console, plain_table, print_json
+from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.comparison.proposals.proposed_sweep import check_sweep, propose
 from gr00t_assets.comparison.suggestions import Objective, suggest_sweep
 from gr00t_assets.comparison.sweep_plan import ACTIONS, PlanRow, SweepPlan, make_plan, named_sweep
@@ -50,7 +50,7 @@ def sweep_plan(
     chosen = named_sweep(sweep)
     if names is not None:
         experiments = [experiment.name for experiment in chosen.experiments]
-        typer.echo("\n".join(experiments if names == "experiments" else getattr(chosen, names)))
+        echo("\n".join(experiments if names == "experiments" else getattr(chosen, names)))
         return
     plan = make_plan(chosen, Store.from_environment())
     if as_json:
@@ -74,8 +74,8 @@ def sweep_new(
 ) -> None:
     """Write a commented data/sweeps/NAME.yaml to start from; a file that is there stays."""
     sweep = new_sweep(name, dataset, trainer, source)
-    typer.echo(f"written: {shown_path(sweep.file)}, {len(sweep.experiments)} experiments")
-    typer.echo(f"see what it would run: gr00t-assets sweep plan {name}")
+    echo(f"written: {shown_path(sweep.file)}, {len(sweep.experiments)} experiments")
+    echo(f"see what it would run: gr00t-assets sweep plan {name}")
 
 
 @sweep_app.command("propose")
@@ -100,7 +100,7 @@ def sweep_propose(
     """Propose the fewest experiments that settle what is confounded or noisy, as a sweep file."""
     if check is not None:
         lines = list(check_sweep(check, runs))
-        typer.echo("\n".join(line for line, _ in lines))
+        echo("\n".join(line for line, _ in lines))
         raise typer.Exit(int(any(is_equal for _, is_equal in lines)))
     _print_new(propose(runs, sweep, question, out, references), out)
 
@@ -126,10 +126,10 @@ def _print_new(text: str, out: str | None, basis: Iterable[str] = ()) -> None:
     """Print a new sweep, what it rests on before it; it is written where ``out`` names one."""
     file = write_sweep(out, text) if out is not None else None
     for line in basis:
-        typer.echo(line, err=True)
+        echo(line, err=True)
     if file is not None:
-        typer.echo(f"written: {shown_path(file)}", err=True)
-    typer.echo(text, nl=False)
+        echo(f"written: {shown_path(file)}", err=True)
+    echo(text, nl=False)
 
 
 def print_plan(plan: SweepPlan, out: Console) -> None:

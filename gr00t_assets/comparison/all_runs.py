@@ -20,6 +20,9 @@ from gr00t_assets.trainers.wandb_run import RECORD, read_record
 JOURNAL = Path("data/journal/runs.csv")
 """Runs that were made before there was a store, in the project."""
 
+LONGEST_NOTE = 4000
+"""Characters of a failure that are shown."""
+
 
 def chosen_runs(
     table: Path | None = None, sweep_names: Sequence[str] = (), imported: bool = True
@@ -91,7 +94,7 @@ def from_stored_run(stored: StoredRun) -> Run:
         gpu_hours=manifest.gpu_seconds / 3600 if manifest else None,
         peak_memory_bytes=manifest.peak_memory_bytes if manifest else None,
         failed_checks=stored.failed_checks,
-        note=(manifest.failure or "") if manifest else "",
+        note=(manifest.failure or "")[:LONGEST_NOTE] if manifest else "",
         problems=stored.problems,
         continued_steps=experiment.continued_steps,
         stored=stored,

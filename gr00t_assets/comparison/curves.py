@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from gr00t_assets.core.files import LARGEST_NUMBER
 from gr00t_assets.runs.final_loss import LossWindow, final_window, window_steps
 from gr00t_assets.runs.metrics import MetricTable
 
@@ -157,7 +158,7 @@ def loss_curve(table: MetricTable) -> Curve:
     counts, steps = table.counts, table.loss_steps
     back = np.repeat(step, counts) - steps
     since = np.maximum(1, np.diff(step, prepend=0))
-    logged = (back < np.repeat(since, counts)) & np.isfinite(table.losses)
+    logged = (back < np.repeat(since, counts)) & (np.abs(table.losses) < LARGEST_NUMBER)
     samples = np.repeat(seen, counts) - back * np.repeat(seen / np.maximum(1, step), counts)
     return Curve(steps[logged], samples[logged], table.losses[logged])
 

@@ -13,7 +13,7 @@ from gr00t_assets.comparison.sweep_plan import named_sweep
 from gr00t_assets.core.errors import SweepError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.yaml_files import load_yaml, shown_path
-from gr00t_assets.evaluation.result import load_evaluation
+from gr00t_assets.evaluation.result import readable_evaluation
 from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names
 from gr00t_assets.experiments.random_samples import DIGITS, Choice, Distribution
 from gr00t_assets.experiments.registry import hyperparameters_model
@@ -276,7 +276,8 @@ def _objective(run: Run, store: Store, objective: Objective) -> float | None:
     if objective == "loss" or not run.finished:
         return run.loss.mean if run.loss else None
     assert run.stored is not None
-    evaluation = load_evaluation(store.run_directory(run.name, run.stored.config_hash or ""))
+    directory = store.run_directory(run.name, run.stored.config_hash or "")
+    evaluation = readable_evaluation(directory)
     return evaluation.held_out.error.mean if evaluation and evaluation.held_out else None
 
 
@@ -294,5 +295,5 @@ def _basis(
     if len(finished) < STARTUP:
         lines.append(f"drawn at random: the model of the losses needs {STARTUP} finished runs")
     left_out = {"of another class": evidence.other_classes,
-                "without an evaluation": evidence.not_evaluated}  # fmt: skip
+                "without an evaluation that can be read": evidence.not_evaluated}  # fmt: skip
     return lines + [f"{n} finished runs {which} are left out" for which, n in left_out.items() if n]

@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 
+from gr00t_assets.core.text import printable
+
 
 class Gr00tAssetsError(Exception):
     """Base of every error that a person caused and a person can mend.
+
+    Its texts may quote a file: control characters in them are shown escaped.
 
     Args:
         subject: What the error is about, such as a dataset name or ``data/sweeps/demo.yaml:12``.
@@ -18,10 +22,10 @@ class Gr00tAssetsError(Exception):
     """
 
     def __init__(self, subject: str, problem: str, details: Sequence[str] = ()) -> None:
-        self.subject = subject
-        self.problem = problem
-        self.details = tuple(details)
-        lines = [f"{subject}: {problem}", *(f"  {line}" for line in self.details)]
+        self.subject = printable(subject, lines=False)
+        self.problem = printable(problem)
+        self.details = tuple(map(printable, details))
+        lines = [f"{self.subject}: {self.problem}", *(f"  {line}" for line in self.details)]
         super().__init__("\n".join(lines))
 
     def explain(self) -> str:
@@ -75,3 +79,7 @@ class EvaluationError(Gr00tAssetsError):
 
 class PromotionError(Gr00tAssetsError):
     """A model cannot be promoted: its run is not good enough, or the Hub does not take it."""
+
+
+class PageError(Gr00tAssetsError):
+    """The page cannot be served as asked."""

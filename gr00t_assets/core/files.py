@@ -1,19 +1,20 @@
 """Files and folders that appear whole or not at all, and the base of what is kept in them."""
 
-import errno
 import hashlib
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from gr00t_assets.core.errors import StoreError
+from gr00t_assets.core.processes import host_name
+from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets.core.text import json_text
 
 PARTIAL = ".partial-"
 """What the name of a file or folder that is still being written contains."""
@@ -34,9 +35,105 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Make what was written to a file, and its name, outlast a power cut."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    sync_directory(path.parent)
+
+
+def make_directory(path: Path) -> None:
+    """Make a folder, and those above it that are missing, so that they outlast a power cut."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in reversed(missing):
+        sync_directory(folder.parent)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Add a line to a file; one that a kill or a full disk tore before it is ended first.
+
+    The line outlasts a kill, and after ``sync_file`` a power cut.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    with path.open("ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(end - 1, 0))
+        torn = file.read(1) not in (b"", b"\n")
+        file.write((b"\n" if torn else b"") + line + b"\n")
+
+
+LARGEST_JSON = 16 << 20
+"""Bytes of a file that is one JSON value, which takes some forty times as many to read."""
+
+
+LARGEST_NUMBER = 1e30
+LONGEST_WHOLE = 20
+"""Digits of a whole number, with its sign."""
+
+
+def read_limited(path: Path, most_bytes: int = LARGEST_JSON) -> bytes:
+    """The content of a file that is no larger where all is well.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is larger.
+    """
+    with path.open("rb") as file:
+        content = file.read(min(most_bytes, os.fstat(file.fileno()).st_size) + 1)
+    if len(content) > most_bytes:
+        size, most = path.stat().st_size / 2**20, most_bytes / 2**20
+        raise ValueError(f"it is too large: {size:,.0f} MB, at most {most:g} expected")
+    return content
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not JSON, or is larger, nested more deeply or has larger numbers than any
+            file of ours.
+    """
+    text = read_limited(path).decode()
+    try:
+        return json.loads(text, parse_int=_whole, parse_float=_real, parse_constant=_real)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > LONGEST_WHOLE:
+        raise ValueError(f"the number {digits[:LONGEST_WHOLE]}... is too large")
+    return int(digits)
+
+
+def _real(digits: str) -> float:
+    value = float(digits)
+    if not abs(value) <= LARGEST_NUMBER:
+        raise ValueError(f"the number {digits[:LONGEST_WHOLE]} is too large, or none")
+    return value
+
+
+def read_objects(path: Path) -> list[dict[str, Any]]:
+    """JSON objects of a file that has one a line; a line that is none is passed over."""
+    objects = []
+    for line in path.read_bytes().split(b"\n") if path.is_file() else ():
+        with suppress(ValueError):
+            objects.append(json.loads(line))
+    return [item for item in objects if isinstance(item, dict)]
+
+
 def partial_name(name: str) -> str:
-    """A hidden name for what is not whole yet, or not any more, with this process's id."""
-    return f".{name}{PARTIAL}{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    """A hidden name for what is not whole yet, or not any more, with this process and machine."""
+    return f".{name}{PARTIAL}{os.getpid()}-{machine_hash()}{uuid.uuid4().hex[:8]}"
+
+
+def machine_hash() -> str:
+    """Eight hex digits that tell this machine from others which share the store."""
+    return hashlib.sha256(host_name().encode()).hexdigest()[:8]
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -45,9 +142,9 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         StoreError: The disk is full; ``path`` is as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     partial = path.with_name(partial_name(path.name))
-    with disk_full_explained(path):
+    with system_errors_explained(path):
         try:
             with partial.open("wb") as file:
                 file.write(content)
@@ -61,8 +158,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Replace ``path`` by ``value`` as indented JSON in one step; NaN is refused."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, (text + "\n").encode())
+    write_bytes(path, (json_text(value) + "\n").encode())
 
 
 def json_hash(content: Any, digits: int) -> str:
@@ -71,60 +167,55 @@ def json_hash(content: Any, digits: int) -> str:
 
 
 @contextmanager
-def published_directory(path: Path) -> Iterator[Path]:
+def published_directory(path: Path, replace: bool = False) -> Iterator[Path]:
     """Fill a folder beside ``path`` and rename it to ``path`` when the block ends well.
 
     Where the block fails nothing is left. Where ``path`` exists by then it is kept and the new
-    one dropped, so two writers of the same content do no harm.
+    one dropped, so two writers of the same content do no harm; with ``replace`` the new one stays.
 
     Examples:
         >>> import tempfile
-        >>> target = Path(tempfile.mkdtemp()) / "whole"
-        >>> with published_directory(target) as partial:
-        ...     _ = (partial / "a.txt").write_text("a")
-        >>> sorted(entry.name for entry in target.iterdir())
-        ['a.txt']
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with published_directory(Path(folder, "whole")) as partial:
+        ...         _ = (partial / "a.txt").write_text("a")
+        ...     sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*"))
+        ['whole', 'whole/a.txt']
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     partial = path.with_name(partial_name(path.name))
-    with disk_full_explained(path):
+    with system_errors_explained(path):
         try:
             partial.mkdir()
             yield partial
-            publish_directory(partial, path)
+            publish_directory(partial, path, replace)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def publish_directory(partial: Path, path: Path) -> None:
-    """Sync every file of ``partial`` and rename it to ``path``, unless ``path`` is there."""
-    for file in sorted(partial.rglob("*")):
-        if file.is_file() and not file.is_symlink():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
-    sync_directory(partial)
+def publish_directory(partial: Path, path: Path, replace: bool = False) -> None:
+    """Sync all that is in ``partial`` and rename it to ``path``; see ``published_directory``."""
+    for entry in (partial, *partial.rglob("*")):
+        if entry.is_dir() and not entry.is_symlink():
+            sync_directory(entry)
+        elif entry.is_file() and not entry.is_symlink():
+            with entry.open("rb") as file:
+                os.fsync(file.fileno())
+    if replace and path.exists():
+        discard_directory(path)
     if not path.exists():
         partial.rename(path)
         sync_directory(path.parent)
+
+
+def discard_directory(path: Path) -> None:
+    """Delete a folder; a kill or a power cut leaves it whole, or hidden under a partial name."""
+    hidden = path.with_name(partial_name(path.name))
+    path.rename(hidden)
+    sync_directory(path.parent)
+    shutil.rmtree(hidden)
 
 
 def free_bytes(path: Path) -> int:
     """Bytes free on the disk of a path, which need not be there yet."""
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
     return shutil.disk_usage(existing).free
-
-
-@contextmanager
-def disk_full_explained(path: Path) -> Iterator[None]:
-    """Turn 'no space left on device' into an error that names the disk and the way out."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        free = free_bytes(path)
-        raise StoreError(
-            str(path),
-            f"the disk is full ({free / 1e6:.0f} MB free); nothing that was complete is lost.",
-            ["free some space, or move the store with GR00T_ASSETS_STORE, and run it again"],
-        ) from error

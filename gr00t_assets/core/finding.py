@@ -12,6 +12,7 @@ import yaml
 from pydantic import Field, TypeAdapter
 
 from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.core.text import printable
 
 MAX_PER_CODE = 8
 """Findings of one code and severity that are listed; a last one counts the others."""
@@ -237,12 +238,7 @@ def clean(text: str) -> str:
         'a\\\\x1b[31mb'
     """
     cut = text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 3] + "..."
-    return "".join(
-        character
-        if character.isprintable()
-        else character.encode("unicode_escape", "replace").decode("ascii")
-        for character in cut
-    )
+    return printable(cut, lines=False)
 
 
 def short(value: object) -> str:

@@ -6,13 +6,22 @@ A lock is the surer way, since an id is given again to another process; see floc
 import errno
 import fcntl
 import os
+import re
 import signal
+import socket
 import subprocess
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+HOST = "GR00T_ASSETS_HOST"
+
+_FIRST_DATE = 1e9
+"""Seconds that are a date, and not the time since the machine's start: thirty years."""
+
+_TICK = 0.02
 
 _CLOCK_TOLERANCE = 2.0
 """Seconds by which a start time may differ between two looks, as when the clock was set."""
@@ -27,9 +36,30 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
+def open_lock(path: Path) -> int:
+    """Open a file to lock it, made where it is missing; a lock needs no more than to read it.
+
+    A file of another user, or of a store that cannot be written, is opened to be read alone.
+
+    Raises:
+        OSError: It may not even be read, or is a symbolic link.
+    """
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS) or not path.is_file():
+            raise
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+
+
+def is_writable(descriptor: int) -> bool:
+    """Whether an open file may be written; a lock file of another user may not."""
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+
+
 def lock_file(path: Path, locks: ExitStack) -> int | None:
     """Lock a file, made where it is missing, until ``locks`` ends; None where another has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    descriptor = open_lock(path)
     locks.callback(os.close, descriptor)
     return descriptor if try_lock(descriptor) else None
 
@@ -65,7 +95,7 @@ def is_alive(process: int | None, started: float | None = None) -> bool:
         return False
     try:
         running = psutil.Process(process)
-        if started is not None and abs(running.create_time() - started) > _CLOCK_TOLERANCE:
+        if started is not None and not _started_then(running, started):
             return False
         return running.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except (psutil.NoSuchProcess, ValueError):
@@ -74,10 +104,57 @@ def is_alive(process: int | None, started: float | None = None) -> bool:
         return True
 
 
-def start_time(process: int | None) -> float | None:
-    """When a process of this machine started, in seconds since the epoch; None where it is gone."""
+def _started_then(process: psutil.Process, started: float) -> bool:
+    """Whether a process started at what ``start_time``, or that of version 0.2, said."""
+    since_boot = _seconds_since_boot(process.pid)
+    if since_boot is not None and started < _FIRST_DATE:
+        return abs(since_boot - started) < _TICK
+    return abs(process.create_time() - started) <= _CLOCK_TOLERANCE
+
+
+def _seconds_since_boot(process: int) -> float | None:
+    """See proc(5), ``starttime``; None elsewhere than on Linux."""
+    with suppress(OSError, ValueError, IndexError):
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+        return int(text.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    return None
+
+
+def is_stopped(process: int | None) -> bool:
+    """Whether a process of this machine is suspended, as by Ctrl-Z."""
     try:
-        return None if process is None else psutil.Process(process).create_time()
+        return process is not None and psutil.Process(process).status() == psutil.STATUS_STOPPED
+    except (psutil.Error, ValueError):
+        return False
+
+
+def kill(process: int) -> None:
+    """Send SIGKILL to a process, unless it is gone or another user's."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(process, signal.SIGKILL)
+
+
+def host_name() -> str:
+    """This machine's name in the store, ``GR00T_ASSETS_HOST`` where it is set.
+
+    Containers that share a machine's GPUs and a store have to be given one name, since each has a
+    host name of its own.
+    """
+    name = os.environ.get(HOST) or socket.gethostname()
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "localhost"
+
+
+def start_time(process: int | None) -> float | None:
+    """When a process of this machine started, to tell it from a later one; None where it is gone.
+
+    In seconds since the machine's start, which stay as they are when the clock is set; elsewhere
+    than on Linux, and in records of version 0.2, since the epoch.
+    """
+    try:
+        if process is None:
+            return None
+        since_boot = _seconds_since_boot(process)
+        return psutil.Process(process).create_time() if since_boot is None else since_boot
     except (psutil.Error, ValueError):
         return None
 

@@ -70,6 +70,10 @@ class Store:
         """The JSON file that keeps what the checks found in a dataset version's files."""
         return self.dataset_directory(name, version).with_name(f"{version}.scan.json")
 
+    def dataset_files(self, name: str, version: str) -> Path:
+        """The JSON file with the SHA-256 of every file of a dataset version."""
+        return self.dataset_directory(name, version).with_name(f"{version}.files.json")
+
     def modality_config(self, name: str) -> Path:
         """The JSON file of a dataset's validated modality config."""
         return self._inside("modality_configs", name).with_name(f"{name}.json")

@@ -11,12 +11,24 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.files import read_limited
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.names import did_you_mean, nearest
+from gr00t_assets.core.text import has_lone_surrogate
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _EXPLAINED = "explained"
+
+LARGEST_YAML = 8 << 20
+"""Bytes."""
+
+MOST_VALUES = 300_000
+"""Of a file, with those that aliases repeat; a sweep of 20,000 experiments has fewer."""
+
+DEEPEST = 100
+LONGEST_NUMBER = 2000
+"""Characters of what may be a number; Python prints none of more than 4,300 digits."""
 
 Location = tuple[str | int, ...]
 """Path to a value inside the file: ``("experiments", 0, "hyperparameters", "seed")``."""
@@ -68,13 +80,14 @@ def load_yaml(file: Path, error: type[Gr00tAssetsError]) -> LocatedYaml:
             twice in one mapping.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
+        text = read_limited(file, LARGEST_YAML).decode()
+    except (OSError, ValueError) as problem:
         raise error(shown_path(file), "this file cannot be read.", [str(problem)]) from problem
     lines: dict[Location, int] = {}
     repeated: list[Finding] = []
     data: Any = None
     try:
+        _refuse_bombs(text)
         loader = _LOADER(text)
         node = loader.get_single_node()
         if node is not None:
@@ -85,9 +98,52 @@ def load_yaml(file: Path, error: type[Gr00tAssetsError]) -> LocatedYaml:
         where = f"{shown_path(file)}:{mark.line + 1}" if mark else shown_path(file)
         what = getattr(problem, "problem", None) or str(problem)
         raise error(where, "this is not YAML.", [what]) from problem
+    except (ValueError, OverflowError) as problem:
+        remedy = "put it in quotes where it is to be text"
+        found = f"a value cannot be read: {problem}"
+        raise error(shown_path(file), found, [remedy]) from problem
     located = LocatedYaml(file, data, lines)
     raise_problems(located, repeated, error)
     return located
+
+
+def _refuse_bombs(text: str) -> None:
+    """Refuse what would fill memory or stack when it is read: aliases, depth, endless numbers.
+
+    Raises:
+        yaml.MarkedYAMLError: At the place where it is too much.
+    """
+    sizes: dict[str, int | None] = {}
+    opened: list[tuple[str | None, int]] = []
+    count = 0
+    for event in yaml.parse(text, _LOADER):
+        before, problem = count, None
+        if isinstance(event, yaml.CollectionStartEvent):
+            count += 1
+            opened.append((event.anchor, before))
+            if event.anchor:
+                sizes[event.anchor] = None
+            if len(opened) > DEEPEST:
+                problem = f"it is nested more than {DEEPEST} levels deep"
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, began = opened.pop()
+            if anchor:
+                sizes[anchor] = count - began
+        elif isinstance(event, yaml.AliasEvent):
+            size = sizes.get(event.anchor, 0)
+            count += size or 0
+            if size is None:
+                problem = f"the alias *{event.anchor} stands inside of what it repeats"
+        elif isinstance(event, yaml.ScalarEvent):
+            count += 1
+            if event.anchor:
+                sizes[event.anchor] = 1
+            if len(event.value) > LONGEST_NUMBER and event.value[0] in "+-.0123456789":
+                problem = f"a number of {len(event.value):,} characters"
+        if count > MOST_VALUES:
+            problem = f"it has more than {MOST_VALUES:,} values, with those that aliases repeat"
+        if problem:
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
 def shown_path(file: Path) -> str:
@@ -185,3 +241,6 @@ def _collect(
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             _collect(value, (*location, index), lines, repeated)
+    elif has_lone_surrogate(node.value):
+        remedy = "put the character itself in its place"
+        repeated.append(yaml_problem(location, "has half of a surrogate pair", remedy))

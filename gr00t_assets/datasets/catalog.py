@@ -85,6 +85,7 @@ class CatalogEntry(FrozenModel):
             episodes=self.episodes or EpisodeChoice(),
             trim_idle=self.trim_idle,
             rename=self.tasks.rename if self.tasks else {},
+            escape_tokens=self.tasks is not None and self.tasks.special_tokens == "escape",
         )
 
 

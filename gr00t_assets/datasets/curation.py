@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.modality.special_tokens import without_special_tokens
 
 _SPAN = re.compile(r"(\d{1,9})\s*-\s*(\d{1,9})")
 _FORM = "expected episode numbers and ranges like [3, 10-19]"
@@ -83,8 +84,18 @@ class TaskNames(FrozenModel):
     """Instructions that are written otherwise."""
 
     rename: dict[str, str] = Field(
-        min_length=1, description="New text by the text in the source, to the letter"
+        default={}, description="New text by the text in the source, to the letter"
     )
+    special_tokens: Literal["refuse", "escape"] = Field(
+        default="refuse",
+        description="escape: put a space into what the tokenizer takes for more than words",
+    )
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> "TaskNames":
+        if not self.rename and self.special_tokens == "refuse":
+            raise ValueError("expected rename with a text, or special_tokens: escape")
+        return self
 
 
 class Curation(FrozenModel):
@@ -93,11 +104,27 @@ class Curation(FrozenModel):
     episodes: EpisodeChoice = EpisodeChoice()
     trim_idle: IdleTrim | None = None
     rename: dict[str, str] = Field(default={})
+    escape_tokens: bool = False
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is asked for."""
         return self == Curation()
+
+    @property
+    def identity(self) -> str:
+        """JSON of what is asked for, the same where nothing is asked of special tokens."""
+        return self.model_dump_json(exclude=set() if self.escape_tokens else {"escape_tokens"})
+
+    def task(self, text: str) -> str:
+        """The instruction that is trained on, by that of the source.
+
+        Examples:
+            >>> Curation(rename={"Pick": "pick it"}, escape_tokens=True).task("go<image-1>")
+            'go< image-1>'
+        """
+        text = self.rename.get(text, text)
+        return without_special_tokens(text) if self.escape_tokens else text
 
 
 class Curated(FrozenModel):

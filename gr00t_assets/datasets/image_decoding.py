@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gr00t_assets.datasets.video_decoding import VideoError
+from gr00t_assets.datasets.video_decoding import MOST_PIXELS, VideoError
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -33,7 +33,7 @@ class ImageDecoder:
 
         self._png = CodecContext.create("png", "r")
         self._png.thread_count = 1
-        self._png.options = {"err_detect": "crccheck+explode"}
+        self._png.options = {"err_detect": "crccheck+explode", "max_pixels": str(MOST_PIXELS)}
 
     def decode(self, content: bytes) -> np.ndarray:
         """The pixels of an image, ``(height, width, 3)`` uint8 RGB.
@@ -89,6 +89,8 @@ def opened_image(content: bytes, problem: str) -> Iterator["ImageFile"]:
 
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError("too many pixels")
             yield image
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise VideoError(problem) from error

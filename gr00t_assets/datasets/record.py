@@ -1,10 +1,10 @@
 """What is known of the current version of a dataset in the store."""
 
-import json
 from pathlib import Path
 
 from pydantic import Field
 
+from gr00t_assets.core.checksums import read_sealed, sealed
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, materialize_command
@@ -76,7 +76,7 @@ class DatasetRecord(FrozenModel):
 
 def save_record(record: DatasetRecord, store: Store) -> None:
     """Make ``record`` the current version of its dataset."""
-    write_json(store.dataset_record(record.name), record.model_dump(mode="json"))
+    write_json(store.dataset_record(record.name), sealed(record.model_dump(mode="json")))
 
 
 def load_record(name: str, store: Store) -> DatasetRecord:
@@ -90,7 +90,7 @@ def load_record(name: str, store: Store) -> DatasetRecord:
     if not path.is_file():
         raise DatasetError(name, "this dataset is not in the store.", [command])
     try:
-        record = DatasetRecord.model_validate(json.loads(path.read_text()))
+        record = DatasetRecord.model_validate(read_sealed(path))
     except ValueError as error:
         raise DatasetError(name, f"{path} cannot be read.", [str(error), command]) from error
     if not record.directory(store).is_dir():

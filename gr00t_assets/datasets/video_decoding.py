@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MOST_REORDERED = 16
 """Frames that a codec may decode ahead of those shown before them."""
 
+MOST_PIXELS = 1 << 26
+"""Of a frame, 8192 x 8192; one of 16,384 x 16,384 would take 800 MB as RGB."""
+
 
 class VideoError(Exception):
     """A video file, or an image in the rows, cannot be read; the text says why."""
@@ -146,7 +149,13 @@ def _opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
         with av.open(str(path)) as container:
             if not container.streams.video:
                 raise VideoError("has no video stream")
-            yield container, container.streams.video[0]
+            stream = container.streams.video[0]
+            context = stream.codec_context
+            if context is not None:
+                if context.width * context.height > MOST_PIXELS:
+                    raise VideoError(f"frames of {context.width} x {context.height} are too large")
+                context.options = {"max_pixels": str(MOST_PIXELS)}
+            yield container, stream
     except (FFmpegError, OSError) as error:
         text = getattr(error, "strerror", None) or str(error)
         raise VideoError(text[:1].lower() + text[1:]) from error

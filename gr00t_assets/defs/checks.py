@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.defs.assets.data import dataset, modality_config
@@ -64,8 +65,11 @@ def _checkpoint_check(
         experiment = EXPERIMENTS[context.partition_key]
         directory = store.run_directory(experiment.name, current_config_hash(experiment, store))
         metadata = {"run_directory": in_store(directory, store)}
-        manifest = load_manifest(directory) if name == WEIGHTS else None
-        if manifest is not None and manifest.status == "pruned":
+        try:
+            manifest = load_manifest(directory)
+        except Gr00tAssetsError as error:
+            return dg.AssetCheckResult(passed=False, description=str(error), metadata=metadata)
+        if name == WEIGHTS and manifest is not None and manifest.status == "pruned":
             pruned = f"there are no final weights to load: {manifest.failure}"
             return dg.AssetCheckResult(passed=True, description=pruned, metadata=metadata)
         problem = find(directory) if directory.is_dir() else "this configuration has not been run"

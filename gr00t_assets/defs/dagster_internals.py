@@ -1,7 +1,8 @@
 """What this project uses of Dagster that is not public, each with its reason.
 
 ``dagster>=1.13,<1.14`` is pinned for it, and the tests named here notice where it changes. Nothing
-else in this package imports from ``dagster._core`` or ``dagster_shared``.
+else in this package imports from ``dagster._core`` or ``dagster_shared``, except for
+``gr00t_assets.defs.page``, which only ``gr00t-assets dev`` loads.
 
 - ``CheckRunHealthResult``, ``WorkerStatus``: what a run launcher answers when run monitoring asks
   whether a run's process lives (``test_recovery.py``).
@@ -13,24 +14,35 @@ else in this package imports from ``dagster._core`` or ``dagster_shared``.
   (``test_sensors.py``).
 - ``BulkActionsFilter``, ``BulkActionStatus``: to list the backfills that are at work
   (``test_schedules.py``).
+- ``DagsterSqliteStorage``, ``ConfigurableClassData``: the storage of ``dagster.yaml``, whose path
+  is looked at before anything is written there (``test_storage.py``).
+- ``DATA_VERSION_TAG``, ``CODE_VERSION_TAG``: tags of a materialisation that is reported outside a
+  run (``test_rematerialize.py``).
 """
 
 import warnings
 
 import dagster as dg
+from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
 from dagster._core.errors import DagsterUserCodeProcessError
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClassData
 from dagster_shared.error import SerializableErrorInfo
 
 __all__ = [
+    "CODE_VERSION_TAG",
+    "DATA_VERSION_TAG",
     "PARTITION_TAG",
     "PRIORITY_TAG",
     "BulkActionStatus",
     "BulkActionsFilter",
     "CheckRunHealthResult",
+    "ConfigurableClassData",
+    "DagsterSqliteStorage",
     "DagsterUserCodeProcessError",
     "JobFailureData",
     "RunFailureReason",

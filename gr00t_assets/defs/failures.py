@@ -9,7 +9,9 @@ import click
 import dagster as dg
 
 from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.defs.dagster_internals import DagsterUserCodeProcessError, SerializableErrorInfo
+from gr00t_assets.defs.interrupts import INTERRUPTS, signal_is_exit_code
 
 OWNERS = ["team:robot-learning"]
 
@@ -50,15 +52,24 @@ def _error_info(error: Gr00tAssetsError) -> SerializableErrorInfo:
 def explained(function: Callable[P, R]) -> Callable[P, R]:
     """Turn a ``Gr00tAssetsError`` of an asset or check into a failure that is not retried.
 
+    Where Ctrl-C or SIGTERM ends it, the message says so, and the command ends with 130 or 143.
     Other exceptions are mistakes in this program and keep their traceback.
     """
 
     @functools.wraps(function)
     def wrapper(*arguments: P.args, **named: P.kwargs) -> R:
-        try:
-            return function(*arguments, **named)
-        except Gr00tAssetsError as error:
-            raise ExplainedFailureError(error) from None
+        with signal_is_exit_code():
+            try:
+                with system_errors_explained():
+                    return function(*arguments, **named)
+            except Gr00tAssetsError as error:
+                raise ExplainedFailureError(error) from None
+            except ExplainedInterruptError:
+                raise
+            except INTERRUPTS:
+                remedy = "run the same command again: it goes on from what is complete"
+                error = Gr00tAssetsError(function.__name__, "it was stopped.", [remedy])
+                raise ExplainedInterruptError(error) from None
 
     return wrapper
 

@@ -9,6 +9,7 @@ import dagster as dg
 
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.text import markdown, printable
 from gr00t_assets.core.units import shown_setting
 
 Metadata: TypeAlias = dict[str, str | int | float | dg.MetadataValue]
@@ -32,19 +33,19 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.Markdo
 
 
 def bullets(lines: Iterable[str]) -> dg.MarkdownMetadataValue:
-    """A list in Markdown; ``none`` where it is empty."""
-    return dg.MetadataValue.md("\n".join(f"- {line}" for line in lines) or "none")
+    """A list of texts in Markdown; ``none`` where it is empty."""
+    return dg.MetadataValue.md("\n".join(f"- {markdown(line)}" for line in lines) or "none")
 
 
 def image(png: bytes, caption: str) -> dg.MarkdownMetadataValue:
     """A PNG that the page shows by itself, without a file server."""
     encoded = base64.b64encode(png).decode()
-    return dg.MetadataValue.md(f"![{caption}](data:image/png;base64,{encoded})")
+    return dg.MetadataValue.md(f"![{markdown(caption)}](data:image/png;base64,{encoded})")
 
 
 def verbatim(lines: Iterable[str]) -> dg.MarkdownMetadataValue:
     """Lines of a log as they are."""
-    text = "\n".join(lines).replace("```", "'''")
+    text = printable("\n".join(lines)).replace("```", "'''")
     return dg.MetadataValue.md(f"```text\n{text}\n```")
 
 
@@ -89,4 +90,4 @@ def _row(cells: Iterable[object]) -> str:
 
 
 def _cell(value: object) -> str:
-    return shown_setting(value).replace("|", "\\|").replace("\n", " ")
+    return markdown(shown_setting(value))

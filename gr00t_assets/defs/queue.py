@@ -109,7 +109,11 @@ class QueueStatus(FrozenModel):
 
 @contextmanager
 def project_instance() -> Iterator[dg.DagsterInstance | None]:
-    """The instance of ``DAGSTER_HOME``, else of the project's ``dagster.yaml``, if any."""
+    """The instance of ``DAGSTER_HOME``, else of the project's ``dagster.yaml``, if any.
+
+    Raises:
+        ClickException: Its database cannot be opened, with the reason.
+    """
     root = project_root()
     if os.environ.get("DAGSTER_HOME"):
         with dg.DagsterInstance.get() as instance:

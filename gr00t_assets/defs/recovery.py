@@ -22,7 +22,9 @@ from gr00t_assets.defs.failures import ExplainedInterruptError
 from gr00t_assets.defs.resources import dead_worker
 from gr00t_assets.defs.training_runs import launched_by_server
 
-_DAGSTER = re.compile(r"(^|[\s/])dagster([-_](daemon|webserver))?\s")
+_DAGSTER = re.compile(
+    r"(^|[\s/])(dagster([-_](daemon|webserver))?\s|(gr00t-assets|gr00t_assets\.cli\.main) dev\b)"
+)
 
 
 class WatchingRunLauncher(dg.DefaultRunLauncher):
@@ -49,10 +51,11 @@ class WatchingRunLauncher(dg.DefaultRunLauncher):
 def parent_check(run: dg.DagsterRun, experiment: str) -> Callable[[], None]:
     """What raises ``ExplainedInterruptError`` once the Dagster that launched this run has ended.
 
-    That are the code servers above this process, and ``dagster dev`` or the daemon that keeps them;
-    a run of ``dagster asset materialize`` has none. A stopped or killed ``dagster dev`` leaves the
-    runs that it launched: their code server ends only after them, hours later. A training ends with
-    the processes that launched it, with a checkpoint, and is asked for again when Dagster is back.
+    That are the code servers above this process, and ``gr00t-assets dev``, ``dagster dev`` or the
+    daemon that keeps them; a run of ``dagster asset materialize`` has none. Stopped or killed they
+    leave the runs that they launched: their code server ends only after those, hours later. A
+    training ends with the processes that launched it, with a checkpoint, and is asked for again
+    when Dagster is back.
     """
     if not launched_by_server(run):
         return lambda: None

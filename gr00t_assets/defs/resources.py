@@ -11,10 +11,13 @@ import os
 
 import dagster as dg
 
+from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.files import sync_directory
-from gr00t_assets.core.processes import is_locked
+from gr00t_assets.core.locks import RUN
+from gr00t_assets.core.processes import host_name, is_locked, open_lock
 from gr00t_assets.core.project import Store
-from gr00t_assets.gpu.devices import host_name
+from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets.defs.failures import ExplainedFailureError
 
 FOLDER = "run_workers"
 
@@ -27,10 +30,17 @@ _locks: dict[str, int] = {}
 
 
 def _open_store(context: dg.InitResourceContext) -> Store:
-    """The store; every step of every run takes it, so opening it says that the run has a worker."""
+    """The store; every step of every run takes it, so opening it says that the run has a worker.
+
+    One that cannot be written ends the run here, before anything is computed.
+    """
     store = Store.from_environment()
     if context.run is not None:
-        hold_run(context.run.run_id, store)
+        try:
+            with system_errors_explained(store.root):
+                hold_run(context.run.run_id, store)
+        except StoreError as error:
+            raise ExplainedFailureError(error) from None
     return store
 
 
@@ -40,11 +50,12 @@ resources = {"store": dg.ResourceDefinition(_open_store)}
 
 def hold_run(run: str, store: Store) -> None:
     """Say, once, that this process carries out a run until it ends; it outlasts a power cut."""
+    os.environ[RUN] = run
     if run in _locks:
         return
     folder = store.root / FOLDER / host_name()
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / f"{run}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = open_lock(folder / f"{run}.lock")
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"process {os.getpid()} of {host_name()}\n".encode())
@@ -56,7 +67,9 @@ def hold_run(run: str, store: Store) -> None:
 def dead_worker(run: str, store: Store) -> str | None:
     """The process that carried out a run on this machine and is gone; None where none said so."""
     file = store.root / FOLDER / host_name() / f"{run}.lock"
-    return file.read_text().strip() if file.is_file() and not is_locked(file) else None
+    return (
+        file.read_text(encoding="utf-8").strip() if file.is_file() and not is_locked(file) else None
+    )
 
 
 def remove_run_locks(instance: dg.DagsterInstance, store: Store) -> None:

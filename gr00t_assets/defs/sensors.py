@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.system_errors import no_inodes
 from gr00t_assets.defs.partitions import SWEEPS
 from gr00t_assets.defs.resources import StoreResource, remove_run_locks
 from gr00t_assets.defs.schedules import sweep_job
@@ -94,7 +95,8 @@ def resume_requests(
 def _failed(instance: dg.DagsterInstance, cursor: FailedRunsCursor) -> list[dg.DagsterRun]:
     """Failed runs that are not answered for yet, the oldest first."""
     failed = [dg.DagsterRunStatus.FAILURE]
-    since = datetime.fromtimestamp(cursor.since, UTC)
+    # A clock that was set back since leaves a cursor in the future.
+    since = datetime.fromtimestamp(min(cursor.since, time.time() - _OVERLAP_SECONDS), UTC)
     runs = list(instance.get_runs(filters=dg.RunsFilter(statuses=failed, updated_after=since)))
     if waiting := list(cursor.waiting):
         runs += instance.get_runs(filters=dg.RunsFilter(statuses=failed, run_ids=waiting))
@@ -128,7 +130,18 @@ def _decide(
     number = int(run.tags.get(RETRY_NUMBER, 0)) if same else 0
     if end == "full disk":
         needed, free = disk_space_needed(directory, free_then), free_bytes(store.root)
-        if free < needed:
+        if no_inodes(store.root):
+            message = (
+                "the disk has no inodes left; it goes on by itself once some files are deleted"
+            )
+            return Decision(message=message, wait=True)
+        if free_then >= needed:
+            number += 1  # It was no lack of bytes: a quota, say.
+            if number > limit:
+                return Decision(
+                    message=f"it died {number} times ({reason}); max_retries is {limit}"
+                )
+        elif free < needed:
             message = (
                 f"the disk is full: {free / 1e6:.0f} MB are free, {needed / 1e6:.0f} MB are needed"
                 "; it goes on by itself once there is room: gr00t-assets store prune"

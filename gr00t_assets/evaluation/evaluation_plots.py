@@ -1,11 +1,11 @@
 """Plots of an evaluation: PNG images for Dagster's pages and model cards, and one small SVG."""
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gr00t_assets.core.text import figure_png
 from gr00t_assets.evaluation.result import Evaluation, PartName
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def trajectories_png(evaluation: Evaluation, part: PartName | None = None) -> by
     title = f"{evaluation.experiment}, {episode}, {trajectory.part}"
     panels[0].set_title(title, loc="left", fontsize=10)
     panels[-1].set_xlabel("seconds")
-    return _png(figure)
+    return figure_png(figure)
 
 
 def horizon_png(evaluation: Evaluation) -> bytes:
@@ -71,7 +71,7 @@ def horizon_png(evaluation: Evaluation) -> bytes:
         _plain(axes)
     panels[0].set_ylabel("error, normalised")
     panels[0].legend(frameon=False, fontsize=8, loc="best")
-    return _png(figure)
+    return figure_png(figure)
 
 
 def _figure(height: float) -> "Figure":
@@ -85,12 +85,6 @@ def _plain(axes: "Axes") -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
-
-
-def _png(figure: "Figure") -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
 
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 300, 8, 84

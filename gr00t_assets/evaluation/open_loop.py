@@ -28,7 +28,7 @@ from gr00t_assets.evaluation.result import (
     EvaluationSettings,
     PartName,
     Trajectory,
-    load_evaluation,
+    readable_evaluation,
     save_evaluation,
 )
 from gr00t_assets.evaluation.trajectories import trajectory
@@ -39,6 +39,7 @@ from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
 from gr00t_assets.runs.manifest import MANIFEST, load_manifest
 from gr00t_assets.runs.run_directory import MODEL, SPEC
 from gr00t_assets.runs.spec import TrainingSpec, current_config_hash, load_spec
+from gr00t_assets.runs.stored_data import check_stored_data
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.base import Policy
 
@@ -56,6 +57,7 @@ def evaluate_run(
     """
     began, settings = time.monotonic(), settings or EvaluationSettings()
     spec = finished_spec(run_directory)
+    check_stored_data(spec.data, log)
     policy: Policy = trainer_named(spec.experiment.trainer).open_policy(run_directory)
     works = [
         _Work(dataset, Predictor(policy.for_config(dataset.config), settings, log), settings)
@@ -110,10 +112,7 @@ def current_evaluation(run_directory: Path, settings: EvaluationSettings) -> Eva
     Raises:
         EvaluationError: The run is not finished.
     """
-    try:
-        evaluation = load_evaluation(run_directory)
-    except EvaluationError:
-        return None
+    evaluation = readable_evaluation(run_directory)
     if evaluation is None or evaluation.settings != settings:
         return None
     data = finished_spec(run_directory).data

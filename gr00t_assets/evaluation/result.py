@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from gr00t_assets.core.checksums import read_sealed, sealed
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.files import FrozenModel, write_bytes
 
@@ -230,16 +231,14 @@ def save_evaluation(evaluation: Evaluation, run_directory: Path) -> None:
     The earlier file then stands beside it as ``evaluation-<time>.json``.
     """
     path = run_directory / EVALUATION
-    try:
-        earlier = load_evaluation(run_directory)
-    except EvaluationError:
-        earlier = None
+    earlier = readable_evaluation(run_directory)
     asked = {"model_hash", "dataset_version", "modality_hash", "settings"}
     same = earlier and earlier.model_dump(include=asked) == evaluation.model_dump(include=asked)
     if earlier is not None and not same:
         time = re.sub(r"\W", "", earlier.evaluated_at[:19])
         write_bytes(run_directory / f"evaluation-{time}.json", path.read_bytes())
-    write_bytes(path, (evaluation.model_dump_json() + "\n").encode())
+    content = sealed(json.loads(evaluation.model_dump_json()))
+    write_bytes(path, (json.dumps(content, ensure_ascii=False) + "\n").encode())
 
 
 def load_evaluation(run_directory: Path) -> Evaluation | None:
@@ -252,13 +251,21 @@ def load_evaluation(run_directory: Path) -> Evaluation | None:
     if not path.is_file():
         return None
     try:
-        return Evaluation.model_validate(json.loads(path.read_text()))
+        return Evaluation.model_validate(read_sealed(path))
     except (OSError, ValueError) as error:
         raise EvaluationError(
             str(path),
-            f"this is not an evaluation of format {FORMAT}.",
+            f"this is not an evaluation of format {FORMAT}, or not as it was written.",
             [str(error).splitlines()[0], f"move it away and run: {again(run_directory)}"],
         ) from error
+
+
+def readable_evaluation(run_directory: Path) -> Evaluation | None:
+    """The evaluation of a run; ``None`` also where the file cannot be read."""
+    try:
+        return load_evaluation(run_directory)
+    except EvaluationError:
+        return None
 
 
 def again(run_directory: Path) -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets.core.text import escape_output
 from gr00t_assets.evaluation.open_loop import current_evaluation, evaluate_run, finished_spec
 from gr00t_assets.evaluation.result import EvaluationSettings
 from gr00t_assets.experiments.experiment import Experiment
@@ -64,13 +66,15 @@ def evaluation_lease(
 
 def main(arguments: list[str]) -> int:
     """Evaluate one run; see the module."""
+    escape_output()
     directory = Path(arguments[0])
     settings = EvaluationSettings.model_validate_json((*arguments[1:], "{}")[0])
     try:
-        if AGAIN not in arguments and current_evaluation(directory, settings) is not None:
-            _print(ALREADY)
-        else:
-            evaluate_run(directory, settings, _print)
+        with system_errors_explained(directory):
+            if AGAIN not in arguments and current_evaluation(directory, settings) is not None:
+                _print(ALREADY)
+            else:
+                evaluate_run(directory, settings, _print)
     except Gr00tAssetsError as error:
         _print(error.explain())
         return 1

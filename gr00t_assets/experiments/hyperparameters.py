@@ -6,9 +6,12 @@ Each trainer extends ``Hyperparameters`` by its own; see
 
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from gr00t_assets.core.files import FrozenModel
+
+MOST = 10**9
+"""Steps, samples of a batch and the like."""
 
 
 class Hyperparameters(FrozenModel):
@@ -22,23 +25,29 @@ class Hyperparameters(FrozenModel):
             them, where they have no effect.
     """
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     defaults_version: ClassVar[int] = 1
     trained_parts: ClassVar[tuple[str, ...]] = ()
     dropped_elsewhere: ClassVar[frozenset[str]] = frozenset()
 
-    batch_size: int = Field(default=32, ge=1, description="Samples per step and GPU")
-    max_steps: int = Field(default=10_000, ge=1, description="Optimizer steps")
-    num_gpus: int = Field(default=1, ge=1, description="GPUs of one run")
-    save_steps: int = Field(default=1_000, ge=1, description="Steps between two checkpoints")
+    batch_size: int = Field(default=32, ge=1, le=MOST, description="Samples per step and GPU")
+    max_steps: int = Field(default=10_000, ge=1, le=MOST, description="Optimizer steps")
+    num_gpus: int = Field(default=1, ge=1, le=1024, description="GPUs of one run")
+    save_steps: int = Field(
+        default=1_000, ge=1, le=MOST, description="Steps between two checkpoints"
+    )
     learning_rate: float = Field(default=1e-4, gt=0, description="Peak learning rate")
     seed: int = Field(
-        default=42, ge=0, description="Seed of data order, noise, dropout, augmentation"
+        default=42, ge=0, lt=2**63, description="Seed of data order, noise, dropout, augmentation"
     )
-    logging_steps: int = Field(default=10, ge=1, description="Steps between two logged losses")
+    logging_steps: int = Field(
+        default=10, ge=1, le=MOST, description="Steps between two logged losses"
+    )
     gradient_accumulation_steps: int = Field(
-        default=1, ge=1, description="Batches to one optimizer step"
+        default=1, ge=1, le=MOST, description="Batches to one optimizer step"
     )
-    save_total_limit: int = Field(default=8, ge=1, description="Checkpoints kept")
+    save_total_limit: int = Field(default=8, ge=1, le=MOST, description="Checkpoints kept")
 
     @property
     def samples_per_step(self) -> int:

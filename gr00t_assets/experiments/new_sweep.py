@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from gr00t_assets.core.errors import SweepError
+from gr00t_assets.core.files import sync_file
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.yaml_files import load_yaml, shown_path
@@ -66,6 +67,7 @@ def write_sweep(name: str, text: str) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("x", encoding="utf-8") as opened:
         opened.write(text)
+    sync_file(file)
     return file
 
 

@@ -65,6 +65,10 @@ class Entry(_QueueSettings):
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
 
 
+MOST_EXPERIMENTS = 10_000
+"""Of one file; each is a partition."""
+
+
 class Pattern(_QueueSettings):
     """Experiments made from one pattern; hypothesis and tags may name values as the name does."""
 
@@ -85,7 +89,9 @@ class Grid(Pattern):
 class Random(Pattern):
     """Samples of hyperparameters, as one experiment each; ``{index}`` counts them from 001."""
 
-    count: int = Field(ge=1, description="Samples; raising it keeps those before")
+    count: int = Field(
+        ge=1, le=MOST_EXPERIMENTS, description="Samples; raising it keeps those before"
+    )
     seed: int = Field(default=0, ge=0, description="Of the sampling; not that of the training")
     hyperparameters: dict[str, Choice] = Field(
         min_length=1, description="Values to choose from, or distribution, low and high"

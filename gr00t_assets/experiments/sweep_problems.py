@@ -1,5 +1,6 @@
 """What is wrong with a sweep file, each problem at the place where the file states it."""
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, get_args
 
@@ -23,7 +24,7 @@ from gr00t_assets.experiments.registry import (
     trainer_named,
     trainer_names,
 )
-from gr00t_assets.experiments.sweep_file import Entry, SweepFile
+from gr00t_assets.experiments.sweep_file import MOST_EXPERIMENTS, Entry, SweepFile
 from gr00t_assets.experiments.weighted_dataset import DATASET_FORMS
 
 _FORMS = (*DATASET_FORMS, *CHOICE_FORMS)
@@ -54,8 +55,13 @@ def value_problems(content: SweepFile) -> list[Finding]:
 
 
 def pattern_problems(content: SweepFile) -> list[Finding]:
-    """Placeholders of names that stand for nothing."""
+    """Placeholders of names that stand for nothing, and more experiments than anybody trains."""
     problems = []
+    grid = content.grid.hyperparameters.values() if content.grid else ((),)
+    count = math.prod(map(len, grid)) * max(1, len(content.seeds))
+    if count > MOST_EXPERIMENTS:
+        text = f"gives {count:,} experiments with its seeds, at most {MOST_EXPERIMENTS:,}"
+        problems.append(yaml_problem(("grid",), text))
     for block, placeholders in _pattern_blocks(content):
         pattern = getattr(content, block).name
         for name in dict.fromkeys(PLACEHOLDER.findall(pattern)):

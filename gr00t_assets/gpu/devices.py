@@ -7,7 +7,6 @@ the number of slots.
 
 import os
 import re
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +24,6 @@ T = TypeVar("T")
 
 GPUS = "GR00T_ASSETS_GPUS"
 CPU_SLOTS = "GR00T_ASSETS_CPU_SLOTS"
-HOST = "GR00T_ASSETS_HOST"
 CPU = "cpu"
 
 DRIVER_TIMEOUT = 20.0
@@ -137,16 +135,6 @@ def read_gpus() -> list[Gpu]:
 def read_driver() -> Driver | None:
     """The driver; None where there is none, and where it does not answer in time."""
     return _ask_driver(_describe_driver)
-
-
-def host_name() -> str:
-    """This machine's name in the store, ``GR00T_ASSETS_HOST`` where it is set.
-
-    Containers that share a machine's GPUs and a store have to be given one name, since each has a
-    host name of its own.
-    """
-    name = os.environ.get(HOST) or socket.gethostname()
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "localhost"
 
 
 def _ask_driver(question: Callable[[Any], T]) -> T | None:

@@ -30,6 +30,8 @@ from contextlib import suppress
 import psutil
 
 from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.core.locks import GUARD_MODULE
+from gr00t_assets.core.processes import kill
 
 GRACE = "GR00T_ASSETS_STOP_GRACE"
 DEFAULT_GRACE = 60.0
@@ -80,7 +82,7 @@ def guarded(
     options += ["--parent", str(os.getpid())]
     if tag is not None:
         options += ["--tag", tag]
-    return [sys.executable, "-m", "gr00t_assets.gpu.guard", *options, "--", *command]
+    return [sys.executable, "-m", GUARD_MODULE, *options, "--", *command]
 
 
 def end_guarded(guard: "subprocess.Popen[bytes]", tag: str) -> int:
@@ -123,7 +125,7 @@ def end_tagged(tag: str, seconds: float = 10.0) -> list[int]:
     while quiet_scans < _QUIET_SCANS and time.monotonic() < deadline:
         left = tagged_processes(tag)
         for process in left:
-            _kill(process)
+            kill(process)
         quiet_scans = 0 if left else quiet_scans + 1
         time.sleep(_TAG_POLL)
     return left
@@ -191,7 +193,7 @@ class Guard:
                 self._signal_group(signal.SIGKILL)
                 children = [child.pid for child in psutil.Process().children()]
                 for process in [*children, *tagged_processes(self.tag)]:
-                    _kill(process)
+                    kill(process)
             time.sleep(_POLL / 4)
 
     def _reap(self) -> bool:
@@ -220,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The command's exit code; 127 where it cannot be started; 143 where the parent was gone
         before the command was started.
     """
-    parser = argparse.ArgumentParser(prog="gr00t_assets.gpu.guard")
+    parser = argparse.ArgumentParser(prog=GUARD_MODULE)
     parser.add_argument("--grace", type=float, default=DEFAULT_GRACE, help="seconds")
     parser.add_argument("--parent", type=int, default=None, help="process to outlive in no case")
     parser.add_argument("--tag", default=None, help="in the environment of what is started")
@@ -245,11 +247,6 @@ def _prepare_command() -> None:
 def _prctl(option: int, value: int) -> None:
     if _LIBC is not None:
         _LIBC.prctl(option, value, 0, 0, 0)
-
-
-def _kill(process: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.kill(process, signal.SIGKILL)
 
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None

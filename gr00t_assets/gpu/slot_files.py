@@ -5,57 +5,25 @@ held, its content by whom. Each machine has a folder of its own, so machines tha
 not wait for each other.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, Field
 
-from gr00t_assets.core.processes import is_alive, is_locked
+from gr00t_assets.core.locks import UNKNOWN, LockRecord, lock_owners
+from gr00t_assets.core.processes import host_name, is_alive, is_locked, open_lock
 from gr00t_assets.core.project import Store
-from gr00t_assets.gpu.devices import host_name
 from gr00t_assets.gpu.guard import end_tagged, tagged_processes
-
-UNKNOWN = "unknown"
 
 Slot = tuple[str, int]
 """A device and the number of a slot on it."""
 
 
-class SlotRecord(BaseModel):
-    """What a holder's and a waiter's file have in common.
+class SlotRecord(LockRecord):
+    """What a holder's and a waiter's file have in common."""
 
-    Unknown keys are passed over and missing ones have a default, so that versions of this package
-    that share a store can read each other.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
-
-    format: Literal[1] = 1
-    host: str = UNKNOWN
-    pid: int | None = Field(default=None, description="Guard of the training, or who asks")
-    experiment: str = UNKNOWN
-    run_id: str | None = Field(default=None, description="Dagster's run; None by hand")
     vram_bytes: int | None = Field(default=None, description="Memory of each device, in bytes")
-    since: str | None = Field(default=None, description="ISO 8601, UTC")
-
-    @classmethod
-    def read(cls, path: Path, **name: Any) -> Self:
-        """The first JSON object of a file, and what its name says; all unknown where it is none."""
-        with suppress(OSError, TypeError, ValueError):
-            content, _ = json.JSONDecoder().raw_decode(path.read_text(errors="replace"))
-            return cls.model_validate({**content, **name})
-        return cls.model_validate(name)
-
-    def write(self, descriptor: int) -> None:
-        """Replace the content of an open file; a reader sees the old or the new record first."""
-        content = self.model_dump_json().encode() + b"\n"
-        os.pwrite(descriptor, content, 0)
-        os.ftruncate(descriptor, len(content))
 
 
 class Holder(SlotRecord):
@@ -64,9 +32,8 @@ class Holder(SlotRecord):
     device: str = Field(default=UNKNOWN, description="As CUDA_VISIBLE_DEVICES takes it, or cpu")
     slot: int = Field(default=0, description="Number of the slot on its device, from 0")
     uuid: str | None = Field(default=None, description="Of the GPU; None where it is not known")
-    pid_started: float | None = Field(default=None, description="Seconds since the epoch")
     starter: int | None = Field(default=None, description="Process that asked for the slot")
-    starter_started: float | None = Field(default=None, description="Seconds since the epoch")
+    starter_started: float | None = Field(default=None, description="As ``start_time`` has it")
     process_tag: str | None = Field(
         default=None,
         validation_alias=AliasChoices("process_tag", "mark"),
@@ -74,7 +41,7 @@ class Holder(SlotRecord):
     )
 
     def __str__(self) -> str:
-        return f"{self.device}-{self.slot}: process {self.pid or UNKNOWN}, {self.experiment}"
+        return f"{self.device}-{self.slot}: {super().__str__()}"
 
     def has_guardian(self) -> bool:
         """Whether the guard or the process that started it lives, which end what is theirs."""
@@ -92,17 +59,31 @@ def slot_file(folder: Path, slot: Slot) -> Path:
     return folder / f"{device.replace('/', '_')}-{number}.lock"
 
 
+def require_openable(folder: Path) -> None:
+    """Refuse to wait for slots whose files this user may not open, which are never seen free.
+
+    Raises:
+        PermissionError: Another user's umask let nobody else read a slot's file.
+    """
+    for path in folder.glob("*-*.lock"):
+        os.close(open_lock(path))
+
+
 def holders(store: Store | None = None) -> list[Holder]:
     """Who holds each slot that is taken, by device and number; reads and never waits.
 
     A file that cannot be read, or was written by another version, gives a holder whose fields are
-    ``unknown`` or None.
+    ``unknown`` or None, but for its process where that can be found.
     """
     taken = []
     for path in slots_folder(store).glob("*-*.lock"):
         device, _, slot = path.stem.rpartition("-")
         if slot.isdecimal() and is_locked(path):
-            taken.append(Holder.read(path, device=device, slot=int(slot)))
+            holder = Holder.read(path, device=device, slot=int(slot))
+            if holder.pid is None:
+                owner = next(iter(lock_owners(path)), None)
+                holder = holder.model_copy(update={"pid": owner})
+            taken.append(holder)
     return sorted(taken, key=lambda holder: (holder.device, holder.slot))
 
 
@@ -122,8 +103,3 @@ def end_orphans(slot_holders: Iterable[Holder], log: Callable[[str], object]) ->
                 f"ended what was left of it: {', '.join(map(str, orphans))}"
             )
             end_tagged(tag)
-
-
-def now() -> str:
-    """The time as records have it, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

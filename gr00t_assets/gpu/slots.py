@@ -12,20 +12,26 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from gr00t_assets.core.errors import TrainingError
-from gr00t_assets.core.processes import is_locked, lock_file, start_time
+from gr00t_assets.core.locks import REMIND_EVERY, Every, Log, free_lock, now
+from gr00t_assets.core.processes import host_name, is_locked, lock_file, start_time
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.gpu.devices import CPU, GPUS, host_name, read_gpus, slots_by_device
+from gr00t_assets.gpu.devices import CPU, GPUS, read_gpus, slots_by_device
 from gr00t_assets.gpu.guard import new_process_tag
 from gr00t_assets.gpu.memory import MemoryHeadroom, read_headrooms
-from gr00t_assets.gpu.slot_files import Holder, end_orphans, holders, now, slot_file, slots_folder
+from gr00t_assets.gpu.slot_files import (
+    Holder,
+    end_orphans,
+    holders,
+    require_openable,
+    slot_file,
+    slots_folder,
+)
 from gr00t_assets.gpu.wait_queue import Ticket, Waiter, allot_slots, queue_locked, waiting
 
 _POLL = 0.5
-_REMIND_EVERY = 60.0
+_FREE_EVERY = 2.0
 _READ_MEMORY_EVERY = 5.0
-
-Log = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def acquire(
         wanted: Number of different devices.
         store: That the machine's trainings share; the project's where left out.
         what: Who asks: an experiment's name.
-        log: Where a line goes when it waits, and once a minute after that.
+        log: Where a line goes when it waits, and every ten seconds after that.
         vram_bytes: Memory needed on each device; a device with less free is passed over. Not
             checked where left out, on a CPU, and where the driver does not answer.
         check: Called while it waits; what it raises ends the waiting.
@@ -115,7 +121,8 @@ class _Acquisition:
         self._store, self._waiter, self._log = store, waiter, log
         self._folder = slots_folder(store)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._reminded = self._memory_read = float("-inf")
+        self._memory_due = Every(_READ_MEMORY_EVERY)
+        self._remind_due, self._free_due = Every(REMIND_EVERY), Every(_FREE_EVERY)
         self._headrooms: dict[str, MemoryHeadroom] = {}
         self._uuids: dict[str, str] = {}
 
@@ -134,14 +141,16 @@ class _Acquisition:
                 check()
                 taken = holders(self._store)
                 self._remind(taken)
-                end_orphans(taken, self._log)
+                if self._free_due():
+                    end_orphans(taken, self._log)
+                    for holder in taken:
+                        free_lock(slot_file(self._folder, (holder.device, holder.slot)), self._log)
                 time.sleep(_POLL)
 
     def _read_memory(self) -> None:
         """Read the devices' memory now and then; with the queue unlocked, since it takes long."""
-        if CPU in self._waiter.devices or time.monotonic() - self._memory_read < _READ_MEMORY_EVERY:
+        if CPU in self._waiter.devices or not self._memory_due():
             return
-        self._memory_read = time.monotonic()
         gpus = read_gpus()
         self._uuids = {gpu.name: gpu.uuid for gpu in gpus}
         self._headrooms = read_headrooms(self._waiter.devices, holders(self._store), gpus)
@@ -184,10 +193,12 @@ class _Acquisition:
         return Lease(tuple(device for device, _ in chosen), locked, records, tag)
 
     def _remind(self, taken: Sequence[Holder]) -> None:
-        if time.monotonic() - self._reminded < _REMIND_EVERY:
+        if not self._remind_due():
             return
-        self._reminded, waiter = time.monotonic(), self._waiter
-        line = f"waiting for {waiter.wanted} of {sum(waiter.devices.values())} slots"
+        require_openable(self._folder)
+        waiter = self._waiter
+        line = f"{waiter.experiment}: waiting for {waiter.wanted} of {sum(waiter.devices.values())}"
+        line += f" slots since {waiter.since}"
         if taken:
             line += f"; held by {'; '.join(map(str, taken))}"
         others = [other for other in waiting(self._store) if other.pid != waiter.pid]

@@ -5,8 +5,9 @@ import os
 from pydantic import Field
 
 from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.core.processes import host_name
 from gr00t_assets.core.project import Store
-from gr00t_assets.gpu.devices import CPU, GpuProcess, host_name, read_gpus, slots_by_device
+from gr00t_assets.gpu.devices import CPU, GpuProcess, read_gpus, slots_by_device
 from gr00t_assets.gpu.memory import read_headrooms
 from gr00t_assets.gpu.slot_files import Holder, holders
 from gr00t_assets.gpu.wait_queue import Waiter, waiting

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from gr00t_assets.core.processes import is_locked, try_lock
+from gr00t_assets.core.processes import is_locked, open_lock, try_lock
 from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.memory import MemoryHeadroom
 from gr00t_assets.gpu.slot_files import Slot, SlotRecord, slots_folder
@@ -23,7 +23,7 @@ from gr00t_assets.gpu.slot_files import Slot, SlotRecord, slots_folder
 SKIP_AFTER = 60.0
 """Waiters that have not polled for so many seconds, as when suspended, are skipped."""
 
-LOCK_TIMEOUT = 20.0
+LOCK_TIMEOUT = 5.0
 """Seconds after which a suspended process that holds the queue's lock is waited for no longer."""
 
 _POLL = 0.01
@@ -52,7 +52,7 @@ def queue_locked(folder: Path) -> Iterator[None]:
     A process that was suspended while it held the lock is waited for ``LOCK_TIMEOUT`` seconds.
     Without the lock the order may suffer; a slot is given once all the same, by its own lock.
     """
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = open_lock(folder / _LOCK)
     deadline = time.monotonic() + LOCK_TIMEOUT
     try:
         while not try_lock(descriptor) and time.monotonic() < deadline:
@@ -68,7 +68,7 @@ class Ticket:
     def __init__(self, folder: Path, waiter: Waiter) -> None:
         tickets = folder / _TICKETS
         tickets.mkdir(exist_ok=True)
-        last = (folder / _LOCK).read_text().strip()
+        last = (folder / _LOCK).read_text(encoding="utf-8").strip()
         numbers = [last if last.isdecimal() else "0", *(path.stem for path in _paths(folder))]
         number = max(map(int, numbers)) + 1
         while True:
@@ -77,7 +77,8 @@ class Ticket:
                 self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
                 break
             number += 1
-        (folder / _LOCK).write_text(str(number))
+        with suppress(PermissionError):  # Another user's; the waiting tickets give the order.
+            (folder / _LOCK).write_text(str(number), encoding="utf-8")
         self.waiter = waiter.model_copy(update={"number": number})
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         self.waiter.write(self._descriptor)

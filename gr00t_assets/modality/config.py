@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from pydantic import Field
 
+from gr00t_assets.core.checksums import read_sealed, sealed
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, materialize_command
@@ -164,7 +165,7 @@ _HASHED_DEFAULTS = {
 
 def save_modality_config(config: ModalityConfig, store: Store) -> None:
     """Make ``config`` the current one of its dataset."""
-    write_json(store.modality_config(config.dataset), config.model_dump(mode="json"))
+    write_json(store.modality_config(config.dataset), sealed(config.model_dump(mode="json")))
 
 
 def load_modality_config(dataset: str, store: Store) -> ModalityConfig:
@@ -178,6 +179,6 @@ def load_modality_config(dataset: str, store: Store) -> ModalityConfig:
     if not path.is_file():
         raise DatasetError(dataset, "this dataset has no validated modality config.", [command])
     try:
-        return ModalityConfig.model_validate(json.loads(path.read_text()))
+        return ModalityConfig.model_validate(read_sealed(path))
     except ValueError as error:
         raise DatasetError(dataset, f"{path} cannot be read.", [str(error), command]) from error

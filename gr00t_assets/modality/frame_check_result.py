@@ -5,8 +5,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from gr00t_assets.core.checksums import read_sealed, sealed
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
+from gr00t_assets.core.project import materialize_command
 
 Verdict = Literal["exact", "shifted", "wrong", "unreadable", "unchecked"]
 """``exact``: every frame is the nearest to its timestamp. ``shifted``: wrong ones are its
@@ -133,7 +135,7 @@ class FrameCheckResult(FrozenModel):
 
 def save_frame_check(result: FrameCheckResult, path: Path) -> None:
     """Write the result of a check in one step."""
-    write_json(path, result.model_dump(mode="json"))
+    write_json(path, sealed(result.model_dump(mode="json")))
 
 
 def load_frame_check(path: Path) -> FrameCheckResult | None:
@@ -145,11 +147,11 @@ def load_frame_check(path: Path) -> FrameCheckResult | None:
     if not path.is_file():
         return None
     try:
-        return FrameCheckResult.model_validate_json(path.read_text())
+        return FrameCheckResult.model_validate(read_sealed(path))
     except ValueError as error:
-        raise DatasetError(
-            str(path), "this is not the result of a frame check.", [str(error), "delete it"]
-        ) from error
+        command = materialize_command("frame_cache", path.parent.name)
+        problem = "this is not the result of a frame check."
+        raise DatasetError(str(path), problem, [str(error), f"run: {command}"]) from error
 
 
 def frames_verified(path: Path) -> bool:

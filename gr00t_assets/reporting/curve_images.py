@@ -1,7 +1,6 @@
 """Loss curves as images for Dagster's pages: PNG, and SVG small enough to be shown in place."""
 
 import base64
-import io
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,6 +10,7 @@ from gr00t_assets.comparison.contrasts.ranking import comparability_classes
 from gr00t_assets.comparison.curves import Curve, loss_curve
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.wording import run_loss_words
+from gr00t_assets.core.text import figure_png
 from gr00t_assets.reporting.plots import MOST_DRAWN, PALETTE, Style
 from gr00t_assets.runs.metrics import MetricTable
 
@@ -60,7 +60,7 @@ def curves_png(runs: Sequence[Run]) -> bytes:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=9)
     if not panels:
         _empty(every_axes[0])
-    return _png(figure)
+    return figure_png(figure)
 
 
 def run_curve_png(metrics: MetricTable) -> bytes:
@@ -73,7 +73,7 @@ def run_curve_png(metrics: MetricTable) -> bytes:
         _finish(axes, "")
     else:
         _empty(axes)
-    return _png(figure)
+    return figure_png(figure)
 
 
 def markdown_image(png: bytes, description: str) -> str:
@@ -114,12 +114,6 @@ def _finish(axes: "Axes", title: str) -> None:
 def _empty(axes: "Axes") -> None:
     axes.text(0.5, 0.5, "no loss logged yet", ha="center", va="center", color="#666666")
     axes.set_axis_off()
-
-
-def _png(figure: "Figure") -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
 
 
 _SVG_WIDTH, _SVG_HEIGHT = 440, 130

@@ -1,6 +1,5 @@
 """A comparison in GitHub's Markdown, for Dagster's pages and the research journal."""
 
-import html
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
@@ -18,6 +17,7 @@ from gr00t_assets.comparison.wording import (
     loss_words,
     names_in_words,
 )
+from gr00t_assets.core.text import markdown
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.reporting.contrast_table import answer_badge, answer_limits
 from gr00t_assets.reporting.evaluation_ranking import evaluation_ranking
@@ -86,17 +86,6 @@ def proposal_runs(proposal: Proposal) -> list[str]:
     ]
 
 
-def escaped(text: str) -> str:
-    r"""Text that Markdown leaves as it is, on one line.
-
-    Examples:
-        >>> print(escaped("a|b <i> c_d"))
-        a\|b &lt;i&gt; c\_d
-    """
-    text = html.escape(" ".join(text.split()), quote=False)
-    return re.sub(r"([\\|`*_\[\]])", r"\\\1", text)
-
-
 def template_environment(
     functions: Iterable[Callable[..., Any]], autoescape: bool = False
 ) -> "jinja2.Environment":
@@ -120,13 +109,14 @@ def template_environment(
 def markdown_environment(*functions: Callable[..., Any]) -> "jinja2.Environment":
     """Templates of Markdown, with functions that they call beside what every one of them may.
 
-    ``escaped`` is to be used on everything that comes from files.
+    The filter ``escaped`` is to be used on everything that comes from files.
     """
     environment = template_environment(
-        (answer_badge, answer_limits, class_heading, class_headline, escaped, evaluation_ranking,
+        (answer_badge, answer_limits, class_heading, class_headline, evaluation_ranking,
          first_label, loss_words, proposal_cost, proposal_question, proposal_runs, ranking_table,
          *functions)
     )  # fmt: skip
+    environment.filters["escaped"] = markdown
     environment.globals["most_settings"] = MOST_SETTINGS
     return environment
 

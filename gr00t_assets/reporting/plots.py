@@ -14,6 +14,7 @@ from gr00t_assets.comparison.contrasts.ranking import RankedConfiguration
 from gr00t_assets.comparison.curves import Curve
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.wording import label, loss_words
+from gr00t_assets.core.text import printable
 from gr00t_assets.evaluation.result import Trajectory, TrajectoryLine
 from gr00t_assets.reporting.evaluation_ranking import EvaluationRanking
 
@@ -102,9 +103,9 @@ def curves_figure(
             {
                 **_points(curve.smoothed().thinned(min(LINE_POINTS, share - steps))),
                 **_line(style.color, 2.2, style.dash),
-                "name": f"{ranked.place}. {run.name}",
+                "name": f"{ranked.place}. {_plain(run.name)}",
                 "legendgroup": run.run_id,
-                "hovertemplate": f"%{{y:.4g}}<extra>{escape(run.name, quote=False)}</extra>",
+                "hovertemplate": f"%{{y:.4g}}<extra>{_plain(run.name)}</extra>",
                 "meta": loss_words(ranked.runs),
             }
         )
@@ -135,7 +136,7 @@ def schedule_curve(run: Run) -> Curve | None:
 def error_figure(ranking: EvaluationRanking) -> dict[str, Any]:
     """Open-loop error of each configuration with its 95 percent interval; a line a baseline."""
     rows = ranking.rows[:MOST_ERRORS]
-    names = [f"{row.by_error}. {label(row.ranked.run)}" for row in rows]
+    names = [f"{row.by_error}. {_plain(label(row.ranked.run))}" for row in rows]
     errors = [row.error for row in rows]
     intervals = {
         "type": "data",
@@ -154,7 +155,7 @@ def error_figure(ranking: EvaluationRanking) -> dict[str, Any]:
     }
     baselines = []
     for baseline, (color, dash) in zip(ranking.baselines, _BASELINE_LINES, strict=False):
-        name, mean = escape(baseline.name, quote=False), _five_digits([baseline.error.mean])
+        name, mean = _plain(baseline.name), _five_digits([baseline.error.mean])
         baselines.append(
             {
                 **_trace(mean * len(rows), names, f"baseline: {name}"),
@@ -210,7 +211,7 @@ def _trajectory_figure(trajectory: Trajectory, line: TrajectoryLine) -> dict[str
     return _figure(
         [spread, recorded, {**drawn, "connectgaps": False}],
         {"title": {"text": "seconds"}},
-        {"title": {"text": escape(line.joint, quote=False)}},
+        {"title": {"text": _plain(line.joint)}},
         height=300,
     )
 
@@ -219,6 +220,11 @@ def _figure(
     traces: Sequence[dict], xaxis: dict[str, Any], yaxis: dict[str, Any], **layout: Any
 ) -> dict[str, Any]:
     return {"data": traces, "layout": {"xaxis": xaxis, "yaxis": yaxis, **layout}}
+
+
+def _plain(text: str) -> str:
+    """A text in which Plotly finds neither its kind of HTML nor a template."""
+    return escape(printable(text, lines=False), quote=False).replace("{", "&#123;")
 
 
 def _trace(x: Sequence, y: Sequence, name: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from gr00t_assets.comparison.run import Run
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.evaluation.result import Evaluation, load_evaluation
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.reporting.costs import price_per_gpu_hour
@@ -24,10 +25,11 @@ IMPORTED = "imported"
 
 @dataclass(frozen=True)
 class Report:
-    """A written report.
+    """A report.
 
     Attributes:
-        path: The HTML file.
+        path: The HTML file, where it is written.
+        page: Its content.
         sweeps: Those in the report, in the order of the file.
         stored: The runs of every sweep by its name, reported or not.
         comparisons: Of the store's runs, and of imported ones where there are any.
@@ -35,6 +37,7 @@ class Report:
     """
 
     path: Path
+    page: str
     sweeps: tuple[SweepSummary, ...]
     stored: Mapping[str, Sequence[StoredRun]]
     comparisons: tuple[Comparison, ...]
@@ -44,6 +47,15 @@ class Report:
     def verdict(self) -> str:
         """What is best and whether that is known: of the store, else of the imported runs."""
         return short_verdict(self.comparisons)
+
+    def write(self) -> None:
+        """Write the file.
+
+        Raises:
+            StoreError: The store cannot be written; the former report is as it was.
+        """
+        with system_errors_explained(self.path):
+            write_bytes(self.path, self.page.encode(errors="backslashreplace"))
 
     def markdown(self) -> str:
         """The report in GitHub's Markdown, the short verdict first."""
@@ -56,7 +68,24 @@ def write_report(
     asked: Collection[str] = (),
     imported: Sequence[Run] | None = None,
 ) -> Report:
-    """Write the comparison of every run to ``reports/loss_comparison.html``.
+    """Write the comparison of every run to ``reports/loss_comparison.html``; see ``make_report``.
+
+    Raises:
+        StoreError: The disk is full; the former report is as it was.
+        Gr00tAssetsError: ``GR00T_ASSETS_GPU_PRICE`` is no price.
+    """
+    report = make_report(sweeps, store, asked, imported)
+    report.write()
+    return report
+
+
+def make_report(
+    sweeps: Sequence[Sweep],
+    store: Store,
+    asked: Collection[str] = (),
+    imported: Sequence[Run] | None = None,
+) -> Report:
+    """The comparison of every run; nothing is written.
 
     Args:
         sweeps: Every sweep of the project.
@@ -65,7 +94,6 @@ def write_report(
         imported: Runs from elsewhere; those of the project's journal and of W&B where left out.
 
     Raises:
-        StoreError: The disk is full; the former report is as it was.
         Gr00tAssetsError: ``GR00T_ASSETS_GPU_PRICE`` is no price.
     """
     price = price_per_gpu_hour()
@@ -79,8 +107,7 @@ def write_report(
     comparisons, problems = compare_everything(runs, store, imported)
     page = render_page(comparisons, summaries, [sweep.name for sweep in sweeps], price, problems)
     path = store.reports / FILE
-    write_bytes(path, page.encode())
-    return Report(path, summaries, stored, tuple(comparisons), tuple(problems))
+    return Report(path, page, summaries, stored, tuple(comparisons), tuple(problems))
 
 
 def short_verdict(comparisons: Sequence[Comparison]) -> str:

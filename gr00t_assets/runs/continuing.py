@@ -5,17 +5,19 @@ is whole. The learning rate goes on by the longer run's schedule, which is not t
 steps before were trained with unless it is constant.
 """
 
-import json
 import os
 import shutil
 from pathlib import Path
 
-from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.core.checksums import read_sealed, sealed
+from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.core.files import published_directory, write_bytes, write_json
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.checkpoint_layout import COMPLETE, stored_checkpoints
+from gr00t_assets.runs.checkpoint_record import require_whole
 from gr00t_assets.runs.manifest import load_manifest
-from gr00t_assets.runs.metrics import METRICS
+from gr00t_assets.runs.metrics import METRICS, missing_losses, read_metrics
+from gr00t_assets.runs.model_files import metrics_problem
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec, run_name
 
@@ -28,6 +30,7 @@ def take_over(spec: TrainingSpec) -> int | None:
 
     Raises:
         TrainingError: That run is not finished, or its last checkpoint is gone.
+        CheckpointError: That checkpoint, or what that run has logged, is damaged.
     """
     source = spec.experiment.continued()
     if source is None or any(item.complete for item in stored_checkpoints(spec.run_directory)):
@@ -50,13 +53,18 @@ def take_over(spec: TrainingSpec) -> int | None:
             "of the sweep file"
         )
         raise TrainingError(name, problem, [f"looked in {directory / CHECKPOINTS}", remedy])
+    remedy = f"move {directory} away and materialise {source.name} again"
+    require_whole(last.path, remedy)
+    problem = metrics_problem(manifest, directory)
+    if problem := problem or missing_losses(read_metrics(directory), step):
+        raise CheckpointError(str(directory / METRICS), problem, [remedy])
     metrics = directory / METRICS
     write_bytes(spec.run_directory / METRICS, metrics.read_bytes())
     with published_directory(spec.run_directory / CHECKPOINTS / last.path.name) as partial:
         shutil.copytree(last.path, partial, dirs_exist_ok=True, copy_function=_link)
-        record = json.loads((partial / COMPLETE).read_text())
+        content = read_sealed(partial / COMPLETE) | {"config_hash": spec.config_hash}
         (partial / COMPLETE).unlink()
-        write_json(partial / COMPLETE, record | {"config_hash": spec.config_hash})
+        write_json(partial / COMPLETE, sealed(content))
     return step
 
 

@@ -12,10 +12,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from gr00t_assets.core.checksums import read_sealed, sealed
 from gr00t_assets.core.errors import CheckpointError
-from gr00t_assets.core.files import FrozenModel, write_json
+from gr00t_assets.core.files import FrozenModel, append_line, read_objects, sync_file, write_json
 from gr00t_assets.runs.final_loss import LossWindow, final_window, first_window
-from gr00t_assets.runs.metrics import read_metrics
+from gr00t_assets.runs.metrics import read_metrics, sync_metrics
 from gr00t_assets.runs.spec import TrainingSpec
 
 MANIFEST = "manifest.json"
@@ -82,6 +83,11 @@ class Manifest(FrozenModel):
     started_at: str = Field(description="ISO 8601, UTC, of the first attempt")
     finished_at: str = Field(description="ISO 8601, UTC")
     checks: dict[str, bool] = Field(default_factory=dict)
+    files: dict[str, str] = Field(
+        default_factory=dict,
+        description="SHA-256 by name of metrics.jsonl and of a finished run's model; none in runs "
+        "of older versions",
+    )
 
 
 MIXTURE_HEAD = ("dataset", "weight", "share", "samples seen", "epochs", "embodiment tag")
@@ -105,24 +111,27 @@ def mixture_rows(manifest: Manifest) -> list[list[str]]:
 
 
 def save_manifest(manifest: Manifest, run_directory: Path) -> None:
-    """Write the manifest in one step."""
-    write_json(run_directory / MANIFEST, manifest.model_dump(mode="json"))
+    """Write the manifest in one step, with a checksum of its content, after what it refers to."""
+    sync_metrics(run_directory)
+    write_json(run_directory / MANIFEST, sealed(manifest.model_dump(mode="json")))
 
 
 def load_manifest(run_directory: Path) -> Manifest | None:
     """The manifest of a run; ``None`` while it has none.
 
     Raises:
-        CheckpointError: The file is there and is not a manifest.
+        CheckpointError: The file is there and is not a manifest, or not as it was written.
     """
     path = run_directory / MANIFEST
     if not path.is_file():
         return None
     try:
-        return Manifest.model_validate(json.loads(path.read_text()))
-    except ValueError as error:
+        return Manifest.model_validate(read_sealed(path))
+    except (OSError, ValueError) as error:
         raise CheckpointError(
-            str(path), "this is not a manifest.", [str(error), f"move {run_directory} away"]
+            str(path),
+            "this is not a manifest.",
+            [str(error), f"move {run_directory} away and materialise again"],
         ) from error
 
 
@@ -138,10 +147,9 @@ def installed_versions() -> dict[str, str]:
 def record_attempt(directory: Path) -> list[str]:
     """Note that training starts; returns the times of all attempts so far, the first one first."""
     path = directory / ATTEMPTS
-    with path.open("a") as file:
-        file.write(json.dumps({"started_at": datetime.now(UTC).isoformat()}) + "\n")
-    lines = path.read_text().split("\n")
-    return [json.loads(line)["started_at"] for line in lines if line.endswith("}")]
+    append_line(path, json.dumps({"started_at": datetime.now(UTC).isoformat()}).encode())
+    sync_file(path)
+    return [str(item["started_at"]) for item in read_objects(path) if "started_at" in item]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """``metrics.jsonl``: one line per logged step, appended while training, read as columns."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +8,13 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from gr00t_assets.core.errors import CheckpointError
+from gr00t_assets.core.files import append_line, read_limited, sync_file
+
 METRICS = "metrics.jsonl"
+
+LARGEST_BYTES = 256 << 20
+"""Over a million steps of one line each."""
 
 
 class Metric(BaseModel):
@@ -19,25 +24,31 @@ class Metric(BaseModel):
 
     step: int = Field(description="Optimizer steps done")
     samples_seen: int
-    epoch: float
+    epoch: float = Field(allow_inf_nan=False)
     loss: float = Field(description="Mean over the steps since the last line")
     losses: tuple[float, ...] = Field(description="Loss of each step since the last line")
     grad_norm: float = Field(description="Before clipping, at this step")
-    learning_rate: float = Field(description="That this step was taken with")
-    wall_seconds: float = Field(description="Training time so far, over every attempt")
+    learning_rate: float = Field(allow_inf_nan=False, description="That this step was taken with")
+    wall_seconds: float = Field(
+        allow_inf_nan=False, description="Training time so far, over every attempt"
+    )
 
 
 def append_metric(metric: Metric, run_directory: Path) -> None:
     """Add one line; a line cut off by a kill or a full disk is passed over when reading.
 
+    A power cut may take lines back up to the last ``sync_metrics``, that of the last checkpoint.
+
     Raises:
         OSError: The disk is full.
     """
-    with (run_directory / METRICS).open("ab+") as file:
-        end = file.seek(0, os.SEEK_END)
-        file.seek(max(end - 1, 0))
-        torn = file.read(1) not in (b"", b"\n")
-        file.write((b"\n" if torn else b"") + metric.model_dump_json().encode() + b"\n")
+    append_line(run_directory / METRICS, metric.model_dump_json().encode())
+
+
+def sync_metrics(run_directory: Path) -> None:
+    """Have what was logged outlast a power cut; before anything is written that counts on it."""
+    if (run_directory / METRICS).is_file():
+        sync_file(run_directory / METRICS)
 
 
 class MetricTail:
@@ -107,6 +118,11 @@ class MetricTable:
         return np.repeat(self.columns["step"], self.counts) - after
 
     @cached_property
+    def complete_steps(self) -> int:
+        """Steps from the first one on of which there is a loss each."""
+        return int((self.loss_steps == np.arange(1, len(self.losses) + 1)).cumprod().sum())
+
+    @cached_property
     def last(self) -> Metric | None:
         """The last line; ``None`` where there is no line."""
         if not len(self):
@@ -130,15 +146,18 @@ def read_metrics(run_directory: Path) -> MetricTable:
     again, is taken from its last line. A line cut off by a kill is passed over. A file with such a
     line, or a loss that is not finite, is read line by line, any other one whole, by pyarrow.
 
+    A line that is damaged is passed over as well; ``missing_losses`` tells what is missing.
+
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is not text.
+        CheckpointError: It is larger than any run's.
     """
     path = run_directory / METRICS
-    content = path.read_bytes() if path.is_file() else b""
+    content = _content(path) if path.is_file() else b""
     table = _parsed_whole(content)
     if table is None:
-        table = MetricTable.of(list(filter(None, map(_parsed, content.decode().split("\n")))))
+        lines = content.decode(errors="replace").split("\n")
+        table = MetricTable.of(list(filter(None, map(_parsed, lines))))
     steps = table.columns["step"]
     # The least step of a line and of those after it: a line whose steps were done again is not it.
     least = np.minimum.accumulate(steps[::-1])[::-1]
@@ -148,6 +167,41 @@ def read_metrics(run_directory: Path) -> MetricTable:
         table.losses[np.repeat(last, table.counts)],
         table.counts[last],
     )
+
+
+def missing_losses(metrics: MetricTable, steps: int | None = None) -> str | None:
+    """Of which steps there is no loss, or more than one, in words; None where there is one of each.
+
+    Args:
+        metrics: What was read.
+        steps: Steps done; the last one that was logged where left out.
+
+    Examples:
+        >>> missing_losses(NO_METRICS, 3)
+        'losses of 3 of 3 steps are missing, the first one that of step 1'
+    """
+    logged = metrics.loss_steps
+    if steps is None:
+        steps = int(metrics.columns["step"][-1]) if len(metrics) else 0
+    if len(logged) == steps and (logged == np.arange(1, steps + 1)).all():
+        return None
+    known = np.unique(logged[(logged >= 1) & (logged <= steps)])
+    if len(known) == steps:
+        return f"{len(logged)} losses are logged for {steps} steps"
+    ahead = np.flatnonzero(known != np.arange(1, len(known) + 1))
+    first = int(ahead[0]) + 1 if len(ahead) else len(known) + 1
+    return (
+        f"losses of {steps - len(known)} of {steps} steps are missing, the first one that of "
+        f"step {first}"
+    )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_limited(path, LARGEST_BYTES)
+    except ValueError as error:
+        remedy = f"move {path.parent} away and materialise again"
+        raise CheckpointError(str(path), f"{error}.", [remedy]) from error
 
 
 def _parsed_whole(content: bytes) -> MetricTable | None:

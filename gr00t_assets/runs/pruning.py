@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.experiments.experiment import Pruning
 from gr00t_assets.runs.final_loss import final_window
@@ -80,13 +82,14 @@ def decide(own: float, competitors: Sequence[float], pruning: Pruning) -> Decisi
 
 
 def loss_at(run_directory: Path, rung: int) -> float | None:
-    """The smoothed loss of a run at a rung; ``None`` where it has not reached it.
+    """The smoothed loss of a run at a rung; ``None`` where it lacks a loss up to there.
 
     It is the mean over the window that a run of so many steps would end with; infinite where a
     loss in it is no finite number.
     """
-    losses = read_metrics(run_directory).losses
-    if len(losses) < rung:
+    metrics = read_metrics(run_directory)
+    losses = metrics.losses[:rung]
+    if not np.array_equal(metrics.loss_steps[:rung], np.arange(1, rung + 1)):
         return None
     if rung == 1:
         return float(losses[0])

@@ -2,14 +2,17 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gr00t_assets.core.errors import CheckpointError, TrainingError
-from gr00t_assets.core.files import write_json
-from gr00t_assets.core.processes import is_alive, is_locked, try_lock
+from gr00t_assets.core.files import append_line, make_directory, read_objects, write_json
+from gr00t_assets.core.locks import LockRecord, LockWait, lock_holder
+from gr00t_assets.core.processes import host_name, is_alive, is_locked, open_lock, try_lock
+from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.runs.manifest import MANIFEST
 from gr00t_assets.runs.metrics import METRICS
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec, write_spec
@@ -21,13 +24,38 @@ MODALITY_CONFIG = "modality_config.json"
 
 LOG = "log.txt"
 LOCK = ".lock"
-"""Name of a run directory's lock file; it holds the id of the process that took it last."""
+"""Name of a run directory's lock file; it says which process took it last."""
+
+ASKED_BY = "asked_by.jsonl"
+"""The clones of the project that asked for a run, one a line."""
 
 _POLL = 0.2
 """Seconds between two attempts to take the lock."""
 
 _POLL_TRAINING = 0.5
 """Seconds between two looks whether an earlier attempt still trains."""
+
+
+def record_project(run_directory: Path) -> None:
+    """Note that this clone of the project asks for a run; others may share the store."""
+    file, project = run_directory / ASKED_BY, _this_project()
+    if project not in read_objects(file):
+        append_line(file, json.dumps(project).encode())
+
+
+def asked_elsewhere(run_directory: Path, store: Store) -> bool:
+    """Whether a clone of the project other than this one asked for a run.
+
+    A run of an older version does not say; it is taken for this clone's where the store is in it.
+    """
+    projects = read_objects(run_directory / ASKED_BY)
+    if not projects:
+        return not store.root.is_relative_to(project_root())
+    return any(project != _this_project() for project in projects)
+
+
+def _this_project() -> dict[str, str]:
+    return {"host": host_name(), "project": str(project_root())}
 
 
 def place_spec(spec: TrainingSpec) -> Path:
@@ -49,7 +77,9 @@ def place_spec(spec: TrainingSpec) -> Path:
         if strangers := [name for name in files if (spec.run_directory / name).exists()]:
             problem = f"this run directory has no {SPEC} but holds a run's files."
             raise CheckpointError(directory, problem, [f"found: {', '.join(strangers)}", remedy])
-        return write_spec(spec)
+        write_spec(spec)
+        record_project(spec.run_directory)
+        return path
     placed = load_spec(path)
     expected = f"{spec.experiment.name} {spec.config_hash}"
     if (found := f"{placed.experiment.name} {placed.config_hash}") != expected:
@@ -57,10 +87,11 @@ def place_spec(spec: TrainingSpec) -> Path:
         raise CheckpointError(directory, "this run directory belongs to another run.", details)
     pruning = spec.experiment.pruning
     if (placed.store, placed.experiment.pruning) != (spec.store, pruning):
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         content["store"] = spec.store
         content["experiment"]["pruning"] = pruning and pruning.model_dump(mode="json")
         write_json(path, content)
+    record_project(spec.run_directory)
     return path
 
 
@@ -77,29 +108,31 @@ def run_lock(
     Raises:
         TrainingError: Another process trains in it; its process id is named.
     """
-    run_directory.mkdir(parents=True, exist_ok=True)
+    make_directory(run_directory)
     deadline = time.monotonic() + patience
-    with (run_directory / LOCK).open("a+") as file:
-        while not try_lock(file.fileno()):
-            file.seek(0)
-            holder = file.read().strip()
-            alive = holder.isdecimal() and is_alive(int(holder))
+    descriptor = open_lock(run_directory / LOCK)
+    try:
+        waiting = _lock_wait(run_directory, lambda line: sys.stderr.write(line + "\n"))
+        while not try_lock(descriptor):
+            holder = lock_holder(run_directory / LOCK)
+            alive = is_alive(holder.pid, holder.pid_started)
             if alive or time.monotonic() >= deadline:
-                problem = f"process {holder or 'unknown'} is training here already."
+                problem = f"{holder} is training here already."
                 remedy = "wait for it, or stop it and start again, from its last checkpoint"
                 raise TrainingError(str(run_directory), problem, [remedy])
+            waiting.look()
             time.sleep(_POLL)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        os.set_inheritable(file.fileno(), inherited)
+        LockRecord.of_this_process(run_directory.parent.name).write(descriptor)
+        os.set_inheritable(descriptor, inherited)
         yield
+    finally:
+        os.close(descriptor)
 
 
 def training_process(run_directory: Path) -> str | None:
     """The process that trains, or still saves, in a run directory: ``process 123``; or None."""
     lock = run_directory / LOCK
-    return f"process {lock.read_text().strip() or 'unknown'}" if is_locked(lock) else None
+    return f"process {lock_holder(lock).pid or 'unknown'}" if is_locked(lock) else None
 
 
 def wait_until_free(
@@ -111,9 +144,13 @@ def wait_until_free(
     meanwhile. One that trains for more than ``patience`` seconds does more than saving. What
     ``check`` raises while it waits ends the waiting.
     """
-    deadline = time.monotonic() + patience
-    if holder := training_process(run_directory):
-        log(f"waiting for {holder}, an earlier attempt that is still writing its checkpoint")
+    deadline, waiting = time.monotonic() + patience, _lock_wait(run_directory, log)
     while training_process(run_directory) and time.monotonic() < deadline:
         check()
+        waiting.look()
         time.sleep(_POLL_TRAINING)
+
+
+def _lock_wait(run_directory: Path, log: Callable[[str], object]) -> LockWait:
+    what = f"an earlier attempt at {run_directory.parent.name} to end, which may write a checkpoint"
+    return LockWait(run_directory / LOCK, what, log)

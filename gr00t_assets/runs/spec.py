@@ -4,7 +4,6 @@ Format 1, of version 0.1, is read as well. Its config hash covered every hyperpa
 run directories of that time have other names than the config hash that their specs have now.
 """
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, computed_field, model_validator
 
 from gr00t_assets.core.errors import Gr00tAssetsError, SpecError
-from gr00t_assets.core.files import FrozenModel, json_hash, write_json
+from gr00t_assets.core.files import FrozenModel, json_hash, read_json, write_json
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment, settings_of_trainer
 from gr00t_assets.experiments.registry import hyperparameters_model
@@ -158,17 +157,28 @@ def load_spec(path: Path) -> TrainingSpec:
     Raises:
         SpecError: There is no such file, it is no spec, it was edited, or its trainer is not here.
     """
-    raw = _read_json(path)
+    raw = read_spec_file(path)
     if raw.get("format") == 1:
-        _refuse_edited(path, raw.get("config_hash"), _hash_of_format_1(raw))
         raw = _from_format_1(raw, path)
-    else:
-        _refuse_edited(path, raw.get("checksum"), _checksum(raw))
     try:
         return TrainingSpec.model_validate(raw)
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
         raise SpecError(str(path), "this is not a training spec.", lines) from error
+
+
+def read_spec_file(path: Path) -> dict[str, Any]:
+    """The content of a spec file that was not edited, whether its trainer is here or not.
+
+    Raises:
+        SpecError: There is no such file, it is no JSON object, or it was edited or damaged.
+    """
+    raw = _read_json(path)
+    if raw.get("format") == 1:
+        _refuse_edited(path, raw.get("config_hash"), _hash_of_format_1(raw))
+    else:
+        _refuse_edited(path, raw.get("checksum"), _checksum(raw))
+    return raw
 
 
 def spec_settings(path: Path) -> dict[str, Any]:
@@ -188,7 +198,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise SpecError(str(path), "there is no such spec file.")
     try:
-        raw = json.loads(path.read_text())
+        raw = read_json(path)
     except ValueError as error:
         raise SpecError(str(path), "this is not JSON.", [str(error)]) from error
     if not isinstance(raw, dict):

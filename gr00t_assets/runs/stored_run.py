@@ -17,7 +17,8 @@ from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.final_loss import RULE, LossWindow, final_window, first_window
 from gr00t_assets.runs.manifest import MANIFEST, Manifest, load_manifest
-from gr00t_assets.runs.metrics import METRICS, NO_METRICS, MetricTable, read_metrics
+from gr00t_assets.runs.metrics import METRICS, NO_METRICS, MetricTable, missing_losses, read_metrics
+from gr00t_assets.runs.model_files import metrics_problem
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, hash_of_spec, load_spec, run_name
 from gr00t_assets.runs.training_data import TrainingData, find_training_data
 
@@ -148,6 +149,8 @@ def unrankable(manifest: Manifest | None) -> str | None:
     window = manifest.final_loss
     if window is None:
         return "its manifest has no final loss"
+    if window.of_steps not in (None, manifest.steps):
+        return f"its final loss is of {window.of_steps} losses, and it did {manifest.steps} steps"
     finite = math.isfinite(window.mean) and 0 <= (window.standard_error or 0.0) < math.inf
     return None if finite else "its final loss is not a finite number"
 
@@ -204,7 +207,7 @@ def _read_run(experiment: Experiment, folder: Path, curves: bool) -> StoredRun:
         try:
             return read()
         except (Gr00tAssetsError, ValueError, OSError) as error:
-            problems.append(f"{file} cannot be read: {_reason(error)}")
+            problems.append(f"{folder / file} cannot be read: {_reason(error)}")
             return otherwise
 
     manifest = attempt(MANIFEST, lambda: load_manifest(folder), None)
@@ -219,7 +222,16 @@ def _read_run(experiment: Experiment, folder: Path, curves: bool) -> StoredRun:
         return StoredRun(experiment, folder.name, status, manifest)
     metrics = attempt(METRICS, lambda: read_metrics(folder), NO_METRICS)
     spec = attempt(SPEC, lambda: load_spec(folder / SPEC), None)
-    if status == "finished" and (reason := unrankable(manifest)):
+    if spec and (spec.experiment.name, spec.config_hash) != (experiment.name, folder.name):
+        problems.append(f"{folder / SPEC} is of {spec.experiment.name} {spec.config_hash}.")
+        spec = None
+    finished = manifest if status == "finished" else None
+    if manifest and (damage := metrics_problem(manifest, folder)):
+        problems.append(f"{folder}: {damage}. Its loss is the manifest's, its curve is left out.")
+        metrics = NO_METRICS
+    elif lost := missing_losses(metrics, finished and finished.steps):
+        problems.append(f"{folder / METRICS}: {lost}.")
+    if finished and (reason := unrankable(finished)):
         problems.append(f"It is not ranked: {reason}.")
     return StoredRun(experiment, folder.name, status, manifest, metrics, tuple(problems), spec)
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.core.files import disk_full_explained
+from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError
+from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets.core.text import escape_output
+from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.continuing import take_over
 from gr00t_assets.runs.manifest import (
     Manifest,
@@ -20,12 +22,16 @@ from gr00t_assets.runs.manifest import (
     record_attempt,
     save_manifest,
 )
+from gr00t_assets.runs.metrics import missing_losses, read_metrics
+from gr00t_assets.runs.model_files import require_unchanged, run_hashes
 from gr00t_assets.runs.pruning import PruningWatch
 from gr00t_assets.runs.retention.retention_rule import retain
 from gr00t_assets.runs.retry import is_complete
 from gr00t_assets.runs.run_directory import place_spec, run_lock
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
+from gr00t_assets.runs.stored_data import check_stored_data
 from gr00t_assets.trainers.reporter import Reporter, reporting
+from gr00t_assets.trainers.run_files import drop_uncovered
 from gr00t_assets.trainers.wandb_run import wandb_run
 
 
@@ -105,9 +111,21 @@ class Attempt(ABC):
         """What is known of the run by now, for its manifest."""
 
     def record(self, status: Status, failure: str | None = None) -> Manifest:
-        """Write the manifest of the attempt as it ended, and return it."""
-        manifest = self.outcome().manifest(self.spec, status, failure, self._started)
-        save_manifest(manifest, self.spec.run_directory)
+        """Write the manifest of the attempt as it ended, and return it.
+
+        Raises:
+            TrainingError: It is finished, and not every step's loss is in ``metrics.jsonl``.
+        """
+        directory, outcome = self.spec.run_directory, self.outcome()
+        if status == "finished" and (
+            lost := missing_losses(read_metrics(directory), outcome.steps)
+        ):
+            details = [*filter(None, [drop_uncovered(directory)]), "start it again"]
+            raise TrainingError(self.spec.experiment.name, f"{lost}.", details)
+        manifest = outcome.manifest(self.spec, status, failure, self._started)
+        files = run_hashes(directory, model=status == "finished")
+        manifest = manifest.model_copy(update={"files": files})
+        save_manifest(manifest, directory)
         return manifest
 
     def record_stop(self, stop: StopRequest, step: int) -> Manifest:
@@ -128,8 +146,8 @@ def attempt_run(
     """Train what the spec asks for, or go on where an earlier attempt stopped.
 
     A finished run is not trained again, nor is a pruned one while its sweep still asks for pruning.
-    Any other goes on from its last complete checkpoint. The manifest's status is ``finished``,
-    ``interrupted`` or ``pruned``.
+    Any other goes on from its last complete checkpoint whose steps are all logged. The manifest's
+    status is ``finished``, ``interrupted`` or ``pruned``.
 
     Args:
         spec: What is asked.
@@ -142,7 +160,7 @@ def attempt_run(
     """
     directory = spec.run_directory
     with (
-        disk_full_explained(directory),
+        system_errors_explained(directory),
         run_lock(directory, inherited=lock_inherited, patience=lock_patience),
         reporting(directory, spec.experiment.hyperparameters.max_steps) as reporter,
     ):
@@ -156,6 +174,11 @@ def attempt_run(
         place_spec(spec)
         attempt = begin(reporter)
         with _recorded(attempt, spec):
+            require_unchanged(Path(spec.experiment.base_model).expanduser())
+            backend = trainer_named(spec.experiment.trainer).video_backend(spec.experiment)
+            check_stored_data(spec.data, reporter.say, from_videos=backend is not None)
+            if went_back := drop_uncovered(directory):
+                reporter.say(went_back)
             take_over(spec)
         with wandb_run(spec, reporter), _recorded(attempt, spec), stop_on_signal() as stop:
             if pruning := spec.experiment.pruning:
@@ -171,7 +194,7 @@ def attempt_run(
 def _recorded(attempt: Attempt, spec: TrainingSpec) -> Iterator[None]:
     """Leave a manifest also where the block fails; a full disk is explained as one."""
     try:
-        with disk_full_explained(spec.run_directory):
+        with system_errors_explained(spec.run_directory):
             yield
     except Gr00tAssetsError as error:
         attempt.record("failed", error.explain())
@@ -197,9 +220,11 @@ def train_main(
     if len(arguments) != 1:
         sys.stderr.write(f"usage: python -m {module} SPEC.json\n")
         return 2
+    escape_output()
     try:
-        spec = load_spec(Path(arguments[0]))
-        manifest = run_spec(spec)
+        with system_errors_explained(Path(arguments[0])):
+            spec = load_spec(Path(arguments[0]))
+            manifest = run_spec(spec)
     except Gr00tAssetsError as error:
         sys.stderr.write(error.explain() + "\n")
         return 1

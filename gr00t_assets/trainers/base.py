@@ -22,6 +22,7 @@ from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.transforms import StateActionTransform
 from gr00t_assets.runs.checkpoint_layout import CheckpointLayout
+from gr00t_assets.runs.model_files import require_unchanged
 from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.failures.failure_pattern import FailurePattern
@@ -205,9 +206,11 @@ class Trainer(ABC):
                 where left out.
 
         Raises:
+            CheckpointError: The files are not as the run's manifest or the promotion has them.
             Gr00tAssetsError: The weights are not there, or cannot be loaded.
         """
         model = directory / MODEL if (directory / MODEL).is_dir() else directory
+        require_unchanged(model)
         policy = self.load_policy(model, device)
         if dataset is None:
             return policy

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from gr00t_assets.core.processes import ends_within
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.text import printable
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.gpu.devices import CPU
 from gr00t_assets.gpu.guard import end_guarded, guarded, new_process_tag, stop_grace
@@ -71,7 +72,7 @@ class LaunchedProcess:
         *lines, self._incomplete = (self._incomplete + self._output.read()).split(b"\n")
         for line in lines:
             self._lines.append(line.decode(errors="replace"))
-            sys.stdout.write(self._lines[-1] + "\n")
+            sys.stdout.write(printable(self._lines[-1].rstrip("\r")) + "\n")
         sys.stdout.flush()
 
     def stop(self) -> None:
@@ -170,7 +171,7 @@ def train_by_hand(spec_file: Path) -> int:
         experiment.hyperparameters.num_gpus,
         Store(Path(spec.store)),
         experiment.name,
-        lambda line: sys.stderr.write(line + "\n"),
+        lambda line: sys.stderr.write(printable(line) + "\n"),
         vram_bytes=needed_memory(experiment),
         priority=experiment.priority,
     ) as lease:

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from gr00t_assets.core.text import printable
 from gr00t_assets.runs.metrics import Metric, append_metric
 from gr00t_assets.runs.run_directory import LOG
 
@@ -42,9 +43,10 @@ class Reporter:
         self._listeners.append(listener)
 
     def say(self, text: str) -> None:
-        """One line for a person."""
+        """One line for a person; control characters in it are shown escaped."""
+        text = printable(text)
         if self._progress is not None:
-            self._progress[0].console.print(text, highlight=False)
+            self._progress[0].console.print(text, highlight=False, markup=False, emoji=False)
         else:
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
@@ -98,7 +100,7 @@ def reporting(run_directory: Path, max_steps: int) -> Iterator[Reporter]:
 
             pipes = stack.enter_context(open_dagster_pipes())
         else:
-            log = stack.enter_context((run_directory / LOG).open("a"))
+            log = stack.enter_context((run_directory / LOG).open("a", encoding="utf-8"))
         progress = None
         if sys.stderr.isatty() and pipes is None:
             progress = stack.enter_context(_bar(max_steps))

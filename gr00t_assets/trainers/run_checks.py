@@ -15,7 +15,8 @@ import numpy as np
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.manifest import MANIFEST, load_manifest, save_manifest
-from gr00t_assets.runs.metrics import read_metrics
+from gr00t_assets.runs.metrics import METRICS, missing_losses, read_metrics
+from gr00t_assets.runs.model_files import metrics_problem, require_unchanged
 from gr00t_assets.runs.run_directory import MODEL, SPEC
 from gr00t_assets.runs.spec import load_spec
 from gr00t_assets.trainers.base import Observations
@@ -39,6 +40,9 @@ def loss_problem(run_directory: Path) -> Problem:
     if not all(math.isfinite(value) for value in (window.mean, window.standard_error or 0.0)):
         return f"the final loss is {window.mean} with standard error {window.standard_error}"
     metrics = read_metrics(run_directory)
+    damage = metrics_problem(manifest, run_directory) or missing_losses(metrics, manifest.steps)
+    if damage and manifest.files:
+        return f"{run_directory / METRICS}: {damage}"
     for steps, losses in (
         (metrics.loss_steps, metrics.losses),
         (metrics.columns["step"], metrics.columns["loss"]),
@@ -60,13 +64,26 @@ def begin_weights_check(run_directory: Path) -> None:
 def weights_problem(run_directory: Path) -> Problem:
     """Whether the final weights load and predict finite actions, told by another process.
 
-    Weights that passed before and were not written since are not loaded again.
+    Weights that passed before and were not written since are not loaded again. Those that are not
+    as the manifest has them are damaged.
     """
+    try:
+        require_unchanged(run_directory / MODEL)
+    except Gr00tAssetsError as error:
+        if process := _STARTED.pop(run_directory, None):
+            process.kill()
+            process.communicate()
+        return " ".join(str(error).split())
     started = _STARTED.pop(run_directory, None)
     if started is None and _passed_before(run_directory):
         return None
     with started or _check_process(run_directory) as process:
-        output, errors = process.communicate()
+        try:
+            output, errors = process.communicate()
+        except BaseException:
+            # An interrupt does not wait until it ends.
+            process.kill()
+            raise
     try:
         answer = json.loads(output.splitlines()[-1])
         return None if answer["passed"] else str(answer["problem"])
@@ -86,6 +103,8 @@ def _check_process(run_directory: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
+        errors="replace",
     )
 
 

@@ -8,19 +8,24 @@ reads there.
 
 import json
 import shutil
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-
+from gr00t_assets.core.checksums import crc32, sealed
 from gr00t_assets.core.errors import CheckpointError
-from gr00t_assets.core.files import PARTIAL, FrozenModel, published_directory, write_json
+from gr00t_assets.core.files import PARTIAL, discard_directory, published_directory, write_json
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
-from gr00t_assets.runs.checkpoint_layout import COMPLETE, WEIGHTS_ONLY, CheckpointLayout
+from gr00t_assets.runs.checkpoint_layout import (
+    COMPLETE,
+    WEIGHTS_ONLY,
+    CheckpointLayout,
+    stored_checkpoints,
+)
+from gr00t_assets.runs.checkpoint_record import CheckpointRecord, require_whole
+from gr00t_assets.runs.metrics import METRICS, missing_losses, read_metrics, sync_metrics
 from gr00t_assets.runs.retention.retention_rule import kept_steps
 from gr00t_assets.runs.run_directory import CHECKPOINTS, MODALITY_CONFIG, MODEL
 from gr00t_assets.runs.spec import TrainingSpec
@@ -40,8 +45,9 @@ def publish_checkpoint(
 ) -> Path:
     """Publish a checkpoint in one step, then drop all but the newest ``keep`` and the best one.
 
-    Its record has step, config hash, facts, and size and CRC-32 of each file. ``write`` writes the
-    checkpoint's files into a folder; ``keep`` is ``save_total_limit``.
+    What was logged up to it is on the disk before it is there. Its sealed record has step, config
+    hash, facts, and size and CRC-32 of each file. ``write`` writes the checkpoint's files into a
+    folder; ``keep`` is ``save_total_limit``.
 
     Raises:
         StoreError: The disk is full; the checkpoints before this one are as they were.
@@ -57,12 +63,13 @@ def publish_checkpoint(
             "files": {
                 path.relative_to(partial).as_posix(): {
                     "bytes": path.stat().st_size,
-                    "crc32": _crc32(path),
+                    "crc32": crc32(path),
                 }
                 for path in files
             },
         }
-        (partial / COMPLETE).write_text(json.dumps(record, indent=2))
+        (partial / COMPLETE).write_text(json.dumps(sealed(record), indent=2), encoding="utf-8")
+        sync_metrics(run_directory)
     drop_old_checkpoints(run_directory, keep, layout)
     return folder
 
@@ -73,8 +80,34 @@ def drop_old_checkpoints(run_directory: Path, keep: int, layout: CheckpointLayou
     if len(folders) > keep:
         steps = {_step(path, layout): path for path in folders}
         for dropped in sorted(steps.keys() - kept_steps(steps, keep, run_directory)):
-            (steps[dropped] / COMPLETE).unlink()
-            shutil.rmtree(steps[dropped])
+            discard_directory(steps[dropped])
+
+
+def drop_uncovered(run_directory: Path) -> str | None:
+    """Delete checkpoints of steps whose losses a power cut took, so that training goes back.
+
+    Training from one of them would end with fewer losses than steps.
+
+    Returns:
+        What was deleted, in a sentence; ``None`` where the losses cover every checkpoint.
+
+    Raises:
+        CheckpointError: Losses of later steps are there: the file is damaged, not cut short.
+    """
+    metrics, path = read_metrics(run_directory), run_directory / METRICS
+    covered = metrics.complete_steps
+    stored = [item for item in stored_checkpoints(run_directory) if item.complete]
+    beyond = [item.path for item in stored if item.step > covered]
+    if not beyond:
+        return None
+    if covered < len(metrics.losses):
+        lost = missing_losses(metrics, stored[-1].step)
+        remedy = f"delete {', '.join(map(str, beyond))} to train those steps again"
+        raise CheckpointError(str(path), f"{lost}.", [remedy])
+    for folder in reversed(beyond):
+        discard_directory(folder)
+    names = ", ".join(folder.name for folder in beyond)
+    return f"{path} ends at step {covered}, as after a power cut: went back there, without {names}"
 
 
 def complete_checkpoints(
@@ -84,38 +117,6 @@ def complete_checkpoints(
     markers = (run_directory / CHECKPOINTS).glob(f"[!.]*/{COMPLETE}")
     folders = [path.parent for path in markers if layout.step_of(path.parent.name) is not None]
     return sorted(folders, key=lambda folder: _step(folder, layout))
-
-
-class FileRecord(FrozenModel):
-    """A file of a checkpoint as it was written."""
-
-    bytes: int
-    crc32: int | None = Field(default=None, description="None where only the size is known")
-
-
-class CheckpointRecord(BaseModel):
-    """``complete.json`` of a checkpoint; a trainer may put more into it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    step: int
-    config_hash: str
-    samples_seen: int = 0
-    wall_seconds: float = Field(
-        default=0.0, description="Training time up to this step, over every attempt"
-    )
-    scheduler: dict[str, Any] = Field(
-        default_factory=dict, description="State of the learning rate's schedule"
-    )
-    files: dict[str, FileRecord] = Field(min_length=1, description="By name in the folder")
-
-    @field_validator("files", mode="before")
-    @classmethod
-    def _sizes(cls, files: Any) -> Any:
-        """The launcher of Isaac-GR00T writes the bytes of each file alone."""
-        if not isinstance(files, dict):
-            return files
-        return {k: {"bytes": v} if isinstance(v, int) else v for k, v in files.items()}
 
 
 def latest_record(
@@ -131,22 +132,11 @@ def latest_record(
         return None
     folder = folders[-1]
     remedy = f"delete {folder} to go on from the checkpoint before it, or from the start"
-    try:
-        record = CheckpointRecord.model_validate_json((folder / COMPLETE).read_text())
-    except ValueError as error:
-        problem = f"{COMPLETE} is not a checkpoint's record."
-        raise CheckpointError(str(folder), problem, [str(error), remedy]) from error
+    record = require_whole(folder, remedy)
     if record.config_hash != config_hash or record.step != _step(folder, layout):
         owner = f"it is step {record.step} of config hash {record.config_hash}"
         details = [owner, f"expected: {config_hash}", remedy]
         raise CheckpointError(str(folder), "this checkpoint belongs to another run.", details)
-    damaged = [
-        f"{name}: {problem}"
-        for name, expected in record.files.items()
-        if (problem := _damage(folder / name, expected)) is not None
-    ]
-    if damaged:
-        raise CheckpointError(str(folder), "this checkpoint is corrupt.", [*damaged, remedy])
     return folder, record
 
 
@@ -175,32 +165,16 @@ def _step(folder: Path, layout: CheckpointLayout) -> int:
     return step
 
 
-def _damage(path: Path, expected: FileRecord) -> str | None:
-    if not path.is_file():
-        return "is missing"
-    size = path.stat().st_size
-    if size != expected.bytes:
-        return f"has {size} bytes, {expected.bytes} were written"
-    unchanged = expected.crc32 is None or _crc32(path) == expected.crc32
-    return None if unchanged else "its content has changed"
-
-
-def _crc32(path: Path) -> int:
-    value = 0
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 22):
-            value = zlib.crc32(chunk, value)
-    return value
-
-
 @contextmanager
 def published_model(spec: TrainingSpec) -> Iterator[Path]:
     """A folder to write final weights to, which becomes the run's ``model`` with the block.
 
+    One that is there, of an attempt that was killed, is replaced.
+
     Raises:
         StoreError: The disk is full.
     """
-    with published_directory(spec.run_directory / MODEL) as partial:
+    with published_directory(spec.run_directory / MODEL, replace=True) as partial:
         yield partial
         (partial / "experiment_cfg").mkdir()
         configs = [dataset.config for dataset in spec.datasets]
@@ -221,7 +195,7 @@ def read_modality_config(model_directory: Path, dataset: str | None = None) -> M
     """
     path = model_directory / MODALITY_CONFIG
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         contents = content if isinstance(content, list) else [content]
         read = [ModalityConfig.model_validate(item) for item in contents]
     except (OSError, ValueError) as error:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from gr00t_assets.core.files import FrozenModel, write_json
+from gr00t_assets.core.files import FrozenModel, read_limited, write_json
 from gr00t_assets.runs.metrics import Metric, MetricTail
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.reporter import Reporter
@@ -78,7 +78,7 @@ class WandbRecord(FrozenModel):
 def read_record(run_directory: Path) -> WandbRecord | None:
     """The record of a run directory; None where there is none that can be read."""
     try:
-        return WandbRecord.model_validate_json((run_directory / RECORD).read_text())
+        return WandbRecord.model_validate_json(read_limited(run_directory / RECORD))
     except (OSError, ValueError):
         return None
 
@@ -87,12 +87,13 @@ def place_record(run_directory: Path) -> WandbRecord:
     """The record of a run directory, made and written where there is none that can be read.
 
     A later attempt keeps id, entity and project, whatever the environment says by then. Of an
-    older record everything that is logged so far counts as sent.
+    older record everything that is logged so far counts as sent, as where a power cut took lines
+    that were sent.
 
     Raises:
         StoreError: The disk is full.
     """
-    record = read_record(run_directory)
+    record, logged = read_record(run_directory), MetricTail(run_directory).offset
     if record is None:
         record = WandbRecord(
             id=secrets.token_hex(_ID_BYTES),
@@ -101,8 +102,9 @@ def place_record(run_directory: Path) -> WandbRecord:
             sent_bytes=0,
         )
     elif record.sent_bytes is None:
-        sent = 0 if record.mode is None else MetricTail(run_directory).offset
-        record = record.model_copy(update={"sent_bytes": sent})
+        record = record.model_copy(update={"sent_bytes": logged if record.mode else 0})
+    elif record.sent_bytes > logged:
+        record = record.model_copy(update={"sent_bytes": logged})
     else:
         return record
     write_json(run_directory / RECORD, record.model_dump(mode="json"))
@@ -246,6 +248,7 @@ class Sidecar:
                 **os.environ,
                 "WANDB_SILENT": "true",
             },
+            encoding="utf-8",
         )
         self._reader = threading.Thread(target=self._pass_on_output, daemon=True)
         self._reader.start()

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.text import printable
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import MetricTail
 from gr00t_assets.runs.run_directory import SPEC
@@ -63,7 +64,7 @@ class TrainerPipe:
     def print(self, line: str) -> None:
         """One line for a person; lost where the trainer is gone."""
         with suppress(BrokenPipeError):
-            os.write(self._output, f"{line}\n".encode())
+            os.write(self._output, f"{printable(line)}\n".encode())
 
     def ended_within(self, seconds: float) -> bool:
         """Wait so long at most until the training ends, or the trainer is gone."""

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+import yaml
+
 from gr00t_assets_tests.defs.noop_project import MODULE
 from gr00t_assets_tests.defs.project import Project
 from gr00t_assets_tests.gpu.test_guard import wait_until
@@ -58,7 +61,7 @@ OVER = {"SUCCESS", "FAILURE", "CANCELED"}
 
 @dataclass(frozen=True)
 class Page:
-    """A running ``dagster dev``.
+    """A running ``gr00t-assets dev``.
 
     Attributes:
         address: ``http://127.0.0.1:PORT``.
@@ -143,10 +146,15 @@ class Page:
 
 @contextmanager
 def dagster_dev(project: Project, module: str = MODULE) -> Iterator[Page]:
-    """``dagster dev`` for as long as the block lasts; nothing of its session is left after it."""
+    """``gr00t-assets dev``, as ``make dev`` has it, for as long as the block lasts.
+
+    Nothing of its session is left after it.
+    """
     port = free_port()
-    arguments = ["dev", "-m", module, "-h", "127.0.0.1", "-p", str(port)]
-    with in_session(project, [sys.executable, "-m", "dagster", *arguments], 240) as process:
+    workspace = {"load_from": [{"python_module": module}]}
+    (project.root / "workspace.yaml").write_text(yaml.safe_dump(workspace))
+    command = [sys.executable, "-m", "gr00t_assets.cli.main", "dev", "--port", str(port)]
+    with in_session(project, command, 240) as process:
         page = Page(f"http://127.0.0.1:{port}", process, module, project)
         up = wait_until(lambda: _answers(page.address) or process.poll() is not None, 720)
         assert up and process.poll() is None, page.log()
@@ -158,6 +166,9 @@ def in_session(
     project: Project, command: Sequence[str], leftovers: float, **environment: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process of Dagster, the leader of a session, of which nothing is left after the block.
+
+    A code server has a session of its own; that a process belongs to the project its environment
+    says.
 
     Args:
         project: Whose instance it uses; its output goes to ``dev.log`` there.
@@ -181,7 +192,7 @@ def in_session(
         process.wait(240)
         wait_until(lambda: not session(process.pid), leftovers)
     finally:
-        for pid in session(process.pid):
+        for pid in {*session(process.pid), *_of_project(project)}:
             _kill(pid)
         process.wait()
 
@@ -216,8 +227,6 @@ def change_settings(project: Project, section: str, **changes: Any) -> None:
         section: Keys with dots between them; made where it is missing.
         changes: Values by key.
     """
-    import yaml
-
     path = Path(project.root / "dagster.yaml")
     settings = yaml.safe_load(path.read_text())
     values = settings
@@ -234,6 +243,17 @@ def _answers(address: str) -> bool:
     except (urllib.error.URLError, OSError):
         time.sleep(0.3)
         return False
+
+
+def _of_project(project: Project) -> list[int]:
+    """Processes with the project's folder in their environment."""
+    root = str(project.root)
+    return [
+        process.pid
+        for process in psutil.process_iter(["environ"])
+        if process.pid != os.getpid()
+        and (process.info["environ"] or {}).get("GR00T_ASSETS_ROOT") == root
+    ]
 
 
 def _kill(pid: int) -> None:

@@ -1,4 +1,4 @@
-"""A real ``dagster dev`` that trains with ``fault_trainer.py``, and a look at what is left."""
+"""A real ``gr00t-assets dev`` that trains with ``fault_trainer.py``, and a look at what is left."""
 
 import json
 import os
@@ -160,7 +160,7 @@ def finished_without_a_trace(project: Project, experiment: str, steps: int, seed
 
 @contextmanager
 def dev(project: Project) -> Iterator[Page]:
-    """``dagster dev`` with its page and daemon; whatever is left of the project is killed."""
+    """``gr00t-assets dev`` with its page and daemon; whatever is left of the project is killed."""
     with dagster_dev(project, MODULE) as page:
         try:
             yield page

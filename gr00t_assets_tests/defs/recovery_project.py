@@ -1,4 +1,4 @@
-"""A project of the no-op trainer under a real ``dagster dev`` that can lose power."""
+"""A project of the no-op trainer under a real ``gr00t-assets dev`` that can lose power."""
 
 import os
 import signal

@@ -73,5 +73,5 @@ def test_weights_that_do_not_load_are_told(trained: Project) -> None:
     finally:
         weights.write_bytes(whole)
     assert result.returncode == 1
-    assert "BaseModelError" in result.stdout and "evaluation.log" in result.stdout
+    assert "this model is damaged" in result.stdout and "evaluation.log" in result.stdout
     assert "Stack Trace" not in result.stdout

@@ -1,4 +1,4 @@
-"""Every way in which a training can die under a real ``dagster dev``, and what is left of it."""
+"""Every way in which a training can die under ``gr00t-assets dev``, and what is left of it."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The page, by a real ``dagster dev`` and a real browser: launch an experiment, see its curve."""
+"""The page, by ``gr00t-assets dev`` and a real browser: launch an experiment, see its curve."""
 
 import shutil
 import signal

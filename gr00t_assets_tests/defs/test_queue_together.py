@@ -1,4 +1,4 @@
-"""The queue with everybody at it: page, backfill and command line, by a real ``dagster dev``."""
+"""The queue with everybody at it: page, backfill and command line, by ``gr00t-assets dev``."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A power cut: everything of a real ``dagster dev`` killed with -9 at once, and started again."""
+"""A power cut: everything of ``gr00t-assets dev`` killed with -9 at once, and started again."""
 
 import json
 import os

@@ -186,4 +186,4 @@ def test_the_slot_is_held_while_it_trains(
         assert time.monotonic() - began > 0.4
     process.communicate(timeout=120)
     assert len(lines) == 1
-    assert lines[0].endswith(", lr1e-3")
+    assert ", lr1e-3, run " in lines[0] and ", since 20" in lines[0]

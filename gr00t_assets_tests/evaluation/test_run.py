@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
+from gr00t_assets.core.checksums import read_sealed, unsealed
 from gr00t_assets.core.errors import CheckpointError, EvaluationError
 from gr00t_assets.evaluation.open_loop import evaluate_run
 from gr00t_assets.evaluation.result import (
@@ -20,6 +21,7 @@ from gr00t_assets.evaluation.result import (
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets_tests.evaluation.conftest import QUICK
 from gr00t_assets_tests.evaluation.runs import UNTRAINED, a_store, make_data, make_run
+from gr00t_assets_tests.trainers.conftest import forget_hashes
 from gr00t_assets_tests.trainers.isaac_gr00t.driving import IsaacSpec, drive
 
 
@@ -61,7 +63,7 @@ def test_the_same_seeds_give_the_same_numbers(evaluated: Evaluation, trained: Tr
     assert other.seen.baselines[0].error.mean == evaluated.seen.baselines[0].error.mean
     kept = list(trained.run_directory.glob("evaluation-*.json"))
     assert len(kept) == 1
-    assert Evaluation.model_validate(json.loads(kept[0].read_text())).settings == QUICK
+    assert Evaluation.model_validate(read_sealed(kept[0])).settings == QUICK
     assert evaluate_run(trained.run_directory, QUICK).settings == load(trained).settings
 
 
@@ -81,6 +83,7 @@ def test_no_use_of_the_prompt_is_found_where_it_is_cut_off(
     for name in ("action_head.vlln.weight", "action_head.vlln.bias"):
         tensors[name] = tensors[name] * 0
     save_file(tensors, weights)
+    forget_hashes(moved.run_directory)
 
     found = evaluate_run(moved.run_directory, QUICK)
 
@@ -140,7 +143,7 @@ def test_a_run_that_is_not_finished_says_so(trained: TrainingSpec, tmp_path: Pat
     with pytest.raises(EvaluationError, match="never finished"):
         evaluate_run(tmp_path)
     run = shutil.copytree(trained.run_directory, tmp_path / "run")
-    manifest = json.loads((run / "manifest.json").read_text())
+    manifest = unsealed(json.loads((run / "manifest.json").read_text()))
     (run / "manifest.json").write_text(json.dumps({**manifest, "status": "interrupted"}))
     with pytest.raises(EvaluationError, match="interrupted at step 40 of 40"):
         evaluate_run(run)

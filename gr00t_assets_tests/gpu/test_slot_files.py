@@ -31,8 +31,8 @@ def test_a_record_that_cannot_be_read_is_still_a_holder(store: Store, gpus, text
     with acquire(store=store):
         (slots_folder(store) / "0-0.lock").write_text(text)
         (held,) = holders(store)
-    expected = Holder(device="0", pid=7 if "new" in text else None)
-    assert held == expected
+    expected = Holder(device="0", pid=7 if "new" in text else os.getpid())
+    assert held == expected, "a lock itself says whose it is"
 
 
 def test_two_machines_on_one_store_do_not_wait_for_each_other(

@@ -108,7 +108,9 @@ def test_who_waits_is_told_who_holds_it(store: Store, gpus):
     start = time.monotonic()
     with acquire(store=store, log=lines.append):
         assert time.monotonic() - start > 0.5
-    assert lines == [f"waiting for 1 of 1 slots; held by 0-0: process {holder.pid}, lr1e-3"]
+    (line,) = lines
+    assert line.startswith("training: waiting for 1 of 1 slots since 20")
+    assert f"; held by 0-0: process {holder.pid}, lr1e-3, since 20" in line
     assert holder.wait(5) == 0
 
 

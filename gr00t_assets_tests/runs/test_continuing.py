@@ -1,12 +1,16 @@
 """Runs that go on from a shorter one, which stays as it is."""
 
+import json
 from pathlib import Path
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.manifest import load_manifest
-from gr00t_assets.runs.metrics import read_metrics
+from gr00t_assets.runs.metrics import METRICS, read_metrics
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets_tests.trainers.conftest import SpecMaker, train
+
+OF_THIS_VERSION = ("files", "checksum")
+"""What the manifests of version 0.2 do not have."""
 
 
 def losses(spec: TrainingSpec) -> list[float]:
@@ -65,3 +69,31 @@ def test_the_shorter_run_has_to_be_finished(spec_of: SpecMaker) -> None:
     assert outcome.returncode == 1
     assert "it goes on from small-run, which was not trained with max_steps 2." in outcome.stderr
     assert "materialise small-run first" in outcome.stderr
+
+
+def test_where_a_power_cut_took_its_losses_it_is_continued_anew(spec_of: SpecMaker) -> None:
+    short = spec_of(max_steps=2, lr_scheduler_type="constant")
+    longer = going_on(short, 4)
+    assert train(short).returncode == 0
+    assert train(longer).returncode == 0
+    unbroken = losses(longer)
+    (longer.run_directory / "manifest.json").unlink()
+    (longer.run_directory / METRICS).write_bytes(b"")
+    outcome = train(longer)
+    assert outcome.returncode == 0, outcome.stderr
+    assert "went back there, without step-000002, step-000004" in outcome.stdout
+    assert "resuming from step 2 of 4" in outcome.stdout
+    assert losses(longer) == unbroken
+
+
+def test_the_shorter_run_needs_a_loss_for_each_step(spec_of: SpecMaker) -> None:
+    short = spec_of(max_steps=2)
+    assert train(short).returncode == 0
+    manifest = short.run_directory / "manifest.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({k: v for k, v in content.items() if k not in OF_THIS_VERSION}))
+    (short.run_directory / METRICS).write_bytes(b"")
+    outcome = train(going_on(short, 4))
+    assert outcome.returncode == 1
+    assert "losses of 2 of 2 steps are missing" in outcome.stderr
+    assert f"move {short.run_directory} away and materialise small-run again" in outcome.stderr

@@ -90,7 +90,8 @@ def test_unreadable_metrics_and_spec_are_problems_that_leave_the_manifest_valid(
     (folder / "spec.json").write_text("{")
     (run,) = read_runs([item], store)
     assert run.rankable
-    assert [problem.split()[0] for problem in run.problems] == ["metrics.jsonl", "spec.json"]
+    files = [str(folder / name) for name in ("spec.json", "metrics.jsonl")]
+    assert [problem.split()[0].rstrip(":") for problem in run.problems] == files
 
 
 @pytest.mark.parametrize(

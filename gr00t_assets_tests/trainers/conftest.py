@@ -19,6 +19,7 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import combined_hyperparameters
+from gr00t_assets.runs.manifest import load_manifest, save_manifest
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets_tests.small_dataset import small_dataset
 
@@ -97,6 +98,13 @@ def train(spec: TrainingSpec) -> Outcome:
         patch.setattr("torch.cuda.is_available", lambda: False)
         code = main(trainer(spec)[3:])
     return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def forget_hashes(run_directory: Path) -> None:
+    """Take the hashes out of a manifest, as in runs of version 0.2, to change files by hand."""
+    manifest = load_manifest(run_directory)
+    assert manifest is not None
+    save_manifest(manifest.model_copy(update={"files": {}}), run_directory)
 
 
 def environment() -> dict[str, str]:

@@ -31,10 +31,9 @@ SWEEPS = {
 }
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project, and beside it a folder on PYTHONPATH with the trainer as pip would install it."""
-    packages = tmp_path_factory.mktemp("site-packages")
+def install_toy_trainer(packages: Path) -> Path:
+    """Make a folder for PYTHONPATH that has the trainer as pip would install it."""
+    packages.mkdir()
     shutil.copyfile(SOURCE, packages / "toy_trainer.py")
     about = packages / "toy_trainer-1.0.dist-info"
     about.mkdir()
@@ -42,6 +41,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (about / "entry_points.txt").write_text(
         "[gr00t_assets.trainers]\ntoy = toy_trainer:ToyTrainer\n"
     )
+    return packages
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project, and beside it the folder of the trainer."""
+    packages = install_toy_trainer(tmp_path_factory.mktemp("toy") / "site-packages")
     made = make_project(tmp_path_factory.mktemp("project"), CATALOG, SWEEPS)
     (made.root / "data" / "retention.yaml").write_text("optimizer_state: keep\n")
     return Project(made.root, {"PYTHONPATH": f"{packages}:{CHECKOUT}"})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.runs.metrics import append_metric
+from gr00t_assets.runs.metrics import METRICS, append_metric
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers import wandb_run as module
 from gr00t_assets_tests.trainers.conftest import SpecMaker
@@ -81,6 +81,19 @@ def test_a_resumed_run_goes_on_as_the_same_run(spec: TrainingSpec) -> None:
     assert second.column("train/global_step") == [2, 3, 4]
     record = json.loads((spec.run_directory / "wandb.json").read_text())
     assert record["sync"].count("offline-run-") == 2
+
+
+def test_lines_that_a_power_cut_took_are_sent_again(spec: TrainingSpec) -> None:
+    with pytest.raises(RuntimeError), logged(spec) as reporter:
+        for step in (1, 2, 3):
+            reporter.metric(metric(step))
+        end(spec, "failed", 3)
+        raise RuntimeError
+    metrics = spec.run_directory / METRICS
+    metrics.write_bytes(metrics.read_bytes().splitlines(keepends=True)[0] + b'{"step":2,')
+    log_training(spec, 2)
+    _, second = read_parts(spec.run_directory)
+    assert second.column("train/global_step") == [2, 3, 4]
 
 
 def test_steps_from_before_w_and_b_began_are_logged_first(spec: TrainingSpec) -> None:

@@ -19,6 +19,9 @@ from gr00t_assets.comparison.contrasts.noise import (
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import Frames, Run, RunIds, trainable_parts
 
+LARGEST_HALF = 600.0
+"""Of an interval of log losses; with more of them nothing is known, and ``exp`` overflows."""
+
 
 @dataclass(frozen=True)
 class RankedConfiguration:
@@ -148,6 +151,6 @@ def _ranking(runs: Sequence[Run]) -> list[RankedConfiguration]:
         losses = [run.loss for run in item.runs if run.loss]
         error = math.exp(mean) * math.sqrt(variance) if math.isfinite(variance) else None
         loss = Loss(math.exp(mean), error, sum(loss.samples for loss in losses), losses[0].kind)
-        interval = (math.exp(mean - half), math.exp(mean + half)) if half < math.inf else None
+        interval = (math.exp(mean - half), math.exp(mean + half)) if half < LARGEST_HALF else None
         ranking.append(RankedConfiguration(place + 1, item.runs, loss, interval, bool(tied[place])))
     return ranking

@@ -15,6 +15,7 @@ from gr00t_assets.comparison.columns import COLUMNS, column_names, setting_dtype
 from gr00t_assets.comparison.curves import LossKind
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.names import did_you_mean, nearest
+from gr00t_assets.core.text import from_spreadsheet
 from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
 from gr00t_assets.runs.stored_run import STATUS_WORDS
 
@@ -54,7 +55,7 @@ def cell_value(name: str, text: str) -> Value:
         >>> cell_value("learning_rate", "5e-4"), cell_value("max_steps", "2,000")
         (0.0005, 2000)
     """
-    text = text.strip()
+    text = from_spreadsheet(text.strip())
     column = column_names().get(name)
     dtype = column.dtype if column else setting_dtype(name)
     value: Value = text
@@ -88,7 +89,7 @@ def read_rows(path: Path) -> list[Row]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
-            header = [name.strip() for name in next(reader, [])]
+            header = [from_spreadsheet(name.strip()) for name in next(reader, [])]
             lines = [(reader.line_num, line) for line in reader if any(map(str.strip, line))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)

@@ -1,5 +1,6 @@
 """Tables of runs: read from a CSV file of the form of ``data/journal/runs.csv``, and written."""
 
+import csv
 import io
 import math
 import re
@@ -25,6 +26,7 @@ from gr00t_assets.comparison.tables.rows import Row, read_rows
 from gr00t_assets.core.errors import ComparisonError, Gr00tAssetsError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.text import spreadsheet_cell
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
@@ -158,7 +160,8 @@ def export_table(runs: Sequence[Run], path: Path) -> Path:
     """Write the table of runs, in one step.
 
     A file in ``.parquet`` has units and descriptions in its metadata; one in ``.csv`` is what
-    ``read_table`` reads again.
+    ``read_table`` reads again. In the latter a text that begins like a formula of a spreadsheet
+    has an apostrophe before it, which ``read_table`` takes away.
 
     Raises:
         ComparisonError: The ending is another one, or there is no such folder.
@@ -173,8 +176,18 @@ def export_table(runs: Sequence[Run], path: Path) -> Path:
     if not path.parent.is_dir():
         raise ComparisonError(str(path), "there is no such folder.", [f"make {path.parent} first"])
     table = runs_table(runs)
-    write_bytes(path, table.to_csv(index=False).encode() if kind == "csv" else parquet(table))
+    write_bytes(path, _csv(table) if kind == "csv" else parquet(table))
     return path
+
+
+def _csv(table: pd.DataFrame) -> bytes:
+    """A table as CSV; numbers are no texts, and stay as they are."""
+    escaped = table.map(lambda value: spreadsheet_cell(value) if isinstance(value, str) else value)
+    # A carriage return is the end of a line to readers, and pandas does not put it in quotes.
+    has_return = escaped.map(lambda value: isinstance(value, str) and "\r" in value).any(axis=None)
+    quoting = csv.QUOTE_NONNUMERIC if has_return else csv.QUOTE_MINIMAL
+    text = escaped.rename(columns=spreadsheet_cell).to_csv(index=False, quoting=quoting)
+    return text.encode(errors="backslashreplace")
 
 
 def parquet(table: pd.DataFrame) -> bytes:

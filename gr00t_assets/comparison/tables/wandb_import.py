@@ -8,13 +8,14 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gr00t_assets.comparison.tables.runs_table import parquet
 from gr00t_assets.comparison.wording import plain
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.text import writable
 
 _JSON = ("config", "summary", "arguments", "tags", "problems")
 """Columns of an import that are JSON in it."""
@@ -61,6 +62,11 @@ class WandbRun(BaseModel):
     losses: tuple[float, ...] = Field(default=(), description="Logged at those steps")
     per_step: bool = Field(default=False, description="One loss a step, not a mean of several")
     problems: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_unicode(cls, fields: Any) -> Any:
+        return writable(fields)
 
 
 def imports_folder(store: Store) -> Path:

@@ -18,12 +18,15 @@ from gr00t_assets.datasets.adding.modality_draft import modality_draft
 from gr00t_assets.datasets.adding.source import drop_download, name_of_source, taken_source
 from gr00t_assets.datasets.catalog import CatalogEntry, project_catalog
 from gr00t_assets.datasets.checks.episode_scan import Progress
+from gr00t_assets.datasets.curation import TaskNames
 from gr00t_assets.datasets.fit.dataset_check import check_dataset, of_own_file
 from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
 from gr00t_assets.datasets.lerobot.folder import Folder
+from gr00t_assets.datasets.lerobot.metadata import read_metadata
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.datasets.source_kinds import FolderSource, Source
 from gr00t_assets.datasets.sources.fetch import no_log
+from gr00t_assets.modality.special_tokens import special_tokens
 
 HELD_OUT_FROM = 10
 """Episodes from which on the last tenth is kept from training."""
@@ -106,7 +109,10 @@ def look_at_source(
         raise CatalogError(name, "data/datasets.yaml has a dataset of this name.", [remedy])
     entry = CatalogEntry(name=name, description="new", source=source, data_config="none")
     with taken_source(entry, store, log) as (directory, pinned):
-        dataset, choice, findings = _examine(directory, name, data_config, embodiment_tag, progress)
+        entry = entry.model_copy(update={"tasks": _tasks(directory)})
+        dataset, choice, findings = _examine(
+            directory, entry, data_config, embodiment_tag, progress
+        )
     entry = CatalogEntry(
         name=name,
         description=description or _description(dataset),
@@ -114,6 +120,7 @@ def look_at_source(
         data_config=choice.config.name,
         embodiment_tag=embodiment_tag or choice.embodiment_tag,
         held_out=0.1 if len(dataset.episodes) >= HELD_OUT_FROM else None,
+        tasks=entry.tasks,
     )
     return Addition(entry, True, dataset, choice, findings)
 
@@ -131,9 +138,7 @@ def look_at_entry(entry: CatalogEntry, store: Store, progress: Progress | None =
     config, tag = entry.data_config, entry.embodiment_tag
     try:
         with place as (directory, _):
-            addition = Addition(
-                entry, False, *_examine(directory, entry.name, config, tag, progress)
-            )
+            addition = Addition(entry, False, *_examine(directory, entry, config, tag, progress))
     except UnsoundDatasetError as error:
         unfit = [item.found for item in error.findings.errors if item.code == "config-key"]
         if not unfit:
@@ -176,7 +181,7 @@ def _own_file(name: str) -> dict[Path, Path]:
 
 def _examine(
     directory: Path,
-    name: str,
+    entry: CatalogEntry,
     data_config: str | None,
     embodiment_tag: str | None,
     progress: Progress | None,
@@ -187,11 +192,14 @@ def _examine(
         UnsoundDatasetError: The check has errors.
         DatasetError: Nothing can be drafted.
     """
+    name, trained_task = entry.name, entry.curation.task
     replaced = _own_file(name)
     try:
         dataset = LeRobotDataset.read(Folder(directory, confined=False, replaced=replaced), name)
     except DatasetError as error:
-        findings = check_dataset(directory, progress=progress, replaced=replaced)
+        findings = check_dataset(
+            directory, progress=progress, replaced=replaced, trained_task=trained_task
+        )
         if findings.ok:
             raise
         raise UnsoundDatasetError(name, of_own_file(findings, name)) from error
@@ -199,16 +207,28 @@ def _examine(
     with tempfile.TemporaryDirectory() as folder:
         if dataset.modality is None:
             file = Path(folder, "modality.json")
-            file.write_text(json.dumps(choice.draft.content))
+            file.write_text(json.dumps(choice.draft.content), encoding="utf-8")
             replaced = {Path(MODALITY): file}
         tag = embodiment_tag or choice.embodiment_tag
         findings = check_dataset(
-            directory, choice.config, tag, progress=progress, replaced=replaced
+            directory,
+            choice.config,
+            tag,
+            progress=progress,
+            replaced=replaced,
+            trained_task=trained_task,
         )
     findings = of_own_file(findings, name)
     if not findings.ok:
         raise UnsoundDatasetError(name, findings)
     return dataset, choice, findings
+
+
+def _tasks(directory: Path) -> TaskNames | None:
+    """What an entry says of its instructions: that special tokens in them are words."""
+    tasks = read_metadata(Folder(directory, confined=False)).tasks or {}
+    is_special = any(map(special_tokens, tasks.values()))
+    return TaskNames(special_tokens="escape") if is_special else None
 
 
 def _description(dataset: LeRobotDataset) -> str:

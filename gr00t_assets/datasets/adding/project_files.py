@@ -1,8 +1,9 @@
 """The files of a new dataset in a project: all of them appear, or none."""
 
-import fcntl
 import os
+import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,8 @@ import yaml
 
 from gr00t_assets.core.errors import CatalogError
 from gr00t_assets.core.files import write_bytes
+from gr00t_assets.core.locks import LockWait
+from gr00t_assets.core.processes import try_lock
 from gr00t_assets.core.project import project_root
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog, project_catalog
 
@@ -50,7 +53,10 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
     """Keep two commands from appending to the same text, by a lock on the folder; see flock(2)."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        waiting = LockWait(folder, str(folder), lambda line: sys.stderr.write(line + "\n"))
+        while not try_lock(descriptor):
+            waiting.look()
+            time.sleep(0.1)
         yield
     finally:
         os.close(descriptor)

@@ -10,6 +10,7 @@ from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
 from gr00t_assets.datasets.lerobot.info import V30, Info
 from gr00t_assets.datasets.lerobot.metadata import Metadata
+from gr00t_assets.modality.special_tokens import special_tokens
 
 _SPLIT = re.compile(r"(\d{1,9}):(\d{1,9})")
 
@@ -38,6 +39,9 @@ def check_tasks(collector: Collector, tasks: Mapping[int, str], file: str) -> No
             collector.report("task-empty", file, f"task {index}: an empty text")
         elif len(text.split()) < 2:
             collector.report("task-not-instruction", file, f"task {index} is {short(text)}")
+        if tokens := special_tokens(text):
+            found = f"task {index}: {', '.join(tokens[:4])} in {short(text)}"
+            collector.report("task-special-token", file, found, file=file)
 
 
 def check_episodes(metadata: Metadata) -> None:

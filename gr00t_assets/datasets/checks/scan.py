@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from gr00t_assets.core.checksums import read_sealed, sealed
 from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.finding import Finding, Findings
@@ -37,7 +38,7 @@ from gr00t_assets.datasets.lerobot.metadata import find_cameras, read_metadata
 from gr00t_assets.datasets.lerobot.statistics import STATS
 from gr00t_assets.datasets.record import Camera
 
-SCAN_VERSION = 3
+SCAN_VERSION = 4
 """Raised when the checks begin to find other things in the same files."""
 
 DEFAULT_BACKEND = "frame-cache"
@@ -97,15 +98,18 @@ def stored_scan(directory: Path, kept: Path, converted: bool = False) -> Dataset
     """
     files = _file_states(directory)
     try:
-        earlier = _KeptScan.model_validate_json(kept.read_bytes())
+        earlier = _KeptScan.model_validate(read_sealed(kept))
         of_scan = earlier.scan_version, earlier.backend, earlier.files
         if of_scan == (SCAN_VERSION, DEFAULT_BACKEND, files):
             return earlier.scan
-    except (OSError, ValidationError):
+    except (OSError, ValueError):
         pass
     scan = scan_dataset(directory)
     if converted:
-        findings = Findings(item for item in scan.findings if item.subject == MODALITY)
+        kept_codes = ("task-special-token",)
+        findings = Findings(
+            item for item in scan.findings if item.subject == MODALITY or item.code in kept_codes
+        )
         counts = {"error_count": findings.error_count, "warning_count": findings.warning_count}
         scan = scan.model_copy(update={"findings": tuple(findings), **counts})
     keep_scan(scan, directory, kept)
@@ -122,7 +126,7 @@ def keep_scan(scan: DatasetScan, directory: Path, kept: Path) -> None:
     files = _file_states(directory)
     content = _KeptScan(scan_version=SCAN_VERSION, backend=DEFAULT_BACKEND, files=files, scan=scan)
     with suppress(OSError, StoreError):
-        write_json(kept, content.model_dump(mode="json"))
+        write_json(kept, sealed(content.model_dump(mode="json")))
 
 
 def scan_dataset(
@@ -131,6 +135,7 @@ def scan_dataset(
     progress: Progress | None = None,
     replaced: Mapping[Path, Path] | None = None,
     leaves_out: Callable[[int], bool] | None = None,
+    trained_task: Callable[[str], str] = str,
 ) -> DatasetScan:
     """Look at every file of a dataset.
 
@@ -141,11 +146,12 @@ def scan_dataset(
         backend: What will decode the videos, one of ``video_checks.BACKENDS``.
         replaced: Files that stand in for those of the dataset, by path relative to it.
         leaves_out: Whether an episode is not looked at; all are by default.
+        trained_task: The instruction that is trained on, by the dataset's.
     """
     folder = Folder(directory, replaced=replaced, leaves_out=leaves_out)
     facts: dict[str, Any] = {}
     with folder.collector.guard(None):
-        facts = _scan(folder, backend, progress)
+        facts = _scan(folder, backend, progress, trained_task)
     findings, root = folder.collector.findings(), project_root()
     own = (replaced or {}).get(Path(MODALITY), Path(MODALITY))
     scan = DatasetScan(
@@ -158,7 +164,9 @@ def scan_dataset(
     return scan.model_copy(update={"findings": tuple(map(scan.renamed, findings))})
 
 
-def _scan(folder: Folder, backend: str, progress: Progress | None) -> dict[str, Any]:
+def _scan(
+    folder: Folder, backend: str, progress: Progress | None, trained_task: Callable[[str], str]
+) -> dict[str, Any]:
     """The order of the checks, and what each hands to the next; findings go to the collector.
 
     Returns:
@@ -185,7 +193,8 @@ def _scan(folder: Folder, backend: str, progress: Progress | None) -> dict[str, 
     modality, stored = None, None
     with collector.guard(None):
         check_features(collector, info)
-        check_tasks(collector, metadata.tasks or {}, info.tasks_file)
+        tasks = {index: trained_task(text) for index, text in (metadata.tasks or {}).items()}
+        check_tasks(collector, tasks, info.tasks_file)
         check_episodes(metadata)
         check_camera_rates(collector, info)
     with collector.guard(MODALITY):

@@ -1,6 +1,6 @@
 """The whole check of a dataset: its files, and how it fits a data config."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gr00t_assets.core.finding import Collector, Findings
@@ -38,6 +38,7 @@ def check_dataset(
     video_backend: str = DEFAULT_BACKEND,
     progress: Progress | None = None,
     replaced: Mapping[Path, Path] | None = None,
+    trained_task: Callable[[str], str] = str,
 ) -> Findings:
     """Look for everything that keeps a dataset from being trained on, and for what is odd.
 
@@ -52,11 +53,12 @@ def check_dataset(
         video_backend: What will decode the videos, one of ``video_checks.BACKENDS``.
         progress: Called after each episode.
         replaced: Files that stand in for those of the dataset, by path relative to it.
+        trained_task: The instruction that is trained on, by the dataset's.
 
     Returns:
         The findings. No fault of the dataset is raised as an exception.
     """
-    scan = scan_dataset(directory, video_backend, progress, replaced)
+    scan = scan_dataset(directory, video_backend, progress, replaced, trained_task=trained_task)
     folder = Folder(directory, replaced=replaced)
     return _all_findings(folder, scan, data_config, embodiment_tag)
 

@@ -20,6 +20,7 @@ from gr00t_assets.datasets.fit.relative_statistics import relative_statistics
 from gr00t_assets.datasets.frames.frame_check import check_frames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.record import Camera, load_record
+from gr00t_assets.datasets.sources.version_files import require_sound_version
 from gr00t_assets.modality.config import ModalityConfig, VectorKey, VideoKey, save_modality_config
 from gr00t_assets.modality.data_config import EMBODIMENT_IDS, DataConfig, data_configs
 from gr00t_assets.modality.key_config import CameraTransforms
@@ -45,6 +46,7 @@ def build_modality_config(
     """
     try:
         record = load_record(entry.name, store)
+        require_sound_version(record.name, record.version, store)
         tag = embodiment_tag_of(entry)
         findings = check_stored_dataset(record, store, entry.data_config, tag)
         if not findings.ok:

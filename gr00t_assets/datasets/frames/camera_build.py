@@ -17,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 
+from gr00t_assets.datasets.frames.frame_checksums import CHECKSUMS, load_checksums
 from gr00t_assets.datasets.frames.frame_index import (
     FRAMES,
     TIMES,
@@ -131,7 +132,7 @@ class CameraBuild:
         recorded = self._recorded(span)
         sha256 = recorded.sha256()
         method: Method = "kept"
-        if self.partial.done.get(span.episode) != sha256:
+        if self.partial.done.get(span.episode) != sha256 or not self.partial.is_intact(span):
             method = "reused" if self._copy(self.reusable.get(sha256), span) else "decoded"
             if method == "decoded":
                 self._decode(span, recorded)
@@ -140,7 +141,11 @@ class CameraBuild:
         return method
 
     def _copy(self, source: ReusableEpisode | None, span: Span) -> bool:
-        """Copy the frames of another cache; False where it has none that were made alike."""
+        """Copy the frames of another cache.
+
+        Returns:
+            False where it has none that were made alike, or they are damaged.
+        """
         plan = self.partial.plan
         if source is None or source.span.frames != span.frames or not source.plan.is_like(plan):
             return False
@@ -153,8 +158,10 @@ class CameraBuild:
                 self.partial.copy_frames(span, descriptor, offset)
             finally:
                 os.close(descriptor)
-            self.partial.write_times(span, np.array(times[first : first + span.frames]))
-            return True
+            self.partial.write_times(span, np.array(times[source.span.rows]))
+            sums = load_checksums(source.folder / CHECKSUMS)
+            copied = self.partial.checksums[span.rows].tolist()
+            return sums is None or copied == list(sums.frames[source.span.rows])
         return False
 
     def _decode(self, span: Span, recorded: RecordedFrames) -> None:

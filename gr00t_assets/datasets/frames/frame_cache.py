@@ -1,12 +1,22 @@
-"""Reading a frame cache: decoded frames in a memory map, found by their timestamps."""
+"""Reading a frame cache: decoded frames in a memory map, found by their timestamps.
+
+Each frame is held against its checksum when a process reads it first.
+"""
 
 import mmap
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import materialize_command
+from gr00t_assets.datasets.frames.frame_checksums import (
+    CHECKSUMS,
+    HEAD,
+    FrameChecksums,
+    load_checksums,
+)
 from gr00t_assets.datasets.frames.frame_index import (
     FRAMES,
     TIMES,
@@ -31,13 +41,18 @@ class FrameCache:
     """
 
     def __init__(self, directory: Path, indices: dict[str, FrameIndex], size: Size | None) -> None:
-        folder = cache_folder(directory, size)
+        self._folder = folder = cache_folder(directory, size)
         self._name = directory.parent.name
         self._frames: dict[str, np.ndarray] = {}
         self._start: dict[tuple[str, int], int] = {}
         self._timestamps: dict[tuple[str, int], np.ndarray] = {}
+        self._checksums: dict[str, FrameChecksums] = {}
+        self._unread: dict[str, np.ndarray] = {}
         self._read_bytes = 0
         for camera, index in indices.items():
+            if (checksums := load_checksums(folder / camera / CHECKSUMS)) is not None:
+                self._checksums[camera] = checksums
+                self._unread[camera] = np.ones(len(checksums.frames), bool)
             self._frames[camera] = np.load(folder / camera / FRAMES, mmap_mode="r")
             times = np.load(folder / camera / TIMES)
             for span in index.plan.spans:
@@ -55,7 +70,7 @@ class FrameCache:
             DatasetError: There is no frame cache, or it is damaged.
         """
         name = directory.parent.name
-        command = materialize_command("frame_cache", name)
+        command = _command(name)
         indices = read_indices(cache_folder(directory, size))
         if not indices:
             of_size = f" of {size[0]} x {size[1]}" if size else ""
@@ -96,8 +111,18 @@ class FrameCache:
         return self._start[camera, episode] + nearest_rows(times, timestamps)
 
     def frames(self, camera: str, rows: np.ndarray) -> np.ndarray:
-        """Frames by row, shape ``(n, height, width, 3)``, uint8 RGB, copied out of the map."""
+        """Frames by row, shape ``(n, height, width, 3)``, uint8 RGB, copied out of the map.
+
+        Raises:
+            DatasetError: One is not as it was decoded.
+        """
         chosen = np.asarray(self._frames[camera])[rows]
+        if (unread := self._unread.get(camera)) is not None:
+            for place in np.flatnonzero(unread[rows]):
+                row = int(rows[place])
+                if zlib.crc32(chosen[place].data) != self._checksums[camera].frames[row]:
+                    raise self._damaged(camera, row)
+            unread[rows] = False
         self._read_bytes += chosen.nbytes
         if self._read_bytes >= MAPPED_BYTES:
             self._read_bytes = 0
@@ -106,9 +131,47 @@ class FrameCache:
                 frames._mmap.madvise(mmap.MADV_DONTNEED)  # pyright: ignore[reportAttributeAccessIssue]
         return chosen
 
+    def sample(self, seconds: float) -> list[str]:
+        """Look at frames drawn at random for so many seconds, at others in every call.
+
+        Returns:
+            Cameras whose frames have no checksums, as in caches of versions 0.1 and 0.2.
+
+        Raises:
+            DatasetError: One is not as it was decoded.
+        """
+        for camera, checksums in self._checksums.items():
+            array = self._folder / camera / FRAMES
+            row = checksums.sampled_damage(array, seconds / len(self._checksums))
+            if row is not None:
+                raise self._damaged(camera, row)
+        return [camera for camera in self.cameras if camera not in self._checksums]
+
+    def _damaged(self, camera: str, row: int) -> DatasetError:
+        where = "the head of its array"
+        if row != HEAD:
+            firsts = {
+                start: episode
+                for (key, episode), start in self._start.items()
+                if key == camera and start <= row
+            }
+            where = f"frame {row - max(firsts)} of episode {firsts[max(firsts)]}"
+        return DatasetError(
+            self._name,
+            "its frame cache is damaged.",
+            [
+                f"{camera}: {where} is not as it was decoded",
+                f"decode it anew: {_command(self._name)}",
+            ],
+        )
+
     def frame(self, episode: int, camera: str, timestamp: float) -> np.ndarray:
         """The frame nearest to a timestamp in seconds, shape ``(height, width, 3)``, uint8 RGB."""
         return self.frames(camera, self.rows(episode, camera, np.array([timestamp])))[0]
+
+
+def _command(name: str) -> str:
+    return materialize_command("frame_cache", name)
 
 
 def earlier_caches(directory: Path) -> list[Path]:

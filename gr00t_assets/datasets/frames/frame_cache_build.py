@@ -1,7 +1,7 @@
 """Building a frame cache, which goes on from where the last attempt was killed."""
 
-import fcntl
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.files import disk_full_explained
+from gr00t_assets.core.locks import Log, exclusive_lock
+from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.datasets.frames.camera_build import CameraBuild, Method, reusable_episodes
 from gr00t_assets.datasets.frames.frame_cache_plan import plan_cameras, require_room
+from gr00t_assets.datasets.frames.frame_checksums import damaged_frames
 from gr00t_assets.datasets.frames.frame_index import (
     FrameCacheInfo,
     Progress,
@@ -38,11 +40,13 @@ def build_frame_cache(
     size: Size | None = None,
     workers: int | None = None,
     previous: Sequence[Path] = (),
+    log: Log = lambda line: sys.stderr.write(line + "\n"),
 ) -> FrameCacheInfo:
-    """Decode every frame of some cameras, once; a camera that is there already is left alone.
+    """Decode every frame of some cameras, once; a camera that is there and sound is left alone.
 
     A build that was interrupted, even by a kill, goes on with the episodes that it lacks, and ends
-    with the same bytes. A second builder of the same folder waits for the first.
+    with the same bytes. A second builder of the same folder waits for the first. Frames that are
+    there are all held against their checksums, and those of a damaged camera are decoded anew.
 
     Args:
         cameras: Feature names of cameras.
@@ -54,6 +58,7 @@ def build_frame_cache(
         workers: Episodes decoded at once; see ``CameraBuild.run``.
         previous: Folders of earlier caches, such as those of older versions of the dataset:
             frames of a video, or of images, with the same content are copied and not decoded.
+        log: Where a line goes while another builder is waited for.
 
     Raises:
         DatasetError: A camera has no frames, one cannot be decoded, they differ in
@@ -67,8 +72,8 @@ def build_frame_cache(
     plans, problems = plan_cameras(dataset, missing, size)
     require_room(dataset.name, plans, folder)
     methods: Counter[Method] = Counter()
-    with disk_full_explained(directory), _locked(directory):
-        missing = [camera for camera in _missing(dataset, cameras, folder) if camera in plans]
+    with system_errors_explained(directory), _locked(directory, dataset.name, log):
+        missing = [camera for camera in _missing(dataset, missing, folder) if camera in plans]
         reusable = reusable_episodes([directory, *previous], size)
         total = dataset.frame_count * len(missing)
         for number, camera in enumerate(missing):
@@ -103,18 +108,21 @@ def build_frame_cache(
 
 
 def _missing(dataset: LeRobotDataset, cameras: Sequence[str], folder: Path) -> list[str]:
+    """Cameras that are not there, or damaged, or of other episodes."""
     present = read_indices(folder)
     return [
         camera
         for camera in cameras
-        if (index := present.get(camera)) is None or not index.fits(dataset, camera)
+        if (index := present.get(camera)) is None
+        or not index.fits(dataset, camera)
+        or next(damaged_frames(folder / camera), None) is not None
     ]
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def _locked(directory: Path, dataset: str, log: Log) -> Iterator[None]:
     """Lock a folder for writing; the kernel drops the lock when its holder dies."""
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with (directory.parent / f".{directory.name}.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    lock = directory.parent / f".{directory.name}.lock"
+    with exclusive_lock(lock, f"the frame cache of {dataset}, being built", log):
         yield

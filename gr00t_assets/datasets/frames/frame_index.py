@@ -1,8 +1,8 @@
 """The files of a frame cache: the arrays of each camera and the index of its episodes.
 
-One folder a camera: ``frames.npy`` and ``timestamps.npy``, which ``numpy.load`` maps, and
-``index.json``. Frames of their own size lie in the cache's folder, resized ones in a folder of
-their size below it, so that neither is taken for the other.
+One folder a camera: ``frames.npy`` and ``timestamps.npy``, which ``numpy.load`` maps,
+``index.json``, and ``checksums.json``. Frames of their own size lie in the cache's folder, resized
+ones in a folder of their size below it, so that neither is taken for the other.
 """
 
 import io
@@ -16,11 +16,11 @@ import numpy as np
 from pydantic import Field
 
 from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.datasets.frames.frame_checksums import CHECKSUMS, FRAMES, load_checksums
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.recorded_frames import recorded_frames
 
 INDEX = "index.json"
-FRAMES = "frames.npy"
 TIMES = "timestamps.npy"
 
 Size = tuple[int, int]
@@ -36,6 +36,11 @@ class Span(FrozenModel):
     episode: int = Field(description="Episode index")
     first_row: int = Field(description="Row of its first frame")
     frames: int = Field(description="Frames, one for each row of the episode")
+
+    @property
+    def rows(self) -> slice:
+        """The rows of its frames."""
+        return slice(self.first_row, self.first_row + self.frames)
 
 
 class FramePlan(FrozenModel):
@@ -135,13 +140,17 @@ def cache_folder(directory: Path, size: Size | None = None) -> Path:
 
 
 def read_indices(folder: Path) -> dict[str, FrameIndex | None]:
-    """Index by camera; None where it is damaged, of an older form, or its frames do not fit it."""
+    """Index by camera; None where it is damaged, of an older form, or its files do not fit it.
+
+    Of the frames the number of bytes is looked at and nothing else.
+    """
     indices: dict[str, FrameIndex | None] = {}
     for path in sorted(path for path in folder.glob("[!.]*") if (path / INDEX).is_file()):
         indices[path.name] = None
         with suppress(OSError, ValueError):
-            index = read_index(path / INDEX)
-            if len(index.videos) == len(index.plan.spans) and index.plan.has_files(path):
+            index, sums = read_index(path / INDEX), load_checksums(path / CHECKSUMS)
+            is_whole = len(index.videos) == len(index.plan.spans) and index.plan.has_files(path)
+            if is_whole and (sums is None or sums.fits(path)):
                 indices[path.name] = index
     return indices
 
@@ -153,7 +162,7 @@ def read_index(path: Path) -> FrameIndex:
         OSError: It is not there.
         ValueError: It is damaged.
     """
-    return FrameIndex.model_validate_json(path.read_text())
+    return FrameIndex.model_validate_json(path.read_text(encoding="utf-8"))
 
 
 def frame_cache_info(directory: Path, size: Size | None = None) -> FrameCacheInfo:

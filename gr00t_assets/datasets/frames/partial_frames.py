@@ -1,21 +1,25 @@
 """A camera's frames while they are being decoded: files of their full size, and a journal.
 
 Episodes may come in any order, and are written at their own places. The journal names those that
-are complete; a line is added after the frames are on the disk, so that whatever the journal names
-can be trusted after a kill or a power cut.
+are complete, with the checksums of their frames as they were in memory; a line is added after the
+frames are on the disk, so that whatever the journal names can be trusted after a kill or a power
+cut.
 """
 
 import errno
-import json
 import os
 import shutil
 import threading
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from pydantic import Field
 
-from gr00t_assets.core.files import publish_directory, sync_directory, write_json
+from gr00t_assets.core.checksums import crc32
+from gr00t_assets.core.files import FrozenModel, publish_directory, sync_directory, write_json
+from gr00t_assets.datasets.frames.frame_checksums import CHECKSUMS, FrameChecksums, save_checksums
 from gr00t_assets.datasets.frames.frame_index import (
     FRAMES,
     INDEX,
@@ -34,6 +38,14 @@ _COPY_BYTES = 4 << 20
 _NO_KERNEL_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 
 
+class JournalLine(FrozenModel):
+    """An episode that is complete."""
+
+    episode: int
+    sha256: str = Field(description="Of what it was decoded from")
+    crc32: tuple[int, ...] = Field(description="Of the times, and of each frame")
+
+
 def building_folder(folder: Path, camera: str) -> Path:
     """Where a camera's frames are until all of them are there."""
     return folder / f".{camera}.building"
@@ -45,16 +57,26 @@ class PartialFrames:
     Attributes:
         plan: Where each frame belongs.
         done: Hash of the video by episode, of the episodes that are complete.
+        checksums: CRC-32 of each frame that is there, by row, ``(frames,)`` uint32.
     """
 
     def __init__(self, folder: Path, plan: FramePlan) -> None:
         self.plan = plan
-        self.done = _complete_lines(folder / JOURNAL)
+        self.checksums = np.zeros(plan.frames, np.uint32)
+        self.done: dict[int, str] = {}
+        self._times_crc32: dict[int, int] = {}
+        spans = {span.episode: span for span in plan.spans}
+        for line in _complete_lines(folder / JOURNAL):
+            span = spans.get(line.episode)
+            if span is not None and len(line.crc32) == span.frames + 1:
+                self.done[span.episode] = line.sha256
+                self._times_crc32[span.episode] = line.crc32[0]
+                self.checksums[span.rows] = line.crc32[1:]
         self._folder = folder
         self._lock = threading.Lock()
         self._frames = os.open(folder / FRAMES, os.O_RDWR)
         self._times = os.open(folder / TIMES, os.O_RDWR)
-        self._journal = (folder / JOURNAL).open("a")
+        self._journal = (folder / JOURNAL).open("a", encoding="utf-8")
         headers = plan.headers()
         self._frames_start, self._times_start = len(headers[FRAMES]), len(headers[TIMES])
 
@@ -77,12 +99,20 @@ class PartialFrames:
     def write_frame(self, span: Span, position: int, frame: np.ndarray) -> None:
         """Put one frame of an episode, ``(height, width, 3)`` uint8 RGB, in its place."""
         offset = self._offset(span) + position * self.plan.frame_bytes
+        self.checksums[span.first_row + position] = zlib.crc32(frame.data)
         _write_at(self._frames, frame.data.cast("B"), offset)
 
     def copy_frames(self, span: Span, source: int, offset: int) -> None:
         """Put an episode's frames, which are at an offset of another open file, in their place."""
         size = span.frames * self.plan.frame_bytes
         _copy(source, offset, self._frames, self._offset(span), size)
+        self.checksums[span.rows] = self._on_disk(span)
+
+    def is_intact(self, span: Span) -> bool:
+        """Whether an episode's frames and times on the disk are those that were written."""
+        if self._times_on_disk(span) != self._times_crc32[span.episode]:
+            return False
+        return np.array_equal(self._on_disk(span), self.checksums[span.rows])
 
     def write_times(self, span: Span, times: np.ndarray) -> None:
         """Put an episode's presentation times, seconds, ``(frames,)`` float64, in their place."""
@@ -97,9 +127,10 @@ class PartialFrames:
         """Record that an episode is complete, once its frames are on the disk."""
         os.fdatasync(self._frames)
         os.fdatasync(self._times)
-        line = json.dumps({"episode": span.episode, "sha256": video_sha256}) + "\n"
+        sums = self._times_on_disk(span), *self.checksums[span.rows].tolist()
+        line = JournalLine(episode=span.episode, sha256=video_sha256, crc32=sums)
         with self._lock:
-            self._journal.write(line)
+            self._journal.write(line.model_dump_json() + "\n")
             self._journal.flush()
             os.fdatasync(self._journal.fileno())
             self.done[span.episode] = video_sha256
@@ -111,7 +142,7 @@ class PartialFrames:
             os.close(descriptor)
 
     def write_index(self, video_bytes: Iterable[int]) -> None:
-        """Write the index, when every episode is complete.
+        """Write the index and the checksums, when every episode is complete.
 
         Args:
             video_bytes: Size of each episode's video, in the order of the plan.
@@ -122,13 +153,30 @@ class PartialFrames:
         )
         index = FrameIndex(plan=self.plan, videos=videos)
         write_json(self._folder / INDEX, index.model_dump(mode="json"))
+        checksums = FrameChecksums(
+            frame_bytes=self.plan.frame_bytes,
+            head=zlib.crc32(self.plan.headers()[FRAMES]),
+            frames=tuple(self.checksums.tolist()),
+            files={name: crc32(self._folder / name) for name in (INDEX, TIMES)},
+        )
+        save_checksums(checksums, self._folder / CHECKSUMS)
+
+    def _on_disk(self, span: Span) -> np.ndarray:
+        """CRC-32 of an episode's frames as they are read back, ``(frames,)`` uint32."""
+        size, first = self.plan.frame_bytes, self._offset(span)
+        frames = (os.pread(self._frames, size, first + n * size) for n in range(span.frames))
+        return np.fromiter(map(zlib.crc32, frames), np.uint32, span.frames)
+
+    def _times_on_disk(self, span: Span) -> int:
+        offset = self._times_start + span.first_row * 8
+        return zlib.crc32(os.pread(self._times, span.frames * 8, offset))
 
     def _offset(self, span: Span) -> int:
         return self._frames_start + span.first_row * self.plan.frame_bytes
 
 
 def publish_complete(folder: Path, plan: FramePlan, target: Path) -> FrameIndex | None:
-    """Rename a building folder whose index is written; None where it is not that far.
+    """Rename a building folder whose checksums are written; None where it is not that far.
 
     Plan, journal and what a kill left of a file that was being written go first.
     """
@@ -136,11 +184,11 @@ def publish_complete(folder: Path, plan: FramePlan, target: Path) -> FrameIndex 
         index = read_index(folder / INDEX)
     except (OSError, ValueError):
         return None
-    if index.plan != plan or not plan.has_files(folder):
+    if index.plan != plan or not plan.has_files(folder) or not (folder / CHECKSUMS).is_file():
         return None
     shutil.rmtree(target, ignore_errors=True)
     for path in folder.iterdir():
-        if path.name not in (FRAMES, TIMES, INDEX):
+        if path.name not in (FRAMES, TIMES, INDEX, CHECKSUMS):
             path.unlink()
     publish_directory(folder, target)
     return index
@@ -162,30 +210,29 @@ def _create(folder: Path, plan: FramePlan) -> None:
 def _can_continue(folder: Path, plan: FramePlan) -> bool:
     """Whether a folder was begun with the same plan and its files have their full size."""
     try:
-        begun = FramePlan.model_validate_json((folder / PLAN).read_text())
+        begun = FramePlan.model_validate_json((folder / PLAN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return begun == plan and plan.has_files(folder)
 
 
-def _complete_lines(path: Path) -> dict[int, str]:
+def _complete_lines(path: Path) -> list[JournalLine]:
     """What a journal names; a line that a power cut tore is removed, with what follows it."""
-    episodes: dict[int, str] = {}
+    lines: list[JournalLine] = []
     complete = 0
     content = path.read_bytes() if path.is_file() else b""
     for line in content.splitlines(keepends=True):
         try:
-            entry = json.loads(line)
-            episode, sha256 = int(entry["episode"]), str(entry["sha256"])
-        except (ValueError, KeyError, TypeError):
+            entry = JournalLine.model_validate_json(line)
+        except ValueError:
             break
         if not line.endswith(b"\n"):
             break
-        episodes[episode] = sha256
+        lines.append(entry)
         complete += len(line)
     if complete < len(content):
         os.truncate(path, complete)
-    return episodes
+    return lines
 
 
 def _write_at(descriptor: int, content: memoryview, offset: int) -> None:

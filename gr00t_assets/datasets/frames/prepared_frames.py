@@ -5,21 +5,35 @@ faster than a disk reads, and augmented images differ at every draw: neither nee
 """
 
 import hashlib
+import io
 import json
 import os
+import shutil
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from gr00t_assets.core.files import published_directory
+from gr00t_assets.core.files import partial_name, published_directory
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.frames.frame_checksums import (
+    FrameChecksums,
+    load_checksums,
+    save_checksums,
+)
 from gr00t_assets.datasets.frames.frame_index import INDEX, Progress, cache_folder, frame_cache_info
 from gr00t_assets.modality.camera_images import camera_images
 from gr00t_assets.modality.config import ModalityConfig
 
+PREPARED = ".prepared-"
+"""How the names of their folders begin."""
+
 _AT_ONCE = 64
 """Frames that are read, prepared and written at once."""
+
+_SAMPLE_SECONDS = 0.3
+"""How long frames drawn at random are held against their checksums when they are opened."""
 
 
 class PreparedFrames:
@@ -27,23 +41,23 @@ class PreparedFrames:
 
     They are in a hidden folder of the frame cache, one file a camera. Its name is made of all that
     decides their content, so a frame cache that is built anew is prepared anew. They are read, not
-    mapped: a process does not grow by what it has read.
+    mapped: a process does not grow by what it has read. Each is held against its checksum whenever
+    it is read, and one that is damaged is prepared again from the frame cache.
 
     Args:
         cache: Finds rows by timestamp.
-        folder: Holds one ``<camera>.npy`` for each camera.
+        folder: Holds one ``<camera>.npy`` and its checksums for each camera.
     """
 
-    def __init__(self, cache: FrameCache, folder: Path) -> None:
-        self._cache = cache
-        self._folder = folder
+    def __init__(self, cache: FrameCache, folder: Path, size: int, config: ModalityConfig) -> None:
+        self._cache, self._size, self._config = cache, size, config
         self._files = {path.stem: _Frames(path) for path in sorted(folder.glob("*.npy"))}
 
     @classmethod
     def open(
         cls, directory: Path, config: ModalityConfig, size: int, progress: Progress | None = None
     ) -> "PreparedFrames":
-        """Open the prepared frames of a frame cache; at the first time they are made.
+        """Open the prepared frames of a frame cache; at the first time, or damaged, they are made.
 
         Args:
             directory: Of the frame cache.
@@ -69,13 +83,17 @@ class PreparedFrames:
             ),
         ]
         key = hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:16]
-        folder = directory / f".prepared-{key}"
+        folder = directory / f"{PREPARED}{key}"
+        if folder.is_dir() and not _is_sound(folder, cameras):
+            aside = folder.with_name(partial_name(folder.name))
+            folder.rename(aside)
+            shutil.rmtree(aside)
         if not folder.is_dir():
             shapes = frame_cache_info(directory).cameras
             counts = {camera: shapes[camera][0] for camera in cameras}
             with published_directory(folder) as partial:
                 _write_prepared(cache, counts, partial, size, config, progress)
-        return cls(cache, folder)
+        return cls(cache, folder, size, config)
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
         """As ``FrameCache.rows``."""
@@ -83,27 +101,63 @@ class PreparedFrames:
 
     def frames(self, camera: str, rows: np.ndarray) -> np.ndarray:
         """Prepared frames by row, shape ``(n, size, size, 3)``, uint8 RGB."""
-        return self._files[camera].read(rows)
+        frames, damaged = self._files[camera].read(rows)
+        for place in damaged:
+            again = _prepared(
+                self._cache, camera, rows[place : place + 1], self._size, self._config
+            )
+            frames[place] = again[0]
+        return frames
 
 
 class _Frames:
     """An ``.npy`` file of frames, read by row."""
 
     def __init__(self, path: Path) -> None:
-        mapped = np.load(path, mmap_mode="r")
-        assert isinstance(mapped, np.memmap)
+        mapped, checksums = np.load(path, mmap_mode="r"), load_checksums(_checksums_of(path))
+        assert isinstance(mapped, np.memmap) and checksums is not None
         self._shape, self._offset = mapped.shape[1:], mapped.offset
         self._bytes = int(np.prod(self._shape))
+        self._checksums = checksums.frames
         self._file = path.open("rb", buffering=0)
 
-    def read(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
-        frames = np.empty((len(rows), *self._shape), np.uint8)
-        for frame, row in zip(frames, rows, strict=True):
+    def read(self, rows: Sequence[int] | np.ndarray) -> tuple[np.ndarray, list[int]]:
+        """Frames of some rows, and the places among them of those that are damaged."""
+        frames, damaged = np.empty((len(rows), *self._shape), np.uint8), []
+        for place, (frame, row) in enumerate(zip(frames, rows, strict=True)):
             count = os.preadv(
                 self._file.fileno(), [frame.data], self._offset + int(row) * self._bytes
             )
-            assert count == self._bytes, f"{self._file.name} ends before row {row}"
-        return frames
+            if count != self._bytes or zlib.crc32(frame.data) != self._checksums[row]:
+                damaged.append(place)
+        return frames, damaged
+
+
+def _checksums_of(array: Path) -> Path:
+    return array.with_suffix(".json")
+
+
+def damaged_prepared(array: Path, sample_seconds: float | None = None) -> bool:
+    """Whether an array of prepared frames is damaged, or of a version without checksums.
+
+    Args:
+        array: ``<camera>.npy`` in their folder.
+        sample_seconds: How long frames drawn at random are read; every frame is by default.
+    """
+    try:
+        checksums = load_checksums(_checksums_of(array))
+        if checksums is None:
+            return True
+        if sample_seconds is not None:
+            return checksums.sampled_damage(array, sample_seconds) is not None
+        return next(checksums.damaged_rows(array), None) is not None
+    except (OSError, ValueError):
+        return True
+
+
+def _is_sound(folder: Path, cameras: Sequence[str]) -> bool:
+    share = _SAMPLE_SECONDS / len(cameras)
+    return not any(damaged_prepared(folder / f"{camera}.npy", share) for camera in cameras)
 
 
 def _write_prepared(
@@ -114,20 +168,36 @@ def _write_prepared(
     config: ModalityConfig,
     progress: Progress | None,
 ) -> None:
-    import torch
-
     done = 0
     for camera, count in counts.items():
-        keys = tuple(key for key in config.video if key.original_key == camera)
-        one_camera = config.model_copy(update={"video": keys[:1]})
-        header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
-        with (folder / f"{camera}.npy").open("wb") as output:
-            np.lib.format.write_array_header_1_0(output, header)
+        head = io.BytesIO()
+        shape = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
+        np.lib.format.write_array_header_1_0(head, shape)
+        array, sums = folder / f"{camera}.npy", []
+        with array.open("wb") as output:
+            output.write(head.getvalue())
             for first in range(0, count, _AT_ONCE):
                 rows = np.arange(first, min(first + _AT_ONCE, count))
-                frames = torch.from_numpy(cache.frames(camera, rows))[:, None]
-                images = camera_images(frames, size, one_camera)
-                output.write(images.contiguous().numpy().data)
+                images = _prepared(cache, camera, rows, size, config)
+                sums += (zlib.crc32(image.data) for image in images)
+                output.write(images.data)
                 done += len(rows)
                 if progress is not None:
                     progress(done, sum(counts.values()))
+        checksums = FrameChecksums(
+            frame_bytes=size * size * 3, head=zlib.crc32(head.getvalue()), frames=tuple(sums)
+        )
+        save_checksums(checksums, _checksums_of(array))
+
+
+def _prepared(
+    cache: FrameCache, camera: str, rows: np.ndarray, size: int, config: ModalityConfig
+) -> np.ndarray:
+    """Frames of some rows as the model sees them, ``(rows, size, size, 3)`` uint8."""
+    import torch
+
+    keys = tuple(key for key in config.video if key.original_key == camera)
+    one_camera = config.model_copy(update={"video": keys[:1]})
+    frames = torch.from_numpy(cache.frames(camera, rows))[:, None]
+    images = camera_images(frames, size, one_camera)
+    return images.contiguous().numpy().reshape(len(rows), size, size, 3)

@@ -243,7 +243,9 @@ def _source(checkout: Path, commit: str) -> str | None:
     if commit.startswith("-"):
         return None
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=30, encoding="utf-8", errors="replace"
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout if result.returncode == 0 else None

@@ -25,7 +25,10 @@ LARGEST_INDEX = 10_000_000
 BATCH_ROWS = 256
 """Rows of ``meta/episodes`` that are in memory at once; each has statistics of every feature."""
 
-DAMAGED = ("line-not-json", "field", "too-many-lines", "meta-missing", "parquet-unreadable")
+DAMAGED = (
+    *("line-not-json", "text-not-unicode", "field", "too-many-lines"),
+    *("meta-missing", "parquet-unreadable"),
+)
 _SEGMENT = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Collector, FaultCatalogue, short
+from gr00t_assets.core.text import has_lone_surrogate
 
 FAULTS = FaultCatalogue(Path(__file__).parents[1] / "faults.yaml")
 """What the checks of a dataset report."""
@@ -205,6 +206,9 @@ def read_object(
     if not isinstance(value, dict):
         folder.collector.report("not-an-object", file, short(value))
         return None
+    if "\\u" in text and has_lone_surrogate(value):
+        folder.collector.report("text-not-unicode", file, "half of a surrogate pair")
+        return None
     return value
 
 
@@ -239,7 +243,10 @@ def _objects(collector: Collector, file: str, text: str) -> Iterator[tuple[int, 
                 problem = f"is {short(item)}"
             except (ValueError, RecursionError) as error:
                 problem = f"is not JSON: {_reason(error)}"
-        if isinstance(item, dict):
+        if isinstance(item, dict) and "\\u" in line and has_lone_surrogate(item):
+            found = f"line {number} has half of a surrogate pair"
+            collector.report("text-not-unicode", file, found)
+        elif isinstance(item, dict):
             yield number, item
         else:
             collector.report("line-not-json", file, f"line {number} {problem}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gr00t_assets.core.finding import Collector
+from gr00t_assets.datasets.video_decoding import MOST_PIXELS
 
 MOST_FRAMES = 10_000_000
 """Of a video file of many episodes."""
@@ -74,6 +75,9 @@ def read_packets(
             context = stream.codec_context
             if context is None:
                 return report_video(collector, file, "a codec that FFmpeg does not know")
+            if context.width * context.height > MOST_PIXELS:
+                found = f"frames of {context.width} x {context.height} pixels, which are too large"
+                return report_video(collector, file, found)
             pts, key, shown, corrupt = [], [], [], 0
             for packet in container.demux(stream):
                 if not packet.size:

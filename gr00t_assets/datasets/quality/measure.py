@@ -59,7 +59,7 @@ def measure_quality(
     statistics = None
     if dataset.info.version != V30:  # Its quantiles are means of the episodes' quantiles.
         with suppress(OSError, ValueError):  # Other checks report a damaged file.
-            statistics = json.loads((dataset.directory / STATS).read_text())
+            statistics = json.loads((dataset.directory / STATS).read_text(encoding="utf-8"))
     columns = Columns(dataset)
     ranges = columns.ranges(statistics)
     parts = [episode_figures(rows, columns, ranges, dataset.fps) for rows in columns.rows()]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from gr00t_assets.core.text import figure_png
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.figures import Measure, Quality
 
@@ -51,9 +52,7 @@ def quality_png(quality: Quality) -> bytes:
             continue
         color = _RED if warned.intersection(measures) else _FAINT
         axes.text(0, 1.02, found, transform=axes.transAxes, fontsize=9, color=color)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return _small(buffer)
+    return _small(figure_png(figure))
 
 
 def _scores(axes: "Axes", quality: Quality) -> str:
@@ -260,11 +259,11 @@ def _legend(axes: "Axes") -> None:
     axes.legend(fontsize=8.5, frameon=False, loc="lower right", bbox_to_anchor=(1, 1.06), ncols=3)
 
 
-def _small(buffer: io.BytesIO) -> bytes:
+def _small(png: bytes) -> bytes:
     """The picture with as many colours as it may have."""
     from PIL import Image
 
-    picture, output = Image.open(buffer).convert("RGB"), io.BytesIO()
+    picture, output = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
     for colours in (256, 64, 16):
         output = io.BytesIO()
         small = picture.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)

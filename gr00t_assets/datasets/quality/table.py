@@ -63,7 +63,9 @@ def find_warnings(quality: Quality) -> Iterator[QualityWarning]:
 
 @cache
 def _texts() -> dict[str, Any]:
-    return yaml.safe_load((Path(__file__).parents[1] / "quality_measures.yaml").read_text())
+    return yaml.safe_load(
+        (Path(__file__).parents[1] / "quality_measures.yaml").read_text(encoding="utf-8")
+    )
 
 
 def _row(measure: Measure, subject: str, *passed: object, **values: object) -> _Row:

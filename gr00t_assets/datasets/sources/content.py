@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
+from gr00t_assets.core.checksums import sha256
 from gr00t_assets.core.errors import DatasetError
 
 NOT_CONTENT = ("README.md",)
@@ -42,11 +43,20 @@ def files_by_path(directory: Path, replaced: Mapping[Path, Path] | None = None) 
 
 def content_hash(directory: Path, replaced: Mapping[Path, Path] | None = None) -> str:
     """First 16 hex digits of a SHA-256 over every file's path and content."""
+    return hash_of_files(content_hashes(directory, replaced))
+
+
+def content_hashes(directory: Path, replaced: Mapping[Path, Path] | None = None) -> dict[str, str]:
+    """SHA-256 of each file of a dataset by its path in it."""
+    files = files_by_path(directory, replaced).items()
+    return {path.as_posix(): sha256(file) for path, file in files}
+
+
+def hash_of_files(hashes: Mapping[str, str]) -> str:
+    """The content hash of a dataset whose files have these SHA-256, by their paths in it."""
     total = hashlib.sha256()
-    for path, file in files_by_path(directory, replaced).items():
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-        total.update(f"{path.as_posix()}\0{digest}\n".encode())
+    for path in sorted(map(PurePath, hashes)):
+        total.update(f"{path.as_posix()}\0{hashes[path.as_posix()]}\n".encode())
     return total.hexdigest()[:16]
 
 
@@ -83,9 +93,9 @@ def link_problems(directory: Path) -> list[str]:
 
     Examples:
         >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> (folder / "meta").symlink_to("/etc")
-        >>> link_problems(folder)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Path(folder, "meta").symlink_to("/etc")
+        ...     link_problems(Path(folder))
         ['meta: leaves the dataset, to /etc']
     """
     top = directory.resolve()

@@ -1,7 +1,6 @@
 """Bringing a dataset to this machine, one process at a time."""
 
 import errno
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import PARTIAL
+from gr00t_assets.core.locks import exclusive_lock
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.source_kinds import FolderSource, GitSource, HubSource, SyntheticSource
@@ -41,12 +41,7 @@ def exclusive(name: str, store: Store, log: Callable[[str], None]) -> Iterator[P
     """
     folder = store.dataset_record(name).parent
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log(f"{name}: another process brings it into the store; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with exclusive_lock(folder / ".lock", f"the dataset {name}, being brought into the store", log):
         for leftover in {path for pattern in _LEFTOVERS for path in folder.glob(pattern)}:
             if leftover.is_dir():
                 shutil.rmtree(leftover, ignore_errors=True)

@@ -146,6 +146,7 @@ def _git(directory: Path, name: str, repository: str, *arguments: str) -> str:
             text=True,
             errors="replace",
             timeout=_TIMEOUT,
+            encoding="utf-8",
         )
     except FileNotFoundError as error:
         raise DatasetError(name, "git is not installed.", ["install git", _REMEDY]) from error

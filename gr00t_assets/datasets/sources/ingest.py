@@ -8,15 +8,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.files import PARTIAL, disk_full_explained, published_directory
+from gr00t_assets.core.files import PARTIAL, published_directory
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.checks.scan import DatasetScan, keep_scan, scan_dataset
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.metadata import is_v30
 from gr00t_assets.datasets.lerobot.v3.convert import CONVERSION, CONVERTED
 from gr00t_assets.datasets.record import DatasetRecord, load_record, save_record
-from gr00t_assets.datasets.sources.content import content_hash, files_by_path, refuse_links
+from gr00t_assets.datasets.sources.content import (
+    content_hash,
+    content_hashes,
+    files_by_path,
+    hash_of_files,
+    refuse_links,
+)
 from gr00t_assets.datasets.sources.fetch import (
     Fetched,
     exclusive,
@@ -36,6 +43,7 @@ from gr00t_assets.datasets.sources.origin import (
     replaced_files,
     save_origin,
 )
+from gr00t_assets.datasets.sources.version_files import changed_version_files, record_files
 
 _NOT_WHOLE = (
     "episode-length",
@@ -67,7 +75,7 @@ def ingest_dataset(
             what it had.
         StoreError: The disk is full, or has no room for it.
     """
-    with exclusive(entry.name, store, log) as folder, disk_full_explained(folder):
+    with exclusive(entry.name, store, log) as folder, system_errors_explained(folder):
         local = local_folder(entry)
         if local is None:
             origin, offline = origin_now(entry, store)
@@ -113,14 +121,16 @@ def _current_record(entry: CatalogEntry, store: Store) -> DatasetRecord | None:
 
 
 def _stored_record(entry: CatalogEntry, store: Store, origin: Origin) -> DatasetRecord | None:
-    """The record that this origin gave last time, where it is still current and complete."""
+    """The record that this origin gave last time, where it is still current, complete and sound."""
     stored, record = load_origin(entry.name, store), _current_record(entry, store)
     if stored is None or record is None or stored[1] != record.version:
         return None
     if any(line.startswith(CONVERTED) and line != CONVERSION for line in record.warnings):
         return None
     size = sum(_sizes(record.directory(store)).values())
-    return record if stored[0].key == origin.key and size == record.size_bytes else None
+    if stored[0].key != origin.key or size != record.size_bytes:
+        return None
+    return None if changed_version_files(entry.name, record.version, store) else record
 
 
 def _scan_source(entry: CatalogEntry, store: Store, fetched: Fetched) -> DatasetScan:
@@ -133,7 +143,12 @@ def _scan_source(entry: CatalogEntry, store: Store, fetched: Fetched) -> Dataset
     replaced = replaced_files(entry, fetched.directory, store)
     choice = entry.curation.episodes
     leaves_out = None if choice.is_empty else choice.leaves_out
-    scan = scan_dataset(fetched.directory, replaced=replaced, leaves_out=leaves_out)
+    scan = scan_dataset(
+        fetched.directory,
+        replaced=replaced,
+        leaves_out=leaves_out,
+        trained_task=entry.curation.task,
+    )
     errors = [item for item in scan.findings if item.severity == "error"]
     errors = [item for item in errors if item.subject != scan.modality_file]
     is_shared = is_v30(fetched.directory)
@@ -166,15 +181,17 @@ def _publish(
     opened = LeRobotDataset.open(fetched.directory, entry.name)
     version = content_hash(fetched.directory, replaced)
     target = store.dataset_directory(entry.name, version)
-    if target.is_dir() and _sizes(target) != _sizes(fetched.directory, replaced):
+    if target.is_dir() and changed_version_files(entry.name, version, store):
         shutil.rmtree(target)
     if not target.is_dir():
         with published_directory(target) as partial:
             lay_out(fetched.directory, partial, not fetched.temporary, replaced)
-            if content_hash(partial) != version:
+            hashes = content_hashes(partial)
+            if hash_of_files(hashes) != version:
                 raise DatasetError(
                     entry.name, "its files changed while they were copied.", ["try again"]
                 )
+            record_files(entry.name, version, hashes, store)
     keep_scan(scan, target, store.dataset_scan(entry.name, version))
     sizes = _sizes(target)
     seconds = time.monotonic() - started
@@ -221,7 +238,7 @@ def _tasks(dataset: LeRobotDataset, normal: NormalForm | None) -> tuple[str, ...
     return tuple(dict.fromkeys(task for task in tasks if task in listed or not listed))
 
 
-def _sizes(directory: Path, replaced: Mapping[Path, Path] | None = None) -> dict[Path, int]:
-    """Bytes of every file; a version in the store that differs was damaged from outside."""
-    files = files_by_path(directory, replaced)
+def _sizes(directory: Path) -> dict[Path, int]:
+    """Bytes of every file."""
+    files = files_by_path(directory)
     return {path: file.stat().st_size for path, file in files.items()}

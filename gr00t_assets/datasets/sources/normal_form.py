@@ -106,7 +106,9 @@ def write_normal_form(
     if curation.trim_idle is not None:
         folder = Folder(source, confined=False, replaced=replaced, leaves_out=leaves_out)
         trimmed = _rows_to_trim(LeRobotDataset.read(folder, name), curation.trim_idle)
-    changes = Changes(leaves_out, trimmed, curation.rename)
+    tasks = (metadata.tasks or {}).values()
+    renamed = {task: text for task in tasks if (text := curation.task(task)) != task}
+    changes = Changes(leaves_out, trimmed, curation.rename | renamed)
     converted = convert_to_v21(source, target, name=name, changes=changes)
     warnings = [CONVERSION] if is_v30 else []
     if curation.is_empty and has_gaps:
@@ -114,7 +116,7 @@ def write_normal_form(
         warnings.append(f"the source's episode numbers have gaps: here they are 0 to {last}")
     curated = None
     if not curation.is_empty or has_gaps:
-        curated = _curated(converted, metadata, curation.rename)
+        curated = _curated(converted, metadata, changes.renamed)
     return NormalForm((*warnings, *converted.warnings), curated)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from gr00t_assets.core.checksums import read_sealed, sealed
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, own_modality_file
@@ -40,7 +41,7 @@ class Origin(FrozenModel):
 def load_origin(name: str, store: Store) -> tuple[Origin, str] | None:
     """Origin and version of what is in the store; None where nothing is, or it is unreadable."""
     try:
-        content = json.loads(_path(name, store).read_text())
+        content = read_sealed(_path(name, store))
         return Origin.model_validate(content["origin"]), str(content["version"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -51,7 +52,7 @@ def save_origin(name: str, store: Store, origin: Origin, version: str) -> None:
     if load_origin(name, store) == (origin, version):
         return
     content = {"origin": origin.model_dump(mode="json"), "version": version}
-    write_json(_path(name, store), content)
+    write_json(_path(name, store), sealed(content))
 
 
 def folder_origin(entry: CatalogEntry, store: Store, digest: str) -> Origin:
@@ -155,7 +156,7 @@ def _key(entry: CatalogEntry, store: Store, *source: str | None) -> str:
     digest = next((_digest(file) for file in stand_ins if file.is_file()), "none")
     content = [*source, f"v3.0 converter 1, accepted modality {digest}"]
     if not entry.curation.is_empty:
-        content.append(entry.curation.model_dump_json())
+        content.append(entry.curation.identity)
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 

@@ -190,7 +190,7 @@ def _write_meta(
     for name, items in (("tasks.jsonl", listed), ("episodes.jsonl", episodes)):
         write_bytes(meta / name, "".join(json.dumps(item) + "\n" for item in items).encode())
     preset = preset_path(PRESETS[spec.robot])
-    modality = json.loads(preset.read_text())
+    modality = json.loads(preset.read_text(encoding="utf-8"))
     if set(spec.shown_cameras) == set(modality["video"]):
         shutil.copyfile(preset, meta / "modality.json")
     else:

@@ -8,16 +8,11 @@ import dagster as dg
 
 from gr00t_assets.core.units import format_bytes
 from gr00t_assets.datasets.record import load_record
-from gr00t_assets.defs.asset_metadata import (
-    dataset_metadata,
-    frame_check_metadata,
-    modality_metadata,
-    quality_metadata,
-)
+from gr00t_assets.datasets.sources.version_files import require_sound_version
 from gr00t_assets.defs.failures import explained_asset
-from gr00t_assets.defs.metadata import image, in_store, readable, table
 from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS, dataset_partitions
 from gr00t_assets.defs.resources import StoreResource
+from gr00t_assets.defs.results import dataset_result, frame_cache_result, modality_result
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import save_frame_check
@@ -45,16 +40,7 @@ def dataset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Mater
         f"{record.name}: {record.episodes} episodes, {record.frames} frames, "
         f"version {record.version}, from {record.source}"
     )
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(record.version),
-        metadata={
-            "description": CATALOG[record.name].description,
-            "contact_sheet": image(sheet, f"frames of {record.name}"),
-            **dataset_metadata(record),
-            **quality_metadata(quality),
-            "directory": in_store(record.directory(store), store),
-        },
-    )
+    return dataset_result(record, CATALOG[record.name].description, sheet, quality, store)
 
 
 @explained_asset(
@@ -77,9 +63,7 @@ def modality_config(
         f"{config.dataset} fits {config.data_config}: {config.state_dim} numbers of state, "
         f"{config.action_dim} of action, {len(config.video)} camera(s)"
     )
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(config.content_hash()), metadata=modality_metadata(config)
-    )
+    return modality_result(config)
 
 
 @explained_asset(
@@ -104,13 +88,16 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     config = load_modality_config(record.name, store)
     directory = store.frame_cache(record.name, record.version)
     cameras, size = [key.original_key for key in config.video], config.frame_size
+    require_sound_version(record.name, record.version, store)
     source = LeRobotDataset.open(record.directory(store), record.name)
     context.log.info(
         f"its frame cache takes {format_bytes(frame_cache_bytes(source, cameras, size))}"
     )
     with _progress(context, f"frames of {record.name}") as show:
         caches = earlier_caches(directory)
-        info = build_frame_cache(source, cameras, directory, show, size=size, previous=caches)
+        info = build_frame_cache(
+            source, cameras, directory, show, size=size, previous=caches, log=context.log.info
+        )
     context.log.info(
         f"{info.frames} frames, {format_bytes(info.size_bytes)}: {info.decoded} videos decoded, "
         f"{info.reused} copied from an earlier version's cache, {info.kept} done before"
@@ -120,20 +107,8 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     save_frame_check(frame_check, store.frame_check(record.name, record.version))
     for warning in frame_check.warnings():
         context.log.warning(warning)
-    rows = [[name, frames, f"{w} x {h}"] for name, (frames, h, w) in info.cameras.items()]
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(record.version),
-        metadata={
-            "frames": info.frames,
-            "size_megabytes": readable(info.size_bytes / 1e6),
-            "cameras": table(["camera", "frames", "pixels"], rows),
-            **frame_check_metadata(frame_check),
-            **quality_metadata(measure_quality(source, cache, config.language)),
-            "videos_decoded": info.decoded,
-            "videos_reused": info.reused,
-            "directory": in_store(directory, store),
-        },
-    )
+    quality = measure_quality(source, cache, config.language)
+    return frame_cache_result(record, info, frame_check, quality, store)
 
 
 def video_backends(dataset: str) -> list[str]:

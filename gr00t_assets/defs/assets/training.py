@@ -1,6 +1,5 @@
 """Assets of training: what each trainer runs with, checkpoints and their evaluations."""
 
-from datetime import UTC, datetime
 from functools import lru_cache
 
 import dagster as dg
@@ -8,7 +7,6 @@ import dagster as dg
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.files import json_hash
 from gr00t_assets.core.project import Store, materialize_command
-from gr00t_assets.defs.asset_metadata import checkpoint_metadata, evaluation_metadata
 from gr00t_assets.defs.assets.data import frame_cache, modality_config
 from gr00t_assets.defs.failures import explained_asset
 from gr00t_assets.defs.launching import run_evaluation, run_training, training_failure
@@ -22,6 +20,7 @@ from gr00t_assets.defs.partitions import (
 )
 from gr00t_assets.defs.queue import GPU, GPU_TAGS, RELEASED, SLOT
 from gr00t_assets.defs.resources import StoreResource
+from gr00t_assets.defs.results import ALREADY_FINISHED, checkpoint_result, evaluation_result
 from gr00t_assets.defs.training_runs import CONFIG_HASH
 from gr00t_assets.evaluation.result import load_evaluation
 from gr00t_assets.experiments.registry import trainer_named
@@ -32,8 +31,6 @@ from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets.trainers.base import EnvironmentReport
 from gr00t_assets.trainers.run_checks import begin_weights_check
-
-ALREADY_FINISHED = "already finished; nothing trained"
 
 
 @explained_asset(partitions_def=trainer_partitions, group_name="training", kinds={"python"})
@@ -98,14 +95,11 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
             begin_weights_check(spec.run_directory)
     else:
         context.log.info(f"{manifest.experiment} ({manifest.config_hash}): {ALREADY_FINISHED}")
-    version = f"{manifest.config_hash}-{manifest.trainer_revision}"
     if manifest.status == "pruned":
-        result, version = manifest.failure or "pruned", f"{version}-pruned"
-        context.log.warning(f"{manifest.experiment} ({manifest.config_hash}): {result}")
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(version),
-        metadata=checkpoint_metadata(manifest, spec, store, result),
-    )
+        context.log.warning(
+            f"{manifest.experiment} ({manifest.config_hash}): {manifest.failure or 'pruned'}"
+        )
+    return checkpoint_result(manifest, spec, store, result)
 
 
 def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) -> Manifest:
@@ -116,12 +110,12 @@ def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) 
     """
     command = trainer_named(spec.experiment.trainer).command(spec)
     place_spec(spec)
-    started = datetime.now(UTC).isoformat()
+    before = load_manifest(spec.run_directory)
     code, last_lines = run_training(context, command, spec, store)
     # The queue may start another run in place of this one, which has trained and goes on.
     context.instance.add_run_tags(context.run_id, {SLOT: RELEASED})
     manifest = load_manifest(spec.run_directory)
-    fresh = manifest if manifest is not None and manifest.finished_at >= started else None
+    fresh = manifest if manifest != before else None
     if code == 0 and manifest is not None and is_complete(manifest, spec.experiment):
         return manifest
     raise training_failure(spec, code, fresh, last_lines, store)
@@ -150,7 +144,4 @@ def open_loop_evaluation(
     run_evaluation(context, spec, store)
     evaluation = load_evaluation(spec.run_directory)
     assert evaluation is not None
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(evaluation.content_hash()),
-        metadata=evaluation_metadata(evaluation, spec, store),
-    )
+    return evaluation_result(evaluation, spec, store)

@@ -1,5 +1,6 @@
 """The experiments of the journal: config, result and conclusion of each run in words."""
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from gr00t_assets.comparison.contrasts.ranking import RankedConfiguration
 from gr00t_assets.comparison.proposals.proposals import NOT_ASKED
 from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run
 from gr00t_assets.comparison.wording import factor_words, first_label, run_loss_words, shown
+from gr00t_assets.core.text import printable
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named
 from gr00t_assets.reporting.contrast_table import BADGES, telling_order
@@ -146,7 +148,7 @@ def commands(run: Run) -> list[str]:
         return [run.stored.command, *trainer_named(experiment.trainer).shell_commands(experiment)]
     settings = {**run.settings, "data_config": run.data.get("data config")}
     options = [
-        f"{name.replace('_', '-')} {shown_setting(settings[name])}"
+        f"{name.replace('_', '-')} {_argument(settings[name])}"
         for name in _SCRIPT_VALUES
         if settings.get(name) not in (None, "") and (name != "lora_rank" or settings[name])
     ]
@@ -156,3 +158,8 @@ def commands(run: Run) -> list[str]:
         if name in settings
     ]
     return " \\\n  --".join(["python scripts/gr00t_finetune.py", *options]).splitlines()
+
+
+def _argument(value: object) -> str:
+    """A value as a shell takes it for text, on one line."""
+    return shlex.quote(printable(shown_setting(value), lines=False))

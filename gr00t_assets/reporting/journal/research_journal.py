@@ -27,6 +27,7 @@ from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.project import Store, project_root
+from gr00t_assets.core.text import markdown, printable
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.reporting.costs import configuration_costs
 from gr00t_assets.reporting.journal.entries import commands, config_words, entries, result_words
@@ -66,7 +67,7 @@ class Note:
     def quoted(self) -> str:
         """The note in a journal, each line quoted, so that its headings stay inside it."""
         lines = [f"> {line}".rstrip() for line in self.text.strip("\r\n").splitlines()]
-        return "\n".join([f"> *Note {self.name}*", ">", *(lines or ["> (empty)"])])
+        return "\n".join([f"> *Note {markdown(self.name)}*", ">", *(lines or ["> (empty)"])])
 
 
 @dataclass(frozen=True)
@@ -182,9 +183,9 @@ def read_notes(folder: Path, experiments: Collection[str]) -> list[Note]:
 
 
 def _read(file: Path, experiments: Collection[str]) -> Note:
-    name, text, subject = file.name, "", ""
+    name, text, subject = printable(file.name, lines=False), "", ""
     try:
-        text = file.read_bytes().decode("utf-8-sig", errors="replace")
+        text = printable(file.read_bytes().decode("utf-8-sig", errors="replace"))
         front_matter = _FRONT_MATTER.match(text)
         text = text[front_matter.end() :] if front_matter else text
         fields = yaml.safe_load(front_matter.group(1)) if front_matter else None

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gr00t_assets.core.errors import PromotionError
+from gr00t_assets.core.files import append_line, read_objects, sync_file
 from gr00t_assets.reporting.promotion.promote import Promotion
+from gr00t_assets.runs.model_files import require_unchanged
 
 PUSHES = "pushes.jsonl"
 """Beside the record: one line a push. It is never uploaded."""
@@ -31,9 +33,11 @@ def push(record: Promotion, folder: Path, repository: str, private: bool = False
     is created where there is none; one that is public is refused where it is to be private.
 
     Raises:
+        CheckpointError: A file of it is not as it was promoted.
         PromotionError: The name cannot be a repository's, the Hub does not take it, or the
             repository is public and was to be private.
     """
+    require_unchanged(folder)
     if not _REPOSITORY.fullmatch(repository):
         raise PromotionError(repository, "a Hub repository is written owner/name.")
     from huggingface_hub import HfApi
@@ -59,16 +63,15 @@ def push(record: Promotion, folder: Path, repository: str, private: bool = False
         raise _refused(repository, error) from None
     pushed = Push(repository, f"{api.endpoint}/{repository}", upload.oid)
     line = {"pushed_at": datetime.now(UTC).isoformat(timespec="seconds"), **pushed._asdict()}
-    with (folder / PUSHES).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    append_line(folder / PUSHES, json.dumps(line).encode())
+    sync_file(folder / PUSHES)
     return pushed
 
 
 def pushes(folder: Path) -> list[Push]:
     """Every push of a promoted model, the first one first."""
-    path = folder / PUSHES
-    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
-    return [Push(*(json.loads(line)[name] for name in Push._fields)) for line in lines if line]
+    lines = [line for line in read_objects(folder / PUSHES) if line.keys() >= set(Push._fields)]
+    return [Push(*(line[name] for name in Push._fields)) for line in lines]
 
 
 def _refused(repository: str, error: Exception) -> PromotionError:

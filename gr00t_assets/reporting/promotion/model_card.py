@@ -8,6 +8,7 @@ import yaml
 
 from gr00t_assets.comparison.all_runs import manifest_class
 from gr00t_assets.comparison.run import class_id
+from gr00t_assets.core.text import markdown, printable
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.source_kinds import FolderSource, HubSource
@@ -58,6 +59,7 @@ def model_card(run: Promotable, datasets: Sequence[CatalogEntry | None]) -> str:
     environment = template_environment(
         (part_sentence, dataset_sentences, baseline_sentence, group_rows)
     )
+    environment.filters["escaped"] = markdown
     card = environment.get_template("model_card.md.j2").render(
         front_matter=_front_matter(run, trainer, license_, datasets),
         run=run,
@@ -151,8 +153,14 @@ def _base_model(manifest: Manifest, trainer: Trainer) -> str:
     if manifest.base_model in trainer.built_in_models:
         return f"the built-in model `{manifest.base_model}`, drawn at random"
     revision = manifest.base_model_revision
-    name = f"`{_without_folder(manifest.base_model)}`"
+    name = _code(_without_folder(manifest.base_model))
     return f"{name} at `{revision}`" if revision else name
+
+
+def _code(text: str) -> str:
+    """A name as code, which no character of it can end."""
+    shown = printable(text, lines=False).replace("`", "'")
+    return f"`{shown}`"
 
 
 def _without_folder(text: str) -> str:

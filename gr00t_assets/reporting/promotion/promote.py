@@ -1,6 +1,5 @@
 """Promotion: a model that has passed every check gets a card, a record, and a folder of its own."""
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -13,7 +12,8 @@ from pydantic import Field
 
 from gr00t_assets.comparison.all_runs import manifest_class
 from gr00t_assets.comparison.run import class_id
-from gr00t_assets.core.errors import Gr00tAssetsError, PromotionError
+from gr00t_assets.core.checksums import changed_files, file_hashes, read_sealed, sealed
+from gr00t_assets.core.errors import CheckpointError, Gr00tAssetsError, PromotionError
 from gr00t_assets.core.files import FrozenModel, published_directory, write_json
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.datasets.catalog import load_catalog
@@ -22,12 +22,12 @@ from gr00t_assets.evaluation.result import Evaluation, again, load_evaluation
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.reporting.promotion.model_card import Promotable, model_card
 from gr00t_assets.runs.manifest import Manifest, load_manifest
+from gr00t_assets.runs.model_files import PROMOTION, model_hashes, require_unchanged
 from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import current_config_hash, load_spec
 from gr00t_assets.runs.stored_run import read_runs, unrankable
 from gr00t_assets.trainers import run_checks
 
-PROMOTION = "promotion.json"
 CARD = "README.md"
 
 CHECKS: dict[str, Callable[[Path], run_checks.Problem]] = {
@@ -66,28 +66,28 @@ class Promotion(FrozenModel):
     evaluation: str = Field(description="Content hash of the open-loop evaluation")
     checks: dict[str, bool]
     weights: dict[str, str] = Field(description="SHA-256 of each weights file, by name")
+    files: dict[str, str] = Field(
+        default_factory=dict,
+        description="SHA-256 of the model's other files, by name; none in older promotions",
+    )
 
 
 def weight_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of every safetensors file of a folder, by name."""
-    hashes = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return hashes
+    return file_hashes(folder, folder.glob("*.safetensors"))
 
 
 def load_promotion(folder: Path) -> Promotion | None:
     """The record of a promoted model; None where the folder holds none.
 
     Raises:
-        PromotionError: The file is there and is no such record.
+        PromotionError: The file is there and is no such record, or not as it was written.
     """
     path = folder / PROMOTION
     if not path.is_file():
         return None
     try:
-        return Promotion.model_validate_json(path.read_bytes())
+        return Promotion.model_validate(read_sealed(path))
     except (OSError, ValueError) as error:
         details = [str(error).splitlines()[0], f"move {folder.name} away and promote again"]
         text = "this is not the record of a promotion."
@@ -103,6 +103,7 @@ def promote(experiment: Experiment, store: Store) -> Promotion:
     Raises:
         PromotionError: Something speaks against it, or other weights were promoted before under
             the same configuration.
+        CheckpointError: What was promoted before, or the copy made now, is damaged.
         StoreError: The disk is full.
     """
     run = require_promotable(experiment, store)
@@ -121,8 +122,10 @@ def promote(experiment: Experiment, store: Store) -> Promotion:
         model = run.directory / MODEL
         shutil.copytree(model, partial, copy_function=_link_or_copy, dirs_exist_ok=True)
         (partial / CARD).unlink(missing_ok=True)
+        if changed := changed_files(partial, {**record.weights, **record.files}):
+            raise CheckpointError(str(partial), "the copy of the model is damaged.", changed)
         (partial / CARD).write_text(model_card(run, datasets), encoding="utf-8")
-        write_json(partial / PROMOTION, record.model_dump(mode="json"))
+        write_json(partial / PROMOTION, sealed(record.model_dump(mode="json")))
     published = load_promotion(folder)  # another process may have published first
     return record if published is None else _unchanged(published, weights, folder)
 
@@ -130,6 +133,7 @@ def promote(experiment: Experiment, store: Store) -> Promotion:
 def _unchanged(promotion: Promotion, weights: dict[str, str], folder: Path) -> Promotion:
     """The record of a former promotion, which has to be of the same weights."""
     if promotion.weights == weights:
+        require_unchanged(folder)
         return promotion
     changed = sorted({name for name, _ in promotion.weights.items() ^ weights.items()})
     raise PromotionError(
@@ -144,6 +148,7 @@ def _unchanged(promotion: Promotion, weights: dict[str, str], folder: Path) -> P
 
 def _record(run: Promotable, weights: dict[str, str]) -> Promotion:
     manifest = run.manifest
+    recorded = model_hashes(manifest) or file_hashes(run.directory / MODEL)
     return Promotion(
         **{name: getattr(manifest, name) for name in _OF_THE_MANIFEST},
         promoted_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -154,6 +159,7 @@ def _record(run: Promotable, weights: dict[str, str]) -> Promotion:
         evaluation=run.evaluation.content_hash(),
         checks=run.checks,
         weights=weights,
+        files={name: value for name, value in recorded.items() if name not in (*weights, CARD)},
     )
 
 
@@ -246,7 +252,9 @@ def project_commit() -> str | None:
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(project_root()), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, encoding="utf-8", errors="replace"
+        ).stdout.strip()
 
     try:
         changes = git("status", "--porcelain", "--untracked-files=no")

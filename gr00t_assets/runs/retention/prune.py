@@ -10,13 +10,14 @@ from typing import NamedTuple
 import psutil
 
 from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.locks import LockRecord
 from gr00t_assets.core.processes import is_locked, lock_file
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.retention.removal import Removal, RemovalKind, freed_bytes, remove
 from gr00t_assets.runs.retention.retention_rule import RetentionRule, surplus
 from gr00t_assets.runs.retention.store_state import CurrentState, inner_folders, leftovers
-from gr00t_assets.runs.run_directory import CHECKPOINTS, LOCK, MODEL
+from gr00t_assets.runs.run_directory import CHECKPOINTS, LOCK, MODEL, asked_elsewhere
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec
 
 
@@ -40,9 +41,12 @@ def plan_prune(
     *,
     stale: bool = True,
     models: bool = False,
-    unlisted: bool = False,
+    others: bool = False,
 ) -> PrunePlan:
     """Look through the store; nothing is changed.
+
+    Other clones of the project may share the store, with sweep files that are not known here. Their
+    runs and the frames of these stay, unless ``others`` says that all of it is looked at.
 
     Args:
         store: What is looked through.
@@ -50,19 +54,25 @@ def plan_prune(
         rule: What stays of current runs that are finished.
         stale: Checkpoints of stale runs go.
         models: Their models go as well.
-        unlisted: Runs of experiments that no sweep file has are stale too.
+        others: Runs of other clones, and of experiments that no sweep file has, are stale where
+            this project does not ask for them; half-made files of other machines go as well.
     """
     stale_why = {"stale": "the run is stale"} if stale else {}
-    if stale and unlisted:
+    if stale and others:
         stale_why["unlisted"] = "no sweep file has this experiment"
     removals: list[Removal] = []
     in_use: list[tuple[Path, str]] = []
     training: set[tuple[str, str]] = set()
+    wanted: set[tuple[str, str]] = set()
     for directory in inner_folders(store.root / "runs"):
         if is_locked(directory / LOCK):
             if spec := _spec(directory):
                 training |= {(dataset.name, dataset.version) for dataset in spec.datasets}
             in_use.append((directory, "a process trains in it"))
+            continue
+        if not others and asked_elsewhere(directory, store):
+            if spec := _spec(directory):
+                wanted |= {(dataset.name, dataset.version) for dataset in spec.datasets}
             continue
         state = current.state_of(directory.parent.name, directory.name)
         if state == "current":
@@ -74,7 +84,9 @@ def plan_prune(
         if not current.is_old(dataset, version):
             continue
         lock = cache.parent / f".{version}.lock"
-        if reason := _cache_in_use(cache, lock, (dataset, version) in training):
+        if (dataset, version) in wanted:
+            in_use.append((cache, "a run of another clone is trained on it"))
+        elif reason := _cache_in_use(cache, lock, (dataset, version) in training):
             in_use.append((cache, reason))
         else:
             why = f"version {version} of {dataset} is no longer current"
@@ -83,7 +95,7 @@ def plan_prune(
     decided |= {path for path, _ in in_use}
     removals += [
         removal
-        for removal in leftovers(store)
+        for removal in leftovers(store, others)
         if decided.isdisjoint((removal.path, *removal.path.parents))
     ]
     return PrunePlan(tuple(removals), tuple(in_use))
@@ -166,8 +178,7 @@ def _refusal(removal: Removal, locks: ExitStack) -> str | None:
         if removal.lock:
             if (descriptor := lock_file(removal.lock, locks)) is None:
                 return "a process uses it"
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, str(os.getpid()).encode())
+            LockRecord.of_this_process().write(descriptor)
     except OSError as error:
         return f"its lock cannot be had: {error.strerror}"
     if removal.kind == "frame cache" and _processes_using(removal.path):

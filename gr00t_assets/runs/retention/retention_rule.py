@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from gr00t_assets.core.errors import Gr00tAssetsError, StoreError
+from gr00t_assets.core.errors import CheckpointError, Gr00tAssetsError, StoreError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.units import format_bytes
@@ -136,7 +136,10 @@ def best_step(steps: Iterable[int], run_directory: Path) -> int | None:
     The window of step ``s`` is the final window of a run of ``s`` steps; see ``window_steps``. A
     step with no logged loss in its window, or one that is not finite, is not compared.
     """
-    metrics = read_metrics(run_directory)
+    try:
+        metrics = read_metrics(run_directory)
+    except CheckpointError:
+        return None
     losses = dict(zip(metrics.loss_steps.tolist(), metrics.losses.tolist(), strict=True))
     compared = []
     for step in steps:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from gr00t_assets.core.files import PARTIAL
+from gr00t_assets.core.files import PARTIAL, machine_hash
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.processes import is_alive
 from gr00t_assets.core.project import Store
@@ -20,7 +20,8 @@ from gr00t_assets.runs.run_directory import LOCK
 from gr00t_assets.runs.spec import run_name
 from gr00t_assets.runs.training_data import find_training_data
 
-_WRITER = re.compile(rf"{re.escape(PARTIAL)}(\d+)(?:-[0-9a-f]{{8}})?$")
+_WRITER = re.compile(rf"{re.escape(PARTIAL)}(\d+)(?:-([0-9a-f]{{8}})?[0-9a-f]{{8}})?$")
+"""Process, and the machine where version 0.2 or older did not write it."""
 
 _LAUNCHER = re.compile(r"\..+\.partial$")
 
@@ -100,7 +101,7 @@ def _versions(store: Store) -> dict[str, frozenset[str]]:
 
 def _field(file: Path, name: str) -> str | None:
     try:
-        value = json.loads(file.read_text())[name]
+        value = json.loads(file.read_text(encoding="utf-8"))[name]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return value if isinstance(value, str) else None
@@ -132,8 +133,10 @@ def is_leftover_name(name: str) -> bool:
     return name.startswith(".") and (PARTIAL in name or _LAUNCHER.match(name) is not None)
 
 
-def leftovers(store: Store) -> list[Removal]:
+def leftovers(store: Store, others: bool = False) -> list[Removal]:
     """Every half-made file or folder of the store whose writer is not known to be alive.
+
+    Of another machine's processes nothing is known: what they left is among it with ``others``.
 
     A name with a process id is that process's. One without is its folder's lock holder's: the
     removal's lock has to be had before it is deleted.
@@ -142,8 +145,10 @@ def leftovers(store: Store) -> list[Removal]:
     for path in _half_made(store):
         lock = _lock(path, store)
         if writer := _WRITER.search(path.name):
-            if not is_alive(int(writer[1])):
-                why = f"process {writer[1]}, which wrote it, is dead"
+            foreign = writer[2] not in (None, machine_hash())
+            if others if foreign else not is_alive(int(writer[1])):
+                state = "is another machine's" if foreign else "is dead"
+                why = f"process {writer[1]}, which wrote it, {state}"
                 removals.append(Removal("leftover", path, why, lock=lock))
         elif lock is not None:
             removals.append(Removal("leftover", path, "no process writes it", lock=lock))

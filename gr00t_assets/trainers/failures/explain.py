@@ -91,7 +91,7 @@ def explain(lines: Sequence[str], code: int, spec: TrainingSpec) -> Explanation:
 def explain_signal(number: int, process: str = "the trainer") -> Explanation:
     """The explanation of a process that a signal ended."""
     name = signal.Signals(number).name
-    known = yaml.safe_load((_PATTERNS / "signals.yaml").read_text())
+    known = yaml.safe_load((_PATTERNS / "signals.yaml").read_text(encoding="utf-8"))
     entry = known.get(name, {"problem": f"was ended by {name}"})
     details = (*entry.get("details", ()), RESUMES)
     return Explanation(f"{process} {entry['problem']}.", details, "signal")

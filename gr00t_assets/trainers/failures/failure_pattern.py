@@ -111,4 +111,7 @@ class FailurePattern(FrozenModel):
 @cache
 def load_patterns(file: Path) -> tuple[FailurePattern, ...]:
     """The patterns of a file, in the order in which they are tried."""
-    return tuple(FailurePattern.model_validate(item) for item in yaml.safe_load(file.read_text()))
+    return tuple(
+        FailurePattern.model_validate(item)
+        for item in yaml.safe_load(file.read_text(encoding="utf-8"))
+    )

@@ -49,7 +49,7 @@ def backbone_folder(base_model_directory: Path, checkout: Path, target: Path) ->
     with published_directory(target) as partial:
         shutil.copytree(source, partial, dirs_exist_ok=True)
         for name, content in _resized_files(source, config, towers).items():
-            (partial / name).write_text(json.dumps(content, indent=2))
+            (partial / name).write_text(json.dumps(content, indent=2), encoding="utf-8")
     return target
 
 
@@ -91,7 +91,7 @@ def _towers_of(config: dict[str, Any], source: Path) -> TowersConfig:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TrainingError(
             str(path),

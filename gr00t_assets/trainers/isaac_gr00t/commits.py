@@ -29,7 +29,7 @@ class Fix:
     text: str
 
 
-_FACTS = yaml.safe_load(Path(__file__).with_name("commits.yaml").read_text())
+_FACTS = yaml.safe_load(Path(__file__).with_name("commits.yaml").read_text(encoding="utf-8"))
 REPOSITORY: str = _FACTS["repository"]
 PINNED: str = _FACTS["pinned"]
 RELEASE: str = _FACTS["release"]
@@ -77,7 +77,9 @@ def revision_of(checkout: Path) -> Revision:
     fixed: dict[str, bool | None] = {}
     for position, fix in enumerate(FIXES):
         try:
-            has_fix = fix.text in (checkout / fix.file).read_text(errors="replace")
+            has_fix = fix.text in (checkout / fix.file).read_text(
+                errors="replace", encoding="utf-8"
+            )
         except OSError:
             has_fix = _contains(checkout, fix.commit, commit)
         if has_fix is None and count is not None:
@@ -138,6 +140,14 @@ def _run_git(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str
     command = ["git", "-C", str(checkout), *arguments]
     offline = {**os.environ, "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=offline)
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=offline,
+            encoding="utf-8",
+            errors="replace",
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -103,7 +103,7 @@ def _tensor_sizes(folder: Path) -> dict[str, int]:
 def publish_model(spec: TrainingSpec, step: int, tokenizer: Path) -> None:
     """Publish ``model/`` of a finished run: its last checkpoint without what only training needs.
 
-    An existing model is kept. Weights are hard-linked where the file system can, so that they
+    Weights are hard-linked where the file system can, so that they
     outlive their checkpoint. ``tokenizer`` is the folder of the one that made the prompts.
 
     Raises:
@@ -140,7 +140,7 @@ def _true_config(source: Path) -> dict[str, Any]:
     The June release drops ``future_tokens`` from the model but not from its configuration, with
     which a later commit would draw new ones at random.
     """
-    config = json.loads((source / "config.json").read_text())
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     head = config.get("action_head_cfg", {})
     if head.get("num_target_vision_tokens") and _FUTURE_TOKENS not in _tensor_sizes(source):
         head["num_target_vision_tokens"] = 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gr00t_assets.core.errors import CheckpointError, TrainingError
+from gr00t_assets.core.files import write_bytes
 from gr00t_assets.gpu.guard import stop_grace
 from gr00t_assets.modality.frame_check_result import frames_verified
 from gr00t_assets.runs.manifest import MANIFEST, Manifest, Outcome, dataset_samples
@@ -30,6 +31,7 @@ from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import (
 from gr00t_assets.trainers.isaac_gr00t.launch_file import FACTS, FOLDER, make_launch
 from gr00t_assets.trainers.isaac_gr00t.launcher_process import run_launcher
 from gr00t_assets.trainers.isaac_gr00t.limits import refuse, refuse_other_shape
+from gr00t_assets.trainers.n15.instructions import refuse_special_tokens
 from gr00t_assets.trainers.reporter import Reporter
 from gr00t_assets.trainers.run_files import CheckpointRecord, remove_partial
 
@@ -72,6 +74,8 @@ class IsaacRun(Attempt):
         spec, directory = self.spec, self.spec.run_directory
         self._environment.require(spec.experiment.name)
         refuse(spec, self._environment)
+        for dataset in spec.datasets:
+            refuse_special_tokens(dataset)
         revision = f"{self._environment.revision()}+{LAUNCHER_REVISION}"
         self._update(trainer_revision=revision)
         latest = latest_checkpoint(spec)
@@ -139,8 +143,8 @@ class IsaacRun(Attempt):
             TrainingError: The run was begun with another revision of Isaac-GR00T.
         """
         path = self.spec.run_directory / FOLDER / REVISION
-        path.parent.mkdir(exist_ok=True)
-        before = path.read_text().strip() if path.is_file() else revision
+        # Version 0.2 wrote it in place, so that a power cut may have left it empty.
+        before = (path.read_text(encoding="utf-8").strip() if path.is_file() else "") or revision
         if before != revision and latest is not None:
             raise TrainingError(
                 self.spec.experiment.name,
@@ -151,14 +155,14 @@ class IsaacRun(Attempt):
                     f"{self.spec.run_directory}",
                 ],
             )
-        path.write_text(revision + "\n")
+        write_bytes(path, f"{revision}\n".encode())
 
     def _read_results(self) -> None:
         """Take over the facts and metrics that the launcher has written."""
         directory = self.spec.run_directory
         path = directory / FOLDER / FACTS
         if path.is_file():
-            self._update(**json.loads(path.read_text()))
+            self._update(**json.loads(path.read_text(encoding="utf-8")))
         if last := read_metrics(directory).last:
             self._update_progress(last)
 

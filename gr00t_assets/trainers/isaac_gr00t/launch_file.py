@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gr00t_assets.core.errors import DatasetError, TrainingError
-from gr00t_assets.datasets.frames.frame_index import FRAMES, TIMES, cache_folder, read_indices
+from gr00t_assets.datasets.frames.frame_checksums import CHECKSUMS, FRAMES
+from gr00t_assets.datasets.frames.frame_index import TIMES, cache_folder, read_indices
 from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.metrics import METRICS
 from gr00t_assets.runs.run_directory import CHECKPOINTS
@@ -113,7 +114,8 @@ def script_arguments(spec: TrainingSpec, base_model: Path, output: Path) -> dict
 def cached_frames(experiment: str, dataset: RunDataset) -> dict[str, dict[str, Any]]:
     """The frame cache of a dataset by camera key of modality.json, as the launcher maps it.
 
-    Of each the files of frames and timestamps, and first row and number of rows by episode.
+    Of each the files of frames, timestamps and checksums, and first row and number of rows by
+    episode.
 
     Raises:
         DatasetError: A camera's frames are missing or damaged.
@@ -138,9 +140,12 @@ def cached_frames(experiment: str, dataset: RunDataset) -> dict[str, dict[str, A
         if index is None:
             missing.append(camera.original_key)
             continue
+        place = folder / camera.original_key
+        checksums = place / CHECKSUMS
         frames[camera.key] = {
-            "frames": str(folder / camera.original_key / FRAMES),
-            "timestamps": str(folder / camera.original_key / TIMES),
+            "frames": str(place / FRAMES),
+            "timestamps": str(place / TIMES),
+            "checksums": str(checksums) if checksums.is_file() else None,
             "spans": {span.episode: (span.first_row, span.frames) for span in index.plan.spans},
         }
     if missing:

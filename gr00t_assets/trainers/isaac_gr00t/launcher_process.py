@@ -14,6 +14,7 @@ from gr00t_assets.runs.metrics import MetricTail
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import StopRequest
 from gr00t_assets.trainers.failures.explain import MAX_LOG_LINES
+from gr00t_assets.trainers.failures.log_tail import clean_lines
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
 from gr00t_assets.trainers.isaac_gr00t.launch_file import FOLDER, LAUNCH
@@ -85,7 +86,8 @@ def run_launcher(
         assert process.stdout is not None
         for line in process.stdout:
             last_lines.append(line.decode(errors="replace").rstrip())
-            reporter.say(last_lines[-1])
+            for shown in clean_lines([last_lines[-1]]):
+                reporter.say(shown)
 
     reader = threading.Thread(target=copy_output, daemon=True)
     reader.start()

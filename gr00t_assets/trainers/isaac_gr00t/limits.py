@@ -117,8 +117,10 @@ def refuse_other_shape(spec: TrainingSpec, environment: IsaacEnvironment, base_m
     """
     config = spec.modality_config
     try:
-        grows = "data_action_horizon" in environment.script.read_text()
-        trained = json.loads((base_model / "config.json").read_text()).get("action_head_cfg", {})
+        grows = "data_action_horizon" in environment.script.read_text(encoding="utf-8")
+        trained = json.loads((base_model / "config.json").read_text(encoding="utf-8")).get(
+            "action_head_cfg", {}
+        )
     except (OSError, ValueError):  # told where they are needed
         return
     asked = {"action_horizon": len(config.action_indices), "action_dim": config.max_action_dim}

@@ -15,7 +15,9 @@ import yaml
 
 from gr00t_assets.core.errors import TrainingError
 
-_RELEASE = yaml.safe_load(Path(__file__).with_name("release_script.yaml").read_text())
+_RELEASE = yaml.safe_load(
+    Path(__file__).with_name("release_script.yaml").read_text(encoding="utf-8")
+)
 
 TRANSFORMERS_DEFAULTS: Mapping[str, Any] = _RELEASE["transformers_defaults"]
 """What ``TrainingArguments`` of transformers 4.51 takes where the script says nothing."""

@@ -1,6 +1,6 @@
 """Sizes of GR00T N1.5: its towers and its action head."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -8,16 +8,20 @@ from gr00t_assets.core.files import FrozenModel
 
 MODEL_TYPE = "gr00t_n1_5"
 
+Layers = Annotated[int, Field(ge=1, le=1000)]
+Size = Annotated[int, Field(ge=1, le=10**6)]
+"""A width, a number of rows and the like; no model of today comes near."""
+
 
 class VisionConfig(FrozenModel):
     """A SigLIP vision tower. Defaults are Eagle 2.5's."""
 
-    hidden_size: int = Field(default=1152, ge=1)
-    intermediate_size: int = Field(default=4304, ge=1)
-    num_attention_heads: int = Field(default=16, ge=1)
-    num_hidden_layers: int = Field(default=27, ge=1)
-    image_size: int = Field(default=224, ge=1, description="Side of the square image in pixels")
-    patch_size: int = Field(default=14, ge=1, description="Side of a patch in pixels")
+    hidden_size: Size = 1152
+    intermediate_size: Size = 4304
+    num_attention_heads: Size = 16
+    num_hidden_layers: Layers = 27
+    image_size: Size = Field(default=224, description="Side of the square image in pixels")
+    patch_size: Size = Field(default=14, description="Side of a patch in pixels")
     num_channels: Literal[3] = 3
     hidden_act: str = "gelu_pytorch_tanh"
     layer_norm_eps: float = 1e-6
@@ -29,19 +33,19 @@ class TextConfig(FrozenModel):
     ``num_hidden_layers`` counts the layers before the cut to ``select_layer``.
     """
 
-    hidden_size: int = Field(default=2048, ge=1)
-    intermediate_size: int = Field(default=6144, ge=1)
-    num_attention_heads: int = Field(default=16, ge=1)
-    num_key_value_heads: int = Field(default=8, ge=1)
-    head_dim: int = Field(default=128, ge=1)
-    vocab_size: int = Field(default=151_680, ge=1)
+    hidden_size: Size = 2048
+    intermediate_size: Size = 6144
+    num_attention_heads: Size = 16
+    num_key_value_heads: Size = 8
+    head_dim: Size = 128
+    vocab_size: int = Field(default=151_680, ge=1, le=10**7)
     rms_norm_eps: float = 1e-6
     rope_theta: float = 1_000_000
-    max_position_embeddings: int = Field(default=40_960, ge=1)
+    max_position_embeddings: Size = 40_960
     tie_word_embeddings: bool = True
     hidden_act: str = "silu"
     attention_bias: Literal[False] = False
-    num_hidden_layers: int = Field(default=28, ge=1)
+    num_hidden_layers: Layers = 28
 
 
 class TowersConfig(FrozenModel):
@@ -64,7 +68,7 @@ class BackboneConfig(FrozenModel):
     """``backbone_cfg`` of Isaac-GR00T, with the defaults of its ``EagleBackbone``."""
 
     select_layer: int = Field(default=-1, description="Layers that the text tower is cut to")
-    project_to_dim: int | None = Field(
+    project_to_dim: Size | None = Field(
         default=1536, description="Width of eagle_linear; null for none"
     )
     tune_llm: bool = False
@@ -80,9 +84,9 @@ class BackboneConfig(FrozenModel):
 class SelfAttentionConfig(FrozenModel):
     """Transformer blocks over the backbone's features, with the defaults of Isaac-GR00T's class."""
 
-    num_attention_heads: int = Field(default=8, ge=1)
-    attention_head_dim: int = Field(default=64, ge=1)
-    num_layers: int = Field(default=12, ge=1)
+    num_attention_heads: Size = 8
+    attention_head_dim: Size = 64
+    num_layers: Layers = 12
     dropout: float = Field(default=0.1, ge=0, lt=1)
     final_dropout: bool = True
     positional_embeddings: None
@@ -96,8 +100,8 @@ class SelfAttentionConfig(FrozenModel):
 class DiffusionModelConfig(SelfAttentionConfig):
     """The diffusion transformer, with the defaults of Isaac-GR00T's class."""
 
-    output_dim: int = Field(default=26, ge=1)
-    cross_attention_dim: int | None = None
+    output_dim: Size = 26
+    cross_attention_dim: Size | None = None
     interleave_self_attention: bool = Field(
         default=False, description="Odd blocks attend to themselves"
     )
@@ -107,29 +111,27 @@ class DiffusionModelConfig(SelfAttentionConfig):
 class ActionHeadConfig(FrozenModel):
     """``action_head_cfg`` of Isaac-GR00T and, as the last field, one of ours."""
 
-    action_dim: int = Field(ge=1)
-    action_horizon: int = Field(ge=1, description="Actions of one prediction")
-    max_state_dim: int = Field(default=64, ge=1)
-    max_action_dim: int | None = None
-    backbone_embedding_dim: int = Field(default=1536, ge=1)
-    hidden_size: int = Field(
-        default=1024, ge=1, description="Width inside the state and action MLPs"
+    action_dim: Size
+    action_horizon: Size = Field(description="Actions of one prediction")
+    max_state_dim: Size = 64
+    max_action_dim: Size | None = None
+    backbone_embedding_dim: Size = 1536
+    hidden_size: Size = Field(default=1024, description="Width inside the state and action MLPs")
+    input_embedding_dim: Size = Field(
+        default=1536, description="Width of the diffusion transformer"
     )
-    input_embedding_dim: int = Field(
-        default=1536, ge=1, description="Width of the diffusion transformer"
+    max_seq_len: Size = Field(default=1024, description="Rows of the action position embedding")
+    max_num_embodiments: Size = 32
+    num_target_vision_tokens: int = Field(
+        default=32, ge=0, le=10**6, description="Learned future tokens"
     )
-    max_seq_len: int = Field(
-        default=1024, ge=1, description="Rows of the action position embedding"
-    )
-    max_num_embodiments: int = Field(default=32, ge=1)
-    num_target_vision_tokens: int = Field(default=32, ge=0, description="Learned future tokens")
     add_pos_embed: bool = True
     use_vlln: bool = True
     noise_beta_alpha: float = Field(default=1.5, gt=0)
     noise_beta_beta: float = Field(default=1.0, gt=0)
     noise_s: float = Field(default=0.999, gt=0)
-    num_timestep_buckets: int = Field(default=1000, ge=1)
-    num_inference_timesteps: int = Field(default=4, ge=1, description="Denoising steps")
+    num_timestep_buckets: Size = 1000
+    num_inference_timesteps: int = Field(default=4, ge=1, le=1000, description="Denoising steps")
     diffusion_model_cfg: DiffusionModelConfig
     vl_self_attention_cfg: SelfAttentionConfig | None = None
     model_dtype: str = "float32"
@@ -154,6 +156,14 @@ class ModelConfig(FrozenModel):
     towers: TowersConfig
     action_head: ActionHeadConfig
     compute_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+
+    @property
+    def layers(self) -> int:
+        """Layers of all parts; each has tensors of its own."""
+        head = self.action_head
+        above = head.vl_self_attention_cfg.num_layers if head.vl_self_attention_cfg else 0
+        vision = self.towers.vision_config.num_hidden_layers
+        return vision + self.backbone.select_layer + head.diffusion_model_cfg.num_layers + above
 
     @property
     def tokens_per_image(self) -> int:

@@ -22,12 +22,7 @@ from gr00t_assets.trainers.native.prompts import (
     has_tokenizer,
     load_tokenizer,
 )
-from gr00t_assets.trainers.native.weights import (
-    WEIGHTS,
-    has_future_tokens,
-    load_weights,
-    save_tensors,
-)
+from gr00t_assets.trainers.native.weights import WEIGHTS, load_weights, save_tensors, stored_weights
 
 
 @dataclass(frozen=True)
@@ -141,15 +136,15 @@ def load_base_model(
             [f"looked in {directory}", f"found {files}", "expected config.json, model.safetensors"],
         )
     config = _with_horizon(load_config(directory / "config.json"), action_horizon, base_model)
-    if not has_future_tokens(directory):
+    weights = stored_weights(directory, config.layers)
+    if not weights.has_future_tokens:
         config = config.without_future_tokens()
     tokenizer = _tokenizer(directory, config)
     with torch.device("meta"):
         model = Gr00tN15(config, attn)
     model.backbone.to(dtype)
-    model.to_empty(device=device)
+    load_weights(model, weights, device)
     model.backbone.rebuild_buffers()
-    load_weights(model, directory)
     return BaseModel(model, tokenizer, config, hub_commit(directory))
 
 

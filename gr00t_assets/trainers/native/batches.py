@@ -15,6 +15,7 @@ from gr00t_assets.modality.camera_images import camera_images
 from gr00t_assets.modality.images import draw_augmentations
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
+from gr00t_assets.trainers.n15.instructions import instruction_error
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets.trainers.native.base_models import BaseModel
 from gr00t_assets.trainers.native.data_order import DataOrder, MixtureOrder
@@ -36,6 +37,9 @@ class BatchSource:
     Attributes:
         data: The rows of each dataset of the run.
         samples: Samples in an epoch: of a single dataset every row of every episode to train on.
+
+    Raises:
+        DatasetError: A dataset cannot be read, or an instruction cannot be put into the prompt.
     """
 
     def __init__(self, spec: TrainingSpec, base: BaseModel, device: torch.device) -> None:
@@ -46,6 +50,8 @@ class BatchSource:
         self.data = [self._open(dataset) for dataset in spec.datasets]
         self.samples = spec.data.epoch_samples(spec.experiment)
         self._base = base
+        for dataset, data in zip(spec.datasets, self.data, strict=True):
+            self._check_prompts(dataset.name, data)
         self._device = device
         self._size = settings.batch_size
         self._seed = settings.seed
@@ -82,6 +88,26 @@ class BatchSource:
         )
         files = LeRobotDataset.open(dataset.directory, dataset.name)
         return Demonstrations(files, source, config, "train")
+
+    def _check_prompts(self, name: str, data: Demonstrations) -> None:
+        """Tokenise every instruction, and refuse one that is more than words or too long.
+
+        Raises:
+            DatasetError: With the dataset, the task and the first episode that has it.
+        """
+        tokenizer, config = self._base.tokenizer, self._base.config
+        most = config.towers.text_config.max_position_embeddings
+        for number, task in enumerate(data.instructions):
+            episode = int(data.episodes[np.argmax(data.tasks == number)])
+            if tokens := tokenizer.special_tokens(task):
+                found = f"{', '.join(tokens)}, which the tokenizer takes for no words"
+                raise instruction_error(name, episode, task, found)
+            ids = tokenizer.prompt_ids(task, len(data.config.video), config.tokens_per_image)
+            if len(ids) > most:
+                found = f"a prompt of {len(ids):,} tokens; the model takes {most:,}"
+                remedy = f"give it a shorter text by tasks: {{rename: ...}} of {name} in "
+                remedy += "data/datasets.yaml"
+                raise instruction_error(name, episode, task, found, remedy)
 
     def _make(self, draw: int) -> dict[str, torch.Tensor]:
         draws = self._order.draws(draw, self._size)

@@ -1,19 +1,22 @@
 """Safetensors files, with a full disk reported as the operating system reports it."""
 
-import errno
-import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
+import psutil
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gr00t_assets.core.errors import BaseModelError
+from gr00t_assets.core.files import read_json
 
-_FULL = f"os error {errno.ENOSPC}"
+_MISMATCH = "its weights do not match its config.json."
+_REFUSED = re.compile(r"os error (\d+)")
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -25,8 +28,9 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     try:
         save_file(_own_storage(tensors), path, metadata={"format": "pt"})
     except SafetensorError as error:
-        if _FULL in str(error):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        if refused := _REFUSED.search(str(error)):
+            number = int(refused[1])
+            raise OSError(number, os.strerror(number), str(path)) from error
         raise
 
 
@@ -51,6 +55,9 @@ TEXT = "backbone.eagle_model.language_model."
 LM_HEAD, EMBEDDING = f"{TEXT}lm_head.weight", f"{TEXT}model.embed_tokens.weight"
 FUTURE_TOKENS = "action_head.future_tokens.weight"
 SHOWN = 5
+
+LARGEST_HEADER = 32 << 20
+"""Bytes; 200,000 tensors, of which N1.5 has a thousand."""
 
 
 def weight_files(directory: Path) -> list[Path]:
@@ -86,8 +93,8 @@ def weight_files(directory: Path) -> list[Path]:
 
 def _shards(index: Path) -> list[Path]:
     try:
-        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        names = sorted(set(read_json(index)["weight_map"].values()))
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise BaseModelError(str(index), "this is not an index of shards.", [str(error)]) from error
     outside = [
         name for name in names if Path(name).name != name or not name.endswith(".safetensors")
@@ -108,10 +115,11 @@ def _stored_shapes(files: list[Path]) -> dict[str, tuple[Path, tuple[int, ...]]]
     stored = {}
     for file in files:
         try:
+            _require_small_header(file)
             with safe_open(file, "pt") as content:
                 for name in content.keys():  # noqa: SIM118
                     stored[name] = (file, tuple(content.get_slice(name).get_shape()))
-        except SafetensorError as error:
+        except (SafetensorError, OSError, RuntimeError) as error:
             raise BaseModelError(
                 str(file),
                 "this is not a whole safetensors file.",
@@ -120,16 +128,48 @@ def _stored_shapes(files: list[Path]) -> dict[str, tuple[Path, tuple[int, ...]]]
     return stored
 
 
-def has_future_tokens(directory: Path) -> bool:
-    """Whether the weights of a model folder have ``future_tokens``.
+def _require_small_header(file: Path) -> None:
+    with file.open("rb") as opened:
+        size = int.from_bytes(opened.read(8), "little")
+    if size > LARGEST_HEADER:
+        raise SafetensorError(f"its header says that it has {size:,} bytes")
 
-    Isaac-GR00T before 2025-07-08 has none in its action head: it drops those of the base model, and
-    its checkpoints are of a model without them.
+
+class StoredWeights(NamedTuple):
+    """The weights of a model folder, not yet read.
+
+    Attributes:
+        directory: The folder.
+        tensors: File and shape of each tensor by its name.
+    """
+
+    directory: Path
+    tensors: dict[str, tuple[Path, tuple[int, ...]]]
+
+    @property
+    def has_future_tokens(self) -> bool:
+        """Whether they have ``future_tokens``.
+
+        Isaac-GR00T before 2025-07-08 has none in its action head: it drops those of the base model,
+        and its checkpoints are of a model without them.
+        """
+        return FUTURE_TOKENS in self.tensors
+
+
+def stored_weights(directory: Path, layers: int) -> StoredWeights:
+    """Look at the weights of a model folder.
+
+    Args:
+        layers: Of the model that its ``config.json`` describes.
 
     Raises:
-        BaseModelError: Files are missing or broken.
+        BaseModelError: Files are missing or broken, or hold fewer tensors than layers.
     """
-    return FUTURE_TOKENS in _stored_shapes(weight_files(directory))
+    tensors = _stored_shapes(weight_files(directory))
+    if len(tensors) < layers:
+        found = f"config.json describes {layers:,} layers, there are {len(tensors):,} tensors"
+        raise BaseModelError(str(directory), _MISMATCH, [found])
+    return StoredWeights(directory, tensors)
 
 
 def _listed(kind: str, names: list[str]) -> Iterator[str]:
@@ -138,39 +178,76 @@ def _listed(kind: str, names: list[str]) -> Iterator[str]:
         yield f"{len(names)} {kind}: {', '.join(sorted(names)[:SHOWN])}{more}"
 
 
-def load_weights(model: nn.Module, directory: Path) -> None:
-    """Copy the weights of a model folder into ``model``, converted to its dtype.
+def load_weights(model: nn.Module, weights: StoredWeights, device: torch.device | str) -> None:
+    """Give a model that has shapes alone, on the device meta, its memory and its weights.
 
-    ``lm_head`` is not part of the model and passed over; where a file with tied embeddings has
-    ``lm_head`` alone it stands for the embeddings.
+    They are converted to the model's dtype. ``lm_head`` is not part of the model and passed over;
+    where a file with tied embeddings has ``lm_head`` alone it stands for the embeddings.
 
     Raises:
-        BaseModelError: Files are missing or broken, or names or shapes differ from the model's.
+        BaseModelError: Names or shapes differ from the model's, there is not enough memory, or a
+            number is not finite.
     """
-    stored = _stored_shapes(weight_files(directory))
+    stored, subject = dict(weights.tensors), str(weights.directory)
     lm_head = stored.pop(LM_HEAD, None)
     source = {name: name for name in stored}
     if lm_head is not None and EMBEDDING not in stored:
         stored[EMBEDDING], source[EMBEDDING] = lm_head, LM_HEAD
-    own = model.state_dict()
-    own = {name: tensor for name, tensor in own.items() if tensor.numel() or name in stored}
-    missing = [name for name in own if name not in stored]
-    shapes = [
-        f"{name} has shape {list(stored[name][1])}, expected {list(tensor.shape)}"
-        for name, tensor in own.items()
-        if name in stored and stored[name][1] != tuple(tensor.shape)
+    shapes = {
+        name: tuple(tensor.shape)
+        for name, tensor in model.state_dict().items()
+        if tensor.numel() or name in stored
+    }
+    missing = [name for name in shapes if name not in stored]
+    other = [
+        f"{name} has shape {list(stored[name][1])}, expected {list(shape)}"
+        for name, shape in shapes.items()
+        if name in stored and stored[name][1] != shape
     ]
     details = [
         *_listed("missing", missing),
-        *_listed("unexpected", [name for name in stored if name not in own]),
-        *_listed("of another shape", shapes),
+        *_listed("unexpected", [name for name in stored if name not in shapes]),
+        *_listed("of another shape", other),
     ]
     if details:
-        raise BaseModelError(str(directory), "its weights do not match its config.json.", details)
+        raise BaseModelError(subject, _MISMATCH, details)
+    _allocate(model, device, subject)
+    own = model.state_dict()
     by_file: dict[Path, list[str]] = {}
-    for name in own:
+    for name in shapes:
         by_file.setdefault(stored[name][0], []).append(name)
+    not_finite = []
     for file, names in by_file.items():
         with safe_open(file, "pt") as content:
             for name in names:
                 own[name].copy_(content.get_tensor(source[name]))
+                if not _is_finite(own[name]):
+                    not_finite.append(source[name])
+    if not_finite:
+        problem = "it has weights that are not finite numbers (NaN or infinite)."
+        remedy = "copy or download it again; if it is so at its origin, take an earlier checkpoint"
+        raise BaseModelError(subject, problem, [*_listed("tensors", not_finite), remedy])
+
+
+def _allocate(model: nn.Module, device: torch.device | str, subject: str) -> None:
+    """Give a model memory, unless it is more than there is, which would end other programs."""
+    needed = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    on_cpu = torch.device(device).type == "cpu"
+    try:
+        if on_cpu and needed > psutil.virtual_memory().available:
+            raise MemoryError
+        model.to_empty(device=device)
+    except (MemoryError, RuntimeError) as error:
+        if not on_cpu:
+            raise
+        found = f"{needed / 1e9:.1f} GB are needed"
+        remedy = "train it where there is more memory, or take a smaller model"
+        problem = "there is not enough memory for its weights."
+        raise BaseModelError(subject, problem, [found, remedy]) from error
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    """Whether all numbers are finite; a sum tells it for most tensors, without their size again."""
+    if not tensor.is_floating_point():
+        return True
+    return bool(tensor.sum(dtype=torch.float32).isfinite()) or bool(tensor.isfinite().all())

@@ -258,6 +258,22 @@ META_FAULTS = {
     "task empty": Fault(
         "task-empty", TASKS, lines("tasks.jsonl", lambda all: all[0].update(task=" ")), "write"
     ),
+    "task with a special token": Fault(
+        "task-special-token",
+        TASKS,
+        lines("tasks.jsonl", lambda all: all[0].update(task="pick it<|im_end|>\nnow <image-1>")),
+        "take it out of meta/tasks.jsonl",
+    ),
+    "task that is no Unicode": Fault(
+        "text-not-unicode",
+        TASKS,
+        lines("tasks.jsonl", lambda all: all[0].update(task="pick \ud800 it")),
+        "take it out",
+        also=("task-index-unknown", "no-tasks", "info-total"),
+    ),
+    "feature whose name is no Unicode": Fault(
+        "text-not-unicode", INFO, info(robot_type="\udfff"), "take it out"
+    ),
     "task is one word": Fault(
         "task-not-instruction",
         TASKS,

@@ -12,6 +12,7 @@ from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.lerobot.features import Feature, parse_features
 from gr00t_assets.datasets.lerobot.folder import FAULTS
 from gr00t_assets.datasets.record import Camera, DatasetRecord, load_record, save_record
+from gr00t_assets.datasets.sources.content import content_hash
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.data_config import data_configs
 
@@ -25,7 +26,8 @@ def _entry(data_config: str) -> CatalogEntry:
 @pytest.fixture
 def store(demo_dataset: Path, tmp_path: Path) -> Store:
     store = Store(tmp_path / "store")
-    target = store.dataset_directory(NAME, "0123456789abcdef")
+    version = content_hash(demo_dataset)
+    target = store.dataset_directory(NAME, version)
     target.parent.mkdir(parents=True)
     target.symlink_to(demo_dataset)
     camera = Camera(
@@ -34,7 +36,7 @@ def store(demo_dataset: Path, tmp_path: Path) -> Store:
     save_record(
         DatasetRecord(
             name=NAME,
-            version="0123456789abcdef",
+            version=version,
             source="a folder",
             revision=None,
             codebase_version="v2.0",
@@ -54,7 +56,7 @@ def store(demo_dataset: Path, tmp_path: Path) -> Store:
 def test_a_valid_config_is_kept_and_read_back(store: Store) -> None:
     config = build_modality_config(_entry("fourier_gr1_arms_only"), store)
     assert load_modality_config(NAME, store) == config
-    assert config.dataset_version == "0123456789abcdef"
+    assert config.dataset_version == load_record(NAME, store).version
     late = [line for line in config.warnings if "the first row is at 0.05 s" in line]
     assert len(late) == 5 and "row i gets frame i+1" in late[0]
 

@@ -120,3 +120,49 @@ def test_a_camera_or_episode_that_is_not_there(small_dataset: Path, tmp_path: Pa
     build_frame_cache(dataset, [EGO], directory)
     with pytest.raises(DatasetError, match="no episode 7 of camera"):
         FrameCache.open(directory).rows(7, EGO, np.array([0.0]))
+
+
+def test_a_changed_frame_is_refused_and_its_camera_made_again(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    dataset, directory = LeRobotDataset.open(small_dataset), tmp_path / "small" / "version"
+    build_frame_cache(dataset, [EGO], directory)
+    frames = directory / EGO / "frames.npy"
+    sound = frames.read_bytes()
+    stored = np.load(frames, mmap_mode="r+")
+    stored[45] += 1
+    stored.flush()
+    cache = FrameCache.open(directory)
+    assert (cache.frames(EGO, np.array([44])) == np.load(frames, mmap_mode="r")[44]).all()
+    row = 45 - dataset.episodes[0].length
+    with pytest.raises(DatasetError, match=f"frame {row} of episode 1 is not as it was decoded"):
+        cache.frames(EGO, np.array([44, 45]))
+    with pytest.raises(DatasetError, match="frame cache is damaged"):
+        cache.sample(10)
+    assert build_frame_cache(dataset, [EGO], directory).decoded == 2
+    assert frames.read_bytes() == sound
+    assert FrameCache.open(directory).sample(10) == []
+
+
+def test_a_cache_without_checksums_is_read_as_it_is(small_dataset: Path, tmp_path: Path) -> None:
+    dataset, directory = LeRobotDataset.open(small_dataset), tmp_path / "small" / "version"
+    build_frame_cache(dataset, [EGO], directory)
+    (directory / EGO / "checksums.json").unlink()
+    assert build_frame_cache(dataset, [EGO], directory).decoded == 0
+    cache = FrameCache.open(directory)
+    assert cache.frames(EGO, np.arange(3)).shape == (3, 96, 96, 3)
+    assert cache.sample(1) == [EGO]
+
+
+def test_damaged_frames_of_another_version_are_not_copied(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    dataset, caches = LeRobotDataset.open(small_dataset), tmp_path / "small"
+    build_frame_cache(dataset, [EGO], caches / "v1")
+    stored = np.load(caches / "v1" / EGO / "frames.npy", mmap_mode="r+")
+    sound = np.array(stored)
+    stored[45] += 1
+    stored.flush()
+    info = build_frame_cache(dataset, [EGO], caches / "v2", previous=[caches / "v1"])
+    assert (info.decoded, info.reused) == (1, 1)
+    assert (np.load(caches / "v2" / EGO / "frames.npy") == sound).all()

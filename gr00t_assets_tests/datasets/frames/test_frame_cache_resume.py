@@ -117,6 +117,23 @@ def test_episodes_that_were_finished_are_not_decoded_again(
     assert told[-1] == (2 * sum(LENGTHS), 2 * sum(LENGTHS))
 
 
+def test_a_finished_episode_whose_frames_changed_meanwhile_is_decoded_again(
+    dataset: LeRobotDataset, unbroken: dict[str, bytes], tmp_path: Path
+) -> None:
+    directory = tmp_path / "demo" / "version"
+    interrupt(dataset, directory, after=sum(LENGTHS[:4]))
+    building = building_folder(directory, "front")
+    finished = (building / JOURNAL).read_text().count("\n")
+    stored = np.load(building / "frames.npy", mmap_mode="r+")
+    stored[0] += 1
+    stored.flush()
+    times = np.load(building / "timestamps.npy", mmap_mode="r+")
+    times[LENGTHS[0]] += 1
+    times.flush()
+    assert build_frame_cache(dataset, dataset.cameras, directory).kept == finished - 2
+    assert content(directory) == unbroken
+
+
 def test_an_episode_whose_video_changed_meanwhile_is_decoded_again(
     dataset: LeRobotDataset, tmp_path: Path
 ) -> None:

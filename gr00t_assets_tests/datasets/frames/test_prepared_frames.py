@@ -63,10 +63,32 @@ def test_a_frame_cache_with_another_index_is_prepared_anew(made: Made) -> None:
     dataset, config, directory = made
     PreparedFrames.open(directory, config, 28)
     index = directory / dataset.cameras[0] / "index.json"
+    index.with_name("checksums.json").unlink()
     index.write_text(index.read_text() + "\n")
     told: list[int] = []
     PreparedFrames.open(directory, config, 28, lambda done, total: told.append(done))
     assert told
+
+
+def test_damaged_ones_are_made_anew(made: Made) -> None:
+    dataset, config, directory = made
+    camera, rows = dataset.cameras[0], np.arange(dataset.frame_count)
+    sound = PreparedFrames.open(directory, config, 28).frames(camera, rows)
+    file = next(directory.glob(f".prepared-*/{camera}.npy"))
+    content = file.read_bytes()
+    file.write_bytes(content[:-5000] + bytes(5000))
+    told: list[int] = []
+    anew = PreparedFrames.open(directory, config, 28, lambda done, total: told.append(done))
+    assert told and file.read_bytes() == content
+    np.testing.assert_array_equal(anew.frames(camera, rows), sound)
+    with file.open("r+b") as opened:
+        opened.seek(len(content) - 5000)
+        opened.write(bytes(5000))
+    np.testing.assert_array_equal(anew.frames(camera, rows), sound)
+    file.with_suffix(".json").unlink()
+    told.clear()
+    PreparedFrames.open(directory, config, 28, lambda done, total: told.append(done))
+    assert told, "those of older versions have no checksums"
 
 
 def test_a_failure_leaves_nothing(made: Made) -> None:

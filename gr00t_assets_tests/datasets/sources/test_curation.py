@@ -203,7 +203,7 @@ def test_tasks_are_renamed(ingest: Ingest) -> None:
                     "rename": {"greif the salt from the counter and place it in the bowl": "x"}
                 }
             },
-            "; did you mean 'greif\u2028 the salt",
+            "; did you mean 'greif\\u2028 the salt",
         ),
     ],
 )

@@ -133,7 +133,7 @@ def test_the_imported_runs_have_their_commands_and_their_frames_are_marked(tmp_p
     text = journal.text
     assert "(trained on wrong frames)" in text
     assert "--learning-rate 1e-4" in text and "--no-tune-llm" in text
-    failed = text.split("### batch\\_size\\_8\\_failed")[1].split("\n### ")[0]
+    failed = text.split("### batch_size_8_failed")[1].split("\n### ")[0]
     assert "it is failed, so it is neither ranked nor compared" in failed
     assert "| 1 | ch7f65x3 |" in text and "d9pawzt8 |" not in text
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gr00t_assets.core.checksums import crc32
 from gr00t_assets.trainers.native.base_models import load_base_model
 from gr00t_assets_tests.trainers.isaac_gr00t.launching import LAUNCHER, Trainer, variables
 
@@ -35,7 +36,7 @@ def test_it_leaves_metrics_checkpoints_and_facts(october_run: Trainer) -> None:
     assert record["wall_seconds"] == metrics[-1].wall_seconds
     folder = run.output / "checkpoint-5"
     sizes = {
-        path.relative_to(folder).as_posix(): path.stat().st_size
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "crc32": crc32(path)}
         for path in folder.rglob("*")
         if path.is_file() and path.name != "complete.json"
     }

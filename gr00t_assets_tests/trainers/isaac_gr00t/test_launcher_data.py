@@ -79,6 +79,16 @@ def test_every_frame_is_right_where_torchvision_av_of_june_is_wrong(
     np.testing.assert_array_equal(fed, expected)
 
 
+def test_a_frame_that_changed_in_the_cache_is_refused(small_run: Trainer, opened: Opener) -> None:
+    run = small_run()
+    dataset = opened(run, run.launch())
+    frames = np.load(next(run.spec.datasets[0].frame_cache.rglob("frames.npy")), mmap_mode="r+")
+    frames[45] += 1
+    frames.flush()
+    with pytest.raises(Exception, match=r"cache of small is damaged\n  row 45 of .*\n  decode it"):
+        frames_of(dataset)
+
+
 def test_every_other_part_of_a_sample_is_what_the_bare_class_gives(
     small_run: Trainer, opened: Opener
 ) -> None:

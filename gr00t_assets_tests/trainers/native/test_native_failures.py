@@ -15,7 +15,7 @@ from gr00t_assets.runs.run_directory import run_lock
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.native.training_state import latest_checkpoint
 from gr00t_assets.trainers.run_checks import final_weights_problem
-from gr00t_assets_tests.trainers.conftest import SpecMaker, environment, train
+from gr00t_assets_tests.trainers.conftest import SpecMaker, environment, forget_hashes, train
 
 
 def failed(spec: TrainingSpec) -> str:
@@ -92,6 +92,8 @@ def test_final_weights_that_are_damaged_do_not_pass_the_check(spec_of: SpecMaker
     tensors = load_file(path)
     tensors["action_head.action_decoder.layer2.b"].fill_(float("nan"))
     save_file(tensors, path)
+    assert "its content has changed" in (final_weights_problem(spec.run_directory) or "")
+    forget_hashes(spec.run_directory)
     assert "not finite" in (final_weights_problem(spec.run_directory) or "")
     path.unlink()
     assert "model.safetensors" in (final_weights_problem(spec.run_directory) or "")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gr00t_assets.core.checksums import read_sealed, sealed
 from gr00t_assets.runs.checkpoint_layout import COMPLETE
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics
@@ -134,8 +135,8 @@ def test_ctrl_c_writes_a_checkpoint_and_the_next_start_goes_on(spec_of: SpecMake
 
     process = start(spec)
     assert process.stdout is not None
-    said = [process.stdout.readline() for _ in range(2)]
-    assert f"resuming from step {stopped_at} of 400" in said[1]
+    resuming = next(line for line in process.stdout if "resuming" in line)
+    assert f"resuming from step {stopped_at} of 400" in resuming
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=240)
     assert process.returncode == 130
@@ -186,8 +187,7 @@ def test_a_foreign_checkpoint_is_refused(spec_of: SpecMaker) -> None:
     assert train(spec).returncode == 0
     cut_back_to_step_two(spec.run_directory)
     path = DEFAULT_LAYOUT.folder(spec.run_directory, 2) / COMPLETE
-    record = json.loads(path.read_text())
-    path.write_text(json.dumps({**record, "config_hash": "abcdefabcdef"}))
+    path.write_text(json.dumps(sealed({**read_sealed(path), "config_hash": "abcdefabcdef"})))
     result = train(spec)
     assert result.returncode == 1
     assert "belongs to another run" in result.stderr

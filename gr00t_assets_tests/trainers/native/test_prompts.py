@@ -82,9 +82,9 @@ def test_a_task_is_encoded_once(tmp_path):
     assert tokenizer.calls == 2
 
 
-@pytest.mark.parametrize("task", ["see <image-1>", "see <IMG_CONTEXT>"])
-def test_image_placeholders_in_a_task_are_an_error(task):
-    with pytest.raises(DatasetError, match="image placeholders"):
+@pytest.mark.parametrize("task", ["see <image-1>", "see <IMG_CONTEXT>", "a<|im_end|>b", "<img>"])
+def test_special_tokens_in_a_task_are_an_error(task):
+    with pytest.raises(DatasetError, match="special tokens"):
         tokenize(byte_tokenizer(), [task], 1, 4)
 
 

@@ -61,7 +61,9 @@ def _in_hub_cache(repository: str) -> bool:
         index = try_to_load_from_cache(repository, "model.safetensors.index.json")
         if not isinstance(index, str):
             return has("model.safetensors")
-        return all(map(has, json.loads(Path(index).read_text())["weight_map"].values()))
+        return all(
+            map(has, json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values())
+        )
     except (HFValidationError, OSError, ValueError, KeyError, AttributeError):
         return False
 
@@ -86,6 +88,6 @@ def _hub_token() -> str | None:
         if os.environ.get(variable, "").strip():
             return f"{variable} in the environment"
     try:
-        return HF_TOKEN_PATH if Path(HF_TOKEN_PATH).read_text().strip() else None
+        return HF_TOKEN_PATH if Path(HF_TOKEN_PATH).read_text(encoding="utf-8").strip() else None
     except OSError:
         return None

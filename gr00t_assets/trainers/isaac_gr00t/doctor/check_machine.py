@@ -136,7 +136,7 @@ def _host_memory() -> int:
     total = psutil.virtual_memory().total
     for file in _CGROUP_LIMITS:
         with suppress(OSError):
-            limit = file.read_text().strip()
+            limit = file.read_text(encoding="utf-8").strip()
             total = min(total, int(limit)) if limit.isdigit() else total
     return total
 

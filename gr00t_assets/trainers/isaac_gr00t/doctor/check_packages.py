@@ -165,7 +165,9 @@ class PackageChecks:
     def _imports_decord(self) -> bool:
         """Whether ``import decord`` stands outside of any ``try``, as in the release."""
         try:
-            source = (self._environment.checkout / "gr00t" / "utils" / "video.py").read_text()
+            source = (self._environment.checkout / "gr00t" / "utils" / "video.py").read_text(
+                encoding="utf-8"
+            )
         except (OSError, ValueError):
             return False
         return any(line.startswith("import decord") for line in source.splitlines())

@@ -45,7 +45,9 @@ _PROBE_TIMEOUT = 120
 def read_pins(checkout: Path) -> dict[str, str] | None:
     """Version specifiers by package, with the extra ``base``; ``None`` without a project file."""
     try:
-        project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
+        project = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))[
+            "project"
+        ]
         optional = project.get("optional-dependencies", {}).get(EXTRA, [])
         lines = [*project.get("dependencies", []), *optional]
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
@@ -110,6 +112,8 @@ def probe(python: Path) -> Probe | str:
             text=True,
             timeout=_PROBE_TIMEOUT,
             env=environment,
+            encoding="utf-8",
+            errors="replace",
         )
     except OSError as error:
         return f"{python} cannot be started: {error.strerror}"
@@ -128,7 +132,7 @@ def probe(python: Path) -> Probe | str:
             packages.setdefault(canonicalize_name(name), found.version)
     folders = [Path(path) for path in paths]
     files = (folder / "torch" / "version.py" for folder in folders)
-    text = next((file.read_text() for file in files if file.is_file()), "")
+    text = next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
     torch, cuda = (
         match[1] if (match := re.search(_ASSIGNED.format(name), text, re.MULTILINE)) else None
         for name in ("__version__", "cuda")

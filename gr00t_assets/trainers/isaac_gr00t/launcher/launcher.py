@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         sys.stderr.write("usage: python launcher.py LAUNCH.json\n")
         return 2
-    launch = json.loads(Path(arguments[0]).read_text())
+    launch = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     stop = StopRequest(Path(launch["stop_file"]))
     try:
         finished = train(launch, stop)

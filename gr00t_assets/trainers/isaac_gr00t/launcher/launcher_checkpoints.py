@@ -4,9 +4,11 @@ A checkpoint is complete when it has ``complete.json``, which is written last, w
 of it is on the disk.
 """
 
+import hashlib
 import json
 import os
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +45,29 @@ def samples_seen(launch: dict[str, Any]) -> int:
     """Samples of earlier attempts, up to the checkpoint that training goes on from."""
     step, output = launch["resume_step"], Path(launch["arguments"]["output_dir"])
     record = output / f"{PREFIX}{step}" / COMPLETE
-    return json.loads(record.read_text())["samples_seen"] if step else 0
+    return json.loads(record.read_text(encoding="utf-8"))["samples_seen"] if step else 0
 
 
-def mark_complete(output: Path, record: dict[str, Any]) -> None:
+def mark_complete(output: Path, record: dict[str, Any], metrics: Path) -> None:
     """Wait until the checkpoint of ``record["step"]`` is on the disk, then write its record.
+
+    So are the lines that were logged up to it, in ``metrics``: after a power cut there are no fewer
+    losses than steps.
 
     Isaac-GR00T copies ``experiment_cfg`` into it only after the other callbacks have run, so that
     is done here.
     """
     folder = output / f"{PREFIX}{record['step']}"
-    files = finish_folder(output, folder)
-    write_json(folder / COMPLETE, {**record, "files": files})
+    files = {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "crc32": crc32(path)}
+        for path in finish_folder(output, folder)
+    }
+    for path in (metrics, metrics.parent, output):
+        sync(path)
+    content = {**record, "files": files}
+    # As ``gr00t_assets.core.checksums.sealed`` has it, which cannot be imported here.
+    whole = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    write_json(folder / COMPLETE, {**content, "checksum": whole[:16]})
 
 
 def save_merged(model: Any, output: Path) -> None:
@@ -71,26 +84,33 @@ def save_merged(model: Any, output: Path) -> None:
     sync(output)
 
 
-def finish_folder(output: Path, folder: Path) -> dict[str, int]:
+def crc32(path: Path) -> int:
+    """CRC-32 of a file."""
+    value = 0
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            value = zlib.crc32(chunk, value)
+    return value
+
+
+def finish_folder(output: Path, folder: Path) -> list[Path]:
     """Copy ``experiment_cfg``, which the policy reads beside the weights, and sync everything.
 
     Returns:
-        The bytes of each file by name.
+        Its files, in order.
     """
     shutil.copytree(output / EXPERIMENT, folder / EXPERIMENT, dirs_exist_ok=True)
-    files = {}
-    for path in sorted(folder.rglob("*")):
+    paths = sorted(folder.rglob("*"))
+    for path in paths:
         sync(path)
-        if path.is_file():
-            files[path.relative_to(folder).as_posix()] = path.stat().st_size
     sync(folder)
-    return files
+    return [path for path in paths if path.is_file()]
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a file in one step."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2))
+    partial.write_text(json.dumps(content, indent=2), encoding="utf-8")
     sync(partial)
     partial.replace(path)
     sync(path.parent)

@@ -12,9 +12,12 @@ run's seed, the epoch and the row, and the generators are restored afterwards.
 """
 
 import importlib
+import json
 import random
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,10 +56,23 @@ class Camera:
         frames: ``.npy`` file, (rows, height, width, 3) uint8.
         timestamps: ``.npy`` file, (rows,) float64, seconds in the episode.
         spans: First row and number of rows of each episode.
+        checksums: JSON file with the CRC-32 of each frame; none of older frame caches.
     """
 
-    def __init__(self, frames: str, timestamps: str, spans: dict[str, list[int]]) -> None:
+    def __init__(
+        self,
+        frames: str,
+        timestamps: str,
+        spans: dict[str, list[int]],
+        checksums: "str | None" = None,
+    ) -> None:
+        self._path = Path(frames)
         self._frames = np.load(frames, mmap_mode="r")
+        self._unread = np.full(len(self._frames), checksums is not None)
+        if checksums is not None:
+            self._checksums = np.array(
+                json.loads(Path(checksums).read_text(encoding="utf-8"))["frames"]
+            )
         self._timestamps = np.load(timestamps)
         self.spans = {int(episode): tuple(span) for episode, span in spans.items()}
 
@@ -69,11 +85,25 @@ class Camera:
 
         Returns:
             (T, height, width, 3) uint8, a copy.
+
+        Raises:
+            RefusedError: One is not as it was decoded.
         """
         first, count = self.spans[episode]
         timestamps = self._timestamps[first : first + count]
         rows = np.abs(timestamps[:, None] - times.astype(np.float64)).argmin(axis=0)
-        return np.array(self._frames[first + rows])
+        frames = np.array(self._frames[first + rows])
+        for row, frame in zip((first + rows).tolist(), frames, strict=True):
+            if self._unread[row] and zlib.crc32(frame) != self._checksums[row]:
+                name = self._path.parents[2].name
+                raise RefusedError(
+                    f"the frame cache of {name} is damaged\n"
+                    f"  row {row} of {self._path} is not as it was decoded\n"
+                    "  decode it anew: dagster asset materialize -m gr00t_assets.definitions "
+                    f"--select frame_cache --partition {name}"
+                )
+            self._unread[row] = False
+        return frames
 
 
 @dataclass(frozen=True)

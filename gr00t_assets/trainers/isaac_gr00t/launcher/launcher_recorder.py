@@ -172,7 +172,7 @@ class Recorder:
                 "wall_seconds": self._wall_seconds,
                 "samples_seen": self._samples_seen,
             }
-            mark_complete(output, record)
+            mark_complete(output, record, Path(self._launch["metrics"]))
         self._last_time = time.perf_counter()
 
     def write_facts(self) -> None:

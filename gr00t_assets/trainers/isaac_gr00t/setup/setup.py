@@ -146,6 +146,7 @@ class Setup:
                 started = time.monotonic()
                 for command in self.commands(step):
                     _run(command, self.directory, log, label, show_log)
+                os.sync()  # What the commands wrote, so that a power cut leaves no half of it.
                 seconds = round(time.monotonic() - started, 1)
                 self._done[step.name] = DoneStep(commands=step.lines(), seconds=seconds)
                 self._write_record()
@@ -178,7 +179,7 @@ def load_record(directory: Path) -> SetupRecord:
                 )
         return SetupRecord()
     try:
-        return SetupRecord.model_validate_json(path.read_text())
+        return SetupRecord.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise SetupError(

@@ -97,7 +97,9 @@ def version_of(python: Path) -> str | None:
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
     command = [str(python.expanduser()), "-I", "-c", code]
     try:
-        finished = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        finished = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, encoding="utf-8", errors="replace"
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return finished.stdout.strip() if finished.returncode == 0 else None
@@ -196,6 +198,8 @@ def all_steps(
         makes = Path(texts["makes"].format(**names)) if "makes" in texts else None
         return Step(name, title.format(**names), tuple(lines), tuple(after), makes)
 
-    described = yaml.safe_load(Path(__file__).with_name("setup_steps.yaml").read_text())
+    described = yaml.safe_load(
+        Path(__file__).with_name("setup_steps.yaml").read_text(encoding="utf-8")
+    )
     steps = [step(**texts) for texts in described]
     return [step for step in steps if options.flash_attention or step.name != "flash-attn"]

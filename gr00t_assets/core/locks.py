@@ -1,0 +1,244 @@
+"""Waiting for a file's lock: for what, who holds it and since when is said; a dead holder is freed.
+
+A lock belongs to the open file, so what a killed process started may hold it on. On Linux
+``/proc/PID/fdinfo`` says which processes hold a lock and which one took it; see proc(5).
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import psutil
+from pydantic import BaseModel, ConfigDict, Field
+
+from gr00t_assets.core.processes import (
+    host_name,
+    is_stopped,
+    is_writable,
+    kill,
+    open_lock,
+    start_time,
+    try_lock,
+)
+
+RUN = "GR00T_ASSETS_RUN"
+"""Environment variable: the run of Dagster that a process and all that it starts belong to."""
+
+GUARD_MODULE = "gr00t_assets.gpu.guard"
+"""In the command line of a guard, which ends what is below it when its parent is dead."""
+
+REMIND_EVERY = 10.0
+"""Seconds between two lines of one who waits."""
+
+UNKNOWN = "unknown"
+
+Log = Callable[[str], object]
+
+_FREE_EVERY = 2.0
+_POLL = 0.2
+_TAKER = re.compile(r"^lock:\s+\d+: FLOCK\s+ADVISORY\s+WRITE (\d+) ", re.MULTILINE)
+
+
+class LockRecord(BaseModel):
+    """Who holds a lock, as the locked file says; the lock says whether it is still true.
+
+    Unknown keys are passed over and missing ones have a default, so that versions of this package
+    that share a store can read each other.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    format: Literal[1] = 1
+    host: str = UNKNOWN
+    pid: int | None = None
+    pid_started: float | None = Field(default=None, description="As ``start_time`` has it")
+    experiment: str = UNKNOWN
+    run_id: str | None = Field(default=None, description="Dagster's run; None by hand")
+    since: str | None = Field(default=None, description="ISO 8601, UTC")
+
+    def __str__(self) -> str:
+        known = "" if self.experiment == UNKNOWN else f", {self.experiment}"
+        run = f", run {self.run_id[:8]}" if self.run_id else ""
+        since = f", since {self.since}" if self.since else ""
+        stopped = f" (stopped; kill -CONT {self.pid} wakes it)" if is_stopped(self.pid) else ""
+        return f"process {self.pid or UNKNOWN}{stopped}{known}{run}{since}"
+
+    @classmethod
+    def of_this_process(cls, experiment: str = UNKNOWN) -> Self:
+        """A record that says that this process has the lock from now on."""
+        process = os.getpid()
+        return cls(
+            host=host_name(),
+            pid=process,
+            pid_started=start_time(process),
+            experiment=experiment,
+            run_id=os.environ.get(RUN),
+            since=now(),
+        )
+
+    @classmethod
+    def read(cls, path: Path, **name: Any) -> Self:
+        """The first JSON object of a file, and what its name says; all unknown where it is none.
+
+        A number alone is a process id, as version 0.2 wrote it.
+        """
+        with suppress(OSError, TypeError, ValueError):
+            content, _ = json.JSONDecoder().raw_decode(
+                path.read_text(errors="replace", encoding="utf-8")
+            )
+            content = {"pid": content} if isinstance(content, int) else content
+            return cls.model_validate({**content, **name})
+        return cls.model_validate(name)
+
+    def write(self, descriptor: int) -> None:
+        """Replace the content of an open file; a reader sees the old or the new record first.
+
+        Another user's file, which can be locked and not written, keeps what it says.
+        """
+        if not is_writable(descriptor):
+            return
+        content = self.model_dump_json().encode() + b"\n"
+        os.pwrite(descriptor, content, 0)
+        os.ftruncate(descriptor, len(content))
+
+
+class Every:
+    """Whether it is time again for something that is done every so many seconds, from now on."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._last = seconds, float("-inf")
+
+    def __call__(self) -> bool:
+        """True the first time, and then once in so many seconds."""
+        if time.monotonic() - self._last < self._seconds:
+            return False
+        self._last = time.monotonic()
+        return True
+
+
+class LockWait:
+    """What one who waits for a lock does at each look: it says so now and then, and frees it.
+
+    Args:
+        path: The locked file.
+        what: What is waited for, such as ``the frame cache of demo``.
+        log: Where a line goes, at the first look and every ten seconds after that.
+    """
+
+    def __init__(self, path: Path, what: str, log: Log) -> None:
+        self._path, self._what, self._log = path, what, log
+        self._remind, self._free = Every(REMIND_EVERY), Every(_FREE_EVERY)
+
+    def look(self) -> None:
+        """Say who holds it, and end what only a dead holder left."""
+        if self._remind():
+            self._log(f"waiting for {self._what}; held by {lock_holder(self._path)}")
+        if self._free():
+            free_lock(self._path, self._log)
+
+
+@contextmanager
+def exclusive_lock(path: Path, what: str, log: Log) -> Iterator[None]:
+    """Hold a file's lock for the block, once no other process does."""
+    descriptor = open_lock(path)
+    try:
+        waiting = LockWait(path, what, log)
+        while not try_lock(descriptor):
+            # Whoever only asks whether it is locked holds it for an instant.
+            time.sleep(_POLL)
+            if not try_lock(descriptor):
+                waiting.look()
+        LockRecord.of_this_process().write(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def lock_holder(path: Path) -> LockRecord:
+    """What a locked file says of its holder; where it says nothing, the process that has it."""
+    record = LockRecord.read(path)
+    if record.pid is None:
+        record = record.model_copy(update={"pid": next(iter(lock_owners(path)), None)})
+    return record
+
+
+def lock_owners(path: Path) -> dict[int, int]:
+    """Processes of this machine that hold a file's lock, and for each of them who took it.
+
+    Empty where ``/proc`` does not say, as elsewhere than on Linux or of another user's processes.
+    """
+    folders = (folder for folder in Path("/proc").glob("[0-9]*"))
+    found = ((int(folder.name), _taker(int(folder.name), path)) for folder in folders)
+    return {process: taker for process, taker in found if taker is not None}
+
+
+def free_lock(path: Path, log: Log) -> list[int]:
+    """Kill what holds a file's lock though the process that took it holds it no longer.
+
+    What has a guard is left to it; a guard that is stopped is woken. Returns what was killed.
+    """
+    killed = []
+    owners = lock_owners(path)
+    for process, taker in owners.items():
+        if process in (os.getpid(), taker) or taker <= 0:
+            continue
+        # In this order, since both may take it and give it back meanwhile.
+        if _may_hold(taker, path) or _taker(process, path) != taker:
+            continue
+        guard = _guard_of(process)
+        if guard is not None:
+            if is_stopped(guard.pid):
+                log(f"process {taker} is dead; woke its guard, process {guard.pid}")
+                guard.resume()
+            continue
+        kill(process)
+        killed.append(process)
+    if killed:
+        listed = ", ".join(map(str, killed))
+        log(f"{path.name}: the process that took it is dead; ended what it left: {listed}")
+    return killed
+
+
+def now() -> str:
+    """The time as records have it, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _taker(process: int, path: Path) -> int | None:
+    """Who took the lock that a process holds on a file; None where it holds none."""
+    with suppress(OSError):
+        file = path.stat()
+        for descriptor in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(OSError):
+                if os.path.samestat(descriptor.stat(), file):
+                    text = Path(f"/proc/{process}/fdinfo/{descriptor.name}").read_text(
+                        encoding="utf-8"
+                    )
+                    if match := _TAKER.search(text):
+                        return int(match[1])
+    return None
+
+
+def _may_hold(process: int, path: Path) -> bool:
+    try:
+        next(Path(f"/proc/{process}/fd").iterdir(), None)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return _taker(process, path) is not None
+
+
+def _guard_of(process: int) -> psutil.Process | None:
+    with suppress(psutil.Error):
+        own = psutil.Process(process)
+        for above in [own, *own.parents()]:
+            if GUARD_MODULE in above.cmdline():
+                return above
+    return None

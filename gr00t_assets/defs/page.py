@@ -1,0 +1,180 @@
+"""The page behind its guard, the daemon, and the code server that they share: ``make dev``.
+
+What ``dagster dev`` starts, except that ``gr00t_assets.defs.page_guard`` stands before the page.
+This process serves the page. The daemon is its child, and the kernel of Linux ends it when this
+process is gone, however it went; when the daemon ends, so does the page. The code server ends with
+them, or, once nobody has asked it for 45 s, by itself.
+
+Of Dagster's parts those that are not public are what ``dagster dev`` and ``dagster-webserver`` are
+made of; they are imported here and not in ``dagster_internals``, since only the page needs them
+(``test_security_page.py``).
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import dagster as dg
+import uvicorn
+import yaml
+from dagster._cli.proxy_server_manager import ProxyServerManager
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster_shared.serdes import serialize_value
+from dagster_webserver.app import create_app_from_workspace_process_context
+
+from gr00t_assets.core.errors import PageError
+from gr00t_assets.core.processes import ends_within
+from gr00t_assets.core.project import project_root
+from gr00t_assets.defs.page_guard import PageGuard, page_hosts
+from gr00t_assets.defs.queue import project_instance
+
+HOST = "127.0.0.1"
+WORKSPACE = "workspace.yaml"
+
+_LOG_LEVEL = "warning"
+_POLL_MILLISECONDS = 2000
+_REQUESTS_END = 10
+"""Seconds that requests have to be answered in when the page is stopped."""
+
+_DAEMON_ENDS = 60.0
+_DAEMON_PROGRAM = """
+import ctypes, os, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)  # PR_SET_PDEATHSIG
+if os.getppid() == {parent}:
+    from dagster._daemon.cli import main
+    main()
+"""
+"""``dagster-daemon`` that gets SIGTERM when its parent is gone, see prctl(2)."""
+
+_STATEMENT_MILLISECONDS, _RECYCLE_SECONDS, _CONNECTIONS = 15_000, 3600, 20
+"""For PostgreSQL, the defaults of ``dagster-webserver``."""
+
+
+def serve(port: int) -> None:
+    """Serve until SIGINT, SIGTERM, or the end of the daemon.
+
+    Args:
+        port: Of 127.0.0.1.
+
+    Raises:
+        PageError: The port is taken, there is no project here, a setting is wrong, or the daemon
+            ended by itself.
+    """
+    hosts = page_hosts()
+    with ExitStack() as stack:
+        stack.enter_context(_interrupted_by_sigterm())
+        listener = stack.enter_context(_listener(port))
+        instance = stack.enter_context(project_instance())
+        if instance is None or not Path(WORKSPACE).is_file():
+            missing = "dagster.yaml" if instance is None else WORKSPACE
+            raise PageError(
+                missing,
+                f"is not in {project_root() if instance is None else Path.cwd()}.",
+                ["start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"],
+            )
+        # As `dagster dev` says to its code servers: faults of definitions are logged once.
+        os.environ["DAGSTER_IS_DEV_CLI"] = "1"
+        shared = stack.enter_context(_shared_code_servers(instance, port))
+        daemon = stack.enter_context(_daemon(instance, shared))
+        server = stack.enter_context(_page(instance, shared, hosts))
+        threading.Thread(target=_stop_with, args=(daemon, server), daemon=True).start()
+        sys.stdout.write(f"the page is on http://{HOST}:{port}\n")
+        sys.stdout.flush()
+        server.run(sockets=[listener])
+        if daemon.poll() is not None:
+            raise PageError(
+                "dagster-daemon",
+                f"it ended by itself, with exit code {daemon.returncode}.",
+                ["what it printed above says why; start `make dev` again"],
+            )
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """SIGTERM and SIGINT both end the block, and are no errors."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    # A shell has what runs in the background ignore SIGINT; SIGTERM ends that.
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _listener(port: int) -> socket.socket:
+    """Taken before anything is started, which takes a while."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise PageError(
+            f"{HOST}:{port}",
+            f"cannot be listened on: {error.strerror}.",
+            [f"end what listens there, or choose another: gr00t-assets dev --port {port + 1}"],
+        ) from None
+    return listener
+
+
+@contextmanager
+def _shared_code_servers(instance: dg.DagsterInstance, port: int) -> Iterator[str]:
+    """Start what ``workspace.yaml`` names; the path of a file that says where it listens."""
+    # Not in a temporary folder: it would be left there by whoever kills this process.
+    file = Path(instance.root_directory, f"page-{port}.yaml").resolve()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with ProxyServerManager(instance, WorkspaceFileTarget([WORKSPACE]), _LOG_LEVEL) as servers:
+        specs = servers.get_code_server_specs()
+        file.write_text(yaml.safe_dump({"load_from": specs}), encoding="utf-8")
+        try:
+            yield str(file)
+        finally:
+            file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _daemon(instance: dg.DagsterInstance, workspace: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-c", _DAEMON_PROGRAM.format(parent=os.getpid()), "run"]
+    command += ["--instance-ref", serialize_value(instance.get_ref()), "--workspace", workspace]
+    process = subprocess.Popen([*command, "--code-server-log-level", _LOG_LEVEL])
+    try:
+        yield process
+    finally:
+        process.terminate()
+        if not ends_within(process, _DAEMON_ENDS):
+            process.kill()
+
+
+@contextmanager
+def _page(
+    instance: dg.DagsterInstance, workspace: str, hosts: frozenset[str]
+) -> Iterator[uvicorn.Server]:
+    instance.optimize_for_webserver(_STATEMENT_MILLISECONDS, _RECYCLE_SECONDS, _CONNECTIONS)
+    target = WorkspaceFileTarget([workspace])
+    with WorkspaceProcessContext(instance, target, code_server_log_level=_LOG_LEVEL) as context:
+        app = create_app_from_workspace_process_context(
+            context, live_data_poll_rate=_POLL_MILLISECONDS
+        )
+        config = uvicorn.Config(
+            PageGuard(app, hosts), log_level=_LOG_LEVEL, timeout_graceful_shutdown=_REQUESTS_END
+        )
+        yield uvicorn.Server(config)
+
+
+def _stop_with(daemon: subprocess.Popen[bytes], server: uvicorn.Server) -> None:
+    daemon.wait()
+    server.should_exit = True

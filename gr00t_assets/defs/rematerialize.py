@@ -1,0 +1,150 @@
+"""``store rematerialize``: what Dagster says of the store, told anew where its database is lost.
+
+Records and manifests are what counts; the database repeats them for the page. Materialisations
+that are reported here belong to no run of Dagster: runs, their logs and checks are not made up.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import dagster as dg
+
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.record import load_record
+from gr00t_assets.defs.dagster_internals import CODE_VERSION_TAG, DATA_VERSION_TAG
+from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS
+from gr00t_assets.defs.results import (
+    checkpoint_result,
+    dataset_result,
+    evaluation_result,
+    frame_cache_result,
+    modality_result,
+)
+from gr00t_assets.evaluation.result import load_evaluation
+from gr00t_assets.modality.config import load_modality_config
+from gr00t_assets.modality.frame_check_result import load_frame_check
+from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.retry import is_complete
+from gr00t_assets.runs.spec import TrainingSpec, make_spec
+
+_CODE_VERSION = "1"
+
+Result = dg.MaterializeResult | None
+"""None where the store does not have it."""
+
+
+class Reported(NamedTuple):
+    """What became of one partition of an asset.
+
+    Attributes:
+        new: Whether Dagster did not know it, or another version of it.
+        problem: Why it cannot be read from the store.
+    """
+
+    asset: str
+    partition: str
+    new: bool
+    problem: str = ""
+
+
+def rematerialize(instance: dg.DagsterInstance, store: Store) -> Iterator[Reported]:
+    """Report to Dagster what the store has of the project's datasets and experiments.
+
+    In the order in which one is made from the other. What Dagster knows in this version is left
+    as it is, so that a second time reports nothing.
+    """
+    for asset, (partitions, read) in _ASSETS.items():
+        for partition in partitions:
+            try:
+                result = read(partition, store)
+            except Gr00tAssetsError as error:
+                yield Reported(asset, partition, False, str(error))
+                continue
+            if result is not None:
+                yield Reported(asset, partition, _report(asset, partition, result, instance))
+
+
+def _report(
+    asset: str, partition: str, result: dg.MaterializeResult, instance: dg.DagsterInstance
+) -> bool:
+    key, version = dg.AssetKey(asset), result.data_version
+    assert version is not None
+    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
+    for record in instance.fetch_materializations(wanted, limit=1).records:
+        known = record.asset_materialization
+        if known is not None and (known.tags or {}).get(DATA_VERSION_TAG) == version.value:
+            return False
+    tags = {DATA_VERSION_TAG: version.value, CODE_VERSION_TAG: _CODE_VERSION}
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(key, partition=partition, metadata=result.metadata, tags=tags)
+    )
+    return True
+
+
+def _dataset(name: str, store: Store) -> Result:
+    from gr00t_assets.datasets.contact_sheet import contact_sheet
+    from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+    from gr00t_assets.datasets.quality.measure import measure_quality
+
+    if not store.dataset_record(name).is_file():
+        return None
+    record = load_record(name, store)
+    files = LeRobotDataset.open(record.directory(store), name)
+    sheet, quality = contact_sheet(files), measure_quality(files, None)
+    return dataset_result(record, CATALOG[name].description, sheet, quality, store)
+
+
+def _modality_config(name: str, store: Store) -> Result:
+    there = store.modality_config(name).is_file()
+    return modality_result(load_modality_config(name, store)) if there else None
+
+
+def _frame_cache(name: str, store: Store) -> Result:
+    from gr00t_assets.datasets.frames.frame_cache import FrameCache
+    from gr00t_assets.datasets.frames.frame_index import frame_cache_info
+    from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+    from gr00t_assets.datasets.quality.measure import measure_quality
+
+    if not store.dataset_record(name).is_file():
+        return None
+    record = load_record(name, store)
+    checked = load_frame_check(store.frame_check(name, record.version))
+    if checked is None or not store.modality_config(name).is_file():
+        return None
+    config, directory = load_modality_config(name, store), store.frame_cache(name, record.version)
+    cache = FrameCache.open(directory, config.frame_size)
+    files = LeRobotDataset.open(record.directory(store), name)
+    info = frame_cache_info(directory, config.frame_size)
+    quality = measure_quality(files, cache, config.language)
+    return frame_cache_result(record, info, checked, quality, store)
+
+
+def _checkpoint(name: str, store: Store) -> Result:
+    spec = _spec(name, store)
+    manifest = load_manifest(spec.run_directory) if spec else None
+    if spec is None or manifest is None or not is_complete(manifest, spec.experiment):
+        return None
+    return checkpoint_result(manifest, spec, store)
+
+
+def _evaluation(name: str, store: Store) -> Result:
+    spec = _spec(name, store)
+    evaluation = load_evaluation(spec.run_directory) if spec else None
+    return evaluation_result(evaluation, spec, store) if spec and evaluation else None
+
+
+def _spec(name: str, store: Store) -> TrainingSpec | None:
+    experiment = EXPERIMENTS[name]
+    there = (store.modality_config(dataset.name).is_file() for dataset in experiment.datasets)
+    return make_spec(experiment, store) if all(there) else None
+
+
+_ASSETS: Mapping[str, tuple[Mapping[str, object], Callable[[str, Store], Result]]] = {
+    "dataset": (CATALOG, _dataset),
+    "modality_config": (CATALOG, _modality_config),
+    "frame_cache": (CATALOG, _frame_cache),
+    "checkpoint": (EXPERIMENTS, _checkpoint),
+    "open_loop_evaluation": (EXPERIMENTS, _evaluation),
+}
+"""Partitions of each asset, and what the store says of one of them."""

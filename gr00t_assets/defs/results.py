@@ -1,0 +1,95 @@
+"""What an asset's materialisation says: its data version and metadata, from what the store holds.
+
+Made in one place for the assets, which have just computed it, and for ``store rematerialize``,
+which tells it anew.
+"""
+
+import dagster as dg
+
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.frames.frame_index import FrameCacheInfo
+from gr00t_assets.datasets.quality.figures import Quality
+from gr00t_assets.datasets.record import DatasetRecord
+from gr00t_assets.defs.asset_metadata import (
+    checkpoint_metadata,
+    dataset_metadata,
+    evaluation_metadata,
+    frame_check_metadata,
+    modality_metadata,
+    quality_metadata,
+)
+from gr00t_assets.defs.metadata import Metadata, image, in_store, readable, table
+from gr00t_assets.evaluation.result import Evaluation
+from gr00t_assets.modality.config import ModalityConfig
+from gr00t_assets.modality.frame_check_result import FrameCheckResult
+from gr00t_assets.runs.manifest import Manifest
+from gr00t_assets.runs.spec import TrainingSpec
+
+ALREADY_FINISHED = "already finished; nothing trained"
+
+
+def dataset_result(
+    record: DatasetRecord, description: str, sheet: bytes, quality: Quality, store: Store
+) -> dg.MaterializeResult:
+    """Of a dataset, with frames of it as a PNG and the figures of its demonstrations."""
+    return _result(
+        record.version,
+        {
+            "description": description,
+            "contact_sheet": image(sheet, f"frames of {record.name}"),
+            **dataset_metadata(record),
+            **quality_metadata(quality),
+            "directory": in_store(record.directory(store), store),
+        },
+    )
+
+
+def modality_result(config: ModalityConfig) -> dg.MaterializeResult:
+    """Of a modality config."""
+    return _result(config.content_hash(), modality_metadata(config))
+
+
+def frame_cache_result(
+    record: DatasetRecord,
+    info: FrameCacheInfo,
+    frame_check: FrameCheckResult,
+    quality: Quality,
+    store: Store,
+) -> dg.MaterializeResult:
+    """Of a frame cache; ``quality`` is measured with its frames."""
+    rows = [[name, frames, f"{w} x {h}"] for name, (frames, h, w) in info.cameras.items()]
+    directory = store.frame_cache(record.name, record.version)
+    return _result(
+        record.version,
+        {
+            "frames": info.frames,
+            "size_megabytes": readable(info.size_bytes / 1e6),
+            "cameras": table(["camera", "frames", "pixels"], rows),
+            **frame_check_metadata(frame_check),
+            **quality_metadata(quality),
+            "videos_decoded": info.decoded,
+            "videos_reused": info.reused,
+            "directory": in_store(directory, store),
+        },
+    )
+
+
+def checkpoint_result(
+    manifest: Manifest, spec: TrainingSpec, store: Store, result: str = ALREADY_FINISHED
+) -> dg.MaterializeResult:
+    """Of a run that is finished or pruned; ``result`` says in words whether it was trained now."""
+    version = f"{manifest.config_hash}-{manifest.trainer_revision}"
+    if manifest.status == "pruned":
+        result, version = manifest.failure or "pruned", f"{version}-pruned"
+    return _result(version, checkpoint_metadata(manifest, spec, store, result))
+
+
+def evaluation_result(
+    evaluation: Evaluation, spec: TrainingSpec, store: Store
+) -> dg.MaterializeResult:
+    """Of a run's evaluation."""
+    return _result(evaluation.content_hash(), evaluation_metadata(evaluation, spec, store))
+
+
+def _result(version: str, metadata: Metadata) -> dg.MaterializeResult:
+    return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=metadata)

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster import PipesEnvContextInjector, PipesTempFileMessageReader, open_pipes_session
+from dagster import PipesEnvContextInjector, PipesFileMessageReader, open_pipes_session
 
 from gr00t_assets.core.errors import EvaluationError, TrainingError
 from gr00t_assets.core.project import Store
@@ -13,6 +14,7 @@ from gr00t_assets.defs.failures import ExplainedFailureError, ExplainedInterrupt
 from gr00t_assets.defs.metadata import in_store, readable, verbatim
 from gr00t_assets.defs.queue import priority_of
 from gr00t_assets.defs.recovery import parent_check
+from gr00t_assets.defs.resources import dead_worker
 from gr00t_assets.gpu.guard import stop_grace
 from gr00t_assets.gpu.slots import acquire, needed_memory
 from gr00t_assets.runs.manifest import Manifest, load_manifest
@@ -29,6 +31,9 @@ OBSERVE_EVERY = 5.0
 
 EVALUATION_LOG = "evaluation.log"
 """In the run directory: what the evaluation's process printed."""
+
+_MESSAGES = ".messages.{}.jsonl"
+"""In the run directory, with the run's id: losses on their way to the page."""
 
 _AFTER_GRACE = 10.0
 _TAIL_LINES = 20
@@ -52,6 +57,7 @@ def run_training(
     check()
     patience = stop_grace() + _AFTER_GRACE
     wait_until_free(spec.run_directory, patience, context.log.info, check)
+    messages = _messages_file(spec.run_directory, context.run_id, store)
     with (
         acquire(
             experiment.hyperparameters.num_gpus,
@@ -64,7 +70,7 @@ def run_training(
             check=check,
         ) as lease,
         open_pipes_session(
-            context, PipesEnvContextInjector(), PipesTempFileMessageReader()
+            context, PipesEnvContextInjector(), PipesFileMessageReader(str(messages))
         ) as session,
         launched(
             command, lease, spec.run_directory / LOG, variables=session.get_bootstrap_env_vars()
@@ -83,6 +89,14 @@ def run_training(
             stopped = _stopped(spec, load_manifest(spec.run_directory))
             raise ExplainedInterruptError(stopped) from interrupt
     return process.code, process.last_lines
+
+
+def _messages_file(directory: Path, run_id: str, store: Store) -> Path:
+    """Where a trainer writes its losses for a run; those of runs that were killed are removed."""
+    for path in directory.glob(_MESSAGES.format("*")):
+        if dead_worker(path.suffixes[0].removeprefix("."), store) is not None:
+            path.unlink(missing_ok=True)
+    return directory / _MESSAGES.format(run_id)
 
 
 def _stopped(spec: TrainingSpec, manifest: Manifest | None, *details: str) -> TrainingError:

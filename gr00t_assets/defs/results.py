@@ -4,10 +4,11 @@ Made in one place for the assets, which have just computed it, and for ``store r
 which tells it anew.
 """
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.frames.frame_index import FrameCacheInfo
 from gr00t_assets.datasets.quality.figures import Quality
 from gr00t_assets.datasets.record import DatasetRecord
 from gr00t_assets.defs.asset_metadata import (
@@ -24,6 +25,9 @@ from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.frame_check_result import FrameCheckResult
 from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.spec import TrainingSpec
+
+if TYPE_CHECKING:
+    from gr00t_assets.datasets.frames.frame_index import FrameCacheInfo
 
 ALREADY_FINISHED = "already finished; nothing trained"
 
@@ -51,7 +55,7 @@ def modality_result(config: ModalityConfig) -> dg.MaterializeResult:
 
 def frame_cache_result(
     record: DatasetRecord,
-    info: FrameCacheInfo,
+    info: "FrameCacheInfo",
     frame_check: FrameCheckResult,
     quality: Quality,
     store: Store,

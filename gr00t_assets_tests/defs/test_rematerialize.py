@@ -12,8 +12,8 @@ from gr00t_assets_tests.defs.project import Project, make_project
 CATALOG = {
     "drawn": {
         "description": "d",
-        "source": {"kind": "synthetic", "robot": "so101", "episodes": 1, "min_frames": 20,
-                   "max_frames": 20, "width": 32, "height": 32},
+        "source": {"kind": "synthetic", "robot": "so101", "episodes": 1, "min_frames": 40,
+                   "max_frames": 40, "width": 64, "height": 64},
         "data_config": "so100_dualcam",
     }
 }  # fmt: skip

@@ -187,3 +187,16 @@ def test_the_slot_is_held_while_it_trains(
     process.communicate(timeout=120)
     assert len(lines) == 1
     assert ", lr1e-3, run " in lines[0] and ", since 20" in lines[0]
+
+
+def test_what_a_killed_runs_losses_went_through_is_removed(project: Project):
+    process = start(project, SAVES_WHEN_STOPPED)
+    processes = started_processes(project)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert wait_until(lambda: not any(alive(each) for each in processes), 30)
+    (left,) = run_directory(project).glob(".messages.*")
+    again = start(project, "")
+    output, _ = again.communicate(timeout=240)
+    assert again.returncode == 0, output
+    assert not list(run_directory(project).glob(".messages.*")), left

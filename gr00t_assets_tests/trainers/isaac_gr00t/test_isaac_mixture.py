@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gr00t_assets.core.errors import TrainingError
@@ -136,6 +138,10 @@ def test_images_in_the_rows_need_the_frame_cache(spec: TrainingSpec, small_check
     content = json.loads(info.read_text())
     content["features"][camera.original_key]["dtype"] = "image"
     info.write_text(json.dumps(content))
+    for path in spec.datasets[1].directory.glob("data/*/*.parquet"):
+        rows = pq.read_table(path)
+        images = pa.array([{"bytes": b"", "path": None}] * len(rows))
+        pq.write_table(rows.append_column(camera.original_key, images), path)
     settings = {"frame_source": "video", "video_backend": "torchcodec"}
     hyperparameters = spec.experiment.hyperparameters.model_copy(update=settings)
     experiment = spec.experiment.model_copy(update={"hyperparameters": hyperparameters})

@@ -19,4 +19,4 @@ def test_isaac_loses_nothing(
         "hyperparameters": {"max_steps": 5, "save_steps": 2, "dataloader_num_workers": 0},
     }
     around = variables(**{CHECKOUT: str(small_checkout), PYTHON: sys.executable})
-    after_power_cuts(small_data, tmp_path, MODULE, 30, experiment, **around)
+    after_power_cuts(small_data, tmp_path, MODULE, 45, experiment, **around)

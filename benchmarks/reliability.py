@@ -79,6 +79,7 @@ def measure(store: Path, steps: int, save_steps: int) -> None:
     from gr00t_assets.experiments.registry import combined_hyperparameters
     from gr00t_assets.runs.run_directory import place_spec
     from gr00t_assets.runs.spec import make_spec
+    from gr00t_assets.trainers.attempt import StopRequest
     from gr00t_assets.trainers.native.native_run import run_spec
     from gr00t_assets.trainers.native.training_loop import TrainingLoop
 
@@ -95,9 +96,9 @@ def measure(store: Path, steps: int, save_steps: int) -> None:
     clock.watch()
     run = TrainingLoop.run
 
-    def noted(loop: TrainingLoop, *arguments: Any) -> bool:
+    def noted(self: TrainingLoop, stop: StopRequest) -> bool:
         start["checks"], start["all"] = clock.seconds, time.perf_counter() - began
-        return run(loop, *arguments)
+        return run(self, stop)
 
     TrainingLoop.run = noted
     began = time.perf_counter()

@@ -38,7 +38,7 @@ def _left_behind(project: Project) -> Iterator[str]:
     for process in faults.training(project):
         yield f"process {process.pid} is left: {process.command[:120]}"
     for holder in holders(project.store):
-        yield f"slot {holder.name} is held: {holder.sentence()}"
+        yield f"slot {holder} is held"
     for waiter in waiting(project.store):
         yield f"{waiter.experiment} still waits"
 

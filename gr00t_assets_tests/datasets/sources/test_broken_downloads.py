@@ -121,7 +121,8 @@ def test_a_killed_download_leaves_nothing_visible_and_is_continued(
     assert record.version == content_hash(hub.commits[COMMIT])
     assert hub.files_asked() == [large]
     names = {path.name for path in (store.root / "datasets" / "demo").iterdir()}
-    kept = {"dataset.json", "origin.json", f"{record.version}.scan.json"}
+    beside = (f"{record.version}.{kind}.json" for kind in ("scan", "files"))
+    kept = {"dataset.json", "origin.json", *beside}
     assert names == {".lock", record.version, *kept}
 
 

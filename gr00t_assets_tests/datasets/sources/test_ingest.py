@@ -18,7 +18,8 @@ SYNTHETIC = {"kind": "synthetic", **SMALL.model_dump()}
 
 
 def _snapshot(directory: Path) -> dict[str, tuple[int, int]]:
-    files = (path for path in directory.rglob("*") if path.is_file())
+    """Time and size of each file; a lock's file says who holds it."""
+    files = (path for path in directory.rglob("*") if path.is_file() and path.name != ".lock")
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
 
 

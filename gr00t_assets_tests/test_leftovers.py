@@ -5,8 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
+
+from gr00t_assets.core.processes import is_alive
 
 HOOKS = """
 from gr00t_assets_tests.conftest import (
@@ -42,7 +43,7 @@ def test_what_tests_leave_is_named_and_fails(tmp_path: Path, workers: str):
     assert any("folder " in line and "/mine-" in line for line in left)
     assert any("slots/cpu-0.lock held by the tests' own process" in line for line in left)
     assert len(left) == 3, left
-    assert not psutil.pid_exists(process)
+    assert not is_alive(process)
 
 
 def test_tests_that_leave_nothing_pass(tmp_path: Path):

@@ -12,6 +12,7 @@ from gr00t_assets.core.files import read_objects
 from gr00t_assets.core.processes import is_locked
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.core.verification import Damage, Tally
+from gr00t_assets.experiments.registry import trainer_names
 from gr00t_assets.runs.checkpoint_layout import StoredCheckpoint, stored_checkpoints
 from gr00t_assets.runs.checkpoint_record import damaged_files, read_checkpoint
 from gr00t_assets.runs.manifest import ATTEMPTS, MANIFEST, Manifest, load_manifest
@@ -19,7 +20,7 @@ from gr00t_assets.runs.metrics import METRICS, missing_losses, read_metrics
 from gr00t_assets.runs.model_files import PROMOTION, metrics_problem, model_hashes, recorded_hashes
 from gr00t_assets.runs.retention.store_state import inner_folders
 from gr00t_assets.runs.run_directory import LOCK, MODEL
-from gr00t_assets.runs.spec import SPEC, read_spec_file
+from gr00t_assets.runs.spec import SPEC, load_spec, read_spec_file
 
 _SHOWN = 4
 """Damaged files of one thing that are named."""
@@ -88,6 +89,8 @@ class _Run:
         try:
             raw = read_spec_file(path)
             experiment = raw["experiment"]
+            if experiment["trainer"] in trainer_names():  # another one's cannot be read here
+                load_spec(path)
             stated = experiment["name"], raw["config_hash"]
             self._max_steps = int(experiment["hyperparameters"]["max_steps"])
             found = None if stated == expected else f"it is of {' '.join(map(str, stated))}"

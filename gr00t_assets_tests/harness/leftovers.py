@@ -5,6 +5,7 @@ session has a folder of its own for temporary files, which is to be empty in the
 """
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -19,9 +20,16 @@ MARK = "TESTS_STARTED_BY"
 PATIENCE = 10.0
 """Seconds in which what is about to end is to end."""
 
-ENDS_BY_ITSELF = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
-KEPT = ("pymp-", "torchinductor_", "matplotlib-", "node-compile-cache", "hsperfdata_")
-"""Beginnings of names of caches that libraries keep, or remove when their process ends."""
+ENDS_BY_ITSELF = (
+    "multiprocessing.resource_tracker",
+    "multiprocessing.forkserver",
+    "wandb-core",  # ends with the process that --pid names
+)
+KEPT = re.compile(
+    r"(pymp-|torchinductor_|torchelastic_|matplotlib-|node-compile-cache|hsperfdata_|wandb-|debug-cli)"
+    r"|.*wandb-(media|artifacts)$"
+)
+"""Names of what libraries keep, or remove when their process ends."""
 
 
 def mark_session(worker: str | None) -> str:
@@ -72,7 +80,7 @@ def files_left(folder: Path) -> list[str]:
     left = [
         path
         for path in sorted(folder.iterdir())
-        if not path.name.startswith(KEPT) and (path.is_dir() or path.stat().st_size)
+        if not KEPT.match(path.name) and (path.is_dir() or path.stat().st_size)
     ]
     lines = [f"{'folder' if path.is_dir() else 'file'} {path}: {_content(path)}" for path in left]
     shutil.rmtree(folder, ignore_errors=True)

@@ -42,6 +42,7 @@ def test_a_dataset_is_downloaded_once(hub: Hub, store: Store, small_dataset: Pat
         "dataset.json",
         "origin.json",
         record.version,
+        f"{record.version}.files.json",
         f"{record.version}.scan.json",
     }
     assert f"{len(content)} files" in lines[0] and "kB" in lines[0]

@@ -91,7 +91,8 @@ def checkpoint(spec: TrainingSpec, step: int, kind: Mapping[str, Any] = NATIVE) 
     folder = spec.run_directory / "checkpoints" / name
     for file in (kind["model"], *kind["only"]):
         fill(folder / file, KB)
-    record = {"step": step, "config_hash": spec.config_hash}
+    files = {path.name: {"bytes": path.stat().st_size} for path in folder.iterdir()}
+    record = {"step": step, "config_hash": spec.config_hash, "files": files}
     (folder / "complete.json").write_text(json.dumps(record))
     return folder
 

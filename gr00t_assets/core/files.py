@@ -68,8 +68,9 @@ def append_line(path: Path, line: bytes) -> None:
 LARGEST_JSON = 16 << 20
 """Bytes of a file that is one JSON value, which takes some forty times as many to read."""
 
-
 LARGEST_NUMBER = 1e30
+"""Of a JSON file of ours: a training whose loss is larger has diverged."""
+
 LONGEST_WHOLE = 20
 """Digits of a whole number, with its sign."""
 
@@ -219,3 +220,19 @@ def free_bytes(path: Path) -> int:
     """Bytes free on the disk of a path, which need not be there yet."""
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
     return shutil.disk_usage(existing).free
+
+
+def folders(parent: Path) -> list[Path]:
+    """Folders of a folder that are neither hidden nor symbolic links, by name."""
+    if parent.is_symlink() or not parent.is_dir():
+        return []
+    return sorted(
+        path
+        for path in parent.iterdir()
+        if not path.name.startswith(".") and path.is_dir() and not path.is_symlink()
+    )
+
+
+def inner_folders(parent: Path) -> list[Path]:
+    """Run directories of ``runs``, caches of ``frame_caches``: the folders of its folders."""
+    return [inner for folder in folders(parent) for inner in folders(folder)]

@@ -1,7 +1,7 @@
 """What ``store verify`` finds damaged in a store, what it has read, and how damage is put aside."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,9 @@ from gr00t_assets.core.processes import is_locked
 
 DAMAGED = "damaged"
 """Folder of a store that damaged things are moved to, by the time of the repair."""
+
+_SHOWN = 4
+"""Damaged files or frames of one thing that are named."""
 
 
 class Damage(FrozenModel):
@@ -52,6 +55,24 @@ class Tally:
         if path.is_file():
             self.files += 1
             self.bytes += path.stat().st_size
+
+    def read(self, path: Path, kind: str, recorded: bool) -> None:
+        """Count a file that was read: as compared, or as one that nothing is recorded of."""
+        if recorded:
+            self.compared(path)
+        else:
+            self.unrecorded[kind] += 1
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few of the damaged files or frames of one thing.
+
+    Examples:
+        >>> listed(["a", "b", "c", "d", "e"])
+        'a; b; c; d; and 1 more'
+    """
+    more = len(names) - _SHOWN
+    return "; ".join([*names[:_SHOWN], *([f"and {more} more"] if more > 0 else [])])
 
 
 def put_aside(damages: Iterable[Damage], root: Path) -> list[tuple[Damage, str | None]]:

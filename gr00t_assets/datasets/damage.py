@@ -8,9 +8,10 @@ from pathlib import Path
 
 from gr00t_assets.core.checksums import is_sealed, read_sealed
 from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.files import folders
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import Store, materialize_command
-from gr00t_assets.core.verification import Damage, Tally
+from gr00t_assets.core.verification import Damage, Tally, listed
 from gr00t_assets.datasets.frames.frame_checksums import CHECKSUMS, FRAMES, HEAD, damaged_frames
 from gr00t_assets.datasets.frames.frame_index import INDEX, TIMES, read_indices
 from gr00t_assets.datasets.frames.prepared_frames import PREPARED, damaged_prepared
@@ -23,9 +24,6 @@ from gr00t_assets.datasets.sources.version_files import (
 )
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import load_frame_check
-
-_SHOWN = 4
-"""Damaged files or frames of one thing that are named."""
 
 
 def data_damage(store: Store, tally: Tally) -> Iterator[Damage]:
@@ -83,7 +81,7 @@ def _dataset(folder: Path, store: Store, tally: Tally) -> Iterator[Damage]:
             yield Damage(
                 kind="dataset",
                 path=version,
-                found=_listed(changed),
+                found=listed(changed),
                 remedy=remedy_of_damage(name, version.name, store),
                 lock=lock,
             )
@@ -102,10 +100,8 @@ def _record(
             moved=(file,),
             command=command,
         )
-    elif is_sealed(file):
-        tally.compared(file)
     else:
-        tally.unrecorded[kind] += 1
+        tally.read(file, kind, is_sealed(file))
 
 
 def _frames(cache: Path, command: str, lock: Path, tally: Tally) -> Iterator[Damage]:
@@ -139,7 +135,7 @@ def _frames(cache: Path, command: str, lock: Path, tally: Tally) -> Iterator[Dam
                 yield Damage(
                     kind="prepared frames",
                     path=prepared,
-                    found=f"{_listed(damaged) or 'it is empty'}: damaged",
+                    found=f"{listed(damaged) or 'it is empty'}: damaged",
                     remedy="nothing: the next training that needs them makes them anew",
                     harmless=True,
                     moved=(prepared,),
@@ -158,7 +154,7 @@ def _of_array(place: Path) -> str | None:
         return None
     if rows == [HEAD]:
         return f"the head of {FRAMES} is not as it was written"
-    return f"{len(rows)} frames are not as they were decoded: {_listed(list(map(str, rows)))}"
+    return f"{len(rows)} frames are not as they were decoded: {listed(list(map(str, rows)))}"
 
 
 def _reading(load: Callable[..., object], *arguments: object) -> Callable[[], str | None]:
@@ -174,12 +170,6 @@ def _reading(load: Callable[..., object], *arguments: object) -> Callable[[], st
     return problem
 
 
-def _listed(names: list[str]) -> str:
-    more = len(names) - _SHOWN
-    return "; ".join([*names[:_SHOWN], *([f"and {more} more"] if more > 0 else [])])
-
-
 def _folders(place: Path) -> list[Path]:
     """Folders that the platform may have made; one of another name is left alone."""
-    paths = (path for path in place.glob("[!.]*") if not name_problem(path.name))
-    return sorted(path for path in paths if path.is_dir() and not path.is_symlink())
+    return [path for path in folders(place) if not name_problem(path.name)]

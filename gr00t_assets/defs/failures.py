@@ -14,6 +14,8 @@ from gr00t_assets.defs.dagster_internals import DagsterUserCodeProcessError, Ser
 from gr00t_assets.defs.interrupts import INTERRUPTS, signal_is_exit_code
 
 OWNERS = ["team:robot-learning"]
+CODE_VERSION = "1"
+"""Of an asset that states none."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,7 +77,7 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def explained_asset(
-    *, code_version: str = "1", **options: Any
+    *, code_version: str = CODE_VERSION, **options: Any
 ) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
     """``dagster.asset`` for a function whose errors are explained; ``options`` as it has them."""
     asset = dg.asset(owners=OWNERS, code_version=code_version, **options)

@@ -13,6 +13,7 @@ from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.defs.dagster_internals import CODE_VERSION_TAG, DATA_VERSION_TAG
+from gr00t_assets.defs.failures import CODE_VERSION
 from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS
 from gr00t_assets.defs.results import (
     checkpoint_result,
@@ -27,8 +28,6 @@ from gr00t_assets.modality.frame_check_result import load_frame_check
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.retry import is_complete
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
-
-_CODE_VERSION = "1"
 
 Result = dg.MaterializeResult | None
 """None where the store does not have it."""
@@ -75,7 +74,7 @@ def _report(
         known = record.asset_materialization
         if known is not None and (known.tags or {}).get(DATA_VERSION_TAG) == version.value:
             return False
-    tags = {DATA_VERSION_TAG: version.value, CODE_VERSION_TAG: _CODE_VERSION}
+    tags = {DATA_VERSION_TAG: version.value, CODE_VERSION_TAG: CODE_VERSION}
     instance.report_runless_asset_event(
         dg.AssetMaterialization(key, partition=partition, metadata=result.metadata, tags=tags)
     )

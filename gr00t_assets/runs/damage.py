@@ -8,22 +8,18 @@ from pathlib import Path
 
 from gr00t_assets.core.checksums import changed_files, is_sealed, read_sealed
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.core.files import read_objects
+from gr00t_assets.core.files import inner_folders, read_objects
 from gr00t_assets.core.processes import is_locked
 from gr00t_assets.core.project import Store, materialize_command
-from gr00t_assets.core.verification import Damage, Tally
+from gr00t_assets.core.verification import Damage, Tally, listed
 from gr00t_assets.experiments.registry import trainer_names
 from gr00t_assets.runs.checkpoint_layout import StoredCheckpoint, stored_checkpoints
 from gr00t_assets.runs.checkpoint_record import damaged_files, read_checkpoint
 from gr00t_assets.runs.manifest import ATTEMPTS, MANIFEST, Manifest, load_manifest
 from gr00t_assets.runs.metrics import METRICS, missing_losses, read_metrics
 from gr00t_assets.runs.model_files import PROMOTION, metrics_problem, model_hashes, recorded_hashes
-from gr00t_assets.runs.retention.store_state import inner_folders
 from gr00t_assets.runs.run_directory import LOCK, MODEL
 from gr00t_assets.runs.spec import SPEC, load_spec, read_spec_file
-
-_SHOWN = 4
-"""Damaged files of one thing that are named."""
 
 
 def run_damage(store: Store, tally: Tally) -> Iterator[Damage]:
@@ -65,7 +61,7 @@ class _Run:
         if unreadable:
             yield self._damage("manifest", MANIFEST, unreadable, *rebuilt)
         if changed := self._changed_model():
-            yield self._damage("model", MODEL, _listed(changed), *rebuilt)
+            yield self._damage("model", MODEL, listed(changed), *rebuilt)
         for item, found in damaged:
             older = any(other.step < item.step for other in sound)
             over = self._manifest is not None and self._manifest.status == "finished"
@@ -110,10 +106,8 @@ class _Run:
             return _line(error)
         if manifest and (manifest.experiment, manifest.config_hash) != stated:
             return f"it is of {manifest.experiment} {manifest.config_hash}"
-        if manifest and is_sealed(path):
-            self._tally.compared(path)
-        elif manifest:
-            self._tally.unrecorded["manifest"] += 1
+        if manifest:
+            self._tally.read(path, "manifest", is_sealed(path))
         return None
 
     def _metrics(self) -> Iterator[Damage]:
@@ -130,21 +124,17 @@ class _Run:
             text = "; ".join(filter(None, [found, lost]))
             kept = "its loss stays, which the manifest has; for the curve " if over else ""
             yield self._damage("metrics", METRICS, text, remedy=kept + self.anew)
-        if manifest and METRICS in manifest.files:
-            self._tally.compared(path)
-        elif path.exists():
-            self._tally.unrecorded["metrics"] += 1
+        if path.exists():
+            recorded = manifest is not None and METRICS in manifest.files
+            self._tally.read(path, "metrics", recorded)
 
     def _changed_model(self) -> list[str]:
         folder = self.folder / MODEL
         if not folder.is_dir():  # pruned
             return []
         recorded = model_hashes(self._manifest) if self._manifest else {}
-        for path in folder.rglob("*"):
-            if path.relative_to(folder).as_posix() in recorded:
-                self._tally.compared(path)
-            elif path.is_file():
-                self._tally.unrecorded["model"] += 1
+        for path in filter(Path.is_file, folder.rglob("*")):
+            self._tally.read(path, "model", path.relative_to(folder).as_posix() in recorded)
         return changed_files(folder, recorded)
 
     def _checkpoints(self) -> tuple[list[StoredCheckpoint], list[tuple[StoredCheckpoint, str]]]:
@@ -160,12 +150,9 @@ class _Run:
                 damaged.append((item, f"its record cannot be read: {_line(error)}"))
                 continue
             for name, file in record.files.items():
-                if file.crc32 is not None:
-                    self._tally.compared(item.path / name)
-                else:
-                    self._tally.unrecorded["checkpoint"] += 1
+                self._tally.read(item.path / name, "checkpoint", file.crc32 is not None)
             if found:
-                damaged.append((item, _listed(found)))
+                damaged.append((item, listed(found)))
             elif item.complete:
                 sound.append(item)
         return sound, damaged
@@ -190,10 +177,7 @@ class _Run:
                     update={"command": command}
                 )
                 continue
-            if is_sealed(path):
-                self._tally.compared(path)
-            else:
-                self._tally.unrecorded["evaluation"] += 1
+            self._tally.read(path, "evaluation", is_sealed(path))
 
     def _attempts(self) -> Iterator[Damage]:
         path = self.folder / ATTEMPTS
@@ -232,13 +216,10 @@ def _promoted(folder: Path, tally: Tally) -> Iterator[Damage]:
         return
     try:
         recorded = recorded_hashes(folder)
-        found = _listed(changed_files(folder, recorded))
+        found = listed(changed_files(folder, recorded))
         for name in recorded:
             tally.compared(folder / name)
-        if is_sealed(folder / PROMOTION):
-            tally.compared(folder / PROMOTION)
-        else:
-            tally.unrecorded["promotion"] += 1
+        tally.read(folder / PROMOTION, "promotion", is_sealed(folder / PROMOTION))
     except (Gr00tAssetsError, OSError) as error:
         found = _line(error)
     if found:
@@ -257,8 +238,3 @@ def _line(error: Exception) -> str:
     if isinstance(error, Gr00tAssetsError):
         return " ".join(f"{error.problem} {' '.join(error.details[:1])}".split())
     return " ".join(str(error).split())
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - _SHOWN
-    return "; ".join([*names[:_SHOWN], *([f"and {more} more"] if more > 0 else [])])

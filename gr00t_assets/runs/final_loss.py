@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.core.files import LARGEST_NUMBER, FrozenModel
 
 MIN_STEPS = 20
 """A window has at least this many steps, in a run that has twice as many."""
@@ -95,7 +95,7 @@ def first_window(losses: ArrayLike, samples_per_step: int) -> LossWindow | None:
 
     Returns:
         The window; ``None`` where it has fewer than two steps, or a loss that is not a finite
-        number.
+        number, or one larger than a manifest may hold.
     """
     values = np.asarray(losses, dtype=np.float64)
     return loss_window(values[: window_steps(len(values))], samples_per_step, len(values))
@@ -115,7 +115,7 @@ def final_window(losses: ArrayLike, samples_per_step: int) -> LossWindow | None:
 
 def loss_window(values: np.ndarray, samples_per_step: int, of_steps: int) -> LossWindow | None:
     """The window of these losses, shape ``(steps,)``, of a run of ``of_steps`` steps."""
-    if len(values) < 2 or not np.isfinite(values).all():
+    if len(values) < 2 or not (np.abs(values) <= LARGEST_NUMBER).all():
         return None
     rho = autocorrelation(values)
     return LossWindow(

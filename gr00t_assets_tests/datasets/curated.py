@@ -5,13 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
+import pytest
 import yaml
 
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
-from gr00t_assets_tests.datasets.checks.edits import data_file, edit_rows, renew_statistics
+from gr00t_assets_tests.datasets.checks.edits import CAMERA, data_file, edit_rows, renew_statistics
+from gr00t_assets_tests.datasets.lerobot.v3.hand_made import frames_of
 
 FPS = 20
 SPEC = SyntheticSpec(episodes=5, min_frames=70, max_frames=80, width=64, height=64)
@@ -56,3 +60,23 @@ def catalog_entry(source: Path, project: Path, **fields: Any) -> CatalogEntry:
     }
     file.write_text(yaml.safe_dump({"demo": entry | fields}, sort_keys=False, allow_unicode=True))
     return load_catalog(file)["demo"]
+
+
+def assert_episode(
+    dataset: LeRobotDataset, index: int, original: LeRobotDataset, number: int, first: int = 0
+) -> None:
+    """Rows and frames are those of the original from its row ``first`` on."""
+    rows, length = dataset.read_episode(index), dataset.episode(index).length
+    before = original.read_episode(number).slice(first, length)
+    counting = {"episode_index", "index", "frame_index", "timestamp"}
+    for name in set(rows.column_names) - counting:
+        assert rows.column(name).to_pylist() == before.column(name).to_pylist(), name
+    assert set(rows["episode_index"].to_pylist()) == {index}
+    assert rows["frame_index"].to_pylist() == list(range(length))
+    np.testing.assert_allclose(dataset.timestamps(index), np.arange(length) / FPS, atol=1e-5)
+    start = sum(episode.length for episode in dataset.episodes[:index])
+    assert rows["index"].to_pylist() == list(range(start, start + length))
+    shown = frames_of(dataset.video_path(index, CAMERA))
+    source = frames_of(original.video_path(number, CAMERA))[first : first + length]
+    assert [image for _, image in shown] == [image for _, image in source]
+    assert [float(time) for time, _ in shown] == pytest.approx(np.arange(length) / FPS)

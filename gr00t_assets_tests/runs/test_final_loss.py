@@ -127,8 +127,10 @@ def test_first_and_final_window_are_the_two_ends_of_the_run():
     assert first.samples == 160
 
 
-@pytest.mark.parametrize("values", [[], [0.3], [0.3, float("nan")], [0.3, float("inf"), 0.2]])
-def test_there_is_no_window_of_too_few_or_infinite_losses(values):
+@pytest.mark.parametrize(
+    "values", [[], [0.3], [0.3, float("nan")], [0.3, float("inf"), 0.2], [0.3, 1e31]]
+)
+def test_there_is_no_window_of_too_few_losses_or_of_those_that_diverged(values):
     assert final_window(values, 8) is None
 
 

@@ -10,13 +10,14 @@ from typing import NamedTuple
 import psutil
 
 from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.files import inner_folders
 from gr00t_assets.core.locks import LockRecord
 from gr00t_assets.core.processes import is_locked, lock_file
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.retention.removal import Removal, RemovalKind, freed_bytes, remove
 from gr00t_assets.runs.retention.retention_rule import RetentionRule, surplus
-from gr00t_assets.runs.retention.store_state import CurrentState, inner_folders, leftovers
+from gr00t_assets.runs.retention.store_state import CurrentState, leftovers
 from gr00t_assets.runs.run_directory import CHECKPOINTS, LOCK, MODEL, asked_elsewhere
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec
 

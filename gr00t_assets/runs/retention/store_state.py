@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from gr00t_assets.core.files import PARTIAL, machine_hash
+from gr00t_assets.core.files import PARTIAL, folders, machine_hash
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.processes import is_alive
 from gr00t_assets.core.project import Store
@@ -105,22 +105,6 @@ def _field(file: Path, name: str) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return value if isinstance(value, str) else None
-
-
-def folders(parent: Path) -> list[Path]:
-    """Folders of a folder that are neither hidden nor symbolic links, by name."""
-    if parent.is_symlink() or not parent.is_dir():
-        return []
-    return sorted(
-        path
-        for path in parent.iterdir()
-        if not path.name.startswith(".") and path.is_dir() and not path.is_symlink()
-    )
-
-
-def inner_folders(parent: Path) -> list[Path]:
-    """Run directories of ``runs``, caches of ``frame_caches``: the folders of its folders."""
-    return [inner for folder in folders(parent) for inner in folders(folder)]
 
 
 def is_leftover_name(name: str) -> bool:

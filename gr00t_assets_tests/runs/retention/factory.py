@@ -21,6 +21,7 @@ from gr00t_assets_tests.defs.specs import a_manifest, a_modality_config
 
 CURRENT = a_modality_config().dataset_version
 OLD = "fedcba9876543210"
+DEFAULTS = {"dataset": "demo", "hyperparameters": {"save_total_limit": 1}}
 KB = 4096
 """Bytes of the files that are made, a multiple of a disk's blocks."""
 

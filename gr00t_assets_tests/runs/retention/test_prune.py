@@ -9,82 +9,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from gr00t_assets.runs.retention.prune import PrunePlan, execute_plan, plan_prune
+from gr00t_assets.runs.retention.prune import execute_plan
 from gr00t_assets.runs.retention.removal import disk_usage, freed_bytes
-from gr00t_assets.runs.retention.retention_rule import RetentionRule
-from gr00t_assets.runs.retention.store_state import project_state
 from gr00t_assets.runs.run_directory import run_lock
-from gr00t_assets_tests.runs.retention.factory import CURRENT, KB, OLD, FilledProject, fill, tree
+from gr00t_assets_tests.runs.retention.factory import (
+    CURRENT,
+    DEFAULTS,
+    KB,
+    OLD,
+    FilledProject,
+    fill,
+    tree,
+)
+from gr00t_assets_tests.runs.retention.pruning import planned, prune, run_of
 
 RECORDS = ("spec.json", "manifest.json", "metrics.jsonl", "log.txt")
-DEFAULTS = {"dataset": "demo", "hyperparameters": {"save_total_limit": 1}}
-
-
-def planned(project: FilledProject, **choices: bool) -> PrunePlan:
-    current = project_state(project.store)
-    return plan_prune(project.store, current, RetentionRule(), **choices)
-
-
-def prune(*arguments: str, answer: str = "", code: int = 0) -> "subprocess.CompletedProcess[str]":
-    command = [
-        sys.executable,
-        "-c",
-        "from gr00t_assets.cli.main import main; main()",
-        "store",
-        "prune",
-    ]
-    result = subprocess.run(
-        [*command, *arguments], input=answer, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == code, result.stdout + result.stderr
-    return result
-
-
-@pytest.fixture
-def project(filled: FilledProject) -> FilledProject:
-    """A current, a stale, an interrupted and an unlisted run; caches of two versions; leftovers."""
-    filled.sweep(
-        defaults=DEFAULTS,
-        experiments=[
-            {"name": "done", "hyperparameters": {"learning_rate": 1e-3}},
-            {"name": "changed", "hyperparameters": {"learning_rate": 1e-3}},
-            {"name": "stopped"},
-            {"name": "gone"},
-        ],
-    )
-    for name in ("done", "changed", "gone"):
-        filled.run(filled.experiment(name), {10: 1.0, 20: 2.0, 30: 3.0})
-    filled.run(filled.experiment("stopped"), {10: 1.0, 20: 2.0}, status="interrupted")
-    filled.sweep(
-        defaults=DEFAULTS,
-        experiments=[
-            {"name": "done", "hyperparameters": {"learning_rate": 1e-3}},
-            {"name": "changed", "hyperparameters": {"learning_rate": 5e-4}},
-            {"name": "stopped"},
-        ],
-    )
-    filled.cache(OLD)
-    filled.cache(CURRENT)
-    fill(filled.store.reports / "loss_comparison.html", KB)
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    fill(filled.store.reports / f".report.partial-{dead.pid}-0a1b2c3d", KB)
-    fill(filled.store.reports / f".report.partial-{os.getpid()}-0a1b2c3d", KB)
-    fill(filled.store.root / "datasets" / "demo" / ".fetch.partial-ab_c1d2e" / "x", KB)
-    return filled
 
 
 def unlocked(root: Path) -> int:
     """Bytes of everything but the lock files, in which a process leaves its id."""
     return disk_usage([root]) - disk_usage(root.rglob("*.lock"))
-
-
-def run_of(project: FilledProject, name: str) -> Path:
-    (found,) = (project.store.root / "runs" / name).iterdir()
-    return found
 
 
 def test_a_dry_run_names_every_path_and_changes_nothing(project: FilledProject) -> None:
@@ -281,50 +227,3 @@ def test_a_file_with_a_second_name_frees_nothing(filled: FilledProject) -> None:
     assert disk_usage([spec.run_directory]) == disk_usage([checkpoint.parent]) + sum(
         disk_usage([path]) for path in spec.run_directory.iterdir() if path.is_file()
     )
-
-
-def test_the_memory_map_of_a_deleted_cache_still_reads(project: FilledProject) -> None:
-    file = project.store.frame_cache("demo", OLD) / "ego" / "frames.npy"
-    content = file.read_bytes()
-    mapped = np.memmap(file, np.uint8, "r")
-    plan = planned(project)
-    assert file.parents[1] in {path for path, _ in plan.in_use}
-    assert bytes(mapped) == content
-
-
-def test_what_another_clone_asked_for_goes_with_all_alone(project: FilledProject) -> None:
-    changed, cache = run_of(project, "changed"), project.store.frame_cache("demo", CURRENT)
-    assert changed / "checkpoints" in {removal.path for removal in planned(project).removals}
-    (changed / "asked_by.jsonl").write_text('{"host": "lab", "project": "/home/b/gr00t"}\n')
-    project.store.dataset_record("demo").write_text(f'{{"version": "{OLD}"}}')
-    project.store.modality_config("demo").unlink()
-    plan = planned(project)
-    assert not any(removal.path.is_relative_to(changed) for removal in plan.removals)
-    assert (cache, "a run of another clone is trained on it") in plan.in_use
-    paths = {removal.path for removal in planned(project, others=True).removals}
-    assert cache in paths and changed / "checkpoints" not in paths  # Without data nothing is stale.
-
-
-def test_a_run_that_does_not_say_who_asked_is_of_the_clone_with_the_store(
-    project: FilledProject, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    changed = run_of(project, "changed")
-    (changed / "asked_by.jsonl").unlink()
-    assert changed / "checkpoints" in {removal.path for removal in planned(project).removals}
-    (tmp_path / "b").mkdir()
-    (project.root / "data" / "sweeps").rename(tmp_path / "b" / "sweeps")
-    (tmp_path / "b" / "data").mkdir()
-    (tmp_path / "b" / "sweeps").rename(tmp_path / "b" / "data" / "sweeps")
-    catalog = (project.root / "data" / "datasets.yaml").read_text()
-    (tmp_path / "b" / "data" / "datasets.yaml").write_text(catalog)
-    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path / "b"))
-    said = prune("--dry-run").stdout
-    assert "changed" not in said and "done" not in said
-    assert f"runs/changed/{changed.name}/checkpoints" in prune("--dry-run", "--all").stdout
-
-
-def test_half_made_files_of_another_machine_go_with_all_alone(project: FilledProject) -> None:
-    name = ".report.partial-4194303-0123456701234567"
-    foreign = fill(project.store.reports / name, KB)
-    assert foreign not in {removal.path for removal in planned(project).removals}
-    assert foreign in {removal.path for removal in planned(project, others=True).removals}

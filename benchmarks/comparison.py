@@ -27,10 +27,8 @@ import numpy as np
 
 from benchmarks.finished_runs import MODALITY, falling, write_finished
 from gr00t_assets.comparison.all_runs import from_store
-from gr00t_assets.comparison.contrasts.collinear import collinear_series
-from gr00t_assets.comparison.contrasts.contrasts import all_contrasts
-from gr00t_assets.comparison.contrasts.factors import factors_of
-from gr00t_assets.comparison.contrasts.ranking import comparability_classes
+from gr00t_assets.comparison.statistics.factor_tests import all_effects
+from gr00t_assets.comparison.statistics.ranking import comparability_classes
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import combined_hyperparameters
@@ -42,7 +40,7 @@ from gr00t_assets.runs.stored_run import read_runs
 COUNTS = "250,500,1000,2000"
 SECONDS, MEGABYTES = 20.0, 1000.0
 STEPS = 1_000
-PARTS = ("read", "observe", "contrasts", "report")
+PARTS = ("read", "observe", "effects", "report")
 
 
 def settings(index: int) -> dict[str, Any]:
@@ -113,17 +111,15 @@ def measure(root: Path, count: int, profiled: bool) -> dict[str, float]:
 def _compare(
     items: tuple[Experiment, ...], store: Store, timed: Callable[[str, Callable[[], Any]], Any]
 ) -> int:
-    """Read and contrast the runs; they are let go of before the report reads them again."""
+    """Read and compare the runs; they are let go of before the report reads them again."""
     stored = timed("read", lambda: read_runs(items, store))
     runs = timed("observe", lambda: from_store(stored))
 
     def everything() -> int:
         assert all(item.ranking for item in comparability_classes(runs))
-        for factor in factors_of(runs):
-            collinear_series(runs, factor)
-        return sum(len(contrasts) for contrasts in all_contrasts(runs).values())
+        return sum(map(len, all_effects(runs).values()))
 
-    return timed("contrasts", everything)
+    return timed("effects", everything)
 
 
 class _Nothing:
@@ -152,7 +148,7 @@ def main() -> int:
             write_run(experiment(index), store, index)
         results = {}
         print(f"{'runs':>6} " + "".join(f"{part + ' s':>13}" for part in PARTS)
-              + f"{'contrasts':>11}{'peak MB':>9}{'HTML MB':>9}   (wall, CPU)")  # fmt: skip
+              + f"{'effects':>11}{'peak MB':>9}{'HTML MB':>9}   (wall, CPU)")  # fmt: skip
         for count in counts:
             results[count] = found = _child(store.root, count, arguments, counts)
             cells = "".join(f"{found[p]:>7.2f}{found[p + ' CPU']:>6.2f}" for p in PARTS)

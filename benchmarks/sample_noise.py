@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.sample_noise [RUN_DIRECTORY]`` prints it for a run that there is; without one
 it trains the built-in tiny model for 2,000 steps on synthetic demonstrations, two minutes on a
-CPU. ``gr00t_assets.comparison.contrasts.noise.SAMPLE_CV`` is taken from it.
+CPU. ``gr00t_assets.comparison.curves.SAMPLE_CV`` is taken from it.
 """
 
 import argparse

@@ -21,11 +21,11 @@ from rich.console import Console
 
 from benchmarks.finished_runs import MODALITY, falling, write_finished
 from gr00t_assets.cli.sweep import print_plan
-from gr00t_assets.comparison.sweep_plan import make_plan
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.modality.config import save_modality_config
+from gr00t_assets.planning.sweep_plan import make_plan
 from gr00t_assets.reporting.report import write_report
 from gr00t_assets.trainers.native.trainer import NativeHyperparameters
 

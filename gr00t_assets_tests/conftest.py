@@ -38,6 +38,7 @@ FAULTS = {
     "test_security_page.py",
     "test_security_secrets.py",
     "trainers/isaac_gr00t/test_isaac_power_cut.py",
+    "trainers/test_full_ext4.py",
     "trainers/test_power_cut_disk.py",
 }
 """Files that start whole systems and kill them: minutes each, by ``make test-faults``."""

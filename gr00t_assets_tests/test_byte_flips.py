@@ -32,10 +32,10 @@ from gr00t_assets.evaluation.open_loop import evaluate_run
 from gr00t_assets.evaluation.result import EvaluationSettings, load_evaluation
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import load_frame_check
-from gr00t_assets.runs.damage import run_damage
 from gr00t_assets.runs.model_files import require_unchanged
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.stored_run import read_runs
+from gr00t_assets.runs.verification import run_damage
 from gr00t_assets.trainers.run_files import latest_record
 from gr00t_assets_tests.evaluation.runs import a_store, make_data, make_run
 
@@ -185,7 +185,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     SPECS[made.root] = spec.model_dump_json()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torch.cuda.is_available", lambda: False)
-        asked = EvaluationSettings(draws=2, resamples=100, stride=8, max_episodes=1)
+        asked = EvaluationSettings(draws=2, stride=8, max_episodes=1)
         evaluate_run(spec.run_directory, asked)
     return made
 

@@ -29,9 +29,9 @@ def test_the_plan_lists_every_partition_and_what_differs(tmp_path: Path, sweep: 
     result = run(tmp_path, "sweep", "plan", sweep)
     assert result.returncode == 0, result.stderr
     rows = [line.split() for line in result.stdout.splitlines()]
-    heads = ["partition", "batch_size", "learning_rate", "samples", "hours", "status", "would"]
+    heads = ["partition", "learning_rate", "seed", "samples", "hours", "status", "would"]
     assert heads in rows
-    assert ["demo-b8-lr5e-4", "8", "5e-4", "2,400", "unknown", "missing", "train"] in rows
+    assert ["demo-lr2e-4-seed2", "2e-4", "2", "1,200", "unknown", "missing", "train"] in rows
     assert "max_steps 300" in result.stdout
 
 
@@ -59,7 +59,7 @@ def test_a_sweep_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_loading_the_command_line_imports_nothing_heavy() -> None:
     code = (
-        "import sys, gr00t_assets.cli.main, gr00t_assets.comparison.sweep_plan\n"
+        "import sys, gr00t_assets.cli.main, gr00t_assets.planning.sweep_plan\n"
         "print([name for name in ('torch', 'transformers', 'av', 'wandb', 'ray', 'dagster')"
         " if name in sys.modules])"
     )

@@ -94,7 +94,7 @@ def read_all(spec_file, root):
         frames.frames(config.video[0].original_key, np.array([0]))
     def episode():
         dataset = LeRobotDataset.open(spec.datasets[0].directory)
-        return dataset.row_count(0), dataset
+        return dataset.read_episode(0), dataset
     readers = {
         "dataset": episode,
         "record": lambda: load_record("small", store),

@@ -2,41 +2,54 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.comparison.all_runs import chosen_runs, from_store
-from gr00t_assets.comparison.answers.answers import Answer, all_answers, answer
-from gr00t_assets.comparison.columns import Column, row_remark, row_values, shown_columns
-from gr00t_assets.comparison.compare import Comparison, to_json
-from gr00t_assets.comparison.compare import compare as compare_runs
-from gr00t_assets.comparison.contrasts.contrasts import contrasts
-from gr00t_assets.comparison.contrasts.ranking import RankedRun, comparability_classes, ranked_runs
+from gr00t_assets.comparison.answers.answers import Answer, answer
+from gr00t_assets.comparison.columns import row_remark
+from gr00t_assets.comparison.comparison import Comparison, to_json
+from gr00t_assets.comparison.comparison import compare as compare_runs
 from gr00t_assets.comparison.differences import baseline_named, difference
-from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.ranking import BAND, RankedConfiguration, RankedRun
 from gr00t_assets.comparison.tables.runs_table import export_table
 from gr00t_assets.comparison.tables.wandb_import import import_wandb
-from gr00t_assets.comparison.wording import label, not_ranked_reason, plain, value_words
+from gr00t_assets.comparison.wording import (
+    first_label,
+    label,
+    names_in_words,
+    not_ranked_reason,
+    value_words,
+)
 from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.system_errors import is_read_only
 from gr00t_assets.experiments.sweeps import find_sweep, load_sweeps
+from gr00t_assets.reporting.effect_table import answer_badge, answered
+from gr00t_assets.reporting.html import STORE
 from gr00t_assets.reporting.journal.research_journal import write_journal
-from gr00t_assets.reporting.report import Report, make_report
+from gr00t_assets.reporting.markdown import (
+    MOST_SETTINGS,
+    proposal_cost,
+    proposal_question,
+    proposal_runs,
+)
+from gr00t_assets.reporting.ranking_table import (
+    RankingTable,
+    evaluation_sentence,
+    loss_and_interval,
+    ranking_table,
+    record_note,
+)
+from gr00t_assets.reporting.report import in_order, make_report
+from gr00t_assets.reporting.sweep_summary import status_counts
 
-_STATUS_STYLES = {
-    "finished": "green",
-    "missing": "dim",
-    **dict.fromkeys(("failed", "unreadable"), "red"),
-    **dict.fromkeys(("pruned", "interrupted", "unfinished", "stale"), "yellow"),
-}
 _VERDICT_STYLES = {
     "controlled": "bold green",
     "within_noise": "cyan",
@@ -44,6 +57,9 @@ _VERDICT_STYLES = {
     "confounded": "red",
     "not_comparable": "dim",
 }
+
+NAME_WIDTH = 16
+"""Characters of an experiment's name on one line, where there is little room."""
 
 import_app = typer.Typer(help="Runs that were made elsewhere.", no_args_is_help=True)
 
@@ -61,6 +77,12 @@ def compare(
     baseline: Annotated[
         str | None, typer.Option(help="A run, or 'defaults': count what each run has otherwise")
     ] = None,
+    imported: Annotated[
+        bool, typer.Option("--imported", help="Also the runs of data/journal/runs.csv and of W&B")
+    ] = False,
+    band: Annotated[
+        float, typer.Option(help="Losses so many percent apart are equally good", min=0.0)
+    ] = 100 * BAND,
     export: Annotated[
         Path | None, typer.Option(help="Write the table of runs: FILE.parquet or FILE.csv")
     ] = None,
@@ -69,31 +91,30 @@ def compare(
     """Print the ranked runs of each class and what they answer; write the report of the sweeps."""
     report_only = runs is None and question is None and baseline is None
     if report_only and export is None:
-        _report(sweep or (), as_json)
+        _report(sweep or (), imported, band / 100, as_json)
         return
-    compared = chosen_runs(runs, sweep or ())
+    compared = chosen_runs(runs, sweep or (), imported)
     if export is not None:
         export_table(compared, export)
         echo(f"written: {export}, {len(compared)} runs", err=True)
         if report_only:
             return
+    out = console()
     if question is not None:
-        answered = answer(compared, question)
+        found = answer(compared, question)
         if as_json:
-            found = contrasts(compared, answered.factor)
-            print_json(to_json(answered) | {"contrasts": to_json(found)})
+            print_json(to_json(found))
         else:
-            print_answer(answered, console(), limits=True)
+            print_answer(found, out, limits=True)
         return
     differences = None
     if baseline is not None:
         against = baseline_named(baseline, compared)
         others = [run for run in compared if run.run_id != against.run_id]
         differences = [difference(run, against) for run in others]
-    comparison = compare_runs(compared) if runs is not None else None
-    out = console()
+    comparison = compare_runs(compared, band=band / 100) if runs is not None else None
     if as_json:
-        content = comparison.as_json() if comparison else {}
+        content = comparison.to_json() if comparison else {}
         print_json(content if differences is None else content | {"baseline": to_json(differences)})
         return
     if comparison is not None:
@@ -135,13 +156,14 @@ def import_from_wandb(
     """
     file, runs = import_wandb(project, Store.from_environment(), tag, echo)
     echo(f"imported: {len(runs)} runs, {file}")
-    echo("compare them: gr00t-assets compare")
+    echo("compare them: gr00t-assets compare --imported")
 
 
-def _report(sweep_names: Sequence[str], as_json: bool) -> None:
+def _report(sweep_names: Sequence[str], imported: bool, band: float, as_json: bool) -> None:
     sweeps = load_sweeps()
     asked = [find_sweep(name, sweeps).name for name in sweep_names]
-    report, written = make_report(list(sweeps.values()), Store.from_environment(), asked), True
+    store, others, written = Store.from_environment(), None if imported else (), True
+    report = make_report(list(sweeps.values()), store, asked, others, band)
     try:
         report.write()
     except StoreError as error:
@@ -149,68 +171,48 @@ def _report(sweep_names: Sequence[str], as_json: bool) -> None:
             raise
         echo(f"the report is not written, what follows is all of it: {error}", err=True)
         written = False
-    names = asked or [summary.name for summary in report.sweeps]
+    comparisons = [*report.comparisons]
+    if asked or not comparisons or comparisons[0].key != STORE:
+        stored = [run for name in asked for run in report.stored[name]]
+        evaluations = {} if not comparisons else comparisons[0].evaluations
+        own = compare_runs(in_order(from_store(stored)), evaluations, band=band, title="These runs")
+        comparisons = [own, *(item for item in comparisons if item.key != STORE)]
+    summaries = [item for item in report.sweeps if not asked or item.name in asked]
     if as_json:
         path = str(report.path) if written else None
-        print_json({"report": path} | _report_json(report, names))
+        content = {"report": path} | comparisons[0].to_json()
+        content |= {item.key: item.to_json() for item in comparisons[1:]}
+        told = {
+            item.name: {"statuses": dict(item.counts), "cautions": item.cautions}
+            for item in summaries
+        }
+        print_json(content | {"sweeps": told})
         return
     out = console()
-    if not names:
-        out.print(f"No experiment has a run yet. Sweeps: {', '.join(sweeps) or 'none'}",
-                  highlight=False)  # fmt: skip
-    for summary in report.sweeps:
-        if summary.name in names:
-            out.print(Text(f"Sweep {summary.name}", style="bold"))
-            out.print(Text(summary.headline))
-            print_runs(_rows(summary.runs), out)
-            for caution in summary.cautions:
-                out.print(Text(f"  caution: {caution}", style="yellow"))
+    if not summaries:
+        out.print(Text(f"No experiment has a run yet. Sweeps: {', '.join(sweeps) or 'none'}"))
+    for summary in summaries:
+        out.print(Text(f"Sweep {summary.name}: {status_counts(summary.counts.elements())}"))
+        if missing := [run.name for run in summary.runs if run.status == "missing"]:
+            out.print(_indented(f"not run yet: {names_in_words(missing)}"))
+        if summary.next_step:
+            out.print(_indented(summary.next_step))
+        for caution in summary.cautions:
+            out.print(_indented(f"caution: {caution}", "yellow"))
+    for problem in report.problems:
+        out.print(Text(problem, style="yellow"))
+    for place, comparison in enumerate(comparisons):
+        if comparison.runs:
             out.print()
-    groups = [(comparison.title, comparison.answers) for comparison in report.comparisons]
-    if asked:
-        stored = [run for name in asked for run in report.stored[name]]
-        groups = [("These runs", tuple(all_answers(from_store(stored))))]
-    for title, answers in groups:
-        out.print(f"{title}: questions", style="bold", highlight=False)
-        for item in answers:
-            if item.evidence:
-                print_answer(item, out)
-        out.print()
+            if place:
+                out.print(Text(comparison.title, style="bold"))
+            print_comparison(comparison, out)
     if written:
-        echo(f"report: {report.path}")
-
-
-def _report_json(report: Report, names: Sequence[str]) -> dict[str, Any]:
-    return {
-        "verdict": report.verdict,
-        "sweeps": {
-            summary.name: {
-                "headline": summary.headline,
-                "cautions": list(summary.cautions),
-                "rows": [
-                    row_values(row) | plain(row.run.settings) | {"max_steps": row.run.max_steps}
-                    for row in _rows(summary.runs)
-                ],
-            }
-            for summary in report.sweeps
-            if summary.name in names
-        },
-        "questions": {
-            comparison.key: {
-                "headline": comparison.headline,
-                "questions": to_json(comparison.answers),
-            }
-            for comparison in report.comparisons
-        },
-    }
-
-
-def _rows(runs: Sequence[Run]) -> list[RankedRun]:
-    return ranked_runs(comparability_classes(runs), runs)
+        echo(f"\nreport: {report.path}")
 
 
 def print_comparison(comparison: Comparison, out: Console) -> None:
-    """Print headline, rankings by class, runs without a place, and the answers."""
+    """Print headline, rankings by class, runs without a place, answers and proposals."""
     out.print(Text(comparison.headline, style="bold"))
     for item in comparison.ranked_classes:
         words = {name: value_words(value) for name, value in item.comparability.items()}
@@ -220,60 +222,77 @@ def print_comparison(comparison: Comparison, out: Console) -> None:
             title.append(f"  frames {item.frames}", style="red")
         out.print()
         out.print(title)
-        print_runs(ranked_runs([item]), out)
+        print_ranking(item.ranking, out)
+        if sentence := evaluation_sentence(item, comparison.evaluations):
+            out.print(_indented(sentence))
     if comparison.not_ranked:
         out.print()
         out.print(Text("Not ranked", style="bold"))
         for run in comparison.not_ranked:
-            out.print(_indented(f"{label(run)}: {not_ranked_reason(run)}"))
+            reason = row_remark(RankedRun(run)) if run.stored else not_ranked_reason(run)
+            out.print(_indented(f"{label(run)}: {reason}"))
     for item in comparison.answers:
+        if answered(item):
+            out.print()
+            print_answer(item, out)
+    if comparison.proposals:
         out.print()
-        print_answer(item, out)
+        out.print(Text("What to run next", style="bold"))
+    for item in comparison.proposals:
+        question = f"{proposal_question(item)} {proposal_cost(item, chance=True)}".strip()
+        out.print(_indented(f"{question}: {'; '.join(proposal_runs(item)) or item.reason}"))
 
 
-def print_answer(answered: Answer, out: Console, limits: bool = False) -> None:
+def print_answer(item: Answer, out: Console, limits: bool = False) -> None:
     """Print a question, its verdict and the sentence, and what it does not cover."""
-    verdict = (answered.verdict.replace("_", " "), _VERDICT_STYLES[answered.verdict])
-    out.print(Text.assemble((answered.question, "bold"), "  ", verdict))
-    out.print(_indented(answered.sentence))
-    for line in answered.limits if limits else ():
+    badge = answer_badge(item)
+    verdict = (badge.text, _VERDICT_STYLES[badge.verdict])
+    out.print(Text.assemble((item.question, "bold"), "  ", verdict))
+    out.print(_indented(item.sentence))
+    for line in item.limits if limits else ():
         out.print(_indented(f"- {line}", "dim"))
 
 
-def print_runs(rows: Sequence[RankedRun], out: Console) -> None:
-    """Print runs by column, and each remark below them once.
-
-    Settings that vary have a column each where all of them fit.
-    """
-    columns = shown_columns(rows)
-    table = _table(rows, columns)
-    if Measurement.get(out, out.options.update(max_width=1000), table).maximum > out.width:
-        table = _table(rows, [column for column in columns if not column.varying])
-    out.print(table)
+def print_ranking(ranking: Sequence[RankedConfiguration], out: Console) -> None:
+    """Print configurations with as many columns as fit, and each remark below them once."""
+    out.print(_table(ranking_table(ranking, {}, MOST_SETTINGS, wide=False), out.width))
     remarks: dict[str, list[str]] = {}
-    for row in rows:
-        if remark := row_remark(row):
-            remarks.setdefault(remark, []).append(label(row.run))
+    if any(place.tied for place in ranking):
+        out.print(Text("  ≈ cannot be told from rank 1", style="dim"))
+    for place in ranking:
+        parts = (f"{place.survivors}." * bool(place.survivors), record_note(place.runs))
+        if remark := " ".join(filter(None, parts)):
+            remarks.setdefault(remark, []).append(label(place.run))
     for remark, names in remarks.items():
         out.print(Text(f"  {', '.join(names)}: {remark}", style="dim"), soft_wrap=False)
 
 
-def _table(rows: Sequence[RankedRun], columns: Sequence[Column]) -> Table:
+def _table(shown: RankingTable, width: int) -> Table:
+    """A table in which nothing but names is broken, and headings only between words."""
+    headings = ["rank", "experiment", "loss", *(column.heading for column in shown.columns)]
+    rows = []
+    for place, cells in shown.rows:
+        name = first_label(place.runs)
+        name += f" {place.run.name}" if place.run.name != label(place.run) else ""
+        loss, interval = loss_and_interval(place)
+        loss += f" ({interval})" if interval else ""
+        rank = f"{place.place}{' ≈' if place.tied else ''}"
+        rows.append([rank, name, loss, *(cell.text for cell in cells)])
+    widths = [
+        max(len(text) for text in (*heading.split(), *column))
+        for heading, *column in zip(headings, *rows, strict=True)
+    ]
+    name, widths[1] = widths[1], min(widths[1], NAME_WIDTH)
+    while len(widths) > 3 and sum(widths) + 2 * (len(widths) - 1) > width:
+        widths.pop()
+    widths[1] = min(name, max(widths[1], width - sum(widths) - 2 * (len(widths) - 1) + widths[1]))
     table = plain_table()
-    for column in columns:
-        if column.name in ("name", "run_id"):
-            table.add_column(column.heading, overflow="fold", min_width=10)
-        else:
-            justify = "right" if column.numeric else "left"
-            table.add_column(column.heading, justify=justify, no_wrap=not column.varying)
+    for place, size in enumerate(widths):
+        numeric = place != 1 and (place < 3 or shown.columns[place - 3].numeric)
+        justify = "right" if numeric else "left"
+        table.add_column(headings[place], justify=justify, width=size, overflow="fold")
     for row in rows:
-        status = _STATUS_STYLES.get(row.run.status, "")
-        table.add_row(
-            *(
-                Text(row.run.status, status) if item.name == "status" else item.text(row)
-                for item in columns
-            )
-        )
+        table.add_row(*row[: len(widths)])
     return table
 
 

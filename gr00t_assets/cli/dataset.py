@@ -99,9 +99,8 @@ def dataset_frames(
 ) -> None:
     """Compare the frames that a video backend gives with those decoded in order; 1 if wrong."""
     dataset = LeRobotDataset.open(dataset_folder(path))
-    sample = {"samples_per_episode": None, "max_episodes": None} if all_rows else {}
     result = check_frames(
-        dataset, None, dataset.cameras, video_backend, isaac_commit=isaac_commit, **sample
+        dataset, None, dataset.cameras, video_backend, all_rows, isaac_commit=isaac_commit
     )
     echo(result.sentence())
     for warning in result.warnings():

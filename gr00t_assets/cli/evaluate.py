@@ -39,7 +39,7 @@ def evaluate(
     max_episodes: Annotated[
         int, typer.Option(min=1, help="Episodes held out, and as many trained on, at most")
     ] = 16,
-    seed: Annotated[int, typer.Option(min=0, help="Of the noise and the intervals")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the noise")] = 0,
     again: Annotated[
         bool, typer.Option("--again", help="Also where the same was evaluated before")
     ] = False,

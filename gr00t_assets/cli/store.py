@@ -128,8 +128,8 @@ def store_rematerialize() -> None:
 def _print_verification(verification: "Verification") -> None:
     tally = verification.tally
     for damage in verification.damages:
-        what = f"{damage.kind} {verification.shown(damage.path)}: {damage.found}"
-        echo(f"{what}; {verification.to_do(damage)}")
+        where = verification.shown(damage.path)
+        echo(f"{damage.kind} {where}: {damage.found}; {damage.remedy}")
     for path in tally.in_use:
         echo(f"left out: {verification.shown(path)}: a process trains in it")
     if tally.unrecorded:
@@ -160,21 +160,17 @@ def _print_plan(plan: PrunePlan, store: Store) -> None:
 
 def _print_status(status: StoreStatus) -> None:
     out = console()
-    total = f"{format_bytes(status.bytes)}; {format_bytes(status.free_bytes)} of its disk are free"
-    out.print(f"{status.root}: {total}", highlight=False, soft_wrap=True)
+    free = format_bytes(status.free_bytes)
+    echo(f"{status.root}: {format_bytes(status.bytes)}; {free} of its disk are free")
     out.print(_table("kind", status.survey.kinds))
     if any(share.count for share in status.survey.runs.values()):
         out.print()
         out.print(_table("runs", status.survey.runs))
+    text = "there is nothing to prune"
     if status.prune:
         listed = ", ".join(f"{kind} {format_bytes(size)}" for kind, size in status.prune.items())
-        out.print(
-            f"\n`gr00t-assets store prune` would free {format_bytes(status.prune_bytes)}: {listed}",
-            highlight=False,
-            soft_wrap=True,
-        )
-    else:
-        out.print("\nthere is nothing to prune", highlight=False)
+        text = f"`gr00t-assets store prune` would free {format_bytes(status.prune_bytes)}: {listed}"
+    echo(f"\n{text}")
 
 
 def _table(heading: str, shares: dict[str, Share]) -> Table:

@@ -11,9 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
-from gr00t_assets.comparison.proposals.proposed_sweep import check_sweep, propose
-from gr00t_assets.comparison.suggestions import Objective, suggest_sweep
-from gr00t_assets.comparison.sweep_plan import ACTIONS, PlanRow, SweepPlan, make_plan, named_sweep
 from gr00t_assets.comparison.wording import shown
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.units import shown_setting
@@ -21,6 +18,9 @@ from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.new_sweep import new_sweep, write_sweep
 from gr00t_assets.experiments.registry import all_hyperparameters
+from gr00t_assets.planning.proposed_sweep import check_sweep, propose
+from gr00t_assets.planning.suggestions import Objective, suggest_sweep
+from gr00t_assets.planning.sweep_plan import ACTIONS, PlanRow, SweepPlan, make_plan, named_sweep
 
 sweep_app = typer.Typer(help="Sweep files and what they ask for.", no_args_is_help=True)
 
@@ -85,7 +85,7 @@ def sweep_propose(
     ] = None,
     sweep: Annotated[str | None, typer.Option(help="Only the runs of this sweep")] = None,
     question: Annotated[
-        str | None, typer.Option(help="Only this factor: learning_rate, batch_size, steps")
+        str | None, typer.Option(help="Only this: learning_rate, batch_size, steps, best")
     ] = None,
     out: Annotated[
         str | None, typer.Option(help="Write data/sweeps/NAME.yaml; printed if left out")
@@ -97,7 +97,7 @@ def sweep_propose(
         Path | None, typer.Option(help="Hold this sweep file against the runs; 1 if one is equal")
     ] = None,
 ) -> None:
-    """Propose the fewest experiments that settle what is confounded or noisy, as a sweep file."""
+    """Propose the next runs that settle what is confounded or noisy, as a sweep file."""
     if check is not None:
         lines = list(check_sweep(check, runs))
         echo("\n".join(line for line, _ in lines))
@@ -185,6 +185,8 @@ def plan_json(plan: SweepPlan) -> dict[str, Any]:
         "gpu_hours_left": plan.gpu_hours_left,
         "cpu_hours_left": plan.cpu_hours_left,
         "without_estimate": plan.unknown,
+        "until": sweep.until and sweep.until.model_dump(),
+        "next_step": plan.next_step and plan.next_step.words,
         "statuses": dict(Counter(row.status for row in plan.rows)),
         "experiments": [_as_json(row) for row in plan.rows],
     }
@@ -266,6 +268,8 @@ def _remarks(plan: SweepPlan) -> Iterable[str]:
         yield f"hours of {count}: from the samples/s of {source}{more}, {where}"
     if plan.sweep.schedule:
         yield f"schedule: {plan.sweep.schedule} (UTC)"
+    if step := plan.next_step:
+        yield f"until {step.question} is known: {step.words}"
 
 
 def _hours(value: float) -> str:

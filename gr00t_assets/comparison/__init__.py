@@ -1,1 +1,5 @@
-"""The comparison: which runs may be set side by side, what they show, and what to run next."""
+"""Which run is best, what a hyperparameter does, what is known of either, and what to run next."""
+
+from gr00t_assets.comparison.comparison import Comparison, compare
+
+__all__ = ["Comparison", "compare"]

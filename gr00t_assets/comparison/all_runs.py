@@ -25,7 +25,7 @@ LONGEST_NOTE = 4000
 
 
 def chosen_runs(
-    table: Path | None = None, sweep_names: Sequence[str] = (), imported: bool = True
+    table: Path | None = None, sweep_names: Sequence[str] = (), imported: bool = False
 ) -> list[Run]:
     """The runs of a table; without one the store's runs, and after them the imported ones.
 

@@ -5,13 +5,20 @@ A new column is one ``Column`` in ``COLUMNS``; nothing else changes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from gr00t_assets.comparison.contrasts.factors import IMMATERIAL
-from gr00t_assets.comparison.contrasts.ranking import RankedRun
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.wording import SENTENCES, loss_text, names_in_words, plain, shown
+from gr00t_assets.comparison.statistics.factors import IMMATERIAL
+from gr00t_assets.comparison.statistics.ranking import RankedRun
+from gr00t_assets.comparison.wording import (
+    SENTENCES,
+    label,
+    loss_text,
+    names_in_words,
+    plain,
+    shown,
+)
 from gr00t_assets.experiments.registry import all_hyperparameters
 
 Dtype = Literal["Int64", "Float64", "boolean", "string"]
@@ -28,11 +35,10 @@ class Column:
         name: In exports and JSON.
         dtype: Of pandas; each has a missing value, which is ``pandas.NA``.
         value: Of a row; None where it is missing.
-        heading: Over it on a terminal and on the page; '' where it is left to the export.
+        heading: Over it in the table of a ranking; '' where it is left to the export.
         wide: Shown on the page alone, not where there is less room.
         error: Standard error of the value of a row, where it has one.
         derived: Worked out anew when an exported table is read again.
-        varying: A setting, shown only where it differs among the runs.
     """
 
     name: str
@@ -44,7 +50,6 @@ class Column:
     derived: bool = False
     wide: bool = False
     error: Value | None = None
-    varying: bool = False
 
     @property
     def numeric(self) -> bool:
@@ -96,10 +101,14 @@ def _status_note(run: Run) -> str:
 def row_remark(row: RankedRun) -> str | None:
     """What a reader must know of a row beside its numbers."""
     run, place = row.run, row.place
-    parts = ["Within noise of rank 1."] if place and place.tied else []
-    replicates = [other.name for other in place.runs if other is not run] if place else []
+    parts = []
+    if place and place.tied:
+        parts = ["Within noise of rank 1." if place.interval else "Not told apart from rank 1."]
+    replicates = [label(other) for other in place.runs if other is not run] if place else []
     if replicates:
         parts.append(f"Ranked as one with {names_in_words(replicates, 3)}: other seeds.")
+    if place and place.survivors:
+        parts.append(f"{place.survivors[:1].upper()}{place.survivors[1:]}.")
     parts.append(_status_note(run))
     if run.failed_checks:
         parts.append(f"Failed check: {', '.join(run.failed_checks)}.")
@@ -109,6 +118,13 @@ def row_remark(row: RankedRun) -> str | None:
     return " ".join(part for part in parts if part) or None
 
 
+def cpu_hours(run: Run) -> float | None:
+    """Wall hours of a run that used no GPU; None of any other."""
+    if run.gpu_hours != 0 or run.wall_seconds is None:
+        return None
+    return run.wall_seconds / 3600
+
+
 def _loss_fall(row: RankedRun) -> float | None:
     first, last = row.run.first_loss, row.run.loss
     return first.mean / last.mean if first and last else None
@@ -116,13 +132,12 @@ def _loss_fall(row: RankedRun) -> float | None:
 
 COLUMNS: list[Column] = [
     Column("rank", "Int64", "", "Place by final loss among the ranked runs of one class",
-           _of("place.place"), "rank", derived=True),
-    Column("run_id", "string", "", "Unique among the runs that are compared", _of("run.run_id"),
-           "run"),
+           _of("place.place"), derived=True),
+    Column("run_id", "string", "", "Unique among the runs that are compared", _of("run.run_id")),
     Column("name", "string", "", "Of the experiment; the run_id where it is left out",
-           _of("run.name"), "experiment"),
+           _of("run.name")),
     Column("status", "string", "", "A key of stored_run.STATUS_WORDS; only finished ones are "
-           "ranked", _of("run.status"), "status"),
+           "ranked", _of("run.status")),
     Column("source", "string", "", "store, table or wandb; where the run was read from",
            _of("run.source"), derived=True),
     Column("sweep", "string", "", "Name of the sweep file", _of("run.sweep")),
@@ -140,10 +155,9 @@ COLUMNS: list[Column] = [
     Column("base_model", "string", "", "What training began from", _of("run.data.base model")),
     Column("trainer", "string", "", "What trained it, with its revision", _of("run.data.trainer")),
     Column("class", "string", "", "Short id of the comparability class",
-           lambda row: row.run.class_id if row.run.status != "missing" else None, "class",
-           derived=True),
+           lambda row: row.run.class_id if row.run.status != "missing" else None, derived=True),
     Column("loss", "Float64", "loss", "At logged_step: mean over max(20, 10 %) steps, or the one "
-           "value that was logged", _of("run.loss.mean"), "loss ± se",
+           "value that was logged", _of("run.loss.mean"),
            error=_of("run.loss.standard_error")),
     Column("loss_se", "Float64", "loss", "Standard error of the loss within the run; estimated "
            "where left out, missing where it cannot be told", _of("run.loss.standard_error")),
@@ -152,8 +166,9 @@ COLUMNS: list[Column] = [
     Column("loss_kind", "string", "", "window mean or one logged value", _of("run.loss.kind")),
     Column("first_loss", "Float64", "loss", "Mean over the first max(20, 10 %) steps",
            _of("run.first_loss.mean"), derived=True),
-    Column("loss_fall", "Float64", "ratio", "first_loss / loss", _loss_fall, "fall",
-           derived=True),
+    Column("chance_best", "Float64", "", "That no configuration of its class has a lower loss",
+           _of("place.chance_best"), "chance best", derived=True),
+    Column("loss_fall", "Float64", "ratio", "first_loss / loss", _loss_fall, derived=True),
     Column("loss_halfway", "Float64", "loss", "Where half of max_steps were done",
            _of("run.halfway_loss.mean"), "halfway", derived=True, wide=True,
            error=_of("run.halfway_loss.standard_error")),
@@ -178,6 +193,8 @@ COLUMNS: list[Column] = [
            derived=True),
     Column("gpu_hours", "Float64", "h", "Wall hours times GPUs; 0 on a CPU", _of("run.gpu_hours"),
            "GPU h", wide=True),
+    Column("cpu_hours", "Float64", "h", "Wall hours where no GPU was used",
+           lambda row: cpu_hours(row.run), "CPU h", derived=True, wide=True),
     Column("peak_memory_gb", "Float64", "GB (10^9 bytes)", "Of one GPU, with these settings",
            lambda row: row.run.peak_memory_bytes / 1e9 if row.run.peak_memory_bytes else None),
     Column("hypothesis", "string", "", "What was expected, written before it ran",
@@ -201,30 +218,6 @@ SHOWN_SETTINGS = {"learning_rate": "lr", "batch_size": "batch"}
 def column_names() -> dict[str, Column]:
     """The columns by name."""
     return {column.name: column for column in COLUMNS}
-
-
-def shown_columns(rows: Sequence[RankedRun]) -> list[Column]:
-    """The columns of a terminal: those with a heading that are not wide, and settings that differ.
-
-    Left out are columns that say nothing here: ids of the store's runs, names that are the ids,
-    and one class or one status for all.
-    """
-    runs = [row.run for row in rows]
-    silent = {
-        "run_id": all(run.source == "store" for run in runs),
-        "name": all(run.name == run.run_id for run in runs),
-        "class": len({run.class_id for run in runs if run.finished}) < 2,
-        "status": all(run.finished for run in runs),
-    }
-    shown = [
-        column
-        for column in COLUMNS
-        if column.heading and not column.wide and not silent.get(column.name)
-    ]
-    settings = [setting_column(name, heading) for name, heading in SHOWN_SETTINGS.items()]
-    varying = [replace(setting_column(name, name), varying=True) for name in varying_settings(runs)]
-    columns = [*shown, *settings, *varying]
-    return [column for column in columns if any(column.text(row) for row in rows)]
 
 
 def varying_settings(runs: Sequence[Run], material: bool = False) -> list[str]:

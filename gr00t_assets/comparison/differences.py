@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from pydantic import computed_field
 
-from gr00t_assets.comparison.contrasts.factors import IMMATERIAL, factor_value, frames_are_equal
 from gr00t_assets.comparison.run import TRAINABLE_PARTS, Change, Run, samples_of, trainable_parts
+from gr00t_assets.comparison.statistics.factors import IMMATERIAL, factor_value, frames_are_equal
 from gr00t_assets.comparison.wording import LOW_TO_HIGH, OTHER_THAN, in_words, label
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.names import did_you_mean

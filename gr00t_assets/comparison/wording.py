@@ -10,12 +10,35 @@ import pandas as pd
 import yaml
 
 from gr00t_assets.comparison.run import Change, Run
+from gr00t_assets.comparison.statistics.spread import Spread
 from gr00t_assets.core.units import duration, shown_setting
 
 SENTENCES: dict[str, dict[str, str]] = yaml.safe_load(
     Path(__file__).with_name("sentences.yaml").read_text(encoding="utf-8")
 )
 """What is said, for ``str.format``, by its kind and what it is said of."""
+
+
+def chance_words(chance: float) -> str:
+    """A chance in percent.
+
+    Examples:
+        >>> chance_words(0.734), chance_words(0.001), chance_words(0.9999)
+        ('73 %', '< 1 %', '> 99 %')
+    """
+    percent = round(100 * chance)
+    return "< 1 %" if percent < 1 else "> 99 %" if percent > 99 else f"{percent} %"
+
+
+def hours_words(hours: float) -> str:
+    """Hours to two digits at least; '' where there are none.
+
+    Examples:
+        >>> hours_words(4), hours_words(0.0123), hours_words(0)
+        ('4.00', '0.012', '')
+    """
+    return "" if not hours else f"{hours:,.2f}" if hours >= 0.1 else f"{hours:.2g}"
+
 
 _LOSS = "{:.3g}".format
 _COUNT = "{:,.0f}".format
@@ -25,7 +48,8 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     **dict.fromkeys(("logged_step", "max_steps", "samples_seen", "rank"), _COUNT),
     "epochs": lambda value: f"{value:.2f}" if value < 100 else _COUNT(value),
     "samples_per_second": lambda value: _COUNT(value) if value >= 100 else f"{value:.1f}",
-    "gpu_hours": lambda value: f"{value:.2f}" if value else "0",
+    **dict.fromkeys(("gpu_hours", "cpu_hours"), hours_words),
+    "chance_best": chance_words,
     "wall_seconds": lambda value: duration(float(value)),
 }
 """By column how a value is written; any other is written as in a sweep file."""
@@ -194,6 +218,22 @@ def loss_words(runs: Sequence[Run]) -> str:
     errors = [loss.standard_error / loss.mean for loss in losses if loss.standard_error is not None]
     mean, within = math.exp(fmean(logs)), math.hypot(*errors) / len(logs)
     return loss_text(mean, mean * max(stdev(logs) / math.sqrt(len(logs)), within))
+
+
+def spread_words(spread: Spread) -> str:
+    """How much two runs of one configuration differ, and where that is known from."""
+    percent = "" if spread.percent is None else percent_words(spread.percent)
+    return SENTENCES["spreads"][spread.source].format(percent=percent, runs=spread.runs)
+
+
+def percent_words(percent: float) -> str:
+    """A percentage to two digits.
+
+    Examples:
+        >>> percent_words(4.831), percent_words(623.4), percent_words(0.0314)
+        ('4.8', '620', '0.031')
+    """
+    return f"{float(f'{percent:.2g}'):,.10g}"
 
 
 def status_words(run: Run) -> str:

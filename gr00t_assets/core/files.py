@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ class FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def sync_directory(directory: Path) -> None:
-    """Make a rename inside ``directory`` outlast a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
+def sync_directory(path: Path) -> None:
+    """Make the names in a folder, or the content of a file, outlast a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -37,8 +37,7 @@ def sync_directory(directory: Path) -> None:
 
 def sync_file(path: Path) -> None:
     """Make what was written to a file, and its name, outlast a power cut."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    sync_directory(path)
     sync_directory(path.parent)
 
 
@@ -65,14 +64,12 @@ def append_line(path: Path, line: bytes) -> None:
         file.write((b"\n" if torn else b"") + line + b"\n")
 
 
-LARGEST_JSON = 16 << 20
-"""Bytes of a file that is one JSON value, which takes some forty times as many to read."""
+LARGEST_JSON, LARGEST_LIST = 16 << 20, 256 << 20
+"""Bytes of a file that is one JSON value, which takes some forty times as many to read; and of one
+with an entry for each step of a run, or each file or frame of a dataset."""
 
-LARGEST_NUMBER = 1e30
-"""Of a JSON file of ours: a training whose loss is larger has diverged."""
-
-LONGEST_WHOLE = 20
-"""Digits of a whole number, with its sign."""
+LARGEST_NUMBER, _LONGEST_WHOLE = 1e30, 20
+"""Of a JSON file of ours: a training with a larger loss has diverged; digits of a whole number."""
 
 
 def read_limited(path: Path, most_bytes: int = LARGEST_JSON) -> bytes:
@@ -90,7 +87,7 @@ def read_limited(path: Path, most_bytes: int = LARGEST_JSON) -> bytes:
     return content
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, most_bytes: int = LARGEST_JSON) -> Any:
     """What a JSON file holds.
 
     Raises:
@@ -98,7 +95,7 @@ def read_json(path: Path) -> Any:
         ValueError: It is not JSON, or is larger, nested more deeply or has larger numbers than any
             file of ours.
     """
-    text = read_limited(path).decode()
+    text = read_limited(path, most_bytes).decode()
     try:
         return json.loads(text, parse_int=_whole, parse_float=_real, parse_constant=_real)
     except RecursionError as error:
@@ -106,25 +103,62 @@ def read_json(path: Path) -> Any:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > LONGEST_WHOLE:
-        raise ValueError(f"the number {digits[:LONGEST_WHOLE]}... is too large")
+    if len(digits) > _LONGEST_WHOLE:
+        raise ValueError(f"the number {digits[:_LONGEST_WHOLE]}... is too large")
     return int(digits)
 
 
 def _real(digits: str) -> float:
     value = float(digits)
     if not abs(value) <= LARGEST_NUMBER:
-        raise ValueError(f"the number {digits[:LONGEST_WHOLE]} is too large, or none")
+        raise ValueError(f"the number {digits[:_LONGEST_WHOLE]} is too large, or none")
     return value
 
 
 def read_objects(path: Path) -> list[dict[str, Any]]:
-    """JSON objects of a file that has one a line; a line that is none is passed over."""
-    objects = []
-    for line in path.read_bytes().split(b"\n") if path.is_file() else ():
-        with suppress(ValueError):
+    """JSON objects of a file that has one a line; a line that is none is passed over.
+
+    None of a file that is far too large.
+    """
+    objects, content = [], b""
+    with suppress(FileNotFoundError, ValueError):
+        content = read_limited(path)
+    for line in content.split(b"\n"):
+        with suppress(ValueError, RecursionError):
             objects.append(json.loads(line))
     return [item for item in objects if isinstance(item, dict)]
+
+
+def parquet_rows(
+    path: Path, columns: Sequence[str] = (), *, most_rows: int, most_bytes: int
+) -> Iterator[Any]:
+    """Batches of a Parquet file, in which a few bytes may stand for a billion equal values.
+
+    ``columns`` are all where left out; ``most_bytes`` are those of all that is read of them.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is larger, or no Parquet.
+    """
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path, pre_buffer=False)
+    groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+    starts = tuple(f"{name}." for name in columns or file.schema_arrow.names)
+    chunks = [chunk for g in groups for chunk in map(g.column, range(g.num_columns))]
+    chunks = [chunk for chunk in chunks if f"{chunk.path_in_schema}.".startswith(starts)]
+    largest = max((chunk.total_uncompressed_size for chunk in chunks), default=0)
+    read = max(largest, *(8 * chunk.num_values for chunk in chunks), 0)
+    # A text is in its group once, and may be in each row.
+    size = max(1, min(256, most_bytes // max(largest, 1)))
+    batches = file.iter_batches(size, columns=list(columns) or None)
+    while file.metadata.num_rows <= most_rows and read <= most_bytes:
+        if (batch := next(batches, None)) is None:
+            return
+        yield batch
+        read += batch.nbytes
+    more = f"{file.metadata.num_rows:,} rows, at most {most_rows:,} rows and {most_bytes >> 20} MB"
+    raise ValueError(f"it is too large: {more} expected")
 
 
 def partial_name(name: str) -> str:
@@ -173,14 +207,6 @@ def published_directory(path: Path, replace: bool = False) -> Iterator[Path]:
 
     Where the block fails nothing is left. Where ``path`` exists by then it is kept and the new
     one dropped, so two writers of the same content do no harm; with ``replace`` the new one stays.
-
-    Examples:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with published_directory(Path(folder, "whole")) as partial:
-        ...         _ = (partial / "a.txt").write_text("a")
-        ...     sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*"))
-        ['whole', 'whole/a.txt']
     """
     make_directory(path.parent)
     partial = path.with_name(partial_name(path.name))
@@ -194,13 +220,18 @@ def published_directory(path: Path, replace: bool = False) -> Iterator[Path]:
 
 
 def publish_directory(partial: Path, path: Path, replace: bool = False) -> None:
-    """Sync all that is in ``partial`` and rename it to ``path``; see ``published_directory``."""
+    """Sync all that is in ``partial`` and rename it to ``path``; see ``published_directory``.
+
+    Files get the rights that the umask gives: safetensors lets nobody but its user read a file.
+    """
+    usual = partial.stat().st_mode & 0o666
     for entry in (partial, *partial.rglob("*")):
-        if entry.is_dir() and not entry.is_symlink():
-            sync_directory(entry)
-        elif entry.is_file() and not entry.is_symlink():
-            with entry.open("rb") as file:
-                os.fsync(file.fileno())
+        if entry.is_symlink():
+            continue
+        status = entry.stat()
+        if entry.is_file() and status.st_uid == os.geteuid() and usual & ~status.st_mode:
+            entry.chmod(status.st_mode | usual)
+        sync_directory(entry)
     if replace and path.exists():
         discard_directory(path)
     if not path.exists():
@@ -224,13 +255,8 @@ def free_bytes(path: Path) -> int:
 
 def folders(parent: Path) -> list[Path]:
     """Folders of a folder that are neither hidden nor symbolic links, by name."""
-    if parent.is_symlink() or not parent.is_dir():
-        return []
-    return sorted(
-        path
-        for path in parent.iterdir()
-        if not path.name.startswith(".") and path.is_dir() and not path.is_symlink()
-    )
+    inner = [] if parent.is_symlink() or not parent.is_dir() else parent.glob("[!.]*")
+    return sorted(path for path in inner if path.is_dir() and not path.is_symlink())
 
 
 def inner_folders(parent: Path) -> list[Path]:

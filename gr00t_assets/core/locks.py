@@ -4,9 +4,12 @@ A lock belongs to the open file, so what a killed process started may hold it on
 ``/proc/PID/fdinfo`` says which processes hold a lock and which one took it; see proc(5).
 """
 
+import fcntl
 import json
 import os
 import re
+import shlex
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,13 +22,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gr00t_assets.core.processes import (
     host_name,
+    is_alive,
     is_stopped,
-    is_writable,
     kill,
     open_lock,
     start_time,
     try_lock,
 )
+from gr00t_assets.core.system_errors import user_name
 
 RUN = "GR00T_ASSETS_RUN"
 """Environment variable: the run of Dagster that a process and all that it starts belong to."""
@@ -39,6 +43,9 @@ REMIND_EVERY = 10.0
 UNKNOWN = "unknown"
 
 Log = Callable[[str], object]
+
+_LARGEST = 1 << 16
+"""Characters of a record that are read."""
 
 _FREE_EVERY = 2.0
 _POLL = 0.2
@@ -59,28 +66,42 @@ class LockRecord(BaseModel):
     pid: int | None = None
     pid_started: float | None = Field(default=None, description="As ``start_time`` has it")
     experiment: str = UNKNOWN
+    user: str = Field(default=UNKNOWN, description="Of the operating system")
     run_id: str | None = Field(default=None, description="Dagster's run; None by hand")
     since: str | None = Field(default=None, description="ISO 8601, UTC")
 
     def __str__(self) -> str:
+        user = f" of {self.user}" if self.is_of_another else ""
         known = "" if self.experiment == UNKNOWN else f", {self.experiment}"
         run = f", run {self.run_id[:8]}" if self.run_id else ""
         since = f", since {self.since}" if self.since else ""
         stopped = f" (stopped; kill -CONT {self.pid} wakes it)" if is_stopped(self.pid) else ""
-        return f"process {self.pid or UNKNOWN}{stopped}{known}{run}{since}"
+        return f"process {self.pid or UNKNOWN}{user}{stopped}{known}{run}{since}"
+
+    @property
+    def is_of_another(self) -> bool:
+        """Whether another user's process has it, which can neither be looked into nor ended."""
+        return self.user not in (UNKNOWN, user_name())
+
+    def with_remedy(self, path: Path) -> str:
+        """Who it is, and who ends what it left in a locked file where it is dead."""
+        # The file may be that of one who held it before: the kernel says who took the lock.
+        if not self.is_of_another or self.is_alive() or lock_taker(path) != self.pid:
+            return str(self)
+        command = f"python -m gr00t_assets.core.locks {shlex.quote(str(path))}"
+        return f"{self}; it is dead, and {self.user} or root ends what it left: {command}"
+
+    def is_alive(self) -> bool:
+        """Whether the process that it names runs; taken for granted on another machine."""
+        return self.host not in (UNKNOWN, host_name()) or is_alive(self.pid, self.pid_started)
 
     @classmethod
-    def of_this_process(cls, experiment: str = UNKNOWN) -> Self:
+    def of_this_process(cls, **fields: Any) -> Self:
         """A record that says that this process has the lock from now on."""
-        process = os.getpid()
-        return cls(
-            host=host_name(),
-            pid=process,
-            pid_started=start_time(process),
-            experiment=experiment,
-            run_id=os.environ.get(RUN),
-            since=now(),
-        )
+        process, since = os.getpid(), datetime.now(UTC).isoformat(timespec="seconds")
+        known = {"host": host_name(), "pid": process, "pid_started": start_time(process)}
+        known |= {"user": user_name(), "run_id": os.environ.get(RUN), "since": since}
+        return cls.model_validate(known | fields)
 
     @classmethod
     def read(cls, path: Path, **name: Any) -> Self:
@@ -89,9 +110,8 @@ class LockRecord(BaseModel):
         A number alone is a process id, as version 0.2 wrote it.
         """
         with suppress(OSError, TypeError, ValueError):
-            content, _ = json.JSONDecoder().raw_decode(
-                path.read_text(errors="replace", encoding="utf-8")
-            )
+            with path.open(errors="replace", encoding="utf-8") as file:
+                content, _ = json.JSONDecoder().raw_decode(file.read(_LARGEST))
             content = {"pid": content} if isinstance(content, int) else content
             return cls.model_validate({**content, **name})
         return cls.model_validate(name)
@@ -101,11 +121,10 @@ class LockRecord(BaseModel):
 
         Another user's file, which can be locked and not written, keeps what it says.
         """
-        if not is_writable(descriptor):
-            return
-        content = self.model_dump_json().encode() + b"\n"
-        os.pwrite(descriptor, content, 0)
-        os.ftruncate(descriptor, len(content))
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY:
+            content = self.model_dump_json().encode() + b"\n"
+            os.pwrite(descriptor, content, 0)
+            os.ftruncate(descriptor, len(content))
 
 
 class Every:
@@ -116,10 +135,9 @@ class Every:
 
     def __call__(self) -> bool:
         """True the first time, and then once in so many seconds."""
-        if time.monotonic() - self._last < self._seconds:
-            return False
-        self._last = time.monotonic()
-        return True
+        if due := time.monotonic() - self._last >= self._seconds:
+            self._last = time.monotonic()
+        return due
 
 
 class LockWait:
@@ -138,7 +156,8 @@ class LockWait:
     def look(self) -> None:
         """Say who holds it, and end what only a dead holder left."""
         if self._remind():
-            self._log(f"waiting for {self._what}; held by {lock_holder(self._path)}")
+            holder = lock_holder(self._path).with_remedy(self._path)
+            self._log(f"waiting for {self._what}; held by {holder}")
         if self._free():
             free_lock(self._path, self._log)
 
@@ -173,9 +192,23 @@ def lock_owners(path: Path) -> dict[int, int]:
 
     Empty where ``/proc`` does not say, as elsewhere than on Linux or of another user's processes.
     """
-    folders = (folder for folder in Path("/proc").glob("[0-9]*"))
-    found = ((int(folder.name), _taker(int(folder.name), path)) for folder in folders)
-    return {process: taker for process, taker in found if taker is not None}
+    owners = {}
+    for process in (int(folder.name) for folder in Path("/proc").glob("[0-9]*")):
+        with suppress(PermissionError):
+            if (taker := _taker(process, path)) is not None:
+                owners[process] = taker
+    return owners
+
+
+def lock_taker(path: Path) -> int | None:
+    """The process that took a file's lock, dead or of another user too, by ``/proc/locks``."""
+    with suppress(OSError):
+        file = path.stat()
+        place = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
+        text = Path("/proc/locks").read_text(encoding="utf-8")
+        if match := re.search(rf"^\d+: FLOCK .* WRITE (\d+) {place} ", text, re.MULTILINE):
+            return int(match[1])
+    return None
 
 
 def free_lock(path: Path, log: Log) -> list[int]:
@@ -184,61 +217,49 @@ def free_lock(path: Path, log: Log) -> list[int]:
     What has a guard is left to it; a guard that is stopped is woken. Returns what was killed.
     """
     killed = []
-    owners = lock_owners(path)
-    for process, taker in owners.items():
+    for process, taker in lock_owners(path).items():
         if process in (os.getpid(), taker) or taker <= 0:
             continue
-        # In this order, since both may take it and give it back meanwhile.
-        if _may_hold(taker, path) or _taker(process, path) != taker:
+        try:  # in this order, since both may take it and give it back meanwhile
+            if _taker(taker, path) is not None or _taker(process, path) != taker:
+                continue
+        except PermissionError:
             continue
-        guard = _guard_of(process)
-        if guard is not None:
-            if is_stopped(guard.pid):
-                log(f"process {taker} is dead; woke its guard, process {guard.pid}")
-                guard.resume()
-            continue
-        kill(process)
-        killed.append(process)
+        if (guard := _guard_of(process)) is None:
+            kill(process)
+            killed.append(process)
+        elif is_stopped(guard.pid):
+            log(f"process {taker} is dead; woke its guard, process {guard.pid}")
+            guard.resume()
     if killed:
         listed = ", ".join(map(str, killed))
         log(f"{path.name}: the process that took it is dead; ended what it left: {listed}")
     return killed
 
 
-def now() -> str:
-    """The time as records have it, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _taker(process: int, path: Path) -> int | None:
-    """Who took the lock that a process holds on a file; None where it holds none."""
-    with suppress(OSError):
+    """Who took the lock that a process holds on a file; None where it holds none.
+
+    Raises:
+        PermissionError: It is another user's.
+    """
+    with suppress(FileNotFoundError, ProcessLookupError):
         file = path.stat()
         for descriptor in Path(f"/proc/{process}/fd").iterdir():
             with suppress(OSError):
                 if os.path.samestat(descriptor.stat(), file):
-                    text = Path(f"/proc/{process}/fdinfo/{descriptor.name}").read_text(
-                        encoding="utf-8"
-                    )
-                    if match := _TAKER.search(text):
+                    info = Path(f"/proc/{process}/fdinfo/{descriptor.name}")
+                    if match := _TAKER.search(info.read_text(encoding="utf-8")):
                         return int(match[1])
     return None
-
-
-def _may_hold(process: int, path: Path) -> bool:
-    try:
-        next(Path(f"/proc/{process}/fd").iterdir(), None)
-    except PermissionError:
-        return True
-    except OSError:
-        return False
-    return _taker(process, path) is not None
 
 
 def _guard_of(process: int) -> psutil.Process | None:
     with suppress(psutil.Error):
         own = psutil.Process(process)
-        for above in [own, *own.parents()]:
-            if GUARD_MODULE in above.cmdline():
-                return above
+        return next((p for p in [own, *own.parents()] if GUARD_MODULE in p.cmdline()), None)
     return None
+
+
+if __name__ == "__main__":
+    free_lock(Path(sys.argv[1]), print)

@@ -21,19 +21,16 @@ HOST = "GR00T_ASSETS_HOST"
 _FIRST_DATE = 1e9
 """Seconds that are a date, and not the time since the machine's start: thirty years."""
 
-_TICK = 0.02
-
-_CLOCK_TOLERANCE = 2.0
-"""Seconds by which a start time may differ between two looks, as when the clock was set."""
+_TICK, _CLOCK_TOLERANCE = 0.02, 2.0
+"""Seconds by which a start time may differ between two looks, by the kernel and by the clock."""
 
 
 def try_lock(descriptor: int) -> bool:
     """Take an open file's lock for this process alone; False where another has it."""
-    try:
+    with suppress(BlockingIOError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return True
+    return False
 
 
 def open_lock(path: Path) -> int:
@@ -50,11 +47,6 @@ def open_lock(path: Path) -> int:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS) or not path.is_file():
             raise
         return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-
-
-def is_writable(descriptor: int) -> bool:
-    """Whether an open file may be written; a lock file of another user may not."""
-    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
 
 
 def lock_file(path: Path, locks: ExitStack) -> int | None:
@@ -95,21 +87,17 @@ def is_alive(process: int | None, started: float | None = None) -> bool:
         return False
     try:
         running = psutil.Process(process)
-        if started is not None and not _started_then(running, started):
-            return False
+        if started is not None:
+            since_boot, tolerance = _seconds_since_boot(process), _TICK
+            if since_boot is None or started > _FIRST_DATE:  # elsewhere, or of version 0.2
+                since_boot, tolerance = running.create_time(), _CLOCK_TOLERANCE
+            if abs(since_boot - started) > tolerance:
+                return False
         return running.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except (psutil.NoSuchProcess, ValueError):
         return False
     except psutil.AccessDenied:
         return True
-
-
-def _started_then(process: psutil.Process, started: float) -> bool:
-    """Whether a process started at what ``start_time``, or that of version 0.2, said."""
-    since_boot = _seconds_since_boot(process.pid)
-    if since_boot is not None and started < _FIRST_DATE:
-        return abs(since_boot - started) < _TICK
-    return abs(process.create_time() - started) <= _CLOCK_TOLERANCE
 
 
 def _seconds_since_boot(process: int) -> float | None:
@@ -122,10 +110,9 @@ def _seconds_since_boot(process: int) -> float | None:
 
 def is_stopped(process: int | None) -> bool:
     """Whether a process of this machine is suspended, as by Ctrl-Z."""
-    try:
+    with suppress(psutil.Error, ValueError):
         return process is not None and psutil.Process(process).status() == psutil.STATUS_STOPPED
-    except (psutil.Error, ValueError):
-        return False
+    return False
 
 
 def kill(process: int) -> None:
@@ -150,13 +137,12 @@ def start_time(process: int | None) -> float | None:
     In seconds since the machine's start, which stay as they are when the clock is set; elsewhere
     than on Linux, and in records of version 0.2, since the epoch.
     """
-    try:
-        if process is None:
-            return None
+    if process is None:
+        return None
+    with suppress(psutil.Error, ValueError):
         since_boot = _seconds_since_boot(process)
         return psutil.Process(process).create_time() if since_boot is None else since_boot
-    except (psutil.Error, ValueError):
-        return None
+    return None
 
 
 def ends_within(process: subprocess.Popen[Any], seconds: float) -> bool:

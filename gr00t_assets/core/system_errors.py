@@ -1,7 +1,6 @@
 """What the operating system refuses, for people: whose file, what is full, and what to do."""
 
 import errno
-import getpass
 import grp
 import os
 import pwd
@@ -71,10 +70,8 @@ def no_inodes(path: Path) -> bool:
 
 def user_name() -> str:
     """Who this process works as, by name or number."""
-    with suppress(KeyError, OSError):
+    with suppress(KeyError):
         return pwd.getpwuid(os.geteuid()).pw_name
-    with suppress(KeyError, OSError):
-        return getpass.getuser()
     return f"user {os.geteuid()}"
 
 
@@ -117,20 +114,19 @@ def _not_allowed(path: Path) -> StoreError:
     blocked = _blocked(path)
     if blocked is None:
         return StoreError(str(path), f"{user_name()} may not use it.", ["ask who set it up"])
-    whole = next((up for up in (blocked, *blocked.parents) if _is_store(up)), blocked)
-    groups = {os.getegid(), *os.getgroups()}
-    tree, group = shlex.quote(str(whole)), blocked.stat().st_gid
+    named = os.environ.get("GR00T_ASSETS_STORE")
+    stores = [
+        folder
+        for folder in (blocked, *blocked.parents)
+        if (folder == Path(named).resolve() if named else folder.parts[-2:] == ("data", "store"))
+    ]
+    tree, group = shlex.quote(str((*stores, blocked)[0])), blocked.stat().st_gid
     command, who = f"chmod -R g+rwX {tree}", "its owner or root runs"
-    if group not in groups or group == 0:
+    if group not in {os.getegid(), *os.getgroups()} or group == 0:
         command, who = f"chgrp -R {os.getegid()} {tree} && {command}", "root runs"
     kind = "folder" if blocked.is_dir() else "file"
     problem = f"{user_name()} may not use this {kind}; it is of {rights(blocked)}."
     return StoreError(str(blocked), problem, [f"{who}: {command}"])
-
-
-def _is_store(folder: Path) -> bool:
-    named = os.environ.get("GR00T_ASSETS_STORE")
-    return folder == Path(named).resolve() if named else folder.parts[-2:] == ("data", "store")
 
 
 def _blocked(path: Path) -> Path | None:

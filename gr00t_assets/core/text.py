@@ -62,11 +62,7 @@ def printable(text: str, lines: bool = True) -> str:
 
 def has_lone_surrogate(value: object) -> bool:
     r"""Whether a text of what JSON has is no Unicode, as ``json.loads`` makes of ``"\ud800"``."""
-    if isinstance(value, str):
-        return _LONE_SURROGATE.search(value) is not None
-    if isinstance(value, dict):
-        return any(has_lone_surrogate(part) for item in value.items() for part in item)
-    return isinstance(value, list | tuple) and any(map(has_lone_surrogate, value))
+    return writable(value) != value
 
 
 def writable(value: Any) -> Any:

@@ -19,6 +19,7 @@ from gr00t_assets.core.yaml_files import (
     yaml_problem,
 )
 from gr00t_assets.datasets.curation import Curation, EpisodeChoice, IdleTrim, TaskNames
+from gr00t_assets.datasets.lerobot.folder import episode_names
 from gr00t_assets.datasets.source_kinds import SOURCE_KINDS, FolderSource, Source
 from gr00t_assets.modality.data_config import EMBODIMENT_IDS, data_configs
 
@@ -166,8 +167,8 @@ def _entry(key: Any, value: Any, problems: list[Finding]) -> CatalogEntry | None
     if entry.episodes and isinstance(entry.held_out, tuple):
         absent = [index for index in entry.held_out if entry.episodes.leaves_out(index)]
         if absent:
-            shown = _shown(absent)
-            add(f"names {shown}, left out by episodes; take them out of one of the two", "held_out")
+            found = f"names {episode_names(absent)}, left out by episodes"
+            add(f"{found}; take them out of one of the two", "held_out")
     return entry
 
 
@@ -214,7 +215,9 @@ def held_out_episodes(
     problems = []
     if unknown := sorted(set(held_out) - index_of.keys()):
         has = f"{len(episodes)} episodes, {episodes[0]} to {episodes[-1]}" if episodes else "none"
-        problems.append(f"held_out names {_shown(unknown)}, which it does not have; it has {has}")
+        problems.append(
+            f"held_out names {episode_names(unknown)}, which it does not have; it has {has}"
+        )
     if index_of.keys() <= set(held_out):
         problems.append(f"held_out takes all {len(episodes)}; none is left to train on")
     if problems:
@@ -222,7 +225,3 @@ def held_out_episodes(
         remedy = "change held_out of this dataset in data/datasets.yaml"
         raise DatasetError(dataset.name, problem, [*problems, remedy])
     return tuple(index_of[number] for number in held_out)
-
-
-def _shown(indices: list[int]) -> str:
-    return f"episodes {', '.join(map(str, indices[:8]))}{' and more' if len(indices) > 8 else ''}"

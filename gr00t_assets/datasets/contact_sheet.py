@@ -16,43 +16,39 @@ if TYPE_CHECKING:
 LIMIT = 400_000
 """Bytes that a sheet may have, so that it can be put inside Markdown metadata."""
 
+_EPISODES = 5
+_COLUMNS = 6
+"""Frames in a row, evenly spaced from the first to the last."""
+
 _GAP = 4
 _CAPTION = 20
 _TEXT = (40, 44, 52)
 _PAPER = (250, 250, 248)
 
 
-def contact_sheet(
-    dataset: LeRobotDataset, columns: int = 6, max_episodes: int = 5, width: int = 960
-) -> bytes:
+def contact_sheet(dataset: LeRobotDataset) -> bytes:
     """Frames of the first episodes, one row for each episode and camera, in order of time.
 
-    Args:
-        columns: Frames in a row, evenly spaced from the first to the last.
-        max_episodes: Episodes at most.
-        width: Pixels; less where the sheet would not fit into ``LIMIT`` bytes.
-
     Returns:
-        A PNG of 256 colours.
+        A PNG of 256 colours, 960 pixels wide, less where it would not fit into ``LIMIT`` bytes.
 
     Raises:
         DatasetError: A frame cannot be read.
     """
     rows: list[tuple[str, list[Image]]] = []
-    for episode in dataset.episodes[:max_episodes]:
+    for episode in dataset.episodes[:_EPISODES]:
         task = episode.tasks[0] if episode.tasks else "no task"
         for camera in dataset.cameras:
             short = camera.rsplit(".", 1)[-1]
             caption = f"episode {episode.index}  {short}  {episode.length} rows  {task}"
-            wanted = spread_positions(episode.length, columns)
+            wanted = spread_positions(episode.length, _COLUMNS)
             rows.append((caption, _images(dataset, episode.index, camera, wanted)))
     if not rows:
         rows.append((f"{dataset.name} has no camera", []))
-    while True:
-        encoded = _encode(rows, columns, width)
-        if len(encoded) <= LIMIT or width < 200:
-            return encoded
+    width = 960
+    while len(encoded := _encode(rows, width)) > LIMIT and width >= 200:
         width = int(width * 0.85)
+    return encoded
 
 
 def _images(dataset: LeRobotDataset, episode: int, camera: str, wanted: list[int]) -> list["Image"]:
@@ -68,10 +64,10 @@ def _images(dataset: LeRobotDataset, episode: int, camera: str, wanted: list[int
         raise DatasetError(dataset.name, f"{shown}: {error}.") from error
 
 
-def _encode(rows: list[tuple[str, list["Image"]]], columns: int, width: int) -> bytes:
+def _encode(rows: list[tuple[str, list["Image"]]], width: int) -> bytes:
     from PIL import Image, ImageDraw, ImageFont
 
-    across = (width - _GAP * (columns + 1)) // columns
+    across = (width - _GAP * (_COLUMNS + 1)) // _COLUMNS
     heights = [
         max((round(frame.height * across / frame.width) for frame in frames), default=0)
         for _, frames in rows

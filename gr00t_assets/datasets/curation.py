@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
 from gr00t_assets.core.files import FrozenModel
@@ -145,12 +146,8 @@ def spans(episodes: Iterable[int]) -> tuple[int | str, ...]:
         >>> spans([7, 0, 1, 2, 9, 10])
         ('0-2', 7, 9, 10)
     """
-    runs: list[list[int]] = []
-    for episode in sorted(set(episodes)):
-        if runs and episode == runs[-1][-1] + 1:
-            runs[-1].append(episode)
-        else:
-            runs.append([episode])
+    numbers = np.unique(list(episodes))
+    runs = [run.tolist() for run in np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)]
     parts = [[f"{run[0]}-{run[-1]}"] if len(run) > 2 else run for run in runs]
     return tuple(item for part in parts for item in part)
 

@@ -3,12 +3,12 @@
 This is the complete check of ``gr00t-assets store verify``; a training looks at what it reads.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from gr00t_assets.core.checksums import is_sealed, read_sealed
-from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.core.files import folders
+from gr00t_assets.core.checksums import read_sealed
+from gr00t_assets.core.files import LARGEST_LIST, folders
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.core.verification import Damage, Tally, listed
@@ -39,109 +39,71 @@ def data_damage(store: Store, tally: Tally) -> Iterator[Damage]:
         OSError: A file cannot be read.
     """
     for folder in _folders(store.root / "datasets"):
-        yield from _dataset(folder, store, tally)
+        name = folder.name
+        take, check = (materialize_command(asset, name) for asset in ("dataset", "modality_config"))
+        if (file := store.dataset_record(name)).is_file():
+            yield from tally.load("dataset record", file, partial(load_record, name, store), take)
+        if (file := folder / "origin.json").is_file():
+            yield from tally.load("dataset record", file, partial(read_sealed, file), take)
+        for file in sorted(folder.glob("[!.]*.scan.json")):
+            yield from tally.load("scan", file, partial(read_sealed, file, LARGEST_LIST), check)
+        for version in _folders(folder):
+            yield from _version(name, version, store, tally)
     for file in sorted((store.root / "modality_configs").glob("[!.]*.json")):
-        command = materialize_command("modality_config", file.stem)
-        load = _reading(load_modality_config, file.stem, store)
-        yield from _record(file, "modality config", command, load, tally)
+        load = partial(load_modality_config, file.stem, store)
+        check = materialize_command("modality_config", file.stem)
+        yield from tally.load("modality config", file, load, check)
     for folder in _folders(store.root / "frame_caches"):
         command = materialize_command("frame_cache", folder.name)
         for cache in _folders(folder):
-            lock = folder / f".{cache.name}.lock"
-            yield from _frames(cache, command, lock, tally)
+            for sized in (cache, *_folders(cache)):
+                yield from _frames(sized, command, folder / f".{cache.name}.lock", tally)
+                yield from _prepared(sized, tally)
         for file in sorted(folder.glob("[!.]*.frames.json")):
-            load = _reading(load_frame_check, file)
-            yield from _record(file, "frame check", command, load, tally)
+            yield from tally.load("frame check", file, partial(load_frame_check, file), command)
 
 
-def _dataset(folder: Path, store: Store, tally: Tally) -> Iterator[Damage]:
-    name, lock = folder.name, folder / ".lock"
-    command = materialize_command("dataset", name)
-    if (record := store.dataset_record(name)).is_file():
-        load = _reading(load_record, name, store)
-        yield from _record(record, "dataset record", command, load, tally)
-    if (origin := folder / "origin.json").is_file():
-        yield from _record(origin, "dataset record", command, _reading(read_sealed, origin), tally)
-    check = materialize_command("modality_config", name)
-    for scan in sorted(folder.glob("[!.]*.scan.json")):
-        yield from _record(scan, "scan", check, _reading(read_sealed, scan), tally)
-    for version in _folders(folder):
-        known = recorded_files(name, version.name, store) is not None
-        changed = changed_version_files(name, version.name, store)
-        for file in content_files(version):
-            tally.compared(version / file)
-        hashes = store.dataset_files(name, version.name)
-        if not known and hashes.is_file() and recorded_files(name, version.name, store) is None:
-            found = "it does not give the name of the version"
-            yield Damage(
-                kind="dataset record", path=hashes, found=found, remedy=command, moved=(hashes,),
-                command=command, lock=lock,
-            )  # fmt: skip
-        if changed:
-            yield Damage(
-                kind="dataset",
-                path=version,
-                found=listed(changed),
-                remedy=remedy_of_damage(name, version.name, store),
-                lock=lock,
-            )
+def _version(name: str, version: Path, store: Store, tally: Tally) -> Iterator[Damage]:
+    lock, hashes = version.parent / ".lock", store.dataset_files(name, version.name)
+    known = recorded_files(name, version.name, store) is not None
+    changed = changed_version_files(name, version.name, store)
+    for file in content_files(version):
+        tally.read(version / file)
+    if not known and hashes.is_file() and recorded_files(name, version.name, store) is None:
+        command, found = materialize_command("dataset", name), "it does not give the version's name"
+        yield Damage("dataset record", hashes, found, command, (hashes,), command, lock)
+    if changed:
+        remedy = remedy_of_damage(name, version.name, store)
+        yield Damage("dataset", version, listed(changed), remedy, lock=lock)
 
 
-def _record(
-    file: Path, kind: str, command: str, problem: Callable[[], str | None], tally: Tally
-) -> Iterator[Damage]:
-    """A JSON file that can be written anew."""
-    if found := problem():
-        yield Damage(
-            kind=kind,
-            path=file,
-            found=found,
-            remedy=f"write it anew: {command}",
-            moved=(file,),
-            command=command,
-        )
-    else:
-        tally.read(file, kind, is_sealed(file))
+def _frames(folder: Path, command: str, lock: Path, tally: Tally) -> Iterator[Damage]:
+    """The cameras of a frame cache, of one size."""
+    for camera, index in read_indices(folder).items():
+        place = folder / camera
+        found = "it is damaged, or of an older form" if index is None else _of_array(place)
+        if found:
+            remedy = f"decode it anew: {command}"
+            yield Damage("frame cache", place, found, remedy, (place,), command, lock)
+            continue
+        recorded = (place / CHECKSUMS).is_file()
+        for name in (FRAMES, INDEX, TIMES) if recorded else (FRAMES,):
+            tally.read(place / name, "frame cache", recorded)
 
 
-def _frames(cache: Path, command: str, lock: Path, tally: Tally) -> Iterator[Damage]:
-    """The cameras of a frame cache, those of each size, and the prepared frames among them."""
-    for folder in (cache, *_folders(cache)):
-        for camera, index in read_indices(folder).items():
-            place = folder / camera
-            found = "it is damaged, or of an older form" if index is None else _of_array(place)
-            if found:
-                yield Damage(
-                    kind="frame cache",
-                    path=place,
-                    found=found,
-                    remedy=f"decode it anew: {command}",
-                    moved=(place,),
-                    command=command,
-                    lock=lock,
-                )
-            elif not (place / CHECKSUMS).is_file():
-                tally.unrecorded["frame cache"] += 1
-            else:
-                for name in (FRAMES, INDEX, TIMES):
-                    tally.compared(place / name)
-        for prepared in sorted(folder.glob(f"{PREPARED}*")):
-            arrays = sorted(prepared.glob("*.npy"))
-            if arrays and not any(prepared.glob("*.json")):
-                tally.unrecorded["prepared frames"] += 1
-                continue
-            damaged = [array.name for array in arrays if damaged_prepared(array)]
-            if damaged or not arrays:
-                yield Damage(
-                    kind="prepared frames",
-                    path=prepared,
-                    found=f"{listed(damaged) or 'it is empty'}: damaged",
-                    remedy="nothing: the next training that needs them makes them anew",
-                    harmless=True,
-                    moved=(prepared,),
-                )
-            for array in arrays:
-                tally.compared(array)
+def _prepared(folder: Path, tally: Tally) -> Iterator[Damage]:
+    for prepared in sorted(folder.glob(f"{PREPARED}*")):
+        arrays = sorted(prepared.glob("*.npy"))
+        if arrays and not any(prepared.glob("*.json")):
+            tally.read(prepared, "prepared frames", recorded=False)
+            continue
+        damaged = listed([array.name for array in arrays if damaged_prepared(array)])
+        if damaged or not arrays:
+            found = f"{damaged or 'it is empty'}: damaged"
+            remedy = "nothing: the next training that needs them makes them anew"
+            yield Damage("prepared frames", prepared, found, remedy, (prepared,), harmless=True)
+        for array in arrays:
+            tally.read(array)
 
 
 def _of_array(place: Path) -> str | None:
@@ -155,19 +117,6 @@ def _of_array(place: Path) -> str | None:
     if rows == [HEAD]:
         return f"the head of {FRAMES} is not as it was written"
     return f"{len(rows)} frames are not as they were decoded: {listed(list(map(str, rows)))}"
-
-
-def _reading(load: Callable[..., object], *arguments: object) -> Callable[[], str | None]:
-    """Tells why a file cannot be read, in a line."""
-
-    def problem() -> str | None:
-        try:
-            load(*arguments)
-        except (Gr00tAssetsError, ValueError) as error:
-            return " ".join(str(error).split())
-        return None
-
-    return problem
 
 
 def _folders(place: Path) -> list[Path]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from gr00t_assets.core.checksums import read_sealed, sealed
+from gr00t_assets.core.checksums import load_sealed, sealed
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, materialize_command
@@ -89,10 +89,10 @@ def load_record(name: str, store: Store) -> DatasetRecord:
     path = store.dataset_record(name)
     if not path.is_file():
         raise DatasetError(name, "this dataset is not in the store.", [command])
-    try:
-        record = DatasetRecord.model_validate(read_sealed(path))
-    except ValueError as error:
-        raise DatasetError(name, f"{path} cannot be read.", [str(error), command]) from error
+    problem = f"{path} cannot be read."
+    record = load_sealed(
+        path, DatasetRecord, lambda why: DatasetError(name, problem, [why, command])
+    )
     if not record.directory(store).is_dir():
         raise DatasetError(name, f"version {record.version} is gone from the store.", [command])
     return record

@@ -13,7 +13,7 @@ import numpy as np
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.image_decoding import ImageDecoder, image_size
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.video_decoding import VideoError, decode, probe
+from gr00t_assets.datasets.video_decoding import VideoError, decode, frame_size
 
 KEPT_BYTES = 64 << 20
 """Compressed images of an episode that are kept for decoding when they were read for their hash."""
@@ -33,8 +33,7 @@ class VideoFrames:
         Raises:
             VideoError: It cannot be read.
         """
-        header = probe(self.path)
-        return header.width, header.height
+        return frame_size(self.path)
 
     def decode(
         self, wanted: Collection[int] | None = None

@@ -3,14 +3,12 @@
 import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from av import VideoFrame
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -21,42 +19,25 @@ MOST_REORDERED = 16
 MOST_PIXELS = 1 << 26
 """Of a frame, 8192 x 8192; one of 16,384 x 16,384 would take 800 MB as RGB."""
 
+_OPTIONS = {
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi",
+    "protocol_whitelist": "file",
+}
+"""No playlist: its entries would name other files and addresses."""
+
 
 class VideoError(Exception):
     """A video file, or an image in the rows, cannot be read; the text says why."""
 
 
-@dataclass(frozen=True)
-class Probe:
-    """What a video's header says.
-
-    Attributes:
-        width: Pixels.
-        height: Pixels.
-        fps: Frames per second, the average.
-        codec: As FFmpeg names it: h264, hevc, av1, vp9.
-    """
-
-    width: int
-    height: int
-    fps: float
-    codec: str
-
-
-def probe(path: Path) -> Probe:
-    """Read a video's header.
+def frame_size(path: Path) -> tuple[int, int]:
+    """Width and height of a video's frames in pixels, from its header.
 
     Raises:
         VideoError: It is not a video, or is truncated.
     """
-    with _opened(path) as (_, stream):
-        context = stream.codec_context
-        return Probe(
-            width=context.width,
-            height=context.height,
-            fps=float(stream.average_rate or 0),
-            codec=context.codec.canonical_name,
-        )
+    with opened_video(path) as (_, stream):
+        return stream.codec_context.width, stream.codec_context.height
 
 
 def decode(
@@ -81,7 +62,7 @@ def decode(
     """
     from av.video.reformatter import VideoReformatter
 
-    with _opened(path) as (container, stream):
+    with opened_video(path) as (container, stream):
         stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1
         reformatter = VideoReformatter()
@@ -98,7 +79,8 @@ def decode(
             if frame.time >= end - half:
                 break
             if wanted is None or position in wanted:
-                yield frame.time - start, _pixels(reformatter.reformat(frame, format="rgb24"))
+                image = reformatter.reformat(frame, format="rgb24").to_ndarray()
+                yield frame.time - start, np.ascontiguousarray(image)
             else:
                 yield frame.time - start, None
             position += 1
@@ -140,26 +122,24 @@ def spread_positions(count: int, most: int) -> list[int]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
+def opened_video(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     """A file and its video stream; what FFmpeg reports becomes a VideoError."""
     import av
     from av.error import FFmpegError
 
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), container_options=_OPTIONS) as container:
             if not container.streams.video:
-                raise VideoError("has no video stream")
+                raise VideoError("no video stream")
             stream = container.streams.video[0]
             context = stream.codec_context
-            if context is not None:
-                if context.width * context.height > MOST_PIXELS:
-                    raise VideoError(f"frames of {context.width} x {context.height} are too large")
-                context.options = {"max_pixels": str(MOST_PIXELS)}
+            if context is None:
+                raise VideoError("a codec that FFmpeg does not know")
+            if context.width * context.height > MOST_PIXELS:
+                found = f"frames of {context.width} x {context.height} pixels, which are too large"
+                raise VideoError(found)
+            context.options = {"max_pixels": str(MOST_PIXELS)}
             yield container, stream
-    except (FFmpegError, OSError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
         text = getattr(error, "strerror", None) or str(error)
         raise VideoError(text[:1].lower() + text[1:]) from error
-
-
-def _pixels(frame: "VideoFrame") -> np.ndarray:
-    return np.ascontiguousarray(frame.to_ndarray())

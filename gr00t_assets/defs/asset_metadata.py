@@ -23,6 +23,7 @@ from gr00t_assets.defs.metadata import (
 from gr00t_assets.evaluation.evaluation_plots import horizon_png, horizon_svg, trajectories_png
 from gr00t_assets.evaluation.result import EVALUATION, NOT_SUCCESS, Evaluation
 from gr00t_assets.evaluation.wording import (
+    JOINT_HEAD,
     PART_HEAD,
     baseline_sentence,
     dataset_sentences,
@@ -251,9 +252,7 @@ def evaluation_metadata(evaluation: Evaluation, spec: TrainingSpec, store: Store
             f"{part.part}: action groups": table(list(PART_HEAD), group_rows(part))
             for part in evaluation.parts
         },
-        f"{main.part}: each number, in units": table(
-            ["number", "error", "hold", "mean action"], joint_rows(main)
-        ),
+        f"{main.part}: each number, in units": table(list(JOINT_HEAD), joint_rows(main)),
         **_evaluation_numbers(evaluation),
         "draws": f"{settings.draws} draws of {evaluation.denoising_steps} denoising steps, "
         f"seed {settings.seed}, every {main.stride} rows",
@@ -270,7 +269,8 @@ def _evaluation_numbers(evaluation: Evaluation) -> Metadata:
     for part in evaluation.parts:
         name = part.part.replace(" ", "_")
         numbers[f"error_{name}"] = readable(part.error.mean)
-        numbers[f"error_{name}_se"] = readable(part.error.standard_error)
+        if part.error.standard_error is not None:
+            numbers[f"error_{name}_se"] = readable(part.error.standard_error)
         for rule in part.baselines:
             key = f"{rule.name.replace(' ', '_')}_error_{name}"
             numbers[key] = readable(rule.error.mean)

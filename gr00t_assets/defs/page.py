@@ -39,11 +39,10 @@ HOST = "127.0.0.1"
 WORKSPACE = "workspace.yaml"
 
 _LOG_LEVEL = "warning"
-_POLL_MILLISECONDS = 2000
-_REQUESTS_END = 10
-"""Seconds that requests have to be answered in when the page is stopped."""
 
-_DAEMON_ENDS = 60.0
+_REQUESTS_END, _DAEMON_ENDS = 10, 60.0
+"""Seconds that requests have to be answered in, and the daemon to end, when the page is stopped."""
+
 _DAEMON_PROGRAM = """
 import ctypes, os, signal, sys
 if sys.platform == "linux":
@@ -100,12 +99,8 @@ def serve(port: int) -> None:
 @contextmanager
 def _interrupted_by_sigterm() -> Iterator[None]:
     """SIGTERM and SIGINT both end the block, and are no errors."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
     # A shell has what runs in the background ignore SIGINT; SIGTERM ends that.
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
@@ -116,19 +111,14 @@ def _interrupted_by_sigterm() -> Iterator[None]:
 
 def _listener(port: int) -> socket.socket:
     """Taken before anything is started, which takes a while."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
-        listener.listen()
+        return socket.create_server((HOST, port))
     except OSError as error:
-        listener.close()
         raise PageError(
             f"{HOST}:{port}",
-            f"cannot be listened on: {error.strerror}.",
+            f"cannot be listened on: {os.strerror(error.errno or 0)}.",
             [f"end what listens there, or choose another: gr00t-assets dev --port {port + 1}"],
         ) from None
-    return listener
 
 
 @contextmanager
@@ -166,13 +156,11 @@ def _page(
     instance.optimize_for_webserver(_STATEMENT_MILLISECONDS, _RECYCLE_SECONDS, _CONNECTIONS)
     target = WorkspaceFileTarget([workspace])
     with WorkspaceProcessContext(instance, target, code_server_log_level=_LOG_LEVEL) as context:
-        app = create_app_from_workspace_process_context(
-            context, live_data_poll_rate=_POLL_MILLISECONDS
+        app = create_app_from_workspace_process_context(context, live_data_poll_rate=2000)  # ms
+        guarded = PageGuard(app, hosts)
+        yield uvicorn.Server(
+            uvicorn.Config(guarded, log_level=_LOG_LEVEL, timeout_graceful_shutdown=_REQUESTS_END)
         )
-        config = uvicorn.Config(
-            PageGuard(app, hosts), log_level=_LOG_LEVEL, timeout_graceful_shutdown=_REQUESTS_END
-        )
-        yield uvicorn.Server(config)
 
 
 def _stop_with(daemon: subprocess.Popen[bytes], server: uvicorn.Server) -> None:

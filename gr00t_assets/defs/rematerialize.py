@@ -69,15 +69,14 @@ def _report(
 ) -> bool:
     key, version = dg.AssetKey(asset), result.data_version
     assert version is not None
+    tags = {DATA_VERSION_TAG: version.value, CODE_VERSION_TAG: CODE_VERSION}
+    told = dg.AssetMaterialization(key, partition=partition, metadata=result.metadata, tags=tags)
     wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
     for record in instance.fetch_materializations(wanted, limit=1).records:
         known = record.asset_materialization
         if known is not None and (known.tags or {}).get(DATA_VERSION_TAG) == version.value:
             return False
-    tags = {DATA_VERSION_TAG: version.value, CODE_VERSION_TAG: CODE_VERSION}
-    instance.report_runless_asset_event(
-        dg.AssetMaterialization(key, partition=partition, metadata=result.metadata, tags=tags)
-    )
+    instance.report_runless_asset_event(told)
     return True
 
 
@@ -105,31 +104,29 @@ def _frame_cache(name: str, store: Store) -> Result:
     from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
     from gr00t_assets.datasets.quality.measure import measure_quality
 
-    if not store.dataset_record(name).is_file():
+    if not store.dataset_record(name).is_file() or not store.modality_config(name).is_file():
         return None
-    record = load_record(name, store)
-    checked = load_frame_check(store.frame_check(name, record.version))
-    if checked is None or not store.modality_config(name).is_file():
+    record, config = load_record(name, store), load_modality_config(name, store)
+    directory = store.frame_cache(name, record.version)
+    if (checked := load_frame_check(store.frame_check(name, record.version))) is None:
         return None
-    config, directory = load_modality_config(name, store), store.frame_cache(name, record.version)
-    cache = FrameCache.open(directory, config.frame_size)
-    files = LeRobotDataset.open(record.directory(store), name)
-    info = frame_cache_info(directory, config.frame_size)
-    quality = measure_quality(files, cache, config.language)
+    info, files = frame_cache_info(directory, size := config.frame_size), record.directory(store)
+    dataset, cache = LeRobotDataset.open(files, name), FrameCache.open(directory, size)
+    quality = measure_quality(dataset, cache, config.language)
     return frame_cache_result(record, info, checked, quality, store)
 
 
 def _checkpoint(name: str, store: Store) -> Result:
     spec = _spec(name, store)
-    manifest = load_manifest(spec.run_directory) if spec else None
-    if spec is None or manifest is None or not is_complete(manifest, spec.experiment):
-        return None
-    return checkpoint_result(manifest, spec, store)
+    manifest = spec and load_manifest(spec.run_directory)
+    if spec and manifest and is_complete(manifest, spec.experiment):
+        return checkpoint_result(manifest, spec, store)
+    return None
 
 
 def _evaluation(name: str, store: Store) -> Result:
     spec = _spec(name, store)
-    evaluation = load_evaluation(spec.run_directory) if spec else None
+    evaluation = spec and load_evaluation(spec.run_directory)
     return evaluation_result(evaluation, spec, store) if spec and evaluation else None
 
 

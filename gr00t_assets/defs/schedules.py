@@ -159,7 +159,11 @@ def reason_lines(reasons: Mapping[str, str]) -> str:
 
 
 def sweep_schedule(sweep: Sweep, cron: str) -> dg.ScheduleDefinition:
-    """The schedule of a sweep, which a person switches on on the page; times are UTC."""
+    """The schedule of a sweep, which a person switches on on the page; times are UTC.
+
+    Rounds that follow that of the file are the sensor's ``next_rounds``.
+    """
+    sweep = sweep.first_round
 
     @dg.schedule(
         job=sweep_job,

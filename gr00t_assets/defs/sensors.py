@@ -1,4 +1,5 @@
-"""Sensors: one asks again for runs that died, one compares again when a checkpoint arrives."""
+"""Sensors: one asks again for runs that died, one for the next round of a sweep, one compares
+again when a checkpoint arrives."""
 
 import time
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.system_errors import no_inodes
+from gr00t_assets.defs.next_rounds import next_rounds
 from gr00t_assets.defs.partitions import SWEEPS
 from gr00t_assets.defs.resources import StoreResource, remove_run_locks
 from gr00t_assets.defs.schedules import sweep_job
@@ -190,4 +192,4 @@ automation_sensor = dg.AutomationConditionSensorDefinition(
     description="Compares again whenever a checkpoint has arrived. It needs seconds and no GPU.",
 )
 
-sensors = [resume_crashed_runs, automation_sensor]
+sensors = [resume_crashed_runs, next_rounds, automation_sensor]

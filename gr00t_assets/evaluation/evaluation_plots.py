@@ -1,22 +1,27 @@
 """Plots of an evaluation: PNG images for Dagster's pages and model cards, and one small SVG."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gr00t_assets.core.text import figure_png
-from gr00t_assets.evaluation.result import Evaluation, PartName
+from gr00t_assets.evaluation.result import BaselineName, Evaluation, PartName
+from gr00t_assets.evaluation.windows import LEAST_EPISODES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RECORDED, PREDICTED, HOLD, MEAN = "#5f6773", "#0072B2", "#D55E00", "#009E73"
-"""Okabe and Ito's blue, vermillion and green, which the colour-blind can tell apart."""
+RECORDED, PREDICTED = "#5f6773", "#0072B2"
 
-RULES = {"hold": (HOLD, "--", "6"), "mean action": (MEAN, ":", "2")}
-"""Colour of each baseline, and its dash in matplotlib and in SVG."""
+RULES: dict[BaselineName, tuple[str, Any]] = {
+    "hold": ("#D55E00", "--"),
+    "mean action": ("#009E73", ":"),
+    "nearest chunks": ("#CC79A7", "-."),
+    "median action": ("#E69F00", (0, (1, 3))),
+}
+"""Colour of each baseline and its dash, colours by Okabe and Ito, as the policy's blue is."""
 
 
 def trajectories_png(evaluation: Evaluation, part: PartName | None = None) -> bytes:
@@ -50,27 +55,30 @@ def trajectories_png(evaluation: Evaluation, part: PartName | None = None) -> by
 
 
 def horizon_png(evaluation: Evaluation) -> bytes:
-    """Error at each step of the horizon beside both baselines, a panel for each part."""
-    figure = _figure(3.2)
+    """Error at each step of the horizon beside the baselines, a panel for each part."""
+    figure = _figure(3.8)
     parts = evaluation.parts
     panels = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
     steps = range(1, evaluation.horizon + 1)
     for axes, part in zip(panels, parts, strict=True):
-        low = [estimate.low for estimate in part.by_step]
-        high = [estimate.high for estimate in part.by_step]
-        axes.fill_between(steps, low, high, color=PREDICTED, alpha=0.18, linewidth=0)
+        ends = [estimate.interval or (estimate.mean, estimate.mean) for estimate in part.by_step]
+        axes.fill_between(steps, *np.transpose(ends), color=PREDICTED, alpha=0.18, linewidth=0)
         means = [estimate.mean for estimate in part.by_step]
         axes.plot(steps, means, color=PREDICTED, linewidth=2, marker="o", markersize=3)
         axes.annotate("policy", (steps[-1], means[-1]), (4, 0), textcoords="offset points")
         for rule in part.baselines:
-            color, dash, _ = RULES[rule.name]
+            color, dash = RULES[rule.name]
             axes.plot(steps, rule.by_step, color=color, linestyle=dash, label=rule.words)
-        axes.set_title(part.part, loc="left", fontsize=10)
+        missing = (
+            "" if part.error.interval else f", fewer than {LEAST_EPISODES} episodes: no interval"
+        )
+        axes.set_title(part.part + missing, loc="left", fontsize=10)
         axes.set_xlabel("step of the predicted chunk")
         axes.set_ylim(bottom=0)
         _plain(axes)
     panels[0].set_ylabel("error, normalised")
-    panels[0].legend(frameon=False, fontsize=8, loc="best")
+    lines = panels[0].get_legend_handles_labels()
+    figure.legend(*lines, frameon=False, fontsize=8, loc="outside lower center", ncols=2)
     return figure_png(figure)
 
 
@@ -93,30 +101,32 @@ _ESCAPES = str.maketrans({"<": "%3C", ">": "%3E", "#": "%23"})
 
 
 def horizon_svg(evaluation: Evaluation) -> str:
-    """The policy as a full line, holding as a dashed one, the mean action as a dotted one.
+    """The policy as a full line, the two best of the rules as a dashed and a dotted one.
 
     Returns:
         SVG for a data URL, its special characters escaped.
     """
     part = evaluation.main
     lines = [(PREDICTED, "0", [estimate.mean for estimate in part.by_step])]
-    for rule in part.baselines:
-        color, _, dash = RULES[rule.name]
-        lines.append((color, dash, list(rule.by_step)))
+    rules = sorted(part.baselines, key=lambda rule: rule.error.mean)[:2]
+    for rule, dash in zip(rules, ("6", "2"), strict=False):
+        lines.append((RULES[rule.name][0], dash, list(rule.by_step)))
     top = max(max(values) for _, _, values in lines) or 1.0
     drawn = "".join(
         f"<path stroke='{color}' stroke-dasharray='{dash}' d='{_path(values, top)}'/>"
         for color, dash, values in lines
+    )
+    names = zip(("&#8212;", "- -", "..."), ("policy", *(rule.name for rule in rules)), strict=False)
+    legend = "".join(
+        f"<text x='308' y='{16 * row}'>{dash} {name}</text>"
+        for row, (dash, name) in enumerate(names, start=1)
     )
     svg = (
         "<svg xmlns='http://www.w3.org/2000/svg' width='480' height='104' fill='none' "
         "font-size='11' font-family='sans-serif'>"
         f"<path stroke='#bbb' d='M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}'/>{drawn}"
         f"<g fill='#888'><text y='{_TOP + 8}'>{top:.2g}</text><text y='{_BOTTOM}'>0</text>"
-        f"<text x='{_LEFT}' y='100'>step 1 to {evaluation.horizon}</text>"
-        "<text x='308' y='16'>&#8212; policy</text>"
-        "<text x='308' y='32'>- - hold</text>"
-        "<text x='308' y='48'>... mean action</text></g></svg>"
+        f"<text x='{_LEFT}' y='100'>step 1 to {evaluation.horizon}</text>{legend}</g></svg>"
     )
     return svg.translate(_ESCAPES)
 

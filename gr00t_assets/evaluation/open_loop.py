@@ -20,10 +20,12 @@ from gr00t_assets.evaluation.predictions import (
     SwappedPrompts,
     language_used,
     prompt_swap,
+    row_numbers,
     swap_prompts,
 )
-from gr00t_assets.evaluation.recorded_actions import action_groups, mean_action, recorded_at
+from gr00t_assets.evaluation.recorded_actions import TrainingActions, action_groups, recorded_at
 from gr00t_assets.evaluation.result import (
+    FORMAT,
     Evaluation,
     EvaluationSettings,
     PartName,
@@ -39,8 +41,7 @@ from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
 from gr00t_assets.runs.manifest import MANIFEST, load_manifest
 from gr00t_assets.runs.run_directory import MODEL, SPEC
 from gr00t_assets.runs.spec import TrainingSpec, current_config_hash, load_spec
-from gr00t_assets.runs.stored_data import check_stored_data
-from gr00t_assets.runs.training_data import RunDataset
+from gr00t_assets.runs.training_data import RunDataset, check_stored_data
 from gr00t_assets.trainers.base import Policy
 
 _PARTS: tuple[PartName, ...] = ("held out", "seen in training")
@@ -71,9 +72,9 @@ def evaluate_run(
     main = next(iter(predicted))
     tasks = sorted({text for work in works for text in work.instructions})
     swapped = [work.swapped(predictions, tasks) for work, predictions in predicted[main]]
-    swap = prompt_swap(swapped, main, tasks, settings)
+    swap = prompt_swap(swapped, main, tasks)
     parts = [
-        part_evaluation([predictions for _, predictions in asked], settings, named)
+        part_evaluation([predictions for _, predictions in asked], named)
         for asked in predicted.values()
     ]
     language = language_used(swap.tasks, swap.ratio, swap.difference)
@@ -109,11 +110,13 @@ def evaluate_run(
 def current_evaluation(run_directory: Path, settings: EvaluationSettings) -> Evaluation | None:
     """The evaluation of the same weights and data with the same settings, if there is one.
 
+    One of an earlier format is none: it has no errors by episode.
+
     Raises:
         EvaluationError: The run is not finished.
     """
     evaluation = readable_evaluation(run_directory)
-    if evaluation is None or evaluation.settings != settings:
+    if evaluation is None or (evaluation.format, evaluation.settings) != (FORMAT, settings):
         return None
     data = finished_spec(run_directory).data
     same = (evaluation.dataset_version, evaluation.modality_hash, evaluation.model_hash) == (
@@ -219,7 +222,7 @@ class _Work:
         if config.held_out_episodes:
             self.data["held out"] = Demonstrations(files, frames, config, "held_out")
         self.data["seen in training"] = train
-        self._mean = mean_action(train)
+        self._training = TrainingActions(train)
         self.instructions = {text for data in self.data.values() for text in data.instructions}
 
     def predictions(self, part: PartName) -> PartPredictions:
@@ -249,7 +252,8 @@ class _Work:
             predicted=self.predictor.predict(
                 data, windows, f"{self._files.name}, {part}: {len(chosen)} episodes"
             ),
-            mean_action=self._mean,
+            rules=self._training.answers(data.states(row_numbers(data, windows))[:, 0]),
+            training_rows=(len(self._training.rows), len(self.data["seen in training"])),
             groups=self._groups,
             labels=names,
             dataset=self._files.name,

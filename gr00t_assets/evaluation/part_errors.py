@@ -8,24 +8,17 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from gr00t_assets.evaluation.recorded_actions import ActionGroup, RecordedActions
+from gr00t_assets.evaluation.recorded_actions import NEAREST, ActionGroup, RecordedActions
 from gr00t_assets.evaluation.result import (
     Baseline,
     BaselineName,
     DatasetPart,
-    EvaluationSettings,
     GroupError,
     JointError,
     PartEvaluation,
     PartName,
 )
-from gr00t_assets.evaluation.windows import (
-    ClusterBootstrap,
-    Windows,
-    answered,
-    joined_windows,
-    rounded,
-)
+from gr00t_assets.evaluation.windows import EpisodeMeans, Windows, answered, joined_windows, rounded
 
 _Answering: TypeAlias = Literal["policy"] | BaselineName
 _RULES: tuple[BaselineName, ...] = get_args(BaselineName)
@@ -41,7 +34,9 @@ class PartPredictions:
         windows: Where the policy was asked.
         recorded: What was recorded there.
         predicted: Normalised, ``(draws, n, horizon, action_dim)``.
-        mean_action: Normalised, of the training data, ``(action_dim,)``.
+        rules: What the rules without a model answer but for 'hold', normalised, as
+            ``(n or 1, horizon or 1, action_dim)``.
+        training_rows: Rows that the nearest chunks are looked for in, and all of the training data.
         groups: The action groups.
         labels: The dataset's own names of a group's numbers, by group.
         dataset: Its name.
@@ -52,7 +47,8 @@ class PartPredictions:
     windows: Windows
     recorded: RecordedActions
     predicted: np.ndarray
-    mean_action: np.ndarray
+    rules: Mapping[BaselineName, np.ndarray]
+    training_rows: tuple[int, int]
     groups: Sequence[ActionGroup]
     labels: Mapping[str, Sequence[str]]
     dataset: str
@@ -72,7 +68,7 @@ class PartPredictions:
         answers: dict[_Answering, np.ndarray] = {
             "policy": self.predicted,
             "hold": self.recorded.held[None],
-            "mean action": self.mean_action[None, None, None],
+            **{name: answer[None] for name, answer in self.rules.items()},
         }
         return {
             name: np.abs(answer - self.recorded.actions).mean(axis=0) * self.moving
@@ -94,26 +90,23 @@ class PartPredictions:
         return values[..., self.moving].mean(axis=-1)
 
 
-def part_evaluation(
-    datasets: Sequence[PartPredictions], settings: EvaluationSettings, named: bool = False
-) -> PartEvaluation:
+def part_evaluation(datasets: Sequence[PartPredictions], named: bool = False) -> PartEvaluation:
     """The errors with their intervals, from what was predicted and recorded.
 
     Args:
         datasets: The part on each dataset; those of a mixture are set side by side, and their
             windows taken together.
-        settings: Of the evaluation.
         named: Whether groups and joints have their dataset's name before theirs, and each dataset
             its own errors; for the parts of a mixture.
     """
-    own = [_part_errors([predictions], settings) for predictions in datasets]
-    errors = _part_errors(datasets, settings) if len(own) > 1 else own[0]
+    own = [_part_errors([predictions]) for predictions in datasets]
+    errors = _part_errors(datasets) if len(own) > 1 else own[0]
     groups, joints, squares = [], [], []
     for predictions in datasets:
-        bootstrap = ClusterBootstrap(predictions.windows, settings.resamples, settings.seed)
+        means = EpisodeMeans(predictions.windows)
         prefix = f"{predictions.dataset}: " if named else ""
         for group in predictions.groups:
-            group_error, joint_errors, square = _group_errors(predictions, group, bootstrap, prefix)
+            group_error, joint_errors, square = _group_errors(predictions, group, means, prefix)
             groups.append(group_error)
             joints += joint_errors
             squares.append(square * group_error.numbers)
@@ -134,44 +127,52 @@ def part_evaluation(
     )
 
 
-def _part_errors(
-    datasets: Sequence[PartPredictions], settings: EvaluationSettings
-) -> dict[str, Any]:
+def _part_errors(datasets: Sequence[PartPredictions]) -> dict[str, Any]:
     """What ``PartEvaluation`` says over all windows of some datasets."""
     windows = joined_windows([predictions.windows for predictions in datasets])
-    bootstrap = ClusterBootstrap(windows, settings.resamples, settings.seed)
+    means = EpisodeMeans(windows)
     joined = zip(*(predictions.means for predictions in datasets), strict=True)
-    means = [np.concatenate(values) for values in joined]
-    estimates = bootstrap.means(means)
-    groups = [group for predictions in datasets for group in predictions.groups]
-    repeated = ", ".join(dict.fromkeys(group.held for group in groups))
-    words = (
-        f"hold the {repeated}".replace("the no motion", "no motion"),
-        "always the mean action of the training data",
-    )
+    values = [np.concatenate(arrays) for arrays in joined]
+    error, estimates = values[0], means.means(values)
+    words = _rule_words(datasets)
     baselines = [
         Baseline(
             name=name,
-            words=words[place],
-            error=estimates[2 + place],
-            difference=estimates[4 + place],
-            beaten=answered(estimates[4 + place]),
-            by_step=bootstrap.plain(means[2 + place]),
+            words=words[name],
+            error=estimates[place],
+            difference=estimates[place + len(_RULES)],
+            beaten=answered(estimates[place + len(_RULES)]),
+            by_step=means.plain(values[place]),
         )
-        for place, name in enumerate(_RULES)
+        for place, name in enumerate(_RULES, start=2)
     ]
     episodes = [dict.fromkeys(predictions.windows.episodes.tolist()) for predictions in datasets]
+    errors = rounded(means.by_episode([error])[0])
     return {
         "episodes": tuple(chain.from_iterable(episodes)),
         "episodes_in_part": sum(predictions.episodes_in_part for predictions in datasets),
         "stride": windows.stride,
         "windows": len(windows),
-        "resampled": windows.resampled,
-        "clusters": int(windows.clusters.max()) + 1,
+        "resampled": "episodes",
+        "clusters": len(errors),
+        "episode_errors": tuple(errors.tolist()),
         "error": estimates[0],
-        "by_step": tuple(bootstrap.by_step(means[0])),
+        "by_step": tuple(means.by_step(error)),
         "baselines": tuple(baselines),
         "draw_spread": estimates[1],
+    }
+
+
+def _rule_words(datasets: Sequence[PartPredictions]) -> dict[BaselineName, str]:
+    groups = [group for predictions in datasets for group in predictions.groups]
+    repeated = ", ".join(dict.fromkeys(group.held for group in groups))
+    used, rows = np.sum([predictions.training_rows for predictions in datasets], axis=0)
+    drawn = f", of {used:,} drawn evenly from {rows:,}" if used < rows else ""
+    return {
+        "hold": f"hold the {repeated}".replace("the no motion", "no motion"),
+        "mean action": "always the mean action of the training data",
+        "nearest chunks": f"the mean chunk after the {NEAREST} nearest training states{drawn}",
+        "median action": "always the median action of the training data",
     }
 
 
@@ -182,7 +183,7 @@ def draw_spread(predicted: np.ndarray) -> np.ndarray:
 
 
 def _group_errors(
-    predictions: PartPredictions, group: ActionGroup, bootstrap: ClusterBootstrap, prefix: str
+    predictions: PartPredictions, group: ActionGroup, means: EpisodeMeans, prefix: str
 ) -> tuple[GroupError, list[JointError], float]:
     """The errors of a group and of its numbers, and its mean squared error in units.
 
@@ -196,16 +197,18 @@ def _group_errors(
         np.abs(difference).mean(axis=0),
         predictions.differences["policy"][..., place],
     )
-    mean = group.inverse(predictions.mean_action[place], anchor)
     rules_in_units: dict[BaselineName, np.ndarray] = {
         "hold": np.abs(recorded.held_in_units[name] - truth),
-        "mean action": np.abs(mean - truth),
+        **{
+            rule: np.abs(group.inverse(answer[..., place], anchor) - truth)
+            for rule, answer in predictions.rules.items()
+        },
     }
     errors = [normalised.mean(axis=-1), units.mean(axis=-1), *np.moveaxis(units, -1, 0)]
     if exact:
         errors += [*np.moveaxis(normalised, -1, 0)]
-    estimates = bootstrap.means(errors)
-    steps = [bootstrap.plain(values) for values in errors]
+    estimates = means.means(errors)
+    steps = [means.plain(values) for values in errors]
     group_error = GroupError(
         group=prefix + name,
         numbers=units.shape[-1],
@@ -215,9 +218,12 @@ def _group_errors(
         by_step=steps[0],
         by_step_in_units=steps[1],
         baselines={
-            rule: _mean(predictions.differences[rule][..., place], inside) for rule in _RULES
+            rule: means.mean(predictions.differences[rule][..., place].mean(axis=-1))
+            for rule in _RULES
         },
-        baselines_in_units={rule: _mean(values, inside) for rule, values in rules_in_units.items()},
+        baselines_in_units={
+            rule: means.mean(values.mean(axis=-1)) for rule, values in rules_in_units.items()
+        },
     )
     labels = predictions.labels.get(name)
     joints = [
@@ -230,8 +236,7 @@ def _group_errors(
             by_step=steps[at + group_error.numbers] if exact else None,
             by_step_in_units=steps[at],
             baselines_in_units={
-                rule: _mean(values[..., [number]], inside)
-                for rule, values in rules_in_units.items()
+                rule: means.mean(values[..., number]) for rule, values in rules_in_units.items()
             },
         )
         for number, at in enumerate(range(2, 2 + group_error.numbers))
@@ -242,8 +247,3 @@ def _group_errors(
 def joint_name(group: ActionGroup, number: int) -> str:
     """``left_arm[3]``; the group's name where it has one number."""
     return group.key.key if group.data_dim == 1 else f"{group.key.key}[{number}]"
-
-
-def _mean(values: np.ndarray, inside: np.ndarray) -> float:
-    """Mean over the last axis and the steps that count."""
-    return float(rounded(np.array(values.mean(axis=-1)[inside].mean())))

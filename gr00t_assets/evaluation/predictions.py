@@ -21,7 +21,7 @@ from gr00t_assets.evaluation.result import (
     PartName,
     PromptSwap,
 )
-from gr00t_assets.evaluation.windows import ClusterBootstrap, Windows, joined_windows
+from gr00t_assets.evaluation.windows import EpisodeMeans, Windows, joined_windows
 from gr00t_assets.trainers.base import Observations, Policy
 
 BATCH = 32
@@ -152,17 +152,14 @@ def swap_prompts(
 
 
 def prompt_swap(
-    swapped: Sequence[SwappedPrompts],
-    part: PartName,
-    tasks: Sequence[str],
-    settings: EvaluationSettings,
+    swapped: Sequence[SwappedPrompts], part: PartName, tasks: Sequence[str]
 ) -> PromptSwap:
     """What another prompt does on a part, over the windows of all its datasets."""
     windows = joined_windows([item.windows for item in swapped])
-    bootstrap = ClusterBootstrap(windows, settings.resamples, settings.seed)
+    over = EpisodeMeans(windows)
     joined = zip(*(item.means for item in swapped), strict=True)
     difference, spread, increase = (np.concatenate(values) for values in joined)
-    means = bootstrap.means([difference, spread, increase])
+    means = over.means([difference, spread, increase])
     texts = swapped[0].texts
     return PromptSwap(
         part=part,
@@ -172,7 +169,7 @@ def prompt_swap(
         windows=len(windows),
         difference=means[0],
         draw_spread=means[1],
-        ratio=bootstrap.ratio(difference, spread),
+        ratio=over.ratio(difference, spread),
         error_increase=means[2],
     )
 
@@ -183,13 +180,16 @@ def language_used(tasks: int, ratio: Estimate, difference: Estimate) -> Language
     ``yes`` where another task's prompt moves the actions by more than a tenth of what another draw
     does and by more than half a percent of the data's range, by the whole intervals; ``no`` where
     either is less. With one task the model was never shown that a prompt can mean something else,
-    whatever an unrelated sentence does to it. ``ratio`` is the difference over the spread between
+    whatever an unrelated sentence does to it. With fewer than five episodes it cannot be told
+    either. ``ratio`` is the difference over the spread between
     draws.
     """
     if tasks < 2:
         return "cannot be told: one task"
-    if ratio.low > LEAST_RATIO and difference.low > LEAST_DIFFERENCE:
+    if ratio.interval is None or difference.interval is None:
+        return "cannot be told: too few episodes"
+    if ratio.interval[0] > LEAST_RATIO and difference.interval[0] > LEAST_DIFFERENCE:
         return "yes"
-    if ratio.high < LEAST_RATIO or difference.high < LEAST_DIFFERENCE:
+    if ratio.interval[1] < LEAST_RATIO or difference.interval[1] < LEAST_DIFFERENCE:
         return "no"
     return "cannot be told: too close"

@@ -8,12 +8,18 @@ import numpy as np
 
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.evaluation.result import BaselineName
 from gr00t_assets.evaluation.windows import Windows
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
 from gr00t_assets.modality.key_transform import KeyTransform
 
 HoldRule = Literal["state", "last action", "no motion"]
 _AT_ONCE = 4096
+NEAREST = 10
+"""Training states whose chunks are averaged."""
+
+MOST_ROWS = 50_000
+"""Training rows that median and nearest chunks go by."""
 
 
 class ActionGroup(KeyTransform):
@@ -142,12 +148,54 @@ def _joined(groups: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(whole, axis=-1)
 
 
-def mean_action(train: Demonstrations) -> np.ndarray:
-    """Mean normalised action over every row that was trained on, ``(action_dim,)``, float64."""
-    indices = train.config.action_indices
-    now = indices.index(0) if 0 in indices else 0
-    total = np.zeros(train.config.max_action_dim)
-    for first in range(0, len(train), _AT_ONCE):
-        rows = np.arange(first, min(first + _AT_ONCE, len(train)))
-        total += train.actions(rows)[:, now].sum(axis=0, dtype=np.float64)
-    return (total / len(train))[: train.config.action_dim]
+class TrainingActions:
+    """What the rules say that know the training data and no model.
+
+    Its rows are drawn evenly where there are more than ``MOST_ROWS``, which bounds memory.
+
+    Attributes:
+        rows: Rows that median and nearest chunks go by, ``(rows,)``.
+        mean: Normalised action over every row, ``(action_dim,)``, float64.
+        median: The same over ``rows``, number by number.
+    """
+
+    def __init__(self, train: Demonstrations) -> None:
+        from scipy.spatial import KDTree
+
+        self._train = train
+        self.rows = np.unique(np.linspace(0, len(train) - 1, MOST_ROWS).round().astype(int))
+        total = np.zeros(train.config.action_dim)
+        for at in range(0, len(train), _AT_ONCE):
+            total += self._now(np.arange(at, min(at + _AT_ONCE, len(train)))).sum(axis=0)
+        self.mean = total / len(train)
+        parts = [
+            self._now(self.rows[at : at + _AT_ONCE]) for at in range(0, len(self.rows), _AT_ONCE)
+        ]
+        self.median = np.median(np.concatenate(parts), axis=0)
+        self._tree = KDTree(train.states(self.rows)[:, 0])
+
+    def answers(self, states: np.ndarray) -> dict[BaselineName, np.ndarray]:
+        """What the rules say at some states, ``(n or 1, horizon or 1, action_dim)`` each."""
+        return {
+            "mean action": self.mean[None, None],
+            "nearest chunks": self.nearest_chunks(states),
+            "median action": self.median[None, None],
+        }
+
+    def _now(self, rows: np.ndarray) -> np.ndarray:
+        """Actions of the rows themselves, ``(rows, action_dim)``."""
+        config = self._train.config
+        now = config.action_indices.index(0) if 0 in config.action_indices else 0
+        return self._train.actions(rows)[:, now, : config.action_dim].astype(np.float64)
+
+    def nearest_chunks(self, states: np.ndarray) -> np.ndarray:
+        """Mean of the chunks that followed the ``NEAREST`` nearest training states.
+
+        Near by Euclidean distance between normalised states; images and prompts have no say. A
+        state that was trained on is its own nearest. Takes ``(n, max_state_dim)`` and returns
+        ``(n, horizon, action_dim)``, normalised.
+        """
+        width = self._train.config.action_dim
+        _, places = self._tree.query(states, min(NEAREST, len(self.rows)))
+        found = self.rows[np.reshape(places, (len(states), -1))]
+        return np.stack([self._train.actions(rows)[..., :width].mean(axis=0) for rows in found])

@@ -10,9 +10,9 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gr00t_assets.core.checksums import read_sealed, sealed
 from gr00t_assets.core.errors import EvaluationError
@@ -21,7 +21,8 @@ from gr00t_assets.core.files import FrozenModel, write_bytes
 EVALUATION = "evaluation.json"
 """Beside the manifest."""
 
-FORMAT = 1
+FORMAT = 2
+"""Format 1 has no errors by episode, and intervals of a bootstrap over stretches of episodes."""
 
 NOT_SUCCESS = (
     "This compares predicted with recorded actions on recorded states; "
@@ -30,15 +31,21 @@ NOT_SUCCESS = (
 """What every place that shows an evaluation says beside it."""
 
 Answer = Literal["yes", "no", "cannot be told"]
-BaselineName = Literal["hold", "mean action"]
-LanguageUsed = Literal["yes", "no", "cannot be told: one task", "cannot be told: too close"]
+BaselineName = Literal["hold", "mean action", "nearest chunks", "median action"]
+LanguageUsed = Literal[
+    "yes",
+    "no",
+    "cannot be told: one task",
+    "cannot be told: too close",
+    "cannot be told: too few episodes",
+]
 PartName = Literal["held out", "seen in training"]
 
 
 class EvaluationSettings(FrozenModel):
     """What decides the numbers, beside the model and the data."""
 
-    seed: int = Field(default=0, description="Of the noise and of the bootstrap")
+    seed: int = Field(default=0, description="Of the noise")
     draws: int = Field(default=4, ge=2, description="Denoising draws of each window")
     denoising_steps: int | None = Field(
         default=None, ge=1, description="Euler steps of a draw; none: as many as the model says"
@@ -48,16 +55,27 @@ class EvaluationSettings(FrozenModel):
     )
     max_windows: int = Field(default=64, ge=2, description="Windows of an episode, at most")
     max_episodes: int = Field(default=16, ge=1, description="Episodes of each part, at most")
-    resamples: int = Field(default=2000, ge=100, description="Of the bootstrap")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_format_1(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if name != "resamples"}
 
 
 class Estimate(FrozenModel):
-    """A mean with its uncertainty."""
+    """A mean over episodes with its uncertainty; a mean alone with fewer than five episodes."""
 
     mean: float
-    standard_error: float
-    low: float = Field(description="Lower end of the 95 percent interval")
-    high: float = Field(description="Upper end")
+    standard_error: float | None = None
+    low: float | None = Field(default=None, description="Lower end of the 95 percent interval")
+    high: float | None = Field(default=None, description="Upper end")
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 percent interval; None where it cannot be told."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 class Baseline(FrozenModel):
@@ -67,7 +85,7 @@ class Baseline(FrozenModel):
     words: str = Field(description="What it does, for a reader")
     error: Estimate = Field(description="Normalised")
     difference: Estimate = Field(
-        description="Error of the policy minus that of the rule, paired by row, normalised"
+        description="Error of the policy minus that of the rule, paired by episode, normalised"
     )
     beaten: Answer = Field(description="Whether the policy errs less, by that interval")
     by_step: tuple[float, ...] = Field(description="Normalised, at each step of the horizon")
@@ -124,8 +142,13 @@ class PartEvaluation(FrozenModel):
     episodes_in_part: int = Field(description="How many there are; some may be passed over")
     stride: int = Field(description="Rows between two windows")
     windows: int
-    resampled: str = Field(description="What the bootstrap draws: episodes, or stretches of them")
+    resampled: str = Field(description="What intervals are over; in format 1 also stretches")
     clusters: int = Field(description="How many of those there are")
+    episode_errors: tuple[float, ...] = Field(
+        default=(),
+        exclude_if=lambda errors: not errors,
+        description="Error of each of the episodes, normalised; none in format 1",
+    )
     error: Estimate = Field(
         description="Normalised, over every step and every number that changes in the data"
     )
@@ -188,7 +211,7 @@ class Trajectory(FrozenModel):
 class Evaluation(FrozenModel):
     """The open-loop evaluation of one run."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1, 2] = FORMAT
     experiment: str
     config_hash: str
     model_hash: str = Field(description="First 16 hex digits of a SHA-256 over the weights")
@@ -255,7 +278,7 @@ def load_evaluation(run_directory: Path) -> Evaluation | None:
     except (OSError, ValueError) as error:
         raise EvaluationError(
             str(path),
-            f"this is not an evaluation of format {FORMAT}, or not as it was written.",
+            f"this is not an evaluation of format 1 or {FORMAT}, or not as it was written.",
             [str(error).splitlines()[0], f"move it away and run: {again(run_directory)}"],
         ) from error
 

@@ -1,7 +1,6 @@
-"""Rows that a policy is asked at, and means over them with a bootstrap over clusters of rows."""
+"""Rows that a policy is asked at, and means over their episodes with Student's t."""
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,10 +9,9 @@ import numpy as np
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.evaluation.result import Answer, Estimate, EvaluationSettings
 
-ENOUGH_EPISODES = 8
-"""Of fewer episodes a bootstrap over episodes has nothing to go by."""
+LEAST_EPISODES = 5
+"""With fewer, what another episode would give cannot be told: a mean has no interval."""
 
-ENOUGH_STRETCHES = 12
 _FEWEST_WINDOWS = 16
 
 
@@ -25,16 +23,14 @@ class Windows:
         episodes: Index of the episode of each, ``(n,)``.
         rows: Row in its episode, ``(n,)``.
         inside: Whether each step of the chunk lies in the episode, ``(n, horizon)``.
-        clusters: Number of the cluster that each belongs to, from 0 on, ``(n,)``.
-        resampled: What a cluster is, in words.
+        places: Place of its episode among those of all datasets, from 0 on, ``(n,)``.
         stride: Rows between two windows of an episode.
     """
 
     episodes: np.ndarray
     rows: np.ndarray
     inside: np.ndarray
-    clusters: np.ndarray
-    resampled: str
+    places: np.ndarray
     stride: int
 
     def __len__(self) -> int:
@@ -44,20 +40,19 @@ class Windows:
 def joined_windows(parts: Sequence[Windows]) -> Windows:
     """Windows of several datasets as one; numbers of episodes are those of each dataset.
 
-    Clusters stay apart, and the stride is the longest.
+    Their places stay apart, and the stride is the longest.
     """
     if len(parts) == 1:
         return parts[0]
-    clusters, before = [], 0
+    places, before = [], 0
     for part in parts:
-        clusters.append(part.clusters + before)
-        before += int(part.clusters.max()) + 1
+        places.append(part.places + before)
+        before += int(part.places.max()) + 1
     return Windows(
         np.concatenate([part.episodes for part in parts]),
         np.concatenate([part.rows for part in parts]),
         np.concatenate([part.inside for part in parts]),
-        np.concatenate(clusters),
-        " and ".join(dict.fromkeys(part.resampled for part in parts)),
+        np.concatenate(places),
         max(part.stride for part in parts),
     )
 
@@ -77,8 +72,7 @@ def choose_windows(
     """Rows at one stride in every episode whose whole chunk lies in the episode.
 
     An episode that is shorter than the horizon gives one window, and its steps past the end are
-    not counted. Clusters are episodes where there are enough, else stretches of episodes that are
-    one to four horizons long, so that windows that overlap stay together.
+    not counted.
 
     Args:
         lengths: Rows of each episode by its index.
@@ -103,10 +97,11 @@ def choose_windows(
             f"{len(rows)} window is not enough; two or more are needed.",
             ["give a smaller --stride, or hold out a longer episode"],
         )
-    episodes, ends = np.repeat(list(lengths), counts), np.repeat(list(lengths.values()), counts)
+    places = np.repeat(np.arange(len(lengths)), counts)
+    episodes, ends = np.array(list(lengths))[places], np.array(list(lengths.values()))[places]
     wanted = rows[:, None] + indices
     inside = (wanted >= 0) & (wanted < ends[:, None])
-    return Windows(episodes, rows, inside, *_clusters(episodes, rows, span), stride)
+    return Windows(episodes, rows, inside, places, stride)
 
 
 def default_stride(longest: int, horizon: int, max_windows: int) -> int:
@@ -118,101 +113,91 @@ def default_stride(longest: int, horizon: int, max_windows: int) -> int:
     return max(dense, math.ceil(longest / max_windows))
 
 
-def _clusters(episodes: np.ndarray, rows: np.ndarray, horizon: int) -> tuple[np.ndarray, str]:
-    """Number of each window's cluster, ``(n,)``, and what the clusters are."""
-    kinds, numbers = np.unique(episodes, return_inverse=True)
-    different, length = len(kinds), 0
-    if different >= ENOUGH_EPISODES:
-        return numbers, "episodes"
-    for horizons in (4, 2, 1):
-        length = horizons * horizon
-        stretches = np.stack([episodes, rows // length])
-        numbers = np.unique(stretches, axis=1, return_inverse=True)[1].reshape(-1)
-        if numbers.max() + 1 >= ENOUGH_STRETCHES:
-            break
-    if numbers.max() == 0:
-        return np.arange(len(rows)), "windows of one episode, which overlap"
-    plural = "s" if different > 1 else ""
-    return numbers, f"stretches of {length} rows of {different} episode{plural}"
+class EpisodeMeans:
+    """Means over the windows of one part, in which each episode counts once.
 
-
-_AT_ONCE = 250
-"""Resamples at a time."""
-
-
-class ClusterBootstrap:
-    """Estimates over the windows of one part.
-
-    Every estimate draws the same clusters, so that the same windows give the same digits. The mean
-    is the sum of all values over their number, not a mean of clusters' means.
+    Windows of one episode resemble each other; episodes do not. So a mean is the mean of the
+    episodes' means, and its 95 percent interval is Student's t over them (``episode_estimates``).
     """
 
-    def __init__(self, windows: Windows, resamples: int, seed: int) -> None:
+    def __init__(self, windows: Windows) -> None:
         self._inside = windows.inside.astype(np.float64)
-        numbers = np.arange(windows.clusters.max() + 1)
-        self._belongs = (windows.clusters[:, None] == numbers).astype(np.float64)
-        self._resamples = resamples
-        self._seed = seed
+        places = np.arange(windows.places.max() + 1)
+        self._belongs = (windows.places[:, None] == places).astype(np.float64)
+
+    def by_episode(self, values: Sequence[np.ndarray]) -> np.ndarray:
+        """Each episode's mean of each of k arrays ``(n, horizon)``: ``(k, episodes)``.
+
+        Only steps inside the episode count; NaN where an episode has none.
+        """
+        sums = np.stack([(array * self._inside).sum(axis=1) for array in values])
+        return self._shares(sums, self._inside.sum(axis=1))
 
     def means(self, values: Sequence[np.ndarray]) -> list[Estimate]:
-        """Mean of each of some arrays, ``(n, horizon)`` each, over the steps that count."""
-        sums = np.stack([(array * self._inside).sum(axis=1) for array in values])
-        counts = np.broadcast_to(self._inside.sum(axis=1), sums.shape)
-        return self._estimates(sums, counts)
+        """Mean of each of some arrays, ``(n, horizon)`` each."""
+        return episode_estimates(self.by_episode(values))
+
+    def mean(self, values: np.ndarray) -> float:
+        """Mean of one array ``(n, horizon)``, without its interval."""
+        return float(rounded(self.by_episode([values]).mean()))
 
     def by_step(self, values: np.ndarray) -> list[Estimate]:
         """Mean at each step of the horizon of one array, ``(n, horizon)``."""
-        return self._estimates((values * self._inside).T, self._inside.T)
-
-    def ratio(self, above: np.ndarray, below: np.ndarray) -> Estimate:
-        """Mean of one array over the mean of another, ``(n, horizon)`` each."""
-        sums = (above * self._inside).sum(axis=1)
-        return self._estimates(sums[None], (below * self._inside).sum(axis=1)[None])[0]
+        return episode_estimates(self._shares((values * self._inside).T, self._inside.T))
 
     def plain(self, values: np.ndarray) -> tuple[float, ...]:
         """Mean at each step of one array ``(n, horizon)``, without intervals."""
-        sums, counts = (values * self._inside).sum(axis=0), self._inside.sum(axis=0)
-        return tuple(rounded(sums / np.maximum(counts, 1)).tolist())
+        return tuple(estimate.mean for estimate in self.by_step(values))
 
-    def _estimates(self, sums: np.ndarray, counts: np.ndarray) -> list[Estimate]:
-        """One estimate for each row of ``sums`` and ``counts``, ``(k, n)``."""
-        from scipy.stats import bootstrap
+    def ratio(self, above: np.ndarray, below: np.ndarray) -> Estimate:
+        """Mean of one array over the mean of another, ``(n, horizon)`` each.
 
-        pair = sums @ self._belongs, counts @ self._belongs
-        with warnings.catch_warnings():
-            # Values without any variation have no bias-corrected interval; see below.
-            warnings.simplefilter("ignore")
-            resampled = bootstrap(
-                pair,
-                _share,
-                paired=True,
-                vectorized=True,
-                axis=-1,
-                n_resamples=self._resamples,
-                batch=_AT_ONCE,
-                method="BCa",
-                rng=np.random.default_rng(self._seed),
-            )
-        draws = resampled.bootstrap_distribution
-        plain = np.quantile(draws, [0.025, 0.975], axis=-1)
-        low, high = resampled.confidence_interval
-        low = np.where(np.isfinite(low), low, plain[0])
-        high = np.where(np.isfinite(high), high, plain[1])
-        rows = np.stack([_share(*pair), draws.std(axis=-1, ddof=1), low, high], axis=-1)
-        names = ("mean", "standard_error", "low", "high")
-        return [Estimate(**dict(zip(names, row, strict=True))) for row in rounded(rows).tolist()]
+        The interval is that of the linearised ratio (Cochran, Sampling Techniques, 1977, 6.3).
+        """
+        over, under = self.by_episode([above, below])
+        ratio = over.mean() / under.mean() if under.mean() else 0.0
+        residuals = (over - ratio * under) / (under.mean() or 1.0)
+        return episode_estimates((ratio + residuals)[None])[0]
+
+    def _shares(self, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Sums ``(k, n)`` over counts, by episode."""
+        total = counts @ self._belongs
+        return np.where(total > 0, sums @ self._belongs / np.maximum(total, 1e-300), np.nan)
+
+
+def episode_estimates(values: np.ndarray) -> list[Estimate]:
+    """Mean and Student's t interval of each row of ``(k, episodes)``; NaN is passed over.
+
+    With fewer than ``LEAST_EPISODES`` there is a mean alone. A mean of what is never negative has
+    no interval below zero.
+    """
+    from scipy.special import stdtrit
+
+    known = np.isfinite(values)
+    count = np.maximum(known.sum(axis=-1), 1)
+    values = np.where(known, values, 0.0)
+    mean = values.sum(axis=-1) / count
+    squares = (np.where(known, values - mean[:, None], 0.0) ** 2).sum(axis=-1)
+    degrees = np.maximum(count - 1, 1)
+    error = np.sqrt(squares / degrees / count)
+    half = stdtrit(degrees, 0.975) * error
+    low = np.where((values >= 0).all(axis=-1), np.maximum(mean - half, 0.0), mean - half)
+    rows = rounded(np.stack([mean, error, low, mean + half], axis=-1)).tolist()
+    names = ("mean", "standard_error", "low", "high")
+    return [
+        Estimate(**dict(zip(names, row, strict=True)))
+        if episodes >= LEAST_EPISODES
+        else Estimate(mean=row[0])
+        for row, episodes in zip(rows, count.tolist(), strict=True)
+    ]
 
 
 def answered(difference: Estimate) -> Answer:
     """Whether a difference, policy minus rule, says that the policy errs less."""
-    if difference.high < 0:
+    low, high = difference.interval or (-math.inf, math.inf)
+    if high < 0:
         return "yes"
-    return "no" if difference.low > 0 else "cannot be told"
-
-
-def _share(sums: np.ndarray, counts: np.ndarray, axis: int = -1) -> np.ndarray:
-    total = counts.sum(axis=axis)
-    return sums.sum(axis=axis) / np.where(total > 0, total, 1.0)
+    return "no" if low > 0 else "cannot be told"
 
 
 def rounded(values: np.ndarray, digits: int = 6) -> np.ndarray:

@@ -1,21 +1,28 @@
 """An evaluation in sentences and table cells, the same on terminal, page and report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from gr00t_assets.evaluation.result import (
     NOT_SUCCESS,
     Baseline,
+    BaselineName,
     Estimate,
     Evaluation,
     LanguageUsed,
     PartEvaluation,
     PromptSwap,
 )
-from gr00t_assets.evaluation.windows import ENOUGH_EPISODES
+from gr00t_assets.evaluation.windows import LEAST_EPISODES
 from gr00t_assets.runs.training_data import TrainingData
 
-PART_HEAD = ("action group", "error", "in units", "hold", "mean action")
-"""Columns of ``group_rows``; ``hold`` and ``mean action`` are normalised."""
+_RULES: tuple[BaselineName, ...] = get_args(BaselineName)
+
+PART_HEAD = ("action group", "error", "in units", *_RULES)
+"""Columns of ``group_rows``; those of the rules are normalised."""
+
+JOINT_HEAD = ("number", "error", *_RULES)
+"""Columns of ``joint_rows``, all in units."""
 
 _BEATEN = {
     "yes": "The policy errs less than the rule '{rule}'",
@@ -30,9 +37,12 @@ _AGAINST = {
 }
 
 
-def estimate_text(estimate: Estimate) -> str:
-    """``0.42 (0.37 to 0.49)``: the mean and its 95 percent interval."""
-    return f"{estimate.mean:.3g} ({estimate.low:.3g} to {estimate.high:.3g})"
+def estimate_text(estimate: Estimate, form: str = ".3g") -> str:
+    """``0.42 (0.37 to 0.49)``: the mean and its 95 percent interval; the mean alone without one."""
+    if estimate.interval is None:
+        return f"{estimate.mean:{form}}"
+    low, high = estimate.interval
+    return f"{estimate.mean:{form}} ({low:{form}} to {high:{form}})"
 
 
 def baseline_sentence(baseline: Baseline) -> str:
@@ -47,9 +57,14 @@ def baseline_sentence(baseline: Baseline) -> str:
 def part_sentence(part: PartEvaluation) -> str:
     """Error of a part, with what it is over."""
     episodes = len(part.episodes)
+    spread = (
+        f"interval over {part.resampled}"
+        if part.error.interval
+        else f"with fewer than {LEAST_EPISODES} episodes its uncertainty cannot be told"
+    )
     return (
         f"{part.part}: error {estimate_text(part.error)} normalised, over {part.windows} windows "
-        f"of {episodes} episode{'s' if episodes > 1 else ''} (interval over {part.resampled})."
+        f"of {episodes} episode{'s' if episodes > 1 else ''} ({spread})."
     )
 
 
@@ -72,7 +87,7 @@ def verdict_sentence(evaluation: Evaluation) -> str:
 
 def _against(baselines: Sequence[Baseline]) -> str:
     return ", ".join(
-        f"{phrase} {' and '.join(rules)}"
+        f"{phrase} {', '.join(rules[:-1])}{' and ' if rules[1:] else ''}{rules[-1]}"
         for outcome, phrase in _AGAINST.items()
         if (rules := [f"'{rule.words}'" for rule in baselines if rule.beaten == outcome])
     )
@@ -85,23 +100,29 @@ def group_rows(part: PartEvaluation) -> list[list[str]]:
             group.group,
             estimate_text(group.normalised),
             estimate_text(group.in_units),
-            f"{group.baselines['hold']:.3g} ({group.held})",
-            f"{group.baselines['mean action']:.3g}",
+            *_rule_cells(group.baselines, f" ({group.held})"),
         ]
         for group in part.groups
     ]
 
 
 def joint_rows(part: PartEvaluation) -> list[list[str]]:
-    """A row for each number: name, error in units with interval, both baselines in units."""
+    """A row for each number, columns as ``JOINT_HEAD``."""
     return [
         [
             joint.name if joint.label is None else f"{joint.name} {joint.label}",
             estimate_text(joint.in_units),
-            f"{joint.baselines_in_units['hold']:.3g}",
-            f"{joint.baselines_in_units['mean action']:.3g}",
+            *_rule_cells(joint.baselines_in_units),
         ]
         for joint in part.joints
+    ]
+
+
+def _rule_cells(errors: Mapping[BaselineName, float], held: str = "") -> list[str]:
+    """Error of each rule; '' of one that an earlier version did not know."""
+    return [
+        f"{errors[rule]:.3g}{held if rule == 'hold' else ''}" if rule in errors else ""
+        for rule in _RULES
     ]
 
 
@@ -133,17 +154,21 @@ def limits_of(
         )
     for part in parts:
         count = len(part.episodes)
-        if count < ENOUGH_EPISODES:
+        if count < LEAST_EPISODES:
             limits.append(
-                f"Intervals of the part {part.part} are over {part.resampled}: with "
-                f"{count} episode{'s' if count > 1 else ''} they cannot say how another episode "
-                "would differ."
+                f"{count} episode{'s' if count > 1 else ''} of the part {part.part}: with fewer "
+                f"than {LEAST_EPISODES}, how much another episode would differ cannot be told, so "
+                "that its numbers have no intervals and its comparisons no answer."
             )
         if count < part.episodes_in_part:
             limits.append(
                 f"{count} of {part.episodes_in_part} episodes were evaluated of the "
                 f"part {part.part}, evenly spread."
             )
+    limits.append(
+        "On episodes seen in training the rule of the nearest chunks finds the recorded chunk "
+        "itself among them."
+    )
     limits.append(_language(swap, language))
     actions = [key for config in configs for key in config.action]
     constant = [key.key for key in actions if key.statistics.min == key.statistics.max]
@@ -163,15 +188,16 @@ def limits_of(
 
 def _language(swap: PromptSwap, language: LanguageUsed) -> str:
     number = (
-        f"{swap.other} moves the actions by {swap.ratio.mean:.2g} times "
-        f"({swap.ratio.low:.2g} to {swap.ratio.high:.2g}) what another draw of the noise does, and "
-        f"changes the error by {swap.error_increase.mean:+.2g} "
-        f"({swap.error_increase.low:+.2g} to {swap.error_increase.high:+.2g})"
+        f"{swap.other} moves the actions by {estimate_text(swap.ratio, '.2g')} times what another "
+        f"draw of the noise does, and changes the error by "
+        f"{estimate_text(swap.error_increase, '+.2g')}"
     )
     if language == "yes":
         return f"The prompt is used: that of {number}. That does not say that it is understood."
     if language == "no":
         return f"The prompt is hardly used: that of {number}."
-    if language == "cannot be told: one task":
-        return "Whether language is used cannot be told: the dataset has one task; " + number + "."
-    return f"Whether language is used cannot be told: the prompt of {number}."
+    reason = {
+        "cannot be told: one task": "the dataset has one task; ",
+        "cannot be told: too few episodes": f"fewer than {LEAST_EPISODES} episodes; ",
+    }.get(language, "the prompt of ")
+    return f"Whether language is used cannot be told: {reason}{number}."

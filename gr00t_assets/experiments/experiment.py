@@ -1,5 +1,6 @@
 """One experiment: what is trained, on what, how, and what one hopes to learn from it."""
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,9 @@ from gr00t_assets.experiments.weighted_dataset import (
 
 ReportTo = Literal["wandb", "none"]
 
+FIRST_RUNG = 0.25
+"""Share of its samples that a run sees before the first decision about it, at least."""
+
 
 def _installed(name: str) -> str:
     if problem := trainer_problem(name):
@@ -36,28 +40,44 @@ TrainerName = Annotated[str, AfterValidator(_installed)]
 
 class Pruning(FrozenModel):
     """Successive halving over the runs of a sweep (Li et al., "A System for Massively Parallel
-    Hyperparameter Tuning", MLSys 2020).
+    Hyperparameter Tuning", MLSys 2020); ``gr00t_assets.runs.pruning`` decides.
 
-    At ``min_steps``, and at every ``reduction_factor`` times as many, a run is compared with those
-    that were there before it; it goes on where it is among the best ``1 / reduction_factor``.
+    The first decision is at a quarter of a run's samples, or at ``min_samples`` where that is more;
+    the others are at every ``reduction_factor`` times as many. ``min_steps`` is of version 0.2.
     """
 
-    min_steps: int = Field(ge=1, description="Optimizer steps before the first decision")
+    min_samples: int | None = Field(
+        default=None, ge=1, description="Samples before the first decision, a quarter at least"
+    )
     reduction_factor: int = Field(
         default=3, ge=2, description="Of so many runs one goes on; also the runs a decision needs"
     )
+    min_steps: int | None = Field(
+        default=None, ge=1, description="The same in optimizer steps; of version 0.2"
+    )
 
-    def rungs(self, max_steps: int) -> tuple[int, ...]:
-        """Steps at which a run of ``max_steps`` steps is decided about, the first one first.
+    @field_validator("min_steps")
+    @classmethod
+    def _one_unit(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("min_samples") is not None:
+            raise explained_error("min_samples is given as well: take min_steps out")
+        return value
+
+    def rungs(self, hyperparameters: Hyperparameters) -> tuple[int, ...]:
+        """Optimizer steps after which a run is decided about, the first one first.
 
         Examples:
-            >>> Pruning(min_steps=100, reduction_factor=3).rungs(1000)
-            (100, 300, 900)
+            >>> Pruning(reduction_factor=3).rungs(Hyperparameters(batch_size=4, max_steps=800))
+            (200, 600)
+            >>> Pruning(min_samples=1600).rungs(Hyperparameters(batch_size=32, max_steps=100))
+            (50,)
         """
-        steps = [self.min_steps]
-        while steps[-1] < max_steps:
-            steps.append(steps[-1] * self.reduction_factor)
-        return tuple(steps[:-1])
+        steps = hyperparameters.max_steps
+        asked = math.ceil((self.min_samples or 0) / hyperparameters.samples_per_step)
+        rungs = [max(asked, self.min_steps or 0, math.ceil(FIRST_RUNG * steps))]
+        while rungs[-1] < steps:
+            rungs.append(rungs[-1] * self.reduction_factor)
+        return tuple(rungs[:-1])
 
 
 class Experiment(FrozenModel):

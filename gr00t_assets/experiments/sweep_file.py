@@ -98,6 +98,20 @@ class Random(Pattern):
     )
 
 
+BEST = "best"
+"""The question which experiment has the lowest loss."""
+
+
+class Until(FrozenModel):
+    """What a sweep is to find out: it adds seeds to its experiments until it knows."""
+
+    question: str = Field(description="A hyperparameter that differs, trainable_parts, or best")
+    confidence: float = Field(default=0.95, ge=0.5, le=0.999, description="Of the answer")
+    max_gpu_hours: float = Field(
+        gt=0, description="Of all its runs together; hours of the CPU where there is no GPU"
+    )
+
+
 class SweepFile(FrozenModel):
     """A whole sweep file. The file's name is the sweep's name."""
 
@@ -115,6 +129,9 @@ class SweepFile(FrozenModel):
     grid: Grid | None = Field(default=None, description="Every combination of some values")
     random: Random | None = Field(default=None, description="Samples of hyperparameters")
     seeds: tuple[int, ...] = Field(default=(), description="Every experiment once for each seed")
+    until: Until | None = Field(
+        default=None, description="Add seeds, round by round, until a question is answered"
+    )
 
     @field_validator("schedule")
     @classmethod

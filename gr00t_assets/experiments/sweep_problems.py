@@ -16,6 +16,7 @@ from gr00t_assets.core.yaml_files import (
     yaml_problem,
 )
 from gr00t_assets.experiments.expansion import INDEX, PLACEHOLDER, PlacedExperiment
+from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.random_samples import CHOICE_FORMS, Choice, Distribution
 from gr00t_assets.experiments.registry import (
     all_hyperparameters,
@@ -24,7 +25,8 @@ from gr00t_assets.experiments.registry import (
     trainer_named,
     trainer_names,
 )
-from gr00t_assets.experiments.sweep_file import MOST_EXPERIMENTS, Entry, SweepFile
+from gr00t_assets.experiments.sweep_file import BEST, MOST_EXPERIMENTS, Entry, SweepFile
+from gr00t_assets.experiments.sweep_rounds import further_experiments
 from gr00t_assets.experiments.weighted_dataset import DATASET_FORMS
 
 _FORMS = (*DATASET_FORMS, *CHOICE_FORMS)
@@ -104,6 +106,39 @@ def experiment_problems(
         if item.experiment.continue_from is None:
             problems += _trainer_limits(item, content)
     return [*problems, *_repeated_names(experiments, located)]
+
+
+def until_problems(content: SweepFile, experiments: Sequence[Experiment]) -> list[Finding]:
+    """A question that these experiments do not ask, and names of later rounds that are taken."""
+    if content.until is None:
+        return []
+    question, where = content.until.question, ("until", "question")
+    differs = [
+        name
+        for name, value in experiments[0].hyperparameters.model_dump().items()
+        if any(getattr(item.hyperparameters, name, value) != value for item in experiments)
+    ] if experiments else []  # fmt: skip
+    parts = [name for name in differs if name.startswith(("tune_", "lora_"))]
+    asked = [name for name in differs if name != "seed" and name not in parts]
+    choices = [*asked, *(["trainable_parts"] if parts else ()), *([BEST] if differs else ())]
+    problems = []
+    if question not in choices:
+        if question in all_hyperparameters():
+            text = f"{question} is the same in every experiment, or not asked about"
+        else:
+            text = f"'{question}' is no question about these experiments"
+        hint = did_you_mean(question, choices) if choices else "give it several values"
+        problems.append(yaml_problem(where, text, hint))
+    names, further = {item.name for item in experiments}, further_experiments(experiments)
+    if len(names) + len(further) > MOST_EXPERIMENTS:
+        text = f"gives {len(names) + len(further):,} experiments, at most {MOST_EXPERIMENTS:,}"
+        problems.append(yaml_problem(("until",), text))
+    for item in further:
+        problems += name_problems(item.name, ("until",))
+        if item.name in names:
+            text = f"'{item.name}' is the name of an experiment, and of a later round's"
+            problems.append(yaml_problem(("until",), text, "rename the experiment"))
+    return problems
 
 
 def name_problems(name: str, location: Location) -> list[Finding]:

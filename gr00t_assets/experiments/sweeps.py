@@ -1,7 +1,7 @@
 """Sweeps: from ``data/sweeps/*.yaml`` to the experiments that are partitions of ``checkpoint``."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,20 +9,22 @@ from pydantic import ValidationError
 
 from gr00t_assets.core.errors import SweepError
 from gr00t_assets.core.names import did_you_mean
-from gr00t_assets.core.project import project_root
+from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.yaml_files import load_yaml, raise_problems, shown_path, yaml_problem
 from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.experiments.expansion import all_entries, expand
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.sweep_file import DEFAULT_RETRIES, SweepFile
+from gr00t_assets.experiments.sweep_file import DEFAULT_RETRIES, SweepFile, Until
 from gr00t_assets.experiments.sweep_problems import (
     entry_problems,
     experiment_problems,
     field_problems,
     name_problems,
     pattern_problems,
+    until_problems,
     value_problems,
 )
+from gr00t_assets.experiments.sweep_rounds import SweepRounds, further_experiments, load_rounds
 
 T = TypeVar("T")
 
@@ -31,7 +33,8 @@ T = TypeVar("T")
 class Sweep:
     """A sweep file, read: its experiments are complete and valid.
 
-    They are in the order of the file, the grid after the list, then the samples. The name is the
+    They are in the order of the file, the grid after the list, then the samples; after them those
+    that later rounds asked for. ``further`` are those that a round may ask for yet. The name is the
     file's without its ending; the schedule a cron expression in UTC.
     """
 
@@ -41,6 +44,23 @@ class Sweep:
     schedule: str | None
     experiments: tuple[Experiment, ...]
     max_retries: int = DEFAULT_RETRIES
+    until: Until | None = None
+    further: tuple[Experiment, ...] = ()
+    rounds: SweepRounds = field(default_factory=SweepRounds)
+
+    def with_rounds(self, rounds: SweepRounds) -> "Sweep":
+        """The same with the experiments of these rounds among its own."""
+        asked = tuple(item for item in self.further if item.name in rounds.names)
+        left = tuple(item for item in self.further if item.name not in rounds.names)
+        own = (*self.experiments, *asked)
+        return replace(self, experiments=own, further=left, rounds=rounds)
+
+    @property
+    def first_round(self) -> "Sweep":
+        """The same with the experiments of its file alone."""
+        names = self.rounds.names
+        own = tuple(item for item in self.experiments if item.name not in names)
+        return replace(self, experiments=own)
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -71,7 +91,7 @@ def load_sweeps(
     owner: dict[str, Path] = {}
     for file in sorted(folder.glob("*.yaml")):
         sweeps[file.stem] = load_sweep(file, names)
-        for name in (experiment.name for experiment in sweeps[file.stem].experiments):
+        for name in experiments_by_name({file.stem: sweeps[file.stem]}):
             if (other := owner.setdefault(name, file)) != file:
                 problem = f"experiment '{name}' is also in {shown_path(other)}."
                 remedy = "an experiment's name is its partition key: rename one of them"
@@ -100,20 +120,29 @@ def load_sweep(file: Path, datasets: Collection[str]) -> Sweep:
     problems = experiment_problems(experiments, content, datasets, located)
     if not experiments:
         problems.append(yaml_problem((), "no experiments: give 'experiments', 'grid' or 'random'"))
-    raise_problems(located, problems, SweepError)
-    return Sweep(
+    own = [item.experiment for item in experiments]
+    raise_problems(located, [*problems, *until_problems(content, own)], SweepError)
+    sweep = Sweep(
         name=file.stem,
         file=file,
         description=content.description,
         schedule=content.schedule,
-        experiments=tuple(item.experiment for item in experiments),
+        experiments=tuple(own),
         max_retries=content.max_retries,
+        until=content.until,
+        further=tuple(further_experiments(own)) if content.until else (),
     )
+    store = Store.from_environment()
+    return sweep.with_rounds(load_rounds(sweep.name, store)) if content.until else sweep
 
 
 def experiments_by_name(sweeps: Mapping[str, Sweep]) -> dict[str, Experiment]:
-    """Every experiment of some sweeps by its name, in their order."""
-    return {item.name: item for sweep in sweeps.values() for item in sweep.experiments}
+    """Every experiment of some sweeps by its name, in their order, those of later rounds too."""
+    return {
+        item.name: item
+        for sweep in sweeps.values()
+        for item in (*sweep.experiments, *sweep.further)
+    }
 
 
 def find_experiment(name: str, sweeps: Mapping[str, Sweep]) -> Experiment:

@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from gr00t_assets.core.errors import TrainingError
-from gr00t_assets.core.locks import REMIND_EVERY, Every, Log, free_lock, now
-from gr00t_assets.core.processes import host_name, is_locked, lock_file, start_time
+from gr00t_assets.core.locks import REMIND_EVERY, Every, Log, free_lock
+from gr00t_assets.core.processes import is_locked, lock_file, start_time
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.gpu.devices import CPU, GPUS, read_gpus, slots_by_device
@@ -93,16 +93,13 @@ def acquire(
     Raises:
         TrainingError: This machine has fewer devices, or smaller ones, than are wanted.
     """
-    waiter = Waiter(
+    waiter = Waiter.of_this_process(
         priority=priority,
-        host=host_name(),
-        pid=os.getpid(),
         experiment=what or "training",
         run_id=run_id,
         wanted=wanted,
         vram_bytes=vram_bytes,
         devices=slots_by_device(),
-        since=now(),
     )
     _refuse_too_many(waiter)
     with ExitStack() as locks:
@@ -174,17 +171,12 @@ class _Acquisition:
             if len(locked) < len(chosen):
                 return None
             locks.push(taken.pop_all())
-        tag, waiter, started = new_process_tag(), self._waiter, start_time(self._waiter.pid)
-        shared = waiter.model_dump(include={"host", "pid", "experiment", "run_id", "vram_bytes"})
-        shared |= {"pid_started": started, "starter": waiter.pid, "starter_started": started}
+        tag, waiter = new_process_tag(), self._waiter
+        shared = waiter.model_dump(include={"experiment", "run_id", "vram_bytes"})
+        shared |= {"starter": waiter.pid, "starter_started": waiter.pid_started}
         records = tuple(
-            Holder(
-                device=device,
-                slot=number,
-                uuid=self._uuids.get(device),
-                process_tag=tag,
-                since=now(),
-                **shared,
+            Holder.of_this_process(
+                device=device, slot=number, uuid=self._uuids.get(device), process_tag=tag, **shared
             )
             for device, number in chosen
         )
@@ -200,7 +192,9 @@ class _Acquisition:
         line = f"{waiter.experiment}: waiting for {waiter.wanted} of {sum(waiter.devices.values())}"
         line += f" slots since {waiter.since}"
         if taken:
-            line += f"; held by {'; '.join(map(str, taken))}"
+            files = [slot_file(self._folder, (holder.device, holder.slot)) for holder in taken]
+            named = map(Holder.with_remedy, taken, files)
+            line += f"; held by {'; '.join(named)}"
         others = [other for other in waiting(self._store) if other.pid != waiter.pid]
         if others:
             line += f"; also waiting: {', '.join(other.experiment for other in others)}"

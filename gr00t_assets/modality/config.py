@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from pydantic import Field
 
-from gr00t_assets.core.checksums import read_sealed, sealed
+from gr00t_assets.core.checksums import load_sealed, sealed
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, materialize_command
@@ -178,7 +178,7 @@ def load_modality_config(dataset: str, store: Store) -> ModalityConfig:
     path = store.modality_config(dataset)
     if not path.is_file():
         raise DatasetError(dataset, "this dataset has no validated modality config.", [command])
-    try:
-        return ModalityConfig.model_validate(read_sealed(path))
-    except ValueError as error:
-        raise DatasetError(dataset, f"{path} cannot be read.", [str(error), command]) from error
+    problem = f"{path} cannot be read."
+    return load_sealed(
+        path, ModalityConfig, lambda why: DatasetError(dataset, problem, [why, command])
+    )

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gr00t_assets.core.checksums import read_sealed, sealed
+from gr00t_assets.core.checksums import load_sealed, sealed
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import materialize_command
@@ -146,12 +146,11 @@ def load_frame_check(path: Path) -> FrameCheckResult | None:
     """
     if not path.is_file():
         return None
-    try:
-        return FrameCheckResult.model_validate(read_sealed(path))
-    except ValueError as error:
-        command = materialize_command("frame_cache", path.parent.name)
-        problem = "this is not the result of a frame check."
-        raise DatasetError(str(path), problem, [str(error), f"run: {command}"]) from error
+    command = f"run: {materialize_command('frame_cache', path.parent.name)}"
+    problem = "this is not the result of a frame check."
+    return load_sealed(
+        path, FrameCheckResult, lambda why: DatasetError(str(path), problem, [why, command])
+    )
 
 
 def frames_verified(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What each configuration needed: memory of a GPU, hours, and money where a price is given.
+"""What each configuration needed: memory, hours of a GPU or CPU, and money where a price is given.
 
 Memory belongs to the settings it was measured with, such as the batch size, and to no others.
 """
@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gr00t_assets.comparison.contrasts.factors import trainable_parts
-from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.wording import shown
+from gr00t_assets.comparison.columns import cpu_hours
+from gr00t_assets.comparison.run import Run, trainable_parts
+from gr00t_assets.comparison.wording import hours_words, shown
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.units import shown_setting
 
@@ -64,7 +64,7 @@ class ConfigurationCost(NamedTuple):
     """Runs that share all that memory depends on; texts are '' where nothing is known.
 
     ``memory`` is the highest of the runs, in GB of one GPU or of the process on a CPU, ``speed``
-    the median in samples per second, and ``hours`` and ``price`` are of all of them.
+    the median in samples per second, and ``hours``, ``cpu_hours`` and ``price`` are of all of them.
     """
 
     trained_with: str
@@ -75,6 +75,7 @@ class ConfigurationCost(NamedTuple):
     memory_bytes: int
     speed: str
     hours: str
+    cpu_hours: str
     price: str
 
 
@@ -82,7 +83,7 @@ def configuration_costs(runs: Sequence[Run], price: Price | None = None) -> list
     """One a configuration, the largest memory first; runs that tell nothing are left out."""
     groups: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
-        if run.peak_memory_bytes or run.gpu_hours:
+        if run.peak_memory_bytes or run.gpu_hours or cpu_hours(run):
             data = [run.data[name] for name in ("base model", "trainer") if run.data.get(name)]
             key = (", ".join(data), trainable_parts(run.settings), _settings(run))
             groups.setdefault(key, []).append(run)
@@ -99,7 +100,8 @@ def configuration_costs(runs: Sequence[Run], price: Price | None = None) -> list
                 memory=f"{memory / 1e9:.1f}" if memory else "",
                 memory_bytes=memory,
                 speed=speed,
-                hours=shown(hours, "gpu_hours"),
+                hours=hours_words(hours),
+                cpu_hours=hours_words(sum(cpu_hours(run) or 0.0 for run in members)),
                 price=price.of(hours) if price and hours else "",
             )
         )
@@ -107,12 +109,21 @@ def configuration_costs(runs: Sequence[Run], price: Price | None = None) -> list
 
 
 def hours_sentence(runs: Sequence[Run], price: Price | None = None) -> str:
-    """GPU-hours of every run, failed ones too, since they were paid for."""
+    """GPU-hours of every run, failed ones too, since they were paid for; and hours of a CPU."""
     hours = sum(run.gpu_hours or 0.0 for run in runs)
+    of_cpu = sum(cpu_hours(run) or 0.0 for run in runs)
+    on_cpu = f"{hours_words(of_cpu)} hours of a CPU" if of_cpu else ""
     if not hours:
-        return "No GPU was used."
+        return f"No GPU was used{': ' if on_cpu else ''}{on_cpu}."
     cost = f", {price.of(hours)}" if price else ""
-    return f"All runs together took {hours:,.2f} GPU-hours{cost}."
+    also = f", and {on_cpu} without one" if on_cpu else ""
+    return f"All runs together took {hours_words(hours)} GPU-hours{cost}{also}."
+
+
+def hours_unit(runs: Sequence[Run]) -> str:
+    """The unit of hours of runs like these."""
+    on_cpu = bool(runs) and all(run.gpu_hours == 0 for run in runs)
+    return "hours of a CPU" if on_cpu else "GPU-hours"
 
 
 def _settings(run: Run) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from gr00t_assets.comparison.contrasts.ranking import comparability_classes
 from gr00t_assets.comparison.curves import Curve, loss_curve
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.ranking import comparability_classes
 from gr00t_assets.comparison.wording import run_loss_words
 from gr00t_assets.core.text import figure_png
 from gr00t_assets.reporting.plots import MOST_DRAWN, PALETTE, Style

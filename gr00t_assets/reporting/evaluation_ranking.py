@@ -8,32 +8,56 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gr00t_assets.comparison.contrasts.ranking import RankedConfiguration
 from gr00t_assets.comparison.curves import Loss
+from gr00t_assets.comparison.statistics.factors import Configuration
+from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
 from gr00t_assets.comparison.wording import label, said_once
+from gr00t_assets.evaluation.paired_errors import (
+    ConfigurationError,
+    PairedError,
+    adjusted,
+    configuration_error,
+    paired,
+    why_not_paired,
+)
 from gr00t_assets.evaluation.result import NOT_SUCCESS, Baseline, Estimate, Evaluation
+from gr00t_assets.evaluation.windows import LEAST_EPISODES
 
 NEITHER_IS_SUCCESS = "Neither a training loss nor an open-loop error is success on a robot."
+
+MOST_PAIRED = 20
+"""Configurations, the lowest errors first, of which every two are compared by episode."""
+
+_Mean = Loss | Estimate | ConfigurationError
 
 _NORMAL = 1.96
 """Half the width of a 95 percent interval, in standard errors."""
 
 
 class EvaluatedConfiguration(NamedTuple):
-    """One evaluated configuration, by its first evaluated replicate.
+    """One evaluated configuration.
 
-    ``by_error`` and ``by_loss`` are its places among the evaluated ones.
+    Attributes:
+        evaluation: Of its first evaluated replicate.
+        error: Over all evaluated seeds.
+        by_error: Place among the evaluated ones.
+        by_loss: The same by training loss.
+        against_first: Its error over that of the one with the lowest, on the same episodes, or why
+            the two cannot be compared so; None for that one itself and far down the table.
     """
 
     ranked: RankedConfiguration
     evaluation: Evaluation
-    by_error: int
-    by_loss: int
+    error: ConfigurationError
+    by_error: int = 0
+    by_loss: int = 0
+    against_first: PairedError | str | None = None
 
     @property
-    def error(self) -> Estimate:
-        """Open-loop error, normalised."""
-        return self.evaluation.main.error
+    def against_first_words(self) -> str:
+        """The same as a reader sees it."""
+        pair = self.against_first
+        return pair.words if isinstance(pair, PairedError) else pair or ""
 
 
 @dataclass(frozen=True)
@@ -102,9 +126,52 @@ class EvaluationRanking:
         return self.rows[0].evaluation.main.baselines
 
     @property
+    def rules(self) -> dict[str, str]:
+        """Names of the rules that some policy was held against, with what each does."""
+        return {
+            baseline.name: baseline.words
+            for row in self.rows
+            for baseline in row.evaluation.main.baselines
+        }
+
+    @property
+    def paired_sentence(self) -> str:
+        """Whether the lowest error is known to be the lowest; '' for one configuration."""
+        if len(self.rows) < 2:
+            return ""
+        best, pairs = self.rows[0], [row.against_first for row in self.rows[1:]]
+        told = [pair for pair in pairs if isinstance(pair, PairedError)]
+        name = label(best.ranked.run)
+        if not told:
+            return f"{name} has the lowest error. Not compared by episode: {pairs[0]}."
+        apart, episodes = sum(pair.told_apart for pair in told), len(best.evaluation.main.episodes)
+        if episodes < LEAST_EPISODES:
+            return (
+                f"{name} has the lowest error; whether it really errs less cannot be told from "
+                f"fewer than {LEAST_EPISODES} episodes."
+            )
+        missing = len(pairs) - len(told)
+        sentences = [
+            f"{name} has the lowest error; compared on the same {episodes} episodes it errs less "
+            f"than {apart} of {len(told)} others beyond chance."
+        ]
+        if missing:
+            sentences.append(f"{missing} more cannot be compared so, or are far down the table.")
+        if sum(len(row.error.by_seed) == 1 for row in self.rows) > 1:
+            sentences.append(
+                "Configurations with one seed may be ordered otherwise by other seeds."
+            )
+        return " ".join(sentences)
+
+    @property
     def limits(self) -> list[str]:
         """What belongs beside the numbers, each sentence once."""
-        return said_once([(label(row.ranked.run), row.evaluation.limits) for row in self.rows])
+        return said_once(
+            [
+                (label(row.ranked.run), (*row.evaluation.limits, *row.error.not_counted))
+                for row in self.rows
+            ]
+        )
 
 
 def evaluation_ranking(
@@ -123,11 +190,41 @@ def evaluation_ranking(
     evaluated = [pair for pair in evaluated if pair[1].held_out] or evaluated
     if not evaluated:
         return None
-    by_loss = [EvaluatedConfiguration(*pair, 0, n) for n, pair in enumerate(evaluated, start=1)]
+    by_loss = [
+        EvaluatedConfiguration(*pair, _error(pair[0], evaluations), by_loss=place)
+        for place, pair in enumerate(evaluated, start=1)
+    ]
     by_error = sorted(by_loss, key=lambda row: row.error.mean)
-    rows = tuple(row._replace(by_error=n) for n, row in enumerate(by_error, start=1))
-    agree = agreement([(label(row.ranked.run), row.ranked.loss, row.error) for row in rows])
+    pairs = _pairs(by_error[:MOST_PAIRED])
+    rows = tuple(
+        row._replace(by_error=place + 1, against_first=pairs.get((0, place)))
+        for place, row in enumerate(by_error)
+    )
+    agree = agreement([(label(row.ranked.run), row.ranked.loss, row.error) for row in rows], pairs)
     return EvaluationRanking(rows, agree, not_evaluated=len(ranking) - len(rows))
+
+
+def _error(
+    ranked: RankedConfiguration, evaluations: Mapping[str, Evaluation]
+) -> ConfigurationError:
+    """The error over every evaluated seed."""
+    seeds = Configuration(ranked.runs, {}).by_seed
+    return configuration_error(
+        [[evaluations[run.run_id] for run in runs if run.run_id in evaluations] for runs in seeds]
+    )
+
+
+def _pairs(rows: Sequence[EvaluatedConfiguration]) -> dict[tuple[int, int], PairedError | str]:
+    """Every two of some rows compared by episode, adjusted together, or why they are not."""
+    pairs: dict[tuple[int, int], PairedError | str] = {}
+    compared: dict[tuple[int, int], PairedError] = {}
+    for (low, first), (high, second) in combinations(enumerate(rows), 2):
+        reason = why_not_paired(first.evaluation, second.evaluation)
+        if reason or first.error.errors is None or second.error.errors is None:
+            pairs[low, high] = reason or ""
+        else:
+            compared[low, high] = paired(first.error.errors, second.error.errors)
+    return pairs | dict(zip(compared, adjusted(list(compared.values())), strict=True))
 
 
 def first_evaluation(
@@ -137,12 +234,16 @@ def first_evaluation(
     return next((evaluations[run.run_id] for run in ranked.runs if run.run_id in evaluations), None)
 
 
-def agreement(rows: Sequence[tuple[str, Loss, Estimate]]) -> Agreement:
+def agreement(
+    rows: Sequence[tuple[str, Loss, Estimate | ConfigurationError]],
+    pairs: Mapping[tuple[int, int], PairedError | str] | None = None,
+) -> Agreement:
     """Compare the order by loss with the order by open-loop error.
 
     Args:
         rows: Name, final training loss and open-loop error of each run, all of one comparability
             class and evaluated on the same episodes; not empty.
+        pairs: Comparisons by episode of some two rows, by their places in ``rows``.
     """
     from scipy.stats import kendalltau
 
@@ -150,19 +251,26 @@ def agreement(rows: Sequence[tuple[str, Loss, Estimate]]) -> Agreement:
     tau = None
     if len(rows) > 2 and len(set(losses)) > 1 and len(set(errors)) > 1:
         tau = float(np.asarray(kendalltau(losses, errors), dtype=float)[0])
-    by_loss = sorted(rows, key=lambda row: row[1].mean)
+    by_loss = sorted(range(len(rows)), key=lambda place: losses[place])
+
+    def errors_differ(one: int, other: int) -> bool:
+        pair = (pairs or {}).get((min(one, other), max(one, other)))
+        if isinstance(pair, PairedError):
+            return pair.told_apart
+        return _differ(rows[one][2], rows[other][2])
+
     disagreeing = tuple(
-        (first[0], second[0])
-        for first, second in combinations(by_loss, 2)
-        if first[2].mean > second[2].mean
-        and _differ(first[1], second[1])
-        and _differ(first[2], second[2])
+        (rows[one][0], rows[other][0])
+        for one, other in combinations(by_loss, 2)
+        if errors[one] > errors[other]
+        and _differ(rows[one][1], rows[other][1])
+        and errors_differ(one, other)
     )
     best_by_error = min(rows, key=lambda row: row[2].mean)[0]
-    return Agreement(len(rows), tau, disagreeing, by_loss[0][0], best_by_error)
+    return Agreement(len(rows), tau, disagreeing, rows[by_loss[0]][0], best_by_error)
 
 
-def _differ(first: Loss | Estimate, second: Loss | Estimate) -> bool:
+def _differ(first: _Mean, second: _Mean) -> bool:
     """Whether two means with independent errors differ beyond noise.
 
     Errors on the same rows go together, so that this says no rather too often.

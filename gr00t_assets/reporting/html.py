@@ -9,28 +9,31 @@ since 16.4 and Firefox since 113, and works for a file opened from disk.
 import base64
 import gzip
 import json
-import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from gr00t_assets.comparison import wording
 from gr00t_assets.comparison.answers.headline import class_headline, doubts
 from gr00t_assets.comparison.columns import row_remark
-from gr00t_assets.comparison.compare import Comparison
-from gr00t_assets.comparison.contrasts.ranking import RankedConfiguration, RankedRun
+from gr00t_assets.comparison.comparison import Comparison
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.ranking import (
+    ComparabilityClass,
+    RankedConfiguration,
+    RankedRun,
+)
 from gr00t_assets.comparison.wording import loss_text, shown
 from gr00t_assets.reporting import (
-    contrast_table,
     costs,
+    effect_table,
     evaluation_ranking,
     markdown,
     plots,
     ranking_table,
 )
-from gr00t_assets.reporting.contrast_table import BADGES, NO_EVIDENCE, VerdictBadge
+from gr00t_assets.reporting.effect_table import BADGES, IntervalAxis, VerdictBadge, interval_axis
 from gr00t_assets.reporting.sweep_summary import SweepSummary, status_counts, stored_status
 from gr00t_assets.runs.stored_run import STATUS_WORDS
 
@@ -44,35 +47,9 @@ UNRANKED = 200
 """Runs without a rank that are listed one by one at most."""
 
 
-class IntervalAxis(NamedTuple):
-    """An axis for drawing intervals in a table's cells; ``low`` and ``high`` are its ends."""
-
-    low: float
-    high: float
-    logarithmic: bool = False
-
-    def percent(self, value: float) -> float:
-        """Where a value is on the axis, from 0 to 100."""
-        low, high = self.low, self.high
-        if self.logarithmic:
-            value, low, high = math.log(value), math.log(low), math.log(high)
-        return round(100 * (value - low) / (high - low), 1)
-
-
-def loss_axis(ranking: Sequence[RankedConfiguration]) -> IntervalAxis | None:
-    """The logarithmic axis of the losses of one class; None where they have no logarithm."""
-    ends = [end for ranked in ranking for end in (*(ranked.interval or ()), ranked.loss.mean)]
-    if not ends or not all(math.isfinite(end) and end > 0 for end in ends):
-        return None
-    low, high = min(ends), max(ends)
-    return IntervalAxis(low, high, logarithmic=True) if low < high else None
-
-
-def effect_axis(intervals: Sequence[tuple[float, float]]) -> IntervalAxis | None:
-    """An axis that holds zero and every interval of a difference; None where there is none."""
-    ends = [0.0, *(end for interval in intervals for end in interval)]
-    low, high = min(ends), max(ends)
-    return IntervalAxis(low, high) if low < high else None
+def ranking_axis(ranking: Sequence[RankedConfiguration]) -> IntervalAxis | None:
+    """The axis of the losses of one class; None where they have no logarithm."""
+    return interval_axis((ranked.loss.mean, ranked.interval) for ranked in ranking)
 
 
 def render_page(
@@ -95,6 +72,8 @@ def render_page(
     environment.globals |= {
         "badges": BADGES,
         "cards": CARDS,
+        "most_classes": effect_table.MOST_CLASSES,
+        "most_columns": ranking_table.MOST_COLUMNS,
         "most_drawn": plots.MOST_DRAWN,
         "most_unranked": UNRANKED,
         "neither_is_success": evaluation_ranking.NEITHER_IS_SUCCESS,
@@ -135,23 +114,26 @@ def heading(comparisons: Sequence[Comparison]) -> str:
         return "No experiment has a run yet."
     text = first.headline
     if (count := len(first.ranked_classes)) > 1:
-        verdicts = [best_badge(item.ranking).verdict for item in first.ranked_classes]
+        known = sum(item.best is not None for item in first.ranked_classes)
         text = (
             f"The lowest loss of each of {count} kinds of runs; "
-            f"{verdicts.count('controlled') or 'none'} of them known to be the best."
+            f"{known or 'none'} of them known to be the best."
         )
     if first.key == STORE:
         return text
     return f"Nothing in the store has finished. Of {first.title}: {text}"
 
 
-def best_badge(ranking: Sequence[RankedConfiguration]) -> VerdictBadge:
+def best_badge(item: ComparabilityClass) -> VerdictBadge:
     """Whether the first of a ranking is known to be the best, as a verdict with other words."""
-    if len(ranking) < 2:
-        return NO_EVIDENCE._replace(word="the only one that finished")
-    if any(ranked.tied_with_best for ranked in ranking[1:]):
-        return BADGES["within_noise"]._replace(word="not known to be the best")
-    return BADGES["controlled"]._replace(word="the best by more than noise")
+    if len(item.ranking) < 2:
+        return BADGES["not_comparable"]._replace(word="the only one that finished")
+    if item.best is not None:
+        return BADGES["controlled"]._replace(word="the best by more than noise")
+    noise = item.spread.deviation is not None and any(place.tied for place in item.ranking)
+    return BADGES["within_noise" if noise else "inconclusive"]._replace(
+        word="not known to be the best"
+    )
 
 
 def next_best(ranking: Sequence[RankedConfiguration]) -> str:
@@ -160,7 +142,8 @@ def next_best(ranking: Sequence[RankedConfiguration]) -> str:
         return ""
     best, second = ranking[0], ranking[1]
     times = f", {second.loss.mean / best.loss.mean:.2f} times as high" if best.loss.mean else ""
-    return f"next: {wording.first_label(second.runs)}, {wording.loss_words(second.runs)}{times}"
+    loss, _ = ranking_table.loss_and_interval(second)
+    return f"next: {wording.first_label(second.runs)}, {loss}{times}"
 
 
 def summary(comparisons: Sequence[Comparison], sweeps: Sequence[SweepSummary]) -> str:
@@ -205,16 +188,20 @@ def compressed_plotly() -> str:
 
 
 _FUNCTIONS: tuple[Callable[..., Any], ...] = (
-    best_badge, class_headline, compressed_json, compressed_plotly, doubts, effect_axis,
-    loss_axis, loss_text, next_best, shown, status_counts, stored_status, unranked_reason,
-    contrast_table.answer_badge, contrast_table.contrast_table, contrast_table.effect_text,
-    contrast_table.answer_limits, contrast_table.other_changes, contrast_table.side_value,
+    best_badge, class_headline, compressed_json, compressed_plotly, doubts, loss_text, next_best,
+    ranking_axis, shown, status_counts, stored_status, unranked_reason,
     costs.hours_sentence,
+    effect_table.answer_badge, effect_table.answer_limits, effect_table.answered,
+    effect_table.compared_values, effect_table.confounder_words, effect_table.loss_axis,
+    effect_table.p_text, effect_table.ratio_axis, effect_table.ratio_text, effect_table.residuals,
+    effect_table.shown_levels, effect_table.spread_text,
     evaluation_ranking.evaluation_ranking,
     markdown.proposal_cost, markdown.proposal_question, markdown.proposal_runs,
     plots.class_styles, plots.curves_figure, plots.error_figure, plots.trajectory_figures,
-    ranking_table.class_title, ranking_table.frames_warning, ranking_table.loss_grid,
-    ranking_table.ranking_table, ranking_table.record_note,
-    wording.first_label, wording.label, wording.loss_words, wording.run_loss_words,
+    ranking_table.class_title, ranking_table.evaluation_sentence, ranking_table.frames_warning,
+    ranking_table.loss_and_interval, ranking_table.loss_grid, ranking_table.ranking_table,
+    ranking_table.record_note,
+    wording.chance_words, wording.factor_words, wording.first_label, wording.group_label,
+    wording.label, wording.loss_words, wording.run_loss_words, wording.value_words,
 )  # fmt: skip
 """What the templates call, by their own names."""

@@ -6,11 +6,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gr00t_assets.comparison.answers.headline import class_headline
-from gr00t_assets.comparison.compare import Comparison
-from gr00t_assets.comparison.contrasts.factors import IMMATERIAL
-from gr00t_assets.comparison.contrasts.ranking import ComparabilityClass
+from gr00t_assets.comparison.comparison import Comparison
 from gr00t_assets.comparison.proposals.control_runs import Proposal
+from gr00t_assets.comparison.proposals.replicates import BEST
+from gr00t_assets.comparison.statistics.factors import IMMATERIAL
+from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
 from gr00t_assets.comparison.wording import (
+    chance_words,
     factor_words,
     first_label,
     label,
@@ -19,9 +21,16 @@ from gr00t_assets.comparison.wording import (
 )
 from gr00t_assets.core.text import markdown
 from gr00t_assets.core.units import shown_setting
-from gr00t_assets.reporting.contrast_table import answer_badge, answer_limits
+from gr00t_assets.reporting.costs import hours_unit
+from gr00t_assets.reporting.effect_table import answer_badge, answer_limits, answered_first
 from gr00t_assets.reporting.evaluation_ranking import evaluation_ranking
-from gr00t_assets.reporting.ranking_table import class_title, frames_warning, ranking_table
+from gr00t_assets.reporting.ranking_table import (
+    class_title,
+    evaluation_sentence,
+    frames_warning,
+    loss_and_interval,
+    ranking_table,
+)
 
 if TYPE_CHECKING:
     import jinja2
@@ -56,21 +65,33 @@ def class_heading(ranked_class: ComparabilityClass) -> str:
 
 def proposal_question(proposal: Proposal) -> str:
     """What a proposal is made to know."""
+    if proposal.questions == (BEST,):
+        return "To know which is the best"
     return f"To know of {', '.join(map(factor_words, proposal.questions))}"
 
 
-def proposal_cost(proposal: Proposal) -> str:
-    """Number of runs and GPU-hours in brackets; '' where a begun run is to be continued."""
+def proposal_cost(proposal: Proposal, chance: bool = False) -> str:
+    """Number of runs and hours in brackets; '' where a begun run is to be continued.
+
+    The reason says the ``chance`` that it settles the question in words; it is said here where the
+    reason is not shown.
+    """
     count, hours = len(proposal.experiments), proposal.gpu_hours
     if not count:
         return ""
-    text = f"{count} {'run' if count == 1 else 'runs'}"
-    return f"({text}, about {hours:.2g} GPU-hours)" if hours is not None else f"({text})"
+    parts = [f"{count} {'run' if count == 1 else 'runs'}"]
+    if hours is not None:
+        unit = hours_unit([experiment.reference for experiment in proposal.experiments])
+        parts.append(f"about {hours:.2g} {unit}")
+    if chance and proposal.chance is not None:
+        parts.append(f"chance to settle it {chance_words(proposal.chance)}")
+    return f"({', '.join(parts)})"
 
 
 def proposal_runs(proposal: Proposal) -> list[str]:
-    """Each run in words; runs that differ in one value of one factor, such as seeds, in a line."""
-    lines: dict[tuple[str, str], list[str]] = {}
+    """Each run in words; in a line those that differ in one value of one factor, such as seeds, and
+    those that differ from several runs in the same."""
+    values_of: dict[tuple[str, str], list[str]] = {}
     for experiment in proposal.experiments:
         changes = [
             (factor_words(name), shown_setting(value))
@@ -79,11 +100,11 @@ def proposal_runs(proposal: Proposal) -> list[str]:
         ]
         *fixed, (last, value) = changes or [("", "")]
         words = ", ".join([*(f"{name} {text}" for name, text in fixed), last])
-        lines.setdefault((label(experiment.reference), words), []).append(value)
-    return [
-        f"like {name}, but {words} {names_in_words(values)}".rstrip()
-        for (name, words), values in lines.items()
-    ]
+        values_of.setdefault((label(experiment.reference), words), []).append(value)
+    names_of: dict[str, list[str]] = {}
+    for (name, words), values in values_of.items():
+        names_of.setdefault(f"{words} {names_in_words(values)}".strip(), []).append(name)
+    return [f"like {names_in_words(names, 3)}, but {words}" for words, names in names_of.items()]
 
 
 def template_environment(
@@ -112,8 +133,9 @@ def markdown_environment(*functions: Callable[..., Any]) -> "jinja2.Environment"
     The filter ``escaped`` is to be used on everything that comes from files.
     """
     environment = template_environment(
-        (answer_badge, answer_limits, class_heading, class_headline, evaluation_ranking,
-         first_label, loss_words, proposal_cost, proposal_question, proposal_runs, ranking_table,
+        (answer_badge, answer_limits, answered_first, class_heading, class_headline,
+         evaluation_ranking, evaluation_sentence, first_label, loss_and_interval, loss_words,
+          proposal_cost, proposal_question, proposal_runs, ranking_table,
          *functions)
     )  # fmt: skip
     environment.filters["escaped"] = markdown

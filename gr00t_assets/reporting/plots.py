@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gr00t_assets.comparison.contrasts.ranking import RankedConfiguration
 from gr00t_assets.comparison.curves import Curve
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
 from gr00t_assets.comparison.wording import label, loss_words
 from gr00t_assets.core.text import printable
 from gr00t_assets.evaluation.result import Trajectory, TrajectoryLine

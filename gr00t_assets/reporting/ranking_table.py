@@ -8,33 +8,45 @@ from gr00t_assets.comparison.columns import (
     COLUMNS,
     SHOWN_SETTINGS,
     Column,
+    column_names,
     setting_column,
     varying_settings,
 )
-from gr00t_assets.comparison.contrasts.ranking import (
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.ranking import (
     ComparabilityClass,
     RankedConfiguration,
     RankedRun,
 )
-from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.wording import factor_words, loss_text, plain, shown
+from gr00t_assets.comparison.wording import (
+    factor_words,
+    first_label,
+    loss_text,
+    loss_words,
+    plain,
+    shown,
+)
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.evaluation.result import Evaluation
-from gr00t_assets.reporting.evaluation_ranking import first_evaluation
+from gr00t_assets.reporting.evaluation_ranking import EvaluatedConfiguration, evaluation_ranking
 
 MOST_SETTINGS = 8
 """Columns of varying settings at most; a class with more has them in the runs' own lists."""
 
-_OTHER_COLUMNS = frozenset({"rank", "run_id", "name", "status", "class", "loss", "loss_fall"})
-"""Columns of a terminal that the report writes otherwise, or not."""
+MOST_TIMES = 10.0
+"""An interval whose high end is more times its low end says nothing."""
 
-_REPLICATES = Column(
-    "runs", "Int64", "", "Runs of this configuration, equal but for the seed",
-    lambda row: len(row.place.runs) if row.place else None, "runs",
-)  # fmt: skip
+_LAST_COLUMNS = frozenset({"loss_halfway", "trend", "samples_per_second"})
+
+MOST_FIRST = 5
+"""Columns of settings that stand before those of what was measured."""
+
+MOST_COLUMNS = 9
+"""Columns that a page has room for; the others are behind the fold of each row."""
+
 _OPEN_LOOP_ERROR = Column(
     "open_loop_error", "Float64", "", "On held-out episodes, in normalised units",
-    lambda row: None, "open-loop error ± se",
+    lambda row: None, "open-loop error",
 )  # fmt: skip
 
 MOST_RATES = 12
@@ -54,6 +66,43 @@ def frames_warning(frames: str) -> str:
     return {"known wrong": "trained on wrong frames", "not verified": "frames not verified"}.get(
         frames, ""
     )
+
+
+def loss_and_interval(ranked: RankedConfiguration) -> tuple[str, str]:
+    """The loss and its interval between runs; where that says nothing, the loss ± its error."""
+    if ranked.interval is None or ranked.interval[1] > MOST_TIMES * ranked.interval[0]:
+        return loss_words(ranked.runs), ""
+    low, high = (f"{end:.3g}" for end in ranked.interval)
+    return f"{ranked.loss.mean:.3g}", f"{low} to {high}"
+
+
+def evaluation_sentence(
+    ranked_class: ComparabilityClass, evaluations: Mapping[str, Evaluation]
+) -> str:
+    """The open-loop error of the lowest loss of a class; '' where nothing was evaluated."""
+    evaluated = evaluation_ranking(ranked_class.ranking, evaluations)
+    if evaluated is None:
+        return ""
+    best, count = evaluated.rows[0], len(evaluated.rows)
+    lowest = f"{_error_words(best)} ({evaluated.part})"
+    row = next((row for row in evaluated.rows if row.ranked.place == 1), None)
+    if row is None:
+        which = first_label(best.ranked.runs)
+        return f"It was not evaluated; the lowest open-loop error is that of {which}, {lowest}."
+    if row is best:
+        place = f", the lowest of {count}" if count > 1 else ""
+        return f"Its open-loop error is {lowest}{place}."
+    return (
+        f"Its open-loop error is {_error_words(row)}, place {row.by_error} of {count}; the lowest "
+        f"is that of {first_label(best.ranked.runs)}, {lowest}."
+    )
+
+
+def _error_words(row: EvaluatedConfiguration) -> str:
+    error = row.error
+    if error.standard_error is None:
+        return f"{error.mean:.3g}"
+    return loss_text(error.mean, error.standard_error)
 
 
 def record_note(runs: Iterable[Run]) -> str:
@@ -93,24 +142,29 @@ def ranking_table(
         most_settings: Columns of varying settings at most.
         wide: Whether to have the columns that need much room, such as the open-loop error.
     """
+    chance = column_names()["chance_best"]
     varying = varying_settings([run for ranked in ranking for run in ranked.runs], True)
-    columns = [
-        *(
-            setting_column(name, factor_words(name))
-            for name in (*SHOWN_SETTINGS, *varying[:most_settings])
-        ),
-        *(
-            column
-            for column in COLUMNS
-            if column.heading and column.name not in _OTHER_COLUMNS and (wide or not column.wide)
-        ),
-        _REPLICATES,
+    settings = [
+        setting_column(name, factor_words(name))
+        for name in (*SHOWN_SETTINGS, *varying[:most_settings])
     ]
+    measured = [
+        column
+        for column in COLUMNS
+        if column.heading and column is not chance and (wide or not column.wide)
+    ]
+    measured.sort(key=lambda column: column.name in _LAST_COLUMNS)
+    first, rest = (chance, *settings[:MOST_FIRST]), settings[MOST_FIRST:]
     configurations = [[RankedRun(run, ranked) for run in ranked.runs] for ranked in ranking]
-    table = [(column, [_cell(column, rows) for rows in configurations]) for column in columns]
+    table = [
+        (column, [_cell(column, rows) for rows in configurations])
+        for column in (*first, *measured, *rest)
+    ]
     if wide and evaluations:
-        errors = [_error_cell(first_evaluation(ranked, evaluations)) for ranked in ranking]
-        table.insert(0, (_OPEN_LOOP_ERROR, errors))
+        evaluated = evaluation_ranking(ranking, evaluations)
+        rows_of = {row.ranked.place: row for row in evaluated.rows} if evaluated else {}
+        errors = [_error_cell(rows_of.get(ranked.place)) for ranked in ranking]
+        table.insert(1, (_OPEN_LOOP_ERROR, errors))
     table = [(column, cells) for column, cells in table if any(cell.text for cell in cells)]
     rows = zip(*(cells for _, cells in table), strict=True)
     return RankingTable(
@@ -133,12 +187,11 @@ def _cell(column: Column, rows: Sequence[RankedRun]) -> Cell:
     return Cell(loss_text(mean, pooled), order)
 
 
-def _error_cell(evaluation: Evaluation | None) -> Cell:
-    if evaluation is None:
+def _error_cell(row: EvaluatedConfiguration | None) -> Cell:
+    if row is None:
         return Cell("")
-    error = evaluation.main.error
-    seen = "" if evaluation.held_out else " (seen in training)"
-    return Cell(loss_text(error.mean, error.standard_error) + seen, error.mean)
+    seen = "" if row.evaluation.held_out else " (seen in training)"
+    return Cell(loss_text(row.error.mean, row.error.standard_error) + seen, row.error.mean)
 
 
 class GridCell(NamedTuple):

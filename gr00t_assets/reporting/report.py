@@ -4,12 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gr00t_assets.comparison.all_runs import from_store, imported_runs
-from gr00t_assets.comparison.compare import Comparison, compare
+from gr00t_assets.comparison.all_runs import JOURNAL, from_store, imported_runs
+from gr00t_assets.comparison.comparison import Comparison, compare
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.ranking import BAND
+from gr00t_assets.comparison.tables.wandb_import import imports_folder
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import write_bytes
-from gr00t_assets.core.project import Store
+from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.evaluation.result import Evaluation, load_evaluation
 from gr00t_assets.experiments.sweeps import Sweep
@@ -21,6 +23,7 @@ from gr00t_assets.runs.stored_run import StoredRun, read_runs
 
 FILE = "loss_comparison.html"
 IMPORTED = "imported"
+SEE_IMPORTED = "Runs made elsewhere are not shown: gr00t-assets compare --imported shows them."
 
 
 @dataclass(frozen=True)
@@ -59,19 +62,19 @@ class Report:
 
     def markdown(self) -> str:
         """The report in GitHub's Markdown, the short verdict first."""
-        return "\n\n".join(map(comparison_markdown, self.comparisons))
+        return "\n\n".join(map(comparison_markdown, self.comparisons)) or self.verdict
 
 
 def write_report(
     sweeps: Sequence[Sweep],
     store: Store,
     asked: Collection[str] = (),
-    imported: Sequence[Run] | None = None,
+    imported: Sequence[Run] | None = (),
 ) -> Report:
-    """Write the comparison of every run to ``reports/loss_comparison.html``; see ``make_report``.
+    """Write the comparison to ``reports/loss_comparison.html``; see ``make_report``.
 
     Raises:
-        StoreError: The disk is full; the former report is as it was.
+        StoreError: The disk is full; a former report is as it was.
         Gr00tAssetsError: ``GR00T_ASSETS_GPU_PRICE`` is no price.
     """
     report = make_report(sweeps, store, asked, imported)
@@ -83,7 +86,8 @@ def make_report(
     sweeps: Sequence[Sweep],
     store: Store,
     asked: Collection[str] = (),
-    imported: Sequence[Run] | None = None,
+    imported: Sequence[Run] | None = (),
+    band: float = BAND,
 ) -> Report:
     """The comparison of every run; nothing is written.
 
@@ -91,7 +95,8 @@ def make_report(
         sweeps: Every sweep of the project.
         store: Where the runs are, and where the report goes.
         asked: Names of sweeps that are in the report even where nothing has run yet.
-        imported: Runs from elsewhere; those of the project's journal and of W&B where left out.
+        imported: Runs from elsewhere; None for those of the project's journal and of W&B.
+        band: Share by which two losses may differ and still be equally good.
 
     Raises:
         Gr00tAssetsError: ``GR00T_ASSETS_GPU_PRICE`` is no price.
@@ -104,7 +109,9 @@ def make_report(
         for sweep in sweeps
         if sweep.name in asked or any(run.status != "missing" for run in stored[sweep.name])
     )
-    comparisons, problems = compare_everything(runs, store, imported)
+    comparisons, problems = compare_everything(runs, store, imported, band)
+    if not comparisons and _has_imports(store):
+        problems.append(SEE_IMPORTED)
     page = render_page(comparisons, summaries, [sweep.name for sweep in sweeps], price, problems)
     path = store.reports / FILE
     return Report(path, page, summaries, stored, tuple(comparisons), tuple(problems))
@@ -119,12 +126,12 @@ def short_verdict(comparisons: Sequence[Comparison]) -> str:
 
 
 def compare_everything(
-    runs: Sequence[Run], store: Store, imported: Sequence[Run] | None = None
+    runs: Sequence[Run], store: Store, imported: Sequence[Run] | None = None, band: float = BAND
 ) -> tuple[list[Comparison], list[str]]:
     """The store's runs compared, and the imported ones; and what could not be read.
 
     An import or an evaluation that cannot be read keeps nothing else from being compared. Imported
-    are runs of the project's table and of W&B where ``imported`` is left out.
+    are the runs of the project's journal and of W&B where ``imported`` is None.
     """
     problems: list[str] = []
     evaluations = _evaluations(runs, store, problems)
@@ -139,7 +146,7 @@ def compare_everything(
         (IMPORTED, "Imported runs", others, _origin(others)),
     )
     comparisons = [
-        compare(in_order(members), evaluations, key=key, title=title, origin=origin)
+        compare(in_order(members), evaluations, band=band, key=key, title=title, origin=origin)
         for key, title, members, origin in groups
         if members
     ]
@@ -149,6 +156,12 @@ def compare_everything(
 def in_order(runs: Sequence[Run]) -> list[Run]:
     """Runs in order of their start, whatever the order of their files on disk."""
     return sorted(runs, key=lambda run: (run.started_at, run.name, run.run_id))
+
+
+def _has_imports(store: Store) -> bool:
+    """Whether there is a table of runs, or an import of W&B."""
+    table = project_root() / JOURNAL
+    return table.is_file() or any(imports_folder(store).glob("[!.]*.parquet"))
 
 
 def _evaluations(runs: Sequence[Run], store: Store, problems: list[str]) -> dict[str, Evaluation]:

@@ -5,11 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gr00t_assets.comparison.all_runs import from_stored_run
-from gr00t_assets.comparison.answers.headline import cautions, headline
+from gr00t_assets.comparison.answers.headline import headline
+from gr00t_assets.comparison.answers.limits import cautions
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.wording import names_in_words
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.experiments.sweeps import Sweep
+from gr00t_assets.planning.next_step import next_step
 from gr00t_assets.runs.stored_run import StoredRun
 
 
@@ -18,7 +20,8 @@ class SweepSummary:
     """What the report says of one sweep by itself.
 
     ``runs`` has one an experiment: its present run, else its newest stale one, else its
-    placeholder. ``older_runs`` are stale ones that others replaced.
+    placeholder. ``older_runs`` are stale ones that others replaced. ``next_step`` is what one with
+    ``until`` does next, or why it has stopped.
     """
 
     sweep: Sweep
@@ -26,6 +29,7 @@ class SweepSummary:
     older_runs: tuple[StoredRun, ...]
     headline: str
     cautions: tuple[str, ...]
+    next_step: str = ""
 
     @property
     def name(self) -> str:
@@ -86,10 +90,12 @@ def sweep_summary(sweep: Sweep, stored: Sequence[StoredRun], runs: Sequence[Run]
             newest[item.name] = item
     shown = {id(item) for item in newest.values()}
     present = [compared[id(item)] for item in stored if id(item) in compared]
+    step = next_step(sweep, present)
     return SweepSummary(
         sweep=sweep,
         runs=tuple(compared.get(id(item)) or from_stored_run(item) for item in newest.values()),
         older_runs=tuple(item for item in stored if item.stale and id(item) not in shown),
         headline=headline(present),
         cautions=tuple(cautions(present)),
+        next_step=f"Until {step.question} is known: {step.words}" if step else "",
     )

@@ -1,9 +1,15 @@
-"""How checkpoints lie in a run directory: folder names, markers, training-only files."""
+"""Checkpoints in a run directory: folder names, markers, their records, training-only files."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gr00t_assets.core.checksums import crc32, read_sealed
+from gr00t_assets.core.errors import CheckpointError
+from gr00t_assets.core.files import FrozenModel, folders
 from gr00t_assets.experiments.registry import loadable_trainers
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 
@@ -76,13 +82,8 @@ class StoredCheckpoint:
 
 def stored_checkpoints(run_directory: Path) -> list[StoredCheckpoint]:
     """Checkpoints of a run in order of their steps, of whatever trainer, partial ones included."""
-    folder = run_directory / CHECKPOINTS
-    if folder.is_symlink() or not folder.is_dir():
-        return []
     checkpoints = []
-    for path in folder.iterdir():
-        if path.is_symlink() or not path.is_dir():
-            continue
+    for path in folders(run_directory / CHECKPOINTS):
         for layout in _installed_layouts():
             if (step := layout.step_of(path.name)) is not None:
                 names = sorted(entry.name for entry in path.iterdir())
@@ -107,3 +108,80 @@ def is_training_file(name: str) -> bool:
 def _installed_layouts() -> list[CheckpointLayout]:
     layouts = [trainer.checkpoint_layout for trainer in loadable_trainers()]
     return list(dict.fromkeys([*layouts, CheckpointLayout()]))
+
+
+class FileRecord(FrozenModel):
+    """A file of a checkpoint as it was written; Isaac-GR00T's launcher gives its bytes alone."""
+
+    bytes: int
+    crc32: int | None = Field(default=None, description="None where only the size is known")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_size(cls, value: Any) -> Any:
+        return {"bytes": value} if isinstance(value, int) else value
+
+
+class CheckpointRecord(BaseModel):
+    """``complete.json`` of a checkpoint; a trainer may put more into it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    step: int
+    config_hash: str
+    samples_seen: int = 0
+    wall_seconds: float = Field(
+        default=0.0, description="Training time up to this step, over every attempt"
+    )
+    scheduler: dict[str, Any] = Field(
+        default_factory=dict, description="State of the learning rate's schedule"
+    )
+    files: dict[str, FileRecord] = Field(min_length=1, description="By name in the folder")
+
+
+def read_checkpoint(folder: Path) -> CheckpointRecord:
+    """The record of a checkpoint, with or without its optimizer state.
+
+    Raises:
+        OSError: There is none.
+        ValueError: It is no record, or not as it was written.
+    """
+    marker = folder / COMPLETE
+    content = read_sealed(marker if marker.is_file() else folder / WEIGHTS_ONLY)
+    return CheckpointRecord.model_validate(content)
+
+
+def damaged_files(folder: Path, record: CheckpointRecord) -> list[str]:
+    """What is wrong with the files of a checkpoint, a sentence each.
+
+    Those that only training needs may be gone where it has no marker that it is complete.
+    """
+    weights_only = not (folder / COMPLETE).is_file()
+    problems = []
+    for name, expected in record.files.items():
+        path = folder / name
+        if weights_only and is_training_file(path.name):
+            continue
+        if not path.is_file():
+            problems.append(f"{name}: is missing")
+        elif (size := path.stat().st_size) != expected.bytes:
+            problems.append(f"{name}: has {size} bytes, {expected.bytes} were written")
+        elif expected.crc32 not in (None, crc32(path)):
+            problems.append(f"{name}: its content has changed")
+    return problems
+
+
+def require_whole(folder: Path, remedy: str) -> CheckpointRecord:
+    """The record of a complete checkpoint, once every file is as recorded.
+
+    Raises:
+        CheckpointError: The record or a file is not what was written; ``remedy`` is what to do.
+    """
+    try:
+        record = read_checkpoint(folder)
+    except (OSError, ValueError) as error:
+        problem = f"{COMPLETE} is not a checkpoint's record."
+        raise CheckpointError(str(folder), problem, [str(error), remedy]) from error
+    if damaged := damaged_files(folder, record):
+        raise CheckpointError(str(folder), "this checkpoint is corrupt.", [*damaged, remedy])
+    return record

@@ -13,8 +13,7 @@ from gr00t_assets.core.checksums import read_sealed, sealed
 from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.core.files import published_directory, write_bytes, write_json
 from gr00t_assets.core.project import Store
-from gr00t_assets.runs.checkpoint_layout import COMPLETE, stored_checkpoints
-from gr00t_assets.runs.checkpoint_record import require_whole
+from gr00t_assets.runs.checkpoint_layout import COMPLETE, require_whole, stored_checkpoints
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import METRICS, missing_losses, read_metrics
 from gr00t_assets.runs.model_files import metrics_problem

@@ -10,20 +10,14 @@ from pydantic import Field
 
 from gr00t_assets.core.files import LARGEST_NUMBER, FrozenModel
 
-MIN_STEPS = 20
-"""A window has at least this many steps, in a run that has twice as many."""
-
-SHARE = 0.1
-"""Share of a run's steps that a window has, where that is more than ``MIN_STEPS``."""
+MIN_STEPS, SHARE = 20, 0.1
+"""Least steps of a window, in a run of twice as many; its share of the steps, if that is more."""
 
 RULE = "max(20 steps, 10 % of the steps), at most half of the run; error by AR(1)"
 """How this version chooses a window and computes its standard error, as manifests say it."""
 
-_MIN_VALUES = 8
-"""Fewer values say nothing about their autocorrelation."""
-
-_MIN_EFFECTIVE = 3.0
-"""Independent values that a window is worth at least where its standard error can be told."""
+_MIN_VALUES, _MIN_EFFECTIVE = 8, 3.0
+"""Least values that tell an autocorrelation, and independent ones that tell a standard error."""
 
 
 class LossWindow(FrozenModel):

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gr00t_assets.core.checksums import read_sealed, sealed
+from gr00t_assets.core.checksums import load_sealed, sealed
 from gr00t_assets.core.errors import CheckpointError
 from gr00t_assets.core.files import FrozenModel, append_line, read_objects, sync_file, write_json
 from gr00t_assets.runs.final_loss import LossWindow, final_window, first_window
@@ -125,14 +125,10 @@ def load_manifest(run_directory: Path) -> Manifest | None:
     path = run_directory / MANIFEST
     if not path.is_file():
         return None
-    try:
-        return Manifest.model_validate(read_sealed(path))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            str(path),
-            "this is not a manifest.",
-            [str(error), f"move {run_directory} away and materialise again"],
-        ) from error
+    problem, remedy = "this is not a manifest.", f"move {run_directory} away and materialise again"
+    return load_sealed(
+        path, Manifest, lambda why: CheckpointError(str(path), problem, [why, remedy])
+    )
 
 
 def installed_versions() -> dict[str, str]:
@@ -146,10 +142,11 @@ def installed_versions() -> dict[str, str]:
 
 def record_attempt(directory: Path) -> list[str]:
     """Note that training starts; returns the times of all attempts so far, the first one first."""
-    path = directory / ATTEMPTS
-    append_line(path, json.dumps({"started_at": datetime.now(UTC).isoformat()}).encode())
+    path, now = directory / ATTEMPTS, {"started_at": datetime.now(UTC).isoformat()}
+    times = [*read_objects(path), now]
+    append_line(path, json.dumps(now).encode())
     sync_file(path)
-    return [str(item["started_at"]) for item in read_objects(path) if "started_at" in item]
+    return [str(item["started_at"]) for item in times if "started_at" in item]
 
 
 @dataclass(frozen=True)

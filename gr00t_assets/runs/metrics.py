@@ -1,6 +1,7 @@
 """``metrics.jsonl``: one line per logged step, appended while training, read as columns."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,12 +10,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from gr00t_assets.core.errors import CheckpointError
-from gr00t_assets.core.files import append_line, read_limited, sync_file
+from gr00t_assets.core.files import LARGEST_JSON, LARGEST_LIST, append_line, read_limited, sync_file
 
 METRICS = "metrics.jsonl"
-
-LARGEST_BYTES = 256 << 20
-"""Over a million steps of one line each."""
 
 
 class Metric(BaseModel):
@@ -63,12 +61,11 @@ class MetricTail:
         self.offset = size if offset is None else offset
 
     def new(self) -> list[Metric]:
-        """Lines completed since the last time."""
-        if not self._path.is_file():
-            return []
-        with self._path.open("rb") as file:
+        """Lines completed since the last time, of a bounded part of the file."""
+        whole = end = b""
+        with suppress(FileNotFoundError), self._path.open("rb") as file:
             file.seek(self.offset)
-            whole, end, _ = file.read().rpartition(b"\n")
+            whole, end, _ = file.read(LARGEST_JSON).rpartition(b"\n")
         self.offset += len(whole) + len(end)
         return list(filter(None, map(_parsed, whole.split(b"\n"))))
 
@@ -152,8 +149,13 @@ def read_metrics(run_directory: Path) -> MetricTable:
         OSError: The file cannot be read.
         CheckpointError: It is larger than any run's.
     """
-    path = run_directory / METRICS
-    content = _content(path) if path.is_file() else b""
+    path, content = run_directory / METRICS, b""
+    try:
+        with suppress(FileNotFoundError):
+            content = read_limited(path, LARGEST_LIST)
+    except ValueError as error:
+        remedy = f"move {run_directory} away and materialise again"
+        raise CheckpointError(str(path), f"{error}.", [remedy]) from error
     table = _parsed_whole(content)
     if table is None:
         lines = content.decode(errors="replace").split("\n")
@@ -194,14 +196,6 @@ def missing_losses(metrics: MetricTable, steps: int | None = None) -> str | None
         f"losses of {steps - len(known)} of {steps} steps are missing, the first one that of "
         f"step {first}"
     )
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return read_limited(path, LARGEST_BYTES)
-    except ValueError as error:
-        remedy = f"move {path.parent} away and materialise again"
-        raise CheckpointError(str(path), f"{error}.", [remedy]) from error
 
 
 def _parsed_whole(content: bytes) -> MetricTable | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gr00t_assets.core.checksums import changed_files, file_hashes, read_sealed
 from gr00t_assets.core.errors import CheckpointError
+from gr00t_assets.core.files import LARGEST_LIST
 from gr00t_assets.runs.manifest import MANIFEST, Manifest, load_manifest
 from gr00t_assets.runs.metrics import METRICS
 from gr00t_assets.runs.run_directory import MODEL
@@ -36,6 +37,9 @@ def model_hashes(manifest: Manifest) -> dict[str, str]:
 
 def metrics_problem(manifest: Manifest, run_directory: Path) -> str | None:
     """What is wrong with the metrics of a run that is over, where its manifest can tell."""
+    path = run_directory / METRICS
+    if path.is_file() and path.stat().st_size > LARGEST_LIST:
+        return f"{METRICS}: is too large"
     recorded = {name: value for name, value in manifest.files.items() if name == METRICS}
     return next(iter(changed_files(run_directory, recorded)), None)
 
@@ -50,7 +54,7 @@ def recorded_hashes(folder: Path) -> dict[str, str]:
         try:
             record = read_sealed(folder / PROMOTION)
             return {**record["weights"], **record.get("files", {})}
-        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             problem = "this is not the record of a promotion."
             raise CheckpointError(str(folder / PROMOTION), problem, [_again(folder)]) from error
     folder = folder.absolute()

@@ -25,14 +25,16 @@ DISK_FULL = "disk-full"
 MIN_FREE_BYTES = 50_000_000
 """Bytes that are free at least before a run that the full disk ended is tried again."""
 
-_CRASHES = {"worker-killed", "worker-gone", "gpu-fault", "nccl-timeout", "peer-gone", "rank-signal"}
+_CRASHES = {
+    "worker-killed", "worker-gone", "gpu-fault", "nccl-timeout", "peer-gone", "rank-signal",
+    "losses-missing",
+}  # fmt: skip
 _DISK_MESSAGES = (
     "the disk is full", "No space left on device", "disk is full", "Disk quota exceeded",
 )  # fmt: skip
 _SIGNALS = {
-    signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSEGV, signal.SIGBUS,
-    signal.SIGABRT,
-}  # fmt: skip
+    getattr(signal, f"SIG{name}") for name in ("KILL", "TERM", "INT", "HUP", "SEGV", "BUS", "ABRT")
+}
 
 
 def is_complete(manifest: Manifest | None, experiment: Experiment) -> bool:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gr00t_assets.core.errors import CheckpointError, TrainingError
-from gr00t_assets.core.files import append_line, make_directory, read_objects, write_json
+from gr00t_assets.core.files import append_line, make_directory, read_json, read_objects, write_json
 from gr00t_assets.core.locks import LockRecord, LockWait, lock_holder
-from gr00t_assets.core.processes import host_name, is_alive, is_locked, open_lock, try_lock
+from gr00t_assets.core.processes import host_name, is_locked, open_lock, try_lock
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.runs.manifest import MANIFEST
 from gr00t_assets.runs.metrics import METRICS
@@ -29,11 +29,8 @@ LOCK = ".lock"
 ASKED_BY = "asked_by.jsonl"
 """The clones of the project that asked for a run, one a line."""
 
-_POLL = 0.2
-"""Seconds between two attempts to take the lock."""
-
-_POLL_TRAINING = 0.5
-"""Seconds between two looks whether an earlier attempt still trains."""
+_POLL, _POLL_TRAINING = 0.2, 0.5
+"""Seconds between two attempts to take the lock, and two looks whether one still trains."""
 
 
 def record_project(run_directory: Path) -> None:
@@ -87,7 +84,7 @@ def place_spec(spec: TrainingSpec) -> Path:
         raise CheckpointError(directory, "this run directory belongs to another run.", details)
     pruning = spec.experiment.pruning
     if (placed.store, placed.experiment.pruning) != (spec.store, pruning):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         content["store"] = spec.store
         content["experiment"]["pruning"] = pruning and pruning.model_dump(mode="json")
         write_json(path, content)
@@ -115,14 +112,15 @@ def run_lock(
         waiting = _lock_wait(run_directory, lambda line: sys.stderr.write(line + "\n"))
         while not try_lock(descriptor):
             holder = lock_holder(run_directory / LOCK)
-            alive = is_alive(holder.pid, holder.pid_started)
-            if alive or time.monotonic() >= deadline:
-                problem = f"{holder} is training here already."
+            if holder.is_alive() or time.monotonic() >= deadline:
+                problem = "a process trains here already, or what it left does."
                 remedy = "wait for it, or stop it and start again, from its last checkpoint"
-                raise TrainingError(str(run_directory), problem, [remedy])
+                raise TrainingError(
+                    str(run_directory), problem, [holder.with_remedy(run_directory / LOCK), remedy]
+                )
             waiting.look()
             time.sleep(_POLL)
-        LockRecord.of_this_process(run_directory.parent.name).write(descriptor)
+        LockRecord.of_this_process(experiment=run_directory.parent.name).write(descriptor)
         os.set_inheritable(descriptor, inherited)
         yield
     finally:

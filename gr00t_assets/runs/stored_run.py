@@ -12,6 +12,7 @@ import numpy as np
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.core.units import shown_setting
+from gr00t_assets.core.verification import one_line
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.modality.config import load_modality_config
@@ -178,16 +179,13 @@ def read_runs(
 def _experiment_runs(
     experiment: Experiment, store: Store, data: TrainingData | str, curves: bool
 ) -> list[StoredRun]:
-    current, doubt = None, ()
-    if isinstance(data, str):
-        doubt = (data,)
-    else:
-        current = run_name(experiment, data, store)
+    doubt = (data,) if isinstance(data, str) else ()
+    current = None if isinstance(data, str) else run_name(experiment, data, store)
     parent = store.root / "runs" / experiment.name
     stored = [
         _read_run(experiment, folder, curves)
-        for folder in (sorted(parent.iterdir()) if parent.is_dir() else ())
-        if folder.is_dir() and not folder.name.startswith(".") and any(folder.iterdir())
+        for folder in (sorted(parent.glob("[!.]*")) if parent.is_dir() else ())
+        if folder.is_dir() and any(folder.iterdir())
     ]
     stored.sort(key=lambda run: run.manifest.finished_at if run.manifest else "", reverse=True)
     if current is None:
@@ -207,7 +205,7 @@ def _read_run(experiment: Experiment, folder: Path, curves: bool) -> StoredRun:
         try:
             return read()
         except (Gr00tAssetsError, ValueError, OSError) as error:
-            problems.append(f"{folder / file} cannot be read: {_reason(error)}")
+            problems.append(f"{folder / file} cannot be read: {one_line(error)}")
             return otherwise
 
     manifest = attempt(MANIFEST, lambda: load_manifest(folder), None)
@@ -246,11 +244,3 @@ def _asks_the_same(run: StoredRun, store: Store) -> bool:
         return False
     spec = store.run_directory(run.name, str(run.config_hash)) / SPEC
     return run.experiment.config_hash(*data) == (hash_of_spec(spec) or run.config_hash)
-
-
-def _reason(error: Exception) -> str:
-    """The first two lines of an error, without the path that its subject repeats."""
-    if isinstance(error, Gr00tAssetsError):
-        first = error.details[0].splitlines()[0] if error.details else ""
-        return f"{error.problem} {first}".strip()
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

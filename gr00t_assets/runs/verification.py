@@ -1,54 +1,54 @@
-"""``store verify``: everything in a store against what is recorded of it."""
+"""``store verify``: everything in a store, every file against what is recorded of it.
 
-from dataclasses import dataclass
+This is the complete check; whoever uses a file looks at that one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gr00t_assets.core.errors import StoreError
-from gr00t_assets.core.project import Store
-from gr00t_assets.core.verification import Damage, Tally, put_aside
+from gr00t_assets.core.checksums import changed_files, is_sealed, read_sealed
+from gr00t_assets.core.errors import CheckpointError, Gr00tAssetsError, StoreError
+from gr00t_assets.core.files import inner_folders, read_limited, read_objects
+from gr00t_assets.core.processes import is_locked
+from gr00t_assets.core.project import Store, materialize_command
+from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets.core.verification import Damage, Tally, listed, one_line, put_aside, unread
 from gr00t_assets.datasets.damage import data_damage
-from gr00t_assets.runs.damage import run_damage
+from gr00t_assets.experiments.registry import trainer_names
+from gr00t_assets.runs.checkpoint_layout import (
+    StoredCheckpoint,
+    damaged_files,
+    read_checkpoint,
+    stored_checkpoints,
+)
+from gr00t_assets.runs.manifest import ATTEMPTS, MANIFEST, Manifest, load_manifest
+from gr00t_assets.runs.metrics import METRICS, missing_losses, read_metrics
+from gr00t_assets.runs.model_files import PROMOTION, metrics_problem, model_hashes, recorded_hashes
+from gr00t_assets.runs.run_directory import LOCK, MODEL
+from gr00t_assets.runs.spec import SPEC, load_spec, read_spec_file
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found.
-
-    Attributes:
-        aside: What a repair did with each damage that can be made anew, by its path: why it was
-            left, or None where it was moved aside.
-    """
+    """What was found in the store at ``root``."""
 
     root: Path
     damages: tuple[Damage, ...]
     tally: Tally
-    aside: dict[Path, str | None]
 
     @property
     def ok(self) -> bool:
         """Whether nothing is damaged any more that anything would use."""
         return all(
-            self.is_aside(damage) or (damage.harmless and not damage.moved)
-            for damage in self.damages
+            damage.aside or (damage.harmless and not damage.moved) for damage in self.damages
         )
-
-    def is_aside(self, damage: Damage) -> bool:
-        """Whether a damaged thing was moved aside."""
-        return damage.path in self.aside and self.aside[damage.path] is None
-
-    def to_do(self, damage: Damage) -> str:
-        """The one thing to do about a damage by now."""
-        if self.is_aside(damage):
-            again = f"make it anew: {damage.command}" if damage.command else "nothing needs it"
-            return f"was moved aside; {again}"
-        if refusal := self.aside.get(damage.path):
-            return refusal
-        return damage.remedy
 
     def shown(self, path: Path) -> str:
         """A path as the store has it."""
-        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+        return str(path.relative_to(self.root))
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON has it."""
@@ -59,14 +59,8 @@ class Verification:
             "without_checksum": dict(self.tally.unrecorded),
             "in_use": [self.shown(path) for path in self.tally.in_use],
             "damaged": [
-                {
-                    "kind": damage.kind,
-                    "path": self.shown(damage.path),
-                    "found": damage.found,
-                    "remedy": self.to_do(damage),
-                    "harmless": damage.harmless,
-                    "moved_aside": self.is_aside(damage),
-                }
+                {name: getattr(damage, name) for name in ("kind", "found", "remedy", "harmless")}
+                | {"path": self.shown(damage.path), "moved_aside": damage.aside}
                 for damage in self.damages
             ],
         }
@@ -76,17 +70,208 @@ def verify_store(store: Store, repair: bool = False) -> Verification:
     """Read everything in a store; with ``repair`` move aside what can be made anew.
 
     Raises:
-        StoreError: There is no store, it cannot be read, or it is to be repaired and cannot be
-            written.
+        StoreError: There is no store, or it cannot be read.
+        OSError: It is to be repaired and cannot be written.
     """
     if not store.root.is_dir():
         raise StoreError(str(store.root), "there is no store.", ["GR00T_ASSETS_STORE names it"])
     tally = Tally()
     try:
-        damages = (*data_damage(store, tally), *run_damage(store, tally))
+        with system_errors_explained(store.root):
+            damages = (*data_damage(store, tally), *run_damage(store, tally))
     except OSError as error:
         problem = f"it cannot be read: {error.strerror}."
         raise StoreError(error.filename or str(store.root), problem, ["mend that first"]) from error
-    aside = put_aside(damages, store.root) if repair else []
-    outcomes = {damage.path: refusal for damage, refusal in aside}
-    return Verification(store.root, damages, tally, outcomes)
+    return Verification(store.root, put_aside(damages, store.root) if repair else damages, tally)
+
+
+def run_damage(store: Store, tally: Tally) -> Iterator[Damage]:
+    """What is damaged of the runs and the promoted models in a store.
+
+    A run that trains is left out. What another file of the run gives anew may be moved aside.
+    """
+    for folder in inner_folders(store.root / "runs"):
+        damages = [] if is_locked(folder / LOCK) else list(_Run(folder, tally).damages())
+        if is_locked(folder / LOCK):  # also one that began to train while its files were read
+            tally.in_use.append(folder)
+        else:
+            yield from damages
+    for folder in inner_folders(store.root / "models"):
+        yield from _promoted(folder, tally)
+
+
+class _Run:
+    """One run directory."""
+
+    def __init__(self, folder: Path, tally: Tally) -> None:
+        self.folder, self._tally = folder, tally
+        self._stated = folder.parent.name, folder.name
+        self._train = materialize_command("checkpoint", folder.parent.name)
+        self._anew = f"move {folder} away and train it again: {self._train}"
+        self._manifest: Manifest | None = None
+        self._max_steps: int | None = None
+        self._losses_are_whole = False
+
+    def damages(self) -> Iterator[Damage]:
+        """Everything that is wrong with it; records first, by which the others are judged."""
+        try:
+            yield from self._spec()
+            unreadable = self._read_manifest()
+            yield from self._metrics()
+            sound, damaged = self._checkpoints()
+            rebuilt = self._rebuilt(sound)
+            if unreadable:
+                yield replace(self._damage("manifest", MANIFEST, unreadable), **rebuilt)
+            if changed := self._changed_model():
+                yield replace(self._damage("model", MODEL, listed(changed)), **rebuilt)
+            for item, found in damaged:
+                yield self._of_checkpoint(item, found, sound)
+            for path in sorted(self.folder.glob("evaluation*.json")):
+                command = f"gr00t-assets evaluate {self.folder}"
+                for damage in self._tally.load(
+                    "evaluation", path, partial(read_sealed, path), command, "move it away, then"
+                ):
+                    yield replace(damage, lock=self.folder / LOCK)
+            yield from self._attempts()
+        except (OSError, StoreError) as error:
+            yield unread("run", self.folder, error, self._anew)
+
+    @property
+    def _is_over(self) -> bool:
+        return self._manifest is not None and self._manifest.status == "finished"
+
+    def _spec(self) -> Iterator[Damage]:
+        path = self.folder / SPEC
+        if not path.exists():
+            return
+        try:
+            raw = read_spec_file(path)
+            experiment = raw["experiment"]
+            if experiment["trainer"] in trainer_names():  # another one's cannot be read here
+                load_spec(path)
+            stated = experiment["name"], raw["config_hash"]
+            self._max_steps = int(experiment["hyperparameters"]["max_steps"])
+            found = None if stated == self._stated else f"it is of {' '.join(map(str, stated))}"
+        except Gr00tAssetsError as error:
+            found = one_line(error)
+        except (LookupError, TypeError, ValueError):
+            found = "this is not a training spec"
+        if found:
+            yield self._damage("spec", SPEC, found)
+        self._tally.read(path)
+
+    def _read_manifest(self) -> str | None:
+        path = self.folder / MANIFEST
+        try:
+            self._manifest = manifest = load_manifest(self.folder)
+        except CheckpointError as error:
+            return one_line(error)
+        if manifest and (manifest.experiment, manifest.config_hash) != self._stated:
+            return f"it is of {manifest.experiment} {manifest.config_hash}"
+        if manifest:
+            self._tally.read(path, "manifest", is_sealed(path))
+        return None
+
+    def _metrics(self) -> Iterator[Damage]:
+        path, manifest = self.folder / METRICS, self._manifest
+        if not path.exists() and not self._is_over:
+            return
+        problems = [manifest and metrics_problem(manifest, self.folder)]
+        steps = manifest.steps if manifest and self._is_over else None
+        try:
+            problems.append(missing_losses(read_metrics(self.folder), steps))
+        except CheckpointError as error:
+            problems = [one_line(error)]
+        found = "; ".join(filter(None, problems))
+        self._losses_are_whole = not found
+        if found:
+            kept = "its loss stays, which the manifest has; for the curve " if self._is_over else ""
+            yield replace(self._damage("metrics", METRICS, found), remedy=kept + self._anew)
+        if path.exists():
+            recorded = manifest is not None and METRICS in manifest.files
+            self._tally.read(path, "metrics", recorded)
+
+    def _changed_model(self) -> list[str]:
+        folder = self.folder / MODEL
+        if not folder.is_dir():  # pruned
+            return []
+        recorded = model_hashes(self._manifest) if self._manifest else {}
+        for path in filter(Path.is_file, folder.rglob("*")):
+            self._tally.read(path, "model", path.relative_to(folder).as_posix() in recorded)
+        return changed_files(folder, recorded)
+
+    def _checkpoints(self) -> tuple[list[StoredCheckpoint], list[tuple[StoredCheckpoint, str]]]:
+        """Those that are as they were written, and the others with what is wrong."""
+        sound, damaged = [], []
+        for item in stored_checkpoints(self.folder):
+            if not item.whole:
+                continue  # cut short; every training passes it over
+            try:
+                record = read_checkpoint(item.path)
+                found = damaged_files(item.path, record)
+            except ValueError as error:
+                damaged.append((item, f"its record cannot be read: {one_line(error)}"))
+                continue
+            for name, file in record.files.items():
+                self._tally.read(item.path / name, "checkpoint", file.crc32 is not None)
+            if found:
+                damaged.append((item, listed(found)))
+            elif item.complete:
+                sound.append(item)
+        return sound, damaged
+
+    def _of_checkpoint(
+        self, item: StoredCheckpoint, found: str, sound: list[StoredCheckpoint]
+    ) -> Damage:
+        older = any(other.step < item.step for other in sound)
+        after = f"training then goes on from {'the one before' if older else 'the start'}: "
+        after = "the run is finished and does not need it" if self._is_over else after + self._train
+        moved = (item.path,) if older or self._is_over else ()
+        command = self._train if older and not self._is_over else ""
+        remedy, lock = f"move {item.path} away; {after}", self.folder / LOCK
+        return Damage("checkpoint", item.path, found, remedy, moved, command, lock)
+
+    def _rebuilt(self, sound: list[StoredCheckpoint]) -> dict[str, Any]:
+        """How manifest and model are made from the last checkpoint, where they can be."""
+        if not self._losses_are_whole or all(item.step != self._max_steps for item in sound):
+            return {}
+        paths = tuple(self.folder / name for name in (MANIFEST, MODEL))
+        remedy = f"move {' and '.join(map(str, paths))} away, then: {self._train}"
+        remedy = f"{remedy}, which makes them from its last checkpoint"
+        return {"moved": paths, "remedy": remedy, "command": self._train}
+
+    def _attempts(self) -> Iterator[Damage]:
+        path = self.folder / ATTEMPTS
+        try:
+            lines = list(filter(None, read_limited(path).split(b"\n"))) if path.is_file() else []
+            lost = len(lines) - len(read_objects(path))
+            found = f"{lost} of {len(lines)} lines cannot be read" if lost else None
+        except ValueError as error:
+            found = str(error)
+        if found:
+            remedy = "nothing: they are passed over; the manifest has the number of attempts"
+            yield replace(self._damage("attempts", ATTEMPTS, found), remedy=remedy, harmless=True)
+
+    def _damage(self, kind: str, name: str, found: str) -> Damage:
+        return Damage(kind, self.folder / name, found, self._anew, lock=self.folder / LOCK)
+
+
+def _promoted(folder: Path, tally: Tally) -> Iterator[Damage]:
+    record = folder / PROMOTION
+    if not record.is_file():
+        return
+    command = f"gr00t-assets model promote {folder.parent.name}"
+    remedy = f"move it away, then: {command}"
+    try:
+        recorded = recorded_hashes(folder)
+        found = listed(changed_files(folder, recorded))
+        for name in recorded:
+            tally.read(folder / name)
+        tally.read(record, "promotion", is_sealed(record))
+    except CheckpointError as error:
+        found = one_line(error)
+    except OSError as error:
+        yield unread("promoted model", folder, error, remedy)
+        return
+    if found:
+        yield Damage("promoted model", folder, found, remedy, (folder,), command)

@@ -29,7 +29,7 @@ from gr00t_assets.runs.retention.retention_rule import retain
 from gr00t_assets.runs.retry import is_complete
 from gr00t_assets.runs.run_directory import place_spec, run_lock
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
-from gr00t_assets.runs.stored_data import check_stored_data
+from gr00t_assets.runs.training_data import check_stored_data
 from gr00t_assets.trainers.reporter import Reporter, reporting
 from gr00t_assets.trainers.run_files import drop_uncovered
 from gr00t_assets.trainers.wandb_run import wandb_run

@@ -15,16 +15,23 @@ from typing import Any
 
 from gr00t_assets.core.checksums import crc32, sealed
 from gr00t_assets.core.errors import CheckpointError
-from gr00t_assets.core.files import PARTIAL, discard_directory, published_directory, write_json
+from gr00t_assets.core.files import (
+    PARTIAL,
+    discard_directory,
+    published_directory,
+    read_json,
+    write_json,
+)
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
 from gr00t_assets.runs.checkpoint_layout import (
     COMPLETE,
     WEIGHTS_ONLY,
     CheckpointLayout,
+    CheckpointRecord,
+    require_whole,
     stored_checkpoints,
 )
-from gr00t_assets.runs.checkpoint_record import CheckpointRecord, require_whole
 from gr00t_assets.runs.metrics import METRICS, missing_losses, read_metrics, sync_metrics
 from gr00t_assets.runs.retention.retention_rule import kept_steps
 from gr00t_assets.runs.run_directory import CHECKPOINTS, MODALITY_CONFIG, MODEL
@@ -195,7 +202,7 @@ def read_modality_config(model_directory: Path, dataset: str | None = None) -> M
     """
     path = model_directory / MODALITY_CONFIG
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         contents = content if isinstance(content, list) else [content]
         read = [ModalityConfig.model_validate(item) for item in contents]
     except (OSError, ValueError) as error:

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gr00t_assets.comparison.contrasts.noise import logged_value_error
-from gr00t_assets.comparison.curves import Curve, Loss
+from gr00t_assets.comparison.curves import Curve, Loss, logged_value_error
 from gr00t_assets.comparison.run import Frames, Run, samples_per_step
 
 DEFAULTS: dict[str, Any] = {

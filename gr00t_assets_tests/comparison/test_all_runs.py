@@ -1,16 +1,22 @@
 """Runs as the store has them, read from files that a trainer's models wrote."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from gr00t_assets.comparison.all_runs import from_store
-from gr00t_assets.comparison.contrasts.contrasts import contrasts
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.factor_tests import all_effects
+from gr00t_assets.comparison.statistics.pairs import Pair
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.metrics import METRICS
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets_tests.comparison.run_factory import experiment, losses, write_run
+
+
+def pair_of(runs: list[Run], factor: str) -> Pair:
+    (effect,) = all_effects(runs)[factor]
+    assert effect.pair is not None
+    return effect.pair
 
 
 def test_a_finished_run_is_observed_whole(store: Store) -> None:
@@ -32,7 +38,7 @@ def test_a_finished_run_is_observed_whole(store: Store) -> None:
     assert run.end_trend.trend in ("level", "falling")
 
 
-def test_other_batch_sizes_at_equal_samples_are_a_clean_contrast(store: Store) -> None:
+def test_other_batch_sizes_at_equal_samples_are_a_clean_pair(store: Store) -> None:
     items = [
         experiment("small", batch_size=2, max_steps=4000),
         experiment("large", batch_size=16, max_steps=500),
@@ -40,8 +46,8 @@ def test_other_batch_sizes_at_equal_samples_are_a_clean_contrast(store: Store) -
     for item in items:
         write_run(item, store, losses(item.hyperparameters.max_steps, 0.1))
     small, large = from_store(read_runs(items, store))
-    (found,) = contrasts([small, large], "batch_size")
-    assert found.changed_factors == ("batch_size", "max_steps")
+    found = pair_of([small, large], "batch_size")
+    assert [change.factor for change in found.changes] == ["batch_size", "max_steps"]
     assert found.confounders == ()
 
 
@@ -77,7 +83,7 @@ def test_the_same_configuration_under_two_names_has_two_ids(store: Store) -> Non
         write_run(item, store, losses(300, 0.1))
     runs = from_store(read_runs(items, store))
     assert len({run.run_id for run in runs}) == 2
-    assert contrasts(runs, "seed") == []
+    assert all_effects(runs) == {}
 
 
 def test_a_loss_that_is_no_number_takes_no_part(store: Store) -> None:
@@ -86,7 +92,7 @@ def test_a_loss_that_is_no_number_takes_no_part(store: Store) -> None:
     write_run(items[1], store, np.full(300, np.nan), final_loss=None)
     runs = from_store(read_runs(items, store))
     assert [run.finished for run in runs] == [True, False]
-    assert contrasts(runs, "learning_rate") == []
+    assert all_effects(runs) == {}
 
 
 def test_frames_keep_runs_apart(store: Store) -> None:
@@ -95,8 +101,8 @@ def test_frames_keep_runs_apart(store: Store) -> None:
     write_run(items[1], store, losses(300, 0.2), frames_verified=False)
     runs = from_store(read_runs(items, store))
     assert [run.frames for run in runs] == ["verified", "not verified"]
-    (found,) = contrasts(runs, "learning_rate")
-    assert (found.verdict, found.changed_factors) == ("not_comparable", ("frames",))
+    assert len({run.class_id for run in runs}) == 2
+    assert all_effects(runs, ["learning_rate"]) == {}
 
 
 def test_trainable_parts_are_a_factor_across_their_classes(store: Store) -> None:
@@ -104,10 +110,11 @@ def test_trainable_parts_are_a_factor_across_their_classes(store: Store) -> None
     for item, level in zip(items, (0.1, 0.9), strict=True):
         write_run(item, store, losses(300, level))
     runs = from_store(read_runs(items, store))
-    (found,) = contrasts(runs, "trainable_parts")
-    assert found.low[0].name == "head"
-    assert found.verdict == "controlled"
-    assert replace(found, factor="x").runs == found.runs
+    found = pair_of(runs, "trainable_parts")
+    assert [run.name for run in (*found.low, *found.high)] == ["head", "everything"]
+    assert found.confounders == ()
+    (effect,) = all_effects(runs)["trainable_parts"]
+    assert effect.verdict == "inconclusive", "neither was repeated"
 
 
 def test_a_missing_run_is_left_out(store: Store) -> None:

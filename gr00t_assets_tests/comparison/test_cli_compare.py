@@ -49,15 +49,7 @@ def compare_json(*arguments: str) -> dict:
 
 def test_a_table_is_compared_without_project_and_store(alone):
     found = compare_json("--runs", str(TABLE))
-    assert {
-        "runs",
-        "classes",
-        "not_ranked",
-        "contrasts",
-        "questions",
-        "collinear",
-        "headline",
-    } <= set(found)
+    assert {"runs", "classes", "not_ranked", "proposals", "questions", "headline"} <= set(found)
     assert len(found["runs"]) == 10
     first = found["classes"][0]
     assert first["frames"] == "known wrong"
@@ -69,12 +61,9 @@ def test_a_table_is_compared_without_project_and_store(alone):
     assert first["ranking"][0]["loss"] == pytest.approx(0.0585)
     assert first["ranking"][0]["standard_error"] > 0.01
     assert {one["run_id"] for one in found["not_ranked"]} == {"d9pawzt8", "btj3964a", "qbk0btb6"}
-    batch = [one for one in found["contrasts"] if one["runs"] == ["6jzsan5d", "fwtchfxv"]
-             and one["factor"] == "batch_size"]  # fmt: skip
-    assert [one["verdict"] for one in batch] == ["confounded"]
-    assert batch[0]["confounders"] == ["samples_seen"]
-    assert batch[0]["interval"][0] < batch[0]["effect"] < batch[0]["interval"][1]
-    assert {one["factor"] for one in found["collinear"]} >= {"learning_rate", "max_steps"}
+    (batch,) = [one for one in found["questions"] if one["factor"] == "batch_size"]
+    assert batch["verdict"] == "confounded"
+    assert batch["effects"][0]["pair"]["low"] and batch["effects"][0]["pair"]["confounders"]
     assert not (alone / "no-store").exists()
 
 
@@ -95,19 +84,21 @@ def test_the_print_has_headline_ranking_and_answers(alone):
     text = " ".join(compare("--runs", str(TABLE)).split())
     assert text.startswith("3 classes, never ranked against each other")
     assert "frames known wrong" in text
-    assert "1 ch7f65x3 very_low_lr 0.059 ± 0.018 2,000" in text
-    assert "fwtchfxv, vtty1l1b, 6jzsan5d: Within noise of rank 1." in text
-    assert "Does batch size help? confounded" in text
+    assert "1 ch7f65x3 very_low_lr 0.059 ± 0.018 1e-4 1 2,000" in text
+    assert "2 ≈ fwtchfxv batch_size_8" in text and "≈ cannot be told from rank 1" in text
+    assert "klky5smm: journal: still dropping" in text
+    assert "Does batch size help? ⇄ confounded" in text
+    assert "What to run next To know of" in text
 
 
 def test_one_question(alone):
     text = " ".join(compare("--runs", str(TABLE), "--question", "batch").split())
-    assert text.startswith("Does batch size help? confounded Unknown:")
+    assert text.startswith("Does batch size help? ⇄ confounded Unknown:")
     assert "- Each loss is one logged value" in text
     found = compare_json("--runs", str(TABLE), "--question", "batch")
     assert found["factor"] == "batch_size"
     assert found["verdict"] == "confounded"
-    assert len(found["contrasts"]) >= len(found["evidence"]) > 0
+    assert found["answer"].startswith("Unknown:") and found["effects"]
 
 
 def test_differences_from_a_baseline(alone):
@@ -148,22 +139,44 @@ def test_a_sweep_has_its_questions_beside_its_table(project):
     assert "Does batch size help?" in text
     assert text.splitlines()[-1].startswith("report: ")
     found = compare_json("--sweep", "demo")
-    questions = [one for part in found["questions"].values() for one in part["questions"]]
-    assert any(one["factor"] == "batch_size" for one in questions)
-    rows = found["sweeps"]["demo"]["rows"]
-    assert [(row["rank"], row["name"], row["batch_size"]) for row in rows] == [
-        (1, "best", 8),
-        (2, "second", 4),
+    assert any(one["factor"] == "batch_size" for one in found["questions"])
+    assert [(run["run_id"], run["settings"]["batch_size"]) for run in found["runs"]] == [
+        (one["run_id"], size)
+        for one, size in zip(found["classes"][0]["ranking"], (8, 4), strict=True)
     ]
 
 
-def test_the_store_and_the_journal_are_one_table(project):
-    compare("--export", str(project / "all.csv"))
+def test_the_band_says_which_losses_are_equally_good(alone):
+    table = alone / "runs.csv"
+    losses = [("a", 1e-3, 0.100), ("b", 1e-4, 0.107)]
+    rows = [
+        f"{name}{seed},{rate},{loss * (1 + 0.002 * seed)},{seed}"
+        for name, rate, loss in losses for seed in range(4)
+    ]  # fmt: skip
+    table.write_text("\n".join(["run_id,learning_rate,loss,seed", *rows]))
+    assert "will do" not in compare("--runs", str(table))
+    assert "will do: none is likely more than 10% above" in " ".join(
+        compare("--runs", str(table), "--band", "10").split()
+    )
+
+
+def test_the_store_and_the_journal_are_one_table_where_asked_for(project):
+    compare("--imported", "--export", str(project / "all.csv"))
     table = pd.read_csv(project / "all.csv")
     assert set(table["source"]) == {"store", "table"}
     assert len(table) == 12
-    found = compare_json("--question", "batch_size")
-    runs = {run for one in found["contrasts"] for run in one["runs"]}
-    assert {"6jzsan5d", "fwtchfxv"} <= runs
-    only = compare_json("--question", "batch_size", "--sweep", "demo")
-    assert {run for one in only["contrasts"] for run in one["runs"]} < runs
+    compare("--export", str(project / "own.csv"))
+    assert set(pd.read_csv(project / "own.csv")["source"]) == {"store"}
+
+
+def test_imported_runs_are_compared_beside_those_of_the_store_where_asked_for(project):
+    assert "ch7f65x3" not in compare()
+    text = compare("--imported")
+    assert "Imported runs" in text and "ch7f65x3" in text
+    found = compare_json("--imported")
+    assert "ch7f65x3" in {run["run_id"] for run in found["imported"]["runs"]}
+    assert "ch7f65x3" not in {run["run_id"] for run in found["runs"]}
+    asked = compare_json("--question", "batch_size", "--imported")
+    assert {"6jzsan5d", "fwtchfxv"} <= {run for one in asked["effects"] for run in one["runs"]}
+    own = compare_json("--question", "batch_size")
+    assert "6jzsan5d" not in {run for one in own["effects"] for run in one["runs"]}

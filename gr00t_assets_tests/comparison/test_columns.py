@@ -5,13 +5,14 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from gr00t_assets.cli.compare import print_runs
+from gr00t_assets.cli.compare import print_ranking
 from gr00t_assets.comparison.all_runs import from_store
-from gr00t_assets.comparison.answers.headline import cautions, headline
-from gr00t_assets.comparison.columns import COLUMNS, Column, shown_columns
-from gr00t_assets.comparison.compare import compare
-from gr00t_assets.comparison.contrasts.ranking import comparability_classes, ranked_runs
+from gr00t_assets.comparison.answers.headline import headline
+from gr00t_assets.comparison.answers.limits import cautions
+from gr00t_assets.comparison.columns import COLUMNS, Column
+from gr00t_assets.comparison.comparison import compare
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.ranking import comparability_classes, ranked_runs
 from gr00t_assets.comparison.tables.runs_table import export_table, rows_table
 from gr00t_assets.comparison.wording import loss_text, shown_loss
 from gr00t_assets.reporting.markdown import comparison_markdown
@@ -109,15 +110,29 @@ def test_other_trainable_parts_make_another_class(store):
 
 
 def test_a_difference_within_noise_is_called_so_and_a_clear_one_is_not(store):
-    items = [experiment(name, learning_rate=rate) for name, rate in RATES.items()]
-    for item, mean in zip(items, (0.100, 0.101, 0.300), strict=True):
-        write_run(item, store, losses(300, mean, seed=item.hyperparameters.batch_size))
+    items = [
+        experiment(f"{name}{seed}", learning_rate=rate, seed=seed)
+        for name, rate in RATES.items() for seed in (1, 2, 3)
+    ]  # fmt: skip
+    for place, item in enumerate(items):
+        mean = (0.100, 0.101, 0.300)[place // 3] * (1 + (0.03, -0.02, 0.01)[(place * 2) % 3])
+        write_run(item, store, losses(300, mean, seed=place))
     runs, table = compared(store, items)
     notes = table.set_index("name")["remark"]
-    assert notes["b"] == "Within noise of rank 1."
-    assert notes["a"] is pd.NA and notes["c"] is pd.NA
-    assert headline(runs).startswith("Lowest loss of 3 finished runs: a, ")
-    assert "Not known to be the best: within noise of it is b" in headline(runs)
+    assert notes["b1"].startswith("Within noise of rank 1.")
+    assert not any("noise" in notes[name] for name in ("a1", "c1"))
+    assert headline(runs).startswith("Lowest loss of 9 finished runs: a1, ")
+    assert "Not known to be the best" in headline(runs)
+
+
+def test_where_nothing_tells_the_noise_no_difference_is_called_noise(store):
+    items = [experiment(name, learning_rate=rate) for name, rate in RATES.items()]
+    for item, mean in zip(items, (0.100, 0.101, 0.300), strict=True):
+        write_run(item, store, losses(300, mean))
+    _, table = compared(store, items)
+    notes = table.set_index("name")["remark"]
+    assert notes["a"] is pd.NA
+    assert notes["b"] == notes["c"] == "Not told apart from rank 1."
 
 
 def test_replicates_share_a_rank_and_say_so(store):
@@ -160,14 +175,19 @@ def test_columns_have_their_types_and_every_setting_is_one(store):
     assert str(table["tune_llm"].dtype) == "boolean"
 
 
-def test_a_terminal_shows_the_settings_that_differ(store):
-    items = [experiment("a", weight_decay=0.0), experiment("b", tune_llm=True)]
+def test_a_terminal_shows_as_many_columns_as_fit_and_cuts_none(store):
+    items = [experiment("a", weight_decay=0.5), experiment("b", warmup_ratio=0.125)]
     for item in items:
         write_run(item, store, losses(300, 0.1))
-    runs, _ = compared(store, items)
-    columns = shown_columns(ranked_runs(comparability_classes(runs), runs))
-    assert [column.name for column in columns if column.varying] == ["weight_decay", "tune_llm"]
-    assert not any(column.wide for column in columns)
+    comparison = compare(from_store(read_runs(items, store)))
+    for width, fits in ((120, True), (70, False)):
+        terminal = Console(record=True, width=width)
+        print_ranking(comparison.classes[0].ranking, terminal)
+        printed = terminal.export_text()
+        assert "\nrank  experiment" in printed and "0.0985 ± 0.0023" in printed
+        assert "decay" in printed and "0.125" in printed, "settings that differ come first"
+        assert ("epochs" in printed) == fits
+        assert "samples/s" not in printed
 
 
 def test_numbers_of_a_row(store):
@@ -261,11 +281,11 @@ def test_a_column_that_is_added_is_in_every_view(store, tmp_path, tokens_column)
     for item, mean in zip(items, (0.1, 0.3), strict=True):
         write_run(item, store, losses(300, mean))
     comparison = compare(from_store(read_runs(items, store)))
-    assert [run["tokens_seen"] for run in comparison.as_json()["runs"]] == [2100, 2100]
+    assert [run["tokens_seen"] for run in comparison.to_json()["runs"]] == [2100, 2100]
     exported = pd.read_csv(export_table(comparison.runs, tmp_path / "runs.csv"))
     assert list(exported["tokens_seen"]) == [2100, 2100]
     terminal = Console(record=True, width=120)
-    print_runs(comparison.rows, terminal)
+    print_ranking(comparison.classes[0].ranking, terminal)
     printed = terminal.export_text()
     assert "tokens" in printed and "2100" in printed
     assert "tokens" in comparison_markdown(comparison)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gr00t_assets.comparison.contrasts.ranking import comparability_classes
 from gr00t_assets.comparison.curves import Curve, Loss, loss_curve
+from gr00t_assets.comparison.statistics.ranking import comparability_classes
 from gr00t_assets.comparison.tables.runs_table import runs_table
 from gr00t_assets.reporting.ranking_table import ranking_table
 from gr00t_assets.runs.final_loss import final_window

@@ -3,8 +3,9 @@
 import pytest
 
 from gr00t_assets.comparison.all_runs import from_store
-from gr00t_assets.comparison.answers.headline import cautions, headline
-from gr00t_assets.comparison.contrasts.ranking import comparability_classes, ranked_runs
+from gr00t_assets.comparison.answers.headline import headline
+from gr00t_assets.comparison.answers.limits import cautions
+from gr00t_assets.comparison.statistics.ranking import comparability_classes, ranked_runs
 from gr00t_assets.comparison.tables.runs_table import rows_table
 from gr00t_assets.runs.final_loss import LossWindow
 from gr00t_assets.runs.stored_run import read_runs
@@ -72,7 +73,7 @@ def test_full_fine_tuning_is_in_a_class_of_its_own(runs):
 
 def test_one_logged_point_does_not_make_a_winner(runs):
     notes = table_of(runs).set_index("name")["remark"]
-    assert notes["fwtchfxv"] == "Within noise of rank 1."
+    assert notes["fwtchfxv"] == "Not told apart from rank 1."
 
 
 def test_what_the_journal_left_out_is_said(runs):

@@ -82,7 +82,7 @@ def test_what_can_be_made_anew_is_moved_aside_and_made_anew(
     assert found["frame cache"].command == materialize_command("frame_cache", "small")
     assert found["modality config"].command == materialize_command("modality_config", "small")
     outcomes = put_aside(found.values(), store.root)
-    assert [refusal for _, refusal in outcomes] == [None] * 4
+    assert [damage.aside for damage in outcomes] == [True] * 4
     assert damage_of(store) == []
     make(store)
     assert damage_of(store) == []

@@ -29,7 +29,7 @@ def test_the_demonstration_dataset_is_read_with_its_oddities(demo_dataset: Path)
     state = dataset.vector(4, "observation.state")
     assert state.shape == (328, 44) and state.dtype == np.float64
     assert dataset.timestamps(0)[0] == pytest.approx(0.05, abs=1e-6)
-    assert dataset.row_count(1) == 470
+    assert dataset.read_episode(1).num_rows == 470
     with pytest.raises(DatasetError, match=r"lacks nothing\.here"):
         dataset.read_episode(0, ["nothing.here"])
 
@@ -84,14 +84,12 @@ def test_faulty_meta_files_are_listed_with_their_lines(spoilt: Path) -> None:
         assert part in text
 
 
-def test_a_format_that_the_caller_cannot_use_is_refused_before_its_files_are_missed(
-    spoilt: Path,
-) -> None:
+def test_a_format_that_cannot_be_read_is_refused_before_its_files_are_missed(spoilt: Path) -> None:
     info = json.loads((spoilt / "meta/info.json").read_text())
-    (spoilt / "meta/info.json").write_text(json.dumps(info | {"codebase_version": "v3.0"}))
+    (spoilt / "meta/info.json").write_text(json.dumps(info | {"codebase_version": "v1.6"}))
     (spoilt / "meta/episodes.jsonl").unlink()
-    with pytest.raises(DatasetError, match=r"codebase_version 'v3\.0'; expected v2\.0, v2\.1"):
-        LeRobotDataset.open(spoilt, formats=("v2.0", "v2.1"))
+    with pytest.raises(DatasetError, match=r"codebase_version 'v1\.6'; expected v2\.0, v2\.1"):
+        LeRobotDataset.open(spoilt)
 
 
 def test_format_v21_needs_no_stats_and_no_modality(spoilt: Path) -> None:

@@ -89,6 +89,12 @@ def encoded_dataset(
     return dataset
 
 
+def codec_of(path: Path) -> str:
+    """As FFmpeg names it: h264, hevc, av1, vp9."""
+    with av.open(str(path)) as container:
+        return container.streams.video[0].codec_context.codec.canonical_name
+
+
 def content(folder: Path) -> dict[str, bytes]:
     """Every file below a folder."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())

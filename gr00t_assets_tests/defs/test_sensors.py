@@ -155,6 +155,12 @@ def test_a_trainer_that_was_killed_is_a_crash(sensor: Sensor, number: int):
     assert asked(sensor.tick()) == ["first"]
 
 
+def test_losses_that_are_missing_in_the_end_are_trained_again(sensor: Sensor):
+    said = "TrainingError: first: losses of 2 of 4 steps are missing, the first one that of step 3."
+    failed(sensor.instance, trainer_ended(sensor.store, f"import sys; sys.exit({said!r})"))
+    assert asked(sensor.tick()) == ["first"]
+
+
 @pytest.mark.parametrize(
     "program",
     [

@@ -1,4 +1,4 @@
-"""One trained run with a held-out episode, and its evaluation, for all tests that read them."""
+"""One trained run with held-out episodes, and its evaluation, for all tests that read them."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from gr00t_assets_tests.trainers.isaac_gr00t.conftest import isaac_spec, small_b
 
 __all__ = ["isaac_spec", "small_base", "small_checkout", "small_data", "spec_of"]
 
-QUICK = EvaluationSettings(draws=2, resamples=200)
+QUICK = EvaluationSettings(draws=2)
 
 
 @pytest.fixture(autouse=True)
@@ -24,9 +24,9 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainingSpec:
-    """Trained on three episodes, the last one held out."""
+    """Trained on four of nine episodes, the last five held out."""
     store = a_store(tmp_path_factory.mktemp("held"))
-    make_data(store, held_out=[3])
+    make_data(store, episodes=9, held_out=[4, 5, 6, 7, 8])
     return make_run(store, max_steps=40, batch_size=4)
 
 

@@ -23,12 +23,12 @@ UNTRAINED = {"learning_rate": 1e-12, "max_steps": 1, "save_steps": 1}
 """One step that changes nothing: the weights are those that were drawn."""
 
 
-def make_data(store: Store, robot: str = "gr1_arms", **entry: object) -> str:
+def make_data(store: Store, robot: str = "gr1_arms", episodes: int = 4, **entry: object) -> str:
     """A materialised dataset in a store; its name."""
     source = {
         "kind": "synthetic",
         "robot": robot,
-        "episodes": 4,
+        "episodes": episodes,
         "min_frames": 40,
         "max_frames": 44,
         "width": 64,

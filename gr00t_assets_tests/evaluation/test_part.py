@@ -10,8 +10,19 @@ from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread, part_evaluation
-from gr00t_assets.evaluation.predictions import Predictor, language_used, prompt_swap, swap_prompts
-from gr00t_assets.evaluation.recorded_actions import action_groups, mean_action, recorded_at
+from gr00t_assets.evaluation.predictions import (
+    Predictor,
+    language_used,
+    prompt_swap,
+    row_numbers,
+    swap_prompts,
+)
+from gr00t_assets.evaluation.recorded_actions import (
+    NEAREST,
+    TrainingActions,
+    action_groups,
+    recorded_at,
+)
 from gr00t_assets.evaluation.result import Estimate, EvaluationSettings
 from gr00t_assets.evaluation.trajectories import trajectory
 from gr00t_assets.evaluation.windows import Windows, choose_windows
@@ -19,7 +30,7 @@ from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.transforms import StateActionTransform
 from gr00t_assets_tests.evaluation.runs import a_store, make_data
 
-QUICK = EvaluationSettings(draws=2, resamples=200)
+QUICK = EvaluationSettings(draws=2)
 DRAWS = 3
 
 
@@ -32,28 +43,28 @@ class Small:
         self.windows = choose_windows(lengths, self.config.action_indices, QUICK)
         self.groups = action_groups(self.config)
         self.recorded = recorded_at(self.windows, dataset, self.groups, self.config)
+        self.training = TrainingActions(data)
+        self.asked = row_numbers(data, self.windows)
 
     def measured(self, predicted: np.ndarray) -> PartPredictions:
-        mean = mean_action(self.data)
-        windows, recorded = self.windows, self.recorded
-        parts = (
-            "seen in training",
-            4,
-            windows,
-            recorded,
-            predicted,
-            mean,
-            self.groups,
-            {},
-            "small",
+        return PartPredictions(
+            part="seen in training",
+            episodes_in_part=5,
+            windows=self.windows,
+            recorded=self.recorded,
+            predicted=predicted,
+            rules=self.training.answers(self.data.states(self.asked)[:, 0]),
+            training_rows=(len(self.data), len(self.data)),
+            groups=self.groups,
+            labels={},
+            dataset="small",
         )
-        return PartPredictions(*parts)
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     store = a_store(tmp_path_factory.mktemp("planted"))
-    make_data(store)
+    make_data(store, episodes=5)
     config = load_modality_config("small", store)
     dataset = LeRobotDataset.open(store.dataset_directory("small", config.dataset_version), "small")
     frames = FrameCache.open(store.frame_cache("small", config.dataset_version))
@@ -61,9 +72,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
 
 
 def test_what_was_recorded_is_what_a_model_is_trained_on(small: Small) -> None:
-    starts = {episode: small.data.rows(episode)[0] for episode in range(4)}
-    rows = [starts[e] + r for e, r in zip(small.windows.episodes, small.windows.rows, strict=True)]
-    trained_on = small.data.actions(np.array(rows))[..., : small.config.action_dim]
+    trained_on = small.data.actions(small.asked)[..., : small.config.action_dim]
     assert np.allclose(small.recorded.actions, trained_on, atol=1e-6)
     again = StateActionTransform(small.config).invert_action(small.recorded.actions)
     for name, values in small.recorded.actions_in_units.items():
@@ -78,19 +87,45 @@ def test_holding_repeats_the_state_of_the_windows_row(small: Small) -> None:
 
 
 def test_the_mean_action_is_that_of_every_row(small: Small) -> None:
-    rows = [small.dataset.vector(index, "action") for index in range(4)]
+    rows = [small.dataset.vector(index, "action") for index in range(5)]
     fed = StateActionTransform(small.config).actions(np.concatenate(rows))
     expected = fed.mean(axis=0)[: small.config.action_dim]
-    assert np.allclose(mean_action(small.data), expected, atol=1e-6)
+    assert np.allclose(small.training.mean, expected, atol=1e-6)
+    median = np.median(fed, axis=0)[: small.config.action_dim]
+    assert np.allclose(small.training.median, median, atol=1e-6)
+
+
+def test_nearest_chunks_are_those_that_a_search_through_all_rows_finds(small: Small) -> None:
+    every, compared = small.data.states(small.data.rows())[:, 0].astype(np.float64), 0
+    asked = every[small.asked] + np.random.default_rng(0).normal(0, 0.02, every.shape[1])
+    found = small.training.nearest_chunks(asked)
+    for state, chunk in zip(asked, found, strict=True):
+        distances = np.linalg.norm(every - state, axis=1)
+        near = np.argsort(distances)[: NEAREST + 1]
+        if np.diff(distances[near])[-1] > 1e-9:  # of equal states either may be taken
+            actions = small.data.actions(near[:-1])[..., : small.config.action_dim]
+            np.testing.assert_allclose(chunk, actions.mean(axis=0), atol=1e-6)
+            compared += 1
+    assert compared > 5
+
+
+def test_many_training_rows_are_drawn_evenly(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gr00t_assets.evaluation.recorded_actions.MOST_ROWS", 21)
+    drawn = TrainingActions(small.data)
+    assert len(drawn.rows) == 21 and np.ptp(np.diff(drawn.rows)) <= 1
+    assert (drawn.rows[0], drawn.rows[-1]) == (0, len(small.data) - 1)
+    np.testing.assert_array_equal(drawn.mean, small.training.mean)
+    few = replace(small.measured(small.recorded.actions[None]), training_rows=(21, len(small.data)))
+    doubled = replace(few, predicted=np.repeat(few.predicted, 2, axis=0))
+    words = part_evaluation([doubled]).baselines[2].words
+    assert words.endswith(f"10 nearest training states, of 21 drawn evenly from {len(small.data)}")
 
 
 def test_a_planted_error_comes_out_in_both_kinds_of_units(small: Small) -> None:
     off = np.zeros(small.config.action_dim)
     place = next(group for group in small.groups if group.key.key == "right_arm").start
     off[place + 1] = 0.1
-    part = part_evaluation(
-        [small.measured(np.stack([small.recorded.actions + off] * DRAWS))], QUICK
-    )
+    part = part_evaluation([small.measured(np.stack([small.recorded.actions + off] * DRAWS))])
 
     joint = next(joint for joint in part.joints if joint.name == "right_arm[1]")
     key = next(key for key in small.config.action if key.key == "right_arm")
@@ -106,22 +141,23 @@ def test_a_planted_error_comes_out_in_both_kinds_of_units(small: Small) -> None:
     assert part.squared_error_in_units == pytest.approx(joint.in_units.mean**2 / 26, rel=1e-3)
 
 
-def test_a_policy_near_the_truth_beats_both_rules_and_one_far_from_it_none(small: Small) -> None:
+def test_a_policy_near_the_truth_beats_every_rule_and_one_far_from_it_none(small: Small) -> None:
     noise = np.random.default_rng(0).normal(size=(DRAWS, *small.recorded.actions.shape))
-    near = part_evaluation([small.measured(small.recorded.actions + 0.02 * noise)], QUICK)
-    far = part_evaluation([small.measured(small.recorded.actions + 2.0 * noise)], QUICK)
-    assert [rule.beaten for rule in near.baselines] == ["yes", "yes"]
-    assert [rule.beaten for rule in far.baselines] == ["no", "no"]
+    near = part_evaluation([small.measured(small.recorded.actions + 0.02 * noise)])
+    far = part_evaluation([small.measured(small.recorded.actions + 2.0 * noise)])
+    assert [rule.beaten for rule in near.baselines] == ["yes"] * 4
+    assert [rule.beaten for rule in far.baselines] == ["no"] * 4
     for rule in near.baselines:
         assert rule.difference.mean == pytest.approx(near.error.mean - rule.error.mean, abs=1e-5)
-    hold, _ = near.baselines
+    hold, mean, *_ = near.baselines
+    assert (hold.name, mean.name) == ("hold", "mean action")
     assert hold.by_step[0] < hold.by_step[-1]
-    mean = part_evaluation([small.measured(np.stack([mean_like(small)] * DRAWS))], QUICK)
+    mean = part_evaluation([small.measured(np.stack([mean_like(small)] * DRAWS))])
     assert mean.baselines[1].beaten == "cannot be told"
 
 
 def mean_like(small: Small) -> np.ndarray:
-    return np.broadcast_to(mean_action(small.data), small.recorded.actions.shape)
+    return np.broadcast_to(small.training.mean, small.recorded.actions.shape)
 
 
 def test_a_number_that_never_changes_is_no_error(small: Small) -> None:
@@ -138,7 +174,7 @@ def test_a_number_that_never_changes_is_no_error(small: Small) -> None:
     predicted[..., 1] += 0.25
     planted = replace(small.measured(predicted), recorded=recorded, groups=groups)
     assert planted.moving.tolist() == [False] + [True] * 25
-    assert part_evaluation([planted], QUICK).error.mean == pytest.approx(0.25 / 25)
+    assert part_evaluation([planted]).error.mean == pytest.approx(0.25 / 25)
 
 
 def test_relative_groups_hold_no_motion_and_unmatched_ones_the_last_action(small: Small) -> None:
@@ -184,14 +220,13 @@ class Reader(Predictor):
 
 @pytest.mark.parametrize(("moves", "used"), [(0.0, "no"), (0.005, "no"), (0.5, "yes")])
 def test_a_planted_use_of_the_prompt_is_found(small: Small, moves: float, used: str) -> None:
-    starts = np.array([small.data.rows(episode)[0] for episode in small.windows.episodes])
-    told = small.data.texts(starts + small.windows.rows)
+    told = small.data.texts(small.asked)
     reader = Reader(small.recorded.actions, told, moves)
     measured = small.measured(reader.predict(small.data, small.windows, "right"))
     tasks = sorted(small.data.instructions)
 
     swapped = swap_prompts(reader, small.data, measured, tasks)
-    swap = prompt_swap([swapped], measured.part, tasks, QUICK)
+    swap = prompt_swap([swapped], measured.part, tasks)
 
     assert swap.difference.mean == pytest.approx(moves, abs=1e-6)
     assert swap.ratio.mean == pytest.approx(moves / swap.draw_spread.mean, rel=1e-3, abs=1e-9)
@@ -208,6 +243,7 @@ def test_neither_one_task_nor_a_wide_interval_tells_whether_language_is_used() -
     assert language_used(2, sure, sure) == "yes"
     assert language_used(2, sure, between(0.001, 0.002)) == "no"
     assert language_used(2, between(0.05, 0.2), sure) == "cannot be told: too close"
+    assert language_used(2, Estimate(mean=5), sure) == "cannot be told: too few episodes"
 
 
 def test_a_trajectory_has_the_recorded_values_at_its_times(small: Small) -> None:

@@ -56,7 +56,7 @@ def test_what_is_recorded_and_held_is_what_the_model_is_fed(store: Store) -> Non
     config = data.config
     rows = np.array([0, 5, 39])
     inside = np.ones((3, 16), dtype=bool)
-    windows = Windows(np.zeros(3, int), rows, inside, np.arange(3), "windows", 5)
+    windows = Windows(np.zeros(3, int), rows, inside, np.zeros(3, int), 5)
     groups = action_groups(config)
     recorded = recorded_at(windows, dataset, groups, config)
     fed = data.actions(rows)
@@ -83,7 +83,7 @@ def test_a_run_of_an_own_data_config_is_trained_and_evaluated(store: Store) -> N
     spec = make_run(store, max_steps=3, batch_size=4, logging_steps=1)
     losses = read_metrics(spec.run_directory).losses
     assert len(losses) == 3 and np.isfinite(losses).all()
-    quick = EvaluationSettings(draws=2, resamples=100, max_windows=4, denoising_steps=2)
+    quick = EvaluationSettings(draws=2, max_windows=4, denoising_steps=2)
     evaluation = evaluate_run(spec.run_directory, quick)
     assert evaluation.held_out is not None and evaluation.held_out.episodes == (3,)
     arm, other = evaluation.held_out.groups

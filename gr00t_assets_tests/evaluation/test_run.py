@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from gr00t_assets.core.checksums import read_sealed, unsealed
+from gr00t_assets.core.checksums import read_sealed, sealed, unsealed
 from gr00t_assets.core.errors import CheckpointError, EvaluationError
-from gr00t_assets.evaluation.open_loop import evaluate_run
+from gr00t_assets.evaluation.open_loop import current_evaluation, evaluate_run
+from gr00t_assets.evaluation.paired_errors import why_not_paired
 from gr00t_assets.evaluation.result import (
     EVALUATION,
     NOT_SUCCESS,
@@ -18,6 +19,7 @@ from gr00t_assets.evaluation.result import (
     EvaluationSettings,
     load_evaluation,
 )
+from gr00t_assets.evaluation.wording import group_rows, part_sentence
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets_tests.evaluation.conftest import QUICK
 from gr00t_assets_tests.evaluation.runs import UNTRAINED, a_store, make_data, make_run
@@ -28,15 +30,26 @@ from gr00t_assets_tests.trainers.isaac_gr00t.driving import IsaacSpec, drive
 def test_held_out_and_seen_episodes_are_kept_apart(evaluated: Evaluation) -> None:
     assert evaluated.held_out is not None
     assert evaluated.main is evaluated.held_out
-    assert (evaluated.held_out.part, evaluated.held_out.episodes) == ("held out", (3,))
-    assert (evaluated.seen.part, evaluated.seen.episodes) == ("seen in training", (0, 1, 2))
+    assert (evaluated.held_out.part, evaluated.held_out.episodes) == ("held out", (4, 5, 6, 7, 8))
+    assert (evaluated.seen.part, evaluated.seen.episodes) == ("seen in training", (0, 1, 2, 3))
     assert evaluated.limits[0] == NOT_SUCCESS
     assert not any("No episode" in line for line in evaluated.limits)
-    assert any("stretches" in line for line in evaluated.limits)
+    assert any(
+        "4 episodes of the part seen in training: with fewer than 5" in line
+        for line in evaluated.limits
+    )
+    assert evaluated.held_out.error.interval and evaluated.seen.error.interval is None
+    assert {rule.beaten for rule in evaluated.seen.baselines} == {"cannot be told"}
+
+
+def test_errors_by_episode_are_kept_and_their_mean_is_the_error(evaluated: Evaluation) -> None:
+    for part in evaluated.parts:
+        assert len(part.episode_errors) == len(part.episodes) == part.clusters
+        assert np.isclose(np.mean(part.episode_errors), part.error.mean)
 
 
 def test_every_group_number_and_step_has_its_error(evaluated: Evaluation) -> None:
-    part = evaluated.seen
+    part = evaluated.main
     assert [group.group for group in part.groups] == [
         *("left_arm", "right_arm", "left_hand", "right_hand")
     ]
@@ -50,7 +63,8 @@ def test_every_group_number_and_step_has_its_error(evaluated: Evaluation) -> Non
         assert np.isclose(np.mean(group.by_step_in_units), group.in_units.mean)
         assert group.held == "state"
     for estimate in (part.error, *part.by_step, *(joint.in_units for joint in part.joints)):
-        assert estimate.low <= estimate.mean <= estimate.high
+        assert estimate.interval is not None and estimate.standard_error is not None
+        assert estimate.interval[0] <= estimate.mean <= estimate.interval[1]
         assert estimate.standard_error >= 0
     assert np.isclose(np.mean([each.mean for each in part.by_step]), part.error.mean)
 
@@ -89,26 +103,26 @@ def test_no_use_of_the_prompt_is_found_where_it_is_cut_off(
 
     assert found.language_used == "no"
     assert found.prompt_swap.other == "another task" and found.prompt_swap.tasks > 1
-    assert found.prompt_swap.ratio.high < 1e-4
+    assert found.prompt_swap.ratio.high is not None and found.prompt_swap.ratio.high < 1e-4
     assert abs(found.prompt_swap.error_increase.mean) < 1e-5
     assert found.prompt_swap.draw_spread.mean > 0.01
 
 
-def test_an_untrained_policy_loses_to_both_rules_and_to_a_trained_one(
+def test_an_untrained_policy_loses_to_every_rule_and_to_a_trained_one(
     evaluated: Evaluation, tmp_path: Path
 ) -> None:
     store = a_store(tmp_path)
-    make_data(store)
+    make_data(store, episodes=5)
     spec = make_run(store, **UNTRAINED)
 
     found = evaluate_run(spec.run_directory, QUICK)
 
-    assert [rule.beaten for rule in found.main.baselines] == ["no", "no"]
-    assert all(rule.difference.low > 0 for rule in found.main.baselines)
+    assert [rule.beaten for rule in found.main.baselines] == ["no"] * 4
     assert found.held_out is None and found.main is found.seen
-    assert found.seen.episodes == (0, 1, 2, 3)
+    assert found.seen.episodes == (0, 1, 2, 3, 4)
     assert any("No episode of small was held out" in line for line in found.limits)
-    assert evaluated.seen.error.high < found.seen.error.low
+    here, there = evaluated.main.error.interval, found.main.error.interval
+    assert here and there and here[1] < there[0]
 
 
 def test_two_cameras_and_one_task(tmp_path: Path) -> None:
@@ -158,9 +172,40 @@ def test_a_run_that_is_not_finished_says_so(trained: TrainingSpec, tmp_path: Pat
 
 def test_a_damaged_file_is_told_and_written_anew(trained: TrainingSpec, tmp_path: Path) -> None:
     (tmp_path / EVALUATION).write_text('{"format": 1')
-    with pytest.raises(EvaluationError, match="not an evaluation of format 1"):
+    with pytest.raises(EvaluationError, match="not an evaluation of format 1 or 2"):
         load_evaluation(tmp_path)
     assert load_evaluation(tmp_path / "elsewhere") is None
+
+
+def test_an_evaluation_of_format_1_is_read_and_made_anew(
+    evaluated: Evaluation, trained: TrainingSpec
+) -> None:
+    """Of version 0.2: two rules, a bootstrap, nothing by episode."""
+    path = trained.run_directory / EVALUATION
+    kept, old = path.read_bytes(), read_sealed(path)
+    old.update(format=1, settings={**old["settings"], "resamples": 200})
+    for part in (old["held_out"], old["seen"]):
+        del part["episode_errors"]
+        part["baselines"] = part["baselines"][:2]
+        part["resampled"] = "stretches of 16 rows of 5 episodes"
+        for group in (*part["groups"], *part["joints"]):
+            for errors in (group.get("baselines", {}), group["baselines_in_units"]):
+                errors.pop("median action", None)
+                errors.pop("nearest chunks", None)
+    path.write_text(json.dumps(sealed(old)))
+    try:
+        read = load(trained)
+        assert (read.format, read.main.episode_errors, read.settings) == (1, (), QUICK)
+        assert group_rows(read.main)[0][-2:] == ["", ""] != group_rows(evaluated.main)[0][-2:]
+        assert "over stretches of 16 rows" in part_sentence(read.main)
+        assert why_not_paired(evaluated, read) == (
+            "the evaluation of small-run is of an earlier version and has no errors by episode: "
+            "run gr00t-assets evaluate small-run"
+        )
+        assert current_evaluation(trained.run_directory, QUICK) is None
+    finally:
+        path.write_bytes(kept)
+    assert current_evaluation(trained.run_directory, load(trained).settings) is not None
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:

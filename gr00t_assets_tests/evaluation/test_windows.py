@@ -1,4 +1,4 @@
-"""Windows: inside their episodes, few enough, and in clusters that hold overlaps together."""
+"""Windows: inside their episodes, few enough, and counted by episode."""
 
 import numpy as np
 import pytest
@@ -21,24 +21,12 @@ def test_chunks_lie_in_their_episodes(lengths: list[int], most: int) -> None:
     assert np.bincount(windows.episodes).max() <= most
     for episode, row in zip(windows.episodes, windows.rows, strict=True):
         assert row >= 0 and row + 16 <= lengths[episode]
-    numbers = np.unique(windows.clusters)
-    assert numbers.tolist() == list(range(len(numbers)))
-    assert len(numbers) > 1
-
-
-def test_few_episodes_are_cut_into_stretches_and_many_are_not() -> None:
-    few = choose_windows({0: 400, 1: 400}, HORIZON, EvaluationSettings())
-    assert few.resampled == "stretches of 64 rows of 2 episodes"
-    pairs = set(zip(few.episodes.tolist(), (few.rows // 64).tolist(), strict=True))
-    assert len(set(few.clusters.tolist())) == len(pairs) == 14
-    many = choose_windows(dict.fromkeys(range(9), 400), HORIZON, EvaluationSettings())
-    assert many.resampled == "episodes"
-    assert (many.clusters == many.episodes).all()
+    assert (windows.places == windows.episodes).all()
 
 
 def test_an_episode_shorter_than_the_horizon_counts_the_steps_that_it_has() -> None:
     windows = choose_windows({4: 10, 7: 12}, HORIZON, EvaluationSettings())
-    assert windows.rows.tolist() == [0, 0]
+    assert (windows.rows.tolist(), windows.places.tolist()) == ([0, 0], [0, 1])
     assert windows.inside.sum(axis=1).tolist() == [10, 12]
     with pytest.raises(EvaluationError, match="two or more"):
         choose_windows({4: 10}, HORIZON, EvaluationSettings())

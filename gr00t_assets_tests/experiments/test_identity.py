@@ -8,9 +8,7 @@ from pydantic import Field
 
 from gr00t_assets.cli.sweep import plan_json
 from gr00t_assets.comparison.all_runs import from_store
-from gr00t_assets.comparison.columns import shown_columns
-from gr00t_assets.comparison.contrasts.ranking import comparability_classes, ranked_runs
-from gr00t_assets.comparison.sweep_plan import make_plan
+from gr00t_assets.comparison.statistics.ranking import comparability_classes
 from gr00t_assets.comparison.tables.runs_table import read_table
 from gr00t_assets.core.errors import SweepError
 from gr00t_assets.experiments.experiment import Experiment
@@ -21,6 +19,8 @@ from gr00t_assets.experiments.registry import (
     trainer_named,
 )
 from gr00t_assets.experiments.sweeps import load_sweep, load_sweeps
+from gr00t_assets.planning.sweep_plan import make_plan
+from gr00t_assets.reporting.ranking_table import ranking_table
 from gr00t_assets.runs.spec import hash_of_spec, load_spec, make_spec, write_spec
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
@@ -148,10 +148,11 @@ def test_a_hyperparameter_that_is_declared_alone_is_everywhere(one_more, tmp_pat
     plan = make_plan(sweep, store)
     assert [row["head_dropout"] for row in plan_json(plan)["experiments"]] == [0.1, 0.3]
     runs = from_store(read_runs(sweep.experiments, store))
-    rows = ranked_runs(comparability_classes(runs), runs)
-    columns = {column.name: column for column in shown_columns(rows)}
-    assert {columns["head_dropout"].text(row) for row in rows} == {"0.1", "0.3"}
-    assert columns["head_dropout"].dtype == "Float64"
+    (ranked_class,) = comparability_classes(runs)
+    shown = ranking_table(ranked_class.ranking, {})
+    (place,) = [at for at, column in enumerate(shown.columns) if column.name == "head_dropout"]
+    assert {cells[place].text for _, cells in shown.rows} == {"0.1", "0.3"}
+    assert shown.columns[place].dtype == "Float64"
     table = tmp_path / "runs.csv"
     table.write_text(
         "run_id,status,learning_rate,batch_size,max_steps,loss,dataset,head_dropout\n"

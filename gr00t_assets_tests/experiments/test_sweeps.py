@@ -20,17 +20,17 @@ def refusal(folder: Path, text: str) -> str:
     return str(caught.value)
 
 
-def test_the_projects_demo_sweep_is_the_grid_of_two_batch_sizes_and_two_learning_rates() -> None:
+def test_the_projects_demo_sweep_is_two_learning_rates_with_two_seeds_each() -> None:
     demo = load_sweeps()["demo"]
     points = [
-        (item.name, item.hyperparameters.batch_size, item.hyperparameters.learning_rate)
+        (item.name, item.hyperparameters.learning_rate, item.hyperparameters.seed)
         for item in demo.experiments
     ]
     assert points == [
-        ("demo-b1-lr1e-3", 1, 1e-3),
-        ("demo-b1-lr5e-4", 1, 5e-4),
-        ("demo-b8-lr1e-3", 8, 1e-3),
-        ("demo-b8-lr5e-4", 8, 5e-4),
+        ("demo-lr1e-3-seed1", 1e-3, 1),
+        ("demo-lr1e-3-seed2", 1e-3, 2),
+        ("demo-lr2e-4-seed1", 2e-4, 1),
+        ("demo-lr2e-4-seed2", 2e-4, 2),
     ]
     assert demo.datasets == ("synthetic-pick-n-place",)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gr00t_assets.comparison.compare import Comparison, compare
+from gr00t_assets.comparison.comparison import Comparison, compare
 from gr00t_assets.comparison.curves import Curve, Loss
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.evaluation.result import (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from gr00t_assets.comparison.compare import compare
+from gr00t_assets.comparison.comparison import compare
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.reporting.html import render_page
 from gr00t_assets.reporting.report import in_order
@@ -35,6 +35,7 @@ def text() -> str:
     """A page with replicates, a failed run, names that are markup, evaluations and imports."""
     rates = (2e-3, 3e-3, 4e-3, 5e-3)
     more = [finished_run(f"more-{rate:g}", 10 * rate, learning_rate=rate) for rate in rates]
+    more[1] = replace(more[1], samples_per_second=210.0, gpu_hours=1.25)
     wide = finished_run("batch-1", 0.2, batch_size=1, note=MARKUP)
     failed = replace(finished_run("broken"), status="failed", loss=None, note="it stopped")
     runs = [*replicated(), *more, wide, failed]
@@ -84,6 +85,36 @@ def test_the_first_screen_has_the_best_whether_it_is_known_and_what_is_next(open
     assert opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_nothing_scrolls_sideways_but_a_table_on_a_phone(browser, tmp_path, size):
+    """Also with long names, every setting that may vary, and numbers of many digits."""
+    runs = [
+        finished_run(
+            f"night-sweep-of-the-kitchen-robot-b{size}-lr{rate:g}-{place}", 0.05 + 10 * rate,
+            learning_rate=rate, batch_size=size, weight_decay=place / 900,
+            lr_scheduler_type=("cosine", "constant_with_warmup")[place % 2], seed=place,
+            warmup_ratio=0.0123 + rate, max_steps=12000, samples_seen=12000 * size,
+            curve=False, gpu_hours=123.45, samples_per_second=1234.5,
+            augmentation=("none", "gr00t")[size % 2], note="a note of its author",
+        )
+        for rate in (1.23456e-4, 2.34567e-4) for size in (8, 9) for place in range(3)
+    ]  # fmt: skip
+    evaluations = {run.run_id: evaluation(run, 0.1234) for run in runs}
+    comparison = compared(*runs, evaluations=evaluations)
+    file = tmp_path / "wide.html"
+    file.write_text(render_page([comparison], [], []))
+    page = browser.new_page(viewport=size)
+    page.goto(file.as_uri())
+    page.wait_for_selector("html[data-plots=ready]", state="attached")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    wider = page.evaluate(
+        "[...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth)"
+        ".map(box => box.getAttribute('aria-label'))"
+    )
+    assert wider == [] or size == PHONE
+    page.close()
+
+
 def test_nothing_from_a_file_becomes_markup(text):
     assert MARKUP not in text
     assert "alert(1)" in text
@@ -125,7 +156,7 @@ def test_what_limits_the_answers_is_said_once(opened):
 
 
 def test_a_verdict_is_a_symbol_and_a_word(opened):
-    badges = opened.locator("table.contrasts .badge").all_text_contents()
+    badges = opened.locator("table.effects .badge").all_text_contents()
     assert badges and all(len(badge.split(maxsplit=1)) == 2 for badge in badges)
     assert any(badge.endswith("controlled") for badge in badges)
     symbols = {badge.split()[0] for badge in badges}
@@ -151,9 +182,10 @@ def test_evaluations_are_drawn_and_neither_is_called_success(opened):
     )
 
 
-def test_print_shows_every_plot_and_hides_what_is_pressed(opened):
+def test_print_shows_every_plot_opens_folds_and_hides_what_is_pressed(opened):
     opened.wait_for_selector("html[data-plots=ready]", state="attached")
     opened.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert opened.locator("details:not([open])").count() == 0
     opened.wait_for_function(
         "[...document.querySelectorAll('.plot')].every(plot => plot.querySelector('svg'))"
     )
@@ -161,6 +193,10 @@ def test_print_shows_every_plot_and_hides_what_is_pressed(opened):
     assert not opened.locator(".switch").first.is_visible()
     assert not opened.locator("nav").is_visible()
     assert opened.locator(".card .name").first.is_visible()
+    opened.set_viewport_size({"width": 700, "height": 1000})  # A4 without its margins
+    assert opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    opened.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert opened.locator("details:not([open])").count() > 0
 
 
 def test_dark_is_dark(opened):

@@ -4,6 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 from gr00t_assets.cli.main import app
+from gr00t_assets.comparison.all_runs import chosen_runs
+from gr00t_assets.comparison.comparison import compare
 from gr00t_assets.core.errors import SweepError
 from gr00t_assets.reporting.report import write_report
 from gr00t_assets_tests.comparison.run_factory import (
@@ -58,7 +60,7 @@ def test_report_has_a_section_for_each_sweep_with_a_run_or_asked_for(full, store
 
 
 def test_what_comes_from_files_is_escaped(full, store):
-    report = write_report(full, store, imported=[])
+    report = write_report(full, store)
     text = report.path.read_text()
     page = text[: text.index("<script>")] if "<script>" in text else text
     assert "alert(1)" in page
@@ -75,7 +77,7 @@ def test_report_needs_nothing_from_elsewhere(full, store):
 
 
 def test_markdown_begins_with_the_verdict_and_has_the_same_content(full, store):
-    report = write_report(full, store, imported=[])
+    report = write_report(full, store)
     text = report.markdown()
     assert text.startswith(f"**{report.verdict[:20]}")
     rows = [line for line in text.splitlines() if line.startswith("|")]
@@ -86,12 +88,34 @@ def test_markdown_begins_with_the_verdict_and_has_the_same_content(full, store):
     assert "<script>" not in text
 
 
-def test_an_import_that_cannot_be_read_keeps_nothing_else_away(full, store, tmp_path, monkeypatch):
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    """The table of runs of a project."""
     (tmp_path / "data" / "journal").mkdir(parents=True)
     (tmp_path / "data" / "datasets.yaml").write_text("datasets: {}")
-    (tmp_path / "data" / "journal" / "runs.csv").write_text("run_id,loss\na,much\n")
     monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path))
-    report = write_report(full, store)
+    return tmp_path / "data" / "journal" / "runs.csv"
+
+
+def test_imported_runs_are_shown_only_where_asked_for(full, store, table):
+    table.write_text("run_id,loss\na,0.1\nb,0.2\n")
+    assert [item.key for item in write_report(full, store).comparisons] == ["store"]
+    report = write_report(full, store, imported=None)
+    assert [item.key for item in report.comparisons] == ["store", "imported"]
+    assert 'id="imported"' in report.path.read_text()
+
+
+def test_a_page_without_own_runs_says_how_to_see_the_imported_ones(store, table):
+    assert "--imported" not in write_report([], store).path.read_text()
+    table.write_text("run_id,loss\na,0.1\nb,0.2\n")
+    report = write_report([], store)
+    assert "No experiment has a run yet." in report.path.read_text()
+    assert "gr00t-assets compare --imported" in report.path.read_text()
+
+
+def test_an_import_that_cannot_be_read_keeps_nothing_else_away(full, store, table):
+    table.write_text("run_id,loss\na,much\n")
+    report = write_report(full, store, imported=None)
     assert [comparison.key for comparison in report.comparisons] == ["store"]
     (problem,) = report.problems
     assert problem.startswith("Imported runs are left out: ")
@@ -99,18 +123,18 @@ def test_an_import_that_cannot_be_read_keeps_nothing_else_away(full, store, tmp_
 
 
 def test_report_of_nothing_is_a_page_that_says_so(store):
-    report = write_report([], store, imported=[])
+    report = write_report([], store)
     assert "No experiment has a run yet." in report.path.read_text()
     assert report.path.stat().st_size < 40_000
 
 
 def test_what_has_no_rank_is_listed_with_the_reason_and_the_command(full, store):
-    text = write_report(full, store, imported=[]).path.read_text()
+    text = write_report(full, store).path.read_text()
     unranked = text.split('id="unranked"')[1]
     for name in ("broken", "running", "older", "corrupt", "stopped", "nothing"):
         assert f'<span class="name">{name}</span>' in unranked
         assert f"--partition {name}<" in unranked
-    ranked = text.split('id="ranked"')[1].split('id="contrasts"')[0]
+    ranked = text.split('id="ranked"')[1].split('id="effects"')[0]
     assert "broken" not in ranked and ">best<" in ranked
 
 
@@ -130,30 +154,34 @@ def printed_by_compare(*arguments: str) -> str:
     return result.stdout
 
 
-def test_command_prints_the_table_and_ends_with_the_report(project):
-    lines = printed_by_compare().splitlines()
+def test_command_prints_ranking_answers_and_proposals_and_ends_with_the_report(project):
+    text = printed_by_compare()
+    lines = text.splitlines()
     assert lines[-1] == f"report: {project.reports / 'loss_comparison.html'}"
+    assert lines[0] == "Sweep demo: 2 finished"
     assert any(line.split()[:2] == ["1", "best"] for line in lines)
     assert any("caution: These runs saw different numbers of samples" in line for line in lines)
+    assert any(line.startswith("Does batch size help?  ⇄ confounded") for line in lines)
+    after = text.split("What to run next\n")[1]
+    assert after.split()[:4] == ["To", "know", "of", "batch"] and "(1 run" in after
     assert max(len(line) for line in lines[:-1]) <= 100
     assert not any("later" in line for line in lines)
 
 
 def test_questions_are_asked_of_the_named_sweep_alone(project):
-    assert "These runs: questions" in printed_by_compare("--sweep", "later")
+    later = printed_by_compare("--sweep", "later")
+    assert "Sweep later: 2 missing\n  not run yet: b, s" in later and "best" not in later
     out = printed_by_compare("--sweep", "demo")
     assert "Does batch size help?" in out and "best (batch_size 8" in out
-    assert "Imported runs" not in out and "Runs of the store" not in out
-    out = printed_by_compare()
-    assert "Imported runs" not in out and "Runs of the store: questions" in out
+    assert "Imported runs" not in out
 
 
-def test_command_as_json_is_one_object(project):
+def test_command_as_json_is_the_comparison(project):
     answer = json.loads(printed_by_compare("--sweep", "later", "--sweep", "demo", "--json"))
-    assert set(answer["sweeps"]) == {"demo", "later"}
-    rows = answer["sweeps"]["demo"]["rows"]
-    assert [(row["rank"], row["name"]) for row in rows] == [(1, "best"), (2, "second")]
-    assert answer["sweeps"]["later"]["rows"][0]["loss"] is None
+    assert set(answer.pop("sweeps")) == {"demo", "later"}
+    assert answer.pop("report") == str(project.reports / "loss_comparison.html")
+    runs = chosen_runs(sweep_names=["demo"])
+    assert answer == json.loads(json.dumps(compare(runs).to_json()))
 
 
 def test_command_names_the_nearest_sweep(project):

@@ -4,34 +4,30 @@ import base64
 import gzip
 import json
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 
 from gr00t_assets.comparison.columns import COLUMNS, Column
-from gr00t_assets.comparison.contrasts.contrast import Verdict
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.wording import first_label
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.reporting.contrast_table import (
-    BADGES,
-    answer_badge,
-    contrast_table,
-    effect_text,
-    side_value,
+from gr00t_assets.reporting.costs import (
+    Price,
+    configuration_costs,
+    hours_sentence,
+    price_per_gpu_hour,
 )
-from gr00t_assets.reporting.costs import Price, configuration_costs, price_per_gpu_hour
 from gr00t_assets.reporting.evaluation_ranking import evaluation_ranking
 from gr00t_assets.reporting.html import (
     best_badge,
     compressed_json,
     compressed_plotly,
-    effect_axis,
     heading,
-    loss_axis,
     next_best,
+    ranking_axis,
     render_page,
 )
 from gr00t_assets.reporting.markdown import comparison_markdown
@@ -45,7 +41,9 @@ from gr00t_assets.reporting.plots import (
 )
 from gr00t_assets.reporting.ranking_table import (
     MOST_RATES,
+    evaluation_sentence,
     frames_warning,
+    loss_and_interval,
     loss_grid,
     ranking_table,
 )
@@ -55,12 +53,6 @@ from gr00t_assets_tests.reporting.report_runs import compared, evaluation, finis
 def only_ranking(*runs, **fields):
     (ranked_class,) = compared(*runs, **fields).ranked_classes
     return ranked_class.ranking
-
-
-def test_every_verdict_has_a_symbol_and_a_word_of_its_own():
-    assert set(BADGES) == set(get_args(Verdict))
-    assert len({badge.symbol for badge in BADGES.values()}) == len(BADGES)
-    assert len({badge.word for badge in BADGES.values()}) == len(BADGES)
 
 
 def test_replicates_are_one_row_with_the_lowest_loss_first():
@@ -73,12 +65,13 @@ def test_replicates_are_one_row_with_the_lowest_loss_first():
     headings = [column.heading for column in table.columns]
     cells = dict(zip(headings, table.rows[0][1], strict=True))
     assert cells["learning rate"].text == "1e-3"
-    assert cells["runs"] == ("3", 3)
+    assert cells["chance best"].text == "> 99 %"
     assert cells["epochs"].text == "0.80"
     assert "GPU h" not in headings, "a column without a value is left out"
-    axis = loss_axis(ranking)
+    axis = ranking_axis(ranking)
     assert axis is not None and ranking[0].interval and ranking[1].interval
     low, high = ranking[0].interval
+    assert loss_and_interval(ranking[0]) == ("0.051", f"{low:.3g} to {high:.3g}")
     assert axis.percent(low) == 0 < axis.percent(ranking[0].loss.mean) < axis.percent(high)
     assert axis.percent(high) < axis.percent(ranking[1].interval[1]) == 100
 
@@ -120,24 +113,6 @@ def test_many_learning_rates_share_columns():
     grid = loss_grid(only_ranking(*runs))
     assert grid is not None and len(grid.rates) <= MOST_RATES
     assert sum(cell.runs for _, cells in grid.rows for cell in cells if cell) == 30
-
-
-def test_contrasts_stand_under_their_question_the_evidence_first():
-    comparison = compared(*replicated())
-    answers = {answer.factor: answer for answer in comparison.answers}
-    rate = answers["learning_rate"]
-    table = contrast_table(rate, comparison.contrasts["learning_rate"])
-    first = table.shown[0]
-    assert answer_badge(rate).verdict == "controlled" == first.verdict
-    assert (side_value(first, high=False), side_value(first, high=True)) == ("1e-4", "1e-3")
-    assert effect_text(first).startswith("\N{MINUS SIGN}0.05")
-    axis = effect_axis(table.intervals)
-    assert axis is not None and first.interval is not None and first.effect is not None
-    start, middle, end = map(axis.percent, (first.interval[0], first.effect, first.interval[1]))
-    assert start < middle < end < axis.percent(0), "no difference is outside the interval"
-    decay = answers["weight_decay"]
-    assert answer_badge(decay).verdict == "none"
-    assert not contrast_table(decay, comparison.contrasts.get("weight_decay", ())).shown
 
 
 def test_a_figure_has_points_by_samples_and_by_the_share_of_the_schedule():
@@ -196,6 +171,20 @@ def test_the_ranking_by_open_loop_error_says_where_loss_disagrees():
     assert len(go.Figure(figure).data) == 3  # type: ignore[arg-type]
 
 
+def test_the_leader_has_its_open_loop_error_in_a_sentence():
+    runs = [finished_run("low-loss", 0.05, learning_rate=1e-3), finished_run("high-loss", 0.5)]
+    errors = {"id-low-loss": evaluation(runs[0], 0.3), "id-high-loss": evaluation(runs[1], 0.1)}
+    (ranked_class,) = compared(*runs).ranked_classes
+    assert evaluation_sentence(ranked_class, {}) == ""
+    assert "place 2 of 2; the lowest is that of high-loss" in evaluation_sentence(
+        ranked_class, errors
+    )
+    only = {"id-high-loss": errors["id-high-loss"]}
+    assert evaluation_sentence(ranked_class, only).startswith("It was not evaluated")
+    page = render_page([compared(*runs, evaluations=errors)], [], [])
+    assert "Its open-loop error is 0.3" in page.split("</header>")[0]
+
+
 def test_a_limit_of_some_evaluations_names_them():
     runs = [finished_run("low", 0.05, learning_rate=1e-3), finished_run("high", 0.5)]
     evaluations = {run.run_id: evaluation(run, 0.1) for run in runs}
@@ -226,9 +215,22 @@ def test_memory_belongs_to_a_configuration_and_hours_cost_what_was_said():
     ]
     costs = configuration_costs(runs, Price(2.5, "EUR"))
     assert [(cost.settings, cost.memory, cost.hours, cost.price) for cost in costs] == [
-        ("batch size 32", "60.0", "0", ""),
+        ("batch size 32", "60.0", "", ""),
         ("batch size 5", "25.1", "4.00", "10.00 EUR"),
     ]
+
+
+def test_hours_are_of_a_cpu_where_no_gpu_was_used():
+    cpu = finished_run("cpu", gpu_hours=0.0, wall_seconds=1800.0)
+    gpu = finished_run("gpu", gpu_hours=2.0, wall_seconds=7200.0)
+    assert hours_sentence([cpu]) == "No GPU was used: 0.50 hours of a CPU."
+    assert hours_sentence([cpu, gpu], Price(2.0, "EUR")) == (
+        "All runs together took 2.00 GPU-hours, 4.00 EUR, and 0.50 hours of a CPU without one."
+    )
+    (cost,) = configuration_costs([cpu])
+    assert (cost.hours, cost.cpu_hours) == ("", "0.50")
+    page = render_page([compared(cpu)], [], [])
+    assert "CPU h" in page and "GPU h<" not in page
 
 
 @pytest.mark.parametrize("text", ["much", "-1", "nan", "inf"])
@@ -243,9 +245,10 @@ def test_without_a_price_there_is_none():
 
 def test_the_first_screen_says_what_is_best_by_how_much_and_whether_it_is_known():
     comparison = compared(*replicated())
-    ranking = comparison.ranked_classes[0].ranking
+    (ranked_class,) = comparison.ranked_classes
+    ranking = ranked_class.ranking
     assert heading([comparison]) == comparison.headline
-    badge = best_badge(ranking)
+    badge = best_badge(ranked_class)
     assert (first_label(ranking[0].runs), badge.verdict) == ("lr0.001-s1 (3 runs)", "controlled")
     assert badge.word == "the best by more than noise"
     assert "2.00 times as high" in next_best(ranking)
@@ -258,8 +261,8 @@ def test_the_first_screen_does_not_claim_what_noise_explains():
     ]
     runs = [replace(run, loss=Loss(run.loss.mean, 0.02, 10, "one logged value"))
             for run in runs if run.loss]  # fmt: skip
-    badge = best_badge(only_ranking(*runs))
-    assert (badge.verdict, badge.word) == ("within_noise", "not known to be the best")
+    badge = best_badge(compared(*runs).ranked_classes[0])
+    assert (badge.verdict, badge.word) == ("inconclusive", "not known to be the best")
 
 
 def test_classes_are_told_side_by_side_and_wrong_frames_are_marked():

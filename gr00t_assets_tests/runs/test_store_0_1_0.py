@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.comparison.all_runs import from_store
-from gr00t_assets.comparison.compare import compare
+from gr00t_assets.comparison.comparison import compare
 from gr00t_assets.core.errors import SpecError
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache

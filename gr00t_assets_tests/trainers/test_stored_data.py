@@ -17,7 +17,7 @@ from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.evaluation.open_loop import evaluate_run
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.runs.stored_data import check_stored_data
+from gr00t_assets.runs.training_data import check_stored_data
 from gr00t_assets_tests.trainers.conftest import ENTRY, SpecMaker, train
 
 
@@ -90,7 +90,7 @@ def test_zeroed_frames_are_not_trained_on(spec_of: SpecMaker, augmentation: str)
 def test_one_bad_frame_that_no_sample_met_ends_the_training_that_reads_it(
     spec_of: SpecMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gr00t_assets.runs.stored_data.SAMPLE_SECONDS", 0.0)
+    monkeypatch.setattr("gr00t_assets.runs.training_data.SAMPLE_SECONDS", 0.0)
     spec = spec_of(augmentation="gr00t", max_steps=60, save_steps=60)
     silently(frames_of(spec), zero_frames)
     outcome = train(spec)

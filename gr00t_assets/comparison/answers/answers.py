@@ -1,25 +1,26 @@
 """Answers: what the finished runs say of one factor, with the evidence and its limits."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, computed_field
 
-from gr00t_assets.comparison.answers.headline import limits
-from gr00t_assets.comparison.contrasts.collinear import CollinearSeries, collinear_series
-from gr00t_assets.comparison.contrasts.contrast import Contrast, Verdict
-from gr00t_assets.comparison.contrasts.contrasts import all_contrasts, contrasts
-from gr00t_assets.comparison.contrasts.factors import (
+from gr00t_assets.comparison.answers.limits import limits
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.effects import Effect, Verdict
+from gr00t_assets.comparison.statistics.factor_tests import all_effects
+from gr00t_assets.comparison.statistics.factors import (
     QUESTIONS,
     configurations,
     factor_named,
     factor_value,
+    material_settings,
     order_of,
 )
-from gr00t_assets.comparison.contrasts.noise import ASSUMED_SPREAD, spread_of
-from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.pairs import Pair
+from gr00t_assets.comparison.statistics.spread import Spread, repeated_spread
 from gr00t_assets.comparison.wording import (
     SENTENCES,
     group_label,
@@ -28,16 +29,12 @@ from gr00t_assets.comparison.wording import (
     listed,
     loss_words,
     names_in_words,
+    percent_words,
     question_words,
+    spread_words,
     times,
     value_words,
 )
-
-_ORDER: tuple[Verdict, ...] = ("controlled", "inconclusive", "within_noise", "confounded")
-"""What an answer's verdict is taken from, the first that any contrast has."""
-
-_EVIDENCE = 12
-"""Contrasts that an answer lists at most."""
 
 _SERIES = 8
 """Runs of a series that a sentence lists at most."""
@@ -46,25 +43,62 @@ _SENTENCES = SENTENCES["answers"]
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """The effect of a factor between its lowest and its highest value, as ``Effect`` has it."""
+
+    low: object
+    high: object
+    ratio: float
+    percent: float
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
 class Answer:
     """What may be said of one factor, and what not.
 
     Attributes:
         sentence: The answer in one sentence, with the runs and the losses that it rests on.
-        verdict: The best that any contrast has; ``not_comparable`` where no two finished runs of
+        verdict: That of the class that says most; ``not_comparable`` where no two finished runs of
             one class differ in the factor, which is to say, there is nothing to compare.
-        evidence: The contrasts that the sentence rests on, the one that says most first.
+        effects: What each class says, the one that the sentence is about first.
         limits: What the answer does not cover, one sentence each.
-        collinear: Factors that move together with this one over a series; None where none do.
     """
 
     factor: str
     question: str
     sentence: Annotated[str, Field(serialization_alias="answer")]
     verdict: Verdict
-    evidence: tuple[Contrast, ...] = ()
+    effects: tuple[Effect, ...] = ()
     limits: tuple[str, ...] = ()
-    collinear: CollinearSeries | None = None
+
+    @computed_field
+    @property
+    def estimate(self) -> Estimate | None:
+        """The effect in the class that says most; None where nothing can be estimated."""
+        effect = self.effects[0] if self.effects else None
+        if effect is None or effect.ratio is None:
+            return None
+        percent = 100 * (effect.ratio - 1)
+        return Estimate(effect.low, effect.high, effect.ratio, percent, effect.interval)
+
+    @computed_field
+    @property
+    def p(self) -> float | None:
+        """Of the hypothesis that the factor does nothing there, before it is corrected."""
+        return self.effects[0].p if self.effects else None
+
+    @computed_field
+    @property
+    def p_adjusted(self) -> float | None:
+        """The same, corrected for all the questions of the report."""
+        return self.effects[0].p_adjusted if self.effects else None
+
+    @computed_field
+    @property
+    def spread(self) -> Spread | None:
+        """The residual spread there, and where it comes from."""
+        return self.effects[0].spread if self.effects else None
 
 
 def answer(runs: Sequence[Run], factor: str) -> Answer:
@@ -79,46 +113,27 @@ def answer(runs: Sequence[Run], factor: str) -> Answer:
     name = factor.strip()
     if name.startswith(("tune_", "lora")) or not any(name in run.settings for run in runs):
         name = factor_named(name)
-    return _answer(runs, name, contrasts(runs, name), collinear_series(runs, name))
+    return _answer(runs, name, all_effects(runs, [name]).get(name, ()))
 
 
 def all_answers(
-    runs: Sequence[Run],
-    by_factor: Mapping[str, Sequence[Contrast]] | None = None,
-    series: Mapping[str, CollinearSeries | None] | None = None,
+    runs: Sequence[Run], effects: Mapping[str, Sequence[Effect]] | None = None
 ) -> list[Answer]:
     """The answers to the questions that people ask, and to those of every other varying factor.
 
-    The contrasts and the collinear series of these runs may be given where they are at hand.
+    The effects of these runs may be given where they are at hand.
     """
-    by_factor = all_contrasts(runs) if by_factor is None else by_factor
-    if series is None:
-        series = {factor: collinear_series(runs, factor) for factor in by_factor}
-    return [
-        _answer(runs, factor, by_factor.get(factor) or (), series.get(factor))
-        for factor in dict.fromkeys([*QUESTIONS, *by_factor])
-    ]
+    effects = all_effects(runs) if effects is None else effects
+    factors = dict.fromkeys([*QUESTIONS, *effects])
+    return [_answer(runs, factor, effects.get(factor) or ()) for factor in factors]
 
 
-def _answer(
-    runs: Sequence[Run],
-    factor: str,
-    factor_contrasts: Sequence[Contrast],
-    series: CollinearSeries | None,
-) -> Answer:
-    present = {contrast.verdict for contrast in factor_contrasts}
-    shown: list[Verdict] = [name for name in _ORDER if name in present]
-    verdict: Verdict = shown[0] if shown else "not_comparable"
-    evidence = [item for item in factor_contrasts if item.verdict == verdict]
-    evidence.sort(key=_says_most)
-    series = series if verdict == "confounded" else None
-    if factor == "seed" and evidence and (spread := _seed_spread(runs)):
-        sentence = spread
-    elif verdict == "controlled":
-        clean = sum(item.verdict in _ORDER[:3] for item in factor_contrasts)
-        sentence = _controlled(factor, evidence, clean)
-    elif shown:
-        sentence = _not_shown(factor, verdict, evidence, series)
+def _answer(runs: Sequence[Run], factor: str, effects: Sequence[Effect]) -> Answer:
+    verdict: Verdict = effects[0].verdict if effects else "not_comparable"
+    if factor == "seed":
+        sentence, verdict = _seed(runs)
+    elif effects:
+        sentence = _sentence(effects[0], runs)
     else:
         sentence = _nothing_to_compare(factor, runs)
     return Answer(
@@ -126,85 +141,133 @@ def _answer(
         question=question_words(factor),
         sentence=sentence,
         verdict=verdict,
-        evidence=tuple(evidence[:_EVIDENCE]),
-        limits=limits(runs, evidence[:_EVIDENCE], factor),
-        collinear=series,
+        effects=tuple(effects),
+        limits=limits(runs, effects[:1], factor),
     )
 
 
-def _says_most(contrast: Contrast) -> tuple[bool, int, int, float, float]:
-    """Of one class first, fewest confounders, fewest changes, nearest ones, largest difference."""
-    others = [change for change in contrast.changes if change.factor in contrast.confounders]
-    return (
-        "trainable_parts" in contrast.confounders,
-        len(others),
-        sum(change.material for change in contrast.changes),
-        sum(1.0 if change.width is None else change.width for change in others),
-        -abs(math.log(contrast.ratio or 1.0)),
+def _sentence(effect: Effect, runs: Sequence[Run]) -> str:
+    factor, spread = effect.factor, f" ({spread_words(effect.spread)})"
+    shown = _effect_words(effect)
+    if effect.depends_on:
+        other = effect.depends_on
+        apart = [item for item in effect.at if item.shown]
+        simple = "; ".join(
+            f"at {other} {value_words(item.value)} the loss with {factor} "
+            f"{value_words(effect.high)} is {times(item.ratio)} times that with "
+            f"{value_words(effect.low)}"
+            for item in apart
+        )
+        hidden = listed([value_words(item.value) for item in effect.at if not item.shown])
+        rest = f"; at {hidden} no difference is shown" if hidden else ""
+        return _SENTENCES["depends"].format(
+            other=other, simple=simple, rest=rest, spread=spread, failures=_failures(effect, runs)
+        )
+    if effect.verdict == "controlled":
+        claims = [
+            f"{factor} {value_words(value)} ends lower than "
+            f"{listed([value_words(other) for other in sorted(lower, key=_order(factor))])}"
+            for value, lower in effect.lower.items()
+        ]
+        claim = listed(claims) or f"{factor} changes the loss, though no two values are told apart"
+        equal = "and nothing else changed" if effect.clean else "all else held equal by the model"
+        return _SENTENCES["controlled"].format(
+            claims=claim, effect=shown, equal=equal, spread=spread, failures=_failures(effect, runs)
+        )
+    if effect.verdict == "confounded":
+        return _confounded(effect)
+    if effect.needed is not None and effect.pair is not None:
+        form = "explained" if effect.verdict == "within_noise" else "no_spread"
+        return _SENTENCES[form].format(
+            pair=_pair_words(effect.pair),
+            percent=percent_words(100 * math.expm1(abs(math.log(effect.pair.ratio)))),
+            needed=percent_words(100 * math.expm1(effect.needed)),
+        )
+    if effect.ratio is None:
+        single = listed([f"{factor} {value_words(value)}" for value in effect.single])
+        return _SENTENCES["single"].format(single=single or factor)
+    degrees = f"{effect.spread.degrees} degree{'s' if effect.spread.degrees > 1 else ''} of freedom"
+    return _SENTENCES[effect.verdict].format(effect=shown, degrees=degrees, spread=spread)
+
+
+def _failures(effect: Effect, runs: Sequence[Run]) -> str:
+    """Values of which runs failed, so that only the lucky ones may be left."""
+    same = [run for run in runs if run.class_id == effect.class_id]
+    parts = []
+    for level in effect.levels:
+        of_value = [run for run in same if factor_value(run, effect.factor) == level.value]
+        if any(run.status == "failed" for run in of_value):
+            done = sum(run.finished for run in of_value)
+            named = f"{effect.factor} {value_words(level.value)}"
+            parts.append(f"of {len(of_value)} runs with {named} only {done} finished")
+    return f"; but {listed(parts)}" if parts else ""
+
+
+def _effect_words(effect: Effect) -> str:
+    """The loss at the highest value of the factor beside that at the lowest."""
+    text = (
+        f"the loss with {effect.factor} {value_words(effect.high)} is {times(effect.ratio or 1.0)} "
+        f"times that with {value_words(effect.low)}"
     )
+    if effect.interval is None:
+        return text
+    return f"{text} ({times(effect.interval[0])} to {times(effect.interval[1])} at 95 percent)"
 
 
-def _controlled(factor: str, evidence: Sequence[Contrast], clean: int) -> str:
-    """Where the factor was changed alone in ``clean`` contrasts, and some are more than noise."""
-    worse: dict[object, set[object]] = {}
-    for contrast in evidence:
-        change = contrast.changes[0]
-        lower = (contrast.ratio or 1.0) < 1
-        better, other = (change.high, change.low) if lower else (change.low, change.high)
-        worse.setdefault(better, set()).add(other)
-    first = evidence[0]
-    effect = (
-        f"{_side(first, high=True)} is {times(first.ratio or 1.0)} times that of "
-        f"{_side(first, high=False)}{_basis(first)}, and nothing else changed"
-    )
-    share = f" ({len(evidence)} of {clean} such pairs are apart)" if clean > 1 else ""
-    if any(better in worse.get(other, ()) for better in worse for other in worse[better]):
-        return _SENTENCES["reversed"].format(effect=effect, share=share)
-    lost = set().union(*worse.values())
-    claims = []
-    for value in worse:
-        if value not in lost:
-            others = sorted(worse[value], key=lambda other: order_of(factor, other))
-            higher = listed([value_words(other) for other in others])
-            claims.append(f"{factor} {value_words(value)} ends lower than {higher}")
-    return _SENTENCES["controlled"].format(claims=listed(claims), effect=effect, share=share)
-
-
-def _not_shown(
-    factor: str, verdict: Verdict, evidence: Sequence[Contrast], series: CollinearSeries | None
-) -> str:
-    """Where noise covers the difference, may cover it, or something else changed as well."""
-    first, count = evidence[0], len(evidence)
-    interval = "the noise within the runs cannot be told"
-    if first.interval is not None:
-        low, high = first.interval
-        interval = f"the difference is {low:+.2g} to {high:+.2g} at 95 percent"
-    pairs = f"each of {count} pairs that differ in {factor} changes more than that; the nearest one"
-    single = len(first.low) == 1 and len(first.high) == 1
-    return _SENTENCES[verdict].format(
+def _confounded(effect: Effect) -> str:
+    factor, pair = effect.factor, effect.pair
+    together = _series_words(effect)
+    if pair is None or not pair.confounders:
+        also = listed(list(effect.confounders))
+        return _SENTENCES["aliased"].format(factor=factor, also=also, series=together)
+    samples = ""
+    if equal := pair.equal_samples:
+        samples = f"; where both had seen {equal[0]:,} samples it is {times(equal[1])} times"
+    values = {run.run_id for run in effect.runs}
+    pairs = f"the only pair that differs in {factor}"
+    if len(values) > len(pair.low) + len(pair.high):
+        pairs = f"each pair that differs in {factor} changes more than that; the nearest one"
+    return _SENTENCES["confounded"].format(
         factor=factor,
-        which="the only clean pair" if count == 1 else f"the clearest of {count} clean pairs",
-        pairs=f"the only pair that differs in {factor}" if count == 1 else pairs,
-        pair=f"{_side(first, high=False)} against {_side(first, high=True)}",
-        basis=_basis(first),
-        ratio=times(first.ratio or 1.0),
-        interval=interval,
-        until=": nothing is known until it is repeated" if single else "",
-        also=in_words([item for item in first.changes if item.factor in first.confounders]),
-        series=f"; {_series_words(series)}" if series else "",
+        pairs=pairs,
+        pair=_pair_words(pair),
+        also=in_words([item for item in pair.changes if item.factor in pair.confounders]),
+        samples=samples,
+        series=together,
     )
 
 
-def _series_words(series: CollinearSeries) -> str:
-    """Factors that move together, with their values, the run of the lowest loss first."""
-    losses = [(run.loss.mean, place, run) for place, run in enumerate(series.runs) if run.loss]
-    runs = [run for _, _, run in sorted(losses)[:_SERIES]]
+def _pair_words(pair: Pair) -> str:
+    sides = []
+    for runs, value in ((pair.low, pair.changes[0].low), (pair.high, pair.changes[0].high)):
+        loss = loss_words(runs)
+        sides.append(f"{group_label(runs)} ({pair.factor} {value_words(value)}, loss {loss})")
+    return " against ".join(sides)
+
+
+def _series_words(effect: Effect) -> str:
+    """Factors that move together over three values or more, the run of the lowest loss first.
+
+    The runs are those that are equal in all else; '' where they are fewer.
+    """
+    pair = effect.pair
+    names = [effect.factor, *(pair.confounders if pair else effect.confounders)]
+    first = pair.low[0] if pair else effect.runs[0]
+    equal = [name for name in material_settings(first) if name not in (*names, "max_steps")]
+    runs = [
+        run
+        for run in effect.runs
+        if run.loss and all(factor_value(run, name) == factor_value(first, name) for name in equal)
+    ]
+    runs.sort(key=lambda run: run.loss.mean if run.loss else 0.0)
+    if len({factor_value(run, effect.factor) for run in runs}) < 3:
+        return ""
     columns = []
-    for name in series.factors:
-        values = ", ".join(value_words(factor_value(run, name)) for run in runs)
+    for name in names:
+        values = ", ".join(value_words(factor_value(run, name)) for run in runs[:_SERIES])
         columns.append(f"{name} ({values})")
-    named = ", ".join(f"{label(run)} {loss_words([run])}" for run in runs)
-    return f"{listed(columns)} move together over {named}, lowest loss first"
+    named = ", ".join(f"{label(run)} {loss_words([run])}" for run in runs[:_SERIES])
+    return f"; {listed(columns)} move together over {named}, lowest loss first"
 
 
 def _nothing_to_compare(factor: str, runs: Sequence[Run]) -> str:
@@ -213,41 +276,32 @@ def _nothing_to_compare(factor: str, runs: Sequence[Run]) -> str:
     for run in runs:
         if (value := factor_value(run, factor)) is not None:
             values.setdefault(value, []).append(run)
-    only = value_words(next(iter(values))) if len(values) == 1 else ""
-    if factor == "seed":
-        every = f" (every run has {only})" if only else ""
-        return _SENTENCES["seed_unknown"].format(every=every, assumed=100 * ASSUMED_SPREAD)
     if not values:
         return _SENTENCES["no_value"].format(factor=factor)
-    if only:
+    if len(values) == 1:
+        only = value_words(next(iter(values)))
         known = sum(map(len, values.values()))
         which = "Every run" if known == len(runs) else "Every run that says so"
         return _SENTENCES["one_value"].format(which=which, factor=factor, value=only)
     groups = []
-    for value in sorted(values, key=lambda value: order_of(factor, value)):
+    for value in sorted(values, key=_order(factor)):
         names = [label(run) + ("" if run.finished else f" ({run.status})") for run in values[value]]
         groups.append(f"{value_words(value)}: {names_in_words(names, 6)}")
     return _SENTENCES["no_pair"].format(factor=factor, groups="; ".join(groups))
 
 
-def _seed_spread(runs: Sequence[Run]) -> str | None:
-    """How much runs differ that differ in the seed alone; None where none do."""
-    repeated = [item for item in configurations(runs) if len(item.by_seed) > 1]
-    spread = spread_of(repeated)
-    if not spread.measured:
-        return None
-    return _SENTENCES["seed_spread"].format(
-        spread=f"{100 * math.expm1(spread.between):.2g} percent",
-        count=f"{len(repeated)} configuration" + ("s" if len(repeated) > 1 else ""),
-        seeds=sum(len(item.by_seed) for item in repeated),
-    )
+def _seed(runs: Sequence[Run]) -> tuple[str, Verdict]:
+    """How much runs differ that differ in the seed alone; it is noise by what it is."""
+    spread = repeated_spread(configurations(runs))
+    if spread.percent is not None:
+        sentence = _SENTENCES["seed_spread"].format(
+            spread=percent_words(spread.percent), runs=spread.runs
+        )
+        return sentence, "within_noise"
+    seeds = {factor_value(run, "seed") for run in runs} - {None}
+    every = f" (every run has {value_words(seeds.pop())})" if len(seeds) == 1 else ""
+    return _SENTENCES["seed_unknown"].format(every=every), "not_comparable"
 
 
-def _side(contrast: Contrast, high: bool) -> str:
-    change = contrast.changes[0]
-    runs, value = (contrast.high, change.high) if high else (contrast.low, change.low)
-    return f"{group_label(runs)} ({contrast.factor} {value_words(value)}, loss {loss_words(runs)})"
-
-
-def _basis(contrast: Contrast) -> str:
-    return "" if contrast.basis == "end" else f" at {contrast.basis}"
+def _order(factor: str) -> Callable[[object], tuple[int, float, str]]:
+    return lambda value: order_of(factor, value)

@@ -1,33 +1,26 @@
-"""What is best, whether that is known, and what a reader must know beside a ranking or an answer.
+"""What is best, and whether that is known."""
 
-``cautions`` speaks of the ranked runs of each class, ``limits`` of those that an answer rests on.
-"""
+from collections.abc import Sequence
 
-from collections.abc import Iterator, Sequence
-
-from gr00t_assets.comparison.contrasts.contrast import Contrast, changes
-from gr00t_assets.comparison.contrasts.factors import configurations
-from gr00t_assets.comparison.contrasts.noise import ASSUMED_SPREAD
-from gr00t_assets.comparison.contrasts.ranking import (
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.effects import FEWEST_DEGREES
+from gr00t_assets.comparison.statistics.factors import configurations
+from gr00t_assets.comparison.statistics.pairs import nearest_pairs
+from gr00t_assets.comparison.statistics.ranking import (
     ComparabilityClass,
     RankedConfiguration,
     comparability_classes,
     differing,
 )
-from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.wording import (
-    SENTENCES,
     factor_words,
+    first_label,
     group_label,
-    label,
     listed,
     loss_words,
     names_in_words,
-    status_words,
     value_words,
 )
-
-_SENTENCES = SENTENCES["cautions"]
 
 _CLASSES = 4
 """Classes that are told one by one."""
@@ -70,46 +63,84 @@ def classes_headline(classes: Sequence[ComparabilityClass]) -> str:
 
 def class_headline(item: ComparabilityClass) -> str:
     """What is best in one class with a finished run, and whether that is known."""
-    ranking, best = item.ranking, item.ranking[0]
-    name, loss, reasons = group_label(best.runs), loss_words(best.runs), doubts(ranking)
+    ranking, first, best = item.ranking, item.ranking[0], item.best
+    name, loss = group_label(first.runs), _loss_words(first)
+    reasons = doubts(item)
     reasons += [_FRAMES[item.frames]] if item.frames in _FRAMES else []
     words = "; ".join(reasons)
     if len(ranking) == 1:
         count = "run" if len(item.finished) == 1 else "configuration"
         doubt = f" ({words})" if words else ""
         return f"{name}, loss {loss}, is the only finished {count}{doubt}."
-    text = f"Lowest loss of {len(item.finished)} finished runs: {name}, {loss}."
-    if any(place.tied for place in ranking):
-        return f"{text} Not known to be the best: {words}."
-    return f"{text} It is the best by more than noise{', though ' if words else ''}{words}."
+    text = f"Lowest loss of {len(item.finished)} finished runs: {name}, {loss}{_too_low(item)}."
+    if best is None:
+        text += f" Not known to be the best: {words}."
+    else:
+        text += f" It is the best by more than noise{', though ' if words else ''}{words}."
+    names = [first_label(place.runs) for place in item.good]
+    if len(names) > 1:
+        which = listed(names) if len(names) < 5 else names_in_words(names, 4)
+        text += f" Any of {which} will do: none is likely more than {item.band:.0%} above the best."
+    return text
 
 
-def doubts(ranking: Sequence[RankedConfiguration]) -> list[str]:
+def _loss_words(place: RankedConfiguration) -> str:
+    """A configuration's loss with its interval between runs, where that is known."""
+    if place.interval is None or place.interval[1] > 10 * place.interval[0]:
+        return loss_words(place.runs)
+    low, high = (f"{end:.3g}" for end in place.interval)
+    return f"{place.loss.mean:.3g} ({low} to {high} between runs at 95 percent)"
+
+
+def _too_low(item: ComparabilityClass) -> str:
+    """That the lowest of many losses is lower than the same configuration's next run will be."""
+    first, count = item.ranking[0], len(item.ranking)
+    interval = first.expected_interval
+    if first.expected is None or interval is None or item.spread.degrees < FEWEST_DEGREES:
+        return ""
+    percent = 100 * (first.expected / first.loss.mean - 1)
+    if count < 3 or percent < 1:
+        return ""
+    low, high = (f"{end:.3g}" for end in interval)
+    return (
+        f", the lowest of {count} and so probably {percent:.0f} percent too low: expect {low} to "
+        f"{high} of another run"
+    )
+
+
+def doubts(item: ComparabilityClass) -> list[str]:
     """What keeps the best of a class from being known, or is to be said of it where it is."""
+    ranking = item.ranking
+    reasons = [f"{ranking[0].survivors}"] if ranking and ranking[0].failed else []
     if len(ranking) < 2:
-        return []
-    tied = [group_label(place.runs) for place in ranking if place.tied]
-    reasons = []
+        return reasons
+    first, tied = ranking[0], [first_label(place.runs) for place in ranking if place.tied]
+    repeated = any(len(member.by_seed) > 1 for member in item.members)
+    if first.chance_best is not None and item.best is None and tied:
+        reasons.append(f"its chance to be the best is {100 * first.chance_best:.0f} percent")
     if tied:
         names = listed(tied) if len(tied) < 5 else names_in_words(tied, 4)
-        reasons.append(f"within noise of it {'is' if len(tied) == 1 else 'are'} {names}")
-    if all(len(place.runs) == 1 for place in ranking):
+        if item.spread.deviation is None:
+            reasons.append(f"the noise between runs is not known, so {names} may be as good")
+        else:
+            reasons.append(f"within noise of it {'is' if len(tied) == 1 else 'are'} {names}")
+    if not repeated:
         reasons.append("each ran with one seed")
-    if not tied and (together := _changed_together(*ranking[:2])):
+    elif len(first.runs) == 1 and item.best is None:
+        reasons.append("it ran once where others were repeated")
+    if not tied and (together := _changed_together(item)):
         names = listed([factor_words(name) for name in together])
         reasons.append(f"which of {names} makes it so is not known, since they changed together")
     return reasons
 
 
-def _changed_together(best: RankedConfiguration, second: RankedConfiguration) -> list[str]:
-    """What differs between the two, where that is more than one factor."""
-    low, high = (configurations(place.runs)[0] for place in (best, second))
-
-    def changed(factor: str) -> list[str]:
-        material = [item for item in changes(low, high, factor) if item.material]
-        return [item.factor for item in material if not item.implied]
-
-    fewest = min(map(changed, changed("")), key=len, default=[])
+def _changed_together(item: ComparabilityClass) -> list[str]:
+    """What differs between the first two, where that is more than one factor."""
+    firsts = [configurations(place.runs)[0] for place in item.ranking[:2]]
+    names = [name for name in firsts[0].material if firsts[0].value(name) != firsts[1].value(name)]
+    pairs = [pair for name in names for pair in nearest_pairs(firsts, name)]
+    together = [[pair.factor, *pair.confounders] for pair in pairs]
+    fewest = min(together, key=len, default=[])
     return fewest if len(fewest) > 1 else []
 
 
@@ -127,141 +158,3 @@ def _name(item: ComparabilityClass, varying: Sequence[str]) -> str:
         value_words(item.comparability[name]) for name in varying if name in item.comparability
     ]
     return f"{', '.join(values)} [{item.id}]"
-
-
-def cautions(runs: Sequence[Run]) -> list[str]:
-    """Sentences that a reader needs before calling one ranked run better than another."""
-    ranked = [item for item in comparability_classes(runs) if item.finished]
-    sentences = []
-    if len(ranked) > 1:
-        sentences.append(
-            f"Losses of the {len(ranked)} comparability classes are not compared with each other: "
-            f"they differ in {', '.join(differing(ranked))}."
-        )
-    for item in ranked:
-        name = f"Class {item.id}: " if len(ranked) > 1 else ""
-        sentences += [name + caution for caution in _class_cautions(item.finished)]
-    return sentences
-
-
-def limits(runs: Sequence[Run], evidence: Sequence[Contrast], factor: str) -> tuple[str, ...]:
-    """Sentences that a reader needs beside an answer.
-
-    Args:
-        runs: All that were compared, of any status.
-        evidence: What the answer rests on; without any, only the runs left out are named.
-        factor: What was asked about.
-    """
-    ids = {run.run_id for contrast in evidence for run in (*contrast.low, *contrast.high)}
-    behind = [run for run in runs if run.finished and run.run_id in ids]
-    return (*_of_any_runs(behind), *_memory(runs, factor), *_left_out(runs))
-
-
-def _of_any_runs(runs: Sequence[Run]) -> Iterator[str]:
-    yield from _frames(runs)
-    yield from _logged_values(runs)
-    yield from _single_seeds(runs)
-    lengths = {run.max_steps for run in runs if run.max_steps and not run.constant_schedule}
-    if len(lengths) > 1:
-        yield _SENTENCES["schedules"].format(
-            names_in_words([f"{length:,}" for length in sorted(lengths)], 6)
-        )
-    yield from _epochs(runs)
-
-
-def _class_cautions(runs: Sequence[Run]) -> Iterator[str]:
-    yield from _of_any_runs(runs)
-    seen = {run.samples_seen for run in runs if run.samples_seen is not None}
-    if len(seen) > 1:
-        yield _SENTENCES["samples"].format(min(seen), max(seen))
-    continued = [
-        f"{run.name} (from {run.stored.experiment.continue_from} at step {run.continued_steps[-1]})"
-        for run in runs
-        if run.stored and run.continued_steps and not run.constant_schedule
-    ]
-    if continued:
-        yield _SENTENCES["continued"].format(names_in_words(continued))
-    if len({run.settings.get("augmentation") for run in runs}) > 1:
-        yield _SENTENCES["augmentation"]
-    unknown = [label(run) for run in runs if run.loss and run.loss.standard_error is None]
-    if unknown:
-        yield _SENTENCES["unknown_errors"].format(names_in_words(unknown, 6))
-    failed = [f"{run.name} ({', '.join(run.failed_checks)})" for run in runs if run.failed_checks]
-    if failed:
-        yield f"Ranked although a check failed: {'; '.join(failed)}."
-
-
-def _frames(runs: Sequence[Run]) -> Iterator[str]:
-    """Whether the images were the right ones."""
-    for frames, sentence, everyone in (
-        ("known wrong", _SENTENCES["wrong_frames"], "These runs"),
-        ("not verified", _SENTENCES["frames"], "these runs"),
-    ):
-        names = [label(run) for run in runs if run.frames == frames]
-        if names:
-            yield sentence.format(everyone if len(names) == len(runs) else names_in_words(names, 6))
-
-
-def _epochs(runs: Sequence[Run]) -> Iterator[str]:
-    """Runs that have not seen the whole dataset once."""
-    below = [(run.epochs, run) for run in runs if run.epochs is not None and run.epochs < 1]
-    if not below:
-        return
-    below.sort(key=lambda pair: pair[0])
-    epochs = names_in_words([f"{label(run)} {epochs:.2g}" for epochs, run in below], 6)
-    frames = {run.dataset_frames for _, run in below}
-    of = f" of {frames.pop():,} frames" if len(frames) == 1 else ""
-    which = "No run has"
-    if len(below) < len(runs):
-        which = f"{len(below)} of {len(runs)} runs have not"
-    yield f"{which} seen every frame of the dataset once (epochs{of}: {epochs})."
-
-
-def _logged_values(runs: Sequence[Run]) -> Iterator[str]:
-    """Losses that are one logged value."""
-    single = [run for run in runs if run.loss and run.loss.kind == "one logged value"]
-    if not single:
-        return
-    samples = sorted({run.loss.samples for run in single if run.loss})
-    which = "Each loss" if len(single) == len(runs) else f"The loss of {group_label(single)}"
-    ends = dict.fromkeys(f"{count:,}" for count in (samples[0], samples[-1]))
-    yield _SENTENCES["logged_values"].format(which, " to ".join(ends))
-
-
-def _single_seeds(runs: Sequence[Run]) -> Iterator[str]:
-    """Configurations that ran once."""
-    members = configurations(runs)
-    single = [item.first for item in members if len(item.by_seed) < 2]
-    if len(runs) < 2:
-        return
-    if len(single) == len(members):
-        yield _SENTENCES["spread_assumed"].format(100 * ASSUMED_SPREAD)
-    elif single:
-        which = group_label(single)
-        yield f"Ran with one seed: {which}; the spread is that of the configurations with more."
-
-
-def _memory(runs: Sequence[Run], factor: str) -> Iterator[str]:
-    """GPU memory, where it bears on the factor; it belongs to the runs that it was measured of."""
-    if factor not in ("batch_size", "trainable_parts"):
-        return
-    measured = [run for run in runs if run.peak_memory_bytes and run.source != "store"]
-    for run in measured[:4]:
-        settings = [
-            f"{name} {value_words(run.settings[name])}"
-            for name in ("batch_size", "gradient_accumulation_steps", "num_gpus")
-            if name in run.settings and (name == "batch_size" or run.settings[name] != 1)
-        ]
-        yield (
-            f"{(run.peak_memory_bytes or 0) / 1e9:.1f} GB of GPU memory is that of {label(run)} "
-            f"with {listed(settings)}, and of no other settings."
-        )
-    if factor == "trainable_parts" and measured:
-        yield "Training other parts to save memory trains another model, in another class."
-
-
-def _left_out(runs: Sequence[Run]) -> Iterator[str]:
-    """Runs that take no part in any contrast."""
-    names = [f"{label(run)} ({status_words(run)})" for run in runs if not run.finished]
-    if names:
-        yield f"Left out: {names_in_words(names, 6)}."

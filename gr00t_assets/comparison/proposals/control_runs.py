@@ -1,4 +1,4 @@
-"""Proposals, and the single runs that would make a confounded contrast a controlled one."""
+"""Proposals, and the single runs that would make a confounded pair a controlled one."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,8 +7,6 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import computed_field
 
-from gr00t_assets.comparison.contrasts.contrast import Contrast
-from gr00t_assets.comparison.contrasts.factors import material_settings
 from gr00t_assets.comparison.run import (
     TRAINABLE_PARTS,
     Run,
@@ -19,8 +17,11 @@ from gr00t_assets.comparison.run import (
     upstream_trainer,
 )
 from gr00t_assets.comparison.speed import Speeds
+from gr00t_assets.comparison.statistics.factors import material_settings
+from gr00t_assets.comparison.statistics.pairs import Pair
 from gr00t_assets.comparison.wording import factor_words, listed, value_words
 from gr00t_assets.experiments.registry import trainer_named, trainer_names
+from gr00t_assets.experiments.sweep_file import BEST
 
 SETTINGS_OF = {
     "trainable_parts": TRAINABLE_PARTS,
@@ -47,6 +48,7 @@ class ProposedExperiment:
     reason: str = ""
     hours: float | None = None
 
+    @computed_field
     @property
     def settings(self) -> dict[str, Any]:
         """Every setting: those of the reference, and what differs from them."""
@@ -61,21 +63,33 @@ class ProposedExperiment:
 
 @dataclass(frozen=True)
 class Proposal:
-    """The fewest experiments that settle a question.
+    """The next experiments towards the answer of a question.
 
     Attributes:
-        questions: The factors that are asked about, the first one the reason of the proposal.
-        kind: ``control`` for a run that a confounded answer lacks, ``replicates`` for a noisy one,
-            ``continue`` where a run that would settle it has been begun.
+        questions: The factors that are asked about, the first one the reason of the proposal;
+            ``best`` asks which configuration has the lowest loss.
+        kind: ``control`` for a run that a confounded answer lacks, ``replicates`` for the whole
+            design once more, ``best`` for its leaders once more, ``continue`` where the runs that
+            are needed have been begun.
         reason: Why the answer is open and what these runs would change about it.
-        runs: Ids of the runs whose contrast is open.
+        runs: Ids of the runs that the answer rests on now.
+        chance: That these runs settle every one of the questions; None where it is not known.
+        runs_after: Finished runs that the answer will rest on.
     """
 
     questions: tuple[str, ...]
-    kind: Literal["control", "replicates", "continue"]
+    kind: Literal["control", "replicates", "best", "continue"]
     reason: str
     experiments: tuple[ProposedExperiment, ...]
     runs: tuple[str, ...] = ()
+    chance: float | None = None
+    runs_after: int = 0
+
+    @property
+    def topics(self) -> list[str]:
+        """What they tell of, in words: ``batch size``, ``the best configuration``."""
+        best = "the best configuration"
+        return [best if name == BEST else factor_words(name) for name in self.questions]
 
     @computed_field
     @property
@@ -86,10 +100,10 @@ class Proposal:
 
 
 class ControlRun(NamedTuple):
-    """One run that would settle contrasts, and the confounded ones that it would, by factor."""
+    """One run that would settle pairs, and the confounded ones that it would, by factor."""
 
     run: ProposedExperiment
-    settles: dict[str, list[Contrast]]
+    settles: dict[str, list[Pair]]
 
 
 def origin_of(run: Run) -> Origin:
@@ -111,28 +125,28 @@ def origin_of(run: Run) -> Origin:
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
-def control_runs(confounded: Mapping[str, Iterable[Contrast]]) -> list[ControlRun]:
-    """Every run that differs from one side of a contrast in the asked factor only.
+def control_runs(confounded: Mapping[str, Iterable[Pair]]) -> list[ControlRun]:
+    """Every run that differs from one side of a pair in the asked factor only.
 
-    A run that two contrasts ask for is there once; the side with the lower loss comes first, so
+    A run that two pairs ask for is there once; the side with the lower loss comes first, so
     that it is the reference where both are.
     """
     by_settings: dict[tuple[object, ...], ControlRun] = {}
-    for factor, contrasts in confounded.items():
-        for contrast in contrasts:
-            for control in _either_side(factor, contrast):
+    for factor, pairs in confounded.items():
+        for pair in pairs:
+            for control in _either_side(factor, pair):
                 run = replace(control.reference, settings=control.settings)
                 key = (run.comparable, tuple(sorted(material_settings(run).items())))
                 of_run = by_settings.setdefault(key, ControlRun(control, {}))
                 settled = of_run.settles.setdefault(factor, [])
-                if not any(contrast is other for other in settled):
-                    settled.append(contrast)
+                if not any(pair is other for other in settled):
+                    settled.append(pair)
     return list(by_settings.values())
 
 
-def distance(contrast: Contrast) -> float:
+def distance(pair: Pair) -> float:
     """Factors that would have to be undone; samples that follow from another one do not count."""
-    return sum(name != "samples_seen" for name in contrast.confounders) or 0.5
+    return sum(name != "samples_seen" for name in pair.confounders) or 0.5
 
 
 def changed_settings(factor: str, reference: Run, other: Run) -> dict[str, Any]:
@@ -167,8 +181,8 @@ def mean_loss(run: Run) -> float:
 def control_reason(control: ControlRun, questions: Sequence[str]) -> str:
     """Why the question is open and what one run changes about it."""
 
-    def losses(contrast: Contrast) -> float:
-        return sum(run.loss.mean for run in (*contrast.low, *contrast.high) if run.loss)
+    def losses(pair: Pair) -> float:
+        return sum(run.loss.mean for run in (*pair.low, *pair.high) if run.loss)
 
     between_best = min(control.settles[questions[0]], key=losses)
     names = listed([factor_words(name) for name in between_best.confounders])
@@ -203,8 +217,8 @@ def names_of(runs: Sequence[Run]) -> str:
     return listed(list(dict.fromkeys(run.name for run in runs)))
 
 
-def _either_side(factor: str, contrast: Contrast) -> Iterator[ProposedExperiment]:
-    sides = ((contrast.low[0], contrast.high[0]), (contrast.high[0], contrast.low[0]))
+def _either_side(factor: str, pair: Pair) -> Iterator[ProposedExperiment]:
+    sides = ((pair.low[0], pair.high[0]), (pair.high[0], pair.low[0]))
     for reference, other in sorted(sides, key=lambda side: mean_loss(side[0])):
         if changes := changed_settings(factor, reference, other):
             yield ProposedExperiment(reference, changes)

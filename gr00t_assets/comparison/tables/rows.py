@@ -1,210 +1,213 @@
-"""The rows of a CSV file of runs: each cell in its type, and everything that is wrong with them."""
+"""The rows of a table of runs, a CSV file or a DataFrame, with what is wrong with each of them."""
 
+import ast
 import csv
-import difflib
+import io
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import ValidationError
+import numpy as np
+import pandas as pd
 
-from gr00t_assets.comparison.columns import COLUMNS, column_names, setting_dtype
+from gr00t_assets.comparison.columns import column_names
 from gr00t_assets.comparison.curves import LossKind
+from gr00t_assets.comparison.tables.cells import cell_value, decimal_signs, is_empty
+from gr00t_assets.comparison.tables.header import column_meanings
 from gr00t_assets.core.errors import ComparisonError
-from gr00t_assets.core.names import did_you_mean, nearest
-from gr00t_assets.core.text import from_spreadsheet
-from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
+from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.runs.stored_run import STATUS_WORDS
 
-Value = str | int | float | bool
+STATES = {
+    "crashed": "failed",
+    "killed": "interrupted",
+    "preempted": "interrupted",
+    "preempting": "interrupted",
+    "running": "unfinished",
+    "pending": "unfinished",
+}
+"""Statuses by W&B's words for them, where they differ."""
 
-Row = dict[str, Any]
-"""One run as a table has it: by column the ``Value`` of each cell that is not empty."""
-
-_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-
-_EMPTY = {"", "na", "n/a", "null", "-"}
-
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?:\D|$))")
-
-REQUIRED = ("run_id", "status", "learning_rate", "batch_size", "max_steps", "loss")
-"""Besides these a table needs ``dataset`` or ``dataset_version``."""
-
-_DATASET = {"dataset", "dataset_version"}
-
-_NO_LONGER_WRITTEN = {"problems"}
-"""Derived columns of older exports."""
-
-_MISSPELT = 0.85
-"""Likeness from which on an unknown column is a known one misspelt, not a setting of its own."""
+_FREE = {"name", "note", "started_at"}
+"""Columns of which the first that is filled counts; of others two must not differ."""
 
 _SHOWN = 30
 """Problems that a message lists at most."""
 
+_NOT_A_LITERAL = re.compile(r"(?<=[\s\[(:,])-?(?:nan|inf)(?=[,)\]}])")
 
-def cell_value(name: str, text: str) -> Value:
-    """The value of a cell that is not empty in its column's type.
 
-    Raises:
-        ValueError: It is no such value; the message says what was expected.
+@dataclass
+class Row:
+    """One run: where it stands, its values by column or setting, and what cannot be read of it.
 
-    Examples:
-        >>> cell_value("learning_rate", "5e-4"), cell_value("max_steps", "2,000")
-        (0.0005, 2000)
+    ``place`` is a line of a file, ``line 2``, or a label of a DataFrame, ``row 0``; ``remarks``
+    say which column was taken for another.
     """
-    text = from_spreadsheet(text.strip())
-    column = column_names().get(name)
-    dtype = column.dtype if column else setting_dtype(name)
-    value: Value = text
-    if dtype is None:
-        return _guessed(text)
-    if dtype == "boolean":
-        if text.lower() not in _BOOLEANS:
-            raise ValueError(f"expected true or false, found {text!r}")
-        value = _BOOLEANS[text.lower()]
-    elif dtype in ("Float64", "Int64"):
-        value = _number(text)
-        if not math.isfinite(value) and name != "loss":
-            raise ValueError(f"expected a finite number, found {text!r}")
-        if dtype == "Int64" and not value.is_integer():
-            raise ValueError(f"expected a whole number, found {text!r}")
-        value = int(value) if dtype == "Int64" else value
-        if column is not None and value < 0:
-            raise ValueError(f"expected a number that is not below zero, found {text!r}")
-    if column is None:
-        _check_setting(name, value)
-    return value
+
+    place: str
+    values: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    remarks: tuple[str, ...] = ()
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read a table of runs, a CSV file in UTF-8 with a line of column names.
+    """Read a CSV file with a line of column names: commas, semicolons or tabs, UTF-8 or UTF-16.
 
     Raises:
-        ComparisonError: The file cannot be read, or anything in it is wrong: every problem with
-            the number of its line in the file.
+        ComparisonError: The file cannot be read, has no loss, or has no row that can be read.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            header = [from_spreadsheet(name.strip()) for name in next(reader, [])]
-            lines = [(reader.line_num, line) for line in reader if any(map(str.strip, line))]
+        content = path.read_bytes()
+        wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+        lines = list(_lines(text))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
         raise ComparisonError(
             str(path), "this table of runs cannot be read.", [reason, "expected: a CSV file, UTF-8"]
         ) from error
-    problems = [f"line 1: {problem}" for problem in _header_problems(header)]
-    rows: list[Row] = []
-    first_lines: dict[str, int] = {}
-    for number, line in () if problems else lines:
-        row, row_problems = _row(header, line)
-        row_problems += _row_problems(row)
-        name = row.get("run_id")
-        if name and (first := first_lines.setdefault(name, number)) != number:
-            row_problems.append(f"run_id {name} is that of line {first} too")
-        problems += [f"line {number}: {problem}" for problem in row_problems]
-        rows.append(row)
-    if not problems and not lines:
-        problems.append("it has no rows")
-    if problems:
-        count = f"{len(problems):,} problem" + ("s" if len(problems) > 1 else "")
-        more = [f"and {len(problems) - _SHOWN:,} more"] if len(problems) > _SHOWN else []
+    header = lines[0][1] if lines else []
+    rows = [Row(f"line {number}") for number, _ in lines[1:]]
+    width = len(header)
+    for row, (_, line) in zip(rows, lines[1:], strict=True):
+        if len(line) < width or any(map(str.strip, line[width:])):
+            row.problems.append(f"{len(line)} cells for {width} columns")
+    cells = [(line + [""] * width)[:width] for _, line in lines[1:]]
+    columns = list(zip(*cells, strict=True)) if cells else [()] * width
+    return _filled(rows, list(zip(map(str, header), columns, strict=True)), str(path))
+
+
+def frame_rows(frame: pd.DataFrame) -> list[Row]:
+    """The rows of a table that is in memory.
+
+    Raises:
+        ComparisonError: It has no loss, or no row that can be read.
+    """
+    labels = frame.index.tolist() if frame.index.is_unique else range(len(frame))
+    rows = [Row(f"row {label}") for label in labels]
+    series = (frame.iloc[:, place].tolist() for place in range(frame.shape[1]))
+    return _filled(rows, list(zip(map(str, frame.columns), series, strict=True)), "this DataFrame")
+
+
+def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The lines that say something with their numbers."""
+    header = re.sub(r'"[^"]*"', "", text[:100_000]).strip().splitlines()[:1]
+    delimiter = max(",;\t", key=lambda sign: "".join(header).count(sign))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    for line in reader:
+        if any(map(str.strip, line)):
+            yield reader.line_num, line
+
+
+def _filled(rows: list[Row], columns: list[tuple[str, Sequence[Any]]], subject: str) -> list[Row]:
+    """The rows with their values, read column by column."""
+    columns = [part for label, cells in columns for part in _unpacked(label, cells)]
+    try:
+        if not rows:
+            raise ValueError(
+                f"it has no {'rows' if columns else 'column names'}; expected: one a run"
+            )
+        names, remarks = column_meanings(tuple(label for label, _ in columns))
+    except ValueError as error:
+        raise ComparisonError(subject, "this is no table of runs.", [str(error)]) from None
+    signs = ""
+    if any(isinstance(cell, str) and "," in cell for _, cells in columns for cell in cells):
+        signs = decimal_signs(cell for _, cells in columns for cell in cells)
+    sources: dict[str, str] = {}
+    for name, (label, cells) in zip(names, columns, strict=True):
+        if name is not None:
+            _read_column(rows, name, label, cells, signs, sources.setdefault(name, label))
+    for row in rows:
+        row.remarks = remarks
+        row.problems += _row_problems(row.values)
+    _set_ids(rows)
+    if all(row.problems for row in rows):
+        found = [f"{row.place}: {problem}" for row in rows for problem in row.problems]
+        more = [f"and {len(found) - _SHOWN:,} more"] if len(found) > _SHOWN else []
         raise ComparisonError(
-            str(path), f"this table of runs has {count}.", [*problems[:_SHOWN], *more]
+            subject, "no run of this table can be read.", [*remarks, *found[:_SHOWN], *more]
         )
     return rows
 
 
-def _number(text: str) -> float:
-    try:
-        return float(_THOUSANDS.sub("", text))
-    except ValueError:
-        raise ValueError(f"expected a number, found {text!r}") from None
+def _unpacked(label: str, cells: Sequence[Any]) -> list[tuple[str, Sequence[Any]]]:
+    """A column of mappings, as W&B's ``config`` and ``summary``, as one column for each key."""
+    texts = (cell for cell in cells if isinstance(cell, str | Mapping) and cell)
+    if label in column_names() or not _mapping(next(texts, None)):
+        return [(label, cells)]
+    mappings = [_mapping(cell) for cell in cells]
+    keys = dict.fromkeys(key for mapping in mappings for key in mapping)
+    return [
+        part
+        for key in keys
+        for part in _unpacked(f"{label}.{key}", [mapping.get(key) for mapping in mappings])
+    ]
 
 
-def _guessed(text: str) -> Value:
-    """A cell of a column of which no type is known."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        value = _number(text)
-    except ValueError:
-        return text
-    if not math.isfinite(value):
-        return text
-    return int(value) if value.is_integer() and "e" not in text.lower() else value
-
-
-def _check_setting(name: str, value: Value) -> None:
-    known = get_args(all_hyperparameters()[name].annotation)
-    if known and value not in known:
-        raise ValueError(f"unknown {name} {value!r}; {did_you_mean(str(value), known)}")
-    try:
-        combined_hyperparameters().model_validate({name: value})
-    except ValidationError as error:
-        message = error.errors()[0]["msg"].removeprefix("Input should be ")
-        raise ValueError(f"expected a value {message}, found {value}") from None
-
-
-def _header_problems(header: Sequence[str]) -> Iterator[str]:
-    if not any(header):
-        yield f"expected column names, among them {', '.join(REQUIRED)}"
-        return
-    known = [*column_names(), *all_hyperparameters()]
-    for name in REQUIRED:
-        if name not in header:
-            close = nearest(name, [other for other in header if other not in known])
-            yield f"column {name} is missing" + (f"; is it '{close}'?" if close else "")
-    if _DATASET.isdisjoint(header):
-        yield "column dataset is missing"
-    for place, name in enumerate(header, 1):
-        if not name:
-            yield f"column {place} has no name"
-        elif header.index(name) != place - 1:
-            yield f"column {name} stands there twice"
-        elif name not in known and name not in _NO_LONGER_WRITTEN:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT)
-            if close and close[0] not in header:
-                yield f"unknown column '{name}'; did you mean '{close[0]}'?"
-
-
-def _row(header: Sequence[str], line: Sequence[str]) -> tuple[Row, list[str]]:
-    """The cells that say something, and what is wrong with them; derived ones are left out."""
-    problems: list[str] = []
-    row: Row = {}
-    derived = {column.name for column in COLUMNS if column.derived} | _NO_LONGER_WRITTEN
-    given = {
-        name: text
-        for name, text in zip(header, line, strict=False)
-        if text.strip().lower() not in _EMPTY and name not in derived
-    }
-    if len(line) != len(header):
-        problems.append(f"{len(line)} cells for {len(header)} columns")
-    for name, text in given.items():
+def _mapping(cell: Any) -> Mapping[Any, Any]:
+    if isinstance(cell, str) and cell.startswith("{"):
         try:
-            row[name] = cell_value(name, text)
-        except ValueError as error:
-            problems.append(f"{name}: {error}")
-    if len(line) == len(header):
-        problems += [f"{name} is empty" for name in REQUIRED[:-1] if name not in given]
-        problems += ["dataset is empty"] if _DATASET.isdisjoint(given) else []
-    return row, problems
+            cell = ast.literal_eval(_NOT_A_LITERAL.sub("None", cell))
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return {}
+    return cell if isinstance(cell, Mapping) else {}
 
 
-def _row_problems(row: Row) -> Iterator[str]:
-    for name, known in (("status", tuple(STATUS_WORDS)), ("loss_kind", get_args(LossKind))):
-        if (text := row.get(name)) and text not in known:
-            yield f"unknown {name} '{text}'; known: {', '.join(known)}"
-    if row.get("loss") == 0:
-        yield "loss: a training loss is above zero"
-    if started := row.get("started_at"):
+def _read_column(
+    rows: list[Row], name: str, label: str, cells: Sequence[Any], signs: str, source: str
+) -> None:
+    for row, cell in zip(rows, cells, strict=True):
+        cell = cell.item() if isinstance(cell, np.generic) else cell
+        if is_empty(name, cell):
+            continue
+        try:
+            value = cell_value(name, cell, signs)
+        except (ValueError, OverflowError) as error:
+            row.problems.append(f"{label}: {error}")
+            continue
+        former = row.values.setdefault(name, value)
+        if former is not value and former != value and name not in _FREE:
+            row.problems.append(f"{source} is {former} and {label} is {value}; keep one of them")
+
+
+def _row_problems(values: dict[str, Any]) -> Iterator[str]:
+    if text := values.get("status"):
+        word = text.lower()
+        values["status"] = STATES.get(word, word)
+        if word in STATES:
+            values["note"] = "; ".join(filter(None, [f"state {word}", values.get("note")]))
+        elif word not in STATUS_WORDS:
+            hint = did_you_mean(word, [*STATUS_WORDS, *STATES]).rstrip("?")
+            yield f"unknown status '{text}'; {hint}"
+    if (kind := values.get("loss_kind")) and kind not in get_args(LossKind):
+        yield f"unknown loss_kind '{kind}'; known: {', '.join(get_args(LossKind))}"
+    if started := values.get("started_at"):
         try:
             datetime.fromisoformat(started)
         except ValueError:
             yield f"started_at: expected a date such as 2025-06-15T01:11, found '{started}'"
-    done, asked = row.get("logged_step"), row.get("max_steps")
+    if -math.inf < values.get("loss", 1) <= 0:
+        yield f"loss is {values.pop('loss'):g}; a training loss is above zero"
+    done, asked = values.get("logged_step"), values.get("max_steps")
     if done is not None and asked is not None and done > asked:
         yield f"logged_step {done:,} is above max_steps {asked:,}"
+
+
+def _set_ids(rows: list[Row]) -> None:
+    """Ids for runs without one: the name, with the row where runs share it, else the row alone."""
+    names = [row.values.get("name") for row in rows]
+    counts = Counter(names)
+    first: dict[str, str] = {}
+    for row, name in zip(rows, names, strict=True):
+        number = row.place.split(" ", 1)[1]
+        unnamed = name and (f"{name}/{number}" if counts[name] > 1 else name)
+        run_id = row.values.setdefault("run_id", unnamed or number)
+        if (place := first.setdefault(run_id, row.place)) != row.place:
+            row.problems.append(f"run_id {run_id} is that of {place} too")
+            row.values["run_id"] = f"{run_id} ({row.place})"

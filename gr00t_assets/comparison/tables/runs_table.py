@@ -1,4 +1,4 @@
-"""Tables of runs: read from a CSV file of the form of ``data/journal/runs.csv``, and written."""
+"""Tables of runs: read from a CSV file or a DataFrame, and written."""
 
 import csv
 import io
@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,11 +19,10 @@ from gr00t_assets.comparison.columns import (
     setting_dtype,
     setting_names,
 )
-from gr00t_assets.comparison.contrasts.noise import logged_value_error
-from gr00t_assets.comparison.contrasts.ranking import RankedRun, comparability_classes, ranked_runs
-from gr00t_assets.comparison.curves import Loss, LossKind
+from gr00t_assets.comparison.curves import Loss, LossKind, logged_value_error
 from gr00t_assets.comparison.run import Frames, Run, samples_per_step
-from gr00t_assets.comparison.tables.rows import Row, read_rows
+from gr00t_assets.comparison.statistics.ranking import RankedRun, comparability_classes, ranked_runs
+from gr00t_assets.comparison.tables.rows import Row, frame_rows, read_rows
 from gr00t_assets.core.errors import ComparisonError, Gr00tAssetsError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import Store
@@ -30,6 +30,7 @@ from gr00t_assets.core.text import spreadsheet_cell
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
+from gr00t_assets.runs.stored_run import STATUS_WORDS
 
 WRONG_BACKEND = "torchvision_av"
 """In Isaac-GR00T it returned the key frame before the asked time where one timestamp was asked for,
@@ -49,6 +50,8 @@ NEARLY_DONE = 0.95
 """A run that says it finished has done this share of its steps, or all but its last logged ones."""
 
 FORMATS = ("parquet", "csv")
+
+_NO_SETTINGS = frozenset(column_names())
 
 
 def known_frames(
@@ -108,20 +111,45 @@ def logging_steps(settings: Mapping[str, object]) -> int:
 
 
 def read_table(path: Path, dataset_frames: Mapping[str, int] | None = None) -> list[Run]:
-    """The runs of a CSV file in the order of the file; nothing else is looked at.
+    """The runs of a CSV file in the order of the file; see ``runs_of_frame``.
 
-    A loss is the one value that was logged last, the mean of ``logging_steps`` steps, unless
-    the table says what it is the mean of. Samples seen are batch times steps done, on one GPU
-    unless the table has num_gpus. A setting that the table has no column for is not known, and
-    never taken to be the default. ``dataset_frames`` are by dataset, for epochs, where the table
-    has none; those of the project's catalog where left out.
+    ``dataset_frames`` are by dataset, for epochs, where the table has none; those of the project's
+    catalog where left out.
 
     Raises:
-        ComparisonError: The file cannot be read, or with every problem that it has.
+        ComparisonError: The file cannot be read, has no loss, or has no row that can be read.
     """
     rows = read_rows(path)
     frames = known_frames() if dataset_frames is None else dataset_frames
     return [_run(row, frames) for row in rows]
+
+
+def runs_of_frame(frame: pd.DataFrame, frames: Mapping[str, int] | None = None) -> list[Run]:
+    """The runs of a table with a loss a row, in its order; nothing else is looked at.
+
+    Columns are those of ``columns`` and hyperparameters, under their names or those of W&B and
+    ``transformers``; any other that is no result is a setting. All but the loss may be missing: the
+    id is the name, else the row's label; a run with a loss has finished. A setting that the table
+    has no column for is not known, and never taken to be the default.
+
+    A loss is the one value that was logged last, the mean of ``logging_steps`` steps, unless
+    the table says what it is the mean of. Samples seen are batch times steps done, on one GPU
+    unless the table has num_gpus. A run with a cell that cannot be read is ``unreadable`` if it
+    finished; its ``problems`` name the cell.
+
+    Args:
+        frame: Texts, or values in their types.
+        frames: By dataset, for epochs.
+
+    Raises:
+        ComparisonError: It has no loss, or no row that can be read.
+
+    Examples:
+        >>> table = pd.DataFrame({"lr": [1e-4, 1e-3], "seed": [0, 0], "loss": [0.2, 0.5]})
+        >>> [(run.run_id, run.status, run.settings) for run in runs_of_frame(table)][0]
+        ('0', 'finished', {'learning_rate': 0.0001, 'seed': 0})
+    """
+    return [_run(row, frames or {}) for row in frame_rows(frame)]
 
 
 def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -206,58 +234,65 @@ def _typed(values: pd.Series) -> pd.Series:
 
 
 def _run(row: Row, dataset_frames: Mapping[str, int]) -> Run:
-    settings = {name: value for name, value in row.items() if name not in column_names()}
-    max_steps, steps, status = row["max_steps"], row.get("logged_step"), row["status"]
+    values = row.values
+    settings = {name: value for name, value in values.items() if name not in _NO_SETTINGS}
+    max_steps, steps = values.get("max_steps"), values.get("logged_step")
+    status = said = values.get("status", "finished" if "loss" in values else "unfinished")
     if steps is None and status == "finished":
         steps = max_steps
-    samples_seen = row.get("samples_seen")
-    if samples_seen is None and steps is not None:
-        samples_seen = steps * (samples_per_step(settings) or 1)
-    problems: list[str] = []
+    samples_seen, per_step = values.get("samples_seen"), samples_per_step(settings)
+    if samples_seen is None and steps is not None and per_step is not None:
+        samples_seen = steps * per_step
+    problems = [f"{row.place}: {problem}." for problem in row.problems]
     if status == "finished" and steps is not None and max_steps is not None:
         least = min(NEARLY_DONE * max_steps, max_steps - logging_steps(settings))
         status = "finished" if steps >= least else "unfinished"
-    if status != row["status"]:
+    if status != said:
         problems.append(f"It is said to have finished, at step {steps:,} of {max_steps:,}.")
-    loss = _loss(row, settings, samples_seen)
+    if row.problems and (said == "finished" or values.get("status") not in STATUS_WORDS):
+        status = "unreadable"
+    loss = _loss(values, settings, samples_seen)
     if loss is not None and not math.isfinite(loss.mean):
         problems.append(f"Its loss is {loss.mean}.")
         loss = None
-    note, started_at = row.get("note", ""), row.get("started_at", "")
-    memory, verified = row.get("peak_memory_gb"), row.get("frames_verified")
+    note, started_at = values.get("note", ""), values.get("started_at", "")
+    memory, verified = values.get("peak_memory_gb"), values.get("frames_verified")
     return Run(
-        run_id=row["run_id"],
-        name=row.get("name", row["run_id"]),
+        run_id=values["run_id"],
+        name=values.get("name", values["run_id"]),
         source="table",
         status=status,
         settings=settings,
-        data={name.replace("_", " "): row[name] for name in DATA if name in row},
+        data={name.replace("_", " "): values[name] for name in DATA if name in values},
         frames=frame_state(settings.get("video_backend"), started_at, verified),
         steps=steps,
         max_steps=max_steps,
         samples_seen=samples_seen,
-        dataset_frames=row.get("dataset_frames") or dataset_frames.get(row.get("dataset", "")),
+        dataset_frames=values.get("dataset_frames")
+        or dataset_frames.get(values.get("dataset", "")),
         loss=loss,
-        sweep=row.get("sweep", ""),
-        hypothesis=row.get("hypothesis", ""),
+        sweep=values.get("sweep", ""),
+        hypothesis=values.get("hypothesis", ""),
         started_at=started_at,
-        samples_per_second=row.get("samples_per_second"),
-        gpu_hours=row.get("gpu_hours"),
+        samples_per_second=values.get("samples_per_second"),
+        gpu_hours=values.get("gpu_hours"),
         peak_memory_bytes=round(memory * 1e9) if memory else noted_memory(note),
         note=note,
-        problems=tuple(problems),
+        problems=(*problems, *row.remarks),
     )
 
 
-def _loss(row: Row, settings: Mapping[str, object], samples_seen: int | None) -> Loss | None:
-    mean, error, samples = row.get("loss"), row.get("loss_se"), row.get("loss_samples")
+def _loss(
+    values: Mapping[str, Any], settings: Mapping[str, object], samples_seen: int | None
+) -> Loss | None:
+    mean, error, samples = values.get("loss"), values.get("loss_se"), values.get("loss_samples")
     if mean is None:
         return None
     if samples is None:
         samples = logging_steps(settings) * (samples_per_step(settings) or 1)
         samples = max(1, min(samples, samples_seen or samples))
     kind: LossKind = "one logged value" if error is None else "window mean"
-    kind = row.get("loss_kind", kind)
+    kind = values.get("loss_kind", kind)
     if error is None and kind == "one logged value":
         error = logged_value_error(mean, samples)
     return Loss(mean, error, samples, kind)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from gr00t_assets.comparison.tables.runs_table import parquet
 from gr00t_assets.comparison.wording import plain
 from gr00t_assets.core.errors import ComparisonError
-from gr00t_assets.core.files import write_bytes
+from gr00t_assets.core.files import parquet_rows, write_bytes
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import writable
 
@@ -26,6 +26,9 @@ LOSS = "train/loss"
 
 STEP_LOSS = "train/step_loss"
 """What the trainers of this package log besides, one value a step."""
+
+_MOST_RUNS, _MOST_BYTES = 100_000, 128 << 20
+"""Of an import; bytes of what it holds once it is read, eight million steps with their losses."""
 
 TIMEOUT = 30
 """Seconds that one request may take."""
@@ -93,11 +96,12 @@ def load_wandb_runs(path: Path) -> list[WandbRun]:
         ComparisonError: The file cannot be read.
     """
     try:
-        rows = pd.read_parquet(path).to_dict(orient="records")
-        for row in rows:
-            row |= {name: json.loads(row[name]) for name in _JSON}
-            row |= {name: row[name].tolist() for name in ("steps", "losses")}
-        return [WandbRun.model_validate(row) for row in rows]
+        runs = []
+        for batch in parquet_rows(path, most_rows=_MOST_RUNS, most_bytes=_MOST_BYTES):
+            for row in batch.to_pylist():
+                parsed = {name: json.loads(row[name]) for name in _JSON}
+                runs.append(WandbRun.model_validate({**row, **parsed}))
+        return runs
     except (OSError, ValueError, LookupError, TypeError, ValidationError) as error:
         raise ComparisonError(
             str(path),

@@ -7,12 +7,14 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from gr00t_assets.comparison.contrasts.noise import logged_value_error
-from gr00t_assets.comparison.curves import Curve, Loss
+from gr00t_assets.comparison.curves import Curve, Loss, logged_value_error
 from gr00t_assets.comparison.run import Run, samples_of, samples_per_step, upstream_trainer
+from gr00t_assets.comparison.tables.cells import cell_value, is_empty
+from gr00t_assets.comparison.tables.rows import STATES
 from gr00t_assets.comparison.tables.runs_table import NEARLY_DONE, frame_state, logging_steps
 from gr00t_assets.comparison.tables.wandb_import import LOSS, STEP, WandbRun
-from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
+from gr00t_assets.experiments.registry import all_hyperparameters
+from gr00t_assets.runs.stored_run import STATUS_WORDS
 
 SCRIPT = "gr00t_finetune.py"
 
@@ -36,14 +38,6 @@ SCRIPT_DEFAULTS: dict[str, object] = {
 ``video_backend`` is not among them: June's default is decord and October's torchcodec."""
 
 _BOOLEAN = {name for name, value in SCRIPT_DEFAULTS.items() if isinstance(value, bool)}
-
-_STATUSES = {
-    "finished": "finished",
-    "failed": "failed",
-    "killed": "interrupted",
-    "crashed": "unfinished",
-}
-"""W&B's states; any other one, such as running, is ``unfinished``."""
 
 _RENAMED = {"per_device_train_batch_size": "batch_size"}
 """Names of ``transformers.TrainingArguments`` that the script gives another name."""
@@ -104,7 +98,8 @@ def run_of_wandb(run: WandbRun, dataset_frames: Mapping[str, int] | None = None)
     steps = steps if steps >= 0 else None
     max_steps = settings.get("max_steps")
     max_steps = max_steps if isinstance(max_steps, int) and max_steps > 0 else None
-    status = _STATUSES.get(run.state, "unfinished")
+    status = STATES.get(run.state, run.state)
+    status = status if status in STATUS_WORDS else "unfinished"
     if status == "finished" and steps is not None and max_steps is not None:
         status = "finished" if steps >= NEARLY_DONE * max_steps else "unfinished"
     per_step = samples_per_step(settings)
@@ -141,13 +136,10 @@ def _settings(run: WandbRun, asked: Mapping[str, object]) -> dict[str, object]:
     named = {_RENAMED.get(name, name): value for name, value in run.config.items()}
     named |= dict(asked)
     settings: dict[str, object] = {}
-    for name, field in all_hyperparameters().items():
-        value = named.get(name)
-        if value is None or (field.annotation is bool and not isinstance(value, bool)):
-            continue
+    for name in all_hyperparameters():
         with suppress(ValueError):
-            checked = combined_hyperparameters().model_validate({name: value})
-            settings[name] = getattr(checked, name)
+            if not is_empty(name, named.get(name)):
+                settings[name] = cell_value(name, named[name])
     return settings
 
 

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 
@@ -192,14 +193,12 @@ def _examine(
         UnsoundDatasetError: The check has errors.
         DatasetError: Nothing can be drafted.
     """
-    name, trained_task = entry.name, entry.curation.task
-    replaced = _own_file(name)
+    name, replaced = entry.name, _own_file(entry.name)
+    check = partial(check_dataset, directory, progress=progress, trained_task=entry.curation.task)
     try:
         dataset = LeRobotDataset.read(Folder(directory, confined=False, replaced=replaced), name)
     except DatasetError as error:
-        findings = check_dataset(
-            directory, progress=progress, replaced=replaced, trained_task=trained_task
-        )
+        findings = check(replaced=replaced)
         if findings.ok:
             raise
         raise UnsoundDatasetError(name, of_own_file(findings, name)) from error
@@ -210,15 +209,7 @@ def _examine(
             file.write_text(json.dumps(choice.draft.content), encoding="utf-8")
             replaced = {Path(MODALITY): file}
         tag = embodiment_tag or choice.embodiment_tag
-        findings = check_dataset(
-            directory,
-            choice.config,
-            tag,
-            progress=progress,
-            replaced=replaced,
-            trained_task=trained_task,
-        )
-    findings = of_own_file(findings, name)
+        findings = of_own_file(check(choice.config, tag, replaced=replaced), name)
     if not findings.ok:
         raise UnsoundDatasetError(name, findings)
     return dataset, choice, findings

@@ -26,13 +26,9 @@ from gr00t_assets.datasets.lerobot.metadata import Metadata
 from gr00t_assets.datasets.lerobot.rows import Rows, read_rows
 from gr00t_assets.datasets.lerobot.shared_rows import find_rows
 from gr00t_assets.datasets.lerobot.statistics import RunningStatistics
-from gr00t_assets.datasets.lerobot.video_packets import VideoPackets, read_packets
-from gr00t_assets.datasets.lerobot.video_segments import find_frames
+from gr00t_assets.datasets.lerobot.video_packets import VideoPackets, find_frames, read_packets
 
 TIMESTAMP = Feature("timestamp", "float32", (1,), (), {})
-
-Videos = dict[str, tuple[Feature, VideoPackets]]
-"""By video file: its camera and its packets."""
 
 Progress = Callable[[int, int], None]
 """Called with the episodes that were looked at, and how many there are."""
@@ -104,7 +100,7 @@ class EpisodeScanner:
         for done, episode in enumerate(self.episodes, start=1):
             file = self.info.data_file(episode.index)
             rows: Rows | None = None
-            videos: Videos = {}
+            videos: dict[str, VideoPackets] = {}
             with self.collector.guard(file):
                 rows = self._read_rows(file)
             for camera in self._videos:
@@ -112,15 +108,12 @@ class EpisodeScanner:
                 with self.collector.guard(name):
                     self._read_video(name, camera, videos)
             with self.collector.guard(file):
-                self._check_rate(rows, [video.fps for _, video in videos.values()])
+                self._check_rate(rows, [video.fps for video in videos.values()])
                 if file is not None and rows is not None and rows.count:
                     self._check_rows(file, episode, rows)
-                for name, (camera, video) in videos.items():
-                    self._formats[camera.name][name] = VideoFormat(
-                        video.height, video.width, video.codec
-                    )
+                for name, video in videos.items():
                     check_video(self.collector, name, video, self.fps)
-                frames = {name: video.frames for name, (_, video) in videos.items()}
+                frames = {name: video.frames for name, video in videos.items()}
                 if file is not None:
                     self._check_lengths(file, episode, rows.count if rows else None, frames)
             if rows is None or rows.count != episode.length:
@@ -138,8 +131,8 @@ class EpisodeScanner:
             for camera, found in files.items()
             for file, (packets, cuts) in found.items()
         }
-        for camera, packets, _ in videos.values():
-            self.videos.setdefault(camera.name, packets)
+        for file, (camera, packets, _) in videos.items():
+            self._keep_video(camera, file, packets)
         done = 0
 
         def visit(file: str, rows: Rows) -> None:
@@ -161,10 +154,8 @@ class EpisodeScanner:
             self.incomplete.update(self.sliced)
         for file in dict.fromkeys(part.file for part in whole.values()):
             self._check_images(file)
-        for file, (camera, packets, cuts) in videos.items():
+        for file, (_, packets, cuts) in videos.items():
             with self.collector.guard(file):
-                form = VideoFormat(packets.height, packets.width, packets.codec)
-                self._formats[camera.name][file] = form
                 check_video(self.collector, file, packets, self.fps, cuts)
 
     def _read_rows(self, file: str | None) -> Rows | None:
@@ -187,14 +178,21 @@ class EpisodeScanner:
             if kind is not None:
                 self.images.setdefault(camera.name, kind)
 
-    def _read_video(self, file: str | None, camera: Feature, videos: Videos) -> None:
+    def _read_video(
+        self, file: str | None, camera: Feature, videos: dict[str, VideoPackets]
+    ) -> None:
         path = None if file is None else self.folder.opened(file)
         if file is None or path is None:
             return
         video = read_packets(self.collector, path, file, LONGEST_EPISODE)
         if video is not None:
-            self.videos.setdefault(camera.name, video)
-            videos[file] = (camera, video)
+            self._keep_video(camera, file, video)
+            videos[file] = video
+
+    def _keep_video(self, camera: Feature, file: str, video: VideoPackets) -> None:
+        self.videos.setdefault(camera.name, video)
+        form = VideoFormat(video.height, video.width, video.codec)
+        self._formats[camera.name][file] = form
 
     def _check_rate(self, rows: Rows | None, video_rates: Sequence[float | None]) -> None:
         """Where timestamps and videos agree against ``info.json``, it is that which is wrong."""

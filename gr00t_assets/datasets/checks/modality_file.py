@@ -10,7 +10,7 @@ from gr00t_assets.core.finding import Collector
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.features import Feature, Kind
-from gr00t_assets.datasets.lerobot.folder import Folder, read_object
+from gr00t_assets.datasets.lerobot.folder import Folder, first_few, read_object
 from gr00t_assets.datasets.lerobot.info import Info
 from gr00t_assets.modality.modality_json import DEFAULT_COLUMNS, Modality, ModalityFile
 
@@ -92,8 +92,7 @@ def number_names(
         for key, part in islice(containing, 1):
             name = f"{key}.{number - part.start}"
         names.append(f"{name} ({number})" if name else str(number))
-    shown = ", ".join(names[:8])
-    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return first_few(names)
 
 
 def _check_columns(collector: Collector, modality: ModalityFile, info: Info) -> None:

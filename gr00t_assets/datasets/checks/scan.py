@@ -15,7 +15,7 @@ from pydantic import Field
 
 from gr00t_assets.core.checksums import read_sealed, sealed
 from gr00t_assets.core.errors import StoreError
-from gr00t_assets.core.files import FrozenModel, write_json
+from gr00t_assets.core.files import LARGEST_LIST, FrozenModel, write_json
 from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.project import project_root
@@ -28,11 +28,11 @@ from gr00t_assets.datasets.checks.meta_files import (
     check_unlisted_files,
 )
 from gr00t_assets.datasets.checks.modality_file import check_modality, sliced_columns, task_columns
-from gr00t_assets.datasets.checks.stored_statistics import StoredStatistics, read_statistics
+from gr00t_assets.datasets.checks.stored_statistics import StoredStatistics
 from gr00t_assets.datasets.checks.video_checks import BACKENDS, check_camera_rates
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
-from gr00t_assets.datasets.lerobot.folder import Folder, report_missing_files
+from gr00t_assets.datasets.lerobot.folder import Folder, read_object, report_missing_files
 from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.metadata import find_cameras, read_metadata
 from gr00t_assets.datasets.lerobot.statistics import STATS
@@ -98,7 +98,7 @@ def stored_scan(directory: Path, kept: Path, converted: bool = False) -> Dataset
     """
     files = _file_states(directory)
     try:
-        earlier = _KeptScan.model_validate(read_sealed(kept))
+        earlier = _KeptScan.model_validate(read_sealed(kept, LARGEST_LIST))
         of_scan = earlier.scan_version, earlier.backend, earlier.files
         if of_scan == (SCAN_VERSION, DEFAULT_BACKEND, files):
             return earlier.scan
@@ -200,7 +200,7 @@ def _scan(
     with collector.guard(MODALITY):
         modality = check_modality(folder, info)
     with collector.guard(STATS):
-        stored = read_statistics(folder)
+        stored = read_object(folder, STATS, "stats-missing")
     if not metadata.episodes or not info.features:
         return {}
     cameras: list[Feature] = []

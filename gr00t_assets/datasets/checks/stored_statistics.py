@@ -9,17 +9,12 @@ from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.checks.modality_file import number_names
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.features import Feature
-from gr00t_assets.datasets.lerobot.folder import Folder, read_object
+from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.statistics import STATISTIC_NAMES, STATS, RunningStatistics
 from gr00t_assets.modality.modality_json import Modality, ModalityFile
 
 LEROBOT_VARIANCE = 1e-6
 """By how much of its squared mean LeRobot's variance of a number may be off, measured at 0.6.1."""
-
-
-def read_statistics(folder: Folder) -> dict[str, Any] | None:
-    """What ``stats.json`` holds; ``None`` where it cannot be had."""
-    return read_object(folder, STATS, "stats-missing")
 
 
 class StoredStatistics:

@@ -8,8 +8,7 @@ import numpy as np
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
 from gr00t_assets.datasets.lerobot.info import Info
-from gr00t_assets.datasets.lerobot.video_packets import VideoPackets
-from gr00t_assets.datasets.lerobot.video_segments import Cut
+from gr00t_assets.datasets.lerobot.video_packets import Cut, VideoPackets
 
 BACKENDS = ("frame-cache", "decord", "torchvision_av", "torchcodec")
 """What turns videos into frames: the native trainer's frame cache, and Isaac-GR00T's choices."""

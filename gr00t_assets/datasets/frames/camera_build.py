@@ -153,11 +153,8 @@ class CameraBuild:
             times = np.load(source.folder / TIMES, mmap_mode="r")
             first = source.span.first_row
             offset = len(source.plan.headers()[FRAMES]) + first * source.plan.frame_bytes
-            descriptor = os.open(source.folder / FRAMES, os.O_RDONLY)
-            try:
-                self.partial.copy_frames(span, descriptor, offset)
-            finally:
-                os.close(descriptor)
+            with (source.folder / FRAMES).open("rb") as frames:
+                self.partial.copy_frames(span, frames.fileno(), offset)
             self.partial.write_times(span, np.array(times[source.span.rows]))
             sums = load_checksums(source.folder / CHECKSUMS)
             copied = self.partial.checksums[span.rows].tolist()

@@ -1,12 +1,10 @@
 """The frames of one episode, decoded in order, and which of them a given image is."""
 
 import hashlib
-from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
 
-from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.recorded_frames import RecordedFrames
 
 TOLERANCE = 6.0
@@ -63,39 +61,7 @@ class DecodedEpisode:
 
     @cached_property
     def _reduced(self) -> np.ndarray:
-        return np.stack([_reduced(image) for image in self._images()])
-
-    def _images(self) -> Iterator[np.ndarray | None]:
-        """All frames, one at a time."""
-        return (image for _, image in self._recorded.decode())
-
-
-class CachedEpisode(DecodedEpisode):
-    """An episode of a frame cache, whose frames are read when they are asked for.
-
-    Raises:
-        DatasetError: The cache has no such episode or camera.
-    """
-
-    def __init__(self, cache: FrameCache, episode: int, camera: str) -> None:
-        self._cache, self._camera = cache, camera
-        self.times = cache.timestamps(episode, camera)
-        self._first = int(cache.rows(episode, camera, self.times[:1])[0])
-
-    def is_frame(self, image: np.ndarray, position: int) -> bool:
-        """See ``DecodedEpisode``."""
-        return np.array_equal(image, self.frame(position))
-
-    def frame(self, position: int) -> np.ndarray:
-        """The frame at a position, ``(height, width, 3)`` uint8 RGB."""
-        return self._cache.frames(self._camera, np.array([self._first + position]))[0]
-
-    @cached_property
-    def _digests(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return np.array([_digest(image) for image in self._images()])
-
-    def _images(self) -> Iterator[np.ndarray]:
-        return map(self.frame, range(self.count))
+        return np.stack([_reduced(image) for _, image in self._recorded.decode()])
 
 
 def _digest(image: np.ndarray | None) -> str:

@@ -25,7 +25,7 @@ def frame_cache_bytes(
     One header a camera is read, nothing is decoded.
 
     Raises:
-        DatasetError: A camera has no frames, or none that can be read; or the size is none.
+        DatasetError: A camera has no frames, or none that can be read.
     """
     plans, problems = plan_cameras(dataset, cameras, size)
     if problems:
@@ -42,15 +42,11 @@ def plan_cameras(
         Plans by camera, and a line for each episode of those of which no header can be read.
 
     Raises:
-        DatasetError: A camera does not exist, or the size is not positive.
+        DatasetError: A camera does not exist.
     """
     if unknown := [camera for camera in cameras if camera not in dataset.cameras]:
         has = f"it has: {', '.join(dataset.cameras) or 'none'}"
         raise DatasetError(dataset.name, f"it has no frames of {', '.join(unknown)}.", [has])
-    if size is not None and min(size) < 1:
-        problem = f"frames cannot be resized to {size[0]} x {size[1]}."
-        remedy = "give width and height in pixels, such as (224, 224), or no size"
-        raise DatasetError(dataset.name, problem, [remedy])
     lengths = [episode.length for episode in dataset.episodes]
     spans = tuple(
         Span(episode=episode.index, first_row=end - episode.length, frames=episode.length)

@@ -9,13 +9,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.names import did_you_mean
-from gr00t_assets.datasets.frames.episode_frames import CachedEpisode, DecodedEpisode
+from gr00t_assets.datasets.frames.episode_frames import DecodedEpisode
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.video_backends import (
     BACKENDS,
@@ -45,22 +44,19 @@ def check_frames(
     cache: FrameCache | None,
     cameras: Sequence[str],
     backend: str = "frame_cache",
-    samples_per_episode: int | None = SAMPLES,
-    max_episodes: int | None = MAX_EPISODES,
+    all_rows: bool = False,
     isaac_commit: str | None = None,
-    checkout: Path | None = None,
 ) -> FrameCheckResult:
     """Decode rows with a backend and compare them with the frames that they should get.
 
     Args:
-        cache: Its frame cache. Without one the episodes are decoded in order here.
+        cache: Its frame cache; read where ``backend`` is ``frame_cache``.
         backend: One of ``BACKENDS``. ``frame_cache`` is compared with a decoding of its own.
-        samples_per_episode: Rows of an episode, one drawn from each of as many equal parts of it,
-            the same ones every time; None for all.
-        max_episodes: Episodes, evenly spread; None for all.
+        all_rows: Whether every row is decoded, and not a sample: of ``MAX_EPISODES`` episodes,
+            evenly spread, ``SAMPLES`` rows, one drawn from each of as many equal parts, the same
+            ones every time.
         isaac_commit: Commit of Isaac-GR00T that trains, which decides what ``torchvision_av``
             does; one that is not known is taken to have the fault of June.
-        checkout: Clone of Isaac-GR00T that has the commit.
 
     Raises:
         DatasetError: The backend's name is unknown, or the dataset's rows cannot be read.
@@ -69,7 +65,7 @@ def check_frames(
         hint = did_you_mean(backend, BACKENDS)
         raise DatasetError(dataset.name, f"there is no video backend '{backend}'.", [hint])
     count = len(dataset.episodes)
-    chosen = spread_positions(count, count if max_episodes is None else max_episodes)
+    chosen = range(count) if all_rows else spread_positions(count, MAX_EPISODES)
     episodes = [dataset.episodes[position] for position in chosen]
     reads_cache, missing, decode = backend == "frame_cache", None, None
     if reads_cache and cache is None:
@@ -77,15 +73,15 @@ def check_frames(
     elif package := backend_missing(backend):
         missing = f"{package} is not installed here"
     elif not reads_cache:
-        decode = video_backend(backend, isaac_commit, checkout)
-    comparison = _FrameComparison(dataset, cache, decode, samples_per_episode)
+        decode = video_backend(backend, isaac_commit)
+    comparison = _FrameComparison(dataset, cache, decode, all_rows)
     in_rows = set() if reads_cache else set(cameras) - set(dataset.video_cameras)
     result = FrameCheckResult(
         dataset=dataset.name,
         backend=backend,
         isaac_commit=None if reads_cache else isaac_commit,
         episodes=len(episodes),
-        all_rows=samples_per_episode is None and len(episodes) == len(dataset.episodes),
+        all_rows=all_rows,
         cameras=tuple(
             CameraCheckResult(camera=camera, verdict="unchecked", problem=missing)
             if missing and camera not in in_rows
@@ -93,7 +89,9 @@ def check_frames(
             for camera in cameras
         ),
     )
-    action = None if result.verified else _remedy(result.verdict, backend, isaac_commit, checkout)
+    action = None if result.verified else _remedy(result.verdict, backend, isaac_commit)
+    if comparison.damaged:
+        action = "the video is truncated or damaged: copy or download it again"
     if any(camera.in_rows and camera.problem for camera in result.cameras):
         action = "write the episode again from the recording"
     return result.model_copy(update={"remedy": action})
@@ -151,12 +149,17 @@ class _Tally:
 
 @dataclass
 class _FrameComparison:
-    """Frames of a backend, or of the cache where there is none, beside those decoded in order."""
+    """Frames of a backend, or of the cache where there is none, beside those decoded in order.
+
+    Attributes:
+        damaged: Whether there is a video that cannot be decoded in order either.
+    """
 
     dataset: LeRobotDataset
     cache: FrameCache | None
     backend: Backend | None
-    samples: int | None
+    all_rows: bool
+    damaged: bool = False
 
     def camera(self, camera: str, episodes: Sequence[Episode], in_rows: bool) -> CameraCheckResult:
         """Compare until the first row that the backend cannot read: a trainer stops there too.
@@ -174,6 +177,7 @@ class _FrameComparison:
                 else:
                     self._compare(tally, episode.index, recorded, camera)
             except VideoError as error:
+                self.damaged |= not in_rows and not _is_decodable(recorded)
                 file = recorded.path.relative_to(self.dataset.directory)
                 return tally.result(camera, f"{file}: {error}", in_rows)
         return tally.result(camera, None, in_rows)
@@ -186,44 +190,39 @@ class _FrameComparison:
             raise DatasetError(self.dataset.name, problem, ["record or repair them first"])
         reference: DecodedEpisode | None = None
         for row in self._rows(len(timestamps), episode):
-            image = self._image(episode, camera, recorded, timestamps[[row]])
+            image = self._image(episode, camera, recorded, float(timestamps[row]))
             if reference is None:
-                reference = self._reference(episode, camera, recorded, image)
+                reference = DecodedEpisode(recorded)
                 expected = nearest_rows(reference.times, timestamps)
             tally.add(reference, image, int(expected[row]), min(row, reference.count - 1))
 
     def _rows(self, length: int, episode: int) -> Iterator[int]:
-        if self.samples is None or self.samples >= length:
+        if self.all_rows or length <= SAMPLES:
             yield from range(length)
             return
-        borders = np.linspace(0, length, self.samples + 1).astype(int)
+        borders = np.linspace(0, length, SAMPLES + 1).astype(int)
         random = np.random.default_rng(episode)
         for start, end in pairwise(borders):
             yield int(random.integers(start, end))
 
     def _image(
-        self, episode: int, camera: str, recorded: RecordedFrames, timestamp: np.ndarray
+        self, episode: int, camera: str, recorded: RecordedFrames, timestamp: float
     ) -> np.ndarray:
         if self.backend is not None:
             assert isinstance(recorded, VideoFrames)
-            return self.backend(recorded.path, timestamp + recorded.start)[0]
+            return self.backend(recorded.path, timestamp + recorded.start)
         assert self.cache is not None
-        return self.cache.frame(episode, camera, float(timestamp[0]))
-
-    def _reference(
-        self, episode: int, camera: str, recorded: RecordedFrames, image: np.ndarray
-    ) -> DecodedEpisode:
-        """The cache's frames where they are of the image's size; else a decoding in order."""
-        if self.cache is not None and self.cache.size is None and self.backend is not None:
-            cached = CachedEpisode(self.cache, episode, camera)
-            if cached.frame(0).shape == image.shape:
-                return cached
-        return DecodedEpisode(recorded)
+        return self.cache.frame(episode, camera, timestamp)
 
 
-def _remedy(
-    verdict: Verdict, backend: str, isaac_commit: str | None = None, checkout: Path | None = None
-) -> str:
+def _is_decodable(recorded: RecordedFrames) -> bool:
+    try:
+        return all(True for _ in recorded.decode(()))
+    except VideoError:
+        return False
+
+
+def _remedy(verdict: Verdict, backend: str, isaac_commit: str | None) -> str:
     """One line that says what to do."""
     if backend == "frame_cache":
         if verdict == "unchecked":
@@ -233,10 +232,8 @@ def _remedy(
         return f"install {backend} here to have it checked; {_UNAFFECTED}"
     other = "torchcodec" if backend == "decord" else "decord"
     if verdict == "unreadable":
-        return (
-            f"set video_backend: {other} in the sweep, or encode the videos as H.264; {_UNAFFECTED}"
-        )
-    if known_backend_fault(backend, isaac_commit, checkout):
+        return f"encode the videos as H.264; {_UNAFFECTED}"
+    if known_backend_fault(backend, isaac_commit):
         return (
             "set video_backend: decord in the sweep, or train with a commit of Isaac-GR00T that "
             f"has {FIX_COMMIT[:7]} (2025-09-18); {_UNAFFECTED}"

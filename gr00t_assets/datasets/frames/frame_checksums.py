@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from gr00t_assets.core.checksums import crc32
-from gr00t_assets.core.files import FrozenModel, write_bytes
+from gr00t_assets.core.files import LARGEST_LIST, FrozenModel, read_limited, write_bytes
 
 CHECKSUMS = "checksums.json"
 """Beside the arrays of a camera in a frame cache."""
@@ -83,7 +83,7 @@ def load_checksums(path: Path) -> FrameChecksums | None:
     """
     if not path.is_file():
         return None
-    return FrameChecksums.model_validate_json(path.read_bytes())
+    return FrameChecksums.model_validate_json(read_limited(path, LARGEST_LIST))
 
 
 def damaged_frames(folder: Path) -> Iterator[int]:

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.core.files import LARGEST_LIST, FrozenModel, read_limited
 from gr00t_assets.datasets.frames.frame_checksums import CHECKSUMS, FRAMES, load_checksums
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.recorded_frames import recorded_frames
@@ -73,7 +73,7 @@ class FramePlan(FrozenModel):
     def headers(self) -> dict[str, bytes]:
         """The head of each array's file, by the file's name."""
         shape = (self.frames, self.height, self.width, 3)
-        return {FRAMES: _header("|u1", shape), TIMES: _header("<f8", (self.frames,))}
+        return {FRAMES: array_header("|u1", shape), TIMES: array_header("<f8", (self.frames,))}
 
     def file_bytes(self) -> dict[str, int]:
         """Bytes of each array's file, by the file's name."""
@@ -162,7 +162,7 @@ def read_index(path: Path) -> FrameIndex:
         OSError: It is not there.
         ValueError: It is damaged.
     """
-    return FrameIndex.model_validate_json(path.read_text(encoding="utf-8"))
+    return FrameIndex.model_validate_json(read_limited(path, LARGEST_LIST))
 
 
 def frame_cache_info(directory: Path, size: Size | None = None) -> FrameCacheInfo:
@@ -176,7 +176,7 @@ def frame_cache_info(directory: Path, size: Size | None = None) -> FrameCacheInf
     )
 
 
-def _header(descr: str, shape: tuple[int, ...]) -> bytes:
+def array_header(descr: str, shape: tuple[int, ...]) -> bytes:
     """The head of an ``.npy`` file, form 1.0, as ``numpy.save`` writes it."""
     buffer = io.BytesIO()
     head = {"descr": descr, "fortran_order": False, "shape": shape}

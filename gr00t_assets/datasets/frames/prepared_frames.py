@@ -5,7 +5,6 @@ faster than a disk reads, and augmented images differ at every draw: neither nee
 """
 
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -22,7 +21,12 @@ from gr00t_assets.datasets.frames.frame_checksums import (
     load_checksums,
     save_checksums,
 )
-from gr00t_assets.datasets.frames.frame_index import INDEX, Progress, cache_folder, frame_cache_info
+from gr00t_assets.datasets.frames.frame_index import (
+    INDEX,
+    array_header,
+    cache_folder,
+    frame_cache_info,
+)
 from gr00t_assets.modality.camera_images import camera_images
 from gr00t_assets.modality.config import ModalityConfig
 
@@ -54,16 +58,13 @@ class PreparedFrames:
         self._files = {path.stem: _Frames(path) for path in sorted(folder.glob("*.npy"))}
 
     @classmethod
-    def open(
-        cls, directory: Path, config: ModalityConfig, size: int, progress: Progress | None = None
-    ) -> "PreparedFrames":
+    def open(cls, directory: Path, config: ModalityConfig, size: int) -> "PreparedFrames":
         """Open the prepared frames of a frame cache; at the first time, or damaged, they are made.
 
         Args:
             directory: Of the frame cache.
             config: Names the cameras and the share of height and width that is kept.
             size: Pixels of the square wanted.
-            progress: Called with frames while they are made.
 
         Raises:
             DatasetError: There is no frame cache, or it is damaged.
@@ -92,7 +93,7 @@ class PreparedFrames:
             shapes = frame_cache_info(directory).cameras
             counts = {camera: shapes[camera][0] for camera in cameras}
             with published_directory(folder) as partial:
-                _write_prepared(cache, counts, partial, size, config, progress)
+                _write_prepared(cache, counts, partial, size, config)
         return cls(cache, folder, size, config)
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
@@ -103,10 +104,8 @@ class PreparedFrames:
         """Prepared frames by row, shape ``(n, size, size, 3)``, uint8 RGB."""
         frames, damaged = self._files[camera].read(rows)
         for place in damaged:
-            again = _prepared(
-                self._cache, camera, rows[place : place + 1], self._size, self._config
-            )
-            frames[place] = again[0]
+            row = rows[place : place + 1]
+            frames[place] = _prepared(self._cache, camera, row, self._size, self._config)[0]
         return frames
 
 
@@ -161,33 +160,22 @@ def _is_sound(folder: Path, cameras: Sequence[str]) -> bool:
 
 
 def _write_prepared(
-    cache: FrameCache,
-    counts: dict[str, int],
-    folder: Path,
-    size: int,
-    config: ModalityConfig,
-    progress: Progress | None,
+    cache: FrameCache, counts: dict[str, int], folder: Path, size: int, config: ModalityConfig
 ) -> None:
-    done = 0
     for camera, count in counts.items():
-        head = io.BytesIO()
-        shape = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
-        np.lib.format.write_array_header_1_0(head, shape)
+        head = array_header("|u1", (count, size, size, 3))
         array, sums = folder / f"{camera}.npy", []
         with array.open("wb") as output:
-            output.write(head.getvalue())
+            output.write(head)
             for first in range(0, count, _AT_ONCE):
                 rows = np.arange(first, min(first + _AT_ONCE, count))
                 images = _prepared(cache, camera, rows, size, config)
                 sums += (zlib.crc32(image.data) for image in images)
                 output.write(images.data)
-                done += len(rows)
-                if progress is not None:
-                    progress(done, sum(counts.values()))
-        checksums = FrameChecksums(
-            frame_bytes=size * size * 3, head=zlib.crc32(head.getvalue()), frames=tuple(sums)
+        sums = FrameChecksums(
+            frame_bytes=size * size * 3, head=zlib.crc32(head), frames=tuple(sums)
         )
-        save_checksums(checksums, _checksums_of(array))
+        save_checksums(sums, _checksums_of(array))
 
 
 def _prepared(

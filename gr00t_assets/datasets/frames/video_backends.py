@@ -1,4 +1,4 @@
-"""The video backends of Isaac-GR00T, each as a function from timestamps to frames.
+"""The video backends of Isaac-GR00T, each as a function from a timestamp to a frame.
 
 As ``get_frames_by_timestamps`` in Isaac-GR00T's ``gr00t/utils/video.py`` uses them, so that what
 is measured here is what its trainer is fed; and the faults of them that are known, by the commit
@@ -8,13 +8,15 @@ that trains.
 import importlib.util
 import subprocess
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from gr00t_assets.datasets.video_decoding import VideoError
+
+if TYPE_CHECKING:
+    from av import VideoFrame
 
 Revision = Literal["faulty", "fixed", "unknown"]
 
@@ -34,13 +36,9 @@ _FILE = "gr00t/utils/video.py"
 _FAULT = "if len(loaded_frames) >= len(timestamps):"
 """The line that ends the loop before the asked time is reached."""
 
-TimedFrame = tuple[float, Callable[[], np.ndarray]]
-"""Presentation time in seconds, and what makes the pixels."""
-
-
-Backend = Callable[[Path, np.ndarray], np.ndarray]
-"""From a video file and timestamps in seconds to frames, ``(n, height, width, 3)`` uint8 RGB;
-raises VideoError where it cannot read the file or has no frame for a timestamp."""
+Backend = Callable[[Path, float], np.ndarray]
+"""From a video file and a timestamp in seconds to a frame, ``(height, width, 3)`` uint8 RGB; raises
+VideoError where it cannot read the file or has no frame for the timestamp."""
 
 BACKENDS = ("frame_cache", "decord", "torchcodec", "torchvision_av")
 """Names that a trainer may be given; ``frame_cache`` is the native trainer's."""
@@ -52,47 +50,43 @@ def backend_missing(name: str) -> str | None:
     return name if is_package and importlib.util.find_spec(name) is None else None
 
 
-def video_backend(
-    name: str, isaac_commit: str | None = None, checkout: Path | None = None
-) -> Backend:
+def video_backend(name: str, isaac_commit: str | None = None) -> Backend:
     """The backend of a name, as it behaves at a commit of Isaac-GR00T.
 
     Args:
         name: ``decord``, ``torchcodec`` or ``torchvision_av``.
         isaac_commit: Commit of Isaac-GR00T that trains. One that cannot be placed is taken to
             have the fault of June.
-        checkout: Clone of Isaac-GR00T that has the commit.
 
     Raises:
         KeyError: There is no such backend that reads video files.
     """
     if name == "torchvision_av":
-        return TorchvisionAv(fixed=known_revision(isaac_commit, checkout) == "fixed")
+        return TorchvisionAv(fixed=known_revision(isaac_commit) == "fixed")
     return {"decord": decord, "torchcodec": torchcodec}[name]
 
 
-def decord(path: Path, timestamps: np.ndarray) -> np.ndarray:
-    """``decord``: the frame whose start is nearest to each timestamp."""
+def decord(path: Path, timestamp: float) -> np.ndarray:
+    """``decord``: the frame whose start is nearest to a timestamp."""
     import decord as library  # pyright: ignore[reportMissingImports]
 
     try:
         reader = library.VideoReader(str(path))
         starts = reader.get_frame_timestamp(range(len(reader)))[:, 0]
-        nearest = np.abs(starts[:, None] - timestamps).argmin(axis=0)
-        return reader.get_batch(nearest).asnumpy()
+        return reader.get_batch([np.abs(starts - timestamp).argmin()]).asnumpy()[0]
     except (RuntimeError, library.DECORDError) as error:
         raise VideoError(_first_line(error)) from error
 
 
-def torchcodec(path: Path, timestamps: np.ndarray) -> np.ndarray:
-    """``torchcodec``: the frame that is on show at each timestamp."""
+def torchcodec(path: Path, timestamp: float) -> np.ndarray:
+    """``torchcodec``: the frame that is on show at a timestamp."""
     from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportMissingImports]
 
     try:
         decoder = VideoDecoder(
             str(path), device="cpu", dimension_order="NHWC", num_ffmpeg_threads=0
         )
-        return decoder.get_frames_played_at(seconds=timestamps.tolist()).data.numpy()
+        return decoder.get_frames_played_at(seconds=[timestamp]).data.numpy()[0]
     except (RuntimeError, ValueError, IndexError) as error:
         raise VideoError(_first_line(error)) from error
 
@@ -110,7 +104,7 @@ class TorchvisionAv:
     order.
 
     Before, it takes as many frames from the key frame on as there are timestamps: for one
-    timestamp, the key frame. Since, for each timestamp the last frame that is not after it.
+    timestamp, the key frame. Since, the last frame that is not after it.
 
     The file of the last call stays open, which changes nothing but the speed.
 
@@ -122,25 +116,29 @@ class TorchvisionAv:
         self._fixed = fixed
         self._path: Path | None = None
 
-    def __call__(self, path: Path, timestamps: np.ndarray) -> np.ndarray:
-        """Frames at some timestamps in seconds, ``(n, height, width, 3)`` uint8 RGB.
+    def __call__(self, path: Path, timestamp: float) -> np.ndarray:
+        """The frame at a timestamp in seconds, ``(height, width, 3)`` uint8 RGB.
 
         Raises:
-            VideoError: The file cannot be read, or nothing follows the first timestamp's key frame.
+            VideoError: The file cannot be read, or nothing follows the timestamp's key frame.
         """
         from av.error import FFmpegError
 
+        chosen = None
         try:
             if self._path != path:
                 self._open(path)
-            frames = self._frames_from(float(timestamps[0]))
-            images = (_at_or_before if self._fixed else _from_key_frame)(frames, timestamps)
+            for time, frame in self._frames_from(timestamp):
+                if chosen is None or time <= timestamp:
+                    chosen = frame
+                if not self._fixed or time >= timestamp:
+                    break
+            if chosen is None:
+                raise VideoError(f"no frame after the seek to {timestamp:g} s")
+            return self._reformatter.reformat(chosen, format="rgb24").to_ndarray()
         except (FFmpegError, OSError) as error:
             self._path = None
             raise VideoError(_first_line(error)) from error
-        if not images:
-            raise VideoError(f"no frame after the seek to {float(timestamps[0]):g} s")
-        return np.stack(images)
 
     def _open(self, path: Path) -> None:
         import av
@@ -156,7 +154,7 @@ class TorchvisionAv:
         self._reformatter = VideoReformatter()
         self._path = path
 
-    def _frames_from(self, time: float) -> Iterator[TimedFrame]:
+    def _frames_from(self, time: float) -> Iterator[tuple[float, "VideoFrame"]]:
         """``VideoReader.seek(time, keyframes_only=True)`` and the iteration that follows."""
         assert self._stream.time_base is not None
         offset = round(max(time, 0.0) / self._stream.time_base)
@@ -164,33 +162,7 @@ class TorchvisionAv:
         for frame in self._container.decode(self._stream):
             if frame.pts is None or frame.time_base is None:
                 raise VideoError("a frame has no presentation time")
-            yield float(frame.pts * frame.time_base), partial(self._pixels, frame)
-
-    def _pixels(self, frame: Any) -> np.ndarray:
-        return self._reformatter.reformat(frame, format="rgb24").to_ndarray()
-
-
-def _from_key_frame(frames: Iterator[TimedFrame], timestamps: np.ndarray) -> list[np.ndarray]:
-    images = []
-    for time, pixels in frames:
-        images.append(pixels())
-        if time >= float(timestamps[-1]) or len(images) >= len(timestamps):
-            break
-    return images
-
-
-def _at_or_before(frames: Iterator[TimedFrame], timestamps: np.ndarray) -> list[np.ndarray]:
-    loaded: list[TimedFrame] = []
-    last = float(timestamps[-1])
-    for time, pixels in frames:
-        loaded.append((time, pixels))
-        if len(timestamps) == 1:
-            del loaded[: -2 if time > last else -1]
-        if time >= last:
-            break
-    times = np.array([time for time, _ in loaded])
-    chosen = np.searchsorted(times, timestamps.astype(np.float64), side="right") - 1
-    return [loaded[position][1]() for position in chosen.clip(0)] if loaded else []
+            yield float(frame.pts * frame.time_base), frame
 
 
 def known_revision(isaac_commit: str | None, checkout: Path | None = None) -> Revision:

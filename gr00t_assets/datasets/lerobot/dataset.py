@@ -1,6 +1,6 @@
 """A dataset in LeRobot's format: v2.0, v2.1 and v3.0, with GR00T's ``meta/modality.json``."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +22,7 @@ from gr00t_assets.datasets.lerobot.folder import (
     read_object,
     report_missing_files,
 )
-from gr00t_assets.datasets.lerobot.info import FORMATS, V30, Info
+from gr00t_assets.datasets.lerobot.info import V30, Info
 from gr00t_assets.datasets.lerobot.metadata import find_cameras, read_metadata
 from gr00t_assets.datasets.lerobot.rows import batch_rows, check_content, row_groups
 from gr00t_assets.datasets.lerobot.shared_rows import RowRange, find_rows
@@ -56,15 +56,12 @@ class LeRobotDataset:
     ranges: Mapping[int, RowRange] = field(default_factory=dict)
 
     @classmethod
-    def open(
-        cls, directory: Path, name: str | None = None, formats: Collection[str] = FORMATS
-    ) -> "LeRobotDataset":
+    def open(cls, directory: Path, name: str | None = None) -> "LeRobotDataset":
         """Read a dataset's meta files and see that every episode's files are there.
 
         Args:
             directory: Folder that holds ``meta``.
             name: What errors call it; the folder's name by default.
-            formats: Values of ``codebase_version`` that the caller can use.
 
         Raises:
             DatasetError: All that is missing or unreadable, at once; or its format is not
@@ -73,19 +70,17 @@ class LeRobotDataset:
         name = name or directory.name
         if not directory.is_dir():
             raise DatasetError(name, f"there is no folder {directory}.")
-        return cls.read(Folder(directory, confined=False), name, formats)
+        return cls.read(Folder(directory, confined=False), name)
 
     @classmethod
-    def read(
-        cls, folder: Folder, name: str, formats: Collection[str] = FORMATS
-    ) -> "LeRobotDataset":
+    def read(cls, folder: Folder, name: str) -> "LeRobotDataset":
         """The same, with the findings in the folder's collector.
 
         Raises:
             DatasetError: As ``open``.
         """
         problem = "this is not a complete LeRobot dataset."
-        metadata = read_metadata(folder, formats)
+        metadata = read_metadata(folder)
         modality = read_object(folder, MODALITY, missing=None)
         folder.raise_errors(name, problem)
         info, files, ranges = metadata.info, metadata.data_files(), {}
@@ -172,18 +167,6 @@ class LeRobotDataset:
         if camera not in shared.videos:
             raise DatasetError(self.name, f"episode {index} has no video of camera {camera}.")
         return shared.videos[camera]
-
-    def row_count(self, index: int) -> int:
-        """Rows that an episode's file says it has; in v2.x the rows themselves are not read.
-
-        Raises:
-            DatasetError: The file cannot be read.
-        """
-        if index in self.ranges:
-            return self.ranges[index].count
-        path = self.parquet_path(index)
-        with self._reading(path):
-            return pq.ParquetFile(path).metadata.num_rows
 
     def read_episode(self, index: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of an episode.

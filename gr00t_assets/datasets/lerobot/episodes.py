@@ -14,9 +14,16 @@ from typing import Any, TypeGuard
 
 import pyarrow.parquet as pq
 
+from gr00t_assets.core.files import parquet_rows
 from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.datasets.lerobot.columns import LONGEST_EPISODE
-from gr00t_assets.datasets.lerobot.folder import FAULTS, Folder, read_lines
+from gr00t_assets.datasets.lerobot.folder import (
+    FAULTS,
+    LARGEST_META_BYTES,
+    MOST_LINES,
+    Folder,
+    read_lines,
+)
 from gr00t_assets.datasets.lerobot.info import EPISODES, V30, V30_EPISODES, Info
 from gr00t_assets.datasets.lerobot.rows import report_unreadable
 
@@ -145,7 +152,7 @@ def _v30_episodes(
     if not paths:
         file = f"{V30_EPISODES}/chunk-000/file-000.parquet"
         folder.collector.report("meta-missing", file, "no such file")
-    needed = ["episode_index", "length"]
+    count, needed = 0, ["episode_index", "length"]
     needed += [f"videos/{camera}/{part}" for camera in cameras for part in _SEGMENT]
     optional = ("tasks", "dataset_from_index", "dataset_to_index")
     optional += ("data/chunk_index", "data/file_index")
@@ -154,15 +161,16 @@ def _v30_episodes(
         if folder.opened(file) is None:
             continue
         with report_unreadable(folder.collector, file):
-            parquet = pq.ParquetFile(path)
-            names = parquet.schema_arrow.names
+            names = pq.read_schema(path).names
             missing = [name for name in needed if name not in names]
             if missing:
                 found = f"no column {', '.join(missing)}"
                 folder.collector.report("field", file, found, expected="LeRobot's columns")
                 continue
             columns = [*needed, *(name for name in optional if name in names)]
-            for batch in parquet.iter_batches(BATCH_ROWS, columns=columns):
+            limits = {"most_rows": MOST_LINES - count, "most_bytes": LARGEST_META_BYTES}
+            for batch in parquet_rows(path, columns, **limits):
+                count += batch.num_rows
                 for row in batch.to_pylist():
                     episode = _v30_episode(folder, info, cameras, file, row)
                     if episode is not None and folder.leaves_out(episode.index):

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -40,13 +40,13 @@ class Folder:
 
     Args:
         directory: The folder; may itself be a symbolic link.
-        collector: Takes what is wrong with the files; one of its own by default.
         confined: Whether links that lead out of the folder are passed over; a working copy may
             consist of links to its download.
         replaced: Files that stand in for those of the folder, by path relative to it.
         leaves_out: Whether an episode is read as if it was not there; all are there by default.
 
     Attributes:
+        collector: Takes what is wrong with the files.
         left_out: Episodes that were listed and are left out; those of shared files with their
             places, since their frames lie among the others.
     """
@@ -54,7 +54,6 @@ class Folder:
     def __init__(
         self,
         directory: Path,
-        collector: Collector | None = None,
         confined: bool = True,
         replaced: Mapping[Path, Path] | None = None,
         leaves_out: Callable[[int], bool] | None = None,
@@ -64,7 +63,7 @@ class Folder:
         self.leaves_out = leaves_out or (lambda _: False)
         self.left_out: dict[int, Any] = {}
         self._replaced = {path.as_posix(): file for path, file in (replaced or {}).items()}
-        self.collector = collector or Collector(FAULTS)
+        self.collector = Collector(FAULTS)
         self.confined = confined
         self._real = directory.resolve()
 
@@ -221,6 +220,27 @@ def read_lines(folder: Folder, file: str) -> Iterator[tuple[int, dict[str, Any]]
     """
     text = _read_text(folder, file, "meta-missing", LARGEST_META_BYTES)
     return None if text is None else _objects(folder.collector, file, text)
+
+
+def first_few(items: Sequence[object]) -> str:
+    """The first of some items in a sentence, and how many there are besides.
+
+    Examples:
+        >>> first_few(range(10))
+        '0, 1, 2, 3, 4, 5, 6, 7 and 2 more'
+    """
+    shown, others = ", ".join(map(str, items[:8])), len(items) - 8
+    return f"{shown} and {others} more" if others > 0 else shown
+
+
+def episode_names(numbers: Sequence[int]) -> str:
+    """Episode numbers for a sentence, the first few of them.
+
+    Examples:
+        >>> episode_names([3, 7]), episode_names([5])
+        ('episodes 3, 7', 'episode 5')
+    """
+    return f"{'episode' if len(numbers) == 1 else 'episodes'} {first_few(numbers)}"
 
 
 def first_line(error: Exception) -> str:

@@ -121,17 +121,13 @@ def episode_path(
     )
 
 
-def read_info(folder: Folder, formats: Collection[str] = FORMATS) -> Info:
-    """Read ``info.json``; whatever is wrong with it is a finding.
-
-    Args:
-        formats: Values of ``codebase_version`` that the caller can use.
-    """
+def read_info(folder: Folder) -> Info:
+    """Read ``info.json``; whatever is wrong with it is a finding."""
     collector = folder.collector
     raw = read_object(folder, INFO)
     if raw is None:
         return Info()
-    info = Info(raw=raw, version=_version(folder, raw, formats))
+    info = Info(raw=raw, version=_version(folder, raw))
     if info.version is None:
         return info
     shared = info.version == V30
@@ -188,11 +184,11 @@ def template_problem(
     return None
 
 
-def _version(folder: Folder, raw: Mapping[str, Any], formats: Collection[str]) -> str | None:
+def _version(folder: Folder, raw: Mapping[str, Any]) -> str | None:
     version = raw.get("codebase_version")
     shown = "no codebase_version" if version is None else f"codebase_version {short(version)}"
-    if version not in formats:
-        folder.collector.report("format-unsupported", INFO, shown, formats=", ".join(formats))
+    if version not in FORMATS:
+        folder.collector.report("format-unsupported", INFO, shown, formats=", ".join(FORMATS))
         return None
     own, other, right = EPISODES, V30_EPISODES, V30
     if version == V30:
@@ -210,11 +206,10 @@ def _number(collector: Collector, raw: Mapping[str, Any], name: str, most: float
     kinds = int if is_whole else (int, float)
     if isinstance(value, kinds) and not isinstance(value, bool) and 0 < value <= most:
         return type(most)(value)
-    whole, real = (
-        f"a whole number, 1 to {most:,}; usually 1000",
-        f"a number above 0, at most {most:g}",
-    )
-    _report_field(collector, raw, name, whole if is_whole else real)
+    expected = f"a number above 0, at most {most:g}"
+    if is_whole:
+        expected = f"a whole number, 1 to {most:,}; usually 1000"
+    _report_field(collector, raw, name, expected)
     return None
 
 

@@ -1,15 +1,14 @@
 """What the meta files of a dataset say, and which of the files that they name are there."""
 
 import glob
-import json
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gr00t_assets.core.files import parquet_rows
 from gr00t_assets.core.finding import short
 from gr00t_assets.datasets.lerobot.episodes import (
     DAMAGED,
@@ -21,8 +20,14 @@ from gr00t_assets.datasets.lerobot.episodes import (
     whole_number,
 )
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
-from gr00t_assets.datasets.lerobot.folder import Folder, read_lines, report_missing_files
-from gr00t_assets.datasets.lerobot.info import FORMATS, TASKS, V30, V30_TASKS, Info, read_info
+from gr00t_assets.datasets.lerobot.folder import (
+    LARGEST_META_BYTES,
+    MOST_LINES,
+    Folder,
+    read_lines,
+    report_missing_files,
+)
+from gr00t_assets.datasets.lerobot.info import TASKS, V30, V30_TASKS, Info, read_info
 from gr00t_assets.datasets.lerobot.rows import report_unreadable
 
 
@@ -67,16 +72,12 @@ class Metadata:
         return sorted({videos[camera].file for videos in shared if camera in videos})
 
 
-def read_metadata(folder: Folder, formats: Collection[str] = FORMATS) -> Metadata:
-    """Read the meta files; whatever is wrong with them is a finding.
-
-    Args:
-        formats: Values of ``codebase_version`` that the caller can use.
-    """
+def read_metadata(folder: Folder) -> Metadata:
+    """Read the meta files; whatever is wrong with them is a finding."""
     collector, info = folder.collector, Info()
     with collector.guard(INFO):
-        info = read_info(folder, formats)
-    if info.version is None and (info.raw or V30 in formats):
+        info = read_info(folder)
+    if info.version is None:
         return Metadata(folder, info)
     tasks, listed, complete = None, None, False
     with collector.guard(info.tasks_file):
@@ -142,15 +143,6 @@ def _has_videos(folder: Folder, camera: Feature) -> bool:
     return any(any(folder.directory.glob(pattern)) for pattern in patterns)
 
 
-def is_v30(directory: Path) -> bool:
-    """Whether a folder says that it is a dataset of LeRobot v3.x; False where it says nothing."""
-    try:
-        info = json.loads((directory / INFO).read_text(encoding="utf-8"))
-        return str(info["codebase_version"]).startswith("v3")
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
 def _v30_cameras(folder: Folder, info: Info) -> Sequence[str]:
     """Cameras that the list of episodes names, or that have files."""
     columns: set[str] = set()
@@ -196,7 +188,8 @@ def _v30_tasks(folder: Folder) -> dict[int, str] | None:
             folder.collector.report("meta-missing", V30_TASKS, "no such file")
         return None
     with report_unreadable(folder.collector, V30_TASKS):
-        table = pq.read_table(path)
+        batches = parquet_rows(path, most_rows=MOST_LINES, most_bytes=LARGEST_META_BYTES)
+        table = pa.Table.from_batches(batches, pq.read_schema(path))
         kinds = (pa.string(), pa.large_string())
         texts = [column.name for column in table.schema if column.type in kinds]
         chosen = next((name for name in ("task", *texts) if name in texts), None)

@@ -19,6 +19,9 @@ from gr00t_assets.datasets.lerobot.folder import Folder, first_line
 
 _PARQUET_MAGIC = b"PAR1"
 
+_MOST_SHARED_ROWS = 20_000_000
+"""Of a file of many episodes; LeRobot writes some 100 MB into one, less than a million rows."""
+
 _BATCH_NUMBERS = 4_000_000
 """Of a file of many episodes that are in memory at once, and rows and bytes likewise."""
 _BATCH_ROWS = 65_536
@@ -72,6 +75,8 @@ def read_rows(
             if not columns.too_large(count, stored):
                 table = parquet.read(columns=names)
                 yield Rows(count, columns.values(table))
+        elif count > _MOST_SHARED_ROWS:
+            raise ValueError(f"it holds {count:,} rows, at most {_MOST_SHARED_ROWS:,} expected")
         elif EPISODE_INDEX in names:
             width = max(stored // max(count, 1), 1)
             size = int(np.clip(_BATCH_NUMBERS // width, 1, _BATCH_ROWS))

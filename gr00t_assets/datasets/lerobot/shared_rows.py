@@ -13,7 +13,7 @@ from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.lerobot.columns import EPISODE_INDEX, FileFaults
 from gr00t_assets.datasets.lerobot.episodes import V30_EPISODES, Episode, SharedFiles
 from gr00t_assets.datasets.lerobot.features import Feature
-from gr00t_assets.datasets.lerobot.folder import Folder, report_missing_files
+from gr00t_assets.datasets.lerobot.folder import Folder, episode_names, report_missing_files
 from gr00t_assets.datasets.lerobot.rows import Rows, read_rows
 
 _NUMBERS = Feature(EPISODE_INDEX, "int64", (1,), (), {})
@@ -34,23 +34,6 @@ class RowRange:
     file: str
     start: int
     count: int
-
-
-def episode_names(numbers: Sequence[int], most: int = 8) -> str:
-    """Episode numbers for a sentence, the first few of them.
-
-    Examples:
-        >>> episode_names([3, 7])
-        'episodes 3, 7'
-        >>> episode_names([5])
-        'episode 5'
-        >>> episode_names(list(range(9)), most=2)
-        'episodes 0, 1 and 7 more'
-    """
-    shown = ", ".join(str(number) for number in numbers[:most])
-    others = len(numbers) - most
-    noun = "episode" if len(numbers) == 1 else "episodes"
-    return f"{noun} {shown}" + (f" and {others} more" if others > 0 else "")
 
 
 def find_rows(

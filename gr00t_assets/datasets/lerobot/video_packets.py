@@ -1,5 +1,10 @@
-"""What a video file holds, packet by packet: no frame is decoded."""
+"""What a video file holds, packet by packet, and in v3.0 which of its frames are whose.
 
+No frame is decoded.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -7,16 +12,29 @@ from pathlib import Path
 import numpy as np
 
 from gr00t_assets.core.finding import Collector
-from gr00t_assets.datasets.video_decoding import MOST_PIXELS
+from gr00t_assets.datasets.lerobot.episodes import Episode, VideoSegment
+from gr00t_assets.datasets.lerobot.folder import Folder, episode_names
+from gr00t_assets.datasets.video_decoding import VideoError, nearest_rows, opened_video
 
 MOST_FRAMES = 10_000_000
 """Of a video file of many episodes."""
 
-_OPTIONS = {
-    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi",
-    "protocol_whitelist": "file",
-}
-"""No playlist: its entries would name other files and addresses."""
+HALF_FRAME = 0.5
+DRIFT_FRAMES = 2.0
+"""Frames by which given times may be off where the counts of frames leave no doubt.
+
+LeRobot adds up durations in floating point, so that the times drift with every episode
+(huggingface/lerobot issue 3177).
+"""
+
+LOSSLESS_FORMATS = frozenset(
+    {
+        *(f"yuv{layout}p{depth}" for layout in (420, 422, 444) for depth in ("", "10le")),
+        *(f"yuvj{layout}p" for layout in (420, 422, 444)),
+        "gray",
+    }
+)
+"""Pixel formats that libx264 takes as they are."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +82,9 @@ def read_packets(
     Args:
         most_frames: A file with more of them is not read.
     """
-    import av
-    from av.error import FFmpegError
-
     try:
-        with av.open(str(path), container_options=_OPTIONS) as container:
-            if not container.streams.video:
-                return report_video(collector, file, "no video stream")
-            stream = container.streams.video[0]
+        with opened_video(path) as (container, stream):
             context = stream.codec_context
-            if context is None:
-                return report_video(collector, file, "a codec that FFmpeg does not know")
-            if context.width * context.height > MOST_PIXELS:
-                found = f"frames of {context.width} x {context.height} pixels, which are too large"
-                return report_video(collector, file, found)
             pts, key, shown, corrupt = [], [], [], 0
             for packet in container.demux(stream):
                 if not packet.size:
@@ -104,10 +111,148 @@ def read_packets(
                 codec=context.codec.canonical_name,
                 pixel_format=context.pix_fmt or "unknown",
             )
-    except (FFmpegError, OSError, ValueError) as error:
-        return report_video(collector, file, getattr(error, "strerror", None) or str(error))
+    except VideoError as error:
+        return report_video(collector, file, str(error))
 
 
 def report_video(collector: Collector, file: str, reason: str) -> None:
     """Report a video that cannot be read."""
     collector.report("video-unreadable", file, reason[:1].lower() + reason[1:])
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The frames of one episode in a video of many.
+
+    Attributes:
+        episode: Episode index.
+        start: Position of its first frame in order of presentation.
+        length: Frames.
+        packet: Position in decoding order of its first packet where the packets can be taken as
+            they are; None where the frames have to be encoded anew.
+    """
+
+    episode: int
+    start: int
+    length: int
+    packet: int | None
+
+
+VideoFiles = dict[str, tuple[VideoPackets, list[Cut]]]
+"""By video file: its packets, and which frames are whose."""
+
+
+def find_frames(
+    folder: Folder, episodes: Sequence[Episode], cameras: Iterable[str], fps: float
+) -> dict[str, VideoFiles]:
+    """By camera with videos: its files, looked at packet by packet.
+
+    Args:
+        fps: Rows per second.
+    """
+    collector = folder.collector
+    videos: dict[str, VideoFiles] = {camera: {} for camera in cameras}
+    for camera, files in videos.items():
+        segments: dict[str, list[tuple[Episode, VideoSegment]]] = defaultdict(list)
+        for episode in (*episodes, *folder.left_out.values()):
+            segment = episode.shared.videos.get(camera) if episode.shared else None
+            if segment is not None:
+                segments[segment.file].append((episode, segment))
+        for file in sorted(segments):
+            parts = [item for item in segments[file] if not folder.leaves_out(item[0].index)]
+            path = folder.opened(file) if parts else None
+            if path is None:
+                continue
+            table = read_packets(collector, path, file)
+            if table is None:
+                continue
+            if not table.frames or len(np.unique(table.times)) < table.frames:
+                report_video(collector, file, "no frame, or several frames at one time")
+                continue
+            if sum(episode.length for episode, _ in segments[file]) == table.frames:
+                parts = segments[file]
+            cuts = place_episodes(collector, file, table, parts, fps)
+            cuts = [cut for cut in cuts if not folder.leaves_out(cut.episode)]
+            encoded = [cut.episode for cut in cuts if cut.packet is None]
+            if encoded and table.pixel_format not in LOSSLESS_FORMATS:
+                found = f"{episode_names(encoded)} cannot be cut out: no key frame at the border, "
+                found += (
+                    f"and pixel format {table.pixel_format} cannot be encoded anew without loss"
+                )
+                collector.report("video-not-lossless", file, found)
+            files[file] = (table, cuts)
+    return videos
+
+
+def copied_from(table: VideoPackets, start: int, length: int) -> int | None:
+    """First packet of a stretch of frames that can be taken out as it is, or None.
+
+    It can where it begins with a key frame and its packets follow each other without one of
+    another stretch between them: a frame depends on nothing that is decoded after it.
+    """
+    first = int(table.order[start])
+    packets = np.sort(table.order[start : start + length])
+    if table.key[first] and np.array_equal(packets, np.arange(first, first + length)):
+        return first
+    return None
+
+
+def place_episodes(
+    collector: Collector,
+    file: str,
+    table: VideoPackets,
+    segments: Sequence[tuple[Episode, VideoSegment]],
+    fps: float,
+) -> list[Cut]:
+    """The frames of every episode of one video file.
+
+    Where the video has exactly as many frames as its episodes together, they are counted off in
+    the order of the given times. Else each begins with the frame nearest to its given time.
+
+    Args:
+        file: The video file, relative to the dataset.
+        segments: Episodes, with from and to which second of the file each is said to lie.
+        fps: Rows per second.
+    """
+    ordered = sorted(segments, key=lambda item: (item[1].start, item[0].index))
+    lengths = np.array([episode.length for episode, _ in ordered])
+    given = np.array([segment.start for _, segment in ordered])
+    times = table.times
+    is_counted = int(lengths.sum()) == table.frames
+    starts = np.cumsum(lengths) - lengths if is_counted else nearest_rows(times, given)
+    off = np.abs(times[starts] - given) * fps
+    cuts, drifted, end, previous = [], [], 0, -1
+    for position, (episode, segment) in enumerate(ordered):
+        start, length = int(starts[position]), episode.length
+        since, until = segment.start, segment.end
+        problem = None
+        if off[position] > (DRIFT_FRAMES if is_counted else HALF_FRAME):
+            problem = (
+                f"begins at {since:.3f} s, the frame for it is shown at {times[start]:.3f} s "
+                f"(the video: {times[0]:.3f} to {times[-1]:.3f} s)"
+            )
+        elif not is_counted and abs((until - since) * fps - length) > HALF_FRAME:
+            problem = (
+                f"lies from {since:.3f} to {until:.3f} s, {(until - since) * fps:.1f} frames at "
+                f"{fps:g} a second; its length is {length}"
+            )
+        elif start + length > table.frames:
+            problem = f"takes frames {start} to {start + length - 1}; there are {table.frames}"
+        elif start < end:
+            problem = f"begins {end - start} frames before episode {previous} ends"
+        if problem:
+            collector.report("video-segment", file, f"episode {episode.index} {problem}")
+            continue
+        if off[position] > HALF_FRAME:
+            drifted.append(episode.index)
+        end, previous = start + length, episode.index
+        cuts.append(Cut(episode.index, start, length, copied_from(table, start, length)))
+    if drifted:
+        found = (
+            f"the given times of {episode_names(drifted)} are up to {off.max():.1f} frames off; "
+        )
+        collector.report("video-times-drift", file, found + "cut by counting frames")
+    unused = table.frames - int(lengths.sum())
+    if unused > 0 and len(cuts) == len(ordered):
+        collector.report("video-frames-unused", file, f"{unused} frames belong to no episode")
+    return cuts

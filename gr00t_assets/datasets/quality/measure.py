@@ -8,6 +8,7 @@ from contextlib import suppress
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.files import read_limited
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.info import V30
@@ -26,8 +27,12 @@ from gr00t_assets.datasets.quality.figures import (
     Quality,
     Vector,
 )
-from gr00t_assets.datasets.quality.lag import median_lag
-from gr00t_assets.datasets.quality.motion import EpisodeFigures, episode_figures, robust_scores
+from gr00t_assets.datasets.quality.motion import (
+    EpisodeFigures,
+    episode_figures,
+    median_lag,
+    robust_scores,
+)
 from gr00t_assets.datasets.quality.scores import episode_scores
 from gr00t_assets.datasets.quality.table import find_warnings
 from gr00t_assets.modality.modality_json import parse_modality
@@ -59,7 +64,7 @@ def measure_quality(
     statistics = None
     if dataset.info.version != V30:  # Its quantiles are means of the episodes' quantiles.
         with suppress(OSError, ValueError):  # Other checks report a damaged file.
-            statistics = json.loads((dataset.directory / STATS).read_text(encoding="utf-8"))
+            statistics = json.loads(read_limited(dataset.directory / STATS))
     columns = Columns(dataset)
     ranges = columns.ranges(statistics)
     parts = [episode_figures(rows, columns, ranges, dataset.fps) for rows in columns.rows()]

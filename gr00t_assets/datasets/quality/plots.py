@@ -2,6 +2,7 @@
 
 import io
 import textwrap
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -23,10 +24,6 @@ _BARS = 60
 _TEXTS = 6
 
 
-class _NothingError(Exception):
-    """Says what there is not."""
-
-
 def quality_png(quality: Quality) -> bytes:
     """Scores, lengths, rows at rest, jerk, ranges, limits, steps, lag, brightness and instructions,
     1000 px wide.
@@ -44,12 +41,7 @@ def quality_png(quality: Quality) -> bytes:
         axes.spines[["left", "bottom"]].set_color(_FAINT)
         axes.tick_params(labelsize=9, color=_FAINT, labelcolor=_INK)
         axes.set_title(f"{name}\n", loc="left", fontsize=11, fontweight="bold", color=_INK)
-        try:
-            found = draw(axes, quality)
-        except _NothingError as nothing:
-            _note(axes, str(nothing))
-            axes.set_axis_off()
-            continue
+        found = draw(axes, quality)
         color = _RED if warned.intersection(measures) else _FAINT
         axes.text(0, 1.02, found, transform=axes.transAxes, fontsize=9, color=color)
     return _small(figure_png(figure))
@@ -57,7 +49,7 @@ def quality_png(quality: Quality) -> bytes:
 
 def _scores(axes: "Axes", quality: Quality) -> str:
     if not quality.scores:
-        raise _NothingError("none")
+        return _nothing(axes, "none")
     values = np.array([item.score for item in quality.scores])
     axes.hist(values, bins=np.arange(0, 105, 5).tolist(), color=_GREEN)
     axes.set_xlim(0, 100)
@@ -83,7 +75,7 @@ def _lengths(axes: "Axes", quality: Quality) -> str:
 def _idle(axes: "Axes", quality: Quality) -> str:
     idle = quality.idle
     if idle is None:
-        raise _NothingError("no joint moves")
+        return _nothing(axes, "no joint moves")
     start, end = np.array(idle.start) / quality.fps, np.array(idle.end) / quality.fps
     if len(start) <= _BARS:
         place = np.arange(len(start))
@@ -108,7 +100,7 @@ def _idle(axes: "Axes", quality: Quality) -> str:
 def _jerk(axes: "Axes", quality: Quality) -> str:
     motion = quality.motion
     if not motion.jerk:
-        raise _NothingError("no joint moves")
+        return _nothing(axes, "no joint moves")
     axes.plot(motion.jerk, ".", color=_BLUE, ms=5)
     axes.axhline(motion.jerk_median, color=_INK, linewidth=1)
     axes.set_ylim(bottom=0)
@@ -138,16 +130,14 @@ def _ranges(axes: "Axes", quality: Quality) -> str:
     axes.margins(y=0.12)
     _labels(axes, "dimension", "")
     _legend(axes)
-    stretch = max((max(v.stretch, default=1) for v in quality.vectors), default=1)
+    stretch = max(chain.from_iterable(item.stretch for item in quality.vectors), default=1)
     return f"the largest is {stretch:.1f} times q01 to q99"
 
 
 def _limits(axes: "Axes", quality: Quality) -> str:
     shares = {item.column: item.shares for item in quality.motion.limits}
     _by_dimension(axes, shares, limits.LIMIT_SHARE, "% of rows in motion")
-    return (
-        f"at most {max((max(item, default=0) for item in shares.values()), default=0):.1%} of rows"
-    )
+    return f"at most {max(chain.from_iterable(shares.values()), default=0):.1%} of rows"
 
 
 def _steps(axes: "Axes", quality: Quality) -> str:
@@ -176,7 +166,7 @@ def _by_dimension(
 def _lags(axes: "Axes", quality: Quality) -> str:
     lags = {key: value for key, value in quality.motion.lags.items() if value is not None}
     if not lags:
-        raise _NothingError("no state clearly follows its action")
+        return _nothing(axes, "no state clearly follows its action")
     axes.barh(list(lags), list(lags.values()), color=_BLUE, height=0.5)
     axes.invert_yaxis()
     axes.axvline(0, color=_INK, linewidth=1)
@@ -186,7 +176,7 @@ def _lags(axes: "Axes", quality: Quality) -> str:
 
 def _brightness(axes: "Axes", quality: Quality) -> str:
     if not quality.cameras:
-        raise _NothingError("no frame cache")
+        return _nothing(axes, "no frame cache")
     for number, camera in enumerate(quality.cameras):
         color = _CAMERAS[number % len(_CAMERAS)]
         label = _short(camera.camera)
@@ -204,7 +194,7 @@ def _brightness(axes: "Axes", quality: Quality) -> str:
 def _instructions(axes: "Axes", quality: Quality) -> str:
     language = quality.language
     if language is None:
-        raise _NothingError("none")
+        return _nothing(axes, "none")
     shown = list(language.shares.items())[:_TEXTS]
     place = np.arange(len(shown))[::-1]
     axes.barh(place, [100 * share for _, share in shown], color=_GREEN, height=0.26)
@@ -241,6 +231,13 @@ _PANELS = (
 
 def _note(axes: "Axes", text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=_FAINT)
+
+
+def _nothing(axes: "Axes", text: str) -> str:
+    """A panel without axes that says what there is not."""
+    _note(axes, text)
+    axes.set_axis_off()
+    return ""
 
 
 def _short(column: str) -> str:

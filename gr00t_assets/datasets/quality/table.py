@@ -1,6 +1,6 @@
 """The measures of a dataset's quality in words, with a warning past each threshold."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
+from gr00t_assets.datasets.lerobot.folder import episode_names, first_few
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.figures import (
     Camera,
@@ -25,7 +26,7 @@ COLUMNS = ("measure", "found", "warning")
 SCORE_COLUMNS = ("episode", "score", "why")
 """Headings of ``score_table``."""
 
-_NAMED = 5
+_LOWEST = 50
 
 
 class _Row(NamedTuple):
@@ -44,12 +45,12 @@ def quality_table(quality: Quality) -> list[list[str]]:
     ]
 
 
-def score_table(quality: Quality, most: int = 50) -> list[list[str]]:
+def score_table(quality: Quality) -> list[list[str]]:
     """Rows of episode, score and reasons, the lowest first; those without a fault are left out."""
     scores = sorted(quality.scores, key=lambda item: item.score)
     return [
         [str(item.episode), str(item.score), "; ".join(item.reasons)]
-        for item in scores[:most]
+        for item in scores[:_LOWEST]
         if item.reasons
     ]
 
@@ -74,7 +75,7 @@ def _row(measure: Measure, subject: str, *passed: object, **values: object) -> _
     Of a list its first items are named, and how many there are besides.
     """
     texts = _texts()[measure]
-    words = {name: _named(of) if isinstance(of, list) else of for name, of in values.items()}
+    words = {name: first_few(of) if isinstance(of, list) else of for name, of in values.items()}
     warnings = zip(passed, texts["warnings"], strict=True)
     said = [text.format(**words, limits=limits) for is_passed, text in warnings if is_passed]
     return _Row(measure, subject, texts["figure"].format(**words, limits=limits), said)
@@ -156,11 +157,11 @@ def _vector(vector: Vector) -> Iterator[_Row]:
 
 
 def _motion(motion: Motion) -> Iterator[_Row]:
-    stuck = [f"{label} in {_episodes(indices)}" for label, indices in motion.stuck.items()]
+    stuck = [f"{label} in {episode_names(indices)}" for label, indices in motion.stuck.items()]
     yield _row(Measure.STUCK, "", stuck, stuck=stuck or "none")
     for limit in motion.limits:
         above = [
-            f"{label} in {_episodes(episodes)}"
+            f"{label} in {episode_names(episodes)}"
             for label, episodes in zip(limit.labels, limit.episodes, strict=True)
             if episodes and not is_meant(label)
         ]
@@ -176,7 +177,7 @@ def _motion(motion: Motion) -> Iterator[_Row]:
         yield _row(Measure.LAG, "", late, early, lags=", ".join(lags), late=late, early=early)
     if motion.jerk:
         outliers = motion.jerk_outliers
-        texts = {"outliers": _episodes(outliers), "count": len(outliers)}
+        texts = {"outliers": episode_names(outliers), "count": len(outliers)}
         yield _row(Measure.JERK, "", outliers, it=motion, **texts)
 
 
@@ -189,7 +190,7 @@ def _camera(camera: Camera) -> Iterator[_Row]:
     yield _row(Measure.FROZEN, name, camera.frozen_share > limits.FROZEN_SHARE, it=camera)
     longest = max(camera.freezes, key=lambda item: item.seconds, default=None)
     yield _row(Measure.FREEZES, name, longest, longest=longest, count=len(camera.freezes))
-    texts = {"episodes": _episodes(tuple(camera.black)), "count": len(camera.black)}
+    texts = {"episodes": episode_names(tuple(camera.black)), "count": len(camera.black)}
     yield _row(Measure.BLACK, name, camera.black, **texts)
 
 
@@ -205,13 +206,3 @@ def _falling(pairs: list[tuple[str, float]]) -> list[tuple[str, float]]:
 def _largest(pairs: list[tuple[str, float]]) -> dict[str, Any]:
     most, label = max((value, label) for label, value in pairs)
     return {"most": most, "label": label}
-
-
-def _named(items: Sequence[object]) -> str:
-    """The first few of them, and how many there are besides."""
-    shown, others = ", ".join(map(str, items[:_NAMED])), len(items) - _NAMED
-    return f"{shown} and {others} more" if others > 0 else shown
-
-
-def _episodes(indices: Sequence[int]) -> str:
-    return f"{'episode' if len(indices) == 1 else 'episodes'} {_named(indices)}"

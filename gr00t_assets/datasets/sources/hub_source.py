@@ -48,8 +48,7 @@ def hub_commit(source: HubSource, name: str) -> str:
         )
     except Exception as error:
         raise _explained(error, source, name) from error
-    if info.sha is None:
-        raise DatasetError(name, f"{source.describe()} has no commit.", ["try again"])
+    assert info.sha is not None
     return info.sha
 
 

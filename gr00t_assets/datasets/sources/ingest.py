@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,8 @@ from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.checks.scan import DatasetScan, keep_scan, scan_dataset
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.lerobot.metadata import is_v30
+from gr00t_assets.datasets.lerobot.folder import Folder
+from gr00t_assets.datasets.lerobot.info import V30, read_info
 from gr00t_assets.datasets.lerobot.v3.convert import CONVERSION, CONVERTED
 from gr00t_assets.datasets.record import DatasetRecord, load_record, save_record
 from gr00t_assets.datasets.sources.content import (
@@ -151,7 +152,7 @@ def _scan_source(entry: CatalogEntry, store: Store, fetched: Fetched) -> Dataset
     )
     errors = [item for item in scan.findings if item.severity == "error"]
     errors = [item for item in errors if item.subject != scan.modality_file]
-    is_shared = is_v30(fetched.directory)
+    is_shared = read_info(Folder(fetched.directory, confined=False)).version == V30
     if errors and (is_shared or any(item.code in _NOT_WHOLE for item in errors)):
         lines = [f"{item.subject or 'the folder'}: {item.text}" for item in errors]
         where = f"in {fetched.description}"
@@ -175,7 +176,7 @@ def _publish(
     """
     started = time.monotonic()
     replaced = replaced_files(entry, fetched.directory, store)
-    normal = _normal_form(entry, fetched, scratch, replaced)
+    normal = write_normal_form(fetched.directory, scratch, entry, replaced)
     if normal is not None:
         fetched = replace(fetched, directory=scratch, temporary=True)
     opened = LeRobotDataset.open(fetched.directory, entry.name)
@@ -215,18 +216,6 @@ def _publish(
         warnings=tuple(dict.fromkeys((*(normal.warnings if normal else ()), *opened.warnings))),
         curated=normal.curated if normal else None,
     )
-
-
-def _normal_form(
-    entry: CatalogEntry, fetched: Fetched, scratch: Path, replaced: Mapping[Path, Path]
-) -> NormalForm | None:
-    """The normal form of a dataset, in ``scratch``; errors name where it was taken from."""
-    try:
-        return write_normal_form(fetched.directory, scratch, entry, replaced)
-    except DatasetError as error:
-        place = f"folder: {fetched.directory}"
-        lines = [f"in {fetched.description}" if line == place else line for line in error.details]
-        raise DatasetError(error.subject, error.problem, lines) from error
 
 
 def _tasks(dataset: LeRobotDataset, normal: NormalForm | None) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ out, and state and action in one axis. A v2.x dataset that has it is taken as it
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,15 +16,15 @@ from gr00t_assets.core.names import did_you_mean, nearest
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.yaml_files import load_yaml, raise_problems, yaml_problem
 from gr00t_assets.datasets.catalog import CatalogEntry
+from gr00t_assets.datasets.checks.modality_file import check_modality, sliced_columns
 from gr00t_assets.datasets.curation import Curated, IdleTrim, bounds
-from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
-from gr00t_assets.datasets.lerobot.folder import Folder, read_object
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.metadata import Metadata, read_metadata
 from gr00t_assets.datasets.lerobot.v3.convert import CONVERSION, Converted, convert_to_v21
 from gr00t_assets.datasets.lerobot.v3.stored_episodes import Changes
 from gr00t_assets.datasets.quality.columns import vector_keys
-from gr00t_assets.modality.modality_json import DEFAULT_COLUMNS
 
 _SHOWN = 8
 """Tasks that are listed where none is like the one that was named."""
@@ -127,15 +126,10 @@ def _listed(entry: CatalogEntry, directory: Path) -> Metadata:
 
 def _sliced_axes(source: Path, metadata: Metadata, replaced: Mapping[Path, Path]) -> list[str]:
     """Columns of several axes that state or action keys are slices of."""
-    folder = Folder(source, confined=False, replaced=replaced)
-    modality: dict[str, Any] = read_object(folder, MODALITY, missing=None) or {}
-    sliced = set()
-    for kind, default in DEFAULT_COLUMNS.items():
-        keys = modality.get(kind)
-        for item in (keys if isinstance(keys, dict) else {}).values():
-            sliced.add((item.get("original_key") if isinstance(item, dict) else None) or default)
-    features = metadata.info.features.values()
-    return [feature.name for feature in features if feature.is_flattened and feature.name in sliced]
+    folder, info = Folder(source, confined=False, replaced=replaced), metadata.info
+    modality = check_modality(folder, info)
+    sliced = sliced_columns(modality, info) if modality else ()
+    return [name for name in sliced if info.features[name].is_flattened]
 
 
 def _rows_to_trim(dataset: LeRobotDataset, trim: IdleTrim) -> dict[int, tuple[int, int]]:

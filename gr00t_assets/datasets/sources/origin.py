@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from gr00t_assets.core.checksums import read_sealed, sealed
+from gr00t_assets.core.checksums import read_sealed, sealed, sha256
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, own_modality_file
@@ -82,7 +82,7 @@ def origin_now(entry: CatalogEntry, store: Store) -> tuple[Origin, str | None]:
     if not isinstance(source, HubSource):
         raise TypeError(f"{source.kind} has no origin")
     commit, warning = _hub_commit(source, entry.name, load_origin(entry.name, store))
-    preset = _digest(preset_path(source.modality)) if source.modality else None
+    preset = sha256(preset_path(source.modality)) if source.modality else None
     key = _key(entry, store, "hub", source.repo_id, commit, preset)
     names = {"repository": source.repo_id, "asked": source.revision}
     return Origin(kind="hub", commit=commit, key=key, **names), warning
@@ -153,15 +153,11 @@ def _key(entry: CatalogEntry, store: Store, *source: str | None) -> str:
     The number of the converter is a constant: what it was is in the record of a converted dataset.
     """
     stand_ins = (own_modality_file(entry.name), _accepted_file(entry.name, store))
-    digest = next((_digest(file) for file in stand_ins if file.is_file()), "none")
+    digest = next((sha256(file) for file in stand_ins if file.is_file()), "none")
     content = [*source, f"v3.0 converter 1, accepted modality {digest}"]
     if not entry.curation.is_empty:
         content.append(entry.curation.identity)
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _path(name: str, store: Store) -> Path:

@@ -11,17 +11,19 @@ from contextlib import suppress
 
 from gr00t_assets.core.checksums import changed_files, read_sealed, sealed
 from gr00t_assets.core.errors import DatasetError, StoreError
-from gr00t_assets.core.files import write_json
+from gr00t_assets.core.files import LARGEST_LIST, write_json
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.core.units import format_bytes
 from gr00t_assets.datasets.record import load_record
-from gr00t_assets.datasets.sources.content import content_files, content_hashes, hash_of_files
+from gr00t_assets.datasets.sources.content import (
+    content_files,
+    content_hashes,
+    first_lines,
+    hash_of_files,
+)
 
-ROWS_BYTES = 512 << 20
-"""Bytes of rows that are hashed when a training starts, whatever time that takes."""
-
-_SECONDS = 0.5
-"""How long more rows are hashed than those, drawn at random."""
+ROWS_BYTES, _SECONDS = 512 << 20, 0.5
+"""Bytes of rows that are hashed when a training starts, and how long more are, drawn at random."""
 
 _UNRECORDED_BYTES = 4 << 30
 """Bytes of a version that is hashed whole when a training starts, for lack of a record."""
@@ -54,7 +56,7 @@ def record_files(name: str, version: str, hashes: dict[str, str], store: Store) 
 def recorded_files(name: str, version: str, store: Store) -> dict[str, str] | None:
     """SHA-256 of a version's files by path; None where there is no record, or it is damaged."""
     with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-        hashes = read_sealed(store.dataset_files(name, version))["sha256"]
+        hashes = read_sealed(store.dataset_files(name, version), LARGEST_LIST)["sha256"]
         if hash_of_files(hashes) == version:
             return hashes
     return None
@@ -97,10 +99,10 @@ def check_rows_and_meta(name: str, version: str, store: Store, *, with_videos: b
         require_sound_version(name, version, store)
         return f"all files of {name} are those of version {version}"
     meta = {path for path in recorded if path.startswith("meta/")}
-    rows = [path for path in recorded if path.endswith(".parquet") and path not in meta]
-    videos = [path for path in recorded.keys() - meta if not path.endswith(".parquet")]
-    chosen = [*sorted(meta), *random.sample(rows, len(rows))]
-    chosen += random.sample(videos, len(videos)) if with_videos else []
+    others = random.sample(sorted(recorded.keys() - meta), len(recorded) - len(meta))
+    others.sort(key=lambda path: not path.endswith(".parquet"))
+    chosen = sorted(meta)
+    chosen += [path for path in others if with_videos or path.endswith(".parquet")]
     until, done, count = time.monotonic() + _SECONDS, 0, 0
     for path in chosen:
         if path not in meta and done > ROWS_BYTES and time.monotonic() > until:
@@ -121,7 +123,6 @@ def remedy_of_damage(name: str, version: str, store: Store) -> str:
 
 
 def _damaged(name: str, version: str, changed: list[str], store: Store) -> DatasetError:
-    more = [f"and {len(changed) - 8} more"] if len(changed) > 8 else []
     problem = f"files of version {version} in the store are not as they were taken."
-    remedy = remedy_of_damage(name, version, store)
-    return DatasetError(name, problem, [*changed[:8], *more, remedy])
+    details = [*first_lines(changed), remedy_of_damage(name, version, store)]
+    return DatasetError(name, problem, details)

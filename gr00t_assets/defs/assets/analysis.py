@@ -14,7 +14,7 @@ from gr00t_assets.defs.partitions import EXPERIMENTS, SWEEPS, experiment_partiti
 from gr00t_assets.defs.resources import StoreResource
 
 if TYPE_CHECKING:
-    from gr00t_assets.comparison.contrasts.ranking import ComparabilityClass
+    from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
     from gr00t_assets.reporting.report import Report
     from gr00t_assets.runs.stored_run import StoredRun
 
@@ -117,20 +117,22 @@ def _comparisons(report: "Report") -> dict[str, dg.MetadataValue]:
 
 
 def _ranking(ranked_class: "ComparabilityClass") -> dg.MarkdownMetadataValue:
-    """Rank and loss of as many configurations as are shown in place, lowest loss first."""
-    from gr00t_assets.comparison.wording import first_label, loss_words
+    """Rank, loss and chance of as many configurations as are shown in place, lowest loss first."""
+    from gr00t_assets.comparison.wording import chance_words, first_label
+    from gr00t_assets.reporting.ranking_table import loss_and_interval
 
     rows = [
         [
             f"{ranked.place}{' ≈' if ranked.tied else ''}",
             first_label(ranked.runs),
-            loss_words(ranked.runs).replace(" ", "\N{NO-BREAK SPACE}"),
+            ", ".join(filter(None, loss_and_interval(ranked))).replace(" ", "\N{NO-BREAK SPACE}"),
+            "" if ranked.chance_best is None else chance_words(ranked.chance_best),
         ]
         for ranked in ranked_class.ranking
     ]
-    columns = ["rank", "experiment", "loss"]
+    columns = ["rank", "experiment", "loss", "chance best"]
     for length in range(len(rows), 0, -1):
-        cut = [["", f"and {len(rows) - length} more", ""]] if length < len(rows) else []
+        cut = [["", f"and {len(rows) - length} more", "", ""]] if length < len(rows) else []
         ranking = table(columns, [*rows[:length], *cut])
         if len(ranking.md_str or "") < INLINE:
             return ranking

@@ -1,26 +1,23 @@
 """The experiments of the journal: config, result and conclusion of each run in words."""
 
 import shlex
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
-from gr00t_assets.comparison.compare import Comparison
-from gr00t_assets.comparison.contrasts.contrast import Contrast
-from gr00t_assets.comparison.contrasts.factors import factor_value
-from gr00t_assets.comparison.contrasts.ranking import RankedConfiguration
-from gr00t_assets.comparison.proposals.proposals import NOT_ASKED
+from gr00t_assets.comparison.comparison import Comparison
 from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run
-from gr00t_assets.comparison.wording import factor_words, first_label, run_loss_words, shown
+from gr00t_assets.comparison.statistics.effects import Effect
+from gr00t_assets.comparison.statistics.factors import factor_value
+from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
+from gr00t_assets.comparison.wording import factor_words, listed, run_loss_words, shown, value_words
 from gr00t_assets.core.text import printable
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named
-from gr00t_assets.reporting.contrast_table import BADGES, telling_order
+from gr00t_assets.reporting.effect_table import BADGES, ratio_text
 from gr00t_assets.reporting.ranking_table import frames_warning
 
-MOST_CONTRASTS = 3
-"""Contrasts that a conclusion names; the comparison has the others."""
+MOST_EFFECTS = 3
+"""Effects that a conclusion names; the comparison has the others."""
 
 _FIRST_SETTINGS = ("learning_rate", "batch_size", "max_steps")
 _PART_FLAGS = tuple(name for name in TRAINABLE_PARTS if name.startswith("tune_"))
@@ -30,21 +27,20 @@ _SCRIPT_VALUES = ("data_config", "batch_size", "max_steps", "learning_rate", "wa
 
 @dataclass(frozen=True)
 class Entry:
-    """One run in the journal, with its place and its most telling contrasts, a sentence each.
+    """One run in the journal, with its place and what its class says of its factors, by sentence.
 
     The ``first`` run of an experiment has the notes.
     """
 
     run: Run
     conclusion: str
-    contrasts: Sequence[str]
+    effects: Sequence[str]
     first: bool
 
 
 def entries(comparison: Comparison) -> Iterator[Entry]:
     """One entry a run in order of their start."""
     names: set[str] = set()
-    contrasts = _most_telling(comparison.contrasts)
     places = {
         run.run_id: _place_sentence(ranked, ranked_class.ranking)
         for ranked_class in comparison.ranked_classes
@@ -52,25 +48,38 @@ def entries(comparison: Comparison) -> Iterator[Entry]:
         for run in ranked.runs
     }
     for run in comparison.runs:
-        conclusion, telling = places.get(run.run_id, "none."), []
+        conclusion, effects = places.get(run.run_id, "none."), []
         if run.finished:
-            telling = list(contrasts[run.run_id].values())[:MOST_CONTRASTS]
+            effects = _effect_sentences(run, comparison.effects)[:MOST_EFFECTS]
         else:
             conclusion = f"none: it is {run.status}, so it is neither ranked nor compared."
-        sentences = [_contrast_sentence(contrast, run) for contrast in telling]
-        yield Entry(run, conclusion, sentences, first=run.name not in names)
+        yield Entry(run, conclusion, effects, first=run.name not in names)
         names.add(run.name)
 
 
-def _most_telling(contrasts: Mapping[str, Iterable[Contrast]]) -> dict[str, dict[str, Contrast]]:
-    """By run and factor the most telling contrast, the most telling ones first."""
-    by_run: dict[str, dict[str, Contrast]] = defaultdict(dict)
-    concluded = [name for name in contrasts if name not in NOT_ASKED]
-    for contrast in sorted(chain(*(contrasts[name] for name in concluded)), key=telling_order):
-        if contrast.verdict != "not_comparable":
-            for run_id in contrast.runs:
-                by_run[run_id].setdefault(contrast.factor, contrast)
-    return by_run
+def _effect_sentences(run: Run, effects: Mapping[str, Sequence[Effect]]) -> list[str]:
+    """What the class of a run says of its factors, the most telling verdict first."""
+    telling = [
+        effect
+        for of_factor in effects.values()
+        for effect in of_factor
+        if any(member.run_id == run.run_id for member in effect.runs)
+    ]
+    telling.sort(key=lambda effect: list(BADGES).index(effect.verdict))
+    return [_effect_sentence(effect, run) for effect in telling]
+
+
+def _effect_sentence(effect: Effect, run: Run) -> str:
+    value = factor_value(run, effect.factor)
+    text = f"{factor_words(effect.factor)} {value_words(value)}: {BADGES[effect.verdict].text}"
+    if lower := effect.lower.get(value):
+        text += f", ends lower than {listed(list(map(value_words, lower)))}"
+    if effect.verdict == "confounded":
+        return f"{text} with {listed(list(map(factor_words, effect.confounders)))}."
+    if effect.ratio is not None:
+        ends = f"{value_words(effect.high)} over {value_words(effect.low)}"
+        text += f"; loss at {ends} {ratio_text(effect)}"
+    return text + "."
 
 
 def _place_sentence(ranked: RankedConfiguration, ranking: Sequence[RankedConfiguration]) -> str:
@@ -86,13 +95,6 @@ def _place_sentence(ranked: RankedConfiguration, ranking: Sequence[RankedConfigu
     if tied := sum(other.tied for other in ranking):
         return f"{text}, {tied} of which cannot be told from it."
     return f"{text}, by more than noise explains."
-
-
-def _contrast_sentence(contrast: Contrast, run: Run) -> str:
-    on_low_side = any(member.run_id == run.run_id for member in contrast.low)
-    other = first_label(contrast.high if on_low_side else contrast.low)
-    verdict = BADGES[contrast.verdict].text
-    return f"Of {factor_words(contrast.factor)}, against {other}: {verdict}. {contrast.reason}"
 
 
 def config_words(run: Run) -> str:

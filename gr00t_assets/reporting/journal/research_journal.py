@@ -4,7 +4,7 @@ Notes, ``data/journal/notes/*.md``, are read and placed, and never changed. One 
 matter that says what it is about::
 
     ---
-    experiment: demo-b8-lr1e-3
+    experiment: demo-lr1e-3-seed1
     ---
 
 or ``question: batch_size``. A note without front matter is about the work as a whole.
@@ -19,9 +19,9 @@ from typing import Literal
 import yaml
 
 from gr00t_assets.comparison.all_runs import from_store
-from gr00t_assets.comparison.compare import Comparison
-from gr00t_assets.comparison.contrasts.factors import factor_named
+from gr00t_assets.comparison.comparison import Comparison
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.factors import factor_named
 from gr00t_assets.comparison.wording import factor_words, loss_text, names_in_words
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.files import write_bytes

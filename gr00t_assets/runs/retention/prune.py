@@ -132,8 +132,8 @@ def _cache_in_use(cache: Path, lock: Path, in_training: bool) -> str | None:
         return "a training uses it"
     if is_locked(lock):
         return "a process builds it"
-    processes = _processes_using(cache)
-    return f"process {', '.join(map(str, processes))} has it open" if processes else None
+    processes = ", ".join(map(str, _processes_using(cache)))
+    return f"process {processes} has it open" if processes else None
 
 
 def _spec(directory: Path) -> TrainingSpec | None:

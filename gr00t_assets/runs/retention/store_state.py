@@ -1,6 +1,5 @@
 """What the store holds: what is current by records and sweep files, and what was left half-made."""
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from gr00t_assets.core.files import PARTIAL, folders, machine_hash
+from gr00t_assets.core.files import PARTIAL, folders, machine_hash, read_json
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.processes import is_alive
 from gr00t_assets.core.project import Store
@@ -101,7 +100,7 @@ def _versions(store: Store) -> dict[str, frozenset[str]]:
 
 def _field(file: Path, name: str) -> str | None:
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))[name]
+        value = read_json(file)[name]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return value if isinstance(value, str) else None

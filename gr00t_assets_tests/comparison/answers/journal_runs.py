@@ -4,11 +4,11 @@ from functools import cache
 from pathlib import Path
 
 import gr00t_assets
-from gr00t_assets.comparison.compare import Comparison, compare
-from gr00t_assets.comparison.contrasts.collinear import CollinearSeries
-from gr00t_assets.comparison.contrasts.contrast import Contrast
+from gr00t_assets.comparison.comparison import Comparison, compare
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.factors import configurations
+from gr00t_assets.comparison.statistics.pairs import Pair, nearest_pair
 from gr00t_assets.comparison.tables.runs_table import read_table
 
 TABLE = Path(gr00t_assets.__file__).parents[1] / "data" / "journal" / "runs.csv"
@@ -39,21 +39,15 @@ def epochs_of(one: Run) -> float:
     return one.epochs
 
 
-def series_of(factor: str) -> CollinearSeries:
-    found = answer_to(factor).collinear
-    assert found is not None
-    return found
-
-
 def answer_to(factor: str):
     return next(one for one in comparison().answers if one.factor == factor)
 
 
-def contrast(factor: str, *runs: str) -> Contrast:
-    """The one contrast on a factor between these runs."""
-    found = [one for one in comparison().contrasts[factor] if set(one.runs) == set(runs)]
-    assert len(found) == 1
-    return found[0]
+def pair(factor: str, *names: str) -> Pair:
+    """Two runs, with all that differs between them."""
+    found = nearest_pair(configurations([run(name) for name in names]), factor)
+    assert found is not None and set(found.runs) == set(names)
+    return found
 
 
 def places() -> dict[str, list[str]]:
@@ -63,7 +57,7 @@ def places() -> dict[str, list[str]]:
 
 
 def not_ranked() -> dict[str, str]:
-    return {entry["run_id"]: entry["reason"] for entry in comparison().as_json()["not_ranked"]}
+    return {entry["run_id"]: entry["reason"] for entry in comparison().to_json()["not_ranked"]}
 
 
 def planned(name: str, settings: dict, status: str = "missing", of: str = "ch7f65x3") -> Run:

@@ -14,31 +14,28 @@ from gr00t_assets.comparison.differences import (
 )
 from gr00t_assets_tests.comparison.answers.journal_runs import (
     answer_to,
-    contrast,
     epochs_of,
     journal,
+    pair,
     planned,
     run,
 )
 
 
 def everything_that_changed_is_listed():
-    one = contrast("learning_rate", "klky5smm", "0rtd7un9")
+    one = pair("learning_rate", "klky5smm", "0rtd7un9")
     changed = {change.factor for change in one.changes}
-    expected = (
-        "confounded",
-        {
-            "learning_rate",
-            "trainable_parts",
-            "warmup_ratio",
-            "max_steps",
-            "samples_seen",
-            "dataloader_num_workers",
-            "save_steps",
-        },
-    )
+    expected = {
+        "learning_rate",
+        "trainable_parts",
+        "warmup_ratio",
+        "max_steps",
+        "samples_seen",
+        "dataloader_num_workers",
+        "save_steps",
+    }
     sentence = difference(run("0rtd7un9"), run("klky5smm")).sentence
-    return (one.verdict, changed), expected, sentence, (
+    return changed, expected, sentence, (
         "4 things differ that matter",
         "learning_rate 1e-3, not 5e-4",
         "warmup_ratio 0, not 0.01",

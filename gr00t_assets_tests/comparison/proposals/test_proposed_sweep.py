@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gr00t_assets.comparison.proposals.proposed_sweep import check_sweep, propose
-from gr00t_assets.comparison.sweep_plan import make_plan
 from gr00t_assets.core.errors import ComparisonError, SweepError
 from gr00t_assets.experiments.new_sweep import write_sweep
 from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
+from gr00t_assets.planning.proposed_sweep import check_sweep, propose
+from gr00t_assets.planning.sweep_plan import make_plan
 
 SWEEP = """\
 experiments:

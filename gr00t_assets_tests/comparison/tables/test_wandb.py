@@ -111,7 +111,8 @@ def test_only_a_run_at_its_end_is_finished(imported):
     found = observations(imported[0])
     status = {run_id: run.status for run_id, run in found.items()}
     assert status["6jzsan5d"] == "finished"
-    assert status["qbk0btb6"] == status["crashed1"] == status["stopped1"] == "unfinished"
+    assert status["qbk0btb6"] == status["stopped1"] == "unfinished"
+    assert status["crashed1"] == "failed"
     assert (found["qbk0btb6"].steps, found["qbk0btb6"].max_steps) == (100, 200)
 
 

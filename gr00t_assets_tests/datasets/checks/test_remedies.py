@@ -187,7 +187,7 @@ REMEDIES: dict[str, Follow] = {
     r"sort the lines": lambda spoilt, *_: edit_lines(
         spoilt, "episodes.jsonl", lambda all: all.sort(key=lambda item: item["episode_index"])
     ),
-    r"restore the line, or remove the file": lambda spoilt, _, finding, __: (
+    r"^remove the file; it is not trained on": lambda spoilt, _, finding, __: (
         spoilt / str(finding.subject)
     ).unlink(),
     r"declare it": lambda spoilt, *_: feature("index", dtype="int64", shape=[1])(spoilt),

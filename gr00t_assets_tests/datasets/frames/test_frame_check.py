@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.frames.episode_frames import CachedEpisode, DecodedEpisode
+from gr00t_assets.datasets.frames.episode_frames import DecodedEpisode
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
 from gr00t_assets.datasets.frames.frame_check import check_frames
@@ -21,6 +21,7 @@ from gr00t_assets.datasets.synthetic.generator import generate, write_video
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.datasets.video_decoding import decode
 from gr00t_assets.modality.frame_check_result import load_frame_check, save_frame_check
+from gr00t_assets_tests.datasets.videos import encode
 
 JUNE = "5e3ef5ef9a89b647f11490d749b0049ae2796b94"
 OCTOBER = "a86e9159a7e6acf771479007a79d4aeaa408c4c0"
@@ -46,9 +47,7 @@ def small(small_dataset: Path, tmp_path: Path) -> Cached:
 
 def test_june_feeds_the_demo_key_frames(demo: Cached) -> None:
     dataset, cache = demo
-    result = check_frames(
-        dataset, cache, [EGO], "torchvision_av", samples_per_episode=None, isaac_commit=JUNE
-    )
+    result = check_frames(dataset, cache, [EGO], "torchvision_av", all_rows=True, isaac_commit=JUNE)
     assert (result.rows, result.all_rows) == (2096, True)
     assert (result.wrong_by_timestamp, result.wrong_by_index) == (2091, 2086)
     assert round(result.mean_lateness) == 112
@@ -60,7 +59,7 @@ def test_june_feeds_the_demo_key_frames(demo: Cached) -> None:
 
 
 def test_the_demo_has_its_timestamps_one_frame_late(demo: Cached) -> None:
-    result = check_frames(*demo, [EGO], samples_per_episode=None)
+    result = check_frames(*demo, [EGO], all_rows=True)
     assert result.verified
     assert (result.wrong_by_timestamp, result.wrong_by_index) == (0, 2091)
     (warning,) = result.warnings()
@@ -69,16 +68,14 @@ def test_the_demo_has_its_timestamps_one_frame_late(demo: Cached) -> None:
 
 
 def test_october_takes_the_frame_before_a_rounded_timestamp(demo: Cached) -> None:
-    result = check_frames(
-        *demo, [EGO], "torchvision_av", samples_per_episode=1, isaac_commit=OCTOBER
-    )
+    result = check_frames(*demo, [EGO], "torchvision_av", isaac_commit=OCTOBER)
     assert (result.verdict, result.wrong_by_index, result.max_lateness) == ("shifted", 0, 1)
-    assert result.wrong_by_timestamp == result.rows == 5
+    assert result.wrong_by_timestamp == result.rows == 40
     assert "the last one that is not after the timestamp" in (result.remedy or "")
 
 
 def test_october_is_exact_on_exact_timestamps(small: Cached) -> None:
-    result = check_frames(*small, [EGO], "torchvision_av", None, isaac_commit=OCTOBER)
+    result = check_frames(*small, [EGO], "torchvision_av", True, isaac_commit=OCTOBER)
     assert (result.verdict, result.all_rows, result.wrong_by_index) == ("exact", True, 0)
     assert result.warnings() == []
     assert result.remedy is None
@@ -91,16 +88,16 @@ def test_float32_timestamps_are_caught(tmp_path: Path) -> None:
     generate(spec, tmp_path / "so101")
     dataset = LeRobotDataset.open(tmp_path / "so101")
     cameras = dataset.cameras
-    result = check_frames(dataset, None, cameras, "torchvision_av", None, isaac_commit=OCTOBER)
+    result = check_frames(dataset, None, cameras, "torchvision_av", True, isaac_commit=OCTOBER)
     assert result.verdict == "shifted"
     assert len(result.cameras) == 2
     assert 0 < result.wrong_by_timestamp < result.rows == 80
 
 
 def test_the_cache_is_not_needed(small_dataset: Path, small: Cached) -> None:
-    with_cache = check_frames(*small, [EGO], "torchvision_av", 5, isaac_commit=JUNE)
+    with_cache = check_frames(*small, [EGO], "torchvision_av", isaac_commit=JUNE)
     dataset = LeRobotDataset.open(small_dataset)
-    without = check_frames(dataset, None, [EGO], "torchvision_av", 5, isaac_commit=JUNE)
+    without = check_frames(dataset, None, [EGO], "torchvision_av", isaac_commit=JUNE)
     assert with_cache == without
     assert with_cache.verdict == "wrong"
 
@@ -120,12 +117,12 @@ def test_frames_that_changed_in_the_cache(small: Cached, tmp_path: Path) -> None
     stored[10], stored[20] = stored[20].copy(), stored[10].copy()
     stored.flush()
     cache = FrameCache.open(tmp_path / "small" / "cache")
-    result = check_frames(dataset, cache, [EGO], samples_per_episode=None)
+    result = check_frames(dataset, cache, [EGO], all_rows=True)
     assert (result.verdict, result.wrong_by_timestamp, result.max_lateness) == ("wrong", 2, 10)
     assert "materialise frame_cache again" in (result.remedy or "")
     stored[10] = np.random.default_rng(0).integers(0, 255, stored[10].shape, dtype=np.uint8)
     stored.flush()
-    result = check_frames(dataset, cache, [EGO], samples_per_episode=None)
+    result = check_frames(dataset, cache, [EGO], all_rows=True)
     assert result.cameras[0].unidentified == 1
     assert "1 are no frame of their episode" in result.sentence()
 
@@ -134,19 +131,35 @@ def test_a_resized_cache(small_dataset: Path, tmp_path: Path) -> None:
     dataset = LeRobotDataset.open(small_dataset)
     build_frame_cache(dataset, [EGO], tmp_path / "cache", size=(48, 48), workers=1)
     cache = FrameCache.open(tmp_path / "cache", size=(48, 48))
-    assert check_frames(dataset, cache, [EGO], samples_per_episode=5).verdict == "exact"
-    june = check_frames(dataset, cache, [EGO], "torchvision_av", 5, isaac_commit=JUNE)
+    assert check_frames(dataset, cache, [EGO]).verdict == "exact"
+    june = check_frames(dataset, cache, [EGO], "torchvision_av", isaac_commit=JUNE)
     assert june.verdict == "wrong"
 
 
-def test_a_video_that_cannot_be_read(spoilt: Path) -> None:
+def test_a_damaged_video_is_copied_again(spoilt: Path) -> None:
     dataset = LeRobotDataset.open(spoilt)
     path = dataset.video_path(1, EGO)
-    path.write_bytes(path.read_bytes()[:200])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:200])
     result = check_frames(dataset, None, [EGO], "torchvision_av", isaac_commit=OCTOBER)
     assert (result.verdict, result.verified) == ("unreadable", False)
     assert str(path.relative_to(spoilt)) in result.sentence()
-    assert "video_backend: decord" in (result.remedy or "")
+    assert result.remedy == "the video is truncated or damaged: copy or download it again"
+    path.write_bytes(whole)
+    assert check_frames(dataset, None, [EGO], "torchvision_av", isaac_commit=OCTOBER).verified
+
+
+def test_a_codec_that_a_backend_lacks_is_encoded_as_h264(spoilt: Path) -> None:
+    pytest.importorskip("decord")
+    dataset = LeRobotDataset.open(spoilt)
+    path = dataset.video_path(1, EGO)
+    frames = [frame for _, frame in decode(path) if frame is not None]
+    encode(path, iter(frames), "av1")
+    result = check_frames(dataset, None, [EGO], "decord")
+    assert result.verdict == "unreadable"
+    assert (result.remedy or "").startswith("encode the videos as H.264;")
+    write_video(path, iter(frames), dataset.fps)
+    assert check_frames(dataset, None, [EGO], "decord").verdict != "unreadable"
 
 
 def test_identical_frames_are_not_told_apart(spoilt: Path) -> None:
@@ -159,22 +172,23 @@ def test_identical_frames_are_not_told_apart(spoilt: Path) -> None:
 
 
 def test_frames_in_the_colours_of_another_decoder(small: Cached) -> None:
-    dataset, cache = small
-    path = dataset.video_path(0, EGO)
-    for episode in (CachedEpisode(cache, 0, EGO), DecodedEpisode(VideoFrames(path))):
-        frames = [frame for _, frame in decode(path) if frame is not None]
-        assert episode.count == len(frames)
-        for position in (0, 25, len(frames) - 1):
-            other = np.clip(frames[position].astype(int) + 3, 0, 255).astype(np.uint8)
-            assert episode.find(other, near=position) == position
-        assert episode.find(frames[0] // 4, near=0) is None
+    path = small[0].video_path(0, EGO)
+    episode = DecodedEpisode(VideoFrames(path))
+    frames = [frame for _, frame in decode(path) if frame is not None]
+    assert episode.count == len(frames)
+    for position in (0, 25, len(frames) - 1):
+        other = np.clip(frames[position].astype(int) + 3, 0, 255).astype(np.uint8)
+        assert episode.find(other, near=position) == position
+    assert episode.find(frames[0] // 4, near=0) is None
 
 
-def test_june_gives_the_first_frames_of_several_timestamps(small_dataset: Path) -> None:
+def test_june_gives_the_key_frame_and_october_the_frame_before(small_dataset: Path) -> None:
     path = LeRobotDataset.open(small_dataset).video_path(0, EGO)
-    got = video_backend("torchvision_av", JUNE)(path, np.array([1.0, 1.05, 1.1]))
-    expected = [frame for _, frame in decode(path) if frame is not None][:3]
-    assert np.array_equal(got, np.stack(expected))
+    frames = [frame for _, frame in decode(path) if frame is not None]
+    for commit, timestamps in ((JUNE, {1.02: 0, 1.05: 0}), (OCTOBER, {1.02: 20, 1.06: 21})):
+        backend = video_backend("torchvision_av", commit)
+        for timestamp, position in timestamps.items():
+            assert np.array_equal(backend(path, timestamp), frames[position])
 
 
 def test_a_backend_that_is_not_installed(small: Cached) -> None:
@@ -197,9 +211,10 @@ def test_an_unknown_backend(small: Cached) -> None:
 
 
 def test_the_sample_is_spread_and_always_the_same(small: Cached) -> None:
-    first = check_frames(*small, [EGO], samples_per_episode=3, max_episodes=1)
-    assert first == check_frames(*small, [EGO], samples_per_episode=3, max_episodes=1)
-    assert (first.rows, first.episodes, first.all_rows) == (3, 1, False)
+    first = check_frames(*small, [EGO])
+    assert first == check_frames(*small, [EGO])
+    count = len(small[0].episodes)
+    assert (first.rows, first.episodes, first.all_rows) == (8 * count, count, False)
 
 
 def test_results_are_kept(small: Cached, tmp_path: Path) -> None:

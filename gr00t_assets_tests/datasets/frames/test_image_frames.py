@@ -68,8 +68,8 @@ def test_every_frame_is_the_image_of_its_row(folder: Path, tmp_path: Path) -> No
         frames = cache.frames(FRONT, cache.rows(episode.index, FRONT, times))
         np.testing.assert_array_equal(frames, stored_frames(dataset, episode.index))
     assert frame_cache_bytes(dataset, dataset.cameras) > info.size_bytes
-    assert check_frames(dataset, cache, dataset.cameras, samples_per_episode=None).verified
-    sheet = Image.open(io.BytesIO(contact_sheet(dataset, columns=2)))
+    assert check_frames(dataset, cache, dataset.cameras, all_rows=True).verified
+    sheet = Image.open(io.BytesIO(contact_sheet(dataset)))
     assert len(np.unique(np.asarray(sheet.convert("L")))) > 8
 
 
@@ -162,7 +162,7 @@ def test_videos_of_a_shared_file_are_looked_at_in_place() -> None:
         None,
         dataset.cameras,
         "torchvision_av",
-        samples_per_episode=None,
+        all_rows=True,
         isaac_commit="a86e9159a7e6acf771479007a79d4aeaa408c4c0",
     )
     assert result.rows == dataset.frame_count * len(dataset.cameras)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.fit.modality_configs import resolve_modality_config
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
@@ -30,15 +31,20 @@ def made(tmp_path: Path) -> Made:
     return dataset, config, directory
 
 
+def made_anew(directory: Path, config: ModalityConfig, size: int) -> bool:
+    """Whether opening the prepared frames writes a folder."""
+    before = {path.stat().st_mtime_ns for path in directory.glob(".prepared-*")}
+    PreparedFrames.open(directory, config, size)
+    return {path.stat().st_mtime_ns for path in directory.glob(".prepared-*")} != before
+
+
 def test_they_are_the_caches_frames_prepared(made: Made) -> None:
     dataset, config, directory = made
-    told: list[tuple[int, int]] = []
-    prepared = PreparedFrames.open(directory, config, 28, lambda *done: told.append(done))
+    prepared = PreparedFrames.open(directory, config, 28)
     cache, camera = FrameCache.open(directory), dataset.cameras[0]
     rows = np.random.default_rng(0).integers(0, dataset.frame_count, 60)
     expected = prepare_image(cache.frames(camera, rows), 28, config.crop_scale)
     np.testing.assert_array_equal(prepared.frames(camera, rows), expected)
-    assert told[-1] == (dataset.frame_count, dataset.frame_count)
     times = dataset.timestamps(1)
     np.testing.assert_array_equal(prepared.rows(1, camera, times), cache.rows(1, camera, times))
 
@@ -46,16 +52,10 @@ def test_they_are_the_caches_frames_prepared(made: Made) -> None:
 def test_they_are_made_once_for_each_size_and_crop(made: Made) -> None:
     _, config, directory = made
     before = frame_cache_info(directory)
-
-    def made_anew(size: int, config: ModalityConfig) -> bool:
-        told: list[int] = []
-        PreparedFrames.open(directory, config, size, lambda done, total: told.append(done))
-        return bool(told)
-
-    assert made_anew(28, config)
-    assert not made_anew(28, config)
-    assert made_anew(32, config)
-    assert made_anew(28, config.model_copy(update={"crop_scale": 0.8}))
+    assert made_anew(directory, config, 28)
+    assert not made_anew(directory, config, 28)
+    assert made_anew(directory, config, 32)
+    assert made_anew(directory, config.model_copy(update={"crop_scale": 0.8}), 28)
     assert frame_cache_info(directory) == before, "the frame cache does not count them"
 
 
@@ -65,9 +65,7 @@ def test_a_frame_cache_with_another_index_is_prepared_anew(made: Made) -> None:
     index = directory / dataset.cameras[0] / "index.json"
     index.with_name("checksums.json").unlink()
     index.write_text(index.read_text() + "\n")
-    told: list[int] = []
-    PreparedFrames.open(directory, config, 28, lambda done, total: told.append(done))
-    assert told
+    assert made_anew(directory, config, 28)
 
 
 def test_damaged_ones_are_made_anew(made: Made) -> None:
@@ -77,26 +75,23 @@ def test_damaged_ones_are_made_anew(made: Made) -> None:
     file = next(directory.glob(f".prepared-*/{camera}.npy"))
     content = file.read_bytes()
     file.write_bytes(content[:-5000] + bytes(5000))
-    told: list[int] = []
-    anew = PreparedFrames.open(directory, config, 28, lambda done, total: told.append(done))
-    assert told and file.read_bytes() == content
+    anew = PreparedFrames.open(directory, config, 28)
+    assert file.read_bytes() == content
     np.testing.assert_array_equal(anew.frames(camera, rows), sound)
     with file.open("r+b") as opened:
         opened.seek(len(content) - 5000)
         opened.write(bytes(5000))
     np.testing.assert_array_equal(anew.frames(camera, rows), sound)
     file.with_suffix(".json").unlink()
-    told.clear()
-    PreparedFrames.open(directory, config, 28, lambda done, total: told.append(done))
-    assert told, "those of older versions have no checksums"
+    assert made_anew(directory, config, 28), "those of older versions have no checksums"
 
 
 def test_a_failure_leaves_nothing(made: Made) -> None:
-    _, config, directory = made
-
-    def fail(done: int, total: int) -> None:
-        raise RuntimeError("stopped")
-
-    with pytest.raises(RuntimeError, match="stopped"):
-        PreparedFrames.open(directory, config, 28, fail)
+    dataset, config, directory = made
+    array = directory / dataset.cameras[0] / "frames.npy"
+    with array.open("r+b") as opened:
+        opened.seek(-100, 2)
+        opened.write(bytes(range(100)))
+    with pytest.raises(DatasetError, match="is not as it was decoded"):
+        PreparedFrames.open(directory, config, 28)
     assert not list(directory.glob(".*prepared*"))

@@ -258,7 +258,7 @@ def test_the_picture_is_small(good: Path) -> None:
 
 def test_quantiles_of_v30_are_those_of_the_rows(tmp_path: Path) -> None:
     write_hand_made(tmp_path / "v30")
-    dataset = LeRobotDataset.open(tmp_path / "v30", formats=("v3.0",))
+    dataset = LeRobotDataset.open(tmp_path / "v30")
     quality = measure_quality(dataset, None)
     assert not any(vector.stored for vector in quality.vectors)
     assert Measure.OUTSIDE not in warned(quality)

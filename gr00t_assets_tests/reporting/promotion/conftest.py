@@ -63,7 +63,7 @@ def evaluated_once(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     spec = make_run(store, max_steps=4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torch.cuda.is_available", lambda: False)
-        evaluate_run(spec.run_directory, EvaluationSettings(draws=2, resamples=200))
+        evaluate_run(spec.run_directory, EvaluationSettings(draws=2))
     assert weights_problem(spec.run_directory) is None
     record_check(spec.run_directory, WEIGHTS, True)
     return Trained(spec.experiment, store)

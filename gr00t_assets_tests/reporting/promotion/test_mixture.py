@@ -33,7 +33,7 @@ so101:
   source: {kind: hub, repo_id: somebody/so101}
   data_config: so100_dualcam
 """
-QUICK = EvaluationSettings(draws=2, resamples=200)
+QUICK = EvaluationSettings(draws=2)
 THREE = [(ARMS, 1.0), (MORE_ARMS, 1.0), (SO101, 0.5)]
 
 

@@ -205,6 +205,11 @@ QUOTED = [
     # our own launcher and native trainer
     ("refused", "Refusal: training asks for 2 GPUs; 1 are in sight\n  set CUDA_VISIBLE_DEVICES"),
     (
+        "losses-missing",
+        "TrainingError: lr1e-3: losses of 2 of 4 steps are missing, the first one that of step 3.\n"
+        "  start it again",
+    ),
+    (
         "diverged",
         "launcher_recorder.DivergedError: step 4: the loss is nan: training has diverged\n"
         "  lower learning_rate",

@@ -114,7 +114,7 @@ def test_paths_are_those_of_the_checkout_and_the_store(project: Path) -> None:
 @pytest.mark.usefixtures("project")
 def test_an_experiment_of_another_trainer_has_no_such_command() -> None:
     with pytest.raises(TrainingError, match="its trainer is native"):
-        command_of_experiment("demo-b1-lr1e-3", "s", ["d"], "o")
+        command_of_experiment("demo-lr1e-3-seed1", "s", ["d"], "o")
 
 
 @pytest.mark.usefixtures("project")

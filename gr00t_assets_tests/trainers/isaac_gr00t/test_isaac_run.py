@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from gr00t_assets.runs.checkpoint_layout import COMPLETE
 from gr00t_assets.runs.retention.retention_rule import best_step
@@ -220,3 +221,23 @@ def test_the_published_configuration_is_true_to_the_weights(
     assert outcome.code == 0, outcome.output
     config = json.loads((spec.run_directory / MODEL / "config.json").read_text())
     assert config["action_head_cfg"]["num_target_vision_tokens"] == tokens
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_base_model_with_a_weight_that_is_no_number_is_refused_with_its_name(
+    isaac_spec: IsaacSpec, small_base: Path, small_checkout: Path, tmp_path: Path, number: float
+) -> None:
+    base = shutil.copytree(small_base, tmp_path / "base")
+    (file,) = base.glob("*.safetensors")
+    tensors = load_file(file)
+    name = next(name for name in tensors if name.startswith("action_head.model."))
+    tensors[name].view(-1)[-1] = number
+    save_file(tensors, file, {"format": "pt"})
+    spec = isaac_spec(max_steps=2)
+    experiment = spec.experiment.model_copy(update={"base_model": str(base)})
+    outcome = drive(spec.model_copy(update={"experiment": experiment}), small_checkout)
+    assert outcome.code == 1
+    assert "weights that are not finite numbers" in outcome.output and name in outcome.output
+    assert "Traceback" not in outcome.output.rpartition("TrainingError")[2]
+    manifest = manifest_of(spec)
+    assert manifest.steps == 0 and name in (manifest.failure or "")

@@ -78,7 +78,7 @@ def test_two_trainers_do_not_share_a_run_directory(spec_of: SpecMaker) -> None:
     with run_lock(spec.run_directory):
         result = train(spec)
     assert result.returncode == 1
-    assert "is training here already" in result.stderr
+    assert "a process trains here already" in result.stderr
     assert not (spec.run_directory / "manifest.json").exists()
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import published_directory
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.lerobot.folder import Folder
+from gr00t_assets.datasets.lerobot.folder import Folder, episode_names
 from gr00t_assets.datasets.lerobot.info import V30, V30_EPISODES, VIDEO_PATH, episode_path
 from gr00t_assets.datasets.lerobot.rows import report_unreadable
-from gr00t_assets.datasets.lerobot.shared_rows import episode_names
 from gr00t_assets.datasets.lerobot.v3.cut_rows import cut_rows
 from gr00t_assets.datasets.lerobot.v3.cut_videos import cut_video
 from gr00t_assets.datasets.lerobot.v3.stored_episodes import (
@@ -26,8 +25,7 @@ from gr00t_assets.datasets.lerobot.v3.stored_episodes import (
     with_own_files,
 )
 from gr00t_assets.datasets.lerobot.v3.write_meta import flattened_columns, write_meta
-from gr00t_assets.datasets.lerobot.video_packets import report_video
-from gr00t_assets.datasets.lerobot.video_segments import VideoFiles, find_frames
+from gr00t_assets.datasets.lerobot.video_packets import VideoFiles, find_frames, report_video
 from gr00t_assets.datasets.video_decoding import VideoError
 
 CONVERTED = "converted from LeRobot v3.0 to v2.1"
@@ -48,15 +46,10 @@ class Converted:
 
 
 def convert_to_v21(
-    source: Path,
-    destination: Path,
-    *,
-    name: str | None = None,
-    changes: Changes | None = None,
-    verify: bool = True,
+    source: Path, destination: Path, *, name: str | None = None, changes: Changes | None = None
 ) -> Converted:
     """Write a dataset as a v2.1 dataset in normal form: episodes from 0 on without gaps, numbers
-    in one axis, each row and each frame as in the source.
+    in one axis, each row and each frame as in the source, which every frame is compared with.
 
     Everything is looked at before anything is written. Memory does not grow with the size of the
     dataset, but for 50 bytes a frame of the longest video file.
@@ -66,7 +59,6 @@ def convert_to_v21(
         destination: Folder to make; it may be there and be empty.
         name: What errors call the dataset; the folder's name by default.
         changes: What is left out or renamed; nothing by default.
-        verify: Decode what was written and compare every frame with the source's.
 
     Raises:
         DatasetError: All that is missing, unreadable or contradictory, at once; ``destination``
@@ -100,7 +92,7 @@ def convert_to_v21(
             _copy_videos(dataset, episodes, target)
         videos = trimmed_videos(folder.collector, videos, episodes)
         folder.raise_errors(name, _PROBLEM)
-        codecs = _write_videos(folder, videos, episodes, target, verify)
+        codecs = _write_videos(folder, videos, episodes, target)
         with report_unreadable(folder.collector, V30_EPISODES):
             write_meta(folder, dataset, episodes, changes, target, codecs)
         folder.raise_errors(name, _PROBLEM)
@@ -109,8 +101,8 @@ def convert_to_v21(
 
 def _copy_videos(dataset: LeRobotDataset, episodes: Sequence[StoredEpisode], target: Path) -> None:
     """Copy the videos of whole episodes, which have files of their own."""
-    for item in episodes:
-        for camera in dataset.video_cameras if not item.is_trimmed else ():
+    for item in (item for item in episodes if not item.is_trimmed):
+        for camera in dataset.video_cameras:
             file = target / episode_path(VIDEO_PATH, item.index, camera)
             file.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(dataset.video_path(item.source.index, camera), file)
@@ -121,7 +113,6 @@ def _write_videos(
     videos: Mapping[str, VideoFiles],
     episodes: Sequence[StoredEpisode],
     target: Path,
-    verify: bool,
 ) -> dict[str, set[str]]:
     """Write a file for each episode and camera.
 
@@ -139,7 +130,7 @@ def _write_videos(
         for file, (table, cuts) in files.items():
             changed: list[int] = []
             try:
-                changed = cut_video(folder.directory / file, table, cuts, path_of, verify)
+                changed = cut_video(folder.directory / file, table, cuts, path_of)
             except VideoError as error:
                 report_video(folder.collector, file, str(error))
             encoded += changed

@@ -52,7 +52,8 @@ def cut_rows(
                     changed = _with_images(batch, folder.directory)
                     changed = _flat(changed, flattened) if flattened else changed
                     if is_renumbered:
-                        began = began if done else _first_time(batch)
+                        if not done and "timestamp" in batch.schema.names:
+                            began = batch.column("timestamp")[0].as_py()
                         changed = _renumbered(changed, item, done, began)
                     if writer is None:
                         schema = changed.schema if flattened else parquet.schema_arrow
@@ -118,11 +119,6 @@ def _flat(batch: pa.RecordBatch, names: Collection[str]) -> pa.RecordBatch:
             fields[place] = pa.field(field.name, arrays[place].type)
     metadata = {k: v for k, v in (batch.schema.metadata or {}).items() if k != _DESCRIPTION}
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, metadata))
-
-
-def _first_time(batch: pa.RecordBatch) -> float:
-    """The timestamp of the first row, 0 without such a column."""
-    return batch.column("timestamp")[0].as_py() if "timestamp" in batch.schema.names else 0.0
 
 
 def _renumbered(

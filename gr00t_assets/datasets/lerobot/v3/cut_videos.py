@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from gr00t_assets.datasets.lerobot.rows import is_disk_full
-from gr00t_assets.datasets.lerobot.video_packets import VideoPackets
-from gr00t_assets.datasets.lerobot.video_segments import Cut
+from gr00t_assets.datasets.lerobot.video_packets import Cut, VideoPackets
 from gr00t_assets.datasets.video_decoding import VideoError
 
 if TYPE_CHECKING:
@@ -38,15 +37,14 @@ PathOf = Callable[[int], Path]
 """File to write for an episode index."""
 
 
-def cut_video(
-    path: Path, table: VideoPackets, cuts: Sequence[Cut], path_of: PathOf, verify: bool
-) -> list[int]:
+def cut_video(path: Path, table: VideoPackets, cuts: Sequence[Cut], path_of: PathOf) -> list[int]:
     """Write the frames of each episode into a file of its own that begins at 0 seconds.
+
+    Both are decoded and every frame is compared. A copy that is not equal, as of a video with
+    parameters that change inside it, is encoded anew.
 
     Args:
         path_of: Files to write; their folders are made.
-        verify: Decode both and compare every frame. A copy that is not equal, as of a video with
-            parameters that change inside it, is encoded anew.
 
     Returns:
         The episodes that were encoded anew.
@@ -63,9 +61,6 @@ def cut_video(
     try:
         without_key = [cut for cut in cuts if cut.packet is None]
         copy_packets(path, table, [cut for cut in cuts if cut.packet is not None], path_of)
-        if not verify:
-            _encode(path, table, without_key, without_key, path_of)
-            return [cut.episode for cut in without_key]
         expected = _encode(path, table, cuts, without_key, path_of)
         differing = [
             cut for cut in cuts if file_digests(path_of(cut.episode)) != expected[cut.episode]

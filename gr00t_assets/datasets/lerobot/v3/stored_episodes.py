@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.episodes import Episode, SharedFiles, VideoSegment
-from gr00t_assets.datasets.lerobot.video_packets import VideoPackets
-from gr00t_assets.datasets.lerobot.video_segments import (
+from gr00t_assets.datasets.lerobot.video_packets import (
     LOSSLESS_FORMATS,
     Cut,
     VideoFiles,
+    VideoPackets,
     copied_from,
 )
 

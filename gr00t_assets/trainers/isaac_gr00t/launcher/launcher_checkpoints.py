@@ -48,6 +48,26 @@ def samples_seen(launch: dict[str, Any]) -> int:
     return json.loads(record.read_text(encoding="utf-8"))["samples_seen"] if step else 0
 
 
+def refuse_nan(model: Any) -> None:
+    """Refuse a model of which a weight is NaN or infinite, as it is before the first step.
+
+    Raises:
+        RefusedError: With the names of such weights.
+    """
+    import torch
+
+    named = [(name, part) for name, part in model.named_parameters() if part.is_floating_point()]
+    finite = torch.stack([part.isfinite().all() for _, part in named]).tolist()
+    wrong = [name for (name, _), is_finite in zip(named, finite) if not is_finite]  # noqa: B905
+    if wrong:
+        raise RefusedError(
+            "the model that training starts from has weights that are not finite numbers (NaN or "
+            f"infinite)\n  {len(wrong)} tensors: {', '.join(wrong[:4])}\n"
+            "  copy or download the base model again; of a run that is resumed delete its last "
+            "checkpoint"
+        )
+
+
 def mark_complete(output: Path, record: dict[str, Any], metrics: Path) -> None:
     """Wait until the checkpoint of ``record["step"]`` is on the disk, then write its record.
 
@@ -102,6 +122,8 @@ def finish_folder(output: Path, folder: Path) -> list[Path]:
     shutil.copytree(output / EXPERIMENT, folder / EXPERIMENT, dirs_exist_ok=True)
     paths = sorted(folder.rglob("*"))
     for path in paths:
+        # safetensors lets nobody but its user read a file, whatever the umask is.
+        path.chmod(path.stat().st_mode | folder.stat().st_mode & 0o666)
         sync(path)
     sync(folder)
     return [path for path in paths if path.is_file()]

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from launcher_checkpoints import mark_complete, samples_seen, save_merged, write_json
+from launcher_checkpoints import mark_complete, refuse_nan, samples_seen, save_merged, write_json
 
 PARTS = {
     "llm": ("backbone.eagle_model.language_model.",),
@@ -96,7 +96,9 @@ class Recorder:
 
         Raises:
             StoppedError: Somebody asked to stop already.
+            RefusedError: A weight is not finite.
         """
+        refuse_nan(kwargs["model"])
         assert state.global_step == self._launch["resume_step"], "resumed at another step"
         self._device = args.device
         self._facts = {**describe_model(kwargs["model"]), **describe_machine(args.device)}

@@ -142,7 +142,7 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "length that is not that of the rows": (
         episodes(length=11),
         f"{DATA_1}: 12 rows of episode 1 from row 5; expected 11, its length in meta/episodes; "
-        "put the whole episode in place, or correct its length in meta/episodes",
+        "restore the file and meta/episodes from the recording or from its source",
     ),
     "time that is not that of the length": (
         episodes(length=11),

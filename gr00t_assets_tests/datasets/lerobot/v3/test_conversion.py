@@ -12,8 +12,7 @@ from gr00t_assets.datasets.lerobot import folder
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.v3.convert import convert_to_v21
 from gr00t_assets.datasets.lerobot.v3.cut_videos import cut_video
-from gr00t_assets.datasets.lerobot.video_packets import read_packets
-from gr00t_assets.datasets.lerobot.video_segments import Cut, copied_from
+from gr00t_assets.datasets.lerobot.video_packets import Cut, copied_from, read_packets
 from gr00t_assets_tests.datasets.lerobot.v3.faults import FRONT_0, episodes, video
 from gr00t_assets_tests.datasets.lerobot.v3.hand_made import FRONT, LENGTHS, WRIST, frames_of
 from gr00t_assets_tests.datasets.lerobot.v3.v30 import EPISODES, write_table
@@ -29,7 +28,7 @@ def test_a_full_disk_is_no_fault_of_the_dataset(good: Path, tmp_path: Path) -> N
     assert table is not None
     for first in (copied_from(table, 0, 7), None):
         with pytest.raises(OSError, match="No space left"):
-            cut_video(good / FRONT_0, table, [Cut(0, 0, 7, first)], lambda _: full, False)
+            cut_video(good / FRONT_0, table, [Cut(0, 0, 7, first)], lambda _: full)
 
 
 def test_a_destination_with_content_is_kept(good: Path, tmp_path: Path) -> None:
@@ -63,7 +62,7 @@ def test_rows_are_found_where_meta_names_another_file(good: Path, spoilt: Path) 
     episodes(data__file_index=0)(spoilt)
     warnings = convert_to_v21(spoilt, spoilt.parent / "out").warnings
     assert warnings[0] == "meta/episodes: the rows of episode 1 are in another file than is named"
-    assert LeRobotDataset.open(spoilt.parent / "out").row_count(1) == LENGTHS[1]
+    assert LeRobotDataset.open(spoilt.parent / "out").read_episode(1).num_rows == LENGTHS[1]
 
 
 def test_a_camera_without_files_is_a_warning(spoilt: Path) -> None:

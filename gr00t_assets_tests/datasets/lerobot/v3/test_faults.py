@@ -1,12 +1,20 @@
+import re
 import shutil
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.fit.dataset_check import check_dataset
 from gr00t_assets.datasets.lerobot.v3.convert import convert_to_v21
-from gr00t_assets_tests.datasets.lerobot.v3.faults import FAULTS, FRONT_0, content, frames_damaged
+from gr00t_assets_tests.datasets.lerobot.v3.faults import (
+    FAULTS,
+    FRONT_0,
+    content,
+    frames_damaged,
+    rows,
+)
 
 CONVERTED = (
     "rows in another order",
@@ -29,12 +37,20 @@ def test_a_fault_is_named_where_it_lies(spoilt: Path, fault: str) -> None:
 def test_the_remedy_is_followed_and_the_finding_is_gone(
     good: Path, spoilt: Path, fault: str
 ) -> None:
-    """The file that is named is put back, and meta/episodes where the remedy says so."""
+    """The file that is named is put back, and meta/episodes where the remedy says so; or rows are
+    removed.
+    """
     spoil, expected = FAULTS[fault]
     spoil(spoilt)
     finding = next(f for f in check_dataset(spoilt) if expected in f"{f.subject}: {f.text}")
     if finding.remedy.startswith("nothing"):
         assert finding.severity == "warning"
+        return
+    if finding.remedy.startswith("remove the rows of the episode from the file"):
+        index = int(re.findall(r"of episode (\d+)", finding.found)[0])
+        others = pc.field("episode_index") != index
+        rows(str(finding.subject), lambda table: table.filter(others))(spoilt)
+        assert not [item for item in check_dataset(spoilt) if item.code == finding.code]
         return
     also = ["meta/episodes"] if "meta/episodes" in finding.remedy else []
     for name in (str(finding.subject), *also):

@@ -32,7 +32,7 @@ def test_damaged_meta_files_end_in_a_list_of_problems(
     path.write_bytes(content[: data.draw(strategies.integers(0, 2 * len(content)))])
     assert "check-failed" not in {item.code for item in check_dataset(spoilt)}
     try:
-        convert_to_v21(spoilt, base / "out", verify=False)
+        convert_to_v21(spoilt, base / "out")
     except DatasetError:
         assert [path.name for path in base.iterdir()] == ["spoilt"]
 
@@ -63,6 +63,6 @@ def test_odd_values_in_info_end_in_a_list_of_problems(
     path.write_text(json.dumps(found))
     assert "check-failed" not in {item.code for item in check_dataset(spoilt)}
     try:
-        convert_to_v21(spoilt, base / "out", verify=False)
+        convert_to_v21(spoilt, base / "out")
     except DatasetError:
         assert [path.name for path in base.iterdir()] == ["spoilt"]

@@ -9,7 +9,7 @@ import pytest
 
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.v3.convert import convert_to_v21
-from gr00t_assets.datasets.video_decoding import decode, probe
+from gr00t_assets.datasets.video_decoding import decode
 from gr00t_assets_tests.datasets.lerobot.v3.hand_made import (
     FPS,
     FRONT,
@@ -24,6 +24,7 @@ from gr00t_assets_tests.datasets.lerobot.v3.hand_made import (
     write_hand_made,
 )
 from gr00t_assets_tests.datasets.lerobot.v3.v30 import VIDEO
+from gr00t_assets_tests.datasets.videos import codec_of
 
 WRIST_ENCODINGS = {
     "h264 without a key frame at the borders": ("libx264", {"g": "250", "bf": "2"}),
@@ -101,16 +102,15 @@ def test_packets_are_kept_where_they_can_be(
     converted: tuple[LeRobotDataset, tuple[str, ...]],
 ) -> None:
     dataset, warnings = converted
-    assert {probe(dataset.video_path(item, FRONT)).codec for item in LENGTHS} == {"av1"}
+    assert {codec_of(dataset.video_path(item, FRONT)) for item in LENGTHS} == {"av1"}
     assert len(warnings) == 1
     assert warnings[0].startswith(f"{WRIST}: episodes 0, 2 of 4 cannot be cut out as they are")
 
 
 @pytest.mark.parametrize("kind", WRIST_ENCODINGS)
-@pytest.mark.parametrize("verify", [True, False])
-def test_every_frame_equals_the_source(tmp_path: Path, kind: str, verify: bool) -> None:
+def test_every_frame_equals_the_source(tmp_path: Path, kind: str) -> None:
     source = write_hand_made(tmp_path / "v30", WRIST_ENCODINGS[kind])
-    convert_to_v21(source, tmp_path / "v21", verify=verify)
+    convert_to_v21(source, tmp_path / "v21")
     dataset = LeRobotDataset.open(tmp_path / "v21")
     for camera, files in VIDEO_FILES.items():
         for (chunk, file), episodes in files.items():
@@ -134,9 +134,6 @@ def test_a_copy_that_shows_other_frames_is_encoded_anew(tmp_path: Path) -> None:
     expected = [rgb for _, rgb in frames_of(source / name)]
     cut = tmp_path / "v21" / "videos" / "chunk-000" / WRIST / "episode_000000.mp4"
     assert [rgb for _, rgb in frames_of(cut)] == expected[5:12]
-    convert_to_v21(source, tmp_path / "unseen", verify=False)
-    unseen = tmp_path / "unseen" / cut.relative_to(tmp_path / "v21")
-    assert [rgb for _, rgb in frames_of(unseen)] != expected[5:12]
 
 
 def test_the_same_source_gives_the_same_bytes(source: Path, tmp_path: Path) -> None:

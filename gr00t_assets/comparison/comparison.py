@@ -1,0 +1,177 @@
+"""Everything that may be said of some runs, computed once; a terminal, the page, the journal and
+JSON are views of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import pandas as pd
+from pydantic import TypeAdapter
+
+from gr00t_assets.comparison.answers.answers import Answer, all_answers
+from gr00t_assets.comparison.answers.headline import classes_headline
+from gr00t_assets.comparison.columns import row_values
+from gr00t_assets.comparison.proposals.control_runs import Proposal
+from gr00t_assets.comparison.proposals.proposals import proposals
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.effects import Effect
+from gr00t_assets.comparison.statistics.factor_tests import all_effects
+from gr00t_assets.comparison.statistics.ranking import (
+    BAND,
+    ComparabilityClass,
+    RankedRun,
+    comparability_classes,
+    ranked_runs,
+)
+from gr00t_assets.comparison.tables.runs_table import runs_of_frame
+from gr00t_assets.comparison.wording import not_ranked_reason, plain
+from gr00t_assets.evaluation.result import Evaluation
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs of one origin and any status with all that the comparison says of them.
+
+    Attributes:
+        effects: By the factor that is asked about, one for each class.
+        evaluations: By run id; runs that were not evaluated are not in it.
+        key: Word for anchors; unique on a page.
+        origin: Where the runs come from, a sentence.
+    """
+
+    runs: tuple[Run, ...]
+    headline: str
+    classes: tuple[ComparabilityClass, ...]
+    effects: Mapping[str, Sequence[Effect]]
+    answers: tuple[Answer, ...]
+    proposals: tuple[Proposal, ...]
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
+    key: str = "runs"
+    title: str = "Runs"
+    origin: str = ""
+
+    @property
+    def ranked_classes(self) -> tuple[ComparabilityClass, ...]:
+        """The classes with a finished run."""
+        return tuple(item for item in self.classes if item.ranking)
+
+    @property
+    def not_ranked(self) -> tuple[Run, ...]:
+        """Runs without a place: unfinished, failed, or without a loss."""
+        return tuple(run for run in self.runs if not run.finished)
+
+    @property
+    def rows(self) -> list[RankedRun]:
+        """Every run with its place, the ranked ones first, class by class."""
+        return ranked_runs(self.classes, self.runs)
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``gr00t-assets compare --json`` prints, without a number that JSON does not have."""
+        return {
+            "headline": self.headline,
+            "runs": [_run_json(row) for row in ranked_runs((), self.runs)],
+            "classes": [_class_json(item) for item in self.classes],
+            "not_ranked": [
+                {"run_id": run.run_id, "status": run.status, "reason": not_ranked_reason(run)}
+                for run in self.not_ranked
+            ],
+            "questions": to_json(self.answers),
+            "proposals": to_json(self.proposals),
+        }
+
+
+def compare(
+    runs: pd.DataFrame | Sequence[Run],
+    evaluations: Mapping[str, Evaluation] | None = None,
+    *,
+    band: float = BAND,
+    key: str = "runs",
+    title: str = "Runs",
+    origin: str = "",
+) -> Comparison:
+    """Compare runs of any status and class; see ``Comparison`` for the other arguments.
+
+    Args:
+        runs: Of a store, or a table with a row for each run as ``data/journal/runs.csv`` has them.
+        evaluations: By run id.
+        band: Share by which two losses may differ and still be equally good.
+
+    Raises:
+        ComparisonError: The table has no run that can be compared.
+    """
+    runs = runs_of_frame(runs) if isinstance(runs, pd.DataFrame) else runs
+    effects = all_effects(runs)
+    classes = comparability_classes(runs, band)
+    return Comparison(
+        runs=tuple(runs),
+        headline=classes_headline(classes),
+        classes=tuple(classes),
+        effects=effects,
+        answers=tuple(all_answers(runs, effects)),
+        proposals=tuple(proposals(runs, effects, classes)),
+        evaluations=dict(evaluations or {}),
+        key=key,
+        title=title,
+        origin=origin,
+    )
+
+
+def to_json(items: Any) -> Any:
+    """Answers, effects, differences or proposals, one or several, as JSON has them.
+
+    Every field and computed field of theirs is there; runs are their ids.
+    """
+    if isinstance(items, list | tuple):
+        return [to_json(item) for item in items]
+    return plain(_adapter(type(items)).dump_python(items, mode="json", by_alias=True))
+
+
+@cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _run_json(row: RankedRun) -> dict[str, Any]:
+    """One run by column, with its data and settings; what is not known is null."""
+    values, run = row_values(row), row.run
+    del values["rank"]
+    more = {name: getattr(run, name) for name in ("max_steps", "data", "settings", "problems")}
+    return values | plain(more)
+
+
+def _class_json(item: ComparabilityClass) -> dict[str, Any]:
+    """One class with its ranking, lowest loss first; errors there are those between runs."""
+    best = item.best
+    return {
+        "id": item.id,
+        "words": item.comparability,
+        "frames": item.frames,
+        "runs": [run.run_id for run in item.runs],
+        "spread": to_json(item.spread) | {"percent": item.spread.percent},
+        "best": best.run.run_id if best else None,
+        "ranking": [
+            {
+                "place": place.place,
+                "run_id": run.run_id,
+                "name": run.name,
+                "loss": place.loss.mean,
+                "standard_error": place.loss.standard_error,
+                "interval": list(place.interval) if place.interval else None,
+                "expected": place.expected,
+                "expected_interval": plain(place.expected_interval),
+                "chance_best": place.chance_best,
+                "chance_good": place.chance_good,
+                "run_loss": run.loss.mean if run.loss else None,
+                "run_standard_error": run.loss.standard_error if run.loss else None,
+                "replicates": len(place.runs),
+                "finished": place.finished,
+                "started": place.started,
+                "epochs": run.epochs,
+                "samples_seen": run.samples_seen,
+                "tied_with_best": place.tied_with_best,
+            }
+            for place in item.ranking
+            for run in place.runs
+        ],
+    }

@@ -1,1 +1,0 @@
-"""The statistics: factors, configurations, contrasts with their verdicts, and rankings."""

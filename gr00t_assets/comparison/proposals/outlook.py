@@ -1,0 +1,156 @@
+"""How likely further seeds settle a question: an effect, or which configuration is the best.
+
+An effect is settled where it is shown, or where its interval lies within the band, so that it is
+too small to matter. Results are looked at after every round, with at most five seeds: each look has
+a fifth of the level (Bonferroni), so that the chance of one false effect in all looks stays below
+it. The effect that is seen is too large on average: of a statistic ``z^2`` of ``f`` degrees of
+freedom ``z^2 - f`` is taken for real (empirical Bayes), with the uncertainty that this leaves.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from gr00t_assets.comparison.proposals.rounds import Round
+from gr00t_assets.comparison.statistics.chances import drawn_losses
+from gr00t_assets.comparison.statistics.design import MOST_LEVELS
+from gr00t_assets.comparison.statistics.effects import Effect
+from gr00t_assets.comparison.statistics.linear_model import LEVEL
+from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass
+from gr00t_assets.experiments.sweep_rounds import MOST_SEEDS
+
+QUANTILES = (np.arange(15) + 0.5) / 15
+"""Of the distribution of the spread."""
+
+DRAWS = 300
+"""Of the losses that the contenders may have."""
+
+
+def look_level(confidence: float = LEVEL) -> float:
+    """The level of a test at each look.
+
+    Examples:
+        >>> round(look_level(0.95), 3)
+        0.01
+    """
+    return (1 - confidence) / MOST_SEEDS
+
+
+def is_settled(effect: Effect, level: float, band: float = BAND) -> bool:
+    """Whether the effect is shown at the level, or is known to be within the band."""
+    shown = effect.p_adjusted is not None and effect.p_adjusted <= level
+    depends = effect.interaction_p is not None and effect.interaction_p <= level
+    return shown or depends or is_small(effect, band)
+
+
+def is_small(effect: Effect, band: float = BAND) -> bool:
+    """Whether its interval, at each pair of its levels, lies within the band."""
+    half = _half(effect)
+    return half is not None and _widest(effect) + half <= math.log1p(band)
+
+
+def _half(effect: Effect) -> float | None:
+    if effect.interval is None:
+        return None
+    return 0.5 * math.log(effect.interval[1] / max(1e-300, effect.interval[0]))
+
+
+def _widest(effect: Effect) -> float:
+    """The log ratio of the losses at the two levels that are furthest apart."""
+    losses = [math.log(item.loss) for item in effect.levels]
+    return max(losses) - min(losses)
+
+
+def chances(
+    effect: Effect, of_round: Round, tests: int, level: float, band: float = BAND
+) -> list[float]:
+    """That the effect is settled after one, two, ... further rounds, up to ``MOST_SEEDS`` seeds.
+
+    With ``k`` seeds the effect in units of its error is ``z``, of which ``B = 1 - f / z^2`` is
+    taken for real, ``f`` its degrees of freedom. After ``r`` more seeds it is normal about
+    ``sqrt((k + r) / k) z (k + r B) / (k + r)`` with variance ``r / (k + r) (1 + r B / k)``, and the
+    test's power is that of a noncentral F.
+
+    Args:
+        tests: Factors that are tested together; the level is shared by so many.
+
+    Returns:
+        Empty where nothing tells the noise.
+    """
+    from scipy.special import chdtri, fdtri, ncfdtr, ndtr, stdtrit
+
+    half, spread, p = _half(effect), effect.spread, effect.p
+    if half is None or p is None or of_round.added <= 0:
+        return []
+    runs = sum(len(item.runs) for item in effect.levels)
+    cells = runs / of_round.seeds
+    curve = len(effect.levels) > MOST_LEVELS
+    own = 2 if curve else len(effect.levels) - 1
+    k, r = of_round.seeds, _further(of_round)[:, None]
+    quantile = chdtri(spread.degrees, 1 - QUANTILES) / spread.degrees
+    z2 = own * fdtri(own, spread.degrees, 1 - max(1e-9, p)) * quantile
+    real = np.clip(1 - own / np.maximum(z2, 1e-12), 0.0, None)
+    share = (k + r * real) / (k + r)
+    mean, variance = (k + r) / k * z2 * share**2, r / (k + r) * (1 + r * real / k)
+    left = spread.degrees if spread.source in ("repeated seeds", "residual") else 0
+    degrees = np.maximum(1.0, left + r * (cells - 1))
+    limit = own * fdtri(own, degrees, 1 - level / max(1, tests))
+    shown = 1 - ncfdtr(own, degrees, mean / variance, limit / own / variance)
+    error = half / stdtrit(spread.degrees, (1 + LEVEL) / 2) / np.sqrt(quantile)
+    after = error * np.sqrt(k / (k + r))
+    room = math.log1p(band) - stdtrit(degrees, (1 + LEVEL) / 2) * after
+    where, deviation = _widest(effect) * share, after * np.sqrt(variance)
+    small = ndtr((room - where) / deviation) - ndtr((-room - where) / deviation)
+    settled = np.nan_to_num(shown, nan=0.0) + np.where(room > 0, small, 0.0)
+    return np.minimum(1.0, settled).mean(axis=1).tolist()
+
+
+def _further(of_round: Round) -> np.ndarray:
+    """Seeds that are added by one, two, ... rounds, the first of which may be a part of one."""
+    rounds = max(1, math.ceil(MOST_SEEDS - of_round.seeds - of_round.added + 1))
+    return of_round.added + np.arange(rounds, dtype=float)
+
+
+def best_is_settled(item: ComparabilityClass, confidence: float = LEVEL) -> bool:
+    """Whether the first in the ranking is the best, or as good as it, with this certainty."""
+    first = item.ranking[0]
+    return item.best is not None or (first.chance_good or 0.0) >= confidence
+
+
+def chances_of_best(
+    item: ComparabilityClass, contenders: Sequence[int], of_round: Round, confidence: float
+) -> list[float]:
+    """That the first contender is the best, or as good as it, after one, two, ... further rounds.
+
+    Args:
+        contenders: Their places in the ranking, from 0.
+    """
+    from scipy.special import ndtr
+
+    spread = item.spread
+    if spread.deviation is None or of_round.added <= 0:
+        return []
+    generator = np.random.default_rng(0)
+    chosen, variance = list(contenders), spread.deviation**2
+    losses = np.log([place.loss.mean for place in item.ranking])
+    counts = np.array([len(place.runs) for place in item.ranking])
+    draws, own = drawn_losses(losses, variance / counts, spread.degrees), 1 / counts
+    between, center = float(draws.var(axis=1, ddof=1).mean()), float(losses.mean())
+    truth, means, own = draws[:DRAWS, chosen], losses[chosen], own[chosen]
+    single = variance * spread.degrees / generator.chisquare(spread.degrees, (DRAWS, 1))
+    noise = generator.standard_normal((DRAWS, len(chosen)))
+    limit, settled = math.log1p(item.band), []
+    for seeds in _further(of_round):
+        after = own / (1 + seeds * own)
+        new = truth + np.sqrt(single / seeds) * noise
+        seen = after * (means / own + seeds * new)
+        kept = between / (between + after * single)
+        posterior = center + kept * (seen - center)
+        error = np.sqrt(kept * after * single)
+        first = posterior.argmin(axis=1)[:, None]
+        gaps = posterior - np.take_along_axis(posterior, first, axis=1)
+        errors = np.hypot(error, np.take_along_axis(error, first, axis=1))
+        sure = np.where(gaps > 0, ndtr((limit + gaps) / np.maximum(errors, 1e-12)), 1.0)
+        settled.append(float((sure.min(axis=1) >= confidence).mean()))
+    return settled

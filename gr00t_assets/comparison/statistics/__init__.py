@@ -1,0 +1,1 @@
+"""The statistics: factors, one linear model a class, its tests, and rankings."""

@@ -1,0 +1,272 @@
+"""Factors, and configurations: all factors of a run but its seed. Equal ones are replicates."""
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run, samples_per_step, trainable_parts
+from gr00t_assets.core.errors import ComparisonError
+from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named, trainer_names
+
+QUESTIONS = (
+    "learning_rate",
+    "batch_size",
+    "max_steps",
+    "warmup_ratio",
+    "weight_decay",
+    "trainable_parts",
+    "lr_scheduler_type",
+    "seed",
+)
+"""Factors that people ask about, in the order in which they are answered."""
+
+IMMATERIAL = frozenset((
+    "save_steps", "save_total_limit", "logging_steps", "dataloader_num_workers", "report_to",
+    "num_gpus", "gradient_accumulation_steps",
+))  # fmt: skip
+"""Settings that do not change what is learned. Number of GPUs and accumulation count only through
+the samples of one step, which are the factor ``batch_size``."""
+
+_OTHER_WORDS = {
+    "learning_rate": "lr learningrate",
+    "batch_size": "batch batchsize bs samples_per_step",
+    "max_steps": "steps training_steps",
+    "warmup_ratio": "warmup warm_up warm_up_ratio",
+    "weight_decay": "wd decay",
+    "trainable_parts": "parts trained_parts trainable full_fine_tuning "
+    + " ".join(TRAINABLE_PARTS),
+    "lr_scheduler_type": "scheduler schedule lr_scheduler",
+    "samples_seen": "samples",
+    "seed": "seeds",
+    "dataloader_num_workers": "workers",
+    "num_gpus": "gpus",
+}
+ALIASES = {word: factor for factor, words in _OTHER_WORDS.items() for word in words.split()}
+"""Other words for factors."""
+
+SAME_SAMPLES = 0.02
+"""Samples seen count as equal where they differ by no more than this share: the nearest whole
+number of steps."""
+
+_SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
+
+
+@dataclass(frozen=True, eq=False)
+class Configuration:
+    """Finished runs that are equal in all that can change what is learned, but for the seed.
+
+    ``material`` has the value of every material factor that is known.
+    """
+
+    runs: tuple[Run, ...]
+    material: dict[str, object]
+
+    @property
+    def first(self) -> Run:
+        """The first of the replicates."""
+        return self.runs[0]
+
+    @property
+    def comparable(self) -> tuple[object, ...]:
+        """Data and frames, equal in all configurations that may be contrasted."""
+        return self.first.comparable
+
+    @property
+    def class_key(self) -> tuple[object, ...]:
+        """Data, frames and trainable parts."""
+        return (self.comparable, self.material.get("trainable_parts"))
+
+    @cached_property
+    def samples_seen(self) -> int | None:
+        """Of the first replicate; replicates differ in it by nothing, or by a partial batch."""
+        return samples_seen(self.first)
+
+    @cached_property
+    def by_seed(self) -> tuple[tuple[Run, ...], ...]:
+        """Replicates by seed. Two runs with one seed repeat each other and count as one."""
+        seeds: dict[object, list[Run]] = {}
+        for place, run in enumerate(self.runs):
+            seed = run.settings.get("seed")
+            seeds.setdefault(("unknown", place) if seed is None else seed, []).append(run)
+        return tuple(tuple(runs) for runs in seeds.values())
+
+    @property
+    def log_loss(self) -> float:
+        """Mean over the seeds of the log loss; runs of one seed count as one."""
+        means = [
+            sum(math.log(run.loss.mean) for run in same if run.loss) / len(same)
+            for same in self.by_seed
+        ]
+        return sum(means) / len(means)
+
+    def value(self, factor: str) -> object:
+        """Value of a factor, which replicates share unless it is immaterial."""
+        if factor in self.material:
+            return self.material[factor]
+        return factor_value(self.first, factor)
+
+
+def known_factors() -> list[str]:
+    """Every factor that may be asked about, those of ``QUESTIONS`` first."""
+    others = [name for name in all_hyperparameters() if name not in TRAINABLE_PARTS]
+    return list(dict.fromkeys([*QUESTIONS, *others, "samples_seen"]))
+
+
+def factor_named(text: str) -> str:
+    """The factor that a person means.
+
+    Raises:
+        ComparisonError: There is none of that name; the known ones are in the message.
+
+    Examples:
+        >>> factor_named("steps"), factor_named("Warm-up"), factor_named("lr")
+        ('max_steps', 'warmup_ratio', 'learning_rate')
+    """
+    word = text.strip().lower().replace("-", "_").replace(" ", "_")
+    known = known_factors()
+    if word in known:
+        return word
+    if word in ALIASES:
+        return ALIASES[word]
+    near = difflib.get_close_matches(word, [*known, *ALIASES], n=1)
+    details = [f"did you mean {ALIASES.get(near[0], near[0])}?"] if near else []
+    details.append(f"factors: {', '.join(known)}")
+    raise ComparisonError(text, "this is not a factor.", details)
+
+
+def factor_value(run: Run, factor: str) -> object:
+    """The value that a run has of a factor; None where its source does not know it.
+
+    ``batch_size`` is the samples of one optimizer step over all GPUs and accumulated batches, and
+    ``trainable_parts`` is in words. Any other name is a setting, or a word of ``data``.
+    """
+    if factor in _VALUES:
+        return _VALUES[factor](run)
+    return run.settings.get(factor, run.data.get(factor))
+
+
+def samples_seen(run: Run) -> int | None:
+    """Samples of all steps done; from steps and batch size where the source does not say."""
+    if run.samples_seen is not None:
+        return run.samples_seen
+    per_step = samples_per_step(run.settings)
+    if per_step is None or run.steps is None:
+        return None
+    return per_step * run.steps
+
+
+_VALUES: dict[str, Callable[[Run], object]] = {
+    "trainable_parts": lambda run: trainable_parts(run.settings),
+    "batch_size": lambda run: samples_per_step(run.settings),
+    "samples_seen": samples_seen,
+    "max_steps": lambda run: run.settings.get("max_steps", run.max_steps),
+    "continued_steps": lambda run: run.continued_steps,
+    "frames": lambda run: run.frames,
+}
+"""Factors that are no setting of their own."""
+
+
+def order_of(factor: str, value: object) -> tuple[int, float, str]:
+    """What a factor's values are sorted by: numbers by size, words from the usual one on.
+
+    The fewer parts are trained the lower; the scheduler that GR00T uses is the lowest.
+    """
+    if value is None:
+        return (0, 0.0, "")
+    if isinstance(value, int | float):
+        return (1, float(value), "")
+    text = str(value)
+    if factor == "trainable_parts":
+        return (2, len(text.split(",")), text)
+    if factor == "lr_scheduler_type" and text in _SCHEDULERS:
+        return (2, _SCHEDULERS.index(text), text)
+    return (2, 0.0, text)
+
+
+def material_settings(run: Run) -> dict[str, object]:
+    """The value of each known factor that can change what this run learns, but for the seed.
+
+    Left out besides the immaterial ones: LoRA's scale and dropout without LoRA; warm-up of a
+    constant schedule, which has none; where frames come from, when they are the right ones.
+    """
+    settings = run.settings
+    left_out = {"seed", *IMMATERIAL, *TRAINABLE_PARTS}
+    if not settings.get("lora_rank"):
+        left_out |= {"lora_alpha", "lora_dropout"}
+    if settings.get("lr_scheduler_type") == "constant":
+        left_out.add("warmup_ratio")
+    if frames_are_equal(run):
+        left_out |= {"video_backend", "frame_source"}
+    material = {name: value for name, value in settings.items() if name not in left_out}
+    for name in ("trainable_parts", "batch_size", "max_steps"):
+        material[name] = factor_value(run, name)
+    if run.continued_steps and not run.constant_schedule:
+        material["continued_steps"] = run.continued_steps
+    return material
+
+
+def frames_are_equal(run: Run) -> bool:
+    """Whether the images do not depend on the video backend.
+
+    They do not where they are verified, or where the trainer reads the frame cache.
+    """
+    if run.frames == "verified" or run.settings.get("frame_source") == "cache":
+        return True
+    name = run.data.get("trainer", "").partition(" ")[0]
+    return name in trainer_names() and not trainer_named(name).reads_videos
+
+
+def configurations(runs: Sequence[Run], split_by: str | None = None) -> list[Configuration]:
+    """The finished runs by configuration, in order of first appearance.
+
+    ``split_by`` is a further factor that replicates must share, such as an immaterial one that is
+    asked about.
+    """
+    groups: dict[tuple[object, ...], tuple[list[Run], dict[str, object]]] = {}
+    for run in runs:
+        if not run.finished or run.loss is None or not run.loss.mean > 0:
+            continue
+        material = material_settings(run)
+        extra = factor_value(run, split_by) if split_by and split_by not in material else None
+        key = (*configuration_key(run), extra)
+        groups.setdefault(key, ([], material))[0].append(run)
+    return [Configuration(tuple(members), material) for members, material in groups.values()]
+
+
+def configuration_key(run: Run) -> tuple[object, ...]:
+    """What replicates share: data and frames, and every material setting but the seed."""
+    return run.comparable, tuple(sorted(material_settings(run).items()))
+
+
+def factors_of(runs: Sequence[Run]) -> list[str]:
+    """Material factors with more than one value among finished runs of the same data and frames.
+
+    Those of ``QUESTIONS`` come first, in their order.
+    """
+    values: dict[tuple[object, str], set[object]] = {}
+    for run in runs:
+        if run.finished:
+            settings = material_settings(run) | {"seed": run.settings.get("seed")}
+            for name, value in settings.items():
+                values.setdefault((run.comparable, name), set()).add(value)
+    varying = {name for (_, name), present in values.items() if len(present - {None}) > 1}
+    order = [*known_factors(), *sorted(varying)]
+    return [name for name in dict.fromkeys(order) if name in varying]
+
+
+def setting_names(members: Iterable[Configuration]) -> list[str]:
+    """Names of everything that may differ between configurations, samples seen left out."""
+    names = dict.fromkeys(
+        name for item in members for name in (*item.material, *item.first.settings)
+    )
+    return [name for name in names if name not in TRAINABLE_PARTS]
+
+
+def samples_are_equal(low: Configuration, high: Configuration) -> bool:
+    """Whether both saw the same number of samples, to the nearest step."""
+    fewer, more = low.samples_seen, high.samples_seen
+    if fewer is None or more is None:
+        return fewer == more
+    return abs(fewer - more) <= SAME_SAMPLES * max(fewer, more)

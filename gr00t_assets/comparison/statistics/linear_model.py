@@ -1,0 +1,195 @@
+"""One linear model a class, on the log loss: factors, interactions, seeds that are common.
+
+A factor of few values has a level for each, one of many is a quadratic in its logarithm. Factors
+are tested in the model without interactions, interactions in the model with them, which is there
+where degrees of freedom are left. A test is taken twice where four are left: with one variance for
+all runs, and with standard errors that hold where some settings scatter more than others, HC2, from
+eight degrees of freedom on HC3 (J. G. MacKinnon and H. White, "Some heteroskedasticity-consistent
+covariance matrix estimators with improved finite sample properties", Journal of Econometrics 29,
+1985); the larger p counts. For a curve, which single runs hold at its ends, it is taken twice only
+where variances clearly differ.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gr00t_assets.comparison.statistics.design import independent
+from gr00t_assets.comparison.statistics.spread import SMALLEST_SPREAD, Spread
+
+ROBUST_DEGREES = 4
+"""From so many residual degrees of freedom on the variance may differ from run to run."""
+
+HC3_DEGREES = 8
+"""With fewer HC3, which errs on the large side, would show next to nothing."""
+
+UNEQUAL = 0.1
+"""Level of the test whether variances differ."""
+
+LEVEL = 0.95
+"""Of every interval."""
+
+Term = tuple[str, ...]
+"""A factor, or two of an interaction."""
+
+
+class Test(NamedTuple):
+    """A contrast of the model: one number, or several that are tested together.
+
+    ``estimate`` and ``error`` are of the first one; ``error`` is that of one variance for all runs,
+    or where variances clearly differ, the robust one.
+    """
+
+    p: float
+    estimate: float
+    error: float
+    degrees: int
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """Of the estimate, by Student's t."""
+        from scipy.special import stdtrit
+
+        half = float(stdtrit(self.degrees, (1 + level) / 2)) * self.error
+        return self.estimate - half, self.estimate + half
+
+
+class LinearModel:
+    """Least squares of the log loss on a constant, seeds, factors and interactions.
+
+    Args:
+        log_losses: Shape ``(n,)``.
+        nuisance: Columns that are allowed for, the constant left out, shape ``(n, m)``.
+        terms: By name the columns that are tested; each has some that do not follow from others.
+        cells: The configuration of each observation.
+        curved: Whether a term is a curve.
+        outside: The spread that is taken where the runs themselves have none to tell.
+    """
+
+    def __init__(
+        self,
+        log_losses: np.ndarray,
+        nuisance: np.ndarray,
+        terms: dict[Term, np.ndarray],
+        cells: Sequence[int],
+        curved: bool,
+        outside: Spread,
+    ) -> None:
+        from statsmodels.regression.linear_model import OLS
+
+        constant = np.ones((len(log_losses), 1))
+        tested = np.hstack([constant, *terms.values()])
+        nuisance = independent(nuisance, tested)
+        design = np.hstack([tested, nuisance])
+        self._fit: Any = OLS(log_losses, design).fit()
+        self.places: dict[Term, slice] = {}
+        start = 1
+        for name, columns in terms.items():
+            self.places[name] = slice(start, start + columns.shape[1])
+            start += columns.shape[1]
+        self.rank = int(np.linalg.matrix_rank(design))
+        self.residual_degrees = len(log_losses) - self.rank
+        self._cells, self._curved, self._outside = np.asarray(cells), curved, outside
+
+    @cached_property
+    def residuals(self) -> np.ndarray:
+        """Log loss less the fitted one, shape ``(n,)``."""
+        return np.asarray(self._fit.resid)
+
+    @cached_property
+    def fitted(self) -> np.ndarray:
+        """Fitted log losses, shape ``(n,)``."""
+        return np.asarray(self._fit.fittedvalues)
+
+    @cached_property
+    def spread(self) -> Spread:
+        """The spread that the tests go by."""
+        if self.residual_degrees > 0:
+            squares = float(self.residuals @ self.residuals)
+            deviation = max(SMALLEST_SPREAD, math.sqrt(squares / self.residual_degrees))
+            repeated = len(self._cells) - len(np.unique(self._cells))
+            source = "repeated seeds" if 2 * repeated >= self.residual_degrees else "residual"
+            return Spread(deviation, self.residual_degrees, source, len(self._cells))
+        return self._outside
+
+    @cached_property
+    def _robust(self) -> np.ndarray | None:
+        """Robust covariance; None where too few degrees of freedom are left, or one run decides."""
+        if self.residual_degrees < ROBUST_DEGREES:
+            return None
+        leverage = np.einsum("ij,ji->i", self._fit.model.exog, self._fit.model.pinv_wexog)
+        if leverage.max() > 1 - 1e-6:
+            return None
+        few = self.residual_degrees < HC3_DEGREES
+        robust = self._fit.cov_HC2 if few else self._fit.cov_HC3
+        return np.asarray(robust) + SMALLEST_SPREAD**2 * self._unscaled
+
+    @property
+    def _unscaled(self) -> np.ndarray:
+        return np.asarray(self._fit.normalized_cov_params)
+
+    @cached_property
+    def unequal(self) -> bool:
+        """Whether the variance clearly depends on the settings (Breusch and Pagan's test)."""
+        from statsmodels.stats.diagnostic import het_breuschpagan
+
+        if self._robust is None:
+            return False
+        design = self._fit.model.exog[:, : max(stop.stop for stop in self.places.values())]
+        if design.shape[1] < 2 or float(self._fit.scale) < SMALLEST_SPREAD**2:
+            return False
+        return bool(het_breuschpagan(self.residuals, design)[1] < UNEQUAL)
+
+    def vector(self, codes: dict[Term, np.ndarray]) -> np.ndarray:
+        """A contrast's weights from those of some terms, shape ``(parameters,)``."""
+        weights = np.zeros(self._fit.model.exog.shape[1])
+        for name, code in codes.items():
+            weights[self.places[name]] = code
+        return weights
+
+    def predict(self, codes: dict[Term, np.ndarray]) -> Test | None:
+        """The log loss at some levels, the other factors at their average."""
+        weights = self.vector(codes)
+        weights[0] = 1.0
+        return self.test(weights[None])
+
+    def test(self, weights: np.ndarray) -> Test | None:
+        """Wald's F test that contrasts are zero; None where no spread is known.
+
+        Args:
+            weights: Shape ``(contrasts, parameters)``.
+        """
+        if self.spread.deviation is None:
+            return None
+        estimates = weights @ np.asarray(self._fit.params)
+        plain = self.spread.deviation**2 * self._unscaled
+        p, error = _wald(weights, estimates, plain, self.spread.degrees)
+        if self._robust is not None and (self.unequal or not self._curved):
+            other, robust_error = _wald(weights, estimates, self._robust, self.residual_degrees)
+            p = max(p, other)
+            error = max(error, robust_error) if self.unequal else error
+        return Test(p, float(estimates[0]), error, self.spread.degrees)
+
+    def estimate(self, weights: np.ndarray) -> float:
+        """A contrast without its error."""
+        return float(weights @ np.asarray(self._fit.params))
+
+    def test_term(self, name: Term) -> Test | None:
+        """Whether a factor, or an interaction, does anything."""
+        place = self.places[name]
+        weights = np.zeros((place.stop - place.start, self._fit.model.exog.shape[1]))
+        weights[np.arange(len(weights)), np.arange(place.start, place.stop)] = 1.0
+        return self.test(weights)
+
+
+def _wald(
+    weights: np.ndarray, estimates: np.ndarray, covariance: np.ndarray, degrees: int
+) -> tuple[float, float]:
+    """p of an F test, and the standard error of the first contrast."""
+    from scipy.special import fdtrc
+
+    cover = weights @ covariance @ weights.T
+    statistic = float(estimates @ np.linalg.pinv(cover, hermitian=True) @ estimates)
+    return float(fdtrc(len(estimates), degrees, statistic / len(estimates))), math.sqrt(cover[0, 0])

@@ -1,0 +1,235 @@
+"""The models of a class as its factors are asked about, each told apart from the others."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from gr00t_assets.comparison.statistics.design import (
+    ALIASED,
+    MOST_LEVELS,
+    FactorColumns,
+    factor_columns,
+    interaction,
+    interaction_code,
+    seed_columns,
+    share_left,
+)
+from gr00t_assets.comparison.statistics.factors import Configuration, samples_are_equal
+from gr00t_assets.comparison.statistics.linear_model import LinearModel, Term
+from gr00t_assets.comparison.statistics.spread import Spread, observations, repeated_spread
+
+SEED_DEGREES = 4
+"""Residual degrees of freedom that must be left beside common seeds."""
+
+FOLLOWS = 1e-9
+"""Share of a factor's variance below which it follows from others."""
+
+
+class ClassModel:
+    """The models of the configurations that may be set side by side, fitted as they are asked for.
+
+    Args:
+        members: Of one data and frames.
+        factors: That vary among them, in the order of questions.
+        outside: The spread of similar classes, for where nothing here tells it.
+    """
+
+    def __init__(
+        self, members: Sequence[Configuration], factors: Sequence[str], outside: Spread
+    ) -> None:
+        self.members, self.factors, self.outside = tuple(members), tuple(factors), outside
+        self.rows = observations(members)
+        self.own_spread = repeated_spread(members)
+
+    def others(self, factor: str) -> list[str]:
+        """The factors that must be equal for a fair comparison of this one.
+
+        Of batch size, number of steps and samples seen two settle the third: the batch size is
+        compared at equal samples seen, the number of steps at equal batch size.
+        """
+        implied = {"batch_size": "max_steps", "samples_seen": "max_steps"}.get(factor)
+        names = [name for name in self.factors if name not in (factor, implied, "samples_seen")]
+        if factor == "batch_size" and not self._equal_samples:
+            names.append("samples_seen")
+        return names
+
+    @cached_property
+    def _equal_samples(self) -> bool:
+        return all(samples_are_equal(self.members[0], other) for other in self.members[1:])
+
+    def question(self, factor: str) -> "QuestionModel":
+        """The model in which a factor is tested."""
+        return QuestionModel(self, factor)
+
+
+class QuestionModel:
+    """A class's model as one factor is asked about: what it is told apart from, and the fits.
+
+    Observations whose value of the factor is not known take no part; nor does the only run of a
+    value where other configurations were repeated, for its luck is in it and in nothing else.
+    """
+
+    def __init__(self, of_class: ClassModel, factor: str) -> None:
+        self.of_class, self.factor = of_class, factor
+        values = [of_class.members[row.cell].value(factor) for row in of_class.rows]
+        counts = Counter(values)
+        few = len(counts) <= MOST_LEVELS or not all(isinstance(x, int | float) for x in counts)
+        repeated = of_class.own_spread.degrees > 0 and few
+        self.single = {value for value, count in counts.items() if count == 1 and repeated}
+        self._keep(value not in (None, *self.single) for value in values)
+        self.varies = len(set(self.values)) > 1
+        if self.varies and not self.columns.curve and self.other_columns:
+            together = self._connected()
+            if len(set(together)) > 1 and len(together) < len(self.values):
+                kept = set(together)
+                self._keep(value in kept for value in values)
+
+    def _keep(self, kept: Iterable[bool]) -> None:
+        rows = self.of_class.rows
+        self.rows = [row for row, keep in zip(rows, kept, strict=True) if keep]
+        self.values = [self.of_class.members[row.cell].value(self.factor) for row in self.rows]
+        for name in ("columns", "other_columns"):
+            self.__dict__.pop(name, None)
+
+    def _connected(self) -> list[object]:
+        """Values of the most observations whose levels the other factors leave comparable.
+
+        The difference of two levels can be estimated where the null space of the design has as
+        much of the one as of the other, which holds for either of two that share a third.
+        """
+        levels = self.columns.levels
+        dummies = np.array([[value == level for level in levels] for value in self.values], float)
+        design = np.hstack([dummies, *self._nuisance("quadratic")])
+        null = np.eye(design.shape[1]) - np.linalg.pinv(design) @ design
+        groups: dict[tuple[float, ...], set[object]] = {}
+        for level, row in zip(levels, null, strict=False):
+            groups.setdefault(tuple((row.round(6) + 0.0).tolist()), set()).add(level)
+        chosen = [[x for x in self.values if x in group] for group in groups.values()]
+        return max(chosen, key=lambda group: (len(set(group)) > 1, len(group)))
+
+    @cached_property
+    def columns(self) -> FactorColumns:
+        """Those of the factor; of a curve the linear one where the others leave no more."""
+        columns = factor_columns(self.factor, self.values)
+        others = self._nuisance("quadratic")
+        if columns.curve and others:
+            left = share_left(columns.columns, np.hstack(others))
+            return columns if left[0] > ALIASED else columns.linear
+        return columns
+
+    @cached_property
+    def other_columns(self) -> dict[str, FactorColumns]:
+        """Those of the factors that it must be told apart from, where they vary.
+
+        A factor that follows from those before it is left out: it says nothing of its own.
+        """
+        others: dict[str, FactorColumns] = {}
+        for name in self.of_class.others(self.factor):
+            values = [self.of_class.members[row.cell].value(name) for row in self.rows]
+            if len(set(values)) > 1:
+                item = factor_columns(name, values)
+                before = [other.columns for other in others.values()]
+                if not before or share_left(item.columns, np.hstack(before))[-1] > FOLLOWS:
+                    others[name] = item
+        return others
+
+    @cached_property
+    def seeds(self) -> np.ndarray:
+        """Columns of common seeds, where enough degrees of freedom are left beside them.
+
+        With fewer the spread has in it what a seed does to every configuration alike: a test is as
+        valid then, and shows less only where seeds have much in common.
+        """
+        columns = seed_columns([row.seed for row in self.rows], self.cells)
+        used = np.hstack([self.columns.columns, *self._nuisance("quadratic")])
+        left = len(self.rows) - 1 - np.linalg.matrix_rank(np.hstack([used, columns]))
+        return columns if left >= SEED_DEGREES else columns[:, :0]
+
+    @property
+    def cells(self) -> list[int]:
+        """The configuration of each observation."""
+        return [row.cell for row in self.rows]
+
+    def _nuisance(self, form: str) -> list[np.ndarray]:
+        others = self.other_columns.values()
+        return [(item.linear if form == "linear" else item).columns for item in others]
+
+    @cached_property
+    def form(self) -> str:
+        """``quadratic``, or ``linear`` where quadratics would leave no degree of freedom."""
+        used = np.hstack([self.columns.columns, *self._nuisance("quadratic")])
+        return "quadratic" if np.linalg.matrix_rank(used) + 1 < len(self.rows) else "linear"
+
+    @cached_property
+    def confounders(self) -> tuple[str, ...]:
+        """Factors that moved with this one, so that it cannot be told apart; none where it can."""
+        own, others = self.columns.columns, self._nuisance(self.form)
+        if not others or share_left(own, np.hstack(others))[0] > ALIASED:
+            return ()
+        names = list(self.other_columns)
+        alone = [
+            name
+            for name, columns in zip(names, others, strict=True)
+            if share_left(own, columns)[0] <= ALIASED
+        ]
+        return tuple(alone or names)
+
+    @cached_property
+    def clean(self) -> bool:
+        """Whether every two levels meet at some equal setting of all the other factors."""
+        names = list(self.other_columns)
+        settings: dict[tuple[object, ...], set[object]] = {}
+        for row, value in zip(self.rows, self.values, strict=True):
+            item = self.of_class.members[row.cell]
+            settings.setdefault(tuple(item.value(name) for name in names), set()).add(value)
+        met = {frozenset(pair) for group in settings.values() for pair in combinations(group, 2)}
+        levels = len(set(self.values))
+        return len(met) == levels * (levels - 1) // 2
+
+    @cached_property
+    def additive(self) -> LinearModel:
+        """The model without interactions, the factor in it."""
+        nuisance = np.hstack(
+            [np.zeros((len(self.rows), 0)), self.seeds, *self._nuisance(self.form)]
+        )
+        return self._model({(self.factor,): self.columns.columns}, nuisance)
+
+    @cached_property
+    def with_interactions(self) -> LinearModel | None:
+        """The model with every two-way interaction; None where too few degrees would be left."""
+        every = {self.factor: self.columns, **self.other_columns}
+        terms: dict[Term, np.ndarray]
+        terms = {(name,): item.columns for name, item in every.items()}
+        for one, other in combinations(every, 2):
+            terms[one, other] = interaction(every[one], every[other])
+        count = sum(item.shape[1] for item in terms.values())
+        constant = np.ones((len(self.rows), 1))
+        design = np.hstack([constant, self.seeds, *terms.values()])
+        left = len(self.rows) - 1 - count - self.seeds.shape[1]
+        curves = any(item.curve for item in every.values())
+        if left < max(4, len(self.rows) / (2 if curves else 4)):
+            return None
+        if np.linalg.matrix_rank(design) < design.shape[1]:
+            return None
+        return self._model(terms, self.seeds)
+
+    def _model(self, terms: dict[Term, np.ndarray], nuisance: np.ndarray) -> LinearModel:
+        losses = np.array([row.log_loss for row in self.rows])
+        outside = self.of_class.own_spread
+        if outside.deviation is None:
+            outside = self.of_class.outside
+        curved = any(item.curve for item in (self.columns, *self.other_columns.values()))
+        return LinearModel(losses, nuisance, terms, self.cells, curved, outside)
+
+    def at_levels(self, model: LinearModel, other: str, value: object, at: object) -> np.ndarray:
+        """Weights of the loss at a level of the factor and of another one."""
+        second = self.other_columns[other]
+        codes = {
+            (self.factor,): self.columns.code(value),
+            (other,): second.code(at),
+            (self.factor, other): interaction_code(self.columns, second, value, at),
+        }
+        return model.vector(codes)

@@ -1,0 +1,290 @@
+"""Comparability classes, the order of configurations within one, and the chance to be the best."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from gr00t_assets.comparison.curves import Loss
+from gr00t_assets.comparison.run import Frames, Run, RunIds, trainable_parts
+from gr00t_assets.comparison.statistics.chances import (
+    adjusted_means,
+    drawn_losses,
+    paired_spread,
+    tied_with_first,
+)
+from gr00t_assets.comparison.statistics.factor_tests import factors_of_members
+from gr00t_assets.comparison.statistics.factors import (
+    Configuration,
+    configuration_key,
+    configurations,
+)
+from gr00t_assets.comparison.statistics.linear_model import LEVEL
+from gr00t_assets.comparison.statistics.questions import ClassModel, QuestionModel
+from gr00t_assets.comparison.statistics.spread import Spread, observations, repeated_spread
+
+BAND = 0.05
+"""Losses no further apart than this share are equally good for most purposes."""
+
+ENOUGH_REPEATS = 3
+"""Degrees of freedom of repeated seeds that are preferred to what the model leaves over."""
+
+LARGEST_HALF = 600.0
+"""Of an interval of log losses; with more of them nothing is known, and ``exp`` overflows."""
+
+
+@dataclass(frozen=True)
+class RankedConfiguration:
+    """A configuration's place in its class.
+
+    Attributes:
+        place: From 1; the lowest loss.
+        loss: Geometric mean over seeds; its standard error is that between runs, of a class without
+            a known spread that within the runs.
+        interval: Of the loss at 95 percent, between runs; None where no spread is known.
+        expected: The loss that it would have in new runs, with its interval: the lowest of many
+            losses is lower than that, so it is drawn towards the others, the noisier the more.
+        chance_best: That no configuration of the class has a lower loss.
+        chance_good: That its loss is at most the band above the lowest.
+        finished: Number of its runs that finished, ``started`` of those that were begun.
+        failed: Number of its runs that failed: with any it is not called the best.
+        tied_with_best: Whether it cannot be told from the configuration in the first place, which
+            is always so for that one.
+    """
+
+    place: int
+    runs: RunIds
+    loss: Loss
+    interval: tuple[float, float] | None = None
+    expected: float | None = None
+    expected_interval: tuple[float, float] | None = None
+    chance_best: float | None = None
+    chance_good: float | None = None
+    finished: int = 1
+    started: int = 1
+    failed: int = 0
+    tied_with_best: bool = True
+
+    @property
+    def run(self) -> Run:
+        """The first of the replicates."""
+        return self.runs[0]
+
+    @property
+    def tied(self) -> bool:
+        """Whether it cannot be told from the best, and is not it."""
+        return self.tied_with_best and self.place > 1
+
+    @property
+    def survivors(self) -> str:
+        """``2 of 5 finished``; '' where no run failed."""
+        return f"{self.finished} of {self.started} finished" if self.failed else ""
+
+
+@dataclass(frozen=True)
+class ComparabilityClass:
+    """Runs whose losses may be set side by side: equal data, frames and trainable parts.
+
+    ``band`` is the share by which losses may differ and still be equally good.
+    """
+
+    runs: tuple[Run, ...]
+    band: float = BAND
+
+    @property
+    def comparability(self) -> dict[str, str]:
+        """What they have in common, by name."""
+        return self.runs[0].comparability
+
+    @property
+    def frames(self) -> Frames:
+        """Whether the images that they trained on are known to be the right ones."""
+        return self.runs[0].frames
+
+    @cached_property
+    def id(self) -> str:
+        """What it is called by, 6 hex digits."""
+        return self.runs[0].class_id
+
+    @property
+    def finished(self) -> tuple[Run, ...]:
+        """Those that are ranked."""
+        return tuple(run for run in self.runs if run.finished)
+
+    @cached_property
+    def members(self) -> list[Configuration]:
+        """The configurations with a finished run."""
+        return configurations(self.runs)
+
+    @cached_property
+    def begun(self) -> dict[tuple[object, ...], tuple[int, int]]:
+        """By configuration the number of runs that were begun, and of those that failed."""
+        counts: dict[tuple[object, ...], tuple[int, int]] = {}
+        for run in self.runs:
+            if run.status not in ("missing", "stale"):
+                key = configuration_key(run)
+                begun, failed = counts.get(key, (0, 0))
+                counts[key] = begun + 1, failed + (run.status == "failed")
+        return counts
+
+    @cached_property
+    def spread(self) -> Spread:
+        """How much two runs of one configuration differ here."""
+        return class_spread(self.members)
+
+    @cached_property
+    def ranking(self) -> tuple[RankedConfiguration, ...]:
+        """The configurations with a finished run, lowest loss first."""
+        return tuple(_ranking(self))
+
+    @property
+    def best(self) -> RankedConfiguration | None:
+        """The configuration that is the best by more than noise; None where that is not known.
+
+        One that ran once is not it, for what was luck shows in nothing else; nor is one of which a
+        run failed.
+        """
+        first = self.ranking[0] if self.ranking else None
+        if first is None or len(self.ranking) < 2 or first.failed:
+            return None
+        single = len(_by_runs(self.members, first.runs).by_seed) == 1
+        return None if single or any(item.tied for item in self.ranking) else first
+
+    @property
+    def good(self) -> tuple[RankedConfiguration, ...]:
+        """Those that are at most the band above the lowest, with 95 percent of certainty."""
+        return tuple(item for item in self.ranking if (item.chance_good or 0.0) >= LEVEL)
+
+
+@dataclass(frozen=True)
+class RankedRun:
+    """A run with the place of its configuration in its class; None where it is not ranked."""
+
+    run: Run
+    place: RankedConfiguration | None = None
+
+
+def comparability_classes(runs: Sequence[Run], band: float = BAND) -> list[ComparabilityClass]:
+    """The classes of runs; with verified frames first, then those with more finished runs.
+
+    A run that is missing is in none: what it would be trained on may change.
+    Losses have no say in the order: those of two classes say nothing of each other.
+    """
+    groups: dict[tuple[object, ...], list[Run]] = {}
+    for run in runs:
+        if run.status == "missing":
+            continue
+        groups.setdefault((run.comparable, trainable_parts(run.settings)), []).append(run)
+    classes = [ComparabilityClass(tuple(members), band) for members in groups.values()]
+    return sorted(classes, key=lambda item: (item.frames != "verified", -len(item.finished)))
+
+
+def ranked_runs(classes: Sequence[ComparabilityClass], runs: Sequence[Run] = ()) -> list[RankedRun]:
+    """The ranked runs class by class, lowest loss first; after them the others in their order."""
+    ranked = [
+        RankedRun(run, place) for item in classes for place in item.ranking for run in place.runs
+    ]
+    placed = {id(row.run) for row in ranked}
+    return ranked + [RankedRun(run) for run in runs if id(run) not in placed]
+
+
+def differing(classes: Sequence[ComparabilityClass]) -> list[str]:
+    """The fewest names, in their order, whose values tell the classes apart."""
+    names = dict.fromkeys(name for item in classes for name in item.comparability)
+    chosen: list[str] = []
+    distinct = 1
+    for name in names:
+        values = {
+            tuple(item.comparability.get(other) for other in [*chosen, name]) for item in classes
+        }
+        if len(values) > distinct:
+            chosen.append(name)
+            distinct = len(values)
+    return chosen
+
+
+def class_spread(members: Sequence[Configuration]) -> Spread:
+    """Of repeated seeds; where they are few or none, of what the model of all factors leaves."""
+    repeated = repeated_spread(members)
+    factors = [name for name in factors_of_members(members) if name != "seed"] if members else []
+    if repeated.degrees >= ENOUGH_REPEATS or not factors:
+        return repeated
+    question = QuestionModel(ClassModel(members, factors, Spread()), factors[0])
+    if not question.varies or question.additive.residual_degrees <= repeated.degrees:
+        return repeated
+    return question.additive.spread
+
+
+def _by_runs(members: Sequence[Configuration], runs: Sequence[Run]) -> Configuration:
+    return next(item for item in members if item.runs[0] is runs[0])
+
+
+def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
+    members, spread = of_class.members, of_class.spread
+    if not members:
+        return []
+    rows = observations(members)
+    means, shared = adjusted_means(rows, len(members))
+    counts = np.bincount([row.cell for row in rows], minlength=len(members))
+    order = np.argsort(means, kind="stable")
+    places = [_place(of_class, members[cell], spread, int(counts[cell])) for cell in order]
+    if spread.deviation is not None:
+        paired = paired_spread(rows, means, shared, spread)
+        draws = drawn_losses(means, paired.variance / counts, paired.degrees)
+        lowest = draws.min(axis=1, keepdims=True)
+        first = draws <= lowest
+        best = (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
+        good = (draws <= lowest + math.log1p(of_class.band)).mean(axis=0)
+        if paired is not spread:
+            draws = drawn_losses(means, spread.variance / counts, spread.degrees)
+        expected, ends = np.exp(draws.mean(axis=0)), _quantiles(draws)
+        tied = tied_with_first(rows, means, shared, paired, order)
+        places = [
+            replace(
+                place,
+                chance_best=float(best[cell]),
+                chance_good=float(good[cell]),
+                expected=float(expected[cell]),
+                expected_interval=ends[cell],
+                tied_with_best=tied_here,
+            )
+            for place, cell, tied_here in zip(places, order, tied, strict=True)
+        ]
+    return [replace(place, place=number) for number, place in enumerate(places, 1)]
+
+
+def _quantiles(draws: np.ndarray) -> list[tuple[float, float] | None]:
+    low, high = np.quantile(draws, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=0)
+    return [
+        (math.exp(a), math.exp(b)) if b - a < LARGEST_HALF else None
+        for a, b in zip(low.tolist(), high.tolist(), strict=True)
+    ]
+
+
+def _place(
+    of_class: ComparabilityClass, item: Configuration, spread: Spread, count: int
+) -> RankedConfiguration:
+    from scipy.special import stdtrit
+
+    losses = [run.loss for run in item.runs if run.loss]
+    mean, interval = math.exp(item.log_loss), None
+    errors = [loss.standard_error for loss in losses if loss.standard_error is not None]
+    error = math.hypot(*errors) / len(losses) if len(errors) == len(losses) else None
+    if spread.deviation is not None:
+        between = spread.deviation / math.sqrt(count)
+        half = float(stdtrit(spread.degrees, (1 + LEVEL) / 2)) * between
+        error = mean * between
+        if half < LARGEST_HALF:
+            interval = mean * math.exp(-half), mean * math.exp(half)
+    begun, failed = of_class.begun[configuration_key(item.first)]
+    return RankedConfiguration(
+        place=0,
+        runs=item.runs,
+        loss=Loss(mean, error, sum(loss.samples for loss in losses), losses[0].kind),
+        interval=interval,
+        finished=len(item.runs),
+        started=begun,
+        failed=failed,
+    )

@@ -1,0 +1,1 @@
+"""What to run next, as sweeps: plans and their costs, proposed and suggested files, rounds."""

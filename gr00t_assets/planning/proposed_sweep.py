@@ -1,0 +1,239 @@
+"""What to run next as a sweep file, ready to be looked at, changed, and run."""
+
+import re
+import textwrap
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from gr00t_assets.comparison.all_runs import chosen_runs
+from gr00t_assets.comparison.differences import proposal_words
+from gr00t_assets.comparison.proposals.control_runs import Proposal, ProposedExperiment, origin_of
+from gr00t_assets.comparison.proposals.proposals import proposals
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.speed import Speeds
+from gr00t_assets.comparison.statistics.factors import factor_named
+from gr00t_assets.comparison.wording import listed
+from gr00t_assets.core.errors import ComparisonError
+from gr00t_assets.core.names import MAX_LENGTH
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.catalog import load_catalog
+from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names
+from gr00t_assets.experiments.random_samples import short_value
+from gr00t_assets.experiments.registry import hyperparameters_model
+from gr00t_assets.experiments.sweep_file import BEST
+from gr00t_assets.experiments.sweeps import load_sweep
+
+_WIDTH = 98
+
+_SHORT = {
+    "learning_rate": "lr",
+    "batch_size": "b",
+    "max_steps": "s",
+    "warmup_ratio": "warmup",
+    "weight_decay": "wd",
+    "lr_scheduler_type": "",
+    "seed": "seed",
+}
+
+DEFAULT_NAME = "next"
+"""What a proposed sweep is called where no name is asked for."""
+
+
+def propose(
+    runs: Path | None,
+    sweep: str | None,
+    question: str | None,
+    name: str | None = None,
+    references: bool = False,
+) -> str:
+    """The text of a sweep file that settles what is open, or what one question asks.
+
+    Args:
+        runs: A table of runs; those of the store, or of one sweep, where left out.
+        name: Of the sweep; ``DEFAULT_NAME`` where left out.
+        references: Have the runs that the new ones are held against made as well.
+
+    Raises:
+        ComparisonError: The table is wrong, there is no such factor, or nothing is to be proposed.
+        SweepError: There is no such sweep.
+    """
+    factor = question if question in (None, BEST) else factor_named(question)
+    compared = chosen_runs(runs, [sweep] if sweep else [], imported=False)
+    speeds = Speeds.of_runs(compared, Store.from_environment())
+    proposed = proposals(compared, question=factor, speeds=speeds)
+    if references:
+        proposed = with_references(proposed, speeds)
+    return sweep_text(name or DEFAULT_NAME, proposed, taken_names())
+
+
+def check_sweep(file: Path, runs: Path | None) -> Iterator[tuple[str, bool]]:
+    """By experiment how far it is from the nearest run, in words, and whether it is one."""
+    sweep = load_sweep(file, load_catalog())
+    known = chosen_runs(runs, imported=False)
+    for experiment in sweep.experiments:
+        others = [
+            run for run in known if not (run.source == "store" and run.name == experiment.name)
+        ]
+        text, equal = proposal_words(experiment, others)
+        yield f"{experiment.name}: {text}", equal
+
+
+def with_references(proposed: Sequence[Proposal], speeds: Speeds) -> list[Proposal]:
+    """The proposals with the runs that they are held against, to be made here as well, each once.
+
+    For runs that were imported: what a run made here is to be held against has to be made here.
+    """
+    again = "{} ({}) once more, made here, to hold the others against."
+    extra = [
+        ProposedExperiment(run, {}).told(again.format(run.name, run.run_id), speeds)
+        for run in _references(proposed)
+    ]
+    if not extra:
+        return list(proposed)
+    questions = tuple(dict.fromkeys(name for item in proposed for name in item.questions))
+    reason = "the runs that the others are held against."
+    return [Proposal(questions, "control", reason, tuple(extra)), *proposed]
+
+
+def sweep_text(name: str, proposed: Sequence[Proposal], taken: Collection[str] = ()) -> str:
+    """A sweep file of proposed experiments, with the reason of each and what it will cost.
+
+    Names of experiments begin with that of the sweep, and are none of those that are taken.
+
+    Raises:
+        ComparisonError: There is nothing to propose.
+    """
+    every = [experiment for item in proposed for experiment in item.experiments]
+    if not every:
+        none = "no question about these runs is open: each factor that varies has an answer"
+        reasons = [f"{_title(item)}: {item.reason}" for item in proposed] or [none]
+        raise ComparisonError(name, "there is no experiment to propose.", reasons)
+    origins = [origin_of(experiment.reference) for experiment in every]
+    usual = max(origins, key=origins.count)
+    common = _common(every)
+    defaults = {**usual, "hyperparameters": common}
+    parts = [*_head(name, proposed), sweep_yaml({"tags": [name], "defaults": defaults})]
+    parts.append("experiments:")
+    names = set(taken)
+    for item in proposed:
+        if item.experiments:
+            cost = hours_words(item.gpu_hours, [item])
+            parts += _comment(f"{_title(item)}: {item.reason} {cost}", "  ")
+        for experiment in item.experiments:
+            origin = origin_of(experiment.reference)
+            asked = _asked(experiment)
+            own = {key: value for key, value in asked.items() if key not in common}
+            entry: dict[str, Any] = {"name": _fresh(f"{name}-{_slug(experiment)}", names)}
+            entry |= origin if origin != usual else {}
+            entry |= {"hypothesis": experiment.reason}
+            entry |= {"hyperparameters": own | dict(experiment.changes)}
+            parts += [textwrap.indent(sweep_yaml([entry]), "  ").rstrip("\n"), ""]
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def hours_words(hours: float | None, proposed: Iterable[Proposal]) -> str:
+    """What proposals cost, in a sentence."""
+    if hours is None:
+        return "GPU-hours unknown: no run like it has a speed."
+    runs = _references(proposed)
+    on_cpu = bool(runs) and all(run.gpu_hours == 0 for run in runs)
+    return f"About {hours:.2g} {'hours of a CPU' if on_cpu else 'GPU-hours'}."
+
+
+def _references(proposed: Iterable[Proposal]) -> list[Run]:
+    every = [experiment.reference for item in proposed for experiment in item.experiments]
+    return list({run.run_id: run for run in every}.values())
+
+
+def _head(name: str, proposed: Sequence[Proposal]) -> Iterator[str]:
+    every = [experiment for item in proposed for experiment in item.experiments]
+    questions = listed(list(dict.fromkeys(name for item in proposed for name in item.topics)))
+    hours = [item.gpu_hours for item in proposed if item.experiments]
+    total = None if None in hours else sum(filter(None, hours))
+    noun = "experiment that tells" if len(every) == 1 else "experiments that tell"
+    yield from _comment(
+        f"{name}: {len(every)} {noun} of {questions}. {hours_words(total, proposed)}"
+    )
+    yield from _comment(f"gr00t-assets sweep plan {name} shows what it would run.")
+    unknown = dict.fromkeys(
+        setting
+        for experiment in every
+        for setting in _model(experiment).model_fields
+        if setting not in experiment.settings
+    )
+    if unknown:
+        yield from _comment(
+            "The runs behind it do not tell these settings, which have the script's defaults here: "
+            f"{', '.join(unknown)}."
+        )
+    imported = sorted({run.run_id for run in _references(proposed) if run.source != "store"})
+    if imported:
+        yield from _comment(
+            f"Held against imported runs ({', '.join(imported)}): a run made here is of their "
+            "class only with the same trainer and the same frames. With --references those runs "
+            "are made here as well."
+        )
+    for item in proposed:
+        if not item.experiments:
+            yield from _comment(f"Not proposed. {_title(item)}: {item.reason}")
+
+
+def _title(item: Proposal) -> str:
+    text = listed(item.topics)
+    return text[:1].upper() + text[1:]
+
+
+def _slug(experiment: ProposedExperiment) -> str:
+    """The reference with what differs from it, such as ``low_lr-b8``."""
+    parts = [experiment.reference.name]
+    for name, value in experiment.changes.items():
+        if name in _SHORT:
+            text = str(value)
+            if isinstance(value, int | float):
+                text = text.lower() if isinstance(value, bool) else short_value(value)
+            parts.append(f"{_SHORT[name]}{text}")
+    if any(name.startswith(("tune_", "lora_")) for name in experiment.changes):
+        parts.append("parts")
+    return "-".join(parts)
+
+
+def _fresh(name: str, names: set[str]) -> str:
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).replace("..", "._")[: MAX_LENGTH - 4]
+    fresh, number = plain, 2
+    while fresh in names:
+        fresh, number = f"{plain}-{number}", number + 1
+    names.add(fresh)
+    return fresh
+
+
+def _comment(text: str, indent: str = "") -> list[str]:
+    lead = f"{indent}# "
+    return textwrap.wrap(
+        " ".join(text.split()), _WIDTH, initial_indent=lead, subsequent_indent=lead
+    )
+
+
+def _model(experiment: ProposedExperiment) -> Any:
+    return hyperparameters_model(origin_of(experiment.reference)["trainer"])
+
+
+def _asked(experiment: ProposedExperiment) -> dict[str, object]:
+    """Hyperparameters that differ from the trainer's defaults, in order."""
+    settings = experiment.settings
+    return {
+        name: settings[name]
+        for name, default in _model(experiment)().model_dump().items()
+        if settings.get(name) is not None and settings[name] != default
+    }
+
+
+def _common(every: Sequence[ProposedExperiment]) -> dict[str, object]:
+    """What all have alike, none leaves at its default, and none changes against its reference."""
+    first, *others = map(_asked, every)
+    changed = {name for experiment in every for name in experiment.changes}
+    return {
+        name: value
+        for name, value in first.items()
+        if name not in changed and all(name in other and other[name] == value for other in others)
+    }

@@ -1,0 +1,299 @@
+"""Optuna suggests the next experiments of a sweep from the runs that there are."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+
+from gr00t_assets.comparison.all_runs import from_stored_run
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.factors import IMMATERIAL
+from gr00t_assets.core.errors import SweepError
+from gr00t_assets.core.project import Store
+from gr00t_assets.core.yaml_files import load_yaml, shown_path
+from gr00t_assets.evaluation.result import readable_evaluation
+from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names
+from gr00t_assets.experiments.random_samples import DIGITS, Choice, Distribution
+from gr00t_assets.experiments.registry import hyperparameters_model
+from gr00t_assets.experiments.sweep_file import SweepFile
+from gr00t_assets.experiments.sweeps import Sweep, load_sweeps
+from gr00t_assets.planning.sweep_plan import named_sweep
+from gr00t_assets.runs.stored_run import read_runs
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+STARTUP = 5
+"""Finished runs that the model of the losses needs."""
+
+_TRIES = 200
+
+_RANDOM = """\
+random:
+  name: {}-random-{{index}}
+  count: 4
+  hyperparameters:
+    learning_rate: {{distribution: log_uniform, low: 1e-5, high: 1e-3}}"""
+
+Objective = Literal["loss", "open-loop"]
+
+_OBJECTIVES: dict[Objective, str] = {"loss": "loss", "open-loop": "held-out open-loop error"}
+
+State = Literal["finished", "pruned", "running", "failed"]
+"""``running`` is also what has been asked for and has not begun."""
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """The searched hyperparameters of a sweep, and the others, which stay ``fixed``.
+
+    ``content`` is the sweep's file as it was read, ``raw`` as YAML gives it.
+    """
+
+    sweep: Sweep
+    content: SweepFile
+    raw: Mapping[str, Any]
+    choices: Mapping[str, Choice]
+    fixed: Mapping[str, Any]
+
+    def rounded(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
+        """Drawn values as they stand in a file: three significant digits, inside the bounds."""
+        values = dict(drawn)
+        for name, choice in self.choices.items():
+            if isinstance(choice, Distribution) and choice.distribution != "int_uniform":
+                shown = float(f"{drawn[name]:.{DIGITS}g}")
+                values[name] = min(choice.high, max(choice.low, shown))
+        return values
+
+    def contains(self, settings: Mapping[str, Any]) -> bool:
+        """Whether a run with these settings could have been drawn; its seed is free."""
+        free = {"seed", *self.choices, *IMMATERIAL} - {"num_gpus", "gradient_accumulation_steps"}
+        return all(
+            settings.get(name) == value for name, value in self.fixed.items() if name not in free
+        ) and all(
+            choice.low <= settings[name] <= choice.high
+            if isinstance(choice, Distribution)
+            else settings[name] in choice
+            for name, choice in self.choices.items()
+        )
+
+
+class SearchedRun(NamedTuple):
+    """One run as the search takes it: its searched values, and what is to be low."""
+
+    name: str
+    state: State
+    values: dict[str, Any]
+    objective: float | None
+    samples: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The runs that a search learns from, of one class, and how many finished ones are left out."""
+
+    runs: tuple[SearchedRun, ...]
+    other_classes: int = 0
+    not_evaluated: int = 0
+
+    @property
+    def finished(self) -> tuple[SearchedRun, ...]:
+        """Those with an objective, the best first."""
+        known = [run for run in self.runs if run.state == "finished" and run.objective is not None]
+        return tuple(sorted(known, key=lambda run: run.objective or 0.0))
+
+
+def suggest_sweep(
+    name: str, wanted: int, seed: int, objective: Objective, out: str | None = None
+) -> tuple[str, list[str]]:
+    """A list of experiments to paste, as YAML, or the sweep file ``out``; and what it rests on.
+
+    Raises:
+        SweepError: There is no such sweep, it has no ``random`` section, or nothing is left to
+            suggest.
+    """
+    space = read_space(name)
+    store = Store.from_environment()
+    sweeps = [space.sweep, *load_sweeps().values()]
+    experiments = {item.name: item for sweep in sweeps for item in sweep.experiments}
+    runs = [from_stored_run(run) for run in read_runs(list(experiments.values()), store)]
+    evidence = gather(space, runs, store, objective)
+    suggestions = suggest(space, evidence, wanted, seed)
+    basis = _basis(space, evidence, len(suggestions), objective)
+    if len(suggestions) < wanted:
+        basis.append("no other combinations are left")
+    hypothesis = "Drawn at random from the sweep's choices, before a search can tell more."
+    if len(evidence.finished) >= STARTUP:
+        best = evidence.finished[0]
+        hypothesis = (
+            f"By {len(evidence.finished)} finished runs these values may do better than "
+            f"{best.name}, whose {_OBJECTIVES[objective]} is {best.objective:.4g}."
+        )
+    prefix, taken = out or f"{space.sweep.name}-suggested{seed}", taken_names()
+    names = (name for number in count(1) if (name := f"{prefix}-{number:03d}") not in taken)
+    entries = [
+        {"name": name, "hypothesis": hypothesis, "hyperparameters": values}
+        for values, name in zip(suggestions, names, strict=False)
+    ]
+    content = {"experiments": entries}
+    if out is None:
+        return sweep_yaml(content), basis
+    searched = ("tags", "max_retries", "pruning", "defaults")
+    head = {"description": f"Suggested for {space.sweep.name}"}
+    head |= {key: space.raw[key] for key in searched if key in space.raw}
+    return "".join(f"# {line}\n" for line in basis) + sweep_yaml(head | content), basis
+
+
+def read_space(name: str) -> SearchSpace:
+    """The search space of a sweep, by the sweep's name or file.
+
+    Raises:
+        SweepError: There is no such sweep, it is wrong, or has no ``random`` section.
+    """
+    sweep = named_sweep(name)
+    raw = load_yaml(sweep.file, SweepError).data
+    content = SweepFile.model_validate(raw)
+    if content.random is None:
+        raise SweepError(
+            shown_path(sweep.file),
+            "it has no 'random' section, which says what to search and between which bounds.",
+            ["give one, such as", *_RANDOM.format(sweep.name).splitlines()],
+        )
+    model = hyperparameters_model(sweep.experiments[0].trainer)
+    searched: dict[str, Choice] = {}
+    for key, choice in content.random.hyperparameters.items():
+        if not isinstance(choice, Distribution):  # YAML reads 3e-4 as a word
+            choice = [getattr(model.model_validate({key: value}), key) for value in choice]
+        searched[key] = choice
+    fixed = model.model_validate(content.defaults.hyperparameters).model_dump()
+    return SearchSpace(sweep, content, raw, searched, fixed)
+
+
+def gather(space: SearchSpace, runs: Sequence[Run], store: Store, objective: Objective) -> Evidence:
+    """What the store's runs tell of a search.
+
+    A run takes part where its dataset, trainer, base model and every hyperparameter that is not
+    searched are those of the sweep's defaults; seeds may differ. Of finished runs of several
+    classes (another version of the data or the trainer, frames not verified) the largest is taken.
+
+    ``runs`` are of every experiment of the store, those not run included.
+    """
+    fitting = [run for run in runs if not run.stale and _fits(run, space)]
+    classes = Counter(run.comparable for run in fitting if run.finished)
+    chosen = classes.most_common(1)[0][0] if classes else None
+    searched: list[SearchedRun] = []
+    others = not_evaluated = 0
+    for run in fitting:
+        state: State = "running"
+        if run.finished or run.status in ("pruned", "failed"):
+            state = cast(State, "finished" if run.finished else run.status)
+        if state in ("finished", "pruned") and run.comparable != chosen:
+            others += run.finished
+            continue
+        value = _objective(run, store, objective)
+        if state == "finished" and value is None:
+            not_evaluated += 1
+            continue
+        values = {name: run.settings[name] for name in space.choices}
+        searched.append(SearchedRun(run.name, state, values, value, run.samples_seen or 0))
+    return Evidence(tuple(searched), others, not_evaluated)
+
+
+def suggest(space: SearchSpace, evidence: Evidence, wanted: int, seed: int) -> list[dict[str, Any]]:
+    """Values of the searched hyperparameters for the next experiments.
+
+    They come from a tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) over a study
+    in memory. Runs that are not over, and the suggestions before, count as bad ones ("constant
+    liar"), so that several suggestions differ. The same runs and seed give the same suggestions.
+
+    Raises:
+        SweepError: No other values are left than those of runs that there are.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, constant_liar=True)
+    study = optuna.create_study(direction="minimize", sampler=sampler)
+    distributions = {name: _distribution(choice) for name, choice in space.choices.items()}
+    for run in sorted(evidence.runs, key=lambda run: (run.name, str(sorted(run.values.items())))):
+        if trial := _trial(run, distributions):
+            study.add_trial(trial)
+    taken = [run.values for run in evidence.runs]
+    suggestions: list[dict[str, Any]] = []
+    for _ in range(_TRIES * wanted):
+        values = space.rounded(study.ask(distributions).params)
+        if values not in taken + suggestions:
+            suggestions.append(values)
+        if len(suggestions) == wanted:
+            break
+    if not suggestions:
+        raise SweepError(
+            space.sweep.name,
+            "every combination of its choices has a run already.",
+            ["widen the bounds of its 'random' section, or search another hyperparameter"],
+        )
+    return suggestions
+
+
+def _distribution(choice: Choice) -> "BaseDistribution":
+    from optuna import distributions
+
+    if not isinstance(choice, Distribution):
+        return distributions.CategoricalDistribution(choice)
+    if choice.distribution == "int_uniform":
+        return distributions.IntDistribution(int(choice.low), int(choice.high))
+    return distributions.FloatDistribution(
+        choice.low, choice.high, log=choice.distribution == "log_uniform"
+    )
+
+
+def _trial(run: SearchedRun, distributions: "dict[str, BaseDistribution]") -> "FrozenTrial | None":
+    from optuna.trial import TrialState, create_trial
+
+    content: dict[str, Any] = {"params": run.values, "distributions": distributions}
+    if run.state == "finished":
+        return create_trial(value=run.objective, **content)
+    if run.state == "running":
+        return create_trial(state=TrialState.RUNNING, **content)
+    if run.state == "pruned" and run.objective is not None:
+        reached = {run.samples: run.objective}
+        return create_trial(state=TrialState.PRUNED, intermediate_values=reached, **content)
+    return None
+
+
+def _fits(run: Run, space: SearchSpace) -> bool:
+    if run.stored is None or not run.settings or run.stored.experiment.continue_from is not None:
+        return False
+    experiment, defaults = run.stored.experiment, space.content.defaults
+    fields = ("dataset", "trainer", "base_model", "base_model_revision")
+    equal = all(getattr(experiment, name) == getattr(defaults, name) for name in fields)
+    return equal and space.contains(run.settings)
+
+
+def _objective(run: Run, store: Store, objective: Objective) -> float | None:
+    if objective == "loss" or not run.finished:
+        return run.loss.mean if run.loss else None
+    assert run.stored is not None
+    directory = store.run_directory(run.name, run.stored.config_hash or "")
+    evaluation = readable_evaluation(directory)
+    return evaluation.held_out.error.mean if evaluation and evaluation.held_out else None
+
+
+def _basis(
+    space: SearchSpace, evidence: Evidence, suggested: int, objective: Objective
+) -> list[str]:
+    finished = evidence.finished
+    pending = sum(run.state == "running" for run in evidence.runs)
+    lines = [
+        f"{space.sweep.name}: {suggested} suggestions from {len(finished)} finished runs, by "
+        f"{_OBJECTIVES[objective]}; {pending} more are not over"
+    ]
+    if finished:
+        lines.append(f"the best so far is {finished[0].name}, {finished[0].objective:.4g}")
+    if len(finished) < STARTUP:
+        lines.append(f"drawn at random: the model of the losses needs {STARTUP} finished runs")
+    left_out = {"of another class": evidence.other_classes,
+                "without an evaluation that can be read": evidence.not_evaluated}  # fmt: skip
+    return lines + [f"{n} finished runs {which} are left out" for which, n in left_out.items() if n]

@@ -1,0 +1,143 @@
+"""Two users of one group train on one store, as docs/deployment.md has it set up."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from gr00t_assets.core.project import Store
+from gr00t_assets.experiments.sweeps import experiments_by_name, load_sweeps
+from gr00t_assets.runs.spec import make_spec
+from gr00t_assets_tests.defs.project import MODULE, Project, make_project
+from gr00t_assets_tests.gpu.test_locks import HOLDER
+from gr00t_assets_tests.harness.users import ALICE, BOB, GROUP, as_root, as_user
+from gr00t_assets_tests.small_dataset import small_dataset
+
+pytestmark = [pytest.mark.faults, as_root]
+
+SETTINGS = {"batch_size": 2, "max_steps": 6, "save_steps": 2, "logging_steps": 1}
+CLI = (sys.executable, "-c", "from gr00t_assets.cli.main import main; main()")
+DATA = "dataset,modality_config,frame_cache"
+
+
+def sweep(*seeds: int) -> dict[str, object]:
+    experiments = [{"name": f"seed-{seed}", "hyperparameters": {"seed": seed}} for seed in seeds]
+    defaults = {"dataset": "small", "report_to": "none", "hyperparameters": SETTINGS}
+    return {"defaults": defaults, "experiments": experiments}
+
+
+class Person:
+    """A user with a clone of the project of their own and a share in the store."""
+
+    def __init__(self, user: int, root: Path, store: Path, *seeds: int) -> None:
+        self.user = user
+        made = make_project(root, {"small": small_dataset(2)}, {"demo": sweep(*seeds)})
+        for path in (root, *root.rglob("*")):
+            os.chown(path, user, GROUP)
+        variables = {"GR00T_ASSETS_STORE": str(store), "HOME": str(root), "TMPDIR": str(root)}
+        variables |= {"PYTHONDONTWRITEBYTECODE": "1", "CUDA_VISIBLE_DEVICES": ""}
+        self.project = Project(made.root, {**variables, "WANDB_MODE": "disabled"})
+
+    def start(self, *command: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            as_user(self.user, *command),
+            cwd=self.project.root,
+            env=self.project.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *command: str, code: int = 0) -> str:
+        process = self.start(*command)
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode == code, output
+        return output
+
+    def make(self, select: str, partition: str) -> None:
+        dagster = (sys.executable, "-m", "dagster", "asset", "materialize", "-m", MODULE)
+        self.run(*dagster, "--select", select, "--partition", partition)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        root = Path(folder, "store")
+        root.mkdir()
+        os.chown(root, 0, GROUP)
+        root.chmod(0o2775)
+        yield Store(root)
+
+
+@pytest.fixture
+def people(store: Store) -> tuple[Person, Person]:
+    home = store.root.parent
+    return Person(ALICE, home / "a", store.root, 1, 2), Person(BOB, home / "b", store.root, 2, 3)
+
+
+def test_both_train_evaluate_compare_verify_and_prune(
+    store: Store, people: tuple[Person, Person]
+) -> None:
+    alice, bob = people
+    alice.make(DATA, "small")
+    alice.make("checkpoint,open_loop_evaluation", "seed-1")
+    bob.make(DATA, "small")
+    bob.make("checkpoint", "seed-2")
+    alice.make("checkpoint,open_loop_evaluation", "seed-2")
+    bob.make("checkpoint,open_loop_evaluation", "seed-3")
+    assert "seed-1 and seed-2" in alice.run(*CLI, "compare")
+    assert "seed-2 and seed-3" in bob.run(*CLI, "compare")
+    for person in people:
+        assert "nothing damaged" in person.run(*CLI, "store", "verify")
+    kept = bob.run(*CLI, "store", "prune", "--yes")
+    assert "nothing to prune" in kept and list(store.root.glob("runs/seed-1/*/checkpoints/*"))
+    freed = bob.run(*CLI, "store", "prune", "--all", "--yes")
+    assert "runs/seed-1/" in freed and "kept" not in freed
+    closed = [
+        path
+        for path in store.root.rglob("*")
+        if not path.stat().st_mode & 0o020 or path.stat().st_gid != GROUP
+    ]
+    assert closed == []
+
+
+def test_what_a_dead_process_of_the_other_left_is_named_with_the_one_command(
+    store: Store, people: tuple[Person, Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = people
+    alice.make(DATA, "small")
+    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(bob.project.root))
+    spec = make_spec(experiments_by_name(load_sweeps())["seed-2"], store)
+    file = bob.project.root / "spec.json"
+    file.write_text(spec.model_dump_json())
+    alice.run(*CLI, "train", str(file))
+    for name in ("manifest.json", "checkpoints", "model", "metrics.jsonl"):
+        subprocess.run(["rm", "-r", str(spec.run_directory / name)], check=True)
+    (slots,) = (store.root / "slots").iterdir()
+    left = []
+    try:
+        for lock in (spec.run_directory / ".lock", slots / "cpu-0.lock"):
+            holder = alice.start(sys.executable, "-c", HOLDER, str(lock))
+            assert holder.stdout is not None
+            left.append(int(holder.stdout.readline()))
+            holder.kill()
+            holder.wait(10)
+        waiting = bob.start(*CLI, "train", str(file))
+        assert waiting.stdout is not None
+        for line in waiting.stdout:
+            if "is dead, and user 60001 or root ends what it left: " in line:
+                command = line.rpartition("left: ")[2].split()
+                assert command[:3] == ["python", "-m", "gr00t_assets.core.locks"]
+                assert "ended what it left" in alice.run(sys.executable, *command[1:])
+        assert waiting.wait(60) == 0
+    finally:
+        for process in left:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)

@@ -20,19 +20,17 @@ from gr00t_assets.trainers.wandb_run import RECORD, read_record
 JOURNAL = Path("data/journal/runs.csv")
 """Runs that were made before there was a store, in the project."""
 
-LONGEST_NOTE = 4000
+_LONGEST_NOTE = 4000
 """Characters of a failure that are shown."""
 
 
 def chosen_runs(
     table: Path | None = None, sweep_names: Sequence[str] = (), imported: bool = False
 ) -> list[Run]:
-    """The runs of a table; without one the store's runs, and after them the imported ones.
+    """The runs of a table; without one the store's runs, and after them the ``imported`` ones.
 
-    Args:
-        table: A CSV file; neither project nor store is looked at but for frames of datasets.
-        sweep_names: Only the runs of these sweeps, which leaves out imported ones.
-        imported: Whether to add the project's.
+    Of a table neither project nor store is looked at but for frames of datasets. ``sweep_names``
+    leave out imported runs.
 
     Raises:
         SweepError: A sweep file is wrong, or there is no sweep of a name.
@@ -48,17 +46,12 @@ def chosen_runs(
 
 
 def from_store(stored: Sequence[StoredRun]) -> list[Run]:
-    """Runs of the store as the comparison takes them, in their order; missing ones are left out.
-
-    The id of a run is its config hash; where two experiments share one, name and hash.
-    """
-    present = [run for run in stored if run.status != "missing"]
-    hashes = Counter(run.config_hash for run in present)
+    """Runs of the store in their order, without missing ones; where two share an id, with names."""
+    runs = [from_stored_run(run) for run in stored if run.status != "missing"]
+    ids = Counter(run.run_id for run in runs)
     return [
-        from_stored_run(run)
-        if hashes[run.config_hash] == 1
-        else replace(from_stored_run(run), run_id=f"{run.name}/{run.config_hash}")
-        for run in present
+        run if ids[run.run_id] == 1 else replace(run, run_id=f"{run.name}/{run.run_id}")
+        for run in runs
     ]
 
 
@@ -94,7 +87,7 @@ def from_stored_run(stored: StoredRun) -> Run:
         gpu_hours=manifest.gpu_seconds / 3600 if manifest else None,
         peak_memory_bytes=manifest.peak_memory_bytes if manifest else None,
         failed_checks=stored.failed_checks,
-        note=(manifest.failure or "")[:LONGEST_NOTE] if manifest else "",
+        note=(manifest.failure or "")[:_LONGEST_NOTE] if manifest else "",
         problems=stored.problems,
         continued_steps=experiment.continued_steps,
         stored=stored,
@@ -111,11 +104,8 @@ def manifest_class(manifest: Manifest, settings: Hyperparameters) -> dict[str, s
 def imported_runs(store: Store, journal: Path | None = None) -> list[Run]:
     """The journal's runs and those of W&B; one that is in both has the best of either.
 
-    Runs of W&B that this store logged itself are left out: the store has them with every loss.
-
-    Args:
-        store: Where imports are, and run directories, whose ``wandb.json`` have the ids.
-        journal: The table; ``data/journal/runs.csv`` of the project where left out.
+    Runs of W&B that this store logged itself (``wandb.json`` of a run directory has the id) are
+    left out: the store has them with every loss. The journal is the project's where left out.
 
     Raises:
         ComparisonError: The table or an import cannot be read.
@@ -125,7 +115,7 @@ def imported_runs(store: Store, journal: Path | None = None) -> list[Run]:
     rows = read_table(path, frames) if path.is_file() else []
     records = (read_record(file.parent) for file in (store.root / "runs").glob(f"*/*/{RECORD}"))
     own = {record.id for record in records if record}
-    imported = [run for run in read_wandb(store) if run.run_id not in own]
+    imported = (run for run in read_wandb(store) if run.run_id not in own)
     by_id = {run.run_id: run_of_wandb(run, frames) for run in imported}
     merged = [
         _merged(row, by_id.pop(row.run_id), frames) if row.run_id in by_id else row for row in rows
@@ -174,18 +164,19 @@ def _with_revision(base_model: str, revision: str | None) -> str:
 def _merged(row: Run, run: Run, frames: Mapping[str, int]) -> Run:
     """A run of W&B in the class that the table puts it in, with what only the table knows."""
     settings = {**row.settings, **run.settings}
-    verified = True if row.frames == "verified" else None
+    backend, verified = settings.get("video_backend"), row.frames == "verified"
+    measured = run if run.loss else row
     return replace(
         run,
         name=row.name,
         settings=settings,
         data=row.data,
-        frames=frame_state(settings.get("video_backend"), row.started_at, verified),
+        frames=frame_state(backend, row.started_at, verified),
         max_steps=run.max_steps or row.max_steps,
         dataset_frames=row.dataset_frames or frames.get(row.dataset),
-        loss=run.loss or row.loss,
-        steps=run.steps if run.loss else row.steps,
-        samples_seen=run.samples_seen if run.loss else row.samples_seen,
+        loss=measured.loss,
+        steps=measured.steps,
+        samples_seen=measured.samples_seen,
         hypothesis=row.hypothesis,
         peak_memory_bytes=row.peak_memory_bytes,
         note=row.note or run.note,

@@ -1,7 +1,5 @@
-"""The columns of a table of runs, in one place: the page, the report, JSON, the export and the
-terminal all iterate over ``COLUMNS``.
-
-A new column is one ``Column`` in ``COLUMNS``; nothing else changes.
+"""The columns of a table of runs. The page, the report, JSON, the export and the terminal all
+iterate over ``COLUMNS``, so a new column is one ``Column`` in it and nothing else.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +20,6 @@ from gr00t_assets.comparison.wording import (
 from gr00t_assets.experiments.registry import all_hyperparameters
 
 Dtype = Literal["Int64", "Float64", "boolean", "string"]
-
-
 Value = Callable[[RankedRun], object]
 
 
@@ -32,13 +28,12 @@ class Column:
     """One column of a table of runs.
 
     Attributes:
-        name: In exports and JSON.
         dtype: Of pandas; each has a missing value, which is ``pandas.NA``.
         value: Of a row; None where it is missing.
-        heading: Over it in the table of a ranking; '' where it is left to the export.
+        heading: In the table of a ranking; '' where the column is left to the export.
+        derived: Worked out anew when an exported table is read again.
         wide: Shown on the page alone, not where there is less room.
         error: Standard error of the value of a row, where it has one.
-        derived: Worked out anew when an exported table is read again.
     """
 
     name: str
@@ -77,24 +72,16 @@ def _of(path: str) -> Value:
 
 
 def _status_note(run: Run) -> str:
-    status = run.status
-    if (
-        status == "unfinished"
-        and run.source == "store"
-        and not (run.stored and run.stored.manifest)
-    ):
+    status, stored = run.status, run.stored
+    if status == "unfinished" and run.source == "store" and not (stored and stored.manifest):
         status = "no step" if run.steps is None else "no manifest"
-    changes = run.stored.changes if run.stored else ()
-    reason = run.note.strip().splitlines()[0] if run.note.strip() else ""
-    note = (
-        SENTENCES["statuses"]
-        .get(status, "")
-        .format(
-            where=f"at step {run.steps} of {run.max_steps}" if run.steps is not None else "",
-            older=f" Older configuration: {'; '.join(changes)}." if changes else "",
-            reason=f": {reason}" if reason else "",
-        )
-    )
+    changes = stored.changes if stored else ()
+    reason = next(iter(run.note.strip().splitlines()), "")
+    note = SENTENCES["statuses"].get(status, "").format(
+        where=f"at step {run.steps} of {run.max_steps}" if run.steps is not None else "",
+        older=f" Older configuration: {'; '.join(changes)}." if changes else "",
+        reason=f": {reason}" if reason else "",
+    ).replace(" .", ".")  # fmt: skip
     return note.removesuffix(".") if status == "failed" and reason else note
 
 
@@ -131,15 +118,11 @@ def _loss_fall(row: RankedRun) -> float | None:
 
 
 COLUMNS: list[Column] = [
-    Column("rank", "Int64", "", "Place by final loss among the ranked runs of one class",
-           _of("place.place"), derived=True),
+    Column("rank", "Int64", "", "By final loss, in its class", _of("place.place"), derived=True),
     Column("run_id", "string", "", "Unique among the runs that are compared", _of("run.run_id")),
-    Column("name", "string", "", "Of the experiment; the run_id where it is left out",
-           _of("run.name")),
-    Column("status", "string", "", "A key of stored_run.STATUS_WORDS; only finished ones are "
-           "ranked", _of("run.status")),
-    Column("source", "string", "", "store, table or wandb; where the run was read from",
-           _of("run.source"), derived=True),
+    Column("name", "string", "", "Of the experiment; the run_id if left out", _of("run.name")),
+    Column("status", "string", "", "Only finished runs are ranked", _of("run.status")),
+    Column("source", "string", "", "store, table or wandb", _of("run.source"), derived=True),
     Column("sweep", "string", "", "Name of the sweep file", _of("run.sweep")),
     Column("started_at", "string", "", "ISO 8601; before October 2025 torchvision_av gives wrong "
            "frames", _of("run.started_at")),
@@ -157,8 +140,7 @@ COLUMNS: list[Column] = [
     Column("class", "string", "", "Short id of the comparability class",
            lambda row: row.run.class_id if row.run.status != "missing" else None, derived=True),
     Column("loss", "Float64", "loss", "At logged_step: mean over max(20, 10 %) steps, or the one "
-           "value that was logged", _of("run.loss.mean"),
-           error=_of("run.loss.standard_error")),
+           "value that was logged", _of("run.loss.mean"), error=_of("run.loss.standard_error")),
     Column("loss_se", "Float64", "loss", "Standard error of the loss within the run; estimated "
            "where left out, missing where it cannot be told", _of("run.loss.standard_error")),
     Column("loss_samples", "Int64", "samples", "That the loss is a mean of; 10 logged steps if "
@@ -189,21 +171,18 @@ COLUMNS: list[Column] = [
            lambda row: True if row.run.frames == "verified" else None),
     Column("samples_per_second", "Float64", "samples/s", "Of the training loop",
            _of("run.samples_per_second"), "samples/s", wide=True),
-    Column("wall_seconds", "Float64", "s", "Over every attempt", _of("run.wall_seconds"),
-           derived=True),
+    Column("wall_seconds", "Float64", "s", "All attempts", _of("run.wall_seconds"), derived=True),
     Column("gpu_hours", "Float64", "h", "Wall hours times GPUs; 0 on a CPU", _of("run.gpu_hours"),
            "GPU h", wide=True),
     Column("cpu_hours", "Float64", "h", "Wall hours where no GPU was used",
            lambda row: cpu_hours(row.run), "CPU h", derived=True, wide=True),
     Column("peak_memory_gb", "Float64", "GB (10^9 bytes)", "Of one GPU, with these settings",
            lambda row: row.run.peak_memory_bytes / 1e9 if row.run.peak_memory_bytes else None),
-    Column("hypothesis", "string", "", "What was expected, written before it ran",
-           _of("run.hypothesis")),
+    Column("hypothesis", "string", "", "Expected, before it ran", _of("run.hypothesis")),
     Column("note", "string", "", "What its author or the store says of it", _of("run.note")),
     Column("failed_checks", "string", "", "Names of the checks not passed",
            lambda row: ", ".join(row.run.failed_checks) or None, derived=True),
-    Column("remark", "string", "", "What a reader must know before using the row", row_remark,
-           derived=True),
+    Column("remark", "string", "", "What a reader must know of the row", row_remark, derived=True),
 ]  # fmt: skip
 """Every column but those of the settings, in order."""
 
@@ -223,20 +202,17 @@ def column_names() -> dict[str, Column]:
 def varying_settings(runs: Sequence[Run], material: bool = False) -> list[str]:
     """Settings that differ among runs and are not shown anyway, known hyperparameters first.
 
-    Args:
-        runs: Of any status and class.
-        material: Leave out what cannot change what is learned, the seed too; and do not count it as
-            different where one source knows the setting and another does not.
+    ``material`` leaves out what cannot change what is learned, the seed too, and what differs in
+    nothing but that one source knows it and another does not.
     """
     left_out = {*SHOWN_SETTINGS, "max_steps", *column_names()}
     left_out |= {"seed", *IMMATERIAL} if material else set()
     known = [run.settings for run in runs if run.settings]
-    return [
-        name
-        for name in setting_names(runs)
-        if name not in left_out
-        and len({repr(own.get(name)) for own in known if not material or name in own}) > 1
-    ]
+
+    def varies(name: str) -> bool:
+        return len({repr(own.get(name)) for own in known if not material or name in own}) > 1
+
+    return [name for name in setting_names(runs) if name not in left_out and varies(name)]
 
 
 def setting_names(runs: Sequence[Run]) -> list[str]:
@@ -250,11 +226,11 @@ def setting_column(name: str, heading: str = "") -> Column:
     """The column of a setting; ``string`` where nothing is known of its type."""
     field = all_hyperparameters().get(name)
     description = (field.description or "") if field else "A setting of this table alone"
-    return Column(
-        name, setting_dtype(name) or "string", "", description,
-        lambda row: row.run.max_steps if name == "max_steps" else row.run.settings.get(name),
-        heading,
-    )  # fmt: skip
+
+    def value(row: RankedRun) -> object:
+        return row.run.max_steps if name == "max_steps" else row.run.settings.get(name)
+
+    return Column(name, setting_dtype(name) or "string", "", description, value, heading)
 
 
 def setting_dtype(name: str) -> Dtype | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from gr00t_assets.core.files import LARGEST_NUMBER
 from gr00t_assets.runs.final_loss import LossWindow, final_window, window_steps
@@ -16,24 +17,18 @@ TAIL = 0.25
 LossKind = Literal["window mean", "one logged value"]
 Trend = Literal["falling", "level", "rising", "unknown"]
 
-
 SAMPLE_CV = 1.0
 """Standard deviation over mean of one sample's loss: flow time and noise are drawn at random.
 
-Measured 0.58 over the last 200 and 0.57 over the last 500 of 2,000 steps of the built-in tiny model
-with batch size 1 (``python -m benchmarks.sample_noise`` trains it and prints this), where one step
-says nothing of the next (correlation -0.03). The mean of ten neighbouring steps had 0.17, which is
-0.58 over the square root of ten. The share grows as a model learns, since what is left of the loss
-hangs more on the flow time; so 1 is taken, and errors of logged values are rather too large.
+``python -m benchmarks.sample_noise`` measures 0.58 over the last 200 of 2,000 steps of the built-in
+tiny model with batch size 1, where one step says nothing of the next (correlation -0.03). The share
+grows as a model learns, since what is left of the loss hangs more on the flow time; so 1 is taken,
+and errors of logged values are rather too large.
 """
 
 
 def logged_value_error(loss: float, samples: int) -> float:
-    """Standard error of one logged value, which is the mean over ``samples`` samples.
-
-    The samples of a few neighbouring steps are independent draws, so the error is
-    ``loss * SAMPLE_CV / sqrt(samples)``; 10 steps with batch size 1 are 10 samples.
-    """
+    """Standard error of one logged value, the mean over ``samples`` independent draws."""
     return loss * SAMPLE_CV / math.sqrt(max(1, samples))
 
 
@@ -43,10 +38,8 @@ class Loss:
 
     Attributes:
         standard_error: Of the mean, within the run; None where the window is too short to tell.
-            Of one logged value it is an estimate from the number of samples in it, see
-            ``logged_value_error``.
-        kind: A mean over the window of ``gr00t_assets.runs.final_loss``, or the one value that
-            was written down.
+            Of one logged value it is an estimate, see ``logged_value_error``.
+        kind: A mean over the window of ``runs.final_loss``, or the one value that was logged.
     """
 
     mean: float
@@ -82,13 +75,13 @@ class EndTrend:
         """For a reader, such as ``still falling: 12 ± 3 % over the last 25 % of the run``."""
         if self.slope is None or self.standard_error is None:
             return "unknown: there is no curve"
-        percent = 100 * math.expm1(self.slope)
-        kind, change = "level: a change of", f"{percent:.0f}"
-        if self.trend != "level":
-            kind = "still falling:" if self.trend == "falling" else "rising:"
-            change = f"{abs(percent):.0f}"
-        error, share = 100 * self.standard_error, 100 * TAIL
-        return f"{kind} {change} ± {error:.0f} % over the last {share:.0f} % of the run"
+        kinds = {"level": "level: a change of", "falling": "still falling:", "rising": "rising:"}
+        percent, error = 100 * math.expm1(self.slope), 100 * self.standard_error
+        change = percent if self.trend == "level" else abs(percent)
+        return (
+            f"{kinds[self.trend]} {change:.0f} ± {error:.0f} % "
+            f"over the last {100 * TAIL:.0f} % of the run"
+        )
 
 
 @dataclass(frozen=True)
@@ -101,11 +94,6 @@ class Curve:
 
     def __len__(self) -> int:
         return len(self.steps)
-
-    @property
-    def samples_per_point(self) -> float:
-        """Samples between two neighbouring points, on average."""
-        return float(self.samples[-1]) / len(self)
 
     def thinned(self, points: int) -> "Curve":
         """At most ``points`` points at equal distances, the first and last among them."""
@@ -123,34 +111,30 @@ class Curve:
         window = min(window_steps(len(self)), len(self))
         if window < 2:
             return self
-        return Curve(*(moving_mean(x, window) for x in (self.steps, self.samples, self.losses)))
+        arrays = (self.steps, self.samples, self.losses)
+        return Curve(*(sliding_window_view(x, window).mean(axis=-1) for x in arrays))
 
     def final_loss(self) -> Loss | None:
         """The loss at the end; None where the curve has too few points."""
-        if len(self) < 4:
-            return None
-        return Loss.of_window(final_window(self.losses, round(self.samples_per_point)))
+        return self.loss_at(self.samples[-1]) if len(self) else None
 
     def loss_at(self, samples: float) -> Loss | None:
         """The loss where so many samples were seen; None where the curve does not reach them.
 
         The window ends there and is as long as that of a run which ends there.
         """
-        if not len(self) or samples > 1.02 * self.samples[-1]:
-            return None
         points = int(np.searchsorted(self.samples, samples, side="right"))
-        if points < 4:
+        if points < 4 or samples > 1.02 * self.samples[-1]:
             return None
-        samples_per_point = round(self.samples_per_point)
+        samples_per_point = round(float(self.samples[-1]) / len(self))
         return Loss.of_window(final_window(self.losses[:points], samples_per_point))
 
     def end_trend(self) -> EndTrend:
         """Whether the loss still falls at the end, by a line through means of the last steps.
 
-        The last quarter is cut into 8 to 16 blocks of neighbouring steps. Their means take up what
-        neighbouring steps have in common; a least-squares line through the logarithms of the means
-        has a slope whose standard error comes from the scatter about it. A slope counts beyond the
-        95 percent quantile of Student's t.
+        The last quarter is cut into 8 to 16 blocks of neighbouring steps, whose means take up what
+        neighbouring steps have in common. A least-squares line goes through their logarithms; its
+        slope counts beyond the 95 percent quantile of Student's t.
         """
         tail = self.losses[-max(1, round(TAIL * len(self))) :]
         blocks = min(16, len(tail) // 4)
@@ -173,21 +157,9 @@ class Curve:
 def loss_curve(table: MetricTable) -> Curve:
     """The curve of logged lines; steps without a logged loss and losses not finite are left out."""
     step, seen = table.columns["step"], table.columns["samples_seen"]
-    if not len(step):
-        return Curve(np.zeros(0), np.zeros(0), np.zeros(0))
     counts, steps = table.counts, table.loss_steps
     back = np.repeat(step, counts) - steps
     since = np.maximum(1, np.diff(step, prepend=0))
     logged = (back < np.repeat(since, counts)) & (np.abs(table.losses) < LARGEST_NUMBER)
     samples = np.repeat(seen, counts) - back * np.repeat(seen / np.maximum(1, step), counts)
     return Curve(steps[logged], samples[logged], table.losses[logged])
-
-
-def moving_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Mean of every ``window`` neighbours, shape ``(n - window + 1,)``.
-
-    Examples:
-        >>> moving_mean(np.array([4.0, 2.0, 6.0]), 2)
-        array([3., 4.])
-    """
-    return np.lib.stride_tricks.sliding_window_view(values, window).mean(axis=-1)

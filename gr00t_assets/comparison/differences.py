@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 from pydantic import computed_field
 
+from gr00t_assets.comparison.columns import setting_names
 from gr00t_assets.comparison.run import TRAINABLE_PARTS, Change, Run, samples_of, trainable_parts
 from gr00t_assets.comparison.statistics.factors import IMMATERIAL, factor_value, frames_are_equal
 from gr00t_assets.comparison.wording import LOW_TO_HIGH, OTHER_THAN, in_words, label
@@ -38,9 +38,8 @@ _HASH = re.compile(r"[0-9a-f]{12,64}")
 class Difference:
     """What a run has otherwise than the one that it is held against, by what they are called.
 
-    Attributes:
-        changes: What differs, the baseline's value ``low``; data first, what cannot matter last.
-        unknown: Settings that only one of the two is known to have.
+    Of ``changes`` the baseline's value is ``low``; data come first, what cannot matter last.
+    ``unknown`` are settings that only one of the two is known to have.
     """
 
     run: str
@@ -69,30 +68,18 @@ class Difference:
     @computed_field
     @property
     def sentence(self) -> str:
-        """The difference in words, counted.
-
-        Examples:
-            ``qbk0btb6 is not d9pawzt8: 4 things differ that matter, batch_size 5, not 32; ...``
-        """
+        """Such as ``a is not b: 4 things differ that matter, batch_size 5, not 32; ...``."""
         if not self.changes:
             return f"{self.run} equals {self.baseline} in everything that is known of both."
         text = f"{self.run} equals {self.baseline} in all that matters"
         if self.changed:
-            differ = "1 thing differs that matters"
-            if self.count > 1:
-                differ = f"{self.count} things differ that matter"
+            many = f"{self.count} things differ that matter"
+            differ = many if self.count > 1 else "1 thing differs that matters"
             items = in_words(self.changed, OTHER_THAN, "; ")
             text = f"{self.run} is not {self.baseline}: {differ}, {items}"
         if self.immaterial:
             text += f"; besides, {in_words(self.immaterial, OTHER_THAN)}"
         return f"{text}."
-
-
-class NearestRun(NamedTuple):
-    """The run that a proposal resembles most, with what it changes: ``low`` is the run's value."""
-
-    run: Run
-    changes: tuple[Change, ...]
 
 
 def baseline_named(text: str, runs: Sequence[Run]) -> Run:
@@ -118,11 +105,9 @@ def baseline_named(text: str, runs: Sequence[Run]) -> Run:
 
 def difference(run: Run, baseline: Run) -> Difference:
     """What a run has otherwise than the baseline; a setting that one does not know is unknown."""
-    data = dict.fromkeys([*baseline.data, *run.data] if baseline.data else ())
-    pairs: dict[str, tuple[object, object]]
-    pairs = {name: (baseline.data.get(name), run.data.get(name)) for name in data}
-    for name in _setting_names(run.settings, baseline.settings):
-        pairs[name] = (factor_value(baseline, name), factor_value(run, name))
+    names = [*baseline.data, *run.data] if baseline.data else []
+    names += _factors(run, baseline)
+    pairs = {name: (factor_value(baseline, name), factor_value(run, name)) for name in names}
     immaterial = {"seed", *IMMATERIAL}
     if frames_are_equal(run) and (not baseline.data or frames_are_equal(baseline)):
         immaterial.update(_FRAME_SOURCES)
@@ -140,82 +125,70 @@ def difference(run: Run, baseline: Run) -> Difference:
 
 
 def proposal_words(experiment: Experiment, runs: Sequence[Run]) -> tuple[str, bool]:
-    """What a proposed experiment is beside the runs, in a sentence, and whether it is one of them.
+    """What a proposed experiment is beside the runs, and whether it is one of them.
 
-    Examples:
-        "changes 4 factors against very_low_lr (ch7f65x3): batch size 1 to 8, ..."
+    Such as "changes 4 factors against very_low_lr (ch7f65x3): batch size 1 to 8, ...".
     """
-    data = {name: getattr(experiment, name) for name in ("trainer", "base_model")}
-    data["dataset"] = experiment.dataset_name
-    settings = experiment.hyperparameters.model_dump() | data
-    equal = equal_run(settings, runs)
-    if equal is not None:
+    settings = experiment.hyperparameters.model_dump() | {
+        "trainer": experiment.trainer,
+        "base_model": experiment.base_model,
+        "dataset": experiment.dataset_name,
+    }
+    if equal := equal_run(settings, runs):
         loss = f", loss {equal.loss.mean:.4g}" if equal.loss else ""
         text = f"refused: this is {equal.name} ({equal.run_id}), which is {equal.status}{loss}"
         return text, True
-    nearest = nearest_run(settings, runs)
-    if nearest is None:
+    if not (run := nearest_run(settings, runs)):
         return "no finished run to hold it against", False
-    run = nearest.run
-    changes = [change for change in nearest.changes if change.material and not change.implied]
+    changes = [x for x in changed_factors(settings, run) if x.material and not x.implied]
     count = f"{len(changes)} factor{'' if len(changes) == 1 else 's'}"
     changed = in_words(changes, LOW_TO_HIGH)
     return f"changes {count} against {run.name} ({run.run_id}): {changed}", False
 
 
 def equal_run(settings: Mapping[str, object], runs: Sequence[Run]) -> Run | None:
-    """The run that has every one of these settings already; None where there is none.
+    """The run that has every one of these settings already, a finished one first.
 
-    Only what is stated counts: ``{"lr_scheduler_type": "cosine"}`` alone is equal to any run with
-    that schedule. A run whose dataset is known by its hash alone may be on any. What a run's
-    source does not tell is taken to be the script's default. Settings that change nothing that is
-    learned are passed over; another seed is another run. Runs that failed or are missing do not
-    count, and of several a finished one is taken.
-
-    Args:
-        settings: Hyperparameters by name; also ``dataset``, ``data_config``, ``trainer`` and
-            ``base_model`` where the proposal says them.
-        runs: Of any status.
+    Only what is stated counts, hyperparameters or names of ``_DATA``: ``{"lr_scheduler_type":
+    "cosine"}`` is equal to any run with that schedule. A run whose dataset is known by its hash
+    alone may be on any. What a run's source does not tell is taken to be the script's default.
+    Settings that change nothing that is learned are passed over; another seed is another run.
     """
     stated = {name: value for name, value in settings.items() if name not in IMMATERIAL}
-    equal = [
-        run
-        for run in runs
-        if stated
-        and run.status in TAKEN
-        and all(_has(run, name, value) for name, value in stated.items())
-    ]
+    taken = [run for run in runs if stated and run.status in TAKEN]
+    equal = [run for run in taken if all(_has(run, *item) for item in stated.items())]
     return max(equal, key=lambda run: run.finished, default=None)
 
 
-def nearest_run(settings: Mapping[str, object], runs: Sequence[Run]) -> NearestRun | None:
-    """The finished run with the fewest changed factors, and those; None without any run.
+def nearest_run(settings: Mapping[str, object], runs: Sequence[Run]) -> Run | None:
+    """The finished run with the fewest ``changed_factors``; None without any.
 
-    Trainable parts are one factor. Of equally near runs the one with the lowest loss is taken.
+    One on the same data comes first; of equally near ones the one with the lowest loss.
     """
 
-    def distance(near: NearestRun) -> tuple[bool, int, float]:
-        other_data = any(change.factor in _DATA for change in near.changes)
-        material = sum(change.material for change in near.changes)
-        return other_data, material, near.run.loss.mean if near.run.loss else 0.0
+    def distance(run: Run) -> tuple[bool, int, float]:
+        changes = changed_factors(settings, run)
+        other_data = any(change.factor in _DATA for change in changes)
+        material = sum(change.material for change in changes)
+        return other_data, material, run.loss.mean if run.loss else 0.0
 
-    finished = (NearestRun(run, changed_factors(settings, run)) for run in runs if run.finished)
-    return min(finished, key=distance, default=None)
+    return min((run for run in runs if run.finished), key=distance, default=None)
 
 
-def changed_factors(settings: Mapping[str, Any], run: Run) -> tuple[Change, ...]:
-    """What a proposal has otherwise than a run, each factor once.
+def changed_factors(settings: Mapping[str, object], run: Run) -> tuple[Change, ...]:
+    """What a proposal has otherwise than a run (``low``), each factor once.
 
-    Samples seen are listed where they differ, as implied: they follow from the others.
+    Trainable parts are one factor. Samples seen are listed where they differ, as implied: they
+    follow from the others.
     """
     after = {**run.settings, **settings}
-    other = [name for name, value in settings.items() if not _has(run, name, value)]
+    other = {name: value for name, value in settings.items() if not _has(run, name, value)}
     changes = [
-        Change(name, _known(run, name), settings[name], name not in IMMATERIAL)
-        for name in other
+        Change(name, _known(run, name), value, name not in IMMATERIAL)
+        for name, value in other.items()
         if name not in TRAINABLE_PARTS
     ]
-    if not {*other}.isdisjoint(TRAINABLE_PARTS):
+    if not other.keys().isdisjoint(TRAINABLE_PARTS):
         low, high = trainable_parts(run.settings), trainable_parts(after)
         changes.append(Change("trainable_parts", low, high))
     samples = samples_of(after)
@@ -228,15 +201,12 @@ def _ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
     return tuple(sorted(changes, key=lambda change: (change.implied, not change.material)))
 
 
-def _setting_names(own: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
-    present = {**own, **other}
+def _factors(run: Run, baseline: Run) -> list[str]:
     left_out = {*TRAINABLE_PARTS}
-    if not present.get("lora_rank") and not own.get("lora_rank"):
+    if not run.settings.get("lora_rank") and not baseline.settings.get("lora_rank"):
         left_out |= {"lora_alpha", "lora_dropout"}
-    order = dict.fromkeys([*all_hyperparameters(), *present])
-    names = [name for name in order if name in present and name not in left_out]
-    tuned = any(name in own for name in TRAINABLE_PARTS)
-    return [*names, *(["trainable_parts"] if tuned else [])]
+    names = [name for name in setting_names([run, baseline]) if name not in left_out]
+    return names if {*run.settings}.isdisjoint(TRAINABLE_PARTS) else [*names, "trainable_parts"]
 
 
 def _has(run: Run, name: str, value: object) -> bool:

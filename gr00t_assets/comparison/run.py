@@ -39,9 +39,7 @@ class Run:
         status: ``finished``, or another key of ``stored_run.STATUS_WORDS``.
         settings: Every known hyperparameter by its trainer's name for it, in its Python type. A
             setting that the source does not know is absent, never a guessed default.
-        data: What it was trained on and with, by name: ``dataset`` and ``dataset version`` (or the
-            name alone), ``modality config`` (or the data config), ``base model``, ``trainer``.
-            Trainable parts and frames are fields of their own.
+        data: What it was trained on and with, by the names of ``columns.DATA`` in words.
         frames: Whether the images that it trained on are known to be the right ones.
         steps: Optimizer steps done; ``max_steps`` are those asked for, the length of the schedule.
         samples_seen: Over all steps and GPUs.
@@ -89,9 +87,8 @@ class Run:
     @property
     def epochs(self) -> float | None:
         """Samples seen over frames of the dataset."""
-        if not self.samples_seen or not self.dataset_frames:
-            return None
-        return self.samples_seen / self.dataset_frames
+        seen, frames = self.samples_seen, self.dataset_frames
+        return seen / frames if seen and frames else None
 
     @property
     def finished(self) -> bool:
@@ -115,10 +112,7 @@ class Run:
 
     @cached_property
     def comparability(self) -> dict[str, str]:
-        """All that must be equal before one loss can be called lower than another, by name.
-
-        Losses of a class whose frames are not verified say nothing of learning from images.
-        """
+        """All that must be equal before one loss can be called lower than another, by name."""
         parts = trainable_parts(self.settings)
         return {**self.data, "trainable parts": parts, "frames": self.frames}
 
@@ -135,7 +129,7 @@ class Run:
     @cached_property
     def halfway_loss(self) -> Loss | None:
         """The loss where half of ``max_steps`` was done; None without a curve that reaches it."""
-        if self.curve is None or not len(self.curve) or not self.max_steps or not self.steps:
+        if not self.curve or not self.max_steps or not self.steps:
             return None
         per_step = float(self.curve.samples[-1]) / self.steps
         return self.curve.loss_at(0.5 * self.max_steps * per_step)
@@ -151,8 +145,7 @@ class Change:
 
     Attributes:
         material: Whether it can change what is learned; the number of loader processes cannot.
-        implied: Whether it follows from the factor that is asked about: twice the steps are twice
-            the samples, and no other experiment on steps could be made.
+        implied: Whether it follows from the factor asked about: twice the steps, twice the samples.
     """
 
     factor: str
@@ -171,7 +164,7 @@ class Change:
 
 
 def class_id(comparability: Mapping[str, str]) -> str:
-    """First 6 hex digits of a SHA-256 over what counts in ``Run.comparability``.
+    """First 6 hex digits of a SHA-256 over ``Run.comparability``.
 
     Of a dataset whose version is known, the version counts and not the name.
     """
@@ -211,10 +204,7 @@ def samples_of(settings: Mapping[str, object]) -> int | None:
 
 
 def upstream_trainer() -> str:
-    """The trainer whose runs others made with the upstream fine-tuning script.
-
-    Of the installed trainers it is the one that reads videos itself, as the script does.
-    """
+    """The trainer of the upstream fine-tuning script: the one that reads videos itself."""
     reads = [name for name in trainer_names() if trainer_named(name).reads_videos]
     return (reads or trainer_names())[0]
 

@@ -1,7 +1,6 @@
 """What a run will cost, from the speed of finished runs that resemble it."""
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,17 +35,12 @@ class Setup(NamedTuple):
     @classmethod
     def of(cls, settings: Settings, device: str, on_gpu: bool = True) -> "Setup":
         """From settings; a trainer without one of those of parts trains as with its default."""
-        defaults = {name: field.default for name, field in all_hyperparameters().items()}
-
-        def number(name: str) -> int:
-            return int(str(settings.get(name, 1)))
-
-        return cls(
-            device,
-            number("num_gpus") if on_gpu else 0,
-            number("batch_size") * number("gradient_accumulation_steps"),
-            tuple(settings.get(name, defaults.get(name)) for name in TRAINABLE_PARTS),
-        )
+        known = {name: item.default for name, item in all_hyperparameters().items()}
+        known.update(settings)
+        counts = ("num_gpus", "batch_size", "gradient_accumulation_steps")
+        gpus, batch_size, accumulated = (int(str(settings.get(name, 1))) for name in counts)
+        parts = tuple(known.get(name) for name in TRAINABLE_PARTS)
+        return cls(device, gpus if on_gpu else 0, batch_size * accumulated, parts)
 
     def distance(self, wanted: "Setup") -> tuple[bool, int, float, bool]:
         """Device first, then trained parts, then batch size, then number of GPUs."""
@@ -71,7 +65,7 @@ class Setup(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """The speed of one finished run; ``samples_per_second`` is over all of its GPUs."""
+    """The speed of one finished run, over all of its GPUs."""
 
     trainer: str
     base_model: str
@@ -105,11 +99,7 @@ class Speeds:
     """The speeds of finished runs, for a device by its name; '' where it is not known."""
 
     def __init__(self, measured: Iterable[Measured], device: str = "") -> None:
-        self._device = device
-        self._measured: dict[tuple[str, str], dict[Setup, list[Measured]]] = defaultdict(dict)
-        for item in measured:
-            kind = self._measured[item.trainer, item.base_model]
-            kind.setdefault(item.setup, []).append(item)
+        self._device, self._measured = device, list(measured)
         self._nearest = cache(self._estimate)
 
     @classmethod
@@ -128,11 +118,9 @@ class Speeds:
         return cls([*measured, *others], this_device() or "")
 
     def estimate(self, trainer: str, base_model: str, settings: Settings) -> Estimate | None:
-        """From runs of the same trainer and base model; None where there is none.
+        """From the runs of this trainer and base model that are nearest by ``Setup.distance``.
 
-        Of those the ones on the same device come first, then those that train the same parts,
-        then the nearest batch size, then as many GPUs. A speed with another number of GPUs is
-        taken in proportion.
+        A speed with another number of GPUs is taken in proportion. None where there is no run.
         """
         return self._nearest(trainer, base_model, Setup.of(settings, self._device))
 
@@ -143,11 +131,12 @@ class Speeds:
         return estimate.hours(samples) if estimate and samples else None
 
     def _estimate(self, trainer: str, base_model: str, wanted: Setup) -> Estimate | None:
-        by_setup = self._measured.get((trainer, base_model))
-        if not by_setup:
+        kind = trainer, base_model
+        measured = [item for item in self._measured if (item.trainer, item.base_model) == kind]
+        if not measured:
             return None
-        setup = min(by_setup, key=lambda setup: setup.distance(wanted))
-        runs = by_setup[setup]
+        setup = min(measured, key=lambda item: item.setup.distance(wanted)).setup
+        runs = [item for item in measured if item.setup == setup]
         scale = wanted.gpus / setup.gpus if setup.gpus else 1.0
         return Estimate(
             samples_per_second=scale * median(run.samples_per_second for run in runs),
@@ -161,14 +150,13 @@ class Speeds:
 
 def this_device() -> str | None:
     """``cpu``, or the name of the first GPU to train on; None where it has none to tell."""
-    try:
+    with suppress(Gr00tAssetsError):
         chosen = slots_by_device()
         if CPU in chosen:
             return CPU
         models = {gpu.name: gpu.model for gpu in read_gpus()}
-    except Gr00tAssetsError:
-        return None
-    return next((models[name] for name in chosen if name in models), None)
+        return next((models[name] for name in chosen if name in models), None)
+    return None
 
 
 def manifests(store: Store) -> Iterator[tuple[Path, Manifest]]:
@@ -184,11 +172,9 @@ def _of_store(store: Store) -> Iterator[Measured]:
         speed = run.samples_per_second
         if run.status == "finished" and math.isfinite(speed) and speed > 0:
             with suppress(Gr00tAssetsError, OSError, ValueError):
-                settings = spec_settings(folder / SPEC)
-                setup = Setup.of(settings, run.device, on_gpu=run.gpu_seconds > 0)
-                yield Measured(
-                    run.trainer, run.base_model, setup, run.experiment, run.finished_at, speed
-                )
+                setup = Setup.of(spec_settings(folder / SPEC), run.device, run.gpu_seconds > 0)
+                kind = run.trainer, run.base_model
+                yield Measured(*kind, setup, run.experiment, run.finished_at, speed)
 
 
 def _of_run(run: Run) -> Iterator[Measured]:

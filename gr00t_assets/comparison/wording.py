@@ -86,37 +86,34 @@ def plain(value: object) -> Any:
 
 
 def loss_text(mean: Any, standard_error: Any) -> str:
-    """A loss with its standard error; '' where there is none.
+    """A loss with as many decimals as two digits of its standard error have; '' without a loss.
 
     An error that cannot be told is a question mark: it is unknown, not zero.
 
     Examples:
-        >>> loss_text(0.058519, 0.00213), loss_text(0.0585, None)
-        ('0.0585 ± 0.0021', '0.0585 ± ?')
+        >>> loss_text(0.058519, 0.00213), loss_text(1.25717, 0.0312), loss_text(0.0585, None)
+        ('0.0585 ± 0.0021', '1.257 ± 0.031', '0.0585 ± ?')
     """
     if is_missing(mean):
         return ""
     if is_missing(standard_error):
         return f"{mean:.3g} ± ?"
     error = f"{standard_error:#.2g}".rstrip(".")
-    return f"{shown_loss(mean, standard_error)} ± {error}"
-
-
-def shown_loss(mean: float, standard_error: float | None) -> str:
-    """A mean with as many decimals as two digits of its standard error have.
-
-    Examples:
-        >>> shown_loss(0.058519, 0.00213), shown_loss(1.25717, 0.0312), shown_loss(0.2, 0.0)
-        ('0.0585', '1.257', '0.2')
-    """
-    if standard_error is None or not standard_error > 0:
-        return f"{mean:.4g}"
+    if not standard_error > 0:
+        return f"{mean:.4g} ± {error}"
     exponent = int(f"{standard_error:.1e}".partition("e")[2])
-    return f"{mean:.{max(0, min(8, 1 - exponent))}f}"
+    return f"{mean:.{max(0, min(8, 1 - exponent))}f} ± {error}"
 
 
 def times(ratio: float) -> str:
-    """A ratio of losses to two digits."""
+    """A ratio of losses to two digits, near 1 to two decimals.
+
+    Examples:
+        >>> times(1.5849), times(0.9963), times(0.0123)
+        ('1.6', '1.00', '0.012')
+    """
+    if 0.95 < ratio < 1.05:
+        return f"{ratio:.2f}"
     return f"{ratio:.2g}" if 1e-2 <= ratio < 100 else f"{ratio:.1e}"
 
 
@@ -159,8 +156,8 @@ def first_label(runs: Sequence[Run]) -> str:
 def group_label(runs: Sequence[Run]) -> str:
     """What people call replicates: ``lr-seed1, lr-seed2 and lr-seed3``, or ``lr (3 runs)``."""
     names = list(dict.fromkeys(map(label, runs)))
-    if len(names) == 1 and len(runs) > 1:
-        return f"{names[0]} ({len(runs)} runs)"
+    if len(names) == 1:
+        return first_label(runs)
     return names_in_words(names, 3) if len(names) > 4 else listed(names)
 
 

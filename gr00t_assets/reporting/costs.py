@@ -6,7 +6,7 @@ Memory belongs to the settings it was measured with, such as the batch size, and
 import math
 import os
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -34,30 +34,24 @@ class Price:
         return f"{self.per_gpu_hour * gpu_hours:,.2f} {self.currency}".strip()
 
 
-def price_per_gpu_hour(environment: Mapping[str, str] | None = None) -> Price | None:
+def price_per_gpu_hour() -> Price | None:
     """The price in ``GR00T_ASSETS_GPU_PRICE``, such as ``2.49`` or ``2.49 EUR``; None without one.
 
     Raises:
         Gr00tAssetsError: It is not a number of at least 0.
-
-    Examples:
-        >>> price_per_gpu_hour({"GR00T_ASSETS_GPU_PRICE": "2.49 EUR"})
-        Price(per_gpu_hour=2.49, currency='EUR')
     """
-    text = (os.environ if environment is None else environment).get(PRICE_VARIABLE, "").strip()
+    text = os.environ.get(PRICE_VARIABLE, "").strip()
     if not text:
         return None
     number, _, currency = text.partition(" ")
-    value = math.nan
     with suppress(ValueError):
-        value = float(number)
-    if not (math.isfinite(value) and value >= 0):
-        raise Gr00tAssetsError(
-            PRICE_VARIABLE,
-            f"'{text}' is no price of a GPU-hour.",
-            ["expected a number of at least 0, with a currency where you like: 2.49 EUR"],
-        )
-    return Price(value, currency.strip())
+        if 0 <= (price := float(number)) < math.inf:
+            return Price(price, currency.strip())
+    raise Gr00tAssetsError(
+        PRICE_VARIABLE,
+        f"'{text}' is no price of a GPU-hour.",
+        ["expected a number of at least 0, with a currency where you like: 2.49 EUR"],
+    )
 
 
 class ConfigurationCost(NamedTuple):
@@ -72,7 +66,6 @@ class ConfigurationCost(NamedTuple):
     settings: str
     runs: int
     memory: str
-    memory_bytes: int
     speed: str
     hours: str
     cpu_hours: str
@@ -98,14 +91,13 @@ def configuration_costs(runs: Sequence[Run], price: Price | None = None) -> list
                 *key,
                 runs=len(members),
                 memory=f"{memory / 1e9:.1f}" if memory else "",
-                memory_bytes=memory,
                 speed=speed,
                 hours=hours_words(hours),
                 cpu_hours=hours_words(sum(cpu_hours(run) or 0.0 for run in members)),
                 price=price.of(hours) if price and hours else "",
             )
         )
-    return sorted(costs, key=lambda cost: (-cost.memory_bytes, cost[:3]))
+    return sorted(costs, key=lambda cost: (-float(cost.memory or 0), cost[:3]))
 
 
 def hours_sentence(runs: Sequence[Run], price: Price | None = None) -> str:

@@ -3,15 +3,17 @@
 import base64
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from gr00t_assets.comparison.curves import Curve, loss_curve
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.ranking import comparability_classes
 from gr00t_assets.comparison.wording import run_loss_words
 from gr00t_assets.core.text import figure_png
-from gr00t_assets.reporting.plots import MOST_DRAWN, PALETTE, Style
+from gr00t_assets.reporting.markdown import template_environment
+from gr00t_assets.reporting.plots import MOST_DRAWN, PALETTE, Style, run_styles
 from gr00t_assets.runs.metrics import MetricTable
 
 if TYPE_CHECKING:
@@ -19,11 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MATPLOTLIB_DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
-
-
-def run_styles(runs: Sequence[Run]) -> dict[str, Style]:
-    """A style for each run of a sweep, by id: the colour is that of its place in the sweep."""
-    return {run.run_id: Style.of_place(place) for place, run in enumerate(runs)}
 
 
 def curve_panels(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
@@ -47,19 +44,18 @@ def curve_panels(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
 
 def curves_png(runs: Sequence[Run]) -> bytes:
     """The loss curves of a sweep as a PNG image, a panel for each comparability class."""
-    panels, styles = curve_panels(runs), run_styles(runs)
-    heights = [max(4.2, 0.21 * len(members) + 0.6) for _, members in panels] or [4.2]
+    panels, styles = curve_panels(runs) or [("", [])], run_styles(runs)
+    heights = [max(4.2, 0.21 * len(members) + 0.6) for _, members in panels]
     figure = _figure(height=sum(heights))
     every_axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, (title, members) in zip(every_axes, panels, strict=False):
+    for axes, (title, members) in zip(every_axes, panels, strict=True):
         for run in members:
             if run.curve is not None:
                 outcome = run_loss_words(run) if run.finished else f"({run.status})"
                 _draw(axes, run.curve, styles[run.run_id], f"{run.name}  {outcome}")
         _finish(axes, title)
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=9)
-    if not panels:
-        _empty(every_axes[0])
+        if members:
+            axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=9)
     return figure_png(figure)
 
 
@@ -70,9 +66,7 @@ def run_curve_png(metrics: MetricTable) -> bytes:
     curve = loss_curve(metrics)
     if len(curve):
         _draw(axes, curve, Style.of_place(0), "")
-        _finish(axes, "")
-    else:
-        _empty(axes)
+    _finish(axes)
     return figure_png(figure)
 
 
@@ -94,9 +88,13 @@ def _draw(axes: "Axes", curve: Curve, style: Style, label: str) -> None:
     axes.plot(line.steps, line.losses, dash, color=style.color, linewidth=2, label=label)
 
 
-def _finish(axes: "Axes", title: str) -> None:
+def _finish(axes: "Axes", title: str = "") -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    if not axes.lines:
+        axes.text(0.5, 0.5, "no loss logged yet", ha="center", va="center", color="#666666")
+        axes.set_axis_off()
+        return
     if axes.dataLim.minposy > 0 and math.isfinite(axes.dataLim.minposy):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -111,14 +109,8 @@ def _finish(axes: "Axes", title: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _empty(axes: "Axes") -> None:
-    axes.text(0.5, 0.5, "no loss logged yet", ha="center", va="center", color="#666666")
-    axes.set_axis_off()
-
-
-_SVG_WIDTH, _SVG_HEIGHT = 440, 130
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 434, 10, 108
-_ESCAPES = str.maketrans({"<": "%3C", ">": "%3E", "#": "%23"})
+_ESCAPES = str.maketrans({"<": "%3C", ">": "%3E", "#": "%23", "\n": None})
+"""What neither a data URL nor Markdown can hold."""
 
 
 def inline_curve(metrics: MetricTable, limit: int) -> str:
@@ -132,34 +124,27 @@ def inline_curve(metrics: MetricTable, limit: int) -> str:
     if not len(curve) or line.losses.min() <= 0:
         return "no loss to draw"
     last = int(curve.steps[-1])
+    template = template_environment().get_template("curve.svg.j2")
     for points in range(90, 1, -4):
-        drawn = f"![training loss](<data:image/svg+xml,{_svg(line.thinned(points), last)}>)"
+        thinned = line.thinned(points)
+        svg = template.render(
+            path=_path(thinned, last),
+            low=thinned.losses.min(),
+            high=thinned.losses.max(),
+            last=last,
+            color=PALETTE[0],
+        )
+        drawn = f"![training loss](<data:image/svg+xml,{svg.translate(_ESCAPES)}>)"
         if len(drawn) < limit:
             break
     return drawn
 
 
-def _svg(line: Curve, last: int) -> str:
-    """Text in SVG, the characters escaped that neither a data URL nor Markdown can hold."""
-    low, high = math.log(line.losses.min()), math.log(line.losses.max())
-    spread = (high - low) or 1.0
-    places = [
-        (
-            round(_LEFT + (_RIGHT - _LEFT) * float(step) / last),
-            round(_BOTTOM - 4 - (_BOTTOM - _TOP - 8) * (math.log(loss) - low) / spread),
-        )
-        for step, loss in zip(line.steps, line.losses, strict=True)
-    ]
-    (left, top), *_ = places
-    moves = [f"{x - x_before} {y - y_before}" for (x_before, y_before), (x, y) in pairwise(places)]
-    path = f"M{left} {top}l" + " ".join(moves or ["1 0"])
-    bottom, end = _SVG_HEIGHT - 6, f"x='{_RIGHT}' y='{_SVG_HEIGHT - 6}' text-anchor='end'"
-    return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{_SVG_WIDTH}' height='{_SVG_HEIGHT}' "
-        "fill='#888' font-family='sans-serif' font-size='12'>"
-        f"<path d='M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}' fill='none' stroke='#bbb'/>"
-        f"<path d='{path}' fill='none' stroke='{PALETTE[0]}' stroke-width='2'/>"
-        f"<text x='0' y='{_TOP + 8}'>{math.exp(high):.3g}</text>"
-        f"<text x='0' y='{_BOTTOM}'>{math.exp(low):.3g}</text>"
-        f"<text x='{_LEFT}' y='{bottom}'>0</text><text {end}>{last:,} steps</text></svg>"
-    ).translate(_ESCAPES)
+def _path(line: Curve, last: int) -> str:
+    """The line in the frame of the template, 44 to 434 from the left and 14 to 104 from the top."""
+    logs = np.log(line.losses)
+    spread = (logs.max() - logs.min()) or 1.0
+    x = np.rint(44 + 390 * line.steps / last).astype(int)
+    y = np.rint(104 - 90 * (logs - logs.min()) / spread).astype(int)
+    moves = [f"{right} {down}" for right, down in zip(np.diff(x), np.diff(y), strict=True)]
+    return f"M{x[0]} {y[0]}l" + " ".join(moves or ["1 0"])

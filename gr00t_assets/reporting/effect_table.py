@@ -10,13 +10,7 @@ from gr00t_assets.comparison.statistics.factor_tests import factors_of_members
 from gr00t_assets.comparison.statistics.questions import ClassModel, QuestionModel
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
 from gr00t_assets.comparison.statistics.spread import Spread
-from gr00t_assets.comparison.wording import (
-    factor_words,
-    label,
-    percent_words,
-    said_once,
-    value_words,
-)
+from gr00t_assets.comparison.wording import factor_words, label, percent_words, said_once
 
 MOST_LEVELS = 12
 """Values of a factor that are drawn; of more, so many that are evenly apart in their order."""
@@ -26,9 +20,6 @@ MOST_CLASSES = 6
 
 WIDEST = 30.0
 """Times above the highest and below the lowest estimate at which an axis ends at the latest."""
-
-
-TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 class VerdictBadge(NamedTuple):
@@ -45,15 +36,18 @@ class VerdictBadge(NamedTuple):
         return f"{self.symbol} {self.word}"
 
 
-_BADGES: tuple[tuple[Verdict, str, str, str], ...] = (
-    ("controlled", "✓", "controlled", "all else equal, and the difference is not noise"),
-    ("within_noise", "≈", "within noise", "all else equal; noise covers the difference"),
-    ("inconclusive", "?", "inconclusive",
-     "repeats are needed to tell the difference from the spread between runs"),
-    ("confounded", "⇄", "confounded", "more than the factor changed"),
-    ("not_comparable", "\N{EN DASH}", "nothing to compare", "no two finished runs answer it"),
+_BADGES = (
+    VerdictBadge("controlled", "✓", "controlled",
+                 "all else equal, and the difference is not noise"),
+    VerdictBadge("within_noise", "≈", "within noise",
+                 "all else equal; noise covers the difference"),
+    VerdictBadge("inconclusive", "?", "inconclusive",
+                 "repeats are needed to tell the difference from the spread between runs"),
+    VerdictBadge("confounded", "⇄", "confounded", "more than the factor changed"),
+    VerdictBadge("not_comparable", "\N{EN DASH}", "nothing to compare",
+                 "no two finished runs answer it"),
 )  # fmt: skip
-BADGES = {verdict: VerdictBadge(verdict, *shown_as) for verdict, *shown_as in _BADGES}
+BADGES = {badge.verdict: badge for badge in _BADGES}
 """Every verdict's badge, the most telling verdict first."""
 
 
@@ -93,11 +87,9 @@ class IntervalAxis(NamedTuple):
 def interval_axis(
     shown: Iterable[tuple[float, tuple[float, float] | None]], *marks: float
 ) -> IntervalAxis | None:
-    """The axis of estimates and their intervals; None where they have no logarithm or one value.
+    """The axis of estimates and their intervals, and of other values that are marked on it.
 
-    Args:
-        shown: Estimates with their intervals.
-        marks: Other values that are on it.
+    None where they have no logarithm or one value.
     """
     pairs = list(shown)
     means = [*(mean for mean, _ in pairs), *marks]
@@ -131,28 +123,9 @@ def ratio_text(item: Effect | SimpleEffect) -> str:
     """
     if item.ratio is None:
         return ""
-    interval = f" ({' to '.join(map(_digits, item.interval))})" if item.interval else ""
-    return f"{TIMES}{_digits(item.ratio)}{interval}"
-
-
-def p_text(p: float | None) -> str:
-    """A p-value to two digits; '' where there is none.
-
-    Examples:
-        >>> p_text(0.03456), p_text(0.00001), p_text(None)
-        ('0.035', '< 0.001', '')
-    """
-    if p is None:
-        return ""
-    return "< 0.001" if p < 0.001 else f"{p:.2g}"
-
-
-def compared_values(effect: Effect) -> tuple[str, str]:
-    """The two values whose losses are held against each other; '' where there is no such pair."""
-    low, high = effect.low, effect.high
-    if effect.pair is not None and low is None:
-        low, high = effect.pair.changes[0].low, effect.pair.changes[0].high
-    return ("", "") if low is None else (value_words(low), value_words(high))
+    low, high = item.interval or (None, None)
+    interval = "" if low is None else f" ({low:.3g} to {high:.3g})"
+    return f"\N{MULTIPLICATION SIGN}{item.ratio:.3g}{interval}"
 
 
 def spread_text(effect: Effect) -> str:
@@ -174,69 +147,26 @@ def shown_levels(effect: Effect) -> tuple[LevelEstimate, ...]:
     return tuple(levels[place] for place in sorted(places))
 
 
-def confounder_words(effect: Effect) -> str:
-    """What changed with the factor, with the values in the nearest pair where there is one."""
-    pair = effect.pair
-    changes = [item for item in pair.changes if item.factor in pair.confounders] if pair else []
-    words = [
-        f"{factor_words(item.factor)} {value_words(item.low)} → {value_words(item.high)}"
-        for item in changes
-    ]
-    return "; ".join(words or map(factor_words, effect.confounders))
+class Residual(NamedTuple):
+    """By how much the loss of a run, or of equal runs, is above the fitted one."""
 
-
-class ResidualPoint(NamedTuple):
-    """A run, or equal runs, in the plot of residuals; places in percent of its width and height.
-
-    ``percent`` is how far the loss is above the ``fitted`` one.
-    """
-
-    x: float
-    y: float
     name: str
     fitted: float
     percent: float
 
 
-class Residuals(NamedTuple):
-    """What the additive model of a class leaves over, against the fitted loss.
-
-    ``low`` and ``high`` are the ends of the logarithmic axis of fitted losses, ``widest`` is the
-    largest residual in percent.
-    """
-
-    points: tuple[ResidualPoint, ...]
-    low: float
-    high: float
-    widest: float
-
-
-def residuals(of_class: ComparabilityClass) -> Residuals | None:
-    """The residuals of a class; None where its model leaves nothing over."""
+def residuals(of_class: ComparabilityClass) -> list[Residual]:
+    """What the additive model of a class leaves over; empty where that is nothing."""
     factors = [name for name in factors_of_members(of_class.members) if name != "seed"]
     if not factors:
-        return None
+        return []
     question = QuestionModel(ClassModel(of_class.members, factors, Spread()), factors[0])
-    if not question.varies or question.additive.residual_degrees < 1:
-        return None
-    fitted = [math.exp(value) for value in question.additive.fitted]
-    left = [100 * math.expm1(value) for value in question.additive.residuals]
-    low, high, widest = min(fitted), max(fitted), max(map(abs, left))
-    if not widest > 0:
-        return None
-    axis = IntervalAxis(low, high) if low < high else None
-    points = [
-        ResidualPoint(
-            x=axis.percent(value) if axis else 50.0,
-            y=round(50 - 50 * percent / widest, 1),
-            name=label(question.of_class.members[cell].first),
-            fitted=value,
-            percent=percent,
+    model = question.additive
+    if not question.varies or model.residual_degrees < 1 or not any(model.residuals):
+        return []
+    return [
+        Residual(
+            label(question.of_class.members[cell].first), math.exp(loss), 100 * math.expm1(left)
         )
-        for value, percent, cell in zip(fitted, left, question.cells, strict=True)
+        for loss, left, cell in zip(model.fitted, model.residuals, question.cells, strict=True)
     ]
-    return Residuals(tuple(points), low, high, widest)
-
-
-def _digits(value: float) -> str:
-    return f"{value:.3g}"

@@ -20,18 +20,13 @@ from gr00t_assets.evaluation.paired_errors import (
     paired,
     why_not_paired,
 )
-from gr00t_assets.evaluation.result import NOT_SUCCESS, Baseline, Estimate, Evaluation
+from gr00t_assets.evaluation.result import NOT_SUCCESS, Estimate, Evaluation
 from gr00t_assets.evaluation.windows import LEAST_EPISODES
 
 NEITHER_IS_SUCCESS = "Neither a training loss nor an open-loop error is success on a robot."
 
 MOST_PAIRED = 20
 """Configurations, the lowest errors first, of which every two are compared by episode."""
-
-_Mean = Loss | Estimate | ConfigurationError
-
-_NORMAL = 1.96
-"""Half the width of a 95 percent interval, in standard errors."""
 
 
 class EvaluatedConfiguration(NamedTuple):
@@ -60,48 +55,20 @@ class EvaluatedConfiguration(NamedTuple):
         return pair.words if isinstance(pair, PairedError) else pair or ""
 
 
-@dataclass(frozen=True)
-class Agreement:
+class Agreement(NamedTuple):
     """Loss and open-loop error of the same runs held against each other.
 
     Attributes:
-        runs: How many were compared.
         tau: Kendall's tau-b of the two rankings; None where there are fewer than three runs, or
             one of the two never differs.
         disagreeing: Pairs of names, the one with the lower loss first, that the loss orders one
             way and the error the other, both beyond their 95 percent intervals.
+        sentence: The answer for a reader.
     """
 
-    runs: int
     tau: float | None
     disagreeing: tuple[tuple[str, str], ...]
-    best_by_loss: str
-    best_by_error: str
-
-    @property
-    def sentence(self) -> str:
-        """The answer for a reader."""
-        if self.runs == 1:
-            return f"One run was evaluated: there is no order to compare. {NOT_SUCCESS}"
-        tau = self.tau
-        order = "" if tau is None else f" (Kendall's tau {tau:.2f} over {self.runs} runs)"
-        both = "Training loss and open-loop error"
-        if self.disagreeing:
-            (first, second), *others = self.disagreeing
-            more = f", and {len(others)} more pairs" if others else ""
-            verdict = (
-                f"{both} disagree beyond their noise{order}: {first} has the lower loss and "
-                f"{second} the lower error{more}."
-            )
-        elif self.best_by_loss == self.best_by_error:
-            verdict = f"{both} name the same best run, {self.best_by_loss}{order}."
-        else:
-            verdict = (
-                f"Training loss puts {self.best_by_loss} first and open-loop error "
-                f"{self.best_by_error}{order}, but no pair of runs is ordered both ways beyond "
-                "noise."
-            )
-        return f"{verdict} Neither is success on a robot."
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -121,20 +88,6 @@ class EvaluationRanking:
         return self.rows[0].evaluation.main.part
 
     @property
-    def baselines(self) -> tuple[Baseline, ...]:
-        """The baselines beside the lowest error."""
-        return self.rows[0].evaluation.main.baselines
-
-    @property
-    def rules(self) -> dict[str, str]:
-        """Names of the rules that some policy was held against, with what each does."""
-        return {
-            baseline.name: baseline.words
-            for row in self.rows
-            for baseline in row.evaluation.main.baselines
-        }
-
-    @property
     def paired_sentence(self) -> str:
         """Whether the lowest error is known to be the lowest; '' for one configuration."""
         if len(self.rows) < 2:
@@ -150,28 +103,22 @@ class EvaluationRanking:
                 f"{name} has the lowest error; whether it really errs less cannot be told from "
                 f"fewer than {LEAST_EPISODES} episodes."
             )
-        missing = len(pairs) - len(told)
-        sentences = [
+        text = (
             f"{name} has the lowest error; compared on the same {episodes} episodes it errs less "
             f"than {apart} of {len(told)} others beyond chance."
-        ]
-        if missing:
-            sentences.append(f"{missing} more cannot be compared so, or are far down the table.")
+        )
+        if missing := len(pairs) - len(told):
+            text += f" {missing} more cannot be compared so, or are far down the table."
         if sum(len(row.error.by_seed) == 1 for row in self.rows) > 1:
-            sentences.append(
-                "Configurations with one seed may be ordered otherwise by other seeds."
-            )
-        return " ".join(sentences)
+            text += " Configurations with one seed may be ordered otherwise by other seeds."
+        return text
 
     @property
     def limits(self) -> list[str]:
         """What belongs beside the numbers, each sentence once."""
-        return said_once(
-            [
-                (label(row.ranked.run), (*row.evaluation.limits, *row.error.not_counted))
-                for row in self.rows
-            ]
-        )
+        limits = [(*row.evaluation.limits, *row.error.not_counted) for row in self.rows]
+        names = [label(row.ranked.run) for row in self.rows]
+        return said_once(list(zip(names, limits, strict=True)))
 
 
 def evaluation_ranking(
@@ -183,16 +130,16 @@ def evaluation_ranking(
     some configurations have the first, those alone are taken. ``evaluations`` are by run id.
     """
     evaluated = [
-        (ranked, evaluation)
+        (ranked, first)
         for ranked in ranking
-        if (evaluation := first_evaluation(ranked, evaluations))
+        if (first := next(filter(None, (evaluations.get(run.run_id) for run in ranked.runs)), None))
     ]
     evaluated = [pair for pair in evaluated if pair[1].held_out] or evaluated
     if not evaluated:
         return None
     by_loss = [
-        EvaluatedConfiguration(*pair, _error(pair[0], evaluations), by_loss=place)
-        for place, pair in enumerate(evaluated, start=1)
+        EvaluatedConfiguration(ranked, first, _error(ranked, evaluations), by_loss=place)
+        for place, (ranked, first) in enumerate(evaluated, start=1)
     ]
     by_error = sorted(by_loss, key=lambda row: row.error.mean)
     pairs = _pairs(by_error[:MOST_PAIRED])
@@ -227,13 +174,6 @@ def _pairs(rows: Sequence[EvaluatedConfiguration]) -> dict[tuple[int, int], Pair
     return pairs | dict(zip(compared, adjusted(list(compared.values())), strict=True))
 
 
-def first_evaluation(
-    ranked: RankedConfiguration, evaluations: Mapping[str, Evaluation]
-) -> Evaluation | None:
-    """The evaluation of the first evaluated replicate; None where none was evaluated."""
-    return next((evaluations[run.run_id] for run in ranked.runs if run.run_id in evaluations), None)
-
-
 def agreement(
     rows: Sequence[tuple[str, Loss, Estimate | ConfigurationError]],
     pairs: Mapping[tuple[int, int], PairedError | str] | None = None,
@@ -247,35 +187,58 @@ def agreement(
     """
     from scipy.stats import kendalltau
 
-    losses, errors = [loss.mean for _, loss, _ in rows], [error.mean for _, _, error in rows]
+    names, losses, errors = zip(*rows, strict=True)
+    if len(rows) == 1:
+        sentence = f"One run was evaluated: there is no order to compare. {NOT_SUCCESS}"
+        return Agreement(None, (), sentence)
+    means = [loss.mean for loss in losses], [error.mean for error in errors]
     tau = None
-    if len(rows) > 2 and len(set(losses)) > 1 and len(set(errors)) > 1:
-        tau = float(np.asarray(kendalltau(losses, errors), dtype=float)[0])
-    by_loss = sorted(range(len(rows)), key=lambda place: losses[place])
+    if len(rows) > 2 and all(len(set(values)) > 1 for values in means):
+        tau = float(np.asarray(kendalltau(*means), dtype=float)[0])
 
     def errors_differ(one: int, other: int) -> bool:
         pair = (pairs or {}).get((min(one, other), max(one, other)))
         if isinstance(pair, PairedError):
             return pair.told_apart
-        return _differ(rows[one][2], rows[other][2])
+        return _differ(errors[one], errors[other])
 
+    by_loss = sorted(range(len(rows)), key=lambda place: losses[place].mean)
     disagreeing = tuple(
-        (rows[one][0], rows[other][0])
+        (names[one], names[other])
         for one, other in combinations(by_loss, 2)
-        if errors[one] > errors[other]
-        and _differ(rows[one][1], rows[other][1])
+        if errors[one].mean > errors[other].mean
+        and _differ(losses[one], losses[other])
         and errors_differ(one, other)
     )
-    best_by_error = min(rows, key=lambda row: row[2].mean)[0]
-    return Agreement(len(rows), tau, disagreeing, rows[by_loss[0]][0], best_by_error)
+    lowest_loss = names[by_loss[0]]
+    lowest_error, *_ = min(rows, key=lambda row: row[2].mean)
+    both = "Training loss and open-loop error"
+    order = "" if tau is None else f" (Kendall's tau {tau:.2f} over {len(rows)} runs)"
+    if disagreeing:
+        (first, second), *others = disagreeing
+        more = f", and {len(others)} more pairs" if others else ""
+        verdict = (
+            f"{both} disagree beyond their noise{order}: {first} has the lower loss and {second} "
+            f"the lower error{more}."
+        )
+    elif lowest_loss == lowest_error:
+        verdict = f"{both} name the same best run, {lowest_loss}{order}."
+    else:
+        verdict = (
+            f"Training loss puts {lowest_loss} first and open-loop error {lowest_error}{order}, "
+            "but no pair of runs is ordered both ways beyond noise."
+        )
+    return Agreement(tau, disagreeing, f"{verdict} Neither is success on a robot.")
 
 
-def _differ(first: _Mean, second: _Mean) -> bool:
-    """Whether two means with independent errors differ beyond noise.
+def _differ(
+    first: Loss | Estimate | ConfigurationError, second: Loss | Estimate | ConfigurationError
+) -> bool:
+    """Whether two means with independent errors differ at 95 percent.
 
     Errors on the same rows go together, so that this says no rather too often.
     """
     if first.standard_error is None or second.standard_error is None:
         return False
     noise = math.hypot(first.standard_error, second.standard_error)
-    return abs(first.mean - second.mean) > _NORMAL * noise
+    return abs(first.mean - second.mean) > 1.96 * noise

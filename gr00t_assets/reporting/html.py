@@ -9,13 +9,14 @@ since 16.4 and Firefox since 113, and works for a file opened from disk.
 import base64
 import gzip
 import json
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from gr00t_assets.comparison import wording
-from gr00t_assets.comparison.answers.headline import class_headline, doubts
+from gr00t_assets.comparison.answers import headline
 from gr00t_assets.comparison.columns import row_remark
 from gr00t_assets.comparison.comparison import Comparison
 from gr00t_assets.comparison.run import Run
@@ -24,7 +25,6 @@ from gr00t_assets.comparison.statistics.ranking import (
     RankedConfiguration,
     RankedRun,
 )
-from gr00t_assets.comparison.wording import loss_text, shown
 from gr00t_assets.reporting import (
     costs,
     effect_table,
@@ -32,10 +32,14 @@ from gr00t_assets.reporting import (
     markdown,
     plots,
     ranking_table,
+    sweep_summary,
 )
 from gr00t_assets.reporting.effect_table import BADGES, IntervalAxis, VerdictBadge, interval_axis
-from gr00t_assets.reporting.sweep_summary import SweepSummary, status_counts, stored_status
+from gr00t_assets.reporting.sweep_summary import SweepSummary, status_counts
 from gr00t_assets.runs.stored_run import STATUS_WORDS
+
+if TYPE_CHECKING:
+    import jinja2
 
 STORE = "store"
 """Key of the comparison of the store's runs; every other one is of imported runs."""
@@ -61,30 +65,14 @@ def render_page(
 ) -> str:
     """The whole page; everything that comes from files is escaped.
 
-    Args:
-        comparisons: That of the store first.
-        sweeps: Those that are reported.
-        sweep_names: Of every sweep of the project.
-        price: Of a GPU-hour.
-        problems: What kept something from the page, a sentence each.
+    ``sweeps`` are reported, ``sweep_names`` are of every one; ``problems`` say what was left out.
     """
-    environment = markdown.template_environment(_FUNCTIONS, autoescape=True)
-    environment.globals |= {
-        "badges": BADGES,
-        "cards": CARDS,
-        "most_classes": effect_table.MOST_CLASSES,
-        "most_columns": ranking_table.MOST_COLUMNS,
-        "most_drawn": plots.MOST_DRAWN,
-        "most_unranked": UNRANKED,
-        "neither_is_success": evaluation_ranking.NEITHER_IS_SUCCESS,
-        "status_words": STATUS_WORDS,
-        "store_key": STORE,
-    }
     reported = {sweep.name for sweep in sweeps}
     not_ranked = {item.key: item.not_ranked for item in comparisons}
     if STORE in not_ranked:  # with the experiments that have not run
-        not_ranked[STORE] = tuple(run for sweep in sweeps for run in sweep.unranked)
-    return environment.get_template("page.html.j2").render(
+        not_ranked[STORE] = tuple(run for sweep in sweeps for run in sweep.runs if not run.finished)
+    template = page_environment().get_template("page.html.j2")
+    return template.render(
         comparisons=comparisons,
         first=first_ranked(comparisons),
         heading=heading(comparisons),
@@ -96,9 +84,19 @@ def render_page(
         price=price,
         problems=problems,
         figures=[],
+        status_words=STATUS_WORDS,
         said={limit for item in comparisons for answer in item.answers for limit in answer.limits},
         written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
+
+
+@cache
+def page_environment() -> "jinja2.Environment":
+    """Templates of the page."""
+    return markdown.template_environment(
+        wording, headline, costs, effect_table, evaluation_ranking, markdown, plots, ranking_table,
+        sweep_summary, sys.modules[__name__], autoescape=True,
+    )  # fmt: skip
 
 
 def first_ranked(comparisons: Sequence[Comparison]) -> Comparison | None:
@@ -136,16 +134,6 @@ def best_badge(item: ComparabilityClass) -> VerdictBadge:
     )
 
 
-def next_best(ranking: Sequence[RankedConfiguration]) -> str:
-    """By how much the best is below the next, in words; '' where there is none."""
-    if len(ranking) < 2:
-        return ""
-    best, second = ranking[0], ranking[1]
-    times = f", {second.loss.mean / best.loss.mean:.2f} times as high" if best.loss.mean else ""
-    loss, _ = ranking_table.loss_and_interval(second)
-    return f"next: {wording.first_label(second.runs)}, {loss}{times}"
-
-
 def summary(comparisons: Sequence[Comparison], sweeps: Sequence[SweepSummary]) -> str:
     """How many runs of each status, and how many imported ones, in a line."""
     counts = [status_counts(status for sweep in sweeps for status in sweep.counts.elements())]
@@ -155,18 +143,13 @@ def summary(comparisons: Sequence[Comparison], sweeps: Sequence[SweepSummary]) -
 
 def unranked_reason(run: Run) -> str:
     """Why a run has no rank."""
-    if run.stored is not None:
-        return row_remark(RankedRun(run)) or ""
-    return " ".join(text for text in (*run.problems, run.note) if text)
+    if run.stored is None:
+        return ranking_table.record_note([run])
+    return row_remark(RankedRun(run)) or ""
 
 
 def compressed(content: bytes) -> str:
-    """Gzip in base64; the same bytes always give the same text.
-
-    Examples:
-        >>> gzip.decompress(base64.b64decode(compressed(b"loss"))).decode()
-        'loss'
-    """
+    """Gzip in base64; the same bytes always give the same text."""
     return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
 
 
@@ -179,29 +162,9 @@ def compressed_json(value: Any) -> str:
     return compressed(json.dumps(value, separators=(",", ":"), allow_nan=False).encode())
 
 
-@lru_cache(maxsize=1)
+@cache
 def compressed_plotly() -> str:
     """Plotly's JavaScript from the installed package, compressed; about 2.0 MB."""
     from plotly.offline import get_plotlyjs
 
     return compressed(get_plotlyjs().encode())
-
-
-_FUNCTIONS: tuple[Callable[..., Any], ...] = (
-    best_badge, class_headline, compressed_json, compressed_plotly, doubts, loss_text, next_best,
-    ranking_axis, shown, status_counts, stored_status, unranked_reason,
-    costs.hours_sentence,
-    effect_table.answer_badge, effect_table.answer_limits, effect_table.answered,
-    effect_table.compared_values, effect_table.confounder_words, effect_table.loss_axis,
-    effect_table.p_text, effect_table.ratio_axis, effect_table.ratio_text, effect_table.residuals,
-    effect_table.shown_levels, effect_table.spread_text,
-    evaluation_ranking.evaluation_ranking,
-    markdown.proposal_cost, markdown.proposal_question, markdown.proposal_runs,
-    plots.class_styles, plots.curves_figure, plots.error_figure, plots.trajectory_figures,
-    ranking_table.class_title, ranking_table.evaluation_sentence, ranking_table.frames_warning,
-    ranking_table.loss_and_interval, ranking_table.loss_grid, ranking_table.ranking_table,
-    ranking_table.record_note,
-    wording.chance_words, wording.factor_words, wording.first_label, wording.group_label,
-    wording.label, wording.loss_words, wording.run_loss_words, wording.value_words,
-)  # fmt: skip
-"""What the templates call, by their own names."""

@@ -1,36 +1,30 @@
 """A comparison in GitHub's Markdown, for Dagster's pages and the research journal."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-from gr00t_assets.comparison.answers.headline import class_headline
+from gr00t_assets.comparison import wording
+from gr00t_assets.comparison.answers import headline
 from gr00t_assets.comparison.comparison import Comparison
 from gr00t_assets.comparison.proposals.control_runs import Proposal
-from gr00t_assets.comparison.proposals.replicates import BEST
 from gr00t_assets.comparison.statistics.factors import IMMATERIAL
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
-from gr00t_assets.comparison.wording import (
-    chance_words,
-    factor_words,
-    first_label,
-    label,
-    loss_words,
-    names_in_words,
-)
+from gr00t_assets.comparison.wording import chance_words, factor_words, label, names_in_words
 from gr00t_assets.core.text import markdown
 from gr00t_assets.core.units import shown_setting
-from gr00t_assets.reporting.costs import hours_unit
-from gr00t_assets.reporting.effect_table import answer_badge, answer_limits, answered_first
-from gr00t_assets.reporting.evaluation_ranking import evaluation_ranking
-from gr00t_assets.reporting.ranking_table import (
-    class_title,
-    evaluation_sentence,
-    frames_warning,
-    loss_and_interval,
+from gr00t_assets.reporting import (
+    costs,
+    effect_table,
+    evaluation_ranking,
     ranking_table,
+    sweep_summary,
 )
+from gr00t_assets.reporting.costs import hours_unit
+from gr00t_assets.reporting.ranking_table import class_title, frames_warning
 
 if TYPE_CHECKING:
     import jinja2
@@ -65,9 +59,7 @@ def class_heading(ranked_class: ComparabilityClass) -> str:
 
 def proposal_question(proposal: Proposal) -> str:
     """What a proposal is made to know."""
-    if proposal.questions == (BEST,):
-        return "To know which is the best"
-    return f"To know of {', '.join(map(factor_words, proposal.questions))}"
+    return f"To know of {', '.join(proposal.topics)}"
 
 
 def proposal_cost(proposal: Proposal, chance: bool = False) -> str:
@@ -107,10 +99,11 @@ def proposal_runs(proposal: Proposal) -> list[str]:
     return [f"like {names_in_words(names, 3)}, but {words}" for words, names in names_of.items()]
 
 
-def template_environment(
-    functions: Iterable[Callable[..., Any]], autoescape: bool = False
-) -> "jinja2.Environment":
-    """Templates of this package, with functions that they call or filter by, by their own names."""
+def template_environment(*modules: ModuleType, autoescape: bool = False) -> "jinja2.Environment":
+    """Templates of this package.
+
+    They have the functions and constants of the modules by their names, and functions as filters.
+    """
     import jinja2
 
     environment = jinja2.Environment(
@@ -120,27 +113,25 @@ def template_environment(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    by_name = {function.__name__: function for function in functions}
-    environment.globals |= by_name
-    environment.filters |= by_name
+    names = {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if name.isupper() or getattr(value, "__module__", "") == module.__name__
+    }
+    environment.globals |= names
+    environment.filters |= {name: value for name, value in names.items() if callable(value)}
+    environment.filters["escaped"] = markdown
     return environment
 
 
 @cache
-def markdown_environment(*functions: Callable[..., Any]) -> "jinja2.Environment":
-    """Templates of Markdown, with functions that they call beside what every one of them may.
-
-    The filter ``escaped`` is to be used on everything that comes from files.
-    """
-    environment = template_environment(
-        (answer_badge, answer_limits, answered_first, class_heading, class_headline,
-         evaluation_ranking, evaluation_sentence, first_label, loss_and_interval, loss_words,
-          proposal_cost, proposal_question, proposal_runs, ranking_table,
-         *functions)
+def markdown_environment() -> "jinja2.Environment":
+    """Templates of Markdown; ``escaped`` is to be used on everything that comes from files."""
+    return template_environment(
+        wording, headline, costs, effect_table, evaluation_ranking, ranking_table, sweep_summary,
+        sys.modules[__name__],
     )  # fmt: skip
-    environment.filters["escaped"] = markdown
-    environment.globals["most_settings"] = MOST_SETTINGS
-    return environment
 
 
 def tidy(markdown: str) -> str:

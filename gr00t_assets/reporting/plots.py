@@ -44,7 +44,9 @@ MOST_ERRORS = 40
 
 MOST_TRAJECTORIES = 3
 _TRAJECTORY_POINTS = 600
-_BASELINE_LINES = (("#D55E00", "dash"), ("#CC79A7", "dot"), ("#8C6D31", "dashdot"))
+_BASELINE_LINES = (
+    ("#D55E00", "dash"), ("#CC79A7", "dot"), ("#8C6D31", "dashdot"), ("#56B4E9", "longdash"),
+)  # fmt: skip
 
 
 class Style(NamedTuple):
@@ -59,12 +61,9 @@ class Style(NamedTuple):
         return cls(PALETTE[place % len(PALETTE)], DASHES[place // len(PALETTE) % len(DASHES)])
 
 
-def class_styles(ranking: Sequence[RankedConfiguration]) -> dict[str, Style]:
-    """A style for each configuration of a class that is drawn, by the id of its first run."""
-    return {
-        ranked.run.run_id: Style.of_place(place)
-        for place, ranked in enumerate(ranking[:MOST_DRAWN])
-    }
+def run_styles(runs: Iterable[Run]) -> dict[str, Style]:
+    """A style for each run by its id: that of its place."""
+    return {run.run_id: Style.of_place(place) for place, run in enumerate(runs)}
 
 
 def curves_figure(
@@ -89,25 +88,18 @@ def curves_figure(
     for ranked, curve in curves:
         run, style = ranked.run, styles[ranked.run.run_id]
         if steps:
+            marker = {"color": style.color, "size": 3, "opacity": 0.25}
             traces.append(
-                {
-                    **_points(curve.thinned(steps)),
-                    "mode": "markers",
-                    "marker": {"color": style.color, "size": 3, "opacity": 0.25},
-                    "hoverinfo": "skip",
-                    "showlegend": False,
-                    "legendgroup": run.run_id,
-                }
+                _points(curve.thinned(steps), run)
+                | {"mode": "markers", "marker": marker, "hoverinfo": "skip", "showlegend": False}
             )
+        line = curve.smoothed().thinned(min(LINE_POINTS, share - steps))
+        name = _plain(run.name)
         traces.append(
-            {
-                **_points(curve.smoothed().thinned(min(LINE_POINTS, share - steps))),
-                **_line(style.color, 2.2, style.dash),
-                "name": f"{ranked.place}. {_plain(run.name)}",
-                "legendgroup": run.run_id,
-                "hovertemplate": f"%{{y:.4g}}<extra>{_plain(run.name)}</extra>",
-                "meta": loss_words(ranked.runs),
-            }
+            _points(line, run)
+            | _line(style.color, 2.2, style.dash)
+            | {"name": f"{ranked.place}. {name}", "meta": loss_words(ranked.runs)}
+            | {"hovertemplate": f"%{{y:.4g}}<extra>{name}</extra>"}
         )
     return _figure(
         traces,
@@ -146,24 +138,21 @@ def error_figure(ranking: EvaluationRanking) -> dict[str, Any]:
         "thickness": 2,
         "width": 4,
     }
-    policy = {
-        **_trace(_five_digits(error.mean for error in errors), names, "policy, 95 %"),
+    policy = _trace(_five_digits(error.mean for error in errors), names, "policy, 95 %") | {
         "mode": "markers",
         "error_x": intervals,
         "marker": {"size": 9, "color": PALETTE[0]},
         "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
     }
     baselines = []
-    for baseline, (color, dash) in zip(ranking.baselines, _BASELINE_LINES, strict=False):
+    of_first = ranking.rows[0].evaluation.main.baselines
+    for baseline, (color, dash) in zip(of_first, _BASELINE_LINES, strict=False):
         name, mean = _plain(baseline.name), _five_digits([baseline.error.mean])
-        baselines.append(
-            {
-                **_trace(mean * len(rows), names, f"baseline: {name}"),
-                **_line(color, 2, dash),
-                "mode": "lines+markers" if len(rows) == 1 else "lines",
-                "hovertemplate": f"{name}: %{{x:.4g}}<extra></extra>",
-            }
-        )
+        trace = _trace(mean * len(rows), names, f"baseline: {name}") | _line(color, 2, dash)
+        trace["hovertemplate"] = f"{name}: %{{x:.4g}}<extra></extra>"
+        if len(rows) == 1:
+            trace["mode"] = "lines+markers"
+        baselines.append(trace)
     return _figure(
         [policy, *baselines],
         {"title": {"text": "open-loop error, normalised"}, "rangemode": "tozero"},
@@ -181,12 +170,12 @@ def trajectory_figures(ranking: EvaluationRanking) -> list[tuple[dict[str, Any],
         if trajectory.part == ranking.part
         for line in trajectory.lines
     ]
+    name = label(best.ranked.run)
     return [
         (
             _trajectory_figure(trajectory, line),
             f"{line.joint} in episode {trajectory.episode} ({trajectory.part}), recorded and as "
-            f"{label(best.ranked.run)} predicts it in chunks; the band is the spread of "
-            "the denoising draws.",
+            f"{name} predicts it in chunks; the band is the spread of the denoising draws.",
         )
         for trajectory, line in lines[:MOST_TRAJECTORIES]
     ]
@@ -235,12 +224,13 @@ def _line(color: str, width: float, dash: str = "solid") -> dict[str, Any]:
     return {"mode": "lines", "line": {"color": color, "width": width, "dash": dash}}
 
 
-def _points(curve: Curve) -> dict[str, Any]:
+def _points(curve: Curve, run: Run) -> dict[str, Any]:
     return {
         "type": "scatter",
         "x": curve.samples.round().astype(int).tolist(),
         "y": _five_digits(curve.losses),
         "customdata": curve.steps.round(1).tolist(),
+        "legendgroup": run.run_id,
     }
 
 

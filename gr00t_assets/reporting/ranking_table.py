@@ -28,9 +28,10 @@ from gr00t_assets.comparison.wording import (
 )
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.evaluation.result import Evaluation
+from gr00t_assets.reporting.effect_table import IntervalAxis, interval_axis
 from gr00t_assets.reporting.evaluation_ranking import EvaluatedConfiguration, evaluation_ranking
 
-MOST_SETTINGS = 8
+SETTINGS_ON_PAGE = 8
 """Columns of varying settings at most; a class with more has them in the runs' own lists."""
 
 MOST_TIMES = 10.0
@@ -57,8 +58,7 @@ def class_title(comparability_class: ComparabilityClass) -> str:
     """Dataset, trained parts and trainer, as far as they are known."""
     values = comparability_class.comparability
     dataset = comparability_class.runs[0].dataset
-    parts = (dataset, values.get("trainable parts", ""), values.get("trainer", ""))
-    return " · ".join(part for part in parts if part)
+    return " · ".join(filter(None, (dataset, values.get("trainable parts"), values.get("trainer"))))
 
 
 def frames_warning(frames: str) -> str:
@@ -86,16 +86,13 @@ def evaluation_sentence(
     best, count = evaluated.rows[0], len(evaluated.rows)
     lowest = f"{_error_words(best)} ({evaluated.part})"
     row = next((row for row in evaluated.rows if row.ranked.place == 1), None)
-    if row is None:
-        which = first_label(best.ranked.runs)
-        return f"It was not evaluated; the lowest open-loop error is that of {which}, {lowest}."
     if row is best:
-        place = f", the lowest of {count}" if count > 1 else ""
-        return f"Its open-loop error is {lowest}{place}."
-    return (
-        f"Its open-loop error is {_error_words(row)}, place {row.by_error} of {count}; the lowest "
-        f"is that of {first_label(best.ranked.runs)}, {lowest}."
-    )
+        return f"Its open-loop error is {lowest}{f', the lowest of {count}' if count > 1 else ''}."
+    that = f"that of {first_label(best.ranked.runs)}, {lowest}."
+    if row is None:
+        return f"It was not evaluated; the lowest open-loop error is {that}"
+    place = f"place {row.by_error} of {count}"
+    return f"Its open-loop error is {_error_words(row)}, {place}; the lowest is {that}"
 
 
 def _error_words(row: EvaluatedConfiguration) -> str:
@@ -132,15 +129,12 @@ class RankingTable(NamedTuple):
 def ranking_table(
     ranking: Sequence[RankedConfiguration],
     evaluations: Mapping[str, Evaluation],
-    most_settings: int = MOST_SETTINGS,
+    most_settings: int = SETTINGS_ON_PAGE,
     wide: bool = True,
 ) -> RankingTable:
     """The table of one class, without empty columns; of replicates the mean of each number.
 
-    Args:
-        evaluations: By run id.
-        most_settings: Columns of varying settings at most.
-        wide: Whether to have the columns that need much room, such as the open-loop error.
+    A ``wide`` one has the columns that need much room too, such as the open-loop error.
     """
     chance = column_names()["chance_best"]
     varying = varying_settings([run for ranked in ranking for run in ranked.runs], True)
@@ -194,26 +188,17 @@ def _error_cell(row: EvaluatedConfiguration | None) -> Cell:
     return Cell(loss_text(row.error.mean, row.error.standard_error) + seen, row.error.mean)
 
 
-class GridCell(NamedTuple):
-    """The best of the configurations of one cell, and the number of all their runs.
-
-    ``shade`` is 0 for the highest loss of the grid to 100 for the lowest, on a logarithmic scale.
-    """
-
-    best: RankedConfiguration
-    runs: int
-    shade: int
-    lowest: bool
-
-
 class LossGrid(NamedTuple):
-    """Losses by batch size (rows) and learning rate (columns); None where nothing was run.
+    """Configurations by batch size and learning rate, in each cell the lowest loss first.
 
-    ``other_settings`` differ between the runs too, so that neighbours may differ in more than two.
+    ``rates`` are the columns, ``axis`` is that of the lowest losses of the cells, None where they
+    are equal. ``other_settings`` differ between the runs too, so that neighbours may differ in more
+    than two.
     """
 
     rates: tuple[str, ...]
-    rows: tuple[tuple[int, tuple[GridCell | None, ...]], ...]
+    cells: dict[tuple[int, str], list[RankedConfiguration]]
+    axis: IntervalAxis | None
     other_settings: tuple[str, ...]
 
 
@@ -232,23 +217,12 @@ def loss_grid(ranking: Sequence[RankedConfiguration]) -> LossGrid | None:
         cells.setdefault((batch, columns[rate]), []).append(ranked)
     if len(cells) < 2:
         return None
-    bests = {at: min(cells[at], key=lambda ranked: ranked.loss.mean) for at in cells}
-    losses = [best.loss.mean for best in bests.values()]
-    low, high = min(losses), max(losses)
-    grid: dict[tuple[int, str], GridCell] = {}
-    for at, best in bests.items():
-        loss, shade = best.loss.mean, 100
-        if 0 < low < high:
-            shade = round(100 * math.log(high / loss) / math.log(high / low))
-        count = sum(len(ranked.runs) for ranked in cells[at])
-        grid[at] = GridCell(best, count, shade, loss == low)
-    rates = tuple(dict.fromkeys(columns.values()))
-    batches = sorted({batch for batch, _ in cells})
     runs = [run for ranked, _, _ in placed for run in ranked.runs]
     steps = ["steps"] if len({run.settings.get("max_steps") for run in runs}) > 1 else []
     return LossGrid(
-        rates,
-        rows=tuple((batch, tuple(grid.get((batch, rate)) for rate in rates)) for batch in batches),
+        tuple(dict.fromkeys(columns.values())),
+        cells,
+        axis=interval_axis((cell[0].loss.mean, None) for cell in cells.values()),
         other_settings=(*steps, *map(factor_words, varying_settings(runs, True))),
     )
 

@@ -28,15 +28,10 @@ SEE_IMPORTED = "Runs made elsewhere are not shown: gr00t-assets compare --import
 
 @dataclass(frozen=True)
 class Report:
-    """A report.
+    """A report: the ``page`` and the HTML file that it goes to, and what it was made from.
 
-    Attributes:
-        path: The HTML file, where it is written.
-        page: Its content.
-        sweeps: Those in the report, in the order of the file.
-        stored: The runs of every sweep by its name, reported or not.
-        comparisons: Of the store's runs, and of imported ones where there are any.
-        problems: What kept something from the report, a sentence each.
+    ``sweeps`` are those in it, ``stored`` has the runs of every sweep by its name, ``problems`` say
+    what kept something from it.
     """
 
     path: Path
@@ -71,12 +66,7 @@ def write_report(
     asked: Collection[str] = (),
     imported: Sequence[Run] | None = (),
 ) -> Report:
-    """Write the comparison to ``reports/loss_comparison.html``; see ``make_report``.
-
-    Raises:
-        StoreError: The disk is full; a former report is as it was.
-        Gr00tAssetsError: ``GR00T_ASSETS_GPU_PRICE`` is no price.
-    """
+    """``make_report`` and write it to ``reports/loss_comparison.html``."""
     report = make_report(sweeps, store, asked, imported)
     report.write()
     return report
@@ -89,11 +79,9 @@ def make_report(
     imported: Sequence[Run] | None = (),
     band: float = BAND,
 ) -> Report:
-    """The comparison of every run; nothing is written.
+    """The comparison of every run of the project's sweeps; nothing is written.
 
     Args:
-        sweeps: Every sweep of the project.
-        store: Where the runs are, and where the report goes.
         asked: Names of sweeps that are in the report even where nothing has run yet.
         imported: Runs from elsewhere; None for those of the project's journal and of W&B.
         band: Share by which two losses may differ and still be equally good.
@@ -110,7 +98,8 @@ def make_report(
         if sweep.name in asked or any(run.status != "missing" for run in stored[sweep.name])
     )
     comparisons, problems = compare_everything(runs, store, imported, band)
-    if not comparisons and _has_imports(store):
+    imports = (project_root() / JOURNAL, *imports_folder(store).glob("[!.]*.parquet"))
+    if not comparisons and any(file.is_file() for file in imports):
         problems.append(SEE_IMPORTED)
     page = render_page(comparisons, summaries, [sweep.name for sweep in sweeps], price, problems)
     path = store.reports / FILE
@@ -156,12 +145,6 @@ def compare_everything(
 def in_order(runs: Sequence[Run]) -> list[Run]:
     """Runs in order of their start, whatever the order of their files on disk."""
     return sorted(runs, key=lambda run: (run.started_at, run.name, run.run_id))
-
-
-def _has_imports(store: Store) -> bool:
-    """Whether there is a table of runs, or an import of W&B."""
-    table = project_root() / JOURNAL
-    return table.is_file() or any(imports_folder(store).glob("[!.]*.parquet"))
 
 
 def _evaluations(runs: Sequence[Run], store: Store, problems: list[str]) -> dict[str, Evaluation]:

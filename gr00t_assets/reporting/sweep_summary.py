@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gr00t_assets.comparison.all_runs import from_stored_run
-from gr00t_assets.comparison.answers.headline import headline
 from gr00t_assets.comparison.answers.limits import cautions
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.wording import names_in_words
@@ -27,7 +26,6 @@ class SweepSummary:
     sweep: Sweep
     runs: tuple[Run, ...]
     older_runs: tuple[StoredRun, ...]
-    headline: str
     cautions: tuple[str, ...]
     next_step: str = ""
 
@@ -40,11 +38,6 @@ class SweepSummary:
     def counts(self) -> Counter[str]:
         """Experiments by the status of their run."""
         return Counter(map(stored_status, self.runs))
-
-    @property
-    def unranked(self) -> list[Run]:
-        """Failed, unfinished, stale and missing runs."""
-        return [run for run in self.runs if not run.finished]
 
     @property
     def hypotheses(self) -> list[tuple[str, str]]:
@@ -76,12 +69,9 @@ def status_counts(statuses: Iterable[str]) -> str:
 
 
 def sweep_summary(sweep: Sweep, stored: Sequence[StoredRun], runs: Sequence[Run]) -> SweepSummary:
-    """The summary of a sweep.
+    """The summary of a sweep from its ``stored`` runs, placeholders of missing ones among them.
 
-    Args:
-        sweep: As its file has it now.
-        stored: Its runs as the store has them, placeholders of missing ones among them.
-        runs: Those of the whole project as the comparison takes them.
+    ``runs`` are those of the whole project as the comparison takes them.
     """
     compared = {id(run.stored): run for run in runs}
     newest: dict[str, StoredRun] = {}
@@ -95,7 +85,6 @@ def sweep_summary(sweep: Sweep, stored: Sequence[StoredRun], runs: Sequence[Run]
         sweep=sweep,
         runs=tuple(compared.get(id(item)) or from_stored_run(item) for item in newest.values()),
         older_runs=tuple(item for item in stored if item.stale and id(item) not in shown),
-        headline=headline(present),
         cautions=tuple(cautions(present)),
         next_step=f"Until {step.question} is known: {step.words}" if step else "",
     )

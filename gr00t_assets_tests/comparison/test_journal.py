@@ -6,7 +6,7 @@ from gr00t_assets.comparison.all_runs import from_store
 from gr00t_assets.comparison.answers.headline import headline
 from gr00t_assets.comparison.answers.limits import cautions
 from gr00t_assets.comparison.statistics.ranking import comparability_classes, ranked_runs
-from gr00t_assets.comparison.tables.runs_table import rows_table
+from gr00t_assets.comparison.tables.runs_table import runs_table
 from gr00t_assets.runs.final_loss import LossWindow
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets_tests.comparison.run_factory import (
@@ -53,7 +53,7 @@ def runs(tmp_path_factory):
 
 
 def table_of(runs):
-    return rows_table(ranked_runs(comparability_classes(runs), runs))
+    return runs_table([row.run for row in ranked_runs(comparability_classes(runs), runs)])
 
 
 def test_ranks_are_computed_and_unfinished_runs_have_none(runs):

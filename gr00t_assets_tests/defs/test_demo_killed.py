@@ -194,5 +194,5 @@ def table(project: Project) -> list[list[Any]]:
     result = project.run(*command, "--json")
     assert result.returncode == 0, result.stdout
     content = json.loads(result.stdout[result.stdout.index("{") :])
-    columns = ("rank", "name", "status", "loss", "loss_se", "first_loss")
-    return [[row[column] for column in columns] for row in content["sweeps"]["demo"]["rows"]]
+    columns = ("name", "status", "loss", "loss_se", "first_loss")
+    return [[row[column] for column in columns] for row in content["runs"]]

@@ -94,12 +94,13 @@ def test_one_comparison_puts_the_trainers_in_two_classes(trained: Project) -> No
     ]
     done = trained.run(*command)
     assert done.returncode == 0, done.stdout
-    rows = json.loads(done.stdout)["sweeps"]["both"]["rows"]
-    classes = {row["name"]: row["class"] for row in rows}
-    assert set(classes) == set(NAMES)
-    assert len(set(classes.values())) == 2
-    assert classes[NAMES[0]] == classes[NAMES[1]] != classes[NAMES[2]] == classes[NAMES[3]]
-    assert sorted(row["rank"] for row in rows) == [1, 1, 2, 2]
+    classes = json.loads(done.stdout)["classes"]
+    rows = [row | {"class": item["id"]} for item in classes for row in item["ranking"]]
+    of_run = {row["name"]: row["class"] for row in rows}
+    assert len(classes) == 2
+    assert set(of_run) == set(NAMES)
+    assert of_run[NAMES[0]] == of_run[NAMES[1]] != of_run[NAMES[2]] == of_run[NAMES[3]]
+    assert sorted(row["place"] for row in rows) == [1, 1, 2, 2]
 
 
 def test_the_runs_of_both_trainers_hold_the_same_files(trained: Project) -> None:

@@ -12,9 +12,8 @@ from gr00t_assets.reporting.curve_images import (
     curves_png,
     markdown_image,
     run_curve_png,
-    run_styles,
 )
-from gr00t_assets.reporting.plots import MOST_DRAWN
+from gr00t_assets.reporting.plots import MOST_DRAWN, run_styles
 from gr00t_assets.runs.metrics import Metric, MetricTable
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets_tests.comparison.run_factory import experiment, losses, write_run

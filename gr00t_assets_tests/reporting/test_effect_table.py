@@ -3,8 +3,6 @@
 from dataclasses import replace
 from typing import get_args
 
-import pytest
-
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.statistics.effects import LevelEstimate, Verdict
 from gr00t_assets.reporting.effect_table import (
@@ -12,7 +10,6 @@ from gr00t_assets.reporting.effect_table import (
     MOST_LEVELS,
     answer_badge,
     answered,
-    compared_values,
     loss_axis,
     ratio_axis,
     ratio_text,
@@ -33,11 +30,12 @@ def test_an_effect_has_its_ratio_on_an_axis_with_no_difference_and_a_loss_for_ea
     runs = replicated()
     assert runs[0].loss is not None
     runs[0] = replace(runs[0], loss=Loss(1.03 * runs[0].loss.mean, 0.001, 160))
-    answers = {answer.factor: answer for answer in compared(*runs).answers}
+    comparison = compared(*runs)
+    answers = {answer.factor: answer for answer in comparison.answers}
     rate = answers["learning_rate"]
     (effect,) = rate.effects
     assert answer_badge(rate).verdict == "controlled" == effect.verdict
-    assert compared_values(effect) == ("1e-4", "1e-3")
+    assert "<td>1e-4 → 1e-3</td>" in render_page([comparison], [], [])
     assert ratio_text(effect)[1:].startswith("0.505 (0.4")
     axis = ratio_axis([rate])
     assert axis is not None and effect.interval is not None and effect.ratio is not None
@@ -90,9 +88,12 @@ def test_the_run_that_the_model_does_not_fit_is_the_largest_residual():
     runs = replicated()
     assert runs[2].loss is not None
     runs[2] = replace(runs[2], loss=Loss(2 * runs[2].loss.mean, 0.001, 160))
-    left = residuals(compared(*runs).ranked_classes[0])
-    assert left is not None and len(left.points) == 6
-    largest = max(left.points, key=lambda point: abs(point.percent))
-    assert largest.name == "lr0.001-s1" and largest.y == 0.0
-    assert left.widest == pytest.approx(largest.percent)
-    assert residuals(compared(*runs[:1]).ranked_classes[0]) is None, "nothing is left over"
+    comparison = compared(*runs)
+    left = residuals(comparison.ranked_classes[0])
+    assert len(left) == 6
+    largest = max(left, key=lambda point: abs(point.percent))
+    assert largest.name == "lr0.001-s1" and largest.percent > 0
+    points = render_page([comparison], [], []).split("<circle ")[1:]
+    (top,) = (point for point in points if 'cy="14.0"' in point)
+    assert f"<title>{largest.name}: " in top
+    assert residuals(compared(*runs[:1]).ranked_classes[0]) == [], "nothing is left over"

@@ -10,13 +10,12 @@ from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.ranking import comparability_classes
 from gr00t_assets.evaluation.result import Estimate, Evaluation
-from gr00t_assets.reporting import html
 from gr00t_assets.reporting.evaluation_ranking import (
     EvaluationRanking,
     agreement,
     evaluation_ranking,
 )
-from gr00t_assets.reporting.markdown import template_environment
+from gr00t_assets.reporting.html import page_environment
 from gr00t_assets_tests.reporting.report_runs import evaluation, finished_run
 
 
@@ -142,9 +141,10 @@ def test_the_section_of_the_report_has_pairs_seeds_and_every_rule() -> None:
         finished_run("b", 0.5),
     ]
     table = ranked(*((run, by_episode(run, (1 + at) * EPISODES)) for at, run in enumerate(runs)))
-    shown = template_environment(html._FUNCTIONS, autoescape=True)
-    text = shown.get_template("open_loop.html.j2").render(
-        evaluated=table, figures=[], anchor="", ranked_class=comparability_classes(runs)[0]
+    text = (
+        page_environment()
+        .get_template("open_loop.html.j2")
+        .render(evaluated=table, figures=[], anchor="", ranked_class=comparability_classes(runs)[0])
     )
     assert "2 seeds: 0.325, 0.65" in text and "cannot be told apart: errs" in text
     assert text.count("<th>") == 1 + 1 + 2 + 1 and table.paired_sentence.split(";")[0] in text

@@ -26,7 +26,6 @@ from gr00t_assets.reporting.html import (
     compressed_json,
     compressed_plotly,
     heading,
-    next_best,
     ranking_axis,
     render_page,
 )
@@ -34,9 +33,9 @@ from gr00t_assets.reporting.markdown import comparison_markdown
 from gr00t_assets.reporting.plots import (
     FIGURE_POINTS,
     MOST_DRAWN,
-    class_styles,
     curves_figure,
     error_figure,
+    run_styles,
     trajectory_figures,
 )
 from gr00t_assets.reporting.ranking_table import (
@@ -99,27 +98,29 @@ def test_the_grid_has_the_best_of_each_cell_and_counts_its_runs():
     grid = loss_grid(only_ranking(*runs))
     assert grid is not None
     assert grid.rates == ("1e-4", "1e-3")
-    (first, cells), (second, others) = grid.rows
-    assert (first, second) == (1, 8)
-    assert cells[0] is not None and cells[1] is None and others[0] is None
-    assert (cells[0].runs, cells[0].best.run.name) == (2, "b")
-    assert (cells[0].lowest, cells[0].shade) == (True, 100)
-    assert others[1] is not None and (others[1].shade, others[1].lowest) == (0, False)
+    assert {at: [ranked.run.name for ranked in cell] for at, cell in grid.cells.items()} == {
+        (1, "1e-4"): ["b", "a"], (8, "1e-3"): ["c"],
+    }  # fmt: skip
     assert grid.other_settings == ("weight decay",)
+    shown = render_page([compared(*runs)], [], []).split('<table class="grid">')[1]
+    best, empty, also_empty, worst = shown.split("</table>")[0].split("<td ")[1:]
+    assert '--s:100" class="best" title="b"' in best and "<span>2 runs</span>" in best
+    assert "not run" in empty and "not run" in also_empty
+    assert worst.startswith('style="--s:0" title="c"') and "<span>1 run</span>" in worst
 
 
 def test_many_learning_rates_share_columns():
     runs = [finished_run(f"r{index}", learning_rate=1e-5 * 1.3**index) for index in range(30)]
     grid = loss_grid(only_ranking(*runs))
     assert grid is not None and len(grid.rates) <= MOST_RATES
-    assert sum(cell.runs for _, cells in grid.rows for cell in cells if cell) == 30
+    assert sum(map(len, grid.cells.values())) == 30
 
 
 def test_a_figure_has_points_by_samples_and_by_the_share_of_the_schedule():
     runs = [finished_run("a", batch_size=1), finished_run("b", steps=50, max_steps=100)]
     runs[1] = replace(runs[1], samples_seen=400)
     ranking = only_ranking(*runs)
-    figure = curves_figure(ranking, class_styles(ranking))
+    figure = curves_figure(ranking, run_styles(runs))
     assert figure is not None
     drawn: Any = go.Figure(figure).data
     assert len(drawn) == 4, "every property is one that Plotly knows"
@@ -137,7 +138,7 @@ def test_a_figure_of_many_long_runs_stays_small():
     runs = [replace(runs[i % 3], run_id=f"{i}", settings={**settings, "weight_decay": i / 9})
             for i in range(90)]  # fmt: skip
     ranking = only_ranking(*runs)
-    styles = class_styles(ranking)
+    styles = run_styles(ranked.run for ranked in ranking[:MOST_DRAWN])
     figure = curves_figure(ranking, styles)
     assert figure is not None and len(figure["data"]) == len(styles) == MOST_DRAWN
     assert sum(len(trace["x"]) for trace in figure["data"]) <= FIGURE_POINTS
@@ -149,7 +150,7 @@ def test_losses_that_are_not_finite_are_left_out_of_the_figure():
     assert run.curve is not None
     run.curve.losses[3] = np.nan
     ranking = only_ranking(run)
-    json.dumps(curves_figure(ranking, class_styles(ranking)), allow_nan=False)
+    json.dumps(curves_figure(ranking, run_styles([run])), allow_nan=False)
 
 
 def test_the_ranking_by_open_loop_error_says_where_loss_disagrees():
@@ -164,7 +165,8 @@ def test_the_ranking_by_open_loop_error_says_where_loss_disagrees():
         ("high-loss", 1, 2), ("low-loss", 2, 1),
     ]  # fmt: skip
     assert "Neither is success on a robot." in table.agreement.sentence
-    assert [baseline.beaten for baseline in table.baselines] == ["yes", "no"]
+    baselines = table.rows[0].evaluation.main.baselines
+    assert [baseline.beaten for baseline in baselines] == ["yes", "no"]
     assert len(go.Figure(error_figure(table)).data) == 3  # type: ignore[arg-type]
     ((figure, caption),) = trajectory_figures(table)
     assert "left_arm[0] in episode 3" in caption
@@ -234,13 +236,16 @@ def test_hours_are_of_a_cpu_where_no_gpu_was_used():
 
 
 @pytest.mark.parametrize("text", ["much", "-1", "nan", "inf"])
-def test_a_price_that_is_none_is_refused(text):
+def test_a_price_that_is_none_is_refused(text, monkeypatch):
+    monkeypatch.setenv("GR00T_ASSETS_GPU_PRICE", text)
     with pytest.raises(Gr00tAssetsError, match="is no price of a GPU-hour"):
-        price_per_gpu_hour({"GR00T_ASSETS_GPU_PRICE": text})
+        price_per_gpu_hour()
 
 
-def test_without_a_price_there_is_none():
-    assert price_per_gpu_hour({}) is None
+def test_a_price_may_have_a_currency_and_without_one_there_is_none(monkeypatch):
+    for text, price in {"2.49 EUR": Price(2.49, "EUR"), "3": Price(3), " ": None}.items():
+        monkeypatch.setenv("GR00T_ASSETS_GPU_PRICE", text)
+        assert price_per_gpu_hour() == price
 
 
 def test_the_first_screen_says_what_is_best_by_how_much_and_whether_it_is_known():
@@ -251,7 +256,7 @@ def test_the_first_screen_says_what_is_best_by_how_much_and_whether_it_is_known(
     badge = best_badge(ranked_class)
     assert (first_label(ranking[0].runs), badge.verdict) == ("lr0.001-s1 (3 runs)", "controlled")
     assert badge.word == "the best by more than noise"
-    assert "2.00 times as high" in next_best(ranking)
+    assert "2.00 times as high" in render_page([comparison], [], []).split("</header>")[0]
 
 
 def test_the_first_screen_does_not_claim_what_noise_explains():

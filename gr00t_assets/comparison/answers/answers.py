@@ -1,13 +1,14 @@
 """Answers: what the finished runs say of one factor, with the evidence and its limits."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 from pydantic import Field, computed_field
 
-from gr00t_assets.comparison.answers.limits import limits
+from gr00t_assets.comparison.answers.limits import failures, limits
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.effects import Effect, Verdict
 from gr00t_assets.comparison.statistics.factor_tests import all_effects
@@ -36,21 +37,13 @@ from gr00t_assets.comparison.wording import (
     value_words,
 )
 
+WIDEST = 1e4
+"""A ratio of an interval's ends beyond which it says nothing, and is left out."""
+
 _SERIES = 8
 """Runs of a series that a sentence lists at most."""
 
 _SENTENCES = SENTENCES["answers"]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """The effect of a factor between its lowest and its highest value, as ``Effect`` has it."""
-
-    low: object
-    high: object
-    ratio: float
-    percent: float
-    interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -74,13 +67,12 @@ class Answer:
 
     @computed_field
     @property
-    def estimate(self) -> Estimate | None:
+    def estimate(self) -> dict[str, Any] | None:
         """The effect in the class that says most; None where nothing can be estimated."""
-        effect = self.effects[0] if self.effects else None
-        if effect is None or effect.ratio is None:
+        if not self.effects or self.effects[0].ratio is None:
             return None
-        percent = 100 * (effect.ratio - 1)
-        return Estimate(effect.low, effect.high, effect.ratio, percent, effect.interval)
+        names = ("low", "high", "ratio", "percent", "interval")
+        return {name: getattr(self.effects[0], name) for name in names}
 
     @computed_field
     @property
@@ -116,16 +108,10 @@ def answer(runs: Sequence[Run], factor: str) -> Answer:
     return _answer(runs, name, all_effects(runs, [name]).get(name, ()))
 
 
-def all_answers(
-    runs: Sequence[Run], effects: Mapping[str, Sequence[Effect]] | None = None
-) -> list[Answer]:
-    """The answers to the questions that people ask, and to those of every other varying factor.
-
-    The effects of these runs may be given where they are at hand.
-    """
-    effects = all_effects(runs) if effects is None else effects
+def all_answers(runs: Sequence[Run], effects: Mapping[str, Sequence[Effect]]) -> list[Answer]:
+    """The answers to the questions that people ask, and to those of every other varying factor."""
     factors = dict.fromkeys([*QUESTIONS, *effects])
-    return [_answer(runs, factor, effects.get(factor) or ()) for factor in factors]
+    return [_answer(runs, factor, effects.get(factor, ())) for factor in factors]
 
 
 def _answer(runs: Sequence[Run], factor: str, effects: Sequence[Effect]) -> Answer:
@@ -148,31 +134,28 @@ def _answer(runs: Sequence[Run], factor: str, effects: Sequence[Effect]) -> Answ
 
 def _sentence(effect: Effect, runs: Sequence[Run]) -> str:
     factor, spread = effect.factor, f" ({spread_words(effect.spread)})"
-    shown = _effect_words(effect)
-    if effect.depends_on:
-        other = effect.depends_on
-        apart = [item for item in effect.at if item.shown]
+    shown, order = _effect_words(effect), partial(order_of, factor)
+    if other := effect.depends_on:
         simple = "; ".join(
-            f"at {other} {value_words(item.value)} the loss with {factor} "
-            f"{value_words(effect.high)} is {times(item.ratio)} times that with "
-            f"{value_words(effect.low)}"
-            for item in apart
+            f"at {other} {value_words(item.value)} {_ratio_words(effect, item.ratio)}"
+            for item in effect.at
+            if item.shown
         )
         hidden = listed([value_words(item.value) for item in effect.at if not item.shown])
         rest = f"; at {hidden} no difference is shown" if hidden else ""
         return _SENTENCES["depends"].format(
-            other=other, simple=simple, rest=rest, spread=spread, failures=_failures(effect, runs)
+            other=other, simple=simple, rest=rest, spread=spread, failures=failures(effect, runs)
         )
     if effect.verdict == "controlled":
         claims = [
             f"{factor} {value_words(value)} ends lower than "
-            f"{listed([value_words(other) for other in sorted(lower, key=_order(factor))])}"
+            f"{listed([value_words(other) for other in sorted(lower, key=order)])}"
             for value, lower in effect.lower.items()
         ]
         claim = listed(claims) or f"{factor} changes the loss, though no two values are told apart"
         equal = "and nothing else changed" if effect.clean else "all else held equal by the model"
         return _SENTENCES["controlled"].format(
-            claims=claim, effect=shown, equal=equal, spread=spread, failures=_failures(effect, runs)
+            claims=claim, effect=shown, equal=equal, spread=spread, failures=failures(effect, runs)
         )
     if effect.verdict == "confounded":
         return _confounded(effect)
@@ -190,42 +173,29 @@ def _sentence(effect: Effect, runs: Sequence[Run]) -> str:
     return _SENTENCES[effect.verdict].format(effect=shown, degrees=degrees, spread=spread)
 
 
-def _failures(effect: Effect, runs: Sequence[Run]) -> str:
-    """Values of which runs failed, so that only the lucky ones may be left."""
-    same = [run for run in runs if run.class_id == effect.class_id]
-    parts = []
-    for level in effect.levels:
-        of_value = [run for run in same if factor_value(run, effect.factor) == level.value]
-        if any(run.status == "failed" for run in of_value):
-            done = sum(run.finished for run in of_value)
-            named = f"{effect.factor} {value_words(level.value)}"
-            parts.append(f"of {len(of_value)} runs with {named} only {done} finished")
-    return f"; but {listed(parts)}" if parts else ""
-
-
 def _effect_words(effect: Effect) -> str:
     """The loss at the highest value of the factor beside that at the lowest."""
-    text = (
-        f"the loss with {effect.factor} {value_words(effect.high)} is {times(effect.ratio or 1.0)} "
-        f"times that with {value_words(effect.low)}"
-    )
-    if effect.interval is None:
+    text = _ratio_words(effect, effect.ratio or 1.0)
+    if effect.interval is None or effect.interval[1] > WIDEST * effect.interval[0]:
         return text
     return f"{text} ({times(effect.interval[0])} to {times(effect.interval[1])} at 95 percent)"
 
 
+def _ratio_words(effect: Effect, ratio: float) -> str:
+    high, low = value_words(effect.high), value_words(effect.low)
+    return f"the loss with {effect.factor} {high} is {times(ratio)} times that with {low}"
+
+
 def _confounded(effect: Effect) -> str:
-    factor, pair = effect.factor, effect.pair
-    together = _series_words(effect)
+    factor, pair, together = effect.factor, effect.pair, _series_words(effect)
     if pair is None or not pair.confounders:
         also = listed(list(effect.confounders))
         return _SENTENCES["aliased"].format(factor=factor, also=also, series=together)
     samples = ""
     if equal := pair.equal_samples:
         samples = f"; where both had seen {equal[0]:,} samples it is {times(equal[1])} times"
-    values = {run.run_id for run in effect.runs}
     pairs = f"the only pair that differs in {factor}"
-    if len(values) > len(pair.low) + len(pair.high):
+    if len(effect.runs) > len(pair.runs):
         pairs = f"each pair that differs in {factor} changes more than that; the nearest one"
     return _SENTENCES["confounded"].format(
         factor=factor,
@@ -279,12 +249,11 @@ def _nothing_to_compare(factor: str, runs: Sequence[Run]) -> str:
     if not values:
         return _SENTENCES["no_value"].format(factor=factor)
     if len(values) == 1:
-        only = value_words(next(iter(values)))
-        known = sum(map(len, values.values()))
-        which = "Every run" if known == len(runs) else "Every run that says so"
-        return _SENTENCES["one_value"].format(which=which, factor=factor, value=only)
+        ((value, of_value),) = values.items()
+        which = "Every run" if len(of_value) == len(runs) else "Every run that says so"
+        return _SENTENCES["one_value"].format(which=which, factor=factor, value=value_words(value))
     groups = []
-    for value in sorted(values, key=_order(factor)):
+    for value in sorted(values, key=partial(order_of, factor)):
         names = [label(run) + ("" if run.finished else f" ({run.status})") for run in values[value]]
         groups.append(f"{value_words(value)}: {names_in_words(names, 6)}")
     return _SENTENCES["no_pair"].format(factor=factor, groups="; ".join(groups))
@@ -294,14 +263,8 @@ def _seed(runs: Sequence[Run]) -> tuple[str, Verdict]:
     """How much runs differ that differ in the seed alone; it is noise by what it is."""
     spread = repeated_spread(configurations(runs))
     if spread.percent is not None:
-        sentence = _SENTENCES["seed_spread"].format(
-            spread=percent_words(spread.percent), runs=spread.runs
-        )
-        return sentence, "within_noise"
+        words = percent_words(spread.percent)
+        return _SENTENCES["seed_spread"].format(spread=words, runs=spread.runs), "within_noise"
     seeds = {factor_value(run, "seed") for run in runs} - {None}
     every = f" (every run has {value_words(seeds.pop())})" if len(seeds) == 1 else ""
     return _SENTENCES["seed_unknown"].format(every=every), "not_comparable"
-
-
-def _order(factor: str) -> Callable[[object], tuple[int, float, str]]:
-    return lambda value: order_of(factor, value)

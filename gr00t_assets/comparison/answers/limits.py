@@ -44,15 +44,26 @@ def cautions(runs: Sequence[Run]) -> list[str]:
 
 
 def limits(runs: Sequence[Run], evidence: Sequence[Effect], factor: str) -> tuple[str, ...]:
-    """Sentences that a reader needs beside an answer.
+    """Sentences that a reader needs beside an answer about a factor.
 
-    Args:
-        runs: All that were compared, of any status.
-        evidence: What the answer rests on; without any, only the runs left out are named.
-        factor: What was asked about.
+    ``runs`` are all that were compared, of any status; without any ``evidence`` that the answer
+    rests on, only those left out are named.
     """
     behind = [run for effect in evidence for run in effect.runs]
     return (*_of_any_runs(behind), *_not_told(behind), *_memory(runs, factor), *_left_out(runs))
+
+
+def failures(effect: Effect, runs: Sequence[Run]) -> str:
+    """Values of which runs failed, so that only the lucky ones may be left."""
+    same = [run for run in runs if run.class_id == effect.class_id]
+    parts = []
+    for level in effect.levels:
+        of_value = [run for run in same if factor_value(run, effect.factor) == level.value]
+        if any(run.status == "failed" for run in of_value):
+            done = sum(run.finished for run in of_value)
+            named = f"{effect.factor} {value_words(level.value)}"
+            parts.append(f"of {len(of_value)} runs with {named} only {done} finished")
+    return f"; but {listed(parts)}" if parts else ""
 
 
 def _of_any_runs(runs: Sequence[Run]) -> Iterator[str]:
@@ -109,9 +120,8 @@ def _epochs(runs: Sequence[Run]) -> Iterator[str]:
     epochs = names_in_words([f"{label(run)} {epochs:.2g}" for epochs, run in below], 6)
     frames = {run.dataset_frames for _, run in below}
     of = f" of {frames.pop():,} frames" if len(frames) == 1 else ""
-    which = "No run has"
-    if len(below) < len(runs):
-        which = f"{len(below)} of {len(runs)} runs have not"
+    some = len(below) < len(runs)
+    which = f"{len(below)} of {len(runs)} runs have not" if some else "No run has"
     yield f"{which} seen every frame of the dataset once (epochs{of}: {epochs})."
 
 
@@ -120,9 +130,9 @@ def _logged_values(runs: Sequence[Run]) -> Iterator[str]:
     single = [run for run in runs if run.loss and run.loss.kind == "one logged value"]
     if not single:
         return
-    samples = sorted({run.loss.samples for run in single if run.loss})
+    samples = {run.loss.samples for run in single if run.loss}
     which = "Each loss" if len(single) == len(runs) else f"The loss of {group_label(single)}"
-    ends = dict.fromkeys(f"{count:,}" for count in (samples[0], samples[-1]))
+    ends = dict.fromkeys((f"{min(samples):,}", f"{max(samples):,}"))
     yield _SENTENCES["logged_values"].format(which, " to ".join(ends))
 
 
@@ -157,7 +167,7 @@ def _not_told(runs: Sequence[Run]) -> Iterator[str]:
         if name != "seed" and all(factor_value(run, name) in (None, "none known") for run in runs)
     ]
     if names:
-        yield _SENTENCES["not_told"].format(names=names_in_words(names, 8).capitalize())
+        yield _SENTENCES["not_told"].format(names=listed(names))
 
 
 def _memory(runs: Sequence[Run], factor: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from gr00t_assets.comparison.run import (
     upstream_trainer,
 )
 from gr00t_assets.comparison.speed import Speeds
-from gr00t_assets.comparison.statistics.factors import material_settings
+from gr00t_assets.comparison.statistics.factors import configuration_key
 from gr00t_assets.comparison.statistics.pairs import Pair
 from gr00t_assets.comparison.wording import factor_words, listed, value_words
 from gr00t_assets.experiments.registry import trainer_named, trainer_names
@@ -28,9 +28,6 @@ SETTINGS_OF = {
     "batch_size": ("batch_size", "gradient_accumulation_steps", "num_gpus"),
 }
 """The settings that make up a factor; of any other factor it is the setting of its name."""
-
-Origin = Mapping[str, Any]
-"""What a run was trained on, with and from, by the fields of a sweep file."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +103,8 @@ class ControlRun(NamedTuple):
     settles: dict[str, list[Pair]]
 
 
-def origin_of(run: Run) -> Origin:
-    """From the experiment of a run of the store; else from what its table says.
+def origin_of(run: Run) -> dict[str, Any]:
+    """What a run was trained on, with and from, by the fields of a sweep file.
 
     A table that names no trainer is of the upstream fine-tuning script's runs, and a base model
     that it does not name is the trainer's default.
@@ -136,8 +133,7 @@ def control_runs(confounded: Mapping[str, Iterable[Pair]]) -> list[ControlRun]:
         for pair in pairs:
             for control in _either_side(factor, pair):
                 run = replace(control.reference, settings=control.settings)
-                key = (run.comparable, tuple(sorted(material_settings(run).items())))
-                of_run = by_settings.setdefault(key, ControlRun(control, {}))
+                of_run = by_settings.setdefault(configuration_key(run), ControlRun(control, {}))
                 settled = of_run.settles.setdefault(factor, [])
                 if not any(pair is other for other in settled):
                     settled.append(pair)
@@ -162,11 +158,11 @@ def changed_settings(factor: str, reference: Run, other: Run) -> dict[str, Any]:
     }
     if not changes:
         return {}
-    samples = reference.samples_seen or samples_of(reference.settings)
-    per_step = samples_per_step({**reference.settings, **changes})
-    if factor == "batch_size" and samples and per_step:
-        changes["max_steps"] = math.ceil(samples / per_step)
     settings = {**reference.settings, **changes}
+    samples = reference.samples_seen or samples_of(reference.settings)
+    per_step = samples_per_step(settings)
+    if factor == "batch_size" and samples and per_step:
+        changes["max_steps"] = settings["max_steps"] = math.ceil(samples / per_step)
     save, steps = settings.get("save_steps"), settings.get("max_steps")
     if isinstance(save, int) and isinstance(steps, int) and save > steps:
         changes["save_steps"] = steps
@@ -180,31 +176,29 @@ def mean_loss(run: Run) -> float:
 
 def control_reason(control: ControlRun, questions: Sequence[str]) -> str:
     """Why the question is open and what one run changes about it."""
-
-    def losses(pair: Pair) -> float:
-        return sum(run.loss.mean for run in (*pair.low, *pair.high) if run.loss)
-
-    between_best = min(control.settles[questions[0]], key=losses)
+    pairs = control.settles[questions[0]]
+    between_best = min(pairs, key=lambda pair: sum(map(mean_loss, (*pair.low, *pair.high))))
     names = listed([factor_words(name) for name in between_best.confounders])
+    sides = [dict.fromkeys(run.name for run in x) for x in (between_best.low, between_best.high)]
+    low, high = (listed(list(side)) for side in sides)
     asked, reference = factor_words(questions[0]), control.run.reference.name
     return (
-        f"{names_of(between_best.low)} and {names_of(between_best.high)} differ in {asked} and "
-        f"also in {names}. {reference} with {_changes_words(control.run)} differs from {reference} "
-        f"in {asked} alone{_equal_samples(control.run)}.{_others(questions, 'The same run also')}"
+        f"{low} and {high} differ in {asked} and also in {names}. {reference} with "
+        f"{_changes_words(control.run)} differs from {reference} in {asked} alone"
+        f"{_equal_samples(control.run)}.{_others(questions, 'The same run also')}"
     )
 
 
 def run_reason(run: ProposedExperiment, questions: Sequence[str]) -> str:
     """The hypothesis of the run, a question that it answers either way."""
     reference, asked = run.reference, factor_words(questions[0])
-    text = f"Against {reference.name} only {asked} changes."
-    if reference.loss:
-        text = (
-            f"Against {reference.name} ({reference.run_id}) only {asked} changes"
-            f"{_equal_samples(run)}: if {asked} matters, its loss is another than "
-            f"{reference.loss.mean:.4g}."
-        )
-    return text + _others(questions, "It also")
+    others = _others(questions, "It also")
+    if not reference.loss:
+        return f"Against {reference.name} only {asked} changes.{others}"
+    return (
+        f"Against {reference.name} ({reference.run_id}) only {asked} changes{_equal_samples(run)}: "
+        f"if {asked} matters, its loss is another than {reference.loss.mean:.4g}.{others}"
+    )
 
 
 def _others(questions: Sequence[str], which: str) -> str:
@@ -212,14 +206,9 @@ def _others(questions: Sequence[str], which: str) -> str:
     return f" {which} tells of {names}." if names else ""
 
 
-def names_of(runs: Sequence[Run]) -> str:
-    """Names of replicates, each once."""
-    return listed(list(dict.fromkeys(run.name for run in runs)))
-
-
 def _either_side(factor: str, pair: Pair) -> Iterator[ProposedExperiment]:
-    sides = ((pair.low[0], pair.high[0]), (pair.high[0], pair.low[0]))
-    for reference, other in sorted(sides, key=lambda side: mean_loss(side[0])):
+    sides = sorted((pair.low[0], pair.high[0]), key=mean_loss)
+    for reference, other in (sides, sides[::-1]):
         if changes := changed_settings(factor, reference, other):
             yield ProposedExperiment(reference, changes)
 

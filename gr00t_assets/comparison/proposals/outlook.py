@@ -17,7 +17,7 @@ from gr00t_assets.comparison.statistics.chances import drawn_losses
 from gr00t_assets.comparison.statistics.design import MOST_LEVELS
 from gr00t_assets.comparison.statistics.effects import Effect
 from gr00t_assets.comparison.statistics.linear_model import LEVEL
-from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass
+from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass, RankedConfiguration
 from gr00t_assets.experiments.sweep_rounds import MOST_SEEDS
 
 QUANTILES = (np.arange(15) + 0.5) / 15
@@ -37,23 +37,17 @@ def look_level(confidence: float = LEVEL) -> float:
     return (1 - confidence) / MOST_SEEDS
 
 
-def is_settled(effect: Effect, level: float, band: float = BAND) -> bool:
-    """Whether the effect is shown at the level, or is known to be within the band."""
-    shown = effect.p_adjusted is not None and effect.p_adjusted <= level
-    depends = effect.interaction_p is not None and effect.interaction_p <= level
-    return shown or depends or is_small(effect, band)
-
-
-def is_small(effect: Effect, band: float = BAND) -> bool:
-    """Whether its interval, at each pair of its levels, lies within the band."""
-    half = _half(effect)
-    return half is not None and _widest(effect) + half <= math.log1p(band)
+def is_settled(effect: Effect, level: float) -> bool:
+    """Whether the effect is shown at the level, or its interval at all levels is in the band."""
+    half, chances = _half(effect), (effect.p_adjusted, effect.interaction_p)
+    shown = any(p is not None and p <= level for p in chances)
+    return shown or (half is not None and _widest(effect) + half <= math.log1p(BAND))
 
 
 def _half(effect: Effect) -> float | None:
     if effect.interval is None:
         return None
-    return 0.5 * math.log(effect.interval[1] / max(1e-300, effect.interval[0]))
+    return 0.5 * math.log(min(1e300, effect.interval[1] / max(1e-300, effect.interval[0])))
 
 
 def _widest(effect: Effect) -> float:
@@ -62,31 +56,22 @@ def _widest(effect: Effect) -> float:
     return max(losses) - min(losses)
 
 
-def chances(
-    effect: Effect, of_round: Round, tests: int, level: float, band: float = BAND
-) -> list[float]:
+def chances(effect: Effect, of_round: Round, tests: int, level: float) -> list[float]:
     """That the effect is settled after one, two, ... further rounds, up to ``MOST_SEEDS`` seeds.
 
     With ``k`` seeds the effect in units of its error is ``z``, of which ``B = 1 - f / z^2`` is
     taken for real, ``f`` its degrees of freedom. After ``r`` more seeds it is normal about
     ``sqrt((k + r) / k) z (k + r B) / (k + r)`` with variance ``r / (k + r) (1 + r B / k)``, and the
-    test's power is that of a noncentral F.
-
-    Args:
-        tests: Factors that are tested together; the level is shared by so many.
-
-    Returns:
-        Empty where nothing tells the noise.
+    test's power is that of a noncentral F. So many ``tests`` share the level. Empty where nothing
+    tells the noise.
     """
     from scipy.special import chdtri, fdtri, ncfdtr, ndtr, stdtrit
 
     half, spread, p = _half(effect), effect.spread, effect.p
     if half is None or p is None or of_round.added <= 0:
         return []
-    runs = sum(len(item.runs) for item in effect.levels)
-    cells = runs / of_round.seeds
-    curve = len(effect.levels) > MOST_LEVELS
-    own = 2 if curve else len(effect.levels) - 1
+    cells = sum(len(item.runs) for item in effect.levels) / of_round.seeds
+    own = 2 if len(effect.levels) > MOST_LEVELS else len(effect.levels) - 1
     k, r = of_round.seeds, _further(of_round)[:, None]
     quantile = chdtri(spread.degrees, 1 - QUANTILES) / spread.degrees
     z2 = own * fdtri(own, spread.degrees, 1 - max(1e-9, p)) * quantile
@@ -99,7 +84,7 @@ def chances(
     shown = 1 - ncfdtr(own, degrees, mean / variance, limit / own / variance)
     error = half / stdtrit(spread.degrees, (1 + LEVEL) / 2) / np.sqrt(quantile)
     after = error * np.sqrt(k / (k + r))
-    room = math.log1p(band) - stdtrit(degrees, (1 + LEVEL) / 2) * after
+    room = math.log1p(BAND) - stdtrit(degrees, (1 + LEVEL) / 2) * after
     where, deviation = _widest(effect) * share, after * np.sqrt(variance)
     small = ndtr((room - where) / deviation) - ndtr((-room - where) / deviation)
     settled = np.nan_to_num(shown, nan=0.0) + np.where(room > 0, small, 0.0)
@@ -119,20 +104,19 @@ def best_is_settled(item: ComparabilityClass, confidence: float = LEVEL) -> bool
 
 
 def chances_of_best(
-    item: ComparabilityClass, contenders: Sequence[int], of_round: Round, confidence: float
+    item: ComparabilityClass,
+    contenders: Sequence[RankedConfiguration],
+    of_round: Round,
+    confidence: float,
 ) -> list[float]:
-    """That the first contender is the best, or as good as it, after one, two, ... further rounds.
-
-    Args:
-        contenders: Their places in the ranking, from 0.
-    """
+    """That the first contender is the best, or as good, after one, two, ... further rounds."""
     from scipy.special import ndtr
 
     spread = item.spread
     if spread.deviation is None or of_round.added <= 0:
         return []
     generator = np.random.default_rng(0)
-    chosen, variance = list(contenders), spread.deviation**2
+    chosen, variance = [place.place - 1 for place in contenders], spread.variance
     losses = np.log([place.loss.mean for place in item.ranking])
     counts = np.array([len(place.runs) for place in item.ranking])
     draws, own = drawn_losses(losses, variance / counts, spread.degrees), 1 / counts

@@ -34,7 +34,7 @@ def proposals(
     speeds: Speeds | None = None,
     confidence: float = LEVEL,
 ) -> list[Proposal]:
-    """For every open question the next runs towards its answer.
+    """For every open question the next runs towards its answer, those that settle most first.
 
     A confounded question has one run that differs from a finished one in that factor only; a run
     that settles two goes before one that settles one. A question whose runs are too few has the
@@ -47,9 +47,6 @@ def proposals(
         effects: Of these runs, where they are at hand; so are ``classes`` and ``speeds``.
         question: A factor, or ``best``; every open question where left out.
         confidence: Of an answer over all the looks at it, one after each round.
-
-    Returns:
-        Those that settle most questions first.
     """
     effects = all_effects(runs) if effects is None else effects
     classes = comparability_classes(runs) if classes is None else classes
@@ -60,27 +57,21 @@ def proposals(
     again = replicates(effects, asked, runs, speeds, confidence)
     best = best_proposals(classes, speeds, confidence)
     if question is None:
-        told = {_comparable(item, runs) for item in (*controls, *again)} | _factorial(effects)
-        best = [item for item in best if _comparable(item, runs) not in told]
+        comparable = {run.run_id: run.comparable for run in runs}
+        told = {comparable[item.runs[0]] for item in (*controls, *again)} | _factorial(effects)
+        best = [item for item in best if comparable[item.runs[0]] not in told]
     made = sorted([*controls, *again, *best], key=lambda x: (-len(x.questions), len(x.experiments)))
     return [item for item in made if question is None or question in item.questions]
 
 
-def _comparable(proposal: Proposal, runs: Sequence[Run]) -> object:
-    return next((run.comparable for run in runs if run.run_id in proposal.runs), None)
-
-
-def _factorial(effects: Mapping[str, Sequence[Effect]]) -> set[object]:
+def _factorial(effects: Mapping[str, Sequence[Effect]]) -> set[tuple[object, ...]]:
     """Designs whose factors are told apart and compared at equal values of all the others.
 
     What is the best of them follows from their effects.
     """
     every = [effect for name in effects if name not in NOT_ASKED for effect in effects[name]]
-    clean, others = set(), set()
-    for effect in every:
-        is_clean = effect.clean and effect.p is not None
-        (clean if is_clean else others).add(effect.runs[0].comparable)
-    return clean - others
+    others = [effect for effect in every if not effect.clean or effect.p is None]
+    return {x.runs[0].comparable for x in every} - {x.runs[0].comparable for x in others}
 
 
 def _controls(
@@ -120,11 +111,11 @@ def _worth(control: ControlRun, unsettled: Sequence[str]) -> tuple[float, ...]:
     The width is the widest ratio of a factor's two values, on the log: wide changes stand out of
     noise.
     """
-    settles = {name: group for name, group in control.settles.items() if name in unsettled}
+    settles = [group for name, group in control.settles.items() if name in unsettled]
     widths = [pair.changes[0].width or 0.0 for group in control.settles.values() for pair in group]
     return (
         len(settles),
-        sum(map(len, settles.values())),
+        sum(map(len, settles)),
         round(max(widths), 6),
         -(samples_of(control.run.settings) or 0),
         -mean_loss(control.run.reference),

@@ -22,8 +22,7 @@ from gr00t_assets.comparison.statistics.factors import (
     configuration_key,
     configurations,
 )
-from gr00t_assets.comparison.statistics.linear_model import LEVEL
-from gr00t_assets.comparison.statistics.pairs import changes
+from gr00t_assets.comparison.statistics.pairs import Pair, changes
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
 from gr00t_assets.comparison.wording import factor_words, listed
 from gr00t_assets.experiments.sweep_file import BEST
@@ -68,7 +67,7 @@ def replicates(
     factors: Sequence[str],
     runs: Sequence[Run],
     speeds: Speeds,
-    confidence: float = LEVEL,
+    confidence: float,
 ) -> list[Proposal]:
     """The next round of every design in which one of these factors is open, and worth it."""
     level = look_level(confidence)
@@ -105,19 +104,17 @@ def _design(effects: Sequence[Effect]) -> list[Configuration]:
     pairs = [effect.pair for effect in effects if effect.p is None and effect.pair is not None]
     if len(pairs) < len(effects):
         return members
-    taken = []
-    for item in members:
-        for pair in pairs:
-            low = next(other for other in members if other.runs[0] is pair.low[0])
-            differ = changes(low, item, pair.factor)
-            if all(x.factor == pair.factor or x.implied or not x.material for x in differ):
-                taken.append(item)
-                break
-    return taken
+
+    def belongs(item: Configuration, pair: Pair) -> bool:
+        low = next(other for other in members if other.first is pair.low[0])
+        differ = changes(low, item, pair.factor)
+        return all(x.factor == pair.factor or x.implied or not x.material for x in differ)
+
+    return [item for item in members if any(belongs(item, pair) for pair in pairs)]
 
 
 def best_proposals(
-    classes: Sequence[ComparabilityClass], speeds: Speeds, confidence: float = LEVEL
+    classes: Sequence[ComparabilityClass], speeds: Speeds, confidence: float
 ) -> list[Proposal]:
     """The leader of each class and its strongest challengers once more, where the best is open.
 
@@ -128,12 +125,11 @@ def best_proposals(
     for item in classes:
         if len(item.ranking) < 2 or best_is_settled(item, confidence):
             continue
-        ranks = sorted(
-            range(1, len(item.ranking)), key=lambda place: -(item.ranking[place].chance_best or 0.0)
-        )
-        rivals = [x for x in ranks if (item.ranking[x].chance_best or 0.0) > RIVAL] or ranks[:1]
-        contenders = [0, *rivals[: CONTENDERS - 1]]
-        keys = {configuration_key(item.ranking[place].run) for place in contenders}
+        first, *others = item.ranking
+        others.sort(key=lambda place: -(place.chance_best or 0.0))
+        rivals = [place for place in others if (place.chance_best or 0.0) > RIVAL] or others[:1]
+        contenders = [first, *rivals[: CONTENDERS - 1]]
+        keys = {configuration_key(place.run) for place in contenders}
         members = [x for x in item.members if configuration_key(x.first) in keys]
         design = next_round(members, item.runs, speeds)
         if not design.added or design.seeds >= MOST_SEEDS:
@@ -141,9 +137,8 @@ def best_proposals(
         chance = chances_of_best(item, contenders, design, confidence)
         outlook = Outlook(BEST, chance, item.spread.degrees)
         if outlook.is_worth(design):
-            first = item.ranking[0]
-            others = [item.ranking[place].run.name for place in contenders[1:]]
-            why = f"{first.run.name} has the lowest loss; {listed(others)} may be lower."
+            names = listed([place.run.name for place in contenders[1:]])
+            why = f"{first.run.name} has the lowest loss; {names} may be lower."
             made.append(_proposal("best", [outlook], design, item.finished, why))
     return made
 
@@ -155,29 +150,25 @@ def _proposal(
     runs: Sequence[Run],
     why: str,
 ) -> Proposal:
-    begun = listed([f"{run.name} ({run.run_id}), {run.status}" for run in design.begun])
-    expected = outlooks[0].chances
-    chance = expected[0] if expected else None
-    rounds = outlooks[0].rounds
-    reason = why
+    expected, rounds, reason = outlooks[0].chances, outlooks[0].rounds, why
     if design.experiments:
         seeds = {str(item.changes["seed"]) for item in design.experiments}
         reason += f" Once more with seed {listed(sorted(seeds))}, common to all of them."
-    if begun:
+    if design.begun:
+        begun = listed([f"{run.name} ({run.run_id}), {run.status}" for run in design.begun])
         reason += f" To be finished first: {begun}."
-    if chance is not None:
-        reason += f" The chance that this settles it is {math.floor(100 * chance)} percent"
+    if expected:
+        reason += f" The chance that this settles it is {math.floor(100 * expected[0])} percent"
         within = math.floor(100 * expected[rounds - 1])
         reason += f", with {rounds} such rounds {within}." if rounds > 1 else "."
-    finished = sum(run.finished for run in runs)
     return Proposal(
         questions=tuple(item.question for item in outlooks),
         kind=kind if design.experiments else "continue",
         reason=reason,
         experiments=design.experiments,
-        runs=tuple(run.run_id for run in runs if run.finished),
-        chance=chance,
-        runs_after=finished + len(design.experiments) + len(design.begun),
+        runs=tuple(run.run_id for run in runs),
+        chance=expected[0] if expected else None,
+        runs_after=len(runs) + len(design.experiments) + len(design.begun),
     )
 
 

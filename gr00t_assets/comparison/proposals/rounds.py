@@ -15,6 +15,9 @@ MOST_RUNS = 100
 USUAL_SEED = 42
 """Of a run that does not tell its seed, the default of the trainers."""
 
+ENDED = frozenset({"finished", "failed", "pruned"})
+"""A seed of such a run had its turn; one that failed is not tried again."""
+
 
 class Round(NamedTuple):
     """Runs of one seed.
@@ -36,21 +39,17 @@ def next_round(members: Sequence[Configuration], runs: Sequence[Run], speeds: Sp
     """The runs that bring every configuration to as many seeds as the others, else to one more.
 
     Seeds are common to all: what a seed adds to every loss does then not count in a comparison.
-
-    Args:
-        members: The configurations that take part.
-        runs: Of any status; of those that there are none is proposed again.
+    Of the runs, which have any status, none is proposed again.
     """
     of_member = {configuration_key(item.first): item for item in members}
     tried: dict[tuple[object, ...], dict[object, Run]] = {key: {} for key in of_member}
     for run in runs:
-        key = configuration_key(run)
-        if key in tried and run.status not in ("missing", "stale"):
-            seeds = tried[key]
-            seed = run.settings.get("seed", USUAL_SEED)
-            if seed not in seeds or run.finished:
-                seeds[seed] = run
-    counts = {key: max(len(item.by_seed), _done(tried[key])) for key, item in of_member.items()}
+        key, seed = configuration_key(run), run.settings.get("seed", USUAL_SEED)
+        is_tried = key in tried and run.status not in ("missing", "stale")
+        if is_tried and (seed not in tried[key] or run.finished):
+            tried[key][seed] = run
+    done = {key: sum(x.status in ENDED for x in seeds.values()) for key, seeds in tried.items()}
+    counts = {key: max(len(item.by_seed), done[key]) for key, item in of_member.items()}
     most = max(counts.values())
     short = [key for key in of_member if counts[key] < most] or list(of_member)
     seed = _seed(short, tried, behind=len(short) < len(of_member))
@@ -61,18 +60,10 @@ def next_round(members: Sequence[Configuration], runs: Sequence[Run], speeds: Sp
             first = of_member[key].first
             reason = f"{first.name} again with seed {seed}: how far two runs of it differ."
             experiments.append(ProposedExperiment(first, {"seed": seed}).told(reason, speeds))
-        elif run.status not in _ENDED:
+        elif run.status not in ENDED:
             begun.append(run)
     added = (len(experiments) + len(begun)) / len(of_member)
     return Round(tuple(experiments), tuple(begun), sum(counts.values()) / len(counts), added)
-
-
-_ENDED = frozenset({"finished", "failed", "pruned"})
-
-
-def _done(seeds: Mapping[object, Run]) -> int:
-    """Seeds that had their turn; a run that failed is not tried again."""
-    return sum(run.status in _ENDED for run in seeds.values())
 
 
 def _seed(
@@ -85,7 +76,7 @@ def _seed(
     Without either it is the lowest from 1 that nobody has.
     """
     begun = Counter(
-        seed for key in short for seed, run in tried[key].items() if run.status not in _ENDED
+        seed for key in short for seed, run in tried[key].items() if run.status not in ENDED
     )
     every = Counter(seed for seeds in tried.values() for seed in seeds)
     lacking = (seed for seed, _ in every.most_common() if all(seed not in tried[x] for x in short))

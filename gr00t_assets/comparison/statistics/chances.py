@@ -22,20 +22,64 @@ ENOUGH_REPEATS = 3
 """Runs of a configuration, or degrees of freedom, from which its own variance is looked at."""
 
 
-def adjusted_means(rows: Sequence[Observation], cells: int) -> tuple[np.ndarray, np.ndarray]:
+class AdjustedMeans:
     """Mean log loss of each configuration, what seeds add to all of them taken out.
 
-    Also the columns of the seeds, shape ``(n, seeds - 1)``.
+    Attributes:
+        means: Shape ``(configurations,)``, as are the ``counts`` of observations.
+        seeds: Columns of common seeds, shape ``(n, seeds - 1)``.
+        residuals: Shape ``(n,)``.
     """
-    place = np.array([row.cell for row in rows])
-    losses = np.array([row.log_loss for row in rows])
-    columns = seed_columns([row.seed for row in rows], [row.cell for row in rows])
-    if not columns.shape[1]:
-        return np.bincount(place, losses, cells) / np.bincount(place, minlength=cells), columns
-    dummies = np.eye(cells)[place]
-    columns = independent(columns, dummies)
-    solution, *_ = np.linalg.lstsq(np.hstack([dummies, columns]), losses, rcond=None)
-    return solution[:cells], columns
+
+    def __init__(self, rows: Sequence[Observation], configurations: int) -> None:
+        self.cells = np.array([row.cell for row in rows])
+        losses = np.array([row.log_loss for row in rows])
+        self.counts = np.bincount(self.cells, minlength=configurations)
+        self.means = np.bincount(self.cells, losses, configurations) / self.counts
+        self.seeds = seed_columns([row.seed for row in rows], [row.cell for row in rows])
+        if self.seeds.shape[1]:
+            dummies = np.eye(configurations)[self.cells]
+            self.seeds = independent(self.seeds, dummies)
+            solution, *_ = np.linalg.lstsq(np.hstack([dummies, self.seeds]), losses, rcond=None)
+            self.means = solution[:configurations]
+        self.residuals = losses - self.means[self.cells]
+        if self.seeds.shape[1]:
+            solution, *_ = np.linalg.lstsq(self.seeds, self.residuals, rcond=None)
+            self.residuals -= self.seeds @ solution
+
+    def paired_spread(self, spread: Spread) -> Spread:
+        """That of differences between configurations: without what seeds add to all of them.
+
+        ``spread`` where there are no common seeds, or too few degrees of freedom.
+        """
+        degrees = len(self.cells) - len(self.means) - self.seeds.shape[1]
+        if not self.seeds.shape[1] or degrees < ENOUGH_REPEATS:
+            return spread
+        deviation = math.sqrt(float(self.residuals @ self.residuals) / degrees)
+        return Spread(max(SMALLEST_SPREAD, deviation), degrees, spread.source, spread.runs)
+
+    def tied_with_first(self, spread: Spread, order: np.ndarray) -> list[bool]:
+        """Whether each configuration, in the order of means, cannot be told from the first one.
+
+        Tests with the spread of the class; where both ran three times also Welch's, with their own
+        variances; the larger p counts, adjusted by Holm's procedure.
+        """
+        from scipy.special import stdtr
+
+        counts, squares = self.counts, np.bincount(self.cells, self.residuals**2, len(self.means))
+        first, chances = int(order[0]), []
+        for cell in order[1:]:
+            gap = float(self.means[cell] - self.means[first])
+            variance = max(1e-18, spread.variance * (1 / counts[cell] + 1 / counts[first]))
+            p = 2 * float(stdtr(spread.degrees, -gap / math.sqrt(variance)))
+            if min(counts[cell], counts[first]) >= ENOUGH_REPEATS:
+                pair = np.array([cell, first])
+                own = counts[pair] - 1
+                parts = np.maximum(1e-18, squares[pair] / own / counts[pair])
+                welch = float(parts.sum() ** 2 / (parts**2 / own).sum())
+                p = max(p, 2 * float(stdtr(welch, -gap / math.sqrt(parts.sum()))))
+            chances.append(p)
+        return [True, *(p > NAMED for p in holm(chances))]
 
 
 def drawn_losses(means: np.ndarray, variances: np.ndarray, degrees: int) -> np.ndarray:
@@ -63,64 +107,3 @@ def drawn_losses(means: np.ndarray, variances: np.ndarray, degrees: int) -> np.n
     center = centers[place][:, None] + error * generator.standard_normal((count, 1))
     own = np.sqrt(kept * noise) * generator.standard_normal((count, len(means)))
     return kept * means + (1 - kept) * center + own
-
-
-def paired_spread(
-    rows: Sequence[Observation], means: np.ndarray, seeds: np.ndarray, spread: Spread
-) -> Spread:
-    """The spread of differences between configurations: without what seeds add to all of them.
-
-    Args:
-        rows: The observations.
-        means: Of each configuration, shape ``(configurations,)``.
-        seeds: Columns of common seeds, shape ``(n, seeds - 1)``.
-        spread: What is taken where there are none, or too few degrees of freedom.
-    """
-    degrees = len(rows) - len(means) - seeds.shape[1]
-    if not seeds.shape[1] or degrees < ENOUGH_REPEATS:
-        return spread
-    left = _residuals(rows, means, seeds)
-    deviation = max(SMALLEST_SPREAD, math.sqrt(float(left @ left) / degrees))
-    return Spread(deviation, degrees, spread.source, spread.runs)
-
-
-def tied_with_first(
-    rows: Sequence[Observation],
-    means: np.ndarray,
-    seeds: np.ndarray,
-    spread: Spread,
-    order: np.ndarray,
-) -> list[bool]:
-    """Whether each configuration, in the order of means, cannot be told from the first one.
-
-    Tests with the spread of the class; where both ran three times also Welch's, with their own
-    variances; the larger p counts, adjusted by Holm's procedure.
-    """
-    from scipy.special import stdtr
-
-    cells = np.array([row.cell for row in rows])
-    left = _residuals(rows, means, seeds)
-    degrees, deviation = spread.degrees, spread.deviation or 0.0
-    counts = np.bincount(cells, minlength=len(means))
-    squares = np.bincount(cells, left**2, len(means))
-    first, chances = int(order[0]), []
-    for cell in order[1:]:
-        gap = float(means[cell] - means[first])
-        variance = max(1e-18, deviation**2 * (1 / counts[cell] + 1 / counts[first]))
-        p = 2 * float(stdtr(degrees, -gap / math.sqrt(variance)))
-        if min(counts[cell], counts[first]) >= ENOUGH_REPEATS:
-            pair = np.array([cell, first])
-            own = counts[pair] - 1
-            parts = np.maximum(1e-18, squares[pair] / own / counts[pair])
-            welch = float(parts.sum() ** 2 / (parts**2 / own).sum())
-            p = max(p, 2 * float(stdtr(welch, -gap / math.sqrt(parts.sum()))))
-        chances.append(p)
-    return [True, *(p > NAMED for p in holm(chances))]
-
-
-def _residuals(rows: Sequence[Observation], means: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    left = np.array([row.log_loss - means[row.cell] for row in rows])
-    if not seeds.shape[1]:
-        return left
-    solution, *_ = np.linalg.lstsq(seeds, left, rcond=None)
-    return left - seeds @ solution

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,6 @@ class FactorColumns:
         columns: Shape ``(n, k)``.
     """
 
-    factor: str
     levels: tuple[object, ...]
     curve: bool
     codes: np.ndarray
@@ -45,7 +44,7 @@ class FactorColumns:
         """A curve without its quadratic part; anything else as it is."""
         if not self.curve:
             return self
-        return FactorColumns(self.factor, self.levels, True, self.codes[:, :1], self.columns[:, :1])
+        return FactorColumns(self.levels, True, self.codes[:, :1], self.columns[:, :1])
 
 
 def factor_columns(factor: str, values: Sequence[object]) -> FactorColumns:
@@ -54,7 +53,7 @@ def factor_columns(factor: str, values: Sequence[object]) -> FactorColumns:
     Levels are coded so that their effects sum to zero: the effect of a factor is then its average
     over the levels of the others.
     """
-    levels = tuple(sorted(set(values), key=lambda value: order_of(factor, value)))
+    levels = tuple(sorted(set(values), key=partial(order_of, factor)))
     place = {value: index for index, value in enumerate(levels)}
     rows = np.array([place[value] for value in values])
     numbers = [value for value in levels if isinstance(value, int | float)]
@@ -65,21 +64,14 @@ def factor_columns(factor: str, values: Sequence[object]) -> FactorColumns:
         square = scale**2
         codes = np.column_stack([scale, square - square[rows].mean()])
     else:
-        codes = np.vstack([np.eye(len(levels) - 1), -np.ones(len(levels) - 1)])
-    return FactorColumns(factor, levels, curve, codes, codes[rows])
+        codes = _sum_to_zero(len(levels))
+    return FactorColumns(levels, curve, codes, codes[rows])
 
 
 def interaction(one: FactorColumns, other: FactorColumns) -> np.ndarray:
     """Products of the columns of two factors, of curves the linear ones, shape ``(n, k)``."""
     products = one.linear.columns[:, :, None] * other.linear.columns[:, None, :]
     return products.reshape(len(products), -1)
-
-
-def interaction_code(
-    one: FactorColumns, other: FactorColumns, value: object, at: object
-) -> np.ndarray:
-    """The products at one level of either factor, shape ``(k,)``."""
-    return np.outer(one.linear.code(value), other.linear.code(at)).ravel()
 
 
 def seed_columns(seeds: Sequence[Hashable], cells: Sequence[int]) -> np.ndarray:
@@ -92,23 +84,25 @@ def seed_columns(seeds: Sequence[Hashable], cells: Sequence[int]) -> np.ndarray:
     common = [seed for seed, count in shared.items() if count > 1]
     if len(common) < 2:
         return np.zeros((len(seeds), 0))
-    codes = np.vstack([np.eye(len(common) - 1), -np.ones(len(common) - 1)])
-    of_seed = {seed: codes[index] for index, seed in enumerate(common)}
+    of_seed = dict(zip(common, _sum_to_zero(len(common)), strict=True))
     none = np.zeros(len(common) - 1)
     return np.array([of_seed.get(seed, none) for seed in seeds])
+
+
+def _sum_to_zero(levels: int) -> np.ndarray:
+    return np.vstack([np.eye(levels - 1), -np.ones(levels - 1)])
 
 
 def independent(columns: np.ndarray, of: np.ndarray | None = None) -> np.ndarray:
     """As many columns as span the same space, beside those of ``of``; shape ``(n, rank)``."""
     from scipy.linalg import qr
 
-    if of is not None and of.shape[1]:
-        basis, _ = np.linalg.qr(of)
-        rest = columns - basis @ (basis.T @ columns)
-    else:
-        rest = columns
     if not columns.shape[1]:
         return columns
+    rest = columns
+    if of is not None:
+        basis, _ = np.linalg.qr(of)
+        rest = columns - basis @ (basis.T @ columns)
     decomposed: Any = qr(rest, mode="r", pivoting=True)
     triangle, order = decomposed
     sizes = np.abs(np.diag(triangle))
@@ -120,15 +114,10 @@ def share_left(columns: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Shares of a factor's variance that do not follow from others, one for each direction.
 
     They are the squared sines of the angles between the two spaces, in rising order: 0 where a
-    direction can be written with the others, 1 where it has nothing to do with them.
-
-    Args:
-        columns: Shape ``(n, k)``.
-        others: With the constant among them, shape ``(n, m)``.
+    direction can be written with the others, 1 where it has nothing to do with them. The shapes are
+    ``(n, k)`` and ``(n, m)``; the constant is taken to be among the others.
     """
-    constant = np.ones((len(columns), 1))
     basis, _ = np.linalg.qr(columns - columns.mean(axis=0))
-    rest = independent(np.hstack([constant, others]))
-    q, _ = np.linalg.qr(rest)
+    q, _ = np.linalg.qr(independent(np.hstack([np.ones((len(columns), 1)), others])))
     left = basis - q @ (q.T @ basis)
     return np.sort(np.clip(np.linalg.svd(left, compute_uv=False), 0.0, 1.0) ** 2)

@@ -1,6 +1,5 @@
 """Effects: what the runs of one class say of one factor, and how sure that is."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -110,13 +109,6 @@ class Effect:
     def percent(self) -> float | None:
         """The effect in percent of the loss at ``low``."""
         return None if self.ratio is None else 100 * (self.ratio - 1)
-
-    @property
-    def largest(self) -> float | None:
-        """The largest effect that the interval leaves room for, as a log ratio without a sign."""
-        if self.interval is None:
-            return None
-        return max(abs(math.log(max(1e-300, end))) for end in self.interval)
 
 
 def holm(chances: Sequence[float]) -> list[float]:

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.statistics.design import FactorColumns
 from gr00t_assets.comparison.statistics.effects import (
     ALPHA,
     FEWEST_DEGREES,
@@ -25,7 +25,7 @@ from gr00t_assets.comparison.statistics.factors import (
     factors_of,
     order_of,
 )
-from gr00t_assets.comparison.statistics.linear_model import LinearModel, Test
+from gr00t_assets.comparison.statistics.linear_model import LinearModel
 from gr00t_assets.comparison.statistics.pairs import Pair, nearest_pair
 from gr00t_assets.comparison.statistics.questions import ClassModel, QuestionModel
 from gr00t_assets.comparison.statistics.spread import pooled, repeated_spread
@@ -38,25 +38,21 @@ def all_effects(runs: Sequence[Run], factors: Sequence[str] = ()) -> dict[str, l
     simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6,
     1979) keeps the chance of one false effect in the whole report at 5 percent.
 
-    Args:
-        runs: Of any status and class; only finished ones take part.
-        factors: Further ones that are asked about.
+    Of the runs, of any status and class, only finished ones take part; ``factors`` are further
+    ones that are asked about.
     """
-    members = configurations(runs)
     by_class: dict[object, list[Configuration]] = {}
-    for item in members:
-        by_class.setdefault(item.comparable, []).append(item)
+    for item in configurations(runs):
+        by_class.setdefault(item.first.comparable, []).append(item)
     own = {key: repeated_spread(group) for key, group in by_class.items()}
     tests: dict[tuple[object, ...], float] = {}
     drafts: list[_Draft] = []
     for key, group in by_class.items():
-        similar = pooled(
-            own[other] for other in by_class if other != key and _similar(key, other, by_class)
-        )
-        varying = [name for name in factors_of_members(group) if name != "seed"]
-        asked = dict.fromkeys([*varying, *(name for name in factors if name != "seed")])
-        model = ClassModel(group, varying, similar)
-        for factor in asked:
+        others = [other for other in by_class if other != key]
+        similar = [own[other] for other in others if _kind(by_class[other]) == _kind(group)]
+        varying = factors_of_members(group)
+        model = ClassModel(group, varying, pooled(similar))
+        for factor in dict.fromkeys([*varying, *(name for name in factors if name != "seed")]):
             draft = _draft(model, factor)
             if draft is None:
                 continue
@@ -70,24 +66,22 @@ def all_effects(runs: Sequence[Run], factors: Sequence[str] = ()) -> dict[str, l
     for draft in drafts:
         effect = _judged(draft, adjusted)
         effects.setdefault(effect.factor, []).append(effect)
-    order = ("controlled", "within_noise", "inconclusive", "confounded", "not_comparable")
+    order = get_args(Verdict)
     for group in effects.values():
         group.sort(key=lambda effect: (order.index(effect.verdict), -len(effect.runs)))
     return {name: effects[name] for name in [*factors_of(runs), *factors] if name in effects}
 
 
 def factors_of_members(members: Sequence[Configuration]) -> list[str]:
-    """Material factors with more than one known value among configurations of one class."""
-    return factors_of([run for item in members for run in item.runs])
+    """Material factors but the seed with several known values among members of one class."""
+    names = factors_of([run for item in members for run in item.runs])
+    return [name for name in names if name != "seed"]
 
 
-def _similar(key: object, other: object, by_class: Mapping[object, list[Configuration]]) -> bool:
-    """Whether two classes share trainer and base model, so that their runs scatter alike."""
-    one, two = by_class[key][0].first.data, by_class[other][0].first.data
-    return all(
-        one.get(name, "").partition(" ")[0] == two.get(name, "").partition(" ")[0]
-        for name in ("trainer", "base model")
-    )
+def _kind(members: Sequence[Configuration]) -> list[str]:
+    """Trainer and base model: runs of two classes that share them scatter alike."""
+    data = members[0].first.data
+    return [data.get(name, "").partition(" ")[0] for name in ("trainer", "base model")]
 
 
 class _Draft(NamedTuple):
@@ -100,8 +94,7 @@ class _Draft(NamedTuple):
 
 def _draft(model: ClassModel, factor: str) -> _Draft | None:
     """None where the factor does not vary."""
-    values = {item.value(factor) for item in model.members} - {None}
-    if len(values) < 2:
+    if len({item.value(factor) for item in model.members} - {None}) < 2:
         return None
     question = QuestionModel(model, factor)
     runs = tuple(run for item in model.members for run in item.runs)
@@ -110,7 +103,7 @@ def _draft(model: ClassModel, factor: str) -> _Draft | None:
         class_id=runs[0].class_id,
         verdict="inconclusive",
         spread=model.own_spread,
-        single=tuple(sorted(question.single, key=lambda value: order_of(factor, value))),
+        single=tuple(sorted(question.single, key=partial(order_of, factor))),
         runs=runs,
     )
     if not question.varies or question.confounders:
@@ -118,21 +111,18 @@ def _draft(model: ClassModel, factor: str) -> _Draft | None:
         if question.varies:
             effect = replace(effect, verdict="confounded", confounders=question.confounders)
         return _Draft(effect, question)
-    columns, fitted = question.columns, question.additive
-    low, high = columns.levels[0], columns.levels[-1]
-    difference = fitted.vector({(factor,): columns.code(high) - columns.code(low)})
-    ratio = math.exp(fitted.estimate(difference))
-    levels = tuple(_level(question, fitted, value) for value in columns.levels)
+    levels, fitted = question.columns.levels, question.additive
+    difference = question.difference(levels[0], levels[-1])
     effect = replace(
         effect,
-        low=low,
-        high=high,
-        ratio=ratio,
+        low=levels[0],
+        high=levels[-1],
+        ratio=math.exp(fitted.estimate(difference)),
         spread=fitted.spread,
         clean=question.clean,
-        levels=levels,
+        levels=tuple(_level(question, fitted, value) for value in levels),
     )
-    test, contrast = fitted.test_term((factor,)), fitted.test(difference[None])
+    test, contrast = fitted.test_term((factor,)), fitted.test(difference)
     if test is None or contrast is None:
         return _Draft(_without_spread(effect, nearest_pair(model.members, factor)), question)
     effect = replace(effect, p=test.p, interval=_exp(contrast.interval()))
@@ -140,17 +130,13 @@ def _draft(model: ClassModel, factor: str) -> _Draft | None:
 
 
 def _level(question: QuestionModel, fitted: LinearModel, value: object) -> LevelEstimate:
-    test = fitted.predict({(question.factor,): question.columns.code(value)})
-    weights = fitted.vector({(question.factor,): question.columns.code(value)})
-    weights[0] = 1.0
-    runs = [
-        run
-        for cell in dict.fromkeys(question.cells)
-        if (item := question.of_class.members[cell]).value(question.factor) == value
-        for run in item.runs
-    ]
+    factor, codes = question.factor, question.columns.code(value)
+    weights = fitted.vector({(factor,): codes}, constant=1.0)
+    test = fitted.test(weights)
     interval = _exp(test.interval()) if test else None
-    return LevelEstimate(value, math.exp(fitted.estimate(weights)), interval, tuple(runs))
+    members = [question.of_class.members[cell] for cell in dict.fromkeys(question.cells)]
+    runs = tuple(run for item in members if item.value(factor) == value for run in item.runs)
+    return LevelEstimate(value, math.exp(fitted.estimate(weights)), interval, runs)
 
 
 def _interactions(question: QuestionModel) -> dict[str, float]:
@@ -172,19 +158,19 @@ def _without_spread(effect: Effect, pair: Pair | None) -> Effect:
 
     if pair is None or pair.confounders:
         also = pair.confounders if pair else ()
-        effect = replace(effect, verdict="confounded", confounders=also, pair=pair, levels=())
-        return replace(effect, ratio=None, low=None, high=None)
+        effect = replace(effect, ratio=None, low=None, high=None, levels=())
+        return replace(effect, verdict="confounded", confounders=also, pair=pair)
     verdict: Verdict = "within_noise" if pair.within_noise else "inconclusive"
     needed = abs(math.log(pair.ratio)) * math.sqrt(2) / float(stdtrit(2, 1 - ALPHA / 2))
     low, high = pair.changes[0].low, pair.changes[0].high
-    effect = replace(effect, verdict=verdict, needed=needed, pair=pair, low=low, high=high)
-    return replace(effect, ratio=pair.ratio)
+    effect = replace(effect, ratio=pair.ratio, low=low, high=high)
+    return replace(effect, verdict=verdict, needed=needed, pair=pair)
 
 
 def _judged(draft: _Draft, adjusted: Mapping[tuple[object, ...], float]) -> Effect:
     """The effect with its verdict."""
     effect, question = draft.effect, draft.question
-    key, factor = question.of_class.members[0].comparable, effect.factor
+    key, factor = effect.runs[0].comparable, effect.factor
     p = adjusted.get((key, factor))
     if p is None:
         return effect
@@ -216,16 +202,12 @@ def _lower(question: QuestionModel) -> dict[Any, tuple[object, ...]]:
 
     Of a curve only the ends and its lowest place are held against each other.
     """
-    columns, fitted, name = question.columns, question.additive, (question.factor,)
-    levels = list(columns.levels)
-    if columns.curve:
-        losses = [fitted.estimate(fitted.vector({name: columns.code(value)})) for value in levels]
-        levels = list(dict.fromkeys([levels[0], levels[int(np.argmin(losses))], levels[-1]]))
+    levels, fitted = question.columns.levels, question.additive
+    if question.columns.curve:
+        losses = [fitted.estimate(question.difference(levels[0], value)) for value in levels]
+        levels = tuple(dict.fromkeys([levels[0], levels[int(np.argmin(losses))], levels[-1]]))
     pairs = list(combinations(levels, 2))
-    tests = [
-        fitted.test(fitted.vector({name: columns.code(b) - columns.code(a)})[None])
-        for a, b in pairs
-    ]
+    tests = [fitted.test(question.difference(a, b)) for a, b in pairs]
     adjusted = holm([test.p if test else 1.0 for test in tests])
     lower: dict[Any, tuple[object, ...]] = {}
     for (a, b), test, p in zip(pairs, tests, adjusted, strict=True):
@@ -240,23 +222,20 @@ def _simple_effects(question: QuestionModel, other: str) -> tuple[SimpleEffect, 
     fitted = question.with_interactions
     assert fitted is not None
     columns, second = question.columns, question.other_columns[other]
+
+    def weights(value: object, at: object) -> np.ndarray:
+        products = np.outer(columns.linear.code(value), second.linear.code(at)).ravel()
+        name = question.factor
+        return fitted.vector({(name,): columns.code(value), (name, other): products})
+
     low, high = columns.levels[0], columns.levels[-1]
-    places = _ends(second)
-    tests: list[Test] = []
-    for at in places:
-        weights = [question.at_levels(fitted, other, value, at) for value in (high, low)]
-        test = fitted.test((weights[0] - weights[1])[None])
-        assert test is not None
-        tests.append(test)
+    places = [second.levels[0], second.levels[-1]] if second.curve else list(second.levels)
+    every = [fitted.test(weights(high, at) - weights(low, at)) for at in places]
+    tests = [test for test in every if test is not None]
     return tuple(
         SimpleEffect(at, math.exp(test.estimate), _exp(test.interval()), p)
         for at, test, p in zip(places, tests, holm([test.p for test in tests]), strict=True)
     )
-
-
-def _ends(columns: FactorColumns) -> list[object]:
-    levels = list(columns.levels)
-    return [levels[0], levels[-1]] if columns.curve else levels
 
 
 def _exp(interval: tuple[float, float]) -> tuple[float, float]:

@@ -11,15 +11,9 @@ from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named, trainer_names
 
 QUESTIONS = (
-    "learning_rate",
-    "batch_size",
-    "max_steps",
-    "warmup_ratio",
-    "weight_decay",
-    "trainable_parts",
-    "lr_scheduler_type",
-    "seed",
-)
+    "learning_rate", "batch_size", "max_steps", "warmup_ratio", "weight_decay", "trainable_parts",
+    "lr_scheduler_type", "seed",
+)  # fmt: skip
 """Factors that people ask about, in the order in which they are answered."""
 
 IMMATERIAL = frozenset((
@@ -68,21 +62,6 @@ class Configuration:
         """The first of the replicates."""
         return self.runs[0]
 
-    @property
-    def comparable(self) -> tuple[object, ...]:
-        """Data and frames, equal in all configurations that may be contrasted."""
-        return self.first.comparable
-
-    @property
-    def class_key(self) -> tuple[object, ...]:
-        """Data, frames and trainable parts."""
-        return (self.comparable, self.material.get("trainable_parts"))
-
-    @cached_property
-    def samples_seen(self) -> int | None:
-        """Of the first replicate; replicates differ in it by nothing, or by a partial batch."""
-        return samples_seen(self.first)
-
     @cached_property
     def by_seed(self) -> tuple[tuple[Run, ...], ...]:
         """Replicates by seed. Two runs with one seed repeat each other and count as one."""
@@ -93,13 +72,17 @@ class Configuration:
         return tuple(tuple(runs) for runs in seeds.values())
 
     @property
-    def log_loss(self) -> float:
-        """Mean over the seeds of the log loss; runs of one seed count as one."""
-        means = [
+    def log_losses(self) -> list[float]:
+        """The log loss of each seed, the mean over its runs."""
+        return [
             sum(math.log(run.loss.mean) for run in same if run.loss) / len(same)
             for same in self.by_seed
         ]
-        return sum(means) / len(means)
+
+    @property
+    def log_loss(self) -> float:
+        """Mean of the log loss over the seeds."""
+        return sum(self.log_losses) / len(self.by_seed)
 
     def value(self, factor: str) -> object:
         """Value of a factor, which replicates share unless it is immaterial."""
@@ -126,10 +109,8 @@ def factor_named(text: str) -> str:
     """
     word = text.strip().lower().replace("-", "_").replace(" ", "_")
     known = known_factors()
-    if word in known:
-        return word
-    if word in ALIASES:
-        return ALIASES[word]
+    if word in known or word in ALIASES:
+        return word if word in known else ALIASES[word]
     near = difflib.get_close_matches(word, [*known, *ALIASES], n=1)
     details = [f"did you mean {ALIASES.get(near[0], near[0])}?"] if near else []
     details.append(f"factors: {', '.join(known)}")
@@ -152,9 +133,7 @@ def samples_seen(run: Run) -> int | None:
     if run.samples_seen is not None:
         return run.samples_seen
     per_step = samples_per_step(run.settings)
-    if per_step is None or run.steps is None:
-        return None
-    return per_step * run.steps
+    return None if per_step is None or run.steps is None else per_step * run.steps
 
 
 _VALUES: dict[str, Callable[[Run], object]] = {
@@ -218,21 +197,13 @@ def frames_are_equal(run: Run) -> bool:
     return name in trainer_names() and not trainer_named(name).reads_videos
 
 
-def configurations(runs: Sequence[Run], split_by: str | None = None) -> list[Configuration]:
-    """The finished runs by configuration, in order of first appearance.
-
-    ``split_by`` is a further factor that replicates must share, such as an immaterial one that is
-    asked about.
-    """
-    groups: dict[tuple[object, ...], tuple[list[Run], dict[str, object]]] = {}
+def configurations(runs: Sequence[Run]) -> list[Configuration]:
+    """The finished runs by configuration, in order of first appearance."""
+    groups: dict[tuple[object, ...], list[Run]] = {}
     for run in runs:
-        if not run.finished or run.loss is None or not run.loss.mean > 0:
-            continue
-        material = material_settings(run)
-        extra = factor_value(run, split_by) if split_by and split_by not in material else None
-        key = (*configuration_key(run), extra)
-        groups.setdefault(key, ([], material))[0].append(run)
-    return [Configuration(tuple(members), material) for members, material in groups.values()]
+        if run.finished and run.loss and run.loss.mean > 0:
+            groups.setdefault(configuration_key(run), []).append(run)
+    return [Configuration(tuple(same), material_settings(same[0])) for same in groups.values()]
 
 
 def configuration_key(run: Run) -> tuple[object, ...]:
@@ -258,15 +229,13 @@ def factors_of(runs: Sequence[Run]) -> list[str]:
 
 def setting_names(members: Iterable[Configuration]) -> list[str]:
     """Names of everything that may differ between configurations, samples seen left out."""
-    names = dict.fromkeys(
-        name for item in members for name in (*item.material, *item.first.settings)
-    )
-    return [name for name in names if name not in TRAINABLE_PARTS]
+    every = (name for item in members for name in (*item.material, *item.first.settings))
+    return [name for name in dict.fromkeys(every) if name not in TRAINABLE_PARTS]
 
 
 def samples_are_equal(low: Configuration, high: Configuration) -> bool:
     """Whether both saw the same number of samples, to the nearest step."""
-    fewer, more = low.samples_seen, high.samples_seen
+    fewer, more = samples_seen(low.first), samples_seen(high.first)
     if fewer is None or more is None:
         return fewer == more
     return abs(fewer - more) <= SAME_SAMPLES * max(fewer, more)

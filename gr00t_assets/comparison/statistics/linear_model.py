@@ -26,7 +26,7 @@ ROBUST_DEGREES = 4
 HC3_DEGREES = 8
 """With fewer HC3, which errs on the large side, would show next to nothing."""
 
-UNEQUAL = 0.1
+UNEQUAL = 0.25
 """Level of the test whether variances differ."""
 
 LEVEL = 0.95
@@ -48,11 +48,11 @@ class Test(NamedTuple):
     error: float
     degrees: int
 
-    def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Of the estimate, by Student's t."""
+    def interval(self) -> tuple[float, float]:
+        """Of the estimate at ``LEVEL``, by Student's t."""
         from scipy.special import stdtrit
 
-        half = float(stdtrit(self.degrees, (1 + level) / 2)) * self.error
+        half = float(stdtrit(self.degrees, (1 + LEVEL) / 2)) * self.error
         return self.estimate - half, self.estimate + half
 
 
@@ -66,6 +66,10 @@ class LinearModel:
         cells: The configuration of each observation.
         curved: Whether a term is a curve.
         outside: The spread that is taken where the runs themselves have none to tell.
+
+    Attributes:
+        residuals: Log losses less the ``fitted`` ones, shape ``(n,)``.
+        residual_degrees: Degrees of freedom that the model leaves over.
     """
 
     def __init__(
@@ -79,40 +83,32 @@ class LinearModel:
     ) -> None:
         from statsmodels.regression.linear_model import OLS
 
-        constant = np.ones((len(log_losses), 1))
-        tested = np.hstack([constant, *terms.values()])
+        tested = np.hstack([np.ones((len(log_losses), 1)), *terms.values()])
         nuisance = independent(nuisance, tested)
         design = np.hstack([tested, nuisance])
         self._fit: Any = OLS(log_losses, design).fit()
-        self.places: dict[Term, slice] = {}
-        start = 1
-        for name, columns in terms.items():
-            self.places[name] = slice(start, start + columns.shape[1])
-            start += columns.shape[1]
-        self.rank = int(np.linalg.matrix_rank(design))
-        self.residual_degrees = len(log_losses) - self.rank
-        self._cells, self._curved, self._outside = np.asarray(cells), curved, outside
-
-    @cached_property
-    def residuals(self) -> np.ndarray:
-        """Log loss less the fitted one, shape ``(n,)``."""
-        return np.asarray(self._fit.resid)
-
-    @cached_property
-    def fitted(self) -> np.ndarray:
-        """Fitted log losses, shape ``(n,)``."""
-        return np.asarray(self._fit.fittedvalues)
+        self.residuals, self.fitted = (
+            np.asarray(self._fit.resid),
+            np.asarray(self._fit.fittedvalues),
+        )
+        self._parameters = np.asarray(self._fit.params)
+        self._unscaled = np.asarray(self._fit.normalized_cov_params)
+        self._tested = tested.shape[1]
+        ends = np.cumsum([1, *(columns.shape[1] for columns in terms.values())]).tolist()
+        self._places = {name: slice(*ends[i : i + 2]) for i, name in enumerate(terms)}
+        self.residual_degrees = len(log_losses) - int(np.linalg.matrix_rank(design))
+        self._cells, self._curved, self._outside = cells, curved, outside
 
     @cached_property
     def spread(self) -> Spread:
         """The spread that the tests go by."""
-        if self.residual_degrees > 0:
-            squares = float(self.residuals @ self.residuals)
-            deviation = max(SMALLEST_SPREAD, math.sqrt(squares / self.residual_degrees))
-            repeated = len(self._cells) - len(np.unique(self._cells))
-            source = "repeated seeds" if 2 * repeated >= self.residual_degrees else "residual"
-            return Spread(deviation, self.residual_degrees, source, len(self._cells))
-        return self._outside
+        if self.residual_degrees <= 0:
+            return self._outside
+        squares = float(self.residuals @ self.residuals)
+        deviation = max(SMALLEST_SPREAD, math.sqrt(squares / self.residual_degrees))
+        repeated = len(self._cells) - len(set(self._cells))
+        source = "repeated seeds" if 2 * repeated >= self.residual_degrees else "residual"
+        return Spread(deviation, self.residual_degrees, source, len(self._cells))
 
     @cached_property
     def _robust(self) -> np.ndarray | None:
@@ -126,62 +122,53 @@ class LinearModel:
         robust = self._fit.cov_HC2 if few else self._fit.cov_HC3
         return np.asarray(robust) + SMALLEST_SPREAD**2 * self._unscaled
 
-    @property
-    def _unscaled(self) -> np.ndarray:
-        return np.asarray(self._fit.normalized_cov_params)
-
     @cached_property
-    def unequal(self) -> bool:
+    def _unequal(self) -> bool:
         """Whether the variance clearly depends on the settings (Breusch and Pagan's test)."""
         from statsmodels.stats.diagnostic import het_breuschpagan
 
         if self._robust is None:
             return False
-        design = self._fit.model.exog[:, : max(stop.stop for stop in self.places.values())]
-        if design.shape[1] < 2 or float(self._fit.scale) < SMALLEST_SPREAD**2:
+        if self._tested < 2 or float(self._fit.scale) < SMALLEST_SPREAD**2:
             return False
+        design = self._fit.model.exog[:, : self._tested]
         return bool(het_breuschpagan(self.residuals, design)[1] < UNEQUAL)
 
-    def vector(self, codes: dict[Term, np.ndarray]) -> np.ndarray:
-        """A contrast's weights from those of some terms, shape ``(parameters,)``."""
-        weights = np.zeros(self._fit.model.exog.shape[1])
-        for name, code in codes.items():
-            weights[self.places[name]] = code
-        return weights
+    def vector(self, codes: dict[Term, np.ndarray], constant: float = 0.0) -> np.ndarray:
+        """A contrast's weights from those of some terms, shape ``(parameters,)``.
 
-    def predict(self, codes: dict[Term, np.ndarray]) -> Test | None:
-        """The log loss at some levels, the other factors at their average."""
-        weights = self.vector(codes)
-        weights[0] = 1.0
-        return self.test(weights[None])
+        With a constant of 1 it is the log loss at some levels, the other factors at their average.
+        """
+        weights = np.zeros(len(self._parameters))
+        weights[0] = constant
+        for name, code in codes.items():
+            weights[self._places[name]] = code
+        return weights
 
     def test(self, weights: np.ndarray) -> Test | None:
         """Wald's F test that contrasts are zero; None where no spread is known.
 
-        Args:
-            weights: Shape ``(contrasts, parameters)``.
+        The weights' shape is ``(contrasts, parameters)``, or ``(parameters,)`` of one.
         """
+        weights = np.atleast_2d(weights)
         if self.spread.deviation is None:
             return None
-        estimates = weights @ np.asarray(self._fit.params)
+        estimates = weights @ self._parameters
         plain = self.spread.deviation**2 * self._unscaled
         p, error = _wald(weights, estimates, plain, self.spread.degrees)
-        if self._robust is not None and (self.unequal or not self._curved):
+        if self._robust is not None and (self._unequal or not self._curved):
             other, robust_error = _wald(weights, estimates, self._robust, self.residual_degrees)
             p = max(p, other)
-            error = max(error, robust_error) if self.unequal else error
+            error = max(error, robust_error) if self._unequal else error
         return Test(p, float(estimates[0]), error, self.spread.degrees)
 
     def estimate(self, weights: np.ndarray) -> float:
         """A contrast without its error."""
-        return float(weights @ np.asarray(self._fit.params))
+        return float(weights @ self._parameters)
 
     def test_term(self, name: Term) -> Test | None:
         """Whether a factor, or an interaction, does anything."""
-        place = self.places[name]
-        weights = np.zeros((place.stop - place.start, self._fit.model.exog.shape[1]))
-        weights[np.arange(len(weights)), np.arange(place.start, place.stop)] = 1.0
-        return self.test(weights)
+        return self.test(np.eye(len(self._parameters))[self._places[name]])
 
 
 def _wald(

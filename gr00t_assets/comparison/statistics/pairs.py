@@ -74,11 +74,8 @@ class Pair:
     @property
     def confounders(self) -> tuple[str, ...]:
         """Material factors that changed besides the one asked about, and are not implied."""
-        return tuple(
-            change.factor
-            for change in self.changes
-            if change.material and not change.implied and change.factor != self.factor
-        )
+        others = (item for item in self.changes if item.material and not item.implied)
+        return tuple(item.factor for item in others if item.factor != self.factor)
 
 
 def nearest_pair(members: Sequence[Configuration], factor: str) -> Pair | None:
@@ -105,14 +102,13 @@ def nearest_pairs(members: Sequence[Configuration], factor: str) -> list[Pair]:
     for place, value in enumerate(values):
         for other in values[place + 1 :] if len(values) <= 12 else values[place + 1 : place + 2]:
             candidates = islice(product(by_value[value], by_value[other]), MOST_CANDIDATES)
-            found = [_pair(low, high, factor, names) for low, high in candidates]
+            found = []
+            for low, high in candidates:
+                ratio = math.exp(high.log_loss - low.log_loss)
+                differ = changes(low, high, factor, names)
+                found.append(Pair(factor, low.runs, high.runs, differ, ratio))
             pairs.append(min(found, key=_distance))
     return sorted(pairs, key=_distance)
-
-
-def _pair(low: Configuration, high: Configuration, factor: str, names: Sequence[str]) -> Pair:
-    ratio = math.exp(high.log_loss - low.log_loss)
-    return Pair(factor, low.runs, high.runs, changes(low, high, factor, names), ratio)
 
 
 def _distance(pair: Pair) -> tuple[bool, int, float, float]:
@@ -126,21 +122,19 @@ def changes(
 ) -> tuple[Change, ...]:
     """Everything that differs between two configurations of the same data and frames.
 
-    Args:
-        low: One side.
-        high: The other.
-        factor: What is asked about; its change comes first.
-        names: Settings that may differ; all of both sides where left out.
+    The change of the factor that is asked about comes first. ``names`` are the settings that may
+    differ, all of both sides where left out.
     """
-    by_name: dict[str, Change] = {}
+    found = []
     for name in names if names is not None else setting_names([low, high]):
         before, after = low.value(name), high.value(name)
         if before != after:
             material = name == factor or name in low.material or name in high.material
-            by_name[name] = Change(name, before, after, material)
+            found.append(Change(name, before, after, material))
     equal = samples_are_equal(low, high)
     if not equal:
-        by_name["samples_seen"] = Change("samples_seen", low.samples_seen, high.samples_seen)
+        before, after = low.value("samples_seen"), high.value("samples_seen")
+        found.append(Change("samples_seen", before, after))
     implied = {"max_steps": "samples_seen", "samples_seen": "max_steps"}.get(factor)
     if factor == "batch_size" and equal:
         implied = "max_steps"
@@ -150,5 +144,5 @@ def changes(
         place = order.get(item.factor, len(order))
         return item.factor != factor, not item.material, item.implied, place, item.factor
 
-    marked = (replace(item, implied=item.factor == implied) for item in by_name.values())
+    marked = (replace(item, implied=item.factor == implied) for item in found)
     return tuple(sorted(marked, key=rank))

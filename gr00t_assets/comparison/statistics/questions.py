@@ -13,7 +13,6 @@ from gr00t_assets.comparison.statistics.design import (
     FactorColumns,
     factor_columns,
     interaction,
-    interaction_code,
     seed_columns,
     share_left,
 )
@@ -52,17 +51,10 @@ class ClassModel:
         """
         implied = {"batch_size": "max_steps", "samples_seen": "max_steps"}.get(factor)
         names = [name for name in self.factors if name not in (factor, implied, "samples_seen")]
-        if factor == "batch_size" and not self._equal_samples:
+        first, *rest = self.members
+        if factor == "batch_size" and not all(samples_are_equal(first, other) for other in rest):
             names.append("samples_seen")
         return names
-
-    @cached_property
-    def _equal_samples(self) -> bool:
-        return all(samples_are_equal(self.members[0], other) for other in self.members[1:])
-
-    def question(self, factor: str) -> "QuestionModel":
-        """The model in which a factor is tested."""
-        return QuestionModel(self, factor)
 
 
 class QuestionModel:
@@ -74,7 +66,8 @@ class QuestionModel:
 
     def __init__(self, of_class: ClassModel, factor: str) -> None:
         self.of_class, self.factor = of_class, factor
-        values = [of_class.members[row.cell].value(factor) for row in of_class.rows]
+        self.rows = of_class.rows
+        values = self._values_of(factor)
         counts = Counter(values)
         few = len(counts) <= MOST_LEVELS or not all(isinstance(x, int | float) for x in counts)
         repeated = of_class.own_spread.degrees > 0 and few
@@ -83,42 +76,43 @@ class QuestionModel:
         self.varies = len(set(self.values)) > 1
         if self.varies and not self.columns.curve and self.other_columns:
             together = self._connected()
-            if len(set(together)) > 1 and len(together) < len(self.values):
-                kept = set(together)
-                self._keep(value in kept for value in values)
+            if 1 < len(together) < len(set(self.values)):
+                self._keep(value in together for value in values)
 
     def _keep(self, kept: Iterable[bool]) -> None:
-        rows = self.of_class.rows
-        self.rows = [row for row, keep in zip(rows, kept, strict=True) if keep]
-        self.values = [self.of_class.members[row.cell].value(self.factor) for row in self.rows]
+        rows = zip(self.of_class.rows, kept, strict=True)
+        self.rows = [row for row, keep in rows if keep]
+        self.values = self._values_of(self.factor)
         for name in ("columns", "other_columns"):
             self.__dict__.pop(name, None)
 
-    def _connected(self) -> list[object]:
-        """Values of the most observations whose levels the other factors leave comparable.
+    def _values_of(self, factor: str) -> list[object]:
+        return [self.of_class.members[row.cell].value(factor) for row in self.rows]
+
+    def _connected(self) -> set[object]:
+        """Levels with the most observations among those that the other factors leave comparable.
 
         The difference of two levels can be estimated where the null space of the design has as
         much of the one as of the other, which holds for either of two that share a third.
         """
         levels = self.columns.levels
         dummies = np.array([[value == level for level in levels] for value in self.values], float)
-        design = np.hstack([dummies, *self._nuisance("quadratic")])
+        design = np.hstack([dummies, *self._quadratic])
         null = np.eye(design.shape[1]) - np.linalg.pinv(design) @ design
         groups: dict[tuple[float, ...], set[object]] = {}
         for level, row in zip(levels, null, strict=False):
             groups.setdefault(tuple((row.round(6) + 0.0).tolist()), set()).add(level)
-        chosen = [[x for x in self.values if x in group] for group in groups.values()]
-        return max(chosen, key=lambda group: (len(set(group)) > 1, len(group)))
+        counts = Counter(self.values)
+        return max(groups.values(), key=lambda x: (len(x) > 1, sum(counts[level] for level in x)))
 
     @cached_property
     def columns(self) -> FactorColumns:
         """Those of the factor; of a curve the linear one where the others leave no more."""
         columns = factor_columns(self.factor, self.values)
-        others = self._nuisance("quadratic")
-        if columns.curve and others:
-            left = share_left(columns.columns, np.hstack(others))
-            return columns if left[0] > ALIASED else columns.linear
-        return columns
+        if not columns.curve or not self._quadratic:
+            return columns
+        left = share_left(columns.columns, np.hstack(self._quadratic))
+        return columns if left[0] > ALIASED else columns.linear
 
     @cached_property
     def other_columns(self) -> dict[str, FactorColumns]:
@@ -128,7 +122,7 @@ class QuestionModel:
         """
         others: dict[str, FactorColumns] = {}
         for name in self.of_class.others(self.factor):
-            values = [self.of_class.members[row.cell].value(name) for row in self.rows]
+            values = self._values_of(name)
             if len(set(values)) > 1:
                 item = factor_columns(name, values)
                 before = [other.columns for other in others.values()]
@@ -144,8 +138,8 @@ class QuestionModel:
         valid then, and shows less only where seeds have much in common.
         """
         columns = seed_columns([row.seed for row in self.rows], self.cells)
-        used = np.hstack([self.columns.columns, *self._nuisance("quadratic")])
-        left = len(self.rows) - 1 - np.linalg.matrix_rank(np.hstack([used, columns]))
+        used = np.hstack([self.columns.columns, *self._quadratic, columns])
+        left = len(self.rows) - 1 - np.linalg.matrix_rank(used)
         return columns if left >= SEED_DEGREES else columns[:, :0]
 
     @property
@@ -153,38 +147,36 @@ class QuestionModel:
         """The configuration of each observation."""
         return [row.cell for row in self.rows]
 
-    def _nuisance(self, form: str) -> list[np.ndarray]:
-        others = self.other_columns.values()
-        return [(item.linear if form == "linear" else item).columns for item in others]
+    @property
+    def _quadratic(self) -> list[np.ndarray]:
+        return [item.columns for item in self.other_columns.values()]
 
     @cached_property
-    def form(self) -> str:
-        """``quadratic``, or ``linear`` where quadratics would leave no degree of freedom."""
-        used = np.hstack([self.columns.columns, *self._nuisance("quadratic")])
-        return "quadratic" if np.linalg.matrix_rank(used) + 1 < len(self.rows) else "linear"
+    def _nuisance(self) -> list[np.ndarray]:
+        """Columns of the others, linear where quadratics would leave no degree of freedom."""
+        used = np.hstack([self.columns.columns, *self._quadratic])
+        if np.linalg.matrix_rank(used) + 1 < len(self.rows):
+            return self._quadratic
+        return [item.linear.columns for item in self.other_columns.values()]
 
     @cached_property
     def confounders(self) -> tuple[str, ...]:
         """Factors that moved with this one, so that it cannot be told apart; none where it can."""
-        own, others = self.columns.columns, self._nuisance(self.form)
+        own, others = self.columns.columns, self._nuisance
         if not others or share_left(own, np.hstack(others))[0] > ALIASED:
             return ()
-        names = list(self.other_columns)
-        alone = [
-            name
-            for name, columns in zip(names, others, strict=True)
-            if share_left(own, columns)[0] <= ALIASED
-        ]
-        return tuple(alone or names)
+        by_name = dict(zip(self.other_columns, others, strict=True))
+        alone = [name for name, item in by_name.items() if share_left(own, item)[0] <= ALIASED]
+        return tuple(alone or by_name)
 
     @cached_property
     def clean(self) -> bool:
         """Whether every two levels meet at some equal setting of all the other factors."""
-        names = list(self.other_columns)
         settings: dict[tuple[object, ...], set[object]] = {}
         for row, value in zip(self.rows, self.values, strict=True):
             item = self.of_class.members[row.cell]
-            settings.setdefault(tuple(item.value(name) for name in names), set()).add(value)
+            others = tuple(item.value(name) for name in self.other_columns)
+            settings.setdefault(others, set()).add(value)
         met = {frozenset(pair) for group in settings.values() for pair in combinations(group, 2)}
         levels = len(set(self.values))
         return len(met) == levels * (levels - 1) // 2
@@ -192,44 +184,33 @@ class QuestionModel:
     @cached_property
     def additive(self) -> LinearModel:
         """The model without interactions, the factor in it."""
-        nuisance = np.hstack(
-            [np.zeros((len(self.rows), 0)), self.seeds, *self._nuisance(self.form)]
-        )
+        nuisance = np.hstack([self.seeds, *self._nuisance])
         return self._model({(self.factor,): self.columns.columns}, nuisance)
 
     @cached_property
     def with_interactions(self) -> LinearModel | None:
         """The model with every two-way interaction; None where too few degrees would be left."""
         every = {self.factor: self.columns, **self.other_columns}
-        terms: dict[Term, np.ndarray]
-        terms = {(name,): item.columns for name, item in every.items()}
+        terms: dict[Term, np.ndarray] = {(name,): item.columns for name, item in every.items()}
         for one, other in combinations(every, 2):
             terms[one, other] = interaction(every[one], every[other])
-        count = sum(item.shape[1] for item in terms.values())
-        constant = np.ones((len(self.rows), 1))
-        design = np.hstack([constant, self.seeds, *terms.values()])
-        left = len(self.rows) - 1 - count - self.seeds.shape[1]
-        curves = any(item.curve for item in every.values())
-        if left < max(4, len(self.rows) / (2 if curves else 4)):
-            return None
-        if np.linalg.matrix_rank(design) < design.shape[1]:
+        design = np.hstack([np.ones((len(self.rows), 1)), self.seeds, *terms.values()])
+        left, fewest = len(self.rows) - design.shape[1], len(self.rows) / (2 if self._curved else 4)
+        if left < max(4, fewest) or np.linalg.matrix_rank(design) < design.shape[1]:
             return None
         return self._model(terms, self.seeds)
 
+    @property
+    def _curved(self) -> bool:
+        return any(item.curve for item in (self.columns, *self.other_columns.values()))
+
     def _model(self, terms: dict[Term, np.ndarray], nuisance: np.ndarray) -> LinearModel:
         losses = np.array([row.log_loss for row in self.rows])
-        outside = self.of_class.own_spread
-        if outside.deviation is None:
-            outside = self.of_class.outside
-        curved = any(item.curve for item in (self.columns, *self.other_columns.values()))
-        return LinearModel(losses, nuisance, terms, self.cells, curved, outside)
+        own, outside = self.of_class.own_spread, self.of_class.outside
+        outside = outside if own.deviation is None else own
+        return LinearModel(losses, nuisance, terms, self.cells, self._curved, outside)
 
-    def at_levels(self, model: LinearModel, other: str, value: object, at: object) -> np.ndarray:
-        """Weights of the loss at a level of the factor and of another one."""
-        second = self.other_columns[other]
-        codes = {
-            (self.factor,): self.columns.code(value),
-            (other,): second.code(at),
-            (self.factor, other): interaction_code(self.columns, second, value, at),
-        }
-        return model.vector(codes)
+    def difference(self, low: object, high: object) -> np.ndarray:
+        """Weights of the log loss at one level less that at another, in the additive model."""
+        codes = self.columns.code(high) - self.columns.code(low)
+        return self.additive.vector({(self.factor,): codes})

@@ -9,12 +9,7 @@ import numpy as np
 
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import Frames, Run, RunIds, trainable_parts
-from gr00t_assets.comparison.statistics.chances import (
-    adjusted_means,
-    drawn_losses,
-    paired_spread,
-    tied_with_first,
-)
+from gr00t_assets.comparison.statistics.chances import ENOUGH_REPEATS, AdjustedMeans, drawn_losses
 from gr00t_assets.comparison.statistics.factor_tests import factors_of_members
 from gr00t_assets.comparison.statistics.factors import (
     Configuration,
@@ -27,9 +22,6 @@ from gr00t_assets.comparison.statistics.spread import Spread, observations, repe
 
 BAND = 0.05
 """Losses no further apart than this share are equally good for most purposes."""
-
-ENOUGH_REPEATS = 3
-"""Degrees of freedom of repeated seeds that are preferred to what the model leaves over."""
 
 LARGEST_HALF = 600.0
 """Of an interval of log losses; with more of them nothing is known, and ``exp`` overflows."""
@@ -119,15 +111,13 @@ class ComparabilityClass:
         return configurations(self.runs)
 
     @cached_property
-    def begun(self) -> dict[tuple[object, ...], tuple[int, int]]:
-        """By configuration the number of runs that were begun, and of those that failed."""
-        counts: dict[tuple[object, ...], tuple[int, int]] = {}
+    def begun(self) -> dict[tuple[object, ...], list[str]]:
+        """By configuration the status of every run that was begun."""
+        statuses: dict[tuple[object, ...], list[str]] = {}
         for run in self.runs:
             if run.status not in ("missing", "stale"):
-                key = configuration_key(run)
-                begun, failed = counts.get(key, (0, 0))
-                counts[key] = begun + 1, failed + (run.status == "failed")
-        return counts
+                statuses.setdefault(configuration_key(run), []).append(run.status)
+        return statuses
 
     @cached_property
     def spread(self) -> Spread:
@@ -146,11 +136,11 @@ class ComparabilityClass:
         One that ran once is not it, for what was luck shows in nothing else; nor is one of which a
         run failed.
         """
-        first = self.ranking[0] if self.ranking else None
-        if first is None or len(self.ranking) < 2 or first.failed:
+        if len(self.ranking) < 2 or self.ranking[0].failed:
             return None
-        single = len(_by_runs(self.members, first.runs).by_seed) == 1
-        return None if single or any(item.tied for item in self.ranking) else first
+        first = self.ranking[0]
+        seeds = next(item.by_seed for item in self.members if item.first is first.run)
+        return None if len(seeds) == 1 or any(item.tied for item in self.ranking) else first
 
     @property
     def good(self) -> tuple[RankedConfiguration, ...]:
@@ -174,9 +164,8 @@ def comparability_classes(runs: Sequence[Run], band: float = BAND) -> list[Compa
     """
     groups: dict[tuple[object, ...], list[Run]] = {}
     for run in runs:
-        if run.status == "missing":
-            continue
-        groups.setdefault((run.comparable, trainable_parts(run.settings)), []).append(run)
+        if run.status != "missing":
+            groups.setdefault((run.comparable, trainable_parts(run.settings)), []).append(run)
     classes = [ComparabilityClass(tuple(members), band) for members in groups.values()]
     return sorted(classes, key=lambda item: (item.frames != "verified", -len(item.finished)))
 
@@ -192,23 +181,20 @@ def ranked_runs(classes: Sequence[ComparabilityClass], runs: Sequence[Run] = ())
 
 def differing(classes: Sequence[ComparabilityClass]) -> list[str]:
     """The fewest names, in their order, whose values tell the classes apart."""
-    names = dict.fromkeys(name for item in classes for name in item.comparability)
     chosen: list[str] = []
     distinct = 1
-    for name in names:
-        values = {
-            tuple(item.comparability.get(other) for other in [*chosen, name]) for item in classes
-        }
+    for name in dict.fromkeys(name for item in classes for name in item.comparability):
+        names = [*chosen, name]
+        values = {tuple(map(item.comparability.get, names)) for item in classes}
         if len(values) > distinct:
-            chosen.append(name)
-            distinct = len(values)
+            chosen, distinct = names, len(values)
     return chosen
 
 
 def class_spread(members: Sequence[Configuration]) -> Spread:
     """Of repeated seeds; where they are few or none, of what the model of all factors leaves."""
     repeated = repeated_spread(members)
-    factors = [name for name in factors_of_members(members) if name != "seed"] if members else []
+    factors = factors_of_members(members)
     if repeated.degrees >= ENOUGH_REPEATS or not factors:
         return repeated
     question = QuestionModel(ClassModel(members, factors, Spread()), factors[0])
@@ -217,21 +203,19 @@ def class_spread(members: Sequence[Configuration]) -> Spread:
     return question.additive.spread
 
 
-def _by_runs(members: Sequence[Configuration], runs: Sequence[Run]) -> Configuration:
-    return next(item for item in members if item.runs[0] is runs[0])
-
-
 def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
     members, spread = of_class.members, of_class.spread
     if not members:
         return []
-    rows = observations(members)
-    means, shared = adjusted_means(rows, len(members))
-    counts = np.bincount([row.cell for row in rows], minlength=len(members))
+    adjusted = AdjustedMeans(observations(members), len(members))
+    means, counts = adjusted.means, adjusted.counts
     order = np.argsort(means, kind="stable")
-    places = [_place(of_class, members[cell], spread, int(counts[cell])) for cell in order]
+    places = [
+        _place(of_class, members[cell], int(counts[cell]), number)
+        for number, cell in enumerate(order, 1)
+    ]
     if spread.deviation is not None:
-        paired = paired_spread(rows, means, shared, spread)
+        paired = adjusted.paired_spread(spread)
         draws = drawn_losses(means, paired.variance / counts, paired.degrees)
         lowest = draws.min(axis=1, keepdims=True)
         first = draws <= lowest
@@ -240,7 +224,7 @@ def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
         if paired is not spread:
             draws = drawn_losses(means, spread.variance / counts, spread.degrees)
         expected, ends = np.exp(draws.mean(axis=0)), _quantiles(draws)
-        tied = tied_with_first(rows, means, shared, paired, order)
+        tied = adjusted.tied_with_first(paired, order)
         places = [
             replace(
                 place,
@@ -252,7 +236,7 @@ def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
             )
             for place, cell, tied_here in zip(places, order, tied, strict=True)
         ]
-    return [replace(place, place=number) for number, place in enumerate(places, 1)]
+    return places
 
 
 def _quantiles(draws: np.ndarray) -> list[tuple[float, float] | None]:
@@ -264,10 +248,12 @@ def _quantiles(draws: np.ndarray) -> list[tuple[float, float] | None]:
 
 
 def _place(
-    of_class: ComparabilityClass, item: Configuration, spread: Spread, count: int
+    of_class: ComparabilityClass, item: Configuration, count: int, number: int
 ) -> RankedConfiguration:
+    """The place ``number`` of a configuration with so many observations, without its chances."""
     from scipy.special import stdtrit
 
+    spread = of_class.spread
     losses = [run.loss for run in item.runs if run.loss]
     mean, interval = math.exp(item.log_loss), None
     errors = [loss.standard_error for loss in losses if loss.standard_error is not None]
@@ -278,13 +264,13 @@ def _place(
         error = mean * between
         if half < LARGEST_HALF:
             interval = mean * math.exp(-half), mean * math.exp(half)
-    begun, failed = of_class.begun[configuration_key(item.first)]
+    begun = of_class.begun[configuration_key(item.first)]
     return RankedConfiguration(
-        place=0,
+        place=number,
         runs=item.runs,
         loss=Loss(mean, error, sum(loss.samples for loss in losses), losses[0].kind),
         interval=interval,
         finished=len(item.runs),
-        started=begun,
-        failed=failed,
+        started=len(begun),
+        failed=begun.count("failed"),
     )

@@ -12,8 +12,6 @@ from gr00t_assets.comparison.statistics.factors import Configuration
 SMALLEST_SPREAD = 1e-6
 """Standard deviations of a log loss below it are rounding."""
 
-SpreadSource = Literal["repeated seeds", "residual", "similar classes", "none"]
-
 
 @dataclass(frozen=True)
 class Spread:
@@ -29,7 +27,7 @@ class Spread:
 
     deviation: float | None = None
     degrees: int = 0
-    source: SpreadSource = "none"
+    source: Literal["repeated seeds", "residual", "similar classes", "none"] = "none"
     runs: int = 0
 
     @property
@@ -55,15 +53,11 @@ def observations(members: Sequence[Configuration]) -> list[Observation]:
     """What the model is fitted to, configuration by configuration."""
     rows = []
     for cell, item in enumerate(members):
-        seen: dict[float, None] = {}
-        for number, same_seed in enumerate(item.by_seed):
-            losses = [math.log(run.loss.mean) for run in same_seed if run.loss]
-            mean = sum(losses) / len(losses)
-            if mean not in seen:
-                seed = same_seed[0].settings.get("seed")
-                key = ("unknown", cell, number) if seed is None else seed
-                rows.append(Observation(cell, key, mean))
-                seen[mean] = None
+        seed_of: dict[float, object] = {}
+        for number, (runs, loss) in enumerate(zip(item.by_seed, item.log_losses, strict=True)):
+            seed = runs[0].settings.get("seed")
+            seed_of.setdefault(loss, ("unknown", cell, number) if seed is None else seed)
+        rows += [Observation(cell, seed, loss) for loss, seed in seed_of.items()]
     return rows
 
 
@@ -87,6 +81,5 @@ def pooled(spreads: Iterable[Spread]) -> Spread:
     degrees = sum(item.degrees for item in known)
     if not degrees:
         return Spread()
-    variance = sum(item.degrees * (item.deviation or 0.0) ** 2 for item in known) / degrees
-    runs = sum(item.runs for item in known)
-    return Spread(math.sqrt(variance), degrees, "similar classes", runs)
+    deviation = math.sqrt(sum(item.degrees * item.variance for item in known) / degrees)
+    return Spread(deviation, degrees, "similar classes", sum(item.runs for item in known))

@@ -4,14 +4,14 @@ import math
 import re
 from collections.abc import Iterable
 from functools import cache, lru_cache
-from typing import Any, Literal, get_origin
+from typing import Any
 
 import pandas as pd
 from pydantic import ValidationError
 
-from gr00t_assets.comparison.columns import column_names, setting_dtype
+from gr00t_assets.comparison.columns import Dtype, column_names, setting_dtype
 from gr00t_assets.core.text import from_spreadsheet
-from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
+from gr00t_assets.experiments.registry import combined_hyperparameters
 
 Value = str | int | float | bool
 
@@ -42,18 +42,16 @@ def is_empty(name: str, cell: object) -> bool:
     return cell is None or cell is pd.NA or cell is pd.NaT or (type(cell) is float and cell != cell)
 
 
-def decimal_signs(cells: Iterable[object]) -> str:
-    """Decimal signs of the cells that leave no doubt: none, ``,``, ``.`` or both.
+def decimal_signs(texts: Iterable[str]) -> str:
+    """Decimal signs of the texts that leave no doubt: none, ``,``, ``.`` or both.
 
     Examples:
         >>> decimal_signs(["0,0585", "1,234"]), decimal_signs(["1.5", "2,000"])
         (',', '.')
     """
-    texts = [cell.strip() for cell in cells if isinstance(cell, str)]
-    texts = [text for text in texts if not _EITHER.fullmatch(text)]
-    return "".join(
-        sign for sign, form in ((",", _COMMA), (".", _POINT)) if any(map(form.fullmatch, texts))
-    )
+    texts = [text for text in map(str.strip, texts) if not _EITHER.fullmatch(text)]
+    forms = {",": _COMMA, ".": _POINT}
+    return "".join(sign for sign, form in forms.items() if any(map(form.fullmatch, texts)))
 
 
 def cell_value(name: str, cell: object, signs: str = "") -> Value:
@@ -71,7 +69,7 @@ def cell_value(name: str, cell: object, signs: str = "") -> Value:
         (0.0585, 1.234)
     """
     value: Any = from_spreadsheet(cell.strip()) if isinstance(cell, str) else cell
-    dtype, form = _types(name)
+    dtype, is_setting = _column_type(name)
     if dtype is None:
         return _guessed(value, signs)
     if dtype == "string":
@@ -89,21 +87,18 @@ def cell_value(name: str, cell: object, signs: str = "") -> Value:
         if number % 1:
             raise ValueError(f"expected a whole number, found {value!r}")
         number = int(number)
-    if form == "column" and number < 0:
+    if is_setting:
+        _check_setting(name, number)
+    elif number < 0:
         raise ValueError(f"expected a number that is not below zero, found {value!r}")
-    if form == "setting" and (problem := _setting_problem(name, number)):
-        raise ValueError(problem)
     return number
 
 
 @cache
-def _types(name: str) -> tuple[str | None, str]:
-    """Type of a column, and whether it is one of ``COLUMNS``, a checked setting or any other."""
-    if column := column_names().get(name):
-        return column.dtype, "column"
-    field = all_hyperparameters().get(name)
-    literal = field is not None and get_origin(field.annotation) is Literal
-    return setting_dtype(name), "text" if field is None or literal else "setting"
+def _column_type(name: str) -> tuple[Dtype | None, bool]:
+    """Type of a column, and whether it is a setting and none of ``COLUMNS``."""
+    column = column_names().get(name)
+    return column.dtype if column else setting_dtype(name), column is None
 
 
 def _number(value: Any, signs: str, whole: bool) -> int | float:
@@ -125,22 +120,20 @@ def _with_point(text: str, signs: str, whole: bool) -> str:
     if "," not in text and text.count(".") < 2 and signs != ",":
         return text
     if _EITHER.fullmatch(text):
+        many, one = re.sub("[,.]", "", text), text.replace(",", ".")
         if "." in text and signs != ",":
             return text
         if "," in text and "," not in signs and whole:
-            return text.replace(",", "")
+            return many
         if "," in text and signs == "," and not whole:
-            return text.replace(",", ".")
-        many, one = re.sub("[,.]", "", text), text.replace(",", ".")
+            return one
         raise ValueError(f"{text!r} may be {many} or {one}; write it without mark of thousands, "
                          "with a decimal point")  # fmt: skip
     if groups := _GROUPS.fullmatch(text):
-        return text.replace(",", "") if groups["commas"] else _point(text.replace(".", ""))
-    return _point(text) if _COMMA.fullmatch(text) else text
-
-
-def _point(text: str) -> str:
-    return text.replace(",", ".")
+        if groups["commas"]:
+            return text.replace(",", "")
+        return text.replace(".", "").replace(",", ".")
+    return text.replace(",", ".") if _COMMA.fullmatch(text) else text
 
 
 def _guessed(value: Any, signs: str) -> Value:
@@ -159,10 +152,9 @@ def _guessed(value: Any, signs: str) -> Value:
 
 
 @lru_cache(4096)
-def _setting_problem(name: str, value: int | float) -> str:
+def _check_setting(name: str, value: int | float) -> None:
     try:
         combined_hyperparameters().model_validate({name: value})
     except ValidationError as error:
         message = error.errors()[0]["msg"].removeprefix("Input should be ")
-        return f"expected a value {message}, found {value}"
-    return ""
+        raise ValueError(f"expected a value {message}, found {value}") from None

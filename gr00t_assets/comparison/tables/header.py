@@ -58,9 +58,6 @@ _LABELS = re.compile(
 )
 """Where, by whom and under which label a run was made, which is no setting either."""
 
-_MISSPELT = 0.88
-"""Likeness from which on an unknown column is a known one misspelt, not a setting of its own."""
-
 
 def _squashed(name: str) -> str:
     return re.sub(r"[\s_-]", "", name.lower())
@@ -84,7 +81,7 @@ def column_meanings(labels: tuple[str, ...]) -> tuple[tuple[str | None, ...], tu
     for place, (label, name) in enumerate(zip(labels, names, strict=True)):
         if name is None or name in known:
             continue
-        close = difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT)
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.88)
         if close and close[0] not in names:
             names[place] = close[0]
             said.append(f"Column '{label}' is read as {close[0]}.")
@@ -104,11 +101,9 @@ def _likely_loss(labels: Sequence[str]) -> int:
         if len(likely) == 1:
             return labels.index(likely[0])
     closest = results or losses or [*filter(None, [nearest("loss", labels)])]
-    hint = (
-        f"the closest are {', '.join(closest[:9])}"
-        if closest
-        else f"it has {', '.join(labels[:9])}"
-    )
+    hint = f"the closest are {', '.join(closest[:9])}"
+    if not closest:
+        hint = f"it has {', '.join(labels[:9])}"
     raise ValueError(
         f"there is no column loss; {hint}; rename the one with the training loss at the end to loss"
     )

@@ -1,12 +1,11 @@
 """The rows of a table of runs, a CSV file or a DataFrame, with what is wrong with each of them."""
 
-import ast
 import csv
 import io
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from gr00t_assets.comparison.columns import column_names
 from gr00t_assets.comparison.curves import LossKind
 from gr00t_assets.comparison.tables.cells import cell_value, decimal_signs, is_empty
 from gr00t_assets.comparison.tables.header import column_meanings
@@ -38,8 +36,6 @@ _FREE = {"name", "note", "started_at"}
 
 _SHOWN = 30
 """Problems that a message lists at most."""
-
-_NOT_A_LITERAL = re.compile(r"(?<=[\s\[(:,])-?(?:nan|inf)(?=[,)\]}])")
 
 
 @dataclass
@@ -73,14 +69,16 @@ def read_rows(path: Path) -> list[Row]:
             str(path), "this table of runs cannot be read.", [reason, "expected: a CSV file, UTF-8"]
         ) from error
     header = lines[0][1] if lines else []
-    rows = [Row(f"line {number}") for number, _ in lines[1:]]
     width = len(header)
-    for row, (_, line) in zip(rows, lines[1:], strict=True):
+    rows: list[Row] = []
+    cells: list[list[str]] = []
+    for number, line in lines[1:]:
+        rows.append(Row(f"line {number}"))
+        cells.append((line + [""] * width)[:width])
         if len(line) < width or any(map(str.strip, line[width:])):
-            row.problems.append(f"{len(line)} cells for {width} columns")
-    cells = [(line + [""] * width)[:width] for _, line in lines[1:]]
-    columns = list(zip(*cells, strict=True)) if cells else [()] * width
-    return _filled(rows, list(zip(map(str, header), columns, strict=True)), str(path))
+            rows[-1].problems.append(f"{len(line)} cells for {width} columns")
+    columns = [[line[place] for line in cells] for place in range(width)]
+    return _filled(rows, list(zip(header, columns, strict=True)), str(path))
 
 
 def frame_rows(frame: pd.DataFrame) -> list[Row]:
@@ -97,8 +95,8 @@ def frame_rows(frame: pd.DataFrame) -> list[Row]:
 
 def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
     """The lines that say something with their numbers."""
-    header = re.sub(r'"[^"]*"', "", text[:100_000]).strip().splitlines()[:1]
-    delimiter = max(",;\t", key=lambda sign: "".join(header).count(sign))
+    header = next(iter(re.sub(r'"[^"]*"', "", text[:100_000]).strip().splitlines()), "")
+    delimiter = max(",;\t", key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     for line in reader:
         if any(map(str.strip, line)):
@@ -107,18 +105,15 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
 
 def _filled(rows: list[Row], columns: list[tuple[str, Sequence[Any]]], subject: str) -> list[Row]:
     """The rows with their values, read column by column."""
-    columns = [part for label, cells in columns for part in _unpacked(label, cells)]
     try:
         if not rows:
-            raise ValueError(
-                f"it has no {'rows' if columns else 'column names'}; expected: one a run"
-            )
+            missing = "rows" if columns else "column names"
+            raise ValueError(f"it has no {missing}; expected: one a run")
         names, remarks = column_meanings(tuple(label for label, _ in columns))
     except ValueError as error:
         raise ComparisonError(subject, "this is no table of runs.", [str(error)]) from None
-    signs = ""
-    if any(isinstance(cell, str) and "," in cell for _, cells in columns for cell in cells):
-        signs = decimal_signs(cell for _, cells in columns for cell in cells)
+    texts = [cell for _, cells in columns for cell in cells if isinstance(cell, str)]
+    signs = decimal_signs(texts) if any("," in text for text in texts) else ""
     sources: dict[str, str] = {}
     for name, (label, cells) in zip(names, columns, strict=True):
         if name is not None:
@@ -134,29 +129,6 @@ def _filled(rows: list[Row], columns: list[tuple[str, Sequence[Any]]], subject: 
             subject, "no run of this table can be read.", [*remarks, *found[:_SHOWN], *more]
         )
     return rows
-
-
-def _unpacked(label: str, cells: Sequence[Any]) -> list[tuple[str, Sequence[Any]]]:
-    """A column of mappings, as W&B's ``config`` and ``summary``, as one column for each key."""
-    texts = (cell for cell in cells if isinstance(cell, str | Mapping) and cell)
-    if label in column_names() or not _mapping(next(texts, None)):
-        return [(label, cells)]
-    mappings = [_mapping(cell) for cell in cells]
-    keys = dict.fromkeys(key for mapping in mappings for key in mapping)
-    return [
-        part
-        for key in keys
-        for part in _unpacked(f"{label}.{key}", [mapping.get(key) for mapping in mappings])
-    ]
-
-
-def _mapping(cell: Any) -> Mapping[Any, Any]:
-    if isinstance(cell, str) and cell.startswith("{"):
-        try:
-            cell = ast.literal_eval(_NOT_A_LITERAL.sub("None", cell))
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return {}
-    return cell if isinstance(cell, Mapping) else {}
 
 
 def _read_column(

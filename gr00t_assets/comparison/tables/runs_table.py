@@ -21,64 +21,47 @@ from gr00t_assets.comparison.columns import (
 )
 from gr00t_assets.comparison.curves import Loss, LossKind, logged_value_error
 from gr00t_assets.comparison.run import Frames, Run, samples_per_step
-from gr00t_assets.comparison.statistics.ranking import RankedRun, comparability_classes, ranked_runs
+from gr00t_assets.comparison.statistics.ranking import comparability_classes, ranked_runs
 from gr00t_assets.comparison.tables.rows import Row, frame_rows, read_rows
 from gr00t_assets.core.errors import ComparisonError, Gr00tAssetsError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import spreadsheet_cell
-from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
+from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.runs.stored_run import STATUS_WORDS
 
-WRONG_BACKEND = "torchvision_av"
+_WRONG_BACKEND, _MENDED = "torchvision_av", "2025-10"
 """In Isaac-GR00T it returned the key frame before the asked time where one timestamp was asked for,
 as in training: on ``robot_sim.PickNPlace`` 2091 of 2096 frames were wrong, 112 frames late on
-average. It was mended upstream on 2025-09-18."""
+average. It was mended upstream on 2025-09-18; a run from that month on may have had the mended one.
+"""
 
-MENDED = "2025-10"
-"""A run of ``torchvision_av`` that began in this month or later may have had the mended reader."""
+_NOTED_MEMORY = re.compile(r"(\d+(?:\.\d+)?) ?(GB|GiB) (?:of )?(?:VRAM|GPU memory)", re.IGNORECASE)
+"""Peak memory of one GPU, in a note."""
 
-_UNITS = {"gb": 1e9, "gib": 2**30, "mb": 1e6, "mib": 2**20}
-
-_MEMORY = re.compile(
-    r"(\d+(?:\.\d+)?)\s*(GB|GiB|MB|MiB)(?=\s*(?:of\s+)?(?:VRAM|GPU\s+memory|memory))", re.IGNORECASE
-)
-
-NEARLY_DONE = 0.95
+_NEARLY_DONE = 0.95
 """A run that says it finished has done this share of its steps, or all but its last logged ones."""
-
-FORMATS = ("parquet", "csv")
 
 _NO_SETTINGS = frozenset(column_names())
 
 
-def known_frames(
-    store: Store | None = None, catalog: Mapping[str, CatalogEntry] | None = None
-) -> dict[str, int]:
-    """Frames by dataset: of the version in the store, else what the catalog says.
-
-    Nothing raises: a table can be compared where there is no catalog and no store.
-    """
-    if catalog is None:
-        catalog = {}
-        with suppress(Gr00tAssetsError, OSError):
-            catalog = load_catalog()
-    frames: dict[str, int] = {}
-    for name, entry in catalog.items():
-        if entry.frames is not None:
-            frames[name] = entry.frames
-        if store is not None:
+def known_frames(store: Store | None = None) -> dict[str, int]:
+    """Frames by dataset: of the version in the store, else what the catalog says; none without."""
+    catalog = {}
+    with suppress(Gr00tAssetsError, OSError):
+        catalog = load_catalog()
+    frames = {name: entry.frames for name, entry in catalog.items() if entry.frames is not None}
+    if store is not None:
+        for name in catalog:
             with suppress(Gr00tAssetsError, OSError):
                 frames[name] = load_record(name, store).frames
     return frames
 
 
 def frame_state(video_backend: object, started_at: str, verified: object) -> Frames:
-    """What is known of the frames, from the start in ISO 8601, as exact as it is known.
-
-    ``verified`` is proof, such as a comparison with the frames decoded in order.
+    """What is known of the frames, from the start in ISO 8601; ``verified`` is proof.
 
     Examples:
         >>> frame_state("torchvision_av", "2025-06-15T01:11", None)
@@ -88,43 +71,27 @@ def frame_state(video_backend: object, started_at: str, verified: object) -> Fra
     """
     if verified:
         return "verified"
-    if video_backend == WRONG_BACKEND and (not started_at or started_at[:7] < MENDED):
+    if video_backend == _WRONG_BACKEND and (not started_at or started_at[:7] < _MENDED):
         return "known wrong"
     return "not verified"
 
 
-def noted_memory(note: str) -> int | None:
-    """Bytes of GPU memory that a note gives; None where it gives none.
-
-    Examples:
-        >>> noted_memory("on GPU 0 using 25.1 GB of VRAM"), noted_memory("dataset of 6 GB")
-        (25100000000, None)
-    """
-    match = _MEMORY.search(note)
-    return round(float(match[1]) * _UNITS[match[2].lower()]) if match else None
-
-
-def logging_steps(settings: Mapping[str, object]) -> int:
-    """Steps that one logged loss is the mean of; Isaac-GR00T's 10 where nothing is said of it."""
-    value = settings.get("logging_steps")
-    return value if isinstance(value, int) else Hyperparameters().logging_steps
-
-
 def read_table(path: Path, dataset_frames: Mapping[str, int] | None = None) -> list[Run]:
-    """The runs of a CSV file in the order of the file; see ``runs_of_frame``.
+    """The runs of a CSV file in its order; see ``runs_of_frame``.
 
-    ``dataset_frames`` are by dataset, for epochs, where the table has none; those of the project's
-    catalog where left out.
+    ``dataset_frames`` are those of the project's catalog where left out.
 
     Raises:
         ComparisonError: The file cannot be read, has no loss, or has no row that can be read.
     """
     rows = read_rows(path)
     frames = known_frames() if dataset_frames is None else dataset_frames
-    return [_run(row, frames) for row in rows]
+    return [run_of_row(row, frames) for row in rows]
 
 
-def runs_of_frame(frame: pd.DataFrame, frames: Mapping[str, int] | None = None) -> list[Run]:
+def runs_of_frame(
+    frame: pd.DataFrame, dataset_frames: Mapping[str, int] | None = None
+) -> list[Run]:
     """The runs of a table with a loss a row, in its order; nothing else is looked at.
 
     Columns are those of ``columns`` and hyperparameters, under their names or those of W&B and
@@ -132,14 +99,13 @@ def runs_of_frame(frame: pd.DataFrame, frames: Mapping[str, int] | None = None) 
     id is the name, else the row's label; a run with a loss has finished. A setting that the table
     has no column for is not known, and never taken to be the default.
 
-    A loss is the one value that was logged last, the mean of ``logging_steps`` steps, unless
-    the table says what it is the mean of. Samples seen are batch times steps done, on one GPU
-    unless the table has num_gpus. A run with a cell that cannot be read is ``unreadable`` if it
-    finished; its ``problems`` name the cell.
+    A loss is the last logged value, the mean of ``logging_steps`` steps, unless the table says
+    otherwise. Samples seen are batch times steps done, on one GPU unless the table has num_gpus. A
+    finished run with a cell that cannot be read is ``unreadable``; its ``problems`` name the cell.
 
     Args:
         frame: Texts, or values in their types.
-        frames: By dataset, for epochs.
+        dataset_frames: By dataset, for epochs, where the table has none.
 
     Raises:
         ComparisonError: It has no loss, or no row that can be read.
@@ -149,36 +115,30 @@ def runs_of_frame(frame: pd.DataFrame, frames: Mapping[str, int] | None = None) 
         >>> [(run.run_id, run.status, run.settings) for run in runs_of_frame(table)][0]
         ('0', 'finished', {'learning_rate': 0.0001, 'seed': 0})
     """
-    return [_run(row, frames or {}) for row in frame_rows(frame)]
+    return [run_of_row(row, dataset_frames or {}) for row in frame_rows(frame)]
 
 
 def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
     """One row a run, in the order given, with its place.
 
-    The columns are those of ``columns`` and then one for each setting
-    that any run has, known hyperparameters first. Every type has a missing value, ``pandas.NA``;
-    ``attrs["units"]`` and ``attrs["descriptions"]`` are by column. A setting of no known type keeps
-    the type that pandas finds in it.
+    The columns are those of ``columns`` and then one for each setting that any run has, known
+    hyperparameters first. Every type has a missing value, ``pandas.NA``; ``attrs["units"]`` and
+    ``attrs["descriptions"]`` are by column. A setting of no known type keeps the type that pandas
+    finds in it.
 
     Examples:
         ``runs_table(read_table(path)).query("status == 'finished'").sort_values("loss")``
     """
     placed = {id(row.run): row for row in ranked_runs(comparability_classes(runs), runs)}
-    return rows_table([placed[id(run)] for run in runs])
-
-
-def rows_table(rows: Sequence[RankedRun]) -> pd.DataFrame:
-    """The table of rows whose places are known; see ``runs_table``."""
-    names = dict.fromkeys(["max_steps", *setting_names([row.run for row in rows])])
-    settings = [name for name in names if name not in column_names()]
+    rows = [placed[id(run)] for run in runs]
+    settings = dict.fromkeys(["max_steps", *setting_names(runs)])
     columns = [*COLUMNS, *map(setting_column, settings)]
-    table = pd.DataFrame(
-        {item.name: [item.value(row) for row in rows] for item in columns}, dtype=object
-    )
+    values = {}
     for column in columns:
-        known = column.name not in settings or setting_dtype(column.name)
-        values = table[column.name]
-        table[column.name] = values.astype(column.dtype) if known else _typed(values)
+        series = pd.Series([column.value(row) for row in rows], dtype=object)
+        known = column.name in _NO_SETTINGS or setting_dtype(column.name)
+        values[column.name] = series.astype(column.dtype) if known else _typed(series)
+    table = pd.DataFrame(values)
     table.attrs["units"] = {column.name: column.unit for column in columns}
     table.attrs["descriptions"] = {column.name: column.description for column in columns}
     return table
@@ -196,7 +156,7 @@ def export_table(runs: Sequence[Run], path: Path) -> Path:
         StoreError: The disk is full; a former file is as it was.
     """
     kind = path.suffix.removeprefix(".").lower()
-    if kind not in FORMATS:
+    if kind not in ("parquet", "csv"):
         raise ComparisonError(
             str(path), "the ending says no format that a table is written in.",
             ["expected: FILE.parquet or FILE.csv"],
@@ -209,7 +169,6 @@ def export_table(runs: Sequence[Run], path: Path) -> Path:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    """A table as CSV; numbers are no texts, and stay as they are."""
     escaped = table.map(lambda value: spreadsheet_cell(value) if isinstance(value, str) else value)
     # A carriage return is the end of a line to readers, and pandas does not put it in quotes.
     has_return = escaped.map(lambda value: isinstance(value, str) and "\r" in value).any(axis=None)
@@ -233,7 +192,14 @@ def _typed(values: pd.Series) -> pd.Series:
     return values.convert_dtypes()
 
 
-def _run(row: Row, dataset_frames: Mapping[str, int]) -> Run:
+_AS_THEY_ARE = (
+    "sweep", "hypothesis", "started_at", "samples_per_second", "gpu_hours", "note",
+)  # fmt: skip
+"""Columns that are attributes of ``Run`` under the same name."""
+
+
+def run_of_row(row: Row, dataset_frames: Mapping[str, int]) -> Run:
+    """The run of a row of a table."""
     values = row.values
     settings = {name: value for name, value in values.items() if name not in _NO_SETTINGS}
     max_steps, steps = values.get("max_steps"), values.get("logged_step")
@@ -245,18 +211,18 @@ def _run(row: Row, dataset_frames: Mapping[str, int]) -> Run:
         samples_seen = steps * per_step
     problems = [f"{row.place}: {problem}." for problem in row.problems]
     if status == "finished" and steps is not None and max_steps is not None:
-        least = min(NEARLY_DONE * max_steps, max_steps - logging_steps(settings))
+        least = min(_NEARLY_DONE * max_steps, max_steps - _logging_steps(settings))
         status = "finished" if steps >= least else "unfinished"
     if status != said:
         problems.append(f"It is said to have finished, at step {steps:,} of {max_steps:,}.")
     if row.problems and (said == "finished" or values.get("status") not in STATUS_WORDS):
         status = "unreadable"
-    loss = _loss(values, settings, samples_seen)
-    if loss is not None and not math.isfinite(loss.mean):
-        problems.append(f"Its loss is {loss.mean}.")
-        loss = None
-    note, started_at = values.get("note", ""), values.get("started_at", "")
-    memory, verified = values.get("peak_memory_gb"), values.get("frames_verified")
+    if not math.isfinite(values.get("loss", 0)):
+        problems.append(f"Its loss is {values['loss']}.")
+    memory = values.get("peak_memory_gb", 0) * 1e9
+    if not memory and (noted := _NOTED_MEMORY.search(values.get("note", ""))):
+        memory = float(noted[1]) * (2**30 if noted[2].lower() == "gib" else 1e9)
+    started_at, verified = values.get("started_at", ""), values.get("frames_verified")
     return Run(
         run_id=values["run_id"],
         name=values.get("name", values["run_id"]),
@@ -270,15 +236,10 @@ def _run(row: Row, dataset_frames: Mapping[str, int]) -> Run:
         samples_seen=samples_seen,
         dataset_frames=values.get("dataset_frames")
         or dataset_frames.get(values.get("dataset", "")),
-        loss=loss,
-        sweep=values.get("sweep", ""),
-        hypothesis=values.get("hypothesis", ""),
-        started_at=started_at,
-        samples_per_second=values.get("samples_per_second"),
-        gpu_hours=values.get("gpu_hours"),
-        peak_memory_bytes=round(memory * 1e9) if memory else noted_memory(note),
-        note=note,
+        loss=_loss(values, settings, samples_seen),
+        peak_memory_bytes=round(memory) or None,
         problems=(*problems, *row.remarks),
+        **{name: values[name] for name in _AS_THEY_ARE if name in values},
     )
 
 
@@ -286,13 +247,19 @@ def _loss(
     values: Mapping[str, Any], settings: Mapping[str, object], samples_seen: int | None
 ) -> Loss | None:
     mean, error, samples = values.get("loss"), values.get("loss_se"), values.get("loss_samples")
-    if mean is None:
+    if mean is None or not math.isfinite(mean):
         return None
     if samples is None:
-        samples = logging_steps(settings) * (samples_per_step(settings) or 1)
+        samples = _logging_steps(settings) * (samples_per_step(settings) or 1)
         samples = max(1, min(samples, samples_seen or samples))
     kind: LossKind = "one logged value" if error is None else "window mean"
     kind = values.get("loss_kind", kind)
     if error is None and kind == "one logged value":
         error = logged_value_error(mean, samples)
     return Loss(mean, error, samples, kind)
+
+
+def _logging_steps(settings: Mapping[str, object]) -> int:
+    """Steps that one logged loss is the mean of; Isaac-GR00T's 10 where nothing is said of it."""
+    value = settings.get("logging_steps")
+    return value if isinstance(value, int) else Hyperparameters().logging_steps

@@ -30,14 +30,7 @@ STEP_LOSS = "train/step_loss"
 _MOST_RUNS, _MOST_BYTES = 100_000, 128 << 20
 """Of an import; bytes of what it holds once it is read, eight million steps with their losses."""
 
-TIMEOUT = 30
-"""Seconds that one request may take."""
-
-_PAGE = 100
-
 _PATH = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._ -]+")
-
-_CHECKOUT = "Isaac-GR00T"
 
 
 class WandbRun(BaseModel):
@@ -78,14 +71,13 @@ def imports_folder(store: Store) -> Path:
 
 
 def save_wandb_runs(runs: Sequence[WandbRun], path: Path) -> None:
-    """Write imported runs in one step, one row a run; what the file held before is replaced.
+    """Replace a file by imported runs in one step, one row a run.
 
     Raises:
         StoreError: The disk is full; the former file is as it was.
     """
     rows = [run.model_dump() for run in runs]
-    for row in rows:
-        row |= {name: json.dumps(row[name]) for name in _JSON}
+    rows = [row | {name: json.dumps(row[name]) for name in _JSON} for row in rows]
     write_bytes(path, parquet(pd.DataFrame(rows, columns=pd.Index(list(WandbRun.model_fields)))))
 
 
@@ -96,12 +88,9 @@ def load_wandb_runs(path: Path) -> list[WandbRun]:
         ComparisonError: The file cannot be read.
     """
     try:
-        runs = []
-        for batch in parquet_rows(path, most_rows=_MOST_RUNS, most_bytes=_MOST_BYTES):
-            for row in batch.to_pylist():
-                parsed = {name: json.loads(row[name]) for name in _JSON}
-                runs.append(WandbRun.model_validate({**row, **parsed}))
-        return runs
+        batches = parquet_rows(path, most_rows=_MOST_RUNS, most_bytes=_MOST_BYTES)
+        rows = (row for batch in batches for row in batch.to_pylist())
+        return [WandbRun(**row | {name: json.loads(row[name]) for name in _JSON}) for row in rows]
     except (OSError, ValueError, LookupError, TypeError, ValidationError) as error:
         raise ComparisonError(
             str(path),
@@ -121,11 +110,7 @@ def import_wandb(
     The server is that of WANDB_BASE_URL, and the key that of WANDB_API_KEY or of ``wandb login``;
     neither is written anywhere. A former import of the same project and tag is replaced.
 
-    Args:
-        path: ``ENTITY/PROJECT``.
-        store: Where they are kept.
-        tag: Only runs that carry it.
-        say: Told of each run that was read.
+    ``path`` is ``ENTITY/PROJECT``. Only runs with ``tag`` are read; ``say`` is told of each.
 
     Returns:
         The parquet file, and the runs in order of their beginning.
@@ -135,16 +120,15 @@ def import_wandb(
         StoreError: The disk is full.
     """
     if not _PATH.fullmatch(path):
-        raise ComparisonError(
-            path, "this is no W&B project.", ["expected: ENTITY/PROJECT, such as wild-ai/pippa"]
-        )
+        raise ComparisonError(path, "this is no W&B project.",
+                              ["expected: ENTITY/PROJECT, such as wild-ai/pippa"])  # fmt: skip
     import wandb
 
     runs: list[WandbRun] = []
     filters = {"tags": {"$in": [tag]}} if tag else {}
     try:
-        api = wandb.Api(timeout=TIMEOUT)
-        for run in api.runs(path, filters=filters, order="+created_at", per_page=_PAGE, lazy=False):
+        api = wandb.Api(timeout=30)
+        for run in api.runs(path, filters=filters, order="+created_at", per_page=100, lazy=False):
             runs.append(_read(run))
             say(f"{runs[-1].run_id} {runs[-1].name}: {runs[-1].state}, {len(runs[-1].steps)} steps")
     except (wandb.Error, ValueError, OSError) as error:
@@ -156,11 +140,8 @@ def import_wandb(
         ) from error
     if not runs:
         wanted = f"with the tag {tag}" if tag else "at all"
-        raise ComparisonError(
-            path,
-            f"there is no run {wanted} in this W&B project.",
-            ["look at its page, or import with another --tag"],
-        )
+        raise ComparisonError(path, f"there is no run {wanted} in this W&B project.",
+                              ["look at its page, or import with another --tag"])  # fmt: skip
     name = re.sub(r"[^A-Za-z0-9._-]", "_", "--".join([*path.split("/"), *filter(None, [tag])]))
     file = imports_folder(store) / f"{name.lstrip('.')}.parquet"
     save_wandb_runs(runs, file)
@@ -171,7 +152,7 @@ def _read(run: Any) -> WandbRun:
     metadata = run.metadata or {}
     arguments, git = metadata.get("args"), metadata.get("git")
     git = git if isinstance(git, Mapping) else {}
-    checkout = _CHECKOUT.lower() in str(git.get("remote")).lower()
+    of_gr00t = "isaac-gr00t" in str(git.get("remote")).lower()
     return WandbRun(
         run_id=run.id,
         name=run.name or run.id,
@@ -183,14 +164,10 @@ def _read(run: Any) -> WandbRun:
         notes=run.notes or "",
         url=run.url,
         config=plain(dict(run.config)),
-        summary={
-            str(name): float(value)
-            for name, value in dict(run.summary).items()
-            if _is_number(value) and not isinstance(value, bool)
-        },
+        summary={str(k): float(v) for k, v in dict(run.summary).items() if _is_number(v)},
         arguments=tuple(map(str, arguments)) if isinstance(arguments, list) else None,
         program=PurePath(str(metadata.get("program") or "")).name,
-        commit=str(git.get("commit") or "") if checkout else "",
+        commit=str(git.get("commit") or "") if of_gr00t else "",
         **_history(run),
     )
 
@@ -217,4 +194,4 @@ def _history(run: Any) -> dict[str, Any]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

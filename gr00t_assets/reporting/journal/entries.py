@@ -1,14 +1,14 @@
 """The experiments of the journal: config, result and conclusion of each run in words."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
+from gr00t_assets.comparison.answers.headline import doubts
 from gr00t_assets.comparison.comparison import Comparison
 from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run
 from gr00t_assets.comparison.statistics.effects import Effect
 from gr00t_assets.comparison.statistics.factors import factor_value
-from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
+from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
 from gr00t_assets.comparison.wording import factor_words, listed, run_loss_words, shown, value_words
 from gr00t_assets.core.text import printable
 from gr00t_assets.core.units import shown_setting
@@ -25,48 +25,31 @@ _SCRIPT_VALUES = ("data_config", "batch_size", "max_steps", "learning_rate", "wa
                   "weight_decay", "lora_rank", "num_gpus", "video_backend")  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One run in the journal, with its place and what its class says of its factors, by sentence.
-
-    The ``first`` run of an experiment has the notes.
+def entries(comparison: Comparison) -> Iterator[tuple[Run, str, list[str], bool]]:
+    """Each run in order of their start: its place in words, what its class says of its factors, by
+    sentence, and whether it is the first of its experiment, which has the notes.
     """
-
-    run: Run
-    conclusion: str
-    effects: Sequence[str]
-    first: bool
-
-
-def entries(comparison: Comparison) -> Iterator[Entry]:
-    """One entry a run in order of their start."""
     names: set[str] = set()
     places = {
-        run.run_id: _place_sentence(ranked, ranked_class.ranking)
+        run.run_id: _place_sentence(ranked, ranked_class)
         for ranked_class in comparison.ranked_classes
         for ranked in ranked_class.ranking
         for run in ranked.runs
     }
     for run in comparison.runs:
-        conclusion, effects = places.get(run.run_id, "none."), []
-        if run.finished:
-            effects = _effect_sentences(run, comparison.effects)[:MOST_EFFECTS]
-        else:
+        conclusion = places.get(run.run_id, "none.")
+        if not run.finished:
             conclusion = f"none: it is {run.status}, so it is neither ranked nor compared."
-        yield Entry(run, conclusion, effects, first=run.name not in names)
+        effects = [
+            effect
+            for of_factor in comparison.effects.values()
+            for effect in of_factor
+            if any(member.run_id == run.run_id for member in effect.runs)
+        ]
+        effects.sort(key=lambda effect: list(BADGES).index(effect.verdict))
+        sentences = [_effect_sentence(effect, run) for effect in effects[:MOST_EFFECTS]]
+        yield run, conclusion, sentences, run.name not in names
         names.add(run.name)
-
-
-def _effect_sentences(run: Run, effects: Mapping[str, Sequence[Effect]]) -> list[str]:
-    """What the class of a run says of its factors, the most telling verdict first."""
-    telling = [
-        effect
-        for of_factor in effects.values()
-        for effect in of_factor
-        if any(member.run_id == run.run_id for member in effect.runs)
-    ]
-    telling.sort(key=lambda effect: list(BADGES).index(effect.verdict))
-    return [_effect_sentence(effect, run) for effect in telling]
 
 
 def _effect_sentence(effect: Effect, run: Run) -> str:
@@ -82,19 +65,19 @@ def _effect_sentence(effect: Effect, run: Run) -> str:
     return text + "."
 
 
-def _place_sentence(ranked: RankedConfiguration, ranking: Sequence[RankedConfiguration]) -> str:
-    if len(ranking) == 1:
+def _place_sentence(ranked: RankedConfiguration, of_class: ComparabilityClass) -> str:
+    count = len(of_class.ranking)
+    if count == 1:
         return "The only finished configuration of its class."
-    if ranked.tied:
-        known = "it cannot be told from the best"
-    else:
-        known = "the best is lower by more than noise explains"
     if ranked.place > 1:
-        return f"Place {ranked.place} of {len(ranking)} in its class; {known}."
-    text = f"Lowest loss of {len(ranking)} configurations of its class"
-    if tied := sum(other.tied for other in ranking):
-        return f"{text}, {tied} of which cannot be told from it."
-    return f"{text}, by more than noise explains."
+        known = "the best is lower by more than noise explains"
+        if ranked.tied:
+            known = "it cannot be told from the best"
+        return f"Place {ranked.place} of {count} in its class; {known}."
+    text = f"Lowest loss of {count} configurations of its class"
+    if of_class.best is not None:
+        return f"{text}, by more than noise explains."
+    return f"{text}, not known to be the best: {'; '.join(doubts(of_class))}."
 
 
 def config_words(run: Run) -> str:
@@ -150,7 +133,7 @@ def commands(run: Run) -> list[str]:
         return [run.stored.command, *trainer_named(experiment.trainer).shell_commands(experiment)]
     settings = {**run.settings, "data_config": run.data.get("data config")}
     options = [
-        f"{name.replace('_', '-')} {_argument(settings[name])}"
+        f"{name.replace('_', '-')} {shlex.quote(printable(shown_setting(settings[name]), False))}"
         for name in _SCRIPT_VALUES
         if settings.get(name) not in (None, "") and (name != "lora_rank" or settings[name])
     ]
@@ -160,8 +143,3 @@ def commands(run: Run) -> list[str]:
         if name in settings
     ]
     return " \\\n  --".join(["python scripts/gr00t_finetune.py", *options]).splitlines()
-
-
-def _argument(value: object) -> str:
-    """A value as a shell takes it for text, on one line."""
-    return shlex.quote(printable(shown_setting(value), lines=False))

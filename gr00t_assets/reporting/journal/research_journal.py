@@ -22,19 +22,16 @@ from gr00t_assets.comparison.all_runs import from_store
 from gr00t_assets.comparison.comparison import Comparison
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.factors import factor_named
-from gr00t_assets.comparison.wording import factor_words, loss_text, names_in_words
+from gr00t_assets.comparison.wording import factor_words
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.text import markdown, printable
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.reporting.costs import configuration_costs
-from gr00t_assets.reporting.journal.entries import commands, config_words, entries, result_words
+from gr00t_assets.reporting.journal import entries
 from gr00t_assets.reporting.markdown import markdown_environment, tidy
-from gr00t_assets.reporting.ranking_table import record_note
 from gr00t_assets.reporting.report import compare_everything, short_verdict
-from gr00t_assets.reporting.sweep_summary import status_counts
 from gr00t_assets.runs.stored_run import read_runs
 
 FILE = "research_journal.md"
@@ -43,8 +40,6 @@ NOTES = Path("data/journal/notes")
 
 MOST_ROWS = 20
 """Rows of one ranking; the report has them all."""
-
-NoteKind = Literal["experiment", "question", "general", "unknown"]
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 
@@ -59,7 +54,7 @@ class Note:
 
     name: str
     text: str
-    kind: NoteKind = "general"
+    kind: Literal["experiment", "question", "general", "unknown"] = "general"
     subject: str = ""
     problem: str = ""
 
@@ -103,8 +98,7 @@ def write_journal(
 
     Args:
         sweeps: Every sweep of the project.
-        store: Where the runs are, and where the journal goes.
-        notes_folder: A person's notes; ``data/journal/notes`` of the project where left out.
+        notes_folder: ``data/journal/notes`` of the project where left out.
         imported: Runs from elsewhere; those of the project's table and of W&B where left out.
 
     Raises:
@@ -138,11 +132,8 @@ def journal_text(
 ) -> str:
     """The whole journal. The same runs and notes give the same bytes.
 
-    Args:
-        comparisons: That of the store first; its runs in order of their start.
-        planned: Names of experiments that have not run, by sweep.
-        notes: Of a person.
-        problems: What could not be read, a sentence each.
+    ``planned`` are the names of experiments that have not run, by sweep, and ``problems`` say what
+    could not be read.
     """
     names = {run.name for comparison in comparisons for run in comparison.runs}
     factors = {answer.factor for comparison in comparisons for answer in comparison.answers}
@@ -155,11 +146,9 @@ def journal_text(
             return f"nothing was run that asks about {factor_words(note.subject)} yet"
         return note.problem
 
-    environment = markdown_environment(
-        commands, config_words, configuration_costs, entries, loss_text, names_in_words,
-        record_note, result_words, status_counts,
-    )  # fmt: skip
-    text = environment.get_template("journal.md.j2").render(
+    template = markdown_environment().get_template("journal.md.j2")
+    text = template.render(
+        vars(entries),
         comparisons=comparisons,
         planned=planned,
         notes=notes,
@@ -187,20 +176,21 @@ def _read(file: Path, experiments: Collection[str]) -> Note:
     try:
         text = printable(file.read_bytes().decode("utf-8-sig", errors="replace"))
         front_matter = _FRONT_MATTER.match(text)
-        text = text[front_matter.end() :] if front_matter else text
-        fields = yaml.safe_load(front_matter.group(1)) if front_matter else None
-        match fields:
+        if front_matter is None:
+            return Note(name, text)
+        text = text[front_matter.end() :]
+        match yaml.safe_load(front_matter.group(1)):
             case None:
                 return Note(name, text)
-            case {"experiment": subject, **others} if not others:
-                subject = str(subject)
+            case {"experiment": value, **others} if not others:
+                subject = str(value)
                 if subject in experiments:
                     return Note(name, text, "experiment", subject)
                 known = sorted(experiments)
                 hint = did_you_mean(subject, known) if known else "there are none yet"
                 problem = f"there is no experiment '{subject}'; {hint}"
-            case {"question": subject, **others} if not others:
-                subject = str(subject)
+            case {"question": value, **others} if not others:
+                subject = str(value)
                 return Note(name, text, "question", factor_named(subject))
             case _:
                 problem = "its front matter has to be 'experiment: NAME' or 'question: FACTOR'"

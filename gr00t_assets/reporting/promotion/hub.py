@@ -75,8 +75,7 @@ def pushes(folder: Path) -> list[Push]:
 
 
 def _refused(repository: str, error: Exception) -> PromotionError:
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
+    status = getattr(getattr(error, "response", None), "status_code", None)
     reason = f"{type(error).__name__}" + (f", HTTP {status}" if status else "")
     hints = {
         401: "log in with `hf auth login`, or set HF_TOKEN to a token that may write",

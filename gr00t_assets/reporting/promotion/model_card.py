@@ -8,25 +8,18 @@ import yaml
 
 from gr00t_assets.comparison.all_runs import manifest_class
 from gr00t_assets.comparison.run import class_id
-from gr00t_assets.core.text import markdown, printable
+from gr00t_assets.core.text import printable
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.source_kinds import FolderSource, HubSource
+from gr00t_assets.evaluation import wording
 from gr00t_assets.evaluation.result import Evaluation
-from gr00t_assets.evaluation.wording import (
-    PART_HEAD,
-    baseline_sentence,
-    dataset_sentences,
-    group_rows,
-    part_sentence,
-)
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.reporting.markdown import template_environment
 from gr00t_assets.runs.final_loss import LossWindow
 from gr00t_assets.runs.manifest import MIXTURE_HEAD, Manifest, mixture_rows
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.base import ModelLicense, Trainer
 from gr00t_assets.trainers.base_model_files import looks_like_path
 
@@ -56,19 +49,14 @@ def model_card(run: Promotable, datasets: Sequence[CatalogEntry | None]) -> str:
     trainer: Trainer = trainer_named(manifest.trainer)
     comparability = manifest_class(manifest, settings)
     license_ = base_license(manifest.base_model, trainer)
-    environment = template_environment(
-        (part_sentence, dataset_sentences, baseline_sentence, group_rows)
-    )
-    environment.filters["escaped"] = markdown
-    card = environment.get_template("model_card.md.j2").render(
+    template = template_environment(wording).get_template("model_card.md.j2")
+    return template.render(
         front_matter=_front_matter(run, trainer, license_, datasets),
         run=run,
         trainer=trainer,
         license=license_,
         base_model=_base_model(manifest, trainer),
         source="; ".join(dict.fromkeys(_source(dataset) for dataset in datasets)),
-        frames=sum(item.frames for item in manifest.datasets) or manifest.dataset_frames,
-        held_out=_held_out(run.spec.datasets),
         mixture_head=MIXTURE_HEAD,
         mixture=mixture_rows(manifest),
         class_id=class_id(comparability),
@@ -76,17 +64,7 @@ def model_card(run: Promotable, datasets: Sequence[CatalogEntry | None]) -> str:
             (f"class: {name}", _without_folder(value)) for name, value in comparability.items()
         ],
         settings=list(_settings(settings)),
-        part_head=PART_HEAD,
-    )
-    return card + "\n"
-
-
-def _held_out(datasets: Sequence[RunDataset]) -> str:
-    """``3, 7``; of a mixture ``a: 3, 7; b: none``."""
-    episodes = [", ".join(map(str, item.config.held_out_episodes)) or "none" for item in datasets]
-    if len(datasets) == 1:
-        return episodes[0]
-    return "; ".join(f"{item.name}: {of}" for item, of in zip(datasets, episodes, strict=True))
+    ) + "\n"  # fmt: skip
 
 
 def base_license(base_model: str, trainer: Trainer) -> ModelLicense:
@@ -126,14 +104,13 @@ def _front_matter(
     manifest = run.manifest
     configs = dict.fromkeys(dataset.config.data_config for dataset in run.spec.datasets)
     sources = [dataset.source for dataset in datasets if dataset]
-    on_hub_too = [source.repo_id for source in sources if isinstance(source, HubSource)]
     on_hub = "/" in manifest.base_model and not looks_like_path(manifest.base_model)
     data = ModelCardData(
         license=license_.identifier,
         license_name=license_.name,
         license_link=license_.link,
         base_model=manifest.base_model if on_hub else None,
-        datasets=on_hub_too or None,
+        datasets=[item.repo_id for item in sources if isinstance(item, HubSource)] or None,
         library_name=LIBRARY,
         pipeline_tag="robotics",
         tags=["robotics", *trainer.model_tags, "lerobot", trainer.name, *configs],
@@ -159,8 +136,7 @@ def _base_model(manifest: Manifest, trainer: Trainer) -> str:
 
 def _code(text: str) -> str:
     """A name as code, which no character of it can end."""
-    shown = printable(text, lines=False).replace("`", "'")
-    return f"`{shown}`"
+    return "`" + printable(text, lines=False).replace("`", "'") + "`"
 
 
 def _without_folder(text: str) -> str:

@@ -72,11 +72,6 @@ class Promotion(FrozenModel):
     )
 
 
-def weight_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every safetensors file of a folder, by name."""
-    return file_hashes(folder, folder.glob("*.safetensors"))
-
-
 def load_promotion(folder: Path) -> Promotion | None:
     """The record of a promoted model; None where the folder holds none.
 
@@ -108,7 +103,8 @@ def promote(experiment: Experiment, store: Store) -> Promotion:
     """
     run = require_promotable(experiment, store)
     folder = store.promoted_model(experiment.name, run.manifest.config_hash)
-    weights = weight_hashes(run.directory / MODEL)
+    model = run.directory / MODEL
+    weights = file_hashes(model, model.glob("*.safetensors"))
     promotion = load_promotion(folder)
     if promotion is not None:
         return _unchanged(promotion, weights, folder)
@@ -119,7 +115,6 @@ def promote(experiment: Experiment, store: Store) -> Promotion:
     datasets = [catalog.get(dataset.name) for dataset in experiment.datasets]
     record = _record(run, weights)
     with published_directory(folder) as partial:
-        model = run.directory / MODEL
         shutil.copytree(model, partial, copy_function=_link_or_copy, dirs_exist_ok=True)
         (partial / CARD).unlink(missing_ok=True)
         if changed := changed_files(partial, {**record.weights, **record.files}):
@@ -178,8 +173,8 @@ def require_promotable(experiment: Experiment, store: Store) -> Promotable:
     reasons: list[str] = []
     finished = manifest.status == "finished"
     if not finished:
-        where = f"at step {manifest.steps} of {manifest.max_steps}"
-        reasons.append(f"it is not finished: {manifest.status} {where}")
+        steps = f"step {manifest.steps} of {manifest.max_steps}"
+        reasons.append(f"it is not finished: {manifest.status} at {steps}")
     elif reason := unrankable(manifest):
         reasons.append(reason)
     if finished and not (directory / MODEL).is_dir():
@@ -249,18 +244,13 @@ def _refuse(experiment: Experiment, reasons: list[str]) -> NoReturn:
 
 def project_commit() -> str | None:
     """Commit of the project's checkout, with ``+changes`` where tracked files were changed."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(project_root()), *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, encoding="utf-8", errors="replace"
-        ).stdout.strip()
-
+    command = ["git", "-C", str(project_root()), "describe", "--always", "--abbrev=40",
+               "--exclude=*", "--dirty=+changes"]  # fmt: skip
     try:
-        changes = git("status", "--porcelain", "--untracked-files=no")
-        return git("rev-parse", "HEAD") + ("+changes" if changes else "")
+        described = subprocess.run(command, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
+    return described.stdout.decode().strip()
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -5,6 +5,7 @@ import pytest
 from gr00t_assets.comparison.answers.answers import all_answers, answer
 from gr00t_assets.comparison.answers.headline import headline
 from gr00t_assets.comparison.differences import baseline_named, difference
+from gr00t_assets.comparison.statistics.factor_tests import all_effects
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets_tests.comparison.answers.finished_runs import finished_run, replicates
 
@@ -51,8 +52,8 @@ def test_replicates_that_overlap_are_within_noise():
     assert found.verdict == "within_noise"
     assert found.sentence.startswith("Not shown")
     assert "which noise explains" in found.sentence
-    assert found.estimate is not None and found.estimate.interval is not None
-    assert found.estimate.interval[0] < 1 < found.estimate.interval[1]
+    assert found.estimate is not None and found.estimate["interval"] is not None
+    assert found.estimate["interval"][0] < 1 < found.estimate["interval"][1]
 
 
 def test_a_difference_that_was_not_repeated_is_unknown():
@@ -73,7 +74,7 @@ def test_equal_samples_are_a_clean_question_on_batch_size():
     ]
     found = answer(runs, "batch_size")
     assert found.verdict == "controlled"
-    assert found.estimate is not None and 0.4 < found.estimate.ratio < 0.6
+    assert found.estimate is not None and 0.4 < found.estimate["ratio"] < 0.6
 
 
 def test_seeds_measure_the_spread():
@@ -100,13 +101,13 @@ def test_nothing_varied_nothing_known_and_only_across_classes():
 def test_questions_come_in_their_order_and_other_factors_after_them():
     runs = [finished_run("a", 0.2), finished_run("b", 0.1, adam_beta1=0.9, odd=1),
             finished_run("c", 0.1, adam_beta1=0.8, odd=2)]  # fmt: skip
-    factors = [one.factor for one in all_answers(runs)]
+    factors = [one.factor for one in all_answers(runs, all_effects(runs))]
     assert factors[:3] == ["learning_rate", "batch_size", "max_steps"]
     assert factors[8:] == ["adam_beta1", "odd"]
     assert answer(runs, "odd").verdict == "confounded"
     with pytest.raises(ComparisonError, match="did you mean"):
         answer(runs, "warmupp")
-    assert len(all_answers([])) == 8
+    assert len(all_answers([], {})) == 8
 
 
 def test_wrong_and_unverified_frames_are_among_the_limits():
@@ -148,7 +149,7 @@ def test_classes_are_never_ranked_against_each_other():
     text = headline(runs)
     assert text.startswith("3 classes, never ranked against each other: they differ in dataset.")
     assert "Without a finished run: third" in text
-    assert all(one.verdict == "not_comparable" for one in all_answers(runs))
+    assert all(one.verdict == "not_comparable" for one in all_answers(runs, all_effects(runs)))
 
 
 def test_the_difference_from_the_defaults_is_counted():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gr00t_assets.comparison.differences import equal_run, nearest_run
+from gr00t_assets.comparison.differences import changed_factors, equal_run, nearest_run
 from gr00t_assets_tests.comparison.proposals.example_runs import DATA, SETTINGS, run
 
 
@@ -62,18 +62,14 @@ def test_the_nearest_run_has_the_fewest_changed_factors():
     proposal = {**SETTINGS, "learning_rate": 1e-4, "batch_size": 8, "max_steps": 3000}
     nearest = nearest_run(proposal, runs)
     assert nearest is not None
-    assert nearest.run.run_id == "low", "as far as the other, with the lower loss"
-    assert [change.factor for change in nearest.changes] == [
-        "batch_size",
-        "max_steps",
-        "samples_seen",
-    ]
-    assert nearest.changes[-1].implied
-    assert (nearest.changes[-1].low, nearest.changes[-1].high) == (2000, 24000)
+    assert nearest.run_id == "low", "as far as the other, with the lower loss"
+    changes = changed_factors(proposal, nearest)
+    assert [change.factor for change in changes] == ["batch_size", "max_steps", "samples_seen"]
+    assert changes[-1].implied
+    assert (changes[-1].low, changes[-1].high) == (2000, 24000)
 
 
 def test_trainable_parts_are_one_factor():
-    nearest = nearest_run({**SETTINGS, "tune_llm": True, "tune_visual": True}, [run("a", 0.2)])
-    assert nearest is not None
-    assert [change.factor for change in nearest.changes] == ["trainable_parts"]
+    changes = changed_factors({**SETTINGS, "tune_llm": True, "tune_visual": True}, run("a", 0.2))
+    assert [change.factor for change in changes] == ["trainable_parts"]
     assert nearest_run(SETTINGS, [run("a", None, status="failed")]) is None

@@ -13,7 +13,7 @@ from gr00t_assets_tests.comparison.synthetic_runs import DATA, drawn_curve, synt
 
 
 def nearest(runs: list[Run], factor: str) -> Pair:
-    found = nearest_pair(configurations(runs, factor), factor)
+    found = nearest_pair(configurations(runs), factor)
     assert found is not None
     return found
 

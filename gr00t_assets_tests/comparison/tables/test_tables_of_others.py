@@ -51,14 +51,6 @@ def test_an_export_of_wandb(tmp_path):
     )  # fmt: skip
 
 
-def test_a_frame_of_wandbs_api_has_mappings_in_its_cells(tmp_path):
-    summary = "{'_step': 9, 'train/loss': 0.03, 'eval/loss': nan, '_wandb': {'runtime': 8}}"
-    config = "{'learning_rate': 1e-05, 'per_device_train_batch_size': 8, 'lora': {'alpha': 16}}"
-    (run,) = read(tmp_path, f',summary,config,name\n0,"{summary}","{config}",run-a\n')
-    assert (run.run_id, mean(run)) == ("run-a", 0.03)
-    assert run.settings == {"learning_rate": 1e-5, "batch_size": 8, "config.lora.alpha": 16}
-
-
 def test_names_of_transformers_and_of_people(tmp_path):
     (hf,) = read(
         tmp_path,

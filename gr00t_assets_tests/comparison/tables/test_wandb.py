@@ -113,6 +113,7 @@ def test_only_a_run_at_its_end_is_finished(imported):
     assert status["6jzsan5d"] == "finished"
     assert status["qbk0btb6"] == status["stopped1"] == "unfinished"
     assert status["crashed1"] == "failed"
+    assert "It is said to have finished, at step 100 of 200." in found["stopped1"].problems
     assert (found["qbk0btb6"].steps, found["qbk0btb6"].max_steps) == (100, 200)
 
 

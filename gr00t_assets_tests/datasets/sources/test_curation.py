@@ -203,7 +203,7 @@ def test_what_there_is_not_is_named_with_its_line(
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"episodes": {"exclude": [3]}, "held_out": [3]}, "held_out: names episodes 3, left out"),
+        ({"episodes": {"exclude": [3]}, "held_out": [3]}, "held_out: names episode 3, left out"),
         ({"episodes": {"exclude": ["9-3"]}}, "ends before it begins"),
         ({"episodes": {"exclude": ["last"]}}, "expected episode numbers and ranges"),
         ({"episodes": {"exclud": [1]}}, "did you mean 'exclude'"),

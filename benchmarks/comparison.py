@@ -34,7 +34,7 @@ from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import combined_hyperparameters
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.modality.config import save_modality_config
-from gr00t_assets.reporting.report import write_report
+from gr00t_assets.reporting.report import make_report
 from gr00t_assets.runs.stored_run import read_runs
 
 COUNTS = "250,500,1000,2000"
@@ -102,7 +102,7 @@ def measure(root: Path, count: int, profiled: bool) -> dict[str, float]:
         return result
 
     found["count"] = _compare(items, store, timed)
-    timed("report", lambda: write_report([sweep], store))
+    timed("report", lambda: make_report([sweep], store).write())
     found["HTML MB"] = (store.reports / "loss_comparison.html").stat().st_size / 1e6
     found["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     return found

@@ -26,7 +26,7 @@ from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.modality.config import save_modality_config
 from gr00t_assets.planning.sweep_plan import make_plan
-from gr00t_assets.reporting.report import write_report
+from gr00t_assets.reporting.report import make_report
 from gr00t_assets.trainers.native.trainer import NativeHyperparameters
 
 COUNTS = "500,1000,2000"
@@ -82,7 +82,7 @@ def plan(sweep: Sweep, store: Store) -> None:
 
 def report(sweep: Sweep, store: Store) -> None:
     """What the asset ``loss_comparison`` does to write the report."""
-    write_report([sweep], store)
+    make_report([sweep], store).write()
 
 
 MEASURED: dict[str, Callable[[Sweep, Store], None]] = {"plan": plan, "report": report}

@@ -31,7 +31,7 @@ from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.system_errors import is_read_only
 from gr00t_assets.experiments.sweeps import find_sweep, load_sweeps
-from gr00t_assets.reporting.effect_table import answer_badge, answered
+from gr00t_assets.reporting.effect_table import BADGES, answered
 from gr00t_assets.reporting.html import STORE
 from gr00t_assets.reporting.journal.research_journal import write_journal
 from gr00t_assets.reporting.markdown import (
@@ -177,13 +177,13 @@ def _report(sweep_names: Sequence[str], imported: bool, band: float, as_json: bo
         evaluations = {} if not comparisons else comparisons[0].evaluations
         own = compare_runs(in_order(from_store(stored)), evaluations, band=band, title="These runs")
         comparisons = [own, *(item for item in comparisons if item.key != STORE)]
-    summaries = [item for item in report.sweeps if not asked or item.name in asked]
+    summaries = [item for item in report.sweeps if not asked or item.sweep.name in asked]
     if as_json:
         path = str(report.path) if written else None
         content = {"report": path} | comparisons[0].to_json()
         content |= {item.key: item.to_json() for item in comparisons[1:]}
         told = {
-            item.name: {"statuses": dict(item.counts), "cautions": item.cautions}
+            item.sweep.name: {"statuses": dict(item.counts), "cautions": item.cautions}
             for item in summaries
         }
         print_json(content | {"sweeps": told})
@@ -192,7 +192,7 @@ def _report(sweep_names: Sequence[str], imported: bool, band: float, as_json: bo
     if not summaries:
         out.print(Text(f"No experiment has a run yet. Sweeps: {', '.join(sweeps) or 'none'}"))
     for summary in summaries:
-        out.print(Text(f"Sweep {summary.name}: {status_counts(summary.counts.elements())}"))
+        out.print(Text(f"Sweep {summary.sweep.name}: {status_counts(summary.counts.elements())}"))
         if missing := [run.name for run in summary.runs if run.status == "missing"]:
             out.print(_indented(f"not run yet: {names_in_words(missing)}"))
         if summary.next_step:
@@ -245,7 +245,7 @@ def print_comparison(comparison: Comparison, out: Console) -> None:
 
 def print_answer(item: Answer, out: Console, limits: bool = False) -> None:
     """Print a question, its verdict and the sentence, and what it does not cover."""
-    badge = answer_badge(item)
+    badge = BADGES[item.verdict]
     verdict = (badge.text, _VERDICT_STYLES[badge.verdict])
     out.print(Text.assemble((item.question, "bold"), "  ", verdict))
     out.print(_indented(item.sentence))

@@ -9,14 +9,7 @@ from typing import Any, Literal
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.factors import IMMATERIAL
 from gr00t_assets.comparison.statistics.ranking import RankedRun
-from gr00t_assets.comparison.wording import (
-    SENTENCES,
-    label,
-    loss_text,
-    names_in_words,
-    plain,
-    shown,
-)
+from gr00t_assets.comparison.wording import SENTENCES, label, loss_text, names_in_words, shown
 from gr00t_assets.experiments.registry import all_hyperparameters
 
 Dtype = Literal["Int64", "Float64", "boolean", "string"]
@@ -199,20 +192,19 @@ def column_names() -> dict[str, Column]:
     return {column.name: column for column in COLUMNS}
 
 
-def varying_settings(runs: Sequence[Run], material: bool = False) -> list[str]:
+def varying_settings(runs: Sequence[Run]) -> list[str]:
     """Settings that differ among runs and are not shown anyway, known hyperparameters first.
 
-    ``material`` leaves out what cannot change what is learned, the seed too, and what differs in
-    nothing but that one source knows it and another does not.
+    Left out are those that cannot change what is learned, the seed, and what differs in nothing but
+    that one source knows it and another does not.
     """
-    left_out = {*SHOWN_SETTINGS, "max_steps", *column_names()}
-    left_out |= {"seed", *IMMATERIAL} if material else set()
-    known = [run.settings for run in runs if run.settings]
-
-    def varies(name: str) -> bool:
-        return len({repr(own.get(name)) for own in known if not material or name in own}) > 1
-
-    return [name for name in setting_names(runs) if name not in left_out and varies(name)]
+    left_out = {*SHOWN_SETTINGS, "max_steps", *column_names(), "seed", *IMMATERIAL}
+    values = {
+        name: {repr(run.settings[name]) for run in runs if name in run.settings}
+        for name in setting_names(runs)
+        if name not in left_out
+    }
+    return [name for name, present in values.items() if len(present) > 1]
 
 
 def setting_names(runs: Sequence[Run]) -> list[str]:
@@ -240,8 +232,3 @@ def setting_dtype(name: str) -> Dtype | None:
         return None
     kinds: dict[object, Dtype] = {int: "Int64", float: "Float64", bool: "boolean"}
     return kinds.get(field.annotation, "string")
-
-
-def row_values(row: RankedRun) -> dict[str, Any]:
-    """A row by column, as JSON has it: None where it is missing or not a finite number."""
-    return {column.name: plain(column.value(row)) for column in COLUMNS}

@@ -10,8 +10,8 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from gr00t_assets.comparison.answers.answers import Answer, all_answers
-from gr00t_assets.comparison.answers.headline import classes_headline
-from gr00t_assets.comparison.columns import row_values
+from gr00t_assets.comparison.answers.headline import headline
+from gr00t_assets.comparison.columns import COLUMNS
 from gr00t_assets.comparison.proposals.control_runs import Proposal
 from gr00t_assets.comparison.proposals.proposals import proposals
 from gr00t_assets.comparison.run import Run
@@ -105,7 +105,7 @@ def compare(
     classes = comparability_classes(runs, band)
     return Comparison(
         runs=tuple(runs),
-        headline=classes_headline(classes),
+        headline=headline(classes),
         classes=tuple(classes),
         effects=effects,
         answers=tuple(all_answers(runs, effects)),
@@ -134,8 +134,8 @@ def _adapter(kind: type) -> TypeAdapter[Any]:
 
 def _run_json(row: RankedRun) -> dict[str, Any]:
     """One run by column, with its data and settings; what is not known is null."""
-    values, run = row_values(row), row.run
-    del values["rank"]
+    run = row.run
+    values = {item.name: plain(item.value(row)) for item in COLUMNS if item.name != "rank"}
     more = {name: getattr(run, name) for name in ("max_steps", "data", "settings", "problems")}
     return values | plain(more)
 

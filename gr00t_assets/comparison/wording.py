@@ -117,11 +117,6 @@ def times(ratio: float) -> str:
     return f"{ratio:.2g}" if 1e-2 <= ratio < 100 else f"{ratio:.1e}"
 
 
-def question_words(factor: str) -> str:
-    """The question that is asked of a factor."""
-    return SENTENCES["questions"].get(factor, f"Does {factor} matter?")
-
-
 def factor_words(factor: str) -> str:
     """A factor as it is read: ``batch_size`` is "batch size"."""
     return factor.replace("_", " ")

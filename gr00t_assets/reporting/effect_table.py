@@ -51,11 +51,6 @@ BADGES = {badge.verdict: badge for badge in _BADGES}
 """Every verdict's badge, the most telling verdict first."""
 
 
-def answer_badge(answer: Answer) -> VerdictBadge:
-    """The badge of an answer's verdict."""
-    return BADGES[answer.verdict]
-
-
 def answered(answer: Answer) -> bool:
     """Whether any runs bear on the question."""
     return answer.verdict != "not_comparable"
@@ -157,7 +152,7 @@ class Residual(NamedTuple):
 
 def residuals(of_class: ComparabilityClass) -> list[Residual]:
     """What the additive model of a class leaves over; empty where that is nothing."""
-    factors = [name for name in factors_of_members(of_class.members) if name != "seed"]
+    factors = factors_of_members(of_class.members)
     if not factors:
         return []
     question = QuestionModel(ClassModel(of_class.members, factors, Spread()), factors[0])

@@ -67,7 +67,7 @@ def render_page(
 
     ``sweeps`` are reported, ``sweep_names`` are of every one; ``problems`` say what was left out.
     """
-    reported = {sweep.name for sweep in sweeps}
+    reported = {item.sweep.name for item in sweeps}
     not_ranked = {item.key: item.not_ranked for item in comparisons}
     if STORE in not_ranked:  # with the experiments that have not run
         not_ranked[STORE] = tuple(run for sweep in sweeps for run in sweep.runs if not run.finished)

@@ -137,7 +137,7 @@ def ranking_table(
     A ``wide`` one has the columns that need much room too, such as the open-loop error.
     """
     chance = column_names()["chance_best"]
-    varying = varying_settings([run for ranked in ranking for run in ranked.runs], True)
+    varying = varying_settings([run for ranked in ranking for run in ranked.runs])
     settings = [
         setting_column(name, factor_words(name))
         for name in (*SHOWN_SETTINGS, *varying[:most_settings])
@@ -223,7 +223,7 @@ def loss_grid(ranking: Sequence[RankedConfiguration]) -> LossGrid | None:
         tuple(dict.fromkeys(columns.values())),
         cells,
         axis=interval_axis((cell[0].loss.mean, None) for cell in cells.values()),
-        other_settings=(*steps, *map(factor_words, varying_settings(runs, True))),
+        other_settings=(*steps, *map(factor_words, varying_settings(runs))),
     )
 
 

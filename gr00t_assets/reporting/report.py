@@ -46,30 +46,19 @@ class Report:
         """What is best and whether that is known: of the store, else of the imported runs."""
         return short_verdict(self.comparisons)
 
-    def write(self) -> None:
-        """Write the file.
+    def write(self) -> "Report":
+        """Write the file; the report itself.
 
         Raises:
             StoreError: The store cannot be written; the former report is as it was.
         """
         with system_errors_explained(self.path):
             write_bytes(self.path, self.page.encode(errors="backslashreplace"))
+        return self
 
     def markdown(self) -> str:
         """The report in GitHub's Markdown, the short verdict first."""
         return "\n\n".join(map(comparison_markdown, self.comparisons)) or self.verdict
-
-
-def write_report(
-    sweeps: Sequence[Sweep],
-    store: Store,
-    asked: Collection[str] = (),
-    imported: Sequence[Run] | None = (),
-) -> Report:
-    """``make_report`` and write it to ``reports/loss_comparison.html``."""
-    report = make_report(sweeps, store, asked, imported)
-    report.write()
-    return report
 
 
 def make_report(

@@ -30,11 +30,6 @@ class SweepSummary:
     next_step: str = ""
 
     @property
-    def name(self) -> str:
-        """The sweep's name."""
-        return self.sweep.name
-
-    @property
     def counts(self) -> Counter[str]:
         """Experiments by the status of their run."""
         return Counter(map(stored_status, self.runs))

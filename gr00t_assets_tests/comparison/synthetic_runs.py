@@ -2,12 +2,13 @@
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gr00t_assets.comparison import compare
 from gr00t_assets.comparison.curves import Curve, Loss, logged_value_error
 from gr00t_assets.comparison.run import Frames, Run, samples_per_step
 
@@ -61,6 +62,11 @@ def synthetic_run(
         loss=loss if curve is None else curve.final_loss(),
         curve=curve,
     )
+
+
+def headline(runs: Sequence[Run]) -> str:
+    """What the comparison says of runs first."""
+    return compare(runs).headline
 
 
 def drawn_curve(

@@ -7,7 +7,6 @@ from rich.console import Console
 
 from gr00t_assets.cli.compare import print_ranking
 from gr00t_assets.comparison.all_runs import from_store
-from gr00t_assets.comparison.answers.headline import headline
 from gr00t_assets.comparison.answers.limits import cautions
 from gr00t_assets.comparison.columns import COLUMNS, Column
 from gr00t_assets.comparison.comparison import compare
@@ -16,11 +15,12 @@ from gr00t_assets.comparison.statistics.ranking import comparability_classes, ra
 from gr00t_assets.comparison.tables.runs_table import export_table, runs_table
 from gr00t_assets.comparison.wording import loss_text
 from gr00t_assets.reporting.markdown import comparison_markdown
-from gr00t_assets.reporting.report import write_report
+from gr00t_assets.reporting.report import make_report
 from gr00t_assets.reporting.sweep_summary import sweep_summary
 from gr00t_assets.runs.final_loss import LossWindow
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets_tests.comparison.run_factory import experiment, losses, sweep, write_run
+from gr00t_assets_tests.comparison.synthetic_runs import headline
 
 
 def window(mean: float, error: float) -> LossWindow:
@@ -289,5 +289,5 @@ def test_a_column_that_is_added_is_in_every_view(store, tmp_path, tokens_column)
     printed = terminal.export_text()
     assert "tokens" in printed and "2100" in printed
     assert "tokens" in comparison_markdown(comparison)
-    report = write_report([sweep(*items)], store, imported=[])
+    report = make_report([sweep(*items)], store, imported=[]).write()
     assert ">tokens<" in report.path.read_text()

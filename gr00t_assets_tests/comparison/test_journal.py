@@ -3,7 +3,6 @@
 import pytest
 
 from gr00t_assets.comparison.all_runs import from_store
-from gr00t_assets.comparison.answers.headline import headline
 from gr00t_assets.comparison.answers.limits import cautions
 from gr00t_assets.comparison.statistics.ranking import comparability_classes, ranked_runs
 from gr00t_assets.comparison.tables.runs_table import runs_table
@@ -16,6 +15,7 @@ from gr00t_assets_tests.comparison.run_factory import (
     store_with_data,
     write_run,
 )
+from gr00t_assets_tests.comparison.synthetic_runs import headline
 
 LOSSES = {
     "6jzsan5d": (0.1904, {"learning_rate": 5e-4, "batch_size": 1, "max_steps": 1000}),

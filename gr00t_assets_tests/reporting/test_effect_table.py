@@ -8,7 +8,6 @@ from gr00t_assets.comparison.statistics.effects import LevelEstimate, Verdict
 from gr00t_assets.reporting.effect_table import (
     BADGES,
     MOST_LEVELS,
-    answer_badge,
     answered,
     loss_axis,
     ratio_axis,
@@ -34,7 +33,7 @@ def test_an_effect_has_its_ratio_on_an_axis_with_no_difference_and_a_loss_for_ea
     answers = {answer.factor: answer for answer in comparison.answers}
     rate = answers["learning_rate"]
     (effect,) = rate.effects
-    assert answer_badge(rate).verdict == "controlled" == effect.verdict
+    assert BADGES[rate.verdict].verdict == "controlled" == effect.verdict
     assert "<td>1e-4 → 1e-3</td>" in render_page([comparison], [], [])
     assert ratio_text(effect)[1:].startswith("0.505 (0.4")
     axis = ratio_axis([rate])

@@ -7,7 +7,7 @@ from gr00t_assets.cli.main import app
 from gr00t_assets.comparison.all_runs import chosen_runs
 from gr00t_assets.comparison.comparison import compare
 from gr00t_assets.core.errors import SweepError
-from gr00t_assets.reporting.report import write_report
+from gr00t_assets.reporting.report import make_report
 from gr00t_assets_tests.comparison.run_factory import (
     SWEEP_FILE,
     experiment,
@@ -48,9 +48,9 @@ def full(store):
 
 
 def test_report_has_a_section_for_each_sweep_with_a_run_or_asked_for(full, store):
-    report = write_report(full, store, asked=["asked"])
+    report = make_report(full, store, asked=["asked"]).write()
     assert report.path == store.reports / "loss_comparison.html"
-    assert [summary.name for summary in report.sweeps] == ["demo", "asked"]
+    assert [summary.sweep.name for summary in report.sweeps] == ["demo", "asked"]
     assert report.verdict.startswith("Lowest loss of 2 finished runs: best, ")
     text = report.path.read_text()
     assert "Sweeps without a run: later." in text
@@ -58,7 +58,7 @@ def test_report_has_a_section_for_each_sweep_with_a_run_or_asked_for(full, store
 
 
 def test_what_comes_from_files_is_escaped(full, store):
-    report = write_report(full, store)
+    report = make_report(full, store).write()
     text = report.path.read_text()
     page = text[: text.index("<script>")] if "<script>" in text else text
     assert "alert(1)" in page
@@ -67,7 +67,7 @@ def test_what_comes_from_files_is_escaped(full, store):
 
 
 def test_report_needs_nothing_from_elsewhere(full, store):
-    text = write_report(full, store).path.read_text()
+    text = make_report(full, store).write().path.read_text()
     start, end = text.index("<script>"), text.rindex("<script>")
     ours = text[:start] + text[end:]
     assert "http://" not in ours and "https://" not in ours
@@ -75,7 +75,7 @@ def test_report_needs_nothing_from_elsewhere(full, store):
 
 
 def test_markdown_begins_with_the_verdict_and_has_the_same_content(full, store):
-    report = write_report(full, store)
+    report = make_report(full, store).write()
     text = report.markdown()
     assert text.startswith(f"**{report.verdict[:20]}")
     rows = [line for line in text.splitlines() if line.startswith("|")]
@@ -97,23 +97,23 @@ def table(tmp_path, monkeypatch):
 
 def test_imported_runs_are_shown_only_where_asked_for(full, store, table):
     table.write_text("run_id,loss\na,0.1\nb,0.2\n")
-    assert [item.key for item in write_report(full, store).comparisons] == ["store"]
-    report = write_report(full, store, imported=None)
+    assert [item.key for item in make_report(full, store).write().comparisons] == ["store"]
+    report = make_report(full, store, imported=None).write()
     assert [item.key for item in report.comparisons] == ["store", "imported"]
     assert 'id="imported"' in report.path.read_text()
 
 
 def test_a_page_without_own_runs_says_how_to_see_the_imported_ones(store, table):
-    assert "--imported" not in write_report([], store).path.read_text()
+    assert "--imported" not in make_report([], store).write().path.read_text()
     table.write_text("run_id,loss\na,0.1\nb,0.2\n")
-    report = write_report([], store)
+    report = make_report([], store).write()
     assert "No experiment has a run yet." in report.path.read_text()
     assert "gr00t-assets compare --imported" in report.path.read_text()
 
 
 def test_an_import_that_cannot_be_read_keeps_nothing_else_away(full, store, table):
     table.write_text("run_id,loss\na,much\n")
-    report = write_report(full, store, imported=None)
+    report = make_report(full, store, imported=None).write()
     assert [comparison.key for comparison in report.comparisons] == ["store"]
     (problem,) = report.problems
     assert problem.startswith("Imported runs are left out: ")
@@ -121,13 +121,13 @@ def test_an_import_that_cannot_be_read_keeps_nothing_else_away(full, store, tabl
 
 
 def test_report_of_nothing_is_a_page_that_says_so(store):
-    report = write_report([], store)
+    report = make_report([], store).write()
     assert "No experiment has a run yet." in report.path.read_text()
     assert report.path.stat().st_size < 40_000
 
 
 def test_what_has_no_rank_is_listed_with_the_reason_and_the_command(full, store):
-    text = write_report(full, store).path.read_text()
+    text = make_report(full, store).write().path.read_text()
     unranked = text.split('id="unranked"')[1]
     for name in ("broken", "running", "older", "corrupt", "stopped", "nothing"):
         assert f'<span class="name">{name}</span>' in unranked

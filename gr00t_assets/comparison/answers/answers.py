@@ -31,7 +31,6 @@ from gr00t_assets.comparison.wording import (
     loss_words,
     names_in_words,
     percent_words,
-    question_words,
     spread_words,
     times,
     value_words,
@@ -124,7 +123,7 @@ def _answer(runs: Sequence[Run], factor: str, effects: Sequence[Effect]) -> Answ
         sentence = _nothing_to_compare(factor, runs)
     return Answer(
         factor=factor,
-        question=question_words(factor),
+        question=SENTENCES["questions"].get(factor, f"Does {factor} matter?"),
         sentence=sentence,
         verdict=verdict,
         effects=tuple(effects),

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.effects import FEWEST_DEGREES
 from gr00t_assets.comparison.statistics.factors import configurations
 from gr00t_assets.comparison.statistics.pairs import nearest_pairs
 from gr00t_assets.comparison.statistics.ranking import (
     ComparabilityClass,
     RankedConfiguration,
-    comparability_classes,
     differing,
 )
 from gr00t_assets.comparison.wording import (
@@ -31,13 +29,8 @@ _FRAMES = {
 }
 
 
-def headline(runs: Sequence[Run]) -> str:
+def headline(classes: Sequence[ComparabilityClass]) -> str:
     """What is best in each class, and whether that is known; classes are not set side by side."""
-    return classes_headline(comparability_classes(runs))
-
-
-def classes_headline(classes: Sequence[ComparabilityClass]) -> str:
-    """As ``headline``, of runs whose classes are known."""
     ranked = [item for item in classes if item.ranking]
     if not ranked:
         count = sum(len(item.runs) for item in classes)

@@ -68,9 +68,9 @@ def loss_comparison(
     It reads run directories and runs with whatever is there: missing, stale, failed and unfinished
     runs are listed, never ranked.
     """
-    from gr00t_assets.reporting.report import write_report
+    from gr00t_assets.reporting.report import make_report
 
-    report = write_report(list(SWEEPS.values()), store)
+    report = make_report(list(SWEEPS.values()), store).write()
     runs = [run for of_sweep in report.stored.values() for run in of_sweep]
     # Of the sweeps that the report shows: those that never ran are only counted.
     counts = sum((summary.counts for summary in report.sweeps), Counter[str]())
@@ -84,7 +84,7 @@ def loss_comparison(
             **_comparisons(report),
             "status": f"{_counts_text(counts)}, in {len(report.sweeps)} of {len(SWEEPS)} sweeps",
             **{
-                f"{summary.name}: cautions": bullets(summary.cautions)
+                f"{summary.sweep.name}: cautions": bullets(summary.cautions)
                 for summary in report.sweeps
                 if summary.cautions
             },
@@ -144,7 +144,7 @@ def _curves(report: "Report") -> dg.MetadataValue:
     from gr00t_assets.reporting.curve_images import curves_png, markdown_image
 
     images = [
-        markdown_image(curves_png(summary.runs), f"training loss of {summary.name}")
+        markdown_image(curves_png(summary.runs), f"training loss of {summary.sweep.name}")
         for summary in report.sweeps[:MOST_IMAGES]
         if any(run.curve for run in summary.runs)
     ]

@@ -3,11 +3,11 @@
 import pytest
 
 from gr00t_assets.comparison.answers.answers import all_answers, answer
-from gr00t_assets.comparison.answers.headline import headline
 from gr00t_assets.comparison.differences import baseline_named, difference
 from gr00t_assets.comparison.statistics.factor_tests import all_effects
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets_tests.comparison.answers.finished_runs import finished_run, replicates
+from gr00t_assets_tests.comparison.synthetic_runs import headline
 
 
 def test_one_factor_that_changed_alone_by_more_than_noise_is_a_yes():

@@ -18,7 +18,7 @@ from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.experiments.sweeps import Sweep, load_sweep
 from gr00t_assets.reporting.journal.research_journal import write_journal
 from gr00t_assets.reporting.promotion.promote import promote
-from gr00t_assets.reporting.report import write_report
+from gr00t_assets.reporting.report import make_report
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.runs.stored_run import read_runs
@@ -111,7 +111,7 @@ def test_another_mixture_is_another_class_and_is_told_in_words(
     spec = make_spec(other, store)
     assert spec.data.modality_hash != make_spec(experiment, store).data.modality_hash
     sweep = Sweep("small", tmp_path / "small.yaml", "", None, (experiment,))
-    report = write_report([sweep], store, imported=[])
+    report = make_report([sweep], store, imported=[]).write()
     words = "arms 1 + more-arms 1 + so101 0.5"
     assert words in report.path.read_text() and words in report.markdown()
     assert words in write_journal([sweep], store, tmp_path, imported=[]).text

@@ -20,7 +20,7 @@ ALIASED = 0.1
 
 @dataclass(frozen=True)
 class FactorColumns:
-    """The columns of one factor over ``n`` observations; every column has the mean zero.
+    """The columns of one factor over ``n`` observations; those of a curve have the mean zero.
 
     Attributes:
         levels: The values in their order; the unknown value, None, comes first.

@@ -87,10 +87,8 @@ class LinearModel:
         nuisance = independent(nuisance, tested)
         design = np.hstack([tested, nuisance])
         self._fit: Any = OLS(log_losses, design).fit()
-        self.residuals, self.fitted = (
-            np.asarray(self._fit.resid),
-            np.asarray(self._fit.fittedvalues),
-        )
+        self.residuals = np.asarray(self._fit.resid)
+        self.fitted = np.asarray(self._fit.fittedvalues)
         self._parameters = np.asarray(self._fit.params)
         self._unscaled = np.asarray(self._fit.normalized_cov_params)
         self._tested = tested.shape[1]

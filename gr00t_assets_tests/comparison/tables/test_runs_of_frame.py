@@ -1,7 +1,5 @@
 """A DataFrame of runs: cells in their types, as little as a loss, and thousands of calls."""
 
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -95,17 +93,6 @@ def test_a_frame_and_its_file_are_the_same_runs(tmp_path):
         frame.to_csv(tmp_path / "runs.csv", sep=delimiter, decimal=decimal, index=False)
         assert read_table(tmp_path / "runs.csv", {}) == runs_of_frame(frame)
     assert runs_of_frame(pd.read_csv(TABLE), FRAMES) == read_table(TABLE, FRAMES)
-
-
-@pytest.mark.parametrize(("count", "seconds"), [(30, 0.005), (2000, 0.5)])
-def test_the_time_that_a_frame_takes(count, seconds):
-    frame = sweep(count)
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        assert len(runs_of_frame(frame)) == count
-        times.append(time.perf_counter() - start)
-    assert min(times) < seconds
 
 
 CELLS = st.one_of(

@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 SWEEP ?= demo
 DEFINITIONS := gr00t_assets.definitions
 MATERIALIZE := $(BIN)/dagster asset materialize -m $(DEFINITIONS)
+DEMO_JOBS ?= 2
 PYTEST_WORKERS ?= 2
 LEROBOT := .lerobot
 LEROBOT_PYTHON ?= python3.12
@@ -30,8 +31,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-# Dataset, modality config, frame cache, every experiment and the comparison of one sweep.
-# One call cannot mix partition definitions, so each partition is a call of its own.
+# Dataset, modality config, frame cache, every experiment, its rollouts, the comparison of one sweep.
+# One call cannot mix partition definitions, so each partition is a call of its own; DEMO_JOBS
+# experiments are trained side by side. What was killed goes on where it was when it is run again.
 demo: install
 	@set -e; \
 	datasets=$$($(BIN)/gr00t-assets sweep plan $(SWEEP) --list datasets); \
@@ -43,9 +45,8 @@ demo: install
 	for dataset in $$datasets; do \
 	  $(MATERIALIZE) --select dataset,modality_config,frame_cache --partition $$dataset; \
 	done; \
-	for experiment in $$experiments; do \
-	  $(MATERIALIZE) --select checkpoint,open_loop_evaluation --partition $$experiment; \
-	done; \
+	printf '%s\n' $$experiments | xargs -P $(DEMO_JOBS) -n 1 \
+	  $(MATERIALIZE) --select checkpoint,open_loop_evaluation,rollouts --partition; \
 	$(MATERIALIZE) --select loss_comparison,research_journal; \
 	$(BIN)/gr00t-assets compare --sweep $(SWEEP)
 

@@ -5,6 +5,7 @@ import dagster as dg
 from gr00t_assets.core.text import escape_output
 from gr00t_assets.defs.assets.analysis import loss_comparison, promoted_model, research_journal
 from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
+from gr00t_assets.defs.assets.rollouts import rollouts
 from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation, training_environment
 from gr00t_assets.defs.checks import checkpoint_checks, dataset_checks, environment_checks
 from gr00t_assets.defs.resources import resources
@@ -21,6 +22,7 @@ defs = dg.Definitions(
         training_environment,
         checkpoint,
         open_loop_evaluation,
+        rollouts,
         loss_comparison,
         promoted_model,
         research_journal,

@@ -31,13 +31,13 @@ def test_the_plan_lists_every_partition_and_what_differs(tmp_path: Path, sweep: 
     rows = [line.split() for line in result.stdout.splitlines()]
     heads = ["partition", "learning_rate", "seed", "samples", "hours", "status", "would"]
     assert heads in rows
-    assert ["demo-lr2e-4-seed2", "2e-4", "2", "1,200", "unknown", "missing", "train"] in rows
-    assert "max_steps 300" in result.stdout
+    assert ["demo-lr2e-4-seed2", "2e-4", "2", "12,800", "unknown", "missing", "train"] in rows
+    assert "max_steps 800" in result.stdout
 
 
 def test_names_are_listed_for_scripts(tmp_path: Path) -> None:
     datasets = run(tmp_path, "sweep", "plan", "demo", "--list", "datasets")
-    assert datasets.stdout == "synthetic-pick-n-place\n"
+    assert datasets.stdout == "so101-pick\n"
     trainers = run(tmp_path, "sweep", "plan", "demo", "--list", "trainers")
     assert trainers.stdout.split() == ["native"]
     experiments = run(tmp_path, "sweep", "plan", "demo", "--list", "experiments")

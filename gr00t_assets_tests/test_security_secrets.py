@@ -3,6 +3,7 @@
 import base64
 import http.server
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -109,11 +110,24 @@ def test_no_key_is_left_anywhere_by_a_whole_chain(tmp_path: Path) -> None:
             ("checkpoint", "good", 0),
             ("checkpoint", "bad", 1),
             ("open_loop_evaluation", "good", 0),
+            ("promoted_model", "good", 1),
+            ("promoted by hand", "good", 0),
             ("promoted_model", "good", 0),
             ("loss_comparison", None, 0),
             ("research_journal", None, 0),
         ):
-            result = project.materialize(asset, partition, timeout=600)
+            if asset == "promoted by hand":
+                command = (
+                    "gr00t_assets.cli.main",
+                    "model",
+                    "promote",
+                    "good",
+                    "--because",
+                    "a test",
+                )
+                result = project.run(sys.executable, "-m", *command)
+            else:
+                result = project.materialize(asset, partition, timeout=600)
             assert result.returncode == code, result.stdout
             said += result.stdout.encode()
         offline = Project(project.root, {**project.variables, "WANDB_MODE": "offline"})

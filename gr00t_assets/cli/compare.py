@@ -17,7 +17,7 @@ from gr00t_assets.comparison.columns import row_remark
 from gr00t_assets.comparison.comparison import Comparison, to_json
 from gr00t_assets.comparison.comparison import compare as compare_runs
 from gr00t_assets.comparison.differences import baseline_named, difference
-from gr00t_assets.comparison.statistics.ranking import BAND, RankedConfiguration, RankedRun
+from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass, RankedRun
 from gr00t_assets.comparison.tables.runs_table import export_table
 from gr00t_assets.comparison.tables.wandb_import import import_wandb
 from gr00t_assets.comparison.wording import (
@@ -35,7 +35,7 @@ from gr00t_assets.reporting.effect_table import BADGES, answered
 from gr00t_assets.reporting.html import STORE
 from gr00t_assets.reporting.journal.research_journal import write_journal
 from gr00t_assets.reporting.markdown import (
-    MOST_SETTINGS,
+    narrow_table,
     proposal_cost,
     proposal_question,
     proposal_runs,
@@ -44,7 +44,6 @@ from gr00t_assets.reporting.ranking_table import (
     RankingTable,
     evaluation_sentence,
     loss_and_interval,
-    ranking_table,
     record_note,
 )
 from gr00t_assets.reporting.report import in_order, make_report
@@ -173,9 +172,9 @@ def _report(sweep_names: Sequence[str], imported: bool, band: float, as_json: bo
         written = False
     comparisons = [*report.comparisons]
     if asked or not comparisons or comparisons[0].key != STORE:
-        stored = [run for name in asked for run in report.stored[name]]
-        evaluations = {} if not comparisons else comparisons[0].evaluations
-        own = compare_runs(in_order(from_store(stored)), evaluations, band=band, title="These runs")
+        stored = in_order(from_store([run for name in asked for run in report.stored[name]]))
+        measured = [(item.evaluations, item.rollouts) for item in comparisons[:1]] or [({}, {})]
+        own = compare_runs(stored, *measured[0], band=band, title="These runs")
         comparisons = [own, *(item for item in comparisons if item.key != STORE)]
     summaries = [item for item in report.sweeps if not asked or item.sweep.name in asked]
     if as_json:
@@ -212,8 +211,8 @@ def _report(sweep_names: Sequence[str], imported: bool, band: float, as_json: bo
 
 
 def print_comparison(comparison: Comparison, out: Console) -> None:
-    """Print headline, rankings by class, runs without a place, answers and proposals."""
-    out.print(Text(comparison.headline, style="bold"))
+    """Print the verdict, rankings by class, runs without a place, answers and proposals."""
+    out.print(Text(comparison.verdict, style="bold"))
     for item in comparison.ranked_classes:
         words = {name: value_words(value) for name, value in item.comparability.items()}
         del words["frames"]
@@ -222,7 +221,7 @@ def print_comparison(comparison: Comparison, out: Console) -> None:
             title.append(f"  frames {item.frames}", style="red")
         out.print()
         out.print(title)
-        print_ranking(item.ranking, out)
+        print_ranking(comparison, item, out)
         if sentence := evaluation_sentence(item, comparison.evaluations):
             out.print(_indented(sentence))
     if comparison.not_ranked:
@@ -253,13 +252,14 @@ def print_answer(item: Answer, out: Console, limits: bool = False) -> None:
         out.print(_indented(f"- {line}", "dim"))
 
 
-def print_ranking(ranking: Sequence[RankedConfiguration], out: Console) -> None:
+def print_ranking(comparison: Comparison, item: ComparabilityClass, out: Console) -> None:
     """Print configurations with as many columns as fit, and each remark below them once."""
-    out.print(_table(ranking_table(ranking, {}, MOST_SETTINGS, wide=False), out.width))
+    shown = narrow_table(comparison, item)
+    out.print(_table(shown, out.width))
     remarks: dict[str, list[str]] = {}
-    if any(place.tied for place in ranking):
-        out.print(Text("  ≈ cannot be told from rank 1", style="dim"))
-    for place in ranking:
+    note = "; ≈ cannot be told from rank 1" * any(tied for _, tied in shown.ranks)
+    out.print(Text(f"  ranked by {shown.by}{note}", style="dim"))
+    for place in item.ranking:
         parts = (f"{place.survivors}." * bool(place.survivors), record_note(place.runs))
         if remark := " ".join(filter(None, parts)):
             remarks.setdefault(remark, []).append(label(place.run))
@@ -271,12 +271,12 @@ def _table(shown: RankingTable, width: int) -> Table:
     """A table in which nothing but names is broken, and headings only between words."""
     headings = ["rank", "experiment", "loss", *(column.heading for column in shown.columns)]
     rows = []
-    for place, cells in shown.rows:
+    for (place, cells), (number, tied) in zip(shown.rows, shown.ranks, strict=True):
         name = first_label(place.runs)
         name += f" {place.run.name}" if place.run.name != label(place.run) else ""
         loss, interval = loss_and_interval(place)
         loss += f" ({interval})" if interval else ""
-        rank = f"{place.place}{' ≈' if place.tied else ''}"
+        rank = f"{number}{' ≈' if tied else ''}"
         rows.append([rank, name, loss, *(cell.text for cell in cells)])
     widths = [
         max(len(text) for text in (*heading.split(), *column))

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from gr00t_assets.cli.dataset_add import dataset_add
 from gr00t_assets.cli.dataset_list import dataset_list, dataset_show
+from gr00t_assets.cli.dataset_record import dataset_record
 from gr00t_assets.cli.output import (
     TextConsole,
     console,
@@ -156,5 +157,6 @@ def _print_quality(quality: Quality) -> None:
 
 
 dataset_app.command("add")(dataset_add)
+dataset_app.command("record")(dataset_record)
 dataset_app.command("list")(dataset_list)
 dataset_app.command("show")(dataset_show)

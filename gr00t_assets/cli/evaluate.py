@@ -1,33 +1,43 @@
 """``gr00t-assets evaluate``: how far a trained policy's actions are from recorded ones."""
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from gr00t_assets.cli.output import console, print_json
 from gr00t_assets.core.checksums import read_sealed
-from gr00t_assets.evaluation.open_loop import current_evaluation, find_run
-from gr00t_assets.evaluation.result import (
-    EVALUATION,
-    Evaluation,
-    EvaluationSettings,
-    load_evaluation,
-)
+from gr00t_assets.core.errors import EvaluationError
+from gr00t_assets.evaluation.open_loop import current_evaluation
+from gr00t_assets.evaluation.result import Evaluation, EvaluationSettings, load_evaluation
 from gr00t_assets.evaluation.wording import (
     PART_HEAD,
     baseline_sentence,
     dataset_sentences,
+    estimate_text,
     group_rows,
     language_sentence,
     part_sentence,
 )
 from gr00t_assets.evaluation.worker import ALREADY, evaluate_by_hand
+from gr00t_assets.runs.checkpoint_choice import BestWeights, best_weights, evaluation_file
+from gr00t_assets.runs.model_reference import (
+    asked_checkpoints,
+    find_model,
+    find_run,
+    split_reference,
+)
+
+CHECKPOINTS_HELP = "Also of checkpoints: all, last, or 'every N' steps"
 
 
 def evaluate(
-    target: Annotated[str, typer.Argument(help="An experiment's name, or a run directory")],
+    target: Annotated[
+        str, typer.Argument(help="An experiment or a run directory; @STEP, @last, @best behind it")
+    ],
+    checkpoints: Annotated[str | None, typer.Option(help=CHECKPOINTS_HELP)] = None,
     draws: Annotated[int, typer.Option(min=2, help="Denoising draws of each window")] = 4,
     denoising_steps: Annotated[
         int | None, typer.Option(min=1, help="Steps of a draw; the model's own if left out")
@@ -43,7 +53,9 @@ def evaluate(
     again: Annotated[
         bool, typer.Option("--again", help="Also where the same was evaluated before")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print evaluation.json")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print evaluation.json, of several a list")
+    ] = False,
 ) -> None:
     """Compare predicted with recorded actions and write evaluation.json into the run directory."""
     settings = EvaluationSettings(
@@ -53,18 +65,66 @@ def evaluate(
         max_episodes=max_episodes,
         seed=seed,
     )
-    directory = find_run(target)
-    if again or current_evaluation(directory, settings) is None:
-        if code := evaluate_by_hand(directory, settings):
+    directory, steps = asked_weights(target, checkpoints)
+    missing = [
+        step for step in steps if again or current_evaluation(directory, settings, step) is None
+    ]
+    if missing:
+        if code := evaluate_by_hand(directory, settings, missing):
             raise typer.Exit(code)
     else:
         sys.stderr.write(ALREADY + "\n")
     if as_json:
-        print_json(read_sealed(directory / EVALUATION))
+        contents = [read_sealed(evaluation_file(directory, step)) for step in steps]
+        print_json(contents if checkpoints else contents[0])
         return
-    evaluation = load_evaluation(directory)
-    assert evaluation is not None
-    print_evaluation(evaluation)
+    evaluations = [load_evaluation(directory, step) for step in steps]
+    if checkpoints is None:
+        assert evaluations[0] is not None
+        print_evaluation(evaluations[0])
+    else:
+        print_checkpoints(filter(None, evaluations), directory)
+
+
+def asked_weights(target: str, checkpoints: str | None) -> tuple[Path, list[int | None]]:
+    """The run that a person means, and steps of its checkpoints; None for its final weights.
+
+    Raises:
+        Gr00tAssetsError: There is no such run, or it has no such weights.
+    """
+    name, selector = split_reference(target)
+    if selector is None or Path(target).is_dir():
+        directory = find_run(target)
+        if checkpoints is None:
+            return directory, [None]
+        return directory, [model.step for model in asked_checkpoints(directory, checkpoints)]
+    if checkpoints is not None:
+        remedy = f"give {name} with --checkpoints, or {target} without"
+        raise EvaluationError(target, "this names a checkpoint already.", [remedy])
+    model = find_model(target)
+    if model.why is not None:
+        sys.stderr.write(f"{model.why}\n")
+    assert model.run_directory is not None
+    return model.run_directory, [model.step]
+
+
+def print_checkpoints(evaluations: Any, run_directory: Path) -> None:
+    """A line for each of a run's weights, and which of them is best."""
+    out = console()
+    table = Table("weights", "part", "error", "beats holding still", "beats the mean action")
+    for evaluation in evaluations:
+        beaten = {rule.name: rule.beaten for rule in evaluation.main.baselines}
+        table.add_row(
+            "final" if evaluation.step is None else f"step {evaluation.step}",
+            evaluation.main.part,
+            estimate_text(evaluation.main.error),
+            beaten.get("hold", ""),
+            beaten.get("mean action", ""),
+        )
+    out.print(table)
+    best = best_weights(run_directory)
+    text = best.why if isinstance(best, BestWeights) else f"cannot be told: {best}"
+    out.print(f"best: {text}", highlight=False)
 
 
 def print_evaluation(evaluation: Evaluation) -> None:

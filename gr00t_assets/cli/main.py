@@ -13,8 +13,11 @@ from gr00t_assets.cli.evaluate import evaluate
 from gr00t_assets.cli.gpu import gpu_app
 from gr00t_assets.cli.isaac import isaac_app
 from gr00t_assets.cli.model import model_app
+from gr00t_assets.cli.rollout import environment_app, rollout
+from gr00t_assets.cli.serve import serve
 from gr00t_assets.cli.store import store_app
 from gr00t_assets.cli.sweep import sweep_app
+from gr00t_assets.cli.trials import trials_app
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.core.text import escape_output
@@ -27,10 +30,14 @@ app.add_typer(isaac_app, name="isaac")
 app.add_typer(gpu_app, name="gpu")
 app.add_typer(store_app, name="store")
 app.add_typer(model_app, name="model")
+app.add_typer(environment_app, name="environment")
+app.add_typer(trials_app, name="trials")
 app.add_typer(import_app, name="import")
 app.command()(compare)
 app.command()(evaluate)
 app.command()(journal)
+app.command()(rollout)
+app.command()(serve)
 
 
 def _print_version(asked: bool) -> None:
@@ -66,9 +73,9 @@ def dev(
     ] = 3000,
 ) -> None:
     """Serve the page on this machine alone, with the daemon that works off the queue."""
-    from gr00t_assets.defs.page import serve
+    from gr00t_assets.defs.page import serve as serve_page
 
-    serve(port)
+    serve_page(port)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 JSON are views of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 
@@ -24,9 +24,11 @@ from gr00t_assets.comparison.statistics.ranking import (
     comparability_classes,
     ranked_runs,
 )
+from gr00t_assets.comparison.success_ranking import SuccessRanking, success_rankings
 from gr00t_assets.comparison.tables.runs_table import runs_of_frame
 from gr00t_assets.comparison.wording import not_ranked_reason, plain
 from gr00t_assets.evaluation.result import Evaluation
+from gr00t_assets.evaluation.rollouts.result import Rollouts
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,10 @@ class Comparison:
 
     Attributes:
         effects: By the factor that is asked about, one for each class.
+        headline: What is best in each class, by loss; what rollouts say comes before it.
         evaluations: By run id; runs that were not evaluated are not in it.
+        rollouts: Of final weights, by run id.
+        success: By environment, that with most configurations first; empty without rollouts.
         key: Word for anchors; unique on a page.
         origin: Where the runs come from, a sentence.
     """
@@ -47,6 +52,8 @@ class Comparison:
     answers: tuple[Answer, ...]
     proposals: tuple[Proposal, ...]
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
+    rollouts: Mapping[str, Sequence[Rollouts]] = field(default_factory=dict)
+    success: tuple[SuccessRanking, ...] = ()
     key: str = "runs"
     title: str = "Runs"
     origin: str = ""
@@ -62,6 +69,11 @@ class Comparison:
         return tuple(run for run in self.runs if not run.finished)
 
     @property
+    def verdict(self) -> str:
+        """What succeeds most often and whether loss agrees, then what is best by loss."""
+        return " ".join([*(item.verdict for item in self.success), self.headline])
+
+    @property
     def rows(self) -> list[RankedRun]:
         """Every run with its place, the ranked ones first, class by class."""
         return ranked_runs(self.classes, self.runs)
@@ -69,7 +81,7 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """What ``gr00t-assets compare --json`` prints, without a number that JSON does not have."""
         return {
-            "headline": self.headline,
+            "headline": self.verdict,
             "runs": [_run_json(row) for row in ranked_runs((), self.runs)],
             "classes": [_class_json(item) for item in self.classes],
             "not_ranked": [
@@ -78,12 +90,14 @@ class Comparison:
             ],
             "questions": to_json(self.answers),
             "proposals": to_json(self.proposals),
+            "success": [plain(_success_json(item)) for item in self.success],
         }
 
 
 def compare(
     runs: pd.DataFrame | Sequence[Run],
     evaluations: Mapping[str, Evaluation] | None = None,
+    rollouts: Mapping[str, Sequence[Rollouts]] | None = None,
     *,
     band: float = BAND,
     key: str = "runs",
@@ -95,6 +109,7 @@ def compare(
     Args:
         runs: Of a store, or a table with a row for each run as ``data/journal/runs.csv`` has them.
         evaluations: By run id.
+        rollouts: Of the final weights, by run id.
         band: Share by which two losses may differ and still be equally good.
 
     Raises:
@@ -103,6 +118,7 @@ def compare(
     runs = runs_of_frame(runs) if isinstance(runs, pd.DataFrame) else runs
     effects = all_effects(runs)
     classes = comparability_classes(runs, band)
+    success = success_rankings(classes, rollouts or {}, evaluations or {})
     return Comparison(
         runs=tuple(runs),
         headline=headline(classes),
@@ -111,6 +127,8 @@ def compare(
         answers=tuple(all_answers(runs, effects)),
         proposals=tuple(proposals(runs, effects, classes)),
         evaluations=dict(evaluations or {}),
+        rollouts=dict(rollouts or {}),
+        success=success,
         key=key,
         title=title,
         origin=origin,
@@ -175,3 +193,38 @@ def _class_json(item: ComparabilityClass) -> dict[str, Any]:
             for run in place.runs
         ],
     }
+
+
+def _success_json(ranking: SuccessRanking) -> dict[str, Any]:
+    """One environment, most success first."""
+    return {
+        "environment": ranking.environment,
+        "environment_hash": ranking.environment_hash,
+        "headline": ranking.headline,
+        "known": ranking.known,
+        "ranking": [
+            {
+                "place": row.place,
+                "loss_place": row.ranked.place,
+                "class": row.class_id,
+                "name": row.name,
+                "runs": [run.run_id for run in row.ranked.runs],
+                **row.success.counts.model_dump(),
+                "rate": row.success.rate,
+                "interval": row.success.interval,
+                "by_seed": [rate.model_dump() for rate in row.success.by_run],
+                "mean_score": row.rollouts[0].mean_score,
+                "steps_to_success": row.rollouts[0].steps_to_success,
+                "beats_baselines": row.beats_baselines,
+                "baselines": [
+                    {"name": rule.name, **rule.rate.model_dump(), "p": rule.p_value,
+                     "beaten": rule.beaten}
+                    for rule in row.baselines
+                ],
+                "against_first": asdict(row.against_first) if row.against_first else None,
+            }
+            for row in ranking.rows
+        ],
+        "agreement": [item._asdict() for item in ranking.agreements],
+        "limits": ranking.limits,
+    }  # fmt: skip

@@ -77,6 +77,26 @@ class EvaluationError(Gr00tAssetsError):
     """A run cannot be evaluated, or its evaluation cannot be read."""
 
 
+class TrialsError(Gr00tAssetsError):
+    """Trials on a robot cannot be planned or served, or their outcomes cannot be read."""
+
+
+class ObservationError(Gr00tAssetsError):
+    """An observation is not what a policy takes: missing, in another shape, units or order."""
+
+
+class ActionError(Gr00tAssetsError):
+    """A policy answers with what is no action, such as NaN, or an action is not safe to send."""
+
+
+class ServingError(Gr00tAssetsError):
+    """A policy cannot be served as asked, or a server cannot be reached or refuses."""
+
+
+class SimulationError(Gr00tAssetsError):
+    """An environment is declared wrong, is not installed, or does not fit a policy."""
+
+
 class PromotionError(Gr00tAssetsError):
     """A model cannot be promoted: its run is not good enough, or the Hub does not take it."""
 

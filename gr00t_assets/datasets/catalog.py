@@ -21,6 +21,7 @@ from gr00t_assets.core.yaml_files import (
 from gr00t_assets.datasets.curation import Curation, EpisodeChoice, IdleTrim, TaskNames
 from gr00t_assets.datasets.lerobot.folder import episode_names
 from gr00t_assets.datasets.source_kinds import SOURCE_KINDS, FolderSource, Source
+from gr00t_assets.environments.environment_file import load_environments
 from gr00t_assets.modality.data_config import EMBODIMENT_IDS, data_configs
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ class CatalogEntry(FrozenModel):
     )
     frames: int | None = Field(
         default=None, ge=1, description="Frames of all episodes, for epochs before it is here"
+    )
+    environment: str | None = Field(
+        default=None, description="That policies trained on it are rolled out in"
     )
     episodes: EpisodeChoice | None = Field(
         default=None, description="Episodes that are taken; all by default"
@@ -159,6 +163,9 @@ def _entry(key: Any, value: Any, problems: list[Finding]) -> CatalogEntry | None
     if isinstance(tag, str) and tag not in EMBODIMENT_IDS:
         hint = did_you_mean(tag, EMBODIMENT_IDS)
         add(f"unknown embodiment_tag '{tag}'; {hint}", "embodiment_tag")
+    environment = fields.get("environment")
+    if isinstance(environment, str) and (problem := load_environments().problem_of(environment)):
+        add(problem, "environment")
     try:
         entry = CatalogEntry.model_validate({**fields, "name": name})
     except ValidationError as failure:

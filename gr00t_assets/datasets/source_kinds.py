@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, NonNegativeFloat
 
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.names import did_you_mean
@@ -23,6 +23,25 @@ class SyntheticSource(SyntheticSpec):
     def describe(self) -> str:
         """The source in words."""
         return f"synthetic {self.robot}, seed {self.seed}"
+
+
+class EnvironmentSource(FrozenModel):
+    """Demonstrations of the expert of an environment, recorded here."""
+
+    kind: Literal["environment"] = Field(default="environment", description="What this source is")
+    environment: str = Field(
+        min_length=1, description="Built in, or of data/environments.yaml; it offers an expert"
+    )
+    episodes: int = Field(default=100, ge=1, le=10_000, description="Demonstrations")
+    seed: int = Field(default=0, ge=0, description="Of the first episode")
+    noise: NonNegativeFloat | tuple[NonNegativeFloat, ...] = Field(
+        default=0.0,
+        description="Disturbance of the executed commands, in their units: of all, or of each",
+    )
+
+    def describe(self) -> str:
+        """The source in words."""
+        return f"expert of {self.environment}, {self.episodes} episodes from seed {self.seed}"
 
 
 def _checked(pattern: str, expected: str) -> AfterValidator:
@@ -100,12 +119,13 @@ class FolderSource(FrozenModel):
 
 
 Source = Annotated[
-    SyntheticSource | HubSource | GitSource | FolderSource, Field(discriminator="kind")
+    SyntheticSource | EnvironmentSource | HubSource | GitSource | FolderSource,
+    Field(discriminator="kind"),
 ]
 
 SOURCE_KINDS: dict[str, type[BaseModel]] = {
     source.model_fields["kind"].default: source
-    for source in (SyntheticSource, HubSource, GitSource, FolderSource)
+    for source in (SyntheticSource, EnvironmentSource, HubSource, GitSource, FolderSource)
 }
 
 

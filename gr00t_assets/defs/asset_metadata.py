@@ -1,10 +1,12 @@
 """What the page of a dataset, checkpoint or evaluation shows, the most wanted first."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.curation import Curated, spans
 from gr00t_assets.datasets.quality.table import COLUMNS, SCORE_COLUMNS, quality_table, score_table
@@ -21,7 +23,8 @@ from gr00t_assets.defs.metadata import (
     table,
 )
 from gr00t_assets.evaluation.evaluation_plots import horizon_png, horizon_svg, trajectories_png
-from gr00t_assets.evaluation.result import EVALUATION, NOT_SUCCESS, Evaluation
+from gr00t_assets.evaluation.result import NOT_SUCCESS, Evaluation
+from gr00t_assets.evaluation.trials.lineage import load_lineage
 from gr00t_assets.evaluation.wording import (
     JOINT_HEAD,
     PART_HEAD,
@@ -35,6 +38,7 @@ from gr00t_assets.evaluation.wording import (
 )
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
 from gr00t_assets.modality.frame_check_result import FrameCheckResult
+from gr00t_assets.runs.checkpoint_choice import EVALUATION, best_weights, stored_weights
 from gr00t_assets.runs.manifest import MIXTURE_HEAD, Manifest, mixture_rows
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import TrainingSpec
@@ -64,6 +68,15 @@ def dataset_metadata(record: DatasetRecord) -> Metadata:
         "source": record.source,
         "content_hash": record.version,
     }
+
+
+def lineage_metadata(record: DatasetRecord, store: Store) -> Metadata:
+    """Of a dataset that was recorded during trials what drove the robot; nothing of others."""
+    try:
+        lineage = load_lineage(record.name, record.version, store)
+    except DatasetError as error:
+        return {"driven_by": bullets([str(error)])}
+    return {"driven_by": bullets(part.sentence() for part in lineage.rounds)} if lineage else {}
 
 
 def _curation_metadata(curated: Curated) -> Metadata:
@@ -219,6 +232,14 @@ def _checkpoint_numbers(manifest: Manifest, spec: TrainingSpec) -> Metadata:
     }
 
 
+def _best_checkpoint(run_directory: Path) -> Metadata:
+    """What ``EXPERIMENT@best`` is and why; nothing of a run that has its final weights alone."""
+    if len(stored_weights(run_directory)) < 2:
+        return {}
+    best = best_weights(run_directory)
+    return {"best_checkpoint": f"cannot be told: {best}" if isinstance(best, str) else best.why}
+
+
 def evaluation_metadata(evaluation: Evaluation, spec: TrainingSpec, store: Store) -> Metadata:
     """The verdict, plots, errors and baselines, then numbers, then where they came from."""
     main = evaluation.main
@@ -227,6 +248,7 @@ def evaluation_metadata(evaluation: Evaluation, spec: TrainingSpec, store: Store
     drawn = {"error_by_step_line": dg.MetadataValue.md(small)} if len(small) < INLINE else {}
     return {
         "verdict": verdict_sentence(evaluation),
+        **_best_checkpoint(spec.run_directory),
         "not_success": NOT_SUCCESS,
         **drawn,
         "errors": bullets(

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster import PipesEnvContextInjector, PipesFileMessageReader, open_pipes_session
@@ -26,11 +26,17 @@ from gr00t_assets.trainers.failures.explain import as_explained, explain, is_exp
 from gr00t_assets.trainers.failures.failure_pattern import RESUMES
 from gr00t_assets.trainers.process_launcher import launched
 
+if TYPE_CHECKING:
+    from gr00t_assets.evaluation.rollouts.result import RolloutSettings
+
 OBSERVE_EVERY = 5.0
 """Seconds between two observations of the loss."""
 
 EVALUATION_LOG = "evaluation.log"
 """In the run directory: what the evaluation's process printed."""
+
+ROLLOUTS_LOG = "rollouts.log"
+"""The same of rollouts."""
 
 _MESSAGES = ".messages.{}.jsonl"
 """In the run directory, with the run's id: losses on their way to the page."""
@@ -148,10 +154,37 @@ def run_evaluation(context: dg.AssetExecutionContext, spec: TrainingSpec, store:
         ExplainedFailureError: It could not be evaluated; the message says why.
         ExplainedInterruptError: It was stopped.
     """
-    from gr00t_assets.evaluation.worker import STOP_GRACE, evaluation_command, evaluation_lease
+    from gr00t_assets.evaluation.worker import evaluation_command
 
-    name, path = spec.experiment.name, spec.run_directory / EVALUATION_LOG
     command = evaluation_command(spec.run_directory)
+    _run_worker(context, command, EVALUATION_LOG, "evaluation", spec, store)
+
+
+def run_rollouts(
+    context: dg.AssetExecutionContext,
+    spec: TrainingSpec,
+    store: Store,
+    environment: str,
+    settings: "RolloutSettings",
+) -> None:
+    """Roll a finished run out in simulation; as ``run_evaluation`` in all else."""
+    from gr00t_assets.evaluation.rollouts.worker import rollout_command
+
+    command = rollout_command(spec.run_directory, environment, settings)
+    _run_worker(context, command, ROLLOUTS_LOG, "rolling out", spec, store)
+
+
+def _run_worker(
+    context: dg.AssetExecutionContext,
+    command: Sequence[str],
+    log: str,
+    what: str,
+    spec: TrainingSpec,
+    store: Store,
+) -> None:
+    from gr00t_assets.evaluation.worker import STOP_GRACE, evaluation_lease
+
+    name, path = spec.experiment.name, spec.run_directory / log
     with (
         evaluation_lease(spec.experiment, store, context.log.info, context.run_id) as lease,
         launched(command, lease, path, grace=STOP_GRACE) as process,
@@ -161,14 +194,14 @@ def run_evaluation(context: dg.AssetExecutionContext, spec: TrainingSpec, store:
                 pass
         except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
             process.stop()
-            stopped = EvaluationError(name, "its evaluation was stopped.", ["materialise it again"])
+            stopped = EvaluationError(name, f"its {what} was stopped.", ["materialise it again"])
             raise ExplainedInterruptError(stopped) from interrupt
     if process.code:
         tail = list(process.last_lines)[-_TAIL_LINES:]
         # The explained error, where the process knew one.
         starts = [place for place, line in enumerate(tail) if line.split(":")[0].endswith("Error")]
         details = [line.strip() for line in (tail[starts[-1] :] if starts else tail[-3:])]
-        problem = f"its evaluation ended with code {process.code}."
+        problem = f"its {what} ended with code {process.code}."
         error = EvaluationError(name, problem, [*details, f"log: {in_store(path, store)}"])
         raise ExplainedFailureError(error, {"log_tail": verbatim(tail)})
 

@@ -37,10 +37,10 @@ def bullets(lines: Iterable[str]) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md("\n".join(f"- {markdown(line)}" for line in lines) or "none")
 
 
-def image(png: bytes, caption: str) -> dg.MarkdownMetadataValue:
-    """A PNG that the page shows by itself, without a file server."""
-    encoded = base64.b64encode(png).decode()
-    return dg.MetadataValue.md(f"![{markdown(caption)}](data:image/png;base64,{encoded})")
+def image(content: bytes, caption: str, kind: str = "png") -> dg.MarkdownMetadataValue:
+    """A PNG, or an image of another kind, that the page shows by itself, without a file server."""
+    encoded = base64.b64encode(content).decode()
+    return dg.MetadataValue.md(f"![{markdown(caption)}](data:image/{kind};base64,{encoded})")
 
 
 def verbatim(lines: Iterable[str]) -> dg.MarkdownMetadataValue:

@@ -21,8 +21,11 @@ from gr00t_assets.defs.results import (
     evaluation_result,
     frame_cache_result,
     modality_result,
+    rollouts_result,
 )
 from gr00t_assets.evaluation.result import load_evaluation
+from gr00t_assets.evaluation.rollouts.asked import declared_environment
+from gr00t_assets.evaluation.rollouts.result import read_rollouts, rollouts_file
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import load_frame_check
 from gr00t_assets.runs.manifest import load_manifest
@@ -130,6 +133,15 @@ def _evaluation(name: str, store: Store) -> Result:
     return evaluation_result(evaluation, spec, store) if spec and evaluation else None
 
 
+def _rollouts(name: str, store: Store) -> Result:
+    spec = _spec(name, store)
+    environment = spec and declared_environment(spec)
+    if not spec or not environment:
+        return None
+    path = rollouts_file(spec.run_directory, environment.name)
+    return rollouts_result(read_rollouts(path), spec, store) if path.is_file() else None
+
+
 def _spec(name: str, store: Store) -> TrainingSpec | None:
     experiment = EXPERIMENTS[name]
     there = (store.modality_config(dataset.name).is_file() for dataset in experiment.datasets)
@@ -142,5 +154,6 @@ _ASSETS: Mapping[str, tuple[Mapping[str, object], Callable[[str, Store], Result]
     "frame_cache": (CATALOG, _frame_cache),
     "checkpoint": (EXPERIMENTS, _checkpoint),
     "open_loop_evaluation": (EXPERIMENTS, _evaluation),
+    "rollouts": (EXPERIMENTS, _rollouts),
 }
 """Partitions of each asset, and what the store says of one of them."""

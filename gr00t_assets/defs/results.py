@@ -16,11 +16,14 @@ from gr00t_assets.defs.asset_metadata import (
     dataset_metadata,
     evaluation_metadata,
     frame_check_metadata,
+    lineage_metadata,
     modality_metadata,
     quality_metadata,
 )
 from gr00t_assets.defs.metadata import Metadata, image, in_store, readable, table
+from gr00t_assets.defs.rollout_metadata import rollout_metadata
 from gr00t_assets.evaluation.result import Evaluation
+from gr00t_assets.evaluation.rollouts.result import Rollouts
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.frame_check_result import FrameCheckResult
 from gr00t_assets.runs.manifest import Manifest
@@ -42,6 +45,7 @@ def dataset_result(
             "description": description,
             "contact_sheet": image(sheet, f"frames of {record.name}"),
             **dataset_metadata(record),
+            **lineage_metadata(record, store),
             **quality_metadata(quality),
             "directory": in_store(record.directory(store), store),
         },
@@ -93,6 +97,11 @@ def evaluation_result(
 ) -> dg.MaterializeResult:
     """Of a run's evaluation."""
     return _result(evaluation.content_hash(), evaluation_metadata(evaluation, spec, store))
+
+
+def rollouts_result(rollouts: Rollouts, spec: TrainingSpec, store: Store) -> dg.MaterializeResult:
+    """Of a run's rollouts in one environment."""
+    return _result(rollouts.content_hash(), rollout_metadata(rollouts, spec, store))
 
 
 def _result(version: str, metadata: Metadata) -> dg.MaterializeResult:

@@ -10,6 +10,7 @@ from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
 from gr00t_assets.defs.assets.analysis import loss_comparison, research_journal
 from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
+from gr00t_assets.defs.assets.rollouts import rollouts
 from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation
 from gr00t_assets.defs.partitions import SWEEPS
 from gr00t_assets.defs.queue import GPU
@@ -47,8 +48,8 @@ sweep_job = dg.define_asset_job(
 
 evaluation_job = dg.define_asset_job(
     EVALUATION_JOB,
-    selection=dg.AssetSelection.assets(open_loop_evaluation),
-    description="Open-loop evaluation of what was trained, by experiment.",
+    selection=dg.AssetSelection.assets(open_loop_evaluation, rollouts),
+    description="Open-loop evaluation and rollouts of what was trained, by experiment.",
     tags={GPU: "true"},
 )
 

@@ -18,9 +18,10 @@ from gr00t_assets.runs.retry import TrainingEnd, end_of_training
 
 CHECKPOINT = dg.AssetKey("checkpoint")
 EVALUATION = dg.AssetKey("open_loop_evaluation")
+ROLLOUTS = dg.AssetKey("rollouts")
 SWEEP_JOB = "sweep"
 EVALUATION_JOB = "evaluation"
-_JOBS = {SWEEP_JOB: {CHECKPOINT}, EVALUATION_JOB: {EVALUATION}}
+_JOBS = {SWEEP_JOB: {CHECKPOINT}, EVALUATION_JOB: {EVALUATION, ROLLOUTS}}
 
 SWEEP = "sweep"
 CONFIG_HASH = "gr00t/config_hash"
@@ -50,9 +51,9 @@ def trains(run: dg.DagsterRun) -> bool:
 
 
 def needs_device(run: dg.DagsterRun) -> bool:
-    """Whether a run trains or evaluates."""
+    """Whether a run trains, evaluates or rolls out."""
     selected = run.asset_selection or _JOBS.get(run.job_name, ())
-    return CHECKPOINT in selected or EVALUATION in selected
+    return any(asset in selected for asset in (CHECKPOINT, EVALUATION, ROLLOUTS))
 
 
 def experiment_of(run: dg.DagsterRun) -> str | None:

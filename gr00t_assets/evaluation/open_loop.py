@@ -1,4 +1,4 @@
-"""The open-loop evaluation of one run, from its weights to ``evaluation.json``."""
+"""The open-loop evaluation of one run's weights, from them to ``evaluation.json``."""
 
 import hashlib
 import time
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gr00t_assets.core.errors import EvaluationError, Gr00tAssetsError
-from gr00t_assets.core.project import Store, materialize_command
+from gr00t_assets.core.errors import EvaluationError
+from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
@@ -37,29 +37,39 @@ from gr00t_assets.evaluation.trajectories import trajectory
 from gr00t_assets.evaluation.windows import choose_windows, spread_evenly
 from gr00t_assets.evaluation.wording import limits_of
 from gr00t_assets.experiments.registry import trainer_named
-from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
-from gr00t_assets.runs.manifest import MANIFEST, load_manifest
+from gr00t_assets.runs.checkpoint_layout import COMPLETE, WEIGHTS_ONLY, is_training_file
+from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.model_reference import model_of_run
 from gr00t_assets.runs.run_directory import MODEL, SPEC
-from gr00t_assets.runs.spec import TrainingSpec, current_config_hash, load_spec
+from gr00t_assets.runs.spec import TrainingSpec, load_spec
 from gr00t_assets.runs.training_data import RunDataset, check_stored_data
-from gr00t_assets.trainers.base import Policy
+from gr00t_assets.trainers.policy import Policy
 
 _PARTS: tuple[PartName, ...] = ("held out", "seen in training")
 
 
 def evaluate_run(
-    run_directory: Path, settings: EvaluationSettings | None = None, log: Log = lambda line: None
+    run_directory: Path,
+    settings: EvaluationSettings | None = None,
+    log: Log = lambda line: None,
+    step: int | None = None,
 ) -> Evaluation:
-    """Evaluate the final weights of a finished run of any trainer; write ``evaluation.json``.
+    """Evaluate weights of a run of any trainer; write the file that ``evaluation_file`` names.
+
+    Args:
+        run_directory: Of the run.
+        settings: What decides the numbers; the defaults where left out.
+        log: Is given a line of progress.
+        step: Of a checkpoint; the final weights of a finished run where left out.
 
     Raises:
         EvaluationError: The run is not finished, or its episodes are too short.
-        Gr00tAssetsError: Its weights or its data cannot be read.
+        Gr00tAssetsError: There is no such checkpoint, or weights or data cannot be read.
     """
     began, settings = time.monotonic(), settings or EvaluationSettings()
-    spec = finished_spec(run_directory)
+    spec, weights = _asked_weights(run_directory, step)
     check_stored_data(spec.data, log)
-    policy: Policy = trainer_named(spec.experiment.trainer).open_policy(run_directory)
+    policy: Policy = trainer_named(spec.experiment.trainer).open_policy(weights)
     works = [
         _Work(dataset, Predictor(policy.for_config(dataset.config), settings, log), settings)
         for dataset in spec.datasets
@@ -82,7 +92,8 @@ def evaluate_run(
     evaluation = Evaluation(
         experiment=spec.experiment.name,
         config_hash=spec.config_hash,
-        model_hash=model_hash(run_directory),
+        model_hash=weights_hash(weights),
+        step=step,
         trainer=spec.experiment.trainer,
         dataset=data.name,
         dataset_version=data.version,
@@ -107,24 +118,33 @@ def evaluate_run(
     return evaluation
 
 
-def current_evaluation(run_directory: Path, settings: EvaluationSettings) -> Evaluation | None:
+def current_evaluation(
+    run_directory: Path, settings: EvaluationSettings, step: int | None = None
+) -> Evaluation | None:
     """The evaluation of the same weights and data with the same settings, if there is one.
 
     One of an earlier format is none: it has no errors by episode.
 
     Raises:
         EvaluationError: The run is not finished.
+        CheckpointError: There is no such checkpoint.
     """
-    evaluation = readable_evaluation(run_directory)
+    evaluation = readable_evaluation(run_directory, step)
     if evaluation is None or (evaluation.format, evaluation.settings) != (FORMAT, settings):
         return None
-    data = finished_spec(run_directory).data
+    spec, weights = _asked_weights(run_directory, step)
     same = (evaluation.dataset_version, evaluation.modality_hash, evaluation.model_hash) == (
-        data.version,
-        data.modality_hash,
-        model_hash(run_directory),
+        spec.data.version,
+        spec.data.modality_hash,
+        weights_hash(weights),
     )
     return evaluation if same else None
+
+
+def _asked_weights(run_directory: Path, step: int | None) -> tuple[TrainingSpec, Path]:
+    if step is None:
+        return finished_spec(run_directory), run_directory / MODEL
+    return stored_spec(run_directory), model_of_run(run_directory, str(step)).directory
 
 
 def finished_spec(run_directory: Path) -> TrainingSpec:
@@ -145,6 +165,15 @@ def finished_spec(run_directory: Path) -> TrainingSpec:
     if reason is not None:
         details = [reason, "train it to its end; then evaluate it"]
         raise EvaluationError(str(run_directory), "there is no model to evaluate.", details)
+    return stored_spec(run_directory)
+
+
+def stored_spec(run_directory: Path) -> TrainingSpec:
+    """The spec of a run; its store is the one that the directory lies in.
+
+    Raises:
+        SpecError: It cannot be read.
+    """
     spec = load_spec(run_directory / SPEC)
     here = run_directory.resolve()
     if len(here.parents) > 2:
@@ -154,47 +183,23 @@ def finished_spec(run_directory: Path) -> TrainingSpec:
     return spec
 
 
-def find_run(target: str) -> Path:
-    """The run directory that a person means: a path, or an experiment's name.
-
-    Raises:
-        Gr00tAssetsError: There is neither, or the experiment's present configuration was not run.
-    """
-    path = Path(target)
-    if any((path / name).is_file() for name in (SPEC, MANIFEST)):
-        return path
-    if path.is_dir():
-        problem = "this folder is no run directory."
-        raise EvaluationError(target, problem, [f"expected {SPEC} and {MANIFEST} in it"])
-    experiment, store = find_experiment(target, load_sweeps()), Store.from_environment()
-    try:
-        directory = store.run_directory(target, current_config_hash(experiment, store))
-    except Gr00tAssetsError as error:
-        raise EvaluationError(target, error.problem, error.details) from error
-    if directory.is_dir():
-        return directory
-    parent = directory.parent
-    runs = sorted(path.name for path in parent.iterdir()) if parent.is_dir() else []
-    raise EvaluationError(
-        target,
-        "its present configuration was not run.",
-        [
-            f"its config hash is {directory.name}; runs in the store: {', '.join(runs) or 'none'}",
-            "to evaluate an earlier one give its run directory",
-            f"train: {materialize_command('checkpoint', target)}",
-        ],
-    )
-
-
 def model_hash(run_directory: Path) -> str:
-    """First 16 hex digits of a SHA-256 over the run's final weights.
+    """``weights_hash`` of a run's final weights."""
+    return weights_hash(run_directory / MODEL)
 
-    Over every safetensors file; over every file where a trainer writes none of them.
+
+def weights_hash(folder: Path) -> str:
+    """First 16 hex digits of a SHA-256 over the weights in a folder: a run's model, a checkpoint.
+
+    Over every safetensors file that is not for training alone; over every such file where a trainer
+    writes no safetensors.
     """
-    folder = run_directory / MODEL
-    weights = sorted(folder.glob("*.safetensors"))
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [path for path in files if path.name not in (COMPLETE, WEIGHTS_ONLY)]
+    files = [path for path in files if not is_training_file(path.name)]
+    weights = [path for path in files if path.parent == folder and path.suffix == ".safetensors"]
     whole = hashlib.sha256()
-    for path in weights or sorted(path for path in folder.rglob("*") if path.is_file()):
+    for path in weights or files:
         with path.open("rb") as file:
             whole.update(hashlib.file_digest(file, "sha256").digest())
     return whole.hexdigest()[:16]

@@ -22,7 +22,7 @@ from gr00t_assets.evaluation.result import (
     PromptSwap,
 )
 from gr00t_assets.evaluation.windows import EpisodeMeans, Windows, joined_windows
-from gr00t_assets.trainers.base import Observations, Policy
+from gr00t_assets.trainers.policy import Observations, Policy
 
 BATCH = 32
 """Windows at a time."""

@@ -14,12 +14,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from gr00t_assets.core.checksums import read_sealed, sealed
-from gr00t_assets.core.errors import EvaluationError
+from gr00t_assets.core.checksums import load_sealed, sealed
+from gr00t_assets.core.errors import EvaluationError, StoreError
 from gr00t_assets.core.files import FrozenModel, write_bytes
-
-EVALUATION = "evaluation.json"
-"""Beside the manifest."""
+from gr00t_assets.runs.checkpoint_choice import evaluation_file
 
 FORMAT = 2
 """Format 1 has no errors by episode, and intervals of a bootstrap over stretches of episodes."""
@@ -215,6 +213,11 @@ class Evaluation(FrozenModel):
     experiment: str
     config_hash: str
     model_hash: str = Field(description="First 16 hex digits of a SHA-256 over the weights")
+    step: int | None = Field(
+        default=None,
+        exclude_if=lambda step: step is None,
+        description="Of the checkpoint; none: the run's final weights",
+    )
     trainer: str
     dataset: str
     dataset_version: str
@@ -253,44 +256,44 @@ def save_evaluation(evaluation: Evaluation, run_directory: Path) -> None:
 
     The earlier file then stands beside it as ``evaluation-<time>.json``.
     """
-    path = run_directory / EVALUATION
-    earlier = readable_evaluation(run_directory)
+    path = evaluation_file(run_directory, evaluation.step)
+    earlier = readable_evaluation(run_directory, evaluation.step)
     asked = {"model_hash", "dataset_version", "modality_hash", "settings"}
     same = earlier and earlier.model_dump(include=asked) == evaluation.model_dump(include=asked)
     if earlier is not None and not same:
         time = re.sub(r"\W", "", earlier.evaluated_at[:19])
-        write_bytes(run_directory / f"evaluation-{time}.json", path.read_bytes())
+        write_bytes(path.with_name(f"{path.stem}-{time}.json"), path.read_bytes())
     content = sealed(json.loads(evaluation.model_dump_json()))
     write_bytes(path, (json.dumps(content, ensure_ascii=False) + "\n").encode())
 
 
-def load_evaluation(run_directory: Path) -> Evaluation | None:
-    """The evaluation of a run; ``None`` where it was not evaluated.
+def load_evaluation(run_directory: Path, step: int | None = None) -> Evaluation | None:
+    """The evaluation of a run's final weights, or of a checkpoint; ``None`` where there is none.
 
     Raises:
         EvaluationError: The file is there and is no evaluation, or one of another format.
+        StoreError: This user may not read it.
     """
-    path = run_directory / EVALUATION
+    path = evaluation_file(run_directory, step)
     if not path.is_file():
         return None
-    try:
-        return Evaluation.model_validate(read_sealed(path))
-    except (OSError, ValueError) as error:
-        raise EvaluationError(
-            str(path),
-            f"this is not an evaluation of format 1 or {FORMAT}, or not as it was written.",
-            [str(error).splitlines()[0], f"move it away and run: {again(run_directory)}"],
-        ) from error
+    problem = f"this is not an evaluation of format 1 or {FORMAT}, or not as it was written."
+    remedy = f"move it away and run: {again(run_directory, step)}"
+    return load_sealed(
+        path,
+        Evaluation,
+        lambda why: EvaluationError(str(path), problem, [why.splitlines()[0], remedy]),
+    )
 
 
-def readable_evaluation(run_directory: Path) -> Evaluation | None:
-    """The evaluation of a run; ``None`` also where the file cannot be read."""
+def readable_evaluation(run_directory: Path, step: int | None = None) -> Evaluation | None:
+    """The same; ``None`` also where the file cannot be read."""
     try:
-        return load_evaluation(run_directory)
-    except EvaluationError:
+        return load_evaluation(run_directory, step)
+    except (EvaluationError, StoreError):
         return None
 
 
-def again(run_directory: Path) -> str:
-    """The command that evaluates a run directory."""
-    return f"gr00t-assets evaluate {run_directory}"
+def again(run_directory: Path, step: int | None = None) -> str:
+    """The command that evaluates weights of a run directory."""
+    return f"gr00t-assets evaluate {run_directory}{'' if step is None else f'@{step}'}"

@@ -1,12 +1,13 @@
 """An evaluation as a process of its own: its command, its GPU slot, and what it runs.
 
-``python -m gr00t_assets.evaluation.worker RUN_DIRECTORY [SETTINGS_JSON [--again]]``. Exit code 0:
-``evaluation.json`` is there. 1: the run cannot be evaluated, with the explained error on standard
-error, where progress goes too. 130: stopped on request, with nothing written.
+``python -m gr00t_assets.evaluation.worker RUN_DIRECTORY [SETTINGS_JSON [--again] [STEP ...]]``; the
+step ``final`` stands for the final weights, which are evaluated where none is given. Exit code 0:
+every evaluation is there. 1: one cannot be made, with the explained error on standard error, where
+progress goes too. 130: stopped on request; those that were done are there.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +15,12 @@ from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.core.text import escape_output
-from gr00t_assets.evaluation.open_loop import current_evaluation, evaluate_run, finished_spec
+from gr00t_assets.evaluation.open_loop import (
+    current_evaluation,
+    evaluate_run,
+    finished_spec,
+    stored_spec,
+)
 from gr00t_assets.evaluation.result import EvaluationSettings
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.gpu.devices import CPU, slots_by_device
@@ -22,20 +28,29 @@ from gr00t_assets.gpu.slots import Lease, acquire, needed_memory
 from gr00t_assets.trainers.process_launcher import cpu_lease, run_on_terminal
 
 AGAIN = "--again"
+FINAL = "final"
 ALREADY = "already evaluated with these settings; nothing computed"
 
 STOP_GRACE = 10.0
 """Seconds that a stopped evaluation has to end in."""
 
 
-def evaluate_by_hand(run_directory: Path, settings: EvaluationSettings) -> int:
+def evaluate_by_hand(
+    run_directory: Path, settings: EvaluationSettings, steps: Sequence[int | None] = (None,)
+) -> int:
     """Evaluate a run in a slot of this machine, whatever was evaluated before; the exit code.
 
+    Args:
+        run_directory: Of the run.
+        settings: What decides the numbers.
+        steps: Of its checkpoints; None stands for the final weights.
+
     Raises:
-        EvaluationError: The run is not finished.
+        EvaluationError: Final weights are asked for, and the run is not finished.
     """
-    spec = finished_spec(run_directory)
+    spec = finished_spec(run_directory) if None in steps else stored_spec(run_directory)
     command = [*evaluation_command(run_directory, settings), AGAIN]
+    command += [FINAL if step is None else str(step) for step in steps]
     with evaluation_lease(spec.experiment, Store(Path(spec.store)), _print) as lease:
         return run_on_terminal(command, lease, "stopping the evaluation")
 
@@ -67,14 +82,19 @@ def evaluation_lease(
 def main(arguments: list[str]) -> int:
     """Evaluate one run; see the module."""
     escape_output()
-    directory = Path(arguments[0])
+    directory, again = Path(arguments[0]), AGAIN in arguments
     settings = EvaluationSettings.model_validate_json((*arguments[1:], "{}")[0])
+    asked = [name for name in arguments[2:] if name != AGAIN] or [FINAL]
     try:
         with system_errors_explained(directory):
-            if AGAIN not in arguments and current_evaluation(directory, settings) is not None:
-                _print(ALREADY)
-            else:
-                evaluate_run(directory, settings, _print)
+            for name in asked:
+                step = None if name == FINAL else int(name)
+                if step is not None or len(asked) > 1:
+                    _print(f"{name} weights" if step is None else f"weights of step {step}")
+                if not again and current_evaluation(directory, settings, step) is not None:
+                    _print(ALREADY)
+                else:
+                    evaluate_run(directory, settings, _print, step)
     except Gr00tAssetsError as error:
         _print(error.explain())
         return 1

@@ -11,8 +11,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from gr00t_assets.core.files import FrozenModel, read_json, write_json
+from gr00t_assets.core.checksums import load_sealed, sealed
+from gr00t_assets.core.errors import StoreError, SweepError
+from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.experiments.experiment import Experiment
 
 MOST_SEEDS = 5
@@ -46,12 +49,31 @@ def rounds_file(sweep: str, store: Store) -> Path:
 
 
 def load_rounds(sweep: str, store: Store) -> SweepRounds:
-    """The rounds of a sweep; none where there is no file, or one that cannot be read.
+    """The rounds of a sweep; none where there is no file.
 
     What a lost file named is found out again: the same runs ask for the same rounds.
+
+    Raises:
+        SweepError: The file is damaged.
+        StoreError: This user may not read it.
     """
-    with suppress(OSError, ValueError):
-        return SweepRounds.model_validate(read_json(rounds_file(sweep, store)))
+    path = rounds_file(sweep, store)
+    with system_errors_explained(path):
+        try:
+            path.stat()
+        except FileNotFoundError:
+            return SweepRounds()
+    problem = f"the rounds of sweep {sweep} cannot be read, so that no further one is asked for."
+    remedy = f"move it away, and its rounds are found out again from the runs: {path}"
+    return load_sealed(
+        path, SweepRounds, lambda why: SweepError(str(path), problem, [why.splitlines()[0], remedy])
+    )
+
+
+def readable_rounds(sweep: str, store: Store) -> SweepRounds:
+    """The same; none also where the file cannot be read, which the sensor tells."""
+    with suppress(SweepError, StoreError):
+        return load_rounds(sweep, store)
     return SweepRounds()
 
 
@@ -59,10 +81,11 @@ def save_round(sweep: str, store: Store, asked: AskedRound) -> SweepRounds:
     """Add a round, in one step.
 
     Raises:
-        StoreError: The disk is full; the rounds are as they were.
+        SweepError: The file is damaged; it is as it was.
+        StoreError: The disk is full, or this user may not read or write it; it is as it was.
     """
     rounds = SweepRounds(rounds=(*load_rounds(sweep, store).rounds, asked))
-    write_json(rounds_file(sweep, store), rounds.model_dump(mode="json"))
+    write_json(rounds_file(sweep, store), sealed(rounds.model_dump(mode="json")))
     return rounds
 
 

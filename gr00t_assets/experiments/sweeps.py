@@ -24,7 +24,7 @@ from gr00t_assets.experiments.sweep_problems import (
     until_problems,
     value_problems,
 )
-from gr00t_assets.experiments.sweep_rounds import SweepRounds, further_experiments, load_rounds
+from gr00t_assets.experiments.sweep_rounds import SweepRounds, further_experiments, readable_rounds
 
 T = TypeVar("T")
 
@@ -133,7 +133,7 @@ def load_sweep(file: Path, datasets: Collection[str]) -> Sweep:
         further=tuple(further_experiments(own)) if content.until else (),
     )
     store = Store.from_environment()
-    return sweep.with_rounds(load_rounds(sweep.name, store)) if content.until else sweep
+    return sweep.with_rounds(readable_rounds(sweep.name, store)) if content.until else sweep
 
 
 def experiments_by_name(sweeps: Mapping[str, Sweep]) -> dict[str, Experiment]:

@@ -47,6 +47,14 @@ class VectorKey(ActionTransforms):
     chunk_statistics: ChunkStatistics | None = Field(
         default=None, description="Of a relative action, in the representation for the model"
     )
+    names: tuple[str, ...] = Field(
+        default=(), description="Of its numbers, as the dataset has them: shoulder_pan.pos"
+    )
+
+    @property
+    def number_names(self) -> tuple[str, ...]:
+        """A name for each number: the dataset's, or else its place in the key."""
+        return self.names or tuple(f"{self.key}[{at}]" for at in range(self.end - self.start))
 
     @property
     def is_relative(self) -> bool:
@@ -147,7 +155,9 @@ class ModalityConfig(FrozenModel):
 
 @lru_cache(maxsize=256)
 def _content_hash(config: ModalityConfig) -> str:
-    exclude = {"warnings", "dataset", "frames", "language_key"}
+    names = {"__all__": {"names"}}
+    exclude = dict.fromkeys(("warnings", "dataset", "frames", "language_key"), True)
+    exclude |= {"state": names, "action": names}
     content = config.model_dump(mode="json", exclude_defaults=True, exclude=exclude)
     content |= {name: getattr(config, name) for name in _HASHED_DEFAULTS["config"]}
     for part, keys in (("state", config.state), ("action", config.action)):

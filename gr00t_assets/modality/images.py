@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from gr00t_assets.modality.data_config import ColorJitter
 
 if TYPE_CHECKING:
@@ -159,6 +161,18 @@ def augment_images(
         for sample, sample_images in zip(samples, levels, strict=True):
             images[sample] = sample_images
     return images.permute(0, 1, 3, 4, 2)
+
+
+def resized(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A frame at another size (width, height), as frame caches have it; (height, width, 3) uint8.
+
+    Pillow's bilinear filter, whose support grows as an image shrinks: what torchvision calls
+    bilinear with antialias. GR00T crops before it resizes, so a cached frame that was resized
+    gives an image that is close to NVIDIA's and not equal to it.
+    """
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR))
 
 
 def _images_of(frames: "torch.Tensor", size: int) -> "torch.Tensor":

@@ -95,7 +95,7 @@ def is_so_arm(names: Sequence[str]) -> bool:
         >>> is_so_arm([f"main_{joint}" for joint in SO_ARM])
         True
     """
-    return tuple(_plain(name).removeprefix("main_") for name in names) == SO_ARM
+    return tuple(plain_name(name).removeprefix("main_") for name in names) == SO_ARM
 
 
 def named_parts(names: Sequence[str]) -> list[tuple[str, int, int]] | None:
@@ -174,7 +174,7 @@ def _stretches(parts: Sequence[str]) -> list[tuple[str, int, int]]:
 
 def _part(name: str) -> str | None:
     """The part of the robot that a number belongs to, or None."""
-    words = [word for word in _plain(name).split("_") if word not in _ROBOT_WORDS]
+    words = [word for word in plain_name(name).split("_") if word not in _ROBOT_WORDS]
     quantity = _QUANTITIES.get(words[-1]) if words else None
     suffix = f"_{quantity}" if quantity else ""
     words = words[: len(words) - bool(quantity)]
@@ -206,12 +206,12 @@ def _part(name: str) -> str | None:
     return f"{prefix}{part}{suffix}" if part else None
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """``kLeftShoulderPitch.q`` and ``left-shoulder.pos`` in one spelling.
 
     Examples:
-        >>> _plain("kLeftShoulderPitch.q"), _plain("gripper.pos"), _plain("left_elbow_joint")
-        ('left_shoulder_pitch', 'gripper', 'left_elbow')
+        >>> [plain_name(name) for name in ("kLeftShoulderPitch.q", "gripper.pos", "neck_joint")]
+        ['left_shoulder_pitch', 'gripper', 'neck']
     """
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     words = re.sub(r"[^a-z0-9]+", "_", snake).strip("_").removeprefix("k_").split("_")

@@ -10,21 +10,24 @@ import base64
 import gzip
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gr00t_assets.comparison import wording
 from gr00t_assets.comparison.answers import headline
 from gr00t_assets.comparison.columns import row_remark
 from gr00t_assets.comparison.comparison import Comparison
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.effects import Verdict
 from gr00t_assets.comparison.statistics.ranking import (
     ComparabilityClass,
     RankedConfiguration,
     RankedRun,
 )
+from gr00t_assets.comparison.statistics.success_agreement import Answer, SuccessAgreement
+from gr00t_assets.comparison.success_ranking import SuccessRanking
 from gr00t_assets.reporting import (
     costs,
     effect_table,
@@ -51,6 +54,24 @@ UNRANKED = 200
 """Runs without a rank that are listed one by one at most."""
 
 
+class PercentAxis:
+    """An axis for shares in a table's cells, from 0 to 100."""
+
+    def percent(self, value: float) -> float:
+        """Where a percentage is on it: itself."""
+        return round(value, 1)
+
+
+PERCENT_AXIS = PercentAxis()
+
+
+class Video(NamedTuple):
+    """A video of one episode: what it shows, and its address inside the page or beside it."""
+
+    caption: str
+    address: str
+
+
 def ranking_axis(ranking: Sequence[RankedConfiguration]) -> IntervalAxis | None:
     """The axis of the losses of one class; None where they have no logarithm."""
     return interval_axis((ranked.loss.mean, ranked.interval) for ranked in ranking)
@@ -62,10 +83,12 @@ def render_page(
     sweep_names: Sequence[str],
     price: costs.Price | None = None,
     problems: Sequence[str] = (),
+    videos: Mapping[str, Sequence[Video]] | None = None,
 ) -> str:
     """The whole page; everything that comes from files is escaped.
 
-    ``sweeps`` are reported, ``sweep_names`` are of every one; ``problems`` say what was left out.
+    ``sweeps`` are reported, ``sweep_names`` are of every one; ``problems`` say what was left out;
+    ``videos`` are by experiment.
     """
     reported = {item.sweep.name for item in sweeps}
     not_ranked = {item.key: item.not_ranked for item in comparisons}
@@ -83,6 +106,7 @@ def render_page(
         unranked=not_ranked,
         price=price,
         problems=problems,
+        videos=videos or {},
         figures=[],
         status_words=STATUS_WORDS,
         said={limit for item in comparisons for answer in item.answers for limit in answer.limits},
@@ -110,6 +134,14 @@ def heading(comparisons: Sequence[Comparison]) -> str:
     first = first_ranked(comparisons)
     if first is None:
         return "No experiment has a run yet."
+    text = first.success[0].headline if first.success else loss_heading(first)
+    if first.key == STORE:
+        return text
+    return f"Nothing in the store has finished. Of {first.title}: {text}"
+
+
+def loss_heading(first: Comparison) -> str:
+    """What is best by loss, and whether that is known."""
     text = first.headline
     if (count := len(first.ranked_classes)) > 1:
         known = sum(item.best is not None for item in first.ranked_classes)
@@ -117,9 +149,29 @@ def heading(comparisons: Sequence[Comparison]) -> str:
             f"The lowest loss of each of {count} kinds of runs; "
             f"{known or 'none'} of them known to be the best."
         )
-    if first.key == STORE:
-        return text
-    return f"Nothing in the store has finished. Of {first.title}: {text}"
+    return text
+
+
+def answer_badge(answer: Answer, words: Sequence[str]) -> VerdictBadge:
+    """Yes, no or cannot be told, each in its own words, as a verdict."""
+    verdicts: dict[Answer, Verdict] = {
+        "yes": "controlled", "no": "confounded", "cannot be told": "inconclusive",
+    }  # fmt: skip
+    return BADGES[verdicts[answer]]._replace(word=words[[*verdicts].index(answer)])
+
+
+def agreement_badge(item: SuccessAgreement) -> VerdictBadge:
+    """Whether a lower loss or error meant more success."""
+    words = ("{} and success agree", "{} and success disagree", "{} and success: cannot be told")
+    return answer_badge(item.answer, [form.format(item.measure) for form in words])
+
+
+def success_sentence(ranked_class: ComparabilityClass, success: Sequence[SuccessRanking]) -> str:
+    """The success of the lowest loss of a class; '' where nothing was rolled out."""
+    for item in success:
+        if row := item.place(ranked_class.ranking[0]):
+            return f"Its success is {row.words}, place {row.place} of {len(item.rows)}."
+    return ""
 
 
 def best_badge(item: ComparabilityClass) -> VerdictBadge:

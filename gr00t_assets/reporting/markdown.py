@@ -24,7 +24,7 @@ from gr00t_assets.reporting import (
     sweep_summary,
 )
 from gr00t_assets.reporting.costs import hours_unit
-from gr00t_assets.reporting.ranking_table import class_title, frames_warning
+from gr00t_assets.reporting.ranking_table import RankingTable, class_title, frames_warning
 
 if TYPE_CHECKING:
     import jinja2
@@ -39,6 +39,13 @@ MOST_SETTINGS = 4
 def comparison_markdown(comparison: Comparison) -> str:
     """Verdict, answers, rankings and proposals."""
     return _part("report", comparison, MOST_ROWS)
+
+
+def narrow_table(comparison: Comparison, ranked_class: ComparabilityClass) -> RankingTable:
+    """The ranking of a class with the columns that have room in a report and on a terminal."""
+    return ranking_table.ranking_table(
+        ranked_class.ranking, comparison.evaluations, MOST_SETTINGS, False, comparison.success
+    )
 
 
 def answers_markdown(comparison: Comparison) -> str:

@@ -85,6 +85,7 @@ def curves_figure(
     few = len(curves) <= MOST_RUNS_WITH_STEPS
     steps = min(STEP_POINTS, share // 3) if few else 0
     traces: list[dict[str, Any]] = []
+    places = {id(ranked): place for place, ranked in enumerate(ranking, start=1)}
     for ranked, curve in curves:
         run, style = ranked.run, styles[ranked.run.run_id]
         if steps:
@@ -98,7 +99,7 @@ def curves_figure(
         traces.append(
             _points(line, run)
             | _line(style.color, 2.2, style.dash)
-            | {"name": f"{ranked.place}. {name}", "meta": loss_words(ranked.runs)}
+            | {"name": f"{places[id(ranked)]}. {name}", "meta": loss_words(ranked.runs)}
             | {"hovertemplate": f"%{{y:.4g}}<extra>{name}</extra>"}
         )
     return _figure(

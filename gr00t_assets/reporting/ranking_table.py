@@ -18,6 +18,8 @@ from gr00t_assets.comparison.statistics.ranking import (
     RankedConfiguration,
     RankedRun,
 )
+from gr00t_assets.comparison.statistics.success_pairs import against_first
+from gr00t_assets.comparison.success_ranking import RolledConfiguration, SuccessRanking
 from gr00t_assets.comparison.wording import (
     factor_words,
     first_label,
@@ -49,6 +51,10 @@ _OPEN_LOOP_ERROR = Column(
     "open_loop_error", "Float64", "", "On held-out episodes, in normalised units",
     lambda row: None, "open-loop error",
 )  # fmt: skip
+
+_SUCCESS = Column("success", "Float64", "", "Over all episodes, with its 95 percent interval",
+                  lambda row: None, "success")  # fmt: skip
+_BY_LOSS = Column("by_loss", "Int64", "", "Place by loss", lambda row: None, "by loss")
 
 MOST_RATES = 12
 """Learning rates that have a column of their own in the grid; of more, neighbours share one."""
@@ -120,10 +126,16 @@ class Cell(NamedTuple):
 
 
 class RankingTable(NamedTuple):
-    """The columns beside rank, experiment and loss; a row a configuration, lowest loss first."""
+    """The columns beside rank, experiment and loss; a row a configuration.
+
+    ``ranks`` has for each row its place, and whether it cannot be told from the first one; ``by``
+    says what the order is by.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[RankedConfiguration, tuple[Cell, ...]], ...]
+    ranks: tuple[tuple[int, bool], ...]
+    by: str
 
 
 def ranking_table(
@@ -131,10 +143,13 @@ def ranking_table(
     evaluations: Mapping[str, Evaluation],
     most_settings: int = SETTINGS_ON_PAGE,
     wide: bool = True,
+    success: Sequence[SuccessRanking] = (),
 ) -> RankingTable:
     """The table of one class, without empty columns; of replicates the mean of each number.
 
-    A ``wide`` one has the columns that need much room too, such as the open-loop error.
+    The order is by success in the environment with most of its configurations; those that were not
+    rolled out follow by open-loop error on held-out episodes, then by loss. A ``wide`` one has the
+    columns that need much room too, such as the open-loop error.
     """
     chance = column_names()["chance_best"]
     varying = varying_settings([run for ranked in ranking for run in ranked.runs])
@@ -149,21 +164,58 @@ def ranking_table(
     ]
     measured.sort(key=lambda column: column.name in _LAST_COLUMNS)
     first, rest = (chance, *settings[:MOST_FIRST]), settings[MOST_FIRST:]
+    evaluated = evaluation_ranking(ranking, evaluations) if evaluations else None
+    errors = {id(row.ranked): row for row in evaluated.rows} if evaluated else {}
+    environment = max(success, key=lambda item: len(_rolled(item, ranking)), default=None)
+    rolled = _rolled(environment, ranking) if environment else {}
+    by = "training loss"
+    if environment and rolled:
+        by = f"success in {environment.environment}"
+        if len(rolled) < len(ranking):
+            by += ", those without rollouts by open-loop error on held-out episodes, then by loss"
+        ranking = sorted(ranking, key=lambda item: _order(item, rolled, errors))
     configurations = [[RankedRun(run, ranked) for run in ranked.runs] for ranked in ranking]
     table = [
         (column, [_cell(column, rows) for rows in configurations])
         for column in (*first, *measured, *rest)
     ]
     if wide and evaluations:
-        evaluated = evaluation_ranking(ranking, evaluations)
-        rows_of = {row.ranked.place: row for row in evaluated.rows} if evaluated else {}
-        errors = [_error_cell(rows_of.get(ranked.place)) for ranked in ranking]
-        table.insert(1, (_OPEN_LOOP_ERROR, errors))
+        table.insert(1, (_OPEN_LOOP_ERROR, [_error_cell(errors.get(id(item))) for item in ranking]))
+    ranks = [(ranked.place, ranked.tied) for ranked in ranking]
+    if rolled:
+        places = [Cell(f"{ranked.place}", ranked.place) for ranked in ranking]
+        cells = [_success_cell(rolled.get(id(ranked))) for ranked in ranking]
+        table = [(_SUCCESS, cells), (_BY_LOSS, places), *table]
+        shown_success = [row.success for ranked in ranking if (row := rolled.get(id(ranked)))]
+        tied = [False, *(not pair.told_apart for pair in against_first(shown_success))]
+        ranks = list(enumerate([*tied, *[False] * (len(ranking) - len(tied))], start=1))
     table = [(column, cells) for column, cells in table if any(cell.text for cell in cells)]
     rows = zip(*(cells for _, cells in table), strict=True)
     return RankingTable(
-        tuple(column for column, _ in table), tuple(zip(ranking, rows, strict=True))
+        tuple(column for column, _ in table),
+        tuple(zip(ranking, rows, strict=True)),
+        tuple(ranks),
+        by,
     )
+
+
+def _rolled(
+    success: SuccessRanking, ranking: Sequence[RankedConfiguration]
+) -> dict[int, RolledConfiguration]:
+    rows = ((ranked, success.place(ranked)) for ranked in ranking)
+    return {id(ranked): row for ranked, row in rows if row}
+
+
+def _order(
+    ranked: RankedConfiguration,
+    rolled: Mapping[int, RolledConfiguration],
+    errors: Mapping[int, EvaluatedConfiguration],
+) -> tuple[int, float]:
+    if row := rolled.get(id(ranked)):
+        return (0, -row.success.rate)
+    if (error := errors.get(id(ranked))) and error.evaluation.held_out:
+        return (1, error.error.mean)
+    return (2, ranked.place)
 
 
 def _cell(column: Column, rows: Sequence[RankedRun]) -> Cell:
@@ -186,6 +238,10 @@ def _error_cell(row: EvaluatedConfiguration | None) -> Cell:
         return Cell("")
     seen = "" if row.evaluation.held_out else " (seen in training)"
     return Cell(loss_text(row.error.mean, row.error.standard_error) + seen, row.error.mean)
+
+
+def _success_cell(row: RolledConfiguration | None) -> Cell:
+    return Cell("") if row is None else Cell(row.words, row.success.rate)
 
 
 class LossGrid(NamedTuple):

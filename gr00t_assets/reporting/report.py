@@ -1,8 +1,11 @@
 """The report: every run of a project compared, and written into one HTML file."""
 
+import os
+from base64 import b64encode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from gr00t_assets.comparison.all_runs import JOURNAL, from_store, imported_runs
 from gr00t_assets.comparison.comparison import Comparison, compare
@@ -14,15 +17,19 @@ from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.evaluation.result import Evaluation, load_evaluation
+from gr00t_assets.evaluation.rollouts.result import Rollouts, load_rollouts
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.reporting.costs import price_per_gpu_hour
-from gr00t_assets.reporting.html import STORE, first_ranked, render_page
+from gr00t_assets.reporting.html import STORE, Video, first_ranked, render_page
 from gr00t_assets.reporting.markdown import comparison_markdown
 from gr00t_assets.reporting.sweep_summary import SweepSummary, sweep_summary
 from gr00t_assets.runs.stored_run import StoredRun, read_runs
 
 FILE = "loss_comparison.html"
 IMPORTED = "imported"
+VIDEO_BYTES = 4_000_000
+"""Of all videos inside the page together."""
+
 SEE_IMPORTED = "Runs made elsewhere are not shown: gr00t-assets compare --imported shows them."
 
 
@@ -90,8 +97,9 @@ def make_report(
     imports = (project_root() / JOURNAL, *imports_folder(store).glob("[!.]*.parquet"))
     if not comparisons and any(file.is_file() for file in imports):
         problems.append(SEE_IMPORTED)
-    page = render_page(comparisons, summaries, [sweep.name for sweep in sweeps], price, problems)
-    path = store.reports / FILE
+    path, names = store.reports / FILE, [sweep.name for sweep in sweeps]
+    videos = _videos(comparisons, store)
+    page = render_page(comparisons, summaries, names, price, problems, videos)
     return Report(path, page, summaries, stored, tuple(comparisons), tuple(problems))
 
 
@@ -100,7 +108,7 @@ def short_verdict(comparisons: Sequence[Comparison]) -> str:
     first = first_ranked(comparisons)
     if first is None or not first.ranked_classes:
         return "No experiment has finished yet."
-    return first.headline if first.key == STORE else f"{first.title}: {first.headline}"
+    return first.verdict if first.key == STORE else f"{first.title}: {first.verdict}"
 
 
 def compare_everything(
@@ -108,11 +116,11 @@ def compare_everything(
 ) -> tuple[list[Comparison], list[str]]:
     """The store's runs compared, and the imported ones; and what could not be read.
 
-    An import or an evaluation that cannot be read keeps nothing else from being compared. Imported
-    are the runs of the project's journal and of W&B where ``imported`` is None.
+    An import, an evaluation or rollouts that cannot be read keep nothing else from being compared.
+    Imported are the runs of the project's journal and of W&B where ``imported`` is None.
     """
     problems: list[str] = []
-    evaluations = _evaluations(runs, store, problems)
+    evaluations, rollouts = _measured(runs, store, problems)
     others: Sequence[Run] = imported or ()
     if imported is None:
         try:
@@ -124,7 +132,9 @@ def compare_everything(
         (IMPORTED, "Imported runs", others, _origin(others)),
     )
     comparisons = [
-        compare(in_order(members), evaluations, band=band, key=key, title=title, origin=origin)
+        compare(
+            in_order(members), evaluations, rollouts, band=band, key=key, title=title, origin=origin
+        )
         for key, title, members, origin in groups
         if members
     ]
@@ -136,19 +146,45 @@ def in_order(runs: Sequence[Run]) -> list[Run]:
     return sorted(runs, key=lambda run: (run.started_at, run.name, run.run_id))
 
 
-def _evaluations(runs: Sequence[Run], store: Store, problems: list[str]) -> dict[str, Evaluation]:
-    evaluations = {}
+def _measured(
+    runs: Sequence[Run], store: Store, problems: list[str]
+) -> tuple[dict[str, Evaluation], dict[str, list[Rollouts]]]:
+    """Open-loop evaluations and rollouts by run id."""
+    evaluations, rollouts = {}, {}
     for run in runs:
         if not (run.finished and run.stored and run.stored.config_hash):
             continue
-        try:
-            evaluation = load_evaluation(store.run_directory(run.name, run.stored.config_hash))
-        except Gr00tAssetsError as error:
-            problems.append(f"The evaluation of {run.name} is left out: {error.problem}")
-            continue
-        if evaluation is not None:
-            evaluations[run.run_id] = evaluation
-    return evaluations
+        folder = store.run_directory(run.name, run.stored.config_hash)
+        for name, load, measured in (
+            ("The evaluation", load_evaluation, evaluations),
+            ("Every rollout", load_rollouts, rollouts),
+        ):
+            try:
+                if item := load(folder):
+                    measured[run.run_id] = item
+            except Gr00tAssetsError as error:
+                problems.append(f"{name} of {run.name} is left out: {error.problem}")
+    return evaluations, rollouts
+
+
+def _videos(comparisons: Sequence[Comparison], store: Store) -> dict[str, list[Video]]:
+    """Videos of each experiment's rollouts: inside the page the first ones, the others linked."""
+    videos: dict[str, list[Video]] = {}
+    room = VIDEO_BYTES
+    rows = (row for item in comparisons for success in item.success for row in success.rows)
+    for rollouts in (row.rollouts[0] for row in rows):
+        folder = store.run_directory(rollouts.experiment, rollouts.config_hash).resolve()
+        for name in rollouts.videos:
+            file = (folder / name).resolve()
+            if not (file.is_relative_to(folder) and file.suffix == ".webp" and file.is_file()):
+                continue
+            address = quote(os.path.relpath(file, store.reports.resolve()))
+            if (size := file.stat().st_size) <= room:
+                room -= size
+                address = f"data:image/webp;base64,{b64encode(file.read_bytes()).decode()}"
+            caption = file.stem.replace("-", " ")
+            videos.setdefault(rollouts.experiment, []).append(Video(caption, address))
+    return videos
 
 
 def _origin(runs: Sequence[Run]) -> str:

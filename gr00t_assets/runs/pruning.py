@@ -26,6 +26,9 @@ HOW_TO_CONTINUE = "take pruning out of its sweep file and materialise it again t
 ERRORS = 2.0
 """Standard errors by which a loss may be lower, and those of its competitors higher."""
 
+LEVEL = 0.05
+"""Share by which a loss must have fallen, beside its noise, to count as falling."""
+
 _SCHEDULE = ("lr_schedul", "warmup")
 """How the names of hyperparameters begin that say the course of the learning rate."""
 
@@ -135,6 +138,9 @@ def rung_loss(losses: np.ndarray, max_steps: int) -> RungLoss:
     as an exponential decay, both without a floor. Where a window is too short for a standard error,
     the deviation of a single loss stands in.
 
+    A loss that is still level, so that it may be about to fall, may end anywhere: up to half of the
+    steps its lowest loss is ``-inf``, and the run is decided about at the next rung.
+
     Args:
         losses: Of each step up to the rung, shape ``(rung,)``.
         max_steps: Steps of the whole run.
@@ -155,6 +161,8 @@ def rung_loss(losses: np.ndarray, max_steps: int) -> RungLoss:
     if not math.isfinite(reached.mean - before.mean):
         return RungLoss(reached, reached, reached)
     lowest = continued((max_steps - rung) / (rung - half))
+    if 2 * rung < max_steps and _is_level(losses[: max(2, rung // 10)], reached):
+        lowest = LogLoss(-math.inf, 0.0)
     expected = continued(math.log(max_steps / rung) / math.log(rung / half))
     return RungLoss(reached, lowest, expected)
 
@@ -215,6 +223,15 @@ def _log_loss(losses: np.ndarray) -> LogLoss:
     if error is None:
         error = float(losses[-window.steps :].std(ddof=1))
     return LogLoss(math.log(window.mean), error / window.mean)
+
+
+def _is_level(first: np.ndarray, reached: LogLoss) -> bool:
+    """Whether a loss has neither fallen nor risen since its first steps."""
+    mean, error = float(first.mean()), float(first.std(ddof=1)) / len(first) ** 0.5
+    if not mean > 0:
+        return False
+    noise = ERRORS * math.hypot(error / mean, reached.error)
+    return abs(math.log(mean) - reached.mean) < LEVEL + noise
 
 
 def _mean(losses: Sequence[LogLoss]) -> LogLoss:

@@ -18,6 +18,7 @@ from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.core.verification import Damage, Tally, listed, one_line, put_aside, unread
 from gr00t_assets.datasets.damage import data_damage
 from gr00t_assets.experiments.registry import trainer_names
+from gr00t_assets.runs.checkpoint_choice import EVALUATIONS, OF_CHECKPOINT
 from gr00t_assets.runs.checkpoint_layout import (
     StoredCheckpoint,
     damaged_files,
@@ -126,8 +127,12 @@ class _Run:
                 yield replace(self._damage("model", MODEL, listed(changed)), **rebuilt)
             for item, found in damaged:
                 yield self._of_checkpoint(item, found, sound)
-            for path in sorted(self.folder.glob("evaluation*.json")):
-                command = f"gr00t-assets evaluate {self.folder}"
+            for path in sorted(
+                (*self.folder.glob("evaluation*.json"), *self.folder.glob(f"{EVALUATIONS}/*.json"))
+            ):
+                step = path.stem.removeprefix("step-").partition("-")[0]
+                at = f"@{int(step)}" if path.parent != self.folder and step.isdecimal() else ""
+                command = f"gr00t-assets evaluate {self.folder}{at}"
                 for damage in self._tally.load(
                     "evaluation", path, partial(read_sealed, path), command, "move it away, then"
                 ):
@@ -260,7 +265,9 @@ def _promoted(folder: Path, tally: Tally) -> Iterator[Damage]:
     record = folder / PROMOTION
     if not record.is_file():
         return
-    command = f"gr00t-assets model promote {folder.parent.name}"
+    step = folder.name.partition(OF_CHECKPOINT)[2]
+    at = f"@{int(step)}" if step.isdecimal() else ""
+    command = f"gr00t-assets model promote {folder.parent.name}{at}"
     remedy = f"move it away, then: {command}"
     try:
         recorded = recorded_hashes(folder)

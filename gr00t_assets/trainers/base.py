@@ -1,4 +1,4 @@
-"""What a trainer is: the class ``Trainer``, found by entry point, and the policy it opens.
+"""What a trainer is: the class ``Trainer``, found by entry point.
 
 A trainer is one folder or one file, inside this package or outside of it. Its class is named in the
 entry point group ``gr00t_assets.trainers``; the rest of the platform asks it and imports nothing of
@@ -6,107 +6,27 @@ it. Modules of a trainer's class load without torch: heavy libraries are importe
 used.
 """
 
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple
 
-import numpy as np
-
+from gr00t_assets.core.errors import CheckpointError
+from gr00t_assets.core.files import partial_name
 from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.modality.transforms import StateActionTransform
-from gr00t_assets.runs.checkpoint_layout import CheckpointLayout
+from gr00t_assets.runs.checkpoint_layout import CheckpointLayout, require_whole
 from gr00t_assets.runs.model_files import require_unchanged
-from gr00t_assets.runs.run_directory import MODEL
-from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.runs.run_directory import CHECKPOINTS, MODEL
+from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec
 from gr00t_assets.trainers.failures.failure_pattern import FailurePattern
-from gr00t_assets.trainers.run_files import read_modality_config
-
-
-@dataclass(frozen=True)
-class Observations:
-    """What a policy is told at some moments.
-
-    Attributes:
-        frames: ``(samples, cameras, height, width, 3)`` uint8 RGB, in the size of the frame cache.
-        states: As ``StateActionTransform`` makes them, ``(samples, 1, max_state_dim)`` float32.
-        instructions: One text a sample.
-        anchors: Of relative actions the states that they are against, ``(samples, numbers)`` in
-            units, by action key; see ``Demonstrations.anchors``.
-    """
-
-    frames: np.ndarray
-    states: np.ndarray
-    instructions: Sequence[str]
-    anchors: Mapping[str, np.ndarray] | None = None
-
-    def __len__(self) -> int:
-        return len(self.states)
-
-
-class Policy(ABC):
-    """A trained model that answers observations with chunks of actions.
-
-    Args:
-        config: The modality config that it was trained with; of a mixture that of its first
-            dataset, see ``for_config``.
-        device: ``cpu``, or the GPU's name.
-        denoising_steps: Steps of its sampler where nobody asks for another number; 1 for a model
-            that does not denoise.
-    """
-
-    def __init__(self, config: ModalityConfig, device: str, denoising_steps: int = 1) -> None:
-        self.config = config
-        self.device = device
-        self.denoising_steps = denoising_steps
-        self._transform = StateActionTransform(config)
-
-    def for_config(self, config: ModalityConfig) -> Self:
-        """The same weights for the robot and cameras of another dataset that they learned from."""
-        policy = copy(self)
-        policy.config, policy._transform = config, StateActionTransform(config)
-        return policy
-
-    @abstractmethod
-    def predict(
-        self, observations: Observations, noise: np.ndarray, denoising_steps: int | None = None
-    ) -> np.ndarray:
-        """Normalised actions; 1 and -1 are the data's extremes.
-
-        Args:
-            observations: Of n samples.
-            noise: Standard normal numbers that each draw starts from, of the shape of what is
-                returned. A policy without noise gives every draw the same.
-            denoising_steps: Steps of the sampler; the policy's own where left out.
-
-        Returns:
-            ``(draws, n, horizon, max_action_dim)`` float32.
-        """
-
-    def actions(self, observations: Observations, seed: int = 0) -> dict[str, np.ndarray]:
-        """One chunk of actions a sample, by key in the robot's units.
-
-        Returns:
-            ``(n, horizon, numbers)`` for each key of the data config's actions.
-        """
-        shape = (1, len(observations), len(self.config.action_indices), self.config.max_action_dim)
-        noise = np.random.default_rng(seed).standard_normal(shape, np.float32)
-        return self.in_units(self.predict(observations, noise)[0], observations.anchors)
-
-    def in_units(
-        self, actions: np.ndarray, anchors: Mapping[str, np.ndarray] | None = None
-    ) -> dict[str, np.ndarray]:
-        """Normalised actions by key in the robot's units, ``(samples, horizon, numbers)`` each.
-
-        ``anchors`` are those of the observations. Relative actions are added to them.
-        """
-        return self._transform.invert_action(actions, anchors)
+from gr00t_assets.trainers.policy import Policy
+from gr00t_assets.trainers.run_files import config_of, read_modality_config, write_data_files
 
 
 @dataclass(frozen=True)
@@ -197,7 +117,7 @@ class Trainer(ABC):
     def open_policy(
         self, directory: Path, device: str | None = None, dataset: str | None = None
     ) -> Policy:
-        """Open the final weights of a run directory, or of the folder ``model`` of one.
+        """Open the final weights of a run directory, the folder ``model`` of one, or a checkpoint.
 
         Args:
             directory: The folder.
@@ -206,15 +126,53 @@ class Trainer(ABC):
                 where left out.
 
         Raises:
-            CheckpointError: The files are not as the run's manifest or the promotion has them.
+            CheckpointError: The files are not as the run's manifest, the checkpoint's record or the
+                promotion has them, or the trainer does not open its checkpoints.
             Gr00tAssetsError: The weights are not there, or cannot be loaded.
         """
+        run = directory.absolute().parent.parent
+        if directory.absolute().parent.name == CHECKPOINTS and (run / SPEC).is_file():
+            require_whole(directory, "take another checkpoint of the run")
+            spec = load_spec(run / SPEC)
+            policy = self.load_checkpoint(directory, spec, device)
+            if dataset is None:
+                return policy
+            configs = [item.config for item in spec.datasets]
+            return policy.for_config(config_of(dataset, configs, directory))
         model = directory / MODEL if (directory / MODEL).is_dir() else directory
         require_unchanged(model)
         policy = self.load_policy(model, device)
         if dataset is None:
             return policy
         return policy.for_config(read_modality_config(model, dataset))
+
+    def load_checkpoint(
+        self, checkpoint: Path, spec: TrainingSpec, device: str | None = None
+    ) -> Policy:
+        """The policy of a checkpoint in its run directory: that of what it is exported to.
+
+        Raises:
+            CheckpointError: As ``export_checkpoint``.
+        """
+        model = checkpoint.absolute().parent.parent / partial_name(MODEL)
+        try:
+            model.mkdir()
+            write_data_files(spec, model)
+            self.export_checkpoint(checkpoint, spec, model)
+            return self.load_policy(model, device)
+        finally:
+            shutil.rmtree(model, ignore_errors=True)
+
+    def export_checkpoint(self, checkpoint: Path, spec: TrainingSpec, model: Path) -> None:
+        """Write the weights of a checkpoint into a folder, as ``model`` of a finished run has them.
+
+        What ``write_data_files`` writes is there already.
+
+        Raises:
+            CheckpointError: The trainer does not do that; the default.
+        """
+        problem = f"the trainer {self.name} does not open its checkpoints."
+        raise CheckpointError(str(checkpoint), problem, ["final weights can be opened"])
 
     def limits(self, experiment: Experiment) -> list[Finding]:
         """What it does not take of an experiment, known before anything is trained.
@@ -240,14 +198,19 @@ class Trainer(ABC):
         return []
 
     def loading_example(self, config: ModalityConfig) -> str:
-        """Markdown that shows how a published model is loaded; for model cards."""
+        """Markdown that shows how a published model is loaded and asked; for model cards.
+
+        Its Python runs as it stands in the folder of the model.
+        """
         return (
+            "In the folder with these files:\n\n"
             "```python\n"
-            "from pathlib import Path\n\n"
-            "from gr00t_assets.experiments.registry import trainer_named\n"
-            "from gr00t_assets.trainers.base import Observations\n\n"
-            f'policy = trainer_named("{self.name}").open_policy(Path("FOLDER_WITH_THESE_FILES"))\n'
-            'observations = Observations(frames, states, ["pick up the apple"])\n'
-            "print(policy.actions(observations))\n"
+            "from gr00t_assets.trainers.policy import open_policy\n\n"
+            'policy = open_policy(".")\n'
+            "observation = policy.example_observation()\n"
+            "for name, value in observation.items():  # yours has these keys and shapes\n"
+            '    print(name, getattr(value, "shape", value))\n'
+            "chunk = policy.act(observation)\n"
+            "print(chunk.names, chunk.flat[0], chunk.warnings)\n"
             "```\n"
         )

@@ -19,7 +19,7 @@ from gr00t_assets.runs.metrics import METRICS, missing_losses, read_metrics
 from gr00t_assets.runs.model_files import metrics_problem, require_unchanged
 from gr00t_assets.runs.run_directory import MODEL, SPEC
 from gr00t_assets.runs.spec import load_spec
-from gr00t_assets.trainers.base import Observations
+from gr00t_assets.trainers.policy import Observations
 
 WEIGHTS = "weights_load_and_act"
 """Name of the check that loads the final weights."""

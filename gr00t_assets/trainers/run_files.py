@@ -8,7 +8,7 @@ reads there.
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -183,11 +183,15 @@ def published_model(spec: TrainingSpec) -> Iterator[Path]:
     """
     with published_directory(spec.run_directory / MODEL, replace=True) as partial:
         yield partial
-        (partial / "experiment_cfg").mkdir()
-        configs = [dataset.config for dataset in spec.datasets]
-        write_json(partial / "experiment_cfg" / "metadata.json", isaac_metadata(*configs))
-        contents = [config.model_dump(mode="json") for config in configs]
-        write_json(partial / MODALITY_CONFIG, contents if len(contents) > 1 else contents[0])
+        write_data_files(spec, partial)
+
+
+def write_data_files(spec: TrainingSpec, model: Path) -> None:
+    """Write what a policy has to know of the data beside its weights; see the module."""
+    configs = [dataset.config for dataset in spec.datasets]
+    write_json(model / "experiment_cfg" / "metadata.json", isaac_metadata(*configs))
+    contents = [config.model_dump(mode="json") for config in configs]
+    write_json(model / MODALITY_CONFIG, contents if len(contents) > 1 else contents[0])
 
 
 def read_modality_config(model_directory: Path, dataset: str | None = None) -> ModalityConfig:
@@ -208,11 +212,20 @@ def read_modality_config(model_directory: Path, dataset: str | None = None) -> M
     except (OSError, ValueError) as error:
         problem = "there is no modality config beside these weights."
         raise CheckpointError(str(model_directory), problem, [str(error)]) from error
-    configs = {config.dataset: config for config in read}
-    if dataset is not None and dataset not in configs:
+    return read[0] if dataset is None else config_of(dataset, read, model_directory)
+
+
+def config_of(dataset: str, configs: Sequence[ModalityConfig], folder: Path) -> ModalityConfig:
+    """The modality config of one of the datasets that the weights in a folder were trained on.
+
+    Raises:
+        CheckpointError: They were not trained on it.
+    """
+    by_name = {config.dataset: config for config in configs}
+    if dataset not in by_name:
         problem = f"this model was not trained on {dataset}."
-        raise CheckpointError(str(model_directory), problem, [did_you_mean(dataset, configs)])
-    return configs[dataset] if dataset is not None else read[0]
+        raise CheckpointError(str(folder), problem, [did_you_mean(dataset, by_name)])
+    return by_name[dataset]
 
 
 def isaac_metadata(*configs: ModalityConfig) -> dict[str, Any]:

@@ -182,7 +182,7 @@ def test_a_terminal_shows_as_many_columns_as_fit_and_cuts_none(store):
     comparison = compare(from_store(read_runs(items, store)))
     for width, fits in ((120, True), (70, False)):
         terminal = Console(record=True, width=width)
-        print_ranking(comparison.classes[0].ranking, terminal)
+        print_ranking(comparison, comparison.classes[0], terminal)
         printed = terminal.export_text()
         assert "\nrank  experiment" in printed and "0.0985 ± 0.0023" in printed
         assert "decay" in printed and "0.125" in printed, "settings that differ come first"
@@ -285,7 +285,7 @@ def test_a_column_that_is_added_is_in_every_view(store, tmp_path, tokens_column)
     exported = pd.read_csv(export_table(comparison.runs, tmp_path / "runs.csv"))
     assert list(exported["tokens_seen"]) == [2100, 2100]
     terminal = Console(record=True, width=120)
-    print_ranking(comparison.classes[0].ranking, terminal)
+    print_ranking(comparison, comparison.classes[0], terminal)
     printed = terminal.export_text()
     assert "tokens" in printed and "2100" in printed
     assert "tokens" in comparison_markdown(comparison)

@@ -4,7 +4,12 @@ import pytest
 
 from gr00t_assets.core.errors import CatalogError
 from gr00t_assets.datasets.catalog import find_entry, load_catalog
-from gr00t_assets.datasets.source_kinds import GitSource, HubSource, SyntheticSource
+from gr00t_assets.datasets.source_kinds import (
+    EnvironmentSource,
+    GitSource,
+    HubSource,
+    SyntheticSource,
+)
 
 CHECKED_IN = Path(__file__).resolve().parents[2] / "data" / "datasets.yaml"
 
@@ -41,15 +46,18 @@ f:
 
 def test_the_checked_in_catalog_has_its_datasets() -> None:
     catalog = load_catalog(CHECKED_IN)
-    synthetic, demo, held_out, untagged, so101 = catalog.values()
+    synthetic, pick, demo, held_out, untagged, so101 = catalog.values()
     assert list(catalog) == [
         "synthetic-pick-n-place",
+        "so101-pick",
         "robot_sim.PickNPlace",
         "robot_sim.PickNPlace-held-out",
         "robot_sim.PickNPlace-untagged",
         "so101-table-cleanup",
     ]
     assert isinstance(synthetic.source, SyntheticSource) and synthetic.source.episodes == 5
+    assert isinstance(pick.source, EnvironmentSource)
+    assert pick.source.environment == pick.environment == "so101-pick"
     assert isinstance(demo.source, GitSource) and demo.source.revision.startswith("5e3ef5e")
     assert untagged.source == held_out.source == demo.source
     assert synthetic.held_out == held_out.held_out == (4,)

@@ -23,7 +23,7 @@ from gr00t_assets.datasets.proposed_curation import proposed_curation
 from gr00t_assets.datasets.quality.figures import Quality
 from gr00t_assets.datasets.quality.measure import measure_quality
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
-from gr00t_assets.datasets.synthetic.generator import write_video
+from gr00t_assets.datasets.video_encoding import write_video
 from gr00t_assets_tests.datasets.checks.edits import (
     data_file,
     edit_json,

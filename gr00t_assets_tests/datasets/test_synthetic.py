@@ -9,9 +9,9 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.content import content_hash
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.motion import demonstrate, shuffled_things
-from gr00t_assets.datasets.synthetic.robots import ROBOTS
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.datasets.video_decoding import decode
+from gr00t_assets.environments.synthetic.robots import ROBOTS
 from gr00t_assets_tests.datasets.conftest import SMALL
 
 

@@ -18,7 +18,8 @@ from gr00t_assets.core.project import Store
 CHECKOUT = Path(__file__).resolve().parents[2]
 MODULE = "gr00t_assets.definitions"
 
-_OURS = ("GR00T_ASSETS_", "DAGSTER_", "CUDA_VISIBLE_DEVICES")
+_OURS = ("GR00T_ASSETS_", "DAGSTER_", "CUDA_VISIBLE_DEVICES", "TORCHINDUCTOR_", "TRITON_")
+"""Not inherited: ours, and folders that torch names in a process and another user may not use."""
 
 
 @dataclass(frozen=True)

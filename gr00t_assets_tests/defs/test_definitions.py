@@ -89,6 +89,7 @@ def test_every_asset_says_what_it_is(described: dict):
         "training_environment": "training",
         "checkpoint": "training",
         "open_loop_evaluation": "analysis",
+        "rollouts": "analysis",
         "loss_comparison": "analysis",
         "research_journal": "analysis",
         "promoted_model": "promotion",

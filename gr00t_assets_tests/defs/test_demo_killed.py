@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets_tests.defs import faults
 from gr00t_assets_tests.defs.project import MODULE, Project, make_project
-from gr00t_assets_tests.small_dataset import small_dataset
 
 SETTINGS = {"batch_size": 2, "max_steps": 24, "save_steps": 4, "logging_steps": 1}
 SWEEP = {
@@ -33,11 +33,36 @@ SWEEP = {
         {"name": "fast", "hyperparameters": {"learning_rate": 1e-3, "seed": 7}},
     ],
 }
+LID = {
+    "description": "A lid is lifted, in episodes too short for it",
+    "id": "gr00t_assets.environments.synthetic.pick:gr00t_assets/So101Pick-v0",
+    "package": "gr00t-assets",
+    "kwargs": {"size": 32},
+    "observation": {
+        "video.front": "pixels.front",
+        "video.wrist": "pixels.wrist",
+        "state.single_arm": "state[0:5]",
+        "state.gripper": "state[5:6]",
+    },
+    "action": ["single_arm", "gripper"],
+    "instruction": "pick up the lid",
+    "success": "info.is_success",
+    "score": "info.progress",
+    "max_steps": 40,
+    "fps": 10,
+    "episodes": 3,
+}
+SMALL = {
+    "description": "Short recorded episodes",
+    "source": {"kind": "environment", "environment": "lid", "episodes": 3},
+    "data_config": "so100_dualcam",
+    "environment": "lid",
+}
 COMMANDS = [
     ("training_environment", "native"),
     ("dataset,modality_config,frame_cache", "small"),
-    ("checkpoint,open_loop_evaluation", "slow"),
-    ("checkpoint,open_loop_evaluation", "fast"),
+    ("checkpoint,open_loop_evaluation,rollouts", "slow"),
+    ("checkpoint,open_loop_evaluation,rollouts", "fast"),
     ("loss_comparison,research_journal", None),
 ]
 HANGS_AFTER = 300.0
@@ -50,9 +75,11 @@ Fate = tuple[float, str, int]
 @pytest.fixture
 def projects(tmp_path: Path) -> Iterator[tuple[Project, Project]]:
     made = [
-        make_project(tmp_path / name, {"small": small_dataset(3)}, {"demo": SWEEP})
+        make_project(tmp_path / name, {"small": SMALL}, {"demo": SWEEP})
         for name in ("unbroken", "killed")
     ]
+    for project in made:
+        (project.root / "data" / "environments.yaml").write_text(yaml.safe_dump({"lid": LID}))
     variables = {"WANDB_MODE": "disabled", "GR00T_ASSETS_STOP_GRACE": "5"}
     whole, killed = (Project(project.root, variables) for project in made)
     yield whole, killed
@@ -130,11 +157,13 @@ def results(project: Project) -> dict[str, Any]:
         name = f"{directory.parent.name}/{directory.name}"
         manifest = json.loads((directory / "manifest.json").read_text())
         evaluation = json.loads((directory / "evaluation.json").read_text())
+        rollouts = json.loads((directory / "rollouts" / "lid.json").read_text())
         found[name] = {
             "losses": read_metrics(directory).losses.tolist(),
             "manifest": [manifest[key] for key in ("status", "steps", "final_loss", "config_hash")],
             "model": digests(directory / "model"),
             "evaluation": without_times(evaluation),
+            "rollouts": without_times(rollouts),
         }
     found["frames"] = digests(store / "frame_caches")
     found["dataset"] = digests(store / "datasets", "*.parquet", "*.mp4", "*.jsonl")

@@ -9,11 +9,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from gr00t_assets.core.errors import SweepError
 from gr00t_assets.core.project import Store
 from gr00t_assets.defs.next_rounds import round_requests
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweep_file import Until
-from gr00t_assets.experiments.sweep_rounds import further_experiments, load_rounds, rounds_file
+from gr00t_assets.experiments.sweep_rounds import (
+    further_experiments,
+    load_rounds,
+    readable_rounds,
+    rounds_file,
+)
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.runs.final_loss import LossWindow
 from gr00t_assets.runs.manifest import save_manifest
@@ -107,10 +113,25 @@ def test_a_tick_that_died_after_writing_asks_for_the_same_and_once(sensor: Senso
     assert len(load_rounds("demo", sensor.store).rounds) == 1
 
 
+def test_a_damaged_record_stops_the_round_and_is_not_overwritten(sensor: Sensor):
+    sensor.train(sensor.names)
+    sensor.train(sensor.tick())
+    file = rounds_file("demo", sensor.store)
+    content = file.read_text()
+    for damaged in ("{", content.replace("seed1", "seed2", 1)):
+        file.write_text(damaged)
+        with pytest.raises(SweepError, match="move it away"):
+            sensor.tick()
+        assert file.read_text() == damaged
+        assert not readable_rounds("demo", sensor.store).rounds
+    file.write_text(content)
+    assert sensor.tick() == [] and "settled" in sensor.words
+
+
 def test_a_lost_record_is_found_out_again(sensor: Sensor):
     sensor.train(sensor.names)
     sensor.train(first := sensor.tick())
-    rounds_file("demo", sensor.store).write_text("{")
+    rounds_file("demo", sensor.store).unlink()
     assert sensor.tick() == []
     assert sorted(load_rounds("demo", sensor.store).names) == sorted(first)
     assert sensor.tick() == [] and "settled" in sensor.words

@@ -17,7 +17,7 @@ from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.transforms import StateActionTransform
 from gr00t_assets.runs.metrics import read_metrics
-from gr00t_assets.trainers.base import Observations
+from gr00t_assets.trainers.policy import Observations
 from gr00t_assets_tests.evaluation.runs import a_store, make_data, make_run
 
 CONFIG = """\

@@ -13,13 +13,13 @@ from gr00t_assets.core.errors import CheckpointError, EvaluationError
 from gr00t_assets.evaluation.open_loop import current_evaluation, evaluate_run
 from gr00t_assets.evaluation.paired_errors import why_not_paired
 from gr00t_assets.evaluation.result import (
-    EVALUATION,
     NOT_SUCCESS,
     Evaluation,
     EvaluationSettings,
     load_evaluation,
 )
 from gr00t_assets.evaluation.wording import group_rows, part_sentence
+from gr00t_assets.runs.checkpoint_choice import EVALUATION
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets_tests.evaluation.conftest import QUICK
 from gr00t_assets_tests.evaluation.runs import UNTRAINED, a_store, make_data, make_run

@@ -20,6 +20,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with the checked-in catalog and the sweep ``demo``."""
     (tmp_path / "data" / "sweeps").mkdir(parents=True)
     shutil.copy(CHECKOUT / "data" / "datasets.yaml", tmp_path / "data")
+    shutil.copytree(CHECKOUT / "data" / "data_configs", tmp_path / "data" / "data_configs")
     shutil.copy(CHECKOUT / "data" / "sweeps" / "demo.yaml", tmp_path / "data" / "sweeps")
     monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -65,7 +66,7 @@ def test_a_bad_name_is_refused_and_nothing_is_written(project: Path, name: str) 
     with pytest.raises(SweepError):
         new_sweep(name)
     files = [path.name for path in project.rglob("*") if path.is_file()]
-    assert sorted(files) == ["datasets.yaml", "demo.yaml"]
+    assert sorted(files) == ["datasets.yaml", "demo.yaml", "so101_wrist.yaml"]
 
 
 def test_unknown_names_are_answered_with_the_nearest(project: Path) -> None:
@@ -104,7 +105,7 @@ def test_a_copy_has_other_names_and_no_schedule(project: Path) -> None:
 
 
 def test_a_copy_that_the_other_trainer_does_not_take_is_not_written(project: Path) -> None:
-    with pytest.raises(SweepError, match=r"the new mine\.yaml:.*always augments") as caught:
+    with pytest.raises(SweepError, match=r"(?s)the new mine\.yaml:.*always augments") as caught:
         new_sweep("mine", source="demo", trainer="isaac-gr00t")
     assert "nothing was written" in str(caught.value)
     assert list(load_sweeps()) == ["demo"]

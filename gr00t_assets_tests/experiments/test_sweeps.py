@@ -32,7 +32,7 @@ def test_the_projects_demo_sweep_is_two_learning_rates_with_two_seeds_each() -> 
         ("demo-lr2e-4-seed1", 2e-4, 1),
         ("demo-lr2e-4-seed2", 2e-4, 2),
     ]
-    assert demo.datasets == ("synthetic-pick-n-place",)
+    assert demo.datasets == ("so101-pick",)
 
 
 def test_an_entry_overrides_the_defaults_and_seeds_repeat_it(tmp_path: Path) -> None:

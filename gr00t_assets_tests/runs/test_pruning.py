@@ -89,6 +89,17 @@ def test_a_run_that_is_catching_up_goes_on_and_one_that_is_not_ends():
     assert decide(stuck, fast, 3).hopeless
 
 
+def test_a_run_that_has_not_begun_to_fall_is_decided_about_at_the_next_rung():
+    steps = np.arange(1, 1001)
+    others = [0.2 + 0.8 * np.exp(-steps / tau) for tau in (20, 25, 30)]
+    level_loss = 0.99 + 0.02 * (steps % 2)
+    for rung, hopeless in ((250, False), (750, True)):
+        fallen = [rung_loss(losses[:rung], 1000) for losses in others]
+        assert decide(rung_loss(level_loss[:rung], 1000), fallen, 3).hopeless is hopeless
+    risen = rung_loss(1 + steps[:250] / 100, 1000)
+    assert decide(risen, [rung_loss(losses[:250], 1000) for losses in others], 3).hopeless
+
+
 def test_a_power_law_is_continued_to_where_it_ends():
     losses = np.arange(1.0, 1001.0) ** -0.5
     at_quarter, at_end = rung_loss(losses[:250], 1000), rung_loss(losses, 1000)

@@ -18,13 +18,14 @@ from gr00t_assets.core.errors import SpecError
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.evaluation.open_loop import evaluate_run, find_run
+from gr00t_assets.evaluation.open_loop import evaluate_run
 from gr00t_assets.evaluation.result import EvaluationSettings
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import load_sweeps
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.final_loss import RULE
 from gr00t_assets.runs.metrics import read_metrics
+from gr00t_assets.runs.model_reference import find_run
 from gr00t_assets.runs.retention.store_state import project_state
 from gr00t_assets.runs.run_directory import LOG, MODEL, SPEC, place_spec
 from gr00t_assets.runs.spec import current_config_hash, load_spec, make_spec

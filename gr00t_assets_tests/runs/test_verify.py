@@ -17,7 +17,6 @@ from gr00t_assets.core.verification import DAMAGED
 from gr00t_assets.evaluation.open_loop import evaluate_run
 from gr00t_assets.evaluation.result import load_evaluation
 from gr00t_assets.experiments.registry import trainer_named
-from gr00t_assets.reporting.promotion.promote import promote
 from gr00t_assets.runs.manifest import load_manifest, record_attempt
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.run_directory import run_lock
@@ -90,7 +89,7 @@ def test_a_zeroed_block_of_a_model_stops_everybody_who_opens_it(trained: Trained
         evaluate_run(trained.run)
     assert found in str(weights_problem(trained.run))
     with pytest.raises(PromotionError) as refused:
-        promote(trained.experiment, trained.store)
+        trained.promote()
     assert any(found in reason for reason in refused.value.details)
     assert not trained.promoted.exists()
     spec = load_spec(trained.run / "spec.json")
@@ -109,20 +108,20 @@ def test_the_small_files_of_a_model_are_compared_too(trained: Trained, file: str
 
 
 def test_a_promoted_model_is_compared_when_it_is_opened_and_promoted_again(trained: Trained):
-    promote(trained.experiment, trained.store)
+    trained.promote()
     config = trained.promoted / "config.json"
     content = config.read_bytes()
     config.unlink()  # it shares the run's file
     config.write_bytes(flipped(content))
     for use in (
         lambda: trainer_named("native").open_policy(trained.promoted),
-        lambda: promote(trained.experiment, trained.store),
+        lambda: trained.promote(),
     ):
         with pytest.raises(CheckpointError, match=r"config\.json: its content has changed"):
             use()
     code, text = told("--repair")
     assert code == 0 and "promoted model" in text and "gr00t-assets model promote small-run" in text
-    promote(trained.experiment, trained.store)
+    trained.promote()
     assert told()[0] == 0
 
 
@@ -155,20 +154,11 @@ def test_a_damaged_checkpoint_is_put_aside_where_an_older_one_is_whole(trained: 
     change(newest / "optimizer.safetensors", zeroed)
     with pytest.raises(CheckpointError, match="corrupt"):
         latest_record(trained.run, spec.config_hash)
+    aside = older.rename(trained.run / "older")
     code, text = told("--repair")
     assert code == 1 and newest.is_dir(), "it is the only one"
     assert "training then goes on from the start" in text
-    shutil.copytree(newest, older)
-    shutil.copyfile(
-        trained.run / "checkpoints/step-000004/model.safetensors", older / "optimizer.safetensors"
-    )
-    marker = json.loads((older / "complete.json").read_text())
-    marker["step"], marker["files"]["optimizer.safetensors"] = (
-        2,
-        marker["files"]["model.safetensors"],
-    )
-    del marker["checksum"]
-    (older / "complete.json").write_text(json.dumps(marker))
+    aside.rename(older)
     code, text = told("--repair")
     assert code == 0 and not newest.exists()
     latest = latest_record(trained.run, spec.config_hash)

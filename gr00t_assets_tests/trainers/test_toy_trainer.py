@@ -98,6 +98,13 @@ def test_its_policy_is_evaluated_by_dagster_and_by_hand(trained: Project) -> Non
     assert (evaluation["trainer"], evaluation["device"]) == ("toy", "cpu")
     printed = cli(trained, "evaluate", "toy-momentum", "--draws", "2")
     assert "held out: error" in printed
+    printed = cli(trained, "evaluate", "toy-momentum", "--draws", "2", "--checkpoints", "every 40")
+    assert "step 40" in printed and "final" in printed and "step 20" not in printed
+    directory = run_directory(trained, "toy-momentum")
+    at_40 = json.loads((directory / "evaluations" / "step-000040.json").read_text())
+    final = json.loads((directory / "evaluation.json").read_text())
+    assert at_40["step"] == 40 and at_40["model_hash"] != final["model_hash"]
+    assert not list(directory.glob(".*partial*")), "what it was exported to is gone"
 
 
 def test_its_runs_are_compared_with_its_own_hyperparameter(trained: Project) -> None:
@@ -142,8 +149,11 @@ def test_a_run_that_was_cut_short_goes_on_by_hand(trained: Project) -> None:
 def test_the_store_drops_what_only_its_training_needs(trained: Project) -> None:
     (trained.root / "data" / "retention.yaml").write_text("optimizer_state: drop\nlast: 1\n")
     assert "6" in cli(trained, "store", "status").split("checkpoints")[1].split()[0]
+    directory = run_directory(trained, "toy-momentum")
+    # What evaluations find best stays.
+    shutil.rmtree(directory / "evaluations", ignore_errors=True)
     cli(trained, "store", "prune", "--yes")
-    (checkpoint,) = (run_directory(trained, "toy-momentum") / "checkpoints").iterdir()
+    (checkpoint,) = (directory / "checkpoints").iterdir()
     assert checkpoint.name == "after-060"
     files = sorted(path.name for path in checkpoint.iterdir())
     assert files == ["chunk.npy", "weights.json"]

@@ -97,7 +97,7 @@ def _too_low(item: ComparabilityClass) -> str:
     low, high = (f"{end:.3g}" for end in interval)
     return (
         f", the lowest of {count} and so probably {percent:.0f} percent too low: expect {low} to "
-        f"{high} of another run"
+        f"{high} on average over new seeds"
     )
 
 
@@ -121,6 +121,8 @@ def doubts(item: ComparabilityClass) -> list[str]:
         reasons.append("each ran with one seed")
     elif len(first.runs) == 1 and item.best is None:
         reasons.append("it ran once where others were repeated")
+    elif len(first.runs) == 2 and tied and item.spread.deviation is not None:
+        reasons.append("it ran twice, which tells little of its own noise")
     if not tied and (together := _changed_together(item)):
         names = listed([factor_words(name) for name in together])
         reasons.append(f"which of {names} makes it so is not known, since they changed together")

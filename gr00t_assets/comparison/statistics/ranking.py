@@ -210,20 +210,20 @@ def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
     adjusted = AdjustedMeans(observations(members), len(members))
     means, counts = adjusted.means, adjusted.counts
     order = np.argsort(means, kind="stable")
+    paired = adjusted.paired_spread(spread)
+    degrees = adjusted.degrees_of_mean(spread, paired)
     places = [
-        _place(of_class, members[cell], int(counts[cell]), number)
+        _place(of_class, members[cell], int(counts[cell]), degrees, number)
         for number, cell in enumerate(order, 1)
     ]
     if spread.deviation is not None:
-        paired = adjusted.paired_spread(spread)
         draws = drawn_losses(means, paired.variance / counts, paired.degrees)
         lowest = draws.min(axis=1, keepdims=True)
         first = draws <= lowest
         best = (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
         good = (draws <= lowest + math.log1p(of_class.band)).mean(axis=0)
-        if paired is not spread:
-            draws = drawn_losses(means, spread.variance / counts, spread.degrees)
-        expected, ends = np.exp(draws.mean(axis=0)), _quantiles(draws)
+        expected = np.exp(draws.mean(axis=0))
+        ends = _quantiles(draws if paired is spread else adjusted.with_seeds(draws, paired))
         tied = adjusted.tied_with_first(paired, order)
         places = [
             replace(
@@ -248,9 +248,12 @@ def _quantiles(draws: np.ndarray) -> list[tuple[float, float] | None]:
 
 
 def _place(
-    of_class: ComparabilityClass, item: Configuration, count: int, number: int
+    of_class: ComparabilityClass, item: Configuration, count: int, degrees: float, number: int
 ) -> RankedConfiguration:
-    """The place ``number`` of a configuration with so many observations, without its chances."""
+    """The place ``number`` of a configuration with so many observations, without its chances.
+
+    The spread of its mean has so many ``degrees`` of freedom.
+    """
     from scipy.special import stdtrit
 
     spread = of_class.spread
@@ -260,7 +263,7 @@ def _place(
     error = math.hypot(*errors) / len(losses) if len(errors) == len(losses) else None
     if spread.deviation is not None:
         between = spread.deviation / math.sqrt(count)
-        half = float(stdtrit(spread.degrees, (1 + LEVEL) / 2)) * between
+        half = float(stdtrit(degrees, (1 + LEVEL) / 2)) * between
         error = mean * between
         if half < LARGEST_HALF:
             interval = mean * math.exp(-half), mean * math.exp(half)

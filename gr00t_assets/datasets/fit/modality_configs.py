@@ -104,7 +104,7 @@ def resolve_modality_config(
         raise DatasetError(name, problem, list(map(_line, findings)))
     statistics = ColumnStatistics(dataset)
     state, action = (
-        _vector_keys(modality, statistics, config, part) for part in ("state", "action")
+        _vector_keys(dataset, modality, statistics, config, part) for part in ("state", "action")
     )
     language = modality.annotation_column(config.language)
     features = {key: modality.video_feature(key) for key in config.video}
@@ -152,18 +152,24 @@ def embodiment_tag_of(entry: CatalogEntry) -> str:
 
 
 def _vector_keys(
-    file: ModalityFile, statistics: ColumnStatistics, config: DataConfig, modality: Modality
+    dataset: LeRobotDataset,
+    file: ModalityFile,
+    statistics: ColumnStatistics,
+    config: DataConfig,
+    modality: Modality,
 ) -> tuple[VectorKey, ...]:
-    """The keys with their statistics."""
+    """The keys with their statistics, and the names that the dataset has for their numbers."""
     keys = []
     for name, (key, entry) in present_keys(file, config, modality).items():
         column = file.vector_column(modality, name)
+        feature = dataset.features.get(column)
         keys.append(
             VectorKey(
                 key=name,
                 original_key=column,
                 statistics=statistics.key(column, entry.start, entry.end),
                 rotation_type=rotation_of(key, entry),
+                names=feature.names[entry.start : entry.end] if feature is not None else (),
                 **entry.model_dump(include={"start", "end", "absolute"}),
                 **key.model_dump(exclude={"rotation_type"}),
             )

@@ -31,6 +31,7 @@ from gr00t_assets.datasets.frames.partial_frames import PartialFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.recorded_frames import RecordedFrames, recorded_frames
 from gr00t_assets.datasets.video_decoding import VideoError
+from gr00t_assets.modality.images import resized
 
 Method = Literal["kept", "reused", "decoded"]
 """How an episode's frames were had: from an interrupted build, another cache, or the dataset."""
@@ -188,15 +189,3 @@ class CameraBuild:
                 f"has {len(times)} frames, episode {span.episode} has {span.frames} rows"
             )
         partial.write_times(span, np.asarray(times))
-
-
-def resized(frame: np.ndarray, size: Size) -> np.ndarray:
-    """A frame at another size, ``(height, width, 3)`` uint8 RGB.
-
-    Pillow's bilinear filter, whose support grows as an image shrinks: what torchvision calls
-    bilinear with antialias. GR00T crops before it resizes, so a cached frame that was resized
-    gives an image that is close to NVIDIA's and not equal to it.
-    """
-    from PIL import Image
-
-    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR))

@@ -9,10 +9,8 @@ from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.config import ModalityConfig
+from gr00t_assets.modality.observation import DEFAULT_INSTRUCTION
 from gr00t_assets.modality.transforms import StateActionTransform
-
-DEFAULT_INSTRUCTION = "Perform the default behavior."
-"""What Isaac-GR00T tells a policy whose data has no language."""
 
 Part = Literal["all", "train", "held_out"]
 """Which episodes: all, those to train on, or those that are kept from training."""

@@ -54,7 +54,7 @@ def build_frame_cache(
         progress: Called with the frames done and the frames in all, twice a second or less often,
             from the thread that called.
         size: Width and height in pixels to resize frames to, in a folder of that name. By default
-            frames keep their size and are exact; see ``camera_build.resized`` for what is lost.
+            frames keep their size and are exact; see ``images.resized`` for what is lost.
         workers: Episodes decoded at once; see ``CameraBuild.run``.
         previous: Folders of earlier caches, such as those of older versions of the dataset:
             frames of a video, or of images, with the same content are copied and not decoded.

@@ -13,7 +13,15 @@ from gr00t_assets.core.files import PARTIAL
 from gr00t_assets.core.locks import exclusive_lock
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.source_kinds import FolderSource, GitSource, HubSource, SyntheticSource
+from gr00t_assets.datasets.expert_recording import record_expert
+from gr00t_assets.datasets.lerobot.writer import V21
+from gr00t_assets.datasets.source_kinds import (
+    EnvironmentSource,
+    FolderSource,
+    GitSource,
+    HubSource,
+    SyntheticSource,
+)
 from gr00t_assets.datasets.sources.content import files_by_path, refuse_links
 from gr00t_assets.datasets.sources.git_source import fetch_git
 from gr00t_assets.datasets.sources.hub_source import fetch_hub
@@ -102,7 +110,7 @@ def fetch(
     scratch: Path,
     log: Callable[[str], None] = no_log,
 ) -> Fetched:
-    """Bring a dataset here, from the generator, a git repository or the Hub.
+    """Bring a dataset here, from the generator, an environment, a git repository or the Hub.
 
     Args:
         entry: What to bring; its source is no folder.
@@ -113,6 +121,7 @@ def fetch(
 
     Raises:
         DatasetError: It cannot be had; the message says what to do.
+        SimulationError: The environment cannot be opened, or has no expert.
         StoreError: The disk has no room for it.
     """
     source = entry.source
@@ -120,6 +129,8 @@ def fetch(
     if isinstance(source, SyntheticSource):
         directory.mkdir()
         generate(source, directory)
+    elif isinstance(source, EnvironmentSource):
+        record_expert(source, directory, V21, log)
     elif isinstance(source, GitSource | HubSource) and commit is not None:
         download = folder / f"{_DOWNLOAD}{commit}"
         remove_downloads(folder, keep=download)

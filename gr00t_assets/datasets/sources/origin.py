@@ -15,7 +15,9 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, own_modality_file
 from gr00t_assets.datasets.catalog import CatalogEntry
+from gr00t_assets.datasets.expert_recording import recording_digest
 from gr00t_assets.datasets.source_kinds import (
+    EnvironmentSource,
     GitSource,
     HubSource,
     SyntheticSource,
@@ -31,7 +33,7 @@ OFFLINE = "the Hub could not be asked"
 class Origin(FrozenModel):
     """``origin.json`` beside the record: where the version came from, to the commit."""
 
-    kind: str = Field(description="synthetic, hub, git or folder")
+    kind: str = Field(description="synthetic, environment, hub, git or folder")
     repository: str | None = Field(default=None, description="Of the Hub or of git")
     asked: str | None = Field(default=None, description="Revision in data/datasets.yaml")
     commit: str | None = Field(default=None, description="What that revision meant, in full")
@@ -69,11 +71,15 @@ def origin_now(entry: CatalogEntry, store: Store) -> tuple[Origin, str | None]:
     Raises:
         DatasetError: The revision means another commit than in the store, or the Hub cannot be
             asked and the store has nothing for it.
+        SimulationError: No environment of the source's name is declared.
     """
     source = entry.source
     if isinstance(source, SyntheticSource):
         key = _key(entry, store, "synthetic", source.digest())
         return Origin(kind="synthetic", key=key), None
+    if isinstance(source, EnvironmentSource):
+        key = _key(entry, store, "environment", recording_digest(source))
+        return Origin(kind="environment", key=key), None
     if isinstance(source, GitSource):
         address = without_credentials(source.repository)
         key = _key(entry, store, "git", address, source.path, source.revision)

@@ -6,8 +6,6 @@ its own row. Small, quick to make, and always the same for the same parameters.
 
 import json
 import shutil
-from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +17,14 @@ from gr00t_assets.core.files import write_bytes, write_json
 from gr00t_assets.datasets.lerobot.info import CHUNK_EPISODES, DATA_PATH, VIDEO_PATH, episode_path
 from gr00t_assets.datasets.lerobot.statistics import array_statistics
 from gr00t_assets.datasets.synthetic.motion import Demonstration, demonstrate, shuffled_things
-from gr00t_assets.datasets.synthetic.robots import ROBOTS, Robot
-from gr00t_assets.datasets.synthetic.scene import PinholeCamera, plate, render, shadow, table
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
+from gr00t_assets.datasets.video_encoding import write_video
+from gr00t_assets.environments.synthetic.robots import ROBOTS, Robot
+from gr00t_assets.environments.synthetic.scene import PinholeCamera, plate, render, shadow, table
 from gr00t_assets.modality.modality_json import preset_path
 
 PRESETS = {"gr1_arms": "gr1_arms", "so101": "so100_dualcam"}
 """The packaged modality.json of each robot."""
-
-_ENCODING: dict[str, object] = {
-    "preset": "veryfast",
-    "crf": "20",
-    "tune": "fastdecode",
-    "x264-params": "asm=0",
-}
-"""Without x264's assembly, whose AVX-512 part gives one of two files by the place in memory."""
 
 _TASK = "annotation.human.action.task_description"
 
@@ -73,34 +64,6 @@ def generate(spec: SyntheticSpec, directory: Path) -> None:
         row += frames
     rows = {name: np.concatenate(parts) for name, parts in numbers.items()}
     _write_meta(spec, robot, rows, episodes, tasks, directory / "meta")
-
-
-def write_video(path: Path, images: Iterator[np.ndarray], fps: float) -> None:
-    """Encode images as H.264 with a key frame every 250 frames, frame i at ``i / fps`` seconds.
-
-    Args:
-        path: File to write; its folder is made.
-        images: ``(height, width, 3)`` uint8 RGB each.
-        fps: Frames per second.
-    """
-    import av
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rate = Fraction(fps).limit_denominator(1001)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate)
-        stream.pix_fmt = "yuv420p"
-        stream.gop_size = 250
-        stream.thread_type = "NONE"
-        stream.codec_context.thread_count = 1
-        stream.options = _ENCODING
-        for position, image in enumerate(images):
-            if position == 0:
-                stream.height, stream.width = image.shape[:2]
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.time_base = position, 1 / rate
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
 
 
 def draw(robot: Robot, shown: Demonstration, frame: int, camera: PinholeCamera) -> np.ndarray:

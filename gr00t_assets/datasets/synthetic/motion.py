@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gr00t_assets.datasets.synthetic.robots import Robot
-from gr00t_assets.datasets.synthetic.scene import Capsule
+from gr00t_assets.environments.synthetic.robots import Robot
+from gr00t_assets.environments.synthetic.scene import Capsule
 
 
 class Thing(NamedTuple):

@@ -37,7 +37,7 @@ class SyntheticSpec(FrozenModel):
     height: int | None = Field(default=None, ge=64, le=1920, multiple_of=2, description="Pixels")
     fps: float | None = Field(default=None, ge=5, le=120, description="Rows per second")
     cameras: tuple[str, ...] | None = Field(default=None, min_length=1)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="Of the scenes")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

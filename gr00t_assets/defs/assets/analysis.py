@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from gr00t_assets.core.files import json_hash
+from gr00t_assets.defs.assets.rollouts import rollouts
 from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation
 from gr00t_assets.defs.failures import explained_asset
 from gr00t_assets.defs.metadata import INLINE, bullets, in_store, readable, table
@@ -30,9 +31,9 @@ def _until_requested(label: str) -> dg.AutomationCondition:
 
 
 FOLLOW_CHECKPOINTS = _until_requested(
-    "a checkpoint or an evaluation has arrived since the comparison was last asked for"
+    "a checkpoint, an evaluation or rollouts have arrived since the comparison was last asked for"
 )
-"""Asks for the comparison as soon as any experiment has a new checkpoint or evaluation.
+"""Asks for the comparison as soon as any experiment has a new checkpoint, evaluation or rollouts.
 
 ``AutomationCondition.eager`` waits for every partition of ``checkpoint``, and while any of them
 trains: overnight that is until the morning. A checkpoint that arrives while a comparison is at
@@ -53,7 +54,7 @@ MOST_IMAGES = 6
 @explained_asset(
     deps=[
         dg.AssetDep(asset, partition_mapping=dg.AllPartitionMapping())
-        for asset in (checkpoint, open_loop_evaluation)
+        for asset in (checkpoint, open_loop_evaluation, rollouts)
     ],
     automation_condition=FOLLOW_CHECKPOINTS,
     group_name="analysis",
@@ -198,25 +199,35 @@ def research_journal(
 
 @explained_asset(
     partitions_def=experiment_partitions,
-    deps=[open_loop_evaluation],
+    deps=[open_loop_evaluation, rollouts],
     group_name="promotion",
     kinds={"huggingface"},
 )
 def promoted_model(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
-    """Weights, model card and record of a model that is finished, checked and evaluated.
+    """Weights, model card and record of a model that beats doing nothing, where that is shown.
 
-    Anything else is refused, with every reason. What was promoted stays as it is. Pushing to the
-    Hub is asked for on a terminal: `gr00t-assets model promote EXPERIMENT --push OWNER/NAME`.
+    Anything else is refused, with every reason; on a terminal `gr00t-assets model promote
+    EXPERIMENT --because "..."` promotes it all the same. A checkpoint of the run that was promoted
+    there is shown in place of the final weights. What was promoted stays as it is. Pushing to the
+    Hub is asked for on a terminal too: `--push OWNER/NAME`.
     """
     from gr00t_assets.reporting.promotion.hub import pushes
-    from gr00t_assets.reporting.promotion.promote import CARD, promote
+    from gr00t_assets.reporting.promotion.promote import CARD, promote, promoted_step
+    from gr00t_assets.reporting.promotion.record import promoted_folder
 
-    record = promote(EXPERIMENTS[context.partition_key], store)
-    folder = store.promoted_model(record.experiment, record.config_hash)
+    experiment = EXPERIMENTS[context.partition_key]
+    record = promote(experiment, store, promoted_step(experiment, store))
+    folder = promoted_folder(store, record.experiment, record.config_hash, record.step)
     hubs = {push.url: push.commit for push in pushes(folder)}
+    context.log.info(record.verdict)
     return dg.MaterializeResult(
         data_version=dg.DataVersion("-".join(sorted(record.weights.values()))[:64]),
         metadata={
+            "verdict": record.verdict,
+            "success": record.success_text or "not rolled out",
+            "weights of": "the end of the run"
+            if record.step is None
+            else f"step {record.step}: {record.chosen or 'asked for by its step'}",
             "experiment": record.experiment,
             "model_card": dg.MetadataValue.md((folder / CARD).read_text(encoding="utf-8")),
             "loss": readable(record.loss),
@@ -225,9 +236,9 @@ def promoted_model(context: dg.AssetExecutionContext, store: StoreResource) -> d
             else readable(record.loss_standard_error),
             "promoted_at": record.promoted_at,
             "commit": record.commit or "none",
-            "weights": table(["file", "sha256"], record.weights.items()),
             "pushed": table(["repository", "commit"], hubs.items()) if hubs else "not pushed",
             "folder": in_store(folder, store),
             "config_hash": record.config_hash,
+            "weights": table(["file", "sha256"], record.weights.items()),
         },
     )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from gr00t_assets.core.errors import PromotionError
 from gr00t_assets.core.files import append_line, read_objects, sync_file
-from gr00t_assets.reporting.promotion.promote import Promotion
+from gr00t_assets.reporting.promotion.record import Promotion
 from gr00t_assets.runs.model_files import require_unchanged
 
 PUSHES = "pushes.jsonl"
@@ -54,7 +54,7 @@ def push(record: Promotion, folder: Path, repository: str, private: bool = False
         upload = api.upload_folder(
             repo_id=repository,
             folder_path=folder,
-            commit_message=f"{record.experiment} {record.config_hash}",
+            commit_message=f"{record.name} {record.config_hash}",
             ignore_patterns=[PUSHES],
         )
     except PromotionError:

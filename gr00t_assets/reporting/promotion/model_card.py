@@ -8,18 +8,23 @@ import yaml
 
 from gr00t_assets.comparison.all_runs import manifest_class
 from gr00t_assets.comparison.run import class_id
+from gr00t_assets.core.errors import ServingError
 from gr00t_assets.core.text import printable
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.source_kinds import FolderSource, HubSource
 from gr00t_assets.evaluation import wording
 from gr00t_assets.evaluation.result import Evaluation
+from gr00t_assets.evaluation.rollouts.result import Rollouts
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.reporting.markdown import template_environment
+from gr00t_assets.reporting.promotion.gate import Gate
+from gr00t_assets.reporting.promotion.record import Promotion
 from gr00t_assets.runs.final_loss import LossWindow
 from gr00t_assets.runs.manifest import MIXTURE_HEAD, Manifest, mixture_rows
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.serving.latency import Latency, load_latency
 from gr00t_assets.trainers.base import ModelLicense, Trainer
 from gr00t_assets.trainers.base_model_files import looks_like_path
 
@@ -27,9 +32,21 @@ LIBRARY = "gr00t-assets"
 
 
 class Promotable(NamedTuple):
-    """A run that fulfils every requirement, and the outcome of every check by name.
+    """Weights of a run that fulfils every requirement but for those of the gate.
 
-    Its store may have been moved since it trained: ``directory`` is where it is now.
+    Attributes:
+        directory: Of the run, whose store may have been moved since it trained.
+        spec: Of the run.
+        manifest: Of the run; of a checkpoint as if the run had ended with it.
+        final_loss: Training loss at the step of the weights.
+        evaluation: Of the weights, open loop.
+        checks: Outcome of every check by name.
+        name: ``EXPERIMENT``, or ``EXPERIMENT@STEP``.
+        weights: Their folder.
+        step: Of a checkpoint; None for final weights.
+        chosen: Why this checkpoint, where the best was asked for.
+        rollouts: Of the weights, by environment.
+        gate: What it says of them.
     """
 
     directory: Path
@@ -38,9 +55,37 @@ class Promotable(NamedTuple):
     final_loss: LossWindow
     evaluation: Evaluation
     checks: dict[str, bool]
+    name: str
+    weights: Path
+    step: int | None
+    chosen: str | None
+    rollouts: tuple[Rollouts, ...]
+    gate: Gate
+
+    @property
+    def success_rows(self) -> list[tuple[str, str, str]]:
+        """Environment, who acted, and successes with their interval; the policy first."""
+        return [
+            (item.environment, who, rate.words())
+            for item in self.rollouts
+            for who, rate in (
+                ("this policy", item.rate),
+                *((name, item.baseline_rate(name)) for name in item.baselines),
+            )
+        ]
+
+    @property
+    def latency(self) -> Latency | None:
+        """What was measured of these weights; None where nothing was, or it cannot be read."""
+        try:
+            return load_latency(self.weights)
+        except ServingError:
+            return None
 
 
-def model_card(run: Promotable, datasets: Sequence[CatalogEntry | None]) -> str:
+def model_card(
+    run: Promotable, datasets: Sequence[CatalogEntry | None], promotion: Promotion
+) -> str:
     """The whole of ``README.md``; no path of this machine is in it.
 
     A dataset is None where it is not in the catalog any more.
@@ -53,6 +98,7 @@ def model_card(run: Promotable, datasets: Sequence[CatalogEntry | None]) -> str:
     return template.render(
         front_matter=_front_matter(run, trainer, license_, datasets),
         run=run,
+        promotion=promotion,
         trainer=trainer,
         license=license_,
         base_model=_base_model(manifest, trainer),

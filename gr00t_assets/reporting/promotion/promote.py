@@ -6,27 +6,42 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, NoReturn
-
-from pydantic import Field
+from typing import NoReturn
 
 from gr00t_assets.comparison.all_runs import manifest_class
 from gr00t_assets.comparison.run import class_id
-from gr00t_assets.core.checksums import changed_files, file_hashes, read_sealed, sealed
+from gr00t_assets.core.checksums import changed_files, file_hashes, sealed
 from gr00t_assets.core.errors import CheckpointError, Gr00tAssetsError, PromotionError
-from gr00t_assets.core.files import FrozenModel, published_directory, write_json
+from gr00t_assets.core.files import published_directory, write_json
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.datasets.catalog import load_catalog
-from gr00t_assets.evaluation.open_loop import model_hash
-from gr00t_assets.evaluation.result import Evaluation, again, load_evaluation
+from gr00t_assets.evaluation.open_loop import stored_spec
 from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.registry import trainer_named
+from gr00t_assets.reporting.promotion.gate import (
+    declared_environments,
+    gate,
+    read_evidence,
+    reason_given,
+)
 from gr00t_assets.reporting.promotion.model_card import Promotable, model_card
+from gr00t_assets.reporting.promotion.record import (
+    Promotion,
+    load_promotion,
+    promoted_folder,
+    promoted_models,
+)
+from gr00t_assets.runs.checkpoint_layout import read_checkpoint, require_whole
+from gr00t_assets.runs.final_loss import LossWindow, final_window
 from gr00t_assets.runs.manifest import Manifest, load_manifest
 from gr00t_assets.runs.model_files import PROMOTION, model_hashes, require_unchanged
+from gr00t_assets.runs.model_reference import model_of_run
 from gr00t_assets.runs.run_directory import MODEL
-from gr00t_assets.runs.spec import current_config_hash, load_spec
-from gr00t_assets.runs.stored_run import read_runs, unrankable
+from gr00t_assets.runs.spec import current_config_hash
+from gr00t_assets.runs.stored_run import StoredRun, read_runs, unrankable
+from gr00t_assets.serving.latency import LATENCY
 from gr00t_assets.trainers import run_checks
+from gr00t_assets.trainers.run_files import write_data_files
 
 CARD = "README.md"
 
@@ -41,59 +56,20 @@ _OF_THE_MANIFEST = ("experiment", "sweep", "config_hash", "trainer", "trainer_re
                     "base_model", "base_model_revision", "dataset", "dataset_version")  # fmt: skip
 
 
-class Promotion(FrozenModel):
-    """The record of a promoted model, beside its weights."""
+def promote(
+    experiment: Experiment, store: Store, selector: str | None = None, because: str | None = None
+) -> Promotion:
+    """Promote weights of an experiment's present configuration.
 
-    format: Literal[1] = 1
-    experiment: str
-    sweep: str
-    config_hash: str
-    promoted_at: str = Field(description="ISO 8601, UTC")
-    commit: str | None = Field(
-        description="Of the project, with '+changes' where files were changed; None without git"
-    )
-    trainer: str
-    trainer_revision: str
-    base_model: str
-    base_model_revision: str | None
-    dataset: str
-    dataset_version: str
-    comparability_class: str = Field(description="Its short id")
-    loss: float = Field(description="Final loss, mean over the window")
-    loss_standard_error: float | None = Field(
-        description="Of that mean; None where the window is too short to tell it"
-    )
-    evaluation: str = Field(description="Content hash of the open-loop evaluation")
-    checks: dict[str, bool]
-    weights: dict[str, str] = Field(description="SHA-256 of each weights file, by name")
-    files: dict[str, str] = Field(
-        default_factory=dict,
-        description="SHA-256 of the model's other files, by name; none in older promotions",
-    )
+    The folder ``models/<experiment>/<config hash>`` appears whole or not at all; that of a
+    checkpoint ends with its step. What is promoted already stays as it is: promoting it again gives
+    the record of the first time, and the gate is not asked again.
 
-
-def load_promotion(folder: Path) -> Promotion | None:
-    """The record of a promoted model; None where the folder holds none.
-
-    Raises:
-        PromotionError: The file is there and is no such record, or not as it was written.
-    """
-    path = folder / PROMOTION
-    if not path.is_file():
-        return None
-    try:
-        return Promotion.model_validate(read_sealed(path))
-    except (OSError, ValueError) as error:
-        details = [str(error).splitlines()[0], f"move {folder.name} away and promote again"]
-        text = "this is not the record of a promotion."
-        raise PromotionError(str(path), text, details) from error
-
-
-def promote(experiment: Experiment, store: Store) -> Promotion:
-    """Promote the model of an experiment's present configuration.
-
-    The folder ``models/<experiment>/<config hash>`` appears whole or not at all. What is promoted
-    already stays as it is: promoting it again gives the record of the first time.
+    Args:
+        experiment: Of a sweep.
+        store: Of its run.
+        selector: The step of a checkpoint, ``last`` or ``best``; the final weights if left out.
+        because: Why weights are promoted that do not pass the gate.
 
     Raises:
         PromotionError: Something speaks against it, or other weights were promoted before under
@@ -101,75 +77,107 @@ def promote(experiment: Experiment, store: Store) -> Promotion:
         CheckpointError: What was promoted before, or the copy made now, is damaged.
         StoreError: The disk is full.
     """
-    run = require_promotable(experiment, store)
-    folder = store.promoted_model(experiment.name, run.manifest.config_hash)
-    model = run.directory / MODEL
-    weights = file_hashes(model, model.glob("*.safetensors"))
-    promotion = load_promotion(folder)
-    if promotion is not None:
-        return _unchanged(promotion, weights, folder)
+    because = reason_given(because)
+    run = require_promotable(experiment, store, selector)
+    folder = promoted_folder(store, experiment.name, run.manifest.config_hash, run.step)
+    if (promotion := load_promotion(folder)) is not None:
+        return _unchanged(promotion, run, folder)
     if folder.exists():
         hint = f"move it away and promote again: {folder}"
         raise PromotionError(experiment.name, "its place holds something else.", [hint])
+    if run.gate.reasons and because is None:
+        command = f'gr00t-assets model promote {run.name} --because "..."'
+        _refuse(run.name, [*run.gate.reasons, f"to promote it all the same, say why: {command}"])
     catalog = load_catalog()
     datasets = [catalog.get(dataset.name) for dataset in experiment.datasets]
-    record = _record(run, weights)
     with published_directory(folder) as partial:
-        shutil.copytree(model, partial, copy_function=_link_or_copy, dirs_exist_ok=True)
-        (partial / CARD).unlink(missing_ok=True)
-        if changed := changed_files(partial, {**record.weights, **record.files}):
-            raise CheckpointError(str(partial), "the copy of the model is damaged.", changed)
-        (partial / CARD).write_text(model_card(run, datasets), encoding="utf-8")
+        if run.step is None:
+            shutil.copytree(run.weights, partial, copy_function=_link_or_copy, dirs_exist_ok=True)
+            (partial / CARD).unlink(missing_ok=True)
+            recorded = model_hashes(run.manifest) or file_hashes(run.weights)
+            recorded.pop(CARD, None)
+            if changed := changed_files(partial, recorded):
+                raise CheckpointError(str(partial), "the copy of the model is damaged.", changed)
+        else:
+            require_whole(run.weights, "take another checkpoint of the run")
+            write_data_files(run.spec, partial)
+            trainer = trainer_named(run.manifest.trainer)
+            trainer.export_checkpoint(run.weights, run.spec, partial)
+        record = _record(run, partial, because if run.gate.reasons else None)
+        (partial / CARD).write_text(model_card(run, datasets, record), encoding="utf-8")
         write_json(partial / PROMOTION, sealed(record.model_dump(mode="json")))
     published = load_promotion(folder)  # another process may have published first
-    return record if published is None else _unchanged(published, weights, folder)
+    return record if published is None else _unchanged(published, run, folder)
 
 
-def _unchanged(promotion: Promotion, weights: dict[str, str], folder: Path) -> Promotion:
+def promoted_step(experiment: Experiment, store: Store) -> str | None:
+    """The step that was promoted last of an experiment's present configuration; None: the end."""
+    config_hash = current_config_hash(experiment, store)
+    records = [model.record for model in promoted_models(store, experiment.name)]
+    step = next((item.step for item in records if item and item.config_hash == config_hash), None)
+    return None if step is None else str(step)
+
+
+def _unchanged(promotion: Promotion, run: Promotable, folder: Path) -> Promotion:
     """The record of a former promotion, which has to be of the same weights."""
-    if promotion.weights == weights:
+    if promotion.step is None:
+        same = promotion.weights == file_hashes(run.weights, run.weights.glob("*.safetensors"))
+    else:  # what was exported has other files
+        same = promotion.model_hash == run.evaluation.model_hash
+    if same:
         require_unchanged(folder)
         return promotion
-    changed = sorted({name for name, _ in promotion.weights.items() ^ weights.items()})
     raise PromotionError(
         promotion.experiment,
         "another model was promoted under this configuration.",
         [
-            f"promoted {promotion.promoted_at}; other weights now: {', '.join(changed)}",
+            f"promoted {promotion.promoted_at}; the weights are others now",
             f"a promoted model is never replaced: move {folder} away first",
         ],
     )
 
 
-def _record(run: Promotable, weights: dict[str, str]) -> Promotion:
-    manifest = run.manifest
-    recorded = model_hashes(manifest) or file_hashes(run.directory / MODEL)
+def _record(run: Promotable, model: Path, because: str | None) -> Promotion:
+    manifest, held_out = run.manifest, run.evaluation.held_out
+    files = file_hashes(model)
+    weights = {name: files.pop(name) for name in list(files) if name.endswith(".safetensors")}
     return Promotion(
         **{name: getattr(manifest, name) for name in _OF_THE_MANIFEST},
+        step=run.step,
+        chosen=run.chosen,
+        verdict=run.gate.verdict(because),
+        reasons=run.gate.reasons,
+        because=because,
+        success={item.environment: item.rate for item in run.rollouts},
+        held_out_error=held_out.error.mean if held_out else None,
         promoted_at=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=project_commit(),
         comparability_class=class_id(manifest_class(manifest, run.spec.experiment.hyperparameters)),
         loss=run.final_loss.mean,
         loss_standard_error=run.final_loss.standard_error,
         evaluation=run.evaluation.content_hash(),
+        model_hash=run.evaluation.model_hash,
         checks=run.checks,
         weights=weights,
-        files={name: value for name, value in recorded.items() if name not in (*weights, CARD)},
+        files={name: value for name, value in files.items() if name != LATENCY},
     )
 
 
-def require_promotable(experiment: Experiment, store: Store) -> Promotable:
-    """The run of an experiment's present configuration, where nothing speaks against it.
+def require_promotable(
+    experiment: Experiment, store: Store, selector: str | None = None
+) -> Promotable:
+    """Weights of an experiment's present configuration, where nothing but the gate is against it.
 
     Raises:
         PromotionError: Every reason at once: it is not finished, stale, failed a check, was not
-            evaluated, or its frames are not verified.
+            evaluated, or its frames are not verified; those of the gate are among them.
+        CheckpointError: It has no such checkpoint.
         DatasetError: Its dataset has no modality config, so that its configuration is not known.
     """
     directory = store.run_directory(experiment.name, current_config_hash(experiment, store))
     manifest = load_manifest(directory)
     if manifest is None:
-        _refuse(experiment, [_missing(experiment, directory)])
+        _refuse(experiment.name, [_missing(experiment, directory)])
     reasons: list[str] = []
     finished = manifest.status == "finished"
     if not finished:
@@ -179,28 +187,62 @@ def require_promotable(experiment: Experiment, store: Store) -> Promotable:
         reasons.append(reason)
     if finished and not (directory / MODEL).is_dir():
         reasons.append("its final weights are not there any more: train it again")
-    checks, failed = _checked(directory, manifest, anew=not reasons)
+    if selector is not None:
+        model = model_of_run(directory, selector)
+        name, weights, step, chosen = model.name, model.directory, model.step, model.why
+    else:
+        name, weights, step, chosen = experiment.name, directory / MODEL, None, None
+    checks, failed = _checked(directory, manifest, anew=not reasons, final=step is None)
     reasons += failed
     if not manifest.frames_verified:
         reasons.append(
             "it trained on frames that are not verified: use the frame cache, or a video backend "
             "that gives the right frames"
         )
-    evaluation, missing = _evaluated(directory, finished)
-    reasons += missing
+    evidence = read_evidence(directory, weights, step, name)
+    reasons += evidence.missing
     try:
-        spec = load_spec(directory / "spec.json")
+        spec = stored_spec(directory)
     except Gr00tAssetsError as error:
         reasons.append(f"its spec cannot be read: {error.problem}")
         spec = None
+    evaluation = evidence.evaluation
+    opened = gate(evidence, declared_environments(experiment), name)
     if reasons or spec is None or evaluation is None:
-        _refuse(experiment, reasons)
+        _refuse(name, [*reasons, *opened.reasons])
+    if step is not None:
+        checks[run_checks.WEIGHTS] = True  # the evaluation has loaded them, and they act
     stored = next(
         run for run in read_runs([experiment], store) if run.config_hash == directory.name
     )
-    if stored.final_loss is None:
-        _refuse(experiment, ["it has no final loss"])
-    return Promotable(directory, spec, manifest, stored.final_loss, evaluation, checks)
+    if step is not None:
+        manifest, final_loss = _at_checkpoint(manifest, stored, read_checkpoint(weights).step)
+    else:
+        final_loss = stored.final_loss
+    if final_loss is None:
+        _refuse(name, ["it has no final loss"])
+    return Promotable(
+        directory, spec, manifest, final_loss, evaluation, checks,
+        name, weights, step, chosen, tuple(evidence.rollouts), opened,
+    )  # fmt: skip
+
+
+def _at_checkpoint(
+    manifest: Manifest, stored: StoredRun, step: int
+) -> tuple[Manifest, LossWindow | None]:
+    """The manifest and the final loss as if the run had ended with a checkpoint."""
+    share = step / manifest.steps
+    seen = round(manifest.samples_seen * share)
+    samples = stored.experiment.hyperparameters.samples_per_step
+    loss = final_window(stored.metrics.losses[:step], samples)
+    datasets = tuple(
+        item.model_copy(
+            update={"samples_seen": round(item.samples_seen * share), "epochs": item.epochs * share}
+        )
+        for item in manifest.datasets
+    )
+    at_step = {"steps": step, "samples_seen": seen, "epochs": manifest.epochs * share}
+    return manifest.model_copy(update={**at_step, "datasets": datasets, "final_loss": loss}), loss
 
 
 def _missing(experiment: Experiment, directory: Path) -> str:
@@ -215,31 +257,27 @@ def _missing(experiment: Experiment, directory: Path) -> str:
     return f"it has not been trained: materialise checkpoint for {experiment.name}"
 
 
-def _checked(directory: Path, manifest: Manifest, anew: bool) -> tuple[dict[str, bool], list[str]]:
+def _checked(
+    directory: Path, manifest: Manifest, anew: bool, final: bool
+) -> tuple[dict[str, bool], list[str]]:
+    """Outcomes by name, and the sentences of those that failed; of a checkpoint the run's alone."""
+    wanted = {name: check for name, check in CHECKS.items() if final or name != run_checks.WEIGHTS}
     # Recorded after all were made: weights older than the manifest are not loaded again.
-    problems = {name: check(directory) for name, check in CHECKS.items()} if anew else {}
+    problems = {name: check(directory) for name, check in wanted.items()} if anew else {}
     for name, problem in problems.items():
         run_checks.record_check(directory, name, problem is None)
     checks = manifest.checks | {name: problem is None for name, problem in problems.items()}
-    others = [name for name, passed in checks.items() if not passed and name not in problems]
+    others = [
+        name
+        for name, passed in checks.items()
+        if not passed and name not in problems and (final or name != run_checks.WEIGHTS)
+    ]
     reasons = [f"failed check {name}: {problem}" for name, problem in problems.items() if problem]
     return checks, [*reasons, *(f"failed check {name}" for name in others)]
 
 
-def _evaluated(directory: Path, finished: bool) -> tuple[Evaluation | None, list[str]]:
-    try:
-        evaluation = load_evaluation(directory)
-    except Gr00tAssetsError as error:
-        return None, [f"its evaluation cannot be read: {error.problem}"]
-    if evaluation is None:
-        return None, [f"it was not evaluated: {again(directory)}"]
-    if finished and evaluation.model_hash != model_hash(directory):
-        return None, [f"its evaluation is of other weights: {again(directory)}"]
-    return evaluation, []
-
-
-def _refuse(experiment: Experiment, reasons: list[str]) -> NoReturn:
-    raise PromotionError(experiment.name, "this model cannot be promoted.", reasons)
+def _refuse(name: str, reasons: list[str]) -> NoReturn:
+    raise PromotionError(name, "this model cannot be promoted.", reasons)
 
 
 def project_commit() -> str | None:

@@ -1,4 +1,4 @@
-"""Which checkpoints of a run stay: the newest, the best, the final; the rule is a project's own.
+"""Which checkpoints of a run stay: newest, best, final, promoted; the rule is a project's own.
 
 It is applied when a run finishes, in the trainer's process, and by ``gr00t-assets store prune``.
 """
@@ -15,6 +15,7 @@ from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.units import format_bytes
 from gr00t_assets.core.yaml_files import load_yaml, raise_problems, validation_problems
+from gr00t_assets.runs.checkpoint_choice import evaluated_best_step, promoted_steps
 from gr00t_assets.runs.checkpoint_layout import stored_checkpoints
 from gr00t_assets.runs.final_loss import window_steps
 from gr00t_assets.runs.metrics import read_metrics
@@ -36,7 +37,9 @@ class RetentionRule(FrozenModel):
         description="Newest checkpoints kept; the run's own save_total_limit where left out",
     )
     best: bool = Field(
-        default=True, description="Keep the checkpoint with the lowest window loss as well"
+        default=True,
+        description="Keep the checkpoint with the lowest window loss as well; the best one by "
+        "evaluations, and one that was promoted, stay in any case",
     )
     optimizer_state: Literal["drop", "keep"] = Field(
         default="drop", description="Of checkpoints that no experiment's continue_from needs"
@@ -79,7 +82,7 @@ def surplus(
         if not checkpoint.whole:
             kind, why = "leftover", "it was cut short by a kill"
         elif checkpoint.step not in kept:
-            why = "neither among the last, nor the best, nor the final"
+            why = "neither among the last, nor the best, nor the final, nor promoted"
         else:
             kind, why, files = "optimizer state", "the run is finished", checkpoint.training_files
             wanted = rule.optimizer_state == "keep" or (checkpoint.step == final and continued_by)
@@ -124,10 +127,15 @@ def retain(spec: TrainingSpec, say: Callable[[str], None]) -> None:
 def kept_steps(
     steps: Collection[int], last: int, run_directory: Path, best: bool = True
 ) -> set[int]:
-    """Steps whose checkpoints stay: the newest ``last`` of them, and the best one."""
-    kept = set(sorted(steps)[-last:])
-    best_of_all = best_step(steps, run_directory) if best else None
-    return kept if best_of_all is None else kept | {best_of_all}
+    """Steps whose checkpoints stay: the newest ``last`` of them, the best one, and promoted ones.
+
+    The best one is that of the lowest window loss, which is all that is known while a run trains;
+    and, whatever ``best`` says, that which evaluations or rollouts found best, so that
+    ``EXPERIMENT@best`` does not vanish.
+    """
+    kept = set(sorted(steps)[-last:]) | promoted_steps(run_directory)
+    others = (best_step(steps, run_directory) if best else None, evaluated_best_step(run_directory))
+    return (kept | {step for step in others if step is not None}) & set(steps)
 
 
 def best_step(steps: Iterable[int], run_directory: Path) -> int | None:

@@ -17,9 +17,10 @@ from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.core.files import write_json
 from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.checkpoint_layout import CheckpointLayout
-from gr00t_assets.runs.run_directory import CHECKPOINTS
+from gr00t_assets.runs.run_directory import CHECKPOINTS, MODEL
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import write_module
+from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.run_files import CheckpointRecord, latest_record, published_model
 
@@ -113,25 +114,60 @@ def publish_model(spec: TrainingSpec, step: int, tokenizer: Path) -> None:
     source = LAYOUT.folder(spec.run_directory, step)
     if IsaacHyperparameters.of(spec.experiment).lora_rank:
         source = spec.run_directory / CHECKPOINTS / MERGED
-    weights = sorted(source.glob("*.safetensors"))
+    with published_model(spec) as partial:
+        write_model(source, spec, tokenizer, partial)
+
+
+def write_model(source: Path, spec: TrainingSpec, tokenizer: Path, model: Path) -> None:
+    """Write what a policy reads of a checkpoint into a folder; see ``publish_model``.
+
+    Raises:
+        CheckpointError: It has no weights of a whole model.
+    """
+    files = sorted(source.glob("*.safetensors"))
+    weights = [path for path in files if not LAYOUT.is_training_file(path.name)]
     if not weights or not (source / "config.json").is_file():
         raise CheckpointError(
             str(source),
             "it holds no model.",
             ["expected config.json and safetensors", "move the run directory away and train again"],
         )
-    with published_model(spec) as partial:
-        for path in weights:
-            try:
-                os.link(path, partial / path.name)
-            except OSError:
-                shutil.copyfile(path, partial / path.name)
-        tokenizer_files = [tokenizer / name for name in TOKENIZER_FILES]
-        for path in (*source.glob("*.index.json"), *filter(Path.is_file, tokenizer_files)):
-            shutil.copyfile(path, partial / path.name)
-        write_json(partial / "config.json", _true_config(source))
-        if not is_built_in(spec.modality_config.data_config):
-            write_module(spec.modality_config, partial)
+    for path in weights:
+        try:
+            os.link(path, model / path.name)
+        except OSError:
+            shutil.copyfile(path, model / path.name)
+    tokenizer_files = [tokenizer / name for name in TOKENIZER_FILES]
+    for path in (*source.glob("*.index.json"), *filter(Path.is_file, tokenizer_files)):
+        shutil.copyfile(path, model / path.name)
+    write_json(model / "config.json", _true_config(source))
+    if not is_built_in(spec.modality_config.data_config):
+        write_module(spec.modality_config, model)
+
+
+def export(checkpoint: Path, spec: TrainingSpec, model: Path) -> None:
+    """Write a checkpoint into a folder as ``publish_model`` does the last one.
+
+    The tokenizer is that of the finished run, or else of the launch.
+
+    Raises:
+        CheckpointError: It is of a LoRA run, or its tokenizer is not there any more.
+    """
+    from gr00t_assets.trainers.isaac_gr00t.launch_file import FOLDER, LAUNCH  # pyarrow
+
+    if IsaacHyperparameters.of(spec.experiment).lora_rank:
+        problem = "checkpoints of a LoRA run hold adapters alone, which are not opened here."
+        raise CheckpointError(str(checkpoint), problem, ["its final weights are merged: take them"])
+    run = checkpoint.absolute().parent.parent
+    tokenizer = run / MODEL
+    if not tokenizer.is_dir():
+        try:
+            launch = json.loads((run / FOLDER / LAUNCH).read_text(encoding="utf-8"))
+            tokenizer = Path(launch["backbone"] or IsaacEnvironment.from_environment().backbone)
+        except (OSError, ValueError, LookupError) as error:
+            problem = "its tokenizer is not known: the run's launch file cannot be read."
+            raise CheckpointError(str(checkpoint), problem, [str(error)]) from error
+    write_model(checkpoint, spec, tokenizer, model)
 
 
 def _true_config(source: Path) -> dict[str, Any]:

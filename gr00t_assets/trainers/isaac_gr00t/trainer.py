@@ -14,7 +14,7 @@ from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Policy, Trainer
+from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Trainer
 from gr00t_assets.trainers.base_model_files import RELEASED_LICENSE, RELEASED_MODEL
 from gr00t_assets.trainers.failures.failure_pattern import FailurePattern, load_patterns
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, module_name
@@ -24,20 +24,23 @@ from gr00t_assets.trainers.isaac_gr00t.environment import (
     IsaacEnvironment,
 )
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
-from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
+from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT, export
 from gr00t_assets.trainers.isaac_gr00t.limits import isaac_limits, refuse
 from gr00t_assets.trainers.n15.data_config_limits import limit_findings, n15_limits
+from gr00t_assets.trainers.policy import Policy
 
 _LOADING = """\
-The files are laid out as Isaac-GR00T's policy reads them:
+The files are laid out as Isaac-GR00T's policy reads them, which takes an absolute path:
 
 ```python
+from pathlib import Path
+
 {source}
 from gr00t.model.policy import Gr00tPolicy
 
 data_config = {data_config}
 policy = Gr00tPolicy(
-    model_path="FOLDER_WITH_THESE_FILES",
+    model_path=str(Path.cwd()),
     modality_config=data_config.modality_config(),
     modality_transform=data_config.transform(),
     embodiment_tag="{embodiment_tag}",
@@ -91,6 +94,10 @@ class IsaacGr00tTrainer(Trainer):
     def load_policy(self, model_directory: Path, device: str | None = None) -> Policy:
         """The model in this package's own architecture, whose parameter names are NVIDIA's."""
         return trainer_named("native").load_policy(model_directory, device)
+
+    def export_checkpoint(self, checkpoint: Path, spec: TrainingSpec, model: Path) -> None:
+        """As the model of a finished run; not of a LoRA run, whose checkpoints hold adapters."""
+        export(checkpoint, spec, model)
 
     def revision(self) -> str:
         """The checkout's commit, and the version of what the launcher replaces in it."""

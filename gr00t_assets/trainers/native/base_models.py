@@ -13,6 +13,7 @@ from gr00t_assets.core.files import write_json
 from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, download, hub_commit, locate
 from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.n15.model_configs import TINY, load_config
+from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.prompts import (
     QWEN,
@@ -146,6 +147,12 @@ def load_base_model(
     load_weights(model, weights, device)
     model.backbone.rebuild_buffers()
     return BaseModel(model, tokenizer, config, hub_commit(directory))
+
+
+def backbone_dtype(settings: N15Hyperparameters, device: Device) -> torch.dtype:
+    """bfloat16 for towers that are frozen on a GPU; weights that are trained stay float32."""
+    frozen = not (settings.tune_llm or settings.tune_visual)
+    return torch.bfloat16 if frozen and device.on_gpu else torch.float32
 
 
 def save_model(

@@ -22,13 +22,7 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run
 from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
-from gr00t_assets.trainers.native.base_models import (
-    BaseModel,
-    Device,
-    choose_device,
-    load_base_model,
-    save_model,
-)
+from gr00t_assets.trainers.native.base_models import BaseModel, Device, choose_device, save_model
 from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.trainer import REVISION
@@ -37,6 +31,7 @@ from gr00t_assets.trainers.native.training_state import (
     TrainingState,
     latest_checkpoint,
     save_checkpoint,
+    spec_base_model,
 )
 from gr00t_assets.trainers.reporter import Reporter
 from gr00t_assets.trainers.run_files import published_model, remove_partial
@@ -109,15 +104,7 @@ class NativeRun(Attempt):
         spec, experiment = self.spec, self.spec.experiment
         settings, began = N15Hyperparameters.of(experiment), time.perf_counter()
         self._know(device=device.name, device_uuid=device.uuid, gpus=int(device.on_gpu))
-        base = load_base_model(
-            experiment.base_model,
-            experiment.base_model_revision,
-            seed=settings.seed,
-            action_horizon=len(spec.modality_config.action_indices),
-            attn="flash_attention_2" if device.on_gpu else "sdpa",
-            dtype=_backbone_dtype(settings, device),
-            device=device.device,
-        )
+        base = spec_base_model(spec, device)
         base.model.set_trainable(**settings.model_dump(include=set(settings.trained_parts)))
         parameters = sum(parameter.numel() for parameter in base.model.parameters())
         trained = base.model.trainable_parameters()
@@ -162,12 +149,6 @@ def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
     if problems:
         name = spec.experiment.base_model
         raise TrainingError(spec.experiment.name, f"base model {name} does not fit.", problems)
-
-
-def _backbone_dtype(settings: N15Hyperparameters, device: Device) -> torch.dtype:
-    """bfloat16 for towers that are frozen on a GPU; weights that are trained stay float32."""
-    frozen = not (settings.tune_llm or settings.tune_visual)
-    return torch.bfloat16 if frozen and device.on_gpu else torch.float32
 
 
 def sizes_on_disk(model: Gr00tN15) -> tuple[int, int]:

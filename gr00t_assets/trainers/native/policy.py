@@ -6,9 +6,11 @@ import numpy as np
 import torch
 
 from gr00t_assets.modality.camera_images import camera_images
-from gr00t_assets.trainers.base import Observations, Policy
+from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
 from gr00t_assets.trainers.native.batches import observation_tensors
+from gr00t_assets.trainers.native.training_state import checkpoint_model
+from gr00t_assets.trainers.policy import Observations, Policy
 from gr00t_assets.trainers.run_files import read_modality_config
 
 
@@ -16,23 +18,33 @@ class NativePolicy(Policy):
     """A model in N1.5's layout.
 
     Args:
-        directory: The folder ``model`` of a run.
+        directory: The folder ``model`` of a run, or of one of its checkpoints.
         device: ``cpu`` or ``cuda``; the first GPU where there is one, where left out.
+        spec: Of the run, where the directory is a checkpoint.
 
     Raises:
-        CheckpointError: The folder has no modality config.
+        CheckpointError: The folder has no modality config, or the checkpoint is another model's.
         BaseModelError: Its weights cannot be loaded.
     """
 
-    def __init__(self, directory: Path, device: str | None = None) -> None:
-        config = read_modality_config(directory)
+    def __init__(
+        self, directory: Path, device: str | None = None, spec: TrainingSpec | None = None
+    ) -> None:
         self._device = choose_device(device)
-        self.base = load_base_model(
-            str(directory),
-            action_horizon=len(config.action_indices),
-            attn="flash_attention_2" if self._device.on_gpu else "sdpa",
-            device=self._device.device,
-        )
+        if spec is not None:
+            config = spec.modality_config
+            self.base = checkpoint_model(directory, spec, self._device)
+            # As weights are loaded that were saved: frozen towers were trained with in bfloat16.
+            self.base.model.backbone.to(torch.float32)
+            self.base.model.backbone.rebuild_buffers()
+        else:
+            config = read_modality_config(directory)
+            self.base = load_base_model(
+                str(directory),
+                action_horizon=len(config.action_indices),
+                attn="flash_attention_2" if self._device.on_gpu else "sdpa",
+                device=self._device.device,
+            )
         self.base.model.eval()
         steps = self.base.config.action_head.num_inference_timesteps
         super().__init__(config, self._device.name, steps)
@@ -62,3 +74,17 @@ class NativePolicy(Policy):
                 for start in noise
             ]
         return torch.stack(draws).float().cpu().numpy()
+
+    def task_problem(self, task: str) -> str | None:
+        """Special tokens in it, or a prompt that is longer than the model takes."""
+        if tokens := self.base.tokenizer.special_tokens(task):
+            return f"has special tokens in it: {', '.join(tokens)}"
+        config = self.base.config
+        most = config.towers.text_config.max_position_embeddings
+        tokens_per_image = config.tokens_per_image
+        count = len(self.base.tokenizer.prompt_ids(task, len(self.config.video), tokens_per_image))
+        return (
+            f"gives a prompt of {count:,} tokens; the model takes {most:,}"
+            if count > most
+            else None
+        )

@@ -12,10 +12,11 @@ from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.runs.manifest import installed_versions
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Policy, Trainer
+from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Trainer
 from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, RELEASED_LICENSE, RELEASED_MODEL
 from gr00t_assets.trainers.n15.data_config_limits import limit_findings, n15_limits
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
+from gr00t_assets.trainers.policy import Policy
 
 
 class NativeHyperparameters(N15Hyperparameters):
@@ -61,6 +62,22 @@ class NativeTrainer(Trainer):
         from gr00t_assets.trainers.native.policy import NativePolicy
 
         return NativePolicy(model_directory, device)
+
+    def load_checkpoint(
+        self, checkpoint: Path, spec: TrainingSpec, device: str | None = None
+    ) -> Policy:
+        """The checkpoint's trained parameters on the run's base model."""
+        from gr00t_assets.trainers.native.policy import NativePolicy
+
+        return NativePolicy(checkpoint, device, spec)
+
+    def export_checkpoint(self, checkpoint: Path, spec: TrainingSpec, model: Path) -> None:
+        """The whole model at a checkpoint, as the final one is saved."""
+        from gr00t_assets.trainers.native.base_models import choose_device, save_model
+        from gr00t_assets.trainers.native.training_state import checkpoint_model
+
+        base = checkpoint_model(checkpoint, spec, choose_device())
+        save_model(base.model, base.config, model, base.tokenizer)
 
     def revision(self) -> str:
         """The revision of this package's own training code."""

@@ -8,6 +8,14 @@ import torch
 from safetensors.torch import load_file
 
 from gr00t_assets.core.errors import CheckpointError
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
+from gr00t_assets.trainers.native.base_models import (
+    BaseModel,
+    Device,
+    backbone_dtype,
+    load_base_model,
+)
 from gr00t_assets.trainers.native.weights import save_tensors
 from gr00t_assets.trainers.run_files import latest_record, publish_checkpoint
 
@@ -77,6 +85,47 @@ def latest_checkpoint(run_directory: Path, config_hash: str) -> TrainingState | 
     kept: dict[str, Any] = {name: getattr(record, name) for name in _FACTS}
     kept |= {part: load_file(folder / name) for part, name in FILES.items()}
     return TrainingState(step=record.step, **kept)
+
+
+def spec_base_model(spec: TrainingSpec, device: Device) -> BaseModel:
+    """The base model of a run, as training starts from it; nothing of it is frozen yet.
+
+    Raises:
+        BaseModelError: There is no such model, or it is not an N1.5.
+    """
+    experiment = spec.experiment
+    settings = N15Hyperparameters.of(experiment)
+    return load_base_model(
+        experiment.base_model,
+        experiment.base_model_revision,
+        seed=settings.seed,
+        action_horizon=len(spec.modality_config.action_indices),
+        attn="flash_attention_2" if device.on_gpu else "sdpa",
+        dtype=backbone_dtype(settings, device),
+        device=device.device,
+    )
+
+
+def checkpoint_model(folder: Path, spec: TrainingSpec, device: Device) -> BaseModel:
+    """The model at a checkpoint: trained parameters from it, frozen ones from the base model.
+
+    Raises:
+        BaseModelError: The base model is not there any more.
+        CheckpointError: The checkpoint is of another model.
+    """
+    base, weights = spec_base_model(spec, device), load_file(folder / FILES["weights"])
+    named = dict(base.model.named_parameters())
+    other = [
+        name for name, value in weights.items()
+        if name not in named or named[name].shape != value.shape
+    ]  # fmt: skip
+    if other:
+        problem = f"its weights are not those of base model {spec.experiment.base_model}."
+        raise CheckpointError(str(folder), problem, sorted(other)[:5])
+    with torch.no_grad():
+        for name, value in weights.items():
+            named[name].copy_(value)
+    return base
 
 
 def random_states() -> dict[str, torch.Tensor]:

@@ -74,6 +74,20 @@ def test_one_run_beside_repeated_ones_is_not_the_best():
     assert "it ran once where others were repeated" in said(list(found.runs)).headline
 
 
+def test_two_runs_that_agree_are_the_best_only_where_they_are_far_apart_from_the_others():
+    others = configurations_of(0.1, 0.1, 0.1, 0.1, noise=(0.95, 1.05))
+
+    def with_first(*losses: float) -> list[Run]:
+        return [*others, *seeds("low", *losses, first_seed=7, learning_rate=9e-3)]
+
+    twice = with_first(0.0749, 0.0751)
+    assert only_class(twice).ranking[0].run.run_id == "low-0"
+    assert only_class(twice).best is None
+    assert "it ran twice, which tells little of its own noise" in said(twice).headline
+    assert only_class(with_first(0.0749, 0.075, 0.0751, 0.075)).best is not None
+    assert only_class(with_first(0.0299, 0.0301)).best is not None
+
+
 def test_a_configuration_of_which_runs_failed_is_not_the_best():
     runs = [*configurations_of(0.2), *seeds("risky", 0.1, 0.101, 0.099, None, learning_rate=1e-3)]
     found = only_class(runs)
@@ -110,6 +124,12 @@ def test_what_a_common_seed_adds_does_not_tie_configurations():
     found = only_class(runs)
     assert found.spread.deviation is not None and found.spread.deviation > 0.5
     assert found.best is not None, "every seed has the same order"
+    first = found.ranking[0]
+    assert first.interval is not None and first.expected_interval is not None
+    assert first.interval[1] / first.interval[0] == pytest.approx(math.exp(2 * 1.724), rel=0.01), (
+        "three seeds that all share are two degrees of freedom, not six"
+    )
+    assert first.expected_interval[0] < 0.05 and first.expected_interval[1] > 0.3
 
 
 def test_two_runs_without_a_spread_are_tied():

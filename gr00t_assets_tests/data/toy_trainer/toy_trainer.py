@@ -4,6 +4,7 @@ It stands in one file beside a ``toy_trainer-1.0.dist-info`` with its entry poin
 """
 
 import json
+import shutil
 import sys
 import time
 from functools import partial
@@ -26,7 +27,8 @@ from gr00t_assets.runs.metrics import Metric
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run, train_main
-from gr00t_assets.trainers.base import EnvironmentReport, Observations, Policy, Trainer
+from gr00t_assets.trainers.base import EnvironmentReport, Trainer
+from gr00t_assets.trainers.policy import Observations, Policy
 from gr00t_assets.trainers.reporter import Reporter
 from gr00t_assets.trainers.run_files import (
     latest_record,
@@ -61,6 +63,10 @@ class ToyTrainer(Trainer):
 
     def load_policy(self, model_directory: Path, device: str | None = None) -> Policy:
         return ToyPolicy(model_directory)
+
+    def export_checkpoint(self, checkpoint: Path, spec: TrainingSpec, model: Path) -> None:
+        shutil.copyfile(checkpoint / "chunk.npy", model / "chunk.npy")
+        (model / "config.json").write_text(json.dumps({"model": "toy"}))
 
     def revision(self) -> str:
         return REVISION

@@ -17,9 +17,10 @@ from gr00t_assets.datasets.frames.video_backends import (
 )
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.recorded_frames import VideoFrames
-from gr00t_assets.datasets.synthetic.generator import generate, write_video
+from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.datasets.video_decoding import decode
+from gr00t_assets.datasets.video_encoding import write_video
 from gr00t_assets.modality.frame_check_result import load_frame_check, save_frame_check
 from gr00t_assets_tests.datasets.videos import encode
 

@@ -11,7 +11,7 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.datasets.sources.content import content_hash
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
-from gr00t_assets.datasets.synthetic.generator import write_video
+from gr00t_assets.datasets.video_encoding import write_video
 from gr00t_assets_tests.datasets.conftest import SMALL, entry_of
 
 SYNTHETIC = {"kind": "synthetic", **SMALL.model_dump()}

@@ -11,6 +11,8 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.evaluation.open_loop import evaluate_run
 from gr00t_assets.evaluation.result import EvaluationSettings
 from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.reporting.promotion.promote import promote
+from gr00t_assets.reporting.promotion.record import Promotion
 from gr00t_assets.runs.spec import current_config_hash
 from gr00t_assets.trainers.run_checks import WEIGHTS, record_check, weights_problem
 from gr00t_assets_tests.evaluation.runs import a_store, make_data, make_run
@@ -28,10 +30,14 @@ SWEEP = """\
 defaults:
   dataset: small
   hyperparameters:
-    {batch_size: 8, learning_rate: 1e-3, augmentation: none, max_steps: 4, save_steps: 4}
+    {batch_size: 8, learning_rate: 1e-3, augmentation: none, max_steps: 4, save_steps: 2}
 experiments:
   - {name: small-run, hypothesis: Four steps are enough to be promoted.}
 """
+
+
+BECAUSE = "four steps are enough to try a promotion"
+"""Why a model is promoted that errs more than holding still."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,9 @@ class Trained:
         config_hash = current_config_hash(self.experiment, self.store)
         return self.store.run_directory(self.experiment.name, config_hash)
 
+    def promote(self, selector: str | None = None, because: str | None = BECAUSE) -> Promotion:
+        return promote(self.experiment, self.store, selector, because)
+
     @property
     def promoted(self) -> Path:
         return self.store.promoted_model(self.experiment.name, self.run.name)
@@ -59,8 +68,8 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def evaluated_once(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     store = a_store(tmp_path_factory.mktemp("promotable"))
-    make_data(store, held_out=[3])
-    spec = make_run(store, max_steps=4)
+    make_data(store, episodes=7, held_out=[2, 3, 4, 5, 6])
+    spec = make_run(store, max_steps=4, save_steps=2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torch.cuda.is_available", lambda: False)
         evaluate_run(spec.run_directory, EvaluationSettings(draws=2))

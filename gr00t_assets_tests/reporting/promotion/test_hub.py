@@ -8,11 +8,13 @@ from typer.testing import CliRunner
 from gr00t_assets.cli.main import app
 from gr00t_assets.core.errors import PromotionError
 from gr00t_assets.reporting.promotion.hub import PUSHES, push, pushes
-from gr00t_assets.reporting.promotion.promote import promote
+from gr00t_assets_tests.reporting.promotion.conftest import BECAUSE
+
+REASON = ("--because", BECAUSE)
 
 
 def test_a_promoted_model_is_pushed_whole(trained, hub):
-    record = promote(trained.experiment, trained.store)
+    record = trained.promote()
     done = push(record, trained.promoted, "me/small", private=True)
     files = hub.files["me/small"]
     assert hub.private["me/small"]
@@ -29,7 +31,7 @@ def test_a_promoted_model_is_pushed_whole(trained, hub):
 
 
 def test_pushing_again_sends_no_weights_and_not_the_list_of_pushes(trained, hub):
-    record = promote(trained.experiment, trained.store)
+    record = trained.promote()
     push(record, trained.promoted, "me/small")
     uploads = hub.uploads
     push(record, trained.promoted, "me/small")
@@ -39,7 +41,7 @@ def test_pushing_again_sends_no_weights_and_not_the_list_of_pushes(trained, hub)
 
 
 def test_a_public_repository_does_not_get_a_private_model(trained, hub):
-    record = promote(trained.experiment, trained.store)
+    record = trained.promote()
     hub.files["me/small"], hub.private["me/small"] = {}, False
     with pytest.raises(PromotionError, match="is public"):
         push(record, trained.promoted, "me/small", private=True)
@@ -48,7 +50,7 @@ def test_a_public_repository_does_not_get_a_private_model(trained, hub):
 
 
 def test_a_token_that_is_refused_is_never_shown(trained, hub, monkeypatch):
-    record = promote(trained.experiment, trained.store)
+    record = trained.promote()
     monkeypatch.setenv("HF_TOKEN", "hf_anothersecret")
     with pytest.raises(PromotionError) as refused:
         push(record, trained.promoted, "me/small")
@@ -64,18 +66,18 @@ def load_all(folder) -> bytes:
 
 
 def test_no_hub_is_said_and_the_promotion_stays(trained, monkeypatch):
-    record = promote(trained.experiment, trained.store)
+    record = trained.promote()
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_TOKEN", "hf_x")
     with pytest.raises(PromotionError, match="did not take the model"):
         push(record, trained.promoted, "me/small")
     with pytest.raises(PromotionError, match="owner/name"):
         push(record, trained.promoted, "small")
-    assert promote(trained.experiment, trained.store) == record
+    assert trained.promote() == record
 
 
 def test_the_command_promotes_and_pushes(trained, hub):
-    done = CliRunner().invoke(app, ["model", "promote", "small-run", "--push", "me/small"])
+    done = CliRunner().invoke(app, ["model", "promote", "small-run", *REASON, "--push", "me/small"])
     assert done.exit_code == 0, done.output
     assert f"pushed: {hub.endpoint}/me/small, commit" in done.output
     assert hub.token not in done.output

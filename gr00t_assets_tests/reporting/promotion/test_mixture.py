@@ -124,7 +124,7 @@ def test_a_promoted_mixture_has_every_robot(
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "datasets.yaml").write_text(CATALOG)
     monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path))
-    record = promote(experiment, store)
+    record = promote(experiment, store, because="two steps for a test")
     assert record.dataset == "arms 1 + more-arms 1 + so101 0.5"
     folder = store.promoted_model(experiment.name, record.config_hash)
     card = (folder / "README.md").read_text()

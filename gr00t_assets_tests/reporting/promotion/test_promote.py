@@ -9,10 +9,11 @@ import yaml
 from gr00t_assets.core.errors import PromotionError
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.reporting.promotion.model_card import base_license
-from gr00t_assets.reporting.promotion.promote import CHECKS, load_promotion, promote
+from gr00t_assets.reporting.promotion.promote import CHECKS, promote
+from gr00t_assets.reporting.promotion.record import load_promotion
 from gr00t_assets.runs.final_loss import RULE, LossWindow
 from gr00t_assets.runs.manifest import load_manifest, save_manifest
-from gr00t_assets_tests.reporting.promotion.conftest import Trained
+from gr00t_assets_tests.reporting.promotion.conftest import BECAUSE, Trained
 
 
 def change(trained: Trained, **fields: Any) -> None:
@@ -23,13 +24,13 @@ def change(trained: Trained, **fields: Any) -> None:
 
 def reasons(trained: Trained) -> tuple[str, ...]:
     with pytest.raises(PromotionError) as refused:
-        promote(trained.experiment, trained.store)
+        trained.promote()
     assert not trained.promoted.exists()
     return refused.value.details
 
 
 def test_a_good_model_gets_a_card_a_record_and_its_weights(trained):
-    record = promote(trained.experiment, trained.store)
+    record = trained.promote()
     folder = trained.promoted
     assert load_promotion(folder) == record
     assert record.checks == dict.fromkeys(CHECKS, True)
@@ -42,7 +43,7 @@ def test_a_good_model_gets_a_card_a_record_and_its_weights(trained):
 
 
 def test_the_card_has_what_a_person_must_know(trained):
-    record = promote(trained.experiment, trained.store)
+    record = trained.promote()
     text = (trained.promoted / "README.md").read_text()
     _, head, body = text.split("---\n", 2)
     front = yaml.safe_load(head)
@@ -65,27 +66,27 @@ def test_the_card_has_what_a_person_must_know(trained):
 def test_the_card_is_one_that_the_hub_can_read(trained):
     from huggingface_hub import ModelCard
 
-    promote(trained.experiment, trained.store)
+    trained.promote()
     card = ModelCard.load(trained.promoted / "README.md")
     assert card.data.to_dict()["license"] == "apache-2.0"
 
 
 def test_promoting_again_changes_nothing(trained):
-    first = promote(trained.experiment, trained.store)
+    first = trained.promote()
     files = {path: path.stat().st_mtime_ns for path in trained.promoted.rglob("*")}
-    assert promote(trained.experiment, trained.store) == first
+    assert trained.promote() == first
     assert {path: path.stat().st_mtime_ns for path in trained.promoted.rglob("*")} == files
 
 
 def test_other_weights_never_replace_promoted_ones(trained):
-    promote(trained.experiment, trained.store)
+    trained.promote()
     record = trained.promoted / "promotion.json"
     content = json.loads(record.read_text())
     content["weights"]["model.safetensors"] = "0" * 64
     del content["checksum"]
     record.write_text(json.dumps(content))
     with pytest.raises(PromotionError, match="another model was promoted"):
-        promote(trained.experiment, trained.store)
+        trained.promote()
     assert json.loads(record.read_text()) == content
 
 
@@ -110,10 +111,10 @@ def test_a_stale_run_is_refused_and_named(trained):
     longer = trained.experiment.hyperparameters.model_copy(update={"max_steps": 8})
     changed = trained.experiment.model_copy(update={"hyperparameters": longer})
     with pytest.raises(PromotionError, match=f"runs are stale \\({trained.run.name}\\)"):
-        promote(changed, trained.store)
+        promote(changed, trained.store, because=BECAUSE)
     unknown = trained.experiment.model_copy(update={"name": "never"})
     with pytest.raises(PromotionError, match="has not been trained"):
-        promote(unknown, trained.store)
+        promote(unknown, trained.store, because=BECAUSE)
 
 
 def test_checks_are_made_and_not_believed(trained):
@@ -127,7 +128,7 @@ def test_checks_are_made_and_not_believed(trained):
 def test_a_loss_with_a_known_error_is_shown_with_it(trained):
     window = LossWindow(mean=0.125, standard_error=0.0034, steps=20, samples=160, rule=RULE)
     change(trained, final_loss=window)
-    record = promote(trained.experiment, trained.store)
+    record = trained.promote()
     assert record.loss_standard_error == 0.0034
     assert window.text in (trained.promoted / "README.md").read_text()
 

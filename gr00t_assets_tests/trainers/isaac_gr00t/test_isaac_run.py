@@ -8,12 +8,18 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
+from gr00t_assets.core.errors import CheckpointError
+from gr00t_assets.evaluation.open_loop import evaluate_run
+from gr00t_assets.evaluation.result import EvaluationSettings
+from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.checkpoint_layout import COMPLETE
 from gr00t_assets.runs.retention.retention_rule import best_step
 from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
+from gr00t_assets.trainers.isaac_gr00t.launch_file import FOLDER, LAUNCH
 from gr00t_assets.trainers.run_checks import config_problem, loss_problem, weights_problem
 from gr00t_assets.trainers.run_files import complete_checkpoints
 from gr00t_assets_tests.trainers.isaac_gr00t.driving import (
@@ -47,6 +53,32 @@ def test_a_run_leaves_what_every_trainer_leaves(
     assert problems == [None, None, None]
     metadata = json.loads((directory / MODEL / "experiment_cfg" / "metadata.json").read_text())
     assert list(metadata) == ["gr1"]
+
+
+def test_its_checkpoints_are_opened_as_policies(
+    isaac_spec: IsaacSpec, small_checkout: Path
+) -> None:
+    spec = isaac_spec()
+    assert drive(spec, small_checkout).code == 0
+    directory = spec.run_directory
+    asked = EvaluationSettings(draws=2, max_windows=4, max_episodes=1)
+    final = evaluate_run(directory, asked)
+    at_2 = evaluate_run(directory, asked, step=2)
+    assert (at_2.step, at_2.trainer) == (2, "isaac-gr00t")
+    assert at_2.seen.error != final.seen.error
+    weights = [
+        load_file(folder / "model.safetensors")["action_head.action_decoder.layer1.b"]
+        for folder in (LAYOUT.folder(directory, 4), directory / MODEL)
+    ]
+    assert torch.equal(*weights)
+    last = trainer_named("isaac-gr00t").open_policy(LAYOUT.folder(directory, 4))
+    model = trainer_named("isaac-gr00t").open_policy(directory)
+    assert last.config == model.config
+    shutil.rmtree(directory / MODEL)
+    (directory / FOLDER / LAUNCH).unlink()
+    with pytest.raises(CheckpointError, match="its tokenizer is not known"):
+        trainer_named("isaac-gr00t").open_policy(LAYOUT.folder(directory, 2))
+    assert not list(directory.glob(".*partial*"))
 
 
 def test_the_newest_checkpoints_stay_and_the_best(

@@ -22,9 +22,9 @@ from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec, load_spec, make_spec, write_spec
-from gr00t_assets.trainers.base import Observations
 from gr00t_assets.trainers.native.base_models import load_base_model
 from gr00t_assets.trainers.native.batches import BatchSource
+from gr00t_assets.trainers.policy import Observations
 from gr00t_assets.trainers.run_checks import final_weights_problem
 from gr00t_assets.trainers.run_files import DEFAULT_LAYOUT
 from gr00t_assets_tests.trainers.conftest import environment, train, trainer

@@ -5,8 +5,8 @@ Both have the same attributes and methods; lengths are in metres, angles in radi
 
 import numpy as np
 
-from gr00t_assets.datasets.synthetic.kinematics import Chain, Joint, Pose
-from gr00t_assets.datasets.synthetic.scene import Capsule, Color, PinholeCamera
+from gr00t_assets.environments.synthetic.kinematics import Chain, Joint, Pose
+from gr00t_assets.environments.synthetic.scene import Capsule, Color, PinholeCamera
 
 WHITE: Color = (226, 229, 234)
 DARK: Color = (66, 72, 84)
@@ -142,6 +142,33 @@ class So101:
     def pose(self, vector: np.ndarray) -> Pose:
         """The arm of a state."""
         return self.chain.forward(np.deg2rad(vector[:5]))
+
+    def reach(self, point: np.ndarray, tilt: float = 0.15) -> np.ndarray:
+        """Angles that bring the tool to a point, the hand pointing down and ``tilt`` outwards.
+
+        The arm bends in one upright plane: after the pan two links and the hand, solved by the law
+        of cosines. A point out of reach is approached as far as the links go.
+
+        Args:
+            point: Metres, shape ``(3,)``.
+            tilt: Radians from straight down.
+
+        Returns:
+            Radians, shape ``(5,)``, the roll at zero.
+        """
+        pan, lift, elbow, wrist, roll = (np.array(joint.offset) for joint in self.chain.joints)
+        hand = np.array([np.sin(tilt), -np.cos(tilt)])
+        ahead = np.array([np.hypot(point[0], point[1]), point[2]])
+        target = ahead - (roll[0] + self.chain.tool[0]) * hand - (pan + lift)[[0, 2]]
+        upper, fore = np.hypot(elbow[0], elbow[2]), wrist[0]
+        far = np.clip(np.hypot(*target), fore - upper + 1e-3, fore + upper - 1e-6)
+        inner = np.arccos((upper**2 + far**2 - fore**2) / (2 * upper * far))
+        first = np.arctan2(*target) - inner  # from straight up, as the second
+        second = np.arctan2(*(target - upper * np.array([np.sin(first), np.cos(first)])))
+        at_lift = first - np.arctan2(elbow[0], elbow[2])
+        at_elbow = second - np.pi / 2 - at_lift
+        at_wrist = np.pi / 2 - tilt - at_lift - at_elbow
+        return np.array([np.arctan2(point[1], point[0]), at_lift, at_elbow, at_wrist, 0.0])
 
     def closure(self, vector: np.ndarray) -> float:
         """How far the gripper of a state is closed, from 0 to 1."""

@@ -92,7 +92,8 @@ def render(camera: PinholeCamera, flats: Sequence[Flat], solids: Sequence[Capsul
     return np.asarray(image.reduce(_OVERSAMPLING))
 
 
-def _tinted(color: Color, factor: float) -> Color:
+def tinted(color: Color, factor: float) -> Color:
+    """A colour made darker, or lighter up to its brightest part."""
     red, green, blue = (int(part * factor) for part in color)
     return red, green, blue
 
@@ -122,7 +123,7 @@ def _draw_capsule(
     radii = solid.radius * camera.focal * camera.width * _OVERSAMPLING / ends[:, 2]
     red, green, blue = (int(part + (255 - part) * (1.3 - 1)) for part in solid.color)
     for size, shift, color in (
-        (1.0, 0.0, _tinted(solid.color, 0.62)),
+        (1.0, 0.0, tinted(solid.color, 0.62)),
         (0.88, -0.05, solid.color),
         (0.42, -0.24, (red, green, blue)),
     ):
@@ -142,18 +143,19 @@ def _polygon(draw: ImageDraw.ImageDraw, corners: np.ndarray, color: Color) -> No
 
 def table(x: tuple[float, float], y: tuple[float, float], tint: float) -> list[Flat]:
     """A table top of planks, with its front edge; ``tint`` makes its wood darker or lighter."""
-    wood = _tinted(TABLE, tint)
-    dark = _tinted(wood, 0.9)
-    flats = [_rectangle(*x, *y, wood)]
+    wood = tinted(TABLE, tint)
+    dark = tinted(wood, 0.9)
+    flats = [rectangle(*x, *y, wood)]
     for seam in np.arange(y[0] + 0.06, y[1], 0.12):
-        flats.append(_rectangle(*x, seam, seam + 0.004, dark))
+        flats.append(rectangle(*x, seam, seam + 0.004, dark))
     for row, seam in enumerate(np.arange(x[0] + 0.1, x[1], 0.22)):
         for offset in np.arange(y[0] + 0.06 + 0.12 * (row % 2), y[1] - 0.12, 0.24):
-            flats.append(_rectangle(seam, seam + 0.004, offset, offset + 0.12, dark))
+            flats.append(rectangle(seam, seam + 0.004, offset, offset + 0.12, dark))
     return flats
 
 
-def _rectangle(left: float, right: float, near: float, far: float, color: Color) -> Flat:
+def rectangle(left: float, right: float, near: float, far: float, color: Color) -> Flat:
+    """A rectangle on the table, from ``left`` to ``right`` in x and ``near`` to ``far`` in y."""
     corners = [(left, near, 0.0), (right, near, 0.0), (right, far, 0.0), (left, far, 0.0)]
     return Flat(np.array(corners), color)
 
@@ -162,10 +164,10 @@ def plate(position: np.ndarray, radius: float) -> list[Flat]:
     """A plate on the table with its shadow and rim."""
     middle = position + np.array([0, 0, 0.004])
     return [
-        _disc(position + np.array([0.006, -0.006, 0.0]), radius * 1.04, (140, 108, 78)),
-        _disc(middle, radius, PLATE),
-        _disc(middle, radius * 0.78, (206, 208, 206)),
-        _disc(middle, radius * 0.72, (228, 229, 226)),
+        disc(position + np.array([0.006, -0.006, 0.0]), radius * 1.04, (140, 108, 78)),
+        disc(middle, radius, PLATE),
+        disc(middle, radius * 0.78, (206, 208, 206)),
+        disc(middle, radius * 0.72, (228, 229, 226)),
     ]
 
 
@@ -174,10 +176,10 @@ def shadow(point: np.ndarray, radius: float, on_plate: bool) -> Flat:
     height = float(np.clip(point[2] / 0.25, 0, 1))
     ground: Color = (206, 206, 202) if on_plate else TABLE
     centre = np.array([point[0], point[1], 0.005 if on_plate else 0.0])
-    return _disc(centre, radius * (1 + 0.5 * height), _tinted(ground, 0.72 + 0.2 * height), 20)
+    return disc(centre, radius * (1 + 0.5 * height), tinted(ground, 0.72 + 0.2 * height), 20)
 
 
-def _disc(centre: np.ndarray, radius: float, color: Color, corners: int = 28) -> Flat:
+def disc(centre: np.ndarray, radius: float, color: Color, corners: int = 28) -> Flat:
     """A horizontal disc."""
     angles = np.linspace(0, 2 * np.pi, corners, endpoint=False)
     ring = np.stack([np.cos(angles), np.sin(angles), np.zeros(corners)], axis=1)

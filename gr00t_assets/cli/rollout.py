@@ -1,0 +1,139 @@
+"""``gr00t-assets rollout`` and ``environment``: a policy in closed loop, and what it acts in."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from gr00t_assets.cli.output import console, echo, plain_table, print_json
+from gr00t_assets.core.errors import EvaluationError
+from gr00t_assets.core.yaml_files import shown_path
+from gr00t_assets.environments.check import check_environment
+from gr00t_assets.environments.environment_file import environments_file, load_environments
+from gr00t_assets.evaluation.open_loop import stored_spec
+from gr00t_assets.evaluation.rollouts.asked import declared_environment, settings_for
+from gr00t_assets.evaluation.rollouts.result import Rollouts, read_rollouts, rollouts_file
+from gr00t_assets.evaluation.rollouts.rollouts import current_rollouts
+from gr00t_assets.evaluation.rollouts.wording import (
+    RATE_HEAD,
+    endings_sentence,
+    failure_sentences,
+    rate_rows,
+    rollouts_sentence,
+    seconds_sentence,
+)
+from gr00t_assets.evaluation.rollouts.worker import ALREADY, roll_out_by_hand
+from gr00t_assets.runs.model_reference import asked_checkpoints, find_model
+
+environment_app = typer.Typer(
+    no_args_is_help=True, help="Environments that policies are rolled out in"
+)
+
+
+def rollout(
+    target: Annotated[
+        str, typer.Argument(help="EXPERIMENT, EXPERIMENT@STEP, EXPERIMENT@best, a run directory")
+    ],
+    environment: Annotated[
+        str | None, typer.Option(help="Declared; that of the experiment's dataset if left out")
+    ] = None,
+    episodes: Annotated[
+        int | None, typer.Option(min=1, help="As many as the environment declares if left out")
+    ] = None,
+    replan: Annotated[
+        int | None, typer.Option(min=1, help="Actions of a chunk that are done before the next")
+    ] = None,
+    ensemble: Annotated[
+        float | None,
+        typer.Option(min=0, help="Average overlapping chunks with ACT's weights: 0.01"),
+    ] = None,
+    checkpoints: Annotated[
+        str | None, typer.Option(help="Of the run: all, last, or 'every N' steps")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also where the same was rolled out before")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record")] = False,
+) -> None:
+    """Roll a policy out in simulation: success with intervals, beside rules without a model."""
+    model = find_model(target)
+    if model.run_directory is None:
+        problem = "a promoted model has no run directory to keep rollouts in."
+        raise EvaluationError(target, problem, ["give the experiment or its run directory"])
+    directory = model.run_directory
+    models = [model] if checkpoints is None else asked_checkpoints(directory, checkpoints)
+    spec = stored_spec(directory)
+    declared = declared_environment(spec, environment)
+    if declared is None:
+        datasets = ", ".join(dataset.name for dataset in spec.datasets)
+        problem = f"no environment is declared for dataset {datasets}."
+        known = f"declared: {', '.join(load_environments()) or 'none'}"
+        remedy = "name one: --environment NAME, or environment: NAME in data/datasets.yaml"
+        raise EvaluationError(spec.experiment.name, problem, [known, remedy])
+    settings = settings_for(
+        declared, spec, episodes=episodes, replan_every=replan, ensemble=ensemble
+    )
+    for item in models:
+        what = (directory, declared, settings, item.step)
+        if again or current_rollouts(*what) is None:
+            if code := roll_out_by_hand(directory, declared.name, settings, item.step):
+                raise typer.Exit(code)
+        else:
+            sys.stderr.write(ALREADY + "\n")
+        rollouts = read_rollouts(rollouts_file(directory, declared.name, item.step))
+        if as_json:
+            print_json(json.loads(rollouts.model_dump_json()))
+        else:
+            print_rollouts(rollouts, item.name)
+
+
+def print_rollouts(rollouts: Rollouts, name: str) -> None:
+    """The outcome on a terminal."""
+    out = console()
+    out.print(f"{name}: {rollouts_sentence(rollouts)}", highlight=False)
+    table = plain_table(*RATE_HEAD)
+    for row in rate_rows(rollouts):
+        table.add_row(*row)
+    out.print(table)
+    settings = rollouts.settings
+    lines = [
+        "intervals are of 95 percent; steps are the median of those to success",
+        f"policy's episodes: {endings_sentence(rollouts)}",
+        *failure_sentences(rollouts),
+        f"seeds {settings.first_seed} to {settings.first_seed + settings.episodes - 1}, "
+        f"replanned every {settings.replan_every} steps; {seconds_sentence(rollouts)}",
+        *(f"video: {video}" for video in rollouts.videos),
+    ]
+    for line in lines:
+        out.print(line, highlight=False, soft_wrap=True)
+
+
+@environment_app.command("list")
+def environment_list() -> None:
+    """What is declared, built in and in data/environments.yaml; code 1 where that has a fault."""
+    environments = load_environments()
+    table = plain_table("environment", "id", "episodes", "steps", "what is done")
+    for item in environments.values():
+        table.add_row(item.name, item.id, str(item.episodes), str(item.max_steps), item.description)
+    console().print(table)
+    if environments.problem is not None:
+        raise environments.problem
+
+
+@environment_app.command("check")
+def environment_check(
+    name: Annotated[
+        str | None, typer.Argument(help="That is opened; the file alone if left out")
+    ] = None,
+    episodes: Annotated[int, typer.Option(min=1, help="Of its expert, or of random actions")] = 3,
+) -> None:
+    """Read data/environments.yaml strictly; open an environment, and let it run for a while."""
+    environments = load_environments()
+    if name is None:
+        if environments.problem is not None:
+            raise environments.problem
+        echo(f"{shown_path(environments_file())}: {len(environments)} environments, no fault")
+        return
+    for line in check_environment(environments.get(name), episodes):
+        echo(line)

@@ -1,0 +1,282 @@
+"""Configurations by their success in rollouts, and whether loss and open-loop error agree with it.
+
+Success may be set side by side across comparability classes where losses may not: the environment
+is the same whatever a policy was trained on. Agreement is told within a class.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import NamedTuple
+
+from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.factors import Configuration
+from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
+from gr00t_assets.comparison.statistics.success_agreement import (
+    MEASURES,
+    Answer,
+    Measure,
+    MeasuredSuccess,
+    SuccessAgreement,
+    success_agreement,
+)
+from gr00t_assets.comparison.statistics.success_pairs import (
+    BetweenRuns,
+    Outcomes,
+    SuccessEstimate,
+    SuccessPair,
+    against_first,
+    between_runs,
+    compared,
+)
+from gr00t_assets.comparison.wording import first_label
+from gr00t_assets.evaluation.paired_errors import configuration_error
+from gr00t_assets.evaluation.result import Evaluation
+from gr00t_assets.evaluation.rollouts.result import EpisodeOutcome, Rollouts
+from gr00t_assets.evaluation.success_rate import SuccessRate
+
+_BEATEN = {"yes": "beaten", "no": "not beaten", "cannot be told": "not shown to be beaten"}
+
+
+class BaselineVerdict(NamedTuple):
+    """A rule without a model in the same episodes, and whether the policy succeeds more often."""
+
+    name: str
+    rate: SuccessRate
+    p_value: float
+    beaten: Answer
+
+
+@dataclass(frozen=True)
+class RolledConfiguration:
+    """One configuration with rollouts.
+
+    Attributes:
+        rollouts: Of each of its seeds that was rolled out.
+        baselines: Those of its first seed.
+        place: By success among all of the environment.
+        against_first: Against the one that succeeds most often; None for that one itself, and far
+            down the table.
+    """
+
+    ranked: RankedConfiguration
+    class_id: str
+    rollouts: tuple[Rollouts, ...]
+    success: SuccessEstimate
+    baselines: tuple[BaselineVerdict, ...]
+    place: int = 0
+    against_first: SuccessPair | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return first_label(self.ranked.runs)
+
+    @property
+    def tied(self) -> bool:
+        """Whether it cannot be told from the first, and is not it."""
+        return self.against_first is not None and not self.against_first.told_apart
+
+    @property
+    def words(self) -> str:
+        """``27 of 50 (54 %, 40 to 67 %)``; of several runs the interval is that of new runs."""
+        return self.success.counts.words(interval=self.success.interval)
+
+    @property
+    def best_baseline(self) -> BaselineVerdict | None:
+        """The rule that succeeds most often."""
+        return max(self.baselines, key=lambda item: item.rate.rate, default=None)
+
+    @property
+    def beats_baselines(self) -> Answer:
+        """Whether it succeeds more often than every rule without a model.
+
+        All must be beaten, each at 5 percent, so that no correction for their number is needed.
+        """
+        answers = {item.beaten for item in self.baselines}
+        return "no" if "no" in answers else "yes" if answers == {"yes"} else "cannot be told"
+
+    @property
+    def episodes_more(self) -> int | None:
+        """Further episodes of each side that would tell it from the first, if rates stay so.
+
+        To two digits; None where none are needed, too many, or where runs are the unit.
+        """
+        pair = self.against_first
+        if not pair or not self.tied or not pair.rollouts or pair.sequential_p is None:
+            return None
+        more = pair.rollouts - self.success.counts.episodes
+        return int(float(f"{more:.2g}")) if more > 0 else None
+
+    @property
+    def broken(self) -> int:
+        """Episodes that ended with an error or at a limit of time; none of them is a success."""
+        ends = [item.end for one in self.rollouts for item in one.policy]
+        return sum(end in ("error", "time limit", "bad action") for end in ends)
+
+
+@dataclass(frozen=True)
+class SuccessRanking:
+    """The configurations that were rolled out in one environment, most success first; not none.
+
+    Attributes:
+        between: What runs of one configuration differ by.
+        agreements: Of each class with rollouts: of loss, and of open-loop error where known.
+    """
+
+    environment: str
+    environment_hash: str
+    rows: tuple[RolledConfiguration, ...]
+    between: BetweenRuns
+    agreements: tuple[SuccessAgreement, ...]
+
+    @property
+    def headline(self) -> str:
+        """The most success against the best rule without a model, and whether that is beaten."""
+        first, others = self.rows[0], self.rows[1:]
+        text = f"{'Most success' if others else 'Success'} in {self.environment}: "
+        text += f"{first.name}, {first.words}"
+        if rule := first.best_baseline:
+            text += f"; best rule without a model: {rule.name}, {rule.rate.words()}, "
+            text += _BEATEN[first.beats_baselines]
+        return f"{text}."
+
+    @property
+    def known(self) -> str:
+        """Whether the first is known to succeed most often; '' where it is alone."""
+        others = self.rows[1:]
+        tied = [row for row in others if row.tied]
+        if not tied:
+            return "Every other one succeeds less often, beyond chance." if others else ""
+        text = f"{len(tied)} of {len(others)} others cannot be told from it"
+        if more := tied[0].episodes_more:
+            text += f"; at these rates about {more:,} more episodes each would tell {tied[0].name}"
+        return f"{text}."
+
+    @property
+    def verdict(self) -> str:
+        """All of it: headline, whether it is known, and whether loss agrees."""
+        return " ".join(filter(None, (self.headline, self.known, self.agreement.sentence)))
+
+    @property
+    def agreement(self) -> SuccessAgreement:
+        """Whether a lower loss meant more success: of the class with most configurations."""
+        classes = Counter(row.class_id for row in self.rows).most_common(1)
+        return next(item for item in self.agreements if item.class_id == classes[0][0])
+
+    @property
+    def limits(self) -> list[str]:
+        """What belongs beside the numbers."""
+        limits = [
+            f"{row.name}: {row.broken} episodes broke off with an error or at a time limit, and "
+            "count as failed."
+            for row in self.rows
+            if row.broken
+        ]
+        if self.between.degrees:
+            percent = 100 * math.sqrt(self.between.variance)
+            limits.append(
+                "Of several training seeds the run is the unit: near one half their rates differ "
+                f"by a standard deviation of {percent:.0f} in 100, chance of the episodes included."
+            )
+        if any(len(row.rollouts) == 1 for row in self.rows):
+            limits.append("With one training seed, a row is this one policy: others may differ.")
+        if len({row.rollouts[0].settings.model_dump_json() for row in self.rows}) > 1:
+            limits.append("Not all were rolled out with the same settings.")
+        return limits
+
+    def place(self, ranked: RankedConfiguration) -> RolledConfiguration | None:
+        """The row of a configuration; None where it was not rolled out."""
+        return next((row for row in self.rows if row.ranked.run is ranked.run), None)
+
+
+def success_rankings(
+    classes: Sequence[ComparabilityClass],
+    rollouts: Mapping[str, Sequence[Rollouts]],
+    evaluations: Mapping[str, Evaluation],
+) -> tuple[SuccessRanking, ...]:
+    """One for each version of an environment, that with most configurations first.
+
+    ``rollouts`` of final weights and ``evaluations`` are by run id.
+    """
+    environments = sorted({_environment(one) for of_run in rollouts.values() for one in of_run})
+    rankings = [_ranking(classes, rollouts, evaluations, item) for item in environments]
+    return tuple(sorted(filter(None, rankings), key=lambda ranking: -len(ranking.rows)))
+
+
+def _ranking(
+    classes: Sequence[ComparabilityClass],
+    rollouts: Mapping[str, Sequence[Rollouts]],
+    evaluations: Mapping[str, Evaluation],
+    environment: tuple[str, str],
+) -> SuccessRanking | None:
+    def of_seed(runs: Sequence[Run]) -> Rollouts | None:
+        """Of the first run with any: two with one seed are one policy."""
+        every = (one for run in runs for one in rollouts.get(run.run_id, ()))
+        return next((one for one in every if _environment(one) == environment), None)
+
+    rolled = [
+        (item.id, place, by_seed)
+        for item in classes
+        for place in item.ranking
+        if (by_seed := tuple(filter(None, map(of_seed, Configuration(place.runs, {}).by_seed))))
+    ]
+    if not rolled:
+        return None
+    runs = [tuple(_outcomes(one.policy) for one in by_seed) for _, _, by_seed in rolled]
+    between = between_runs(runs)
+    rows = [
+        RolledConfiguration(place, class_id, by_seed, success, _baselines(success, by_seed[0]))
+        for (class_id, place, by_seed), members in zip(rolled, runs, strict=True)
+        for success in [SuccessEstimate(members, between)]
+    ]
+    rows.sort(key=lambda row: -row.success.rate)
+    pairs = [None, *against_first([row.success for row in rows])]
+    placed = [
+        replace(row, place=place, against_first=pair)
+        for place, (row, pair) in enumerate(zip_longest(rows, pairs), start=1)
+    ]
+    agreements = [
+        success_agreement(measure, item.id, measured)
+        for item in classes
+        for measure in MEASURES
+        if (measured := list(filter(None, (
+            _measured(row, measure, evaluations) for row in placed if row.class_id == item.id
+        ))))
+    ]  # fmt: skip
+    return SuccessRanking(*environment, tuple(placed), between, tuple(agreements))
+
+
+def _measured(
+    row: RolledConfiguration, measure: Measure, evaluations: Mapping[str, Evaluation]
+) -> MeasuredSuccess | None:
+    if measure == "loss":
+        loss = row.ranked.loss
+        return MeasuredSuccess(row.name, loss.mean, loss.standard_error, row.success)
+    known = [evaluations[run.run_id] for run in row.ranked.runs if run.run_id in evaluations]
+    known = [evaluation for evaluation in known if evaluation.held_out]
+    if not known:
+        return None
+    error = configuration_error([[evaluation] for evaluation in known])
+    return MeasuredSuccess(row.name, error.mean, error.standard_error, row.success)
+
+
+def _baselines(success: SuccessEstimate, rollouts: Rollouts) -> tuple[BaselineVerdict, ...]:
+    verdicts = []
+    for name, episodes in rollouts.baselines.items():
+        rule = SuccessEstimate((_outcomes(episodes),))
+        pair = compared(rule, success)
+        better: Answer = "yes" if pair.difference > 0 else "no"
+        beaten = better if pair.told_apart else "cannot be told"
+        verdicts.append(BaselineVerdict(name, rule.counts, pair.p_value, beaten))
+    return tuple(verdicts)
+
+
+def _outcomes(episodes: Sequence[EpisodeOutcome]) -> Outcomes:
+    return {episode.seed: episode.success for episode in episodes}
+
+
+def _environment(rollouts: Rollouts) -> tuple[str, str]:
+    return rollouts.environment, rollouts.environment_hash

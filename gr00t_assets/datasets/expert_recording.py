@@ -1,0 +1,188 @@
+"""Demonstrations of an environment's own expert, recorded as a LeRobot dataset."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gr00t_assets.core.errors import SimulationError
+from gr00t_assets.core.files import json_hash
+from gr00t_assets.datasets.lerobot.writer import DatasetWriter, EpisodeRows
+from gr00t_assets.datasets.source_kinds import EnvironmentSource
+from gr00t_assets.environments.declared_env import DeclaredEnv, open_environment
+from gr00t_assets.environments.environment_file import Environment, load_environments
+
+RECORDING_VERSION = 1
+"""Raised when the same parameters begin to give other demonstrations."""
+
+_PERSISTENCE = 0.7
+"""Share of a disturbance that is left in the next step."""
+
+_MOST_FAILURES = 20
+"""Episodes more than it has solved that an expert may fail before recording gives up."""
+
+
+class Recorded(NamedTuple):
+    """What was recorded: episodes, their rows, and episodes of failure that were left out."""
+
+    episodes: int
+    rows: int
+    failed: int
+
+
+def recording_digest(source: EnvironmentSource) -> str:
+    """16 hex digits over all that decides what is recorded.
+
+    Raises:
+        SimulationError: No environment of this name is declared.
+    """
+    environment = load_environments().get(source.environment)
+    parameters = source.model_dump(mode="json", include={"episodes", "seed", "noise"})
+    evaluated = [environment.seeds, environment.episodes]
+    content = [RECORDING_VERSION, environment.content_hash(), evaluated, parameters]
+    return json_hash(content, 16)
+
+
+def record_expert(
+    source: EnvironmentSource, directory: Path, version: str, log: Callable[[str], None]
+) -> Recorded:
+    """Record episodes in which the expert succeeds, each to its success.
+
+    With noise, what is executed is the expert's command and a disturbance, and what is recorded is
+    the command: so that there are demonstrations of how to get back (Laskey et al., "DART: Noise
+    Injection for Robust Imitation Learning", 2017).
+
+    Args:
+        source: The environment, the number of episodes and the seed of the first, after which
+            others follow but for those of evaluation. Its noise is the standard deviation of what
+            is added to the disturbance of each number in a step; 0.7 of it are left in the next.
+        directory: Filled with ``meta``, ``data`` and ``videos``.
+        version: ``v2.1`` or ``v3.0``.
+        log: Where the line about what was recorded goes.
+
+    Raises:
+        SimulationError: No environment of this name is declared, it cannot be opened, or it has no
+            expert, or one that mostly fails.
+    """
+    environment = load_environments().get(source.environment)
+    env = open_environment(environment)
+    try:
+        if (expert := env.expert()) is None:
+            remedy = "it is offered as a function of the environment by env.unwrapped.expert()"
+            raise SimulationError(environment.name, "it has no expert to record.", [remedy])
+        first = env.reset(source.seed)
+        numbers = len(expert())
+        if isinstance(source.noise, tuple) and len(source.noise) != numbers:
+            found = f"{len(source.noise)} numbers; its action has {numbers}"
+            raise SimulationError(environment.name, "noise is of another action.", [found])
+        names, modality = _layout(environment, env, first.observation, numbers)
+        robot = str(getattr(env.env.unwrapped, "robot_type", environment.name))
+        failed, recorded = 0, 0
+        with DatasetWriter(directory, version, environment.fps, robot, names, modality) as writer:
+            for number in _seeds(environment, source.seed):
+                if recorded == source.episodes:
+                    break
+                rows = _episode(environment, env, expert, number, source.noise)
+                if rows is None:
+                    failed += 1
+                    if failed > recorded + _MOST_FAILURES:
+                        found = f"{failed} of {failed + recorded} episodes end without success"
+                        remedy = "lower the noise, or mend the expert"
+                        problem = "its expert fails too often to be recorded."
+                        raise SimulationError(environment.name, problem, [found, remedy])
+                    continue
+                writer.add(rows)
+                recorded += 1
+    finally:
+        env.close()
+    left_out = f"; {failed} in which the expert failed are left out" if failed else ""
+    log(f"{environment.name}: {recorded} episodes, {writer.rows} rows{left_out}")
+    return Recorded(recorded, writer.rows, failed)
+
+
+def _seeds(environment: Environment, first: int) -> Iterator[int]:
+    evaluated = range(environment.seeds, environment.seeds + environment.episodes)
+    return (seed for seed in count(first) if seed not in evaluated)
+
+
+def _episode(
+    environment: Environment,
+    env: DeclaredEnv,
+    expert: Callable[[], np.ndarray],
+    seed: int,
+    noise: float | tuple[float, ...],
+) -> EpisodeRows | None:
+    """One episode to its success; None where there is none."""
+    random = np.random.default_rng(seed)
+    observed, disturbance = env.reset(seed), np.zeros(1)
+    task = observed.observation["task"]
+    keys, states, actions = _state_keys(environment), [], []
+    images: dict[str, list[np.ndarray]] = {camera: [] for camera in environment.cameras}
+    for _ in range(environment.max_steps):
+        shown, action = observed.observation, expert()
+        states.append(np.concatenate([shown[f"state.{key}"] for key in keys]))
+        actions.append(action)
+        for camera, taken in images.items():
+            taken.append(shown[f"video.{camera}"])
+        disturbance = _PERSISTENCE * disturbance + random.normal(0.0, noise, len(action))
+        observed = env.step(action + disturbance)
+        if observed.success:
+            numbers = {"observation.state": np.array(states), "action": np.array(actions)}
+            return EpisodeRows(numbers, images, task)
+        if observed.done:
+            break
+    return None
+
+
+def _state_keys(environment: Environment) -> list[str]:
+    """State keys: those that are acted on in the order of the action, then the others."""
+    acted = [key for key in environment.action_keys if key in environment.state_keys]
+    return [*acted, *(key for key in environment.state_keys if key not in acted)]
+
+
+def _layout(
+    environment: Environment, env: DeclaredEnv, shown: dict[str, Any], numbers: int
+) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
+    """Names of the numbers by column, and ``modality.json``.
+
+    An action key has as many numbers as the state key of its name, and a single one all of them.
+    """
+    sizes = {key: len(shown[f"state.{key}"]) for key in _state_keys(environment)}
+    keys = environment.action_keys
+    actions = {keys[0]: numbers} if len(keys) == 1 else {key: sizes.get(key, 0) for key in keys}
+    if sum(actions.values()) != numbers or not all(actions.values()):
+        found = f"its action has {numbers} numbers, its keys {actions}"
+        expected = "each action key has the numbers of the state key of the same name"
+        problem = "what its action keys stand for cannot be told."
+        raise SimulationError(environment.name, problem, [found, expected])
+    columns = {"observation.state": _slices(sizes), "action": _slices(actions)}
+    names = {
+        column: env.names
+        if slices == columns["action"] and len(env.names) == numbers
+        else tuple(
+            f"{key}_{number}"
+            for key, size in slices.items()
+            for number in range(size["end"] - size["start"])
+        )
+        for column, slices in columns.items()
+    }
+    modality = {
+        "state": columns["observation.state"],
+        "action": columns["action"],
+        "video": {
+            camera: {"original_key": f"observation.images.{camera}"}
+            for camera in environment.cameras
+        },
+        "annotation": {"human.task_description": {"original_key": "task_index"}},
+    }
+    return names, modality
+
+
+def _slices(sizes: dict[str, int]) -> dict[str, dict[str, int]]:
+    ends = np.cumsum(list(sizes.values())).tolist()
+    return {
+        key: {"start": end - size, "end": end}
+        for (key, size), end in zip(sizes.items(), ends, strict=True)
+    }

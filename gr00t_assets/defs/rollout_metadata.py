@@ -1,0 +1,62 @@
+"""What the page of rollouts shows, the most wanted first."""
+
+import dagster as dg
+
+from gr00t_assets.core.project import Store
+from gr00t_assets.core.text import markdown
+from gr00t_assets.defs.metadata import Metadata, bullets, fields, image, in_store, readable, table
+from gr00t_assets.evaluation.rollouts.result import Rollouts, rollouts_file
+from gr00t_assets.evaluation.rollouts.wording import (
+    OUTCOME_HEAD,
+    RATE_HEAD,
+    baseline_sentences,
+    endings_sentence,
+    failure_sentences,
+    outcome_rows,
+    rate_rows,
+    rollouts_sentence,
+    seconds_sentence,
+)
+from gr00t_assets.runs.spec import TrainingSpec
+
+_MOST_ROWS = 200
+"""Episodes whose outcomes are listed; the file has them all."""
+
+
+def rollout_metadata(rollouts: Rollouts, spec: TrainingSpec, store: Store) -> Metadata:
+    """Success and intervals, videos, outcomes, then numbers, then where they came from."""
+    settings, directory = rollouts.settings, spec.run_directory
+    numbers: Metadata = {"success_rate": readable(rollouts.rate.rate)}
+    if rollouts.best_baseline is not None:
+        numbers["best_baseline_rate"] = readable(rollouts.best_baseline[1].rate)
+    if rollouts.mean_score is not None:
+        numbers["mean_score"] = readable(rollouts.mean_score)
+    if rollouts.steps_to_success is not None:
+        numbers["steps_to_success"] = readable(rollouts.steps_to_success)
+    return {
+        "verdict": rollouts_sentence(rollouts),
+        "success": table(RATE_HEAD, rate_rows(rollouts)),
+        "videos": _videos(rollouts, spec),
+        "endings": endings_sentence(rollouts),
+        "failures": bullets(failure_sentences(rollouts)),
+        "outcomes": table(OUTCOME_HEAD, outcome_rows(rollouts.policy[:_MOST_ROWS])),
+        "baselines": bullets(baseline_sentences(rollouts)),
+        **numbers,
+        "settings": f"{settings.episodes} episodes from seed {settings.first_seed} on, replanned "
+        f"every {settings.replan_every} steps",
+        "environment": f"{rollouts.environment}, {rollouts.environment_hash}",
+        "seconds": seconds_sentence(rollouts),
+        **fields(rollouts, "wall_seconds", "device", "model_hash"),
+        "rollouts": in_store(rollouts_file(directory, rollouts.environment, rollouts.step), store),
+    }
+
+
+def _videos(rollouts: Rollouts, spec: TrainingSpec) -> dg.MetadataValue:
+    """Videos that play by themselves; those that are not there any more are named."""
+    shown = []
+    for video in rollouts.videos:
+        path = spec.run_directory / video
+        caption = path.stem.replace("-", " ")
+        there = image(path.read_bytes(), caption, "webp").md_str if path.is_file() else "is gone"
+        shown.append(f"{markdown(caption)}\n\n{there}")
+    return dg.MetadataValue.md("\n\n".join(shown) or "none")

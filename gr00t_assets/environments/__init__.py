@@ -1,0 +1,1 @@
+"""Declared simulators: what they are, what a policy is shown of them, the scene drawn here."""

@@ -1,0 +1,282 @@
+"""A declared Gymnasium environment, opened: what it shows and takes, in the data config's keys.
+
+What an environment may offer beyond Gymnasium, as attributes of ``env.unwrapped``:
+
+- ``expert()``: a function of the environment that answers the next action, flat, in its units, in
+  this episode and in any after it;
+- ``joint_names``: of the numbers of its flat action;
+- ``skip_images``: where it is set to True the environment may leave images out of what it shows,
+  or show old ones; steps that nobody looks at then cost no rendering;
+- ``render_seconds``: seconds that it has drawn for so far.
+"""
+
+import importlib
+import re
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gr00t_assets.core.errors import Gr00tAssetsError, SimulationError
+from gr00t_assets.core.names import nearest
+from gr00t_assets.environments.environment_file import RENDERED, Environment, InstructionSource
+from gr00t_assets.environments.places import (
+    checked_image,
+    image_at,
+    item,
+    leaves,
+    numbers_at,
+    parse_place,
+    parse_reading,
+    shape_text,
+    spread,
+)
+
+_NO_RENDERING = re.compile(r"opengl|\begl|glfw|osmesa|glgeterror|mjrcontext", re.IGNORECASE)
+
+RENDERING = (
+    "set MUJOCO_GL=egl EGL_PLATFORM=surfaceless LIBGL_ALWAYS_SOFTWARE=1 to draw without a screen",
+    "on Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri; and: pip install PyOpenGL",
+)
+"""What to do where nothing can be drawn."""
+
+
+class Observed(NamedTuple):
+    """What an environment shows after a reset or a step.
+
+    Attributes:
+        observation: ``video.KEY`` (H, W, 3) uint8, ``state.KEY`` (n,) float64, ``task``: text.
+        success: Whether it says that the task is done.
+        score: Progress from 0 to 1, where it has one.
+        done: Whether its episode has ended, for whatever reason.
+    """
+
+    observation: dict[str, Any]
+    success: bool
+    score: float | None
+    done: bool
+
+
+class DeclaredEnv:
+    """An open environment; made by ``open_environment``.
+
+    Attributes:
+        env: The Gymnasium environment.
+        names: Of the numbers of its flat action; empty where nobody says.
+        render_seconds: Seconds that it has drawn for so far, as far as it is known.
+        skips_images: Whether steps without images are cheaper.
+    """
+
+    def __init__(self, environment: Environment, env: Any) -> None:
+        self.declared, self.env = environment, env
+        self._inner = env.unwrapped
+        self.names = tuple(getattr(self._inner, "joint_names", environment.names))
+        self.skips_images = hasattr(self._inner, "skip_images")
+        self._rendered = 0.0
+        self._images = True
+        self._places = {
+            key: None if source == RENDERED else parse_place(source)
+            for key, source in environment.observation.items()
+        }
+        self._success = parse_reading(environment.success)
+        self._score = None if environment.score is None else parse_reading(environment.score)
+
+    @property
+    def render_seconds(self) -> float:
+        """Seconds that were spent with drawing."""
+        return self._rendered + float(getattr(self._inner, "render_seconds", 0.0))
+
+    def reset(self, seed: int, images: bool = True) -> Observed:
+        """Begin an episode.
+
+        Raises:
+            SimulationError: What is declared is not there, or has another shape; or it cannot draw.
+        """
+        self._show(images)
+        try:
+            observation, info = self.env.reset(seed=seed)
+        except Exception as error:
+            raise _failed(self.declared, "it cannot begin an episode.", error) from error
+        return self._observed(observation, {"info": info}, False)
+
+    def step(self, action: np.ndarray, images: bool = True) -> Observed:
+        """Do a flat action, (numbers,) in the environment's units, cut to its limits.
+
+        Raises:
+            SimulationError: As of ``reset``, or the action has another length.
+        """
+        return self._do(self._native(action), images)
+
+    def step_anyhow(self, images: bool = True) -> Observed:
+        """Do an action that is drawn from its action space; raises as ``step`` does."""
+        return self._do(self.env.action_space.sample(), images)
+
+    def _do(self, action: Any, images: bool) -> Observed:
+        self._show(images)
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        told = {"info": info, "reward": reward, "terminated": terminated}
+        return self._observed(observation, told, bool(terminated or truncated))
+
+    def expert(self) -> Callable[[], np.ndarray] | None:
+        """A function that answers the expert's next action; None where there is no expert."""
+        if not hasattr(self._inner, "expert"):
+            return None
+        answer = self._inner.expert()
+        return lambda: np.asarray(answer(self._inner), float)
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        self.env.close()
+
+    def offers(self) -> list[str]:
+        """What its last observation has, a line each: ``pixels.front (128, 128, 3) uint8``."""
+        return [f"{path} {shape_text(value)}" for path, value in leaves(self._raw).items()]
+
+    def action_text(self) -> str:
+        """Its action space, in words."""
+        return f"action: {self.env.action_space}"
+
+    def action_numbers(self) -> int | None:
+        """How many numbers its flat action has; None of a dictionary or of discrete actions."""
+        shape = getattr(self.env.action_space, "shape", None)
+        continuous = type(self.env.action_space).__name__ == "Box"
+        return int(np.prod(shape)) if shape is not None and continuous else None
+
+    def _show(self, images: bool) -> None:
+        self._images = images
+        if self.skips_images:
+            self._inner.skip_images = not images
+
+    def _native(self, action: np.ndarray) -> Any:
+        """A flat action as the environment takes it."""
+        space, declared = self.env.action_space, self.declared.action
+        try:
+            if isinstance(declared, Mapping):
+                return spread(action, [parse_place(text) for text in declared.values()], space)
+            if (numbers := self.action_numbers()) is None:
+                raise ValueError(
+                    "it is no vector of numbers; wrap the environment, or give a place "
+                    "of each key in a dictionary: KEY: PATH"
+                )
+            if len(action) != numbers:
+                raise ValueError(f"it has {numbers} numbers, and {len(action)} are given")
+        except (LookupError, ValueError) as error:
+            details = [str(error).strip("'\""), self.action_text()]
+            problem = "its action is not as declared."
+            raise SimulationError(self.declared.name, problem, details) from error
+        return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
+
+    def _observed(self, raw: Any, told: Mapping[str, Any], done: bool) -> Observed:
+        """What is shown, in the data config's keys; ``told`` has no reward after a reset."""
+        self._raw = raw if isinstance(raw, Mapping) else {"observation": raw}
+        observation: dict[str, Any] = {}
+        problems: list[str] = []
+
+        def read(what: str, take: Callable[[], Any]) -> Any:
+            try:
+                return take()
+            except (LookupError, ValueError) as error:
+                problems.append(f"{what}: " + str(error).strip("'\""))
+
+        for key, place in self._places.items():
+            what = f"{key}, declared as {self.declared.observation[key]}"
+            if key.startswith("state.") and place is not None:
+                observation[key] = read(what, partial(numbers_at, self._raw, place))
+            elif self._images:
+                take = self._drawn if place is None else partial(image_at, self._raw, place)
+                observation[key] = read(what, take)
+        observation["task"] = read("instruction", partial(self._instruction, told))
+        success, score = False, None
+        if "reward" in told:
+            success = read(
+                f"success, declared as {self.declared.success}", partial(self._success.holds, told)
+            )
+            if self._score is not None:
+                score = read(
+                    f"score, declared as {self.declared.score}", partial(self._score.value, told)
+                )
+        if problems:
+            details = [*problems, "its observation has:", *(f"  {line}" for line in self.offers())]
+            details.append(f"its info has: {', '.join(map(str, told['info'])) or 'nothing'}")
+            problem = "it does not show what is declared of it."
+            raise SimulationError(self.declared.name, problem, details)
+        return Observed(observation, success, score, done)
+
+    def _drawn(self) -> Any:
+        began = time.perf_counter()
+        try:
+            image = self.env.render()
+        except Exception as error:
+            raise _failed(self.declared, "it cannot draw.", error) from error
+        self._rendered += time.perf_counter() - began
+        if image is None:
+            raise ValueError("render() returns nothing; give render_mode: rgb_array in kwargs")
+        return checked_image(image)
+
+    def _instruction(self, told: Mapping[str, Any]) -> str:
+        instruction = self.declared.instruction
+        if not isinstance(instruction, InstructionSource):
+            return instruction
+        return str(item({**told, "observation": self._raw}, instruction.path.split(".")))
+
+
+def open_environment(environment: Environment) -> DeclaredEnv:
+    """Make an environment from its declaration.
+
+    Raises:
+        SimulationError: Its package is not installed, nothing registers its id, it cannot draw, or
+            it refuses its arguments.
+    """
+    import gymnasium
+
+    module, _, name = environment.id.rpartition(":")
+    if not module and name not in gymnasium.registry and "/" in name:
+        module = name.partition("/")[0]  # as LeRobot finds the package of an id
+    try:
+        if module:
+            importlib.import_module(module)
+    except ImportError as error:
+        raise _not_installed(environment, f"module {module} does not import: {error}") from error
+    except Exception as error:
+        raise _failed(environment, f"module {module} cannot be imported.", error) from error
+    if name not in gymnasium.registry:
+        where = f"importing {module} does not register it" if module else "nothing registers it"
+        hint = nearest(name, gymnasium.registry)
+        found = f"Gymnasium has no environment {name}: {where}"
+        raise _not_installed(environment, found + (f"; did you mean '{hint}'?" if hint else ""))
+    kwargs = dict(environment.kwargs)
+    if RENDERED in environment.observation.values():
+        kwargs.setdefault("render_mode", "rgb_array")
+    try:
+        # An episode is as long as it is declared to be, whatever its package registered.
+        kwargs.setdefault("max_episode_steps", environment.max_steps)
+        env = gymnasium.make(name, disable_env_checker=True, **kwargs)
+    except Gr00tAssetsError:
+        raise
+    except Exception as error:
+        raise _failed(environment, "it cannot be opened.", error) from error
+    return DeclaredEnv(environment, env)
+
+
+def _not_installed(environment: Environment, found: str) -> SimulationError:
+    remedy = f"install it: pip install '{environment.package}'"
+    if ":" not in environment.id and "/" in environment.id:
+        remedy += "; where its module has another name write id: MODULE:NAME"
+    problem = f"environment {environment.id} is not installed."
+    return SimulationError(environment.name, problem, [found, remedy])
+
+
+def _failed(environment: Environment, problem: str, error: Exception) -> Gr00tAssetsError:
+    if isinstance(error, Gr00tAssetsError):
+        return error
+    found = f"{type(error).__name__}: {error}".splitlines()[0]
+    if isinstance(error, ImportError) or type(error).__name__ == "DependencyNotInstalled":
+        return _not_installed(environment, f"it needs a package: {error}")
+    text = "".join(traceback.format_exception(error))
+    if _NO_RENDERING.search(text):
+        return SimulationError(environment.name, "it cannot draw here.", [found, *RENDERING])
+    details = [found, f"kwargs: {environment.kwargs}"]
+    return SimulationError(environment.name, problem, details)

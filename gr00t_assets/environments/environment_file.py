@@ -1,0 +1,279 @@
+"""Environments that policies are rolled out in, as YAML declares them.
+
+The built-in ones are in ``environments.yaml`` beside this module; a project has its own in
+``data/environments.yaml``, where one may take the name of a built-in one and so replaces it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+
+from gr00t_assets.core.errors import SimulationError
+from gr00t_assets.core.files import FrozenModel, json_hash
+from gr00t_assets.core.finding import Finding
+from gr00t_assets.core.names import did_you_mean, name_problem
+from gr00t_assets.core.project import project_root
+from gr00t_assets.core.yaml_files import (
+    LocatedYaml,
+    load_yaml,
+    raise_problems,
+    shown_path,
+    validation_problems,
+    yaml_problem,
+)
+from gr00t_assets.environments.places import parse_place, parse_reading
+
+BUILT_IN = Path(__file__).with_name("environments.yaml")
+
+RENDERED = "render()"
+"""Source of an image: what ``env.render()`` returns, for environments that observe no image."""
+
+_OBSERVATION_KEY = re.compile(r"(video|state)\.[A-Za-z0-9_]+")
+_ID = re.compile(r"([A-Za-z_][\w.]*:)?([\w-]+/)?[\w.-]+(-v\d+)?")
+
+
+def _checked_id(value: str) -> str:
+    if not _ID.fullmatch(value):
+        raise ValueError("expected a Gymnasium id such as gym_pusht/PushT-v0 or module:Name-v0")
+    return value
+
+
+def _checked_observation(value: dict[str, str]) -> dict[str, str]:
+    for key, source in value.items():
+        if not _OBSERVATION_KEY.fullmatch(key):
+            raise ValueError(f"expected keys like video.front and state.gripper, found {key!r}")
+        if source != RENDERED:
+            parse_place(source)
+        elif not key.startswith("video."):
+            raise ValueError(f"{RENDERED} gives an image, and {key} is none")
+    return value
+
+
+def _checked_action(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: str(source) for key, source in value.items() if parse_place(str(source))}
+    if isinstance(value, list | tuple) and len(set(map(str, value))) < len(value):
+        raise ValueError("a key is named twice")
+    return value
+
+
+def _checked_success(value: str) -> str:
+    reading = parse_reading(value)
+    if reading.path == ("reward",) and reading.operator is None:
+        raise ValueError("say from which reward on it is a success: reward >= 1")
+    return value
+
+
+def _checked_score(value: str | None) -> str | None:
+    if value is not None and parse_reading(value).operator is not None:
+        raise ValueError("a score is a number and no comparison: info.progress")
+    return value
+
+
+class InstructionSource(FrozenModel):
+    """Where an environment says its task itself."""
+
+    path: str = Field(alias="from", pattern=r"(info|observation)(\.[A-Za-z0-9_-]+)+")
+
+
+class Environment(FrozenModel):
+    """How to open one Gymnasium environment, and what its observations and actions mean.
+
+    Keys are those of the data config with their modality: ``video.front``, ``state.gripper``.
+    """
+
+    name: str
+    description: str = Field(min_length=1, description="What is done in it")
+    id: Annotated[str, AfterValidator(_checked_id)] = Field(
+        description="Gymnasium id; module:id imports the module that registers it"
+    )
+    package: str = Field(description="What pip installs where it does not import")
+    kwargs: dict[str, Any] = Field(default_factory=dict, description="Of gymnasium.make")
+    observation: Annotated[dict[str, str], AfterValidator(_checked_observation)] = Field(
+        min_length=1, description="Of each key the place in the environment's observation"
+    )
+    action: Annotated[tuple[str, ...] | dict[str, str], BeforeValidator(_checked_action)] = Field(
+        min_length=1,
+        description="Action keys in the order of the environment's action vector; or the place of "
+        "each in its dictionary",
+    )
+    names: tuple[str, ...] = Field(
+        default=(), description="Of the action's numbers, where the environment has no joint_names"
+    )
+    instruction: str | InstructionSource = Field(
+        description="The task's text; or {from: info.NAME}, {from: observation.NAME}"
+    )
+    success: Annotated[str, AfterValidator(_checked_success)] = Field(
+        description="info.NAME, terminated, or a comparison: reward >= 1"
+    )
+    score: Annotated[str | None, AfterValidator(_checked_score)] = Field(
+        default=None, description="info.NAME or reward: progress from 0 to 1"
+    )
+    max_steps: int = Field(ge=1, le=100_000, description="After which an episode has failed")
+    fps: float = Field(gt=0, description="Steps in a second, as in the demonstrations")
+    seeds: int = Field(default=1000, ge=0, description="First seed of evaluation; others follow")
+    episodes: int = Field(default=50, ge=1, le=10_000, description="Of an evaluation")
+    replan_every: int | None = Field(
+        default=None, ge=1, description="Actions of a chunk that are done before the next is asked"
+    )
+    episode_seconds: float = Field(
+        default=120.0, gt=0, description="Wall time after which an episode counts as failed"
+    )
+
+    def content_hash(self) -> str:
+        """First 16 hex digits of a SHA-256 over what decides an episode, given its seed."""
+        decides = (
+            *("id", "kwargs", "observation", "action", "instruction"),
+            *("success", "score", "max_steps", "fps"),
+        )
+        return json_hash(self.model_dump(mode="json", include=set(decides)), 16)
+
+    def package_version(self) -> str | None:
+        """Of its package, where that is installed."""
+        try:
+            return version(re.split(r"[\[<>=!~; ]", self.package)[0])
+        except (PackageNotFoundError, ValueError):
+            return None
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Camera keys: ``front``."""
+        return tuple(key[6:] for key in self.observation if key.startswith("video."))
+
+    @property
+    def state_keys(self) -> tuple[str, ...]:
+        """State keys: ``single_arm``."""
+        return tuple(key[6:] for key in self.observation if key.startswith("state."))
+
+    @property
+    def action_keys(self) -> tuple[str, ...]:
+        """Action keys, in the order of the flat action."""
+        return tuple(self.action)
+
+
+@dataclass(frozen=True)
+class Environments:
+    """Environments by name, a project's own and the built-in ones.
+
+    Attributes:
+        by_name: Those that can be used.
+        errors: Why one cannot be used, by name.
+        problem: Everything that is wrong with the project's file.
+    """
+
+    by_name: dict[str, Environment]
+    errors: dict[str, SimulationError]
+    problem: SimulationError | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.by_name)
+
+    def __len__(self) -> int:
+        return len(self.by_name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.by_name
+
+    def __getitem__(self, name: str) -> Environment:
+        return self.get(name)
+
+    def values(self) -> list[Environment]:
+        """Those that can be used."""
+        return list(self.by_name.values())
+
+    def problem_of(self, name: str) -> str | None:
+        """Why nothing of a name is declared, with the nearest; None where it is, well or not."""
+        if name in self.by_name or name in self.errors:
+            return None
+        return f"there is no environment '{name}'; {did_you_mean(name, self.by_name)}"
+
+    def get(self, name: str) -> Environment:
+        """The environment of a name.
+
+        Raises:
+            SimulationError: There is none, with the nearest name; or its declaration is wrong.
+        """
+        if name in self.errors:
+            raise self.errors[name]
+        if name not in self.by_name:
+            details = [did_you_mean(name, self.by_name)]
+            if self.problem is not None:
+                details.append(f"{self.problem.subject} has problems, and may have it")
+            raise SimulationError(name, "no environment of this name is declared.", details)
+        return self.by_name[name]
+
+
+def environments_file() -> Path:
+    """The file of the project's own environments, which need not be there."""
+    return project_root() / "data" / "environments.yaml"
+
+
+def load_environments(path: Path | None = None) -> Environments:
+    """Read the built-in environments and those of the project.
+
+    A fault of the project's file disables what it is in and nothing else.
+
+    Args:
+        path: The project's file; ``data/environments.yaml`` where left out.
+    """
+    built_in = _read(BUILT_IN)
+    own = path or environments_file()
+    if not own.is_file():
+        return built_in
+    declared = _read(own)
+    kept = {name: item for name, item in built_in.by_name.items() if name not in declared.errors}
+    return Environments({**kept, **declared.by_name}, declared.errors, declared.problem)
+
+
+def _read(file: Path) -> Environments:
+    try:
+        located = load_yaml(file, SimulationError)
+    except SimulationError as error:
+        return Environments({}, {}, error)
+    content = {} if located.data is None else located.data
+    if not isinstance(content, dict):
+        problems = [yaml_problem((), "expected environments by name")]
+        return Environments({}, {}, _error(located, problems))
+    environments: dict[str, Environment] = {}
+    errors: dict[str, SimulationError] = {}
+    every: list[Finding] = []
+    for key, value in content.items():
+        problems: list[Finding] = []
+        environment = _environment(key, value, problems)
+        if environment is not None and not problems:
+            environments[environment.name] = environment
+        else:
+            errors[str(key)] = _error(located, problems)
+            every += problems
+    return Environments(environments, errors, _error(located, every) if every else None)
+
+
+def _environment(key: Any, value: Any, problems: list[Finding]) -> Environment | None:
+    """The environment, where it is one; what is wrong with it is added to the problems."""
+    name = str(key)
+    if problem := name_problem(name):
+        problems.append(yaml_problem((name,), problem))
+    if not isinstance(value, dict):
+        problems.append(yaml_problem((name,), "expected the fields of an environment"))
+        return None
+    fields = {str(field): content for field, content in value.items()}
+    if fields.pop("name", None) is not None:
+        problems.append(yaml_problem((name, "name"), "the name is the key above; remove this line"))
+    try:
+        return Environment.model_validate({**fields, "name": name})
+    except ValidationError as failure:
+        problems += validation_problems(failure, Environment, (name,))
+        return None
+
+
+def _error(located: LocatedYaml, problems: list[Finding]) -> SimulationError:
+    try:
+        raise_problems(located, problems, SimulationError)
+    except SimulationError as error:
+        return error
+    return SimulationError(shown_path(located.file), "it cannot be used.")

@@ -1,0 +1,185 @@
+"""Who acts in episodes: a policy, several episodes at a time, and the rules without a model."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gr00t_assets.core.errors import ActionError, ObservationError
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.environments.environment_file import Environment
+from gr00t_assets.evaluation.rollouts.result import BaselineName, Ending, RolloutSettings
+from gr00t_assets.modality.config import ModalityConfig, VectorKey
+from gr00t_assets.serving.chunk_player import ChunkPlayer
+from gr00t_assets.trainers.policy import Policy
+
+
+@dataclass
+class Episode:
+    """An episode that is under way.
+
+    Attributes:
+        seed: Of the environment.
+        observation: What was seen last, in the data config's keys.
+        actions: Flat actions so far, in the environment's order.
+        seconds: That the environment took.
+        score: The highest so far.
+        memory: What the agent keeps of it.
+    """
+
+    seed: int
+    observation: dict[str, Any]
+    actions: list[np.ndarray] = field(default_factory=list)
+    seconds: float = 0.0
+    score: float | None = None
+    memory: Any = None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an agent does not act, so that the episode ends."""
+
+    end: Ending
+    text: str
+
+
+class Agent(ABC):
+    """Answers observations with flat actions, in the environment's order."""
+
+    every = 1
+    """Episodes begin together, at steps that this divides, so that more is answered at once."""
+
+    sees = False
+    """Whether it is to be shown images when an episode begins."""
+
+    @abstractmethod
+    def act(self, episodes: Sequence[Episode]) -> list[np.ndarray | Refusal]:
+        """The next action of each of some episodes."""
+
+    def looks(self, episode: Episode) -> bool:
+        """Whether it will need images after the action that it has just answered."""
+        return False
+
+
+class PolicyAgent(Agent):
+    """A policy, asked for a chunk of all episodes that need one by one call of the model."""
+
+    sees = True
+
+    def __init__(self, policy: Policy, environment: Environment, settings: RolloutSettings) -> None:
+        self.policy, self.settings, self.every = policy, settings, settings.replan_every
+        self._keys = environment.action_keys
+        self._used = {
+            *(f"video.{camera.key}" for camera in policy.config.video),
+            *(f"state.{key.key}" for key in policy.config.state),
+            *(["task"] if policy.config.language else []),
+        }
+
+    def act(self, episodes: Sequence[Episode]) -> list[np.ndarray | Refusal]:
+        """Play chunks, and ask for new ones where they are due."""
+        for episode in episodes:
+            if episode.memory is None:
+                episode.memory = self._player()
+        asking = [episode for episode in episodes if episode.memory.needs_chunk()]
+        chunks = zip(asking, self._chunks(asking), strict=True) if asking else ()
+        refused: dict[int, Refusal] = {}
+        for episode, chunk in chunks:
+            if isinstance(chunk, Refusal):
+                refused[id(episode)] = chunk
+            else:
+                episode.memory.add(chunk)
+        return [refused.get(id(episode)) or episode.memory.next() for episode in episodes]
+
+    def looks(self, episode: Episode) -> bool:
+        """Where the next chunk is due."""
+        return episode.memory.needs_chunk()
+
+    def _player(self) -> ChunkPlayer:
+        settings = self.settings
+        return ChunkPlayer(self.policy.horizon, settings.replan_every, settings.ensemble)
+
+    def _chunks(self, episodes: Sequence[Episode]) -> list[np.ndarray | Refusal]:
+        """Chunks (horizon, numbers); one by one where the whole batch is refused for one of it."""
+        seeds = [
+            _seed(self.settings.policy_seed, item.seed, len(item.actions)) for item in episodes
+        ]
+        observations = [
+            {key: value for key, value in episode.observation.items() if key in self._used}
+            for episode in episodes
+        ]
+        try:
+            chunks = self.policy.act_many(observations, seeds)
+        except (ActionError, ObservationError) as error:
+            if len(episodes) > 1:
+                return [chunk for episode in episodes for chunk in self._chunks([episode])]
+            end: Ending = "bad action" if isinstance(error, ActionError) else "error"
+            return [Refusal(end, str(error))]
+        return [np.concatenate([c.by_key[key] for key in self._keys], axis=-1) for c in chunks]
+
+
+class RuleAgent(Agent):
+    """A rule without a model: an episode's action by its number, and by what was seen at first."""
+
+    def __init__(self, rule: Callable[[int, Mapping[str, Any]], Callable[[int], np.ndarray]]):
+        self._rule = rule
+
+    def act(self, episodes: Sequence[Episode]) -> list[np.ndarray | Refusal]:
+        """What the rule says."""
+        for episode in episodes:
+            if episode.memory is None:
+                episode.memory = self._rule(episode.seed, episode.observation)
+        return [episode.memory(len(episode.actions)) for episode in episodes]
+
+
+def baseline_agents(
+    config: ModalityConfig, environment: Environment, dataset: LeRobotDataset
+) -> dict[BaselineName, Agent]:
+    """The rules without a model, which know the demonstrations and no image."""
+    by_key = {key.key: key for key in config.action}
+    keys = [by_key[name] for name in environment.action_keys]
+
+    def statistic(name: str) -> np.ndarray:
+        return np.concatenate([np.array(getattr(key.statistics, name), float) for key in keys])
+
+    mean, low, high = (statistic(name) for name in ("mean", "min", "max"))
+    held_out = set(config.held_out_episodes)
+    training = [item.index for item in dataset.episodes if item.index not in held_out]
+
+    def hold(seed: int, observation: Mapping[str, Any]) -> Callable[[int], np.ndarray]:
+        still = np.concatenate([_held(key, observation) for key in keys])
+        return lambda step: still
+
+    def replay(seed: int, observation: Mapping[str, Any]) -> Callable[[int], np.ndarray]:
+        episode = int(np.random.default_rng((seed, 1)).choice(training))
+        columns = dataset.vectors(episode, [key.original_key for key in keys])
+        rows = [columns[key.original_key][:, key.start : key.end] for key in keys]
+        actions = np.concatenate(rows, axis=1).astype(float)
+        return lambda step: actions[min(step, len(actions) - 1)]
+
+    def uniform(seed: int, observation: Mapping[str, Any]) -> Callable[[int], np.ndarray]:
+        generator = np.random.default_rng((seed, 2))
+        return lambda step: generator.uniform(low, high)
+
+    return {
+        "hold": RuleAgent(hold),
+        "mean action": RuleAgent(lambda seed, observation: lambda step: mean),
+        "replay": RuleAgent(replay),
+        "random": RuleAgent(uniform),
+    }
+
+
+def _seed(*parts: int) -> int:
+    """One seed of several numbers."""
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
+def _held(key: VectorKey, observation: Mapping[str, Any]) -> np.ndarray:
+    """What asks a key for no motion: its state, zero of differences, else the mean action."""
+    if not key.absolute:
+        return np.zeros(key.end - key.start)
+    name = f"state.{key.state_key or key.key}"
+    state = observation.get(name)
+    fits = state is not None and len(state) == key.end - key.start
+    return np.array(state if fits else key.statistics.mean, float)

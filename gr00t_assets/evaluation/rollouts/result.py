@@ -1,0 +1,218 @@
+"""``rollouts/ENVIRONMENT.json`` of a run: what a policy did in closed loop, episode by episode.
+
+Rules without a model act in the same episodes, so that every comparison is paired by seed.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from gr00t_assets.core.checksums import load_sealed, sealed
+from gr00t_assets.core.errors import EvaluationError
+from gr00t_assets.core.files import FrozenModel, json_hash, write_bytes
+from gr00t_assets.evaluation.success_rate import SuccessRate
+
+ROLLOUTS = "rollouts"
+"""Folder of a run directory."""
+
+EARLIER = "earlier"
+"""Folder in it of rollouts of other settings."""
+
+BaselineName = Literal["hold", "mean action", "replay", "random"]
+
+BASELINES: dict[BaselineName, str] = {
+    "hold": "asks for the joints that it had at the start, for the whole episode",
+    "mean action": "asks for the mean of the recorded actions at every step",
+    "replay": "replays the actions of a demonstration that is drawn at random",
+    "random": "draws every action evenly from the range of the recorded ones",
+}
+"""The rules without a model, in words."""
+
+Ending = Literal["success", "horizon", "terminated", "time limit", "error", "bad action"]
+
+
+class EpisodeOutcome(FrozenModel):
+    """How one episode went."""
+
+    seed: int
+    success: bool
+    score: float | None = Field(default=None, description="Highest of the episode, 0 to 1")
+    steps: int = Field(description="Taken until it ended")
+    seconds: float = Field(description="Of the environment alone, without the policy")
+    end: Ending
+    note: str = Field(default="", description="What went wrong, where something did")
+
+
+class RolloutSettings(FrozenModel):
+    """What decides the outcomes, beside the model and the environment."""
+
+    episodes: int = Field(ge=1)
+    first_seed: int = Field(default=1000, ge=0, description="The others follow it")
+    replan_every: int = Field(
+        default=8, ge=1, description="Actions of a chunk that are done before the next is asked for"
+    )
+    ensemble: float | None = Field(
+        default=None, ge=0, description="Weight of older chunks; none: the newest alone acts"
+    )
+    policy_seed: int = Field(default=0, ge=0, description="Of the noise that denoising starts from")
+    denoising_steps: int | None = Field(
+        default=None, ge=1, description="None: as many as the model says"
+    )
+
+
+class Rollouts(FrozenModel):
+    """All episodes of one set of weights in one environment, and those of the baselines."""
+
+    format: Literal[1] = Field(default=1, description="Version of this file's layout")
+    experiment: str = Field(description="That the policy was trained as")
+    config_hash: str
+    model_hash: str = Field(description="First 16 hex digits of a SHA-256 over the weights")
+    step: int | None = Field(description="Of the checkpoint; none: the run's final weights")
+    trainer: str
+    environment: str = Field(description="Name in data/environments.yaml, or built in")
+    environment_hash: str = Field(description="Of its declaration")
+    package_version: str | None = Field(default=None, description="Of the environment's package")
+    settings: RolloutSettings
+    policy: tuple[EpisodeOutcome, ...]
+    baselines: dict[BaselineName, tuple[EpisodeOutcome, ...]]
+    videos: tuple[str, ...] = Field(default=(), description="Paths below the run directory")
+    device: str
+    wall_seconds: float
+    rolled_at: str = Field(description="ISO 8601, UTC")
+    seconds_by_part: dict[Literal["render", "policy", "physics"], float] = Field(
+        default_factory=dict, description="Of the policy's episodes together"
+    )
+
+    @property
+    def rate(self) -> SuccessRate:
+        """The policy's."""
+        return success_rate(self.policy)
+
+    def baseline_rate(self, name: BaselineName) -> SuccessRate:
+        """That of a rule without a model, on the same seeds."""
+        return success_rate(self.baselines[name])
+
+    @property
+    def best_baseline(self) -> tuple[BaselineName, SuccessRate] | None:
+        """The rule that succeeds most often, of equals the first; none where none was rolled."""
+        best = max(self.baselines, key=lambda name: self.baseline_rate(name).rate, default=None)
+        return None if best is None else (best, self.baseline_rate(best))
+
+    @property
+    def mean_score(self) -> float | None:
+        """Mean of the policy's scores; none where the environment has no score."""
+        return mean_score(self.policy)
+
+    @property
+    def steps_to_success(self) -> float | None:
+        """Median steps of the episodes that succeeded."""
+        return steps_to_success(self.policy)
+
+    def content_hash(self) -> str:
+        """First 16 hex digits of a SHA-256 over what was found, without times."""
+        times = {"wall_seconds": True, "rolled_at": True, "seconds_by_part": True}
+        seconds = {"__all__": {"seconds"}}
+        content = self.model_dump(
+            mode="json",
+            exclude={
+                **times,
+                "policy": seconds,
+                "baselines": dict.fromkeys(self.baselines, seconds),
+            },
+        )
+        return json_hash(content, 16)
+
+
+def success_rate(outcomes: Sequence[EpisodeOutcome]) -> SuccessRate:
+    """How many of some episodes succeeded."""
+    successes = sum(outcome.success for outcome in outcomes)
+    return SuccessRate(successes=successes, episodes=len(outcomes))
+
+
+def mean_score(outcomes: Sequence[EpisodeOutcome]) -> float | None:
+    """Mean score of some episodes, where they have one."""
+    scores = [outcome.score for outcome in outcomes if outcome.score is not None]
+    return sum(scores) / len(scores) if scores else None
+
+
+def steps_to_success(outcomes: Sequence[EpisodeOutcome]) -> float | None:
+    """Median steps of the episodes that succeeded."""
+    from statistics import median
+
+    steps = [outcome.steps for outcome in outcomes if outcome.success]
+    return float(median(steps)) if steps else None
+
+
+def rollouts_file(run_directory: Path, environment: str, step: int | None = None) -> Path:
+    """Where the rollouts of a run's final weights, or of a checkpoint, are kept."""
+    name = environment if step is None else f"{environment}@{step}"
+    return run_directory / ROLLOUTS / f"{name}.json"
+
+
+def save_rollouts(rollouts: Rollouts, run_directory: Path) -> None:
+    """Write rollouts in one step; earlier ones in the same environment go into ``earlier/``."""
+    content = sealed(json.loads(rollouts.model_dump_json()))
+    path = rollouts_file(run_directory, rollouts.environment, rollouts.step)
+    if (earlier := _readable(path)) is not None and earlier.settings != rollouts.settings:
+        time = re.sub(r"\W", "", earlier.rolled_at[:19])
+        write_bytes(path.parent / EARLIER / f"{path.stem}-{time}.json", path.read_bytes())
+    write_bytes(path, (json.dumps(content, ensure_ascii=False) + "\n").encode())
+
+
+def load_rollouts(run_directory: Path) -> list[Rollouts]:
+    """The rollouts of a run's final weights, by environment in alphabetical order.
+
+    Raises:
+        EvaluationError: A file is there and holds no rollouts.
+    """
+    return [read_rollouts(path) for path in _files(run_directory) if "@" not in path.name]
+
+
+def readable_rollouts(run_directory: Path) -> list[Rollouts]:
+    """The same without those that cannot be read."""
+    return [
+        rollouts
+        for path in _files(run_directory)
+        if "@" not in path.name and (rollouts := _readable(path)) is not None
+    ]
+
+
+def rollouts_of_steps(run_directory: Path, environment: str) -> dict[int | None, Rollouts]:
+    """Readable rollouts in one environment, by the checkpoint's step; None: the final weights."""
+    found = (
+        _readable(path)
+        for path in _files(run_directory)
+        if path.stem.partition("@")[0] == environment
+    )
+    return {rollouts.step: rollouts for rollouts in found if rollouts is not None}
+
+
+def read_rollouts(path: Path) -> Rollouts:
+    """Rollouts from their file.
+
+    Raises:
+        EvaluationError: It holds none.
+        StoreError: This user may not read it.
+    """
+
+    def refuse(why: str) -> EvaluationError:
+        problem = "these are no rollouts of format 1, or not as they were written."
+        remedy = "move it away and run `gr00t-assets rollout` again"
+        return EvaluationError(str(path), problem, [why.splitlines()[0], remedy])
+
+    return load_sealed(path, Rollouts, refuse)
+
+
+def _readable(path: Path) -> Rollouts | None:
+    try:
+        return read_rollouts(path) if path.is_file() else None
+    except EvaluationError:
+        return None
+
+
+def _files(run_directory: Path) -> list[Path]:
+    return sorted((run_directory / ROLLOUTS).glob("[!.]*.json"))

@@ -1,0 +1,166 @@
+"""The rollouts of a run's weights, from them to ``rollouts/ENVIRONMENT.json`` and its videos."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gr00t_assets.core.errors import EvaluationError
+from gr00t_assets.core.files import published_directory
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.environments.environment_file import Environment
+from gr00t_assets.environments.episode_processes import EnvironmentProcesses
+from gr00t_assets.evaluation.open_loop import finished_spec, stored_spec, weights_hash
+from gr00t_assets.evaluation.rollouts.agents import PolicyAgent, baseline_agents
+from gr00t_assets.evaluation.rollouts.asked import dataset_for
+from gr00t_assets.evaluation.rollouts.result import (
+    ROLLOUTS,
+    Rollouts,
+    RolloutSettings,
+    read_rollouts,
+    rollouts_file,
+    save_rollouts,
+    success_rate,
+)
+from gr00t_assets.evaluation.rollouts.runner import PARALLEL, Rolled, Runner
+from gr00t_assets.evaluation.rollouts.videos import animated_webp, side_by_side
+from gr00t_assets.experiments.registry import trainer_named
+from gr00t_assets.runs.model_reference import model_of_run
+from gr00t_assets.runs.run_directory import MODEL
+from gr00t_assets.runs.spec import TrainingSpec
+
+Log = Callable[[str], object]
+
+VIDEOS = "videos"
+"""Folder of ``rollouts``, with one of each environment."""
+
+MOST_VIDEOS = 3
+"""Of successes, and as many of failures."""
+
+
+def roll_out_run(
+    run_directory: Path,
+    environment: Environment,
+    settings: RolloutSettings,
+    step: int | None = None,
+    *,
+    log: Log = lambda line: None,
+    parallel: int = PARALLEL,
+) -> Rollouts:
+    """Roll out weights of a run of any trainer, and the rules without a model, in one environment.
+
+    Args:
+        run_directory: Of the run.
+        environment: What they act in.
+        settings: What decides the outcomes.
+        step: Of a checkpoint; the final weights of a finished run where left out.
+        log: Is given lines of progress.
+        parallel: Episodes at a time.
+
+    Raises:
+        EvaluationError: The run is not finished, or was not trained for the environment.
+        SimulationError: The environment cannot be opened, or differs from the data config.
+        Gr00tAssetsError: There are no such weights, or they cannot be read.
+    """
+    began = time.monotonic()
+    spec, weights = _weights(run_directory, step)
+    dataset = dataset_for(spec, environment.name)
+    seeds = range(settings.first_seed, settings.first_seed + settings.episodes)
+    parallel = min(parallel, settings.episodes)
+    with EnvironmentProcesses(environment, parallel, [__name__]) as processes:
+        runner = Runner(environment, processes, parallel)
+        runner.require_fit(dataset.config, settings.first_seed)
+        policy = trainer_named(spec.experiment.trainer).open_policy(weights)
+        policy = policy.for_config(dataset.config).for_simulation()
+        if settings.denoising_steps is not None:
+            policy.denoising_steps = settings.denoising_steps
+        log(f"{settings.episodes} episodes in {environment.name}, {parallel} at a time")
+        rolled = runner.roll_out(PolicyAgent(policy, environment, settings), seeds, log)
+        log(f"policy: {success_rate(list(rolled.outcomes.values())).words()}")
+        files = LeRobotDataset.open(dataset.directory, dataset.name)
+        baselines = {}
+        for name, agent in baseline_agents(dataset.config, environment, files).items():
+            outcomes = runner.roll_out(agent, seeds).outcomes
+            baselines[name] = tuple(outcomes.values())
+            log(f"{name}: {success_rate(baselines[name]).words()}")
+        videos = _write_videos(runner, rolled, run_directory, step, log)
+    rollouts = Rollouts(
+        experiment=spec.experiment.name,
+        config_hash=spec.config_hash,
+        model_hash=weights_hash(weights),
+        step=step,
+        trainer=spec.experiment.trainer,
+        environment=environment.name,
+        environment_hash=environment.content_hash(),
+        package_version=environment.package_version(),
+        settings=settings,
+        policy=tuple(rolled.outcomes.values()),
+        baselines=baselines,
+        videos=videos,
+        device=policy.device,
+        wall_seconds=round(time.monotonic() - began, 2),
+        rolled_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds_by_part={part: round(value, 3) for part, value in rolled.seconds.items()},
+    )
+    save_rollouts(rollouts, run_directory)
+    return rollouts
+
+
+def current_rollouts(
+    run_directory: Path,
+    environment: Environment,
+    settings: RolloutSettings,
+    step: int | None = None,
+) -> Rollouts | None:
+    """Rollouts of the same weights in the same environment with the same settings, if there are.
+
+    Raises:
+        EvaluationError: The run is not finished.
+        CheckpointError: There is no such checkpoint.
+    """
+    _, weights = _weights(run_directory, step)
+    path = rollouts_file(run_directory, environment.name, step)
+    try:
+        found = read_rollouts(path) if path.is_file() else None
+    except EvaluationError:
+        return None
+    asked = (environment.content_hash(), environment.package_version(), settings)
+    if found is None or (found.environment_hash, found.package_version, found.settings) != asked:
+        return None
+    return found if found.model_hash == weights_hash(weights) else None
+
+
+def _weights(run_directory: Path, step: int | None) -> tuple[TrainingSpec, Path]:
+    if step is None:
+        return finished_spec(run_directory), run_directory / MODEL
+    return stored_spec(run_directory), model_of_run(run_directory, str(step)).directory
+
+
+def _write_videos(
+    runner: Runner, rolled: Rolled, run_directory: Path, step: int | None, log: Log
+) -> tuple[str, ...]:
+    """Videos of the first successes and failures, done once more; their paths below the run."""
+    name = runner.environment.name if step is None else f"{runner.environment.name}@{step}"
+    folder = run_directory / ROLLOUTS / VIDEOS / name
+    names: list[str] = []
+    with published_directory(folder, replace=True) as partial:
+        for success in (True, False):
+            chosen = [
+                outcome
+                for outcome in rolled.outcomes.values()
+                if outcome.success == success and outcome.steps
+            ]
+            for outcome in chosen[:MOST_VIDEOS]:
+                actions = list(rolled.actions[outcome.seed])
+                if outcome.end in ("time limit", "error"):
+                    actions.pop()  # that is where it failed
+                images, again = runner.recorded(outcome.seed, actions)
+                if not images or again != success:
+                    log(f"seed {outcome.seed}: it does not go the same way twice; no video")
+                    continue
+                frames = [side_by_side(shown) for shown in images]
+                end = outcome.end.replace(" ", "-")
+                names.append(f"seed-{outcome.seed}-{end}.webp")
+                content = animated_webp(frames, runner.environment.fps)
+                (partial / names[-1]).write_bytes(content)
+    return tuple((folder / video).relative_to(run_directory).as_posix() for video in names)

@@ -1,0 +1,259 @@
+"""An observation as a person, a robot or a client gives it, to what a policy is told.
+
+Everything is checked here, by the dataset's own names, and all problems are told at once.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from gr00t_assets.core.errors import ObservationError
+from gr00t_assets.core.finding import short
+from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.modality.config import ModalityConfig, VideoKey
+from gr00t_assets.modality.flat_vector import FlatVector
+from gr00t_assets.modality.images import resized
+from gr00t_assets.modality.special_tokens import special_tokens
+from gr00t_assets.modality.state_ranges import StateRanges
+from gr00t_assets.modality.transforms import StateActionTransform
+
+DEFAULT_INSTRUCTION = "Perform the default behavior."
+"""What Isaac-GR00T tells a policy whose data has no language."""
+
+Observation: TypeAlias = Mapping[str, Any]
+"""What a robot sees and is told, by these keys; others are told of and not used.
+
+- ``video.CAMERA`` or ``CAMERA``: (H, W, 3) uint8 RGB, of any size.
+- The state, in the robot's units, in one of these ways: ``state.KEY``, (n,), for each key;
+  ``state``, (numbers,) in the order of ``Policy.state_names``, which may be given beside it as
+  ``state_names``; ``state``, a mapping from those names to numbers; or each name with its number.
+- ``task``: the instruction; its key of the data config is taken as well.
+"""
+
+_LONGEST_TASK = 2000
+"""Characters."""
+
+
+class PolicyInput(NamedTuple):
+    """One observation as a policy is told it.
+
+    Attributes:
+        frames: (cameras, height, width, 3) uint8, in the size of the frame cache.
+        states: (1, max_state_dim) float32, as the model is fed it.
+        anchors: Of relative actions the states that they are against, by action key.
+        task: The instruction.
+        warnings: What is odd, a sentence each.
+    """
+
+    frames: np.ndarray
+    states: np.ndarray
+    anchors: dict[str, np.ndarray]
+    task: str
+    warnings: tuple[str, ...]
+
+
+class ObservationReader:
+    """Reads observations for policies of one modality config.
+
+    Args:
+        config: The modality config.
+
+    Attributes:
+        refuses_far_states: Whether a state that speaks of other units or another order, or is far
+            outside the trained range, is a problem; else it is a warning.
+    """
+
+    def __init__(self, config: ModalityConfig) -> None:
+        self.refuses_far_states = True
+        self.config = config
+        self.state = FlatVector(config.state)
+        self.ranges = StateRanges(self.state)
+        self._transform = StateActionTransform(config)
+        self._task_keys = ["task", *filter(None, (config.language, config.language_key))]
+
+    def read(self, observation: Observation) -> PolicyInput:
+        """Check and convert one observation.
+
+        Raises:
+            ObservationError: With every problem, each with the camera or joint that has it.
+        """
+        reading = _Reading(dict(observation), [], [])
+        frames = [self._frame(camera, reading) for camera in self.config.video]
+        values = self._state(reading)
+        task = self._task(reading)
+        self._unused(reading)
+        if reading.problems:
+            details = [*reading.problems, self.expected()]
+            problem = "this observation cannot be acted on."
+            raise ObservationError(self.config.dataset, problem, details)
+        states = self._transform.states(self.state.columns(values)).astype(np.float32)
+        by_key = self.state.by_key(values)
+        anchors = {
+            key.key: by_key[self.config.state_of(key).key]
+            for key in self.config.action
+            if key.is_relative
+        }
+        return PolicyInput(np.stack(frames), states, anchors, task, tuple(reading.warnings))
+
+    def expected(self) -> str:
+        """What an observation has, in one line."""
+        cameras = [f"video.{camera.key} (H, W, 3) uint8" for camera in self.config.video]
+        names = f"state ({len(self.state)},): {', '.join(self.state.names)}"
+        task = ["task"] if self.config.language else []
+        return f"expected: {'; '.join([*cameras, names, *task])}"
+
+    def example(self, seed: int = 0) -> dict[str, Any]:
+        """An observation that is taken: images of noise, and the mean state of the data."""
+        generator = np.random.default_rng(seed)
+        images = {
+            f"video.{camera.key}": generator.integers(
+                0, 256, (camera.height, camera.width, 3), dtype=np.uint8
+            )
+            for camera in self.config.video
+        }
+        mean = self.state.statistic("mean").clip(self.ranges.low, self.ranges.high)
+        state = {f"state.{key}": part for key, part in self.state.by_key(mean).items()}
+        task = {"task": "pick it up"} if self.config.language else {}
+        return {**images, **state, **task}
+
+    def _frame(self, camera: VideoKey, reading: "_Reading") -> np.ndarray:
+        size = self.config.frame_size or (camera.width, camera.height)
+        blank = np.zeros((size[1], size[0], 3), np.uint8)
+        names = [name for name in (f"video.{camera.key}", camera.key) if name in reading.left]
+        if not names:
+            reading.problems.append(f"camera {camera.key}: is missing")
+            return blank
+        image = np.asarray(reading.left.pop(names[0]))
+        if problem := _image_problem(image):
+            reading.problems.append(f"camera {camera.key}: {problem}")
+            return blank
+        height, width = image.shape[:2]
+        if abs(width / height / (camera.width / camera.height) - 1) > 0.02:
+            trained = f"{camera.width} x {camera.height}"
+            reading.warnings.append(
+                f"camera {camera.key}: {width} x {height} has other proportions than {trained}, "
+                "which it was trained on"
+            )
+        if image.min() == image.max():
+            reading.warnings.append(f"camera {camera.key}: the image is one colour all over")
+        return image if (width, height) == size else resized(np.ascontiguousarray(image), size)
+
+    def _state(self, reading: "_Reading") -> np.ndarray:
+        """The flat state, (numbers,) float64; NaN where it has a problem."""
+        values, problems = np.full(len(self.state), np.nan), len(reading.problems)
+        given = {way: np.zeros(len(self.state), bool) for way in ("key", "flat", "name")}
+        flat, names = reading.left.pop("state", None), reading.left.pop("state_names", None)
+        named = dict(flat) if isinstance(flat, Mapping) else {}
+        parts = {
+            name: ("key", places, reading.left.pop(name))
+            for key, places in self.state.places.items()
+            if (name := f"state.{key}") in reading.left
+        }
+        if flat is not None and not isinstance(flat, Mapping):
+            parts["state"] = "flat", list(range(len(self.state))), flat
+            self._check_order(names, reading)
+        for name in list(reading.left):
+            if self.state.place_of(str(name)) is not None:
+                named[name] = reading.left.pop(name)
+        for name, value in named.items():
+            if (at := self.state.place_of(str(name))) is None:
+                reading.left[f"state: {name}"] = value
+            else:
+                parts[str(name)] = "name", [at], value
+        for name, (way, places, value) in parts.items():
+            numbers = _numbers(value, len(places))
+            if isinstance(numbers, str):
+                expected = ", ".join(self.state.names[at] for at in places)
+                reading.problems.append(f"{name}: {numbers}: {expected}")
+                numbers = np.zeros(len(places))
+            values[places] = numbers
+            given[way][places] = True
+        ways = np.sum(list(given.values()), axis=0)
+        for what, wanted in (("is missing", ways == 0), ("is given twice", ways > 1)):
+            if wanted.any():
+                reading.problems.append(f"state: {self._names(wanted)} {what}")
+        not_finite = ~np.isfinite(values) & (ways == 1)
+        if not_finite.any():
+            reading.problems.append(f"state: {self._names(not_finite)} is NaN or infinite")
+        if len(reading.problems) == problems:
+            findings = self.ranges.check(values)
+            refused = reading.problems if self.refuses_far_states else reading.warnings
+            refused.extend(findings.problems)
+            reading.warnings.extend(findings.warnings)
+        return values
+
+    def _check_order(self, names: Any, reading: "_Reading") -> None:
+        if names is None:
+            return
+        for at, (name, expected) in enumerate(zip(names, self.state.names, strict=False)):
+            if self.state.place_of(str(name)) != at:
+                reading.problems.append(
+                    f"state: number {at} is {name}, and {expected} is expected there; give the "
+                    "numbers in the dataset's order, or as a mapping from names"
+                )
+                return
+
+    def _names(self, wanted: np.ndarray) -> str:
+        return ", ".join(self.state.names[at] for at in np.flatnonzero(wanted))
+
+    def _task(self, reading: "_Reading") -> str:
+        given = [reading.left.pop(key) for key in self._task_keys if key in reading.left]
+        if self.config.language is None:
+            if given:
+                reading.warnings.append("task: the model was trained without language; not used")
+            return DEFAULT_INSTRUCTION
+        text = given[0] if given else None
+        if not isinstance(text, str) or not text.strip():
+            found = "is missing" if text is None else f"is no text: {short(repr(text))}"
+            reading.problems.append(f"task: {found}")
+        elif len(text) > _LONGEST_TASK:
+            reading.problems.append(f"task: has {len(text):,} characters, of {_LONGEST_TASK:,}")
+        elif tokens := special_tokens(text):
+            reading.problems.append(f"task: {', '.join(tokens)} is no text to the tokenizer")
+        return text if isinstance(text, str) else ""
+
+    def _unused(self, reading: "_Reading") -> None:
+        """Name keys that nothing is done with: an error where others are missing."""
+        known = [f"video.{camera.key}" for camera in self.config.video]
+        known += [f"state.{key.key}" for key in self.config.state]
+        known += ["state", "task", *self.state.names]
+        missing = any("missing" in problem for problem in reading.problems)
+        for name in reading.left:
+            hint = f"; {did_you_mean(str(name), known)}" if missing else ""
+            (reading.problems if missing else reading.warnings).append(
+                f"{short(str(name))}: the model does not take this{hint}"
+            )
+
+
+class _Reading(NamedTuple):
+    """What is left of an observation, and what was found so far."""
+
+    left: dict[str, Any]
+    problems: list[str]
+    warnings: list[str]
+
+
+def _image_problem(image: np.ndarray) -> str | None:
+    shape = " x ".join(map(str, image.shape)) or "a number"
+    if image.ndim == 3 and image.shape[-1] == 3 and image.dtype == np.uint8 and image.size:
+        return None
+    if image.ndim == 3 and image.shape[0] == 3 and image.shape[-1] != 3:
+        return f"its channels come first, {shape}; give (H, W, 3)"
+    if image.ndim == 3 and image.shape[-1] == 3 and image.size:
+        return f"it is {image.dtype}; give uint8 from 0 to 255"
+    return f"it is {image.dtype} of shape {shape}; give (H, W, 3) uint8"
+
+
+def _numbers(value: Any, count: int) -> np.ndarray | str:
+    """So many real numbers, float64, or what is wrong."""
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            return f"it holds no numbers but {array.dtype}"
+        array = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return "it holds no numbers"
+    if array.shape != (count,) and not (count == 1 and array.shape == ()):
+        return f"it has the shape {array.shape}, not ({count},)"
+    return array.reshape(count)

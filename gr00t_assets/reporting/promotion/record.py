@@ -1,0 +1,121 @@
+"""The record of a promoted model, and the list of all of them in a store."""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from gr00t_assets.core.checksums import load_sealed
+from gr00t_assets.core.errors import PromotionError, StoreError
+from gr00t_assets.core.files import FrozenModel, inner_folders
+from gr00t_assets.core.project import Store
+from gr00t_assets.evaluation.success_rate import SuccessRate
+from gr00t_assets.runs.checkpoint_choice import MODELS, OF_CHECKPOINT
+from gr00t_assets.runs.model_files import PROMOTION
+
+NOT_JUDGED = "Promoted by a version of gr00t-assets that asked no policy to beat a baseline."
+
+
+class Promotion(FrozenModel):
+    """The record of a promoted model, beside its weights."""
+
+    format: Literal[1] = 1
+    experiment: str
+    sweep: str
+    config_hash: str
+    step: int | None = Field(
+        default=None, description="Of the checkpoint; none: the run's final weights"
+    )
+    chosen: str | None = Field(default=None, description="Why this one, where @best was asked for")
+    verdict: str = Field(default=NOT_JUDGED, description="Of the gate, in words")
+    reasons: tuple[str, ...] = Field(default=(), description="Why the gate did not let it pass")
+    because: str | None = Field(default=None, description="Why it was promoted all the same")
+    success: dict[str, SuccessRate] = Field(
+        default_factory=dict, description="In rollouts, by environment"
+    )
+    held_out_error: float | None = Field(default=None, description="Mean, normalised")
+    promoted_at: str = Field(description="ISO 8601, UTC")
+    commit: str | None = Field(
+        description="Of the project, with '+changes' where files were changed; None without git"
+    )
+    trainer: str
+    trainer_revision: str
+    base_model: str
+    base_model_revision: str | None
+    dataset: str
+    dataset_version: str
+    comparability_class: str = Field(description="Its short id")
+    loss: float = Field(description="Training loss, mean over the window that ends at its step")
+    loss_standard_error: float | None = Field(
+        description="Of that mean; None where the window is too short to tell it"
+    )
+    evaluation: str = Field(description="Content hash of the open-loop evaluation")
+    model_hash: str | None = Field(
+        default=None, description="Of what was promoted, as the evaluation has it"
+    )
+    checks: dict[str, bool]
+    weights: dict[str, str] = Field(description="SHA-256 of each weights file, by name")
+    files: dict[str, str] = Field(
+        default_factory=dict,
+        description="SHA-256 of the model's other files, by name; none in older promotions",
+    )
+
+    @property
+    def name(self) -> str:
+        """``EXPERIMENT``, or ``EXPERIMENT@STEP``."""
+        return self.experiment if self.step is None else f"{self.experiment}@{self.step}"
+
+    @property
+    def judged(self) -> bool:
+        """Whether the gate was asked."""
+        return self.verdict != NOT_JUDGED
+
+    @property
+    def success_text(self) -> str:
+        """Successes in every environment; '' where it was not rolled out."""
+        return ", ".join(f"{rate.words()} in {name}" for name, rate in self.success.items())
+
+
+def promoted_folder(store: Store, experiment: str, config_hash: str, step: int | None) -> Path:
+    """Where promoted weights of a run are."""
+    name = config_hash if step is None else f"{config_hash}{OF_CHECKPOINT}{step:06d}"
+    return store.promoted_model(experiment, name)
+
+
+def load_promotion(folder: Path) -> Promotion | None:
+    """The record of a promoted model; None where the folder holds none.
+
+    Raises:
+        PromotionError: The file is there and is no such record, or not as it was written.
+        StoreError: This user may not read it.
+    """
+    path = folder / PROMOTION
+    if not path.is_file():
+        return None
+    text = "this is not the record of a promotion."
+    remedy = f"move {folder.name} away and promote again"
+    return load_sealed(
+        path, Promotion, lambda why: PromotionError(str(path), text, [why.splitlines()[0], remedy])
+    )
+
+
+class Promoted(NamedTuple):
+    """A promoted model's folder, and its record or why it cannot be read."""
+
+    folder: Path
+    record: Promotion | None
+    problem: str | None = None
+
+
+def promoted_models(store: Store, experiment: str | None = None) -> list[Promoted]:
+    """Every promoted model of a store, or of one experiment, the newest first."""
+    models = []
+    for folder in inner_folders(store.root / MODELS):
+        if experiment in (None, folder.parent.name):
+            try:
+                if (record := load_promotion(folder)) is not None:
+                    models.append(Promoted(folder, record))
+            except (PromotionError, StoreError) as error:
+                models.append(Promoted(folder, None, str(error)))
+    models.sort(key=lambda model: model.record.promoted_at if model.record else "", reverse=True)
+    return models

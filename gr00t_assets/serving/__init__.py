@@ -1,0 +1,1 @@
+"""A trained policy on the network: the server that robots ask, and a client."""

@@ -9,8 +9,14 @@ import typer
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.yaml_files import shown_path
-from gr00t_assets.environments.check import check_environment
 from gr00t_assets.environments.environment_file import environments_file, load_environments
+from gr00t_assets.environments.episode_processes import (
+    EnvironmentProcesses,
+    Failure,
+    Reset,
+    Shown,
+    Step,
+)
 from gr00t_assets.evaluation.open_loop import stored_spec
 from gr00t_assets.evaluation.rollouts.asked import declared_environment, settings_for
 from gr00t_assets.evaluation.rollouts.result import Rollouts, read_rollouts, rollouts_file
@@ -35,25 +41,14 @@ def rollout(
     target: Annotated[
         str, typer.Argument(help="EXPERIMENT, EXPERIMENT@STEP, EXPERIMENT@best, a run directory")
     ],
-    environment: Annotated[
-        str | None, typer.Option(help="Declared; that of the experiment's dataset if left out")
-    ] = None,
-    episodes: Annotated[
-        int | None, typer.Option(min=1, help="As many as the environment declares if left out")
-    ] = None,
-    replan: Annotated[
-        int | None, typer.Option(min=1, help="Actions of a chunk that are done before the next")
-    ] = None,
+    environment: Annotated[str | None, typer.Option(help="Else that of the dataset")] = None,
+    episodes: Annotated[int | None, typer.Option(min=1, help="Else as many as declared")] = None,
+    replan: Annotated[int | None, typer.Option(min=1, help="Actions done of each chunk")] = None,
     ensemble: Annotated[
-        float | None,
-        typer.Option(min=0, help="Average overlapping chunks with ACT's weights: 0.01"),
+        float | None, typer.Option(min=0, help="Average chunks as ACT: 0.01")
     ] = None,
-    checkpoints: Annotated[
-        str | None, typer.Option(help="Of the run: all, last, or 'every N' steps")
-    ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Also where the same was rolled out before")
-    ] = False,
+    checkpoints: Annotated[str | None, typer.Option(help="all, last, or 'every N' steps")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Even if it was done before")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record")] = False,
 ) -> None:
     """Roll a policy out in simulation: success with intervals, beside rules without a model."""
@@ -97,15 +92,14 @@ def print_rollouts(rollouts: Rollouts, name: str) -> None:
         table.add_row(*row)
     out.print(table)
     settings = rollouts.settings
-    lines = [
+    for line in (
         "intervals are of 95 percent; steps are the median of those to success",
         f"policy's episodes: {endings_sentence(rollouts)}",
         *failure_sentences(rollouts),
         f"seeds {settings.first_seed} to {settings.first_seed + settings.episodes - 1}, "
         f"replanned every {settings.replan_every} steps; {seconds_sentence(rollouts)}",
         *(f"video: {video}" for video in rollouts.videos),
-    ]
-    for line in lines:
+    ):
         out.print(line, highlight=False, soft_wrap=True)
 
 
@@ -123,9 +117,7 @@ def environment_list() -> None:
 
 @environment_app.command("check")
 def environment_check(
-    name: Annotated[
-        str | None, typer.Argument(help="That is opened; the file alone if left out")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="Else the file alone is read")] = None,
     episodes: Annotated[int, typer.Option(min=1, help="Of its expert, or of random actions")] = 3,
 ) -> None:
     """Read data/environments.yaml strictly; open an environment, and let it run for a while."""
@@ -135,5 +127,33 @@ def environment_check(
             raise environments.problem
         echo(f"{shown_path(environments_file())}: {len(environments)} environments, no fault")
         return
-    for line in check_environment(environments.get(name), episodes):
-        echo(line)
+    environment = environments.get(name)
+    with EnvironmentProcesses(environment, 1) as processes:
+
+        def ask(request: Reset | Step) -> Shown:
+            answer = processes.ask({0: request})[0]
+            if isinstance(answer, Failure):
+                raise answer.error(environment.name)
+            return answer
+
+        first = ask(Reset(environment.seeds))
+        echo(f"{environment.name}: {environment.id} opens")
+        for line in (*first.offers, f"names: {', '.join(processes.names) or 'none'}"):
+            echo(f"  {line}")
+        for key, value in first.observed.observation.items():
+            text = value if isinstance(value, str) else f"{value.shape} {value.dtype}"
+            echo(f"  {key}: {text}")
+        seconds, drawn, steps, successes = 0.0, 0.0, 0, 0
+        for seed in range(environment.seeds, environment.seeds + episodes):
+            ask(Reset(seed))
+            for _ in range(environment.max_steps):
+                shown = ask(Step(None))
+                seconds, drawn = seconds + shown.seconds, drawn + shown.render_seconds
+                steps += 1
+                if shown.observed.success or shown.observed.done:
+                    successes += shown.observed.success
+                    break
+        who = "its expert" if processes.has_expert else "whoever acts anyhow"
+        echo(f"  {who} succeeds in {successes} of {episodes} episodes, {steps} steps in all")
+        drawing = f", {steps / drawn:,.1f} with images alone" if drawn else ""
+        echo(f"  {steps / seconds:,.1f} steps a second with images{drawing}")

@@ -26,13 +26,13 @@ _MOST_ROWS = 200
 def rollout_metadata(rollouts: Rollouts, spec: TrainingSpec, store: Store) -> Metadata:
     """Success and intervals, videos, outcomes, then numbers, then where they came from."""
     settings, directory = rollouts.settings, spec.run_directory
-    numbers: Metadata = {"success_rate": readable(rollouts.rate.rate)}
-    if rollouts.best_baseline is not None:
-        numbers["best_baseline_rate"] = readable(rollouts.best_baseline[1].rate)
-    if rollouts.mean_score is not None:
-        numbers["mean_score"] = readable(rollouts.mean_score)
-    if rollouts.steps_to_success is not None:
-        numbers["steps_to_success"] = readable(rollouts.steps_to_success)
+    best = rollouts.best_baseline
+    numbers = {
+        "success_rate": rollouts.rate.rate,
+        "best_baseline_rate": best and best[1].rate,
+        "mean_score": rollouts.mean_score,
+        "steps_to_success": rollouts.steps_to_success,
+    }
     return {
         "verdict": rollouts_sentence(rollouts),
         "success": table(RATE_HEAD, rate_rows(rollouts)),
@@ -41,7 +41,7 @@ def rollout_metadata(rollouts: Rollouts, spec: TrainingSpec, store: Store) -> Me
         "failures": bullets(failure_sentences(rollouts)),
         "outcomes": table(OUTCOME_HEAD, outcome_rows(rollouts.policy[:_MOST_ROWS])),
         "baselines": bullets(baseline_sentences(rollouts)),
-        **numbers,
+        **{name: readable(value) for name, value in numbers.items() if value is not None},
         "settings": f"{settings.episodes} episodes from seed {settings.first_seed} on, replanned "
         f"every {settings.replan_every} steps",
         "environment": f"{rollouts.environment}, {rollouts.environment_hash}",
@@ -54,8 +54,7 @@ def rollout_metadata(rollouts: Rollouts, spec: TrainingSpec, store: Store) -> Me
 def _videos(rollouts: Rollouts, spec: TrainingSpec) -> dg.MetadataValue:
     """Videos that play by themselves; those that are not there any more are named."""
     shown = []
-    for video in rollouts.videos:
-        path = spec.run_directory / video
+    for path in (spec.run_directory / video for video in rollouts.videos):
         caption = path.stem.replace("-", " ")
         there = image(path.read_bytes(), caption, "webp").md_str if path.is_file() else "is gone"
         shown.append(f"{markdown(caption)}\n\n{there}")

@@ -15,7 +15,6 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,8 +23,8 @@ from gr00t_assets.core.errors import Gr00tAssetsError, SimulationError
 from gr00t_assets.core.names import nearest
 from gr00t_assets.environments.environment_file import RENDERED, Environment, InstructionSource
 from gr00t_assets.environments.places import (
+    Place,
     checked_image,
-    image_at,
     item,
     leaves,
     numbers_at,
@@ -47,11 +46,8 @@ RENDERING = (
 class Observed(NamedTuple):
     """What an environment shows after a reset or a step.
 
-    Attributes:
-        observation: ``video.KEY`` (H, W, 3) uint8, ``state.KEY`` (n,) float64, ``task``: text.
-        success: Whether it says that the task is done.
-        score: Progress from 0 to 1, where it has one.
-        done: Whether its episode has ended, for whatever reason.
+    ``video.KEY`` (H, W, 3) uint8, ``state.KEY`` (n,) float64 and the text ``task``; whether it says
+    that the task is done; progress from 0 to 1; whether its episode has ended for any reason.
     """
 
     observation: dict[str, Any]
@@ -61,40 +57,25 @@ class Observed(NamedTuple):
 
 
 class DeclaredEnv:
-    """An open environment; made by ``open_environment``.
-
-    Attributes:
-        env: The Gymnasium environment.
-        names: Of the numbers of its flat action; empty where nobody says.
-        render_seconds: Seconds that it has drawn for so far, as far as it is known.
-        skips_images: Whether steps without images are cheaper.
-    """
+    """An open environment ``env``; ``names`` are of its flat action, empty where nobody says."""
 
     def __init__(self, environment: Environment, env: Any) -> None:
         self.declared, self.env = environment, env
         self._inner = env.unwrapped
         self.names = tuple(getattr(self._inner, "joint_names", environment.names))
-        self.skips_images = hasattr(self._inner, "skip_images")
-        self._rendered = 0.0
-        self._images = True
+        self._rendered, self._images = 0.0, True
         self._places = {
             key: None if source == RENDERED else parse_place(source)
             for key, source in environment.observation.items()
         }
-        self._success = parse_reading(environment.success)
-        self._score = None if environment.score is None else parse_reading(environment.score)
 
     @property
     def render_seconds(self) -> float:
-        """Seconds that were spent with drawing."""
+        """Seconds that it has drawn for so far, as far as it is known."""
         return self._rendered + float(getattr(self._inner, "render_seconds", 0.0))
 
     def reset(self, seed: int, images: bool = True) -> Observed:
-        """Begin an episode.
-
-        Raises:
-            SimulationError: What is declared is not there, or has another shape; or it cannot draw.
-        """
+        """Begin an episode; ``SimulationError`` where not all is there that is declared."""
         self._show(images)
         try:
             observation, info = self.env.reset(seed=seed)
@@ -102,21 +83,11 @@ class DeclaredEnv:
             raise _failed(self.declared, "it cannot begin an episode.", error) from error
         return self._observed(observation, {"info": info}, False)
 
-    def step(self, action: np.ndarray, images: bool = True) -> Observed:
-        """Do a flat action, (numbers,) in the environment's units, cut to its limits.
-
-        Raises:
-            SimulationError: As of ``reset``, or the action has another length.
-        """
-        return self._do(self._native(action), images)
-
-    def step_anyhow(self, images: bool = True) -> Observed:
-        """Do an action that is drawn from its action space; raises as ``step`` does."""
-        return self._do(self.env.action_space.sample(), images)
-
-    def _do(self, action: Any, images: bool) -> Observed:
+    def step(self, action: np.ndarray | None, images: bool = True) -> Observed:
+        """Do a flat action, (numbers,) in its units, cut to its limits; None: any that it takes."""
+        native = self.env.action_space.sample() if action is None else self._native(action)
         self._show(images)
-        observation, reward, terminated, truncated, info = self.env.step(action)
+        observation, reward, terminated, truncated, info = self.env.step(native)
         told = {"info": info, "reward": reward, "terminated": terminated}
         return self._observed(observation, told, bool(terminated or truncated))
 
@@ -135,19 +106,9 @@ class DeclaredEnv:
         """What its last observation has, a line each: ``pixels.front (128, 128, 3) uint8``."""
         return [f"{path} {shape_text(value)}" for path, value in leaves(self._raw).items()]
 
-    def action_text(self) -> str:
-        """Its action space, in words."""
-        return f"action: {self.env.action_space}"
-
-    def action_numbers(self) -> int | None:
-        """How many numbers its flat action has; None of a dictionary or of discrete actions."""
-        shape = getattr(self.env.action_space, "shape", None)
-        continuous = type(self.env.action_space).__name__ == "Box"
-        return int(np.prod(shape)) if shape is not None and continuous else None
-
     def _show(self, images: bool) -> None:
         self._images = images
-        if self.skips_images:
+        if hasattr(self._inner, "skip_images"):
             self._inner.skip_images = not images
 
     def _native(self, action: np.ndarray) -> Any:
@@ -156,15 +117,15 @@ class DeclaredEnv:
         try:
             if isinstance(declared, Mapping):
                 return spread(action, [parse_place(text) for text in declared.values()], space)
-            if (numbers := self.action_numbers()) is None:
+            if type(space).__name__ != "Box":
                 raise ValueError(
                     "it is no vector of numbers; wrap the environment, or give a place "
                     "of each key in a dictionary: KEY: PATH"
                 )
-            if len(action) != numbers:
+            if len(action) != (numbers := int(np.prod(space.shape))):
                 raise ValueError(f"it has {numbers} numbers, and {len(action)} are given")
         except (LookupError, ValueError) as error:
-            details = [str(error).strip("'\""), self.action_text()]
+            details = [str(error).strip("'\""), f"action: {space}"]
             problem = "its action is not as declared."
             raise SimulationError(self.declared.name, problem, details) from error
         return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
@@ -172,40 +133,40 @@ class DeclaredEnv:
     def _observed(self, raw: Any, told: Mapping[str, Any], done: bool) -> Observed:
         """What is shown, in the data config's keys; ``told`` has no reward after a reset."""
         self._raw = raw if isinstance(raw, Mapping) else {"observation": raw}
-        observation: dict[str, Any] = {}
         problems: list[str] = []
 
-        def read(what: str, take: Callable[[], Any]) -> Any:
+        def read(what: str, take: Callable[..., Any], *given: Any) -> Any:
             try:
-                return take()
+                return take(*given)
             except (LookupError, ValueError) as error:
                 problems.append(f"{what}: " + str(error).strip("'\""))
 
-        for key, place in self._places.items():
-            what = f"{key}, declared as {self.declared.observation[key]}"
-            if key.startswith("state.") and place is not None:
-                observation[key] = read(what, partial(numbers_at, self._raw, place))
-            elif self._images:
-                take = self._drawn if place is None else partial(image_at, self._raw, place)
-                observation[key] = read(what, take)
-        observation["task"] = read("instruction", partial(self._instruction, told))
+        declared = self.declared
+        observation = {
+            key: read(f"{key}, declared as {declared.observation[key]}", self._value, key, place)
+            for key, place in self._places.items()
+            if self._images or key.startswith("state.")
+        }
+        observation["task"] = read("instruction", self._instruction, told)
         success, score = False, None
         if "reward" in told:
-            success = read(
-                f"success, declared as {self.declared.success}", partial(self._success.holds, told)
-            )
-            if self._score is not None:
-                score = read(
-                    f"score, declared as {self.declared.score}", partial(self._score.value, told)
-                )
+            holds = parse_reading(declared.success).holds
+            success = read(f"success, declared as {declared.success}", holds, told)
+            if declared.score is not None:
+                value = parse_reading(declared.score).value
+                score = read(f"score, declared as {declared.score}", value, told)
         if problems:
             details = [*problems, "its observation has:", *(f"  {line}" for line in self.offers())]
             details.append(f"its info has: {', '.join(map(str, told['info'])) or 'nothing'}")
             problem = "it does not show what is declared of it."
-            raise SimulationError(self.declared.name, problem, details)
+            raise SimulationError(declared.name, problem, details)
         return Observed(observation, success, score, done)
 
-    def _drawn(self) -> Any:
+    def _value(self, key: str, place: Place | None) -> np.ndarray:
+        if place is not None:
+            if key.startswith("state."):
+                return numbers_at(self._raw, place)
+            return checked_image(item(self._raw, place.path))
         began = time.perf_counter()
         try:
             image = self.env.render()
@@ -224,12 +185,7 @@ class DeclaredEnv:
 
 
 def open_environment(environment: Environment) -> DeclaredEnv:
-    """Make an environment from its declaration.
-
-    Raises:
-        SimulationError: Its package is not installed, nothing registers its id, it cannot draw, or
-            it refuses its arguments.
-    """
+    """Make an environment from its declaration; ``SimulationError`` where that cannot be."""
     import gymnasium
 
     module, _, name = environment.id.rpartition(":")
@@ -247,15 +203,12 @@ def open_environment(environment: Environment) -> DeclaredEnv:
         hint = nearest(name, gymnasium.registry)
         found = f"Gymnasium has no environment {name}: {where}"
         raise _not_installed(environment, found + (f"; did you mean '{hint}'?" if hint else ""))
-    kwargs = dict(environment.kwargs)
+    # An episode is as long as it is declared to be, whatever its package registered.
+    kwargs = {"max_episode_steps": environment.max_steps, **environment.kwargs}
     if RENDERED in environment.observation.values():
         kwargs.setdefault("render_mode", "rgb_array")
     try:
-        # An episode is as long as it is declared to be, whatever its package registered.
-        kwargs.setdefault("max_episode_steps", environment.max_steps)
         env = gymnasium.make(name, disable_env_checker=True, **kwargs)
-    except Gr00tAssetsError:
-        raise
     except Exception as error:
         raise _failed(environment, "it cannot be opened.", error) from error
     return DeclaredEnv(environment, env)
@@ -275,8 +228,7 @@ def _failed(environment: Environment, problem: str, error: Exception) -> Gr00tAs
     found = f"{type(error).__name__}: {error}".splitlines()[0]
     if isinstance(error, ImportError) or type(error).__name__ == "DependencyNotInstalled":
         return _not_installed(environment, f"it needs a package: {error}")
-    text = "".join(traceback.format_exception(error))
-    if _NO_RENDERING.search(text):
+    if _NO_RENDERING.search("".join(traceback.format_exception(error))):
         return SimulationError(environment.name, "it cannot draw here.", [found, *RENDERING])
     details = [found, f"kwargs: {environment.kwargs}"]
     return SimulationError(environment.name, problem, details)

@@ -5,13 +5,19 @@ The built-in ones are in ``environments.yaml`` beside this module; a project has
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from gr00t_assets.core.errors import SimulationError
 from gr00t_assets.core.files import FrozenModel, json_hash
@@ -22,11 +28,10 @@ from gr00t_assets.core.yaml_files import (
     LocatedYaml,
     load_yaml,
     raise_problems,
-    shown_path,
     validation_problems,
     yaml_problem,
 )
-from gr00t_assets.environments.places import parse_place, parse_reading
+from gr00t_assets.environments.places import Reading, parse_place, parse_reading
 
 BUILT_IN = Path(__file__).with_name("environments.yaml")
 
@@ -59,19 +64,6 @@ def _checked_action(value: Any) -> Any:
         return {key: str(source) for key, source in value.items() if parse_place(str(source))}
     if isinstance(value, list | tuple) and len(set(map(str, value))) < len(value):
         raise ValueError("a key is named twice")
-    return value
-
-
-def _checked_success(value: str) -> str:
-    reading = parse_reading(value)
-    if reading.path == ("reward",) and reading.operator is None:
-        raise ValueError("say from which reward on it is a success: reward >= 1")
-    return value
-
-
-def _checked_score(value: str | None) -> str | None:
-    if value is not None and parse_reading(value).operator is not None:
-        raise ValueError("a score is a number and no comparison: info.progress")
     return value
 
 
@@ -108,12 +100,8 @@ class Environment(FrozenModel):
     instruction: str | InstructionSource = Field(
         description="The task's text; or {from: info.NAME}, {from: observation.NAME}"
     )
-    success: Annotated[str, AfterValidator(_checked_success)] = Field(
-        description="info.NAME, terminated, or a comparison: reward >= 1"
-    )
-    score: Annotated[str | None, AfterValidator(_checked_score)] = Field(
-        default=None, description="info.NAME or reward: progress from 0 to 1"
-    )
+    success: str = Field(description="info.NAME, terminated, or a comparison: reward >= 1")
+    score: str | None = Field(default=None, description="info.NAME or reward: progress from 0 to 1")
     max_steps: int = Field(ge=1, le=100_000, description="After which an episode has failed")
     fps: float = Field(gt=0, description="Steps in a second, as in the demonstrations")
     seeds: int = Field(default=1000, ge=0, description="First seed of evaluation; others follow")
@@ -125,13 +113,21 @@ class Environment(FrozenModel):
         default=120.0, gt=0, description="Wall time after which an episode counts as failed"
     )
 
+    @field_validator("success", "score")
+    @classmethod
+    def _checked_reading(cls, value: str, info: ValidationInfo) -> str:
+        reading = parse_reading(value)
+        if info.field_name == "score" and reading.operator is not None:
+            raise ValueError("a score is a number and no comparison: info.progress")
+        if info.field_name == "success" and reading == Reading(("reward",)):
+            raise ValueError("say from which reward on it is a success: reward >= 1")
+        return value
+
     def content_hash(self) -> str:
         """First 16 hex digits of a SHA-256 over what decides an episode, given its seed."""
-        decides = (
-            *("id", "kwargs", "observation", "action", "instruction"),
-            *("success", "score", "max_steps", "fps"),
-        )
-        return json_hash(self.model_dump(mode="json", include=set(decides)), 16)
+        decides = {"id", "kwargs", "observation", "action", "instruction"}
+        decides |= {"success", "score", "max_steps", "fps"}
+        return json_hash(self.model_dump(mode="json", include=decides), 16)
 
     def package_version(self) -> str | None:
         """Of its package, where that is installed."""
@@ -143,69 +139,51 @@ class Environment(FrozenModel):
     @property
     def cameras(self) -> tuple[str, ...]:
         """Camera keys: ``front``."""
-        return tuple(key[6:] for key in self.observation if key.startswith("video."))
+        return self._keys("video.")
 
     @property
     def state_keys(self) -> tuple[str, ...]:
         """State keys: ``single_arm``."""
-        return tuple(key[6:] for key in self.observation if key.startswith("state."))
+        return self._keys("state.")
 
     @property
     def action_keys(self) -> tuple[str, ...]:
         """Action keys, in the order of the flat action."""
         return tuple(self.action)
 
+    def _keys(self, modality: str) -> tuple[str, ...]:
+        named = (key for key in self.observation if key.startswith(modality))
+        return tuple(key.removeprefix(modality) for key in named)
 
-@dataclass(frozen=True)
-class Environments:
-    """Environments by name, a project's own and the built-in ones.
 
-    Attributes:
-        by_name: Those that can be used.
-        errors: Why one cannot be used, by name.
-        problem: Everything that is wrong with the project's file.
-    """
+class Environments(dict[str, Environment]):
+    """Environments that can be used, by name; ``errors`` of others, and all of them in one."""
 
-    by_name: dict[str, Environment]
-    errors: dict[str, SimulationError]
-    problem: SimulationError | None = None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.by_name)
-
-    def __len__(self) -> int:
-        return len(self.by_name)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.by_name
-
-    def __getitem__(self, name: str) -> Environment:
-        return self.get(name)
-
-    def values(self) -> list[Environment]:
-        """Those that can be used."""
-        return list(self.by_name.values())
+    def __init__(
+        self,
+        usable: Mapping[str, Environment],
+        errors: Mapping[str, SimulationError],
+        problem: SimulationError | None = None,
+    ) -> None:
+        super().__init__(usable)
+        self.errors, self.problem = errors, problem
 
     def problem_of(self, name: str) -> str | None:
         """Why nothing of a name is declared, with the nearest; None where it is, well or not."""
-        if name in self.by_name or name in self.errors:
+        if name in self or name in self.errors:
             return None
-        return f"there is no environment '{name}'; {did_you_mean(name, self.by_name)}"
+        return f"there is no environment '{name}'; {did_you_mean(name, self)}"
 
-    def get(self, name: str) -> Environment:
-        """The environment of a name.
-
-        Raises:
-            SimulationError: There is none, with the nearest name; or its declaration is wrong.
-        """
+    def get(self, name: str) -> Environment:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The environment of a name; ``SimulationError`` where it is not there or not usable."""
         if name in self.errors:
             raise self.errors[name]
-        if name not in self.by_name:
-            details = [did_you_mean(name, self.by_name)]
+        if name not in self:
+            details = [did_you_mean(name, self)]
             if self.problem is not None:
                 details.append(f"{self.problem.subject} has problems, and may have it")
             raise SimulationError(name, "no environment of this name is declared.", details)
-        return self.by_name[name]
+        return self[name]
 
 
 def environments_file() -> Path:
@@ -214,20 +192,17 @@ def environments_file() -> Path:
 
 
 def load_environments(path: Path | None = None) -> Environments:
-    """Read the built-in environments and those of the project.
+    """Read the built-in environments and those of a project, ``data/environments.yaml``.
 
     A fault of the project's file disables what it is in and nothing else.
-
-    Args:
-        path: The project's file; ``data/environments.yaml`` where left out.
     """
     built_in = _read(BUILT_IN)
     own = path or environments_file()
     if not own.is_file():
         return built_in
     declared = _read(own)
-    kept = {name: item for name, item in built_in.by_name.items() if name not in declared.errors}
-    return Environments({**kept, **declared.by_name}, declared.errors, declared.problem)
+    kept = {name: item for name, item in built_in.items() if name not in declared.errors}
+    return Environments({**kept, **declared}, declared.errors, declared.problem)
 
 
 def _read(file: Path) -> Environments:
@@ -239,23 +214,22 @@ def _read(file: Path) -> Environments:
     if not isinstance(content, dict):
         problems = [yaml_problem((), "expected environments by name")]
         return Environments({}, {}, _error(located, problems))
-    environments: dict[str, Environment] = {}
+    usable: dict[str, Environment] = {}
     errors: dict[str, SimulationError] = {}
     every: list[Finding] = []
     for key, value in content.items():
         problems: list[Finding] = []
-        environment = _environment(key, value, problems)
-        if environment is not None and not problems:
-            environments[environment.name] = environment
-        else:
-            errors[str(key)] = _error(located, problems)
+        environment = _environment(str(key), value, problems)
+        if error := _error(located, problems):
+            errors[str(key)] = error
             every += problems
-    return Environments(environments, errors, _error(located, every) if every else None)
+        elif environment is not None:
+            usable[environment.name] = environment
+    return Environments(usable, errors, _error(located, every))
 
 
-def _environment(key: Any, value: Any, problems: list[Finding]) -> Environment | None:
+def _environment(name: str, value: Any, problems: list[Finding]) -> Environment | None:
     """The environment, where it is one; what is wrong with it is added to the problems."""
-    name = str(key)
     if problem := name_problem(name):
         problems.append(yaml_problem((name,), problem))
     if not isinstance(value, dict):
@@ -271,9 +245,9 @@ def _environment(key: Any, value: Any, problems: list[Finding]) -> Environment |
         return None
 
 
-def _error(located: LocatedYaml, problems: list[Finding]) -> SimulationError:
+def _error(located: LocatedYaml, problems: list[Finding]) -> SimulationError | None:
     try:
         raise_problems(located, problems, SimulationError)
     except SimulationError as error:
         return error
-    return SimulationError(shown_path(located.file), "it cannot be used.")
+    return None

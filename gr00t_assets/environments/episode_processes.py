@@ -1,8 +1,8 @@
 """Environments in processes of their own, several at a time, each episode under a time limit.
 
 A simulator may hang, or end its process. Whoever asks one gets an answer in any case: what the
-environment shows, or how it failed; the other environments are not disturbed, and the next episode
-gets a new process.
+environment shows, or how it failed; the others are not disturbed, and the next episode gets a new
+process.
 """
 
 import multiprocessing
@@ -40,13 +40,9 @@ class Step(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What an environment shows after a reset or a step.
+    """What an environment shows, seconds that it took, and those of them that it drew for.
 
-    Attributes:
-        observed: In the data config's keys.
-        seconds: Wall time that it took.
-        render_seconds: Those of them that it drew for, as far as it tells.
-        offers: After a reset what its observation and its action are, a line each.
+    After a reset ``offers`` says what its observation and its action are, a line each.
     """
 
     observed: Observed
@@ -56,12 +52,9 @@ class Shown(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """How an environment failed; its process is ended.
+    """How an environment failed, in a sentence; its process is ended.
 
-    Attributes:
-        end: It did not answer in time, or else.
-        text: What happened, in a sentence.
-        explained: Subject, problem and details of what was raised, where it is for people.
+    What was raised for people is ``explained`` by its subject, problem and details.
     """
 
     end: Literal["time limit", "error"]
@@ -80,25 +73,17 @@ Answer: TypeAlias = Shown | Failure
 class EnvironmentProcesses:
     """Up to ``count`` processes with one environment each, by their place from 0 on.
 
-    A context manager, which ends them all. A process is started when its place is first asked.
-
-    Args:
-        environment: What each of them opens.
-        count: How many there are at most.
-        preload: Modules of the caller that are imported once for them all, as each of them
-            imports what the main program's file imports.
-
-    Attributes:
-        names: Of the numbers of the flat action, as the environment has them; empty before one is
-            open, and where it has none.
-        has_expert: Whether the environment has one; False before one is open.
+    A context manager, which ends them all. A process is started when its place is first asked;
+    modules of ``preload`` are imported once for them all, as each of them imports what the main
+    program's file imports. Once one is open, ``names`` are those of the flat action, where the
+    environment has them, and ``has_expert`` is known.
     """
 
     def __init__(self, environment: Environment, count: int, preload: Sequence[str] = ()) -> None:
         self.environment = environment
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([__name__, "gymnasium", *preload])
-        self._processes: list[_Process | None] = [None] * count
+        self._processes: dict[int, tuple[Any, connection.Connection]] = {}
         self._used = [0.0] * count
         self.names: tuple[str, ...] = ()
         self.has_expert = False
@@ -107,30 +92,36 @@ class EnvironmentProcesses:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for place in range(len(self._processes)):
+        for place in list(self._processes):
             self._end(place)
 
     def ask(self, requests: Mapping[int, Request]) -> dict[int, Answer]:
         """Ask the environments of some places at the same time, and wait for them all.
 
-        Only a ``Reset`` starts a process where there is none. The seconds of an episode's answers
-        are counted together; one that needs more than ``episode_seconds`` of the declaration is
-        ended.
+        The seconds of an episode's answers are counted together; one that needs more than
+        ``episode_seconds`` of the declaration is ended.
         """
-        answers = self._open([place for place in requests if self._processes[place] is None])
-        for place, request in requests.items():
-            if place not in answers:
-                if isinstance(request, Reset):
-                    self._used[place] = 0.0
-                self._send(place, request)
+        answers = self._open([place for place in requests if place not in self._processes])
+        asked = {place: request for place, request in requests.items() if place not in answers}
+        for place, request in asked.items():
+            if isinstance(request, Reset):
+                self._used[place] = 0.0
+            with suppress(OSError):  # of one that has died, which is told where it is waited for
+                self._processes[place][1].send(request)
         limit = self.environment.episode_seconds
-        left = {place: limit - self._used[place] for place in requests if place not in answers}
+        left = {place: limit - self._used[place] for place in asked}
         return answers | self._gather(left, f"it took more than {limit:g} seconds")
 
     def _open(self, places: Sequence[int]) -> dict[int, Answer]:
         """Start the processes of some places; the answers of those that could not be opened."""
         for place in places:
-            self._processes[place] = _start(self._context, self.environment)
+            ours, theirs = self._context.Pipe()
+            process = self._context.Process(
+                target=_serve, args=(theirs, self.environment), daemon=True
+            )
+            process.start()
+            theirs.close()
+            self._processes[place] = process, ours
         late = f"it was not open after {OPEN_SECONDS:g} seconds"
         opened = self._gather(dict.fromkeys(places, OPEN_SECONDS), late)
         for answer in opened.values():
@@ -138,32 +129,19 @@ class EnvironmentProcesses:
                 self.names, self.has_expert = answer
         return {place: item for place, item in opened.items() if isinstance(item, Failure)}
 
-    def _send(self, place: int, request: Request) -> None:
-        process = self._processes[place]
-        assert process is not None
-        with suppress(OSError):  # of one that has died, which is told where it is waited for
-            process.connection.send(request)
-
     def _gather(self, left: Mapping[int, float], late: str) -> dict[int, Any]:
         """The answers of some places, each of which has some seconds left from now on."""
         began, answers = time.monotonic(), {}
-        waiting = {
-            process.connection: place
-            for place in left
-            if (process := self._processes[place]) is not None
-        }
+        waiting = {self._processes[place][1]: place for place in left}
         while waiting:
-            now = time.monotonic() - began
-            soonest = min(left[place] for place in waiting.values())
-            ready = connection.wait(list(waiting), max(0.0, soonest - now))
+            soonest = began + min(left[place] for place in waiting.values())
+            ready = connection.wait(list(waiting), max(0.0, soonest - time.monotonic()))
             now = time.monotonic() - began
             for pipe, place in list(waiting.items()):
-                if pipe in ready:
-                    answers[place] = self._received(place)
-                elif now >= left[place]:
-                    answers[place] = Failure("time limit", late)
-                else:
+                if pipe not in ready and now < left[place]:
                     continue
+                in_time = pipe in ready
+                answers[place] = self._received(place) if in_time else Failure("time limit", late)
                 del waiting[pipe]
                 self._used[place] += now
                 if isinstance(answers[place], Failure):
@@ -171,48 +149,32 @@ class EnvironmentProcesses:
         return answers
 
     def _received(self, place: int) -> Any:
-        process = self._processes[place]
-        assert process is not None
+        process, pipe = self._processes[place]
         try:
-            return process.connection.recv()
+            return pipe.recv()
         except (EOFError, OSError):
-            process.process.join(5.0)
-            code = process.process.exitcode or 0
+            process.join(5.0)
+            code = process.exitcode or 0
             how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             return Failure("error", f"its process ended with {how}")
 
     def _end(self, place: int) -> None:
-        process, self._processes[place] = self._processes[place], None
-        if process is not None:
-            process.connection.close()
-            process.process.kill()
-            process.process.join()
-
-
-class _Process(NamedTuple):
-    process: Any
-    connection: connection.Connection
-
-
-def _start(context: Any, environment: Environment) -> _Process:
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, environment), daemon=True)
-    process.start()
-    theirs.close()
-    return _Process(process, ours)
+        process, pipe = self._processes.pop(place)
+        pipe.close()
+        process.kill()
+        process.join()
 
 
 def _serve(pipe: connection.Connection, environment: Environment) -> None:
     """What a process does: open the environment, and answer until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
+    if (parent := multiprocessing.parent_process()) is not None:
         # An environment that hangs does not outlive the process that asks it.
         threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
     try:
         env = open_environment(environment)
-        pipe.send((env.names, env.expert() is not None))
-        expert = None
+        expert = env.expert()
+        pipe.send((env.names, expert is not None))
         while True:
             try:
                 request = pipe.recv()
@@ -220,17 +182,13 @@ def _serve(pipe: connection.Connection, environment: Environment) -> None:
                 return
             began, drawn, offers = time.perf_counter(), env.render_seconds, ()
             if isinstance(request, Reset):
-                observed = env.reset(request.seed, request.images)
-                expert = env.expert()
-            elif request.action is not None:
-                observed = env.step(request.action, request.images)
-            elif expert is not None:
+                observed, expert = env.reset(request.seed, request.images), env.expert()
+                offers = (*env.offers(), f"action: {env.env.action_space}")
+            elif request.action is None and expert is not None:
                 observed = env.step(expert(), request.images)
             else:
-                observed = env.step_anyhow(request.images)
+                observed = env.step(request.action, request.images)
             seconds = time.perf_counter() - began
-            if isinstance(request, Reset):
-                offers = (*env.offers(), env.action_text())
             pipe.send(Shown(observed, seconds, env.render_seconds - drawn, offers))
     except Gr00tAssetsError as error:
         failure = Failure("error", str(error), (error.subject, error.problem, error.details))

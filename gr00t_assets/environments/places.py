@@ -1,59 +1,39 @@
 """Where a value stands in what an environment shows, takes and tells, as it is declared."""
 
+import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gr00t_assets.core.files import FrozenModel
-
-_PLACE = re.compile(r"(?P<path>[\w-]+(\.[\w-]+)*)(\[(?P<numbers>\d+|\d*:\d*)\])?")
+_PLACE = re.compile(r"(?P<path>[\w-]+(\.[\w-]+)*)(\[((?P<one>\d+)|(?P<low>\d*):(?P<high>\d*))\])?")
 _READING = re.compile(
     r"(?P<path>reward|terminated|info(\.[\w-]+)+)"
     r"(\s*(?P<operator>>=|<=|==|>|<)\s*(?P<number>-?\d+(\.\d*)?([eE][+-]?\d+)?))?"
 )
-_COMPARE: Mapping[str | None, Callable[[float, float], bool]] = {
-    None: lambda value, _: bool(value),
-    ">=": lambda value, number: value >= number,
-    "<=": lambda value, number: value <= number,
-    "==": lambda value, number: value == number,
-    ">": lambda value, number: value > number,
-    "<": lambda value, number: value < number,
+_COMPARE = {
+    **{None: operator.ne, ">=": operator.ge, "<=": operator.le},
+    **{"==": operator.eq, ">": operator.gt, "<": operator.lt},
 }
 
 
-class Place(FrozenModel):
-    """A value inside an observation or an action: ``pixels.front``, ``state[0:5]``.
-
-    Attributes:
-        path: Keys of nested dictionaries; an observation that is an array alone is "observation".
-        numbers: The numbers of a vector that are meant, from and to; all where left out.
-    """
+class Place(NamedTuple):
+    """A value by its keys in nested dictionaries, and which numbers of it: ``state[0:5]``."""
 
     path: tuple[str, ...]
-    numbers: tuple[int | None, int | None] = (None, None)
-
-    @property
-    def part(self) -> slice:
-        """The numbers as a slice."""
-        return slice(*self.numbers)
+    part: slice = slice(None)
 
 
-class Reading(FrozenModel):
-    """What tells success or score: a value of a step, compared with a number where one is given."""
+class Reading(NamedTuple):
+    """What tells success or score: a value of a step, and what it is compared with."""
 
     path: tuple[str, ...]
-    operator: Literal[">=", "<=", "==", ">", "<"] | None = None
-    number: float | None = None
+    operator: str | None = None
+    number: float = 0.0
 
     def value(self, step: Mapping[str, Any]) -> float:
-        """The value itself.
-
-        Raises:
-            LookupError: The step does not have it.
-            ValueError: It is no number.
-        """
+        """The value itself; LookupError where it is not there, ValueError where it is no number."""
         value = item(step, self.path)
         numbers = np.asarray(value, float).ravel()
         if len(numbers) != 1:
@@ -62,37 +42,31 @@ class Reading(FrozenModel):
 
     def holds(self, step: Mapping[str, Any]) -> bool:
         """Whether the comparison holds, or the value is not zero; raises as ``value`` does."""
-        return _COMPARE[self.operator](self.value(step), self.number or 0.0)
+        return bool(_COMPARE[self.operator](self.value(step), self.number))
 
 
 def parse_place(text: str) -> Place:
-    """Read ``PATH``, ``PATH[a:b]`` or ``PATH[i]``.
-
-    Raises:
-        ValueError: It is none of them.
+    """Read ``PATH``, ``PATH[a:b]`` or ``PATH[i]``; ValueError where it is none of them.
 
     Examples:
         >>> parse_place("robot.state[0:5]")
-        Place(path=('robot', 'state'), numbers=(0, 5))
+        Place(path=('robot', 'state'), part=slice(0, 5, None))
     """
     match = _PLACE.fullmatch(text)
     if match is None:
         raise ValueError(f"expected a path such as pixels.front or state[0:5], found {text!r}")
-    low, colon, high = (match["numbers"] or ":").partition(":")
-    start = int(low) if low else None
-    end = int(high) if high else None if colon else int(low) + 1
-    return Place(path=tuple(match["path"].split(".")), numbers=(start, end))
+    low, high = (int(match[side]) if match[side] else None for side in ("low", "high"))
+    if match["one"]:
+        low, high = int(match["one"]), int(match["one"]) + 1
+    return Place(tuple(match["path"].split(".")), slice(low, high))
 
 
 def parse_reading(text: str) -> Reading:
-    """Read ``info.PATH``, ``reward`` or ``terminated``, with a comparison or without.
-
-    Raises:
-        ValueError: It is none of them.
+    """Read ``info.PATH``, ``reward`` or ``terminated``, compared or not; else ValueError.
 
     Examples:
-        >>> parse_reading("reward >= 1").number
-        1.0
+        >>> parse_reading("reward >= 1")
+        Reading(path=('reward',), operator='>=', number=1.0)
     """
     match = _READING.fullmatch(text.strip())
     if match is None:
@@ -100,48 +74,29 @@ def parse_reading(text: str) -> Reading:
             "expected info.NAME, reward or terminated, with or without a comparison such as "
             f"'reward >= 1', found {text!r}"
         )
-    path, operator, number = match["path"].split("."), match["operator"], match["number"]
-    return Reading.model_validate({"path": path, "operator": operator, "number": number})
+    return Reading(tuple(match["path"].split(".")), match["operator"], float(match["number"] or 0))
 
 
 def item(content: Any, path: Sequence[str]) -> Any:
-    """What stands at a path of nested dictionaries.
-
-    Raises:
-        LookupError: Something of the path is not there.
-    """
+    """What stands at a path of nested dictionaries or spaces; LookupError where nothing does."""
     for at, name in enumerate(path):
-        if not isinstance(content, Mapping) or name not in content:
+        if not isinstance(content, Mapping) or name not in set(content):  # `in` a space: a sample
             raise LookupError(f"there is no {'.'.join(path[: at + 1])}")
         content = content[name]
     return content
 
 
 def numbers_at(observation: Mapping[str, Any], place: Place) -> np.ndarray:
-    """The numbers of a vector, (n,) float64.
-
-    Raises:
-        LookupError: It is not there.
-        ValueError: It is no vector, or has fewer numbers.
-    """
+    """The numbers of a vector, (n,) float64; LookupError or ValueError where it is none."""
     value = item(observation, place.path)
     vector = np.asarray(value, float)
-    if vector.ndim > 1 or max(n or 0 for n in place.numbers) > vector.size:
+    if vector.ndim > 1 or max(place.part.start or 0, place.part.stop or 0) > vector.size:
         raise ValueError(f"{'.'.join(place.path)} is {shape_text(value)}")
     return vector.reshape(-1)[place.part]
 
 
-def image_at(observation: Mapping[str, Any], place: Place) -> np.ndarray:
-    """An image, (H, W, 3) uint8; raises as ``numbers_at`` does."""
-    return checked_image(item(observation, place.path))
-
-
 def checked_image(value: Any) -> np.ndarray:
-    """An image, (H, W, 3) uint8.
-
-    Raises:
-        ValueError: It is none.
-    """
+    """An image, (H, W, 3) uint8; ValueError where it is none."""
     image = np.asarray(value)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"expected an image (H, W, 3) uint8, found {shape_text(value)}")
@@ -149,40 +104,30 @@ def checked_image(value: Any) -> np.ndarray:
 
 
 def spread(action: np.ndarray, places: Sequence[Place], space: Any) -> dict[str, Any]:
-    """A flat action as a dictionary of arrays, cut to their limits; zero where no place is.
+    """A flat action as the dictionary of a Gymnasium ``Dict`` space, cut to its limits.
 
-    Args:
-        action: (numbers,), in the order of the places.
-        places: Of each key in the action.
-        space: A Gymnasium ``Dict`` space of ``Box`` spaces.
+    Numbers are taken in the order of the places; what no place names is zero.
 
     Raises:
         LookupError: A place is not in the space.
         ValueError: The places have more or fewer numbers than the action.
     """
-    native: dict[str, Any] = {}
-    start = 0
-    for place in places:
-        inner, holder = space, native
-        for at, name in enumerate(place.path):
-            if name not in getattr(inner, "keys", tuple)():
-                raise LookupError(f"there is no {'.'.join(place.path[: at + 1])} in {space}")
-            inner = inner[name]
-            if at < len(place.path) - 1:
-                holder = holder.setdefault(name, {})
-        array = holder.setdefault(place.path[-1], np.zeros(inner.shape, inner.dtype))
-        numbers, low, high = (
-            side.reshape(-1)[place.part] for side in (array, inner.low, inner.high)
-        )
-        given = action[start : start + len(numbers)]
-        if len(given) < len(numbers):
-            break
-        numbers[...] = np.clip(given, low, high)
-        start += len(numbers)
-    else:
-        if start == len(action):
-            return native
-    raise ValueError(f"the action has {len(action)} numbers, which do not fit the declared places")
+    native = _zeros(space)
+    parts = [item(native, place.path).reshape(-1)[place.part] for place in places]
+    ends = np.cumsum([len(part) for part in parts])
+    if ends[-1] != len(action):
+        numbers = f"the action has {len(action)} numbers, which"
+        raise ValueError(f"{numbers} do not fit the declared places")
+    for place, part, given in zip(places, parts, np.split(action, ends[:-1]), strict=True):
+        box = item(space, place.path)
+        part[...] = np.clip(given, *(side.reshape(-1)[place.part] for side in (box.low, box.high)))
+    return native
+
+
+def _zeros(space: Any) -> Any:
+    if isinstance(space, Mapping):
+        return {name: _zeros(inner) for name, inner in space.items()}
+    return np.zeros(space.shape, space.dtype)
 
 
 def leaves(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -11,33 +11,29 @@ from gr00t_assets.modality.vector_names import plain_name
 class FlatVector:
     """The numbers of some keys, each once, in the order that the dataset has them in.
 
-    A data config may name its keys in another order, and two keys may share numbers.
-
-    Attributes:
-        keys: State or action keys of a modality config.
-        names: The dataset's name of each number; ``key[place]`` where it has none, or one twice.
-        places: Places of each key's numbers in the flat vector, by key.
+    A data config may name its keys in another order, and two keys may share numbers. ``names`` are
+    the dataset's, or ``key[place]`` where it has none, or one twice; ``places`` of each key's
+    numbers in the flat vector are by key.
     """
 
     def __init__(self, keys: Sequence[VectorKey]) -> None:
         self.keys = tuple(keys)
         columns = list(dict.fromkeys(key.original_key for key in keys))
-        numbers: dict[tuple[int, int], tuple[str, str]] = {}
-        for key in keys:
-            for at, name in enumerate(key.number_names):
-                place = columns.index(key.original_key), key.start + at
-                numbers.setdefault(place, (name, f"{key.key}[{at}]"))
-        order = sorted(numbers)
-        names = [numbers[place][0] for place in order]
-        is_distinct = len(set(names)) == len(names)
-        self.names = tuple(names if is_distinct else [numbers[place][1] for place in order])
-        self.places = {
-            key.key: [
-                order.index((columns.index(key.original_key), number))
-                for number in range(key.start, key.end)
-            ]
+        at = {
+            key.key: [(columns.index(key.original_key), n) for n in range(key.start, key.end)]
             for key in keys
         }
+        names: dict[tuple[int, int], str] = {}
+        for key in keys:
+            names = dict(zip(at[key.key], key.number_names, strict=True)) | names
+        order = sorted(names)
+        self.names = tuple(names[place] for place in order)
+        if len(set(self.names)) < len(order):
+            plain = {
+                place: f"{key}[{n}]" for key in reversed(at) for n, place in enumerate(at[key])
+            }
+            self.names = tuple(plain[place] for place in order)
+        self.places = {key: [order.index(place) for place in listed] for key, listed in at.items()}
         self._by_name, self._by_plain_name = _index(self.names), _index(map(_plain, self.names))
 
     def __len__(self) -> int:
@@ -58,11 +54,9 @@ class FlatVector:
     def columns(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """One row of the dataset's columns, (1, D) each, zeros where no key has a number."""
         rows: dict[str, np.ndarray] = {}
-        for column in dict.fromkeys(key.original_key for key in self.keys):
-            keys = [key for key in self.keys if key.original_key == column]
-            rows[column] = np.zeros((1, max(key.end for key in keys)))
-            for key in keys:
-                rows[column][0, key.start : key.end] = flat[self.places[key.key]]
+        for key in sorted(self.keys, key=lambda key: -key.end):
+            row = rows.setdefault(key.original_key, np.zeros((1, key.end)))
+            row[0, key.start : key.end] = flat[self.places[key.key]]
         return rows
 
     def statistic(self, name: str) -> np.ndarray:
@@ -85,11 +79,8 @@ def matching_names(names: Sequence[str], others: Iterable[str]) -> list[str | No
     """
     choices = list(others)
     plain = _index(map(_plain, choices))
-    found = [plain.get(_plain(name)) for name in names]
-    return [
-        name if name in choices else None if at is None else choices[at]
-        for name, at in zip(names, found, strict=True)
-    ]
+    same = {name: choices[plain[_plain(name)]] for name in names if _plain(name) in plain}
+    return [name if name in choices else same.get(name) for name in names]
 
 
 def _plain(name: str) -> str:

@@ -3,7 +3,7 @@
 Everything is checked here, by the dataset's own names, and all problems are told at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -38,12 +38,9 @@ _LONGEST_TASK = 2000
 class PolicyInput(NamedTuple):
     """One observation as a policy is told it.
 
-    Attributes:
-        frames: (cameras, height, width, 3) uint8, in the size of the frame cache.
-        states: (1, max_state_dim) float32, as the model is fed it.
-        anchors: Of relative actions the states that they are against, by action key.
-        task: The instruction.
-        warnings: What is odd, a sentence each.
+    Frames (cameras, height, width, 3) uint8 in the size of the frame cache, states
+    (1, max_state_dim) float32, by action key the states that relative actions are against, the
+    instruction, and what is odd, a sentence each.
     """
 
     frames: np.ndarray
@@ -56,16 +53,13 @@ class PolicyInput(NamedTuple):
 class ObservationReader:
     """Reads observations for policies of one modality config.
 
-    Args:
-        config: The modality config.
-
-    Attributes:
-        refuses_far_states: Whether a state that speaks of other units or another order, or is far
-            outside the trained range, is a problem; else it is a warning.
+    A state that speaks of other units or another order, or is far outside the trained range, is a
+    problem where it ``refuses_far_states``, else a warning.
     """
 
+    refuses_far_states = True
+
     def __init__(self, config: ModalityConfig) -> None:
-        self.refuses_far_states = True
         self.config = config
         self.state = FlatVector(config.state)
         self.ranges = StateRanges(self.state)
@@ -73,18 +67,14 @@ class ObservationReader:
         self._task_keys = ["task", *filter(None, (config.language, config.language_key))]
 
     def read(self, observation: Observation) -> PolicyInput:
-        """Check and convert one observation.
-
-        Raises:
-            ObservationError: With every problem, each with the camera or joint that has it.
-        """
+        """Check and convert one observation; ``ObservationError`` has every problem of it."""
         reading = _Reading(dict(observation), [], [])
         frames = [self._frame(camera, reading) for camera in self.config.video]
         values = self._state(reading)
         task = self._task(reading)
         self._unused(reading)
         if reading.problems:
-            details = [*reading.problems, self.expected()]
+            details = [*reading.problems, self._expected()]
             problem = "this observation cannot be acted on."
             raise ObservationError(self.config.dataset, problem, details)
         states = self._transform.states(self.state.columns(values)).astype(np.float32)
@@ -96,7 +86,7 @@ class ObservationReader:
         }
         return PolicyInput(np.stack(frames), states, anchors, task, tuple(reading.warnings))
 
-    def expected(self) -> str:
+    def _expected(self) -> str:
         """What an observation has, in one line."""
         cameras = [f"video.{camera.key} (H, W, 3) uint8" for camera in self.config.video]
         names = f"state ({len(self.state)},): {', '.join(self.state.names)}"
@@ -106,28 +96,20 @@ class ObservationReader:
     def example(self, seed: int = 0) -> dict[str, Any]:
         """An observation that is taken: images of noise, and the mean state of the data."""
         generator = np.random.default_rng(seed)
-        images = {
-            f"video.{camera.key}": generator.integers(
-                0, 256, (camera.height, camera.width, 3), dtype=np.uint8
-            )
-            for camera in self.config.video
-        }
+        example: dict[str, Any] = {"task": "pick it up"} if self.config.language else {}
+        for camera in self.config.video:
+            size = camera.height, camera.width, 3
+            example[f"video.{camera.key}"] = generator.integers(0, 256, size, dtype=np.uint8)
         mean = self.state.statistic("mean").clip(self.ranges.low, self.ranges.high)
-        state = {f"state.{key}": part for key, part in self.state.by_key(mean).items()}
-        task = {"task": "pick it up"} if self.config.language else {}
-        return {**images, **state, **task}
+        return example | {f"state.{key}": part for key, part in self.state.by_key(mean).items()}
 
     def _frame(self, camera: VideoKey, reading: "_Reading") -> np.ndarray:
         size = self.config.frame_size or (camera.width, camera.height)
-        blank = np.zeros((size[1], size[0], 3), np.uint8)
         names = [name for name in (f"video.{camera.key}", camera.key) if name in reading.left]
-        if not names:
-            reading.problems.append(f"camera {camera.key}: is missing")
-            return blank
-        image = np.asarray(reading.left.pop(names[0]))
-        if problem := _image_problem(image):
+        image = np.asarray(reading.left.pop(names[0]) if names else 0)
+        if problem := _image_problem(image) if names else "is missing":
             reading.problems.append(f"camera {camera.key}: {problem}")
-            return blank
+            return np.zeros((size[1], size[0], 3), np.uint8)
         height, width = image.shape[:2]
         if abs(width / height / (camera.width / camera.height) - 1) > 0.02:
             trained = f"{camera.width} x {camera.height}"
@@ -141,51 +123,49 @@ class ObservationReader:
 
     def _state(self, reading: "_Reading") -> np.ndarray:
         """The flat state, (numbers,) float64; NaN where it has a problem."""
-        values, problems = np.full(len(self.state), np.nan), len(reading.problems)
-        given = {way: np.zeros(len(self.state), bool) for way in ("key", "flat", "name")}
-        flat, names = reading.left.pop("state", None), reading.left.pop("state_names", None)
-        named = dict(flat) if isinstance(flat, Mapping) else {}
+        state, left, problems = self.state, reading.left, len(reading.problems)
+        values = np.full(len(state), np.nan)
+        given = {way: np.zeros(len(state), bool) for way in ("key", "flat", "name")}
+        flat, order = left.pop("state", None), left.pop("state_names", None)
         parts = {
-            name: ("key", places, reading.left.pop(name))
-            for key, places in self.state.places.items()
-            if (name := f"state.{key}") in reading.left
+            name: ("key", places, left.pop(name))
+            for key, places in state.places.items()
+            if (name := f"state.{key}") in left
         }
+        named = dict(flat) if isinstance(flat, Mapping) else {}
         if flat is not None and not isinstance(flat, Mapping):
-            parts["state"] = "flat", list(range(len(self.state))), flat
-            self._check_order(names, reading)
-        for name in list(reading.left):
-            if self.state.place_of(str(name)) is not None:
-                named[name] = reading.left.pop(name)
+            parts["state"] = "flat", list(range(len(state))), flat
+            self._check_order(() if order is None else order, reading)
+        joints = [name for name in left if state.place_of(str(name)) is not None]
+        named |= {name: left.pop(name) for name in joints}
         for name, value in named.items():
-            if (at := self.state.place_of(str(name))) is None:
-                reading.left[f"state: {name}"] = value
+            if (at := state.place_of(str(name))) is None:
+                left[f"state: {name}"] = value
             else:
                 parts[str(name)] = "name", [at], value
         for name, (way, places, value) in parts.items():
             numbers = _numbers(value, len(places))
             if isinstance(numbers, str):
-                expected = ", ".join(self.state.names[at] for at in places)
+                expected = ", ".join(state.names[at] for at in places)
                 reading.problems.append(f"{name}: {numbers}: {expected}")
                 numbers = np.zeros(len(places))
-            values[places] = numbers
-            given[way][places] = True
+            values[places], given[way][places] = numbers, True
         ways = np.sum(list(given.values()), axis=0)
-        for what, wanted in (("is missing", ways == 0), ("is given twice", ways > 1)):
+        for what, wanted in (
+            ("is missing", ways == 0),
+            ("is given twice", ways > 1),
+            ("is NaN or infinite", ~np.isfinite(values) & (ways == 1)),
+        ):
             if wanted.any():
-                reading.problems.append(f"state: {self._names(wanted)} {what}")
-        not_finite = ~np.isfinite(values) & (ways == 1)
-        if not_finite.any():
-            reading.problems.append(f"state: {self._names(not_finite)} is NaN or infinite")
+                names = ", ".join(state.names[at] for at in np.flatnonzero(wanted))
+                reading.problems.append(f"state: {names} {what}")
         if len(reading.problems) == problems:
-            findings = self.ranges.check(values)
-            refused = reading.problems if self.refuses_far_states else reading.warnings
-            refused.extend(findings.problems)
-            reading.warnings.extend(findings.warnings)
+            refused, odd = self.ranges.check(values)
+            (reading.problems if self.refuses_far_states else reading.warnings).extend(refused)
+            reading.warnings.extend(odd)
         return values
 
-    def _check_order(self, names: Any, reading: "_Reading") -> None:
-        if names is None:
-            return
+    def _check_order(self, names: Sequence[Any], reading: "_Reading") -> None:
         for at, (name, expected) in enumerate(zip(names, self.state.names, strict=False)):
             if self.state.place_of(str(name)) != at:
                 reading.problems.append(
@@ -193,9 +173,6 @@ class ObservationReader:
                     "numbers in the dataset's order, or as a mapping from names"
                 )
                 return
-
-    def _names(self, wanted: np.ndarray) -> str:
-        return ", ".join(self.state.names[at] for at in np.flatnonzero(wanted))
 
     def _task(self, reading: "_Reading") -> str:
         given = [reading.left.pop(key) for key in self._task_keys if key in reading.left]
@@ -236,12 +213,11 @@ class _Reading(NamedTuple):
 
 def _image_problem(image: np.ndarray) -> str | None:
     shape = " x ".join(map(str, image.shape)) or "a number"
-    if image.ndim == 3 and image.shape[-1] == 3 and image.dtype == np.uint8 and image.size:
-        return None
-    if image.ndim == 3 and image.shape[0] == 3 and image.shape[-1] != 3:
+    if image.ndim == 3 and image.shape[2] == 3 and image.size:
+        is_image = image.dtype == np.uint8
+        return None if is_image else f"it is {image.dtype}; give uint8 from 0 to 255"
+    if image.ndim == 3 and image.shape[0] == 3:
         return f"its channels come first, {shape}; give (H, W, 3)"
-    if image.ndim == 3 and image.shape[-1] == 3 and image.size:
-        return f"it is {image.dtype}; give uint8 from 0 to 255"
     return f"it is {image.dtype} of shape {shape}; give (H, W, 3) uint8"
 
 

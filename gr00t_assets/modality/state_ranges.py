@@ -8,7 +8,6 @@ deviations, as those in another order have to be. Values inside every range tell
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,11 +19,9 @@ MARGIN, FAR = 0.1, 3.0
 LEAST_SHARE = 0.1
 """Of the widest range of a key: that of a joint which hardly moved counts as so wide."""
 
-BETTER = 4.0
-"""How many times nearer to the data, in squared standard deviations, a conversion has to be."""
-
-LEAST_NUMBERS = 3
-"""Fewer joints do not tell units or an order."""
+BETTER, LEAST_NUMBERS = 4.0, 3
+"""How many times nearer to the data, in squared standard deviations, a conversion has to be; fewer
+joints do not tell units or an order."""
 
 UNITS = {
     "radians to degrees": 180 / math.pi,
@@ -36,70 +33,56 @@ UNITS = {
 }
 
 
-class RangeFindings(NamedTuple):
-    """What speaks against a state: a sentence for each problem and each warning."""
-
-    problems: list[str]
-    warnings: list[str]
-
-
 class StateRanges:
     """The ranges that a policy's states had in training."""
 
     def __init__(self, vector: FlatVector) -> None:
         self._vector = vector
         self.low, self.high = vector.statistic("min"), vector.statistic("max")
-        self._mean, self._std = vector.statistic("mean"), vector.statistic("std")
-        self._width = np.zeros(len(vector))
+        self._mean, self._width = vector.statistic("mean"), np.zeros(len(vector))
         for places in vector.places.values():
             widths = (self.high - self.low)[places]
-            widest = widths.max(initial=0)
-            least = LEAST_SHARE * (widest or np.abs(self._mean[places]).max() or 1.0)
-            self._width[places] = np.maximum(widths, least)
+            widest = widths.max(initial=0) or np.abs(self._mean[places]).max() or 1.0
+            self._width[places] = np.maximum(widths, LEAST_SHARE * widest)
+        self._std = np.maximum(vector.statistic("std"), LEAST_SHARE * self._width)
 
-    def check(self, values: np.ndarray) -> RangeFindings:
-        """What is odd about one state, (numbers,), in the dataset's order."""
-        beyond = self._beyond(values, np.arange(len(values)))
-        outside = np.flatnonzero(beyond > MARGIN)
-        explained = [*self._other_units(values, beyond), *self._other_order(values, beyond)]
-        if explained:
-            return RangeFindings(explained, [])
-        lines = [(at, self._line(at, values[at])) for at in outside.tolist()]
-        return RangeFindings(
-            [line for at, line in lines if beyond[at] > FAR],
-            [line for at, line in lines if beyond[at] <= FAR],
+    def check(self, values: np.ndarray) -> tuple[list[str], list[str]]:
+        """Problems and warnings about one state, (numbers,), in the dataset's order."""
+        beyond = self._beyond(values)
+        if explained := [*self._other_units(values, beyond), *self._other_order(values, beyond)]:
+            return explained, []
+        lines = {at: self._line(at, values[at]) for at in np.flatnonzero(beyond > MARGIN).tolist()}
+        return (
+            [line for at, line in lines.items() if beyond[at] > FAR],
+            [line for at, line in lines.items() if beyond[at] <= FAR],
         )
 
     def _line(self, at: int, value: float) -> str:
         trained = f"the trained range {self.low[at]:.4g} to {self.high[at]:.4g}"
         return f"{self._vector.names[at]} is {value:.4g}, outside {trained}"
 
-    def _beyond(self, values: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """How far values of the numbers at some places are outside, in widths of the range."""
-        below, above = self.low[places] - values, values - self.high[places]
-        return np.maximum(0, np.maximum(below, above)) / self._width[places]
+    def _beyond(self, values: np.ndarray) -> np.ndarray:
+        """How far values are outside, in widths of the range."""
+        outside = np.maximum(self.low - values, values - self.high)
+        return np.maximum(0, outside) / self._width
 
-    def _distance(self, values: np.ndarray, places: np.ndarray) -> float:
-        """Mean squared distance to the data's mean in standard deviations."""
-        spread = np.maximum(self._std[places], LEAST_SHARE * self._width[places])
-        return float(np.mean(((values - self._mean[places]) / spread) ** 2))
+    def _squares(self, values: np.ndarray) -> np.ndarray:
+        """Squared distances to the data's mean in standard deviations."""
+        return ((values - self._mean) / self._std) ** 2
 
     def _other_units(self, values: np.ndarray, beyond: np.ndarray) -> Iterator[str]:
-        for key, listed in self._vector.places.items():
-            places = np.array(listed)
+        for key, places in self._vector.places.items():
             outside = (beyond[places] > MARGIN).sum()
             if len(places) < LEAST_NUMBERS or not outside:
                 continue
-            given = values[places]
-            nearest = np.inf if outside > 1 else self._distance(given, places) / BETTER
+            nearest = np.inf if outside > 1 else self._squares(values)[places].mean() / BETTER
             fitting = {
-                self._distance(given * factor, places): name
+                self._squares(values * factor)[places].mean(): name
                 for name, factor in UNITS.items()
-                if (self._beyond(given * factor, places) <= MARGIN).all()
-                and self._distance(given * factor, places) < nearest
+                if (self._beyond(values * factor)[places] <= MARGIN).all()
             }
-            if fitting:
-                worst = int(places[np.argmax(beyond[places])])
+            if fitting and min(fitting) < nearest:
+                worst = places[int(np.argmax(beyond[places]))]
                 yield (
                     f"{key} is not in the units of the training data: "
                     f"{self._line(worst, values[worst])}; converted from "
@@ -107,21 +90,19 @@ class StateRanges:
                 )
 
     def _other_order(self, values: np.ndarray, beyond: np.ndarray) -> Iterator[str]:
-        every = np.arange(len(values))
         if len(values) < LEAST_NUMBERS or not (beyond > MARGIN).any():
             return
-        for name, order in _orders(self._vector.names):
+        nearest, names = self._squares(values).mean() / BETTER, self._vector.names
+        for name, order in _orders(names):
             moved = np.empty_like(values)
             moved[order] = values
-            nearest = self._distance(values, every) / BETTER
-            if (self._beyond(moved, every) <= MARGIN).all() and (
-                self._distance(moved, every) < nearest
-            ):
+            fits = (self._beyond(moved) <= MARGIN).all()
+            if fits and self._squares(moved).mean() < nearest:
                 worst = int(np.argmax(beyond))
                 yield (
                     f"the numbers are in another order than the dataset's: "
                     f"{self._line(worst, values[worst])}; {name} they would fit. "
-                    f"The order is: {', '.join(self._vector.names)}"
+                    f"The order is: {', '.join(names)}"
                 )
                 return
 
@@ -129,13 +110,8 @@ class StateRanges:
 def _orders(names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
     """Orders that people mix up: for each given place the place in the dataset's order."""
     every = np.arange(len(names))
-    alphabetical = np.array(sorted(range(len(names)), key=names.__getitem__))
-    for name, order in (
-        ("taken from the last to the first", every[::-1]),
-        ("taken in the alphabetical order of their names", alphabetical),
-        ("with the first one taken for the last", np.roll(every, 1)),
-        ("with the last one taken for the first", np.roll(every, -1)),
-        ("with their halves changed over", np.roll(every, len(names) // 2)),
-    ):
-        if not np.array_equal(order, every):
-            yield name, order
+    yield "taken from the last to the first", every[::-1]
+    yield "taken in the alphabetical order of their names", np.argsort(names)
+    yield "with the first one taken for the last", np.roll(every, 1)
+    yield "with the last one taken for the first", np.roll(every, -1)
+    yield "with their halves changed over", np.roll(every, len(names) // 2)

@@ -8,10 +8,10 @@ they mean is in ``gr00t_assets.evaluation``.
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from gr00t_assets.core.checksums import read_sealed
 from gr00t_assets.core.errors import Gr00tAssetsError
@@ -19,8 +19,6 @@ from gr00t_assets.core.files import folders, json_hash
 from gr00t_assets.runs.checkpoint_layout import stored_checkpoints
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.run_directory import MODEL
-
-T = TypeVar("T")
 
 EVALUATION = "evaluation.json"
 """Open-loop evaluation of a run's final weights, in the run directory."""
@@ -37,28 +35,12 @@ MODELS = "models"
 OF_CHECKPOINT = "-step-"
 """Between config hash and step in the name of a promoted checkpoint's folder."""
 
-_OF_STEP = re.compile(r"step-\d+\.json")
-"""Not an earlier one, which has its time in its name."""
-
 _NEEDED = 2
 """Weights that must have been measured alike before one of them is called the best."""
 
 
-def evaluation_file(run_directory: Path, step: int | None = None) -> Path:
-    """Where the evaluation of a run's final weights, or of a checkpoint, is kept."""
-    if step is None:
-        return run_directory / EVALUATION
-    return run_directory / EVALUATIONS / f"step-{step:06d}.json"
-
-
 class StoredWeights(NamedTuple):
-    """Weights of a run that can be opened.
-
-    Attributes:
-        directory: The folder ``model`` of a finished run, or that of a checkpoint.
-        step: Optimizer steps that they were trained for.
-        final: Whether they are those of the finished run.
-    """
+    """Weights of a run that can be opened: ``model`` of a finished run, or a checkpoint."""
 
     directory: Path
     step: int
@@ -72,23 +54,27 @@ class BestWeights(NamedTuple):
     why: str
 
 
+def evaluation_file(run_directory: Path, step: int | None = None) -> Path:
+    """Where the evaluation of a run's final weights, or of a checkpoint, is kept."""
+    name = EVALUATION if step is None else f"{EVALUATIONS}/step-{step:06d}.json"
+    return run_directory / name
+
+
 def stored_weights(run_directory: Path) -> list[StoredWeights]:
     """All weights of a run in order of their steps; the checkpoint of the last step is ``model``.
 
     Raises:
         CheckpointError: The run's manifest cannot be read.
     """
-    manifest = load_manifest(run_directory)
-    model, final = run_directory / MODEL, []
+    manifest, model = load_manifest(run_directory), run_directory / MODEL
+    by_step = {
+        item.step: StoredWeights(item.path, item.step, False)
+        for item in stored_checkpoints(run_directory)
+        if item.whole
+    }
     if manifest is not None and manifest.status == "finished" and model.is_dir():
-        final = [StoredWeights(model, manifest.steps, True)]
-    taken = {weights.step for weights in final}
-    checkpoints = [
-        StoredWeights(checkpoint.path, checkpoint.step, False)
-        for checkpoint in stored_checkpoints(run_directory)
-        if checkpoint.whole and checkpoint.step not in taken
-    ]
-    return sorted([*checkpoints, *final], key=lambda weights: weights.step)
+        by_step[manifest.steps] = StoredWeights(model, manifest.steps, True)
+    return [by_step[step] for step in sorted(by_step)]
 
 
 def best_weights(run_directory: Path) -> BestWeights | str:
@@ -101,18 +87,31 @@ def best_weights(run_directory: Path) -> BestWeights | str:
     Raises:
         CheckpointError: The run's manifest cannot be read.
     """
-    stored = stored_weights(run_directory)
-    if len(stored) < _NEEDED:
-        only = "step {0.step}: the only weights that this run has"
-        return BestWeights(stored[0], only.format(stored[0])) if stored else "it has no weights"
-    by_step = {weights.step: weights for weights in stored}
-    final = next((weights.step for weights in stored if weights.final), None)
-    of_steps = [path for path in (run_directory / EVALUATIONS).glob("*.json")
-                if _OF_STEP.fullmatch(path.name)]  # fmt: skip
-    evaluations = [run_directory / EVALUATION, *of_steps]
-    _, errors = _measured(evaluations, _held_out_error, by_step, final)
-    rollouts = (run_directory / ROLLOUTS).glob("[!.]*.json")
-    (environment, *_), rates = _measured(rollouts, _success, by_step, final)
+    by_step = {weights.step: weights for weights in stored_weights(run_directory)}
+    if not by_step:
+        return "it has no weights"
+    if len(by_step) < _NEEDED:
+        ((step, only),) = by_step.items()
+        return BestWeights(only, f"step {step}: the only weights that this run has")
+    final = next((weights.step for weights in by_step.values() if weights.final), None)
+
+    def measured(files: Iterable[Path], read: Callable[[Any], Any]) -> tuple[str, dict[int, Any]]:
+        """Of measurements that were made alike, those of the most steps, and where."""
+        groups: dict[tuple[str, str], dict[int, Any]] = defaultdict(dict)
+        for file in sorted(files):
+            with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+                where, alike, value = read(content := read_sealed(file))
+                if (step := content.get("step") or final) in by_step:
+                    groups[where, json_hash(alike, 16)][step] = value
+        groups[("", "")]  # where there are no others
+        (where, _), values = max(sorted(groups.items()), key=lambda item: len(item[1]))
+        return where, values
+
+    # Not an earlier evaluation, which has its time in its name.
+    names = (run_directory / EVALUATIONS).glob("*.json")
+    of_steps = [path for path in names if re.fullmatch(r"step-\d+", path.stem)]
+    _, errors = measured([run_directory / EVALUATION, *of_steps], _held_out_error)
+    environment, rates = measured((run_directory / ROLLOUTS).glob("[!.]*.json"), _success)
     if len(rates) >= _NEEDED:
         measure, shares = "success", {step: done / asked for step, (done, asked) in rates.items()}
         best = min(rates, key=lambda step: (-shares[step], errors.get(step, math.inf), step))
@@ -124,16 +123,24 @@ def best_weights(run_directory: Path) -> BestWeights | str:
         words = f"its error on held-out episodes is {shown[best]}"
     else:
         return (
-            f"of its {len(stored)} checkpoints fewer than {_NEEDED} were rolled out, or evaluated "
+            f"of its {len(by_step)} checkpoints fewer than {_NEEDED} were rolled out, or evaluated "
             "on held-out episodes"
         )
     why = f"step {best}, the best of {len(shown)} by {measure}: {words}"
     if (last := max(shown)) != best:
         why += f", against {shown[last]} at step {last}"
     why += "; a figure that was picked as the best of several is optimistic"
-    if left := len(stored) - len(shown):
+    if left := len(by_step) - len(shown):
         why += f"; {left} other checkpoint{'s were' if left > 1 else ' was'} not measured"
     return BestWeights(by_step[best], why)
+
+
+def evaluated_best_step(run_directory: Path) -> int | None:
+    """Step of the checkpoint that evaluations say is best; None where they do not tell."""
+    with suppress(Gr00tAssetsError, OSError):
+        if isinstance(best := best_weights(run_directory), BestWeights):
+            return best.weights.step
+    return None
 
 
 def promoted_steps(run_directory: Path) -> set[int]:
@@ -144,51 +151,17 @@ def promoted_steps(run_directory: Path) -> set[int]:
     return {int(step) for before, _, step in names if not before and step.isdecimal()}
 
 
-def rolled_out_in(run_directory: Path, step: int | None) -> list[str]:
-    """Environments that a run's final weights, or a checkpoint, were rolled out in."""
-    names = [path.stem.partition("@") for path in (run_directory / ROLLOUTS).glob("[!.]*.json")]
-    end = "" if step is None else str(step)
-    return sorted(environment for environment, _, at in names if at == end)
-
-
-def evaluated_best_step(run_directory: Path) -> int | None:
-    """Step of the checkpoint that evaluations say is best; None where they do not tell."""
-    try:
-        best = best_weights(run_directory)
-    except (Gr00tAssetsError, OSError):
-        return None
-    return None if isinstance(best, str) else best.weights.step
-
-
-def _measured(
-    files: Iterable[Path],
-    read: Callable[[Any], tuple[tuple[str, ...], T]],
-    steps: Collection[int],
-    final: int | None,
-) -> tuple[tuple[str, ...], dict[int, T]]:
-    """Of measurements that were made alike, by ``read``'s key, those of the most steps."""
-    groups: dict[tuple[str, ...], dict[int, T]] = defaultdict(dict)
-    for file in sorted(files):
-        with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-            content = read_sealed(file)
-            key, value = read(content)
-            step: Any = content.get("step") or final
-            if step in steps:
-                groups[key][step] = value
-    return max(sorted(groups.items()), key=lambda item: len(item[1]), default=(("",), {}))
-
-
-def _held_out_error(evaluation: Any) -> tuple[tuple[str, ...], float]:
-    names = ("settings", "dataset_version", "modality_hash")
-    part, alike = evaluation["held_out"], [evaluation[name] for name in names]
+def _held_out_error(evaluation: Any) -> tuple[str, Any, float]:
+    part = evaluation["held_out"]
     if not math.isfinite(error := part["error"]["mean"]):
         raise ValueError("its error is not a finite number")
-    return (json_hash([*alike, part["episodes"]], 16),), error
+    names = ("settings", "dataset_version", "modality_hash")
+    return "", [part["episodes"], *(evaluation[name] for name in names)], error
 
 
-def _success(rollouts: Any) -> tuple[tuple[str, ...], tuple[int, int]]:
+def _success(rollouts: Any) -> tuple[str, Any, tuple[int, int]]:
     outcomes = [bool(episode["success"]) for episode in rollouts["policy"]]
     if not outcomes:
         raise ValueError("it has no episodes")
-    alike = json_hash([rollouts["environment_hash"], rollouts["settings"]], 16)
-    return (str(rollouts["environment"]), alike), (sum(outcomes), len(outcomes))
+    alike = [rollouts["environment_hash"], rollouts["settings"]]
+    return str(rollouts["environment"]), alike, (sum(outcomes), len(outcomes))

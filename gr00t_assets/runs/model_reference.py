@@ -1,7 +1,7 @@
 """From what a person types to weights on disk: of a run, of one of its checkpoints, promoted."""
 
 import re
-from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,22 +10,11 @@ from gr00t_assets.core.errors import CheckpointError, EvaluationError, Gr00tAsse
 from gr00t_assets.core.files import folders
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.experiments.sweeps import experiments_by_name, find_experiment, load_sweeps
-from gr00t_assets.runs.checkpoint_choice import (
-    MODELS,
-    BestWeights,
-    StoredWeights,
-    best_weights,
-    stored_weights,
-)
+from gr00t_assets.runs.checkpoint_choice import MODELS, StoredWeights, best_weights, stored_weights
 from gr00t_assets.runs.manifest import MANIFEST, load_manifest
 from gr00t_assets.runs.model_files import PROMOTION
-from gr00t_assets.runs.run_directory import CHECKPOINTS, MODEL
+from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import SPEC, current_config_hash, load_spec
-
-LAST, BEST = "last", "best"
-"""What may stand behind ``@`` beside a step."""
-
-_EVERY = re.compile(r"every[ :=]*([1-9]\d*)")
 
 
 class ModelReference(NamedTuple):
@@ -67,11 +56,14 @@ def find_model(reference: str) -> ModelReference:
     try:
         return model_of_run(find_run(target), selector)
     except Gr00tAssetsError as error:
-        promoted = promoted_folders(target)
-        if selector is None and len(promoted) == 1 and _run_is_gone(target, promoted[0]):
-            return _in_folder(promoted[0])
-        if not promoted:
-            raise
+        store, is_name = Store.from_environment(), Path(target).name == target
+        inner = folders(store.root / MODELS / target) if is_name else []
+        promoted = [path for path in inner if (path / PROMOTION).is_file()]
+        if selector is None and len(promoted) == 1:
+            with suppress(Gr00tAssetsError):
+                known = experiments_by_name(load_sweeps()).get(target)
+                if known is None or promoted[0].name == current_config_hash(known, store):
+                    return _in_folder(promoted[0])
         hints = [f"promoted: {folder}" for folder in promoted]
         raise type(error)(error.subject, error.problem, [*error.details, *hints]) from error
 
@@ -88,36 +80,35 @@ def split_reference(reference: str) -> tuple[str, str | None]:
 
 
 def model_of_run(run_directory: Path, selector: str | None = None) -> ModelReference:
-    """The weights of a run: the final ones, or a step's, the last or the best.
+    """The weights of a run: the final ones, or a step's, the ``last`` or the ``best``.
 
     Raises:
         CheckpointError: The run has no such weights; those that it has are named.
     """
-    stored = stored_weights(run_directory)
-    wanted, why = None, None
-    if selector == BEST:
+    if selector == "best":
         best = best_weights(run_directory)
-        if not isinstance(best, BestWeights):
+        if isinstance(best, str):
             remedy = f"evaluate them: gr00t-assets evaluate {run_directory} --checkpoints all"
             problem = "which of its checkpoints is best cannot be told."
             raise CheckpointError(str(run_directory), problem, [best, remedy])
-        wanted, why = best
-    elif selector == LAST:
-        wanted = next(reversed(stored), None)
-    elif selector is None:
-        wanted = next((weights for weights in stored if weights.final), None)
-    elif selector.isdecimal():
-        wanted = next((weights for weights in stored if weights.step == int(selector)), None)
-    if wanted is None:
-        raise _no_weights(run_directory, selector, stored)
-    return _reference(run_directory, wanted, why)
+        return _reference(run_directory, best.weights, best.why)
+    if selector == "last":
+        return asked_checkpoints(run_directory, selector)[-1]
+    stored = stored_weights(run_directory)
+    for weights in stored:
+        if weights.final if selector is None else str(weights.step) == selector.lstrip("0"):
+            return _reference(run_directory, weights)
+    manifest = load_manifest(run_directory)
+    state = f"it is {manifest.status}" if manifest else "it was never finished"
+    missing = f"weights '{selector}'" if selector is not None else f"final weights: {state}"
+    raise _no_weights(run_directory, missing, stored)
 
 
 def asked_checkpoints(run_directory: Path, asked: str) -> list[ModelReference]:
-    """Weights of a run in order of their steps.
+    """Weights of a run, which may still train, in order of their steps.
 
     Args:
-        run_directory: Of the run, which may still train.
+        run_directory: Of the run.
         asked: ``all`` of them; the ``last``; ``every N``: those of steps that N divides, and the
             final weights.
 
@@ -125,19 +116,16 @@ def asked_checkpoints(run_directory: Path, asked: str) -> list[ModelReference]:
         EvaluationError: ``asked`` is none of these.
         CheckpointError: The run has none of them.
     """
-    stored, every = stored_weights(run_directory), _EVERY.fullmatch(asked.strip())
-    if asked == LAST:
-        chosen: Sequence[StoredWeights] = stored[-1:]
-    elif asked == "all":
-        chosen = stored
-    elif every:
-        chosen = [item for item in stored if item.final or item.step % int(every[1]) == 0]
-    else:
+    every = re.fullmatch(r"every[ :=]*([1-9]\d*)", asked.strip())
+    if asked not in ("all", "last") and not every:
         problem = "this does not say which checkpoints."
         raise EvaluationError(asked, problem, ["expected all, last, or 'every N', N in steps"])
+    chosen = stored = stored_weights(run_directory)
+    if every:
+        chosen = [item for item in stored if item.final or item.step % int(every[1]) == 0]
     if not chosen:
-        raise _no_weights(run_directory, asked, stored)
-    return [_reference(run_directory, weights) for weights in chosen]
+        raise _no_weights(run_directory, f"weights '{asked}'", stored)
+    return [_reference(run_directory, item) for item in chosen[-1 if asked == "last" else 0 :]]
 
 
 def find_run(target: str) -> Path:
@@ -159,99 +147,65 @@ def find_run(target: str) -> Path:
         raise EvaluationError(target, error.problem, error.details) from error
     if directory.is_dir():
         return directory
-    parent = directory.parent
-    runs = sorted(path.name for path in parent.iterdir()) if parent.is_dir() else []
+    runs = ", ".join(run.name for run in folders(directory.parent)) or "none"
     raise EvaluationError(
         target,
         "its present configuration was not run.",
         [
-            f"its config hash is {directory.name}; runs in the store: {', '.join(runs) or 'none'}",
+            f"its config hash is {directory.name}; runs in the store: {runs}",
             "to name an earlier one give its run directory",
             f"train: {materialize_command('checkpoint', target)}",
         ],
     )
 
 
-def promoted_folders(experiment: str) -> list[Path]:
-    """Folders of the promoted models of an experiment's name."""
-    parent = Store.from_environment().root / MODELS
-    if Path(experiment).name != experiment:
-        return []
-    return [path for path in folders(parent / experiment) if (path / PROMOTION).is_file()]
-
-
 def _is_run(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (SPEC, MANIFEST))
 
 
-def _run_is_gone(experiment: str, promoted: Path) -> bool:
-    """Whether a promoted model stands for its experiment: no sweep has it, or it is the same."""
-    known = experiments_by_name(load_sweeps()).get(experiment)
-    if known is None:
-        return True
-    try:
-        return promoted.name == current_config_hash(known, Store.from_environment())
-    except Gr00tAssetsError:
-        return False
-
-
-def _in_folder(folder: Path, selector: str | None = None) -> ModelReference:
+def _in_folder(given: Path, selector: str | None = None) -> ModelReference:
+    folder = given.absolute()
     if _is_run(folder):
-        return model_of_run(folder, selector)
-    parent = folder.absolute().parent
-    if selector is None and (folder / PROMOTION).is_file():
-        return _promoted(folder)
-    if selector is None and folder.absolute().name == MODEL and _is_run(parent):
-        return model_of_run(parent)
-    if selector is None and parent.name == CHECKPOINTS and _is_run(parent.parent):
-        for weights in stored_weights(parent.parent):
-            if weights.directory == folder.absolute():
-                return _reference(parent.parent, weights)
-    problem = "this folder holds no weights that can be opened."
+        return model_of_run(given, selector)
+    if selector is None and (record := folder / PROMOTION).is_file():
+        try:
+            read = read_sealed(record)
+            name, trainer, step = read["experiment"], read["trainer"], read.get("step")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            problem = "this is not the record of a promotion."
+            raise CheckpointError(str(record), problem, [str(error)]) from error
+        return ModelReference(_named(name, step), given, trainer, None, step)
+    run = next(filter(_is_run, folder.parents[:2]), None)
+    if selector is None and run is not None:
+        for weights in stored_weights(run):
+            if weights.directory == folder:
+                return _reference(run, weights)
     expected = [
         f"expected a run directory with {SPEC}, its folder {MODEL}, a complete checkpoint of it,",
         f"or a promoted model with {PROMOTION}",
     ]
-    raise CheckpointError(str(folder), problem, expected)
+    problem = "this folder holds no weights that can be opened."
+    raise CheckpointError(str(given), problem, expected)
 
 
-def _promoted(folder: Path) -> ModelReference:
-    try:
-        record = read_sealed(folder / PROMOTION)
-        name, trainer, step = record["experiment"], record["trainer"], record.get("step")
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        problem = "this is not the record of a promotion."
-        raise CheckpointError(str(folder / PROMOTION), problem, [str(error)]) from error
-    return ModelReference(_named(name, step), folder, trainer, None, step)
-
-
-def _reference(
-    run_directory: Path, weights: StoredWeights, why: str | None = None
-) -> ModelReference:
-    manifest, step = load_manifest(run_directory), None if weights.final else weights.step
+def _reference(run_directory: Path, item: StoredWeights, why: str | None = None) -> ModelReference:
+    manifest, step = load_manifest(run_directory), None if item.final else item.step
     if manifest is not None:
         name, trainer = manifest.experiment, manifest.trainer
     else:
         experiment = load_spec(run_directory / SPEC).experiment
         name, trainer = experiment.name, experiment.trainer
-    return ModelReference(_named(name, step), weights.directory, trainer, run_directory, step, why)
+    return ModelReference(_named(name, step), item.directory, trainer, run_directory, step, why)
 
 
 def _named(experiment: str, step: int | None) -> str:
     return experiment if step is None else f"{experiment}@{step}"
 
 
-def _no_weights(
-    run_directory: Path, selector: str | None, stored: Sequence[StoredWeights]
-) -> CheckpointError:
+def _no_weights(run: Path, missing: str, stored: list[StoredWeights]) -> CheckpointError:
     steps = ", ".join(f"{item.step}{' (final)' if item.final else ''}" for item in stored)
-    details = [f"steps of the weights that it has: {steps or 'none'}"]
-    if selector is None:
-        manifest = load_manifest(run_directory)
-        state = f"it is {manifest.status}" if manifest else "it was never finished"
-        problem = f"this run has no final weights: {state}."
-        details.append("train it to its end, or give a checkpoint: EXPERIMENT@STEP, or @last")
-    else:
-        problem = f"this run has no weights '{selector}'."
-        details.append(f"give one of these steps, {LAST} or {BEST} after the '@'")
-    return CheckpointError(str(run_directory), problem, details)
+    details = [
+        f"steps of the weights that it has: {steps or 'none'}",
+        "give one of these steps, last or best after an '@', or train it to its end",
+    ]
+    return CheckpointError(str(run), f"this run has no {missing}.", details)

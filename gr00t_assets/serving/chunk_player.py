@@ -4,20 +4,14 @@ import numpy as np
 
 
 class ChunkPlayer:
-    """Plays chunks of actions step by step.
+    """Plays chunks of ``horizon`` actions; the newest is replaced after ``replan_every`` of them.
 
-    Without ``ensemble`` the newest chunk is played, and replaced after ``replan_every`` of its
-    steps. With it every action is the weighted mean of what all chunks that reach so far say of
-    its time, the oldest with weight 1 and each later one with exp(-ensemble) of the one before:
-    the temporal ensembling of ACT (Zhao et al. 2023, arXiv 2304.13705), whose ``m`` is 0.01.
-
-    Args:
-        horizon: Steps of a chunk.
-        replan_every: Steps after which another chunk is asked for, 1 to ``horizon``.
-        ensemble: ACT's m, 0 or more; None to play the newest chunk alone.
+    With ``ensemble``, 0 or more, every action is the weighted mean of what all chunks say of its
+    time, the oldest with weight 1 and each later one with exp(-ensemble) of the one before: the
+    temporal ensembling of ACT (Zhao et al. 2023, arXiv 2304.13705), whose ``m`` is 0.01.
 
     Raises:
-        ValueError: A number is out of these bounds.
+        ValueError: ``replan_every`` is not from 1 to ``horizon``, or ``ensemble`` is below 0.
 
     Examples:
         >>> player = ChunkPlayer(horizon=4, replan_every=2)
@@ -44,32 +38,17 @@ class ChunkPlayer:
         return not self._chunks or self._step - self._chunks[-1][0] >= self.replan_every
 
     def add(self, chunk: np.ndarray) -> None:
-        """Take a chunk, (horizon, numbers), whose first action is due now.
-
-        Raises:
-            ValueError: It is of another length.
-        """
+        """Take a chunk, (horizon, numbers), whose first action is due now."""
         if len(chunk) != self.horizon:
             raise ValueError(f"a chunk has {self.horizon} steps, not {len(chunk)}")
-        older = self._chunks if self.ensemble is not None else []
-        kept = [item for item in older if item[0] + self.horizon > self._step]
-        self._chunks = [*kept, (self._step, np.asarray(chunk))]
+        self._chunks = [*([] if self.ensemble is None else self._chunks), (self._step, chunk)]
 
     def next(self) -> np.ndarray:
-        """The action that is due, (numbers,); the one after it is due next.
-
-        Raises:
-            ValueError: No chunk reaches so far.
-        """
-        due = [
-            chunk[self._step - first]
-            for first, chunk in self._chunks
-            if self._step - first < self.horizon
-        ]
-        if not due:
+        """The action that is due, (numbers,); the one after it is due next."""
+        reaching = [item for item in self._chunks if self._step - item[0] < self.horizon]
+        if not reaching:
             raise ValueError("no chunk reaches this step: add one where needs_chunk says so")
-        self._step += 1
-        if self.ensemble is None:
-            return due[-1]
-        weights = np.exp(-self.ensemble * np.arange(len(due)))
+        due = [chunk[self._step - first] for first, chunk in reaching]
+        self._chunks, self._step = reaching, self._step + 1
+        weights = np.exp(-(self.ensemble or 0.0) * np.arange(len(due)))
         return np.average(due, axis=0, weights=weights)

@@ -1,7 +1,7 @@
-"""A client of a policy server, with a time limit, that connects anew after a failure.
+"""A client of a policy server that needs no torch, and connects anew after a failure.
 
-It needs no torch. ``get_action`` and ``get_modality_config`` are NVIDIA's endpoints, which servers
-of Isaac-GR00T's N1.5 line have too.
+``get_action`` and ``get_modality_config`` are NVIDIA's endpoints, which servers of Isaac-GR00T's
+N1.5 line have too; the others are of our own servers.
 """
 
 from collections.abc import Mapping
@@ -10,18 +10,12 @@ from typing import Any, Self
 import numpy as np
 
 from gr00t_assets.core.errors import ServingError
-from gr00t_assets.serving.messages import decode, encode
+from gr00t_assets.serving.messages import LOOPBACK, PORT, decode, encode
 from gr00t_assets.trainers.policy import ActionChunk, PolicyDescription
 
 
 class PolicyClient:
-    """Asks a policy server.
-
-    Args:
-        host: Of the server.
-        port: Of the server.
-        token: Sent with every request where given.
-        timeout: Seconds to wait for an answer.
+    """Asks a policy server, with a token where given; ``timeout`` is seconds to wait for an answer.
 
     Examples:
         >>> def first_action(observation):
@@ -30,43 +24,29 @@ class PolicyClient:
     """
 
     def __init__(
-        self,
-        host: str = "127.0.0.1",
-        port: int = 5555,
-        token: str | None = None,
-        timeout: float = 5.0,
+        self, host: str = LOOPBACK, port: int = PORT, token: str | None = None, timeout: float = 5.0
     ) -> None:
         import zmq
 
-        self.address, self.timeout, self._token = f"{host}:{port}", timeout, token
+        self.address, self.timeout = f"{host}:{port}", timeout
+        self._token = {} if token is None else {"api_token": token}
         self._context, self._socket = zmq.Context(), None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the connection."""
+    def __exit__(self, *_: object) -> None:
         self._context.destroy(linger=0)
 
     def call(self, endpoint: str, data: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The answer of an endpoint.
-
-        Raises:
-            ServingError: There is none in time, or the server answers with an error.
-        """
+        """The answer of an endpoint; ``ServingError`` where it is an error, or late."""
         import zmq
 
         if self._socket is None:
             self._socket = self._context.socket(zmq.REQ)
-            self._socket.setsockopt(zmq.LINGER, 0)
             self._socket.connect(f"tcp://{self.address}")
-        request: dict[str, Any] = {"endpoint": endpoint}
-        request |= {} if data is None else {"data": dict(data)}
-        request |= {} if self._token is None else {"api_token": self._token}
-        self._socket.send(encode(request))
+        asked = {} if data is None else {"data": dict(data)}
+        self._socket.send(encode({"endpoint": endpoint, **asked, **self._token}))
         if not self._socket.poll(round(self.timeout * 1000)):
             # A socket that waits for an answer takes no other request: the next call makes one.
             self._socket.close(linger=0)
@@ -81,19 +61,15 @@ class PolicyClient:
         return answer
 
     def describe(self) -> PolicyDescription:
-        """What is served; of our own servers."""
+        """What is served."""
         return PolicyDescription(**_with_tuples(self.call("describe")))
 
     def health(self) -> dict[str, Any]:
-        """Requests, latencies and how busy the server is; of our own servers."""
+        """Requests, latencies and how busy the server is."""
         return self.call("health")
 
     def act(self, observation: Mapping[str, Any]) -> ActionChunk:
-        """A chunk of actions; takes what ``Policy.act`` takes. Of our own servers.
-
-        Raises:
-            ServingError: As ``call``; or an action is not finite.
-        """
+        """A chunk of actions for what ``Policy.act`` takes; ``ServingError`` where one is NaN."""
         chunk = ActionChunk(**_with_tuples(self.call("act", observation)))
         if not np.isfinite(chunk.flat).all():
             raise ServingError(self.address, "the server answers with NaN or infinity.")
@@ -110,6 +86,4 @@ class PolicyClient:
 
 def _with_tuples(answer: dict[str, Any]) -> dict[str, Any]:
     """Messages have lists where records have tuples."""
-    return {
-        name: tuple(value) if isinstance(value, list) else value for name, value in answer.items()
-    }
+    return {key: tuple(item) if isinstance(item, list) else item for key, item in answer.items()}

@@ -1,9 +1,13 @@
-"""Messages between a policy server and its clients, in the format of Isaac-GR00T's N1.5 line.
+"""Messages of a policy server and its clients, as those of Isaac-GR00T's N1.5 line have them.
 
-A message is one msgpack map. An array is the map ``{"__ndarray_class__": true, "as_npy": bytes}``
-with the bytes of a ``.npy`` file, a modality config the map ``{"__ModalityConfig_class__": true,
-"as_json": text}`` (``gr00t/eval/service.py`` of NVIDIA/Isaac-GR00T at 4af2b62). What comes in is
-from the network: nothing is unpickled, and an array is never larger than its own bytes.
+A message is one msgpack map. An array is ``{"__ndarray_class__": true, "as_npy": bytes}`` with the
+bytes of a ``.npy`` file, a modality config ``{"__ModalityConfig_class__": true, "as_json": text}``
+(``gr00t/eval/service.py`` of NVIDIA/Isaac-GR00T at 4af2b62). Nothing of the network is unpickled,
+and an array is never larger than its own bytes.
+
+An observation of ``get_action`` has ``video.NAME`` (1, H, W, 3), ``state.NAME`` (1, D) and a list
+of one text; with a batch of B each has a leading axis more (``gr00t/model/policy.py``). The answer
+is ``action.NAME``, (horizon, D) or (B, horizon, D).
 """
 
 import io
@@ -14,15 +18,26 @@ from typing import Any
 
 import numpy as np
 
-from gr00t_assets.core.errors import ServingError
+from gr00t_assets.core.errors import ObservationError, ServingError
+from gr00t_assets.modality.config import ModalityConfig
+from gr00t_assets.modality.observation import Observation
+from gr00t_assets.trainers.policy import ActionChunk
+
+LOOPBACK, PORT = "127.0.0.1", 5555
+"""Where a policy is served unless somebody asks for another place; the port is NVIDIA's."""
 
 LARGEST_MESSAGE = 64 << 20
 """Bytes of a message; eight cameras of 1920 x 1080 are 50 MB."""
 
+MOST_SAMPLES = 64
+"""Observations of one request."""
+
 _ARRAY, _CONFIG = "__ndarray_class__", "__ModalityConfig_class__"
-_MOST_AXES, _MOST_ITEMS = 6, 4096
-_KINDS = "buifU"
+_MOST_AXES, _MOST_ITEMS, _KINDS = 6, 4096, "buifU"
 """Kinds of NumPy types that are taken: truth values, numbers, texts."""
+
+_AXES = {"video": 3, "state": 1}
+"""Of one sample at one row."""
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
@@ -38,23 +53,14 @@ def encode(message: Mapping[str, Any]) -> bytes:
 
 
 def decode(content: bytes, most_bytes: int = LARGEST_MESSAGE) -> dict[str, Any]:
-    """The message of some bytes; modality configs are maps in it.
-
-    Raises:
-        ServingError: They are no message, or hold more than is taken.
-    """
+    """The message of some bytes, modality configs as maps; ``ServingError`` where it is none."""
     import msgpack
 
     if len(content) > most_bytes:
         raise _refusal(f"it has {len(content):,} bytes, of {most_bytes:,} that are taken")
+    most = {"max_array_len": _MOST_ITEMS, "max_map_len": _MOST_ITEMS, "max_ext_len": 0}
     try:
-        message = msgpack.unpackb(
-            content,
-            object_hook=_decoded,
-            max_array_len=_MOST_ITEMS,
-            max_map_len=_MOST_ITEMS,
-            max_ext_len=0,
-        )
+        message = msgpack.unpackb(content, object_hook=_decoded, **most)
     except ServingError:
         raise
     except Exception as error:  # of msgpack, of UTF-8 or of NumPy's reader of headers
@@ -64,35 +70,99 @@ def decode(content: bytes, most_bytes: int = LARGEST_MESSAGE) -> dict[str, Any]:
     return message
 
 
-def _encoded(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return {_ARRAY: True, "as_npy": _npy(value)}
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} cannot be sent")
-
-
-def _npy(value: np.ndarray) -> bytes:
-    """The bytes that ``np.save`` writes, with one copy in place of three."""
-    array, header = np.asarray(value, order="C"), io.BytesIO()
-    if array.dtype.hasobject:
-        raise TypeError("an array of objects cannot be sent")
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
-    return b"".join((header.getvalue(), array.data if array.size else b""))
-
-
 def modality_map(indices: Sequence[int], keys: Sequence[str]) -> dict[str, Any]:
     """NVIDIA's modality config as it stands in a message: keys, and rows from the current one."""
     content = {"delta_indices": list(indices), "modality_keys": list(keys)}
     return {_CONFIG: True, "as_json": json.dumps(content)}
 
 
+def modality_configs(config: ModalityConfig) -> dict[str, Any]:
+    """The answer to ``get_modality_config``."""
+    language = config.language_key or config.language
+    keys = {
+        part: [f"{part}.{item.key}" for item in getattr(config, part)]
+        for part in ("video", "state", "action")
+    } | {"language": [language] if language else []}
+    rows = {"action": config.action_indices}
+    return {
+        part: modality_map(rows.get(part, config.observation_indices), listed)
+        for part, listed in keys.items()
+        if listed
+    }
+
+
+def observations(message: Mapping[str, Any]) -> tuple[list[Observation], bool]:
+    """The observations of a request, 1 to 64 of each key, and whether they came as a batch."""
+    of_axes = [name for name in message if name.partition(".")[0] in _AXES]
+    arrays = {name: np.asarray(message[name]) for name in of_axes}
+    # Clients have other names for the instruction than a data config.
+    others = {
+        "task" if name.startswith("annotation.") else name: value
+        for name, value in message.items()
+        if name not in arrays
+    }
+    states = [value for name, value in arrays.items() if name.startswith("state.")]
+    if not states or any(value.ndim != _AXES["state"] + 2 for value in states):
+        texts = {name: _text(value, 0, 1) for name, value in others.items()}
+        return [{name: _row(name, value) for name, value in arrays.items()} | texts], False
+    counts = {name: len(value) if value.ndim else 0 for name, value in arrays.items()}
+    count = len(states[0])
+    if set(counts.values()) != {count} or not 0 < count <= MOST_SAMPLES:
+        problem = f"a batch has 1 to {MOST_SAMPLES} observations, as many of every key."
+        listed = [f"{name}: {number}" for name, number in counts.items()]
+        raise ObservationError("observation", problem, listed)
+    return [
+        {name: _row(name, value[place]) for name, value in arrays.items()}
+        | {name: _text(value, place, count) for name, value in others.items()}
+        for place in range(count)
+    ], True
+
+
+def actions(chunks: Sequence[ActionChunk], batched: bool) -> dict[str, np.ndarray]:
+    """The answer to ``get_action``."""
+    stacked = {key: np.stack([c.by_key[key] for c in chunks]) for key in chunks[0].by_key}
+    return {f"action.{key}": value if batched else value[0] for key, value in stacked.items()}
+
+
+def _row(name: str, value: np.ndarray) -> np.ndarray:
+    """The current row; what does not fit is left for the reader of observations to tell."""
+    is_row = value.ndim == _AXES[name.partition(".")[0]] + 1 and len(value) == 1
+    return value[0] if is_row else value
+
+
+def _text(value: Any, place: int, count: int) -> Any:
+    """A text of a list, an array or a list of lists of them."""
+    if not isinstance(value, list | tuple | np.ndarray):
+        return value
+    try:
+        texts = np.asarray(value).ravel()
+    except ValueError:
+        return value
+    if texts.dtype.kind != "U" or len(texts) not in (1, count):
+        return value
+    return str(texts[place % len(texts)])
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        # What ``np.save`` writes, with one copy in place of three.
+        array, header = np.asarray(value, order="C"), io.BytesIO()
+        if array.dtype.hasobject:
+            raise TypeError("an array of objects cannot be sent")
+        np.lib.format.write_array_header_1_0(
+            header, np.lib.format.header_data_from_array_1_0(array)
+        )
+        data = array.data if array.size else b""
+        return {_ARRAY: True, "as_npy": b"".join((header.getvalue(), data))}
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be sent")
+
+
 def _decoded(value: dict[Any, Any]) -> Any:
     if _ARRAY in value:
         return _array(value.get("as_npy"))
-    if _CONFIG in value:
-        return json.loads(value["as_json"])
-    return value
+    return json.loads(value["as_json"]) if _CONFIG in value else value
 
 
 def _array(content: Any) -> np.ndarray:

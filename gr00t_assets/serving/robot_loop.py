@@ -6,70 +6,59 @@ camera, ``send_action()``, which takes the joints, and ``action_features``: as L
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from gr00t_assets.core.errors import ServingError
 from gr00t_assets.modality.flat_vector import matching_names
 from gr00t_assets.serving.chunk_player import ChunkPlayer
-from gr00t_assets.serving.safety import DeadMan, FreshImages, JointLimits
+from gr00t_assets.serving.safety import FreshImages, JointLimits
 from gr00t_assets.trainers.policy import ActionChunk, PolicyDescription
 
 _LONGEST_GAP = 3.0
 """Steps that late ticks count for at most, so that no pause allows a jump."""
 
 
-class Drive(NamedTuple):
+@dataclass
+class Drive:
     """What a loop did.
 
-    Attributes:
-        steps: Actions that were sent.
-        chunks: Chunks that were asked for.
-        held_seconds: Time in which the dead-man was not held.
-        limited_steps: Actions that the limits changed.
-        late_chunks: Answers that came too late and were not used.
+    Actions sent, chunks asked for, seconds in which the dead-man was not held, actions that the
+    limits changed, and answers that came too late and were not used.
     """
 
-    steps: int
-    chunks: int
-    held_seconds: float
-    limited_steps: int
-    late_chunks: int
+    steps: int = 0
+    chunks: int = 0
+    held_seconds: float = 0.0
+    limited_steps: int = 0
+    late_chunks: int = 0
 
 
 def joints_of(robot: Any, policy: PolicyDescription) -> list[str]:
-    """The robot's name of each number of the policy's actions.
-
-    Raises:
-        ServingError: They are not the same joints.
-    """
+    """The robot's name of each number of the policy's actions; ``ServingError`` if one has more."""
     features = list(robot.action_features)
     joints = [name or "" for name in matching_names(policy.action_names, features)]
-    problems = [
-        f"the robot has no {name}"
-        for name, joint in zip(policy.action_names, joints, strict=True)
-        if not joint
-    ] + [f"the policy does not move {name}" for name in features if name not in joints]
+    pairs = zip(policy.action_names, joints, strict=True)
+    problems = [f"the robot has no {name}" for name, joint in pairs if not joint]
+    problems += [f"the policy does not move {name}" for name in features if name not in joints]
     if problems:
         raise ServingError(policy.dataset, "the policy is for another robot.", problems)
     return joints
 
 
 class RobotLoop:
-    """Drives a robot by a policy.
+    """Drives a connected robot by a policy.
 
     Args:
-        robot: Connected, with LeRobot's interface.
         policy: ``PolicyClient.describe()``, or ``Policy.description``.
         act: Answers an observation: ``PolicyClient.act``, or ``Policy.act``.
         limits: In the order of the policy's actions.
-        dead_man: The arm holds its position where it is not held.
-        replan_every: Steps after which the policy is asked anew.
-        ensemble: See ``ChunkPlayer``.
+        dead_man: Whether somebody holds it, as ``held_key``; else the arm holds its position.
+        replan_every: As ``ensemble`` of ``ChunkPlayer``.
         oldest: Seconds; actions of an observation that was made earlier are not played.
         frozen: Seconds after which a camera whose image stays the same is stale.
-        log: Takes a line.
         clock: The module ``time``, or what has ``monotonic`` and ``sleep`` of a simulation.
     """
 
@@ -79,7 +68,7 @@ class RobotLoop:
         policy: PolicyDescription,
         act: Callable[[Mapping[str, Any]], ActionChunk],
         limits: JointLimits,
-        dead_man: DeadMan,
+        dead_man: Callable[[], bool],
         *,
         replan_every: int = 8,
         ensemble: float | None = None,
@@ -93,29 +82,23 @@ class RobotLoop:
         self._limits, self._dead_man, self._oldest = limits, dead_man, oldest
         self._player = ChunkPlayer(policy.horizon, replan_every, ensemble)
         self._images, self._period = FreshImages(frozen), 1 / policy.fps
-        self._steps = self._chunks = self._limited = self._late = 0
-        self._held_seconds = 0.0
+        self._done = Drive()
 
     def run(self, task: str, seconds: float) -> Drive:
-        """Drive for so many seconds; at the end, and on any error, the arm is told to stay.
-
-        Raises:
-            Gr00tAssetsError: The server does not answer or refuses, an action or a position is not
-                finite, or a camera hangs.
-        """
+        """Drive for so many seconds; at the end, and on any error, the arm is told to stay."""
         began = due = last = self._clock.monotonic()
         moving = False
         try:
             while (now := self._clock.monotonic()) - began < seconds:
                 observation = self._robot.get_observation()
                 measured = self._measured(observation)
-                if not self._dead_man.held():
-                    if moving or self._steps == 0:
+                if not self._dead_man():
+                    if moving or self._done.steps == 0:
                         self._log("holding: the dead-man is not held")
                     moving = False
                     self._player.clear()
                     self._send(self._limits.hold(measured))
-                    self._held_seconds += self._period
+                    self._done.held_seconds += self._period
                 else:
                     if not moving:
                         self._log("moving")
@@ -124,36 +107,33 @@ class RobotLoop:
                     self._images.check(observation, now)
                     if self._fetch(observation, task, now):
                         gap = min(self._clock.monotonic() - last, _LONGEST_GAP * self._period)
-                        self._move(measured, gap)
+                        wanted = self._player.next()
+                        command = self._limits.limited(wanted, measured, gap)
+                        self._done.limited_steps += not np.allclose(command, wanted)
+                        self._send(command)
+                        self._done.steps += 1
                 last = self._clock.monotonic()
                 due = max(due + self._period, last)
                 self._clock.sleep(due - last)
         finally:
             self._stay()
-        return Drive(self._steps, self._chunks, self._held_seconds, self._limited, self._late)
+        return self._done
 
     def _fetch(self, observation: Mapping[str, Any], task: str, now: float) -> bool:
         """Ask for a chunk where one is due; whether there is one to play."""
         if not self._player.needs_chunk():
             return True
         chunk = self._act({**observation, "task": task})
-        self._chunks += 1
+        self._done.chunks += 1
         for warning in chunk.warnings:
             self._log(warning)
         if (age := self._clock.monotonic() - now) > self._oldest:
-            self._late += 1
+            self._done.late_chunks += 1
             self._log(f"an answer came {age:.2f} s after its observation; not played")
             self._player.clear()
             return False
         self._player.add(chunk.flat)
         return True
-
-    def _move(self, measured: np.ndarray, seconds: float) -> None:
-        wanted = self._player.next()
-        command = self._limits.limited(wanted, measured, seconds)
-        self._limited += not np.allclose(command, wanted)
-        self._send(command)
-        self._steps += 1
 
     def _stay(self) -> None:
         """Hold the position; what ended the loop counts, and not that a robot is gone too."""

@@ -7,10 +7,9 @@ import os
 import sys
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -18,21 +17,12 @@ from gr00t_assets.core.errors import ActionError, ObservationError
 
 
 class JointLimits:
-    """Keeps commands in the joints' ranges, and slow.
+    """Keeps commands in the joints' ranges, in the robot's units, and slow.
 
-    A command is clipped to the range, then to what the speed allows from the last command, and is
-    never further from the measured position than ``lead`` seconds of that speed: an arm that is
-    held back by something is not pushed ever harder.
-
-    Args:
-        names: Of the joints, for messages.
-        low: Lowest position of each joint, in the robot's units.
-        high: Highest position.
-        speed: Most units in a second, of each joint or of all.
-        lead: Seconds.
-
-    Raises:
-        ValueError: A range is empty, or a speed is not above 0.
+    A command is clipped to ``low`` and ``high``, then to what ``speed``, the most units in a second
+    of each joint or of all, allows from the last command, and is never further from the measured
+    position than ``lead`` seconds of that speed: an arm that is held back by something is not
+    pushed ever harder. ValueError where a range is empty or a speed not above 0.
     """
 
     def __init__(
@@ -56,11 +46,7 @@ class JointLimits:
         return self._last
 
     def limited(self, wanted: np.ndarray, measured: np.ndarray, seconds: float) -> np.ndarray:
-        """The command for a wanted position, ``seconds`` after the last one.
-
-        Raises:
-            ActionError: A number is NaN or infinite, or there are too few or too many.
-        """
+        """The command for a position, ``seconds`` after the last; ``ActionError`` if it is NaN."""
         wanted = self._checked(wanted, "action")
         measured = self._checked(measured, "measured position")
         last = measured if self._last is None else self._last
@@ -82,22 +68,14 @@ class JointLimits:
 
 
 class FreshImages:
-    """Tells a camera that hangs: real images differ from one to the next, if only by noise.
-
-    Args:
-        seconds: An image that stays the same, bit by bit, for longer is stale.
-    """
+    """Tells a camera whose image stays the same for longer: real ones differ, if only by noise."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._seen: dict[str, tuple[float, int]] = {}
 
     def check(self, observation: Mapping[str, Any], now: float) -> None:
-        """Look at the images of an observation; ``now`` is a clock's seconds.
-
-        Raises:
-            ObservationError: A camera is stale.
-        """
+        """Look at the images seen ``now``, seconds; ``ObservationError`` where a camera hangs."""
         for name, image in observation.items():
             if np.ndim(image) != 3:
                 continue
@@ -110,65 +88,31 @@ class FreshImages:
                 raise ObservationError(name, problem, ["is it plugged in? start it again"])
 
 
-class DeadMan(Protocol):
-    """A person who has to keep saying yes."""
+@contextmanager
+def held_key(seconds: float = 0.7) -> Iterator[Callable[[], bool]]:
+    """The terminal's space bar as a dead-man: a function that says whether it is held down.
 
-    def held(self) -> bool:
-        """Whether the arm may move now."""
-        ...
-
-
-class HeartbeatFile(NamedTuple):
-    """A file that another program, such as that of a pedal, touches again and again.
-
-    Attributes:
-        path: The file.
-        seconds: The arm may move for so long after a touch.
+    The arm may move for ``seconds`` after a key, as terminals repeat one after half a second; any
+    other key lets go at once.
     """
+    import select
+    import termios
+    import tty
 
-    path: Path
-    seconds: float = 0.5
+    last = -np.inf
 
-    def held(self) -> bool:
-        """Whether it was touched lately; a time in the future does not count."""
-        try:
-            age = time.time() - self.path.stat().st_mtime
-        except OSError:
-            return False
-        return -0.1 < age <= self.seconds
-
-
-class HeldKey:
-    """The space bar of a terminal, which repeats while it is held down; made by ``held_key``.
-
-    Attributes:
-        seconds: The arm may move for so long after a key; terminals repeat after half a second.
-    """
-
-    def __init__(self, seconds: float = 0.7) -> None:
-        self.seconds, self._last = seconds, -np.inf
-
-    def held(self) -> bool:
-        """Whether the space bar is held down."""
-        import select
-
+    def held() -> bool:
+        nonlocal last
         while select.select([sys.stdin], [], [], 0)[0]:
             character = os.read(sys.stdin.fileno(), 1)
             if not character:
                 return False
-            self._last = time.monotonic() if character == b" " else -np.inf
-        return time.monotonic() - self._last <= self.seconds
-
-
-@contextmanager
-def held_key(seconds: float = 0.7) -> Iterator[HeldKey]:
-    """The terminal's space bar as a dead-man; any other key lets go at once."""
-    import termios
-    import tty
+            last = time.monotonic() if character == b" " else -np.inf
+        return time.monotonic() - last <= seconds
 
     before = termios.tcgetattr(sys.stdin)
     try:
         tty.setcbreak(sys.stdin)
-        yield HeldKey(seconds)
+        yield held
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

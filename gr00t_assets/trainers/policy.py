@@ -26,12 +26,9 @@ from gr00t_assets.runs.model_reference import find_model
 class Observations:
     """What a policy is told at some moments.
 
-    Attributes:
-        frames: ``(samples, cameras, height, width, 3)`` uint8 RGB, in the size of the frame cache.
-        states: As ``StateActionTransform`` makes them, ``(samples, 1, max_state_dim)`` float32.
-        instructions: One text a sample.
-        anchors: Of relative actions the states that they are against, ``(samples, numbers)`` in
-            units, by action key; see ``Demonstrations.anchors``.
+    Frames are ``(samples, cameras, height, width, 3)`` uint8 RGB in the size of the frame cache,
+    states ``(samples, 1, max_state_dim)`` float32 as ``StateActionTransform`` makes them; anchors
+    are by action key the states that relative actions are against, ``(samples, numbers)``.
     """
 
     frames: np.ndarray
@@ -44,14 +41,10 @@ class Observations:
 
 
 class ActionChunk(NamedTuple):
-    """Actions that follow one observation, in the robot's units.
+    """Actions that follow one observation, (horizon, numbers) in the robot's units.
 
-    Attributes:
-        by_key: (horizon, numbers of the key) for each action key of the data config.
-        flat: (horizon, numbers), in the dataset's order.
-        names: The dataset's name of each of those numbers.
-        times: Seconds after the observation at which each action is due, (horizon,).
-        warnings: What was odd about the observation, a sentence each.
+    They are by action key of the data config, and flat in the dataset's order, with its names;
+    times are seconds after the observation, warnings what was odd about it.
     """
 
     by_key: dict[str, np.ndarray]
@@ -64,15 +57,8 @@ class ActionChunk(NamedTuple):
 class PolicyDescription(NamedTuple):
     """What a robot that a policy drives has to be.
 
-    Attributes:
-        dataset: That it was trained on.
-        cameras: Their names.
-        state_names: Of the flat state's numbers.
-        action_names: Of the flat actions' numbers.
-        action_low: Lowest of each action number in the data, (numbers,).
-        action_high: Highest of each, (numbers,).
-        fps: Actions in a second.
-        horizon: Actions of a chunk.
+    The dataset it was trained on, its cameras, names of the flat state's and actions' numbers, the
+    lowest and highest of each action number in the data, actions in a second and of a chunk.
     """
 
     dataset: str
@@ -88,30 +74,26 @@ class PolicyDescription(NamedTuple):
 class Policy(ABC):
     """A trained model that answers observations with chunks of actions.
 
-    Args:
-        config: The modality config that it was trained with; of a mixture that of its first
-            dataset, see ``for_config``.
-        device: ``cpu``, or the GPU's name.
-        denoising_steps: Steps of its sampler where nobody asks for another number; 1 for a model
-            that does not denoise.
+    Of a mixture it has the modality config of the first dataset, see ``for_config``. Its device is
+    ``cpu`` or the GPU's name; ``denoising_steps`` are those of its sampler where nobody asks for
+    another number, 1 for a model that does not denoise.
     """
 
     def __init__(self, config: ModalityConfig, device: str, denoising_steps: int = 1) -> None:
-        self.device = device
-        self.denoising_steps = denoising_steps
+        self.device, self.denoising_steps = device, denoising_steps
         self._use(config)
 
-    def _use(self, config: ModalityConfig) -> None:
-        self.config = config
+    def _use(self, config: ModalityConfig) -> Self:
+        self.config, self.horizon = config, len(config.action_indices)
         self._transform = StateActionTransform(config)
         self._reader = ObservationReader(config)
         self._action = FlatVector(config.action)
+        self.state_names, self.action_names = self._reader.state.names, self._action.names
+        return self
 
     def for_config(self, config: ModalityConfig) -> Self:
         """The same weights for the robot and cameras of another dataset that they learned from."""
-        policy = copy(self)
-        policy._use(config)
-        return policy
+        return copy(self)._use(config)
 
     def for_simulation(self) -> Self:
         """The same policy, which acts on states far outside the trained range and warns of them."""
@@ -121,49 +103,25 @@ class Policy(ABC):
         return policy
 
     @property
-    def state_names(self) -> tuple[str, ...]:
-        """The dataset's names of the flat state's numbers."""
-        return self._reader.state.names
-
-    @property
-    def action_names(self) -> tuple[str, ...]:
-        """The dataset's names of the flat actions' numbers."""
-        return self._action.names
-
-    @property
     def fps(self) -> float:
         """Actions in a second, as they were recorded."""
         return self.config.video[0].fps
 
     @property
-    def horizon(self) -> int:
-        """Actions of a chunk."""
-        return len(self.config.action_indices)
-
-    @property
     def description(self) -> PolicyDescription:
         """What a robot that it drives has to be."""
-        return PolicyDescription(
-            dataset=self.config.dataset,
-            cameras=tuple(camera.key for camera in self.config.video),
-            state_names=self.state_names,
-            action_names=self.action_names,
-            action_low=self._action.statistic("min"),
-            action_high=self._action.statistic("max"),
-            fps=self.fps,
-            horizon=self.horizon,
-        )
+        cameras = tuple(camera.key for camera in self.config.video)
+        low, high = self._action.statistic("min"), self._action.statistic("max")
+        names = self.state_names, self.action_names
+        dataset = self.config.dataset
+        return PolicyDescription(dataset, cameras, *names, low, high, self.fps, self.horizon)
 
     def example_observation(self, seed: int = 0) -> dict[str, Any]:
         """An observation that ``act`` takes: images of noise, and the mean state of the data."""
         return self._reader.example(seed)
 
     def act(self, observation: Observation, seed: int = 0) -> ActionChunk:
-        """Answer one observation.
-
-        Args:
-            observation: See ``gr00t_assets.modality.observation.Observation``.
-            seed: Of the noise that denoising starts from; the same gives the same actions.
+        """Answer one ``gr00t_assets.modality.observation.Observation``; a seed gives one answer.
 
         Raises:
             ObservationError: With every problem of it, each with the camera or joint.
@@ -174,78 +132,51 @@ class Policy(ABC):
     def act_many(
         self, observations: Sequence[Observation], seeds: Sequence[int]
     ) -> list[ActionChunk]:
-        """Answer several observations by one call of the model; a seed each.
-
-        Raises:
-            ObservationError: One of them cannot be acted on.
-            ActionError: The model answers NaN or infinity to one of them.
-        """
+        """Answer several observations by one call of the model, a seed each; raises as ``act``."""
         inputs = [self._reader.read(observation) for observation in observations]
         for item in inputs:
             if problem := self.task_problem(item.task):
                 raise ObservationError(self.config.dataset, f"the task {problem}.")
-        shape = (len(self.config.action_indices), self.config.max_action_dim)
+        shape = self.horizon, self.config.max_action_dim
         noise = [np.random.default_rng(seed).standard_normal(shape, np.float32) for seed in seeds]
-        anchors = {
-            key: np.stack([item.anchors[key] for item in inputs]) for key in inputs[0].anchors
-        }
-        told = Observations(
-            np.stack([item.frames for item in inputs]),
-            np.stack([item.states for item in inputs]),
-            [item.task for item in inputs],
-            anchors or None,
+        listed = [item.anchors for item in inputs]
+        anchors = {key: np.stack([item[key] for item in listed]) for key in listed[0]} or None
+        frames, states = (
+            np.stack([getattr(item, part) for item in inputs]) for part in ("frames", "states")
         )
-        by_key = self.in_units(self.predict(told, np.stack(noise)[None])[0], anchors or None)
+        told = Observations(frames, states, [item.task for item in inputs], anchors)
+        by_key = self.in_units(self.predict(told, np.stack(noise)[None])[0], anchors)
         flat = self._action.flat(by_key)
-        for place, chunk in enumerate(flat):
-            self._require_finite(chunk, place if len(flat) > 1 else None)
+        for place, wrong in enumerate(~np.isfinite(flat)):
+            if wrong.any():
+                names = ", ".join(self.action_names[at] for at in np.flatnonzero(wrong.any(axis=0)))
+                which = f" to observation {place} of the batch" if len(flat) > 1 else ""
+                problem = f"the model answers{which} with NaN or infinity: {names}."
+                steps = f"{int(wrong.any(axis=1).sum())} of {len(wrong)} steps; nothing is sent"
+                raise ActionError(self.config.dataset, problem, [steps])
         times = np.array(self.config.action_indices) / self.fps
-        return [
-            ActionChunk(
-                {key: values[place] for key, values in by_key.items()},
-                flat[place],
-                self.action_names,
-                times,
-                item.warnings,
-            )
-            for place, item in enumerate(inputs)
-        ]
+        chunks = []
+        for place, item in enumerate(inputs):
+            one = {key: values[place] for key, values in by_key.items()}
+            chunks.append(ActionChunk(one, flat[place], self.action_names, times, item.warnings))
+        return chunks
 
     def task_problem(self, task: str) -> str | None:
         """What keeps an instruction from being put into the model's prompt."""
         return None
 
-    def _require_finite(self, chunk: np.ndarray, place: int | None) -> None:
-        wrong = ~np.isfinite(chunk)
-        if wrong.any():
-            names = ", ".join(self.action_names[at] for at in np.flatnonzero(wrong.any(axis=0)))
-            which = "" if place is None else f" to observation {place} of the batch"
-            problem = f"the model answers{which} with NaN or infinity: {names}."
-            details = [f"{int(wrong.any(axis=1).sum())} of {len(chunk)} steps; nothing is sent"]
-            raise ActionError(self.config.dataset, problem, details)
-
     @abstractmethod
     def predict(
         self, observations: Observations, noise: np.ndarray, denoising_steps: int | None = None
     ) -> np.ndarray:
-        """Normalised actions; 1 and -1 are the data's extremes.
+        """Normalised actions, ``(draws, n, horizon, max_action_dim)`` float32, of n samples.
 
-        Args:
-            observations: Of n samples.
-            noise: Standard normal numbers that each draw starts from, of the shape of what is
-                returned. A policy without noise gives every draw the same.
-            denoising_steps: Steps of the sampler; the policy's own where left out.
-
-        Returns:
-            ``(draws, n, horizon, max_action_dim)`` float32.
+        1 and -1 are the data's extremes. Each draw starts from standard normal ``noise`` of that
+        shape; a policy without noise gives every draw the same.
         """
 
     def actions(self, observations: Observations, seed: int = 0) -> dict[str, np.ndarray]:
-        """One chunk of actions a sample, by key in the robot's units.
-
-        Returns:
-            ``(n, horizon, numbers)`` for each key of the data config's actions.
-        """
+        """One chunk of actions a sample, by key in the robot's units, (n, horizon, numbers)."""
         shape = (1, len(observations), len(self.config.action_indices), self.config.max_action_dim)
         noise = np.random.default_rng(seed).standard_normal(shape, np.float32)
         return self.in_units(self.predict(observations, noise)[0], observations.anchors)
@@ -253,22 +184,19 @@ class Policy(ABC):
     def in_units(
         self, actions: np.ndarray, anchors: Mapping[str, np.ndarray] | None = None
     ) -> dict[str, np.ndarray]:
-        """Normalised actions by key in the robot's units, ``(samples, horizon, numbers)`` each.
-
-        ``anchors`` are those of the observations. Relative actions are added to them.
-        """
+        """Normalised actions as ``actions`` gives them; relative ones are added to ``anchors``."""
         return self._transform.invert_action(actions, anchors)
 
 
 def open_policy(
     target: Path | str, device: str | None = None, dataset: str | None = None
 ) -> Policy:
-    """Open a trained model of any trainer.
+    """Open a trained model of any trainer on ``cpu`` or ``cuda``, a GPU where there is one.
 
     Args:
         target: A run directory; the folder of a promoted model, or what was downloaded of it; or a
             reference: ``EXPERIMENT``, ``EXPERIMENT@STEP``, ``EXPERIMENT@best``.
-        device: ``cpu`` or ``cuda``; a GPU where there is one, where left out.
+        device: Where left out, a GPU if there is one.
         dataset: Of a mixture the dataset whose robot and cameras it is to act for.
 
     Raises:

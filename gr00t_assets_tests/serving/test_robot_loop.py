@@ -1,6 +1,7 @@
 """From a server to an arm with LeRobot's interface, and what stops it."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -29,7 +30,7 @@ class Person:
     def __init__(self, looks: int | None = None) -> None:
         self.looks, self.seen = looks, 0
 
-    def held(self) -> bool:
+    def __call__(self) -> bool:
         self.seen += 1
         return self.looks is None or (self.seen - 1) // self.looks % 2 == 0
 
@@ -54,7 +55,7 @@ def test_the_arm_goes_where_the_policy_wants_it(loop_of, policy):
     arm = SimulatedArm(START)
     drive = loop_of(arm).run("pick up the can", seconds=1.0)
     assert np.abs(arm.position - CENTRE).max() < np.abs(START - CENTRE).max() / 4
-    assert drive._asdict() == {
+    assert asdict(drive) == {
         **{"steps": 50, "chunks": 7, "held_seconds": 0, "late_chunks": 0},
         "limited_steps": drive.limited_steps,
     }

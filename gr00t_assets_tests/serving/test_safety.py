@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gr00t_assets.core.errors import ActionError, ObservationError
-from gr00t_assets.serving.safety import FreshImages, HeartbeatFile, JointLimits, held_key
+from gr00t_assets.serving.safety import FreshImages, JointLimits, held_key
 from gr00t_assets_tests.serving.arm import CENTRE, HIGH, JOINTS, LOW
 
 SPEED, TICK = 60.0, 0.02
@@ -85,16 +85,6 @@ def test_a_camera_that_hangs_is_told_by_name():
         images.check({"front": still, "wrist": still}, 1.1)
 
 
-def test_a_heartbeat_file_lets_go_when_nobody_touches_it(tmp_path):
-    pedal = HeartbeatFile(tmp_path / "pedal", seconds=30)
-    assert not pedal.held()
-    pedal.path.touch()
-    assert pedal.held()
-    for age in (31, 1000, -60):  # a clock that was set back holds nothing
-        os.utime(pedal.path, (time.time() - age, time.time() - age))
-        assert not pedal.held()
-
-
 def test_the_space_bar_holds_and_any_other_key_lets_go(monkeypatch):
     import termios
 
@@ -102,15 +92,15 @@ def test_the_space_bar_holds_and_any_other_key_lets_go(monkeypatch):
     before = termios.tcgetattr(terminal)
     with open(terminal, "rb", buffering=0) as file:  # noqa: PTH123
         monkeypatch.setattr(sys, "stdin", file)
-        with held_key(seconds=0.2) as key:
-            assert not key.held()
+        with held_key(seconds=0.2) as held:
+            assert not held()
             os.write(keyboard, b" ")
-            assert _soon(key.held)
+            assert _soon(held)
             time.sleep(0.25)
-            assert not key.held()
+            assert not held()
             os.write(keyboard, b"  x")
             time.sleep(0.05)
-            assert not key.held()
+            assert not held()
         assert termios.tcgetattr(terminal)[3] == before[3]
     os.close(keyboard)
 

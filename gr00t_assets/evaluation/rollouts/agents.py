@@ -1,9 +1,8 @@
 """Who acts in episodes: a policy, several episodes at a time, and the rules without a model."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -18,15 +17,10 @@ from gr00t_assets.trainers.policy import Policy
 
 @dataclass
 class Episode:
-    """An episode that is under way.
+    """An episode that is under way: what was seen last, done so far, and kept by the agent.
 
-    Attributes:
-        seed: Of the environment.
-        observation: What was seen last, in the data config's keys.
-        actions: Flat actions so far, in the environment's order.
-        seconds: That the environment took.
-        score: The highest so far.
-        memory: What the agent keeps of it.
+    Actions are flat, in the environment's order; the seconds are the environment's, the score is
+    the highest so far.
     """
 
     seed: int
@@ -37,74 +31,51 @@ class Episode:
     memory: Any = None
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why an agent does not act, so that the episode ends."""
 
     end: Ending
     text: str
 
 
-class Agent(ABC):
-    """Answers observations with flat actions, in the environment's order."""
+class PolicyAgent:
+    """A policy, asked for a chunk of all episodes that need one by one call of the model.
 
-    every = 1
-    """Episodes begin together, at steps that this divides, so that more is answered at once."""
-
-    sees = False
-    """Whether it is to be shown images when an episode begins."""
-
-    @abstractmethod
-    def act(self, episodes: Sequence[Episode]) -> list[np.ndarray | Refusal]:
-        """The next action of each of some episodes."""
-
-    def looks(self, episode: Episode) -> bool:
-        """Whether it will need images after the action that it has just answered."""
-        return False
-
-
-class PolicyAgent(Agent):
-    """A policy, asked for a chunk of all episodes that need one by one call of the model."""
+    Episodes begin together, at steps that ``every`` divides, so that more is answered at once, and
+    are shown images at their beginning where it ``sees``.
+    """
 
     sees = True
 
     def __init__(self, policy: Policy, environment: Environment, settings: RolloutSettings) -> None:
         self.policy, self.settings, self.every = policy, settings, settings.replan_every
-        self._keys = environment.action_keys
-        self._used = {
-            *(f"video.{camera.key}" for camera in policy.config.video),
-            *(f"state.{key.key}" for key in policy.config.state),
-            *(["task"] if policy.config.language else []),
-        }
+        self._keys, config = environment.action_keys, policy.config
+        self._used = {f"video.{camera.key}" for camera in config.video}
+        self._used |= {f"state.{key.key}" for key in config.state}
+        self._used |= {"task"} if config.language else set()
 
     def act(self, episodes: Sequence[Episode]) -> list[np.ndarray | Refusal]:
-        """Play chunks, and ask for new ones where they are due."""
+        """The next action of each of some episodes, with new chunks where they are due."""
+        settings, refused = self.settings, dict[int, Refusal]()
+        chunks = self.policy.horizon, settings.replan_every, settings.ensemble
         for episode in episodes:
-            if episode.memory is None:
-                episode.memory = self._player()
+            episode.memory = episode.memory or ChunkPlayer(*chunks)
         asking = [episode for episode in episodes if episode.memory.needs_chunk()]
-        chunks = zip(asking, self._chunks(asking), strict=True) if asking else ()
-        refused: dict[int, Refusal] = {}
-        for episode, chunk in chunks:
+        for episode, chunk in zip(asking, self._chunks(asking) if asking else (), strict=True):
             if isinstance(chunk, Refusal):
-                refused[id(episode)] = chunk
+                refused[episode.seed] = chunk
             else:
                 episode.memory.add(chunk)
-        return [refused.get(id(episode)) or episode.memory.next() for episode in episodes]
+        return [refused.get(episode.seed) or episode.memory.next() for episode in episodes]
 
     def looks(self, episode: Episode) -> bool:
-        """Where the next chunk is due."""
+        """Whether it will need images after the action that it has just answered."""
         return episode.memory.needs_chunk()
-
-    def _player(self) -> ChunkPlayer:
-        settings = self.settings
-        return ChunkPlayer(self.policy.horizon, settings.replan_every, settings.ensemble)
 
     def _chunks(self, episodes: Sequence[Episode]) -> list[np.ndarray | Refusal]:
         """Chunks (horizon, numbers); one by one where the whole batch is refused for one of it."""
-        seeds = [
-            _seed(self.settings.policy_seed, item.seed, len(item.actions)) for item in episodes
-        ]
+        parts = [(self.settings.policy_seed, item.seed, len(item.actions)) for item in episodes]
+        seeds = [int(np.random.SeedSequence(part).generate_state(1)[0]) for part in parts]
         observations = [
             {key: value for key, value in episode.observation.items() if key in self._used}
             for episode in episodes
@@ -119,8 +90,10 @@ class PolicyAgent(Agent):
         return [np.concatenate([c.by_key[key] for key in self._keys], axis=-1) for c in chunks]
 
 
-class RuleAgent(Agent):
+class RuleAgent:
     """A rule without a model: an episode's action by its number, and by what was seen at first."""
+
+    every, sees = 1, False
 
     def __init__(self, rule: Callable[[int, Mapping[str, Any]], Callable[[int], np.ndarray]]):
         self._rule = rule
@@ -128,9 +101,16 @@ class RuleAgent(Agent):
     def act(self, episodes: Sequence[Episode]) -> list[np.ndarray | Refusal]:
         """What the rule says."""
         for episode in episodes:
-            if episode.memory is None:
-                episode.memory = self._rule(episode.seed, episode.observation)
+            episode.memory = episode.memory or self._rule(episode.seed, episode.observation)
         return [episode.memory(len(episode.actions)) for episode in episodes]
+
+    def looks(self, episode: Episode) -> bool:
+        """Never."""
+        return False
+
+
+Agent: TypeAlias = PolicyAgent | RuleAgent
+"""Answers observations with flat actions, in the environment's order."""
 
 
 def baseline_agents(
@@ -139,11 +119,10 @@ def baseline_agents(
     """The rules without a model, which know the demonstrations and no image."""
     by_key = {key.key: key for key in config.action}
     keys = [by_key[name] for name in environment.action_keys]
-
-    def statistic(name: str) -> np.ndarray:
-        return np.concatenate([np.array(getattr(key.statistics, name), float) for key in keys])
-
-    mean, low, high = (statistic(name) for name in ("mean", "min", "max"))
+    mean, low, high = (
+        np.concatenate([np.array(getattr(key.statistics, name), float) for key in keys])
+        for name in ("mean", "min", "max")
+    )
     held_out = set(config.held_out_episodes)
     training = [item.index for item in dataset.episodes if item.index not in held_out]
 
@@ -170,16 +149,10 @@ def baseline_agents(
     }
 
 
-def _seed(*parts: int) -> int:
-    """One seed of several numbers."""
-    return int(np.random.SeedSequence(parts).generate_state(1)[0])
-
-
 def _held(key: VectorKey, observation: Mapping[str, Any]) -> np.ndarray:
     """What asks a key for no motion: its state, zero of differences, else the mean action."""
     if not key.absolute:
         return np.zeros(key.end - key.start)
-    name = f"state.{key.state_key or key.key}"
-    state = observation.get(name)
+    state = observation.get(f"state.{key.state_key or key.key}")
     fits = state is not None and len(state) == key.end - key.start
     return np.array(state if fits else key.statistics.mean, float)

@@ -12,9 +12,7 @@ _REPLAN = 4
 
 
 def declared_environment(spec: TrainingSpec, name: str | None = None) -> Environment | None:
-    """The environment of a name, or that of the experiment's dataset in ``data/datasets.yaml``.
-
-    Of a mixture the first dataset that has one. None where nobody declares one.
+    """The environment of a name, or of the first dataset that has one; None where none has.
 
     Raises:
         SimulationError: There is no environment of that name, or its declaration is wrong.
@@ -28,12 +26,10 @@ def declared_environment(spec: TrainingSpec, name: str | None = None) -> Environ
 def dataset_for(spec: TrainingSpec, environment: str) -> RunDataset:
     """Of the datasets of a run the one that names an environment; else the first."""
     catalog = project_catalog()
-    named = (
-        dataset
-        for dataset in spec.datasets
-        if dataset.name in catalog and catalog[dataset.name].environment == environment
-    )
-    return next(named, spec.datasets[0])
+    for dataset in spec.datasets:
+        if dataset.name in catalog and catalog[dataset.name].environment == environment:
+            return dataset
+    return spec.datasets[0]
 
 
 def settings_for(
@@ -44,11 +40,7 @@ def settings_for(
     replan_every: int | None = None,
     ensemble: float | None = None,
 ) -> RolloutSettings:
-    """As the environment declares them, where nothing else is asked for.
-
-    Raises:
-        EvaluationError: More actions than a chunk has are to be done of it.
-    """
+    """As the environment declares them, where nothing else is asked for, or ``EvaluationError``."""
     horizon = len(spec.datasets[0].config.action_indices)
     replan_every = replan_every or environment.replan_every or min(_REPLAN, horizon)
     if replan_every > horizon:

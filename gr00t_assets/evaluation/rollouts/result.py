@@ -6,8 +6,10 @@ Rules without a model act in the same episodes, so that every comparison is pair
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from statistics import fmean, median
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -18,9 +20,6 @@ from gr00t_assets.evaluation.success_rate import SuccessRate
 
 ROLLOUTS = "rollouts"
 """Folder of a run directory."""
-
-EARLIER = "earlier"
-"""Folder in it of rollouts of other settings."""
 
 BaselineName = Literal["hold", "mean action", "replay", "random"]
 
@@ -114,17 +113,10 @@ class Rollouts(FrozenModel):
 
     def content_hash(self) -> str:
         """First 16 hex digits of a SHA-256 over what was found, without times."""
-        times = {"wall_seconds": True, "rolled_at": True, "seconds_by_part": True}
-        seconds = {"__all__": {"seconds"}}
-        content = self.model_dump(
-            mode="json",
-            exclude={
-                **times,
-                "policy": seconds,
-                "baselines": dict.fromkeys(self.baselines, seconds),
-            },
-        )
-        return json_hash(content, 16)
+        seconds: Any = {"__all__": {"seconds"}}
+        times: Any = dict.fromkeys(("wall_seconds", "rolled_at", "seconds_by_part"), True)
+        times |= {"policy": seconds, "baselines": dict.fromkeys(self.baselines, seconds)}
+        return json_hash(self.model_dump(mode="json", exclude=times), 16)
 
 
 def success_rate(outcomes: Sequence[EpisodeOutcome]) -> SuccessRate:
@@ -136,13 +128,11 @@ def success_rate(outcomes: Sequence[EpisodeOutcome]) -> SuccessRate:
 def mean_score(outcomes: Sequence[EpisodeOutcome]) -> float | None:
     """Mean score of some episodes, where they have one."""
     scores = [outcome.score for outcome in outcomes if outcome.score is not None]
-    return sum(scores) / len(scores) if scores else None
+    return fmean(scores) if scores else None
 
 
 def steps_to_success(outcomes: Sequence[EpisodeOutcome]) -> float | None:
     """Median steps of the episodes that succeeded."""
-    from statistics import median
-
     steps = [outcome.steps for outcome in outcomes if outcome.success]
     return float(median(steps)) if steps else None
 
@@ -157,47 +147,21 @@ def save_rollouts(rollouts: Rollouts, run_directory: Path) -> None:
     """Write rollouts in one step; earlier ones in the same environment go into ``earlier/``."""
     content = sealed(json.loads(rollouts.model_dump_json()))
     path = rollouts_file(run_directory, rollouts.environment, rollouts.step)
-    if (earlier := _readable(path)) is not None and earlier.settings != rollouts.settings:
-        time = re.sub(r"\W", "", earlier.rolled_at[:19])
-        write_bytes(path.parent / EARLIER / f"{path.stem}-{time}.json", path.read_bytes())
+    with suppress(EvaluationError):
+        if path.is_file() and (earlier := read_rollouts(path)).settings != rollouts.settings:
+            time = re.sub(r"\W", "", earlier.rolled_at[:19])
+            write_bytes(path.parent / "earlier" / f"{path.stem}-{time}.json", path.read_bytes())
     write_bytes(path, (json.dumps(content, ensure_ascii=False) + "\n").encode())
 
 
 def load_rollouts(run_directory: Path) -> list[Rollouts]:
-    """The rollouts of a run's final weights, by environment in alphabetical order.
-
-    Raises:
-        EvaluationError: A file is there and holds no rollouts.
-    """
-    return [read_rollouts(path) for path in _files(run_directory) if "@" not in path.name]
-
-
-def readable_rollouts(run_directory: Path) -> list[Rollouts]:
-    """The same without those that cannot be read."""
-    return [
-        rollouts
-        for path in _files(run_directory)
-        if "@" not in path.name and (rollouts := _readable(path)) is not None
-    ]
-
-
-def rollouts_of_steps(run_directory: Path, environment: str) -> dict[int | None, Rollouts]:
-    """Readable rollouts in one environment, by the checkpoint's step; None: the final weights."""
-    found = (
-        _readable(path)
-        for path in _files(run_directory)
-        if path.stem.partition("@")[0] == environment
-    )
-    return {rollouts.step: rollouts for rollouts in found if rollouts is not None}
+    """The rollouts of a run's final weights; ``EvaluationError`` where a file holds none."""
+    files = sorted((run_directory / ROLLOUTS).glob("[!.]*.json"))
+    return [read_rollouts(path) for path in files if "@" not in path.name]
 
 
 def read_rollouts(path: Path) -> Rollouts:
-    """Rollouts from their file.
-
-    Raises:
-        EvaluationError: It holds none.
-        StoreError: This user may not read it.
-    """
+    """Rollouts from their file; ``EvaluationError`` where it holds none."""
 
     def refuse(why: str) -> EvaluationError:
         problem = "these are no rollouts of format 1, or not as they were written."
@@ -205,14 +169,3 @@ def read_rollouts(path: Path) -> Rollouts:
         return EvaluationError(str(path), problem, [why.splitlines()[0], remedy])
 
     return load_sealed(path, Rollouts, refuse)
-
-
-def _readable(path: Path) -> Rollouts | None:
-    try:
-        return read_rollouts(path) if path.is_file() else None
-    except EvaluationError:
-        return None
-
-
-def _files(run_directory: Path) -> list[Path]:
-    return sorted((run_directory / ROLLOUTS).glob("[!.]*.json"))

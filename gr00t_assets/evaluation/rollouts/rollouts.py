@@ -1,9 +1,12 @@
-"""The rollouts of a run's weights, from them to ``rollouts/ENVIRONMENT.json`` and its videos."""
+"""The rollouts of a run: what is asked for, its ``rollouts/ENVIRONMENT.json`` and its videos."""
 
+import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+import numpy as np
 
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.files import published_directory
@@ -14,7 +17,6 @@ from gr00t_assets.evaluation.open_loop import finished_spec, stored_spec, weight
 from gr00t_assets.evaluation.rollouts.agents import PolicyAgent, baseline_agents
 from gr00t_assets.evaluation.rollouts.asked import dataset_for
 from gr00t_assets.evaluation.rollouts.result import (
-    ROLLOUTS,
     Rollouts,
     RolloutSettings,
     read_rollouts,
@@ -23,7 +25,6 @@ from gr00t_assets.evaluation.rollouts.result import (
     success_rate,
 )
 from gr00t_assets.evaluation.rollouts.runner import PARALLEL, Rolled, Runner
-from gr00t_assets.evaluation.rollouts.videos import animated_webp, side_by_side
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.model_reference import model_of_run
 from gr00t_assets.runs.run_directory import MODEL
@@ -31,11 +32,17 @@ from gr00t_assets.runs.spec import TrainingSpec
 
 Log = Callable[[str], object]
 
-VIDEOS = "videos"
-"""Folder of ``rollouts``, with one of each environment."""
+VIDEOS, MOST_VIDEOS = "videos", 3
+"""Folder of ``rollouts`` with one of each environment; of successes, and as many of failures."""
 
-MOST_VIDEOS = 3
-"""Of successes, and as many of failures."""
+MOST_BYTES = 150_000
+"""Of a video, which pages carry inside themselves."""
+
+_HEIGHT, _LAST = 128, 1000
+"""Pixels, at most; milliseconds that the last frame stands, at least."""
+
+_TRIES = ((70, 1), (50, 1), (50, 2), (35, 3), (25, 5), (15, 10))
+"""Quality, and every how many frames one is kept: the first that is small enough is taken."""
 
 
 def roll_out_run(
@@ -49,18 +56,11 @@ def roll_out_run(
 ) -> Rollouts:
     """Roll out weights of a run of any trainer, and the rules without a model, in one environment.
 
-    Args:
-        run_directory: Of the run.
-        environment: What they act in.
-        settings: What decides the outcomes.
-        step: Of a checkpoint; the final weights of a finished run where left out.
-        log: Is given lines of progress.
-        parallel: Episodes at a time.
+    The weights are those of a checkpoint's step, or the final ones of a finished run.
 
     Raises:
-        EvaluationError: The run is not finished, or was not trained for the environment.
-        SimulationError: The environment cannot be opened, or differs from the data config.
-        Gr00tAssetsError: There are no such weights, or they cannot be read.
+        Gr00tAssetsError: There are no such weights; or the environment cannot be opened, or differs
+            from the data config.
     """
     began = time.monotonic()
     spec, weights = _weights(run_directory, step)
@@ -80,8 +80,7 @@ def roll_out_run(
         files = LeRobotDataset.open(dataset.directory, dataset.name)
         baselines = {}
         for name, agent in baseline_agents(dataset.config, environment, files).items():
-            outcomes = runner.roll_out(agent, seeds).outcomes
-            baselines[name] = tuple(outcomes.values())
+            baselines[name] = tuple(runner.roll_out(agent, seeds).outcomes.values())
             log(f"{name}: {success_rate(baselines[name]).words()}")
         videos = _write_videos(runner, rolled, run_directory, step, log)
     rollouts = Rollouts(
@@ -112,12 +111,7 @@ def current_rollouts(
     settings: RolloutSettings,
     step: int | None = None,
 ) -> Rollouts | None:
-    """Rollouts of the same weights in the same environment with the same settings, if there are.
-
-    Raises:
-        EvaluationError: The run is not finished.
-        CheckpointError: There is no such checkpoint.
-    """
+    """Rollouts of the same weights in the same environment with the same settings, if there are."""
     _, weights = _weights(run_directory, step)
     path = rollouts_file(run_directory, environment.name, step)
     try:
@@ -140,16 +134,13 @@ def _write_videos(
     runner: Runner, rolled: Rolled, run_directory: Path, step: int | None, log: Log
 ) -> tuple[str, ...]:
     """Videos of the first successes and failures, done once more; their paths below the run."""
-    name = runner.environment.name if step is None else f"{runner.environment.name}@{step}"
-    folder = run_directory / ROLLOUTS / VIDEOS / name
+    file = rollouts_file(run_directory, runner.environment.name, step)
+    folder = file.parent / VIDEOS / file.stem
     names: list[str] = []
     with published_directory(folder, replace=True) as partial:
         for success in (True, False):
-            chosen = [
-                outcome
-                for outcome in rolled.outcomes.values()
-                if outcome.success == success and outcome.steps
-            ]
+            played = [outcome for outcome in rolled.outcomes.values() if outcome.steps]
+            chosen = [outcome for outcome in played if outcome.success == success]
             for outcome in chosen[:MOST_VIDEOS]:
                 actions = list(rolled.actions[outcome.seed])
                 if outcome.end in ("time limit", "error"):
@@ -159,8 +150,40 @@ def _write_videos(
                     log(f"seed {outcome.seed}: it does not go the same way twice; no video")
                     continue
                 frames = [side_by_side(shown) for shown in images]
-                end = outcome.end.replace(" ", "-")
-                names.append(f"seed-{outcome.seed}-{end}.webp")
-                content = animated_webp(frames, runner.environment.fps)
-                (partial / names[-1]).write_bytes(content)
+                names.append(f"seed-{outcome.seed}-{outcome.end.replace(' ', '-')}.webp")
+                (partial / names[-1]).write_bytes(animated_webp(frames, runner.environment.fps))
     return tuple((folder / video).relative_to(run_directory).as_posix() for video in names)
+
+
+def animated_webp(frames: Sequence[np.ndarray], fps: float, most_bytes: int = MOST_BYTES) -> bytes:
+    """Frames, (H, W, 3) uint8 of one size, as an animated WebP of about so many bytes at most.
+
+    Quality, then frames are given up for the size; the smallest try is taken anyway.
+    """
+    from PIL import Image
+
+    images, content = [Image.fromarray(frame) for frame in frames], b""
+    for quality, every in _TRIES:
+        # The last frame, which shows how it ended, is always there.
+        first, *others = images[::-1][::every][::-1]
+        milliseconds = round(1000 * every / fps)
+        duration = [*[milliseconds] * len(others), max(milliseconds, _LAST)]
+        options = {"append_images": others, "duration": duration, "quality": quality, "method": 4}
+        file = io.BytesIO()
+        first.save(file, "WEBP", save_all=True, loop=0, **options)
+        content = file.getvalue()
+        if len(content) <= most_bytes:
+            break
+    return content
+
+
+def side_by_side(images: dict[str, np.ndarray]) -> np.ndarray:
+    """The images of one step beside one another, (H, W, 3) uint8, none higher than a thumbnail."""
+    from PIL import Image
+
+    height = min(_HEIGHT, *(len(image) for image in images.values()))
+    small = [
+        np.asarray(Image.fromarray(image).resize((image.shape[1] * height // len(image), height)))
+        for image in images.values()
+    ]
+    return np.concatenate(small, axis=1)

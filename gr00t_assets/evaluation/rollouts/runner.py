@@ -33,13 +33,7 @@ _TRIES = 3
 
 @dataclass
 class Rolled:
-    """Episodes that are over.
-
-    Attributes:
-        outcomes: In the order of the seeds.
-        actions: What was done in each, (steps, numbers), by seed.
-        seconds: By rendering, policy and physics, of all episodes together.
-    """
+    """Episodes that are over, by seed; actions are (steps, numbers), seconds those of them all."""
 
     outcomes: dict[int, EpisodeOutcome] = field(default_factory=dict)
     actions: dict[int, np.ndarray] = field(default_factory=dict)
@@ -47,15 +41,31 @@ class Rolled:
         default_factory=lambda: {"render": 0.0, "policy": 0.0, "physics": 0.0}
     )
 
+    def take(self, episode: Episode, shown: Shown) -> None:
+        """Keep what an environment has shown."""
+        episode.observation = shown.observed.observation
+        episode.seconds += shown.seconds
+        self.seconds["render"] += shown.render_seconds
+        self.seconds["physics"] += shown.seconds - shown.render_seconds
+        if shown.observed.score is not None:
+            episode.score = max(episode.score or 0.0, shown.observed.score)
+
+    def finish(self, episode: Episode, end: Ending, note: str = "") -> None:
+        """Count an episode that is over."""
+        self.outcomes[episode.seed] = EpisodeOutcome(
+            seed=episode.seed,
+            success=end == "success",
+            score=episode.score,
+            steps=len(episode.actions),
+            seconds=round(episode.seconds, 4),
+            end=end,
+            note=note,
+        )
+        self.actions[episode.seed] = np.array(episode.actions)
+
 
 class Runner:
-    """Rolls agents out in one environment.
-
-    Args:
-        environment: What is acted in.
-        processes: Its processes.
-        parallel: Episodes at a time.
-    """
+    """Rolls agents out in one environment, ``parallel`` episodes at a time in its processes."""
 
     def __init__(
         self, environment: Environment, processes: EnvironmentProcesses, parallel: int = PARALLEL
@@ -65,7 +75,7 @@ class Runner:
     def roll_out(
         self, agent: Agent, seeds: Sequence[int], log: Callable[[str], object] = lambda line: None
     ) -> Rolled:
-        """Let an agent act in the episodes of some seeds, the same number of them at a time.
+        """Let an agent act in the episodes of some seeds.
 
         An episode that fails, whatever the reason, counts and says why; the others go on.
         """
@@ -86,15 +96,14 @@ class Runner:
     ) -> None:
         """Begin episodes in all places that are free."""
         free = [place for place in range(self._parallel) if place not in running]
-        requests: dict[int, Reset] = {
-            place: Reset(waiting.popleft(), images=agent.sees) for place in free if waiting
-        }
+        seeds = {place: waiting.popleft() for place in free if waiting}
+        requests = {place: Reset(seed, images=agent.sees) for place, seed in seeds.items()}
         for place, answer in self._processes.ask(requests).items():
-            episode = Episode(requests[place].seed, {})
+            episode = Episode(seeds[place], {})
             if isinstance(answer, Failure):
-                _finish(episode, answer.end, rolled, answer.text)
+                rolled.finish(episode, answer.end, answer.text)
             else:
-                _take(episode, answer, rolled)
+                rolled.take(episode, answer)
                 running[place] = episode
 
     def _act(self, agent: Agent, running: dict[int, Episode], rolled: Rolled) -> None:
@@ -105,37 +114,42 @@ class Runner:
         requests: dict[int, Step] = {}
         for (place, episode), decision in zip(list(running.items()), decisions, strict=True):
             if isinstance(decision, Refusal):
-                _finish(running.pop(place), decision.end, rolled, decision.text)
+                rolled.finish(running.pop(place), decision.end, decision.text)
             else:
                 episode.actions.append(decision)
                 requests[place] = Step(decision, images=agent.looks(episode))
         for place, answer in self._processes.ask(requests).items():
-            episode = running[place]
-            end = self._ending(episode, answer)
+            episode, note = running[place], ""
             if isinstance(answer, Shown):
-                _take(episode, answer, rolled)
-            elif answer.end == "time limit":
-                episode.seconds = self.environment.episode_seconds
+                rolled.take(episode, answer)
+                end = self._ending(episode, answer)
+            else:
+                end, note = answer.end, answer.text
+                if end == "time limit":
+                    episode.seconds = self.environment.episode_seconds
             if end is not None:
-                text = answer.text if isinstance(answer, Failure) else ""
-                _finish(running.pop(place), end, rolled, text)
+                rolled.finish(running.pop(place), end, note)
 
-    def _ending(self, episode: Episode, answer: Answer) -> Ending | None:
-        if isinstance(answer, Failure):
-            return answer.end
-        if answer.observed.success:
+    def _ending(self, episode: Episode, shown: Shown) -> Ending | None:
+        if shown.observed.success:
             return "success"
         if len(episode.actions) >= self.environment.max_steps:
             return "horizon"
-        return "terminated" if answer.observed.done else None
+        return "terminated" if shown.observed.done else None
 
     def require_fit(self, config: ModalityConfig, seed: int) -> None:
-        """Open the environment, and hold what it shows and takes to what a policy needs.
+        """Hold what an environment shows and takes to what a policy needs.
 
         Raises:
-            SimulationError: It cannot be opened; or with everything that differs.
+            SimulationError: It cannot be opened or begun, or with everything that differs.
         """
-        answer = self._first_shown(seed)
+        answer: Answer = Failure("error", "nothing was tried")
+        for tried in range(seed, seed + _TRIES):
+            answer = self._processes.ask({0: Reset(tried)})[0]
+            if isinstance(answer, Shown) or answer.explained is not None:
+                break
+        if isinstance(answer, Failure):
+            raise answer.error(self.environment.name)
         problems = fit_problems(self.environment, answer, self._processes.names, config)
         if problems:
             offers = ["the environment offers:", *(f"  {line}" for line in answer.offers)]
@@ -147,29 +161,12 @@ class Runner:
         if isinstance(stepped, Failure) and stepped.explained is not None:
             raise stepped.error(self.environment.name)
 
-    def _first_shown(self, seed: int) -> Shown:
-        """What is shown at the start of the first episode that can be begun.
-
-        Raises:
-            SimulationError: What is declared is wrong, or none of a few episodes can be begun.
-        """
-        answer: Answer | None = None
-        for tried in range(seed, seed + _TRIES):
-            answer = self._processes.ask({0: Reset(tried)})[0]
-            if isinstance(answer, Shown):
-                return answer
-            if answer.explained is not None:
-                break
-        assert isinstance(answer, Failure)
-        raise answer.error(self.environment.name)
-
     def recorded(
         self, seed: int, actions: Sequence[np.ndarray]
     ) -> tuple[list[dict[str, np.ndarray]], bool]:
-        """An episode once more, with all its images; and whether it succeeded again.
+        """An episode once more: the images of each step by camera, and whether it succeeded.
 
-        Returns:
-            The images of each step by camera; fewer where the environment fails.
+        There are fewer images where the environment fails.
         """
         requests: list[Request] = [Reset(seed), *map(Step, actions)]
         images, success = [], False
@@ -188,16 +185,13 @@ def fit_problems(
 ) -> list[str]:
     """In what an environment differs from what a policy was trained on, a sentence each.
 
-    Args:
-        environment: As it is declared.
-        shown: What it shows after a reset.
-        names: Its own names of the numbers of its flat action; empty where it has none.
-        config: The modality config of the policy.
+    ``shown`` is of a reset; ``names`` are its own of its flat action, empty where it has none.
     """
-    problems = []
-    for camera in config.video:
-        if f"video.{camera.key}" not in environment.observation:
-            problems.append(f"camera '{camera.key}' is not declared in its observation")
+    problems = [
+        f"camera '{camera.key}' is not declared in its observation"
+        for camera in config.video
+        if camera.key not in environment.cameras
+    ]
     for key in config.state:
         vector, size = shown.observed.observation.get(f"state.{key.key}"), key.end - key.start
         if vector is None:
@@ -216,26 +210,3 @@ def fit_problems(
     if (fps := config.video[0].fps) != environment.fps:
         problems.append(f"it is declared with {environment.fps:g} fps, the data have {fps:g}")
     return problems
-
-
-def _take(episode: Episode, shown: Shown, rolled: Rolled) -> None:
-    """Keep what an environment has shown."""
-    episode.observation = shown.observed.observation
-    episode.seconds += shown.seconds
-    rolled.seconds["render"] += shown.render_seconds
-    rolled.seconds["physics"] += shown.seconds - shown.render_seconds
-    if shown.observed.score is not None:
-        episode.score = max(episode.score or 0.0, shown.observed.score)
-
-
-def _finish(episode: Episode, end: Ending, rolled: Rolled, note: str = "") -> None:
-    rolled.outcomes[episode.seed] = EpisodeOutcome(
-        seed=episode.seed,
-        success=end == "success",
-        score=episode.score,
-        steps=len(episode.actions),
-        seconds=round(episode.seconds, 4),
-        end=end,
-        note=note,
-    )
-    rolled.actions[episode.seed] = np.array(episode.actions)

@@ -11,7 +11,6 @@ from gr00t_assets.evaluation.rollouts.result import (
     steps_to_success,
     success_rate,
 )
-from gr00t_assets.evaluation.success_rate import Interval
 
 RATE_HEAD = ("who", "success", "percent", "Wilson", "Clopper-Pearson", "score", "steps")
 """Steps are the median of those to success."""
@@ -30,29 +29,18 @@ def rollouts_sentence(rollouts: Rollouts) -> str:
 
 def rate_rows(rollouts: Rollouts) -> list[list[str]]:
     """Successes of the policy and of the rules without a model, with 95 percent intervals."""
-    return [
-        _rate_row("policy", rollouts.policy),
-        *(_rate_row(name, outcomes) for name, outcomes in rollouts.baselines.items()),
-    ]
-
-
-def _rate_row(who: str, outcomes: Sequence[EpisodeOutcome]) -> list[str]:
-    rate, score = success_rate(outcomes), mean_score(outcomes)
-    steps = steps_to_success(outcomes)
-    return [
-        who,
-        f"{rate.successes:,} of {rate.episodes:,}",
-        f"{100 * rate.rate:.1f}",
-        _percent(rate.wilson()),
-        _percent(rate.clopper_pearson()),
-        "" if score is None else f"{score:.3f}",
-        "" if steps is None else f"{steps:g}",
-    ]
-
-
-def _percent(interval: Interval) -> str:
-    low, high = interval
-    return f"{100 * low:.1f} to {100 * high:.1f}"
+    rows = []
+    for who, outcomes in {"policy": rollouts.policy, **rollouts.baselines}.items():
+        rate, score = success_rate(outcomes), mean_score(outcomes)
+        steps = steps_to_success(outcomes)
+        intervals = [
+            f"{100 * low:.1f} to {100 * high:.1f}"
+            for low, high in (rate.wilson(), rate.clopper_pearson())
+        ]
+        done = f"{rate.successes:,} of {rate.episodes:,}"
+        means = ["" if score is None else f"{score:.3f}", "" if steps is None else f"{steps:g}"]
+        rows.append([who, done, f"{100 * rate.rate:.1f}", *intervals, *means])
+    return rows
 
 
 def baseline_sentences(rollouts: Rollouts) -> list[str]:
@@ -91,12 +79,8 @@ def outcome_rows(outcomes: Sequence[EpisodeOutcome]) -> list[list[str]]:
     """The outcome of each episode."""
     return [
         [
-            str(outcome.seed),
-            outcome.end,
-            "" if outcome.score is None else f"{outcome.score:.3f}",
-            str(outcome.steps),
-            f"{outcome.seconds:.2f}",
-            outcome.note.splitlines()[0] if outcome.note else "",
+            *(str(item.seed), item.end, "" if item.score is None else f"{item.score:.3f}"),
+            *(str(item.steps), f"{item.seconds:.2f}", item.note.partition("\n")[0]),
         ]
-        for outcome in outcomes
+        for item in outcomes
     ]

@@ -1,12 +1,9 @@
-"""Rollouts as a process of their own, with its command line.
+"""Rollouts as a process of their own, with progress and explained errors on standard error.
 
-``python -m gr00t_assets.evaluation.rollouts.worker RUN_DIRECTORY ENVIRONMENT SETTINGS_JSON
-[--step N] [--again]``. Exit code 0: the file of the rollouts is there. 1: the run cannot be rolled
-out, with the explained error on standard error, where progress goes too. 130: stopped on request,
-with nothing written.
+Exit code 0: the file of the rollouts is there. 1: the run cannot be rolled out. 130: stopped on
+request, with nothing written.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -27,11 +24,7 @@ ALREADY = "already rolled out with these settings; nothing computed"
 def roll_out_by_hand(
     run_directory: Path, environment: str, settings: RolloutSettings, step: int | None = None
 ) -> int:
-    """Roll out a run in a slot of this machine, whatever was rolled before; the exit code.
-
-    Raises:
-        SpecError: It is no run.
-    """
+    """Roll out a run in a slot of this machine, whatever was rolled before; the exit code."""
     spec = stored_spec(run_directory)
     command = [*rollout_command(run_directory, environment, settings, step), "--again"]
     with evaluation_lease(spec.experiment, Store(Path(spec.store)), _print) as lease:
@@ -43,25 +36,20 @@ def rollout_command(
 ) -> list[str]:
     """The command line that rolls out a run, unless the same was rolled out before."""
     command = [sys.executable, "-m", "gr00t_assets.evaluation.rollouts.worker"]
-    command += [str(run_directory), environment, settings.model_dump_json()]
-    return command if step is None else [*command, "--step", str(step)]
+    asked = [str(run_directory), environment, settings.model_dump_json()]
+    return [*command, *asked, "final" if step is None else str(step)]
 
 
 def main(arguments: list[str]) -> int:
     """Roll out one run; see the module."""
     escape_output()
-    parser = argparse.ArgumentParser()
-    parser.add_argument("run_directory", type=Path)
-    parser.add_argument("environment")
-    parser.add_argument("settings", type=RolloutSettings.model_validate_json)
-    parser.add_argument("--step", type=int)
-    parser.add_argument("--again", action="store_true")
-    asked = parser.parse_args(arguments)
+    directory, name, settings, step, *again = arguments
     try:
-        with system_errors_explained(asked.run_directory):
-            environment = load_environments().get(asked.environment)
-            what = (asked.run_directory, environment, asked.settings, asked.step)
-            if not asked.again and current_rollouts(*what) is not None:
+        with system_errors_explained(Path(directory)):
+            asked = RolloutSettings.model_validate_json(settings)
+            environment = load_environments().get(name)
+            what = Path(directory), environment, asked, None if step == "final" else int(step)
+            if not again and current_rollouts(*what) is not None:
                 _print(ALREADY)
             else:
                 roll_out_run(*what, log=_print)

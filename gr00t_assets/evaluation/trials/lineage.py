@@ -1,11 +1,10 @@
 """Trials that were recorded as a dataset: which plan and which weights drove its episodes.
 
-``VERSION.lineage.json`` stands beside the version of the dataset in the store. A folder that more
-episodes are recorded into has a round for each import, so that corrections of several rounds of
-training and trying are told apart.
+``VERSION.lineage.json`` stands beside the version in the store, with a round for each import, so
+that corrections of several rounds of training and trying are told apart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -16,6 +15,7 @@ from gr00t_assets.core.checksums import load_sealed, sealed
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.catalog import find_entry, project_catalog
 from gr00t_assets.datasets.record import DatasetRecord
 from gr00t_assets.datasets.sources.version_files import recorded_files
 from gr00t_assets.evaluation.trials.plan import TrialPlan, TrialPolicy
@@ -41,10 +41,7 @@ class TrialRound(FrozenModel):
             f"{policy.name} (config {policy.config_hash}, model {policy.model_hash})"
             for policy in self.policies
         )
-        last = self.first_episode + self.episodes - 1
-        span = (
-            f"episodes {self.first_episode} to {last}" if self.episodes > 1 else f"episode {last}"
-        )
+        span = f"episodes {self.first_episode} to {self.first_episode + self.episodes - 1}"
         won = sum(outcome.success for outcome in self.outcomes)
         told = f", {won} of {self.episodes} a success" if self.outcomes else ""
         return f"{span}{told}: trials {self.plan} (plan {self.plan_hash}), driven by {names}"
@@ -60,7 +57,7 @@ class TrialLineage(FrozenModel):
 
 
 def load_lineage(dataset: str, version: str, store: Store) -> TrialLineage | None:
-    """The lineage of a version; None where it was not recorded during trials.
+    """The lineage of a version, None where it was not recorded during trials.
 
     Raises:
         DatasetError: It is not as it was written.
@@ -74,50 +71,48 @@ def load_lineage(dataset: str, version: str, store: Store) -> TrialLineage | Non
     )
 
 
-def lineages_of_plan(plan: TrialPlan, store: Store) -> list[TrialLineage]:
-    """Every version of a dataset that was recorded during the trials of a plan."""
-    paths = sorted((store.root / "datasets").glob("*/[!.]*.lineage.json"))
-    versions = [(path.parent.name, path.name.removesuffix(".lineage.json")) for path in paths]
-    found = [load_lineage(*version, store) for version in versions]
-    return [item for item in found if item and plan.name in [part.plan for part in item.rounds]]
-
-
-def record_lineage(
-    plan: TrialPlan, outcomes: Sequence[TrialOutcome], record: DatasetRecord, store: Store
+def import_trials(
+    plan: TrialPlan,
+    outcomes: Sequence[TrialOutcome],
+    dataset: str,
+    store: Store,
+    log: Callable[[str], None] = lambda line: None,
 ) -> TrialLineage:
-    """Write down that the new episodes of a version were recorded during the trials of a plan.
+    """Bring what was recorded during trials into the store as a version that knows what drove it.
 
-    New are those that no earlier version has whose rows are all in this one; its rounds are kept.
+    Rows that no earlier version has are of this plan.
 
     Args:
         outcomes: Of the trials that were done, in the order in which they were.
-        record: Of the version in the store.
+        dataset: Of the catalog, whose source they were recorded into.
 
     Raises:
-        DatasetError: The lineage of a version cannot be read.
+        CatalogError: The catalog cannot be read, or has no such dataset.
+        DatasetError: It is not sound, or the lineage of a version cannot be read.
         StoreError: The disk is full.
     """
+    from gr00t_assets.datasets.sources.ingest import ingest_dataset
+
+    record = ingest_dataset(find_entry(dataset, project_catalog()), store, log)
     known = load_lineage(record.name, record.version, store)
     if known is not None and plan.content_hash() in [item.plan_hash for item in known.rounds]:
         return known
     earlier, first = _grown_from(record, store)
     if known is None and earlier is not None:
         known = load_lineage(record.name, earlier, store)
-    count = record.episodes - first
     drove = {outcome.letter for outcome in outcomes} or {item.letter for item in plan.policies}
     part = TrialRound(
         plan=plan.name,
         plan_hash=plan.content_hash(),
         policies=tuple(item for item in plan.policies if item.letter in drove),
         first_episode=first,
-        episodes=count,
-        outcomes=tuple(outcomes) if len(outcomes) == count else (),
+        episodes=record.episodes - first,
+        outcomes=tuple(outcomes) if len(outcomes) == record.episodes - first else (),
         imported_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     rounds = (*(known.rounds if known else ()), part)
     lineage = TrialLineage(dataset=record.name, version=record.version, rounds=rounds)
-    path = _path(record.name, record.version, store)
-    write_json(path, sealed(lineage.model_dump(mode="json")))
+    write_json(_path(record.name, record.version, store), sealed(lineage.model_dump(mode="json")))
     return lineage
 
 
@@ -128,12 +123,10 @@ def _grown_from(record: DatasetRecord, store: Store) -> tuple[str | None, int]:
         files = recorded_files(record.name, version, store) or {}
         return {item for item in files.items() if item[0].startswith("data/")}
 
-    own, largest = rows(record.version), (None, 0)
-    for path in store.dataset_record(record.name).parent.glob("[!.]*.files.json"):
-        version = path.name.removesuffix(".files.json")
-        if rows(version) < own and len(rows(version)) > largest[1]:
-            largest = version, len(rows(version))
-    return largest
+    own, paths = rows(record.version), store.dataset_record(record.name).parent
+    versions = [path.name.removesuffix(".files.json") for path in paths.glob("[!.]*.files.json")]
+    earlier = {item: len(rows(item)) for item in versions if rows(item) < own}
+    return max(earlier, key=lambda item: earlier[item], default=None), max([0, *earlier.values()])
 
 
 def _path(dataset: str, version: str, store: Store) -> Path:

@@ -11,16 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gr00t_assets.core.errors import Gr00tAssetsError, PromotionError
-from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.evaluation.open_loop import weights_hash
-from gr00t_assets.evaluation.result import (
-    Baseline,
-    BaselineName,
-    Evaluation,
-    PartEvaluation,
-    again,
-    load_evaluation,
-)
+from gr00t_assets.evaluation.result import BaselineName, Evaluation, again, load_evaluation
 from gr00t_assets.evaluation.rollouts.result import (
     BASELINES,
     Rollouts,
@@ -29,8 +21,6 @@ from gr00t_assets.evaluation.rollouts.result import (
 )
 from gr00t_assets.evaluation.windows import LEAST_EPISODES
 from gr00t_assets.evaluation.wording import estimate_text
-from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.runs.checkpoint_choice import rolled_out_in
 
 RULES: dict[BaselineName, str] = {"hold": "holding still", "mean action": "the mean action"}
 """Rules that a policy must beat on held-out episodes."""
@@ -40,12 +30,7 @@ MOST_CHARACTERS = 500
 
 
 class Gate(NamedTuple):
-    """What the gate says of some weights.
-
-    Attributes:
-        reasons: Why they do not pass, a sentence each; none where they do.
-        shown: What was shown of them, a sentence each.
-    """
+    """Why some weights do not pass, and what was shown of them, a sentence each."""
 
     reasons: tuple[str, ...]
     shown: tuple[str, ...]
@@ -58,13 +43,7 @@ class Gate(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What was measured of some weights.
-
-    Attributes:
-        evaluation: Open loop; None where there is none of these weights.
-        rollouts: Of these weights, by environment.
-        missing: What is not there or cannot be read, a sentence each, with what to do.
-    """
+    """What was measured of some weights, and what is not there or cannot be read, in sentences."""
 
     evaluation: Evaluation | None
     rollouts: list[Rollouts]
@@ -72,13 +51,9 @@ class Evidence(NamedTuple):
 
 
 def read_evidence(run_directory: Path, weights: Path, step: int | None, name: str) -> Evidence:
-    """Read what a run directory has of weights; nothing here raises.
+    """Read what a run directory has of the weights of a step, None: the final ones; never raises.
 
-    Args:
-        run_directory: Of the run.
-        weights: Folder of the weights.
-        step: Of a checkpoint; None for the final weights.
-        name: As in ``gate``.
+    ``name`` is what a person gives commands for these weights, such as ``EXPERIMENT@200``.
     """
     evaluation, rollouts, missing = None, [], []
     present = weights_hash(weights) if weights.is_dir() else None
@@ -86,48 +61,45 @@ def read_evidence(run_directory: Path, weights: Path, step: int | None, name: st
         evaluation = load_evaluation(run_directory, step)
         if evaluation is None:
             missing.append(f"it was not evaluated: {again(run_directory, step)}")
+        elif present not in (None, evaluation.model_hash):
+            missing.append(f"its evaluation is of other weights: {again(run_directory, step)}")
+            evaluation = None
+        elif not math.isfinite(evaluation.main.error.mean):
+            missing.append("its evaluation has an error that is not a finite number")
     except Gr00tAssetsError as error:
         missing.append(f"its evaluation cannot be read: {error.problem}")
-    if evaluation is not None and present not in (None, evaluation.model_hash):
-        missing.append(f"its evaluation is of other weights: {again(run_directory, step)}")
-        evaluation = None
-    if evaluation is not None and not math.isfinite(evaluation.main.error.mean):
-        missing.append("its evaluation has an error that is not a finite number")
-    for environment in rolled_out_in(run_directory, step):
+    for path in sorted(rollouts_file(run_directory, "", step).parent.glob("[!.]*.json")):
+        environment = path.stem.partition("@")[0]
+        if path != rollouts_file(run_directory, environment, step):
+            continue  # of other weights of the run
         try:
-            item = read_rollouts(rollouts_file(run_directory, environment, step))
+            item = read_rollouts(path)
         except Gr00tAssetsError as error:
             missing.append(f"its rollouts in {environment} cannot be read: {error.problem}")
             continue
-        if present not in (None, item.model_hash):
+        if present in (None, item.model_hash):
+            rollouts.append(item)
+        else:
             command = f"gr00t-assets rollout {name}"
             missing.append(f"its rollouts in {environment} are of other weights: {command}")
-        else:
-            rollouts.append(item)
     return Evidence(evaluation, rollouts, missing)
 
 
-def declared_environments(experiment: Experiment) -> list[str]:
-    """Environments that the datasets of an experiment are to be rolled out in."""
-    catalog = load_catalog()
-    entries = [catalog.get(dataset.name) for dataset in experiment.datasets]
-    names = [entry.environment for entry in entries if entry is not None and entry.environment]
-    return list(dict.fromkeys(names))
-
-
 def gate(evidence: Evidence, environments: Sequence[str], name: str) -> Gate:
-    """What speaks for and against weights, from what was measured.
-
-    Args:
-        evidence: Of these weights.
-        environments: Where they are to be rolled out.
-        name: What a person gives commands for these weights, such as ``EXPERIMENT@200``.
-    """
-    evaluation = evidence.evaluation
-    reasons, shown = ([], []) if evaluation is None else _open_loop(evaluation, name)
+    """What speaks for and against weights that are to be rolled out in ``environments``."""
+    reasons, shown = _open_loop(evidence.evaluation, name) if evidence.evaluation else ([], [])
     for item in evidence.rollouts:
-        passed, words = _success(item)
-        (shown if passed else reasons).append(words)
+        own = f"in {item.environment} it succeeds {item.rate.words()}"
+        if (best := item.best_baseline) is None:
+            text = f"{own}; no baseline was rolled out with it, so that nothing is beaten"
+            reasons.append(text)
+            continue
+        rule, rate = best
+        text = f"{own}, the best baseline, which {BASELINES[rule]}, {rate.words()}"
+        if item.rate.wilson()[0] > rate.wilson()[1]:
+            shown.append(text)
+        else:
+            reasons.append(f"{text}: its interval does not clear the baseline's")
     rolled_out = {item.environment for item in evidence.rollouts}
     reasons += [
         f"its dataset declares the environment {environment}, and it was not rolled out there: "
@@ -156,55 +128,39 @@ def reason_given(because: str | None) -> str | None:
 
 
 def _open_loop(evaluation: Evaluation, name: str) -> tuple[list[str], list[str]]:
+    """Reasons and what was shown, on held-out episodes."""
     part = evaluation.held_out
     if part is None:
         return [
             "no episode is held out, so nothing shows what it does on new ones: set held_out in "
             "data/datasets.yaml and train again"
         ], []
-    rules: dict[BaselineName, Baseline] = {rule.name: rule for rule in part.baselines}
+    rules = {rule.name: rule for rule in part.baselines}
     if missing := [words for rule, words in RULES.items() if rule not in rules]:
         remedy = f"gr00t-assets evaluate {name}"
         return [f"its evaluation has no error of {' and '.join(missing)}: {remedy}"], []
+    where = f"{part.clusters} held-out episode{'s' if part.clusters > 1 else ''}"
     if part.clusters < LEAST_EPISODES:
-        return [_too_few(part, rules, name)], []
+        errors = ", ".join(f"{rules[rule].error.mean:.3g} for {RULES[rule]}" for rule in RULES)
+        remedy = "hold out more in data/datasets.yaml and train again"
+        if part.episodes_in_part >= LEAST_EPISODES:
+            remedy = f"gr00t-assets evaluate {name} --max-episodes {part.episodes_in_part}"
+        return [
+            f"{where} cannot tell whether it beats {' and '.join(RULES.values())}, "
+            f"{LEAST_EPISODES} can: its error is {part.error.mean:.3g} there, against {errors}; "
+            f"{remedy}"
+        ], []
     reasons, beaten = [], []
     for rule, words in RULES.items():
         numbers = f"{part.error.mean:.3g} against {rules[rule].error.mean:.3g}"
-        difference = f"difference {estimate_text(rules[rule].difference)}"
         if rules[rule].beaten == "yes":
             beaten.append(f"{words} ({numbers})")
         elif rules[rule].beaten == "no":
             reasons.append(f"on held-out episodes it errs more than {words}: {numbers}")
         else:
             reasons.append(
-                f"whether it errs less than {words} on {part.clusters} held-out episodes cannot be "
-                f"told: {numbers}, {difference}; train longer, or hold out more episodes"
+                f"whether it errs less than {words} on {where} cannot be told: {numbers}, "
+                f"difference {estimate_text(rules[rule].difference)}; train longer, or hold out "
+                "more episodes"
             )
-    where = f" on {part.clusters} held-out episodes"
-    return reasons, [f"it errs less than {' and '.join(beaten)}{where}"] if beaten else []
-
-
-def _too_few(part: PartEvaluation, rules: dict[BaselineName, Baseline], name: str) -> str:
-    errors = ", ".join(f"{rules[rule].error.mean:.3g} for {RULES[rule]}" for rule in RULES)
-    remedy = "hold out more in data/datasets.yaml and train again"
-    if part.episodes_in_part >= LEAST_EPISODES:
-        remedy = f"gr00t-assets evaluate {name} --max-episodes {part.episodes_in_part}"
-    count = f"{part.clusters} held-out episode{'s' if part.clusters > 1 else ''}"
-    return (
-        f"{count} cannot tell whether it beats {' and '.join(RULES.values())}, {LEAST_EPISODES} "
-        f"can: its error is {part.error.mean:.3g} there, against {errors}; {remedy}"
-    )
-
-
-def _success(rollouts: Rollouts) -> tuple[bool, str]:
-    """Whether a success rate is above that of the best baseline, and the sentence that says so."""
-    own = f"in {rollouts.environment} it succeeds {rollouts.rate.words()}"
-    best = rollouts.best_baseline
-    if best is None:
-        return False, f"{own}; no baseline was rolled out with it, so that nothing is beaten"
-    rule, rate = best
-    passed = rollouts.rate.wilson()[0] > rate.wilson()[1]
-    against = f"the best baseline, which {BASELINES[rule]}, {rate.words()}"
-    text = f"{own}, {against}"
-    return passed, text if passed else f"{text}: its interval does not clear the baseline's"
+    return reasons, [f"it errs less than {' and '.join(beaten)} on {where}"] if beaten else []

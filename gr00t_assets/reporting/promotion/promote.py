@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from gr00t_assets.comparison.all_runs import manifest_class
 from gr00t_assets.comparison.run import class_id
@@ -18,12 +18,7 @@ from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.evaluation.open_loop import stored_spec
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import trainer_named
-from gr00t_assets.reporting.promotion.gate import (
-    declared_environments,
-    gate,
-    read_evidence,
-    reason_given,
-)
+from gr00t_assets.reporting.promotion.gate import gate, read_evidence, reason_given
 from gr00t_assets.reporting.promotion.model_card import Promotable, model_card
 from gr00t_assets.reporting.promotion.record import (
     Promotion,
@@ -59,11 +54,10 @@ _OF_THE_MANIFEST = ("experiment", "sweep", "config_hash", "trainer", "trainer_re
 def promote(
     experiment: Experiment, store: Store, selector: str | None = None, because: str | None = None
 ) -> Promotion:
-    """Promote weights of an experiment's present configuration.
+    """Promote weights of an experiment's present configuration; their folder appears whole.
 
-    The folder ``models/<experiment>/<config hash>`` appears whole or not at all; that of a
-    checkpoint ends with its step. What is promoted already stays as it is: promoting it again gives
-    the record of the first time, and the gate is not asked again.
+    What is promoted already stays as it is: promoting it again gives the record of the first time,
+    and the gate is not asked again.
 
     Args:
         experiment: Of a sweep.
@@ -127,14 +121,10 @@ def _unchanged(promotion: Promotion, run: Promotable, folder: Path) -> Promotion
     if same:
         require_unchanged(folder)
         return promotion
-    raise PromotionError(
-        promotion.experiment,
-        "another model was promoted under this configuration.",
-        [
-            f"promoted {promotion.promoted_at}; the weights are others now",
-            f"a promoted model is never replaced: move {folder} away first",
-        ],
-    )
+    problem = "another model was promoted under this configuration."
+    found = f"promoted {promotion.promoted_at}; the weights are others now"
+    remedy = f"a promoted model is never replaced: move {folder} away first"
+    raise PromotionError(promotion.experiment, problem, [found, remedy])
 
 
 def _record(run: Promotable, model: Path, because: str | None) -> Promotion:
@@ -179,19 +169,17 @@ def require_promotable(
     if manifest is None:
         _refuse(experiment.name, [_missing(experiment, directory)])
     reasons: list[str] = []
-    finished = manifest.status == "finished"
-    if not finished:
+    if manifest.status != "finished":
         steps = f"step {manifest.steps} of {manifest.max_steps}"
         reasons.append(f"it is not finished: {manifest.status} at {steps}")
-    elif reason := unrankable(manifest):
-        reasons.append(reason)
-    if finished and not (directory / MODEL).is_dir():
-        reasons.append("its final weights are not there any more: train it again")
-    if selector is not None:
-        model = model_of_run(directory, selector)
-        name, weights, step, chosen = model.name, model.directory, model.step, model.why
     else:
-        name, weights, step, chosen = experiment.name, directory / MODEL, None, None
+        if reason := unrankable(manifest):
+            reasons.append(reason)
+        if not (directory / MODEL).is_dir():
+            reasons.append("its final weights are not there any more: train it again")
+    name, weights, step, chosen = experiment.name, directory / MODEL, None, None
+    if selector is not None:
+        name, weights, _, _, step, chosen = model_of_run(directory, selector)
     checks, failed = _checked(directory, manifest, anew=not reasons, final=step is None)
     reasons += failed
     if not manifest.frames_verified:
@@ -199,26 +187,24 @@ def require_promotable(
             "it trained on frames that are not verified: use the frame cache, or a video backend "
             "that gives the right frames"
         )
-    evidence = read_evidence(directory, weights, step, name)
+    evidence, spec = read_evidence(directory, weights, step, name), None
     reasons += evidence.missing
     try:
         spec = stored_spec(directory)
     except Gr00tAssetsError as error:
         reasons.append(f"its spec cannot be read: {error.problem}")
-        spec = None
-    evaluation = evidence.evaluation
-    opened = gate(evidence, declared_environments(experiment), name)
+    catalog = load_catalog()
+    entries = [catalog.get(dataset.name) for dataset in experiment.datasets]
+    declared = [entry.environment for entry in entries if entry and entry.environment]
+    opened, evaluation = gate(evidence, list(dict.fromkeys(declared)), name), evidence.evaluation
     if reasons or spec is None or evaluation is None:
         _refuse(name, [*reasons, *opened.reasons])
+    runs = read_runs([experiment], store)
+    stored = next(run for run in runs if run.config_hash == directory.name)
+    final_loss = stored.final_loss
     if step is not None:
         checks[run_checks.WEIGHTS] = True  # the evaluation has loaded them, and they act
-    stored = next(
-        run for run in read_runs([experiment], store) if run.config_hash == directory.name
-    )
-    if step is not None:
         manifest, final_loss = _at_checkpoint(manifest, stored, read_checkpoint(weights).step)
-    else:
-        final_loss = stored.final_loss
     if final_loss is None:
         _refuse(name, ["it has no final loss"])
     return Promotable(
@@ -231,18 +217,15 @@ def _at_checkpoint(
     manifest: Manifest, stored: StoredRun, step: int
 ) -> tuple[Manifest, LossWindow | None]:
     """The manifest and the final loss as if the run had ended with a checkpoint."""
-    share = step / manifest.steps
-    seen = round(manifest.samples_seen * share)
-    samples = stored.experiment.hyperparameters.samples_per_step
+    share, samples = step / manifest.steps, stored.experiment.hyperparameters.samples_per_step
     loss = final_window(stored.metrics.losses[:step], samples)
-    datasets = tuple(
-        item.model_copy(
-            update={"samples_seen": round(item.samples_seen * share), "epochs": item.epochs * share}
-        )
-        for item in manifest.datasets
-    )
-    at_step = {"steps": step, "samples_seen": seen, "epochs": manifest.epochs * share}
-    return manifest.model_copy(update={**at_step, "datasets": datasets, "final_loss": loss}), loss
+
+    def shared(item: Any) -> dict[str, Any]:
+        return {"samples_seen": round(item.samples_seen * share), "epochs": item.epochs * share}
+
+    datasets = tuple(item.model_copy(update=shared(item)) for item in manifest.datasets)
+    at_step = {"steps": step, "datasets": datasets, "final_loss": loss, **shared(manifest)}
+    return manifest.model_copy(update=at_step), loss
 
 
 def _missing(experiment: Experiment, directory: Path) -> str:
@@ -267,13 +250,12 @@ def _checked(
     for name, problem in problems.items():
         run_checks.record_check(directory, name, problem is None)
     checks = manifest.checks | {name: problem is None for name, problem in problems.items()}
-    others = [
-        name
+    failed = [
+        f"failed check {name}" + (f": {problems[name]}" if name in problems else "")
         for name, passed in checks.items()
-        if not passed and name not in problems and (final or name != run_checks.WEIGHTS)
+        if not passed and (final or name != run_checks.WEIGHTS)
     ]
-    reasons = [f"failed check {name}: {problem}" for name, problem in problems.items() if problem]
-    return checks, [*reasons, *(f"failed check {name}" for name in others)]
+    return checks, failed
 
 
 def _refuse(name: str, reasons: list[str]) -> NoReturn:

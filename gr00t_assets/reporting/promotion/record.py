@@ -23,21 +23,15 @@ class Promotion(FrozenModel):
     experiment: str
     sweep: str
     config_hash: str
-    step: int | None = Field(
-        default=None, description="Of the checkpoint; none: the run's final weights"
-    )
+    step: int | None = Field(default=None, description="Of the checkpoint; none: final weights")
     chosen: str | None = Field(default=None, description="Why this one, where @best was asked for")
     verdict: str = Field(default=NOT_JUDGED, description="Of the gate, in words")
     reasons: tuple[str, ...] = Field(default=(), description="Why the gate did not let it pass")
     because: str | None = Field(default=None, description="Why it was promoted all the same")
-    success: dict[str, SuccessRate] = Field(
-        default_factory=dict, description="In rollouts, by environment"
-    )
+    success: dict[str, SuccessRate] = Field(default={}, description="In rollouts, by environment")
     held_out_error: float | None = Field(default=None, description="Mean, normalised")
     promoted_at: str = Field(description="ISO 8601, UTC")
-    commit: str | None = Field(
-        description="Of the project, with '+changes' where files were changed; None without git"
-    )
+    commit: str | None = Field(description="With '+changes' where files were; None without git")
     trainer: str
     trainer_revision: str
     base_model: str
@@ -46,19 +40,12 @@ class Promotion(FrozenModel):
     dataset_version: str
     comparability_class: str = Field(description="Its short id")
     loss: float = Field(description="Training loss, mean over the window that ends at its step")
-    loss_standard_error: float | None = Field(
-        description="Of that mean; None where the window is too short to tell it"
-    )
+    loss_standard_error: float | None = Field(description="None where the window is too short")
     evaluation: str = Field(description="Content hash of the open-loop evaluation")
-    model_hash: str | None = Field(
-        default=None, description="Of what was promoted, as the evaluation has it"
-    )
+    model_hash: str | None = Field(default=None, description="As the evaluation has it")
     checks: dict[str, bool]
     weights: dict[str, str] = Field(description="SHA-256 of each weights file, by name")
-    files: dict[str, str] = Field(
-        default_factory=dict,
-        description="SHA-256 of the model's other files, by name; none in older promotions",
-    )
+    files: dict[str, str] = Field(default={}, description="Of others; none in older promotions")
 
     @property
     def name(self) -> str:
@@ -92,15 +79,17 @@ def load_promotion(folder: Path) -> Promotion | None:
     path = folder / PROMOTION
     if not path.is_file():
         return None
-    text = "this is not the record of a promotion."
-    remedy = f"move {folder.name} away and promote again"
+    text, remedy = (
+        "this is not the record of a promotion.",
+        f"move {folder.name} away and promote again",
+    )
     return load_sealed(
         path, Promotion, lambda why: PromotionError(str(path), text, [why.splitlines()[0], remedy])
     )
 
 
 class Promoted(NamedTuple):
-    """A promoted model's folder, and its record or why it cannot be read."""
+    """A promoted model's folder, and its record or why that cannot be read."""
 
     folder: Path
     record: Promotion | None

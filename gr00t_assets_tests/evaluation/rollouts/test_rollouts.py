@@ -20,12 +20,14 @@ from gr00t_assets.evaluation.rollouts.result import (
     Rollouts,
     load_rollouts,
     read_rollouts,
-    readable_rollouts,
     rollouts_file,
-    rollouts_of_steps,
 )
-from gr00t_assets.evaluation.rollouts.rollouts import current_rollouts, roll_out_run
-from gr00t_assets.evaluation.rollouts.videos import animated_webp, side_by_side
+from gr00t_assets.evaluation.rollouts.rollouts import (
+    animated_webp,
+    current_rollouts,
+    roll_out_run,
+    side_by_side,
+)
 from gr00t_assets.runs.spec import TrainingSpec
 
 
@@ -55,8 +57,8 @@ def rolled(run: Path, trained: TrainingSpec, easy: Environment) -> Rollouts:
 def test_the_record_says_all_that_was_found(
     run: Path, rolled: Rollouts, easy: Environment, trained: TrainingSpec
 ) -> None:
-    assert load_rollouts(run) == readable_rollouts(run) == [rolled]
-    assert rollouts_of_steps(run, "point") == {None: rolled}
+    assert load_rollouts(run) == [rolled]
+    assert read_rollouts(rollouts_file(run, "point")) == rolled
     assert [outcome.seed for outcome in rolled.policy] == list(range(100, 106))
     assert set(rolled.baselines) == set(BASELINES)
     for outcomes in rolled.baselines.values():
@@ -97,7 +99,7 @@ def test_the_same_again_gives_the_same(
     first, second = (roll_out_run(run, quick, rolled.settings, parallel=n) for n in (6, 6))
     assert first.content_hash() == second.content_hash()
     assert first.environment_hash != rolled.environment_hash
-    assert rollouts_of_steps(run, "point") == {None: rolled}
+    assert read_rollouts(rollouts_file(run, "point")) == rolled
 
 
 def test_only_the_same_counts_as_done(run: Path, rolled: Rollouts, easy: Environment) -> None:
@@ -113,7 +115,7 @@ def test_only_the_same_counts_as_done(run: Path, rolled: Rollouts, easy: Environ
     weights.write_bytes(whole)
     fewer = rolled.settings.model_copy(update={"episodes": 2})
     roll_out_run(run, easy, fewer)
-    assert rollouts_of_steps(run, "point")[None].settings == fewer
+    assert read_rollouts(rollouts_file(run, "point")).settings == fewer
     (earlier,) = (run / "rollouts" / "earlier").glob("*.json")
     assert read_rollouts(earlier).settings == rolled.settings
 
@@ -125,7 +127,6 @@ def test_a_damaged_record_is_told_or_passed_over(tmp_path: Path, rolled: Rollout
     with pytest.raises(EvaluationError, match="no rollouts of format 1") as failure:
         load_rollouts(tmp_path)
     assert "gr00t-assets rollout" in str(failure.value)
-    assert readable_rollouts(tmp_path) == []
 
 
 def test_an_environment_that_does_not_fit_leaves_nothing(

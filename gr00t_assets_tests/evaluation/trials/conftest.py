@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.evaluation.trials.plan import TrialPlan
-from gr00t_assets.evaluation.trials.plan_files import make_plan, publish_plan
+from gr00t_assets.evaluation.trials.plan import TrialPlan, make_plan, publish_plan
 from gr00t_assets.runs.model_reference import ModelReference
 
 PlanMaker = Callable[..., TrialPlan]

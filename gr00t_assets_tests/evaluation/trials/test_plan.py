@@ -8,12 +8,14 @@ import pytest
 
 from gr00t_assets.core.errors import TrialsError
 from gr00t_assets.core.project import Store
-from gr00t_assets.evaluation.trials.plan import TrialPlan, read_conditions, trials_folder
-from gr00t_assets.evaluation.trials.plan_files import (
+from gr00t_assets.evaluation.trials.plan import (
+    TrialPlan,
     load_plan,
     make_plan,
-    model_of_letter,
+    model_to_serve,
     publish_plan,
+    read_conditions,
+    trials_folder,
 )
 from gr00t_assets_tests.evaluation.trials.conftest import PlanMaker, weights
 
@@ -61,22 +63,17 @@ def test_a_seed_gives_the_same_plan_again(store: Store) -> None:
     assert len({tuple(item.name for item in made(seed).policies) for seed in range(40)}) == 6
 
 
-def test_what_the_scorer_gets_does_not_tell_the_policies(store: Store, tmp_path: Path) -> None:
+def test_what_the_scorer_gets_does_not_tell_the_policies(store: Store) -> None:
     models = [weights(store.root, name) for name in ("low-rate", "high-rate")]
-    sheet = tmp_path / "desk" / "arm-outcomes.csv"
-    plan = make_plan("arm", models, ["left | far", ""], 1, 1, store, sheet)
-    assert publish_plan(plan, store) == sheet.parent
-    assert sorted(path.name for path in sheet.parent.iterdir()) == [
-        "arm-instructions.md",
-        "arm-outcomes.csv",
-    ]
-    text = sheet.read_text() + (sheet.parent / "arm-instructions.md").read_text()
-    assert "rate" not in text and r"left \| far" in text
-    assert [path.name for path in trials_folder("arm", store).iterdir()] == ["plan.json"]
+    plan = make_plan("arm", models, ["=left, far", ""], 1, 1, store)
+    folder = publish_plan(plan, store)
+    assert sorted(path.name for path in folder.iterdir()) == ["outcomes.csv", "plan.json"]
+    text = plan.sheet_path(store).read_text()
+    assert "rate" not in text and text.count('"\'=left, far"') == 2
     assert load_plan("arm", store) == plan
 
 
-def test_nothing_is_overwritten(planned: PlanMaker, store: Store, tmp_path: Path) -> None:
+def test_nothing_is_overwritten(planned: PlanMaker, store: Store) -> None:
     def content() -> dict[Path, bytes]:
         return {path: path.read_bytes() for path in store.root.rglob("[!.]*") if path.is_file()}
 
@@ -84,14 +81,7 @@ def test_nothing_is_overwritten(planned: PlanMaker, store: Store, tmp_path: Path
     files = content()
     with pytest.raises(TrialsError, match="already"):
         publish_plan(plan.model_copy(update={"seed": 8}), store)
-    sheet = tmp_path / "arm-outcomes.csv"
-    sheet.write_text("of somebody")
-    other = plan.model_copy(update={"name": "other", "sheet": str(sheet)})
-    with pytest.raises(TrialsError, match="already"):
-        publish_plan(other, store)
-    assert sheet.read_text() == "of somebody"
     assert content() == files
-    assert not (tmp_path / "other-instructions.md").exists()
 
 
 def test_what_cannot_be_planned_is_said_at_once(store: Store) -> None:
@@ -130,12 +120,12 @@ def test_a_plan_that_was_edited_is_refused(planned: PlanMaker, store: Store) -> 
 
 
 def test_other_weights_than_planned_are_not_served(planned: PlanMaker, store: Store) -> None:
-    plan = planned()
+    planned()
     with pytest.raises(TrialsError, match="known: A, B"):
-        model_of_letter(plan, "C", store)
+        model_to_serve("trial:arm:C", store)
     # Folders of weights alone are no run, so that they cannot be opened.
     with pytest.raises(TrialsError, match=r"policy A .*cannot be opened") as error:
-        model_of_letter(plan, "a", store)
+        model_to_serve("trial:arm:a", store)
     assert "policy-" not in str(error.value)
 
 

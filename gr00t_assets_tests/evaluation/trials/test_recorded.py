@@ -6,15 +6,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.errors import CatalogError, DatasetError
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.catalog import load_catalog
+from gr00t_assets.datasets.adding.adding import look_at_source
+from gr00t_assets.datasets.adding.project_files import write_project_files
+from gr00t_assets.datasets.adding.source import named_source
 from gr00t_assets.datasets.record import load_record
+from gr00t_assets.datasets.sources.fetch import no_log
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.defs.asset_metadata import lineage_metadata
-from gr00t_assets.evaluation.trials.importing import import_trials
-from gr00t_assets.evaluation.trials.lineage import lineages_of_plan, load_lineage
+from gr00t_assets.evaluation.trials.lineage import import_trials, load_lineage
 from gr00t_assets.evaluation.trials.plan import TrialPlan
 from gr00t_assets.evaluation.trials.sheet import TrialOutcome
 from gr00t_assets_tests.evaluation.trials.conftest import PlanMaker
@@ -42,6 +44,14 @@ def record(folder: Path, episodes: int) -> Path:
     return folder
 
 
+def added(folder: Path, store: Store) -> Path:
+    """The folder, once it is in the catalog under its own name."""
+    source = named_source(str(folder))
+    addition = look_at_source(source, store, folder.name, None, None, "Trials", None, no_log)
+    write_project_files(addition.files, addition.entry)
+    return folder
+
+
 def outcomes(plan: TrialPlan, count: int) -> list[TrialOutcome]:
     return [
         TrialOutcome(**item.model_dump(), success=item.order % 2 == 0)
@@ -62,30 +72,26 @@ def test_rounds_of_corrections_are_told_apart(
     project: Path, store: Store, planned: PlanMaker
 ) -> None:
     first = planned(2, 2)
-    folder = record(project / "corrections", 4)
-    lineage = import_trials(first, outcomes(first, 4), folder, "corrections", store)
-    entry = load_catalog()["corrections"]
-    assert entry.source.describe() == "folder corrections"
+    folder = added(record(project / "corrections", 4), store)
+    lineage = import_trials(first, outcomes(first, 4), "corrections", store)
     (part,) = lineage.rounds
     assert (part.first_episode, part.episodes) == (0, 4)
     assert [item.letter for item in part.outcomes] == [item.letter for item in first.trials]
     assert part.policies == first.policies and part.plan_hash == first.content_hash()
-    assert import_trials(first, (), folder, "corrections", store) == lineage
+    assert import_trials(first, (), "corrections", store) == lineage
 
     for path in sorted(folder.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     folder.rmdir()
     record(folder, 6)
     second = planned(1, 3, name="later")
-    grown = import_trials(second, outcomes(second, 3), folder, "corrections", store)
+    grown = import_trials(second, outcomes(second, 3), "corrections", store)
     assert grown.version != lineage.version
     assert load_record("corrections", store).version == grown.version
     assert grown.rounds[0] == part
     assert (grown.rounds[1].first_episode, grown.rounds[1].episodes) == (4, 2)
     assert grown.rounds[1].outcomes == (), "three outcomes of two episodes"
     assert load_lineage("corrections", lineage.version, store) == lineage
-    assert [item.version for item in lineages_of_plan(second, store)] == [grown.version]
-    assert len(lineages_of_plan(first, store)) == 2
 
     shown = lineage_metadata(load_record("corrections", store), store)["driven_by"]
     assert isinstance(shown, dg.MarkdownMetadataValue)
@@ -95,36 +101,21 @@ def test_rounds_of_corrections_are_told_apart(
     assert f"model {second.policies[0].model_hash}" in told
 
 
-def test_a_dataset_from_elsewhere_is_not_replaced(
+def test_a_dataset_that_is_not_in_the_catalog_is_named(
     project: Path, store: Store, planned: PlanMaker
 ) -> None:
-    plan, folder = planned(), record(project / "recorded", 2)
-    import_trials(plan, (), folder, "recorded", store)
-    before = (project / "data" / "datasets.yaml").read_text()
-    other = record(project / "other", 3)
-    with pytest.raises(DatasetError, match="has it from another source") as error:
-        import_trials(plan, (), other, "recorded", store)
-    assert "folder recorded" in str(error.value) and str(other) in str(error.value)
-    assert (project / "data" / "datasets.yaml").read_text() == before
-
-
-def test_what_is_no_dataset_leaves_nothing(project: Path, store: Store, planned: PlanMaker) -> None:
-    plan, folder = planned(), project / "empty"
-    folder.mkdir()
-    before = (project / "data" / "datasets.yaml").read_text()
-    with pytest.raises(DatasetError, match="it is no dataset"):
-        import_trials(plan, (), folder, "corrections", store)
-    with pytest.raises(DatasetError, match="no folder"):
-        import_trials(plan, (), project / "none", "corrections", store)
-    assert (project / "data" / "datasets.yaml").read_text() == before
-    assert not store.dataset_record("corrections").exists()
+    record(project / "recorded", 2)
+    with pytest.raises(CatalogError, match="recorded"):
+        import_trials(planned(), (), "recorded", store)
+    assert not store.dataset_record("recorded").exists()
 
 
 def test_a_lineage_that_was_edited_is_refused(
     project: Path, store: Store, planned: PlanMaker
 ) -> None:
     plan = planned()
-    lineage = import_trials(plan, (), record(project / "recorded", 2), "recorded", store)
+    added(record(project / "recorded", 2), store)
+    lineage = import_trials(plan, (), "recorded", store)
     path = store.dataset_record("recorded").with_name(f"{lineage.version}.lineage.json")
     path.write_text(path.read_text().replace("policy-0", "policy-9"))
     with pytest.raises(DatasetError, match="edited by hand"):

@@ -20,7 +20,7 @@ def filled(plan: TrialPlan, store: Store, *said: str) -> Path:
     path = plan.sheet_path(store)
     rows = list(csv.reader(path.open(newline="")))
     for row, text in zip(rows[1:], said, strict=False):
-        row[3] = text
+        row[4] = text
     with path.open("w", newline="") as file:
         csv.writer(file).writerows(rows)
     return path
@@ -34,28 +34,26 @@ def test_an_empty_sheet_has_no_outcome(planned: PlanMaker, store: Store) -> None
 
 def test_usual_words_are_understood(planned: PlanMaker, store: Store) -> None:
     plan = planned(2, 6)
-    said = ["yes", "No", " TRUE ", "0", "1", "success", "fail", "1.0", "passed", "n", "", "y"]
+    said = ["yes", "No", " TRUE ", "0", "1", "on", "False", "t", "Y", "n", "", "y"]
     outcomes = read_outcomes(plan, filled(plan, store, *said))
     assert [item.success for item in outcomes.done] == [
         *(True, False, True, False, True, True, False, True, True, False, True)
     ]
     assert [item.letter for item in outcomes.done[:10]] == [t.letter for t in plan.trials[:10]]
-    assert outcomes.deviations == ("Without outcome though later ones have one: trial 11.",
-                                   f"Condition {plan.trials[10].condition} was not tried by "
-                                   f"{plan.trials[10].letter}.")  # fmt: skip
+    assert outcomes.deviations == ("Without outcome though later ones have one: trial 11.",)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_what_spreadsheets_make_of_it(
     planned: PlanMaker, store: Store, tmp_path: Path, encoding: str, delimiter: str
 ) -> None:
     plan = planned()
     lines = [
-        ["Notes", "Trial", "Outcome", "Progress", "time"],
-        ["dropped, twice\nüber", "3", "no", "0,5", "12,5 s"],
+        ["Note", "Order", "Success", " score", "seconds"],
+        ["dropped, twice\nüber", "3", "no", "0,5", "12,5"],
         ["", "", "", "", ""],
-        ["'=1+1", "1", "Yes", "100%", "7"],
+        ["'=1+1", "1", "Yes", "1,0", "7"],
     ]
     file = tmp_path / "sheet.csv"
     with file.open("w", newline="", encoding=encoding) as text:
@@ -92,13 +90,13 @@ def test_every_bad_row_is_listed_with_its_line(
     assert "10 of its rows cannot be read" in text
     for line, found in {
         2: "success: expected yes or no, found 'maybe'",
-        3: "score: expected a number from 0 to 1, found '1.5'",
+        4: "score: expected less than or equal to 1, found '1.5'",
         5: "order: expected a number from 1 to 8, found '99'",
-        6: "order is empty; expected 1 to 8",
-        7: "success: expected yes or no, it is empty",
+        6: "order: expected a number from 1 to 8, found ''",
+        7: "success: expected yes or no, found ''",
         8: "policy: expected A, B, found 'C'",
-        9: "seconds: expected a number not below 0, found 'nan'",
-        11: "trial 6 has its outcome on line 10",
+        9: "seconds: expected a finite number, found 'nan'",
+        11: "trial 6 has an outcome on a line before",
         12: "condition: expected a number from 1 to 4, found '9'",
         13: "order: expected a number from 1 to 8, found '1.5'",
     }.items():
@@ -124,12 +122,15 @@ def test_another_policy_than_planned_counts_as_what_was_done(
     path = filled(plan, store, "yes", "yes")
     first = plan.trials[0]
     other = "B" if first.letter == "A" else "A"
-    path.write_text(path.read_text().replace(f"1,{first.condition},{first.letter}", f"1,,{other}"))
+    path.write_text(
+        path.read_text().replace(
+            f"1,{first.condition},can at place {first.condition - 1},{first.letter}", f"1,,,{other}"
+        )
+    )
     outcomes = read_outcomes(plan, path)
     assert [item.letter for item in outcomes.done] == [other, other]
     assert outcomes.deviations == (
         f"Trial 1 was planned with letter {first.letter} and done with {other}.",
-        f"Condition {first.condition} was not tried by {first.letter}.",
     )
 
 
@@ -141,7 +142,7 @@ def test_an_outcome_is_put_into_its_row_and_nothing_else_changes(
     path.write_text("operator;order;success;note\nada;1;;\nbob;2;no;old, note\n")
     write_outcome(plan, store, 1, {"success": "yes", "score": "0,5", "seconds": "", "note": "=1"})
     assert path.read_text() == (
-        "operator;order;success;note;score;seconds\nada;1;yes;'=1;0,5;\nbob;2;no;old, note\n"
+        "operator;order;success;note;score;seconds\nada;1;yes;'=1;0,5;\nbob;2;no;old, note;;\n"
     )
     assert [item.note for item in read_outcomes(plan, path).done] == ["=1", "old, note"]
     before = path.read_bytes()

@@ -45,7 +45,7 @@ demo: install
 	for dataset in $$datasets; do \
 	  $(MATERIALIZE) --select dataset,modality_config,frame_cache --partition $$dataset; \
 	done; \
-	printf '%s\n' $$experiments | xargs -P $(DEMO_JOBS) -n 1 \
+	printf '%s\n' $$experiments | GR00T_ASSETS_CPU_SLOTS=$(DEMO_JOBS) xargs -P $(DEMO_JOBS) -n 1 \
 	  $(MATERIALIZE) --select checkpoint,open_loop_evaluation,rollouts --partition; \
 	$(MATERIALIZE) --select loss_comparison,research_journal; \
 	$(BIN)/gr00t-assets compare --sweep $(SWEEP)

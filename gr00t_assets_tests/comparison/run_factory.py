@@ -161,6 +161,7 @@ def project_of_two_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The store of a project whose sweep ``demo`` has two finished runs; commands work in it."""
     (root / "data" / "sweeps").mkdir(parents=True)
     shutil.copy(CATALOG, root / "data")
+    shutil.copytree(CATALOG.parent / "data_configs", root / "data" / "data_configs")
     (root / "data" / "sweeps" / "demo.yaml").write_text(SWEEP_FILE)
     monkeypatch.setenv("GR00T_ASSETS_ROOT", str(root))
     monkeypatch.setenv("GR00T_ASSETS_STORE", str(root / "store"))

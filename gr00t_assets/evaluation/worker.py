@@ -51,7 +51,7 @@ def evaluate_by_hand(
     spec = finished_spec(run_directory) if None in steps else stored_spec(run_directory)
     command = [*evaluation_command(run_directory, settings), AGAIN]
     command += [FINAL if step is None else str(step) for step in steps]
-    with evaluation_lease(spec.experiment, Store(Path(spec.store)), _print) as lease:
+    with evaluation_lease(spec.experiment, Store(Path(spec.store)), print_progress) as lease:
         return run_on_terminal(command, lease, "stopping the evaluation")
 
 
@@ -85,25 +85,35 @@ def main(arguments: list[str]) -> int:
     directory, again = Path(arguments[0]), AGAIN in arguments
     settings = EvaluationSettings.model_validate_json((*arguments[1:], "{}")[0])
     asked = [name for name in arguments[2:] if name != AGAIN] or [FINAL]
+
+    def evaluate() -> None:
+        for name in asked:
+            step = None if name == FINAL else int(name)
+            if step is not None or len(asked) > 1:
+                print_progress(f"{name} weights" if step is None else f"weights of step {step}")
+            if not again and current_evaluation(directory, settings, step) is not None:
+                print_progress(ALREADY)
+            else:
+                evaluate_run(directory, settings, print_progress, step)
+
+    return exit_code(evaluate, directory)
+
+
+def exit_code(work: Callable[[], object], directory: Path) -> int:
+    """Do a process's work on a run directory: 0, 1 with the explained error, 130 when stopped."""
     try:
         with system_errors_explained(directory):
-            for name in asked:
-                step = None if name == FINAL else int(name)
-                if step is not None or len(asked) > 1:
-                    _print(f"{name} weights" if step is None else f"weights of step {step}")
-                if not again and current_evaluation(directory, settings, step) is not None:
-                    _print(ALREADY)
-                else:
-                    evaluate_run(directory, settings, _print, step)
+            work()
     except Gr00tAssetsError as error:
-        _print(error.explain())
+        print_progress(error.explain())
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
 
 
-def _print(line: str) -> None:
+def print_progress(line: str) -> None:
+    """A line on standard error at once."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
 

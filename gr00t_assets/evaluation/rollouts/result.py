@@ -118,6 +118,12 @@ class Rollouts(FrozenModel):
         times |= {"policy": seconds, "baselines": dict.fromkeys(self.baselines, seconds)}
         return json_hash(self.model_dump(mode="json", exclude=times), 16)
 
+    @property
+    def asked(self) -> dict[str, object]:
+        """The weights, the environment and the settings: what else would be other rollouts."""
+        names = {"model_hash", "environment_hash", "package_version", "settings"}
+        return self.model_dump(include=names)
+
 
 def success_rate(outcomes: Sequence[EpisodeOutcome]) -> SuccessRate:
     """How many of some episodes succeeded."""
@@ -148,7 +154,7 @@ def save_rollouts(rollouts: Rollouts, run_directory: Path) -> None:
     content = sealed(json.loads(rollouts.model_dump_json()))
     path = rollouts_file(run_directory, rollouts.environment, rollouts.step)
     with suppress(EvaluationError):
-        if path.is_file() and (earlier := read_rollouts(path)).settings != rollouts.settings:
+        if path.is_file() and (earlier := read_rollouts(path)).asked != rollouts.asked:
             time = re.sub(r"\W", "", earlier.rolled_at[:19])
             write_bytes(path.parent / "earlier" / f"{path.stem}-{time}.json", path.read_bytes())
     write_bytes(path, (json.dumps(content, ensure_ascii=False) + "\n").encode())

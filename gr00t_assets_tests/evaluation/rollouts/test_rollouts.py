@@ -21,6 +21,7 @@ from gr00t_assets.evaluation.rollouts.result import (
     load_rollouts,
     read_rollouts,
     rollouts_file,
+    save_rollouts,
 )
 from gr00t_assets.evaluation.rollouts.rollouts import (
     animated_webp,
@@ -118,6 +119,15 @@ def test_only_the_same_counts_as_done(run: Path, rolled: Rollouts, easy: Environ
     assert read_rollouts(rollouts_file(run, "point")).settings == fewer
     (earlier,) = (run / "rollouts" / "earlier").glob("*.json")
     assert read_rollouts(earlier).settings == rolled.settings
+
+
+def test_rollouts_of_what_was_declared_otherwise_are_kept(tmp_path: Path, rolled: Rollouts) -> None:
+    save_rollouts(rolled, tmp_path)
+    save_rollouts(rolled, tmp_path)
+    assert not (tmp_path / "rollouts" / "earlier").exists()
+    save_rollouts(rolled.model_copy(update={"environment_hash": "another"}), tmp_path)
+    (earlier,) = (tmp_path / "rollouts" / "earlier").glob("*.json")
+    assert read_rollouts(earlier) == rolled
 
 
 def test_a_damaged_record_is_told_or_passed_over(tmp_path: Path, rolled: Rollouts) -> None:

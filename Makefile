@@ -53,7 +53,7 @@ demo: install
 test: install
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS)
 
-# Real daemons, kills, a power cut, a soak, secrets in a whole chain: a quarter of an hour, one at a time.
+# Real daemons, kills, a power cut, a soak, secrets in a whole chain: some twenty minutes, one at a time.
 test-faults: install
 	$(BIN)/python -m pytest -m faults
 

@@ -1,6 +1,6 @@
 """What checksums and fsync cost a tiny training: their share of its time, and seconds of its start.
 
-``python benchmarks/reliability.py [--steps N]`` makes the demo's synthetic dataset in a temporary
+``python benchmarks/reliability.py [--steps N]`` makes the synthetic dataset in a temporary
 store and trains the tiny model on one thread. The time is measured inside the functions that
 compute checksums or wait for the disk, in the very run that it is a share of; of those that call
 each other the outermost counts. The start is everything before the first step.

@@ -1,6 +1,6 @@
-"""The native training step at the demo's setting: steps per CPU second, and peak memory.
+"""The native training step at the sweep demo-batch-size: steps per CPU second, and peak memory.
 
-``python benchmarks/training_step.py [--steps N]`` makes the demo's synthetic dataset in a temporary
+``python benchmarks/training_step.py [--steps N]`` makes the synthetic dataset in a temporary
 store, trains each batch size in a process of its own on one thread, and prints a table. The last
 column is the time of a whole step over that of the model alone in the same process: what reading,
 cropping and resizing the images costs.
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def prepare(root: Path) -> None:
-    """The demo's dataset, modality config and frame cache in a store."""
+    """The synthetic dataset, modality config and frame cache in a store."""
     from gr00t_assets.core.project import Store
     from gr00t_assets.datasets.catalog import load_catalog
     from gr00t_assets.datasets.fit.modality_configs import build_modality_config

@@ -1,10 +1,10 @@
 """Writing a dataset as LeRobot v2.1 or v3.0, one episode after another."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -23,6 +23,7 @@ from gr00t_assets.datasets.lerobot.info import (
     VIDEO_PATH,
     episode_path,
 )
+from gr00t_assets.datasets.lerobot.statistics import RunningStatistics
 from gr00t_assets.datasets.video_encoding import VideoFile, write_video
 from gr00t_assets.modality.modality_json import MODALITY
 
@@ -75,7 +76,8 @@ class DatasetWriter:
         self._tasks: dict[str, int] = {}
         self._tables: list[pa.Table] = []
         self._episodes: list[dict[str, Any]] = []
-        self._statistics: list[dict[str, dict[str, np.ndarray]]] = []
+        self._statistics: list[dict[str, dict[str, Any]]] = []
+        self._totals: dict[str, RunningStatistics] = {}
         self._videos: dict[str, VideoFile] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._open = ExitStack()
@@ -101,25 +103,24 @@ class DatasetWriter:
             key = f"observation.images.{camera}"
             self._shapes[key] = images[0].shape
             self._write_images(index, key, images)
-        found = {name: _statistics(values.reshape(length, -1)) for name, values in columns.items()}
-        found |= {
-            f"observation.images.{camera}": _image_statistics(images)
+        rows = {name: values.reshape(length, -1) for name, values in columns.items()}
+        rows |= {
+            f"observation.images.{camera}": _colours(images)
             for camera, images in episode.images.items()
         }
-        self._statistics.append(found)
+        own = {name: RunningStatistics(values.shape[1]) for name, values in rows.items()}
+        for name, values in rows.items():
+            own[name].add(values)
+            self._totals.setdefault(name, RunningStatistics(values.shape[1])).add(values)
+        self._statistics.append(self._figures(own))
         self._episodes.append({"episode_index": index, "tasks": [episode.task], "length": length})
         self.rows += length
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._open.__exit__(kind, error, trace)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._open.close()
         if kind is None:
             self._write_meta()
 
@@ -144,20 +145,12 @@ class DatasetWriter:
         meta = self._directory / "meta"
         write_json(meta / "info.json", self._info())
         write_json(self._directory / MODALITY, self._modality)
-        table = pa.concat_tables(self._tables)
-        joined = {
-            key: _joined([episode[key] for episode in self._statistics])
-            if key not in table.column_names
-            else _statistics(np.array(table[key].to_pylist()).reshape(len(table), -1))
-            for key in self._shapes
-        }
-        write_json(meta / "stats.json", _listed(joined))
+        write_json(meta / "stats.json", self._figures(self._totals))
         if self._is_shared:
-            self._write_shared_meta(table)
+            self._write_shared_meta(pa.concat_tables(self._tables))
             return
         per_episode = [
-            {"episode_index": index, "stats": _listed(found)}
-            for index, found in enumerate(self._statistics)
+            {"episode_index": index, "stats": found} for index, found in enumerate(self._statistics)
         ]
         tasks = [{"task_index": index, "task": task} for task, index in self._tasks.items()]
         files = ("tasks", tasks), ("episodes", self._episodes), ("episodes_stats", per_episode)
@@ -183,13 +176,24 @@ class DatasetWriter:
             for key in self._videos:
                 row[f"videos/{key}/from_timestamp"] = first / self._fps
                 row[f"videos/{key}/to_timestamp"] = last / self._fps
-            for feature, figures in _listed(found).items():
+            for feature, figures in found.items():
                 row |= {f"stats/{feature}/{name}": value for name, value in figures.items()}
             rows.append(row)
             first = last
         path = self._directory / V30_EPISODES / "chunk-000" / "file-000.parquet"
         path.parent.mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(rows), path)
+
+    def _figures(self, statistics: Mapping[str, RunningStatistics]) -> dict[str, dict[str, Any]]:
+        """As LeRobot has them: of a camera by channel, ``(3, 1, 1)``, and counted in images."""
+        listed: dict[str, dict[str, Any]] = {}
+        for key, running in statistics.items():
+            is_camera = key.startswith("observation.images.")
+            shape, of_one = ((-1, 1, 1), math.prod(self._shapes[key][:2])) if is_camera else (-1, 1)
+            figures = {name: value.reshape(shape) for name, value in running.result().items()}
+            listed[key] = {name: value.tolist() for name, value in figures.items()}
+            listed[key]["count"] = [running.count // of_one]
+        return listed
 
     def _info(self) -> dict[str, Any]:
         fps = int(self._fps) if self._fps == int(self._fps) else self._fps
@@ -249,37 +253,6 @@ def _video_feature(shape: tuple[int, ...], fps: float) -> dict[str, Any]:
     return {"dtype": "video", "shape": list(shape), "names": names, "info": info}
 
 
-def _statistics(values: np.ndarray) -> dict[str, np.ndarray]:
-    """LeRobot's statistics of rows, ``(rows, numbers)``: ``(numbers,)`` each, and the count."""
-    values = values.astype(np.float64)
-    figures = {name: getattr(values, name)(axis=0) for name in ("min", "max", "mean", "std")}
-    for name, share in (("q01", 0.01), ("q99", 0.99)):
-        figures[name] = np.quantile(values, share, axis=0)
-    return figures | {"count": np.array([len(values)])}
-
-
-def _image_statistics(images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """Those of the colours from 0 to 1 of some of the images, ``(3, 1, 1)`` each."""
-    shown = images[:: -(-len(images) // _MOST_IMAGES)]
-    figures = _statistics(np.stack(shown).reshape(-1, 3) / 255)
-    shaped = {key: value.reshape(-1, 1, 1) for key, value in figures.items() if key != "count"}
-    return shaped | {"count": np.array([len(shown)])}
-
-
-def _joined(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The statistics of everything from those of its parts; quantiles are left out."""
-    counts = np.array([part["count"][0] for part in parts])
-    means, deviations = (np.stack([part[name] for part in parts]) for name in ("mean", "std"))
-    mean = np.average(means, axis=0, weights=counts)
-    variance = np.average(deviations**2 + (means - mean) ** 2, axis=0, weights=counts)
-    return {
-        "min": np.min([part["min"] for part in parts], axis=0),
-        "max": np.max([part["max"] for part in parts], axis=0),
-        "mean": mean,
-        "std": np.sqrt(variance),
-        "count": np.array([counts.sum()]),
-    }
-
-
-def _listed(found: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str, Any]]:
-    return {key: {name: value.tolist() for name, value in s.items()} for key, s in found.items()}
+def _colours(images: Sequence[np.ndarray]) -> np.ndarray:
+    """The pixels of some of the images, ``(pixels, 3)``, from 0 to 1."""
+    return np.stack(images[:: -(-len(images) // _MOST_IMAGES)]).reshape(-1, 3) / 255

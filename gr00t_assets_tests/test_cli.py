@@ -31,8 +31,8 @@ def test_the_plan_lists_every_partition_and_what_differs(tmp_path: Path, sweep: 
     rows = [line.split() for line in result.stdout.splitlines()]
     heads = ["partition", "learning_rate", "seed", "samples", "hours", "status", "would"]
     assert heads in rows
-    assert ["demo-lr2e-4-seed2", "2e-4", "2", "11,200", "unknown", "missing", "train"] in rows
-    assert "max_steps 700" in result.stdout
+    assert ["demo-lr2e-4-seed2", "2e-4", "2", "10,400", "unknown", "missing", "train"] in rows
+    assert "max_steps 650" in result.stdout
 
 
 def test_names_are_listed_for_scripts(tmp_path: Path) -> None:

@@ -83,11 +83,8 @@ class SuccessEstimate:
 
         variance, degrees = self.variance
         half = float(stdtrit(degrees, 1 - LEVEL / 2)) * math.sqrt(variance)
-        low, high = self.angle - half, self.angle + half
-        return (
-            min(math.sin(max(0.0, low)) ** 2, self.rate),
-            max(math.sin(min(math.pi / 2, high)) ** 2, self.rate),
-        )
+        low, high = _rate(self.angle - half), _rate(self.angle + half)
+        return min(low, self.rate), max(high, self.rate)
 
     @cached_property
     def angle(self) -> float:
@@ -122,7 +119,8 @@ class SuccessPair:
 
     Attributes:
         difference: Rate of the second minus that of the first.
-        interval: Of the difference at 95 percent (Newcombe, Statistics in Medicine 17, 1998).
+        interval: Of the difference at 95 percent, of single runs Newcombe's (Statistics in Medicine
+            17, 1998).
         p_value: That they differ by chance; ``adjusted`` replaces it.
         test: ``McNemar``, ``Barnard``, ``score``, or ``t over runs``.
         sequential_p: The same where one may look after every episode; None for several runs.
@@ -165,8 +163,8 @@ def compared(first: SuccessEstimate, second: SuccessEstimate) -> SuccessPair:
     sides = (first, second)
     rollouts = rollouts_needed(first.rate, second.rate)
     if max(len(side.runs) for side in sides) > 1:
-        ends = difference_interval(first, second)
-        return SuccessPair(difference, ends, _t_test(first, second), "t over runs", None, rollouts)
+        ends, p_value = _over_runs(first, second)
+        return SuccessPair(difference, ends, p_value, "t over runs", None, rollouts)
     here, there = first.runs[0], second.runs[0]
     if here.keys() == there.keys():
         better = sum(there[seed] and not here[seed] for seed in here)
@@ -223,12 +221,28 @@ def correlation(first: Outcomes, second: Outcomes) -> float:
     return float(np.corrcoef(values.T)[0, 1]) if values.std(axis=0).all() else 0.0
 
 
-def _t_test(first: SuccessEstimate, second: SuccessEstimate) -> float:
-    from scipy.special import stdtr
+def _over_runs(first: SuccessEstimate, second: SuccessEstimate) -> tuple[Interval, float]:
+    """Interval of second minus first and the p value of a t test, both of the angles.
+
+    The interval leaves out 0 where the p value is below ``LEVEL``: what the angles may differ by,
+    about their mean.
+    """
+    from scipy.special import stdtr, stdtrit
 
     (one, of_one), (other, of_other) = first.variance, second.variance
     degrees = (one + other) ** 2 / (one**2 / of_one + other**2 / of_other)
-    return float(2 * stdtr(degrees, -abs(first.angle - second.angle) / math.sqrt(one + other)))
+    apart, error = second.angle - first.angle, math.sqrt(one + other)
+    half = float(stdtrit(degrees, 1 - LEVEL / 2)) * error
+    mean, observed = (first.angle + second.angle) / 2, second.rate - first.rate
+    low, high = (
+        _rate(mean + end / 2) - _rate(mean - end / 2) for end in (apart - half, apart + half)
+    )
+    p_value = float(2 * stdtr(degrees, -abs(apart) / error))
+    return (min(low, observed), max(high, observed)), p_value
+
+
+def _rate(angle: float) -> float:
+    return math.sin(min(math.pi / 2, max(0.0, angle))) ** 2
 
 
 def _angle(counts: SuccessRate) -> float:

@@ -122,6 +122,16 @@ def test_where_runs_differ_more_than_chance_two_configurations_are_not_told_apar
     assert compared(*single).told_apart, "as these two policies they differ"
 
 
+@pytest.mark.parametrize("counts", [(78, 66, 38, 18), (50, 46, 38, 18), (100, 99, 0, 1)])
+def test_the_interval_of_a_difference_holds_0_where_several_runs_are_not_told_apart(counts):
+    runs = [{seed: seed < count for seed in range(100)} for count in counts]
+    spread = between_runs([runs[:2], runs[2:]])
+    pair = compared(SuccessEstimate((*runs[:2],), spread), SuccessEstimate((*runs[2:],), spread))
+    low, high = pair.interval
+    assert low < pair.difference < high
+    assert (high < 0) == pair.told_apart
+
+
 def test_runs_that_all_fail_or_all_succeed_have_an_interval():
     for text, ends in (("0" * 50, (0.0, 0.06)), ("1" * 50, (0.94, 1.0))):
         low, high = estimate(text, text).interval

@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SWEEP ?= demo
-DEFINITIONS := gr00t_assets.definitions
-MATERIALIZE := $(BIN)/dagster asset materialize -m $(DEFINITIONS)
+PORT ?= 3000
+MATERIALIZE := $(BIN)/dg launch --assets
 DEMO_JOBS ?= 2
 PYTEST_WORKERS ?= 2
 LEROBOT := .lerobot
@@ -15,8 +15,8 @@ LEROBOT_PYTHON ?= python3.12
 export OMP_NUM_THREADS ?= 1
 # Bytecode is kept, since demo and tests start many processes.
 export PYTHONDONTWRITEBYTECODE :=
-# Dagster would rather have `dg launch`, which does the same here.
-export PYTHONWARNINGS ?= ignore:Function `asset_materialize_command` is superseded
+# `dg` says so where it is another environment's.
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 # LeRobot itself writes datasets for some tests; they are skipped where it is not there.
 export GR00T_ASSETS_LEROBOT_PYTHON ?= $(wildcard $(LEROBOT)/bin/python)
@@ -31,23 +31,28 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+# `dg` asks the instance alone whether it may send telemetry.
+demo check: export DAGSTER_HOME ?= $(CURDIR)
+
 # Dataset, modality config, frame cache, every experiment, its rollouts, the comparison of one sweep.
 # One call cannot mix partition definitions, so each partition is a call of its own; DEMO_JOBS
 # experiments are trained side by side. What was killed goes on where it was when it is run again.
+# With the sweeps and datasets of data/examples: make demo SWEEP=pick-n-place.
+demo: export GR00T_ASSETS_EXAMPLES ?= 1
 demo: install
 	@set -e; \
 	datasets=$$($(BIN)/gr00t-assets sweep plan $(SWEEP) --list datasets); \
 	trainers=$$($(BIN)/gr00t-assets sweep plan $(SWEEP) --list trainers); \
 	experiments=$$($(BIN)/gr00t-assets sweep plan $(SWEEP) --list experiments); \
 	for trainer in $$trainers; do \
-	  $(MATERIALIZE) --select training_environment --partition $$trainer; \
+	  $(MATERIALIZE) training_environment --partition $$trainer; \
 	done; \
 	for dataset in $$datasets; do \
-	  $(MATERIALIZE) --select dataset,modality_config,frame_cache --partition $$dataset; \
+	  $(MATERIALIZE) dataset,modality_config,frame_cache --partition $$dataset; \
 	done; \
 	printf '%s\n' $$experiments | GR00T_ASSETS_CPU_SLOTS=$(DEMO_JOBS) xargs -P $(DEMO_JOBS) -n 1 \
-	  $(MATERIALIZE) --select checkpoint,open_loop_evaluation,rollouts --partition; \
-	$(MATERIALIZE) --select loss_comparison,research_journal; \
+	  $(MATERIALIZE) checkpoint,open_loop_evaluation,rollouts --partition; \
+	$(MATERIALIZE) loss_comparison,research_journal; \
 	$(BIN)/gr00t-assets compare --sweep $(SWEEP)
 
 test: install
@@ -70,6 +75,9 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/dg check toml
+	$(BIN)/dg check defs
+	$(BIN)/dg list defs > /dev/null
 
 # The pages and the API reference, in build/docs; a warning is an error.
 docs: install
@@ -80,9 +88,9 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The page behind its guard, and the daemon that works off the run queue, on http://127.0.0.1:3000
+# The page behind its guard, and the daemon that works off the run queue: http://127.0.0.1:$(PORT)
 dev: install
-	DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)}" $(BIN)/gr00t-assets dev --port 3000
+	DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)}" $(BIN)/gr00t-assets dev --port $(PORT)
 
 benchmarks: install
 	@set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done

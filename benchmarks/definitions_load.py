@@ -6,6 +6,7 @@ experiments, and less than 2 milliseconds for each one more.
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -32,6 +33,7 @@ def make_root(root: Path, count: int) -> None:
     (root / "data" / "sweeps").mkdir(parents=True)
     catalog = (CHECKOUT / "data" / "datasets.yaml").read_text()
     (root / "data" / "datasets.yaml").write_text(catalog)
+    shutil.copytree(CHECKOUT / "data" / "data_configs", root / "data" / "data_configs")
     demo = yaml.safe_load((CHECKOUT / "data" / "sweeps" / "demo.yaml").read_text())
     experiments = [
         {"name": f"seed-{seed:04d}", "hyperparameters": {"seed": seed}} for seed in range(count)

@@ -1,10 +1,12 @@
 """Many experiments of a no-op trainer through the real queue: what each costs, and who waits.
 
-``python benchmarks/run_queue.py [--experiments 200] [--slots 4] [--seconds 10] [--postgres]``
-starts ``gr00t-assets dev`` in a temporary project, asks for all experiments with one asset
-backfill as the page does, and prints a table: overhead a run, idle time of a slot between two
-trainings, the most trainings at once, and how long the page took to answer meanwhile. Overhead a
-run is wall seconds times slots divided by runs, less the seconds that the no-op holds its slot for.
+``python benchmarks/run_queue.py [--experiments 200] [--slots 4] [--seconds 10] [--postgres]
+[--engine local|slurm|ray]`` starts ``gr00t-assets dev`` in a temporary project, asks for all
+experiments with one asset backfill as the page does, and prints a table: overhead a run, idle time
+of a slot between two trainings, the most trainings at once, and how long the page took to answer
+meanwhile. Overhead a run is wall seconds times slots divided by runs, less the seconds that the
+no-op holds its slot for. With another engine than this machine the same number of jobs that only
+sleep goes through the bare engine first: what it takes for itself.
 """
 
 import argparse
@@ -29,6 +31,9 @@ from gr00t_assets_tests.defs.noop_project import most_at_once, noop_events, noop
 from gr00t_assets_tests.defs.postgres import postgres, postgres_lacks, use_postgres
 from gr00t_assets_tests.defs.project import Project
 from gr00t_assets_tests.defs.recovery_project import processes
+from gr00t_assets_tests.engines.ray_cluster import ray_cluster
+from gr00t_assets_tests.engines.runs_on_engine import write_engines
+from gr00t_assets_tests.engines.slurm_cluster import SlurmCluster, slurm_cluster, slurm_lacks
 
 OPEN = ["NOT_STARTED", "QUEUED", "STARTING", "STARTED", "CANCELING"]
 
@@ -41,7 +46,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="that a no-op holds its slot")
     parser.add_argument("--postgres", action="store_true", help="PostgreSQL in place of SQLite")
     parser.add_argument("--settings", help="a dagster.yaml in place of the checked-in one")
+    parser.add_argument("--engine", choices=["local", "slurm", "ray"], default="local")
     options = parser.parse_args()
+    if options.engine == "slurm" and (lacks := slurm_lacks()):
+        sys.exit(lacks)
     if options.postgres and (lacks := postgres_lacks()):
         sys.exit(lacks)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as servers:
@@ -49,7 +57,9 @@ def main() -> None:
         project = prepare(Path(folder) / "project", options)
         if options.postgres:
             use_postgres(project, servers.enter_context(postgres(Path(folder) / "postgres")))
+        own = use_engine(project, options, servers)
         measured = measure(project, options.experiments)
+        measured.engine = own
         report(project, measured, options)
 
 
@@ -67,6 +77,52 @@ def prepare(root: Path, options: argparse.Namespace) -> Project:
     return project
 
 
+def use_engine(project: Project, options: argparse.Namespace, servers: ExitStack) -> float | None:
+    """Start the engine and have the project use it; the overhead of a bare job there, seconds.
+
+    None for this machine.
+    """
+    if options.engine == "local":
+        return None
+    few = {"cpus": 1, "memory_gb": 0.1, "jobs_at_once": 2 * options.slots}
+    if options.engine == "slurm":
+        cluster = servers.enter_context(slurm_cluster(options.slots))
+        project.variables.update(cluster.variables)  # type: ignore[attr-defined]
+        write_engines(project.root, lab={"kind": "slurm", "partition": "gpu", **few})
+        began, runs = time.monotonic(), options.experiments
+        sleep_in_slurm(cluster, runs, options.seconds)
+        return (time.monotonic() - began) * options.slots / runs - options.seconds
+    variables = {"PYTHONPATH": str(ROOT), **project.environment()}
+    cluster = servers.enter_context(ray_cluster(variables, gpus=options.slots, cpus=64))
+    write_engines(project.root, lab={"kind": "ray", "address": cluster.address, **few})
+    return sleep_in_ray(cluster.address, options)
+
+
+def sleep_in_slurm(cluster: SlurmCluster, jobs: int, seconds: float) -> None:
+    """Submit jobs that sleep on a GPU, one by one, and wait for them all."""
+    for _ in range(jobs):
+        cluster.command("sbatch", "--gres=gpu:1", "--output=/dev/null", f"--wrap=sleep {seconds}")
+    while cluster.jobs("pending,running,completing,configuring"):
+        time.sleep(0.5)
+
+
+def sleep_in_ray(address: str, options: argparse.Namespace) -> float:
+    """The same in Ray; the overhead of a bare job, seconds."""
+    from ray.job_submission import JobSubmissionClient
+
+    client, began = JobSubmissionClient(address), time.monotonic()
+    jobs = [
+        client.submit_job(
+            entrypoint=f"sleep {options.seconds}", entrypoint_num_cpus=1, entrypoint_num_gpus=1
+        )
+        for _ in range(options.experiments)
+    ]
+    while any(not client.get_job_status(job).is_terminal() for job in jobs):
+        time.sleep(0.5)
+    wall = time.monotonic() - began
+    return wall * options.slots / options.experiments - options.seconds
+
+
 @dataclass
 class Measured:
     """What was seen from outside, in seconds since the epoch or seconds."""
@@ -79,6 +135,7 @@ class Measured:
     graphql: list[float] = field(default_factory=list)
     page: list[float] = field(default_factory=list)
     load: list[float] = field(default_factory=list)
+    engine: float | None = None
 
 
 def measure(project: Project, experiments: int) -> Measured:
@@ -163,7 +220,8 @@ def idle_seconds(events: list[dict[str, Any]]) -> list[float]:
     ended: dict[str, float] = {}
     idle = []
     for event in events:
-        for slot in event["slots"]:
+        # A job of another engine has its GPU alone, and no slot of this machine.
+        for slot in event["slots"] or [str(event["devices"])]:
             if event["event"] == "end":
                 ended[slot] = event["time"]
             elif slot in ended:
@@ -192,6 +250,9 @@ def report(project: Project, measured: Measured, options: argparse.Namespace) ->
         "wall a run": f"{wall / runs:.2f} s",
         "overhead a run, from the request": f"{overhead[0]:.2f} s",
         "overhead a run, first start to last end": f"{overhead[1]:.2f} s",
+        f"overhead a job of the bare {options.engine}": "not another engine"
+        if measured.engine is None
+        else f"{measured.engine:.2f} s",
         "processor seconds a run": f"{sum(measured.processor.values()) / runs:.2f} s: "
         + ", ".join(f"{kind} {taken / runs:.2f}" for kind, taken in measured.processor.items()),
         "slot idle between two runs": _spread(idle),

@@ -125,7 +125,7 @@ def several_seeds(studies: int) -> None:
     """Intervals of configurations and claims between equal ones, where runs differ."""
     for spread in (0.0, 0.05, 0.1):
         for seeds, configurations in ((2, 2), (2, 6), (3, 3)):
-            held, claims, single = [], [], []
+            held, apart, claims, single = [], [], [], []
             for study in range(studies):
                 draw = np.random.default_rng([study, seeds, configurations, int(1000 * spread)])
                 hard = draw.random(50)

@@ -20,7 +20,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.finished_runs import MODALITY, falling, write_finished
-from gr00t_assets.cli.sweep import print_plan
+from gr00t_assets.cli.sweep_plan import print_plan
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/files.md and docs/data-checks.md from the code that they describe.
+"""Writes the tables of the pages below from the code that they describe.
 
 ``python docs/field_tables.py`` rewrites what stands between ``<!-- fields module:Model -->`` or
 ``<!-- faults FILE -->`` and ``<!-- end -->``; with ``--check`` it writes nothing and exits with 1
@@ -18,7 +18,9 @@ from pydantic_core import PydanticUndefined
 
 from gr00t_assets.core.finding import FaultCatalogue
 
-PAGES = tuple(Path(__file__).with_name(name) for name in ("files.md", "data-checks.md"))
+PAGES = tuple(
+    Path(__file__).with_name(name) for name in ("files.md", "data-checks.md", "notifications.md")
+)
 FIELDS = re.compile(r"(<!-- fields (\S+):(\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 FAULTS = re.compile(r"(<!-- faults (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

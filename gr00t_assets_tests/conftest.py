@@ -23,6 +23,7 @@ collect_ignore = ["defs/fault_definitions.py", "defs/noop_definitions.py"]
 """Definitions that put another trainer in the place of ours when they are imported."""
 
 FAULTS = {
+    "defs/test_broken_file.py",
     "defs/test_demo_killed.py",
     "defs/test_faults.py",
     "defs/test_recovery.py",

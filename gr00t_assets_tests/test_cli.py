@@ -1,6 +1,8 @@
-"""``gr00t-assets``: its version, and ``sweep plan`` on the checked-in sweeps."""
+"""``gr00t-assets``: its version, completion, JSON, and ``sweep`` on the checked-in sweeps."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,9 @@ from gr00t_assets import __version__
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 CLI = [sys.executable, "-c", "from gr00t_assets.cli.main import main; main()"]
+
+
+PROGRAM = Path(sys.executable).with_name("gr00t-assets")
 
 
 def run(store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -59,9 +64,9 @@ def test_a_sweep_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_loading_the_command_line_imports_nothing_heavy() -> None:
     code = (
-        "import sys, gr00t_assets.cli.main, gr00t_assets.planning.sweep_plan\n"
-        "print([name for name in ('torch', 'transformers', 'av', 'wandb', 'ray', 'dagster')"
-        " if name in sys.modules])"
+        "import sys, gr00t_assets.cli.main\n"
+        "heavy = 'torch transformers av wandb ray dagster pandas scipy graphql requests'.split()\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr
@@ -70,3 +75,70 @@ def test_loading_the_command_line_imports_nothing_heavy() -> None:
 def test_it_prints_its_version(tmp_path: Path):
     result = run(tmp_path, "--version")
     assert (result.returncode, result.stdout) == (0, f"gr00t-assets {__version__}\n")
+
+
+def completed(words: str, root: Path = CHECKOUT, **environment: str) -> set[str]:
+    """What bash is offered at the end of a line, by the program itself as it is installed."""
+    if not PROGRAM.is_file():
+        pytest.skip(f"{PROGRAM} is not there: pip install -e .")
+    asked = {
+        "_GR00T_ASSETS_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+        "GR00T_ASSETS_ROOT": str(root),
+    }
+    result = subprocess.run(
+        [str(PROGRAM)], capture_output=True, text=True, env=os.environ | asked | environment
+    )
+    assert result.returncode == 0 and not result.stderr, result.stderr
+    return set(result.stdout.split())
+
+
+def test_a_shell_completes_commands_and_the_names_of_the_project() -> None:
+    assert {"plan", "propose"} <= completed("gr00t-assets sweep p")
+    assert completed("gr00t-assets sweep plan ") == {"demo", "demo-batch-size"}
+    assert completed("gr00t-assets sweep plan so", GR00T_ASSETS_EXAMPLES="1") == {"so101"}
+    assert completed("gr00t-assets train demo-lr1") == {"demo-lr1e-3-seed1", "demo-lr1e-3-seed2"}
+    assert completed("gr00t-assets dataset show so") == {"so101-pick"}
+    assert "so101-pick" in completed("gr00t-assets rollout demo --environment so")
+
+
+def test_a_wrong_file_completes_nothing_of_its_own_and_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("sweeps", "data_configs"):
+        shutil.copytree(CHECKOUT / "data" / name, tmp_path / "data" / name)
+    shutil.copy(CHECKOUT / "data" / "datasets.yaml", tmp_path / "data")
+    (tmp_path / "data" / "sweeps" / "demo.yaml").write_text("experiments: [\n")
+    assert completed("gr00t-assets train demo-", tmp_path) == {
+        "demo-b1-lr1e-3", "demo-b1-lr5e-4", "demo-b8-lr1e-3", "demo-b8-lr5e-4",
+    }  # fmt: skip
+
+
+def test_sweeps_are_listed_with_what_is_finished(tmp_path: Path) -> None:
+    table = run(tmp_path, "sweep", "list").stdout.splitlines()
+    assert table[0].split() == ["sweep", "experiments", "finished", "schedule", "description"]
+    rows = [line.split()[:3] for line in table[1:] if line.startswith("demo")]
+    assert rows == [["demo-batch-size", "4", "0"], ["demo", "4", "0"]]
+    _, demo = json.loads(run(tmp_path, "sweep", "list", "--json").stdout)
+    assert demo["sweep"] == "demo" and demo["file"] == "data/sweeps/demo.yaml"
+    assert demo["statuses"] == {"missing": 4} and demo["datasets"] == ["so101-pick"]
+    assert (demo["schedule"], demo["time_zone"]) == (None, "UTC")
+
+
+def test_an_experiment_without_its_data_is_not_trained_and_a_misspelt_one_is_named(
+    tmp_path: Path,
+) -> None:
+    without = run(tmp_path, "train", "demo-lr1e-3-seed1")
+    assert without.returncode == 1 and "--partition so101-pick" in without.stderr
+    misspelt = run(tmp_path, "train", "demo-lr1e-3-sed1")
+    assert misspelt.returncode == 1 and "did you mean 'demo-lr1e-3-seed1'?" in misspelt.stderr
+    assert not list(tmp_path.rglob("spec.json")), "nothing is half-made"
+
+
+def test_a_script_reads_what_is_declared_and_what_could_go(tmp_path: Path) -> None:
+    declared = json.loads(run(tmp_path, "environment", "list", "--json").stdout)
+    assert {"so101-pick"} <= {item["name"] for item in declared}
+    plan = json.loads(run(tmp_path, "store", "prune", "--dry-run", "--json").stdout)
+    assert plan == {"removals": [], "in_use": [], "freed_bytes": 0}
+    asking = run(tmp_path, "store", "prune", "--json")
+    assert asking.returncode == 2 and "it is for --dry-run" in asking.stderr

@@ -23,7 +23,7 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.text import figure_png, from_spreadsheet, printable, spreadsheet_cell
 from gr00t_assets.core.yaml_files import load_yaml
-from gr00t_assets.defs.metadata import bullets, table, verbatim
+from gr00t_assets.defs.metadata import bullets, folded_table, verbatim
 from gr00t_assets.reporting.html import render_page
 from gr00t_assets.reporting.journal.entries import commands
 from gr00t_assets.reporting.journal.research_journal import journal_text, read_notes
@@ -156,7 +156,7 @@ def shown_by_markdown(text: str) -> str:
 def test_markdown_shows_every_text_as_text(text: str) -> None:
     plain = " ".join(printable(" ".join(text.split())).split())
     assert shown_by_markdown(bullets([text]).md_str or "") == plain
-    rendered = shown_by_markdown(table(["head"], [[text]]).md_str or "")
+    rendered = shown_by_markdown(str(folded_table(["head"], [[text]]).value))
     assert rendered == f"head {plain}".strip()
     fenced = verbatim([text, "end"]).md_str or ""
     assert is_harmless(fenced) and fenced.count("```") == 2

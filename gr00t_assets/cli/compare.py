@@ -1,4 +1,4 @@
-"""``gr00t-assets compare``, ``journal`` and ``import``: which run is best, and is that known."""
+"""``gr00t-assets compare`` and ``journal``: which run is best, and is that known."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gr00t_assets.cli.completion import sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.comparison.all_runs import chosen_runs, from_store
 from gr00t_assets.comparison.answers.answers import Answer, answer
@@ -19,7 +20,6 @@ from gr00t_assets.comparison.comparison import compare as compare_runs
 from gr00t_assets.comparison.differences import baseline_named, difference
 from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass, RankedRun
 from gr00t_assets.comparison.tables.runs_table import export_table
-from gr00t_assets.comparison.tables.wandb_import import import_wandb
 from gr00t_assets.comparison.wording import (
     first_label,
     label,
@@ -30,7 +30,9 @@ from gr00t_assets.comparison.wording import (
 from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.system_errors import is_read_only
-from gr00t_assets.experiments.sweeps import find_sweep, load_sweeps
+from gr00t_assets.core.units import counted
+from gr00t_assets.experiments.project_files import read_project
+from gr00t_assets.experiments.sweeps import find_sweep
 from gr00t_assets.reporting.effect_table import BADGES, answered
 from gr00t_assets.reporting.html import STORE
 from gr00t_assets.reporting.journal.research_journal import write_journal
@@ -60,15 +62,13 @@ _VERDICT_STYLES = {
 NAME_WIDTH = 16
 """Characters of an experiment's name on one line, where there is little room."""
 
-import_app = typer.Typer(help="Runs that were made elsewhere.", no_args_is_help=True)
-
 
 def compare(
     sweep: Annotated[
-        list[str] | None, typer.Option(help="A sweep's name; every sweep with runs if left out")
+        list[str] | None, typer.Option(help="A sweep; else all with runs", autocompletion=sweeps)
     ] = None,
     runs: Annotated[
-        Path | None, typer.Option(help="A CSV file of runs, such as data/journal/runs.csv")
+        Path | None, typer.Option(help="A CSV file of runs: data/examples/journal/runs.csv")
     ] = None,
     question: Annotated[
         str | None, typer.Option(help="Only the answer on one factor: batch_size, steps, warm-up")
@@ -95,7 +95,7 @@ def compare(
     compared = chosen_runs(runs, sweep or (), imported)
     if export is not None:
         export_table(compared, export)
-        echo(f"written: {export}, {len(compared)} runs", err=True)
+        echo(f"written: {export}, {counted(len(compared), 'run')}", err=True)
         if report_only:
             return
     out = console()
@@ -133,7 +133,7 @@ def journal(
 
     The last line says where the journal is and whether it changed.
     """
-    written = write_journal(list(load_sweeps().values()), Store.from_environment())
+    written = write_journal(list(read_project().sweeps.values()), Store.from_environment())
     if print_it:
         echo(written.text, nl=False)
         return
@@ -144,22 +144,8 @@ def journal(
     echo(f"journal {state}: {written.path}")
 
 
-@import_app.command("wandb")
-def import_from_wandb(
-    project: Annotated[str, typer.Argument(help="ENTITY/PROJECT", metavar="ENTITY/PROJECT")],
-    tag: Annotated[str | None, typer.Option(help="Only runs with this tag: gr00t-overfit")] = None,
-) -> None:
-    """Read the runs of a W&B project into the store; a former import of it is replaced.
-
-    The key is that of WANDB_API_KEY or of 'wandb login', the server that of WANDB_BASE_URL.
-    """
-    file, runs = import_wandb(project, Store.from_environment(), tag, echo)
-    echo(f"imported: {len(runs)} runs, {file}")
-    echo("compare them: gr00t-assets compare --imported")
-
-
 def _report(sweep_names: Sequence[str], imported: bool, band: float, as_json: bool) -> None:
-    sweeps = load_sweeps()
+    sweeps = read_project().sweeps
     asked = [find_sweep(name, sweeps).name for name in sweep_names]
     store, others, written = Store.from_environment(), None if imported else (), True
     report = make_report(list(sweeps.values()), store, asked, others, band)

@@ -8,8 +8,9 @@ import typer
 from rich.progress import Progress
 from rich.text import Text
 
+from gr00t_assets.cli.completion import datasets
 from gr00t_assets.cli.dataset_add import dataset_add
-from gr00t_assets.cli.dataset_list import dataset_list, dataset_show
+from gr00t_assets.cli.dataset_list import Json, dataset_list, dataset_show
 from gr00t_assets.cli.dataset_record import dataset_record
 from gr00t_assets.cli.output import (
     TextConsole,
@@ -35,12 +36,17 @@ from gr00t_assets.datasets.quality.table import COLUMNS, SCORE_COLUMNS, quality_
 from gr00t_assets.datasets.record import DatasetRecord, load_record
 from gr00t_assets.modality.config import load_modality_config
 
+DatasetPath = Annotated[
+    str,
+    typer.Argument(help="A dataset's folder, or its name in the store", autocompletion=datasets),
+]
+
 dataset_app = typer.Typer(help="Datasets, and whether they can be trusted.", no_args_is_help=True)
 
 
 @dataset_app.command("check")
 def dataset_check(
-    path: Annotated[str, typer.Argument(help="A dataset's folder, or its name in the store")],
+    path: DatasetPath,
     data_config: Annotated[
         str | None, typer.Option(help="A data config that it is to fit: so100_dualcam")
     ] = None,
@@ -89,7 +95,7 @@ def dataset_check(
 
 @dataset_app.command("frames")
 def dataset_frames(
-    path: Annotated[str, typer.Argument(help="A dataset's folder, or its name in the store")],
+    path: DatasetPath,
     video_backend: Annotated[
         str, typer.Option(help="frame_cache, decord, torchcodec or torchvision_av")
     ] = "torchvision_av",
@@ -97,16 +103,21 @@ def dataset_frames(
         str | None, typer.Option(help="Commit of Isaac-GR00T that trains with it")
     ] = None,
     all_rows: Annotated[bool, typer.Option("--all-rows", help="Every row, not a sample")] = False,
+    as_json: Json = False,
 ) -> None:
     """Compare the frames that a video backend gives with those decoded in order; 1 if wrong."""
     dataset = LeRobotDataset.open(dataset_folder(path))
     result = check_frames(
         dataset, None, dataset.cameras, video_backend, all_rows, isaac_commit=isaac_commit
     )
-    echo(result.sentence())
-    for warning in result.warnings():
-        remedy = warning.removeprefix(f"{result.sentence()}; ")
-        echo(f"  {'do' if remedy != warning else 'warning'}: {remedy}")
+    warnings = result.warnings()
+    if as_json:
+        print_json({**result.model_dump(mode="json"), "warnings": list(warnings)})
+    else:
+        echo(result.sentence())
+        for warning in warnings:
+            remedy = warning.removeprefix(f"{result.sentence()}; ")
+            echo(f"  {'do' if remedy != warning else 'warning'}: {remedy}")
     raise typer.Exit(0 if result.verified else 1)
 
 

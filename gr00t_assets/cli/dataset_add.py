@@ -12,7 +12,7 @@ from gr00t_assets.cli.dataset_list import Json, next_command, print_rows
 from gr00t_assets.cli.output import TextConsole, echo, print_findings, print_json
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store, own_modality_file
-from gr00t_assets.core.units import duration
+from gr00t_assets.core.units import counted, duration
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.adding.adding import (
     Addition,
@@ -117,7 +117,7 @@ def _print_addition(addition: Addition) -> None:
         {
             "source": entry.source.describe(),
             "format": f"LeRobot {dataset.codebase_version}, {dataset.robot_type}",
-            "episodes": f"{episodes}, {rows:,} rows at {dataset.fps:g} per s, "
+            "episodes": f"{episodes}, {counted(rows, 'row')} at {dataset.fps:g} per s, "
             + duration(rows / dataset.fps),
             "cameras": ", ".join(f"{key} {size[1]} x {size[0]}" for key, size in sizes.items()),
             "state": _keys(addition, "state"),

@@ -7,14 +7,15 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from gr00t_assets.cli.completion import datasets
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import Store, materialize_command, own_modality_file
 from gr00t_assets.core.units import duration
 from gr00t_assets.core.yaml_files import shown_path
-from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, project_catalog
+from gr00t_assets.datasets.catalog import CatalogEntry, find_entry
 from gr00t_assets.datasets.record import load_record
-from gr00t_assets.experiments.sweeps import load_sweeps
+from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.modality.config import load_modality_config
 
 Json = Annotated[bool, typer.Option("--json", help="The same as JSON")]
@@ -23,7 +24,7 @@ Json = Annotated[bool, typer.Option("--json", help="The same as JSON")]
 def dataset_list(as_json: Json = False) -> None:
     """Print the datasets of the catalog, and how far each is."""
     store = Store.from_environment()
-    states = [_state(entry, store) for entry in project_catalog().values()]
+    states = [_state(entry, store) for entry in read_project().datasets.values()]
     if as_json:
         print_json(states)
         return
@@ -38,13 +39,14 @@ def dataset_list(as_json: Json = False) -> None:
 
 
 def dataset_show(
-    name: Annotated[str, typer.Argument(help="A dataset of the catalog")], as_json: Json = False
+    name: Annotated[str, typer.Argument(help="A dataset of the catalog", autocompletion=datasets)],
+    as_json: Json = False,
 ) -> None:
     """Print what is known of a dataset, and the next command."""
-    state = _state(find_entry(name, project_catalog()), Store.from_environment())
+    state = _state(find_entry(name, read_project().datasets), Store.from_environment())
     sweeps = [
         sweep.name
-        for sweep in load_sweeps().values()
+        for sweep in read_project().sweeps.values()
         if any(name in [part.name for part in item.datasets] for item in sweep.experiments)
     ]
     plan = f"plan {sweeps[0]}" if sweeps else f"new {name} --dataset {name}"

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from gr00t_assets.cli.completion import environments
 from gr00t_assets.cli.output import echo
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import published_directory
@@ -13,7 +14,10 @@ from gr00t_assets.core.system_errors import system_errors_explained
 
 def dataset_record(
     environment: Annotated[
-        str, typer.Argument(help="Built in, or of data/environments.yaml: so101-pick")
+        str,
+        typer.Argument(
+            help="Built in, or of data/environments.yaml: so101-pick", autocompletion=environments
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to make")],
     expert: Annotated[

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from gr00t_assets.cli.completion import experiments
 from gr00t_assets.cli.output import console, print_json
+from gr00t_assets.cli.reported import tell_dagster
 from gr00t_assets.core.checksums import read_sealed
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.evaluation.open_loop import current_evaluation
@@ -35,7 +37,11 @@ CHECKPOINTS_HELP = "Also of checkpoints: all, last, or 'every N' steps"
 
 def evaluate(
     target: Annotated[
-        str, typer.Argument(help="An experiment or a run directory; @STEP, @last, @best behind it")
+        str,
+        typer.Argument(
+            help="An experiment or a run directory; @STEP, @last, @best behind it",
+            autocompletion=experiments,
+        ),
     ],
     checkpoints: Annotated[str | None, typer.Option(help=CHECKPOINTS_HELP)] = None,
     draws: Annotated[int, typer.Option(min=2, help="Denoising draws of each window")] = 4,
@@ -72,6 +78,8 @@ def evaluate(
     if missing:
         if code := evaluate_by_hand(directory, settings, missing):
             raise typer.Exit(code)
+        if None in missing:
+            tell_dagster("open_loop_evaluation", directory.parent.name)
     else:
         sys.stderr.write(ALREADY + "\n")
     if as_json:

@@ -8,6 +8,7 @@ from click import ClickException
 from rich.table import Table
 
 from gr00t_assets.cli.output import console, print_json
+from gr00t_assets.core.units import counted
 from gr00t_assets.gpu.slot_files import UNKNOWN
 from gr00t_assets.gpu.status import DeviceStatus, MachineStatus, machine_status
 
@@ -50,8 +51,8 @@ def _print_status(machine: MachineStatus, queue: "QueueStatus | None", unknown: 
     in_queue = {run.run_id for run in queue.waiting} if queue else set()
     for waiter in machine.waiting:
         if waiter.run_id not in in_queue:
-            since = waiter.since or UNKNOWN
-            out.print(f"{waiter.experiment} waits for {waiter.wanted} slots since {since}")
+            since, slots = waiter.since or UNKNOWN, counted(waiter.wanted, "slot")
+            out.print(f"{waiter.experiment} waits for {slots} since {since}")
     if queue is None:
         out.print(f"the queue is not known: {unknown}", soft_wrap=True)
         return
@@ -59,7 +60,7 @@ def _print_status(machine: MachineStatus, queue: "QueueStatus | None", unknown: 
         out.print(_queue_table(queue))
     out.print(
         f"{len(queue.waiting)} waiting in the queue; {queue.training} of "
-        f"{queue.trainings_at_once} trainings at once"
+        f"{counted(queue.trainings_at_once, 'training')} at once"
     )
     if queue.old_pool_limit is not None:
         out.print(

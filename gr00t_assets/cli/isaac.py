@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from gr00t_assets.cli.completion import experiments
 from gr00t_assets.cli.output import (
     SEVERITY_STYLES,
     TextConsole,
@@ -110,7 +111,10 @@ def isaac_doctor(
 
 @isaac_app.command("command")
 def isaac_command(
-    experiment: Annotated[str, typer.Argument(help="An experiment of the trainer isaac-gr00t")],
+    experiment: Annotated[
+        str,
+        typer.Argument(help="An experiment of the trainer isaac-gr00t", autocompletion=experiments),
+    ],
     script: Annotated[
         str | None, typer.Option(help="gr00t_finetune.py; that of the checkout if left out")
     ] = None,

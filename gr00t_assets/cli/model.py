@@ -5,9 +5,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from gr00t_assets.cli.completion import experiments
 from gr00t_assets.cli.output import console, echo, print_json
+from gr00t_assets.cli.reported import tell_dagster
 from gr00t_assets.core.project import Store
-from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
+from gr00t_assets.experiments.project_files import read_project
+from gr00t_assets.experiments.sweeps import find_experiment
 from gr00t_assets.reporting.promotion import hub
 from gr00t_assets.reporting.promotion.promote import promote
 from gr00t_assets.reporting.promotion.record import promoted_folder, promoted_models
@@ -19,7 +22,11 @@ model_app = typer.Typer(help="Models that are good enough to be used.", no_args_
 @model_app.command("promote")
 def model_promote(
     experiment: Annotated[
-        str, typer.Argument(help="An experiment of any sweep; @STEP, @last or @best behind it")
+        str,
+        typer.Argument(
+            help="An experiment of any sweep; @STEP, @last or @best behind it",
+            autocompletion=experiments,
+        ),
     ],
     because: Annotated[
         str | None,
@@ -35,10 +42,11 @@ def model_promote(
     """Give a model that beats the baselines a card and a place; refuse any other, with reasons."""
     store = Store.from_environment()
     name, selector = split_reference(experiment)
-    record = promote(find_experiment(name, load_sweeps()), store, selector, because)
+    record = promote(find_experiment(name, read_project().sweeps), store, selector, because)
     folder = promoted_folder(store, record.experiment, record.config_hash, record.step)
     echo(f"promoted {record.promoted_at}: {folder}")
     echo(record.verdict)
+    tell_dagster("promoted_model", record.experiment, store)
     if record.chosen:
         echo(f"chosen: {record.chosen}")
     if because and not record.because:

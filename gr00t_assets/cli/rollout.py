@@ -6,8 +6,12 @@ from typing import Annotated
 
 import typer
 
+from gr00t_assets.cli.completion import environments, experiments
+from gr00t_assets.cli.dataset_list import Json
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
+from gr00t_assets.cli.reported import tell_dagster
 from gr00t_assets.core.errors import EvaluationError
+from gr00t_assets.core.units import counted
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.environments.environment_file import environments_file, load_environments
 from gr00t_assets.environments.episode_processes import (
@@ -39,9 +43,15 @@ environment_app = typer.Typer(
 
 def rollout(
     target: Annotated[
-        str, typer.Argument(help="EXPERIMENT, EXPERIMENT@STEP, EXPERIMENT@best, a run directory")
+        str,
+        typer.Argument(
+            help="EXPERIMENT, EXPERIMENT@STEP, EXPERIMENT@best, a run directory",
+            autocompletion=experiments,
+        ),
     ],
-    environment: Annotated[str | None, typer.Option(help="Else that of the dataset")] = None,
+    environment: Annotated[
+        str | None, typer.Option(help="Else that of the dataset", autocompletion=environments)
+    ] = None,
     episodes: Annotated[int | None, typer.Option(min=1, help="Else as many as declared")] = None,
     replan: Annotated[int | None, typer.Option(min=1, help="Actions done of each chunk")] = None,
     ensemble: Annotated[
@@ -74,6 +84,8 @@ def rollout(
         if again or current_rollouts(*what) is None:
             if code := roll_out_by_hand(directory, declared.name, settings, item.step):
                 raise typer.Exit(code)
+            if item.step is None:
+                tell_dagster("rollouts", directory.parent.name)
         else:
             sys.stderr.write(ALREADY + "\n")
         rollouts = read_rollouts(rollouts_file(directory, declared.name, item.step))
@@ -104,30 +116,37 @@ def print_rollouts(rollouts: Rollouts, name: str) -> None:
 
 
 @environment_app.command("list")
-def environment_list() -> None:
+def environment_list(as_json: Json = False) -> None:
     """What is declared, built in and in data/environments.yaml; code 1 where that has a fault."""
-    environments = load_environments()
-    table = plain_table("environment", "id", "episodes", "steps", "what is done")
-    for item in environments.values():
-        table.add_row(item.name, item.id, str(item.episodes), str(item.max_steps), item.description)
-    console().print(table)
-    if environments.problem is not None:
-        raise environments.problem
+    declared = load_environments()
+    if as_json:
+        print_json([item.model_dump(mode="json") for item in declared.values()])
+    else:
+        table = plain_table("environment", "id", "episodes", "steps", "what is done")
+        for item in declared.values():
+            counts = (str(item.episodes), str(item.max_steps))
+            table.add_row(item.name, item.id, *counts, item.description)
+        console().print(table)
+    if declared.problem is not None:
+        raise declared.problem
 
 
 @environment_app.command("check")
 def environment_check(
-    name: Annotated[str | None, typer.Argument(help="Else the file alone is read")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Else the file alone is read", autocompletion=environments)
+    ] = None,
     episodes: Annotated[int, typer.Option(min=1, help="Of its expert, or of random actions")] = 3,
 ) -> None:
     """Read data/environments.yaml strictly; open an environment, and let it run for a while."""
-    environments = load_environments()
+    declared = load_environments()
     if name is None:
-        if environments.problem is not None:
-            raise environments.problem
-        echo(f"{shown_path(environments_file())}: {len(environments)} environments, no fault")
+        if declared.problem is not None:
+            raise declared.problem
+        count = counted(len(declared), "environment")
+        echo(f"{shown_path(environments_file())}: {count}, no fault")
         return
-    environment = environments.get(name)
+    environment = declared.get(name)
     with EnvironmentProcesses(environment, 1) as processes:
 
         def ask(request: Reset | Step) -> Shown:
@@ -154,6 +173,7 @@ def environment_check(
                     successes += shown.observed.success
                     break
         who = "its expert" if processes.has_expert else "whoever acts anyhow"
-        echo(f"  {who} succeeds in {successes} of {episodes} episodes, {steps} steps in all")
+        of = f"{successes} of {counted(episodes, 'episode')}"
+        echo(f"  {who} succeeds in {of}, {counted(steps, 'step')} in all")
         drawing = f", {steps / drawn:,.1f} with images alone" if drawn else ""
         echo(f"  {steps / seconds:,.1f} steps a second with images{drawing}")

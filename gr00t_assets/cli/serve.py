@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gr00t_assets.cli.completion import experiments
 from gr00t_assets.cli.output import echo
 from gr00t_assets.core.errors import ServingError
 from gr00t_assets.core.project import Store
@@ -23,7 +24,11 @@ _WARM_UP = 10
 
 def serve(
     model: Annotated[
-        str, typer.Argument(help="EXPERIMENT, EXPERIMENT@STEP, @best, a folder, trial:PLAN:LETTER")
+        str,
+        typer.Argument(
+            help="EXPERIMENT, EXPERIMENT@STEP, @best, a folder, trial:PLAN:LETTER",
+            autocompletion=experiments,
+        ),
     ],
     host: Annotated[str, typer.Option(help="Another than loopback needs a token")] = LOOPBACK,
     port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="0: any")] = PORT,

@@ -1,6 +1,7 @@
 """``gr00t-assets store``: what is on the disk, and what of it can go."""
 
-from typing import TYPE_CHECKING, Annotated
+import os
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -9,7 +10,7 @@ from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import format_bytes
+from gr00t_assets.core.units import counted, format_bytes
 from gr00t_assets.runs.retention.prune import PrunePlan, execute_plan, plan_prune
 from gr00t_assets.runs.retention.removal import disk_usage, freed_bytes
 from gr00t_assets.runs.retention.retention_rule import load_rule
@@ -28,7 +29,7 @@ def store_status(
     as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON")] = False,
 ) -> None:
     """Print what is in the store by kind, the free space, and what pruning would free."""
-    status = status_of(Store.from_environment())
+    status = status_of(_readable_store())
     if as_json:
         print_json(status.model_dump(mode="json"))
     else:
@@ -53,16 +54,22 @@ def store_prune(
             help="Also what no sweep file here has, other clones asked for, other machines left",
         ),
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: as JSON")] = False,
 ) -> None:
     """Delete old frame caches, stale checkpoints, needless optimizer state and half-made files.
 
     Specs, manifests, metrics and logs always stay, and so does everything that is in use. What
     other clones of the project asked for goes with --all alone; look at its --dry-run first.
     """
-    store = Store.from_environment()
+    if as_json and not dry_run:
+        raise typer.BadParameter("it is for --dry-run", param_hint="--json")
+    store = _readable_store()
     current, rule, stale = project_state(store), load_rule(), not keep_stale
     plan = plan_prune(store, current, rule, stale=stale, models=models, others=others)
-    _print_plan(plan, store)
+    if as_json:
+        print_json(_plan_json(plan, store))
+    else:
+        _print_plan(plan, store)
     if not plan.removals or dry_run:
         return
     if not (yes or typer.confirm(f"Delete these {len(plan.removals)}?")):
@@ -92,7 +99,7 @@ def store_verify(
     """
     from gr00t_assets.runs.verification import verify_store
 
-    verification = verify_store(Store.from_environment(), repair)
+    verification = verify_store(_readable_store(), repair)
     if as_json:
         print_json(verification.to_json())
     else:
@@ -125,6 +132,23 @@ def store_rematerialize() -> None:
     raise typer.Exit(1 if problems else 0)
 
 
+def _readable_store() -> Store:
+    """The store, of which this user may list every folder: what is closed would count as missing.
+
+    Raises:
+        PermissionError: One is closed.
+    """
+
+    def refuse(error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            raise error
+
+    store = Store.from_environment()
+    for _ in os.walk(store.root, onerror=refuse):
+        pass
+    return store
+
+
 def _print_verification(verification: "Verification") -> None:
     tally = verification.tally
     for damage in verification.damages:
@@ -135,8 +159,25 @@ def _print_verification(verification: "Verification") -> None:
     if tally.unrecorded:
         kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(tally.unrecorded.items()))
         echo(f"files without a recorded checksum, taken as they are: {kinds}")
-    count, kept = len(verification.damages), tally.files
-    echo(f"{kept} files compared, {format_bytes(tally.bytes)}; {count or 'nothing'} damaged")
+    count, kept = len(verification.damages), counted(tally.files, "file")
+    echo(f"{kept} compared, {format_bytes(tally.bytes)}; {count or 'nothing'} damaged")
+
+
+def _plan_json(plan: PrunePlan, store: Store) -> dict[str, Any]:
+    removals = [
+        {
+            "kind": removal.kind,
+            "paths": [str(path.relative_to(store.root)) for path in removal.paths],
+            "bytes": disk_usage(removal.paths),
+            "why": removal.why,
+        }
+        for removal in plan.removals
+    ]
+    in_use = [
+        {"path": str(path.relative_to(store.root)), "why": reason} for path, reason in plan.in_use
+    ]
+    freed = freed_bytes([path for item in plan.removals for path in item.paths])
+    return {"removals": removals, "in_use": in_use, "freed_bytes": freed}
 
 
 def _print_plan(plan: PrunePlan, store: Store) -> None:
@@ -150,7 +191,7 @@ def _print_plan(plan: PrunePlan, store: Store) -> None:
         echo("there is nothing to prune")
         return
     size = format_bytes(freed_bytes([path for item in plan.removals for path in item.paths]))
-    echo(f"{size} would be free afterwards, by {len(plan.removals)} deletions")
+    echo(f"{size} would be free afterwards, by {counted(len(plan.removals), 'deletion')}")
     if any(removal.kind == "optimizer state" for removal in plan.removals):
         echo(
             "without optimizer state a run cannot be named in continue_from any more: name it "

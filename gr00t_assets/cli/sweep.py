@@ -1,80 +1,50 @@
 """``gr00t-assets sweep``: what sweep files ask for, and new ones."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from gr00t_assets.cli.output import console, echo, plain_table, print_json
-from gr00t_assets.comparison.wording import shown
-from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import shown_setting
+from gr00t_assets.cli.completion import datasets, sweeps
+from gr00t_assets.cli.output import echo
+from gr00t_assets.cli.sweep_list import sweep_list
+from gr00t_assets.cli.sweep_plan import sweep_plan
+from gr00t_assets.cli.sweep_run import sweep_run
+from gr00t_assets.core.units import counted
 from gr00t_assets.core.yaml_files import shown_path
-from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.new_sweep import new_sweep, write_sweep
-from gr00t_assets.experiments.registry import all_hyperparameters
 from gr00t_assets.planning.proposed_sweep import check_sweep, propose
 from gr00t_assets.planning.suggestions import Objective, suggest_sweep
-from gr00t_assets.planning.sweep_plan import ACTIONS, PlanRow, SweepPlan, make_plan, named_sweep
 
 sweep_app = typer.Typer(help="Sweep files and what they ask for.", no_args_is_help=True)
-
-MOST_COLUMNS = 5
-"""Settings that differ are columns up to this many; beyond it each row names its own."""
-
-_NEEDS: dict[str, Callable[[Experiment], str]] = {
-    "priority": lambda item: str(item.priority or ""),
-    "GPUs": lambda item: (
-        str(item.hyperparameters.num_gpus) if item.hyperparameters.num_gpus > 1 else ""
-    ),
-    "VRAM": lambda item: f"{item.vram_gb:g} GB" if item.vram_gb else "",
-}
-"""What the queue is told of an experiment; a column where one of the sweep says something."""
-
-
-@sweep_app.command("plan")
-def sweep_plan(
-    sweep: Annotated[str, typer.Argument(help="A sweep's name or file: demo, data/sweeps/x.yaml")],
-    names: Annotated[
-        Literal["datasets", "experiments", "trainers"] | None,
-        typer.Option("--list", help="Only these names, one a line, for scripts"),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The plan as JSON")] = False,
-) -> None:
-    """Print what a sweep would run: partitions, what differs, which are done, and what it costs."""
-    chosen = named_sweep(sweep)
-    if names is not None:
-        experiments = [experiment.name for experiment in chosen.experiments]
-        echo("\n".join(experiments if names == "experiments" else getattr(chosen, names)))
-        return
-    plan = make_plan(chosen, Store.from_environment())
-    if as_json:
-        print_json(plan_json(plan))
-    else:
-        print_plan(plan, console())
+sweep_app.command("run")(sweep_run)
+sweep_app.command("list")(sweep_list)
+sweep_app.command("plan")(sweep_plan)
 
 
 @sweep_app.command("new")
 def sweep_new(
     name: Annotated[str, typer.Argument(help="The sweep's name, which its experiments begin with")],
     dataset: Annotated[
-        str | None, typer.Option(help="A dataset of data/datasets.yaml; the first if left out")
+        str | None,
+        typer.Option(
+            help="A dataset of data/datasets.yaml; the first if left out", autocompletion=datasets
+        ),
     ] = None,
     trainer: Annotated[
         str | None, typer.Option(help="Name of a trainer; the default one if left out")
     ] = None,
     source: Annotated[
-        str | None, typer.Option("--from", help="A sweep to copy, its experiments renamed")
+        str | None,
+        typer.Option(
+            "--from", help="A sweep to copy, its experiments renamed", autocompletion=sweeps
+        ),
     ] = None,
 ) -> None:
     """Write a commented data/sweeps/NAME.yaml to start from; a file that is there stays."""
     sweep = new_sweep(name, dataset, trainer, source)
-    echo(f"written: {shown_path(sweep.file)}, {len(sweep.experiments)} experiments")
+    echo(f"written: {shown_path(sweep.file)}, {counted(len(sweep.experiments), 'experiment')}")
     echo(f"see what it would run: gr00t-assets sweep plan {name}")
 
 
@@ -83,7 +53,9 @@ def sweep_propose(
     runs: Annotated[
         Path | None, typer.Option(help="A table of runs; the store's runs if left out")
     ] = None,
-    sweep: Annotated[str | None, typer.Option(help="Only the runs of this sweep")] = None,
+    sweep: Annotated[
+        str | None, typer.Option(help="Only the runs of this sweep", autocompletion=sweeps)
+    ] = None,
     question: Annotated[
         str | None, typer.Option(help="Only this: learning_rate, batch_size, steps, best")
     ] = None,
@@ -107,7 +79,9 @@ def sweep_propose(
 
 @sweep_app.command("suggest")
 def sweep_suggest(
-    sweep: Annotated[str, typer.Argument(help="A sweep whose file has a 'random' section")],
+    sweep: Annotated[
+        str, typer.Argument(help="A sweep whose file has a 'random' section", autocompletion=sweeps)
+    ],
     count: Annotated[int, typer.Option(min=1, help="Experiments wanted")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Another seed suggests others")] = 0,
     objective: Annotated[
@@ -130,159 +104,3 @@ def _print_new(text: str, out: str | None, basis: Iterable[str] = ()) -> None:
     if file is not None:
         echo(f"written: {shown_path(file)}", err=True)
     echo(text, nl=False)
-
-
-def print_plan(plan: SweepPlan, out: Console) -> None:
-    """Print one line for each partition of a sweep, and what they have in common below."""
-    settings = [row.experiment.settings for row in plan.rows]
-    names = dict.fromkeys(name for of_row in settings for name in of_row)
-    usual = {name: _usual([of_row.get(name) for of_row in settings]) for name in names}
-    varying = {
-        name: usual[name] for name in names if len({repr(item.get(name)) for item in settings}) > 1
-    }
-    out.print(Text.assemble((f"Sweep {plan.sweep.name}", "bold"), "  ", plan.sweep.description))
-    out.print(_table(plan, settings, varying))
-    defaults = {name: field.default for name, field in all_hyperparameters().items()}
-    common = {
-        name: value
-        for name, value in settings[0].items()
-        if name not in varying and value is not None and defaults.get(name) != value
-    }
-    if len(varying) > MOST_COLUMNS:
-        out.print(Text(f"where nothing else is named: {_named(varying)}", style="dim"))
-    out.print(Text(f"all: {_named(common)}; what is not named has its default", style="dim"))
-    for line in _remarks(plan):
-        out.print(Text(line, style="dim"))
-    out.print(Text(total(plan)))
-
-
-def total(plan: SweepPlan) -> str:
-    """What is left to do, in a sentence; what has no estimate is counted and not guessed."""
-    left = sum(row.samples_left > 0 for row in plan.rows)
-    if not left:
-        return f"left to do: nothing, all {len(plan.rows)} are finished"
-    sums = [
-        f"about {_hours(hours)} {unit}-hours"
-        for hours, unit in ((plan.gpu_hours_left, "GPU"), (plan.cpu_hours_left, "CPU"))
-        if hours
-    ]
-    samples = sum(row.samples_left for row in plan.rows)
-    text = f"left to do: {left} of {len(plan.rows)}, {samples:,} samples"
-    text += f", {' and '.join(sums)}" if sums else ""
-    if plan.unknown:
-        text += f", hours unknown of {plan.unknown}: no finished run resembles them"
-    return text
-
-
-def plan_json(plan: SweepPlan) -> dict[str, Any]:
-    """The plan as an object: the sweep, its totals, and under ``experiments`` one for each row."""
-    sweep = plan.sweep
-    return {
-        "sweep": sweep.name,
-        "description": sweep.description,
-        "schedule": sweep.schedule,
-        "max_retries": sweep.max_retries,
-        "gpu_hours_left": plan.gpu_hours_left,
-        "cpu_hours_left": plan.cpu_hours_left,
-        "without_estimate": plan.unknown,
-        "until": sweep.until and sweep.until.model_dump(),
-        "next_step": plan.next_step and plan.next_step.words,
-        "statuses": dict(Counter(row.status for row in plan.rows)),
-        "experiments": [_as_json(row) for row in plan.rows],
-    }
-
-
-def _as_json(row: PlanRow) -> dict[str, Any]:
-    item, estimate = row.experiment, row.estimate
-    return {
-        "partition": item.name,
-        "status": row.status,
-        "would": ACTIONS[row.status][0],
-        "equal_to": row.equal_to,
-        **item.settings,
-        **{name: getattr(item, name) for name in ("tags", "hypothesis", "priority", "vram_gb")},
-        **{name: getattr(row, name) for name in ("samples", "samples_left", "epochs", "shares")},
-        "hours_left": row.hours_left,
-        "hours_of": estimate and ("GPU" if estimate.gpus else "CPU"),
-        "estimate": estimate
-        and {
-            "samples_per_second": estimate.samples_per_second,
-            "device": estimate.device,
-            "taken_from": estimate.source,
-            "runs": estimate.runs,
-            "differs": list(estimate.differs),
-        },
-    }
-
-
-def _table(plan: SweepPlan, settings: list[dict[str, object]], varying: dict[str, object]) -> Table:
-    """Settings that differ have a column each; of many each row names what is not usual."""
-    rows, many = plan.rows, len(varying) > MOST_COLUMNS
-    needs = [name for name, text in _NEEDS.items() if any(text(row.experiment) for row in rows)]
-    epochs = ["epochs"] if any(row.epochs is not None for row in rows) else []
-    units = {row.estimate.gpus > 0 for row in rows if row.estimate}
-    hours = {True: "GPU h", False: "CPU h"}[units.pop()] if len(units) == 1 else "hours"
-    table = plain_table()
-    table.add_column("partition", overflow="fold")
-    for name in () if many else varying:
-        table.add_column(name, justify="right")
-    if many:
-        table.add_column("differs", ratio=1)
-    for name in (*needs, "samples", *epochs, hours):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("status", "would"):
-        table.add_column(name, no_wrap=True)
-    for row, values in zip(rows, settings, strict=True):
-        own = {name: values.get(name) for name in varying}
-        unusual = {key: value for key, value in own.items() if repr(value) != repr(varying[key])}
-        table.add_row(
-            row.experiment.name,
-            *([_named(unusual)] if many else map(shown_setting, own.values())),
-            *(_NEEDS[name](row.experiment) for name in needs),
-            f"{row.samples:,}",
-            *(shown(row.epochs, name) for name in epochs),
-            "unknown" if row.hours_left is None else _hours(row.hours_left),
-            row.status,
-            ACTIONS[row.status][0],
-        )
-    return table
-
-
-def _remarks(plan: SweepPlan) -> Iterable[str]:
-    """What mixtures and actions are, which runs would repeat others, whence the hours come."""
-    yield from dict.fromkeys(row.mixture for row in plan.rows if row.shares)
-    for action, text in dict.fromkeys(ACTIONS[row.status] for row in plan.rows):
-        if text and action != "nothing":
-            yield f"{action}: {text}"
-    for row in plan.rows:
-        if row.equal_to:
-            yield f"{row.experiment.name} is equal to {row.equal_to}, which has a run already"
-    sources = Counter(
-        (row.estimate.source, row.estimate.runs, row.estimate.device, row.estimate.differs)
-        for row in plan.rows
-        if row.estimate and row.samples_left
-    )
-    for (source, runs, device, differs), count in sources.most_common():
-        more = f" and {runs - 1} more like it" if runs > 1 else ""
-        where = f"otherwise {', '.join(differs)}" if differs else f"on {device}"
-        yield f"hours of {count}: from the samples/s of {source}{more}, {where}"
-    if plan.sweep.schedule:
-        yield f"schedule: {plan.sweep.schedule} (UTC)"
-    if step := plan.next_step:
-        yield f"until {step.question} is known: {step.words}"
-
-
-def _hours(value: float) -> str:
-    if not value:
-        return "0"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value < 1 else f"{value:.1f}"
-
-
-def _usual(values: list[object]) -> object:
-    """The commonest value, the first of several."""
-    counts = Counter(map(repr, values))
-    return max(values, key=lambda value: counts[repr(value)])
-
-
-def _named(settings: dict[str, object]) -> str:
-    return ", ".join(f"{name} {shown_setting(value)}" for name, value in settings.items())

@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from gr00t_assets.cli.completion import experiments
 from gr00t_assets.cli.dataset_list import Json, next_command
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.files import folders
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.page_guard import PageGuard
+from gr00t_assets.core.units import counted
 from gr00t_assets.evaluation.trials.lineage import import_trials
 from gr00t_assets.evaluation.trials.plan import (
     SHEET,
@@ -39,7 +40,10 @@ Sheet = Annotated[Path | None, typer.Option("--outcomes", help="A copy of the sh
 def trials_new(
     policies: Annotated[
         list[str],
-        typer.Argument(help="EXPERIMENT, EXPERIMENT@STEP, a promoted model, or a folder of one"),
+        typer.Argument(
+            help="EXPERIMENT, EXPERIMENT@STEP, a promoted model, or a folder of one",
+            autocompletion=experiments,
+        ),
     ],
     conditions: Annotated[
         str, typer.Option(help="Initial conditions: how many, or a text file with one a line")
@@ -55,7 +59,8 @@ def trials_new(
     drawn = secrets.randbelow(1 << 31) if seed is None else seed
     plan = make_plan(name, models, read_conditions(conditions), repeats, drawn, store)
     folder = publish_plan(plan, store)
-    echo(f"{name}: {len(plan.trials)} trials of {len(models)} policies, in {folder}")
+    policies_tried = counted(len(models), "policy", "policies")
+    echo(f"{name}: {counted(len(plan.trials), 'trial')} of {policies_tried}, in {folder}")
     echo(f"{SHEET} is for whoever scores, the letters' key beside it is not")
     echo(f"serve a letter: gr00t-assets serve trial:{name}:{plan.trials[0].letter}")
     echo(f"write outcomes into the sheet, or: gr00t-assets trials form {name}")
@@ -65,6 +70,8 @@ def trials_new(
 def trials_form(name: Name) -> None:
     """Serve a page on this machine to write outcomes down; it shows letters only."""
     import uvicorn
+
+    from gr00t_assets.defs.page_guard import PageGuard
 
     store, token = Store.from_environment(), secrets.token_urlsafe(24)
     plan = load_plan(name, store)
@@ -101,7 +108,8 @@ def trials_show(
         return
     out = console()
     names = {p.letter: f"{p.letter} ({p.name})" if unblind else p.letter for p in plan.policies}
-    out.print(Text(f"{name}: {len(outcomes.done)} of {len(plan.trials)} trials done", style="bold"))
+    trials = counted(len(plan.trials), "trial")
+    out.print(Text(f"{name}: {len(outcomes.done)} of {trials} done", style="bold"))
     headings = ("policy", "trials", "success", "95 % (Wilson)", "95 % (exact)", "score", "seconds")
     table = plain_table(*headings)
     for item in policies:
@@ -133,10 +141,11 @@ def trials_import(
     plan, store, outcomes = _read(name, sheet)
     lineage = import_trials(plan, outcomes.done, dataset, store, lambda line: echo(line, err=True))
     part = lineage.rounds[-1]
-    echo(f"{dataset} version {lineage.version}: {part.episodes} episodes of the trials {name}")
+    episodes = counted(part.episodes, "episode")
+    echo(f"{dataset} version {lineage.version}: {episodes} of the trials {name}")
     if not part.outcomes:
-        count = len(outcomes.done)
-        echo(f"which episode was which trial is not known: {count} trials have an outcome")
+        count = counted(len(outcomes.done), "outcome")
+        echo(f"which episode was which trial is not known: there are {count}")
     echo(f"next: {next_command(dataset)}")
 
 

@@ -10,15 +10,16 @@ from gr00t_assets.comparison.run import Run, trainable_parts
 from gr00t_assets.comparison.tables.runs_table import frame_state, known_frames, read_table
 from gr00t_assets.comparison.tables.wandb_import import WandbRun, imports_folder, load_wandb_runs
 from gr00t_assets.comparison.tables.wandb_runs import run_of_wandb
-from gr00t_assets.core.project import Store, project_root
+from gr00t_assets.core.project import Store, data_files
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.experiments.sweeps import find_sweep, load_sweeps
+from gr00t_assets.experiments.project_files import read_project
+from gr00t_assets.experiments.sweeps import find_sweep
 from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.stored_run import StoredRun, read_runs
 from gr00t_assets.trainers.wandb_run import RECORD, read_record
 
-JOURNAL = Path("data/journal/runs.csv")
-"""Runs that were made before there was a store, in the project."""
+JOURNAL = "journal/runs.csv"
+"""Runs that were made before there was a store, in the project's ``data``."""
 
 _LONGEST_NOTE = 4000
 """Characters of a failure that are shown."""
@@ -33,12 +34,12 @@ def chosen_runs(
     leave out imported runs.
 
     Raises:
-        SweepError: A sweep file is wrong, or there is no sweep of a name.
+        SweepError: There is no sweep of a name, or its file is wrong.
         ComparisonError: A table or an import cannot be read.
     """
     if table is not None:
         return [run for run in read_table(table) if not sweep_names or run.sweep in sweep_names]
-    store, sweeps = Store.from_environment(), load_sweeps()
+    store, sweeps = Store.from_environment(), read_project().sweeps
     chosen = [find_sweep(name, sweeps) for name in sweep_names] or list(sweeps.values())
     experiments = [experiment for sweep in chosen for experiment in sweep.experiments]
     runs = from_store(read_runs(experiments, store))
@@ -105,14 +106,15 @@ def imported_runs(store: Store, journal: Path | None = None) -> list[Run]:
     """The journal's runs and those of W&B; one that is in both has the best of either.
 
     Runs of W&B that this store logged itself (``wandb.json`` of a run directory has the id) are
-    left out: the store has them with every loss. The journal is the project's where left out.
+    left out: the store has them with every loss. The journal is the project's where left out, with
+    that of the examples.
 
     Raises:
         ComparisonError: The table or an import cannot be read.
     """
     frames = known_frames(store)
-    path = journal or project_root() / JOURNAL
-    rows = read_table(path, frames) if path.is_file() else []
+    tables = data_files(JOURNAL) if journal is None else [journal]
+    rows = [row for table in tables for row in read_table(table, frames)]
     records = (read_record(file.parent) for file in (store.root / "runs").glob(f"*/*/{RECORD}"))
     own = {record.id for record in records if record}
     imported = (run for run in read_wandb(store) if run.run_id not in own)

@@ -4,9 +4,8 @@ JSON are views of it."""
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from pydantic import TypeAdapter
 
 from gr00t_assets.comparison.answers.answers import Answer, all_answers
@@ -29,6 +28,9 @@ from gr00t_assets.comparison.tables.runs_table import runs_of_frame
 from gr00t_assets.comparison.wording import not_ranked_reason, plain
 from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.evaluation.rollouts.result import Rollouts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Comparison:
 
 
 def compare(
-    runs: pd.DataFrame | Sequence[Run],
+    runs: "pd.DataFrame | Sequence[Run]",
     evaluations: Mapping[str, Evaluation] | None = None,
     rollouts: Mapping[str, Sequence[Rollouts]] | None = None,
     *,
@@ -115,7 +117,7 @@ def compare(
     Raises:
         ComparisonError: The table has no run that can be compared.
     """
-    runs = runs_of_frame(runs) if isinstance(runs, pd.DataFrame) else runs
+    runs = runs if isinstance(runs, Sequence) else runs_of_frame(runs)
     effects = all_effects(runs)
     classes = comparability_classes(runs, band)
     success = success_rankings(classes, rollouts or {}, evaluations or {})

@@ -12,6 +12,7 @@ from gr00t_assets.comparison.statistics.factors import IMMATERIAL, factor_value,
 from gr00t_assets.comparison.wording import LOW_TO_HIGH, OTHER_THAN, in_words, label
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.units import counted
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
 
@@ -141,7 +142,7 @@ def proposal_words(experiment: Experiment, runs: Sequence[Run]) -> tuple[str, bo
     if not (run := nearest_run(settings, runs)):
         return "no finished run to hold it against", False
     changes = [x for x in changed_factors(settings, run) if x.material and not x.implied]
-    count = f"{len(changes)} factor{'' if len(changes) == 1 else 's'}"
+    count = counted(len(changes), "factor")
     changed = in_words(changes, LOW_TO_HIGH)
     return f"changes {count} against {run.name} ({run.run_id}): {changed}", False
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-import pandas as pd
 import yaml
 
 from gr00t_assets.comparison.run import Change, Run
@@ -57,7 +56,8 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
 
 def is_missing(value: Any) -> bool:
     """Whether a table's value is not there."""
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+    is_of_pandas = type(value).__name__ == "NAType"
+    return value is None or is_of_pandas or (isinstance(value, float) and math.isnan(value))
 
 
 def shown(value: Any, column: str) -> str:

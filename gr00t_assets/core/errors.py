@@ -1,8 +1,13 @@
 """Errors for people: what was found, what was expected, and the one thing to do about it."""
 
+import re
 from collections.abc import Sequence
 
 from gr00t_assets.core.text import printable
+
+_PLACED = re.compile(r"line (\d+): (.*)", re.DOTALL)
+_LINE = re.compile(r":(\d+)$")
+"""One of several problems of a file; the line behind a file's name."""
 
 
 class Gr00tAssetsError(Exception):
@@ -32,6 +37,36 @@ class Gr00tAssetsError(Exception):
         """The whole message with the kind of error in front, as shown on a terminal."""
         return f"{type(self).__name__}: {self}"
 
+    @property
+    def problems(self) -> list[tuple[int | None, str]]:
+        """What it finds wrong, each with its line of the file that the error is about.
+
+        Examples:
+            >>> SweepError("a.yaml", "2 problems.", ["line 3: unknown", "line 9: twice"]).problems
+            [(3, 'unknown'), (9, 'twice')]
+            >>> SweepError("a.yaml:3", "this is not YAML.", ["found a tab"]).problems
+            [(3, 'this is not YAML: found a tab')]
+        """
+        placed = [match for line in self.details if (match := _PLACED.fullmatch(line))]
+        if placed:
+            return [(int(match[1]), match[2]) for match in placed]
+        details = "; ".join(self.details)
+        text = f"{self.problem.rstrip('.')}: {details}" if details else self.problem
+        line = _LINE.search(self.subject)
+        return [(int(line[1]) if line else None, text)]
+
+    @property
+    def headline(self) -> str:
+        """The first of its problems in one line, behind the file and its line.
+
+        Examples:
+            >>> SweepError("a.yaml", "2 problems.", ["line 3: unknown", "line 9: x"]).headline
+            'a.yaml:3: unknown'
+        """
+        line, text = self.problems[0]
+        where = _LINE.sub("", self.subject) + (f":{line}" if line else "")
+        return " ".join(f"{where}: {text}".split())
+
 
 class DatasetError(Gr00tAssetsError):
     """A dataset cannot be had, cannot be read, or does not fit its data config."""
@@ -39,6 +74,10 @@ class DatasetError(Gr00tAssetsError):
 
 class DataConfigError(Gr00tAssetsError):
     """A data config's file is wrong, or there is no data config of a name."""
+
+
+class ProjectError(Gr00tAssetsError):
+    """``data/project.yaml`` is wrong."""
 
 
 class CatalogError(Gr00tAssetsError):
@@ -63,6 +102,10 @@ class CheckpointError(Gr00tAssetsError):
 
 class TrainingError(Gr00tAssetsError):
     """Training could not go on, such as a loss that is no longer a finite number."""
+
+
+class EngineError(Gr00tAssetsError):
+    """``data/engines.yaml`` is wrong, or an engine or one of its nodes does not take a job."""
 
 
 class StoreError(Gr00tAssetsError):
@@ -103,3 +146,7 @@ class PromotionError(Gr00tAssetsError):
 
 class PageError(Gr00tAssetsError):
     """The page cannot be served as asked."""
+
+
+class NotificationError(Gr00tAssetsError):
+    """``data/notifications.yaml`` is wrong, or a channel of it does not take a message."""

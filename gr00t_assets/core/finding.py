@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.text import printable
+from gr00t_assets.core.units import counted
 
 MAX_PER_CODE = 8
 """Findings of one code and severity that are listed; a last one counts the others."""
@@ -99,7 +100,8 @@ class Findings(tuple[Finding, ...]):
             >>> Findings().summary()
             'no errors, no warnings'
         """
-        return f"{_counted(self.error_count, 'error')}, {_counted(self.warning_count, 'warning')}"
+        counts = ((self.error_count, "error"), (self.warning_count, "warning"))
+        return ", ".join(counted(count, noun) if count else f"no {noun}s" for count, noun in counts)
 
     def to_json(self) -> dict[str, Any]:
         """Counts, and the findings as objects."""
@@ -250,7 +252,3 @@ def _order(item: Finding) -> tuple[str, str, bool, str, str]:
     """Errors first, by code and subject; the count of what is not listed is last of its code."""
     is_count = item.subject is None and item.found.startswith("and ")
     return item.severity, item.code, is_count, item.subject or "", item.found
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable
+from zoneinfo import available_timezones
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 MAX_LENGTH = 120
@@ -43,6 +44,20 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     """
     close = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.6)
     return close[0] if close else None
+
+
+def time_zone_problem(name: str) -> str | None:
+    """Why a text is not the name of a time zone; ``None`` where it is one.
+
+    Examples:
+        >>> time_zone_problem("Europe/Berln")
+        "there is no time zone 'Europe/Berln'; did you mean 'Europe/Berlin'?"
+    """
+    if name == "UTC" or name in (zones := available_timezones()):
+        return None
+    close = nearest(name, zones)
+    hint = f"did you mean '{close}'?" if close else "expected one such as Europe/Berlin"
+    return f"there is no time zone '{name}'; {hint}"
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

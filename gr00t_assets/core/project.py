@@ -23,6 +23,17 @@ def project_root() -> Path:
     return here if (here / "data" / "datasets.yaml").is_file() else _PACKAGE_PARENT
 
 
+def data_files(pattern: str) -> list[Path]:
+    """Files of the folder ``data`` by a pattern such as ``sweeps/*.yaml``, in order of their names.
+
+    After them come those of ``data/examples``, where ``GR00T_ASSETS_EXAMPLES`` is 1.
+    """
+    folders = [project_root() / "data"]
+    if os.environ.get("GR00T_ASSETS_EXAMPLES", "0") not in ("", "0"):
+        folders.append(folders[0] / "examples")
+    return [file for folder in folders for file in sorted(folder.glob(pattern))]
+
+
 def own_modality_file(dataset: str) -> Path:
     """Where a project has a dataset's ``modality.json``, in place of the source's own."""
     return project_root() / "data" / "datasets" / dataset / "modality.json"

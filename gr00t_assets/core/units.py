@@ -14,6 +14,16 @@ def format_bytes(size: float) -> str:
     return f"{size:.0f} B"
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """How many of something there are, with the noun in its right number.
+
+    Examples:
+        >>> counted(1, "episode"), counted(2_096, "frame"), counted(0, "policy", "policies")
+        ('1 episode', '2,096 frames', '0 policies')
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def duration(seconds: float) -> str:
     """A time span to two units.
 

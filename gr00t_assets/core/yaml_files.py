@@ -30,6 +30,12 @@ DEEPEST = 100
 LONGEST_NUMBER = 2000
 """Characters of what may be a number; Python prints none of more than 4,300 digits."""
 
+VISIBLE_YAML = "[!.]*.yaml"
+"""Files of a folder that are read; editors keep their own beside them, ``.#demo.yaml``."""
+
+FileStamp = tuple[tuple[Path, int, int], ...]
+"""Files, each with the time of its last change in nanoseconds and its size in bytes."""
+
 Location = tuple[str | int, ...]
 """Path to a value inside the file: ``("experiments", 0, "hyperparameters", "seed")``."""
 
@@ -72,8 +78,12 @@ def moved(problem: Finding, location: Location) -> Finding:
     return problem.model_copy(update=place)
 
 
-def load_yaml(file: Path, error: type[Gr00tAssetsError]) -> LocatedYaml:
+def load_yaml(
+    file: Path, error: type[Gr00tAssetsError], repeated: list[Finding] | None = None
+) -> LocatedYaml:
     """Read a YAML file.
+
+    Keys that one mapping names twice are added to ``repeated`` where it is given.
 
     Raises:
         Gr00tAssetsError: Of the type ``error``: the file is missing, is not YAML, or names one key
@@ -84,14 +94,14 @@ def load_yaml(file: Path, error: type[Gr00tAssetsError]) -> LocatedYaml:
     except (OSError, ValueError) as problem:
         raise error(shown_path(file), "this file cannot be read.", [str(problem)]) from problem
     lines: dict[Location, int] = {}
-    repeated: list[Finding] = []
+    twice: list[Finding] = []
     data: Any = None
     try:
         _refuse_bombs(text)
         loader = _LOADER(text)
         node = loader.get_single_node()
         if node is not None:
-            _collect(node, (), lines, repeated)
+            _collect(node, (), lines, twice)
             data = loader.construct_document(node)
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
@@ -103,8 +113,23 @@ def load_yaml(file: Path, error: type[Gr00tAssetsError]) -> LocatedYaml:
         found = f"a value cannot be read: {problem}"
         raise error(shown_path(file), found, [remedy]) from problem
     located = LocatedYaml(file, data, lines)
-    raise_problems(located, repeated, error)
+    if repeated is None:
+        raise_problems(located, twice, error)
+    else:
+        repeated += twice
     return located
+
+
+def file_stamp(files: Iterable[Path]) -> FileStamp:
+    """What changes when one of some files does, in the order of their paths; a lost one has -1."""
+    stamp = []
+    for file in sorted(files):
+        try:
+            stat = file.stat()
+            stamp.append((file, stat.st_mtime_ns, stat.st_size))
+        except OSError:
+            stamp.append((file, -1, -1))
+    return tuple(stamp)
 
 
 def _refuse_bombs(text: str) -> None:
@@ -171,9 +196,12 @@ def raise_problems(
 
 
 def validation_problems(
-    failure: ValidationError, model: type[BaseModel], prefix: Location = ()
+    failure: ValidationError, model: type[BaseModel], prefix: Location = (), values: bool = True
 ) -> list[Finding]:
-    """What pydantic found wrong, in words for a person, with the nearest valid field name."""
+    """What pydantic found wrong, in words for a person, with the nearest valid field name.
+
+    ``values`` are quoted, unless one that stands in a wrong place may be a secret.
+    """
     problems = []
     for item in failure.errors():
         location, remedy = tuple(item["loc"]), ""
@@ -187,7 +215,8 @@ def validation_problems(
         else:
             expected = item["msg"].removeprefix("Value error, ")
             of_whole_model = isinstance(item["input"], dict) and not item["type"].endswith("_type")
-            text = expected if of_whole_model else f"{expected}, found {item['input']!r}"
+            is_quoted = values and not of_whole_model
+            text = f"{expected}, found {item['input']!r}" if is_quoted else expected
         if item["type"] == "literal_error":
             choices = re.findall(r"'([^']*)'", item.get("ctx", {}).get("expected", ""))
             close = nearest(str(item["input"]), choices)

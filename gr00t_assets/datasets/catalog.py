@@ -1,17 +1,19 @@
 """``data/datasets.yaml``: the datasets that can be trained on, and where they come from."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from gr00t_assets.core.errors import CatalogError, DatasetError
+from gr00t_assets.core.errors import CatalogError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.names import did_you_mean, name_problem
-from gr00t_assets.core.project import project_root
+from gr00t_assets.core.project import Store, data_files, project_root
 from gr00t_assets.core.yaml_files import (
+    LocatedYaml,
     Location,
     load_yaml,
     raise_problems,
@@ -19,35 +21,11 @@ from gr00t_assets.core.yaml_files import (
     yaml_problem,
 )
 from gr00t_assets.datasets.curation import Curation, EpisodeChoice, IdleTrim, TaskNames
+from gr00t_assets.datasets.held_out import HeldOut
 from gr00t_assets.datasets.lerobot.folder import episode_names
 from gr00t_assets.datasets.source_kinds import SOURCE_KINDS, FolderSource, Source
 from gr00t_assets.environments.environment_file import load_environments
 from gr00t_assets.modality.data_config import EMBODIMENT_IDS, data_configs
-
-if TYPE_CHECKING:
-    from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-
-_HELD_OUT_FORM = "expected episode indices like [3, 7], or a share of the last episodes like 0.1"
-
-
-def _checked_held_out(value: Any) -> tuple[int, ...] | float | None:
-    if isinstance(value, float) and not 0 < value < 1:
-        raise ValueError(f"a share lies between 0 and 1; {_HELD_OUT_FORM}")
-    if value is None or isinstance(value, float):
-        return value
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError(_HELD_OUT_FORM)
-    if not all(type(index) is int and index >= 0 for index in value):
-        raise ValueError(f"an episode index is a whole number from 0 on; {_HELD_OUT_FORM}")
-    repeated = sorted({index for index in value if value.count(index) > 1})
-    if repeated:
-        raise ValueError(f"named twice: {', '.join(map(str, repeated))}")
-    return tuple(sorted(value))
-
-
-HeldOut = Annotated[tuple[int, ...] | float | None, BeforeValidator(_checked_held_out)]
-"""Indices of episodes, in order; or the share of the dataset's last episodes; or none."""
-
 
 FramePixels = Annotated[int, Field(ge=32, le=4096)]
 """A side of a cached frame."""
@@ -94,11 +72,81 @@ class CatalogEntry(FrozenModel):
         )
 
 
-def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
-    """Read the catalog.
+class Catalog(dict[str, CatalogEntry]):
+    """Datasets that can be used, by name, in the order of their files.
+
+    Attributes:
+        errors: Why an entry cannot be used, by its name.
+        faults: Of each file that has some: all of its problems in one error.
+        unreadable: The error of a file that is no catalog at all, so that nobody can say which
+            datasets it has.
+    """
+
+    def __init__(
+        self,
+        entries: Mapping[str, CatalogEntry] | None = None,
+        errors: Mapping[str, CatalogError] | None = None,
+        faults: Mapping[Path, CatalogError] | None = None,
+        unreadable: CatalogError | None = None,
+    ) -> None:
+        super().__init__(entries or {})
+        self.errors, self.faults = dict(errors or {}), dict(faults or {})
+        self.unreadable = unreadable
+
+    def __missing__(self, name: str) -> CatalogEntry:
+        """Raise ``CatalogError``: why there is no such entry."""
+        return find_entry(name, self)
+
+    def __or__(self, other: "Catalog") -> "Catalog":  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Both, of two entries of one name that of this one, whether it can be used or not."""
+        own = {*self, *self.errors}
+        entries = {name: entry for name, entry in other.items() if name not in own}
+        errors = {name: error for name, error in other.errors.items() if name not in own}
+        return Catalog(
+            {**self, **entries},
+            self.errors | errors,
+            self.faults | other.faults,
+            self.unreadable or other.unreadable,
+        )
+
+
+def read_catalog(path: Path | None = None) -> Catalog:
+    """Read what can be used of the catalog; a fault of an entry disables that entry.
 
     Args:
-        path: The file; ``data/datasets.yaml`` of the project by default.
+        path: The file; ``data/datasets.yaml`` of the project by default, and with the examples
+            theirs, where an own entry takes the place of one of the same name.
+    """
+    if path is None:
+        own = project_root() / "data" / "datasets.yaml"
+        files = [own, *(file for file in data_files("datasets.yaml") if file != own)]
+        return functools.reduce(Catalog.__or__, map(read_catalog, files))
+    problems: list[Finding] = []
+    try:
+        located = load_yaml(path, CatalogError, problems)
+        content = {} if located.data is None else located.data
+        if not isinstance(content, dict):
+            raise_problems(located, [yaml_problem((), "expected datasets by name")], CatalogError)
+    except CatalogError as error:
+        return Catalog(faults={path: error}, unreadable=error)
+    entries = {}
+    for key, value in content.items():
+        if entry := _entry(key, value, problems):
+            entries[entry.name] = entry
+    faulty = {str(item.location[0]) for item in problems}
+    errors = {
+        name: _error(located, [item for item in problems if str(item.location[0]) == name])
+        for name in faulty
+    }
+    sound = {name: entry for name, entry in entries.items() if name not in faulty}
+    return Catalog(sound, errors, {path: _error(located, problems)} if problems else {})
+
+
+def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
+    """Read the catalog, all of it.
+
+    Args:
+        path: As ``read_catalog`` has it.
 
     Returns:
         Entries by name, in the order of the file.
@@ -107,23 +155,35 @@ def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
         CatalogError: Every problem of the file with its line and field, and the nearest valid
             name.
     """
-    located = load_yaml(path or project_root() / "data" / "datasets.yaml", CatalogError)
-    content = {} if located.data is None else located.data
-    problems: list[Finding] = []
-    entries: dict[str, CatalogEntry] = {}
-    if not isinstance(content, dict):
-        problems.append(yaml_problem((), "expected datasets by name"))
-        content = {}
-    for key, value in content.items():
-        if entry := _entry(key, value, problems):
-            entries[entry.name] = entry
-    raise_problems(located, problems, CatalogError)
-    return entries
+    catalog = read_catalog(path)
+    for error in catalog.faults.values():
+        raise error
+    return catalog
 
 
-def project_catalog() -> dict[str, CatalogEntry]:
-    """The project's catalog; empty where it has none yet."""
-    return load_catalog() if (project_root() / "data" / "datasets.yaml").is_file() else {}
+def project_catalog() -> Catalog:
+    """What can be used of the project's catalog; empty where it has none yet."""
+    own = project_root() / "data" / "datasets.yaml"
+    return read_catalog() if own.is_file() else Catalog()
+
+
+def dataset_problem(name: str, datasets: Collection[str]) -> tuple[str, str] | None:
+    """Why experiments cannot use a dataset of a name, and what to do; None where they can.
+
+    Of a catalog that is unreadable nobody knows what it has: what the store has checked is taken
+    to be in it, so that a file that is half saved takes no training out of the queue.
+    """
+    if name in datasets:
+        return None
+    if isinstance(datasets, Catalog):
+        if error := datasets.errors.get(name):
+            return f"dataset '{name}' cannot be used: {error.headline}", ""
+        if datasets.unreadable:
+            is_name = name_problem(name) is None
+            if is_name and Store.from_environment().modality_config(name).is_file():
+                return None
+            return f"dataset '{name}' is not known: {datasets.unreadable.headline}", ""
+    return f"unknown dataset '{name}'", did_you_mean(name, datasets)
 
 
 def find_entry(name: str, catalog: Mapping[str, CatalogEntry]) -> CatalogEntry:
@@ -132,10 +192,33 @@ def find_entry(name: str, catalog: Mapping[str, CatalogEntry]) -> CatalogEntry:
     Raises:
         CatalogError: There is none; the nearest name is suggested.
     """
-    if name not in catalog:
-        hint = did_you_mean(name, catalog)
-        raise CatalogError(name, "there is no dataset of this name in data/datasets.yaml.", [hint])
-    return catalog[name]
+    if name in catalog:
+        return catalog[name]
+    hints = [did_you_mean(name, catalog)]
+    if isinstance(catalog, Catalog):
+        if name in catalog.errors:
+            raise catalog.errors[name].with_traceback(None)  # It may be raised often.
+        hints += [f"{catalog.unreadable.headline}; it may have it"] if catalog.unreadable else []
+    raise CatalogError(name, "there is no dataset of this name in data/datasets.yaml.", hints)
+
+
+def known_entry(name: str, catalog: Catalog) -> CatalogEntry | None:
+    """The entry of a name; None where a catalog without a fault has none.
+
+    Raises:
+        CatalogError: The entry, or the file that may have it, has a fault.
+    """
+    faulty = name in catalog.errors or catalog.unreadable is not None
+    return find_entry(name, catalog) if faulty else catalog.get(name)
+
+
+def _error(located: LocatedYaml, problems: Sequence[Finding]) -> CatalogError:
+    """All of some problems in one error."""
+    try:
+        raise_problems(located, problems, CatalogError)
+    except CatalogError as error:
+        return error
+    raise AssertionError("there is no problem")
 
 
 def _entry(key: Any, value: Any, problems: list[Finding]) -> CatalogEntry | None:
@@ -195,40 +278,3 @@ def _source(value: Any, at: Location, problems: list[Finding]) -> BaseModel | No
         except ValidationError as failure:
             problems += validation_problems(failure, model, at)
     return None
-
-
-def held_out_episodes(
-    held_out: tuple[int, ...] | float | None,
-    dataset: "LeRobotDataset",
-    numbers: tuple[int, ...] = (),
-) -> tuple[int, ...]:
-    """The indices of the episodes that are kept from training.
-
-    Args:
-        held_out: Their numbers in the source, or a share of the dataset's last episodes, which is
-            rounded and is at least one episode; None where all are trained on.
-        numbers: Number in the source of each episode, where it is another than its index.
-
-    Raises:
-        DatasetError: The dataset lacks one of them, or none is left to train on.
-    """
-    if held_out is None:
-        return ()
-    indices = [episode.index for episode in dataset.episodes]
-    index_of = dict(zip(numbers or indices, indices, strict=True))
-    episodes = list(index_of)
-    if not isinstance(held_out, tuple):
-        held_out = tuple(episodes[-max(1, round(held_out * len(episodes))) :])
-    problems = []
-    if unknown := sorted(set(held_out) - index_of.keys()):
-        has = f"{len(episodes)} episodes, {episodes[0]} to {episodes[-1]}" if episodes else "none"
-        problems.append(
-            f"held_out names {episode_names(unknown)}, which it does not have; it has {has}"
-        )
-    if index_of.keys() <= set(held_out):
-        problems.append(f"held_out takes all {len(episodes)}; none is left to train on")
-    if problems:
-        problem = "its held-out episodes cannot be kept from training."
-        remedy = "change held_out of this dataset in data/datasets.yaml"
-        raise DatasetError(dataset.name, problem, [*problems, remedy])
-    return tuple(index_of[number] for number in held_out)

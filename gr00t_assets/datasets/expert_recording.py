@@ -9,6 +9,7 @@ import numpy as np
 
 from gr00t_assets.core.errors import SimulationError
 from gr00t_assets.core.files import json_hash
+from gr00t_assets.core.units import counted
 from gr00t_assets.datasets.lerobot.writer import DatasetWriter, EpisodeRows
 from gr00t_assets.datasets.source_kinds import EnvironmentSource
 from gr00t_assets.environments.declared_env import DeclaredEnv, open_environment
@@ -98,7 +99,8 @@ def record_expert(
     finally:
         env.close()
     left_out = f"; {failed} in which the expert failed are left out" if failed else ""
-    log(f"{environment.name}: {recorded} episodes, {writer.rows} rows{left_out}")
+    rows = counted(writer.rows, "row")
+    log(f"{environment.name}: {counted(recorded, 'episode')}, {rows}{left_out}")
     return Recorded(recorded, writer.rows, failed)
 
 

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field, NonNegativeFloat
 
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.units import counted
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.modality.modality_json import preset_names
 
@@ -41,7 +42,8 @@ class EnvironmentSource(FrozenModel):
 
     def describe(self) -> str:
         """The source in words."""
-        return f"expert of {self.environment}, {self.episodes} episodes from seed {self.seed}"
+        episodes = counted(self.episodes, "episode")
+        return f"expert of {self.environment}, {episodes} from seed {self.seed}"
 
 
 def _checked(pattern: str, expected: str) -> AfterValidator:

@@ -1,13 +1,13 @@
-"""What the page of a dataset, checkpoint or evaluation shows, the most wanted first."""
+"""What the page of a dataset, modality config or checkpoint shows, the most wanted first."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.units import counted
 from gr00t_assets.datasets.curation import Curated, spans
 from gr00t_assets.datasets.quality.table import COLUMNS, SCORE_COLUMNS, quality_table, score_table
 from gr00t_assets.datasets.record import DatasetRecord
@@ -16,29 +16,16 @@ from gr00t_assets.defs.metadata import (
     Metadata,
     bullets,
     fields,
+    folded_table,
     image,
-    in_store,
     readable,
     settings,
+    stored_path,
     table,
 )
-from gr00t_assets.evaluation.evaluation_plots import horizon_png, horizon_svg, trajectories_png
-from gr00t_assets.evaluation.result import NOT_SUCCESS, Evaluation
 from gr00t_assets.evaluation.trials.lineage import load_lineage
-from gr00t_assets.evaluation.wording import (
-    JOINT_HEAD,
-    PART_HEAD,
-    baseline_sentence,
-    dataset_sentences,
-    group_rows,
-    joint_rows,
-    language_sentence,
-    part_sentence,
-    verdict_sentence,
-)
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
 from gr00t_assets.modality.frame_check_result import FrameCheckResult
-from gr00t_assets.runs.checkpoint_choice import EVALUATION, best_weights, stored_weights
 from gr00t_assets.runs.manifest import MIXTURE_HEAD, Manifest, mixture_rows
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import TrainingSpec
@@ -60,7 +47,7 @@ def dataset_metadata(record: DatasetRecord) -> Metadata:
         "fps": record.fps,
         "robot": record.robot_type,
         "cameras": table(["camera", "pixels", "fps", "codec"], cameras),
-        "tasks": table(["task", "instruction"], enumerate(record.tasks)),
+        "tasks": folded_table(["task", "instruction"], enumerate(record.tasks)),
         **(_curation_metadata(record.curated) if record.curated else {}),
         "warnings": bullets(record.warnings),
         "size_megabytes": readable(record.size_bytes / 1e6),
@@ -89,8 +76,8 @@ def _curation_metadata(curated: Curated) -> Metadata:
     return {
         "episodes_left_out": ", ".join(map(str, spans(curated.left_out))) or "none",
         "seconds_trimmed": round(sum(map(sum, curated.trimmed.values())), 3),
-        "tasks_renamed": table(["in the source", "here"], curated.renamed.items()),
-        "episode_numbers": table(headings, numbers),
+        "tasks_renamed": folded_table(["in the source", "here"], curated.renamed.items()),
+        "episode_numbers": folded_table(headings, numbers),
     }
 
 
@@ -121,7 +108,7 @@ def modality_metadata(config: ModalityConfig) -> Metadata:
     }
 
 
-def _vectors(keys: Sequence[VectorKey]) -> dg.MarkdownMetadataValue:
+def _vectors(keys: Sequence[VectorKey]) -> dg.TableMetadataValue:
     """Keys of one modality; the column they are slices of heads the table where it is one."""
     columns = {key.original_key for key in keys}
     (head,) = columns if len(columns) == 1 else ("key",)
@@ -145,7 +132,7 @@ def quality_metadata(quality: "Quality") -> Metadata:
     return {
         "quality_findings": bullets(quality.messages()),
         "quality": table(list(COLUMNS), quality_table(quality)),
-        "episode_scores": table(list(SCORE_COLUMNS), scores) if scores else "100 each",
+        "episode_scores": folded_table(list(SCORE_COLUMNS), scores) if scores else "100 each",
         "quality_plots": image(quality_png(quality), f"quality of {quality.dataset}"),
     }
 
@@ -183,7 +170,7 @@ def checkpoint_metadata(
         **({"mixture": table(list(MIXTURE_HEAD), mixture)} if mixture else {}),
         "device": manifest.device,
         **_wandb(spec),
-        "run_directory": in_store(spec.run_directory, store),
+        "run_directory": stored_path(spec.run_directory, store),
         "config_hash": manifest.config_hash,
         "default_hyperparameters": settings(
             spec.experiment.hyperparameters.model_dump(exclude=set(changed))
@@ -208,7 +195,7 @@ def _loss(manifest: Manifest, spec: TrainingSpec) -> Metadata:
     loss = "none was logged"
     if window:
         mean = loss_text(window.mean, window.standard_error)
-        loss = f"{mean} over the last {window.steps} steps"
+        loss = f"{mean} over the last {counted(window.steps, 'step')}"
     return {
         "loss": loss,
         "loss_line": dg.MetadataValue.md(inline_curve(metrics, INLINE)),
@@ -230,71 +217,3 @@ def _checkpoint_numbers(manifest: Manifest, spec: TrainingSpec) -> Metadata:
         "peak_memory_megabytes": readable(manifest.peak_memory_bytes / 1e6),
         "attempts": manifest.attempts,
     }
-
-
-def _best_checkpoint(run_directory: Path) -> Metadata:
-    """What ``EXPERIMENT@best`` is and why; nothing of a run that has its final weights alone."""
-    if len(stored_weights(run_directory)) < 2:
-        return {}
-    best = best_weights(run_directory)
-    return {"best_checkpoint": f"cannot be told: {best}" if isinstance(best, str) else best.why}
-
-
-def evaluation_metadata(evaluation: Evaluation, spec: TrainingSpec, store: Store) -> Metadata:
-    """The verdict, plots, errors and baselines, then numbers, then where they came from."""
-    main = evaluation.main
-    settings = evaluation.settings
-    small = f"![error at each step of the horizon](<data:image/svg+xml,{horizon_svg(evaluation)}>)"
-    drawn = {"error_by_step_line": dg.MetadataValue.md(small)} if len(small) < INLINE else {}
-    return {
-        "verdict": verdict_sentence(evaluation),
-        **_best_checkpoint(spec.run_directory),
-        "not_success": NOT_SUCCESS,
-        **drawn,
-        "errors": bullets(
-            text
-            for part in evaluation.parts
-            for text in (part_sentence(part), *dataset_sentences(part))
-        ),
-        "baselines": bullets(
-            f"{part.part}: {baseline_sentence(rule)}"
-            for part in evaluation.parts
-            for rule in part.baselines
-        ),
-        "language_used": language_sentence(evaluation),
-        "limits": bullets(evaluation.limits),
-        "error_by_step": image(horizon_png(evaluation), "error at each step of the horizon"),
-        **{
-            f"{part.part}: trajectories": image(
-                trajectories_png(evaluation, part.part), f"an episode {part.part}"
-            )
-            for part in evaluation.parts
-        },
-        **{
-            f"{part.part}: action groups": table(list(PART_HEAD), group_rows(part))
-            for part in evaluation.parts
-        },
-        f"{main.part}: each number, in units": table(list(JOINT_HEAD), joint_rows(main)),
-        **_evaluation_numbers(evaluation),
-        "draws": f"{settings.draws} draws of {evaluation.denoising_steps} denoising steps, "
-        f"seed {settings.seed}, every {main.stride} rows",
-        "model_hash": evaluation.model_hash,
-        "dataset": f"{evaluation.dataset}, version {evaluation.dataset_version}",
-        "device": evaluation.device,
-        "evaluation": in_store(spec.run_directory / EVALUATION, store),
-    }
-
-
-def _evaluation_numbers(evaluation: Evaluation) -> Metadata:
-    """What the page plots by partition and by time."""
-    numbers: Metadata = {}
-    for part in evaluation.parts:
-        name = part.part.replace(" ", "_")
-        numbers[f"error_{name}"] = readable(part.error.mean)
-        if part.error.standard_error is not None:
-            numbers[f"error_{name}_se"] = readable(part.error.standard_error)
-        for rule in part.baselines:
-            key = f"{rule.name.replace(' ', '_')}_error_{name}"
-            numbers[key] = readable(rule.error.mean)
-    numbers["language_ratio"] = readable(evaluation.prompt_swap.ratio.mean)
-    return {**numbers, **fields(evaluation, "wall_seconds")}

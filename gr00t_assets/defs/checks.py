@@ -1,4 +1,7 @@
-"""Checks of datasets, training environments and checkpoints; each one blocks what follows."""
+"""Checks of datasets, training environments and checkpoints that block what follows.
+
+What a result is worth is judged in ``gr00t_assets.defs.result_checks``, which blocks nothing.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +14,7 @@ from gr00t_assets.datasets.record import load_record
 from gr00t_assets.defs.assets.data import dataset, modality_config
 from gr00t_assets.defs.assets.training import checkpoint, environment_report, training_environment
 from gr00t_assets.defs.failures import explained
-from gr00t_assets.defs.metadata import findings_table, in_store
+from gr00t_assets.defs.metadata import findings_table, stored_path
 from gr00t_assets.defs.partitions import (
     CATALOG,
     EXPERIMENTS,
@@ -64,7 +67,7 @@ def _checkpoint_check(
     def body(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
         experiment = EXPERIMENTS[context.partition_key]
         directory = store.run_directory(experiment.name, current_config_hash(experiment, store))
-        metadata = {"run_directory": in_store(directory, store)}
+        metadata = {"run_directory": stored_path(directory, store)}
         try:
             manifest = load_manifest(directory)
         except Gr00tAssetsError as error:

@@ -16,26 +16,38 @@ else in this package imports from ``dagster._core`` or ``dagster_shared``, excep
   (``test_schedules.py``).
 - ``DagsterSqliteStorage``, ``ConfigurableClassData``: the storage of ``dagster.yaml``, whose path
   is looked at before anything is written there (``test_storage.py``).
-- ``DATA_VERSION_TAG``, ``CODE_VERSION_TAG``: tags of a materialisation that is reported outside a
-  run (``test_rematerialize.py``).
+- ``WorkspaceProcessContext``, ``WorkspaceFileTarget``: the code location that a run from a shell
+  is submitted for (``test_sweep_run.py``).
+- ``DATA_VERSION_TAG``, ``CODE_VERSION_TAG``, ``INPUT_...``: tags of what is reported outside a
+  run (``test_rematerialize.py``), by the methods ``get_latest_data_version_record`` of an instance
+  and ``get_latest_tags_by_partition`` of its storage (``test_staleness.py``).
 """
 
 import warnings
 
 import dagster as dg
-from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_TAG,
+    INPUT_DATA_VERSION_TAG_PREFIX,
+    INPUT_EVENT_POINTER_TAG_PREFIX,
+)
 from dagster._core.errors import DagsterUserCodeProcessError
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._serdes import ConfigurableClassData
 from dagster_shared.error import SerializableErrorInfo
 
 __all__ = [
     "CODE_VERSION_TAG",
     "DATA_VERSION_TAG",
+    "INPUT_DATA_VERSION_TAG_PREFIX",
+    "INPUT_EVENT_POINTER_TAG_PREFIX",
     "PARTITION_TAG",
     "PRIORITY_TAG",
     "BulkActionStatus",
@@ -49,6 +61,8 @@ __all__ = [
     "RunQueueConfig",
     "SerializableErrorInfo",
     "WorkerStatus",
+    "WorkspaceFileTarget",
+    "WorkspaceProcessContext",
 ]
 
 PARTITION_TAG = "dagster/partition"

@@ -1,19 +1,20 @@
 """Errors for people as failed steps that show the message alone, without Dagster's stack."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-import click
 import dagster as dg
 
 from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.project_settings import project_settings
 from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.defs.dagster_internals import DagsterUserCodeProcessError, SerializableErrorInfo
 from gr00t_assets.defs.interrupts import INTERRUPTS, signal_is_exit_code
 
-OWNERS = ["team:robot-learning"]
+OWNERS = [*project_settings().owners]
+"""Of every asset, as ``data/project.yaml`` says."""
+
 CODE_VERSION = "1"
 """Of an asset that states none."""
 
@@ -82,16 +83,3 @@ def explained_asset(
     """``dagster.asset`` for a function whose errors are explained; ``options`` as it has them."""
     asset = dg.asset(owners=OWNERS, code_version=code_version, **options)
     return lambda function: asset(explained(function))
-
-
-@contextmanager
-def explained_load() -> Iterator[None]:
-    """Stop the load of the definitions with the message of a wrong file.
-
-    Dagster's command line is made with click, which shows such an exception as its message alone
-    and exits with code 1. The page shows the message as the reason why the code does not load.
-    """
-    try:
-        yield
-    except Gr00tAssetsError as error:
-        raise click.ClickException(error.explain()) from None

@@ -1,26 +1,25 @@
 """Trainings and evaluations as processes of their own, on the page of the run that started them."""
 
-import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster import PipesEnvContextInjector, PipesFileMessageReader, open_pipes_session
 
 from gr00t_assets.core.errors import EvaluationError, TrainingError
 from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import ExplainedFailureError, ExplainedInterruptError
-from gr00t_assets.defs.metadata import in_store, readable, verbatim
+from gr00t_assets.defs.metadata import in_store, verbatim
+from gr00t_assets.defs.progress_events import ProgressEvents
 from gr00t_assets.defs.queue import priority_of
 from gr00t_assets.defs.recovery import parent_check
-from gr00t_assets.defs.resources import dead_worker
-from gr00t_assets.gpu.guard import stop_grace
-from gr00t_assets.gpu.slots import acquire, needed_memory
+from gr00t_assets.defs.training_runs import launched_by_server
+from gr00t_assets.engines.client import EngineSilentError
+from gr00t_assets.engines.job import JobFailure, JobRequest
+from gr00t_assets.engines.start import engine_of_run, started
+from gr00t_assets.experiments.engine_file import LOCAL
 from gr00t_assets.runs.manifest import Manifest, load_manifest
-from gr00t_assets.runs.metrics import Metric
 from gr00t_assets.runs.retry import EXIT_CODE, FAILURE
-from gr00t_assets.runs.run_directory import LOG, wait_until_free
+from gr00t_assets.runs.run_directory import LOG
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.failures.explain import as_explained, explain, is_explained
 from gr00t_assets.trainers.failures.failure_pattern import RESUMES
@@ -29,119 +28,86 @@ from gr00t_assets.trainers.process_launcher import launched
 if TYPE_CHECKING:
     from gr00t_assets.evaluation.rollouts.result import RolloutSettings
 
-OBSERVE_EVERY = 5.0
-"""Seconds between two observations of the loss."""
-
 EVALUATION_LOG = "evaluation.log"
 """In the run directory: what the evaluation's process printed."""
 
 ROLLOUTS_LOG = "rollouts.log"
 """The same of rollouts."""
 
-_MESSAGES = ".messages.{}.jsonl"
-"""In the run directory, with the run's id: losses on their way to the page."""
-
-_AFTER_GRACE = 10.0
 _TAIL_LINES = 20
 
 
 def run_training(
     context: dg.AssetExecutionContext, command: Sequence[str], spec: TrainingSpec, store: Store
 ) -> tuple[int, list[str]]:
-    """Wait for GPU slots, run a trainer in them, and pass on what it says while it does.
+    """Run a trainer on the engine of its experiment, and pass on what it says while it does.
 
     What it prints goes to ``log.txt`` in the run directory, whatever becomes of this process, and
-    is copied from there to the run's page. Where this process is interrupted the trainer has
-    ``GR00T_ASSETS_STOP_GRACE`` seconds to write a checkpoint in. However this process, the guard or
-    the trainer ends, nothing of them is left.
+    is copied from there to the run's page. On this machine it waits for GPU slots, and ends with
+    this process: interrupted, it has ``GR00T_ASSETS_STOP_GRACE`` seconds to write a checkpoint in.
+    The job of another engine ends so where a person cancels the run. Where the Dagster around this
+    process is stopped or killed it runs on, and the next run attaches to it.
 
     Returns:
         The exit code, 128 + n for signal n, and the last lines of output.
+
+    Raises:
+        EngineError: The engine does not answer, or does not take the job.
+        ExplainedFailureError: A node refused the job, or the engine ended it.
     """
-    experiment = spec.experiment
-    check = parent_check(context.run, experiment.name)
+    experiment, run = spec.experiment, context.run
+    check = parent_check(run, experiment.name)
     check()
-    patience = stop_grace() + _AFTER_GRACE
-    wait_until_free(spec.run_directory, patience, context.log.info, check)
-    messages = _messages_file(spec.run_directory, context.run_id, store)
-    with (
-        acquire(
-            experiment.hyperparameters.num_gpus,
-            store,
-            experiment.name,
-            context.log.info,
-            vram_bytes=needed_memory(experiment),
-            run_id=context.run_id,
-            priority=priority_of(context.run, experiment.priority),
-            check=check,
-        ) as lease,
-        open_pipes_session(
-            context, PipesEnvContextInjector(), PipesFileMessageReader(str(messages))
-        ) as session,
-        launched(
-            command, lease, spec.run_directory / LOG, variables=session.get_bootstrap_env_vars()
-        ) as process,
-    ):
-        try:
-            context.log.info(f"training {experiment.name} on {', '.join(lease.devices)}")
-            observed, due = None, 0.0
-            while not process.ended_within():
-                check()
-                if time.monotonic() >= due:
-                    observed = observe_loss(context, session.get_custom_messages(), observed)
-                    due = time.monotonic() + OBSERVE_EVERY
-        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
-            process.stop()
-            stopped = _stopped(spec, load_manifest(spec.run_directory))
-            raise ExplainedInterruptError(stopped) from interrupt
-    return process.code, process.last_lines
+    events = ProgressEvents(context, spec.run_directory)
+    priority = priority_of(run, experiment.priority)
+    request = JobRequest(command, spec, store, run.run_id, priority, context.log.info, check)
+    settings = engine_of_run(request)
+    try:
+        with started(request, settings) as job:
+            try:
+                context.log.info(f"training {experiment.name} on {job.where}")
+                while not job.ended_within():
+                    check()
+                    events.observe()
+                events.observe(last=True)
+            except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
+                if settings.kind != LOCAL and not _cancelled_by_person(context):
+                    raise ExplainedInterruptError(_left_running(spec, job.where)) from interrupt
+                job.stop()
+                stopped = _stopped(spec, load_manifest(spec.run_directory))
+                raise ExplainedInterruptError(stopped) from interrupt
+    except EngineSilentError as error:
+        raise _job_failure(JobFailure(error, "job-lost")) from None
+    if job.failure is not None:
+        raise _job_failure(job.failure, job.last_lines)
+    return job.code, job.last_lines
 
 
-def _messages_file(directory: Path, run_id: str, store: Store) -> Path:
-    """Where a trainer writes its losses for a run; those of runs that were killed are removed."""
-    for path in directory.glob(_MESSAGES.format("*")):
-        if dead_worker(path.suffixes[0].removeprefix("."), store) is not None:
-            path.unlink(missing_ok=True)
-    return directory / _MESSAGES.format(run_id)
+def _job_failure(failure: JobFailure, last_lines: Sequence[str] = ()) -> ExplainedFailureError:
+    tail = verbatim(last_lines[-_TAIL_LINES:])
+    metadata = {FAILURE: dg.MetadataValue.text(failure.name), "log_tail": tail}
+    return ExplainedFailureError(failure.error, metadata)
+
+
+def _cancelled_by_person(context: dg.AssetExecutionContext) -> bool:
+    """Whether somebody asked for an end on the page, or by Ctrl-C at a terminal."""
+    if not launched_by_server(context.run):
+        return True
+    run = context.instance.get_run_by_id(context.run_id)
+    cancelled = (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
+    return run is None or run.status in cancelled
+
+
+def _left_running(spec: TrainingSpec, where: str) -> TrainingError:
+    problem = f"the Dagster that follows {where} was stopped; the job itself runs on."
+    remedy = "it is asked for again when Dagster is back, and attaches to that job"
+    return TrainingError(spec.experiment.name, problem, [remedy])
 
 
 def _stopped(spec: TrainingSpec, manifest: Manifest | None, *details: str) -> TrainingError:
     where = f" at step {manifest.steps} of {manifest.max_steps}" if manifest else ""
     name = spec.experiment.name
     return TrainingError(name, f"training was stopped{where}.", [RESUMES, *details])
-
-
-def observe_loss(
-    context: dg.AssetExecutionContext, messages: Sequence[Any], observed: Metric | None
-) -> Metric | None:
-    """Log the newest training loss as an asset observation, so that the page draws a live curve.
-
-    The name ``training_loss`` keeps it apart from the ``final_loss`` of the materialisation.
-
-    Returns:
-        What is observed by now: of ``messages``, every one of the session so far, the last metric.
-    """
-    metrics = [
-        message["metric"]
-        for message in messages
-        if isinstance(message, dict) and message.get("type") == "metric"
-    ]
-    metric = Metric.model_validate(metrics[-1]) if metrics else observed
-    if metric is not None and metric != observed:
-        context.log_event(
-            dg.AssetObservation(
-                asset_key=context.asset_key,
-                partition=context.partition_key,
-                metadata={
-                    "training_loss": readable(metric.loss),
-                    "training_step": metric.step,
-                    "training_samples_seen": metric.samples_seen,
-                    "training_learning_rate": readable(metric.learning_rate),
-                    "training_grad_norm": readable(metric.grad_norm),
-                },
-            )
-        )
-    return metric
 
 
 def run_evaluation(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) -> None:

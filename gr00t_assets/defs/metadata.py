@@ -1,6 +1,7 @@
 """What a materialisation shows on its page: tables, images, and paths inside the store."""
 
 import base64
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -18,12 +19,34 @@ Metadata: TypeAlias = dict[str, str | int | float | dg.MetadataValue]
 INLINE = 1_000
 """Markdown of fewer characters is shown in place; longer Markdown is shown behind a link."""
 
+REPORTS = "/gr00t/reports"
+"""Where the page serves the store's folder of reports, see ``gr00t_assets.defs.page``."""
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MarkdownMetadataValue:
-    """A table in GitHub's Markdown; numbers are shown as in a sweep file.
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.TableMetadataValue:
+    """A table that the page shows in place and programs can read; for tables of a few rows.
+
+    Numbers stay numbers, with five significant digits; anything else is text.
 
     Examples:
-        >>> print(table(["key", "size"], [["left_arm", 7]]).md_str)
+        >>> table(["key", "size"], [["left_arm", 7]]).records[0].data
+        {'key': 'left_arm', 'size': 7}
+    """
+    cells = [[_plain(value) for value in row] for row in rows]
+    records = [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in cells]
+    kinds = [
+        "float" if row and all(isinstance(value, int | float) for value in row) else "string"
+        for row in (zip(*cells, strict=True) if cells else [()] * len(columns))
+    ]
+    schema = [dg.TableColumn(name, kind) for name, kind in zip(columns, kinds, strict=True)]
+    return dg.MetadataValue.table(records, dg.TableSchema(columns=schema))
+
+
+def folded_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MetadataValue:
+    """A table in GitHub's Markdown, behind a link where it is long; as in a sweep file.
+
+    Examples:
+        >>> print(folded_table(["key", "size"], [["left_arm", 7]]).value)
         | key | size |
         |---|---|
         | left_arm | 7 |
@@ -49,19 +72,19 @@ def verbatim(lines: Iterable[str]) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"```text\n{text}\n```")
 
 
-def settings(values: Mapping[str, object]) -> dg.MarkdownMetadataValue:
-    """A table of names and values; ``none`` where it is empty."""
-    return table(["setting", "value"], values.items()) if values else bullets([])
+def settings(values: Mapping[str, object]) -> dg.MetadataValue:
+    """A table of names and values as a sweep file has them; ``none`` where it is empty."""
+    return folded_table(["setting", "value"], values.items()) if values else bullets([])
 
 
-def findings_table(findings: Findings) -> dg.MarkdownMetadataValue:
+def findings_table(findings: Findings) -> dg.MetadataValue:
     """Every finding, errors first."""
     order = {"error": 0, "warning": 1, "ok": 2}
     rows = [
         [item.severity, item.code, item.subject or "", item.found, item.expected, item.remedy]
         for item in sorted(findings, key=lambda item: order[item.severity])
     ]
-    return table(["severity", "looked at", "subject", "found", "expected", "do"], rows)
+    return folded_table(["severity", "looked at", "subject", "found", "expected", "do"], rows)
 
 
 def readable(value: float) -> float:
@@ -85,9 +108,22 @@ def in_store(path: Path, store: Store) -> str:
     return str(path.relative_to(store.root))
 
 
+def stored_path(path: Path, store: Store) -> dg.PathMetadataValue:
+    """The same, to be copied on the page."""
+    return dg.MetadataValue.path(in_store(path, store))
+
+
 def _row(cells: Iterable[object]) -> str:
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
 
 
 def _cell(value: object) -> str:
     return markdown(shown_setting(value))
+
+
+def _plain(value: object) -> str | int | float:
+    if isinstance(value, float) and math.isfinite(value):
+        return readable(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return " ".join(printable(shown_setting(value)).split())

@@ -6,9 +6,10 @@ import dagster as dg
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.partitions import SWEEPS
+from gr00t_assets.defs.partitions import loaded_requests
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.defs.schedules import sweep_job, sweep_requests
+from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweep_rounds import AskedRound, load_rounds, save_round
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.runs.stored_run import read_runs
@@ -60,7 +61,7 @@ def round_requests(
 def next_rounds(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
     """One tick; see ``round_requests``."""
     requests, lines = [], []
-    for sweep in SWEEPS.values():
+    for sweep in read_project().sweeps.values():
         if sweep.until is not None:
             try:
                 asked, line = round_requests(sweep, store, context.instance)
@@ -68,6 +69,7 @@ def next_rounds(context: dg.SensorEvaluationContext, store: StoreResource) -> dg
                 asked, line = [], error.explain()
             requests += asked
             lines.append(line)
+    requests = loaded_requests(requests)
     text = "\n".join(lines) or "no sweep has 'until'"
     if requests:
         context.log.info(text)

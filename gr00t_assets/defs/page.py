@@ -19,21 +19,30 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import uvicorn
 import yaml
 from dagster._cli.proxy_server_manager import ProxyServerManager
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_shared.serdes import serialize_value
 from dagster_webserver.app import create_app_from_workspace_process_context
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
 from gr00t_assets.core.errors import PageError
 from gr00t_assets.core.processes import ends_within
-from gr00t_assets.core.project import project_root
+from gr00t_assets.core.project import Store, project_root
+from gr00t_assets.core.yaml_files import FileStamp
+from gr00t_assets.defs.metadata import REPORTS
 from gr00t_assets.defs.page_guard import PageGuard, page_hosts
 from gr00t_assets.defs.queue import project_instance
+from gr00t_assets.defs.reload import watch
+from gr00t_assets.experiments.project_files import project_stamp
 
 HOST = "127.0.0.1"
 WORKSPACE = "workspace.yaml"
@@ -42,6 +51,8 @@ _LOG_LEVEL = "warning"
 
 _REQUESTS_END, _DAEMON_ENDS = 10, 60.0
 """Seconds that requests have to be answered in, and the daemon to end, when the page is stopped."""
+
+_RELOAD_SECONDS = 180
 
 _DAEMON_PROGRAM = """
 import ctypes, os, signal, sys
@@ -55,6 +66,29 @@ if os.getppid() == {parent}:
 
 _STATEMENT_MILLISECONDS, _RECYCLE_SECONDS, _CONNECTIONS = 15_000, 3600, 20
 """For PostgreSQL, the defaults of ``dagster-webserver``."""
+
+_SANDBOX = "sandbox allow-scripts allow-popups allow-downloads"
+"""A report's scripts draw its plots. With an origin of their own they can ask nothing of the page,
+which takes what they send for another site's: were one ever to be smuggled in by a name."""
+
+
+class Reports(StaticFiles):
+    """The store's folder of reports, to be read, and nothing else of the store.
+
+    It may not be there yet. Starlette keeps paths inside it, and follows no link out of it.
+    """
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(directory=store.reports, check_dir=False)
+
+    async def check_config(self) -> None:
+        """Nothing: what is not there is answered with 404."""
+
+    def file_response(self, *arguments: Any, **named: Any) -> Response:
+        """The file, in a sandbox."""
+        response = super().file_response(*arguments, **named)
+        response.headers["Content-Security-Policy"] = _SANDBOX
+        return response
 
 
 def serve(port: int) -> None:
@@ -70,20 +104,15 @@ def serve(port: int) -> None:
     hosts = page_hosts()
     with ExitStack() as stack:
         stack.enter_context(_interrupted_by_sigterm())
-        listener = stack.enter_context(_listener(port))
-        instance = stack.enter_context(project_instance())
-        if instance is None or not Path(WORKSPACE).is_file():
-            missing = "dagster.yaml" if instance is None else WORKSPACE
-            raise PageError(
-                missing,
-                f"is not in {project_root() if instance is None else Path.cwd()}.",
-                ["start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"],
-            )
+        listener = stack.enter_context(_listener(HOST, port))
+        instance = stack.enter_context(_instance(WORKSPACE))
         # As `dagster dev` says to its code servers: faults of definitions are logged once.
         os.environ["DAGSTER_IS_DEV_CLI"] = "1"
+        loaded = project_stamp()
         shared = stack.enter_context(_shared_code_servers(instance, port))
         daemon = stack.enter_context(_daemon(instance, shared))
         server = stack.enter_context(_page(instance, shared, hosts))
+        stack.enter_context(_loaded_again(shared, loaded))
         threading.Thread(target=_stop_with, args=(daemon, server), daemon=True).start()
         sys.stdout.write(f"the page is on http://{HOST}:{port}\n")
         sys.stdout.flush()
@@ -94,6 +123,41 @@ def serve(port: int) -> None:
                 f"it ended by itself, with exit code {daemon.returncode}.",
                 ["what it printed above says why; start `make dev` again"],
             )
+
+
+def serve_alone(host: str, port: int, workspace: str) -> None:
+    """Serve the page until SIGINT or SIGTERM; daemon and code servers are started by others.
+
+    Args:
+        host: Address to listen on.
+        port: Of this address.
+        workspace: The file that says where the code servers listen.
+
+    Raises:
+        PageError: The port is taken, there is no project here, or a setting is wrong.
+    """
+    hosts = page_hosts()
+    with ExitStack() as stack:
+        stack.enter_context(_interrupted_by_sigterm())
+        listener = stack.enter_context(_listener(host, port))
+        instance = stack.enter_context(_instance(workspace))
+        server = stack.enter_context(_page(instance, workspace, hosts))
+        stack.enter_context(_loaded_again(workspace, project_stamp()))
+        server.run(sockets=[listener])
+
+
+@contextmanager
+def _instance(workspace: str) -> Iterator[dg.DagsterInstance]:
+    """The project's instance, once the file of its workspace is there too."""
+    with project_instance() as instance:
+        if instance is None or not Path(workspace).is_file():
+            missing = "dagster.yaml" if instance is None else workspace
+            raise PageError(
+                missing,
+                f"is not in {project_root() if instance is None else Path.cwd()}.",
+                ["start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"],
+            )
+        yield instance
 
 
 @contextmanager
@@ -109,15 +173,15 @@ def _interrupted_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _listener(port: int) -> socket.socket:
+def _listener(host: str, port: int) -> socket.socket:
     """Taken before anything is started, which takes a while."""
     try:
-        return socket.create_server((HOST, port))
+        return socket.create_server((host, port))
     except OSError as error:
         raise PageError(
-            f"{HOST}:{port}",
+            f"{host}:{port}",
             f"cannot be listened on: {os.strerror(error.errno or 0)}.",
-            [f"end what listens there, or choose another: gr00t-assets dev --port {port + 1}"],
+            [f"end what listens there, or choose another port: --port {port + 1}"],
         ) from None
 
 
@@ -134,6 +198,23 @@ def _shared_code_servers(instance: dg.DagsterInstance, port: int) -> Iterator[st
             yield str(file)
         finally:
             file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _loaded_again(workspace: str, loaded: FileStamp) -> Iterator[None]:
+    """Have the code servers load the project's files again whenever one of them has changed."""
+
+    def reload() -> None:
+        for origin in WorkspaceFileTarget([workspace]).create_origins():
+            if isinstance(origin, GrpcServerCodeLocationOrigin):
+                origin.create_client().reload_code(timeout=_RELOAD_SECONDS)
+
+    stop = threading.Event()
+    threading.Thread(target=watch, args=(reload, stop, loaded), daemon=True).start()
+    try:
+        yield
+    finally:
+        stop.set()
 
 
 @contextmanager
@@ -157,6 +238,8 @@ def _page(
     target = WorkspaceFileTarget([workspace])
     with WorkspaceProcessContext(instance, target, code_server_log_level=_LOG_LEVEL) as context:
         app = create_app_from_workspace_process_context(context, live_data_poll_rate=2000)  # ms
+        # Before Dagster's own, the last of which takes every address.
+        app.router.routes.insert(0, Mount(REPORTS, Reports(Store.from_environment())))
         guarded = PageGuard(app, hosts)
         yield uvicorn.Server(
             uvicorn.Config(guarded, log_level=_LOG_LEVEL, timeout_graceful_shutdown=_REQUESTS_END)

@@ -1,33 +1,54 @@
 """Partitions from the checked-in files: one per dataset, experiment and trainer.
 
 The files are read when the definitions are loaded, so that every key is there without a Dagster
-instance, and a wrong file stops the load with its line.
+instance. A file with a fault keeps the keys that it had, and what they stand for cannot be used:
+to look it up in ``CATALOG`` or ``EXPERIMENTS`` raises the error of the file. Sensors and schedules
+read the files themselves, at each tick.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import dagster as dg
 
-from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
-from gr00t_assets.defs.failures import explained_load
+from gr00t_assets.datasets.catalog import Catalog
 from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.project_files import (
+    Experiments,
+    read_project,
+    remember_names,
+    tell_on_stderr,
+)
 from gr00t_assets.experiments.registry import trainer_names
-from gr00t_assets.experiments.sweeps import Sweep, experiments_by_name, load_sweeps
+from gr00t_assets.experiments.sweeps import Sweeps
 
-with explained_load():
-    CATALOG: Mapping[str, CatalogEntry] = load_catalog()
-    """Every dataset of ``data/datasets.yaml`` by name."""
+tell_on_stderr()
+PROJECT = read_project()
+remember_names(PROJECT)
 
-    SWEEPS: Mapping[str, Sweep] = load_sweeps(datasets=CATALOG)
-    """Every sweep of ``data/sweeps`` by name."""
+CATALOG: Catalog = PROJECT.datasets
+"""Every dataset of ``data/datasets.yaml`` by name."""
 
-EXPERIMENTS: Mapping[str, Experiment] = experiments_by_name(SWEEPS)
+SWEEPS: Sweeps = PROJECT.sweeps
+"""Every sweep of ``data/sweeps`` by name."""
+
+EXPERIMENTS: Experiments = PROJECT.experiments
 """Every experiment of every sweep by name."""
 
-dataset_partitions = dg.StaticPartitionsDefinition(list(CATALOG))
-experiment_partitions = dg.StaticPartitionsDefinition(list(EXPERIMENTS))
+dataset_partitions = dg.StaticPartitionsDefinition(PROJECT.dataset_names)
+experiment_partitions = dg.StaticPartitionsDefinition(PROJECT.experiment_names)
 trainer_partitions = dg.StaticPartitionsDefinition(list(trainer_names()))
+
+_LOADED, _DATASETS = frozenset(PROJECT.experiment_names), frozenset(PROJECT.dataset_names)
+
+
+def loaded_requests(requests: Iterable[dg.RunRequest]) -> list[dg.RunRequest]:
+    """Those whose experiment is a partition already.
+
+    Dagster fails the whole tick for one that is not. What a file has got since is asked for at a
+    later tick: within seconds the code location is loaded again.
+    """
+    return [request for request in requests if request.partition_key in _LOADED]
 
 
 def _experiments_by(keys: Callable[[Experiment], Iterable[str]]) -> dict[str, list[str]]:
@@ -39,9 +60,12 @@ def _experiments_by(keys: Callable[[Experiment], Iterable[str]]) -> dict[str, li
     return names
 
 
-dataset_to_experiments = dg.StaticPartitionMapping(
-    _experiments_by(lambda experiment: [dataset.name for dataset in experiment.datasets])
-)
+def _known_datasets(experiment: Experiment) -> list[str]:
+    """Those of an experiment that are partitions: all, unless the catalog is no YAML just now."""
+    return [dataset.name for dataset in experiment.datasets if dataset.name in _DATASETS]
+
+
+dataset_to_experiments = dg.StaticPartitionMapping(_experiments_by(_known_datasets))
 """Each dataset's partition to the partitions of the experiments that train on it, alone or with
 others."""
 

@@ -4,25 +4,33 @@ A slot (``gr00t_assets.gpu.slots``) holds back every training, however it was as
 page, by a schedule, by ``dagster asset materialize`` or by hand. The limits of Dagster's queue are
 derived from the slots, so there is no number to keep in step with them. Runs that need a device
 carry the tag ``gpu``, for a person who filters the list of runs, and the tag ``gr00t/slot``, which
-the queue's limit counts until they have trained. Dagster takes a run's tags from its job, and a run
+the queue's limit counts until they have trained; those that train on a remote engine are counted by
+the tag ``engine`` and its ``jobs_at_once``. Dagster takes a run's tags from its job, and a run
 that the page or a backfill launches for assets has none, so the run coordinator adds them.
 """
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import chdir, contextmanager
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import dagster as dg
 from pydantic import Field
 
-from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import project_root
 from gr00t_assets.defs.dagster_internals import PARTITION_TAG, PRIORITY_TAG, RunQueueConfig
-from gr00t_assets.defs.training_runs import needs_device
-from gr00t_assets.experiments.sweeps import experiments_by_name, load_sweeps
+from gr00t_assets.defs.training_runs import (
+    ENGINE,
+    experiment_of_run,
+    needs_device,
+    origin_tags,
+    trains,
+)
+from gr00t_assets.experiments.engine_file import usable_engines
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.gpu.devices import slots_by_device
 from gr00t_assets.gpu.status import MachineStatus
 
@@ -52,10 +60,13 @@ class GpuTaggingRunCoordinator(dg.QueuedRunCoordinator):
         return started_at_once(self._instance)
 
     def submit_run(self, context: dg.SubmitRunContext) -> dg.DagsterRun:
-        """Tag the run where it needs a device, then put it in the queue."""
+        """Tag the run, with more where it needs a device, then put it in the queue."""
         run = context.dagster_run
+        experiment = experiment_of_run(run, read_project().experiments)
+        tags = origin_tags(run, experiment)
         if needs_device(run):
-            self._instance.add_run_tags(run.run_id, {**_priority_tag(run), **GPU_TAGS})
+            tags |= {**_priority_tag(run, experiment), **device_tags(run, experiment)}
+        self._instance.add_run_tags(run.run_id, tags)
         return super().submit_run(context)
 
     def get_run_queue_config(self) -> RunQueueConfig:
@@ -65,10 +76,26 @@ class GpuTaggingRunCoordinator(dg.QueuedRunCoordinator):
         most_runs = 2 * self._started_at_once + OTHER_RUNS
         if all(limit["key"] != GPU for limit in limits):
             limits.append({"key": SLOT, "value": WANTED, "limit": self._started_at_once})
+        for engine in usable_engines().remote:
+            limits.append({"key": ENGINE, "value": engine.name, "limit": engine.jobs_at_once})
+            most_runs += engine.jobs_at_once
         return asked._replace(
             tag_concurrency_limits=limits,
             max_concurrent_runs=max(asked.max_concurrent_runs, most_runs),
         )
+
+
+def device_tags(run: dg.DagsterRun, experiment: Experiment | None) -> dict[str, str]:
+    """What a run that needs a device is counted by: the engine that it trains on, or a slot.
+
+    Under a remote engine the allocation is the slot, and the engine's own limit counts the run.
+    """
+    if experiment is None or not trains(run):
+        return GPU_TAGS
+    engines = usable_engines()
+    name = run.tags.get(ENGINE) or experiment.engine or engines.default
+    remote = any(engine.name == name for engine in engines.remote)
+    return {ENGINE: name, GPU: "true"} if remote else {ENGINE: name, **GPU_TAGS}
 
 
 def started_at_once(instance: dg.DagsterInstance) -> int:
@@ -125,6 +152,12 @@ def project_instance() -> Iterator[dg.DagsterInstance | None]:
         yield None
 
 
+def daemon_is_alive(instance: dg.DagsterInstance) -> bool:
+    """Whether a daemon takes runs from the queue, by its last heartbeat."""
+    heartbeat = instance.get_daemon_heartbeats().get(_DAEMON)
+    return heartbeat is not None and time.time() - heartbeat.timestamp < _DAEMON_TIMEOUT
+
+
 def queue_status(instance: dg.DagsterInstance, machine: MachineStatus) -> QueueStatus:
     """What waits, in the order in which it will train."""
     training = sum(len(device.holders) for device in machine.devices)
@@ -138,8 +171,7 @@ def queue_status(instance: dg.DagsterInstance, machine: MachineStatus) -> QueueS
         for waiter in machine.waiting
         if waiter.run_id in started
     ]
-    heartbeat = instance.get_daemon_heartbeats().get(_DAEMON)
-    alive = heartbeat is not None and time.time() - heartbeat.timestamp < _DAEMON_TIMEOUT
+    alive = daemon_is_alive(instance)
     limit = started_at_once(instance)
     counted = sum(run.dagster_run.tags.get(SLOT) == WANTED for run in started.values())
     why = "next to be started" if counted < limit else in_use
@@ -164,29 +196,15 @@ def priority_of(run: dg.DagsterRun, default: int = 0) -> int:
     return int(text) if text.lstrip("-").isdecimal() else default
 
 
-def _priority_tag(run: dg.DagsterRun) -> dict[str, str]:
+def _priority_tag(run: dg.DagsterRun, experiment: Experiment | None) -> dict[str, str]:
     """The tag for the priority that the sweep file gives the run's experiment.
 
     Runs that a person launches on the page, alone or as a backfill, come without it. One that was
-    given by hand is kept. Sweep files that are wrong right now give none; loading the definitions
-    says what is wrong with them.
+    given by hand is kept.
     """
-    name = run.tags.get(PARTITION_TAG)
-    if name is None or PRIORITY_TAG in run.tags:
+    if experiment is None or not experiment.priority or PRIORITY_TAG in run.tags:
         return {}
-    folder = project_root() / "data"
-    files = [folder / "datasets.yaml", *sorted((folder / "sweeps").glob("*.yaml"))]
-    try:
-        priorities = _priorities(tuple((str(file), file.stat().st_mtime_ns) for file in files))
-    except Gr00tAssetsError:
-        return {}
-    return {PRIORITY_TAG: str(priorities[name])} if priorities.get(name) else {}
-
-
-@lru_cache(maxsize=1)
-def _priorities(_files: tuple[tuple[str, int], ...]) -> Mapping[str, int]:
-    """Read again when a file has changed, so that two hundred runs do not read them each."""
-    return {name: item.priority for name, item in experiments_by_name(load_sweeps()).items()}
+    return {PRIORITY_TAG: str(experiment.priority)}
 
 
 def _gpu_runs(instance: dg.DagsterInstance, *statuses: dg.DagsterRunStatus) -> list[dg.RunRecord]:

@@ -23,7 +23,7 @@ from gr00t_assets.defs.resources import dead_worker
 from gr00t_assets.defs.training_runs import launched_by_server
 
 _DAGSTER = re.compile(
-    r"(^|[\s/])(dagster([-_](daemon|webserver))?\s|(gr00t-assets|gr00t_assets\.cli\.main) dev\b)"
+    r"(^|[\s/])(dagster([-_](daemon|webserver))?\s|(dg|gr00t-assets|gr00t_assets\.cli\.main) dev\b)"
 )
 
 

@@ -1,4 +1,4 @@
-"""``store rematerialize``: what Dagster says of the store, told anew where its database is lost.
+"""Telling Dagster of the store: all of it where its database is lost, and what a command has made.
 
 Records and manifests are what counts; the database repeats them for the page. Materialisations
 that are reported here belong to no run of Dagster: runs, their logs and checks are not made up.
@@ -12,15 +12,26 @@ import dagster as dg
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.record import load_record
-from gr00t_assets.defs.dagster_internals import CODE_VERSION_TAG, DATA_VERSION_TAG
-from gr00t_assets.defs.failures import CODE_VERSION
+from gr00t_assets.defs.assets.analysis import promoted_model
+from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
+from gr00t_assets.defs.assets.rollouts import rollouts
+from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation
+from gr00t_assets.defs.dagster_internals import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_TAG,
+    INPUT_DATA_VERSION_TAG_PREFIX,
+    INPUT_EVENT_POINTER_TAG_PREFIX,
+)
+from gr00t_assets.defs.experiment_versions import observe
 from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS
+from gr00t_assets.defs.queue import project_instance
 from gr00t_assets.defs.results import (
     checkpoint_result,
     dataset_result,
     evaluation_result,
     frame_cache_result,
     modality_result,
+    promotion_result,
     rollouts_result,
 )
 from gr00t_assets.evaluation.result import load_evaluation
@@ -28,6 +39,7 @@ from gr00t_assets.evaluation.rollouts.asked import declared_environment
 from gr00t_assets.evaluation.rollouts.result import read_rollouts, rollouts_file
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import load_frame_check
+from gr00t_assets.reporting.promotion.record import promoted_models
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.retry import is_complete
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
@@ -57,30 +69,70 @@ def rematerialize(instance: dg.DagsterInstance, store: Store) -> Iterator[Report
     as it is, so that a second time reports nothing.
     """
     for asset, (partitions, read) in _ASSETS.items():
+        name = asset.key.to_user_string()
         for partition in partitions:
             try:
                 result = read(partition, store)
             except Gr00tAssetsError as error:
-                yield Reported(asset, partition, False, str(error))
+                yield Reported(name, partition, False, str(error))
                 continue
             if result is not None:
-                yield Reported(asset, partition, _report(asset, partition, result, instance))
+                new = _report(asset, partition, result, store, instance)
+                yield Reported(name, partition, new)
+
+
+def report_partition(name: str, partition: str, store: Store) -> bool:
+    """Tell the project's Dagster, if it has one, what a command has made of one partition.
+
+    Returns:
+        Whether that was new; not where it is of another configuration than the present one.
+    """
+    asset = next(asset for asset in _ASSETS if asset.key == dg.AssetKey(name))
+    partitions, read = _ASSETS[asset]
+    result = read(partition, store) if partition in partitions else None
+    if result is None:
+        return False
+    with project_instance() as instance:
+        return instance is not None and _report(asset, partition, result, store, instance)
 
 
 def _report(
-    asset: str, partition: str, result: dg.MaterializeResult, instance: dg.DagsterInstance
+    asset: dg.AssetsDefinition,
+    partition: str,
+    result: dg.MaterializeResult,
+    store: Store,
+    instance: dg.DagsterInstance,
 ) -> bool:
-    key, version = dg.AssetKey(asset), result.data_version
+    key, version = asset.key, result.data_version
     assert version is not None
-    tags = {DATA_VERSION_TAG: version.value, CODE_VERSION_TAG: CODE_VERSION}
-    told = dg.AssetMaterialization(key, partition=partition, metadata=result.metadata, tags=tags)
     wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
     for record in instance.fetch_materializations(wanted, limit=1).records:
         known = record.asset_materialization
         if known is not None and (known.tags or {}).get(DATA_VERSION_TAG) == version.value:
             return False
+    if asset is checkpoint:
+        observe(EXPERIMENTS[partition], store, instance)
+    tags = {
+        DATA_VERSION_TAG: version.value,
+        CODE_VERSION_TAG: asset.code_versions_by_key[key] or "",
+        **_made_from(asset, instance),
+    }
+    told = dg.AssetMaterialization(key, partition=partition, metadata=result.metadata, tags=tags)
     instance.report_runless_asset_event(told)
     return True
+
+
+def _made_from(asset: dg.AssetsDefinition, instance: dg.DagsterInstance) -> dict[str, str]:
+    """Tags that say that it was made from what Dagster knows by now; without them it is stale."""
+    tags = {}
+    for key in asset.asset_deps[asset.key]:
+        record, name = instance.get_latest_data_version_record(key), key.to_user_string()
+        known = record and (record.asset_materialization or record.asset_observation)
+        version = (known.tags or {}).get(DATA_VERSION_TAG) if known else None
+        tags[f"{INPUT_DATA_VERSION_TAG_PREFIX}/{name}"] = version or "INITIAL"
+        pointer = "NULL" if record is None else str(record.storage_id)
+        tags[f"{INPUT_EVENT_POINTER_TAG_PREFIX}/{name}"] = pointer
+    return tags
 
 
 def _dataset(name: str, store: Store) -> Result:
@@ -142,18 +194,29 @@ def _rollouts(name: str, store: Store) -> Result:
     return rollouts_result(read_rollouts(path), spec, store) if path.is_file() else None
 
 
+def _promotion(name: str, store: Store) -> Result:
+    if (spec := _spec(name, store)) is None:
+        return None
+    records = (model.record for model in promoted_models(store, name))
+    record = next((item for item in records if item and item.config_hash == spec.config_hash), None)
+    return promotion_result(record, store) if record else None
+
+
 def _spec(name: str, store: Store) -> TrainingSpec | None:
     experiment = EXPERIMENTS[name]
     there = (store.modality_config(dataset.name).is_file() for dataset in experiment.datasets)
     return make_spec(experiment, store) if all(there) else None
 
 
-_ASSETS: Mapping[str, tuple[Mapping[str, object], Callable[[str, Store], Result]]] = {
-    "dataset": (CATALOG, _dataset),
-    "modality_config": (CATALOG, _modality_config),
-    "frame_cache": (CATALOG, _frame_cache),
-    "checkpoint": (EXPERIMENTS, _checkpoint),
-    "open_loop_evaluation": (EXPERIMENTS, _evaluation),
-    "rollouts": (EXPERIMENTS, _rollouts),
+_ASSETS: Mapping[
+    dg.AssetsDefinition, tuple[Mapping[str, object], Callable[[str, Store], Result]]
+] = {
+    dataset: (CATALOG, _dataset),
+    modality_config: (CATALOG, _modality_config),
+    frame_cache: (CATALOG, _frame_cache),
+    checkpoint: (EXPERIMENTS, _checkpoint),
+    open_loop_evaluation: (EXPERIMENTS, _evaluation),
+    rollouts: (EXPERIMENTS, _rollouts),
+    promoted_model: (EXPERIMENTS, _promotion),
 }
 """Partitions of each asset, and what the store says of one of them."""

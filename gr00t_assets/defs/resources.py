@@ -17,7 +17,10 @@ from gr00t_assets.core.locks import RUN
 from gr00t_assets.core.processes import host_name, is_locked, open_lock
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets.defs.experiment_versions import observe
 from gr00t_assets.defs.failures import ExplainedFailureError
+from gr00t_assets.defs.partitions import EXPERIMENTS
+from gr00t_assets.defs.training_runs import experiment_of_run, origin_tags, trains
 
 FOLDER = "run_workers"
 
@@ -32,13 +35,20 @@ _locks: dict[str, int] = {}
 def _open_store(context: dg.InitResourceContext) -> Store:
     """The store; every step of every run takes it, so opening it says that the run has a worker.
 
-    One that cannot be written ends the run here, before anything is computed.
+    One that cannot be written ends the run here, before anything is computed. A run that came past
+    the queue gets its tags here, and one that trains says of which version, which has to be said
+    before its step begins.
     """
     store = Store.from_environment()
-    if context.run is not None:
+    if (run := context.run) is not None and context.instance is not None:
         try:
             with system_errors_explained(store.root):
-                hold_run(context.run.run_id, store)
+                hold_run(run.run_id, store)
+                experiment = experiment_of_run(run, EXPERIMENTS)
+                if tags := origin_tags(run, experiment):
+                    context.instance.add_run_tags(run.run_id, tags)
+                if experiment is not None and trains(run):
+                    observe(experiment, store, context.instance)
         except StoreError as error:
             raise ExplainedFailureError(error) from None
     return store

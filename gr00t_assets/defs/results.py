@@ -14,18 +14,19 @@ from gr00t_assets.datasets.record import DatasetRecord
 from gr00t_assets.defs.asset_metadata import (
     checkpoint_metadata,
     dataset_metadata,
-    evaluation_metadata,
     frame_check_metadata,
     lineage_metadata,
     modality_metadata,
     quality_metadata,
 )
-from gr00t_assets.defs.metadata import Metadata, image, in_store, readable, table
+from gr00t_assets.defs.evaluation_metadata import evaluation_metadata
+from gr00t_assets.defs.metadata import Metadata, image, readable, stored_path, table
 from gr00t_assets.defs.rollout_metadata import rollout_metadata
 from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.evaluation.rollouts.result import Rollouts
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.frame_check_result import FrameCheckResult
+from gr00t_assets.reporting.promotion.record import Promotion, promoted_folder
 from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.spec import TrainingSpec
 
@@ -47,7 +48,7 @@ def dataset_result(
             **dataset_metadata(record),
             **lineage_metadata(record, store),
             **quality_metadata(quality),
-            "directory": in_store(record.directory(store), store),
+            "directory": stored_path(record.directory(store), store),
         },
     )
 
@@ -77,7 +78,7 @@ def frame_cache_result(
             **quality_metadata(quality),
             "videos_decoded": info.decoded,
             "videos_reused": info.reused,
-            "directory": in_store(directory, store),
+            "directory": stored_path(directory, store),
         },
     )
 
@@ -102,6 +103,37 @@ def evaluation_result(
 def rollouts_result(rollouts: Rollouts, spec: TrainingSpec, store: Store) -> dg.MaterializeResult:
     """Of a run's rollouts in one environment."""
     return _result(rollouts.content_hash(), rollout_metadata(rollouts, spec, store))
+
+
+def promotion_result(record: Promotion, store: Store) -> dg.MaterializeResult:
+    """Of a promoted model."""
+    from gr00t_assets.reporting.promotion.hub import pushes
+    from gr00t_assets.reporting.promotion.promote import CARD
+
+    folder = promoted_folder(store, record.experiment, record.config_hash, record.step)
+    hubs = {push.url: push.commit for push in pushes(folder)}
+    return _result(
+        "-".join(sorted(record.weights.values()))[:64],
+        {
+            "verdict": record.verdict,
+            "success": record.success_text or "not rolled out",
+            "weights_of": "the end of the run"
+            if record.step is None
+            else f"step {record.step}: {record.chosen or 'asked for by its step'}",
+            "experiment": record.experiment,
+            "model_card": dg.MetadataValue.md((folder / CARD).read_text(encoding="utf-8")),
+            "loss": readable(record.loss),
+            "loss_se": "cannot be told"
+            if record.loss_standard_error is None
+            else readable(record.loss_standard_error),
+            "promoted_at": record.promoted_at,
+            "commit": record.commit or "none",
+            "pushed": table(["repository", "commit"], hubs.items()) if hubs else "not pushed",
+            "folder": stored_path(folder, store),
+            "config_hash": record.config_hash,
+            "weights": table(["file", "sha256"], record.weights.items()),
+        },
+    )
 
 
 def _result(version: str, metadata: Metadata) -> dg.MaterializeResult:

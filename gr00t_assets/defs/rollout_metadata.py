@@ -4,7 +4,17 @@ import dagster as dg
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import markdown
-from gr00t_assets.defs.metadata import Metadata, bullets, fields, image, in_store, readable, table
+from gr00t_assets.core.units import counted
+from gr00t_assets.defs.metadata import (
+    Metadata,
+    bullets,
+    fields,
+    folded_table,
+    image,
+    readable,
+    stored_path,
+    table,
+)
 from gr00t_assets.evaluation.rollouts.result import Rollouts, rollouts_file
 from gr00t_assets.evaluation.rollouts.wording import (
     OUTCOME_HEAD,
@@ -39,15 +49,17 @@ def rollout_metadata(rollouts: Rollouts, spec: TrainingSpec, store: Store) -> Me
         "videos": _videos(rollouts, spec),
         "endings": endings_sentence(rollouts),
         "failures": bullets(failure_sentences(rollouts)),
-        "outcomes": table(OUTCOME_HEAD, outcome_rows(rollouts.policy[:_MOST_ROWS])),
+        "outcomes": folded_table(OUTCOME_HEAD, outcome_rows(rollouts.policy[:_MOST_ROWS])),
         "baselines": bullets(baseline_sentences(rollouts)),
         **{name: readable(value) for name, value in numbers.items() if value is not None},
-        "settings": f"{settings.episodes} episodes from seed {settings.first_seed} on, replanned "
-        f"every {settings.replan_every} steps",
+        "settings": f"{counted(settings.episodes, 'episode')} from seed {settings.first_seed} on, "
+        f"replanned every {counted(settings.replan_every, 'step')}",
         "environment": f"{rollouts.environment}, {rollouts.environment_hash}",
         "seconds": seconds_sentence(rollouts),
         **fields(rollouts, "wall_seconds", "device", "model_hash"),
-        "rollouts": in_store(rollouts_file(directory, rollouts.environment, rollouts.step), store),
+        "rollouts": stored_path(
+            rollouts_file(directory, rollouts.environment, rollouts.step), store
+        ),
     }
 
 

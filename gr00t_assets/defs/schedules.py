@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.errors import Gr00tAssetsError, SweepError
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.units import counted
 from gr00t_assets.defs.assets.analysis import loss_comparison, research_journal
 from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
 from gr00t_assets.defs.assets.rollouts import rollouts
 from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation
-from gr00t_assets.defs.partitions import SWEEPS
+from gr00t_assets.defs.partitions import SWEEPS, loaded_requests
 from gr00t_assets.defs.queue import GPU
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.defs.training_runs import (
@@ -26,7 +27,8 @@ from gr00t_assets.defs.training_runs import (
     unfinished,
 )
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.sweeps import Sweep
+from gr00t_assets.experiments.project_files import read_project
+from gr00t_assets.experiments.sweeps import Sweep, find_sweep
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.pruning import HOW_TO_CONTINUE
 from gr00t_assets.runs.retry import is_complete
@@ -63,6 +65,7 @@ jobs = [prepare_data_job, sweep_job, evaluation_job, analysis_job]
 
 
 TRAINED = "it is trained"
+GOES_ON_FROM = "it goes on from"
 PRUNED = f"it was pruned; {HOW_TO_CONTINUE}"
 
 _LISTED_NAMES = 20
@@ -88,7 +91,8 @@ def sweep_requests(
     Missing is what has no finished run of its present configuration. What waits or trains already
     is left alone, whoever asked for it, and so is what failed: a run that died is the sensor's to
     ask for again, and one that failed for a reason that would come back waits for a person, or for
-    another configuration. A run that was cancelled is asked for again.
+    another configuration. A run that was cancelled, or that met a file with a fault which is mended
+    by now, is asked for again.
 
     Returns:
         Requests, those of high priority first and else in the order of the file; and for every
@@ -132,6 +136,8 @@ def _reason(
     if run is None or run.status != dg.DagsterRunStatus.FAILURE:
         return None
     end, cause = end_of_run(instance, run)
+    if end == "broken file":
+        return None
     if end != "repeats":
         again = "once there is room, " if end == "full disk" else ""
         return f"{short_name(run)} died ({cause}); {again}resume_crashed_runs asks for it again"
@@ -146,7 +152,7 @@ def _waits_for_source(experiment: Experiment, store: Store) -> str | None:
         return None
     manifest = load_manifest(store.run_directory(source.name, current_config_hash(source, store)))
     is_trained = manifest is not None and manifest.status == "finished"
-    return None if is_trained else f"it goes on from {source.name}, which is not trained yet"
+    return None if is_trained else f"{GOES_ON_FROM} {source.name}, which is not trained yet"
 
 
 def reason_lines(reasons: Mapping[str, str]) -> str:
@@ -160,34 +166,50 @@ def reason_lines(reasons: Mapping[str, str]) -> str:
 
 
 def sweep_schedule(sweep: Sweep, cron: str) -> dg.ScheduleDefinition:
-    """The schedule of a sweep, which a person switches on on the page; times are UTC.
+    """The schedule of a sweep, which a person switches on on the page.
 
-    Rounds that follow that of the file are the sensor's ``next_rounds``.
+    The sweep's file is read at each tick.
     """
-    sweep = sweep.first_round
 
     @dg.schedule(
         job=sweep_job,
         cron_schedule=cron,
         name=schedule_name(sweep.name),
         description=f"What is not yet trained of the sweep {sweep.name}. {sweep.description}",
-        execution_timezone="UTC",
+        execution_timezone=sweep.time_zone,
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )
     def tick(
         context: dg.ScheduleEvaluationContext, store: StoreResource
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        requests, reasons = sweep_requests(sweep, store, context.instance)
-        if set(reasons.values()) == {TRAINED} and not requests:
-            return dg.SkipReason(f"every experiment of {sweep.name} is trained")
-        if not requests:
-            return dg.SkipReason(reason_lines(reasons))
-        context.log.info(f"{len(requests)} of {len(sweep.experiments)} experiments are asked for")
-        if reasons:
-            context.log.info(reason_lines(reasons))
-        return requests
+        try:
+            present = find_sweep(sweep.name, read_project().sweeps)
+        except SweepError as error:
+            return dg.SkipReason(error.explain())
+        requests = scheduled_requests(present, store, context)
+        return loaded_requests(requests) if isinstance(requests, list) else requests
 
     return tick
+
+
+def scheduled_requests(
+    sweep: Sweep, store: Store, context: dg.ScheduleEvaluationContext
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """Requests of one tick, or why there are none.
+
+    Rounds that follow that of the file are the sensor's ``next_rounds``.
+    """
+    sweep = sweep.first_round
+    requests, reasons = sweep_requests(sweep, store, context.instance)
+    if set(reasons.values()) == {TRAINED} and not requests:
+        return dg.SkipReason(f"every experiment of {sweep.name} is trained")
+    if not requests:
+        return dg.SkipReason(reason_lines(reasons))
+    of = counted(len(sweep.experiments), "experiment")
+    context.log.info(f"asked for: {len(requests)} of {of}")
+    if reasons:
+        context.log.info(reason_lines(reasons))
+    return requests
 
 
 schedules = [sweep_schedule(sweep, sweep.schedule) for sweep in SWEEPS.values() if sweep.schedule]

@@ -1,5 +1,5 @@
-"""Sensors: one asks again for runs that died, one for the next round of a sweep, one compares
-again when a checkpoint arrives."""
+"""Sensors: one asks again for runs that died, one for the next round of a sweep, one observes
+changed experiments, one compares again when a checkpoint arrives."""
 
 import time
 from collections.abc import Mapping
@@ -13,12 +13,15 @@ from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.system_errors import no_inodes
+from gr00t_assets.core.units import counted
+from gr00t_assets.defs.assets.experiments import observe_experiments
 from gr00t_assets.defs.next_rounds import next_rounds
-from gr00t_assets.defs.partitions import SWEEPS
+from gr00t_assets.defs.partitions import loaded_requests
 from gr00t_assets.defs.resources import StoreResource, remove_run_locks
 from gr00t_assets.defs.schedules import sweep_job
 from gr00t_assets.defs.training_runs import (
     CONFIG_HASH,
+    ENGINE,
     RETRY_NUMBER,
     RETRY_OF,
     end_of_run,
@@ -28,8 +31,10 @@ from gr00t_assets.defs.training_runs import (
     short_name,
     unfinished,
 )
+from gr00t_assets.engines.job_record import unfinished_job
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.sweeps import Sweep, experiments_by_name
+from gr00t_assets.experiments.project_files import read_project
+from gr00t_assets.experiments.sweeps import Sweep, Sweeps, experiments_by_name
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.retry import disk_space_needed, is_complete
 from gr00t_assets.runs.run_directory import training_process
@@ -38,6 +43,8 @@ from gr00t_assets.runs.spec import current_config_hash
 _INTERVAL_SECONDS = 30
 _OVERLAP_SECONDS = 300.0
 _FIRST_TICK_LOOKS_BACK = 7 * 24 * 3600.0
+_KEYS = {"crash": "died", "full disk": "room", "broken file": "mended"}
+"""What has come to pass when a run is asked for again, by how the one before ended."""
 
 
 class FailedRunsCursor(BaseModel):
@@ -78,11 +85,15 @@ def resume_requests(
     requests, lines = [], []
     waiting: dict[str, int] = {}
     for run in _failed(instance, cursor):
-        experiment = experiments.get(experiment_of(run) or "")
+        name = experiment_of(run) or ""
+        experiment = experiments.get(name)
+        free_then = cursor.waiting.get(run.run_id, free_bytes(store.root))
         if experiment is None:
+            if isinstance(sweeps, Sweeps) and (file := sweeps.lost.get(name)):
+                lines.append(f"{name}, {short_name(run)}: {sweeps.faults[file].headline}")
+                waiting[run.run_id] = free_then
             continue
         limit = sweeps[experiment.sweep].max_retries
-        free_then = cursor.waiting.get(run.run_id, free_bytes(store.root))
         decision = _decide(run, experiment, limit, busy, free_then, store, instance)
         if decision.request is not None:
             requests.append(decision.request)
@@ -124,10 +135,13 @@ def _decide(
         config_hash = current_config_hash(experiment, store)
         directory = store.run_directory(experiment.name, config_hash)
         manifest = load_manifest(directory)
+        followed = unfinished_job(directory)
     except Gr00tAssetsError as error:
         return Decision(message=error.explain(), wait=True)
     if is_complete(manifest, experiment):
         return Decision(message="it is trained by now")
+    if end == "broken file" and (fault := _met_fault(reason)):
+        return Decision(message=fault, wait=True)
     same = run.tags.get(CONFIG_HASH, config_hash) == config_hash
     number = int(run.tags.get(RETRY_NUMBER, 0)) if same else 0
     if end == "full disk":
@@ -141,7 +155,7 @@ def _decide(
             number += 1  # It was no lack of bytes: a quota, say.
             if number > limit:
                 return Decision(
-                    message=f"it died {number} times ({reason}); max_retries is {limit}"
+                    message=f"it died {counted(number, 'time')} ({reason}); max_retries is {limit}"
                 )
         elif free < needed:
             message = (
@@ -149,16 +163,28 @@ def _decide(
                 "; it goes on by itself once there is room: gr00t-assets store prune"
             )
             return Decision(message=message, wait=True)
-    elif number >= limit:
-        return Decision(message=f"it died {number + 1} times ({reason}); max_retries is {limit}")
-    else:
+    elif followed is not None:
+        pass  # Its job on an engine may live on; the next run attaches to it.
+    elif end == "crash" and number >= limit:
+        died = counted(number + 1, "time")
+        return Decision(message=f"it died {died} ({reason}); max_retries is {limit}")
+    elif end == "crash":
         number += 1
-    process = training_process(directory)
+    process = None if followed else training_process(directory)
     if experiment.name in busy or process:
         return Decision(message=busy.get(experiment.name, f"{process} still writes"), wait=True)
     tags = {RETRY_OF: run.run_id, RETRY_NUMBER: str(number)}
-    key = f"{run.run_id}:{'room' if end == 'full disk' else 'died'}"
+    if engine := run.tags.get(ENGINE):
+        tags[ENGINE] = engine
+    key = f"{run.run_id}:{_KEYS[end]}"
     return Decision(request(experiment, config_hash, key, tags))
+
+
+def _met_fault(reason: str) -> str | None:
+    """The fault that a run met, where its file still has one."""
+    file = reason.partition(".yaml")[0] + ".yaml"
+    faults = (fault for fault in read_project().faults if file.endswith(fault.file.name))
+    return next((fault.line for fault in faults), None)
 
 
 @dg.sensor(
@@ -166,8 +192,8 @@ def _decide(
     minimum_interval_seconds=_INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Asks again for experiments whose run died: killed, without power, or with a full disk, "
-        "which is waited for. Not for those that failed of what would fail again."
+        "Asks again for experiments whose run died: killed, without power, or with a full disk or "
+        "a file with a fault, which are waited for. Not for what would fail again."
     ),
 )
 def resume_crashed_runs(
@@ -175,7 +201,9 @@ def resume_crashed_runs(
 ) -> dg.SensorResult:
     """One tick; see ``resume_requests``."""
     cursor = FailedRunsCursor.model_validate_json(context.cursor or "{}")
-    requests, lines = resume_requests(SWEEPS, store, context.instance, cursor)
+    sweeps = read_project().sweeps
+    requests, lines = resume_requests(sweeps, store, context.instance, cursor)
+    requests = loaded_requests(requests)
     remove_run_locks(context.instance, store)
     text = "\n".join(lines) or "no run has died"
     if requests and lines:
@@ -192,4 +220,4 @@ automation_sensor = dg.AutomationConditionSensorDefinition(
     description="Compares again whenever a checkpoint has arrived. It needs seconds and no GPU.",
 )
 
-sensors = [resume_crashed_runs, next_rounds, automation_sensor]
+sensors = [resume_crashed_runs, next_rounds, observe_experiments, automation_sensor]

@@ -1,10 +1,13 @@
 """Runs that train, as the instance knows them, and why those failed that did."""
 
+import os
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import NamedTuple
 
 import dagster as dg
 
+from gr00t_assets.core.system_errors import user_name
 from gr00t_assets.defs.dagster_internals import (
     PARTITION_TAG,
     PRIORITY_TAG,
@@ -22,8 +25,16 @@ ROLLOUTS = dg.AssetKey("rollouts")
 SWEEP_JOB = "sweep"
 EVALUATION_JOB = "evaluation"
 _JOBS = {SWEEP_JOB: {CHECKPOINT}, EVALUATION_JOB: {EVALUATION, ROLLOUTS}}
+_BY_EXPERIMENT = {CHECKPOINT, EVALUATION, ROLLOUTS, dg.AssetKey("promoted_model")}
 
-SWEEP = "sweep"
+SWEEP, USER = "sweep", "user"
+"""Tags of every run, however it is launched: the sweep of its experiment, and who asked for it."""
+
+ENGINE = "engine"
+"""Tag of a run that trains: the engine of data/engines.yaml that it trains on."""
+
+USER_VARIABLE = "GR00T_ASSETS_USER"
+
 CONFIG_HASH = "gr00t/config_hash"
 RETRY_OF = "gr00t/retry_of"
 RETRY_NUMBER = "gr00t/retry_number"
@@ -43,6 +54,28 @@ def request(
     own = {SWEEP: experiment.sweep, CONFIG_HASH: config_hash}
     own[PRIORITY_TAG] = str(experiment.priority)
     return dg.RunRequest(run_key=key, partition_key=experiment.name, tags={**own, **(tags or {})})
+
+
+def experiment_of_run(
+    run: dg.DagsterRun, experiments: Mapping[str, Experiment]
+) -> Experiment | None:
+    """The experiment whose partition a run makes; ``None`` where it is another asset's."""
+    selected = run.asset_selection or _JOBS.get(run.job_name, set())
+    name = run.tags.get(PARTITION_TAG, "")
+    return experiments.get(name) if _BY_EXPERIMENT & set(selected) else None
+
+
+def origin_tags(run: dg.DagsterRun, experiment: Experiment | None) -> dict[str, str]:
+    """Tags that say where a run comes from, those that it does not have yet.
+
+    Args:
+        run: Any run.
+        experiment: As ``experiment_of_run`` has it.
+    """
+    tags = {USER: os.environ.get(USER_VARIABLE) or user_name()}
+    if experiment is not None:
+        tags[SWEEP] = experiment.sweep
+    return {key: value for key, value in tags.items() if key not in run.tags}
 
 
 def trains(run: dg.DagsterRun) -> bool:
@@ -74,11 +107,16 @@ def unfinished(instance: dg.DagsterInstance) -> dict[str, str]:
             target = backfill.asset_backfill_data.target_subset.partitions_subsets_by_asset_key
             names = list(target[CHECKPOINT].get_partition_keys()) if CHECKPOINT in target else None
         busy |= dict.fromkeys(names or (), f"backfill {backfill.backfill_id} asks for it")
-    for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
-        name = experiment_of(run)
-        if name is not None:
-            busy[name] = f"{short_name(run)} is {run.status.value.lower().replace('_', ' ')}"
+    for name, run in unfinished_runs(instance).items():
+        busy[name] = f"{short_name(run)} is {run.status.value.lower().replace('_', ' ')}"
     return busy
+
+
+def unfinished_runs(instance: dg.DagsterInstance) -> dict[str, dg.DagsterRun]:
+    """The run that waits, starts, trains or is being cancelled, by experiment; of several the
+    first."""
+    runs = instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))
+    return {name: run for run in runs if (name := experiment_of(run)) is not None}
 
 
 def launched_by_server(run: dg.DagsterRun) -> bool:
@@ -126,16 +164,30 @@ def end_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunEnd:
     if not steps:
         return RunEnd("crash", _first_line(message))
     ends = [_step_end(step.dagster_event) for step in steps if step.dagster_event]
-    order: tuple[TrainingEnd, ...] = ("repeats", "full disk", "crash")
+    order: tuple[TrainingEnd, ...] = ("repeats", "broken file", "full disk", "crash")
     return min(ends, key=lambda run_end: order.index(run_end.end))
+
+
+def failure_details(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
+    """What the message of a failed step says below its first line, without the end of a log."""
+    for step in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        if step.dagster_event and step.dagster_event.step_failure_data.user_failure_data:
+            lines = _step_message(step.dagster_event).strip().splitlines()[1:]
+            return [line.strip() for line in takewhile(lambda x: "last lines:" not in x, lines)]
+    return []
+
+
+def _step_message(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    failure = data.user_failure_data
+    message = failure.description or "" if failure else ""
+    return message or (data.error.message if data.error else "")
 
 
 def _step_end(event: dg.DagsterEvent) -> RunEnd:
     data = event.step_failure_data
-    failure = data.user_failure_data
-    message = failure.description or "" if failure else ""
+    failure, message = data.user_failure_data, _step_message(event)
     metadata = {name: value.value for name, value in failure.metadata.items()} if failure else {}
-    message = message or (data.error.message if data.error else "")
     end = end_of_training(message, metadata)
     source = data.error_source
     if source is not None and source.value == "INTERRUPT":

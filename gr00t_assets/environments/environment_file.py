@@ -169,8 +169,12 @@ class Environments(dict[str, Environment]):
         self.errors, self.problem = errors, problem
 
     def problem_of(self, name: str) -> str | None:
-        """Why nothing of a name is declared, with the nearest; None where it is, well or not."""
-        if name in self or name in self.errors:
+        """Why nothing of a name is declared, with the nearest; None where it is, well or not.
+
+        None as well where the file is no YAML: nobody knows what it declares.
+        """
+        unreadable = self.problem is not None and not self.errors
+        if name in self or name in self.errors or unreadable:
             return None
         return f"there is no environment '{name}'; {did_you_mean(name, self)}"
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.units import counted
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
@@ -255,7 +256,7 @@ class _Work:
             windows=windows,
             recorded=recorded_at(windows, self._files, self._groups, self._config),
             predicted=self.predictor.predict(
-                data, windows, f"{self._files.name}, {part}: {len(chosen)} episodes"
+                data, windows, f"{self._files.name}, {part}: {counted(len(chosen), 'episode')}"
             ),
             rules=self._training.answers(data.states(row_numbers(data, windows))[:, 0]),
             training_rows=(len(self._training.rows), len(self.data["seen in training"])),

@@ -12,6 +12,7 @@ from itertools import cycle
 
 import numpy as np
 
+from gr00t_assets.core.units import counted
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread
 from gr00t_assets.evaluation.result import (
@@ -62,7 +63,7 @@ class Predictor:
         ``what`` is said of it in the log. ``texts`` are the instructions at each window; the
         recorded ones where left out.
         """
-        self._log(f"{what}, {len(windows)} windows")
+        self._log(f"{what}, {counted(len(windows), 'window')}")
         last_line, numbers = time.monotonic(), row_numbers(data, windows)
         instructions = data.texts(numbers) if texts is None else list(texts)
         batches = []

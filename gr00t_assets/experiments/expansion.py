@@ -20,7 +20,7 @@ INDEX = "index"
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
-_QUEUE = ("priority", "vram_gb")
+_QUEUE = ("priority", "vram_gb", "engine")
 _OF_CONTINUED = {
     "name", "continue_from", "hypothesis", "tags", "report_to", "hyperparameters", *_QUEUE,
 }  # fmt: skip
@@ -143,6 +143,7 @@ def _complete(
         tags=tuple(dict.fromkeys((*content.tags, *defaults.tags, *entry.tags))),
         priority=queue.get("priority") or 0,
         vram_gb=queue.get("vram_gb"),
+        engine=queue.get("engine"),
         pruning=content.pruning,
         **report_to,
     )

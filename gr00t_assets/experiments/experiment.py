@@ -103,6 +103,11 @@ class Experiment(FrozenModel):
     vram_gb: float | None = Field(
         default=None, gt=0, description="GPU memory needed on each device, GB; None: not checked"
     )
+    engine: str | None = Field(
+        default=None,
+        exclude_if=lambda name: name is None,
+        description="Of data/engines.yaml, where it trains; None: the default one",
+    )
     continue_from: str | None = Field(
         default=None, description="Experiment whose last checkpoint it starts from"
     )
@@ -141,8 +146,8 @@ class Experiment(FrozenModel):
 
         Of the hyperparameters it covers what differs from the defaults, and the version of these: a
         hyperparameter that is added later leaves every hash as it was. Name, sweep, hypothesis,
-        tags, report_to, priority, vram_gb and pruning are left out: changing the words, what the
-        queue is told, or when a run is given up, does not train again.
+        tags, report_to, priority, vram_gb, engine and pruning are left out: changing the words,
+        what the queue is told, where it trains, or when it is given up, does not train again.
         """
         content = {
             "trainer": self.trainer,

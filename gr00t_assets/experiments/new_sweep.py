@@ -13,15 +13,10 @@ from gr00t_assets.core.files import sync_file
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.yaml_files import load_yaml, shown_path
-from gr00t_assets.datasets.catalog import find_entry, load_catalog
+from gr00t_assets.datasets.catalog import find_entry
+from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.registry import DEFAULT_TRAINER, trainer_named, trainer_names
-from gr00t_assets.experiments.sweeps import (
-    Sweep,
-    experiments_by_name,
-    find_sweep,
-    load_sweep,
-    load_sweeps,
-)
+from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep
 
 _STARTER = Path(__file__).with_name("starter_sweep.yaml")
 """A template of ``string.Template``."""
@@ -39,7 +34,8 @@ def new_sweep(
         SweepError: The name cannot be a sweep's, the file is there, or a name in it is taken.
         CatalogError: There is no such dataset.
     """
-    catalog = load_catalog()
+    project = read_project()
+    catalog = project.datasets
     _refuse_name(name, f"edit it, or choose another name; gr00t-assets sweep plan {name} shows it")
     if trainer is not None:
         trainer_named(trainer)
@@ -51,7 +47,7 @@ def new_sweep(
         chosen = dataset or next(iter(catalog))
         text = _starter_text(name, chosen, trainer or DEFAULT_TRAINER, list(catalog))
     else:
-        text = _copied(find_sweep(source, load_sweeps(datasets=catalog)), name, dataset, trainer)
+        text = _copied(find_sweep(source, project.sweeps), name, dataset, trainer)
     return load_sweep(write_sweep(name, text), catalog)
 
 
@@ -78,7 +74,7 @@ def sweep_yaml(content: object) -> str:
 
 def taken_names() -> set[str]:
     """Names of every experiment of the project."""
-    return set(experiments_by_name(load_sweeps()))
+    return set(read_project().experiment_names)
 
 
 def _sweep_path(name: str) -> Path:
@@ -144,19 +140,20 @@ def _copied(source: Sweep, name: str, dataset: str | None, trainer: str | None) 
 
 
 def _try_text(name: str, text: str) -> None:
-    """Read a file before it stands among the others, where a wrong one stops them all."""
-    catalog = load_catalog()
+    """Read a file before it stands among the others."""
+    project = read_project()
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / f"{name}.yaml"
         trial.write_text(text, encoding="utf-8")
         try:
-            sweep = load_sweep(trial, catalog)
+            sweep = load_sweep(trial, project.datasets)
         except SweepError as error:
             subject = error.subject.replace(f"{shown_path(trial.parent)}/", "the new ")
             details = (*error.details, "nothing was written")
             raise SweepError(subject, error.problem, details) from error
-    present = experiments_by_name(load_sweeps(datasets=catalog))
+    owners = {name: item.sweep for name, item in project.experiments.items()}
+    owners |= {name: file.stem for name, file in project.sweeps.lost.items()}
     for experiment in sweep.experiments:
-        if other := present.get(experiment.name):
-            problem = f"its experiment '{other.name}' is already one of {other.sweep}."
+        if other := owners.get(experiment.name):
+            problem = f"its experiment '{experiment.name}' is already one of {other}."
             raise SweepError(name, problem, ["choose another name"])

@@ -7,6 +7,7 @@ from croniter import CroniterBadDateError, CroniterError, croniter
 from pydantic import Field, field_validator
 
 from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.core.names import time_zone_problem
 from gr00t_assets.core.yaml_files import explained_error
 from gr00t_assets.experiments.experiment import Pruning, ReportTo, TrainerName
 from gr00t_assets.experiments.random_samples import Choice
@@ -28,6 +29,9 @@ class _QueueSettings(FrozenModel):
     )
     vram_gb: float | None = Field(
         default=None, gt=0, description="GPU memory a run needs on each device, GB; not checked"
+    )
+    engine: str | None = Field(
+        default=None, description="Of data/engines.yaml, where it trains; the default one"
     )
 
 
@@ -116,7 +120,8 @@ class SweepFile(FrozenModel):
     """A whole sweep file. The file's name is the sweep's name."""
 
     description: str = ""
-    schedule: str | None = Field(default=None, description="Cron expression, five fields, UTC")
+    schedule: str | None = Field(default=None, description="Cron expression, five fields")
+    time_zone: str = Field(default="UTC", description="Of the schedule, such as Europe/Berlin")
     max_retries: int = Field(
         default=DEFAULT_RETRIES, ge=0, description="Times that a run that died is requested again"
     )
@@ -140,6 +145,13 @@ class SweepFile(FrozenModel):
             raise explained_error(problem)
         return value
 
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if problem := time_zone_problem(value):
+            raise explained_error(problem)
+        return value
+
 
 def cron_problem(text: str) -> str | None:
     """What keeps a text from being a cron expression of five fields; ``None`` where nothing does.
@@ -156,7 +168,7 @@ def cron_problem(text: str) -> str | None:
     """
     fields = text.lower().split()
     if len(fields) != len(_CRON_FIELDS):
-        return "a cron schedule has five fields, such as '0 20 * * *', every day at 20:00 UTC"
+        return "a cron schedule has five fields, such as '0 20 * * *', every day at 20:00"
     for place, (name, field) in enumerate(zip(_CRON_FIELDS, fields, strict=True)):
         for part in field.split(","):
             match = _CRON_PART.fullmatch(part)

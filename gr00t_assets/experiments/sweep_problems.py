@@ -15,6 +15,7 @@ from gr00t_assets.core.yaml_files import (
     validation_problems,
     yaml_problem,
 )
+from gr00t_assets.datasets.catalog import dataset_problem
 from gr00t_assets.experiments.expansion import INDEX, PLACEHOLDER, PlacedExperiment
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.random_samples import CHOICE_FORMS, Choice, Distribution
@@ -96,10 +97,13 @@ def experiment_problems(
     experiments: Sequence[PlacedExperiment],
     content: SweepFile,
     datasets: Collection[str],
+    engines: Collection[str] | None,
     located: LocatedYaml,
 ) -> list[Finding]:
-    """What is wrong with the names and datasets, and what the trainers do not take."""
+    """What is wrong with the names, datasets and engines, and what the trainers do not take."""
     problems = []
+    if engines is not None:
+        problems += _engine_problems(experiments, content, engines)
     for item in experiments:
         problems += name_problems(item.experiment.name, (*item.location, "name"))
         problems += _dataset_problems(item, datasets, located)
@@ -162,14 +166,26 @@ def _dataset_problems(
     )
     first: dict[str, Location] = {}
     for place, dataset in zip(places, experiment.datasets, strict=True):
-        if dataset.name not in datasets:
-            text = f"unknown dataset '{dataset.name}'"
-            yield yaml_problem(place, text, did_you_mean(dataset.name, datasets))
+        if problem := dataset_problem(dataset.name, datasets):
+            yield yaml_problem(place, *problem)
         elif dataset.name in first:
             line = located.line(first[dataset.name])
             text = f"'{dataset.name}' is in this mixture already, at line {line}"
             yield yaml_problem(place, text, "give it once, with the sum of the weights")
         first.setdefault(dataset.name, place)
+
+
+def _engine_problems(
+    experiments: Iterable[PlacedExperiment], content: SweepFile, engines: Collection[str]
+) -> Iterator[Finding]:
+    """Engines that are not in data/engines.yaml, each once where the file states it."""
+    for item in experiments:
+        name = item.experiment.engine
+        if name is not None and name not in engines:
+            own = item.entry.engine is not None or content.defaults.engine is None
+            where: Location = (*(item.location if own else ("defaults",)), "engine")
+            text = f"there is no engine '{name}' in data/engines.yaml"
+            yield yaml_problem(where, text, did_you_mean(name, engines))
 
 
 def _trainer_limits(item: PlacedExperiment, content: SweepFile) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """Sweeps: from ``data/sweeps/*.yaml`` to the experiments that are partitions of ``checkpoint``."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -9,9 +9,16 @@ from pydantic import ValidationError
 
 from gr00t_assets.core.errors import SweepError
 from gr00t_assets.core.names import did_you_mean
-from gr00t_assets.core.project import Store, project_root
-from gr00t_assets.core.yaml_files import load_yaml, raise_problems, shown_path, yaml_problem
+from gr00t_assets.core.project import Store, data_files
+from gr00t_assets.core.yaml_files import (
+    VISIBLE_YAML,
+    load_yaml,
+    raise_problems,
+    shown_path,
+    yaml_problem,
+)
 from gr00t_assets.datasets.catalog import load_catalog
+from gr00t_assets.experiments.engine_file import usable_engines
 from gr00t_assets.experiments.expansion import all_entries, expand
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweep_file import DEFAULT_RETRIES, SweepFile, Until
@@ -35,7 +42,7 @@ class Sweep:
 
     They are in the order of the file, the grid after the list, then the samples; after them those
     that later rounds asked for. ``further`` are those that a round may ask for yet. The name is the
-    file's without its ending; the schedule a cron expression in UTC.
+    file's without its ending; the schedule a cron expression in its ``time_zone``.
     """
 
     name: str
@@ -47,6 +54,7 @@ class Sweep:
     until: Until | None = None
     further: tuple[Experiment, ...] = ()
     rounds: SweepRounds = field(default_factory=SweepRounds)
+    time_zone: str = "UTC"
 
     def with_rounds(self, rounds: SweepRounds) -> "Sweep":
         """The same with the experiments of these rounds among its own."""
@@ -74,32 +82,98 @@ class Sweep:
         return tuple(dict.fromkeys(experiment.trainer for experiment in self.experiments))
 
 
-def load_sweeps(
-    directory: Path | None = None, datasets: Collection[str] | None = None
-) -> dict[str, Sweep]:
-    """Every sweep of a folder, ``data/sweeps`` where left out, by name.
+class Sweeps(dict[str, Sweep]):
+    """Sweeps that can be used, by name, in the order of their files.
 
-    Its experiments may use these ``datasets``, those of the catalog where left out.
+    Attributes:
+        faults: Why a file cannot be used.
+        lost: Experiments that such a file had when it was last read without a fault, each with the
+            file; as far as that is known.
+    """
+
+    def __init__(
+        self,
+        sweeps: Mapping[str, Sweep],
+        faults: Mapping[Path, SweepError],
+        lost: Mapping[str, Path] | None = None,
+    ) -> None:
+        super().__init__(sweeps)
+        self.faults, self.lost = dict(faults), dict(lost or {})
+
+
+def sweep_files() -> list[Path]:
+    """The project's sweep files, in the order in which they are read."""
+    return data_files(f"sweeps/{VISIBLE_YAML}")
+
+
+def read_sweeps(
+    files: Iterable[Path], datasets: Collection[str], engines: Collection[str] | None = None
+) -> Sweeps:
+    """The sweeps of some files that can be used; a fault of a file disables its sweep.
+
+    Of two files with an experiment of one name the later one is faulty. So is one at which the
+    reader itself fails, so that no file keeps anybody from the others.
+    """
+    sweeps: dict[str, Sweep] = {}
+    faults: dict[Path, SweepError] = {}
+    owner: dict[str, Path] = {}
+    for file in files:
+        try:
+            sweep = load_sweep(file, datasets, engines)
+            own = experiments_by_name({sweep.name: sweep})
+            _refuse_names(sweep, own, sweeps, owner)
+        except SweepError as error:
+            faults[file] = error
+        except Exception as error:
+            problem = f"it cannot be read: {type(error).__name__}: {error}"
+            faults[file] = SweepError(shown_path(file), problem, ["report it with this file"])
+        else:
+            sweeps[sweep.name] = sweep
+            owner |= dict.fromkeys(own, file)
+    return Sweeps(sweeps, faults)
+
+
+def _refuse_names(
+    sweep: Sweep, own: Iterable[str], sweeps: Mapping[str, Sweep], owner: Mapping[str, Path]
+) -> None:
+    """Refuse a sweep whose name, or that of one of its experiments, another file has."""
+    file = shown_path(sweep.file)
+    if other := sweeps.get(sweep.name):
+        problem = f"{shown_path(other.file)} is a sweep of this name."
+        raise SweepError(file, problem, ["rename one of them"])
+    if repeated := [name for name in own if name in owner]:
+        first, more = repeated[0], len(repeated) - 1
+        problem = f"experiment '{first}' is also in {shown_path(owner[first])}"
+        problem += f", and so are {more} more." if more else "."
+        remedy = "an experiment's name is its partition key: rename one of them"
+        raise SweepError(file, problem, [remedy])
+
+
+def load_sweeps(
+    directory: Path | None = None,
+    datasets: Collection[str] | None = None,
+    engines: Collection[str] | None = None,
+) -> dict[str, Sweep]:
+    """Every sweep of a folder by name; where left out of ``data/sweeps``, and of the examples.
+
+    Its experiments may use these ``datasets`` and ``engines``, those of the catalog and of
+    ``data/engines.yaml`` where left out.
 
     Raises:
         SweepError: A file is wrong, or one experiment name stands in two files. The message has
             file, line, field and the nearest valid name.
     """
-    folder = directory or project_root() / "data" / "sweeps"
+    files = sorted(directory.glob(VISIBLE_YAML)) if directory else sweep_files()
     names = load_catalog() if datasets is None else datasets
-    sweeps: dict[str, Sweep] = {}
-    owner: dict[str, Path] = {}
-    for file in sorted(folder.glob("*.yaml")):
-        sweeps[file.stem] = load_sweep(file, names)
-        for name in experiments_by_name({file.stem: sweeps[file.stem]}):
-            if (other := owner.setdefault(name, file)) != file:
-                problem = f"experiment '{name}' is also in {shown_path(other)}."
-                remedy = "an experiment's name is its partition key: rename one of them"
-                raise SweepError(shown_path(file), problem, [remedy])
+    sweeps = read_sweeps(files, names, usable_engines().names if engines is None else engines)
+    for error in sweeps.faults.values():
+        raise error
     return sweeps
 
 
-def load_sweep(file: Path, datasets: Collection[str]) -> Sweep:
+def load_sweep(
+    file: Path, datasets: Collection[str], engines: Collection[str] | None = None
+) -> Sweep:
     """Read one sweep file.
 
     Raises:
@@ -117,7 +191,8 @@ def load_sweep(file: Path, datasets: Collection[str]) -> Sweep:
     raise_problems(located, entry_problems(content, entries), SweepError)
     experiments, problems = expand(content, entries, file.stem)
     raise_problems(located, problems, SweepError)
-    problems = experiment_problems(experiments, content, datasets, located)
+    engine_names = usable_engines().names if engines is None else engines
+    problems = experiment_problems(experiments, content, datasets, engine_names, located)
     if not experiments:
         problems.append(yaml_problem((), "no experiments: give 'experiments', 'grid' or 'random'"))
     own = [item.experiment for item in experiments]
@@ -127,6 +202,7 @@ def load_sweep(file: Path, datasets: Collection[str]) -> Sweep:
         file=file,
         description=content.description,
         schedule=content.schedule,
+        time_zone=content.time_zone,
         experiments=tuple(own),
         max_retries=content.max_retries,
         until=content.until,
@@ -149,22 +225,32 @@ def find_experiment(name: str, sweeps: Mapping[str, Sweep]) -> Experiment:
     """The experiment of a name.
 
     Raises:
-        SweepError: No sweep has it; the nearest name is suggested.
+        SweepError: No sweep has it; the nearest name is suggested. Where its file has a fault, the
+            error of that file.
     """
     problem = "no sweep has an experiment of this name."
-    return _found(name, experiments_by_name(sweeps), problem)
+    return _found(name, experiments_by_name(sweeps), problem, sweeps)
 
 
 def find_sweep(name: str, sweeps: Mapping[str, Sweep]) -> Sweep:
     """The sweep of a name.
 
     Raises:
-        SweepError: There is none; the nearest name is suggested.
+        SweepError: There is none; the nearest name is suggested. Where its file has a fault, the
+            error of that file.
     """
-    return _found(name, sweeps, "there is no sweep of this name.")
+    return _found(name, sweeps, "there is no sweep of this name.", sweeps)
 
 
-def _found(name: str, choices: Mapping[str, T], problem: str) -> T:
-    if name not in choices:
-        raise SweepError(name, problem, [did_you_mean(name, choices)])
-    return choices[name]
+def _found(name: str, choices: Mapping[str, T], problem: str, sweeps: Mapping[str, Sweep]) -> T:
+    if name in choices:
+        return choices[name]
+    hints = [did_you_mean(name, choices)]
+    if isinstance(sweeps, Sweeps):
+        for file, error in sweeps.faults.items():
+            if file == sweeps.lost.get(name) or (choices is sweeps and file.stem == name):
+                raise error.with_traceback(None)  # It may be raised often.
+        if choices is not sweeps:
+            faults = sweeps.faults.values()
+            hints += [f"it may be in a file with a fault: {error.headline}" for error in faults]
+    raise SweepError(name, problem, hints)

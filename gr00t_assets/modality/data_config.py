@@ -19,6 +19,8 @@ from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.names import did_you_mean, name_problem
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.yaml_files import (
+    VISIBLE_YAML,
+    file_stamp,
     load_yaml,
     raise_problems,
     shown_path,
@@ -206,8 +208,7 @@ def _mismatches(data: Any) -> list[Finding]:
 
 def _files(folder: Path) -> tuple[tuple[Path, int, int], ...]:
     """The YAML files of a folder, each with the time of its last change and its size."""
-    stats = ((path, path.stat()) for path in sorted(folder.glob("*.yaml")))
-    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats)
+    return file_stamp(folder.glob(VISIBLE_YAML))
 
 
 @lru_cache(maxsize=8)

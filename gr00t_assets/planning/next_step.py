@@ -13,6 +13,7 @@ from gr00t_assets.comparison.speed import Speeds
 from gr00t_assets.comparison.statistics.factor_tests import all_effects
 from gr00t_assets.comparison.statistics.ranking import comparability_classes
 from gr00t_assets.comparison.wording import factor_words, names_in_words
+from gr00t_assets.core.units import counted
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweep_file import BEST, Until
 from gr00t_assets.experiments.sweep_rounds import MOST_SEEDS
@@ -91,13 +92,14 @@ def _next_round(sweep: Sweep, until: Until, runs: Sequence[Run]) -> NextStep:
     spent, hours = [_hours(run) for run in runs], proposal.gpu_hours
     if hours is None:
         hours = len(experiments) * sum(spent) / len(spent)
+    count = counted(len(experiments), "run")
     if sum(spent) + hours > until.max_gpu_hours:
         words = (
-            f"stopped, open: the next round of {len(experiments)} runs takes {hours:.2g} hours, "
+            f"stopped, open: the next round of {count} takes {hours:.2g} hours, "
             f"{sum(spent):.2g} are spent, and max_gpu_hours is {until.max_gpu_hours:g}"
         )
         return NextStep(question, words)
-    words = f"asks for {len(experiments)} runs, about {hours:.2g} hours: {proposal.reason}"
+    words = f"asks for {count}, about {hours:.2g} hours: {proposal.reason}"
     return NextStep(question, words, experiments, hours, proposal)
 
 

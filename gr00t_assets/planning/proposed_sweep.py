@@ -17,8 +17,8 @@ from gr00t_assets.comparison.wording import listed
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.names import MAX_LENGTH
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names
+from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.random_samples import short_value
 from gr00t_assets.experiments.registry import hyperparameters_model
 from gr00t_assets.experiments.sweep_file import BEST
@@ -69,7 +69,7 @@ def propose(
 
 def check_sweep(file: Path, runs: Path | None) -> Iterator[tuple[str, bool]]:
     """By experiment how far it is from the nearest run, in words, and whether it is one."""
-    sweep = load_sweep(file, load_catalog())
+    sweep = load_sweep(file, read_project().datasets)
     known = chosen_runs(runs, imported=False)
     for experiment in sweep.experiments:
         others = [

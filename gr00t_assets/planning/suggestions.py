@@ -14,10 +14,11 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.core.yaml_files import load_yaml, shown_path
 from gr00t_assets.evaluation.result import readable_evaluation
 from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names
+from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.random_samples import DIGITS, Choice, Distribution
 from gr00t_assets.experiments.registry import hyperparameters_model
 from gr00t_assets.experiments.sweep_file import SweepFile
-from gr00t_assets.experiments.sweeps import Sweep, load_sweeps
+from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.planning.sweep_plan import named_sweep
 from gr00t_assets.runs.stored_run import read_runs
 
@@ -116,7 +117,7 @@ def suggest_sweep(
     """
     space = read_space(name)
     store = Store.from_environment()
-    sweeps = [space.sweep, *load_sweeps().values()]
+    sweeps = [space.sweep, *read_project().sweeps.values()]
     experiments = {item.name: item for sweep in sweeps for item in sweep.experiments}
     runs = [from_stored_run(run) for run in read_runs(list(experiments.values()), store)]
     evidence = gather(space, runs, store, objective)

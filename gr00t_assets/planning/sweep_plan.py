@@ -8,9 +8,9 @@ from gr00t_assets.comparison.all_runs import from_store
 from gr00t_assets.comparison.speed import Estimate, Speeds, manifests
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep, load_sweeps
+from gr00t_assets.experiments.project_files import read_project
+from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.mixture import epoch_samples, sampling_shares
 from gr00t_assets.planning.next_step import NextStep, next_step
@@ -103,8 +103,8 @@ def named_sweep(name: str) -> Sweep:
         SweepError: There is no such sweep, or its file is wrong.
     """
     if name.endswith((".yaml", ".yml")):
-        return load_sweep(Path(name), load_catalog())
-    return find_sweep(name, load_sweeps())
+        return load_sweep(Path(name), read_project().datasets)
+    return find_sweep(name, read_project().sweeps)
 
 
 def make_plan(sweep: Sweep, store: Store, device: str | None = None) -> SweepPlan:

@@ -12,6 +12,7 @@ from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.statistics.factors import Configuration
 from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
 from gr00t_assets.comparison.wording import label, said_once
+from gr00t_assets.core.units import counted
 from gr00t_assets.evaluation.paired_errors import (
     ConfigurationError,
     PairedError,
@@ -213,10 +214,10 @@ def agreement(
     lowest_loss = names[by_loss[0]]
     lowest_error, *_ = min(rows, key=lambda row: row[2].mean)
     both = "Training loss and open-loop error"
-    order = "" if tau is None else f" (Kendall's tau {tau:.2f} over {len(rows)} runs)"
+    order = "" if tau is None else f" (Kendall's tau {tau:.2f} over {counted(len(rows), 'run')})"
     if disagreeing:
         (first, second), *others = disagreeing
-        more = f", and {len(others)} more pairs" if others else ""
+        more = f", and {counted(len(others), 'more pair')}" if others else ""
         verdict = (
             f"{both} disagree beyond their noise{order}: {first} has the lower loss and {second} "
             f"the lower error{more}."

@@ -15,7 +15,7 @@ from gr00t_assets.comparison.statistics.factors import IMMATERIAL
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
 from gr00t_assets.comparison.wording import chance_words, factor_words, label, names_in_words
 from gr00t_assets.core.text import markdown
-from gr00t_assets.core.units import shown_setting
+from gr00t_assets.core.units import counted, shown_setting
 from gr00t_assets.reporting import (
     costs,
     effect_table,
@@ -78,7 +78,7 @@ def proposal_cost(proposal: Proposal, chance: bool = False) -> str:
     count, hours = len(proposal.experiments), proposal.gpu_hours
     if not count:
         return ""
-    parts = [f"{count} {'run' if count == 1 else 'runs'}"]
+    parts = [counted(count, "run")]
     if hours is not None:
         unit = hours_unit([experiment.reference for experiment in proposal.experiments])
         parts.append(f"about {hours:.2g} {unit}")
@@ -128,7 +128,7 @@ def template_environment(*modules: ModuleType, autoescape: bool = False) -> "jin
     }
     environment.globals |= names
     environment.filters |= {name: value for name, value in names.items() if callable(value)}
-    environment.filters["escaped"] = markdown
+    environment.filters |= {"escaped": markdown, "counted": counted}
     return environment
 
 

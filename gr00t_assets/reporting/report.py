@@ -14,10 +14,11 @@ from gr00t_assets.comparison.statistics.ranking import BAND
 from gr00t_assets.comparison.tables.wandb_import import imports_folder
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import write_bytes
-from gr00t_assets.core.project import Store, project_root
+from gr00t_assets.core.project import Store, data_files
 from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.evaluation.result import Evaluation, load_evaluation
 from gr00t_assets.evaluation.rollouts.result import Rollouts, load_rollouts
+from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.reporting.costs import price_per_gpu_hour
 from gr00t_assets.reporting.html import STORE, Video, first_ranked, render_page
@@ -94,9 +95,11 @@ def make_report(
         if sweep.name in asked or any(run.status != "missing" for run in stored[sweep.name])
     )
     comparisons, problems = compare_everything(runs, store, imported, band)
-    imports = (project_root() / JOURNAL, *imports_folder(store).glob("[!.]*.parquet"))
+    imports = (*data_files(JOURNAL), *imports_folder(store).glob("[!.]*.parquet"))
     if not comparisons and any(file.is_file() for file in imports):
         problems.append(SEE_IMPORTED)
+    faults = read_project().sweeps.faults.values()
+    problems += [f"the runs of a sweep are left out: {error.headline}" for error in faults]
     path, names = store.reports / FILE, [sweep.name for sweep in sweeps]
     videos = _videos(comparisons, store)
     page = render_page(comparisons, summaries, names, price, problems, videos)
@@ -189,7 +192,7 @@ def _videos(comparisons: Sequence[Comparison], store: Store) -> dict[str, list[V
 
 def _origin(runs: Sequence[Run]) -> str:
     from_table = sum(run.source == "table" for run in runs)
-    counts = {"data/journal/runs.csv": from_table, "W&B": len(runs) - from_table}
+    counts = {"journal/runs.csv": from_table, "W&B": len(runs) - from_table}
     origins = [f"{count} from {origin}" for origin, count in counts.items() if count]
     return (
         f"Runs that this store did not make: {' and '.join(origins)}. Without a curve a loss is "

@@ -1,6 +1,7 @@
 """The manifest: what a run did, written last, so that its presence means the run is over."""
 
 import json
+import os
 import platform
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,6 +24,9 @@ MANIFEST = "manifest.json"
 ATTEMPTS = "attempts.jsonl"
 PACKAGES = ("gr00t-assets", "torch", "transformers", "numpy", "av", "safetensors", "flash-attn")
 """Whose versions a manifest records."""
+
+ENGINE, NODE = "GR00T_ASSETS_ENGINE", "GR00T_ASSETS_NODE"
+"""Environment variables of a trainer on an engine: the engine's name, and the node's."""
 
 Status = Literal["finished", "failed", "interrupted", "pruned"]
 
@@ -82,6 +86,8 @@ class Manifest(FrozenModel):
     attempts: int = Field(description="Times that training was started or resumed")
     started_at: str = Field(description="ISO 8601, UTC, of the first attempt")
     finished_at: str = Field(description="ISO 8601, UTC")
+    engine: str = Field(default="local", description="Of data/engines.yaml, of the last attempt")
+    node: str | None = Field(default=None, description="Of the engine; None on this machine")
     checks: dict[str, bool] = Field(default_factory=dict)
     files: dict[str, str] = Field(
         default_factory=dict,
@@ -206,6 +212,8 @@ class Outcome:
             attempts=len(started),
             started_at=started[0],
             finished_at=datetime.now(UTC).isoformat(),
+            engine=os.environ.get(ENGINE, "local"),
+            node=os.environ.get(NODE),
         )
 
 

@@ -1,5 +1,6 @@
 """``metrics.jsonl``: one line per logged step, appended while training, read as columns."""
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from gr00t_assets.core.errors import CheckpointError
 from gr00t_assets.core.files import LARGEST_JSON, LARGEST_LIST, append_line, read_limited, sync_file
 
 METRICS = "metrics.jsonl"
+
+_TAILS = (1 << 16, 1 << 20)
+"""Bytes of the end that are looked at for a line before more is; a line has each step's loss."""
 
 
 class Metric(BaseModel):
@@ -68,6 +72,28 @@ class MetricTail:
             whole, end, _ = file.read(LARGEST_JSON).rpartition(b"\n")
         self.offset += len(whole) + len(end)
         return list(filter(None, map(_parsed, whole.split(b"\n"))))
+
+
+def last_metrics(run_directory: Path, lines: int) -> list[Metric]:
+    """The last logged lines, without a look at the whole file; none where it cannot be read.
+
+    Of a line that is damaged, or cut off by a kill, there is nothing in the list.
+
+    Args:
+        run_directory: Whose ``metrics.jsonl`` is read.
+        lines: At most so many.
+    """
+    path = run_directory / METRICS
+    with suppress(OSError), path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        for length in (*_TAILS, LARGEST_JSON):
+            start = max(0, size - length)
+            file.seek(start)
+            complete = file.read(size - start).split(b"\n")[1 if start else 0 : -1]
+            found = list(filter(None, map(_parsed, complete[-lines:])))
+            if found or not start:
+                return found
+    return []
 
 
 def _parsed(line: str | bytes) -> Metric | None:

@@ -9,12 +9,13 @@ from gr00t_assets.core.checksums import read_sealed
 from gr00t_assets.core.errors import CheckpointError, EvaluationError, Gr00tAssetsError
 from gr00t_assets.core.files import folders
 from gr00t_assets.core.project import Store, materialize_command
-from gr00t_assets.experiments.sweeps import experiments_by_name, find_experiment, load_sweeps
+from gr00t_assets.experiments.project_files import read_project
+from gr00t_assets.experiments.sweeps import find_experiment
 from gr00t_assets.runs.checkpoint_choice import MODELS, StoredWeights, best_weights, stored_weights
 from gr00t_assets.runs.manifest import MANIFEST, load_manifest
 from gr00t_assets.runs.model_files import PROMOTION
 from gr00t_assets.runs.run_directory import MODEL
-from gr00t_assets.runs.spec import SPEC, current_config_hash, load_spec
+from gr00t_assets.runs.spec import SPEC, TrainingSpec, current_config_hash, load_spec, make_spec
 
 
 class ModelReference(NamedTuple):
@@ -61,7 +62,7 @@ def find_model(reference: str) -> ModelReference:
         promoted = [path for path in inner if (path / PROMOTION).is_file()]
         if selector is None and len(promoted) == 1:
             with suppress(Gr00tAssetsError):
-                known = experiments_by_name(load_sweeps()).get(target)
+                known = read_project().experiments.get(target)
                 if known is None or promoted[0].name == current_config_hash(known, store):
                     return _in_folder(promoted[0])
         hints = [f"promoted: {folder}" for folder in promoted]
@@ -140,7 +141,7 @@ def find_run(target: str) -> Path:
     if path.is_dir():
         problem = "this folder is no run directory."
         raise EvaluationError(target, problem, [f"expected {SPEC} and {MANIFEST} in it"])
-    experiment, store = find_experiment(target, load_sweeps()), Store.from_environment()
+    experiment, store = find_experiment(target, read_project().sweeps), Store.from_environment()
     try:
         directory = store.run_directory(target, current_config_hash(experiment, store))
     except Gr00tAssetsError as error:
@@ -157,6 +158,20 @@ def find_run(target: str) -> Path:
             f"train: {materialize_command('checkpoint', target)}",
         ],
     )
+
+
+def asked_spec(target: str) -> TrainingSpec:
+    """What a person wants trained: an experiment as it is now, a run directory or a spec file.
+
+    Raises:
+        Gr00tAssetsError: There is none of these, or the experiment's data is not in the store.
+    """
+    path = Path(target)
+    if _is_run(path):
+        return load_spec(path / SPEC)
+    if path.suffix == ".json":
+        return load_spec(path)
+    return make_spec(find_experiment(target, read_project().sweeps), Store.from_environment())
 
 
 def _is_run(folder: Path) -> bool:

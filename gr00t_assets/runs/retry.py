@@ -1,5 +1,6 @@
 """Whether a run is complete, and whether one that ended before is tried again."""
 
+import re
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +12,9 @@ from gr00t_assets.runs.checkpoint_layout import stored_checkpoints
 from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.retention.removal import disk_usage
 
-TrainingEnd = Literal["crash", "full disk", "repeats"]
+TrainingEnd = Literal["crash", "full disk", "broken file", "repeats"]
 """``crash``: another attempt may well succeed. ``full disk``: it will once there is space.
+``broken file``: it never began, since a file of the project had a fault just then.
 ``repeats``: the same would happen again, so that a person has to mend something first."""
 
 EXIT_CODE = "exit_code"
@@ -27,11 +29,12 @@ MIN_FREE_BYTES = 50_000_000
 
 _CRASHES = {
     "worker-killed", "worker-gone", "gpu-fault", "nccl-timeout", "peer-gone", "rank-signal",
-    "losses-missing",
+    "losses-missing", "job-lost",
 }  # fmt: skip
 _DISK_MESSAGES = (
     "the disk is full", "No space left on device", "disk is full", "Disk quota exceeded",
 )  # fmt: skip
+_BROKEN_FILE = re.compile(r"(Sweep|Catalog|DataConfig|Engine)Error: [^\n]+?\.yaml(:\d+)?: ")
 _SIGNALS = {
     getattr(signal, f"SIG{name}") for name in ("KILL", "TERM", "INT", "HUP", "SEGV", "BUS", "ABRT")
 }
@@ -53,8 +56,12 @@ def end_of_training(message: str, facts: Mapping[str, object]) -> TrainingEnd:
         'crash'
         >>> end_of_training("learning_rate is negative", {"failure": "exception", "exit_code": 1})
         'repeats'
+        >>> end_of_training("SweepError: data/sweeps/a.yaml:3: this is not YAML.", {})
+        'broken file'
     """
     failure, code = facts.get(FAILURE), facts.get(EXIT_CODE)
+    if failure is None and _BROKEN_FILE.match(message):
+        return "broken file"
     if failure == DISK_FULL or any(text in message for text in _DISK_MESSAGES):
         return "full disk"
     killed = isinstance(code, int) and signal_of(code) in _SIGNALS

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ from gr00t_assets.trainers.reporter import Reporter, reporting
 from gr00t_assets.trainers.run_files import drop_uncovered
 from gr00t_assets.trainers.wandb_run import wandb_run
 
+_ONE_REQUEST = 1.0
+"""Seconds, as the guard has it."""
+
 
 class StopRequest:
     """Whether the training is asked to stop: by somebody, or since it is hopeless."""
@@ -65,13 +69,21 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Take SIGINT and SIGTERM as requests inside the block; a second SIGINT ends at once."""
+    """Take SIGINT and SIGTERM as requests inside the block; a second SIGINT ends at once.
+
+    Signals within a second are one request: an engine that cancels a job signals every process of
+    it, the guard among them, which passes its signal on.
+    """
     request = StopRequest()
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    times: list[float] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
-        request.signal_name = signal.Signals(number).name
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        times.append(time.monotonic())
+        if request.signal_name is None:
+            request.signal_name = signal.Signals(number).name
+        elif number == signal.SIGINT and times[-1] - times[0] > _ONE_REQUEST:
+            signal.default_int_handler(number, frame)
 
     for number in previous:
         signal.signal(number, handle)

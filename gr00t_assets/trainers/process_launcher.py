@@ -22,7 +22,7 @@ from gr00t_assets.gpu.devices import CPU
 from gr00t_assets.gpu.guard import end_guarded, guarded, new_process_tag, stop_grace
 from gr00t_assets.gpu.slots import Lease, acquire, needed_memory
 from gr00t_assets.runs.run_directory import place_spec
-from gr00t_assets.runs.spec import load_spec
+from gr00t_assets.runs.spec import TrainingSpec
 
 _TAIL_LINES = 200
 """Lines of output that are kept for the message of a failure."""
@@ -40,7 +40,10 @@ class LaunchedProcess:
         guard: The guard's process, whose exit code is the command's.
         lease: The devices that it runs on.
         code: Exit code, 128 + n for signal n, once the block of ``launched`` is left.
+        failure: None, as nothing but the trainer ends it here; see ``gr00t_assets.engines.job``.
     """
+
+    failure = None
 
     def __init__(
         self, guard: "subprocess.Popen[bytes]", lease: Lease, grace: float, output: BinaryIO | None
@@ -52,6 +55,11 @@ class LaunchedProcess:
         self._output = output
         self._lines: deque[str] = deque(maxlen=_TAIL_LINES)
         self._incomplete = b""
+
+    @property
+    def where(self) -> str:
+        """The devices: ``cuda:0, cuda:1``."""
+        return ", ".join(self.lease.devices)
 
     @property
     def last_lines(self) -> list[str]:
@@ -151,7 +159,7 @@ def run_on_terminal(command: Sequence[str], lease: Lease, stopping: str) -> int:
     return process.code
 
 
-def train_by_hand(spec_file: Path) -> int:
+def train_by_hand(spec: TrainingSpec) -> int:
     """Train a spec in slots of this machine, with the output on the terminal.
 
     Ctrl-C asks the trainer for a checkpoint and waits for it; once more, and it ends without.
@@ -160,10 +168,9 @@ def train_by_hand(spec_file: Path) -> int:
         The trainer's exit code: 0 finished, 1 failed, 130 stopped on request.
 
     Raises:
-        SpecError: The file is not a spec.
+        CheckpointError: Its run directory is another run's.
         TrainingError: Its trainer cannot be started, or the machine lacks the GPUs.
     """
-    spec = load_spec(spec_file)
     place_spec(spec)
     experiment = spec.experiment
     command = trainer_named(experiment.trainer).command(spec)

@@ -99,12 +99,20 @@ def reporting(run_directory: Path, max_steps: int) -> Iterator[Reporter]:
             from dagster_pipes import open_dagster_pipes
 
             pipes = stack.enter_context(open_dagster_pipes())
-        else:
+        elif not _is_standard_output(run_directory / LOG):
             log = stack.enter_context((run_directory / LOG).open("a", encoding="utf-8"))
         progress = None
         if sys.stderr.isatty() and pipes is None:
             progress = stack.enter_context(_bar(max_steps))
         yield Reporter(run_directory, max_steps, pipes, progress, log)
+
+
+def _is_standard_output(file: Path) -> bool:
+    """Whether what is printed goes to a file anyway, as on a node of an engine."""
+    try:
+        return os.path.samestat(os.fstat(sys.stdout.fileno()), file.stat())
+    except (OSError, ValueError):
+        return False
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from gr00t_assets.core.files import FrozenModel, read_limited, write_json
+from gr00t_assets.core.project_settings import project_settings
 from gr00t_assets.runs.metrics import Metric, MetricTail
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.reporter import Reporter
@@ -30,9 +31,6 @@ FOLDER = "wandb"
 """Folder of the run directory that the wandb package writes to."""
 
 DEFAULT_PROJECT = "gr00t-assets"
-
-TAG = "gr00t-overfit"
-"""The tag that every GR00T training run carries."""
 
 _LONGEST_TAG = 64
 
@@ -123,11 +121,12 @@ def update_record(run_directory: Path, **changes: object) -> WandbRecord:
 
 
 def run_tags(spec: TrainingSpec) -> tuple[str, ...]:
-    """``gr00t-overfit``, the experiment's tags and those of WANDB_TAGS, each once.
+    """Tags of the project, of the experiment and of WANDB_TAGS, each once.
 
     A tag longer than the 64 characters that W&B takes is cut.
     """
-    tags = [TAG, *spec.experiment.tags, *os.environ.get("WANDB_TAGS", "").split(",")]
+    own = (*project_settings().wandb_tags, *spec.experiment.tags)
+    tags = [*own, *os.environ.get("WANDB_TAGS", "").split(",")]
     return tuple(dict.fromkeys(cut for tag in tags if (cut := tag.strip()[:_LONGEST_TAG])))
 
 

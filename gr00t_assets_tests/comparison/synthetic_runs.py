@@ -96,7 +96,7 @@ def drawn_curve(
 
 def journal_runs() -> list[Run]:
     """The runs of the hand-kept journal, each with its one logged value."""
-    with (Path(__file__).parents[2] / "data" / "journal" / "runs.csv").open() as file:
+    with (Path(__file__).parents[2] / "data" / "examples" / "journal" / "runs.csv").open() as file:
         return [_journal_run(row) for row in csv.DictReader(file)]
 
 

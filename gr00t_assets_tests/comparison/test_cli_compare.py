@@ -74,7 +74,7 @@ def test_the_program_itself_needs_no_dagster(alone):
         f"    app(['compare', '--runs', {str(TABLE)!r}, '--json'])\n"
         "print(sorted({'dagster', 'torch', 'wandb', 'matplotlib'} & set(sys.modules)))"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(TABLE).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(TABLE).parents[3])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
                           env=environment)  # fmt: skip
     assert done.stdout.strip() == "[]"
@@ -126,7 +126,7 @@ def test_export_of_a_table(alone):
 )
 def test_mistakes_end_with_one_message(alone, arguments, words):
     program = [sys.executable, "-m", "gr00t_assets.cli.main", "compare", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(Path(TABLE).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(TABLE).parents[3])}
     done = subprocess.run(program, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("ComparisonError: ")

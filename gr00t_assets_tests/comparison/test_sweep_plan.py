@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from gr00t_assets.cli.sweep import plan_json, print_plan
+from gr00t_assets.cli.sweep_plan import plan_json, print_plan
 from gr00t_assets.modality.config import save_modality_config
 from gr00t_assets.planning.sweep_plan import SweepPlan, make_plan
 from gr00t_assets_tests.comparison.run_factory import (

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import CatalogError
-from gr00t_assets.datasets.catalog import find_entry, load_catalog
+from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, load_catalog
 from gr00t_assets.datasets.source_kinds import (
     EnvironmentSource,
     GitSource,
@@ -11,7 +11,7 @@ from gr00t_assets.datasets.source_kinds import (
     SyntheticSource,
 )
 
-CHECKED_IN = Path(__file__).resolve().parents[2] / "data" / "datasets.yaml"
+CHECKED_IN = Path(__file__).resolve().parents[2]
 
 WRONG = """\
 a,b:
@@ -44,8 +44,15 @@ f:
 """
 
 
-def test_the_checked_in_catalog_has_its_datasets() -> None:
-    catalog = load_catalog(CHECKED_IN)
+@pytest.fixture
+def catalog(monkeypatch: pytest.MonkeyPatch) -> dict[str, CatalogEntry]:
+    """The checked-in catalog with the examples."""
+    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(CHECKED_IN))
+    monkeypatch.setenv("GR00T_ASSETS_EXAMPLES", "1")
+    return load_catalog()
+
+
+def test_the_checked_in_catalog_has_its_datasets(catalog: dict[str, CatalogEntry]) -> None:
     synthetic, pick, demo, held_out, untagged, so101 = catalog.values()
     assert list(catalog) == [
         "synthetic-pick-n-place",
@@ -113,6 +120,6 @@ def test_a_branch_is_not_a_pinned_commit(tmp_path: Path) -> None:
     assert "expected a folder inside the repository" in str(caught.value)
 
 
-def test_an_unknown_dataset_is_answered_with_the_nearest() -> None:
+def test_an_unknown_dataset_is_answered_with_the_nearest(catalog: dict[str, CatalogEntry]) -> None:
     with pytest.raises(CatalogError, match=r"did you mean 'robot_sim\.PickNPlace'"):
-        find_entry("robot_sim.PickAndPlace", load_catalog(CHECKED_IN))
+        find_entry("robot_sim.PickAndPlace", catalog)

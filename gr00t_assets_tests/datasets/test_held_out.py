@@ -9,7 +9,7 @@ import pytest
 
 from gr00t_assets.core.errors import CatalogError, DatasetError
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.catalog import CatalogEntry, held_out_episodes, load_catalog
+from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 from gr00t_assets.datasets.fit.modality_configs import (
     build_modality_config,
     resolve_modality_config,
@@ -17,6 +17,7 @@ from gr00t_assets.datasets.fit.modality_configs import (
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
+from gr00t_assets.datasets.held_out import held_out_episodes
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.datasets.synthetic.generator import generate

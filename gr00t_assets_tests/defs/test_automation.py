@@ -11,6 +11,7 @@ from gr00t_assets.defs.partitions import EXPERIMENTS
 
 COMPARISON = dg.AssetKey("loss_comparison")
 JOURNAL = dg.AssetKey("research_journal")
+IN_TIME = dg.AssetCheckKey(COMPARISON, "scheduled_sweeps_are_in_time")
 FIRST, SECOND, *_ = EXPERIMENTS
 
 
@@ -25,7 +26,7 @@ class Evaluated:
         """Whether the comparison is asked for."""
         result = dg.evaluate_automation_conditions(defs, self.instance, cursor=self._cursor)
         self._cursor = result.cursor
-        assert {each.key for each in result.results} == {COMPARISON, JOURNAL}
+        assert {each.key for each in result.results} == {COMPARISON, JOURNAL, IN_TIME}
         return result.get_num_requested(COMPARISON) > 0
 
     def arrives(self, asset: str, partition: str | None = None) -> None:

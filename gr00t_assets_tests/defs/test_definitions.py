@@ -17,9 +17,11 @@ ENTRY = {
 }
 DATASETS = {"demo": ENTRY, "other": ENTRY}
 MIXED = {"name": "mixed", "dataset": [{"name": "demo"}, {"name": "other", "weight": 0.5}]}
+OWNERS = ["team:arms", "a.person@example.org"]
 SWEEPS = {
     "rates": {
         "schedule": "0 20 * * *",
+        "time_zone": "Asia/Tokyo",
         "defaults": {"dataset": "demo"},
         "grid": {"name": "lr{learning_rate}", "hyperparameters": {"learning_rate": [1e-3, 1e-4]}},
     },
@@ -39,6 +41,7 @@ def upstream(asset, partition):
         graph.get(dg.AssetKey(asset)).partitions_def)
     return sorted(result.partitions_subset.get_partition_keys())
 nodes = [graph.get(key) for key in graph.materializable_asset_keys]
+experiment = graph.get(dg.AssetKey("experiment"))
 print(json.dumps({
     "assets": {node.key.to_user_string(): {
         "group": node.group_name, "kinds": sorted(node.kinds), "owners": list(node.owners),
@@ -51,7 +54,10 @@ print(json.dumps({
     "upstream": {"small": upstream("frame_cache", "small"),
                  "mixed": upstream("frame_cache", "mixed"),
                  "lr0.001": upstream("modality_config", "lr0.001")},
-    "schedules": {s.name: s.cron_schedule for s in defs.schedules},
+    "experiment": {"external": experiment.is_external, "group": experiment.group_name,
+        "children": sorted(key.to_user_string() for key in experiment.child_keys),
+        "partitions": sorted(experiment.partitions_def.get_partition_keys())},
+    "schedules": {s.name: [s.cron_schedule, s.execution_timezone] for s in defs.schedules},
     "jobs": sorted(job.name for job in defs.jobs),
 }))
 """
@@ -59,7 +65,9 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return make_project(tmp_path_factory.mktemp("project"), DATASETS, SWEEPS)
+    project = make_project(tmp_path_factory.mktemp("project"), DATASETS, SWEEPS)
+    (project.root / "data" / "project.yaml").write_text(f"owners: {json.dumps(OWNERS)}\n")
+    return project
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +103,19 @@ def test_every_asset_says_what_it_is(described: dict):
         "promoted_model": "promotion",
     }
     for name, asset in described["assets"].items():
-        assert asset["kinds"] and asset["owners"] and asset["described"], name
+        assert asset["kinds"] and asset["described"], name
+        assert asset["owners"] == OWNERS, "those of data/project.yaml"
         assert asset["code_version"] is not None, name
         assert not asset["pools"], "slots alone hold trainings back"
+
+
+def test_an_experiment_is_observed_and_a_checkpoint_is_made_of_it(described: dict):
+    assert described["experiment"] == {
+        "external": True,
+        "group": "training",
+        "children": ["checkpoint"],
+        "partitions": described["assets"]["checkpoint"]["partitions"],
+    }
 
 
 def test_partitions_are_those_of_the_files(described: dict):
@@ -115,7 +133,7 @@ def test_an_experiment_depends_on_its_own_datasets_alone(described: dict):
     }
 
 
-def test_checks_are_blocking_and_by_partition(described: dict):
+def test_checks_by_partition_block_where_nothing_can_follow(described: dict):
     assert described["checks"] == {
         "files_are_sound": [True, True],
         "fits_data_config": [True, True],
@@ -124,19 +142,29 @@ def test_checks_are_blocking_and_by_partition(described: dict):
         "loss_is_finite": [True, True],
         "weights_load_and_act": [True, True],
         "config_matches_run": [True, True],
+        "loss_fell": [False, True],
+        "loss_has_no_spikes": [False, True],
+        "beats_holding_still": [False, True],
+        "beats_mean_action": [False, True],
+        "uses_language": [False, True],
+        "beats_rules": [False, True],
+        "scheduled_sweeps_are_in_time": [False, False],
+        "files_have_no_fault": [False, False],
     }
 
 
 def test_only_a_sweep_with_a_cron_expression_has_a_schedule(described: dict):
-    assert described["schedules"] == {"sweep_rates": "0 20 * * *"}
+    assert described["schedules"] == {"sweep_rates": ["0 20 * * *", "Asia/Tokyo"]}
     assert described["jobs"] == ["analysis", "evaluation", "prepare_data", "sweep"]
 
 
-def test_a_wrong_sweep_file_stops_the_load_with_its_line(tmp_path: Path):
+def test_a_wrong_sweep_file_is_named_with_its_line_and_all_else_loads(tmp_path: Path):
     sweep = {"defaults": {"dataset": "demo", "hyperparameters": {"learning_rat": 1}}}
-    project = make_project(tmp_path, DATASETS, {"wrong": {**sweep, "experiments": [{"name": "a"}]}})
-    result = project.materialize("dataset", "demo")
-    assert result.returncode == 1
-    message = r"SweepError: \S*wrong.yaml:\d+: .*learning_rat: unknown field; did you mean"
-    assert re.search(message, result.stdout), result.stdout
-    assert "Traceback" not in result.stdout
+    wrong = {**sweep, "experiments": [{"name": "a"}]}
+    project = make_project(tmp_path, DATASETS, {**SWEEPS, "wrong": wrong})
+    result = project.python(DESCRIBE)
+    assert result.returncode == 0, result.stdout
+    message = r"warning: \S*wrong.yaml:\d+: .*learning_rat: unknown field; did you mean"
+    assert len(re.findall(message, result.stdout)) == 1, result.stdout
+    keys = json.loads(result.stdout.splitlines()[-1])["assets"]["checkpoint"]["partitions"]
+    assert keys == ["lr0.0001", "lr0.001", "mixed", "small"]

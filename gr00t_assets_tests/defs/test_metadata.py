@@ -1,20 +1,32 @@
 from pathlib import Path
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.metadata import INLINE, bullets, image, in_store, table
+from gr00t_assets.defs.metadata import INLINE, bullets, folded_table, image, in_store, table
 from gr00t_assets.reporting.curve_images import inline_curve
 from gr00t_assets.runs.metrics import Metric, MetricTable
 
 
 def test_a_cell_cannot_break_its_table():
-    shown = table(["task"], [["pick | place\nthe pear"]]).md_str
-    assert shown is not None
-    assert shown.splitlines()[2:] == ["| pick \\| place the pear |"]
+    rows = [["pick | place\nthe pear"]]
+    assert str(folded_table(["task"], rows).value).splitlines()[2:] == [
+        "| pick \\| place the pear |"
+    ]
+    assert table(["task"], rows).records[0].data == {"task": "pick | place the pear"}
 
 
 def test_values_are_shown_as_people_write_them():
-    shown = table(["a", "b", "c"], [[True, 1e-4, 1 / 3]]).md_str
-    assert shown is not None and shown.endswith("| true | 1e-4 | 0.333333 |")
+    shown = folded_table(["a", "b", "c"], [[True, 1e-4, 1 / 3]]).value
+    assert str(shown).endswith("| true | 1e-4 | 0.333333 |")
+
+
+def test_a_program_reads_numbers_as_numbers():
+    shown = table(["a", "b", "c"], [[True, 1e-4, 1 / 3], [None, 2, float("nan")]])
+    assert [record.data for record in shown.records] == [
+        {"a": "true", "b": 1e-4, "c": 0.33333},
+        {"a": "none", "b": 2, "c": "nan"},
+    ]
+    assert [column.type for column in shown.schema.columns] == ["string", "float", "string"]
+    assert not table(["a"], []).records
 
 
 def test_no_warnings_are_none():

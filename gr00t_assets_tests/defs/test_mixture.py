@@ -111,8 +111,8 @@ def test_a_killed_mixture_goes_on_to_the_same_losses_and_is_evaluated(project: P
     assert event is not None and event.asset_materialization is not None
     shown = event.asset_materialization.metadata
     mixture = shown["mixture"]
-    assert isinstance(mixture, dg.MarkdownMetadataValue) and mixture.md_str is not None
-    assert "| so101, version " in mixture.md_str
+    assert isinstance(mixture, dg.TableMetadataValue)
+    assert str(mixture.records[1].data["dataset"]).startswith("so101, version ")
     assert str(shown["dataset"].value).startswith("arms 0.7 + so101 0.3, version ")
 
     plan = project.run(

@@ -203,7 +203,7 @@ def test_a_websocket_is_for_the_page_itself(headers: dict[str, str], accepted: b
 def test_a_port_that_is_taken_is_said_with_another() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(PageError, match=f"gr00t-assets dev --port {port + 1}"):
+        with pytest.raises(PageError, match=f"another port: --port {port + 1}"):
             serve(port)
 
 

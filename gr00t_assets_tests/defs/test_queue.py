@@ -3,12 +3,14 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from gr00t_assets.core.system_errors import user_name
 from gr00t_assets.defs.queue import GpuTaggingRunCoordinator
 from gr00t_assets_tests.defs.dagster_dev import LAUNCH, change_settings, in_session
 from gr00t_assets_tests.defs.project import Project, make_project
@@ -27,6 +29,7 @@ with open(Path(sys.argv[1]) / "times", "a") as file:
     file.write(f"{time.time()} end\\n")
 """
 DAEMON = "from dagster._daemon.cli import main; main()"
+BY_ANA = {"GR00T_ASSETS_USER": "ana"}
 
 
 @pytest.fixture
@@ -111,15 +114,15 @@ def test_a_dagster_yaml_of_version_0_1_still_holds_the_queue_back(
 
 
 def test_a_run_that_trains_is_tagged_and_queued(tmp_path: Path):
-    run = launched(make_project(tmp_path), "checkpoint")
+    run = launched(replace(make_project(tmp_path), variables=BY_ANA), "checkpoint")
     assert run.status == dg.DagsterRunStatus.QUEUED
-    assert run.tags["gpu"] == "true"
+    assert (run.tags["gpu"], run.tags["user"]) == ("true", "ana")
 
 
-def test_a_run_that_trains_nothing_has_no_tag(tmp_path: Path):
+def test_a_run_that_trains_nothing_has_no_tag_but_who_launched_it(tmp_path: Path):
     run = launched(make_project(tmp_path), "compared")
     assert run.status == dg.DagsterRunStatus.QUEUED
-    assert "gpu" not in run.tags
+    assert "gpu" not in run.tags and run.tags["user"] == user_name()
 
 
 def test_the_daemon_trains_one_at_a_time(tmp_path: Path):

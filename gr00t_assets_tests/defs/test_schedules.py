@@ -7,10 +7,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.core.errors import SweepError, TrainingError
 from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import ExplainedFailureError
-from gr00t_assets.defs.schedules import schedule_name, sweep_schedule
+from gr00t_assets.defs.schedules import schedule_name, scheduled_requests
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.runs.manifest import save_manifest
@@ -41,7 +41,7 @@ def tick(
     sweep = Sweep("demo", Path("demo.yaml"), "", CRON, asked or experiments(store))
     resources = {"store": store}
     with dg.build_schedule_context(instance=instance, resources=resources) as context:
-        found = sweep_schedule(sweep, CRON)(context)
+        found = scheduled_requests(sweep, store, context)
     if isinstance(found, dg.SkipReason):
         return found.skip_message
     assert isinstance(found, list)
@@ -128,6 +128,15 @@ def test_a_failure_waits_for_a_person_or_another_configuration(
     assert "\nsecond: it is trained" in reason
     other = a_spec(store.root, name="first", hyperparameters={"max_steps": 5}).experiment
     assert names(tick(store, instance, (other,))) == ["first"]
+
+
+def test_what_met_a_file_with_a_fault_is_asked_for_again(
+    store: Store, instance: dg.DagsterInstance
+):
+    tags = {"gr00t/config_hash": a_spec(store.root, name="first").config_hash}
+    error = SweepError("data/sweeps/demo.yaml:3", "this is not YAML.")
+    failed(instance, ExplainedFailureError(error), **tags)
+    assert names(tick(store, instance)) == ["first", "second"]
 
 
 def test_a_cancelled_run_is_asked_for_at_the_next_tick(store: Store, instance: dg.DagsterInstance):

@@ -9,12 +9,12 @@ import dagster as dg
 import pytest
 from dagster._core.events import JobFailureData, RunFailureReason
 
-from gr00t_assets.core.errors import StoreError, TrainingError
+from gr00t_assets.core.errors import StoreError, SweepError, TrainingError
 from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import ExplainedFailureError
 from gr00t_assets.defs.sensors import FailedRunsCursor, resume_requests
 from gr00t_assets.defs.training_runs import end_of_run
-from gr00t_assets.experiments.sweeps import Sweep
+from gr00t_assets.experiments.sweeps import Sweep, Sweeps
 from gr00t_assets.modality.config import save_modality_config
 from gr00t_assets.runs.manifest import save_manifest
 from gr00t_assets_tests.defs.died import NAMES, died, failed, killed_by, made, trainer_ended
@@ -29,7 +29,8 @@ class Sensor:
     def __init__(self, store: Store, instance: dg.DagsterInstance, max_retries: int = 3) -> None:
         experiments = tuple(a_spec(store.root, name=name).experiment for name in NAMES)
         sweep = Sweep("demo", Path("demo.yaml"), "", None, experiments, max_retries=max_retries)
-        self.sweeps, self.store, self.instance = {"demo": sweep}, store, instance
+        self.sweeps: dict[str, Sweep] = {"demo": sweep}
+        self.store, self.instance = store, instance
         self.cursor: str | None = None
         self.lines: list[str] = []
 
@@ -187,6 +188,32 @@ def test_what_would_fail_again_is_not_asked_for(sensor: Sensor, program: str):
 def test_an_error_of_the_asset_is_not_asked_for(sensor: Sensor, error: BaseException):
     failed(sensor.instance, error)
     assert sensor.tick() == []
+
+
+BROKEN = SweepError("data/sweeps/demo.yaml:3", "this is not YAML.", ["found a tab"])
+
+
+def test_what_met_a_file_with_a_fault_is_asked_for_once_it_is_mended(sensor: Sensor):
+    run = failed(sensor.instance, ExplainedFailureError(BROKEN))
+    sound, fault = sensor.sweeps, {Path("data/sweeps/demo.yaml"): BROKEN}
+    sensor.sweeps = Sweeps({}, fault, dict.fromkeys(NAMES, Path("data/sweeps/demo.yaml")))
+    for _ in range(2):
+        assert sensor.tick() == []
+        assert sensor.lines == [f"first, run {run.run_id[:8]}: {BROKEN.headline}"]
+    sensor.sweeps = sound
+    (request,) = sensor.tick()
+    assert request.run_key == f"{run.run_id}:mended"
+    assert request.tags["gr00t/retry_number"] == "0", "it is none of those that died"
+    assert sensor.tick() == []
+
+
+def test_a_run_that_died_waits_for_its_file_to_be_mended(sensor: Sensor):
+    died(sensor.instance)
+    sound, fault = sensor.sweeps, {Path("data/sweeps/demo.yaml"): BROKEN}
+    sensor.sweeps = Sweeps({}, fault, dict.fromkeys(NAMES, Path("data/sweeps/demo.yaml")))
+    assert sensor.tick() == []
+    sensor.sweeps = sound
+    assert asked(sensor.tick()) == ["first"]
 
 
 def test_definitions_that_do_not_load_are_not_asked_for(sensor: Sensor):

@@ -21,16 +21,16 @@ from gr00t_assets_tests.gpu.test_guard import alive, wait_until
 MODULE = "gr00t_assets_tests.defs.training_definitions"
 
 LEARNS = """
-import os, sys, time
-from dagster_pipes import open_dagster_pipes
+import json, os, sys, time
+from pathlib import Path
 print("device", repr(os.environ["CUDA_VISIBLE_DEVICES"]))
 print("a warning", file=sys.stderr)
-with open_dagster_pipes() as pipes:
-    for step in range(1, 4):
-        metric = dict(step=step, samples_seen=step * 8, epoch=0.1, loss=1 / step, losses=[1 / step],
-                      grad_norm=1.0, learning_rate=1e-3, wall_seconds=0.1)
-        pipes.report_custom_message({"type": "metric", "metric": metric})
-        time.sleep(2.4)
+for step in range(1, 4):
+    metric = dict(step=step, samples_seen=step * 8, epoch=0.1, loss=1 / step, losses=[1 / step],
+                  grad_norm=1.0, learning_rate=1e-3, wall_seconds=2.4 * step)
+    with Path(sys.argv[1], "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(metric) + "\\n")
+    time.sleep(2.4)
 """
 
 FAILS = """
@@ -97,10 +97,10 @@ def test_the_loss_is_observed_and_output_is_kept(project: Project):
     with project.instance() as instance:
         fetched = instance.fetch_observations(dg.AssetKey("checkpoint"), limit=10)
         found = [record.asset_observation for record in fetched.records]
-    assert 1 <= len(found) <= 2, "7 seconds of training at one observation in five seconds"
+    assert 2 <= len(found) <= 3, "7 seconds at one observation in five seconds, and the last one"
     assert found[-1] is not None and found[-1].partition == "lr1e-3"
     losses = [item.metadata["training_loss"].value for item in found if item is not None]
-    assert set(losses) <= {1.0, 0.5, 0.33333}
+    assert set(losses) <= {1.0, 0.5, 0.33333} and losses[0] == 0.33333
     captured = list((project.root / "data/dagster/logs").rglob("*.out"))
     assert any("device '7'" in file.read_text() for file in captured)
 
@@ -187,16 +187,3 @@ def test_the_slot_is_held_while_it_trains(
     process.communicate(timeout=120)
     assert len(lines) == 1
     assert ", lr1e-3, run " in lines[0] and ", since 20" in lines[0]
-
-
-def test_what_a_killed_runs_losses_went_through_is_removed(project: Project):
-    process = start(project, SAVES_WHEN_STOPPED)
-    processes = started_processes(project)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert wait_until(lambda: not any(alive(each) for each in processes), 30)
-    (left,) = run_directory(project).glob(".messages.*")
-    again = start(project, "")
-    output, _ = again.communicate(timeout=240)
-    assert again.returncode == 0, output
-    assert not list(run_directory(project).glob(".messages.*")), left

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 from pydantic import Field
 
-from gr00t_assets.cli.sweep import plan_json
+from gr00t_assets.cli.sweep_plan import plan_json
 from gr00t_assets.comparison.all_runs import from_store
 from gr00t_assets.comparison.statistics.ranking import comparability_classes
 from gr00t_assets.comparison.tables.runs_table import read_table
@@ -18,7 +18,7 @@ from gr00t_assets.experiments.registry import (
     combined_hyperparameters,
     trainer_named,
 )
-from gr00t_assets.experiments.sweeps import load_sweep, load_sweeps
+from gr00t_assets.experiments.sweeps import experiments_by_name, load_sweep, load_sweeps
 from gr00t_assets.planning.sweep_plan import make_plan
 from gr00t_assets.reporting.ranking_table import ranking_table
 from gr00t_assets.runs.spec import hash_of_spec, load_spec, make_spec, write_spec
@@ -55,11 +55,10 @@ def one_more(monkeypatch: pytest.MonkeyPatch):
 
 
 def hashes() -> dict[str, str]:
-    return {
-        item.name: item.config_hash("version", "modality")
-        for sweep in load_sweeps(ROOT / "data" / "sweeps").values()
-        for item in sweep.experiments
-    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GR00T_ASSETS_EXAMPLES", "1")
+        experiments = experiments_by_name(load_sweeps()).values()
+    return {item.name: item.config_hash("version", "modality") for item in experiments}
 
 
 def test_a_new_hyperparameter_with_a_default_leaves_every_hash_and_spec_as_it_was(

@@ -1,10 +1,13 @@
-"""The checked-in sweeps of the journal hold what the journal's runs were and recommends."""
+"""The examples: off unless asked for; the journal's sweeps hold what its runs were."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
 
+from gr00t_assets.comparison.all_runs import chosen_runs
+from gr00t_assets.core.errors import SweepError
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 from gr00t_assets.datasets.source_kinds import GitSource, HubSource
 from gr00t_assets.experiments.experiment import Experiment
@@ -14,6 +17,7 @@ from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparamete
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
 ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "data" / "examples"
 FAILED_TWIN = "batch_size_8_failed"
 SETTINGS = (
     "learning_rate", "batch_size", "max_steps", "warmup_ratio", "weight_decay", "tune_llm",
@@ -21,23 +25,62 @@ SETTINGS = (
     "save_steps", "video_backend", "lr_scheduler_type", "seed",
 )  # fmt: skip
 
-with (ROOT / "data" / "journal" / "runs.csv").open(newline="") as file:
+with (EXAMPLES / "journal" / "runs.csv").open(newline="") as file:
     RUNS = list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
 def catalog() -> dict[str, CatalogEntry]:
-    return load_catalog(ROOT / "data" / "datasets.yaml")
+    return load_catalog(EXAMPLES / "datasets.yaml")
 
 
 @pytest.fixture(scope="module")
 def sweeps(catalog: dict[str, CatalogEntry]) -> dict[str, Sweep]:
-    return load_sweeps(ROOT / "data" / "sweeps", catalog)
+    return load_sweeps(EXAMPLES / "sweeps", catalog)
 
 
 @pytest.fixture(scope="module")
 def journal(sweeps: dict[str, Sweep]) -> dict[str, Experiment]:
     return {item.name: item for item in sweeps["journal-2025-06"].experiments}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder ``data`` of a project with the checked-in files."""
+    for name in ("sweeps", "examples", "data_configs"):
+        shutil.copytree(ROOT / "data" / name, tmp_path / "data" / name)
+    shutil.copy(ROOT / "data" / "datasets.yaml", tmp_path / "data")
+    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path))
+    monkeypatch.setenv("GR00T_ASSETS_STORE", str(tmp_path / "store"))
+    return tmp_path / "data"
+
+
+def test_examples_are_there_only_where_they_are_switched_on(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ["demo-batch-size", "demo"]
+    assert list(load_sweeps()) == own and not chosen_runs(imported=True)
+    assert list(load_catalog()) == ["synthetic-pick-n-place", "so101-pick"]
+    monkeypatch.setenv("GR00T_ASSETS_EXAMPLES", "0")
+    assert list(load_sweeps()) == own
+    monkeypatch.setenv("GR00T_ASSETS_EXAMPLES", "1")
+    journal = ["demo-overfit", "journal-2025-06", "pick-n-place", "so101"]
+    assert list(load_sweeps()) == [*own, *journal]
+    assert [run.run_id for run in chosen_runs(imported=True)] == [run["run_id"] for run in RUNS]
+    assert "so101-table-cleanup" in load_catalog()
+
+
+def test_what_is_ones_own_stays_beside_the_examples(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GR00T_ASSETS_EXAMPLES", "1")
+    examples = (EXAMPLES / "datasets.yaml").read_text().replace("  embodiment_tag: gr1\n", "")
+    (project / "datasets.yaml").write_text(examples)
+    assert load_catalog()["robot_sim.PickNPlace"].embodiment_tag == "new_embodiment"
+    shutil.copy(project / "examples" / "sweeps" / "so101.yaml", project / "sweeps")
+    known = [*load_catalog(), "synthetic-pick-n-place", "so101-pick"]
+    with pytest.raises(SweepError, match=r"(?s)examples/sweeps/so101\.yaml.*sweep of this name"):
+        load_sweeps(datasets=known)
 
 
 def upstream_name(entry: CatalogEntry) -> str:

@@ -17,9 +17,10 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with the checked-in catalog and the sweep ``demo``."""
+    """A project with the checked-in catalogs in one and the sweep ``demo``."""
     (tmp_path / "data" / "sweeps").mkdir(parents=True)
-    shutil.copy(CHECKOUT / "data" / "datasets.yaml", tmp_path / "data")
+    catalogs = [CHECKOUT / "data" / folder / "datasets.yaml" for folder in ("", "examples")]
+    (tmp_path / "data" / "datasets.yaml").write_text("".join(map(Path.read_text, catalogs)))
     shutil.copytree(CHECKOUT / "data" / "data_configs", tmp_path / "data" / "data_configs")
     shutil.copy(CHECKOUT / "data" / "sweeps" / "demo.yaml", tmp_path / "data" / "sweeps")
     monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path))
@@ -41,7 +42,8 @@ def test_a_new_file_loads_as_it_is_and_with_every_line_that_waits_in_it(
     file = project / "everything.yaml"
     file.write_text(text)
     every = load_sweep(file, ["synthetic-pick-n-place"])
-    assert (every.schedule, every.max_retries) == ("0 20 * * *", 3)
+    assert (every.schedule, every.time_zone) == ("0 20 * * *", "Europe/Berlin")
+    assert every.max_retries == 3
     assert len(every.experiments) == 3 * (5 + 8)
     assert every.experiments[0].priority == 10
     assert every.experiments[0].vram_gb

@@ -66,6 +66,8 @@ def test_nothing_said_is_priority_0_no_check_and_three_retries(tmp_path: Path) -
         ("experiments: [{name: a}]\nmax_retrys: 3", "did you mean 'max_retries'?"),
         ("experiments: [{name: a}]\nmax_retries: -1", "mine.yaml:3: max_retries: "),
         ("experiments: [{name: a}]\nschedule: 0 25 * * *", "schedule: hour 25 is not in 0 to 23"),
+        ("experiments: [{name: a}]\ntime_zone: Europe/Berln", "did you mean 'Europe/Berlin'?"),
+        ("experiments: [{name: a}]\ntime_zone: ../../etc", "there is no time zone '../../etc'"),
         ("experiments: [{name: a}]\nseeds: [1, -1]", "mine.yaml:3: seeds[1]: "),
         (
             "experiments:\n  - {name: a, hyperparameters: {lr_scheduler_type: cosin}}",

@@ -141,7 +141,7 @@ def test_a_run_that_was_cut_short_goes_on_by_hand(trained: Project) -> None:
     (directory / "manifest.json").unlink()
     shutil.rmtree(directory / "model")
     shutil.rmtree(directory / "checkpoints" / "after-060")
-    printed = cli(trained, "train", str(directory / "spec.json"))
+    printed = cli(trained, "train", "toy-plain")
     assert "resuming from step 40 of 60" in printed
     assert (directory / "model" / "chunk.npy").read_bytes() == before
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import Any
 
-import pandas as pd
 from pydantic import ValidationError
 
 from gr00t_assets.comparison.columns import Dtype, column_names, setting_dtype
@@ -39,7 +38,8 @@ def is_empty(name: str, cell: object) -> bool:
         return text == "None" or (
             text.lower() in _EMPTY and (name, text.lower()) != ("loss", "nan")
         )
-    return cell is None or cell is pd.NA or cell is pd.NaT or (type(cell) is float and cell != cell)
+    is_of_pandas = type(cell).__name__ in ("NAType", "NaTType")
+    return cell is None or is_of_pandas or (type(cell) is float and cell != cell)
 
 
 def decimal_signs(texts: Iterable[str]) -> str:

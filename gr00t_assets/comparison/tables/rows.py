@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-import pandas as pd
 
 from gr00t_assets.comparison.curves import LossKind
 from gr00t_assets.comparison.tables.cells import cell_value, decimal_signs, is_empty
@@ -20,6 +19,9 @@ from gr00t_assets.comparison.tables.header import column_meanings
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.runs.stored_run import STATUS_WORDS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STATES = {
     "crashed": "failed",
@@ -81,7 +83,7 @@ def read_rows(path: Path) -> list[Row]:
     return _filled(rows, list(zip(header, columns, strict=True)), str(path))
 
 
-def frame_rows(frame: pd.DataFrame) -> list[Row]:
+def frame_rows(frame: "pd.DataFrame") -> list[Row]:
     """The rows of a table that is in memory.
 
     Raises:

@@ -7,9 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from gr00t_assets.comparison.columns import (
     COLUMNS,
@@ -27,10 +25,13 @@ from gr00t_assets.core.errors import ComparisonError, Gr00tAssetsError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import spreadsheet_cell
-from gr00t_assets.datasets.catalog import load_catalog
+from gr00t_assets.datasets.catalog import project_catalog
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.runs.stored_run import STATUS_WORDS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _WRONG_BACKEND, _MENDED = "torchvision_av", "2025-10"
 """In Isaac-GR00T it returned the key frame before the asked time where one timestamp was asked for,
@@ -49,9 +50,7 @@ _NO_SETTINGS = frozenset(column_names())
 
 def known_frames(store: Store | None = None) -> dict[str, int]:
     """Frames by dataset: of the version in the store, else what the catalog says; none without."""
-    catalog = {}
-    with suppress(Gr00tAssetsError, OSError):
-        catalog = load_catalog()
+    catalog = project_catalog()
     frames = {name: entry.frames for name, entry in catalog.items() if entry.frames is not None}
     if store is not None:
         for name in catalog:
@@ -90,7 +89,7 @@ def read_table(path: Path, dataset_frames: Mapping[str, int] | None = None) -> l
 
 
 def runs_of_frame(
-    frame: pd.DataFrame, dataset_frames: Mapping[str, int] | None = None
+    frame: "pd.DataFrame", dataset_frames: Mapping[str, int] | None = None
 ) -> list[Run]:
     """The runs of a table with a loss a row, in its order; nothing else is looked at.
 
@@ -111,6 +110,7 @@ def runs_of_frame(
         ComparisonError: It has no loss, or no row that can be read.
 
     Examples:
+        >>> import pandas as pd
         >>> table = pd.DataFrame({"lr": [1e-4, 1e-3], "seed": [0, 0], "loss": [0.2, 0.5]})
         >>> [(run.run_id, run.status, run.settings) for run in runs_of_frame(table)][0]
         ('0', 'finished', {'learning_rate': 0.0001, 'seed': 0})
@@ -118,7 +118,7 @@ def runs_of_frame(
     return [run_of_row(row, dataset_frames or {}) for row in frame_rows(frame)]
 
 
-def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
+def runs_table(runs: Sequence[Run]) -> "pd.DataFrame":
     """One row a run, in the order given, with its place.
 
     The columns are those of ``columns`` and then one for each setting that any run has, known
@@ -129,6 +129,8 @@ def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
     Examples:
         ``runs_table(read_table(path)).query("status == 'finished'").sort_values("loss")``
     """
+    import pandas as pd
+
     placed = {id(row.run): row for row in ranked_runs(comparability_classes(runs), runs)}
     rows = [placed[id(run)] for run in runs]
     settings = dict.fromkeys(["max_steps", *setting_names(runs)])
@@ -168,7 +170,7 @@ def export_table(runs: Sequence[Run], path: Path) -> Path:
     return path
 
 
-def _csv(table: pd.DataFrame) -> bytes:
+def _csv(table: "pd.DataFrame") -> bytes:
     escaped = table.map(lambda value: spreadsheet_cell(value) if isinstance(value, str) else value)
     # A carriage return is the end of a line to readers, and pandas does not put it in quotes.
     has_return = escaped.map(lambda value: isinstance(value, str) and "\r" in value).any(axis=None)
@@ -177,14 +179,14 @@ def _csv(table: pd.DataFrame) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
-def parquet(table: pd.DataFrame) -> bytes:
+def parquet(table: "pd.DataFrame") -> bytes:
     """A table as a parquet file, without its index."""
     file = io.BytesIO()
     table.to_parquet(file, index=False)
     return file.getvalue()
 
 
-def _typed(values: pd.Series) -> pd.Series:
+def _typed(values: "pd.Series") -> "pd.Series":
     """A column of a setting that is not known here; mixed kinds become text, as parquet needs."""
     kinds = {type(value) for value in values.dropna()}
     if len(kinds) > 1 and not kinds <= {int, float}:

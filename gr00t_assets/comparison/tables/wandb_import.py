@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gr00t_assets.comparison.tables.runs_table import parquet
@@ -78,6 +77,8 @@ def save_wandb_runs(runs: Sequence[WandbRun], path: Path) -> None:
     """
     rows = [run.model_dump() for run in runs]
     rows = [row | {name: json.dumps(row[name]) for name in _JSON} for row in rows]
+    import pandas as pd
+
     write_bytes(path, parquet(pd.DataFrame(rows, columns=pd.Index(list(WandbRun.model_fields)))))
 
 

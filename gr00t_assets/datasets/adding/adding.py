@@ -13,6 +13,7 @@ from gr00t_assets.core.errors import CatalogError, DatasetError
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import Store, own_modality_file, project_root
+from gr00t_assets.core.units import counted
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.adding.config_choice import ConfigChoice, choose_data_config
 from gr00t_assets.datasets.adding.modality_draft import modality_draft
@@ -227,4 +228,4 @@ def _description(dataset: LeRobotDataset) -> str:
     tasks = list(dataset.tasks.values())
     more = f" and {len(tasks) - 1} more" if len(tasks) > 1 else ""
     first = shorten(tasks[0], 80, placeholder="...") if tasks else "no instruction"
-    return f"{len(dataset.episodes)} episodes of {dataset.robot_type}: {first}{more}"
+    return f"{counted(len(dataset.episodes), 'episode')} of {dataset.robot_type}: {first}{more}"

@@ -15,7 +15,7 @@ from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.locks import LockWait
 from gr00t_assets.core.processes import try_lock
 from gr00t_assets.core.project import project_root
-from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog, project_catalog
+from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 
 
 def write_project_files(files: Mapping[Path, str], entry: CatalogEntry | None) -> list[Path]:
@@ -64,7 +64,7 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 
 def _with_entry(catalog: Path, entry: CatalogEntry) -> str:
     """The text of the catalog with an entry after all others, once it has been read."""
-    before = project_catalog()
+    before = load_catalog(catalog) if catalog.is_file() else {}
     if entry.name in before:
         raise CatalogError(entry.name, "data/datasets.yaml has a dataset of this name by now.")
     text = catalog.read_text(encoding="utf-8").rstrip("\n") if catalog.is_file() else ""

@@ -1,15 +1,18 @@
 """Brightness, flicker and frozen frames of a camera, from the frame cache."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.figures import Camera, Freeze
 from gr00t_assets.datasets.video_decoding import spread_positions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LUMINANCE_WEIGHTS = np.array([0.299, 0.587, 0.114])
 """Of red, green and blue in luminance, ITU-R BT.601."""
@@ -35,6 +38,8 @@ def measure_camera(
     Raises:
         DatasetError: Rows cannot be read, or the cache is of another dataset.
     """
+    import pandas as pd
+
     parts = []
     most = max(limits.SCANNED_FRAMES * len(dataset.episodes) // max(dataset.frame_count, 1), 1)
     for place in spread_positions(len(dataset.episodes), most):
@@ -66,7 +71,7 @@ def measure_camera(
     )
 
 
-def _freezes(pairs: pd.DataFrame, fps: float) -> Iterator[Freeze]:
+def _freezes(pairs: "pd.DataFrame", fps: float) -> Iterator[Freeze]:
     """Runs of pairs of the same frame, during most of which the robot moves."""
     state = pairs[["episode", "same"]]
     runs = (state != state.shift()).any(axis=1).cumsum()

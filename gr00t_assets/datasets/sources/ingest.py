@@ -11,6 +11,7 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import PARTIAL, published_directory
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets.core.units import counted
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.checks.scan import DatasetScan, keep_scan, scan_dataset
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
@@ -197,7 +198,7 @@ def _publish(
     sizes = _sizes(target)
     seconds = time.monotonic() - started
     log(
-        f"{entry.name}: version {version}, {len(sizes)} files, "
+        f"{entry.name}: version {version}, {counted(len(sizes), 'file')}, "
         f"{sum(sizes.values()) / 1e6:.1f} MB, opened, hashed and kept in {seconds:.1f} s"
     )
     return DatasetRecord(

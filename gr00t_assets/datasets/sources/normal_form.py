@@ -13,7 +13,7 @@ import numpy as np
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.names import did_you_mean, nearest
-from gr00t_assets.core.project import project_root
+from gr00t_assets.core.project import data_files
 from gr00t_assets.core.yaml_files import load_yaml, raise_problems, yaml_problem
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.checks.modality_file import check_modality, sliced_columns
@@ -201,8 +201,7 @@ def _curated(converted: Converted, metadata: Metadata, renamed: Mapping[str, str
 
 def _raise(name: str, problems: list[Finding]) -> None:
     """Raise problems of an entry, with the lines of the catalog where it stands in it."""
-    catalog = project_root() / "data" / "datasets.yaml"
-    if catalog.is_file():
+    for catalog in data_files("datasets.yaml"):
         located = load_yaml(catalog, DatasetError)
         if isinstance(located.data, dict) and name in located.data:
             raise_problems(located, problems, DatasetError)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from gr00t_assets.core.files import json_hash
+from gr00t_assets.core.units import counted
 from gr00t_assets.defs.assets.rollouts import rollouts
 from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation
 from gr00t_assets.defs.failures import explained_asset
-from gr00t_assets.defs.metadata import INLINE, bullets, in_store, readable, table
+from gr00t_assets.defs.metadata import REPORTS, Metadata, bullets, stored_path, table
 from gr00t_assets.defs.partitions import EXPERIMENTS, SWEEPS, experiment_partitions
 from gr00t_assets.defs.resources import StoreResource
+from gr00t_assets.defs.results import promotion_result
 
 if TYPE_CHECKING:
     from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
@@ -47,8 +49,9 @@ FOLLOW_COMPARISON = _until_requested(
 )
 """Asks for what is written from the comparison whenever there is a new one."""
 
-MOST_IMAGES = 6
-"""Sweeps whose curves are drawn for the page; the report has them all."""
+MOST_IMAGES, MOST_RANKED = 6, 10
+"""Sweeps whose curves are drawn for the page, and configurations of a class that are listed; the
+report has them all."""
 
 
 @explained_asset(
@@ -75,69 +78,74 @@ def loss_comparison(
     runs = [run for of_sweep in report.stored.values() for run in of_sweep]
     # Of the sweeps that the report shows: those that never ran are only counted.
     counts = sum((summary.counts for summary in report.sweeps), Counter[str]())
-    context.log.info(f"{len(report.sweeps)} of {len(SWEEPS)} sweeps; " + _counts_text(counts))
+    sweeps = f"{len(report.sweeps)} of {counted(len(SWEEPS), 'sweep')}"
+    context.log.info(f"{sweeps}; {_counts_text(counts)}")
     for problem in report.problems:
         context.log.warning(problem)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(_version(runs)),
         metadata={
             "verdict": dg.MetadataValue.text(report.verdict),
-            **_comparisons(report),
-            "status": f"{_counts_text(counts)}, in {len(report.sweeps)} of {len(SWEEPS)} sweeps",
-            **{
-                f"{summary.sweep.name}: cautions": bullets(summary.cautions)
-                for summary in report.sweeps
-                if summary.cautions
-            },
+            **_comparison(report),
+            "status": f"{_counts_text(counts)}, in {sweeps}",
+            **_cautions(report),
             "curves": _curves(report),
             "everything": dg.MetadataValue.md(report.markdown()),
             "experiments": len({run.name for summary in report.sweeps for run in summary.runs}),
             "runs_finished": counts["finished"],
-            "report": in_store(report.path, store),
+            "report": dg.MetadataValue.url(f"{REPORTS}/{report.path.name}"),
+            "report_file": stored_path(report.path, store),
         },
     )
 
 
-def _comparisons(report: "Report") -> dict[str, dg.MetadataValue]:
-    """Of each comparison the answers, its rankings and what to run next."""
+def _comparison(report: "Report") -> Metadata:
+    """Answers, rankings and what to run next, of the store's runs."""
     from gr00t_assets.reporting.markdown import answers_markdown, class_heading, proposals_markdown
 
-    shown: dict[str, dg.MetadataValue] = {}
+    shown: Metadata = {}
     for comparison in report.comparisons:
-        about = f"{comparison.title}: "
         if comparison.answers:
-            answers = answers_markdown(comparison)
-            shown[f"{about}questions and answers"] = dg.MetadataValue.md(answers)
-        for ranked_class in comparison.ranked_classes:
-            name = f"{about}ranking of {class_heading(ranked_class)} [{ranked_class.id}]"
-            shown[name] = _ranking(ranked_class)
+            shown["questions_and_answers"] = dg.MetadataValue.md(answers_markdown(comparison))
+        classes = comparison.ranked_classes
+        if rows := [row for item in classes for row in _ranking(item, class_heading(item))]:
+            shown["ranking"] = table(["class", "rank", "experiment", "loss", "chance best"], rows)
         if comparison.proposals:
             proposals = proposals_markdown(comparison.proposals)
-            shown[f"{about}what to run next"] = dg.MetadataValue.md(proposals)
+            shown["what_to_run_next"] = dg.MetadataValue.md(proposals)
     return shown
 
 
-def _ranking(ranked_class: "ComparabilityClass") -> dg.MarkdownMetadataValue:
-    """Rank, loss and chance of as many configurations as are shown in place, lowest loss first."""
+def _ranking(ranked_class: "ComparabilityClass", heading: str) -> list[list[str]]:
+    """Rank, loss and chance of the first configurations of a class, lowest loss first.
+
+    The page's table is narrow: of the class the data and the id are shown; the report has it all.
+    """
     from gr00t_assets.comparison.wording import chance_words, first_label
     from gr00t_assets.reporting.ranking_table import loss_and_interval
 
+    name = f"{heading.partition(' · ')[0]} [{ranked_class.id}]"
     rows = [
         [
+            name,
             f"{ranked.place}{' ≈' if ranked.tied else ''}",
             first_label(ranked.runs),
-            ", ".join(filter(None, loss_and_interval(ranked))).replace(" ", "\N{NO-BREAK SPACE}"),
+            ", ".join(filter(None, loss_and_interval(ranked))),
             "" if ranked.chance_best is None else chance_words(ranked.chance_best),
         ]
-        for ranked in ranked_class.ranking
+        for ranked in ranked_class.ranking[:MOST_RANKED]
     ]
-    columns = ["rank", "experiment", "loss", "chance best"]
-    for length in range(len(rows), 0, -1):
-        cut = [["", f"and {len(rows) - length} more", "", ""]] if length < len(rows) else []
-        ranking = table(columns, [*rows[:length], *cut])
-        if len(ranking.md_str or "") < INLINE:
-            return ranking
-    return bullets([])
+    more = len(ranked_class.ranking) - len(rows)
+    return [*rows, [name, "", f"and {more} more", "", ""]] if more else rows
+
+
+def _cautions(report: "Report") -> Metadata:
+    cautions = [
+        f"{summary.sweep.name}: {caution}"
+        for summary in report.sweeps
+        for caution in summary.cautions
+    ]
+    return {"cautions": bullets(cautions)} if cautions else {}
 
 
 def _curves(report: "Report") -> dg.MetadataValue:
@@ -191,8 +199,8 @@ def research_journal(
             "journal": dg.MetadataValue.md(journal.text),
             "changed": journal.changed,
             "notes": len(journal.notes),
-            **({"notes without a place": "; ".join(unplaced)} if unplaced else {}),
-            "file": in_store(journal.path, store),
+            **({"notes_without_place": "; ".join(unplaced)} if unplaced else {}),
+            "file": stored_path(journal.path, store),
         },
     )
 
@@ -211,34 +219,9 @@ def promoted_model(context: dg.AssetExecutionContext, store: StoreResource) -> d
     there is shown in place of the final weights. What was promoted stays as it is. Pushing to the
     Hub is asked for on a terminal too: `--push OWNER/NAME`.
     """
-    from gr00t_assets.reporting.promotion.hub import pushes
-    from gr00t_assets.reporting.promotion.promote import CARD, promote, promoted_step
-    from gr00t_assets.reporting.promotion.record import promoted_folder
+    from gr00t_assets.reporting.promotion.promote import promote, promoted_step
 
     experiment = EXPERIMENTS[context.partition_key]
     record = promote(experiment, store, promoted_step(experiment, store))
-    folder = promoted_folder(store, record.experiment, record.config_hash, record.step)
-    hubs = {push.url: push.commit for push in pushes(folder)}
     context.log.info(record.verdict)
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion("-".join(sorted(record.weights.values()))[:64]),
-        metadata={
-            "verdict": record.verdict,
-            "success": record.success_text or "not rolled out",
-            "weights of": "the end of the run"
-            if record.step is None
-            else f"step {record.step}: {record.chosen or 'asked for by its step'}",
-            "experiment": record.experiment,
-            "model_card": dg.MetadataValue.md((folder / CARD).read_text(encoding="utf-8")),
-            "loss": readable(record.loss),
-            "loss_se": "cannot be told"
-            if record.loss_standard_error is None
-            else readable(record.loss_standard_error),
-            "promoted_at": record.promoted_at,
-            "commit": record.commit or "none",
-            "pushed": table(["repository", "commit"], hubs.items()) if hubs else "not pushed",
-            "folder": in_store(folder, store),
-            "config_hash": record.config_hash,
-            "weights": table(["file", "sha256"], record.weights.items()),
-        },
-    )
+    return promotion_result(record, store)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from gr00t_assets.core.units import format_bytes
+from gr00t_assets.core.units import counted, format_bytes
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.datasets.sources.version_files import require_sound_version
 from gr00t_assets.defs.failures import explained_asset
@@ -37,7 +37,7 @@ def dataset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Mater
     for warning in (*record.warnings, *quality.messages()):
         context.log.warning(warning)
     context.log.info(
-        f"{record.name}: {record.episodes} episodes, {record.frames} frames, "
+        f"{record.name}: {counted(record.episodes, 'episode')}, {counted(record.frames, 'frame')}, "
         f"version {record.version}, from {record.source}"
     )
     return dataset_result(record, CATALOG[record.name].description, sheet, quality, store)
@@ -99,7 +99,8 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
             source, cameras, directory, show, size=size, previous=caches, log=context.log.info
         )
     context.log.info(
-        f"{info.frames} frames, {format_bytes(info.size_bytes)}: {info.decoded} videos decoded, "
+        f"{counted(info.frames, 'frame')}, {format_bytes(info.size_bytes)}: "
+        f"{counted(info.decoded, 'video')} decoded, "
         f"{info.reused} copied from an earlier version's cache, {info.kept} done before"
     )
     cache = FrameCache.open(directory, size)
@@ -139,6 +140,6 @@ def _progress(
             bars.update(bar, completed=done, total=total)
             if time.monotonic() - last >= _LOG_EVERY:
                 last = time.monotonic()
-                context.log.info(f"{done} of {total} frames")
+                context.log.info(f"{done} of {counted(total, 'frame')}")
 
         yield show

@@ -8,6 +8,7 @@ from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.files import json_hash
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.defs.assets.data import frame_cache, modality_config
+from gr00t_assets.defs.assets.experiments import experiment
 from gr00t_assets.defs.failures import explained_asset
 from gr00t_assets.defs.launching import run_evaluation, run_training, training_failure
 from gr00t_assets.defs.metadata import findings_table, table
@@ -18,10 +19,10 @@ from gr00t_assets.defs.partitions import (
     trainer_partitions,
     trainer_to_experiments,
 )
-from gr00t_assets.defs.queue import GPU, GPU_TAGS, RELEASED, SLOT
+from gr00t_assets.defs.queue import GPU, RELEASED, SLOT, device_tags
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.defs.results import ALREADY_FINISHED, checkpoint_result, evaluation_result
-from gr00t_assets.defs.training_runs import CONFIG_HASH
+from gr00t_assets.defs.training_runs import CONFIG_HASH, ENGINE
 from gr00t_assets.evaluation.result import load_evaluation
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.gpu.devices import slots_by_device
@@ -69,6 +70,7 @@ def environment_report(trainer: str, run_id: str, store: Store) -> EnvironmentRe
 @explained_asset(
     partitions_def=experiment_partitions,
     deps=[
+        experiment,
         dg.AssetDep(modality_config, partition_mapping=dataset_to_experiments),
         dg.AssetDep(frame_cache, partition_mapping=dataset_to_experiments),
         dg.AssetDep(training_environment, partition_mapping=trainer_to_experiments),
@@ -84,8 +86,11 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
     Hyperparameters come from the sweep file alone: a changed experiment is another run directory.
     """
     # ``dagster asset materialize`` runs past the queue, whose limit counts its run by these tags.
-    context.instance.add_run_tags(context.run_id, GPU_TAGS)
-    spec = make_spec(EXPERIMENTS[context.partition_key], store)
+    asked = EXPERIMENTS[context.partition_key]
+    context.instance.add_run_tags(context.run_id, device_tags(context.run, asked))
+    if engine := context.run.tags.get(ENGINE):
+        asked = asked.model_copy(update={"engine": engine})
+    spec = make_spec(asked, store)
     context.instance.add_run_tags(context.run_id, {CONFIG_HASH: spec.config_hash})
     manifest = load_manifest(spec.run_directory)
     result = ALREADY_FINISHED

@@ -1,7 +1,7 @@
 """What is asked for: the environment of an experiment, and the settings of its rollouts."""
 
 from gr00t_assets.core.errors import EvaluationError
-from gr00t_assets.datasets.catalog import project_catalog
+from gr00t_assets.datasets.catalog import known_entry, project_catalog
 from gr00t_assets.environments.environment_file import Environment, load_environments
 from gr00t_assets.evaluation.rollouts.result import RolloutSettings
 from gr00t_assets.runs.spec import TrainingSpec
@@ -16,10 +16,12 @@ def declared_environment(spec: TrainingSpec, name: str | None = None) -> Environ
 
     Raises:
         SimulationError: There is no environment of that name, or its declaration is wrong.
+        CatalogError: The catalog has a fault where it would name one.
     """
-    catalog = project_catalog()
-    entries = (catalog.get(dataset.name) for dataset in spec.datasets)
-    name = name or next((e.environment for e in entries if e and e.environment), None)
+    if name is None:
+        catalog = project_catalog()
+        entries = [known_entry(dataset.name, catalog) for dataset in spec.datasets]
+        name = next((entry.environment for entry in entries if entry and entry.environment), None)
     return None if name is None else load_environments().get(name)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.files import published_directory
+from gr00t_assets.core.units import counted
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.environments.environment_file import Environment
 from gr00t_assets.environments.episode_processes import EnvironmentProcesses
@@ -74,7 +75,7 @@ def roll_out_run(
         policy = policy.for_config(dataset.config).for_simulation()
         if settings.denoising_steps is not None:
             policy.denoising_steps = settings.denoising_steps
-        log(f"{settings.episodes} episodes in {environment.name}, {parallel} at a time")
+        log(f"{counted(settings.episodes, 'episode')} in {environment.name}, {parallel} at a time")
         rolled = runner.roll_out(PolicyAgent(policy, environment, settings), seeds, log)
         log(f"policy: {success_rate(list(rolled.outcomes.values())).words()}")
         files = LeRobotDataset.open(dataset.directory, dataset.name)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gr00t_assets.core.errors import Gr00tAssetsError, PromotionError
+from gr00t_assets.core.units import counted
 from gr00t_assets.evaluation.open_loop import weights_hash
 from gr00t_assets.evaluation.result import BaselineName, Evaluation, again, load_evaluation
 from gr00t_assets.evaluation.rollouts.result import (
@@ -139,7 +140,7 @@ def _open_loop(evaluation: Evaluation, name: str) -> tuple[list[str], list[str]]
     if missing := [words for rule, words in RULES.items() if rule not in rules]:
         remedy = f"gr00t-assets evaluate {name}"
         return [f"its evaluation has no error of {' and '.join(missing)}: {remedy}"], []
-    where = f"{part.clusters} held-out episode{'s' if part.clusters > 1 else ''}"
+    where = counted(part.clusters, "held-out episode")
     if part.clusters < LEAST_EPISODES:
         errors = ", ".join(f"{rules[rule].error.mean:.3g} for {RULES[rule]}" for rule in RULES)
         remedy = "hold out more in data/datasets.yaml and train again"

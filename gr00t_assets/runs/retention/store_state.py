@@ -12,7 +12,7 @@ from gr00t_assets.core.files import PARTIAL, folders, machine_hash, read_json
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.processes import is_alive
 from gr00t_assets.core.project import Store
-from gr00t_assets.experiments.sweeps import experiments_by_name, load_sweeps
+from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.retention.removal import Removal
 from gr00t_assets.runs.run_directory import LOCK
@@ -24,8 +24,8 @@ _WRITER = re.compile(rf"{re.escape(PARTIAL)}(\d+)(?:-([0-9a-f]{{8}})?[0-9a-f]{{8
 
 _LAUNCHER = re.compile(r"\..+\.partial$")
 
-RunState = Literal["current", "stale", "unlisted"]
-"""``unlisted``: no sweep file has an experiment of its name."""
+RunState = Literal["current", "stale", "unlisted", "undecided"]
+"""``unlisted``: no sweep file has an experiment of its name; ``undecided``: a faulty one may."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,13 @@ class CurrentState:
         hashes: Names of the run directories in use by experiment: its own, and those that others
             continue; None where the data is not there to tell.
         continued: Experiments that go on from a run, by its experiment and run directory.
+        incomplete: Whether a sweep file has a fault, which may have any experiment.
     """
 
     versions: dict[str, frozenset[str]]
     hashes: dict[str, frozenset[str] | None]
     continued: dict[tuple[str, str], tuple[str, ...]]
+    incomplete: bool = False
 
     def is_old(self, dataset: str, version: str) -> bool:
         """Whether a dataset's version is known not to be current any more."""
@@ -52,7 +54,7 @@ class CurrentState:
     def state_of(self, experiment: str, config_hash: str) -> RunState:
         """Whether a run is the one that its experiment asks for now; current where in doubt."""
         if experiment not in self.hashes:
-            return "unlisted"
+            return "undecided" if self.incomplete else "unlisted"
         hashes = self.hashes[experiment]
         return "current" if hashes is None or config_hash in hashes else "stale"
 
@@ -60,13 +62,13 @@ class CurrentState:
 def project_state(store: Store) -> CurrentState:
     """What is current in the store by the project's sweep files.
 
-    Raises:
-        SweepError: A sweep file is wrong; then nothing can be said to be stale.
+    Nothing is decided of runs that a sweep file with a fault may ask for.
     """
+    project = read_project()
     hashes: dict[str, frozenset[str] | None] = {}
     continued: dict[tuple[str, str], tuple[str, ...]] = {}
     load = cache(load_modality_config)
-    for experiment in experiments_by_name(load_sweeps()).values():
+    for experiment in project.experiments.values():
         data = find_training_data(experiment, store, load)
         hashes.setdefault(experiment.name, frozenset())
         if isinstance(data, str):
@@ -81,7 +83,7 @@ def project_state(store: Store) -> CurrentState:
         for name, config_hash in used:
             others = hashes.get(name, frozenset())
             hashes[name] = None if others is None else others | {config_hash}
-    return CurrentState(_versions(store), hashes, continued)
+    return CurrentState(_versions(store), hashes, continued, bool(project.sweeps.faults))
 
 
 def _versions(store: Store) -> dict[str, frozenset[str]]:

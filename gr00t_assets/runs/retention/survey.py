@@ -122,7 +122,6 @@ def store_status(store: Store) -> StoreStatus:
     """Look through the whole store; nothing is changed.
 
     Raises:
-        SweepError: A sweep file is wrong.
         StoreError: ``data/retention.yaml`` is wrong.
     """
     current = project_state(store)

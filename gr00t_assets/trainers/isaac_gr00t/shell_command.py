@@ -13,10 +13,11 @@ from typing import Any
 
 from gr00t_assets.core.errors import DatasetError, TrainingError
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, load_catalog
+from gr00t_assets.datasets.catalog import CatalogEntry, find_entry
 from gr00t_assets.datasets.fit.modality_configs import embodiment_tag_of
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
+from gr00t_assets.experiments.project_files import read_project
+from gr00t_assets.experiments.sweeps import find_experiment
 from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import make_spec
@@ -233,8 +234,8 @@ def command_of_experiment(
         Gr00tAssetsError: There is no such experiment, its trainer has no script, or a path is left
             out that this machine does not have.
     """
-    catalog = load_catalog()
-    experiment = find_experiment(name, load_sweeps(datasets=catalog))
+    project = read_project()
+    catalog, experiment = project.datasets, find_experiment(name, project.sweeps)
     if experiment.trainer != TRAINER_NAME:
         raise TrainingError(
             experiment.name,

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 
-from gr00t_assets.core.errors import CatalogError
 from gr00t_assets.core.finding import Finding
-from gr00t_assets.core.project import project_root
-from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
+from gr00t_assets.core.project import data_files
+from gr00t_assets.datasets.catalog import CatalogEntry, project_catalog
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.modality.data_config import DataConfig, data_configs, is_built_in
 
@@ -19,13 +17,10 @@ Limit = tuple[str, str, str]
 
 
 def entries_of(experiment: Experiment) -> list[CatalogEntry]:
-    """Catalog entries of an experiment's datasets; a catalog that is wrong is told elsewhere."""
-    configs, path = data_configs(), project_root() / "data" / "datasets.yaml"
-    try:
-        stat = path.stat()
-    except OSError:
-        return []
-    catalog = _catalog(path, stat.st_mtime_ns, (*configs, *configs.errors))
+    """Catalog entries of an experiment's datasets; a fault of it is told elsewhere."""
+    configs = data_configs()
+    changed = tuple((file, file.stat().st_mtime_ns) for file in data_files("datasets.yaml"))
+    catalog = _catalog(changed, (*configs, *configs.errors))
     return [catalog[dataset.name] for dataset in experiment.datasets if dataset.name in catalog]
 
 
@@ -59,9 +54,6 @@ def limit_findings(limits: Iterable[Limit]) -> list[Finding]:
 
 
 @lru_cache(maxsize=8)
-def _catalog(path: Path, changed: int, names: Sequence[str]) -> dict[str, CatalogEntry]:
-    """The catalog, read again where its file or the data configs have changed."""
-    try:
-        return load_catalog(path)
-    except CatalogError:
-        return {}
+def _catalog(changed: Sequence[object], names: Sequence[str]) -> dict[str, CatalogEntry]:
+    """The catalog, read again where its files or the data configs have changed."""
+    return project_catalog()

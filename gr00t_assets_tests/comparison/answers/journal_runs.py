@@ -11,7 +11,7 @@ from gr00t_assets.comparison.statistics.factors import configurations
 from gr00t_assets.comparison.statistics.pairs import Pair, nearest_pair
 from gr00t_assets.comparison.tables.runs_table import read_table
 
-TABLE = Path(gr00t_assets.__file__).parents[1] / "data" / "journal" / "runs.csv"
+TABLE = Path(gr00t_assets.__file__).parents[1] / "data" / "examples" / "journal" / "runs.csv"
 FRAMES = {"robot_sim.PickNPlace": 2096}
 
 

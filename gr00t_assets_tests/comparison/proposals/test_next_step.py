@@ -2,7 +2,7 @@
 
 import pytest
 
-from gr00t_assets.cli.sweep import plan_json
+from gr00t_assets.cli.sweep_plan import plan_json
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.experiments.sweep_rounds import AskedRound, save_round
 from gr00t_assets.experiments.sweeps import load_sweeps

@@ -35,7 +35,8 @@ def one(tmp_path, columns="", cells="", base=GOOD):
     return run
 
 
-def test_the_journal_is_read_as_it_is():
+def test_the_journal_is_read_as_it_is(monkeypatch):
+    monkeypatch.setenv("GR00T_ASSETS_EXAMPLES", "1")  # for the frames of its dataset
     runs = {run.run_id: run for run in read_table(TABLE)}
     assert len(runs) == 10
     best = runs["ch7f65x3"]
@@ -166,7 +167,8 @@ def test_frames(backend, started, verified, state):
     assert frame_state(backend, started, verified) == state
 
 
-def test_known_frames_are_those_of_the_catalog():
+def test_known_frames_are_those_of_the_catalog(monkeypatch):
+    monkeypatch.setenv("GR00T_ASSETS_EXAMPLES", "1")
     assert known_frames()["robot_sim.PickNPlace"] == 2096
 
 

@@ -15,7 +15,7 @@ from gr00t_assets_tests.comparison.run_factory import (
     write_run,
 )
 
-TABLE = Path(__file__).resolve().parents[3] / "data" / "journal" / "runs.csv"
+TABLE = Path(__file__).resolve().parents[3] / "data" / "examples" / "journal" / "runs.csv"
 
 
 @pytest.fixture(scope="module")

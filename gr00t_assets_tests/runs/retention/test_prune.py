@@ -106,11 +106,13 @@ def test_where_the_data_is_not_known_nothing_is_stale(project: FilledProject) ->
     assert runs == {run_of(project, "done"), run_of(project, "changed")}
 
 
-def test_a_wrong_sweep_file_stops_it(project: FilledProject) -> None:
+def test_what_a_wrong_sweep_file_may_ask_for_is_left_alone(project: FilledProject) -> None:
     (project.root / "data" / "sweeps" / "s.yaml").write_text("experiments: 3\n")
-    before = tree(project.store.root)
-    assert "SweepError" in prune("--yes", code=1).stderr
-    assert tree(project.store.root) == before
+    runs = project.store.root / "runs"
+    before = tree(runs)
+    assert "s.yaml:1: experiments: Input should be" in prune("--yes", "--all").stderr
+    assert tree(runs) == before
+    assert not planned(project).removals
 
 
 def test_a_run_that_trains_and_its_frames_are_left_alone(project: FilledProject) -> None:

@@ -35,6 +35,7 @@ def journal_command(title: str) -> list[str]:
 def project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The checked-in project, with an empty store and no checkout of Isaac-GR00T."""
     monkeypatch.setenv("GR00T_ASSETS_ROOT", str(ROOT))
+    monkeypatch.setenv("GR00T_ASSETS_EXAMPLES", "1")
     monkeypatch.setenv("GR00T_ASSETS_STORE", str(tmp_path / "store"))
     monkeypatch.setenv(CHECKOUT, str(tmp_path / "checkout"))
     monkeypatch.setenv(PYTHON, str(tmp_path / "python"))

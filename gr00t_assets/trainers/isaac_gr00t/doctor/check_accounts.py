@@ -8,8 +8,6 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from requests.utils import get_netrc_auth
-
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.trainers.base_model_files import looks_like_path
 
@@ -70,6 +68,8 @@ def _in_hub_cache(repository: str) -> bool:
 
 def _wandb_key() -> str | None:
     """Where a key of Weights & Biases is, or why none is needed; ``None`` where there is none."""
+    from requests.utils import get_netrc_auth
+
     if os.environ.get("WANDB_API_KEY", "").strip():
         return "WANDB_API_KEY in the environment"
     server = os.environ.get("WANDB_BASE_URL") or _WANDB_SERVER

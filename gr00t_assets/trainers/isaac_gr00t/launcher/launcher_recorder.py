@@ -45,23 +45,25 @@ class DivergedError(Exception):
 class StopRequest:
     """A request to stop: the driver made ``file``, or Ctrl-C or SIGTERM came.
 
-    A second signal ends at once.
+    A second one, at least a second later, ends at once; a cancelled job may be signalled twice.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._signalled = False
+        self._signalled: float | None = None
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._handle)
 
     @property
     def asked(self) -> bool:
         """Whether somebody asked."""
-        return self._signalled or self._file.exists()
+        return self._signalled is not None or self._file.exists()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self._signalled = True
-        signal.signal(number, signal.SIG_DFL)
+        self._signalled = self._signalled or time.monotonic()
+        if time.monotonic() - self._signalled > 1.0:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
 
 
 class Recorder:

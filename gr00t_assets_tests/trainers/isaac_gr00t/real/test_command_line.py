@@ -23,7 +23,7 @@ from gr00t_assets.trainers.isaac_gr00t.shell_command import shell_command
 from gr00t_assets_tests.comparison.run_factory import modality
 from gr00t_assets_tests.trainers.isaac_gr00t.real.conftest import Isaac
 
-DATA = Path(__file__).resolve().parents[4] / "data"
+DATA = Path(__file__).resolve().parents[4] / "data" / "examples"
 CATALOG = load_catalog(DATA / "datasets.yaml")
 
 EVERYTHING = {

@@ -1,0 +1,30 @@
+"""Names that a shell completes: those of the project's files, but for what has a fault.
+
+A command names one of these in ``autocompletion`` of its argument. The shell starts the whole
+program for each TAB, so nothing is read here but the checked-in files.
+"""
+
+from gr00t_assets.core.project import data_files
+from gr00t_assets.datasets.catalog import project_catalog
+from gr00t_assets.environments.environment_file import load_environments
+from gr00t_assets.experiments.project_files import read_project
+
+
+def sweeps() -> list[str]:
+    """Every sweep file's name."""
+    return [file.stem for file in data_files("sweeps/*.yaml")]
+
+
+def experiments() -> list[str]:
+    """Every experiment of a sweep file that can be read."""
+    return list(read_project().experiments)
+
+
+def datasets() -> list[str]:
+    """Every dataset of the catalog."""
+    return list(project_catalog())
+
+
+def environments() -> list[str]:
+    """Every environment that policies are rolled out in."""
+    return list(load_environments())

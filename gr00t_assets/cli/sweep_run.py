@@ -1,0 +1,175 @@
+"""``gr00t-assets sweep run``: ask for what is missing of a sweep, and watch it."""
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from gr00t_assets.cli.completion import sweeps
+from gr00t_assets.cli.output import console, echo, print_json
+from gr00t_assets.cli.progress_table import progress_line, states_table
+from gr00t_assets.core.errors import EngineError, PageError
+from gr00t_assets.core.project import Store
+from gr00t_assets.core.units import counted
+from gr00t_assets.experiments.engine_file import SlurmEngine, usable_engines
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.experiments.project_files import read_project
+from gr00t_assets.experiments.sweeps import find_sweep
+from gr00t_assets.runs.spec import make_spec
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from gr00t_assets.defs.sweep_runs import ExperimentState, SweepRuns
+
+LOOK_EVERY, SAY_EVERY = 2.0, 30.0
+"""Seconds between two looks at the runs, and between two lines of each where there is no
+terminal."""
+
+NO_DAEMON = "no daemon takes runs from the queue: start it with `make dev`"
+
+
+def sweep_run(
+    name: Annotated[str, typer.Argument(help="The sweep's name: demo", autocompletion=sweeps)],
+    engine: Annotated[
+        str | None, typer.Option(help="Train on this engine of data/engines.yaml")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Watch until all have ended")] = False,
+    array: Annotated[
+        bool, typer.Option("--array", help="Submit the jobs of a Slurm engine as one array")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="What became of each at the end, as JSON")
+    ] = False,
+) -> None:
+    """Ask for what is missing of a sweep, through the queue; 1 where something is not to be had.
+
+    With --wait it ends when every experiment has: 0 where all are finished, 1 else. Ctrl-C ends the
+    watching and leaves the runs alone.
+    """
+    sweep, store = find_sweep(name, read_project().sweeps), Store.from_environment()
+    before = _array(engine, store) if array else None
+    if engine is not None:
+        usable_engines().named(engine)
+
+    from gr00t_assets.defs.queue import daemon_is_alive, project_instance
+    from gr00t_assets.defs.sweep_runs import SweepRuns
+
+    with project_instance() as instance:
+        if instance is None or not daemon_is_alive(instance):
+            raise PageError(
+                sweep.name, f"{NO_DAEMON}.", ["nothing was asked for; then run it again"]
+            )
+        runs = SweepRuns(sweep, store, instance, engine)
+        try:
+            runs.ask(before=before)
+            if not as_json:
+                _print_asked(runs)
+            states = _watch(runs, instance, quiet=as_json) if wait else runs.states()
+        except KeyboardInterrupt:
+            echo("\nno longer watched; the runs go on: gr00t-assets status", err=True)
+            raise typer.Exit(130) from None
+    if as_json:
+        print_json([state.model_dump(mode="json") for state in states])
+    failed = [state for state in states if state.state == "failed"]
+    for state in failed if wait or as_json else ():
+        echo(f"{state.experiment}: {state.reason}", err=True)
+    raise typer.Exit(int(bool(failed)))
+
+
+def _array(engine: str | None, store: Store) -> Callable[[list[Experiment]], object]:
+    """What submits one Slurm array for those of the experiments to be asked for that it is for."""
+    from gr00t_assets.engines.slurm_array import submit_array
+
+    engines = usable_engines()
+    settings = engines.named(engine)
+    if not isinstance(settings, SlurmEngine):
+        problem = f"--array is for engines of kind slurm, this one is of kind {settings.kind}."
+        raise EngineError(settings.name, problem, ["leave --array out, or name one with --engine"])
+
+    def submit(experiments: list[Experiment]) -> None:
+        if engine is None:
+            own = [item for item in experiments if engines.named(item.engine) == settings]
+        else:
+            own = [item.model_copy(update={"engine": engine}) for item in experiments]
+        specs = [make_spec(item, store) for item in own]
+        submit_array(specs, settings, store, lambda line: echo(str(line), err=True))
+
+    return submit
+
+
+def _print_asked(runs: "SweepRuns") -> None:
+    """Say of each experiment whether it was asked for, or why not."""
+    for experiment in runs.sweep.experiments:
+        asked = runs.asked.get(experiment.name)
+        reason = runs.reasons.get(experiment.name, "").strip()
+        text = f"asked for, run {asked[:8]}" if asked else f"not asked for: {reason}"
+        echo(f"{experiment.name}: {text}")
+    count = counted(len(runs.sweep.experiments), "experiment")
+    echo(f"asked for {len(runs.asked)} of {count}")
+
+
+def _watch(
+    runs: "SweepRuns", instance: "dg.DagsterInstance", quiet: bool
+) -> "list[ExperimentState]":
+    """Show what becomes of each until all have ended."""
+    out = console()
+    if quiet or not out.is_terminal:
+        return _say(runs, instance, (lambda _: None) if quiet else echo)
+    from gr00t_assets.defs.queue import daemon_is_alive
+    from gr00t_assets.defs.schedules import reason_lines
+
+    with Live(console=out, auto_refresh=False) as live:
+        while True:
+            states = runs.states()
+            reasons = {item.experiment: item.reason for item in states if item.reason}
+            below = Text(f"{_summary(states)}\n{reason_lines(reasons)}".strip())
+            if not daemon_is_alive(instance):
+                below.append(f"\n{NO_DAEMON}", style="bold red")
+            lines = max(3, shutil.get_terminal_size().lines - 4 - below.plain.count("\n"))
+            live.update(Group(states_table(states, lines), below), refresh=True)
+            if all(state.is_over for state in states):
+                return states
+            time.sleep(LOOK_EVERY)
+
+
+def _say(
+    runs: "SweepRuns", instance: "dg.DagsterInstance", say: Callable[[str], object]
+) -> "list[ExperimentState]":
+    """The same in lines: one when a state changes, and one of each training every 30 seconds."""
+    from gr00t_assets.defs.queue import daemon_is_alive
+
+    known: dict[str, tuple[str, str | None]] = {}
+    due = 0.0
+    while True:
+        states = runs.states()
+        clock, is_due = f"{datetime.now(UTC):%H:%M:%S}", time.monotonic() >= due
+        for item in states:
+            now = (item.state, item.reason)
+            if known.get(item.experiment) != now or (is_due and item.state == "training"):
+                line = progress_line(item.progress) if item.state == "training" else item.reason
+                say(f"{clock} {item.experiment}: {item.state}{f', {line}' if line else ''}")
+            known[item.experiment] = now
+        if is_due:
+            due = time.monotonic() + SAY_EVERY
+            say(f"{clock} {_summary(states)}")
+            if not daemon_is_alive(instance):
+                say(f"{clock} {NO_DAEMON}")
+        if all(state.is_over for state in states):
+            if not is_due:
+                say(f"{clock} {_summary(states)}")
+            return states
+        time.sleep(LOOK_EVERY)
+
+
+def _summary(states: "list[ExperimentState]") -> str:
+    """How many are in which state."""
+    counts = Counter(state.state for state in states)
+    return ", ".join(f"{count} {state}" for state, count in counts.most_common())

@@ -1,0 +1,191 @@
+"""What runs on a node, inside the allocation, above the trainer.
+
+``python -m gr00t_assets.engines.node SPEC --job NAME ... -- COMMAND...``, by ``node_command``.
+
+It refuses to train where the store is not the one that the job was submitted for, with another
+version of this package, a full store, or a wrong clock. Else the command runs under the guard
+(``gr00t_assets.gpu.guard``), and start and end are written into the run directory.
+
+A signal asks the trainer for a checkpoint and an end. After SIGINT, by which a run is cancelled,
+the job is over. After SIGUSR1, which comes some time before the time limit, and where the process
+above was killed, the job is requeued. After SIGTERM the engine decides: the program waits to be
+killed.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from gr00t_assets import __version__
+from gr00t_assets.core.processes import ends_within
+from gr00t_assets.engines.job_record import SUPERSEDED, NodeRecord, Stop, claim, now, write_node
+from gr00t_assets.engines.node_checks import (
+    RefusalError,
+    node_name,
+    require_current,
+    require_node,
+    require_store,
+)
+from gr00t_assets.gpu.guard import end_guarded, guarded, new_process_tag
+from gr00t_assets.runs.manifest import ENGINE, NODE
+from gr00t_assets.runs.run_directory import wait_until_free
+
+_POLL = 0.2
+_UNTIL_KILLED = 600.0
+
+_NO_PROGRESS = """no checkpoint was written between two time limits.
+raise time_limit or checkpoint_before in data/engines.yaml"""
+
+_SIGNALS: dict[int, Stop] = {
+    signal.SIGINT: "cancelled",
+    signal.SIGUSR1: "time limit",
+    signal.SIGTERM: "ended by the engine",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; the exit code is the trainer's, or one of ``REFUSALS``."""
+    parser = argparse.ArgumentParser(prog=__name__)
+    parser.add_argument("spec", type=Path)
+    for option in ("--job", "--engine", "--version", "--store-id"):
+        parser.add_argument(option, required=True)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--grace", type=float, default=60.0, help="seconds for a checkpoint")
+    parser.add_argument("command", nargs="+")
+    options = parser.parse_args(arguments)
+    run_directory = options.spec.parent
+    record = NodeRecord(
+        name=options.job,
+        id=_own_id(options.job),
+        node=node_name(),
+        version=__version__,
+        started_at=now(),
+    )
+    try:
+        require_store(options.store, options.store_id)
+        require_current(options.job, run_directory)
+        refusal = None
+        try:
+            require_node(options.version, options.store, run_directory)
+        except RefusalError as error:
+            refusal = error
+            ended = {"code": error.code, "ended_at": now(), "refused": error.text}
+            record = record.model_copy(update=ended)
+        if (claimed := claim(record, run_directory)) is None:
+            raise RefusalError(SUPERSEDED)
+        if refusal is not None:
+            raise refusal
+    except RefusalError as error:
+        sys.stderr.write("EngineError: " + error.text.replace("\n", "\n  ") + "\n")
+        return error.code
+    return _Node(claimed, options.command, run_directory, options.engine, options.grace).run()
+
+
+class _Node:
+    """One start of a job on this node."""
+
+    def __init__(
+        self,
+        record: NodeRecord,
+        command: Sequence[str],
+        run_directory: Path,
+        engine: str,
+        grace: float,
+    ) -> None:
+        self.record, self.command, self.run_directory = record, command, run_directory
+        self.engine, self.grace = engine, grace
+        self.parent = os.getppid()
+        self.stopped: Stop | None = None
+        for number in _SIGNALS:
+            signal.signal(number, lambda number, _frame: self._stop(_SIGNALS[number]))
+
+    def run(self) -> int:
+        """Run the command to its end, or to a stop."""
+        step = self._checkpoint()
+        # What an earlier start of the job left may still write a checkpoint.
+        wait_until_free(self.run_directory, self.grace, print, lambda: None)
+        tag = new_process_tag()
+        variables = {ENGINE: self.engine, NODE: self.record.node, "PYTHONUNBUFFERED": "1"}
+        guard = subprocess.Popen(
+            guarded(self.command, self.grace, tag),
+            env={**os.environ, **variables},
+            start_new_session=True,
+        )
+        asked = False
+        while not ends_within(guard, _POLL):
+            if self.stopped and not asked:
+                _say(f"asked for a checkpoint: {self.stopped}")
+                guard.send_signal(signal.SIGINT)
+                asked = True
+            self._look_at_parent()
+        code = end_guarded(guard, tag)
+        self._look_at_parent()
+        if code == 0 or self.stopped in (None, "cancelled"):
+            return self._end(code)
+        if self.stopped == "time limit" and self._checkpoint() == step:
+            return self._end(code, _NO_PROGRESS)
+        self.record = write_node(
+            self.record.model_copy(update={"stopped": self.stopped}), self.run_directory
+        )
+        if self.stopped == "ended by the engine" or _slurm("scontrol", "requeue", self.record.id):
+            time.sleep(_UNTIL_KILLED)
+        return self._end(code)
+
+    def _look_at_parent(self) -> None:
+        """Once its parent is gone nothing of the engine ends this program, or frees its GPUs."""
+        if os.getppid() != self.parent:
+            self._stop("lost")
+
+    def _stop(self, why: Stop) -> None:
+        self.stopped = self.stopped or why
+
+    def _end(self, code: int, refused: str | None = None) -> int:
+        ended = {"code": code, "ended_at": now(), "stopped": self.stopped, "refused": refused}
+        write_node(self.record.model_copy(update=ended), self.run_directory)
+        if self.stopped == "lost":
+            _slurm("scancel", self.record.id)
+        return code
+
+    def _checkpoint(self) -> int:
+        """Step of the last complete checkpoint; 0 where there is none."""
+        from gr00t_assets.runs.checkpoint_layout import stored_checkpoints
+
+        complete = [item.step for item in stored_checkpoints(self.run_directory) if item.complete]
+        return max(complete, default=0)
+
+
+def _own_id(name: str) -> str:
+    """The engine's id of this job; its name where the engine has no other."""
+    array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{index}" if array else os.environ.get("SLURM_JOB_ID", name)
+
+
+def _slurm(*command: str) -> bool:
+    """Run a command of Slurm about this job; False where it fails, or where this is no job of it.
+
+    A job of Ray is submitted anew by who follows it.
+    """
+    if "SLURM_JOB_ID" not in os.environ:
+        return False
+    with suppress(FileNotFoundError, subprocess.TimeoutExpired):
+        done = subprocess.run(
+            command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False
+        )
+        _say(f"{' '.join(command)}: {done.stderr.strip() or 'done'}")
+        return done.returncode == 0
+    return False
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,245 @@
+"""A job of a remote engine: submitted once, followed from the shared store, found again by name.
+
+What differs between engines is a ``Client``. The store tells the rest: the log, the node's record
+of start and end, checkpoints and metrics are in the run directory.
+"""
+
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import BinaryIO
+
+from gr00t_assets.core.errors import EngineError
+from gr00t_assets.core.locks import Every, exclusive_lock
+from gr00t_assets.core.text import printable
+from gr00t_assets.engines.client import REMIND_EVERY, Client, EngineSilentError, JobState, patiently
+from gr00t_assets.engines.job import JobFailure, JobRequest
+from gr00t_assets.engines.job_record import (
+    REFUSALS,
+    JobRecord,
+    new_job_name,
+    now,
+    read_node,
+    remove_job,
+    unfinished_job,
+    write_job,
+)
+from gr00t_assets.engines.node_checks import CLOCK_TOLERANCE
+from gr00t_assets.experiments.engine_file import RayEngine, SlurmEngine
+from gr00t_assets.runs.run_directory import LOG
+
+SUBMITTING = ".job.lock"
+"""In the run directory: the lock of whoever submits its job."""
+
+_POLL = 0.25
+_SHORTEST, _LONGEST = 3.0, 20.0
+"""Seconds between two questions to the engine, while it is young and once it has run for long."""
+
+_RECORD_DELAY = 5.0
+"""Seconds after a job's end in which the node's record of it reaches this machine, as over NFS."""
+
+_TAIL_LINES, _TAIL_BYTES = 200, 1 << 16
+_LOST = 137
+
+
+class RemoteJob:
+    """A job that is followed; see ``Job``.
+
+    Attributes:
+        record: What was submitted.
+        code: Exit code once it has ended.
+        failure: What ended it where that was not the trainer.
+    """
+
+    def __init__(
+        self, record: JobRecord, request: JobRequest, client: Client, grace: float, log: BinaryIO
+    ) -> None:
+        self.record, self.code = record, 0
+        self.failure: JobFailure | None = None
+        self._request, self._client, self._grace, self._log = request, client, grace, log
+        self._directory = request.spec.run_directory
+        self._lines: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._incomplete = b""
+        self._node = self._started = None
+        self._began = self._asked = time.monotonic()
+        self._remind, self._said = Every(REMIND_EVERY), ""
+        self._gone_since: float | None = None
+        self._has_ended = False
+
+    @property
+    def where(self) -> str:
+        """Such as ``Slurm job 17 on node3``."""
+        node = f" on {self._node}" if self._node else ""
+        return f"{self._client.label} {self.record.id}{node}"
+
+    @property
+    def last_lines(self) -> list[str]:
+        """The last lines of output so far."""
+        line = self._incomplete.decode(errors="replace")
+        return [*self._lines, *([line] if line.strip() else [])]
+
+    def ended_within(self) -> bool:
+        """Wait for a moment, copy new output, and ask the engine where it is time to."""
+        time.sleep(_POLL)
+        self._copy_output()
+        if self._node_has_ended():
+            return True
+        age = time.monotonic() - self._began
+        if time.monotonic() - self._asked >= min(_LONGEST, max(_SHORTEST, age / 20)):
+            with suppress(EngineSilentError):
+                self._look()
+            self._asked = time.monotonic()
+        return self._has_ended
+
+    def stop(self) -> None:
+        """Cancel it: a checkpoint first where it runs, for as long as its grace lasts."""
+        with suppress(EngineSilentError):
+            state = self._client.find(self.record.name, self.record.id)
+            if state is None or state.phase == "ended":
+                return
+            deadline = time.monotonic()
+            if state.phase == "running":
+                self._client.interrupt(state.id)
+                deadline += self._grace
+            while time.monotonic() < deadline and not self._node_has_ended():
+                time.sleep(_SHORTEST)
+                state = self._client.find(self.record.name, state.id)
+                if state is None or state.phase == "ended":
+                    break
+            self._client.cancel(self.record.id or "")
+            if not self._node_has_ended():
+                self._close("it was cancelled")
+        self._copy_output()
+
+    def _node_has_ended(self) -> bool:
+        node = read_node(self._directory, self.record.name)
+        if node is None:
+            return False
+        if node.started_at != self._started:
+            self._node, self._started = node.node, node.started_at
+            self._request.log(f"{self.where} has started {self._request.spec.experiment.name}")
+            ahead = datetime.fromisoformat(node.started_at).timestamp() - time.time()
+            if ahead > CLOCK_TOLERANCE:
+                self._request.log(f"the clock of {node.node} is {ahead:.0f} s ahead: set it")
+        if node.code is None:
+            return False
+        self._copy_output()
+        self.code = node.code
+        if node.refused is not None:
+            problem, *details = node.refused.split("\n")
+            self.failure = JobFailure(EngineError(self.where, problem, details), "job-refused")
+        self._has_ended = True
+        return True
+
+    def _look(self) -> None:
+        """Ask the engine; say why the job waits, and notice an end that the node did not record."""
+        try:
+            state = self._client.find(self.record.name, self.record.id)
+        except EngineSilentError as error:
+            self._say(f"{error}; the job is followed from the store meanwhile")
+            raise
+        if state is not None and state.phase != "ended":
+            self._gone_since = None
+            if state.phase == "waiting":
+                self._say(f"{self._client.label} {self.record.id} waits: {state.words}")
+            return
+        self._gone_since = self._gone_since or time.monotonic()
+        node = read_node(self._directory, self.record.name)
+        if time.monotonic() - self._gone_since >= _RECORD_DELAY or (node and node.stopped):
+            self._engine_has_ended(state)
+
+    def _engine_has_ended(self, state: JobState | None) -> None:
+        """The job is over and the node has no word of it: take the engine's."""
+        self._has_ended = True
+        self.code = _LOST if state is None or not state.code else state.code
+        words = state.words if state else f"{self._client.label.split()[0]} knows it no longer"
+        self._close(words)
+        node = (state.node if state else None) or self._node or "its node"
+        if (refusal := REFUSALS.get(self.code)) is not None:
+            problem, remedy = refusal.format(node=node), "mend the node, or keep jobs from it"
+            self.failure = JobFailure(EngineError(self.where, problem, [remedy]), "job-refused")
+            return
+        details = [f"on {node}, with exit code {self.code}"] if state else []
+        error = EngineError(self.where, f"the job ended: {words}.", details)
+        self.failure = JobFailure(error, "job-lost")
+
+    def _close(self, words: str) -> None:
+        write_job(self.record.model_copy(update={"ended": words}), self._directory)
+
+    def _say(self, line: str) -> None:
+        if self._remind() or line != self._said:
+            self._request.log(line)
+        self._said = line
+
+    def _copy_output(self) -> None:
+        """Copy the lines that were completed since the last time to standard output."""
+        *lines, self._incomplete = (self._incomplete + self._log.read()).split(b"\n")
+        for line in lines:
+            self._lines.append(line.decode(errors="replace"))
+            sys.stdout.write(printable(self._lines[-1].rstrip("\r")) + "\n")
+        sys.stdout.flush()
+
+
+@contextmanager
+def remote_job(
+    request: JobRequest, settings: SlurmEngine | RayEngine, client: Client, grace: float
+) -> Iterator[RemoteJob]:
+    """Submit the job of a run, or attach to the one that it has.
+
+    Args:
+        request: What is to run.
+        settings: Of the engine.
+        client: Of the engine.
+        grace: Seconds that a cancelled job has for its checkpoint.
+
+    Raises:
+        EngineError: It does not answer, or does not take the job; nothing is left of the attempt.
+    """
+    directory = request.spec.run_directory
+    with (directory / LOG).open("ab"), (directory / LOG).open("rb") as log:
+        record, attached = _submitted(request, settings, client)
+        job = RemoteJob(record, request, client, grace, log)
+        end = log.seek(0, 2)
+        if attached:
+            log.seek(max(0, end - _TAIL_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+            job._lines.extend(lines)
+        yield job
+
+
+def _submitted(
+    request: JobRequest, settings: SlurmEngine | RayEngine, client: Client
+) -> tuple[JobRecord, bool]:
+    """The job of a run, and whether it was there already."""
+    directory, spec = request.spec.run_directory, request.spec
+    what = f"the submission of {spec.experiment.name}"
+    with exclusive_lock(directory / SUBMITTING, what, request.log):
+        last = unfinished_job(directory)
+        name, job = ("", None) if last is None else (last.name, last.id)
+        state = patiently(lambda: client.find(name, job), request)
+        if last is not None and state is not None and state.phase != "ended":
+            request.log(f"attached to {client.label} {state.id}, submitted {last.submitted_at}")
+            return write_job(last.model_copy(update={"id": state.id}), directory), True
+        if last is not None:
+            words = state.words if state else "the engine does not have it"
+            write_job(last.model_copy(update={"ended": words}), directory)
+        record = JobRecord(
+            engine=settings.name,
+            kind=settings.kind,
+            name=new_job_name(spec.experiment.name, spec.config_hash),
+            submitted_at=now(),
+        )
+        write_job(record, directory)
+        try:
+            job = client.submit(record.name, request)
+        except EngineSilentError:
+            raise  # It may have been submitted: the next attempt looks for its name.
+        except EngineError:
+            remove_job(directory)
+            raise
+        record = write_job(record.model_copy(update={"id": job}), directory)
+        request.log(f"submitted {client.label} {job} ({record.name})")
+        return record, False

@@ -1,0 +1,247 @@
+"""Jobs of Slurm: ``sbatch`` submits them, ``squeue`` and ``scontrol`` say what becomes of them.
+
+No accounting database is needed: what Slurm forgets after ``MinJobAge`` the node has written into
+the run directory. See sbatch(1), squeue(1), scancel(1), scontrol(1).
+"""
+
+import math
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from gr00t_assets import __version__
+from gr00t_assets.core.errors import EngineError
+from gr00t_assets.engines.client import EngineSilentError, JobState
+from gr00t_assets.engines.job import JobRequest
+from gr00t_assets.engines.node_command import node_script
+from gr00t_assets.engines.remote_job import RemoteJob, remote_job
+from gr00t_assets.experiments.engine_file import SlurmEngine
+
+NO_GPU = "none"
+"""A ``gpu_type`` that asks for no GPU."""
+
+_TIMEOUT = 60.0
+"""Seconds that a command of Slurm has to answer in."""
+
+_RESERVE = 10
+"""Seconds between the end of a checkpoint's grace and the time limit."""
+
+_SILENT = re.compile(
+    r"Unable to contact slurm controller|Socket timed out|Connection refused|Zero Bytes were"
+    r"|Transport endpoint|Communication connection failure|Slurm backup controller|Munge|munge"
+    r"|Unexpected message received|Slurmdbd|temporarily unable to accept job"
+)
+_WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+_RUNNING = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "STAGE_OUT", "SIGNALING", "RESIZING"}
+
+_REASONS = {
+    "Resources": "for free resources in the partition",
+    "Priority": "behind jobs of higher priority",
+    "BeginTime": "for its begin time, as after a requeue",
+    "Dependency": "for another job",
+    "JobHeldUser": "held by its user: scontrol release",
+    "JobHeldAdmin": "held by an administrator",
+    "PartitionDown": "the partition is down",
+    "PartitionTimeLimit": "time_limit is above the partition's: lower it in data/engines.yaml",
+    "ReqNodeNotAvail": "the nodes that it needs are down, drained or reserved",
+    "QOSMaxJobsPerUserLimit": "this user's jobs are at the limit of the QOS",
+    "AssocMaxJobsLimit": "the account's jobs are at their limit",
+    "launch failed requeued held": "its start failed on the node: scontrol release",
+}
+"""Slurm's reasons for waiting, in words; see squeue(1), JOB REASON CODES."""
+
+_ENDS = {
+    "CANCELLED": "by scancel or an administrator",
+    "TIMEOUT": "no checkpoint was complete in time: raise checkpoint_before in data/engines.yaml",
+    "OUT_OF_MEMORY": "raise memory_gb in data/engines.yaml",
+    "NODE_FAIL": "the node was lost",
+}
+"""The same of states in which a job ends."""
+
+_REMEDIES = (
+    (r"partition", "mend partition in data/engines.yaml", "%R"),
+    (r"account", "mend account in data/engines.yaml", None),
+    (r"gres|node configuration", "mend gpu_type, cpus or memory_gb in data/engines.yaml", "%G"),
+    (r"time limit", "lower time_limit in data/engines.yaml", "%R %l"),
+)
+"""What to do about a refusal, by its words, and what of ``sinfo`` to list."""
+
+
+class Slurm:
+    """The cluster of an engine; see ``gr00t_assets.engines.remote_job.Client``."""
+
+    label = "Slurm job"
+
+    def __init__(self, settings: SlurmEngine) -> None:
+        self.settings = settings
+
+    def find(self, name: str, job: str | None) -> JobState | None:
+        """The job of a unique name; of several that which lives, else the last."""
+        own = [state for found, state in self._jobs(name) if found == name]
+        living = [state for state in own if state.phase != "ended"]
+        known = [state for state in living if state.id == job]
+        for states in (known, living, own):
+            if states:
+                return self._with_code(states[-1])
+        return None
+
+    def submit(self, name: str, request: JobRequest) -> str:
+        """Submit one job."""
+        spec = request.spec
+        script = batch_script([task_lines(name, request, self.settings)])
+        options = [f"--comment={spec.experiment.name} {spec.config_hash}"]
+        if request.priority < 0:
+            options.append(f"--nice={-100 * request.priority}")
+        gpus = spec.experiment.hyperparameters.num_gpus
+        return self.sbatch(name, gpus, options, script)
+
+    def sbatch(self, name: str, gpus: int, options: Sequence[str], script: str) -> str:
+        """Submit a script with the engine's resources; the job's id.
+
+        Raises:
+            EngineError: Slurm refuses it; the message has Slurm's words and what there is instead.
+        """
+        settings, kind = self.settings, self.settings.gpu_type
+        given = {
+            "job-name": name,
+            "partition": settings.partition,
+            "account": settings.account,
+            "gres": None if kind == NO_GPU else ":".join(filter(None, ["gpu", kind, str(gpus)])),
+            "nodes": 1,
+            "ntasks": 1,
+            "cpus-per-task": settings.cpus,
+            "mem": f"{settings.memory_gb * 1000:.0f}M",
+            "time": math.ceil(settings.time_limit / 60),
+            "signal": f"B:USR1@{settings.checkpoint_before}",
+            "output": "/dev/null",
+        }
+        command = [f"--{key}={value}" for key, value in given.items() if value is not None]
+        command += ["--parsable", "--requeue", *options, *settings.options]
+        done = self._run("sbatch", *command, script=script)
+        if done.returncode:
+            raise self._refusal(done.stderr)
+        return done.stdout.strip().split(";")[0]
+
+    def interrupt(self, job: str) -> None:
+        """SIGINT to the node's program alone, which stops its trainer."""
+        self._run("scancel", "--batch", "--signal=INT", job)
+
+    def cancel(self, job: str) -> None:
+        """``scancel``; a job that has ended is let be."""
+        self._run("scancel", "--quiet", job)
+
+    def _jobs(self, name: str) -> list[tuple[str, JobState]]:
+        """Jobs of this user by name, with those that ended lately; an array's have its index."""
+        names = ",".join(filter(None, [name, name.rpartition("_")[0]])) or "-"
+        done = self._run(
+            "squeue", "--me", "--array", "--noheader", "--states=all", "--format=%i|%j|%T|%N|%r",
+            f"--name={names}",
+        )  # fmt: skip
+        if done.returncode:
+            raise self._refusal(done.stderr)
+        jobs = []
+        for line in done.stdout.splitlines():
+            job, found, state, node, reason = line.split("|", 4)
+            phase = "waiting" if state in _WAITING else "running" if state in _RUNNING else "ended"
+            words = _words(reason, _REASONS) if phase == "waiting" else _words(state, _ENDS)
+            _, _, index = job.partition("_")
+            found = f"{found}_{index}" if index else found
+            jobs.append((found, JobState(job, phase, words, node or None)))
+        return jobs
+
+    def _with_code(self, state: JobState) -> JobState:
+        """With the exit code of a job that has ended, 128 + n for signal n."""
+        if state.phase != "ended":
+            return state
+        text = self._run("scontrol", "--oneliner", "show", "job", state.id).stdout
+        if match := re.search(r" ExitCode=(\d+):(\d+)", text):
+            code, number = int(match[1]), int(match[2])
+            return state._replace(code=128 + number if number else code)
+        return state
+
+    def _refusal(self, words: str) -> EngineError:
+        lines = [line.split("error: ")[-1] for line in words.strip().splitlines()]
+        said = "; ".join(dict.fromkeys(lines)) or "it ended without a message"
+        refused = f"Slurm refuses the job: {said}"
+        for pattern, remedy, shown in _REMEDIES:
+            if re.search(pattern, said, re.IGNORECASE):
+                there = ""
+                if shown:
+                    found = self._run("sinfo", "--noheader", f"--format={shown}").stdout.split("\n")
+                    there = f"; the cluster has: {', '.join(sorted({*filter(None, found)}))}"
+                return EngineError(self.settings.name, f"{refused}.", [remedy + there])
+        return EngineError(self.settings.name, f"{refused}.")
+
+    def _run(self, *command: str, script: str | None = None) -> "subprocess.CompletedProcess[str]":
+        """Run a command of Slurm.
+
+        Raises:
+            EngineSilentError: The controller does not answer.
+            EngineError: The command is not on this machine.
+        """
+        silent = f"slurmctld does not answer {command[0]}"
+        try:
+            done = subprocess.run(
+                command,
+                input=script,
+                stdin=None if script is not None else subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=_TIMEOUT,
+                env=_environment(),
+                check=False,
+            )
+        except FileNotFoundError as error:
+            remedy = "install Slurm's client, such as: apt-get install slurm-client"
+            raise EngineError(
+                self.settings.name, f"{command[0]} is not on this machine.", [remedy]
+            ) from error
+        except subprocess.TimeoutExpired as error:
+            problem = f"{silent} within {_TIMEOUT:.0f} s."
+            raise EngineSilentError(self.settings.name, problem) from error
+        if done.returncode and _SILENT.search(done.stderr):
+            said = done.stderr.strip().splitlines()[-1].split("error: ")[-1]
+            raise EngineSilentError(self.settings.name, f"{silent}: {said}.")
+        return done
+
+
+@contextmanager
+def slurm_job(request: JobRequest, settings: SlurmEngine) -> Iterator[RemoteJob]:
+    """Train in a job of Slurm; see ``gr00t_assets.engines.remote_job.remote_job``."""
+    grace = settings.checkpoint_before + _RESERVE
+    with remote_job(request, settings, Slurm(settings), grace) as job:
+        yield job
+
+
+def _words(said: str, known: Mapping[str, str]) -> str:
+    """What Slurm said, and what it means where that is known."""
+    plain = said.strip("()")
+    meaning = known.get(plain.split(",")[0])
+    return f"{plain} ({meaning})" if meaning else plain
+
+
+def _environment() -> Mapping[str, str]:
+    """That of this process without what an allocation around it would have sbatch do."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name == "SLURM_CONF" or not name.startswith(("SLURM_", "SBATCH_", "SQUEUE_", "SCANCEL_"))
+    }
+
+
+def task_lines(name: str, request: JobRequest, settings: SlurmEngine) -> str:
+    """Shell lines that train one run; see ``node_script``."""
+    return node_script(name, request, settings, max(1, settings.checkpoint_before - _RESERVE))
+
+
+def batch_script(tasks: Sequence[str]) -> str:
+    """The batch script; of an array each index has its own lines."""
+    lines = ["#!/bin/bash", f"# gr00t-assets {__version__}"]
+    if len(tasks) == 1:
+        return "\n".join([*lines, *tasks, ""])
+    cases = [f"{index})\n{task}\n;;" for index, task in enumerate(tasks)]
+    return "\n".join([*lines, 'case "$SLURM_ARRAY_TASK_ID" in', *cases, "esac", ""])

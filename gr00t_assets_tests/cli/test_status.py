@@ -1,0 +1,85 @@
+"""``gr00t-assets status`` of a project without a daemon; with one it is in ``test_sweep_run``."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.defs.failures import ExplainedFailureError
+from gr00t_assets.runs.manifest import save_manifest
+from gr00t_assets.runs.run_directory import place_spec
+from gr00t_assets_tests.defs.died import failed, made
+from gr00t_assets_tests.defs.noop_project import noop_project, noop_sweep
+from gr00t_assets_tests.defs.project import Project
+from gr00t_assets_tests.defs.specs import a_manifest, a_spec
+
+COMMAND = [sys.executable, "-m", "gr00t_assets.cli.main", "status"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    sweep = noop_sweep("first", "second", "third", steps=4)
+    return noop_project(tmp_path, {"demo": sweep}, {"COLUMNS": "120"})
+
+
+def found(project: Project) -> dict:
+    done = project.run(*COMMAND, "--json")
+    assert done.returncode == 0, done.stdout
+    return json.loads(done.stdout[done.stdout.index("{") :])
+
+
+def test_a_new_project_has_nothing_to_show(project: Project):
+    done = project.run(*COMMAND)
+    assert done.returncode == 0, done.stdout
+    assert "no daemon takes runs from the queue: start it with `make dev`" in done.stdout
+    for line in ("training: 0", "waiting in the queue: 0", "failed in the last 3 days: 0"):
+        assert line in done.stdout
+    everything = found(project)
+    assert everything["engines"] == [
+        {"name": "local", "kind": "local", "training": 0, "waiting": 0, "problem": None}
+    ]
+    assert 0 < everything["free_bytes"] < everything["total_bytes"]
+
+
+def test_what_failed_is_told_until_it_is_repeated(project: Project):
+    problem = TrainingError("first", "the loss is not a finite number.", ["lower learning_rate"])
+    spec = a_spec(project.store.root, name="third")
+    with project.instance() as instance:
+        failed(instance, ExplainedFailureError(problem), "first")
+        failed(instance, ExplainedFailureError(problem), "second")
+        made(instance, "second", dg.DagsterRunStatus.NOT_STARTED, {"sweep": "demo"})
+        spec.run_directory.mkdir(parents=True)
+        place_spec(spec)
+        save_manifest(a_manifest(spec), spec.run_directory)
+        tags = {"gr00t/config_hash": spec.config_hash}
+        made(instance, "third", dg.DagsterRunStatus.SUCCESS, tags)
+    everything = found(project)
+    (run,) = everything["failed"]
+    assert (run["name"], run["made"]) == ("first", "checkpoint")
+    assert run["reason"] == "TrainingError: first: the loss is not a finite number."
+    (run,) = everything["finished"]
+    assert (run["name"], run["progress"]["loss"]) == ("third", 0.5)
+    shown = project.run(*COMMAND).stdout
+    assert "the loss is not a finite number." in shown and "final loss 0.5000" in shown
+
+
+def test_an_engine_that_does_not_answer_or_is_wrong_is_said_so(project: Project):
+    engines = {
+        "away": {"kind": "ray", "address": "http://127.0.0.1:9"},
+        "odd": {"kind": "slurm", "partition": "gpu", "time_limit": "soon"},
+    }
+    file = project.root / "data" / "engines.yaml"
+    file.write_text(yaml.safe_dump({"engines": engines}))
+    with project.instance() as instance:
+        made(instance, "first", dg.DagsterRunStatus.NOT_STARTED, {"engine": "away"})
+    began = time.monotonic()
+    everything = {engine["name"]: engine for engine in found(project)["engines"]}
+    assert time.monotonic() - began < 20
+    assert everything["local"]["problem"] is None
+    assert "answer" in everything["away"]["problem"] and everything["away"]["waiting"] == 1
+    assert "time_limit" in everything["odd"]["problem"]

@@ -4,9 +4,9 @@ A slot (``gr00t_assets.gpu.slots``) holds back every training, however it was as
 page, by a schedule, by ``dagster asset materialize`` or by hand. The limits of Dagster's queue are
 derived from the slots, so there is no number to keep in step with them. Runs that need a device
 carry the tag ``gpu``, for a person who filters the list of runs, and the tag ``gr00t/slot``, which
-the queue's limit counts until they have trained; those that train on a remote engine are counted by
-the tag ``engine`` and its ``jobs_at_once``. Dagster takes a run's tags from its job, and a run
-that the page or a backfill launches for assets has none, so the run coordinator adds them.
+the queue's limit counts until they have trained; it names a remote engine where they train on one,
+whose ``jobs_at_once`` limits them. Dagster takes a run's tags from its job, and a run that the page
+or a backfill launches for assets has none, so the run coordinator adds them.
 """
 
 import os
@@ -77,7 +77,8 @@ class GpuTaggingRunCoordinator(dg.QueuedRunCoordinator):
         if all(limit["key"] != GPU for limit in limits):
             limits.append({"key": SLOT, "value": WANTED, "limit": self._started_at_once})
         for engine in usable_engines().remote:
-            limits.append({"key": ENGINE, "value": engine.name, "limit": engine.jobs_at_once})
+            value = _slot_of(engine.name)
+            limits.append({"key": SLOT, "value": value, "limit": engine.jobs_at_once})
             most_runs += engine.jobs_at_once
         return asked._replace(
             tag_concurrency_limits=limits,
@@ -95,7 +96,12 @@ def device_tags(run: dg.DagsterRun, experiment: Experiment | None) -> dict[str, 
     engines = usable_engines()
     name = run.tags.get(ENGINE) or experiment.engine or engines.default
     remote = any(engine.name == name for engine in engines.remote)
-    return {ENGINE: name, GPU: "true"} if remote else {ENGINE: name, **GPU_TAGS}
+    return {ENGINE: name, **GPU_TAGS, **({SLOT: _slot_of(name)} if remote else {})}
+
+
+def _slot_of(engine: str) -> str:
+    """The value of the tag ``gr00t/slot`` of a run that trains on a remote engine."""
+    return f"engine {engine}"
 
 
 def started_at_once(instance: dg.DagsterInstance) -> int:

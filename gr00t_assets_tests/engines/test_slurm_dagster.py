@@ -64,7 +64,7 @@ def test_a_killed_run_worker_leaves_the_job_which_the_next_run_attaches_to(
 ):
     run = train(page, "worker")
     tags = page.runs("STARTED")[0]["tags"]
-    assert (tags["engine"], tags["gpu"]) == ("lab", "true") and "gr00t/slot" not in tags
+    assert (tags["engine"], tags["gpu"], tags["gr00t/slot"]) == ("lab", "true", "engine lab")
     faults.kill(run_worker(page.project, run))
     again = page.launch("worker")
     assert page.ends(again) == "SUCCESS", page.log()

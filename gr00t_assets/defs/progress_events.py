@@ -68,7 +68,7 @@ class ProgressEvents:
             dg.AssetObservation(
                 asset_key=self._context.asset_key,
                 partition=self._context.partition_key,
-                metadata=self._metadata(metric, progress, last),
+                metadata=self._metadata(metric, progress, last or metric.step >= progress.steps),
             )
         )
         self._left, self._made = self._left - 1, self._made + 1

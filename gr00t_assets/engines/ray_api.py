@@ -114,6 +114,7 @@ class RayApi:
     def _token(self) -> str | None:
         file = os.environ.get(TOKEN_FILE)
         try:
-            return os.environ.get(TOKEN) or (Path(file).read_text(encoding="utf-8").strip() if file else None)
+            text = Path(file).read_text(encoding="utf-8").strip() if file else None
+            return os.environ.get(TOKEN) or text
         except OSError as error:
             raise self.error(f"{TOKEN_FILE} names no file: {error}.", "mend it") from error

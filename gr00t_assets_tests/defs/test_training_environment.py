@@ -96,8 +96,8 @@ def test_an_experiment_depends_on_its_own_trainer_alone(project: Project):
 def test_the_native_trainer_shows_versions_without_importing_torch(project: Project):
     found = materialize(project, "native")
     assert found["success"] and found["made"] == ["after", "training_environment"]
-    assert "| torch | 2." in found["metadata"]["versions"]
-    assert "| cpu | " in found["metadata"]["devices"]
+    assert "'package': 'torch', 'version': '2." in found["metadata"]["versions"]
+    assert "'device': 'cpu'" in found["metadata"]["devices"]
     assert found["checks"] == {
         "environment_is_complete": [True, "no errors, no warnings"],
         "commit_is_of_n15": [True, "no errors, no warnings"],
@@ -131,7 +131,8 @@ def test_a_complete_environment_lets_through_and_its_version_follows_its_content
     found = materialize(project, "isaac-gr00t", **named)
     assert found["success"] and found["made"] == ["after", "training_environment"]
     assert found["metadata"]["commit"] == first
-    assert "| transformers | 4.51.3 |" in found["metadata"]["versions"]
+    shown = "'package': 'transformers', 'version': '4.51.3'"
+    assert shown in found["metadata"]["versions"]
     assert found["checks"]["commit_is_of_n15"] == [True, "no errors, 1 warning"]
     assert materialize(project, "isaac-gr00t", **named)["version"] == found["version"]
     commit_all(environment.checkout, "second")

@@ -106,6 +106,8 @@ def retain(spec: TrainingSpec, say: Callable[[str], None]) -> None:
     try:
         current = project_state(Store(Path(spec.store)))
         if current.hashes.get(experiment.name) is None:
+            if current.state_of(experiment.name, spec.config_hash) == "undecided":
+                say("old checkpoints are kept: a sweep file has a fault, see: gr00t-assets check")
             return
         continued_by = current.continued.get((experiment.name, spec.config_hash), ())
         limit = experiment.hyperparameters.save_total_limit

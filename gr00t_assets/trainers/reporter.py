@@ -1,4 +1,4 @@
-"""Progress of a running training: metrics.jsonl, Dagster Pipes, and the terminal."""
+"""Progress of a running training: metrics.jsonl, log.txt and the terminal."""
 
 import os
 import sys
@@ -18,22 +18,15 @@ class Reporter:
     Args:
         run_directory: Where metrics.jsonl is.
         max_steps: Steps of the whole run, for the progress bar.
-        pipes: Context of dagster-pipes, where Dagster started this process.
         progress: A rich progress bar and its task, on a terminal.
-        log: Where every line goes as well; Dagster's side keeps the log of what it started.
+        log: Where every line goes as well; None where standard output goes there already.
     """
 
     def __init__(
-        self,
-        run_directory: Path,
-        max_steps: int,
-        pipes: Any = None,
-        progress: Any = None,
-        log: TextIO | None = None,
+        self, run_directory: Path, max_steps: int, progress: Any = None, log: TextIO | None = None
     ) -> None:
         self._run_directory = run_directory
         self._max_steps = max_steps
-        self._pipes = pipes
         self._progress = progress
         self._log = log
         self._listeners: list[Callable[[Metric], None]] = []
@@ -65,9 +58,6 @@ class Reporter:
 
     def forward(self, metric: Metric) -> None:
         """Pass on one logged line that is in metrics.jsonl already."""
-        if self._pipes is not None:
-            content = {"type": "metric", "metric": metric.model_dump(mode="json")}
-            self._pipes.report_custom_message(content)
         for listener in self._listeners:
             listener(metric)
         line = (
@@ -90,21 +80,16 @@ class Reporter:
 def reporting(run_directory: Path, max_steps: int) -> Iterator[Reporter]:
     """A reporter for as long as training lasts.
 
-    Dagster Pipes is used where its environment variables are set, the progress bar where standard
-    error is a terminal.
+    The progress bar is used where standard error is a terminal.
     """
     with ExitStack() as stack:
-        pipes = log = None
-        if "DAGSTER_PIPES_CONTEXT" in os.environ:
-            from dagster_pipes import open_dagster_pipes
-
-            pipes = stack.enter_context(open_dagster_pipes())
-        elif not _is_standard_output(run_directory / LOG):
+        log = None
+        if not _is_standard_output(run_directory / LOG):
             log = stack.enter_context((run_directory / LOG).open("a", encoding="utf-8"))
         progress = None
-        if sys.stderr.isatty() and pipes is None:
+        if sys.stderr.isatty():
             progress = stack.enter_context(_bar(max_steps))
-        yield Reporter(run_directory, max_steps, pipes, progress, log)
+        yield Reporter(run_directory, max_steps, progress, log)
 
 
 def _is_standard_output(file: Path) -> bool:

@@ -26,6 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # the no-op trainer is part of the tests; this file is no module `queue`
 
+from gr00t_assets.engines.ray_api import RayApi
 from gr00t_assets_tests.defs.dagster_dev import Page, dagster_dev
 from gr00t_assets_tests.defs.noop_project import most_at_once, noop_events, noop_project, noop_sweep
 from gr00t_assets_tests.defs.postgres import postgres, postgres_lacks, use_postgres
@@ -108,16 +109,13 @@ def sleep_in_slurm(cluster: SlurmCluster, jobs: int, seconds: float) -> None:
 
 def sleep_in_ray(address: str, options: argparse.Namespace) -> float:
     """The same in Ray; the overhead of a bare job, seconds."""
-    from ray.job_submission import JobSubmissionClient
-
-    client, began = JobSubmissionClient(address), time.monotonic()
-    jobs = [
-        client.submit_job(
-            entrypoint=f"sleep {options.seconds}", entrypoint_num_cpus=1, entrypoint_num_gpus=1
-        )
-        for _ in range(options.experiments)
-    ]
-    while any(not client.get_job_status(job).is_terminal() for job in jobs):
+    api, began = RayApi(address), time.monotonic()
+    jobs = [f"sleep-{number}" for number in range(options.experiments)]
+    needs = {"entrypoint_num_cpus": 1, "entrypoint_num_gpus": 1}
+    for job in jobs:
+        command = f"sleep {options.seconds}"
+        api.submit({"entrypoint": command, "submission_id": job, **needs})
+    while any((api.job(job) or {}).get("status") in ("PENDING", "RUNNING") for job in jobs):
         time.sleep(0.5)
     wall = time.monotonic() - began
     return wall * options.slots / options.experiments - options.seconds

@@ -66,11 +66,7 @@ def run_launcher(
     if gpus > 1:
         # torchrun starts one process a GPU.
         command += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={gpus}"]
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in _UNSET_VARIABLES and not name.startswith("DAGSTER_PIPES_")
-    }
+    inherited = {name: os.environ[name] for name in os.environ if name not in _UNSET_VARIABLES}
     process = subprocess.Popen(
         guarded([*command, str(LAUNCHER), str(folder / LAUNCH)]),
         stdin=subprocess.DEVNULL,

@@ -27,7 +27,6 @@ base = [
 
 PACKAGES = {
     "albumentations": "1.4.18",
-    "dagster-pipes": "1.13.27",
     "decord": "0.6.0",
     "dm_tree": "0.1.8",
     "flash_attn": "2.7.1.post4",

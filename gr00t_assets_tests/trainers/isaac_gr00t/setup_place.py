@@ -60,7 +60,6 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
 '''
 
 WHEELS = {
-    "dagster_pipes": "1.13.0",
     "flash_attn": "2.7.1.post4",
     "onlyinbase": "1.0",
     "python_dotenv": "1.0",

@@ -67,7 +67,7 @@ def test_a_machine_without_anything_is_told_all_that_is_missing(tmp_path: Path):
         *("pytorch3d", "decord", "gpu"),
     ):
         assert severity[code] == "error", code
-    for code in ("torchcodec", "dagster-pipes", "wandb-key", "hub-token", "base-model"):
+    for code in ("torchcodec", "wandb-key", "hub-token", "base-model"):
         assert severity[code] == "warning", code
     assert {"host-memory", "disk"} <= severity.keys()
     assert not answer["ok"] and answer["errors"] >= 9

@@ -125,7 +125,7 @@ def test_a_failed_step_says_why_and_another_commit_does_again_what_depends_on_it
         f"GIT_LFS_SKIP_SMUDGE=1 git -C {checkout} checkout --detach {mended}",
         f"{pip} -e {shlex.quote(f'{checkout}[base]')}",
         f"{pip} flash-attn==2.7.1.post4 --no-build-isolation",
-        f"{pip} python-dotenv dagster-pipes",
+        f"{pip} python-dotenv",
     ]
     result = place.run("--commit", mended)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -164,7 +164,7 @@ def test_a_dry_run_prints_every_command_and_makes_nothing(tmp_path: Path):
         f"{python} -m venv {directory}/.venv",
         f"{pip} --upgrade pip 'setuptools<81' wheel",
         f"{pip} -e '{checkout}[base]'",
-        f"{pip} python-dotenv dagster-pipes",
+        f"{pip} python-dotenv",
     ]
     assert not directory.exists()
 
@@ -181,9 +181,7 @@ def test_with_uv_on_the_path_it_makes_the_environment_and_installs(tmp_path: Pat
     assert record["environment"]["commands"][-1] == (
         f"{uv} venv --seed --python {python310()} {environment}"
     )
-    assert record["extras"]["commands"] == [
-        f"{uv} pip install --python {python} python-dotenv dagster-pipes"
-    ]
+    assert record["extras"]["commands"] == [f"{uv} pip install --python {python} python-dotenv"]
     code = "import importlib.metadata as m; print(m.version('onlyinbase'), m.version('gr00t'))"
     versions = subprocess.run([str(python), "-I", "-c", code], capture_output=True, text=True)
     assert versions.stdout.split() == ["1.0", "1.1.0"]

@@ -10,7 +10,7 @@ from gr00t_assets.trainers.isaac_gr00t.doctor.packages import (
 )
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 
-_OPTIONAL = ("torchcodec", "dagster-pipes", "python-dotenv")
+_OPTIONAL = ("torchcodec", "python-dotenv")
 _CHECKED_BY_NAME = {
     "torch", "transformers", "flash-attn", "pipablepytorch3d", "decord", "eva-decord", "torchcodec",
 }  # fmt: skip

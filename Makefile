@@ -21,7 +21,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 # LeRobot itself writes datasets for some tests; they are skipped where it is not there.
 export GR00T_ASSETS_LEROBOT_PYTHON ?= $(wildcard $(LEROBOT)/bin/python)
 
-.PHONY: install demo test test-faults lerobot check docs format dev benchmarks clean
+.PHONY: install demo test test-faults test-cluster lerobot check docs format dev benchmarks clean
 
 install: $(VENV)/.installed
 
@@ -58,9 +58,13 @@ demo: install
 test: install
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS)
 
-# Real daemons, kills, a power cut, a soak, secrets in a whole chain: some twenty minutes, one at a time.
+# Real daemons, kills, a power cut, a soak, secrets in a whole chain: some twenty minutes.
 test-faults: install
-	$(BIN)/python -m pytest -m faults
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m faults
+
+# A real Slurm and Ray that lose jobs and nodes, two daemons, a deployment: half an hour, one at a time.
+test-cluster: install
+	$(BIN)/python -m pytest -m cluster
 
 # LeRobot needs another torch than ours, so it has an environment of its own.
 lerobot: $(LEROBOT)/.installed

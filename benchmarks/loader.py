@@ -117,7 +117,7 @@ def batches(store: Store, base: BaseModel, augmentation: str) -> tuple[Work, flo
     opened = time.perf_counter() - began
 
     def work(number: int) -> int:
-        return len(source.batch(number * BATCH)["state"])
+        return len(source.batch(range(number * BATCH, (number + 1) * BATCH))["state"])
 
     return work, opened
 

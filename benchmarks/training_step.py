@@ -109,8 +109,8 @@ def measure(root: Path, batch_size: int, steps: int) -> dict[str, float]:
     began = time.process_time()
     loop.run(StopRequest())
     whole = time.process_time() - began
-    made = batches.batch(0)
-    batches.batch = lambda draw: made
+    made = batches.batch(range(batch_size))
+    batches.batch = lambda draws, then=None: made
     loop.settings = settings.model_copy(update={"max_steps": WARM_UP + 2 * steps})
     began = time.process_time()
     loop.run(StopRequest())

@@ -1,5 +1,6 @@
 """Folders of real data that tests read; where they are missing the test says which and skips."""
 
+import gc
 import os
 import shutil
 import signal
@@ -23,7 +24,6 @@ collect_ignore = ["defs/fault_definitions.py", "defs/noop_definitions.py"]
 """Definitions that put another trainer in the place of ours when they are imported."""
 
 FAULTS = {
-    "defs/test_broken_file.py",
     "defs/test_demo_killed.py",
     "defs/test_faults.py",
     "defs/test_recovery.py",
@@ -89,6 +89,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """Name what is left."""
     for line in config.stash[_LEFT]:
         terminalreporter.write_line(f"LEFT BEHIND by the tests: {line}", red=True)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was collected out of every later search for garbage, which it would slow down."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

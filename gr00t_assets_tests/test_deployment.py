@@ -122,7 +122,7 @@ class Services:
         return entry["locationOrLoadError"]["__typename"] == "RepositoryLocation"
 
 
-@pytest.mark.faults
+@pytest.mark.cluster
 def test_a_run_is_carried_out_and_survives_a_restart_of_the_code_server(tmp_path: Path) -> None:
     if lacks := postgres_lacks():
         pytest.skip(lacks)

@@ -238,10 +238,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 127
 
 
+def die_with_parent() -> None:
+    """Have the kernel kill this process should its parent end; see prctl(2), Linux alone."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _prepare_command() -> None:
     """In the child before the program starts: interruptible, and killed should the guard be."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
 
 
 def _prctl(option: int, value: int) -> None:

@@ -192,7 +192,7 @@ def attempt_run(
             if went_back := drop_uncovered(directory):
                 reporter.say(went_back)
             take_over(spec)
-        with wandb_run(spec, reporter), _recorded(attempt, spec), stop_on_signal() as stop:
+        with stop_on_signal() as stop, wandb_run(spec, reporter), _recorded(attempt, spec):
             if pruning := spec.experiment.pruning:
                 say, prune = reporter.say, stop.prune
                 reporter.listen(PruningWatch(spec, pruning, say, lambda: stop.asked, prune))

@@ -43,6 +43,7 @@ def ended(page: Page) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.cluster
 @pytest.mark.parametrize("broken", ["sweeps/colleague.yaml", "datasets.yaml"])
 def test_a_queue_of_six_finishes_whatever_file_is_broken(page: Page, broken: str):
     project, file = page.project, page.project.root / "data" / broken

@@ -343,7 +343,7 @@ def test_the_command_says_what_came_back_and_nothing_secret(
         assert good.titles == ["gr00t-assets: a test"] * 2
 
 
-@pytest.mark.faults
+@pytest.mark.cluster
 def test_a_daemon_tells_each_once_over_power_cuts_and_the_address_is_nowhere(tmp_path: Path):
     module, commands = "gr00t_assets_tests.defs.noop_definitions", set[bytes]()
     with webhook() as server, process_list(commands):

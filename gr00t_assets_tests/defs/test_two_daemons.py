@@ -13,7 +13,7 @@ from gr00t_assets_tests.defs.postgres import postgres, postgres_lacks, use_postg
 from gr00t_assets_tests.defs.project import Project
 from gr00t_assets_tests.gpu.test_guard import wait_until
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.cluster
 
 NAMES = [f"run-{number}" for number in range(6)]
 

@@ -13,7 +13,7 @@ from gr00t_assets_tests.engines.ray_cluster import Cluster, Node, ray_cluster
 from gr00t_assets_tests.engines.runs_on_engine import Follower, fault_spec, starts, write_engines
 from gr00t_assets_tests.engines.test_ray import JOB, finished, is_told, jobs, training, variables
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.cluster
 
 STEPS = 120
 NAMES = [f"night-{index:02d}" for index in range(12)]

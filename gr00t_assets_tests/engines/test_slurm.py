@@ -176,7 +176,7 @@ def starts_none(spec: TrainingSpec) -> bool:
     return "from step" not in (spec.run_directory / "log.txt").read_text()
 
 
-@pytest.mark.faults
+@pytest.mark.cluster
 def test_cancelled_outside_the_run_fails_as_one_that_is_asked_for_again(
     cluster: SlurmCluster, store: Path, slow_steps: None
 ):
@@ -229,7 +229,7 @@ def test_before_the_time_limit_there_is_a_checkpoint_and_a_requeue(
     assert starts(follower.spec)[1] >= 4
 
 
-@pytest.mark.faults
+@pytest.mark.cluster
 def test_a_preempted_job_goes_on_when_there_is_room_again(
     cluster: SlurmCluster, store: Path, slow_steps: None
 ):

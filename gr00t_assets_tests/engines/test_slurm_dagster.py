@@ -87,7 +87,7 @@ def test_cancelled_on_the_page_the_job_is_cancelled_with_a_checkpoint(
     faults.finished_without_a_trace(page.project, "cancelled", STEPS, 1)
 
 
-@pytest.mark.faults
+@pytest.mark.cluster
 def test_dagster_is_stopped_and_the_job_is_found_again(page: Page, cluster: SlurmCluster):
     """Last of the module: it takes Dagster down as a service manager does, and starts it again."""
     project = page.project

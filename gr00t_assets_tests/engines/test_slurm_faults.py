@@ -14,7 +14,7 @@ from gr00t_assets_tests.defs.project import Project
 from gr00t_assets_tests.engines.slurm_cluster import NODE, SlurmCluster
 from gr00t_assets_tests.engines.test_slurm_dagster import STEPS, make
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.cluster
 
 NAMES = [f"night-{index:02d}" for index in range(12)]
 

@@ -139,8 +139,8 @@ def test_one_name_in_two_files_is_refused(tmp_path: Path) -> None:
         ),
         (
             "defaults: {dataset: robot_sim.PickNPlace}\n"
-            "experiments: [{name: a, hyperparameters: {lora_rank: 8}}]",
-            "native trainer does not take lora_rank 8",
+            "experiments: [{name: a, hyperparameters: {frame_source: video}}]",
+            "native trainer does not take frame_source video",
         ),
         (
             "defaults: {dataset: robot_sim.PickNPlace}\n"

@@ -60,9 +60,6 @@ def isaac_limits(experiment: Experiment) -> Iterator[Limit]:
             "isaac-gr00t always augments: NVIDIA's data configs crop and jitter at random",
             "leave it out, or train with native",
         )
-    if settings.lora_full_model and not settings.lora_rank:
-        remedy = "give lora_rank as well, or leave it out"
-        yield "lora_full_model", "has no effect without LoRA", remedy
     if not settings.lora_rank and not any(getattr(settings, name) for name in _TUNED):
         yield (
             "tune_projector",

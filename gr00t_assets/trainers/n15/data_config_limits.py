@@ -1,4 +1,4 @@
-"""What the model N1.5 cannot take of a data config, known before anything is trained."""
+"""What N1.5 cannot take of an experiment or its data config, known before it is trained."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -8,6 +8,7 @@ from gr00t_assets.core.project import data_files
 from gr00t_assets.datasets.catalog import CatalogEntry, project_catalog
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.modality.data_config import DataConfig, data_configs, is_built_in
+from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
 STATE_DIM = 64
 IMAGE_SIZE = 224
@@ -32,7 +33,11 @@ def own_data_configs(experiment: Experiment) -> list[DataConfig]:
 
 
 def n15_limits(experiment: Experiment) -> Iterator[Limit]:
-    """What of an experiment's data configs does not fit the model's own shapes."""
+    """What of an experiment has no effect, or of its data configs does not fit the model."""
+    settings = N15Hyperparameters.of(experiment)
+    if settings.lora_full_model and not settings.lora_rank:
+        remedy = "give lora_rank as well, or leave it out"
+        yield "lora_full_model", "has no effect without LoRA", remedy
     for config in own_data_configs(experiment):
         wrong = {
             "max_state_dim": (config.max_state_dim, STATE_DIM),

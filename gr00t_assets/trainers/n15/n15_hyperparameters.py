@@ -18,7 +18,10 @@ class N15Hyperparameters(Hyperparameters):
         "tune_visual",
         "tune_projector",
         "tune_diffusion_model",
+        "lora_rank",
+        "lora_full_model",
     )
+    dropped_elsewhere: ClassVar[frozenset[str]] = frozenset({"lora_alpha", "lora_dropout"})
 
     weight_decay: float = Field(default=1e-5, ge=0, description="AdamW's decoupled weight decay")
     warmup_ratio: float = Field(
@@ -48,6 +51,19 @@ class N15Hyperparameters(Hyperparameters):
         default="gr00t",
         description="Random crop and colour jitter as N1.5's data configs define them",
     )
+
+    lora_rank: int = Field(
+        default=0, ge=0, le=4096, description="Rank of LoRA; 0 trains the weights themselves"
+    )
+    lora_alpha: int = Field(default=16, ge=1, description="LoRA's scale")
+    lora_dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout in front of LoRA")
+    lora_full_model: bool = Field(default=False, description="LoRA on the backbone as well")
+
+    @property
+    def tuned_parts(self) -> dict[str, bool]:
+        """Which parts are trained where there is no LoRA, by the name of each flag."""
+        flags = ("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model")
+        return {name: getattr(self, name) for name in flags}
 
     @property
     def weights_count_for_each_row(self) -> bool:

@@ -4,23 +4,34 @@ Exit code 0: finished, or finished before. 1: failed, with the explained error o
 130: stopped on request after writing a checkpoint; the same command goes on from there.
 """
 
+import os
 import sys
+from functools import partial
 
 from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import train_main
 
 
-def _run(spec: TrainingSpec) -> Manifest:
+def _run(arguments: list[str], spec: TrainingSpec) -> Manifest:
     # Here, so that a wrong spec is told without waiting for torch.
-    from gr00t_assets.trainers.native.native_run import run_spec
+    from gr00t_assets.trainers.native.native_run import follow_spec, run_spec
+    from gr00t_assets.trainers.native.processes import is_process, joined, launch
 
-    return run_spec(spec)
+    if spec.experiment.hyperparameters.num_gpus > 1 and not is_process():
+        return launch(spec, arguments[0])
+    with joined() as processes:
+        if processes.is_first:
+            return run_spec(spec, processes)
+        follow_spec(spec, processes)
+    raise SystemExit(0)
 
 
 def main(arguments: list[str]) -> int:
     """Run one spec; see the module."""
-    return train_main(arguments, "gr00t_assets.trainers.native", _run)
+    code = train_main(arguments, "gr00t_assets.trainers.native", partial(_run, arguments))
+    # One of several processes that stops on request has not failed; the manifest says what it was.
+    return 0 if code == 130 and "TORCHELASTIC_RUN_ID" in os.environ else code
 
 
 if __name__ == "__main__":

@@ -138,10 +138,13 @@ class FlowMatchingActionHead(nn.Module):
         batch: dict[str, Tensor],
         noise: Tensor | None = None,
         t: Tensor | None = None,
+        entries: float | None = None,
     ) -> Tensor:
         """Flow-matching loss: mean squared velocity error over the unmasked action entries.
 
         The noisy action is (1 - t) noise + t action, the target velocity action - noise.
+        ``entries`` divide the sum of squares where the batch is a part of a step: those of the
+        whole step.
         """
         actions, embodiment = batch["action"], batch["embodiment_id"]
         if noise is None:
@@ -156,7 +159,7 @@ class FlowMatchingActionHead(nn.Module):
         predicted = self.velocity(noisy, timestep, state_tokens, features, key_mask, embodiment)
         error = F.mse_loss(predicted.float(), (actions - noise).float(), reduction="none")
         kept = batch["action_mask"].to(error.dtype)
-        return (error * kept).sum() / kept.sum()
+        return (error * kept).sum() / (kept.sum() if entries is None else entries)
 
     def get_action(
         self,

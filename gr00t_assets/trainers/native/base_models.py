@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from gr00t_assets.core.errors import BaseModelError
+from gr00t_assets.core.errors import BaseModelError, TrainingError
 from gr00t_assets.core.files import write_json
 from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, download, hub_commit, locate
 from gr00t_assets.trainers.n15.architecture import ModelConfig
@@ -57,20 +57,29 @@ class Device:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.on_gpu)
 
 
-def choose_device(kind: str | None = None) -> Device:
-    """The first GPU that CUDA_VISIBLE_DEVICES leaves, else the CPU with one thread.
+def choose_device(kind: str | None = None, index: int = 0) -> Device:
+    """A GPU of those that CUDA_VISIBLE_DEVICES leaves, else the CPU with one thread.
 
     One thread is faster than two for models this small, and makes losses repeat to the last digit.
 
     Args:
         kind: ``cpu`` or ``cuda``; what there is, where left out.
+        index: Of the GPU; each process of a training has one of its own.
+
+    Raises:
+        TrainingError: There are fewer GPUs.
     """
     if kind != "cpu" and torch.cuda.is_available():
+        if index >= (count := torch.cuda.device_count()):
+            problem = f"process {index} has no GPU: {count} are seen here."
+            remedy = "lower num_gpus, or name more GPUs in CUDA_VISIBLE_DEVICES"
+            raise TrainingError("processes", problem, [remedy])
         torch.backends.cuda.matmul.allow_tf32 = True
-        properties = torch.cuda.get_device_properties(0)
+        torch.cuda.set_device(index)
+        properties = torch.cuda.get_device_properties(index)
         uuid = getattr(properties, "uuid", None)
         name = f"GPU-{uuid}" if uuid is not None else None
-        return Device(torch.device("cuda", 0), properties.name, name)
+        return Device(torch.device("cuda", index), properties.name, name)
     torch.set_num_threads(1)
     return Device(torch.device("cpu"), "cpu", None)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,16 +16,48 @@ from gr00t_assets.modality.camera_images import camera_images
 from gr00t_assets.modality.images import draw_augmentations
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
+from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.n15.instructions import instruction_error
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets.trainers.native.base_models import BaseModel
 from gr00t_assets.trainers.native.data_order import DataOrder, MixtureOrder
 from gr00t_assets.trainers.native.prompts import tokenize
 
+_OF_FLOW = 0x666C6F77
+"""Sets the random numbers of noise and time apart from those of the augmentation."""
 
-def augmentation_seed(seed: int, draw: int) -> int:
-    """A seed for the augmentation of the batch that begins at ``draw``, unlike its neighbours'."""
+
+def sample_seed(seed: int, draw: int) -> int:
+    """A seed for what is drawn at random for the sample ``draw`` of a run, unlike its neighbours'.
+
+    Each sample's augmentation has one, so that it does not matter in which batch it is.
+    """
     return int(np.random.SeedSequence([seed, draw]).generate_state(1, np.uint64)[0] >> 1)
+
+
+class FlowDraws(NamedTuple):
+    """Noise and times of flow matching for the samples of a step.
+
+    Attributes:
+        noise: Standard normal, ``(samples, horizon, action_dim)`` float32.
+        times: In [0, 1], ``(samples,)`` float32.
+    """
+
+    noise: torch.Tensor
+    times: torch.Tensor
+
+
+def draw_flow(config: ActionHeadConfig, seed: int, draw: int, samples: int) -> FlowDraws:
+    """Noise and times of the samples after ``draw`` samples, the same on every device.
+
+    Times are t = (s - b) / s with b from the Beta distribution, as in Isaac-GR00T.
+    """
+    random = np.random.default_rng([seed, draw, _OF_FLOW])
+    shape = (samples, config.action_horizon, config.action_dim)
+    noise = random.standard_normal(shape, dtype=np.float32)
+    beta = random.beta(config.noise_beta_alpha, config.noise_beta_beta, samples)
+    times = (config.noise_s - beta.astype(np.float32)) / config.noise_s
+    return FlowDraws(torch.from_numpy(noise), torch.from_numpy(times.astype(np.float32)))
 
 
 class BatchSource:
@@ -53,7 +86,6 @@ class BatchSource:
         for dataset, data in zip(spec.datasets, self.data, strict=True):
             self._check_prompts(dataset.name, data)
         self._device = device
-        self._size = settings.batch_size
         self._seed = settings.seed
         every_row_alike = settings.balance_trajectory_weights or len(self.data) == 1
         orders = [
@@ -62,21 +94,33 @@ class BatchSource:
         ]
         self._order = MixtureOrder(orders, spec.data.shares(spec.experiment), settings.seed)
         self._worker = ThreadPoolExecutor(1) if device.type == "cuda" else None
-        self._next: tuple[int, Future[dict[str, torch.Tensor]]] | None = None
+        self._next: tuple[range, Future[dict[str, torch.Tensor]]] | None = None
 
     def counts(self, samples: int) -> list[int]:
         """How many of the first so many samples are of each dataset."""
         return self._order.counts(samples).tolist()
 
-    def batch(self, draw: int) -> dict[str, torch.Tensor]:
-        """The batch that begins after ``draw`` samples, on the device."""
+    def action_entries(self, draws: range) -> int:
+        """Numbers of action of some samples, padding left out."""
+        counts = self._order.counts(draws.stop) - self._order.counts(draws.start)
+        each = [int(data.action_mask(1).sum()) for data in self.data]
+        return int(counts @ np.array(each))
+
+    def batch(self, draws: range, then: range | None = None) -> dict[str, torch.Tensor]:
+        """The samples of some draws, on the device.
+
+        Args:
+            draws: Counted from the beginning of the run, one after another.
+            then: The next that will be asked for; as many where left out.
+        """
         if self._worker is None:
-            return self._make(draw)
-        if self._next is not None and self._next[0] == draw:
+            return self._make(draws)
+        if self._next is not None and self._next[0] == draws:
             batch = self._next[1].result()
         else:
-            batch = self._worker.submit(self._make, draw).result()
-        self._next = (draw + self._size, self._worker.submit(self._make, draw + self._size))
+            batch = self._worker.submit(self._make, draws).result()
+        then = then or range(draws.stop, draws.stop + len(draws))
+        self._next = (then, self._worker.submit(self._make, then))
         return batch
 
     def _open(self, dataset: RunDataset) -> Demonstrations:
@@ -109,24 +153,23 @@ class BatchSource:
                 remedy += "data/datasets.yaml"
                 raise instruction_error(name, episode, task, found, remedy)
 
-    def _make(self, draw: int) -> dict[str, torch.Tensor]:
-        draws = self._order.draws(draw, self._size)
-        generator = torch.Generator().manual_seed(augmentation_seed(self._seed, draw))
+    def _make(self, draws: range) -> dict[str, torch.Tensor]:
+        order = self._order.draws(draws.start, len(draws))
         places, parts = [], []
         for number, data in enumerate(self.data):
-            chosen = np.flatnonzero(draws.datasets == number)
+            chosen = np.flatnonzero(order.datasets == number)
             if len(chosen):
                 places.append(chosen)
-                parts.append(self._of_dataset(data, draws.rows[chosen], generator))
+                parts.append(self._of_dataset(data, order.rows[chosen], draws.start + chosen))
         batch = in_draw_order(parts, np.concatenate(places), self._base.tokenizer.pad_id)
         return {name: self._on_device(value) for name, value in batch.items()}
 
     def _of_dataset(
-        self, data: Demonstrations, rows: np.ndarray, generator: torch.Generator
+        self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray
     ) -> dict[str, torch.Tensor]:
         batch = observation_tensors(
             self._base,
-            self._images(data, rows, generator),
+            self._images(data, rows, draws),
             data.states(rows),
             data.texts(rows),
             data.config.embodiment_id,
@@ -135,18 +178,19 @@ class BatchSource:
         batch["action_mask"] = torch.from_numpy(data.action_mask(len(rows)))
         return batch
 
-    def _images(
-        self, data: Demonstrations, rows: np.ndarray, generator: torch.Generator
-    ) -> torch.Tensor:
+    def _images(self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray) -> torch.Tensor:
         """What the model sees, ``(rows, cameras, size, size, 3)`` uint8, on the device."""
         frames = self._on_device(torch.from_numpy(data.frames(rows)))
         if self._prepared:
             return frames
-        scale, jitter = data.config.crop_scale, data.config.color_jitter
         if not self._augmented:
             return camera_images(frames, self._image_size, data.config)
+        scale, jitter = data.config.crop_scale, data.config.color_jitter
         height, width = frames.shape[2:4]
-        drawn = draw_augmentations(len(rows), height, width, scale, jitter, generator)
+        generator, drawn = torch.Generator(), []
+        for draw in draws.tolist():
+            generator.manual_seed(sample_seed(self._seed, draw))
+            drawn += draw_augmentations(1, height, width, scale, jitter, generator)
         return camera_images(frames, self._image_size, data.config, drawn)
 
     def _on_device(self, value: torch.Tensor) -> torch.Tensor:

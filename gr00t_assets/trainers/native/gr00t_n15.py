@@ -160,13 +160,17 @@ class Gr00tN15(nn.Module):
         return self.backbone(batch["input_ids"], mask, batch["pixel_values"]), mask
 
     def forward(
-        self, batch: dict[str, Tensor], noise: Tensor | None = None, t: Tensor | None = None
+        self,
+        batch: dict[str, Tensor],
+        noise: Tensor | None = None,
+        t: Tensor | None = None,
+        entries: float | None = None,
     ) -> Tensor:
-        """Flow-matching loss of a batch, a scalar.
+        """Flow-matching loss of a batch, a scalar; see ``FlowMatchingActionHead.forward``.
 
         Noise (B, horizon, action_dim) and time t (B,) in [0, 1] are drawn where missing.
         """
-        return self.action_head(*self.backbone_features(batch), batch, noise, t)
+        return self.action_head(*self.backbone_features(batch), batch, noise, t, entries)
 
     def parts(self) -> dict[str, list[nn.Module]]:
         """Modules by the flag that trains them, in the order of ``set_trainable``."""

@@ -1,14 +1,14 @@
 """One run from its spec to its manifest, whatever happened to it before."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 
-from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.modality.frame_check_result import frames_verified
 from gr00t_assets.runs.manifest import (
     MANIFEST,
@@ -19,13 +19,14 @@ from gr00t_assets.runs.manifest import (
 )
 from gr00t_assets.runs.retention.removal import require_disk_space
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run
+from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run, stop_on_signal
 from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
-from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets.trainers.native.base_models import BaseModel, Device, choose_device, save_model
 from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
-from gr00t_assets.trainers.native.trainer import REVISION
+from gr00t_assets.trainers.native.lora import ADAPTER, add_lora, merge_lora
+from gr00t_assets.trainers.native.processes import Processes
+from gr00t_assets.trainers.native.trainer import REVISION, NativeHyperparameters
 from gr00t_assets.trainers.native.training_loop import TrainingLoop, trainable
 from gr00t_assets.trainers.native.training_state import (
     TrainingState,
@@ -34,7 +35,7 @@ from gr00t_assets.trainers.native.training_state import (
     spec_base_model,
 )
 from gr00t_assets.trainers.reporter import Reporter
-from gr00t_assets.trainers.run_files import published_model, remove_partial
+from gr00t_assets.trainers.run_files import latest_record, published_model, remove_partial
 
 _LOCK_PATIENCE = 1.0
 """Seconds; whoever only looks whether somebody trains here holds the lock for an instant."""
@@ -46,17 +47,42 @@ _HEADER = 256
 """Bytes that a tensor takes in the header of a safetensors file, at most."""
 
 
-def run_spec(spec: TrainingSpec) -> Manifest:
-    """Train what the spec asks for; see ``attempt_run``."""
-    begin = partial(NativeRun, spec)
-    return attempt_run(spec, begin, lock_patience=_LOCK_PATIENCE)
+def run_spec(spec: TrainingSpec, processes: Processes | None = None) -> Manifest:
+    """Train what the spec asks for, as the first of its processes; see ``attempt_run``."""
+    processes = processes or Processes()
+    begin = partial(NativeRun, spec, processes)
+    try:
+        return attempt_run(spec, begin, lock_patience=_LOCK_PATIENCE)
+    finally:
+        processes.begin(None)
+
+
+def follow_spec(spec: TrainingSpec, processes: Processes) -> None:
+    """Train another process's share of every step, once the first one begins.
+
+    Raises:
+        Exception: Whatever went wrong; the first process was told.
+    """
+    step = processes.awaited_begin()
+    if step is None:
+        return
+    try:
+        device = choose_device(index=processes.local_rank)
+        with stop_on_signal() as stop:
+            _, loop = _prepare(spec, processes, device)
+            _restore(loop, spec, step)
+            loop.run(stop)
+    except Exception as error:
+        processes.say_failed(error)
+        raise
 
 
 class NativeRun(Attempt):
     """One attempt; what is known of it grows as it goes on."""
 
-    def __init__(self, spec: TrainingSpec, reporter: Reporter) -> None:
+    def __init__(self, spec: TrainingSpec, processes: Processes, reporter: Reporter) -> None:
         super().__init__(spec, reporter)
+        self._processes = processes
         self._known = Outcome(trainer_revision=REVISION, versions=installed_versions())
         self._loop: TrainingLoop | None = None
 
@@ -68,6 +94,10 @@ class NativeRun(Attempt):
             explanation = out_of_memory(str(error), self.spec)
             name = self.spec.experiment.name
             raise TrainingError(name, explanation.problem, explanation.details) from error
+        except RuntimeError as error:
+            if explained := self._processes.failure_of_another(error):
+                raise explained from error
+            raise
 
     def outcome(self) -> Outcome:
         """What is known of the run by now."""
@@ -85,52 +115,87 @@ class NativeRun(Attempt):
         )
 
     def _train(self, stop: StopRequest) -> Manifest:
-        directory = self.spec.run_directory
+        directory, processes = self.spec.run_directory, self._processes
         remove_partial(directory)
-        state = latest_checkpoint(directory, self.spec.config_hash)
-        base, loop = self._prepare(choose_device())
-        if state is not None:
-            loop.restore(state)
-            self.reporter.say(f"resuming from step {state.step} of {loop.settings.max_steps}")
+        latest = latest_record(directory, self.spec.config_hash)
+        step = 0 if latest is None else latest[1].step
+        processes.begin(step)
+        began, device = time.perf_counter(), choose_device(index=processes.local_rank)
+        gpus = processes.count if device.on_gpu else 0
+        self._know(device=device.name, device_uuid=device.uuid, gpus=gpus)
+        base, loop = _prepare(self.spec, processes, device, self.reporter, self._know)
+        self._loop = loop
+        several = f", {processes.count} processes" if processes.count > 1 else ""
+        trained = sum(parameter.numel() for _, parameter in trainable(base.model))
+        self.reporter.say(
+            f"{self.spec.experiment.name}: {self._known.parameters:,} parameters, {trained:,} "
+            f"trained, on {device.name}{several}; {loop.batches.samples} samples; "
+            f"ready after {time.perf_counter() - began:.1f} s"
+        )
+        if step:
+            _restore(loop, self.spec, step)
+            self.reporter.say(f"resuming from step {step} of {loop.settings.max_steps}")
         (directory / MANIFEST).unlink(missing_ok=True)
         if not loop.run(stop):
             return self.record_stop(stop, loop.step)
         with published_model(self.spec) as folder:
+            settings = NativeHyperparameters.of(self.spec.experiment)
+            merge_lora(loop.model, settings, folder / ADAPTER)
             save_model(loop.model, base.config, folder, base.tokenizer)
         return self.record("finished")
 
-    def _prepare(self, device: Device) -> tuple[BaseModel, TrainingLoop]:
-        """Load the model and the data, and look whether they fit each other and the disk."""
-        spec, experiment = self.spec, self.spec.experiment
-        settings, began = N15Hyperparameters.of(experiment), time.perf_counter()
-        self._know(device=device.name, device_uuid=device.uuid, gpus=int(device.on_gpu))
-        base = spec_base_model(spec, device)
-        base.model.set_trainable(**settings.model_dump(include=set(settings.trained_parts)))
-        parameters = sum(parameter.numel() for parameter in base.model.parameters())
-        trained = base.model.trainable_parameters()
-        self._know(
-            base_model_revision=base.revision, parameters=parameters, trainable_parameters=trained
-        )
-        _check_fit(spec, base)
-        batches = BatchSource(spec, base, device.device)
-        self._know(dataset_frames=batches.samples)
-        self.reporter.say(
-            f"{experiment.name}: {parameters:,} parameters, {sum(trained.values()):,} trained, "
-            f"on {device.name}; {batches.samples} samples; "
-            f"ready after {time.perf_counter() - began:.1f} s"
-        )
+    def _know(self, **facts: Any) -> None:
+        self._known = replace(self._known, **facts)
 
-        def save(state: TrainingState) -> None:
+
+def _prepare(
+    spec: TrainingSpec,
+    processes: Processes,
+    device: Device,
+    reporter: Reporter | None = None,
+    know: Callable[..., None] = lambda **facts: None,
+) -> tuple[BaseModel, TrainingLoop]:
+    """Load the model and the data, and look whether they fit each other and the disk.
+
+    ``know`` is told what becomes known of the run meanwhile.
+    """
+    experiment = spec.experiment
+    settings = NativeHyperparameters.of(experiment)
+    base = spec_base_model(spec, device)
+    base.model.set_trainable(**settings.tuned_parts)
+    add_lora(base.model, settings)
+    parameters = sum(parameter.numel() for parameter in base.model.parameters())
+    trained = base.model.trainable_parameters()
+    know(base_model_revision=base.revision, parameters=parameters, trainable_parameters=trained)
+    _check_fit(spec, base)
+    batches = BatchSource(spec, base, device.device)
+    know(dataset_frames=batches.samples)
+
+    def save(state: TrainingState) -> None:
+        if processes.is_first:
             keep = settings.save_total_limit
             save_checkpoint(state, spec.run_directory, spec.config_hash, keep)
 
-        loop = TrainingLoop(base.model, settings, batches, device, self.reporter, save)
-        self._loop = loop
-        require_disk_space(experiment.name, spec.run_directory, *sizes_on_disk(base.model))
-        return base, loop
+    loop = TrainingLoop(base.model, settings, batches, device, reporter, save, processes)
+    require_disk_space(experiment.name, spec.run_directory, *sizes_on_disk(base.model))
+    return base, loop
 
-    def _know(self, **facts: Any) -> None:
-        self._known = replace(self._known, **facts)
+
+def _restore(loop: TrainingLoop, spec: TrainingSpec, step: int) -> None:
+    """Go on from the newest checkpoint, which is that of a step; from the beginning for 0.
+
+    Raises:
+        CheckpointError: It is not whole, or another one is the newest here.
+    """
+    if not step:
+        return
+    state = latest_checkpoint(spec.run_directory, spec.config_hash)
+    if state is None or state.step != step:
+        found = "none" if state is None else f"that of step {state.step}"
+        problem = f"the newest checkpoint is that of step {step}, and {found} is seen from here."
+        remedy = "mount the same store on every node"
+        raise CheckpointError(str(spec.run_directory), problem, [remedy])
+    loop.restore(state)
 
 
 def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:

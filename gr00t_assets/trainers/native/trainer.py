@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Mapping
-from itertools import chain
 from pathlib import Path
 from typing import ClassVar
+
+from pydantic import Field
 
 from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.project import Store
@@ -20,15 +21,20 @@ from gr00t_assets.trainers.policy import Policy
 
 
 class NativeHyperparameters(N15Hyperparameters):
-    """Those of N1.5; it takes one GPU or none, and reads the frame cache alone."""
+    """Those of N1.5; it reads the frame cache alone."""
+
+    lora_target_modules: str = Field(
+        default="q_proj k_proj v_proj to_q to_k to_v",
+        description="Ends of the names of the linear layers that LoRA is put on",
+    )
 
 
-REVISION = "2"
+REVISION = "3"
 """Raised whenever the same spec would give other losses than before."""
 
 
 class NativeTrainer(Trainer):
-    """Trains on one device of this machine, a CPU included."""
+    """Trains on the GPUs of one machine, or on its CPU."""
 
     name = "native"
     hyperparameters = NativeHyperparameters
@@ -84,11 +90,8 @@ class NativeTrainer(Trainer):
         return REVISION
 
     def limits(self, experiment: Experiment) -> list[Finding]:
-        """It trains on one device, in the shapes of N1.5."""
-        gpus = experiment.hyperparameters.num_gpus
-        problem = f"the native trainer does not take num_gpus {gpus}"
-        limits = [("num_gpus", problem, "isaac-gr00t does")] if gpus != 1 else []
-        return limit_findings(chain(limits, n15_limits(experiment)))
+        """It trains in the shapes of N1.5."""
+        return limit_findings(n15_limits(experiment))
 
     def environment(self, store: Store) -> EnvironmentReport:
         """The packages of this program's own environment."""

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -14,13 +15,10 @@ from gr00t_assets.runs.metrics import Metric
 from gr00t_assets.trainers.attempt import StopRequest
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets.trainers.native.base_models import Device
-from gr00t_assets.trainers.native.batches import BatchSource
+from gr00t_assets.trainers.native.batches import BatchSource, draw_flow, sample_seed
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
-from gr00t_assets.trainers.native.training_state import (
-    TrainingState,
-    random_states,
-    restore_random_states,
-)
+from gr00t_assets.trainers.native.processes import Processes
+from gr00t_assets.trainers.native.training_state import TrainingState
 from gr00t_assets.trainers.reporter import Reporter
 
 OPTIMIZER_STATE = ("exp_avg", "exp_avg_sq", "step")
@@ -100,28 +98,31 @@ class TrainingLoop:
     """One run's model, optimizer and place in the data.
 
     The model is on its device with its trainable parts set; ``save`` is called with the state to
-    keep, every ``save_steps`` and when asked to stop.
+    keep, every ``save_steps`` and when asked to stop. What is drawn at random follows from the seed
+    and the number of samples before, so that nothing of it is kept, and a step is the same however
+    many processes share its samples; dropout alone is each process's own.
     """
 
     model: Gr00tN15
     settings: N15Hyperparameters
     batches: BatchSource
     device: Device
-    reporter: Reporter
+    reporter: Reporter | None
     save: Callable[[TrainingState], None]
+    processes: Processes = field(default_factory=Processes)
     step: int = 0
     samples_seen: int = 0
     wall_seconds: float = 0.0
     _pending: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        torch.manual_seed(self.settings.seed)
         self.optimizer = make_optimizer(self.model, self.settings)
         self.scheduler = make_scheduler(self.optimizer, self.settings)
         self._parameters = [parameter for _, parameter in trainable(self.model)]
+        self._parallel = self.processes.parallel(self.model, self.device.device)
 
     def restore(self, state: TrainingState) -> None:
-        """Go back to a checkpoint: weights, moments, learning rate, randomness and data order."""
+        """Go back to a checkpoint: weights, moments, learning rate and place in the data."""
         named = dict(trainable(self.model))
         with torch.no_grad():
             for name, value in state.weights.items():
@@ -136,7 +137,6 @@ class TrainingLoop:
         self.scheduler._last_lr = rates
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
-        restore_random_states(state.random)
         self.step, self.samples_seen = state.step, state.samples_seen
         self.wall_seconds = state.wall_seconds
 
@@ -150,7 +150,6 @@ class TrainingLoop:
             scheduler={key: scheduler[key] for key in SCHEDULER_STATE},
             weights={name: value.detach() for name, value in trainable(self.model)},
             optimizer=optimizer_tensors(self.model, self.optimizer),
-            random=random_states(),
         )
 
     def run(self, stop: StopRequest) -> bool:
@@ -164,13 +163,13 @@ class TrainingLoop:
         while self.step < settings.max_steps:
             began = time.perf_counter()
             rate = float(self.scheduler.get_last_lr()[0])
-            loss, grad_norm = self._optimizer_step()
+            loss, grad_norm, stopping = self._optimizer_step(stop)
             self.step += 1
             self.samples_seen += settings.samples_per_step
             self.wall_seconds += time.perf_counter() - began
             self._pending.append(loss)
-            self.reporter.step(self.step, loss)
-            stopping = stop.asked
+            if self.reporter is not None:
+                self.reporter.step(self.step, loss)
             over = stopping or self.step == settings.max_steps
             saving = over or self.step % settings.save_steps == 0
             if saving or self.step % settings.logging_steps == 0:
@@ -181,18 +180,29 @@ class TrainingLoop:
                 return False
         return True
 
-    def _optimizer_step(self) -> tuple[float, float]:
-        accumulate = self.settings.gradient_accumulation_steps
+    def _optimizer_step(self, stop: StopRequest) -> tuple[float, float, bool]:
+        """Loss, gradient norm, and whether any process is asked to stop."""
+        settings, processes, device = self.settings, self.processes, self.device.device
+        first, samples = self.samples_seen, settings.samples_per_step
+        step = range(first, first + samples)
+        # Gradients of several processes are averaged, where those of the whole step are meant.
+        entries = self.batches.action_entries(step) / processes.count
+        flow = draw_flow(self.model.config.action_head, settings.seed, first, samples)
+        parts = self._parts(step)
+        torch.manual_seed(sample_seed(settings.seed, parts[0].start))
         self.optimizer.zero_grad(set_to_none=True)
         total = 0.0
-        for micro in range(accumulate):
-            draw = self.samples_seen + micro * self.settings.batch_size
-            batch = self.batches.batch(draw)
-            with self.device.autocast():
-                loss = self.model(batch) / accumulate
-            loss.backward()
-            total += loss.item()
+        for part, then in pairwise([*parts, self._parts(range(step.stop, step.stop + samples))[0]]):
+            batch = self.batches.batch(part, then)
+            own = slice(part.start - first, part.stop - first)
+            noise, times = flow.noise[own].to(device), flow.times[own].to(device)
+            last = part is parts[-1]
+            with processes.synchronised(self._parallel, last), self.device.autocast():
+                loss = self._parallel(batch, noise, times, entries)
+                loss.backward()
+            total += loss.item() / processes.count
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_grad_norm).item()
+        total, stopping = processes.agree(self.step, total, stop.asked)
         if not (math.isfinite(total) and math.isfinite(norm)):
             raise TrainingError(
                 f"step {self.step + 1}",
@@ -204,10 +214,19 @@ class TrainingLoop:
             )
         self.optimizer.step()
         self.scheduler.step()
-        return total, norm
+        return total, norm, stopping
+
+    def _parts(self, step: range) -> list[range]:
+        """This process's samples of a step, ``batch_size`` at a time."""
+        own = self.processes.share(len(step))
+        size, start = self.settings.batch_size, step.start
+        return [
+            range(start + place, start + min(place + size, own.stop))
+            for place in range(own.start, own.stop, size)
+        ]
 
     def _log(self, grad_norm: float, rate: float) -> None:
-        if not self._pending:
+        if not self._pending or self.reporter is None:
             return
         self.reporter.metric(
             Metric(

@@ -16,14 +16,12 @@ from gr00t_assets.trainers.native.base_models import (
     backbone_dtype,
     load_base_model,
 )
+from gr00t_assets.trainers.native.lora import add_lora, merge_lora
+from gr00t_assets.trainers.native.trainer import NativeHyperparameters
 from gr00t_assets.trainers.native.weights import save_tensors
 from gr00t_assets.trainers.run_files import latest_record, publish_checkpoint
 
-FILES = {
-    "weights": "model.safetensors",
-    "optimizer": "optimizer.safetensors",
-    "random": "rng.safetensors",
-}
+FILES = {"weights": "model.safetensors", "optimizer": "optimizer.safetensors"}
 """Of a checkpoint, by what of the state they hold."""
 
 _FACTS = ("samples_seen", "wall_seconds", "scheduler")
@@ -36,12 +34,12 @@ class TrainingState:
 
     Attributes:
         step: Optimizer steps done.
-        samples_seen: Samples drawn, which is the place in the data order.
+        samples_seen: Samples drawn: the place in the data order, and what all that is drawn at
+            random follows from.
         wall_seconds: Training time so far.
         scheduler: State of the learning rate's schedule.
         weights: Trained parameters by name; frozen ones come from the base model.
         optimizer: AdamW's moments by parameter.
-        random: States of torch's generators by device.
     """
 
     step: int
@@ -50,7 +48,6 @@ class TrainingState:
     scheduler: dict[str, Any]
     weights: dict[str, torch.Tensor]
     optimizer: dict[str, torch.Tensor]
-    random: dict[str, torch.Tensor]
 
 
 def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str, keep: int) -> None:
@@ -114,6 +111,8 @@ def checkpoint_model(folder: Path, spec: TrainingSpec, device: Device) -> BaseMo
         CheckpointError: The checkpoint is of another model.
     """
     base, weights = spec_base_model(spec, device), load_file(folder / FILES["weights"])
+    settings = NativeHyperparameters.of(spec.experiment)
+    add_lora(base.model, settings)
     named = dict(base.model.named_parameters())
     other = [
         name for name, value in weights.items()
@@ -125,20 +124,5 @@ def checkpoint_model(folder: Path, spec: TrainingSpec, device: Device) -> BaseMo
     with torch.no_grad():
         for name, value in weights.items():
             named[name].copy_(value)
+    merge_lora(base.model, settings)
     return base
-
-
-def random_states() -> dict[str, torch.Tensor]:
-    """States of torch's generators: the CPU's and those of the GPUs in use."""
-    states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states |= {f"cuda:{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
-    return states
-
-
-def restore_random_states(states: dict[str, torch.Tensor]) -> None:
-    """Put back what ``random_states`` gave; a GPU that is not here is left out."""
-    torch.set_rng_state(states["cpu"])
-    for index in range(torch.cuda.device_count()):
-        if f"cuda:{index}" in states:
-            torch.cuda.set_rng_state(states[f"cuda:{index}"], index)

@@ -22,7 +22,7 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.data_config import ColorJitter
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.native.base_models import load_base_model
-from gr00t_assets.trainers.native.batches import BatchSource, augmentation_seed
+from gr00t_assets.trainers.native.batches import BatchSource, sample_seed
 from gr00t_assets.trainers.native.data_order import DataOrder
 from gr00t_assets_tests.modality.image_reference import augment_image, prepare_image
 from gr00t_assets_tests.trainers.conftest import ENTRY, SpecMaker
@@ -60,7 +60,7 @@ def test_only_episodes_to_train_on_are_drawn(spec_of: SpecMaker) -> None:
     assert 0 < source.samples < whole.samples
     assert set(source.data[0].episodes) == {1}
     own = {state.tobytes() for state in source.data[0].states(source.data[0].rows())}
-    drawn = [source.batch(draw)["state"] for draw in range(0, source.samples, 4)]
+    drawn = [source.batch(range(draw, draw + 4))["state"] for draw in range(0, source.samples, 4)]
     assert {state.numpy().tobytes() for state in torch.cat(drawn)} == own
 
 
@@ -74,14 +74,14 @@ def test_images_are_those_of_the_definition(spec_of: SpecMaker, augmentation: st
     raw = Demonstrations(dataset, FrameCache.open(spec.datasets[0].frame_cache), config)
     seed, draw = spec.experiment.hyperparameters.seed, 6
     frames = raw.frames(DataOrder(len(raw), seed).rows(np.arange(draw, draw + 6)))
-    generator = torch.Generator().manual_seed(augmentation_seed(seed, draw))
+    generators = [torch.Generator().manual_seed(sample_seed(seed, draw + n)) for n in range(6)]
     expected = [
         prepare_image(frame, size, config.crop_scale)
         if augmentation == "none"
         else augment_image(frame, size, config.crop_scale, ColorJitter(), generator)
-        for frame in frames
+        for frame, generator in zip(frames, generators, strict=True)
     ]
-    images = (source.batch(draw)["pixel_values"] + 1) * 127.5
+    images = (source.batch(range(draw, draw + 6))["pixel_values"] + 1) * 127.5
     apart = images.permute(0, 2, 3, 1) - torch.from_numpy(np.concatenate(expected))
     assert apart.abs().max() < (0.01 if augmentation == "none" else 1.01)
     assert (apart.abs() > 0.01).float().mean() < 1e-3
@@ -91,8 +91,8 @@ def test_a_batch_is_the_same_whenever_it_is_asked_for(spec_of: SpecMaker) -> Non
     spec = spec_of(augmentation="gr00t", batch_size=4)
     base = load_base_model("tiny", seed=0)
     in_order, out_of_order = BatchSource(spec, base, CPU), BatchSource(spec, base, CPU)
-    wanted = [in_order.batch(draw) for draw in (0, 4, 8)][2]
-    found = out_of_order.batch(8)
+    wanted = [in_order.batch(range(draw, draw + 4)) for draw in (0, 4, 8)][2]
+    found = out_of_order.batch(range(8, 12))
     assert wanted.keys() == found.keys()
     for name, value in wanted.items():
         assert torch.equal(value, found[name]), name
@@ -100,7 +100,7 @@ def test_a_batch_is_the_same_whenever_it_is_asked_for(spec_of: SpecMaker) -> Non
 
 def test_a_batch_has_the_shapes_that_the_model_takes(spec_of: SpecMaker) -> None:
     base = load_base_model("tiny", seed=0)
-    batch = BatchSource(spec_of(batch_size=4), base, CPU).batch(0)
+    batch = BatchSource(spec_of(batch_size=4), base, CPU).batch(range(4))
     size = base.config.image_size
     assert batch["pixel_values"].shape == (4, 3, size, size)
     assert batch["pixel_values"].min() >= -1
@@ -121,13 +121,14 @@ def test_batches_made_ahead_are_the_same(spec_of: SpecMaker) -> None:
     with ThreadPoolExecutor(1) as worker:
         ahead._worker = worker
         for draw in (0, 4, 8, 80, 84, 4):
-            expected, found = plain.batch(draw), ahead.batch(draw)
+            draws = range(draw, draw + 4)
+            expected, found = plain.batch(draws), ahead.batch(draws)
             assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
 @pytest.mark.parametrize("seed", [0, 42])
-def test_augmentation_differs_from_batch_to_batch(seed: int) -> None:
-    seeds = [augmentation_seed(seed, draw) for draw in range(100)]
+def test_augmentation_differs_from_sample_to_sample(seed: int) -> None:
+    seeds = [sample_seed(seed, draw) for draw in range(100)]
     assert len(set(seeds)) == 100
     assert all(0 <= value < 2**63 for value in seeds)
 
@@ -146,8 +147,8 @@ def test_frames_cached_at_another_size_are_what_the_trainer_is_fed(
     data = Demonstrations(dataset, FrameCache.open(spec.datasets[0].frame_cache, (48, 40)), config)
     assert data.frames(np.array([0])).shape == (1, 1, 40, 48, 3)
     base = load_base_model("tiny", seed=0)
-    small = BatchSource(resized, base, CPU).batch(0)["pixel_values"]
-    whole = BatchSource(spec, base, CPU).batch(0)["pixel_values"]
+    small = BatchSource(resized, base, CPU).batch(range(2))["pixel_values"]
+    whole = BatchSource(spec, base, CPU).batch(range(2))["pixel_values"]
     assert small.shape == whole.shape
     assert not torch.equal(small, whole)
     assert (small - whole).abs().mean() < 0.2

@@ -1,0 +1,221 @@
+"""The processes of one training: each has a device of its own and a share of every step's samples.
+
+``torchrun``'s own launcher starts them (``launch``), and ends all once one has failed. The first
+one, rank 0, alone writes: metrics, checkpoints, the manifest and the model. It says when training
+begins and from which step; the others follow its spec without a file of their own.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.rendezvous import rendezvous
+from torch.nn.parallel import DistributedDataParallel
+
+from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError
+from gr00t_assets.gpu.guard import die_with_parent, stop_grace
+from gr00t_assets.runs.manifest import Manifest, load_manifest
+from gr00t_assets.runs.spec import TrainingSpec
+
+MODULE = "gr00t_assets.trainers.native"
+
+TIMEOUT = "GR00T_ASSETS_PROCESS_TIMEOUT"
+DEFAULT_TIMEOUT = 600.0
+"""Seconds that a process waits for the others before the training is ended."""
+
+_BEGIN, _STEP, _FAILED = "gr00t/begin", "gr00t/step", "gr00t/failed"
+_ENDS_WITHIN = 3.0
+"""Seconds in which a process that fails has said so to the others."""
+
+
+@dataclass
+class Processes:
+    """This process among those of its training; alone where it is the only one.
+
+    Attributes:
+        rank: Its number, from 0.
+        count: Of all of them.
+        local_rank: Its number among those of this machine, which is the GPU that it takes.
+    """
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+    _store: Any = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this one writes."""
+        return self.rank == 0
+
+    def share(self, samples: int) -> range:
+        """Which of the samples of a step are this process's.
+
+        Raises:
+            TrainingError: They cannot be shared out evenly.
+        """
+        each, left = divmod(samples, self.count)
+        if left:
+            problem = f"{samples} samples a step cannot be shared out over {self.count} processes."
+            remedy = "take a batch_size that the number of processes divides"
+            raise TrainingError("processes", problem, [remedy])
+        return range(self.rank * each, (self.rank + 1) * each)
+
+    def parallel(self, model: nn.Module, device: torch.device) -> nn.Module:
+        """The model so wrapped that gradients are averaged over the processes."""
+        if self._store is None:
+            return model
+        devices = [device] if device.type == "cuda" else None
+        return DistributedDataParallel(
+            model, device_ids=devices, forward_sync_buffers=False, gradient_as_bucket_view=True
+        )
+
+    def synchronised(self, model: nn.Module, last: bool) -> AbstractContextManager[None]:
+        """Where a backward pass runs: gradients are averaged after the last one of a step."""
+        if isinstance(model, DistributedDataParallel) and not last:
+            return model.no_sync()
+        return nullcontext()
+
+    def begin(self, step: int | None) -> None:
+        """Tell the others after which step training goes on; None: it does not, or is over."""
+        if self._store is not None:
+            self._store.set(_BEGIN, json.dumps(step))
+
+    def awaited_begin(self) -> int | None:
+        """What the first process told, once it has."""
+        return json.loads(self._store.get(_BEGIN))
+
+    def agree(self, step: int, loss: float, stop: bool) -> tuple[float, bool]:
+        """The loss of a step over all processes, and whether any is asked to stop after it.
+
+        Raises:
+            TrainingError: Another process failed, died or hangs; it is named.
+        """
+        if self._store is None:
+            return loss, stop
+        self._store.set(f"{_STEP}/{self.rank}", str(step))
+        values = torch.tensor([loss, float(stop)], dtype=torch.float64)
+        dist.all_reduce(values)
+        return float(values[0]), bool(values[1] > 0)
+
+    def say_failed(self, error: Exception) -> None:
+        """Leave word of why this process fails."""
+        if self._store is not None:
+            known = isinstance(error, Gr00tAssetsError)
+            text = error.explain() if known else f"{type(error).__name__}: {error}"
+            self._store.set(f"{_FAILED}/{self.rank}", text)
+
+    def failure_of_another(self, error: RuntimeError) -> TrainingError | None:
+        """Which other process made an error of a call to all; None for any other error."""
+        if self._store is None or not (isinstance(error, dist.DistError) or "gloo" in str(error)):
+            return None
+        others = [rank for rank in range(self.count) if rank != self.rank]
+        for rank in others:
+            key = f"{_FAILED}/{rank}"
+            with suppress(dist.DistError):
+                self._store.wait([key], timedelta(seconds=_ENDS_WITHIN / self.count))
+            if not self._store.check([key]):
+                continue
+            problem = f"process {rank} of {self.count} failed."
+            lines = self._store.get(key).decode().splitlines()
+            return TrainingError("processes", problem, lines)
+        steps = {rank: self._last_step(rank) for rank in range(self.count)}
+        behind = [rank for rank in others if steps[rank] < steps[self.rank]] or others
+        names = ", ".join(f"process {rank} (last step {steps[rank]})" for rank in behind)
+        problem = f"no answer from {names} of {self.count}."
+        details = [str(error).splitlines()[0], f"{TIMEOUT} seconds are waited for all of them"]
+        return TrainingError("processes", problem, details)
+
+    def _last_step(self, rank: int) -> int:
+        key = f"{_STEP}/{rank}"
+        return int(self._store.get(key)) if self._store.check([key]) else 0
+
+
+def is_process() -> bool:
+    """Whether this is one of the processes that ``torchrun`` has started."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+@contextmanager
+def joined() -> Iterator[Processes]:
+    """This process among the others, which are waited for; alone where nobody started several.
+
+    Raises:
+        TrainingError: ``GR00T_ASSETS_PROCESS_TIMEOUT`` is no number of seconds.
+    """
+    if not is_process():
+        yield Processes()
+        return
+    die_with_parent()
+    timeout = timedelta(seconds=_timeout())
+    store, rank, count = next(rendezvous("env://", timeout=timeout))
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=timeout)
+    try:
+        yield Processes(rank, count, int(os.environ["LOCAL_RANK"]), store)
+    finally:
+        dist.destroy_process_group()
+
+
+def _timeout() -> float:
+    text = os.environ.get(TIMEOUT, "").strip()
+    try:
+        seconds = float(text) if text else DEFAULT_TIMEOUT
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise TrainingError(TIMEOUT, f"'{text}' is not a number of seconds.", ["write 600"])
+    return seconds
+
+
+def launch(spec: TrainingSpec, file: str) -> Manifest:
+    """Start the processes of a run on this machine, given the file of its spec; wait for them.
+
+    Raises:
+        SystemExit: One of them failed and has said why, or was killed by a signal.
+        KeyboardInterrupt: They were stopped before they began to train.
+    """
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    count, name = spec.experiment.hyperparameters.num_gpus, spec.experiment.name
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="127.0.0.1:0",
+        max_restarts=0,
+        monitor_interval=0.1,
+        shutdown_timeout=int(stop_grace()),
+    )
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    try:
+        elastic_launch(config, sys.executable)("-m", MODULE, file)
+    except SignalException:
+        pass
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode >= 0:
+            # It has said why itself.
+            raise SystemExit(1) from None
+        number = signal.Signals(-failure.exitcode)
+        sys.stderr.write(f"{name}: process {rank} of {count} was killed by {number.name}\n")
+        raise SystemExit(128 + number) from None
+    manifest = load_manifest(spec.run_directory)
+    if manifest is None:
+        raise KeyboardInterrupt
+    return manifest

@@ -1,6 +1,7 @@
 """What the page of a dataset, modality config or checkpoint shows, the most wanted first."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -26,6 +27,7 @@ from gr00t_assets.defs.metadata import (
 from gr00t_assets.evaluation.trials.lineage import load_lineage
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
 from gr00t_assets.modality.frame_check_result import FrameCheckResult
+from gr00t_assets.runs.held_out_loss import read_held_out_losses
 from gr00t_assets.runs.manifest import MIXTURE_HEAD, Manifest, mixture_rows
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import TrainingSpec
@@ -200,6 +202,19 @@ def _loss(manifest: Manifest, spec: TrainingSpec) -> Metadata:
         "loss": loss,
         "loss_line": dg.MetadataValue.md(inline_curve(metrics, INLINE)),
         "loss_curve": image(run_curve_png(metrics), f"training loss of {spec.experiment.name}"),
+        **_held_out(spec.run_directory),
+    }
+
+
+def _held_out(run_directory: Path) -> Metadata:
+    """The loss on held-out episodes, where it was taken."""
+    losses = read_held_out_losses(run_directory)
+    if not losses:
+        return {}
+    rows = [[step, f"{loss:.4f}"] for step, loss in losses.items()]
+    return {
+        "held_out_losses": folded_table(["step", "loss on held-out episodes"], rows),
+        "held_out_loss": readable(list(losses.values())[-1]),
     }
 
 

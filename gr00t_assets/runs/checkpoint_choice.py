@@ -8,7 +8,7 @@ they mean is in ``gr00t_assets.evaluation``.
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from gr00t_assets.core.checksums import read_sealed
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import folders, json_hash
 from gr00t_assets.runs.checkpoint_layout import stored_checkpoints
+from gr00t_assets.runs.held_out_loss import read_held_out_losses
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.run_directory import MODEL
 
@@ -82,7 +83,8 @@ def best_weights(run_directory: Path) -> BestWeights | str:
 
     The highest success rate in rollouts of one environment with the same seeds, where two weights
     at least have one: of equals the lower held-out error, then the earlier step. Else the lowest
-    mean error on held-out episodes, then the earlier step.
+    mean error on held-out episodes, then the earlier step; else the lowest loss there
+    (``eval_steps``).
 
     Raises:
         CheckpointError: The run's manifest cannot be read.
@@ -121,6 +123,10 @@ def best_weights(run_directory: Path) -> BestWeights | str:
         measure, best = "held-out error", min(errors, key=lambda step: (errors[step], step))
         shown = {step: f"{error:.3g}" for step, error in errors.items()}
         words = f"its error on held-out episodes is {shown[best]}"
+    elif len(losses := _held_out_losses(run_directory, by_step)) >= _NEEDED:
+        measure, best = "held-out loss", min(losses, key=lambda step: (losses[step], step))
+        shown = {step: f"{loss:.4f}" for step, loss in losses.items()}
+        words = f"its loss on held-out episodes is {shown[best]}"
     else:
         return (
             f"of its {len(by_step)} checkpoints fewer than {_NEEDED} were rolled out, or evaluated "
@@ -157,6 +163,11 @@ def _held_out_error(evaluation: Any) -> tuple[str, Any, float]:
         raise ValueError("its error is not a finite number")
     names = ("settings", "dataset_version", "modality_hash")
     return "", [part["episodes"], *(evaluation[name] for name in names)], error
+
+
+def _held_out_losses(run_directory: Path, steps: Container[int]) -> dict[int, float]:
+    losses = read_held_out_losses(run_directory)
+    return {step: loss for step, loss in losses.items() if step in steps}
 
 
 def _success(rollouts: Any) -> tuple[str, Any, tuple[int, int]]:

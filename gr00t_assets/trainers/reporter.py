@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from gr00t_assets.core.text import printable
+from gr00t_assets.runs.held_out_loss import append_held_out_loss
 from gr00t_assets.runs.metrics import Metric, append_metric
 from gr00t_assets.runs.run_directory import LOG
 
@@ -55,6 +56,11 @@ class Reporter:
         """Keep one logged line, and pass it on."""
         append_metric(metric, self._run_directory)
         self.forward(metric)
+
+    def held_out_loss(self, step: int, loss: float, samples: int) -> None:
+        """Keep the loss on held-out episodes after a step."""
+        append_held_out_loss(self._run_directory, step, loss, samples)
+        self.say(f"step {step}/{self._max_steps}  loss on held-out episodes {loss:.4f}")
 
     def forward(self, metric: Metric) -> None:
         """Pass on one logged line that is in metrics.jsonl already."""

@@ -130,7 +130,10 @@ def test_no_two_samples_are_equal_and_few_combinations_are_all_found(tmp_path: P
         ("batch_size: {distribution: int_uniform, low: 0, high: 8}", "batch_size.low: "),
         ("tune_llm: {distribution: uniform, low: 0, high: 1}", "give a list of false, true"),
         ("augmentation: {distribution: uniform, low: 0, high: 1}", "give a list of gr00t, none"),
-        ("frame_source: [video]", "hyperparameters.frame_source: the native trainer does not take"),
+        (
+            "frame_source: [video, cache]",
+            "hyperparameters.frame_source: the native trainer does not take",
+        ),
     ],
 )
 def test_what_cannot_be_sampled_is_refused_where_it_stands(

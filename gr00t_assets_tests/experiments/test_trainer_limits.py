@@ -35,7 +35,6 @@ def one(trainer: str, hyperparameters: str) -> str:
     ("trainer", "hyperparameters", "complaint"),
     [
         ("trainer: native", "lora_full_model: true", "no effect without LoRA; give lora_rank"),
-        ("trainer: native", "dataloader_num_workers: 2", "does not take dataloader_num_workers 2"),
         (
             "trainer: native",
             "frame_source: video",
@@ -150,9 +149,7 @@ def test_a_grid_is_pointed_at_where_it_lists_the_setting(tmp_path: Path) -> None
 grid:
   name: a{frame_source}
   hyperparameters:
-    frame_source: [video, cache, video]
+    frame_source: [video, cache]
 seeds: [1, 2]
 """
-    lines = refusal(tmp_path, text).splitlines()
-    assert lines[0].endswith("2 problems.")
-    assert all("line 8: grid.hyperparameters.frame_source: " in line for line in lines[1:])
+    assert "mine.yaml:8: grid.hyperparameters.frame_source: " in refusal(tmp_path, text)

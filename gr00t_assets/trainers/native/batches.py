@@ -1,6 +1,6 @@
 """From rows of datasets to batches of tensors, any batch on its own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
-from gr00t_assets.datasets.frames.demonstrations import Demonstrations
+from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.datasets.frames.demonstrations import Demonstrations, Part
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
@@ -18,10 +19,10 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.n15.instructions import instruction_error
-from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets.trainers.native.base_models import BaseModel
 from gr00t_assets.trainers.native.data_order import DataOrder, MixtureOrder
 from gr00t_assets.trainers.native.prompts import tokenize
+from gr00t_assets.trainers.native.trainer import NativeHyperparameters
 
 _OF_FLOW = 0x666C6F77
 """Sets the random numbers of noise and time apart from those of the augmentation."""
@@ -76,11 +77,24 @@ class BatchSource:
     """
 
     def __init__(self, spec: TrainingSpec, base: BaseModel, device: torch.device) -> None:
-        settings = N15Hyperparameters.of(spec.experiment)
+        settings = NativeHyperparameters.of(spec.experiment)
         self._augmented = settings.augmentation == "gr00t"
         self._image_size = base.config.image_size
         self._prepared = not self._augmented and device.type == "cpu"
+        self._size = settings.batch_size
         self.data = [self._open(dataset) for dataset in spec.datasets]
+        self._held_out = []
+        if settings.eval_steps:
+            self._held_out = [
+                self._open(dataset, "held_out")
+                for dataset in spec.datasets
+                if dataset.config.held_out_episodes
+            ]
+            if not self._held_out:
+                names = ", ".join(dataset.name for dataset in spec.datasets)
+                problem = "eval_steps asks for held-out losses, and no episode is held out."
+                remedy = "set held_out of it in data/datasets.yaml, or take eval_steps out"
+                raise DatasetError(names, problem, [remedy])
         self.samples = spec.data.epoch_samples(spec.experiment)
         self._base = base
         for dataset, data in zip(spec.datasets, self.data, strict=True):
@@ -99,6 +113,19 @@ class BatchSource:
     def counts(self, samples: int) -> list[int]:
         """How many of the first so many samples are of each dataset."""
         return self._order.counts(samples).tolist()
+
+    def held_out(self, most: int) -> Iterator[dict[str, torch.Tensor]]:
+        """Batches of held-out episodes, on the device, without augmentation.
+
+        Args:
+            most: Samples, evenly spaced, as many of each dataset that keeps episodes from training.
+        """
+        each = most // len(self._held_out)
+        for data in self._held_out:
+            chosen = np.linspace(0, len(data) - 1, min(each, len(data))).round().astype(np.int64)
+            for rows in np.array_split(chosen, -(-len(chosen) // self._size)):
+                batch = self._of_dataset(data, rows)
+                yield {name: self._on_device(value) for name, value in batch.items()}
 
     def action_entries(self, draws: range) -> int:
         """Numbers of action of some samples, padding left out."""
@@ -123,7 +150,7 @@ class BatchSource:
         self._next = (then, self._worker.submit(self._make, then))
         return batch
 
-    def _open(self, dataset: RunDataset) -> Demonstrations:
+    def _open(self, dataset: RunDataset, part: Part = "train") -> Demonstrations:
         config = dataset.config
         source = (
             PreparedFrames.open(dataset.frame_cache, config, self._image_size)
@@ -131,7 +158,7 @@ class BatchSource:
             else FrameCache.open(dataset.frame_cache, config.frame_size)
         )
         files = LeRobotDataset.open(dataset.directory, dataset.name)
-        return Demonstrations(files, source, config, "train")
+        return Demonstrations(files, source, config, part)
 
     def _check_prompts(self, name: str, data: Demonstrations) -> None:
         """Tokenise every instruction, and refuse one that is more than words or too long.
@@ -165,8 +192,9 @@ class BatchSource:
         return {name: self._on_device(value) for name, value in batch.items()}
 
     def _of_dataset(
-        self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray
+        self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None = None
     ) -> dict[str, torch.Tensor]:
+        """Some rows; with the numbers of their draws where they are to be augmented."""
         batch = observation_tensors(
             self._base,
             self._images(data, rows, draws),
@@ -178,12 +206,14 @@ class BatchSource:
         batch["action_mask"] = torch.from_numpy(data.action_mask(len(rows)))
         return batch
 
-    def _images(self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray) -> torch.Tensor:
+    def _images(
+        self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None
+    ) -> torch.Tensor:
         """What the model sees, ``(rows, cameras, size, size, 3)`` uint8, on the device."""
         frames = self._on_device(torch.from_numpy(data.frames(rows)))
         if self._prepared:
             return frames
-        if not self._augmented:
+        if not self._augmented or draws is None:
             return camera_images(frames, self._image_size, data.config)
         scale, jitter = data.config.crop_scale, data.config.color_jitter
         height, width = frames.shape[2:4]

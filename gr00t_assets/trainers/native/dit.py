@@ -12,6 +12,7 @@ from collections import OrderedDict
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from gr00t_assets.trainers.n15.architecture import DiffusionModelConfig, SelfAttentionConfig
 
@@ -69,7 +70,14 @@ class AdaLayerNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and feed-forward, each after a norm and around a residual."""
+    """Attention and feed-forward, each after a norm and around a residual.
+
+    Attributes:
+        recomputed: Whether the backward pass computes again what is in between, instead of keeping
+            it from the forward pass.
+    """
+
+    recomputed = False
 
     def __init__(
         self, config: SelfAttentionConfig, context_width: int | None, adaptive: bool
@@ -92,6 +100,13 @@ class Block(nn.Module):
         timestep: Tensor | None = None,
     ) -> Tensor:
         """Map (B, T, C) to (B, T, C); without ``context`` the tokens attend to themselves."""
+        if self.recomputed and self.training:
+            return checkpoint(self._block, x, context, key_mask, timestep, use_reentrant=False)
+        return self._block(x, context, key_mask, timestep)
+
+    def _block(
+        self, x: Tensor, context: Tensor | None, key_mask: Tensor | None, timestep: Tensor | None
+    ) -> Tensor:
         normed = self.norm1(x) if timestep is None else self.norm1(x, timestep)
         attended = self.attn1(normed, normed if context is None else context, key_mask)
         x = x + self.final_dropout(attended)

@@ -14,6 +14,7 @@ from transformers import Qwen3Config, Qwen3Model, SiglipVisionConfig, SiglipVisi
 
 from gr00t_assets.trainers.n15.architecture import ModelConfig, TextConfig, VisionConfig
 from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
+from gr00t_assets.trainers.native.dit import Block
 
 PROJECTION_INPUT = 2048
 """Input width of ``eagle_linear``, fixed in Isaac-GR00T."""
@@ -198,6 +199,20 @@ class Gr00tN15(nn.Module):
         for module in [*self._frozen, self.backbone.eagle_model.vision.head]:
             module.requires_grad_(False)
         self.train(self.training)
+
+    def recompute_activations(self) -> None:
+        """Keep less of the forward pass: the backward pass computes each layer once more.
+
+        Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost".
+        """
+        eagle = self.backbone.eagle_model
+        for tower in (eagle.vision, eagle.text):
+            # Its name in earlier releases of transformers 5 is the other one.
+            old = tower.gradient_checkpointing_enable
+            getattr(tower, "activation_checkpointing_enable", old)()
+        for module in self.modules():
+            if isinstance(module, Block):
+                module.recomputed = True
 
     def train(self, mode: bool = True) -> "Gr00tN15":
         """Set training mode on the parts that are trained."""

@@ -164,6 +164,8 @@ def _prepare(
     base = spec_base_model(spec, device)
     base.model.set_trainable(**settings.tuned_parts)
     add_lora(base.model, settings)
+    if settings.gradient_checkpointing:
+        base.model.recompute_activations()
     parameters = sum(parameter.numel() for parameter in base.model.parameters())
     trained = base.model.trainable_parameters()
     know(base_model_revision=base.revision, parameters=parameters, trainable_parameters=trained)

@@ -13,15 +13,17 @@ from transformers import get_scheduler
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.runs.metrics import Metric
 from gr00t_assets.trainers.attempt import StopRequest
-from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets.trainers.native.base_models import Device
 from gr00t_assets.trainers.native.batches import BatchSource, draw_flow, sample_seed
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.processes import Processes
+from gr00t_assets.trainers.native.trainer import NativeHyperparameters
 from gr00t_assets.trainers.native.training_state import TrainingState
 from gr00t_assets.trainers.reporter import Reporter
 
 OPTIMIZER_STATE = ("exp_avg", "exp_avg_sq", "step")
+_HELD_OUT_SAMPLES = 256
+
 SCHEDULER_STATE = ("last_epoch", "_step_count", "_last_lr", "base_lrs")
 
 
@@ -30,7 +32,7 @@ def trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     return ((name, value) for name, value in model.named_parameters() if value.requires_grad)
 
 
-def make_optimizer(model: nn.Module, settings: N15Hyperparameters) -> torch.optim.AdamW:
+def make_optimizer(model: nn.Module, settings: NativeHyperparameters) -> torch.optim.AdamW:
     """AdamW over the trainable parameters; biases and norm layers are not decayed.
 
     The split is the one of transformers' ``Trainer``, which Isaac-GR00T uses.
@@ -58,7 +60,7 @@ def make_optimizer(model: nn.Module, settings: N15Hyperparameters) -> torch.opti
 
 
 def make_scheduler(
-    optimizer: torch.optim.Optimizer, settings: N15Hyperparameters
+    optimizer: torch.optim.Optimizer, settings: NativeHyperparameters
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """The learning rate's course over ``max_steps``, warm-up included."""
     scheduler = get_scheduler(
@@ -104,7 +106,7 @@ class TrainingLoop:
     """
 
     model: Gr00tN15
-    settings: N15Hyperparameters
+    settings: NativeHyperparameters
     batches: BatchSource
     device: Device
     reporter: Reporter | None
@@ -174,6 +176,11 @@ class TrainingLoop:
             saving = over or self.step % settings.save_steps == 0
             if saving or self.step % settings.logging_steps == 0:
                 self._log(grad_norm, rate)
+            evaluating = settings.eval_steps and (
+                self.step % settings.eval_steps == 0 or self.step == settings.max_steps
+            )
+            if evaluating and self.reporter is not None:
+                self.reporter.held_out_loss(self.step, *self._held_out_loss())
             if saving:
                 self.save(self.state())
             if stopping and self.step < settings.max_steps:
@@ -215,6 +222,24 @@ class TrainingLoop:
         self.optimizer.step()
         self.scheduler.step()
         return total, norm, stopping
+
+    @torch.no_grad()
+    def _held_out_loss(self) -> tuple[float, int]:
+        """The loss on held-out episodes, and samples; the same samples, noise and times each time.
+
+        They do not depend on the run's seed either, so that runs can be compared in pairs.
+        """
+        self.model.eval()
+        total, entries, samples = 0.0, 0, 0
+        for batch in self.batches.held_out(_HELD_OUT_SAMPLES):
+            count = len(batch["action"])
+            flow = draw_flow(self.model.config.action_head, 0, samples, count)
+            device, kept = self.device.device, int(batch["action_mask"].sum())
+            with self.device.autocast():
+                loss = self.model(batch, flow.noise.to(device), flow.times.to(device))
+            total, entries, samples = total + float(loss) * kept, entries + kept, samples + count
+        self.model.train()
+        return total / entries, samples
 
     def _parts(self, step: range) -> list[range]:
         """This process's samples of a step, ``batch_size`` at a time."""

@@ -64,7 +64,7 @@ def test_it_starts_as_the_base_model_and_merges_to_what_it_was(spec_of: SpecMake
     batch = BatchSource(spec, base, CPU).batch(range(4))
     flow = draw_flow(base.config.action_head, 0, 0, 4)
     model, asked = base.model, settings(lora_full_model=True)
-    before = float(model(batch, *flow))
+    before = float(model(batch, *flow).detach())
     names = list(model.state_dict())
     add_lora(model, asked)
     assert float(model(batch, *flow)) == pytest.approx(before, rel=1e-6)

@@ -146,7 +146,8 @@ def test_only_the_newest_checkpoints_are_kept(spec_of: SpecMaker) -> None:
     spec = spec_of(max_steps=6, save_steps=1, save_total_limit=2)
     assert train(spec).returncode == 0
     names = [path.name for path in complete_checkpoints(spec.run_directory)]
-    assert names == ["step-000005", "step-000006"]
+    assert names[-2:] == ["step-000005", "step-000006"]
+    assert len(names) <= 3, "the one of the lowest loss stays as well"
 
 
 def test_a_partial_checkpoint_is_passed_over_and_removed(spec_of: SpecMaker) -> None:

@@ -1,6 +1,5 @@
 """Folders of real data that tests read; where they are missing the test says which and skips."""
 
-import gc
 import os
 import shutil
 import signal
@@ -89,11 +88,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """Name what is left."""
     for line in config.stash[_LEFT]:
         terminalreporter.write_line(f"LEFT BEHIND by the tests: {line}", red=True)
-
-
-def pytest_collection_finish() -> None:
-    """Keep what was collected out of every later search for garbage, which it would slow down."""
-    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

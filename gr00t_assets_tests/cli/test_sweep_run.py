@@ -120,6 +120,7 @@ def test_the_table_of_a_terminal_and_nothing_is_trained_twice(page: Page):
     assert re.search(r"later +finished +60 of 60 +[0-9.]+ +[0-9.]+ +local", text), text
 
 
+@pytest.mark.cluster
 def test_ctrl_c_ends_the_watching_alone_and_status_shows_what_trains(page: Page):
     project = page.project
     process = start(project, "sweep", "run", "held", "--wait", stdout=subprocess.PIPE)
@@ -157,6 +158,7 @@ def test_ctrl_c_ends_the_watching_alone_and_status_shows_what_trains(page: Page)
     assert again.returncode == 0 and "gated: finished" in output, output
 
 
+@pytest.mark.cluster
 def test_what_cannot_be_trained_is_1_with_the_reason(page: Page):
     done = run(page.project, "sweep", "run", "wrong", "--wait", "--json")
     assert done.returncode == 1, done.stdout

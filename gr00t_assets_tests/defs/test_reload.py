@@ -70,6 +70,7 @@ def folder(page: Page) -> Path:
     return page.project.root / "data" / "sweeps"
 
 
+@pytest.mark.cluster
 def test_what_is_saved_is_on_the_page_within_half_a_minute(page: Page):
     within(page, lambda state: state.check == "SUCCEEDED")
     text = yaml.safe_dump(noop_sweep("new-1", "new-2", schedule="0 20 * * *"))

@@ -87,6 +87,7 @@ def test_the_estimate_is_what_is_written(spec_of: SpecMaker) -> None:
         assert found <= estimate <= 1.05 * found
 
 
+@pytest.mark.faults
 def test_a_native_run_whose_next_checkpoint_does_not_fit_goes_on_with_more_room(
     spec_of: SpecMaker, small_disk: Disk
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_native_run_whose_next_checkpoint_does_not_fit_goes_on_with_more_room(
     assert losses(spec) == losses(unbroken)
 
 
+@pytest.mark.faults
 def test_an_isaac_run_whose_next_checkpoint_does_not_fit_goes_on_with_more_room(
     isaac_spec: IsaacSpec, small_checkout: Path, small_disk: Disk
 ) -> None:

@@ -19,6 +19,7 @@ MOST_MODULES = 390
 HEAVY = (
     "torch",
     "transformers",
+    "peft",
     "av",
     "wandb",
     "ray",

@@ -6,14 +6,16 @@ backbone too.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.trainers.native.trainer import NativeHyperparameters
 from gr00t_assets.trainers.native.weights import save_tensors
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
 
 ADAPTER = "adapter"
 """Folder in that of the final model, in peft's own layout."""
@@ -33,6 +35,8 @@ def add_lora(model: nn.Module, settings: NativeHyperparameters) -> None:
     """
     if not settings.lora_rank:
         return
+    from peft import inject_adapter_in_model
+
     model.requires_grad_(False)
     inject_adapter_in_model(_config(model, settings), model)
     for parameter in model.parameters():
@@ -49,6 +53,9 @@ def merge_lora(
     """
     if not settings.lora_rank:
         return
+    from peft import get_peft_model_state_dict
+    from peft.tuners.lora import LoraLayer
+
     if folder is not None:
         folder.mkdir(parents=True)
         save_tensors(get_peft_model_state_dict(model), folder / _ADAPTER_WEIGHTS)
@@ -60,7 +67,9 @@ def merge_lora(
             setattr(model.get_submodule(parent), own, layer.get_base_layer())
 
 
-def _config(model: nn.Module, settings: NativeHyperparameters) -> LoraConfig:
+def _config(model: nn.Module, settings: NativeHyperparameters) -> "LoraConfig":
+    from peft import LoraConfig
+
     return LoraConfig(
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,
@@ -71,6 +80,8 @@ def _config(model: nn.Module, settings: NativeHyperparameters) -> LoraConfig:
 
 def _targets(model: nn.Module, settings: NativeHyperparameters) -> list[str]:
     """Full names of the layers that are adapted."""
+    from peft.tuners.lora import LoraLayer
+
     linear = {
         name
         for name, module in model.named_modules()

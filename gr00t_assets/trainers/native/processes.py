@@ -93,7 +93,8 @@ class Processes:
             self._store.set(_BEGIN, json.dumps(step))
 
     def awaited_begin(self) -> int | None:
-        """What the first process told, once it has."""
+        """What the first process told, once it has; that looks at the stored data before."""
+        self._store.wait([_BEGIN], timedelta(days=1))
         return json.loads(self._store.get(_BEGIN))
 
     def agree(self, step: int, loss: float, stop: bool) -> tuple[float, bool]:

@@ -28,7 +28,6 @@ FAULTS = {
     "defs/test_recovery.py",
     "defs/test_rematerialize.py",
     "defs/test_soak.py",
-    "defs/test_queue_together.py",
     "defs/test_waiting.py",
     "runs/retention/test_prune_killed.py",
     "sizes/test_datasets.py",

@@ -81,7 +81,7 @@ def kill_after_checkpoint(project: Project, experiment: str, step: int) -> None:
     process.communicate()
 
 
-@pytest.mark.faults
+@pytest.mark.cluster
 def test_a_killed_mixture_goes_on_to_the_same_losses_and_is_evaluated(project: Project) -> None:
     kill_after_checkpoint(project, "killed", 10)
     assert load_manifest(run_directory(project, "killed")) is None

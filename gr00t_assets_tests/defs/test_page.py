@@ -76,7 +76,7 @@ def launch(page: Page, address: str) -> str:
     return page.url.split("/runs/")[1].split("?")[0]
 
 
-@pytest.mark.faults
+@pytest.mark.cluster
 def test_an_experiment_is_launched_on_the_page_and_shows_its_curve(tmp_path: Path, browser: str):
     project = make_project(tmp_path, CATALOG, SWEEPS)
     prepared = project.materialize("dataset,modality_config,frame_cache", DATASET)

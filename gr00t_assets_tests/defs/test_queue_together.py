@@ -6,6 +6,8 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from gr00t_assets.gpu.wait_queue import waiting
 from gr00t_assets_tests.defs.dagster_dev import Page, dagster_dev
 from gr00t_assets_tests.defs.noop_project import (
@@ -20,6 +22,8 @@ from gr00t_assets_tests.defs.noop_project import (
 )
 from gr00t_assets_tests.defs.project import Project
 from gr00t_assets_tests.gpu.test_guard import wait_until
+
+pytestmark = pytest.mark.cluster
 
 PATIENCE = 900.0
 COMMAND = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", MODULE]

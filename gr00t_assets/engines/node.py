@@ -39,6 +39,10 @@ from gr00t_assets.runs.run_directory import wait_until_free
 _POLL = 0.2
 _UNTIL_KILLED = 600.0
 
+_EARLY, _MOST_EARLY = 60.0, 5
+"""Slurm may tell of the time limit so many seconds early (sbatch's manual, "--signal"), even as the
+job starts; such a start is made good by so many others before it counts as one without progress."""
+
 _NO_PROGRESS = """no checkpoint was written between two time limits.
 raise time_limit or checkpoint_before in data/engines.yaml"""
 
@@ -102,6 +106,7 @@ class _Node:
         self.engine, self.grace = engine, grace
         self.parent = os.getppid()
         self.stopped: Stop | None = None
+        self.began = self.stopped_at = time.monotonic()
         for number in _SIGNALS:
             signal.signal(number, lambda number, _frame: self._stop(_SIGNALS[number]))
 
@@ -128,7 +133,8 @@ class _Node:
         self._look_at_parent()
         if code == 0 or self.stopped in (None, "cancelled"):
             return self._end(code)
-        if self.stopped == "time limit" and self._checkpoint() == step:
+        early = self.stopped_at - self.began < _EARLY and self.record.restarts < _MOST_EARLY
+        if self.stopped == "time limit" and not early and self._checkpoint() == step:
             return self._end(code, _NO_PROGRESS)
         self.record = write_node(
             self.record.model_copy(update={"stopped": self.stopped}), self.run_directory
@@ -143,7 +149,8 @@ class _Node:
             self._stop("lost")
 
     def _stop(self, why: Stop) -> None:
-        self.stopped = self.stopped or why
+        if self.stopped is None:
+            self.stopped, self.stopped_at = why, time.monotonic()
 
     def _end(self, code: int, refused: str | None = None) -> int:
         ended = {"code": code, "ended_at": now(), "stopped": self.stopped, "refused": refused}

@@ -18,7 +18,7 @@ from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.run_directory import SPEC, place_spec
 from gr00t_assets.runs.spec import make_spec
-from gr00t_assets.trainers.native.trainer import NativeHyperparameters
+from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 
 WARM_UP = 5
 

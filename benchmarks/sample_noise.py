@@ -17,7 +17,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import make_spec
-from gr00t_assets.trainers.native.trainer import NativeHyperparameters
+from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 
 STEPS = 2_000
 SETTINGS = NativeHyperparameters(

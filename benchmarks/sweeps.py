@@ -27,7 +27,7 @@ from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.modality.config import save_modality_config
 from gr00t_assets.planning.sweep_plan import make_plan
 from gr00t_assets.reporting.report import make_report
-from gr00t_assets.trainers.native.trainer import NativeHyperparameters
+from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 
 COUNTS = "500,1000,2000"
 TARGET = 10.0

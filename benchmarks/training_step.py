@@ -77,7 +77,7 @@ def measure(root: Path, batch_size: int, steps: int) -> dict[str, float]:
     from gr00t_assets.trainers.attempt import StopRequest
     from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
     from gr00t_assets.trainers.native.batches import BatchSource
-    from gr00t_assets.trainers.native.trainer import NativeHyperparameters
+    from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
     from gr00t_assets.trainers.native.training_loop import TrainingLoop
     from gr00t_assets.trainers.reporter import Reporter
 

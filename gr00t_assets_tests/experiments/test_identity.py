@@ -24,7 +24,7 @@ from gr00t_assets.reporting.ranking_table import ranking_table
 from gr00t_assets.runs.spec import hash_of_spec, load_spec, make_spec, write_spec
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
-from gr00t_assets.trainers.native.trainer import NativeHyperparameters
+from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets_tests.comparison.run_factory import losses, store_with_data, write_run
 from gr00t_assets_tests.defs.specs import a_spec
 

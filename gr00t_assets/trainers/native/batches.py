@@ -21,8 +21,8 @@ from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.n15.instructions import instruction_error
 from gr00t_assets.trainers.native.base_models import BaseModel
 from gr00t_assets.trainers.native.data_order import DataOrder, MixtureOrder
+from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.prompts import tokenize
-from gr00t_assets.trainers.native.trainer import NativeHyperparameters
 
 _OF_FLOW = 0x666C6F77
 """Sets the random numbers of noise and time apart from those of the augmentation."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from gr00t_assets.core.errors import TrainingError
-from gr00t_assets.trainers.native.trainer import NativeHyperparameters
+from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.weights import save_tensors
 
 if TYPE_CHECKING:

@@ -24,9 +24,10 @@ from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
 from gr00t_assets.trainers.native.base_models import BaseModel, Device, choose_device, save_model
 from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
+from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.lora import ADAPTER, add_lora, merge_lora
 from gr00t_assets.trainers.native.processes import Processes
-from gr00t_assets.trainers.native.trainer import REVISION, NativeHyperparameters
+from gr00t_assets.trainers.native.trainer import REVISION
 from gr00t_assets.trainers.native.training_loop import TrainingLoop, trainable
 from gr00t_assets.trainers.native.training_state import (
     TrainingState,

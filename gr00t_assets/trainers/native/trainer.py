@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
-
 from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
@@ -16,25 +14,8 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Trainer
 from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, RELEASED_LICENSE, RELEASED_MODEL
 from gr00t_assets.trainers.n15.data_config_limits import limit_findings, n15_limits
-from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
+from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.policy import Policy
-
-
-class NativeHyperparameters(N15Hyperparameters):
-    """Those of N1.5; it reads the frame cache alone."""
-
-    gradient_checkpointing: bool = Field(
-        default=False,
-        description="Compute each layer again in the backward pass: less memory, a third slower",
-    )
-    eval_steps: int = Field(
-        default=0, ge=0, description="Steps between two losses on held-out episodes; 0: none"
-    )
-    lora_target_modules: str = Field(
-        default="q_proj k_proj v_proj to_q to_k to_v",
-        description="Ends of the names of the linear layers that LoRA is put on",
-    )
-
 
 REVISION = "3"
 """Raised whenever the same spec would give other losses than before."""

@@ -16,8 +16,8 @@ from gr00t_assets.trainers.attempt import StopRequest
 from gr00t_assets.trainers.native.base_models import Device
 from gr00t_assets.trainers.native.batches import BatchSource, draw_flow, sample_seed
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
+from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.processes import Processes
-from gr00t_assets.trainers.native.trainer import NativeHyperparameters
 from gr00t_assets.trainers.native.training_state import TrainingState
 from gr00t_assets.trainers.reporter import Reporter
 

@@ -16,8 +16,8 @@ from gr00t_assets.trainers.native.base_models import (
     backbone_dtype,
     load_base_model,
 )
+from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.lora import add_lora, merge_lora
-from gr00t_assets.trainers.native.trainer import NativeHyperparameters
 from gr00t_assets.trainers.native.weights import save_tensors
 from gr00t_assets.trainers.run_files import latest_record, publish_checkpoint
 

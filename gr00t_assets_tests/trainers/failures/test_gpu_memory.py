@@ -141,6 +141,7 @@ def test_the_native_trainer_says_the_same(tmp_path: Path) -> None:
     import torch
 
     from gr00t_assets.trainers.native.native_run import NativeRun
+    from gr00t_assets.trainers.native.processes import Processes
 
     message = "CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has a total capacity of 39.39 GiB"
 
@@ -153,7 +154,7 @@ def test_the_native_trainer_says_the_same(tmp_path: Path) -> None:
     spec = a_spec(tmp_path, base_model="nvidia/GR00T-N1.5-3B")
     spec.run_directory.mkdir(parents=True)
     with pytest.raises(TrainingError) as raised:
-        FullDevice(spec, cast(Reporter, None)).train(StopRequest())
+        FullDevice(spec, Processes(), cast(Reporter, None)).train(StopRequest())
     assert raised.value.details == out_of_memory(message, spec).details
 
 

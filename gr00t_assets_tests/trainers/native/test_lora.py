@@ -3,6 +3,7 @@
 import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,8 +14,8 @@ from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
 from gr00t_assets.trainers.native.batches import BatchSource, draw_flow
+from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.lora import ADAPTER, add_lora, merge_lora
-from gr00t_assets.trainers.native.trainer import NativeHyperparameters
 from gr00t_assets.trainers.native.training_state import checkpoint_model
 from gr00t_assets.trainers.run_files import DEFAULT_LAYOUT
 from gr00t_assets_tests.trainers.conftest import SpecMaker, train
@@ -122,6 +123,6 @@ def test_the_adapter_opens_in_peft(spec_of: SpecMaker) -> None:
         assert float(base.eval()(batch, *flow)) != pytest.approx(expected, rel=1e-5)
 
 
-def _known(folder: Path) -> dict[str, object]:
+def _known(folder: Path) -> dict[str, Any]:
     content = json.loads((folder / "adapter_config.json").read_text())
     return {name: content[name] for name in ("r", "lora_alpha", "lora_dropout", "target_modules")}

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from gr00t_assets.trainers.native.base_models import load_base_model
-from gr00t_assets.trainers.native.trainer import NativeHyperparameters
+from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.training_loop import (
     make_optimizer,
     make_scheduler,

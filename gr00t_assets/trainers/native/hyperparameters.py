@@ -1,0 +1,21 @@
+"""What the native trainer takes beyond what both trainers of N1.5 do."""
+
+from pydantic import Field
+
+from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
+
+
+class NativeHyperparameters(N15Hyperparameters):
+    """Those of N1.5; it reads the frame cache alone."""
+
+    gradient_checkpointing: bool = Field(
+        default=False,
+        description="Compute each layer again in the backward pass: less memory, a third slower",
+    )
+    eval_steps: int = Field(
+        default=0, ge=0, description="Steps between two losses on held-out episodes; 0: none"
+    )
+    lora_target_modules: str = Field(
+        default="q_proj k_proj v_proj to_q to_k to_v",
+        description="Ends of the names of the linear layers that LoRA is put on",
+    )

@@ -1,5 +1,6 @@
 """``held_out_loss.jsonl``: the loss on held-out episodes while a run trains."""
 
+import json
 import math
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def append_held_out_loss(run_directory: Path, step: int, loss: float, samples: i
         OSError: The disk is full.
     """
     path = run_directory / HELD_OUT_LOSS
-    append_line(path, f'{{"step": {step}, "loss": {loss!r}, "samples": {samples}}}'.encode())
+    append_line(path, json.dumps({"step": step, "loss": loss, "samples": samples}).encode())
     sync_file(path)
 
 

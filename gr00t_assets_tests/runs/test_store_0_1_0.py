@@ -31,11 +31,11 @@ from gr00t_assets.runs.run_directory import LOG, MODEL, SPEC, place_spec
 from gr00t_assets.runs.spec import current_config_hash, load_spec, make_spec
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets.trainers.native.native_run import run_spec
+from gr00t_assets.trainers.native.trainer import REVISION
 
 MADE_BY_0_1_0 = Path(__file__).parents[1] / "data" / "store_0_1_0"
 OLD_HASHES = {"old-low": "cbcdf0ca0b5d", "old-high": "b944666438be", "old-workers": "8e3a13bd2dd5"}
 INTERRUPTED = "e4d73a586f35"
-LAST_LOSSES_BY_0_1_0 = [1.492722, 1.591259, 1.780977, 1.667583, 1.745674, 1.599378]
 MEAN_BY_0_1_0 = 1.655442
 """Of the last 15 of its 30 steps."""
 
@@ -127,9 +127,10 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(
     assert "resuming from step 11 of 30" in (spec.run_directory / LOG).read_text()
     losses = read_metrics(spec.run_directory).losses.tolist()
     assert losses[:11] == before
-    assert losses[-6:] == pytest.approx(LAST_LOSSES_BY_0_1_0, abs=1e-4)
+    # Noise and times are drawn otherwise since revision 3 of the trainer.
+    assert manifest.trainer_revision == REVISION
     assert manifest.final_loss is not None
-    assert manifest.final_loss.mean == pytest.approx(MEAN_BY_0_1_0, abs=1e-4)
+    assert manifest.final_loss.mean == pytest.approx(MEAN_BY_0_1_0, rel=0.1)
     assert (spec.run_directory / MODEL / "model.safetensors").is_file()
 
 
@@ -155,7 +156,7 @@ def test_an_edited_spec_is_refused(store: Store):
     ("change", "reason"),
     [
         ({"trainer": "gone"}, "there is no trainer 'gone'"),
-        ({"hyperparameters": {"lora_rank": 8}}, "does not take lora_rank 8 any more"),
+        ({"hyperparameters": {"frame_source": "video"}}, "does not take frame_source"),
     ],
 )
 def test_what_cannot_be_carried_over_says_which_run_why_and_what_to_do(

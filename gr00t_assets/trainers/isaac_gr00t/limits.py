@@ -28,7 +28,6 @@ from gr00t_assets.trainers.n15.data_config_limits import Limit, entries_of, own_
 
 _HUB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*/[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _CHECKPOINT = re.compile(r"(checkpoint|step)-\d+")
-_TUNED = ("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model")
 _NATIVE = "train with native, which does"
 _FROM_CACHE = "take frame_source: video out of the sweep file: the frame cache has "
 
@@ -60,7 +59,7 @@ def isaac_limits(experiment: Experiment) -> Iterator[Limit]:
             "isaac-gr00t always augments: NVIDIA's data configs crop and jitter at random",
             "leave it out, or train with native",
         )
-    if not settings.lora_rank and not any(getattr(settings, name) for name in _TUNED):
+    if not settings.lora_rank and not any(settings.tuned_parts.values()):
         yield (
             "tune_projector",
             "nothing is left to train: tune_llm, tune_visual, tune_projector and "

@@ -9,18 +9,14 @@ from gr00t_assets.experiments.hyperparameters import Hyperparameters
 
 Scheduler = Literal["cosine", "linear", "constant", "constant_with_warmup"]
 
+TUNED = ("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model")
+"""Flags of the parts that are trained."""
+
 
 class N15Hyperparameters(Hyperparameters):
     """What both trainers of N1.5 take; defaults are those of the release of June 2025."""
 
-    trained_parts: ClassVar[tuple[str, ...]] = (
-        "tune_llm",
-        "tune_visual",
-        "tune_projector",
-        "tune_diffusion_model",
-        "lora_rank",
-        "lora_full_model",
-    )
+    trained_parts: ClassVar[tuple[str, ...]] = (*TUNED, "lora_rank", "lora_full_model")
     dropped_elsewhere: ClassVar[frozenset[str]] = frozenset({"lora_alpha", "lora_dropout"})
 
     weight_decay: float = Field(default=1e-5, ge=0, description="AdamW's decoupled weight decay")
@@ -62,8 +58,7 @@ class N15Hyperparameters(Hyperparameters):
     @property
     def tuned_parts(self) -> dict[str, bool]:
         """Which parts are trained where there is no LoRA, by the name of each flag."""
-        flags = ("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model")
-        return {name: getattr(self, name) for name in flags}
+        return {name: getattr(self, name) for name in TUNED}
 
     @property
     def weights_count_for_each_row(self) -> bool:

@@ -95,12 +95,6 @@ class FlowMatchingActionHead(nn.Module):
         parts = [self.state_encoder, self.action_encoder, self.action_decoder]
         return [*parts, self.position_embedding] if self.config.add_pos_embed else parts
 
-    def sample_time(self, batch_size: int, device: torch.device) -> Tensor:
-        """Draw t = (s - b) / s with b from the Beta distribution, (B,) float32."""
-        config = self.config
-        beta = torch.distributions.Beta(config.noise_beta_alpha, config.noise_beta_beta)
-        return (config.noise_s - beta.sample(torch.Size([batch_size])).to(device)) / config.noise_s
-
     def attend(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
         """Normalise features (B, S, D), let them attend to each other, and shape their mask.
 
@@ -136,8 +130,8 @@ class FlowMatchingActionHead(nn.Module):
         features: Tensor,
         mask: Tensor,
         batch: dict[str, Tensor],
-        noise: Tensor | None = None,
-        t: Tensor | None = None,
+        noise: Tensor,
+        t: Tensor,
         entries: float | None = None,
     ) -> Tensor:
         """Flow-matching loss: mean squared velocity error over the unmasked action entries.
@@ -147,10 +141,6 @@ class FlowMatchingActionHead(nn.Module):
         whole step.
         """
         actions, embodiment = batch["action"], batch["embodiment_id"]
-        if noise is None:
-            noise = torch.randn_like(actions)
-        if t is None:
-            t = self.sample_time(actions.shape[0], actions.device)
         features, key_mask = self.attend(features, mask)
         weight = t.to(actions.dtype)[:, None, None]
         noisy = (1 - weight) * noise + weight * actions

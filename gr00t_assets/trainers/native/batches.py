@@ -57,8 +57,8 @@ def draw_flow(config: ActionHeadConfig, seed: int, draw: int, samples: int) -> F
     shape = (samples, config.action_horizon, config.action_dim)
     noise = random.standard_normal(shape, dtype=np.float32)
     beta = random.beta(config.noise_beta_alpha, config.noise_beta_beta, samples)
-    times = (config.noise_s - beta.astype(np.float32)) / config.noise_s
-    return FlowDraws(torch.from_numpy(noise), torch.from_numpy(times.astype(np.float32)))
+    times = ((config.noise_s - beta) / config.noise_s).astype(np.float32)
+    return FlowDraws(torch.from_numpy(noise), torch.from_numpy(times))
 
 
 class BatchSource:
@@ -97,8 +97,8 @@ class BatchSource:
                 raise DatasetError(names, problem, [remedy])
         self.samples = spec.data.epoch_samples(spec.experiment)
         self._base = base
-        for dataset, data in zip(spec.datasets, self.data, strict=True):
-            self._check_prompts(dataset.name, data)
+        for data in (*self.data, *self._held_out):
+            self._check_prompts(data.config.dataset, data)
         self._device = device
         self._seed = settings.seed
         every_row_alike = settings.balance_trajectory_weights or len(self.data) == 1

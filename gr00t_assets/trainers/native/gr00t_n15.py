@@ -161,15 +161,11 @@ class Gr00tN15(nn.Module):
         return self.backbone(batch["input_ids"], mask, batch["pixel_values"]), mask
 
     def forward(
-        self,
-        batch: dict[str, Tensor],
-        noise: Tensor | None = None,
-        t: Tensor | None = None,
-        entries: float | None = None,
+        self, batch: dict[str, Tensor], noise: Tensor, t: Tensor, entries: float | None = None
     ) -> Tensor:
         """Flow-matching loss of a batch, a scalar; see ``FlowMatchingActionHead.forward``.
 
-        Noise (B, horizon, action_dim) and time t (B,) in [0, 1] are drawn where missing.
+        ``noise`` is (B, horizon, action_dim), the times ``t`` are (B,) in [0, 1].
         """
         return self.action_head(*self.backbone_features(batch), batch, noise, t, entries)
 

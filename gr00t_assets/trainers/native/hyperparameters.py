@@ -10,7 +10,7 @@ class NativeHyperparameters(N15Hyperparameters):
 
     gradient_checkpointing: bool = Field(
         default=False,
-        description="Compute each layer again in the backward pass: less memory, a third slower",
+        description="Compute each layer again in the backward pass: less memory, more time",
     )
     eval_steps: int = Field(
         default=0, ge=0, description="Steps between two losses on held-out episodes; 0: none"

@@ -36,7 +36,7 @@ from gr00t_assets.trainers.native.training_state import (
     spec_base_model,
 )
 from gr00t_assets.trainers.reporter import Reporter
-from gr00t_assets.trainers.run_files import latest_record, published_model, remove_partial
+from gr00t_assets.trainers.run_files import published_model, remove_partial
 
 _LOCK_PATIENCE = 1.0
 """Seconds; whoever only looks whether somebody trains here holds the lock for an instant."""
@@ -68,10 +68,16 @@ def follow_spec(spec: TrainingSpec, processes: Processes) -> None:
     if step is None:
         return
     try:
+        state = latest_checkpoint(spec.run_directory, spec.config_hash)
+        if (seen := state.step if state else 0) != step:
+            problem = f"process {processes.rank} sees step {seen} as the last one, not {step}."
+            remedy = "mount the same store on every node"
+            raise CheckpointError(str(spec.run_directory), problem, [remedy])
         device = choose_device(index=processes.local_rank)
         with stop_on_signal() as stop:
             _, loop = _prepare(spec, processes, device)
-            _restore(loop, spec, step)
+            if state is not None:
+                loop.restore(state)
             loop.run(stop)
     except Exception as error:
         processes.say_failed(error)
@@ -118,14 +124,14 @@ class NativeRun(Attempt):
     def _train(self, stop: StopRequest) -> Manifest:
         directory, processes = self.spec.run_directory, self._processes
         remove_partial(directory)
-        latest = latest_record(directory, self.spec.config_hash)
-        step = 0 if latest is None else latest[1].step
-        processes.begin(step)
+        state = latest_checkpoint(directory, self.spec.config_hash)
+        processes.begin(state.step if state else 0)
         began, device = time.perf_counter(), choose_device(index=processes.local_rank)
         gpus = processes.count if device.on_gpu else 0
         self._know(device=device.name, device_uuid=device.uuid, gpus=gpus)
         base, loop = _prepare(self.spec, processes, device, self.reporter, self._know)
         self._loop = loop
+        require_disk_space(self.spec.experiment.name, directory, *sizes_on_disk(base.model))
         several = f", {processes.count} processes" if processes.count > 1 else ""
         trained = sum(parameter.numel() for _, parameter in trainable(base.model))
         self.reporter.say(
@@ -133,9 +139,9 @@ class NativeRun(Attempt):
             f"trained, on {device.name}{several}; {loop.batches.samples} samples; "
             f"ready after {time.perf_counter() - began:.1f} s"
         )
-        if step:
-            _restore(loop, self.spec, step)
-            self.reporter.say(f"resuming from step {step} of {loop.settings.max_steps}")
+        if state is not None:
+            loop.restore(state)
+            self.reporter.say(f"resuming from step {state.step} of {loop.settings.max_steps}")
         (directory / MANIFEST).unlink(missing_ok=True)
         if not loop.run(stop):
             return self.record_stop(stop, loop.step)
@@ -156,12 +162,11 @@ def _prepare(
     reporter: Reporter | None = None,
     know: Callable[..., None] = lambda **facts: None,
 ) -> tuple[BaseModel, TrainingLoop]:
-    """Load the model and the data, and look whether they fit each other and the disk.
+    """Load the model and the data, and look whether they fit each other.
 
     ``know`` is told what becomes known of the run meanwhile.
     """
-    experiment = spec.experiment
-    settings = NativeHyperparameters.of(experiment)
+    settings = NativeHyperparameters.of(spec.experiment)
     base = spec_base_model(spec, device)
     base.model.set_trainable(**settings.tuned_parts)
     add_lora(base.model, settings)
@@ -179,26 +184,7 @@ def _prepare(
             keep = settings.save_total_limit
             save_checkpoint(state, spec.run_directory, spec.config_hash, keep)
 
-    loop = TrainingLoop(base.model, settings, batches, device, reporter, save, processes)
-    require_disk_space(experiment.name, spec.run_directory, *sizes_on_disk(base.model))
-    return base, loop
-
-
-def _restore(loop: TrainingLoop, spec: TrainingSpec, step: int) -> None:
-    """Go on from the newest checkpoint, which is that of a step; from the beginning for 0.
-
-    Raises:
-        CheckpointError: It is not whole, or another one is the newest here.
-    """
-    if not step:
-        return
-    state = latest_checkpoint(spec.run_directory, spec.config_hash)
-    if state is None or state.step != step:
-        found = "none" if state is None else f"that of step {state.step}"
-        problem = f"the newest checkpoint is that of step {step}, and {found} is seen from here."
-        remedy = "mount the same store on every node"
-        raise CheckpointError(str(spec.run_directory), problem, [remedy])
-    loop.restore(state)
+    return base, TrainingLoop(base.model, settings, batches, device, reporter, save, processes)
 
 
 def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:

@@ -227,17 +227,17 @@ class TrainingLoop:
     def _held_out_loss(self) -> tuple[float, int]:
         """The loss on held-out episodes, and samples; the same samples, noise and times each time.
 
-        They do not depend on the run's seed either, so that runs can be compared in pairs.
+        They do not depend on the run's seed or batches, so that runs can be compared in pairs.
         """
         self.model.eval()
-        total, entries, samples = 0.0, 0, 0
+        flow = draw_flow(self.model.config.action_head, 0, 0, _HELD_OUT_SAMPLES)
+        device, total, entries, samples = self.device.device, 0.0, 0, 0
         for batch in self.batches.held_out(_HELD_OUT_SAMPLES):
-            count = len(batch["action"])
-            flow = draw_flow(self.model.config.action_head, 0, samples, count)
-            device, kept = self.device.device, int(batch["action_mask"].sum())
+            own = slice(samples, samples + len(batch["action"]))
+            kept = int(batch["action_mask"].sum())
             with self.device.autocast():
-                loss = self.model(batch, flow.noise.to(device), flow.times.to(device))
-            total, entries, samples = total + float(loss) * kept, entries + kept, samples + count
+                loss = self.model(batch, flow.noise[own].to(device), flow.times[own].to(device))
+            total, entries, samples = total + float(loss) * kept, entries + kept, own.stop
         self.model.train()
         return total / entries, samples
 

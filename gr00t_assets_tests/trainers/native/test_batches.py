@@ -22,7 +22,7 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.data_config import ColorJitter
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.native.base_models import load_base_model
-from gr00t_assets.trainers.native.batches import BatchSource, sample_seed
+from gr00t_assets.trainers.native.batches import BatchSource, draw_flow, sample_seed
 from gr00t_assets.trainers.native.data_order import DataOrder
 from gr00t_assets_tests.modality.image_reference import augment_image, prepare_image
 from gr00t_assets_tests.trainers.conftest import ENTRY, SpecMaker
@@ -110,7 +110,9 @@ def test_a_batch_has_the_shapes_that_the_model_takes(spec_of: SpecMaker) -> None
     assert batch["embodiment_id"].tolist() == [24] * 4
     image_tokens = (batch["input_ids"] == base.tokenizer.image_id).sum(dim=1)
     assert image_tokens.tolist() == [base.config.tokens_per_image] * 4
-    assert torch.isfinite(base.model(batch))
+    assert torch.isfinite(
+        base.model(batch, *draw_flow(base.config.action_head, 0, 0, len(batch["action"])))
+    )
 
 
 def test_batches_made_ahead_are_the_same(spec_of: SpecMaker) -> None:

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 
 from gr00t_assets.trainers.n15.model_configs import TINY
 from gr00t_assets.trainers.native.base_models import load_base_model
+from gr00t_assets.trainers.native.batches import draw_flow
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15, attention_implementation
 from gr00t_assets_tests.trainers.n15_release import N1_5_FULL
 from gr00t_assets_tests.trainers.native import model_parity
@@ -104,8 +105,11 @@ def test_a_sample_does_not_depend_on_its_neighbours(model, noise):
     assert abs((model(unmasked, noise, t) - loss_alone).item()) > 1e-4
 
 
+TIMES = torch.tensor([0.2, 0.7])
+
+
 def test_gradients_of_padded_prompts_are_finite(model, noise):
-    model(random_batch(TINY, [SHORT, LONG]), noise).backward()
+    model(random_batch(TINY, [SHORT, LONG]), noise, TIMES).backward()
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     assert len(gradients) > 50
     assert all(bool(gradient.isfinite().all()) for gradient in gradients)
@@ -118,7 +122,7 @@ FLAGS = ["llm", "visual", "projector", "diffusion_model"]
 def test_frozen_parts_get_no_gradient_and_stay_in_evaluation_mode(model, noise, frozen):
     model.set_trainable(**{f"tune_{flag}": flag not in frozen for flag in FLAGS})
     model.train()
-    model(random_batch(TINY, [SHORT, LONG]), noise).backward()
+    model(random_batch(TINY, [SHORT, LONG]), noise, TIMES).backward()
     counts = model.trainable_parameters()
     for part, modules in model.parts().items():
         parameters = [p for module in modules for p in module.parameters()]
@@ -137,7 +141,7 @@ def test_frozen_parts_get_no_gradient_and_stay_in_evaluation_mode(model, noise, 
 
 
 def test_every_trained_parameter_has_a_gradient(model, noise):
-    model(random_batch(TINY, [SHORT, LONG]), noise).backward()
+    model(random_batch(TINY, [SHORT, LONG]), noise, TIMES).backward()
     without = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
     assert without == []
 
@@ -152,7 +156,7 @@ def test_a_frozen_backbone_records_no_gradients(model):
 
 def test_only_the_batchs_embodiments_are_trained(model, noise):
     batch = random_batch(TINY, [SHORT, LONG]) | {"embodiment_id": torch.tensor([24, 31])}
-    model(batch, noise).backward()
+    model(batch, noise, TIMES).backward()
     rows = model.action_head.state_encoder.layer1.W.grad.abs().sum((1, 2)).nonzero().flatten()
     assert rows.tolist() == [24, 31]
 
@@ -178,12 +182,12 @@ def test_actions_come_from_the_noise(model):
     assert not torch.equal(actions(0), actions(0, 8))
 
 
-def test_times_follow_the_beta_distribution(model):
-    torch.manual_seed(0)
-    t = model.action_head.sample_time(20_000, torch.device("cpu"))
-    assert float(t.max()) <= 1
+def test_noise_is_normal_and_times_follow_the_beta_distribution():
+    flow = draw_flow(TINY.action_head, 0, 0, 20_000)
+    assert float(flow.noise.std()) == pytest.approx(1, abs=0.01)
+    assert float(flow.times.max()) <= 1
     # Mean of Beta(1.5, 1) is 0.6.
-    assert float(t.mean()) == pytest.approx(1 - 0.6 / 0.999, abs=0.01)
+    assert float(flow.times.mean()) == pytest.approx(1 - 0.6 / 0.999, abs=0.01)
 
 
 def test_masked_entries_do_not_count(model, noise):

@@ -23,7 +23,7 @@ from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec, load_spec, make_spec, write_spec
 from gr00t_assets.trainers.native.base_models import load_base_model
-from gr00t_assets.trainers.native.batches import BatchSource
+from gr00t_assets.trainers.native.batches import BatchSource, draw_flow
 from gr00t_assets.trainers.policy import Observations
 from gr00t_assets.trainers.run_checks import final_weights_problem
 from gr00t_assets.trainers.run_files import DEFAULT_LAYOUT
@@ -68,7 +68,9 @@ def test_a_batch_is_of_every_dataset_and_fits_the_model(store: Store, augmentati
     assert set(images[arms].tolist()) == {base.config.tokens_per_image}
     assert set(images[so101].tolist()) == {2 * base.config.tokens_per_image}
     assert len(batch["pixel_values"]) == len(arms) + 2 * len(so101)
-    assert torch.isfinite(base.model(batch))
+    assert torch.isfinite(
+        base.model(batch, *draw_flow(base.config.action_head, 0, 0, len(batch["action"])))
+    )
     again = BatchSource(spec, base, CPU).batch(range(32, 48))
     assert all(torch.equal(value, again[name]) for name, value in batch.items())
 

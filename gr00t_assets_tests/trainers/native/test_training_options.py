@@ -51,6 +51,17 @@ def test_training_is_the_same_with_and_without_them(spec_of: SpecMaker) -> None:
     assert not (without.run_directory / HELD_OUT_LOSS).exists()
 
 
+def test_they_do_not_depend_on_the_batch_size(spec_of: SpecMaker) -> None:
+    """Runs of a rate that changes nothing."""
+    still = {"eval_steps": 2, "max_steps": 2, "learning_rate": 1e-30}
+    found = []
+    for other in ({"batch_size": 2}, {"batch_size": 5}):
+        spec = held_out(spec_of(**still, **other))
+        assert train(spec).returncode == 0
+        found.append(read_held_out_losses(spec.run_directory)[2])
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+
+
 def test_they_cannot_be_taken_where_nothing_is_held_out(spec_of: SpecMaker) -> None:
     failed = train(spec_of(eval_steps=2))
     assert failed.returncode == 1

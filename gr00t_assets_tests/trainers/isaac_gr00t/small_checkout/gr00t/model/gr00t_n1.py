@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.distributions import Beta
 from transformers import PretrainedConfig
 
 from gr00t.release import JUNE
@@ -57,8 +59,11 @@ class GR00T_N1_5(nn.Module):  # noqa: N801
         return self
 
     def forward(self, inputs):
-        """The loss."""
-        return {"loss": self._native[0](inputs)}
+        """The loss, with noise and times that are drawn here, as Isaac-GR00T draws them."""
+        actions, head = inputs["action"], self._native[0].action_head.config
+        beta = Beta(head.noise_beta_alpha, head.noise_beta_beta).sample((len(actions),))
+        t = (head.noise_s - beta) / head.noise_s
+        return {"loss": self._native[0](inputs, torch.randn_like(actions), t.to(actions))}
 
     def save_pretrained(self, folder):
         """Write ``config.json`` and ``model.safetensors``."""

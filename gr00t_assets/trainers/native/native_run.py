@@ -26,9 +26,10 @@ from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.lora import ADAPTER, add_lora, merge_lora
+from gr00t_assets.trainers.native.optimizer import trainable
 from gr00t_assets.trainers.native.processes import Processes
 from gr00t_assets.trainers.native.trainer import REVISION
-from gr00t_assets.trainers.native.training_loop import TrainingLoop, trainable
+from gr00t_assets.trainers.native.training_loop import TrainingLoop
 from gr00t_assets.trainers.native.training_state import (
     TrainingState,
     latest_checkpoint,

@@ -1,14 +1,12 @@
-"""The training loop with AdamW and the learning rate's schedule, by transformers' rules."""
+"""The training loop: one optimizer step after another, on any number of processes."""
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
-from torch import nn
-from transformers import get_scheduler
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.runs.metrics import Metric
@@ -17,82 +15,19 @@ from gr00t_assets.trainers.native.base_models import Device
 from gr00t_assets.trainers.native.batches import BatchSource, draw_flow, sample_seed
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
+from gr00t_assets.trainers.native.optimizer import (
+    make_optimizer,
+    make_scheduler,
+    optimizer_tensors,
+    restore_optimizer,
+    trainable,
+)
 from gr00t_assets.trainers.native.processes import Processes
 from gr00t_assets.trainers.native.training_state import TrainingState
 from gr00t_assets.trainers.reporter import Reporter
 
-OPTIMIZER_STATE = ("exp_avg", "exp_avg_sq", "step")
 _HELD_OUT_SAMPLES = 256
-
 SCHEDULER_STATE = ("last_epoch", "_step_count", "_last_lr", "base_lrs")
-
-
-def trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Named parameters that are trained, in a fixed order."""
-    return ((name, value) for name, value in model.named_parameters() if value.requires_grad)
-
-
-def make_optimizer(model: nn.Module, settings: NativeHyperparameters) -> torch.optim.AdamW:
-    """AdamW over the trainable parameters; biases and norm layers are not decayed.
-
-    The split is the one of transformers' ``Trainer``, which Isaac-GR00T uses.
-    """
-    norms = {
-        f"{name}.{parameter}"
-        for name, module in model.named_modules()
-        if isinstance(module, nn.LayerNorm)
-        for parameter, _ in module.named_parameters(recurse=False)
-    }
-    decayed, plain = [], []
-    for name, parameter in trainable(model):
-        (plain if name in norms or "bias" in name else decayed).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": settings.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=settings.learning_rate,
-        betas=(settings.adam_beta1, settings.adam_beta2),
-        eps=settings.adam_epsilon,
-        fused=True,
-    )
-
-
-def make_scheduler(
-    optimizer: torch.optim.Optimizer, settings: NativeHyperparameters
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """The learning rate's course over ``max_steps``, warm-up included."""
-    scheduler = get_scheduler(
-        settings.lr_scheduler_type,
-        optimizer=optimizer,
-        num_warmup_steps=settings.warmup_steps,
-        num_training_steps=settings.max_steps,
-    )
-    assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
-    return scheduler
-
-
-def optimizer_tensors(
-    model: nn.Module, optimizer: torch.optim.Optimizer
-) -> dict[str, torch.Tensor]:
-    """AdamW's moments as tensors named ``exp_avg/<parameter>`` and so on."""
-    tensors = {}
-    for name, parameter in trainable(model):
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"{key}/{name}"] = torch.as_tensor(value)
-    return tensors
-
-
-def restore_optimizer(
-    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
-) -> None:
-    """Put back what ``optimizer_tensors`` gave; ``step`` stays on the CPU as AdamW keeps it."""
-    for name, parameter in trainable(model):
-        optimizer.state[parameter] = {
-            key: tensors[f"{key}/{name}"].to("cpu" if key == "step" else parameter.device)
-            for key in OPTIMIZER_STATE
-        }
 
 
 @dataclass

@@ -3,7 +3,7 @@ import torch
 
 from gr00t_assets.trainers.native.base_models import load_base_model
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.training_loop import (
+from gr00t_assets.trainers.native.optimizer import (
     make_optimizer,
     make_scheduler,
     optimizer_tensors,

@@ -144,6 +144,10 @@ class ActionHeadConfig(FrozenModel):
         "as in Isaac-GR00T, which starves a narrow model of gradient",
     )
 
+    def times(self, beta: Any) -> Any:
+        """Times of flow matching for draws ``b`` of the Beta distribution: (s - b) / s."""
+        return (self.noise_s - beta) / self.noise_s
+
 
 class ModelConfig(FrozenModel):
     """Everything that decides N1.5's parameters and their shapes.

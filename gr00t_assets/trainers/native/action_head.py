@@ -4,6 +4,7 @@ After Isaac-GR00T's ``flow_matching_action_head.py``, written anew; parameter na
 """
 
 import math
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -73,11 +74,13 @@ class FlowMatchingActionHead(nn.Module):
     both agree.
     """
 
+    transformer: ClassVar[type[DiT]] = DiT
+
     def __init__(self, config: ActionHeadConfig) -> None:
         super().__init__()
         self.config = config
         width = config.input_embedding_dim
-        self.model = DiT(config.diffusion_model_cfg)
+        self.model = self.transformer(config.diffusion_model_cfg)
         self.state_encoder = EmbodimentMLP(config, config.max_state_dim, width)
         self.action_encoder = ActionEncoder(config)
         self.action_decoder = EmbodimentMLP(config, config.hidden_size, config.action_dim)
@@ -106,6 +109,10 @@ class FlowMatchingActionHead(nn.Module):
         if self.config.use_vlln:
             features = self.vl_self_attention(self.vlln(features), key_mask)
         return features, key_mask
+
+    def encode_state(self, batch: dict[str, Tensor]) -> Tensor:
+        """Tokens of the state (B, 1, width)."""
+        return self.state_encoder(batch["state"], batch["embodiment_id"])
 
     def velocity(
         self,
@@ -145,7 +152,7 @@ class FlowMatchingActionHead(nn.Module):
         weight = t.to(actions.dtype)[:, None, None]
         noisy = (1 - weight) * noise + weight * actions
         timestep = (t * self.config.num_timestep_buckets).long()
-        state_tokens = self.state_encoder(batch["state"], embodiment)
+        state_tokens = self.encode_state(batch)
         predicted = self.velocity(noisy, timestep, state_tokens, features, key_mask, embodiment)
         error = F.mse_loss(predicted.float(), (actions - noise).float(), reduction="none")
         kept = batch["action_mask"].to(error.dtype)
@@ -164,7 +171,7 @@ class FlowMatchingActionHead(nn.Module):
         steps = num_steps or config.num_inference_timesteps
         features, key_mask = self.attend(features, mask)
         actions = noise.to(state.device)
-        state_tokens = self.state_encoder(state, embodiment)
+        state_tokens = self.encode_state(batch)
         for step in range(steps):
             bucket = int(step / steps * config.num_timestep_buckets)
             timestep = torch.full((state.shape[0],), bucket, device=state.device)

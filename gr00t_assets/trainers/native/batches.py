@@ -51,13 +51,13 @@ class FlowDraws(NamedTuple):
 def draw_flow(config: ActionHeadConfig, seed: int, draw: int, samples: int) -> FlowDraws:
     """Noise and times of the samples after ``draw`` samples, the same on every device.
 
-    Times are t = (s - b) / s with b from the Beta distribution, as in Isaac-GR00T.
+    Times follow from draws of the Beta distribution, as in Isaac-GR00T; see ``times``.
     """
     random = np.random.default_rng([seed, draw, _OF_FLOW])
     shape = (samples, config.action_horizon, config.action_dim)
     noise = random.standard_normal(shape, dtype=np.float32)
     beta = random.beta(config.noise_beta_alpha, config.noise_beta_beta, samples)
-    times = ((config.noise_s - beta) / config.noise_s).astype(np.float32)
+    times = config.times(beta).astype(np.float32)
     return FlowDraws(torch.from_numpy(noise), torch.from_numpy(times))
 
 

@@ -168,6 +168,10 @@ class DiT(nn.Module):
     def _to_itself(self, index: int) -> bool:
         return self.interleave and index % 2 == 1
 
+    def seen_features(self, index: int, key_mask: Tensor | None) -> Tensor | None:
+        """Which features a block attends to, (B, 1, 1, S) bool; ``None`` for all."""
+        return key_mask
+
     def forward(
         self, x: Tensor, features: Tensor, timestep: Tensor, key_mask: Tensor | None = None
     ) -> Tensor:
@@ -181,6 +185,6 @@ class DiT(nn.Module):
             if self._to_itself(index):
                 x = block(x, timestep=embedding)
             else:
-                x = block(x, features, key_mask, embedding)
+                x = block(x, features, self.seen_features(index, key_mask), embedding)
         shift, scale = self.proj_out_1(F.silu(embedding)).unsqueeze(1).chunk(2, dim=-1)
         return self.proj_out_2(self.norm_out(x) * (1 + scale) + shift)

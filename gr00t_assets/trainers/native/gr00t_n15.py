@@ -14,7 +14,7 @@ from transformers import Qwen3Config, Qwen3Model, SiglipVisionConfig, SiglipVisi
 
 from gr00t_assets.trainers.n15.architecture import ModelConfig, TextConfig, VisionConfig
 from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
-from gr00t_assets.trainers.native.dit import Block
+from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 
 PROJECTION_INPUT = 2048
 """Input width of ``eagle_linear``, fixed in Isaac-GR00T."""
@@ -138,13 +138,10 @@ class EagleBackbone(nn.Module):
         text.rotary_emb = type(text.rotary_emb)(text.config).to(patches.weight.device)
 
 
-class Gr00tN15(nn.Module):
-    """N1.5 with NVIDIA's parameter names; ``state_dict`` is what a file holds.
+class Gr00tN15(Gr00tModel):
+    """N1.5; ``pixel_values`` are (B * views, 3, H, W) in [-1, 1] with one sample's views in order.
 
-    A batch has ``input_ids`` and ``attention_mask`` (B, L) int64, ``pixel_values``
-    (B * views, 3, H, W) in [-1, 1] with one sample's views in order, ``state`` (B, 1,
-    max_state_dim), ``embodiment_id`` (B,) int64, and for the loss ``action`` and ``action_mask``
-    (B, horizon, action_dim). ``attn`` is the towers' attention, ``sdpa`` or ``flash_attention_2``.
+    ``attn`` is the towers' attention, ``sdpa`` or ``flash_attention_2``.
     """
 
     def __init__(self, config: ModelConfig, attn: str = "sdpa") -> None:
@@ -152,22 +149,12 @@ class Gr00tN15(nn.Module):
         self.config = config
         self.backbone = EagleBackbone(config, attn)
         self.action_head = FlowMatchingActionHead(config.action_head)
-        self._frozen: list[nn.Module] = []
         self.set_trainable(True, True, True, True)
 
     def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Features of the prompt and its images (B, L, D), and the prompt's mask (B, L)."""
         mask = batch["attention_mask"]
         return self.backbone(batch["input_ids"], mask, batch["pixel_values"]), mask
-
-    def forward(
-        self, batch: dict[str, Tensor], noise: Tensor, t: Tensor, entries: float | None = None
-    ) -> Tensor:
-        """Flow-matching loss of a batch, a scalar; see ``FlowMatchingActionHead.forward``.
-
-        ``noise`` is (B, horizon, action_dim), the times ``t`` are (B,) in [0, 1].
-        """
-        return self.action_head(*self.backbone_features(batch), batch, noise, t, entries)
 
     def parts(self) -> dict[str, list[nn.Module]]:
         """Modules by the flag that trains them, in the order of ``set_trainable``."""
@@ -179,52 +166,11 @@ class Gr00tN15(nn.Module):
             "diffusion_model": [self.action_head.model],
         }
 
-    def set_trainable(
-        self, tune_llm: bool, tune_visual: bool, tune_projector: bool, tune_diffusion_model: bool
-    ) -> None:
-        """Freeze every part whose flag is false; frozen parts stay in evaluation mode.
-
-        As in Isaac-GR00T, ``vlln``, ``vl_self_attention``, ``future_tokens`` and ``eagle_linear``
-        belong to no flag and are always trained. SigLIP's pooling head takes no part in the
-        forward pass and is never trained.
-        """
-        flags = (tune_llm, tune_visual, tune_projector, tune_diffusion_model)
-        self.requires_grad_(True)
-        parts = zip(self.parts().values(), flags, strict=True)
-        self._frozen = [module for part, trained in parts if not trained for module in part]
-        for module in [*self._frozen, self.backbone.eagle_model.vision.head]:
-            module.requires_grad_(False)
-        self.train(self.training)
-
-    def recompute_activations(self) -> None:
-        """Keep less of the forward pass: the backward pass computes each layer once more.
-
-        Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost".
-        """
+    def towers(self) -> list[Any]:
+        """The vision tower and the text tower."""
         eagle = self.backbone.eagle_model
-        for tower in (eagle.vision, eagle.text):
-            # Its name in earlier releases of transformers 5 is the other one.
-            old = tower.gradient_checkpointing_enable
-            getattr(tower, "activation_checkpointing_enable", old)()
-        for module in self.modules():
-            if isinstance(module, Block):
-                module.recomputed = True
+        return [eagle.vision, eagle.text]
 
-    def train(self, mode: bool = True) -> "Gr00tN15":
-        """Set training mode on the parts that are trained."""
-        super().train(mode)
-        for module in self._frozen:
-            module.eval()
-        return self
-
-    def trainable_parameters(self) -> dict[str, int]:
-        """Number of trained parameters: llm, visual, projector, diffusion_model, other."""
-        counts = {
-            part: sum(_trained(module) for module in modules)
-            for part, modules in self.parts().items()
-        }
-        return {**counts, "other": _trained(self) - sum(counts.values())}
-
-
-def _trained(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+    def unused(self) -> list[nn.Module]:
+        """SigLIP's pooling head."""
+        return [self.backbone.eagle_model.vision.head]

@@ -1,0 +1,210 @@
+"""Sizes of GR00T N1.7: its towers and its action head, with the names of its ``config.json``."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.trainers.n15.architecture import (
+    ActionHeadConfig,
+    DiffusionModelConfig,
+    Layers,
+    SelfAttentionConfig,
+    Size,
+)
+
+MODEL_TYPE = "Gr00tN1d7"
+
+
+class RopeConfig(FrozenModel):
+    """Sections of the rotary positions that count time, height and width."""
+
+    mrope_interleaved: Literal[True] = True
+    mrope_section: tuple[int, int, int] = (24, 20, 20)
+    rope_type: Literal["default"] = "default"
+
+
+class Qwen3TextConfig(FrozenModel):
+    """The Qwen3-VL text tower. Defaults are Cosmos-Reason2-2B's, those of Qwen3-VL-2B.
+
+    ``num_hidden_layers`` counts the layers before the cut to ``select_layer``.
+    """
+
+    hidden_size: Size = 2048
+    intermediate_size: Size = 6144
+    num_attention_heads: Size = 16
+    num_key_value_heads: Size = 8
+    head_dim: Size = 128
+    vocab_size: int = Field(default=151_936, ge=1, le=10**7)
+    rms_norm_eps: float = 1e-6
+    rope_theta: float = 5_000_000
+    rope_scaling: RopeConfig = RopeConfig()
+    max_position_embeddings: Size = 262_144
+    hidden_act: str = "silu"
+    attention_bias: Literal[False] = False
+    num_hidden_layers: Layers = 28
+
+
+class Qwen3VisionConfig(FrozenModel):
+    """The Qwen3-VL vision tower. Defaults are Cosmos-Reason2-2B's."""
+
+    depth: Layers = 24
+    hidden_size: Size = 1024
+    intermediate_size: Size = 4096
+    num_heads: Size = 16
+    in_channels: Literal[3] = 3
+    patch_size: Size = 16
+    temporal_patch_size: Size = 2
+    spatial_merge_size: Size = 2
+    num_position_embeddings: Size = 2304
+    out_hidden_size: Size = 2048
+    deepstack_visual_indexes: tuple[int, ...] = (5, 11, 17)
+    hidden_act: str = "gelu_pytorch_tanh"
+
+
+class TowersConfig(FrozenModel):
+    """Both towers. Defaults are the ones that N1.7 is built on."""
+
+    text_config: Qwen3TextConfig = Qwen3TextConfig()
+    vision_config: Qwen3VisionConfig = Qwen3VisionConfig()
+    image_token_id: int = Field(default=151_655, ge=0)
+    video_token_id: int = Field(default=151_656, ge=0)
+    vision_start_token_id: int = Field(default=151_652, ge=0)
+    vision_end_token_id: int = Field(default=151_653, ge=0)
+    tokenizer: Literal["qwen", "bytes"] = Field(
+        default="qwen", description="Qwen3-VL's, or one token per UTF-8 byte"
+    )
+
+
+class N17DiffusionModelConfig(DiffusionModelConfig):
+    """The diffusion transformer, whose cross-attention alternates between text and images."""
+
+    attend_text_every_n_blocks: int = Field(
+        default=2, ge=1, description="Of the blocks with cross-attention, each so many sees text"
+    )
+
+
+class N17ActionHeadConfig(ActionHeadConfig):
+    """N1.7's action head."""
+
+    diffusion_model_cfg: N17DiffusionModelConfig
+    state_dropout_prob: float = Field(default=0.2, ge=0, le=1)
+
+    def times(self, beta: Any) -> Any:
+        """Times of flow matching for draws ``b`` of the Beta distribution: (1 - b) s."""
+        return (1 - beta) * self.noise_s
+
+
+class N17Config(FrozenModel):
+    """``config.json`` of N1.7, every field at the top, and the towers under ``qwen3_vl_config``.
+
+    Defaults are what ``nvidia/GR00T-N1.7-3B`` is said to have where NVIDIA's class has others.
+
+    Raises:
+        pydantic.ValidationError: A width does not match its neighbour; all such are named.
+    """
+
+    model_name: str = "nvidia/Cosmos-Reason2-2B"
+    select_layer: int = Field(default=16, description="Layers that the text tower is cut to")
+    backbone_embedding_dim: Size = 2048
+    max_state_dim: Size = 132
+    max_action_dim: Size = 132
+    action_horizon: Size = 40
+    state_history_length: Literal[1] = 1
+    hidden_size: Size = 1024
+    input_embedding_dim: Size = 1536
+    add_pos_embed: bool = True
+    max_seq_len: Size = 1024
+    use_vlln: bool = True
+    use_alternate_vl_dit: Literal[True] = True
+    attend_text_every_n_blocks: int = Field(default=2, ge=1)
+    diffusion_model_cfg: dict[str, Any]
+    vl_self_attention_cfg: dict[str, Any] | None = None
+    state_dropout_prob: float = Field(default=0.2, ge=0, le=1)
+    max_num_embodiments: Size = 32
+    num_inference_timesteps: int = Field(default=4, ge=1, le=1000)
+    num_timestep_buckets: Size = 1000
+    noise_beta_alpha: float = Field(default=1.5, gt=0)
+    noise_beta_beta: float = Field(default=1.0, gt=0)
+    noise_s: float = Field(default=0.999, gt=0)
+    tune_vlln: Literal[True] = True
+    embodiment_init: Literal["fan_in", "normal_0.02"] = "normal_0.02"
+    model_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    qwen3_vl_config: TowersConfig = TowersConfig()
+
+    @property
+    def action_head(self) -> N17ActionHeadConfig:
+        """The sizes of the action head, in the form that both generations share."""
+        width = self.backbone_embedding_dim
+        names = N17ActionHeadConfig.model_fields.keys() & N17Config.model_fields.keys()
+        shared = {name: getattr(self, name) for name in names}
+        shared["diffusion_model_cfg"] = {
+            "positional_embeddings": None,
+            **_known(N17DiffusionModelConfig, self.diffusion_model_cfg),
+            "cross_attention_dim": width,
+            "attend_text_every_n_blocks": self.attend_text_every_n_blocks,
+        }
+        if (over_features := self.vl_self_attention_cfg) is not None:
+            shared["vl_self_attention_cfg"] = {
+                "positional_embeddings": None,
+                **_known(SelfAttentionConfig, over_features),
+            }
+        return N17ActionHeadConfig.model_validate(
+            {**shared, "action_dim": self.max_action_dim, "num_target_vision_tokens": 0}
+        )
+
+    @property
+    def layers(self) -> int:
+        """Layers of all parts; each has tensors of its own."""
+        head = self.action_head
+        above = head.vl_self_attention_cfg.num_layers if head.vl_self_attention_cfg else 0
+        vision = self.qwen3_vl_config.vision_config.depth
+        return vision + self.select_layer + head.diffusion_model_cfg.num_layers + above
+
+    @model_validator(mode="after")
+    def _widths_match(self) -> Self:
+        head, towers = self.action_head, self.qwen3_vl_config
+        text, layer = towers.text_config, self.select_layer
+        dit, over_features = head.diffusion_model_cfg, head.vl_self_attention_cfg
+        problems = []
+        if not 1 <= layer <= text.num_hidden_layers:
+            problems.append(f"select_layer is {layer}, not within 1 to {text.num_hidden_layers}")
+        features = self.backbone_embedding_dim
+        pairs = [
+            ("backbone_embedding_dim", features, "text_config.hidden_size", text.hidden_size),
+            ("out_hidden_size", towers.vision_config.out_hidden_size, "the text", text.hidden_size),
+            ("input_embedding_dim", self.input_embedding_dim, "diffusion_model_cfg", dit.width),
+            ("hidden_size", self.hidden_size, "diffusion_model_cfg.output_dim", dit.output_dim),
+        ]
+        if over_features is not None:
+            pairs.append(("vl_self_attention_cfg", over_features.width, "the features", features))
+        problems += [f"{a} is {x}, {b} has {y}" for a, x, b, y in pairs if x != y]
+        if self.add_pos_embed and self.action_horizon > self.max_seq_len:
+            problems.append(f"action_horizon {self.action_horizon} is over {self.max_seq_len}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``config.json``."""
+        return {"architectures": [MODEL_TYPE], "model_type": MODEL_TYPE, **self.model_dump()}
+
+
+def _known(model: type[FrozenModel], raw: dict[str, Any]) -> dict[str, Any]:
+    return {name: raw[name] for name in model.model_fields if name in raw}
+
+
+def parse_config(raw: dict[str, Any]) -> N17Config:
+    """Read a ``config.json``; keys that do not bear on the model are passed over.
+
+    Raises:
+        ValueError: It does not describe an N1.7.
+    """
+    known = _known(N17Config, raw)
+    if (towers := known.get("qwen3_vl_config")) is not None:
+        parts = {"text_config": Qwen3TextConfig, "vision_config": Qwen3VisionConfig}
+        known["qwen3_vl_config"] = {
+            **_known(TowersConfig, towers),
+            **{name: _known(model, towers.get(name, {})) for name, model in parts.items()},
+        }
+    return N17Config.model_validate(known)

@@ -1,0 +1,165 @@
+"""GR00T N1.7: a Qwen3-VL backbone and an action head that attends to text and images in turn.
+
+After Isaac-GR00T's ``qwen3_backbone.py`` and ``gr00t_n1d7.py``, written anew on transformers'
+towers; parameter names are the same.
+"""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from transformers import Qwen3VLConfig, Qwen3VLModel
+
+from gr00t_assets.trainers.n17.architecture import (
+    N17ActionHeadConfig,
+    N17Config,
+    N17DiffusionModelConfig,
+)
+from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
+from gr00t_assets.trainers.native.dit import DiT
+from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
+from gr00t_assets.trainers.native.gr00t_n15 import attention_implementation
+
+PADDING, TEXT, IMAGE = 0, 1, 2
+"""Kinds of tokens of a prompt, by which the action head attends to them."""
+
+
+class UnusedNorm(nn.Module):
+    """The text tower's final norm: files hold it, and features are taken before it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The features as they are."""
+        return features
+
+
+class Qwen3Backbone(nn.Module):
+    """The towers of Qwen3-VL, the text tower cut to ``select_layer`` layers."""
+
+    def __init__(self, config: N17Config, attn: str = "sdpa") -> None:
+        super().__init__()
+        fields = config.qwen3_vl_config.model_dump(mode="json", exclude={"tokenizer"})
+        fields["text_config"]["num_hidden_layers"] = config.select_layer
+        fields["text_config"]["use_cache"] = False
+        towers = Qwen3VLConfig(**fields, attn_implementation=attention_implementation(attn))
+        model: Any = Qwen3VLModel(towers)
+        model.language_model.norm = UnusedNorm(config.backbone_embedding_dim)
+        self.model = nn.ModuleDict({"model": model})
+        self.image_token = config.qwen3_vl_config.image_token_id
+
+    @property
+    def towers(self) -> Any:
+        """transformers' model of both towers."""
+        return self.model["model"]
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Features (B, L, D) before the final norm, and the kind of each token (B, L) int64.
+
+        Features of padded tokens mean nothing. Frozen towers run without recording gradients.
+        """
+        ids, mask = batch["input_ids"], batch["attention_mask"]
+        is_image = ids == self.image_token
+        trained = any(parameter.requires_grad for parameter in self.towers.parameters())
+        with torch.set_grad_enabled(torch.is_grad_enabled() and trained):
+            output = self.towers(
+                input_ids=ids,
+                attention_mask=mask,
+                pixel_values=batch["pixel_values"],
+                image_grid_thw=batch["image_grid_thw"],
+                mm_token_type_ids=is_image.int(),
+                use_cache=False,
+            )
+        return output.last_hidden_state, mask * (TEXT + is_image.to(mask.dtype))
+
+    def rebuild_buffers(self) -> None:
+        """Compute anew the buffers that no file holds, after ``to_empty`` left them unset."""
+        text, vision = self.towers.language_model, self.towers.visual
+        device = text.embed_tokens.weight.device
+        text.rotary_emb = type(text.rotary_emb)(text.config).to(device)
+        vision.rotary_pos_emb = type(vision.rotary_pos_emb)(vision.config).to(device)
+
+
+class AlternatingDiT(DiT):
+    """Cross-attention of every so many blocks is to text, of the others to images."""
+
+    def __init__(self, config: N17DiffusionModelConfig) -> None:
+        super().__init__(config)
+        self._period = 2 * config.attend_text_every_n_blocks
+
+    def seen_features(self, index: int, key_mask: Tensor | None) -> Tensor | None:
+        """Of the masks of text and of images, (2, B, 1, 1, S) bool, the one of a block."""
+        return None if key_mask is None else key_mask[int(index % self._period != 0)]
+
+
+class N17ActionHead(FlowMatchingActionHead):
+    """Without future tokens, and with a state that is left out of some samples in training.
+
+    Isaac-GR00T does not hide padded tokens from ``vl_self_attention``; here they are hidden.
+    """
+
+    transformer: ClassVar[type[DiT]] = AlternatingDiT
+    config: N17ActionHeadConfig
+
+    def attend(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Let features (B, S, D) attend to each other; ``mask`` has each token's kind, (B, S).
+
+        Returns:
+            Features, and the masks of text and of images, (2, B, 1, 1, S) bool.
+        """
+        features, _ = super().attend(features, mask != PADDING)
+        return features, torch.stack([mask == TEXT, mask == IMAGE])[:, :, None, None, :]
+
+    def encode_state(self, batch: dict[str, Tensor]) -> Tensor:
+        """Tokens of the state (B, 1, width).
+
+        In training the state is zero in some samples, and its token in some, each with
+        ``state_dropout_prob``: the one as in Isaac-GR00T's processor, the other as in its model.
+        """
+        if not self.training:
+            return super().encode_state(batch)
+        state = batch["state"] * self._kept(batch["state"])
+        tokens = super().encode_state({**batch, "state": state})
+        return tokens * self._kept(tokens)
+
+    def _kept(self, values: Tensor) -> Tensor:
+        drawn = torch.rand(len(values), 1, 1, device=values.device)
+        return (drawn >= self.config.state_dropout_prob).to(values.dtype)
+
+
+class Gr00tN17(Gr00tModel):
+    """N1.7; ``pixel_values`` are patches (N, channels x times x side x side), image after image.
+
+    A batch has ``image_grid_thw`` (images, 3) int64 too: patches of each in time, height and width.
+    """
+
+    def __init__(self, config: N17Config, attn: str = "sdpa") -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = Qwen3Backbone(config, attn)
+        self.action_head = N17ActionHead(config.action_head)
+        self.set_trainable(True, True, True, True)
+
+    def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Features of the prompt and its images (B, L, D), and the kind of each token (B, L)."""
+        return self.backbone(batch)
+
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """Modules by the flag that trains them, in the order of ``set_trainable``."""
+        towers = self.backbone.towers
+        return {
+            "llm": [towers.language_model],
+            "visual": [towers.visual],
+            "projector": self.action_head.projector(),
+            "diffusion_model": [self.action_head.model],
+        }
+
+    def towers(self) -> list[Any]:
+        """The vision tower and the text tower."""
+        return [self.backbone.towers.visual, self.backbone.towers.language_model]
+
+    def unused(self) -> list[nn.Module]:
+        """The text tower's final norm."""
+        return [self.backbone.towers.language_model.norm]

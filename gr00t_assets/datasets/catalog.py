@@ -25,7 +25,8 @@ from gr00t_assets.datasets.held_out import HeldOut
 from gr00t_assets.datasets.lerobot.folder import episode_names
 from gr00t_assets.datasets.source_kinds import SOURCE_KINDS, FolderSource, Source
 from gr00t_assets.environments.environment_file import load_environments
-from gr00t_assets.modality.data_config import EMBODIMENT_IDS, data_configs
+from gr00t_assets.modality.data_config import data_configs
+from gr00t_assets.modality.generations import EMBODIMENT_TAGS
 
 FramePixels = Annotated[int, Field(ge=32, le=4096)]
 """A side of a cached frame."""
@@ -243,8 +244,8 @@ def _entry(key: Any, value: Any, problems: list[Finding]) -> CatalogEntry | None
     config, tag = fields.get("data_config"), fields.get("embodiment_tag")
     if isinstance(config, str) and (problem := data_configs().problem(config)):
         add(problem, "data_config")
-    if isinstance(tag, str) and tag not in EMBODIMENT_IDS:
-        hint = did_you_mean(tag, EMBODIMENT_IDS)
+    if isinstance(tag, str) and tag not in EMBODIMENT_TAGS:
+        hint = did_you_mean(tag, EMBODIMENT_TAGS)
         add(f"unknown embodiment_tag '{tag}'; {hint}", "embodiment_tag")
     environment = fields.get("environment")
     if isinstance(environment, str) and (problem := load_environments().problem_of(environment)):

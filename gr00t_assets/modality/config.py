@@ -13,6 +13,7 @@ from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.modality.data_config import ColorJitter
 from gr00t_assets.modality.frame_check_result import FrameCheckResult
+from gr00t_assets.modality.generations import GenerationName
 from gr00t_assets.modality.key_config import ActionTransforms, CameraTransforms
 
 Numbers = TypeVar("Numbers")
@@ -93,6 +94,7 @@ class ModalityConfig(FrozenModel):
     dataset: str
     dataset_version: str = Field(description="First digits of a SHA-256 over all its files")
     data_config: str
+    generation: GenerationName = Field(default="n1.5", description="Of GR00T")
     embodiment_tag: str
     embodiment_id: int = Field(description="Row of the per-embodiment weights: gr1 24, new 31")
     video: tuple[VideoKey, ...]

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, PrivateAttr, ValidationError, field_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from gr00t_assets.core.errors import DataConfigError
 from gr00t_assets.core.files import FrozenModel
@@ -27,17 +27,10 @@ from gr00t_assets.core.yaml_files import (
     validation_problems,
     yaml_problem,
 )
+from gr00t_assets.modality.generations import EMBODIMENT_TAGS, GENERATIONS, GenerationName
 from gr00t_assets.modality.key_config import ActionTransforms, CameraTransforms, KeyTransforms
 
 BUILT_IN = Path(__file__).parent / "data_configs"
-
-EMBODIMENT_IDS: Mapping[str, int] = {
-    "gr1": 24,
-    "oxe_droid": 17,
-    "agibot_genie1": 26,
-    "new_embodiment": 31,
-}
-"""Embodiment tag to the row of the action head's per-embodiment weights."""
 
 
 class ColorJitter(FrozenModel):
@@ -65,6 +58,9 @@ class DataConfig(FrozenModel):
     language: str = Field(
         pattern=r"^annotation\..+", description="Key with its prefix: annotation.human.validity"
     )
+    generation: GenerationName = Field(
+        default="n1.5", description="Of GR00T; sets the defaults of what its models take"
+    )
     observation_indices: tuple[int, ...] = (0,)
     action_indices: tuple[int, ...] = Field(
         default=tuple(range(16)), min_length=1, description="Rows that the model predicts at once"
@@ -72,7 +68,7 @@ class DataConfig(FrozenModel):
     max_state_dim: int = Field(default=64, ge=1)
     max_action_dim: int = Field(default=32, ge=1)
     image_size: int = Field(
-        default=224, ge=1, description="Pixels of the square that the model sees"
+        default=224, ge=1, description="Pixels of the square, or the shorter edge, that is seen"
     )
     crop_scale: float = Field(
         default=0.95, gt=0, le=1, description="Share of height and width that is kept"
@@ -98,11 +94,20 @@ class DataConfig(FrozenModel):
         """The name of its file without ``.yaml``."""
         return self._name
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_generation(cls, data: Any) -> Any:
+        """Fill in what the generation has in place of N1.5's defaults."""
+        name = data.get("generation") if isinstance(data, dict) else None
+        if not isinstance(name, str) or name not in GENERATIONS:
+            return data
+        return {**GENERATIONS[name].defaults(), **data}
+
     @field_validator("embodiment_tag")
     @classmethod
     def _known_tag(cls, value: str | None) -> str | None:
-        if value is not None and value not in EMBODIMENT_IDS:
-            hint = did_you_mean(value, EMBODIMENT_IDS)
+        if value is not None and value not in EMBODIMENT_TAGS:
+            hint = did_you_mean(value, EMBODIMENT_TAGS)
             raise ValueError(f"there is no embodiment tag '{value}'; {hint}")
         return value
 

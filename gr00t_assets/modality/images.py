@@ -14,7 +14,7 @@ those groups are small enough to stay in its cache; on a GPU the number of kerne
 with the batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -146,21 +146,37 @@ def augment_images(
 
     images = _images_of(frames, size)
     height, width = crop_size(frames.shape[2], frames.shape[3], crop_scale)
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for sample, augmentation in enumerate(drawn):
-        groups.setdefault(augmentation.order, []).append(sample)
-    for order, samples in groups.items():
-        chosen = [frames[sample] for sample in samples]
-        corners = [(drawn[sample].top, drawn[sample].left) for sample in samples]
+    for samples in same_order(drawn):
+        chosen, draws = [frames[at] for at in samples], [drawn[at] for at in samples]
+        corners = [(draw.top, draw.left) for draw in draws]
         pixels = _resize(_crop(chosen, corners, height, width), size)
-        factors = torch.tensor([drawn[sample].factors for sample in samples], dtype=torch.float32)
-        factors = factors.to(frames.device).repeat_interleave(frames.shape[1], dim=0)
-        for step in order:
-            pixels = _STEPS[step](pixels, factors[:, step, None, None])
-        levels = pixels.mul_(255).unflatten(0, (len(samples), frames.shape[1])).to(torch.uint8)
+        pixels = change_colours(pixels, draws).mul_(255)
+        levels = pixels.unflatten(0, (len(samples), frames.shape[1])).to(torch.uint8)
         for sample, sample_images in zip(samples, levels, strict=True):
             images[sample] = sample_images
     return images.permute(0, 1, 3, 4, 2)
+
+
+def same_order(drawn: Sequence[Augmentation]) -> Iterable[list[int]]:
+    """Places of draws whose colour steps come in the same order, each place once."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for place, augmentation in enumerate(drawn):
+        groups.setdefault(augmentation.order, []).append(place)
+    return groups.values()
+
+
+def change_colours(pixels: "torch.Tensor", drawn: Sequence[Augmentation]) -> "torch.Tensor":
+    """Colours of some samples' images, changed as was drawn in one order for each sample.
+
+    ``pixels`` are (samples x images, 3, height, width) of 0 to 1 and are used up.
+    """
+    import torch
+
+    factors = torch.tensor([draw.factors for draw in drawn], dtype=torch.float32)
+    factors = factors.to(pixels.device).repeat_interleave(len(pixels) // len(drawn), dim=0)
+    for step in drawn[0].order:
+        pixels = _STEPS[step](pixels, factors[:, step, None, None])
+    return pixels
 
 
 def resized(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:

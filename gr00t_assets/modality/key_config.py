@@ -13,7 +13,7 @@ from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.yaml_files import explained_error
 from gr00t_assets.modality.rotations import ROTATION_DIMS, RotationName
 
-Normalization = Literal["min_max", "q99", "mean_std", "binary", "none"]
+Normalization = Literal["min_max", "q99", "percentiles", "mean_std", "binary", "none"]
 
 POSE_ROTATIONS = {"xyz_rot6d": "rotation_6d", "xyz_rotvec": "axis_angle"}
 """How the rotation of a pose is written, behind its three coordinates, by N1.7's format."""

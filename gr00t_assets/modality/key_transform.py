@@ -17,6 +17,7 @@ from gr00t_assets.modality.rotations import convert_rotation, rotation_bounds
 _RANGES: Mapping[str, tuple[str, str]] = {
     "min_max": ("min", "max"),
     "q99": ("q01", "q99"),
+    "percentiles": ("q01", "q99"),
     "mean_std": ("mean", "std"),
 }
 """The two statistics that a mode needs."""
@@ -26,10 +27,10 @@ class KeyTransform:
     """What is done to one key: (..., data_dim) to (..., dim), and back.
 
     It is rotated, made relative, or replaced by sines and cosines, and then normalised. ``min_max``
-    maps [min, max] to [-1, 1]; ``q99`` does so with the 1st and 99th percentile and clips;
-    ``mean_std`` subtracts the mean and divides by the standard deviation; ``binary`` is 1 above
-    0.5, else 0. A number that never changes gives 0 under ``min_max``; under ``q99`` and
-    ``mean_std`` it stays as it is.
+    maps [min, max] to [-1, 1]; ``q99`` does so with the 1st and 99th percentile and clips, and so
+    does N1.7's ``percentiles``; ``mean_std`` subtracts the mean and divides by the standard
+    deviation; ``binary`` is 1 above 0.5, else 0. A number that never changes gives 0 under
+    ``min_max`` and ``percentiles``; under ``q99`` and ``mean_std`` it stays as it is.
     """
 
     def __init__(self, key: VectorKey) -> None:
@@ -88,6 +89,8 @@ class KeyTransform:
             return np.where(high != 0, (values - low) / np.where(high != 0, high, 1.0), values)
         varies = low != high
         scaled = 2 * ((values - low) / np.where(varies, high - low, 1.0)) - 1
+        if self._mode == "percentiles":
+            return np.clip(np.where(np.isclose(low, high), 0.0, scaled), -1.0, 1.0)
         if self._mode == "min_max":
             return np.where(varies, scaled, 0.0)
         return np.clip(np.where(varies, scaled, values), -1.0, 1.0)

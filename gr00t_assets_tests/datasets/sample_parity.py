@@ -26,7 +26,7 @@ from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.modality.data_config import EMBODIMENT_IDS
+from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.modality.images import prepare_images
 from gr00t_assets.modality.modality_json import parse_modality
 
@@ -125,10 +125,14 @@ def _config(
             ],
         )
     embodiment_id = samples[0]["embodiment_id"]
-    tags = [tag for tag, number in EMBODIMENT_IDS.items() if number == embodiment_id]
+    tags = [
+        tag for tag, number in GENERATIONS["n1.5"].embodiment_ids.items() if number == embodiment_id
+    ]
     if not tags:
         problem = f"no embodiment tag has the samples' embodiment id {embodiment_id}."
-        raise DatasetError(dataset.name, problem, [f"known: {dict(EMBODIMENT_IDS)}"])
+        raise DatasetError(
+            dataset.name, problem, [f"known: {dict(GENERATIONS['n1.5'].embodiment_ids)}"]
+        )
     return resolve_modality_config(
         dataset, dataset.name, "parity", data_config or fitting[0], tags[0]
     )

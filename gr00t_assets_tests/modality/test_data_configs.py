@@ -11,12 +11,8 @@ from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
-from gr00t_assets.modality.data_config import (
-    EMBODIMENT_IDS,
-    data_configs,
-    is_built_in,
-    load_data_config,
-)
+from gr00t_assets.modality.data_config import data_configs, is_built_in, load_data_config
+from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.modality.rotations import ROTATION_DIMS
 
 OWN = """\
@@ -71,7 +67,8 @@ def test_the_twelve_of_n1_5() -> None:
         "unitree_g1",
         "unitree_g1_full_body",
     ]
-    assert EMBODIMENT_IDS == {"gr1": 24, "oxe_droid": 17, "agibot_genie1": 26, "new_embodiment": 31}
+    ids = {"gr1": 24, "oxe_droid": 17, "agibot_genie1": 26, "new_embodiment": 31}
+    assert GENERATIONS["n1.5"].embodiment_ids == ids
 
 
 @pytest.mark.parametrize("config", BUILT_IN.values(), ids=lambda config: config.name)

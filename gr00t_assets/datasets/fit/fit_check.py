@@ -12,7 +12,8 @@ from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.datasets.lerobot.folder import FAULTS
 from gr00t_assets.datasets.lerobot.info import Info
 from gr00t_assets.datasets.record import Camera
-from gr00t_assets.modality.data_config import EMBODIMENT_IDS, DataConfig, data_configs, is_built_in
+from gr00t_assets.modality.data_config import DataConfig, data_configs, is_built_in
+from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.modality.key_config import POSE_ROTATIONS, ActionTransforms, KeyTransforms
 from gr00t_assets.modality.modality_json import MODALITY, Modality, ModalityFile, VectorSlice
 from gr00t_assets.modality.rotations import ROTATION_DIMS
@@ -34,7 +35,7 @@ def fitting_data_configs(modality: ModalityFile, cameras: Cameras) -> list[str]:
 
 
 def name_findings(data_config: str | None, embodiment_tag: str) -> list[Finding]:
-    """A data config that there is not, and an embodiment tag that N1.5 does not have."""
+    """A data config that there is not, and an embodiment tag that its generation does not have."""
     findings = []
     configs = data_configs()
     problem = None if data_config is None else configs.problem(data_config)
@@ -44,8 +45,11 @@ def name_findings(data_config: str | None, embodiment_tag: str) -> list[Finding]
         found = problem if broken else f"there is no data config '{data_config}'"
         texts = {"names": ", ".join(configs), "hint": did_you_mean(data_config, configs)}
         findings.append(FAULTS.finding(fault, None, found, **texts))
-    if embodiment_tag not in EMBODIMENT_IDS:
-        found, names = f"embodiment tag '{embodiment_tag}' is not one of N1.5's", EMBODIMENT_IDS
+    config = None if data_config is None else configs.get(data_config)
+    generation = GENERATIONS[config.generation if config else "n1.5"]
+    names = generation.embodiment_ids
+    if embodiment_tag not in names and (config is None or config.embodiment_id is None):
+        found = f"embodiment tag '{embodiment_tag}' is not one of {generation.title}'s"
         findings.append(
             FAULTS.finding("embodiment-tag-unknown", None, found, names=", ".join(names))
         )

@@ -22,7 +22,8 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.record import Camera, load_record
 from gr00t_assets.datasets.sources.version_files import require_sound_version
 from gr00t_assets.modality.config import ModalityConfig, VectorKey, VideoKey, save_modality_config
-from gr00t_assets.modality.data_config import EMBODIMENT_IDS, DataConfig, data_configs
+from gr00t_assets.modality.data_config import DataConfig, data_configs
+from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.modality.key_config import CameraTransforms
 from gr00t_assets.modality.modality_json import Modality, ModalityFile, parse_modality
 
@@ -117,7 +118,9 @@ def resolve_modality_config(
         data_config=config.name,
         embodiment_tag=embodiment_tag,
         embodiment_id=(
-            EMBODIMENT_IDS[embodiment_tag] if config.embodiment_id is None else config.embodiment_id
+            GENERATIONS[config.generation].embodiment_ids[embodiment_tag]
+            if config.embodiment_id is None
+            else config.embodiment_id
         ),
         video=tuple(
             VideoKey(

@@ -9,14 +9,20 @@ Each file is a safetensors file whose bytes are sorted by their place in a numbe
 all second bytes, ...), compressed with xz: weights drawn at random do not get smaller otherwise.
 """
 
+import hashlib
 import json
 import lzma
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import torch
+
 CUT = Path(__file__).parent / "data" / "parity" / "model"
+N17_CUT = CUT.parent / "n1.7" / "model"
 FILES = ("model.safetensors", "vectors.safetensors")
 
 _PER_EMBODIMENT = ("action_encoder.", "state_encoder.", "action_decoder.")
@@ -37,7 +43,7 @@ def unpack(cut: Path, target: Path) -> Path:
 def make(whole: Path, cut: Path) -> None:
     """Make the cut of a folder of NVIDIA's vectors."""
     import torch
-    from safetensors.torch import load_file, save
+    from safetensors.torch import load_file
 
     config = json.loads((whole / "config.json").read_text())
     weights, vectors = (load_file(whole / name) for name in FILES)
@@ -61,9 +67,68 @@ def make(whole: Path, cut: Path) -> None:
         if not name.startswith("grad") or name.endswith(_GRADIENTS)
     } | {"pixel_values": vectors["pixel_values"][:images].contiguous(), "embodiment_id": renumbered}
     config["max_num_embodiments"] = len(embodiments)
+    _write(cut, config, weights, vectors)
+
+
+def make_n17(whole: Path, cut: Path) -> None:
+    """Make the cut of a folder of N1.7's vectors, without NVIDIA's reading of padded prompts."""
+    import torch
+    from safetensors.torch import load_file
+
+    config = json.loads((whole / "config.json").read_text())
+    weights, vectors = (load_file(whole / name) for name in FILES)
+    embodiments = torch.cat(
+        [v for k, v in vectors.items() if k.endswith("/embodiment_id")]
+    ).unique()
+    for name, tensor in weights.items():
+        if any(part in name for part in _PER_EMBODIMENT):
+            weights[name] = tensor[embodiments].contiguous()
+    vectors = {
+        name: torch.searchsorted(embodiments, tensor) if name.endswith("embodiment_id") else tensor
+        for name, tensor in vectors.items()
+        if tensor.dtype != torch.bool and not name.split("/")[1].startswith(_UNMASKED)
+    }
+    config["max_num_embodiments"] = len(embodiments)
+    _write(cut, config, weights, vectors)
+
+
+def make_n17_data(whole: Path, cut: Path) -> None:
+    """Make the cut of N1.7's samples: padding and all images but the first left out.
+
+    Of images that are not square the hash of what NVIDIA's recipe makes of them is kept.
+    """
+    from safetensors.numpy import load_file, save_file
+
+    samples, geometry = (load_file(whole / f"{n}.safetensors") for n in ("samples", "geometry"))
+    kept = {
+        name: value[..., :26] if name.endswith(("/state", "/action")) else value
+        for name, value in samples.items()
+        if name not in ("image", "action_mask")
+    } | {"image": samples["image"][0]}
+    hashes = {}
+    for name, value in geometry.items():
+        frame, _, rest = name.partition("/")
+        if rest == "frame" or rest.startswith("released/"):
+            kept[name] = value
+        elif rest == "released":
+            hashes[frame] = hashlib.sha256(value.tobytes()).hexdigest()
+    cut.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.copy() for name, value in kept.items()}, cut / "samples.safetensors")
+    facts = json.loads((whole / "samples.json").read_text())
+    (cut / "samples.json").write_text(json.dumps({"samples": facts, "released": hashes}) + "\n")
+    statistics = json.loads((whole / "statistics.json").read_text())
+    (cut / "statistics.json").write_text(json.dumps(statistics["new_embodiment"]) + "\n")
+
+
+_UNMASKED = ("grad", "loss", "action_pred", "vl_features")
+
+
+def _write(cut: Path, config: dict[str, Any], *contents: "dict[str, torch.Tensor]") -> None:
+    from safetensors.torch import save
+
     cut.mkdir(parents=True, exist_ok=True)
     (cut / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    for name, tensors in zip(FILES, (weights, vectors), strict=True):
+    for name, tensors in zip(FILES, contents, strict=True):
         content = save(tensors)
         padded = content + b" " * (-len(content) % 4)
         sorted_bytes = np.frombuffer(padded, np.uint8).reshape(-1, 4).T.tobytes()
@@ -71,4 +136,8 @@ def make(whole: Path, cut: Path) -> None:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]), CUT)
+    if (Path(sys.argv[1]) / "backbone").is_dir():
+        make_n17(Path(sys.argv[1]), N17_CUT)
+        make_n17_data(Path(sys.argv[1]).parent / "data", N17_CUT.parent / "data")
+    else:
+        make(Path(sys.argv[1]), CUT)

@@ -30,6 +30,7 @@ from gr00t_assets.datasets.sources.origin import load_origin
 from gr00t_assets.datasets.sources.version_files import check_rows_and_meta, require_sound_version
 from gr00t_assets.evaluation.open_loop import evaluate_run
 from gr00t_assets.evaluation.result import EvaluationSettings, load_evaluation
+from gr00t_assets.modality.camera_images import ImageRecipe
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import load_frame_check
 from gr00t_assets.runs.model_files import require_unchanged
@@ -93,7 +94,7 @@ def all_frames(store: Store) -> object:
 
 def all_prepared(store: Store) -> object:
     record, config = record_of(store), load_modality_config(NAME, store)
-    frames = PreparedFrames.open(store.frame_cache(NAME, record.version), config, SIZE)
+    frames = PreparedFrames.open(store.frame_cache(NAME, record.version), config, ImageRecipe(SIZE))
     return frames.frames(config.video[0].original_key, np.arange(record.frames)).tobytes()
 
 

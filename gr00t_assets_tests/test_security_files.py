@@ -70,6 +70,7 @@ from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.datasets.sources.origin import load_origin
 from gr00t_assets.experiments.sweeps import load_sweep
+from gr00t_assets.modality.camera_images import ImageRecipe
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.retention.retention_rule import load_rule
 from gr00t_assets.trainers.isaac_gr00t import isaac_checkpoints as isaac
@@ -90,7 +91,7 @@ def read_all(spec_file, root):
     camera = spec.modality_config.video[0].original_key
     def prepared():
         config = load_modality_config("small", store)
-        frames = PreparedFrames.open(cache, config, 112)
+        frames = PreparedFrames.open(cache, config, ImageRecipe(112))
         frames.frames(config.video[0].original_key, np.array([0]))
     def episode():
         dataset = LeRobotDataset.open(spec.datasets[0].directory)

@@ -6,19 +6,57 @@ the crop at the same place of the room that it has.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.modality.config import ModalityConfig, VideoKey
 from gr00t_assets.modality.images import Augmentation, augment_images, crop_room, prepare_images
+from gr00t_assets.modality.shortest_edge import edge_images, edge_size
 
 if TYPE_CHECKING:
     import torch
 
 
+@dataclass(frozen=True)
+class ImageRecipe:
+    """What a generation of GR00T makes of frames.
+
+    Attributes:
+        size: Pixels of the square; of the shorter edge where the aspect is kept.
+        keeps_aspect: As in N1.7, see ``edge_images``.
+    """
+
+    size: int
+    keeps_aspect: bool = False
+
+    @property
+    def content(self) -> list[object]:
+        """What tells its images from those of another recipe, as JSON."""
+        return [self.size, "shortest_edge"] if self.keeps_aspect else [self.size]
+
+    def crop_frame(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width that a random crop is drawn for."""
+        return edge_size(height, width, self.size) if self.keeps_aspect else (height, width)
+
+    def room(self, height: int, width: int, scale: float) -> tuple[int, int]:
+        """Rows and columns that a crop of a share of the frame leaves out."""
+        return crop_room(*self.crop_frame(height, width), scale)
+
+    def images(
+        self, frames: "torch.Tensor", scale: float, drawn: Sequence[Augmentation] | None
+    ) -> "torch.Tensor":
+        """Frames of cameras that are cropped alike."""
+        if self.keeps_aspect:
+            return edge_images(frames, self.size, scale, drawn)
+        if drawn is None:
+            return prepare_images(frames, self.size, scale)
+        return augment_images(frames, self.size, scale, drawn)
+
+
 def camera_images(
     frames: "torch.Tensor",
-    size: int,
+    recipe: ImageRecipe,
     config: ModalityConfig,
     drawn: Sequence[Augmentation] | None = None,
 ) -> "torch.Tensor":
@@ -26,31 +64,46 @@ def camera_images(
 
     Args:
         frames: (samples, cameras, height, width, 3) uint8, on any device; cameras as in ``config``.
-        size: Pixels of the square wanted.
+        recipe: Of the model.
         config: Says how each camera is cut and resized.
-        drawn: A random crop and colours for each sample, drawn for the frames' own size and the
-            common crop; without it crops are in the centre.
+        drawn: A random crop and colours for each sample, drawn for the recipe's ``crop_frame`` and
+            the common crop; without it crops are in the centre.
 
     Returns:
-        (samples, cameras, size, size, 3) uint8 on the same device.
+        (samples, cameras, height, width, 3) uint8 on the same device.
+
+    Raises:
+        DatasetError: The aspect is kept, and the cameras' differ.
     """
     if all(camera.transforms.is_default for camera in config.video):
-        return _images(frames, size, config.crop_scale, drawn)
-    images = frames.new_empty((*frames.shape[:2], size, size, 3))
+        return recipe.images(frames, config.crop_scale, drawn)
+    views = [frames] * len(config.video)
     common = [at for at, key in enumerate(config.video) if key.transforms.is_default]
     if common:
-        images[:, common] = _images(frames[:, common], size, config.crop_scale, drawn)
+        alike = recipe.images(frames[:, common], config.crop_scale, drawn)
+        for place, at in enumerate(common):
+            views[at] = alike[:, place]
     for at, camera in enumerate(config.video):
         if at not in common:
             view = camera_view(frames[:, [at]], camera)
             scale = camera.transforms.crop_scale or config.crop_scale
             crops = None
             if drawn is not None:
-                room = crop_room(frames.shape[2], frames.shape[3], config.crop_scale)
-                own = crop_room(view.shape[2], view.shape[3], scale)
+                room = recipe.room(frames.shape[2], frames.shape[3], config.crop_scale)
+                own = recipe.room(view.shape[2], view.shape[3], scale)
                 crops = [_moved(draw, room, own) for draw in drawn]
-            images[:, [at]] = _images(view, size, scale, crops)
-    return images
+            views[at] = recipe.images(view, scale, crops)[:, 0]
+    if len({view.shape for view in views}) > 1:
+        sizes = [
+            f"{camera.key}: {view.shape[1]} x {view.shape[2]} pixels"
+            for camera, view in zip(config.video, views, strict=True)
+        ]
+        remedy = "give each camera resize: letterbox in the data config, or regions of one shape"
+        problem = "the images of its cameras are of different sizes."
+        raise DatasetError(config.dataset, problem, [*sizes, remedy])
+    import torch
+
+    return torch.stack(views, dim=1)
 
 
 def camera_view(frames: "torch.Tensor", camera: VideoKey) -> "torch.Tensor":
@@ -69,14 +122,6 @@ def camera_view(frames: "torch.Tensor", camera: VideoKey) -> "torch.Tensor":
         square[:, :, top : top + height, left : left + width] = frames
         frames = square
     return frames
-
-
-def _images(
-    frames: "torch.Tensor", size: int, scale: float, drawn: Sequence[Augmentation] | None
-) -> "torch.Tensor":
-    if drawn is None:
-        return prepare_images(frames, size, scale)
-    return augment_images(frames, size, scale, drawn)
 
 
 def _moved(draw: Augmentation, room: Sequence[int], own: Sequence[int]) -> Augmentation:

@@ -15,6 +15,7 @@ from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.record import DatasetRecord
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.modality.camera_images import ImageRecipe
 from gr00t_assets_tests.small_dataset import small_dataset
 
 ENTRY = CatalogEntry.model_validate(small_dataset(2, name="small"))
@@ -27,7 +28,7 @@ def make(store: Store) -> DatasetRecord:
     dataset = LeRobotDataset.open(record.directory(store), "small")
     cache = store.frame_cache("small", record.version)
     build_frame_cache(dataset, dataset.cameras, cache)
-    PreparedFrames.open(cache, config, 28)
+    PreparedFrames.open(cache, config, ImageRecipe(28))
     return record
 
 

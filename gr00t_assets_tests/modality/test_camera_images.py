@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from gr00t_assets.modality.camera_images import camera_images, camera_view
+from gr00t_assets.modality.camera_images import ImageRecipe, camera_images, camera_view
 from gr00t_assets.modality.config import VideoKey
 from gr00t_assets.modality.data_config import ColorJitter
 from gr00t_assets.modality.images import augment_images, draw_augmentations, prepare_images
@@ -20,11 +20,11 @@ def _key(**settings: object) -> VideoKey:
 
 def test_a_camera_without_settings_is_as_if_none_had_any() -> None:
     config = own_config()
-    images = camera_images(_FRAMES, 56, config)
+    images = camera_images(_FRAMES, ImageRecipe(56), config)
     np.testing.assert_array_equal(images[:, 0], prepare_images(_FRAMES[:, :1], 56, 0.95)[:, 0])
     np.testing.assert_array_equal(images[:, 1], prepare_images(_FRAMES[:, 1:], 56, 0.8)[:, 0])
     plain = tuple(key.model_copy(update={"transforms": CameraTransforms()}) for key in config.video)
-    both = camera_images(_FRAMES, 56, config.model_copy(update={"video": plain}))
+    both = camera_images(_FRAMES, ImageRecipe(56), config.model_copy(update={"video": plain}))
     np.testing.assert_array_equal(both, prepare_images(_FRAMES, 56, 0.95))
 
 
@@ -38,7 +38,7 @@ def test_a_region_and_borders() -> None:
 def test_in_training_a_camera_takes_the_colours_of_its_sample() -> None:
     config, generator = own_config(), torch.Generator().manual_seed(0)
     drawn = draw_augmentations(1, 120, 160, config.crop_scale, ColorJitter(), generator)
-    images = camera_images(_FRAMES, 56, config, drawn)
+    images = camera_images(_FRAMES, ImageRecipe(56), config, drawn)
     common = augment_images(_FRAMES[:, :1], 56, config.crop_scale, drawn)
     np.testing.assert_array_equal(images[:, :1], common)
     assert images[:, 1].float().std() > 1 and images.shape == (1, 2, 56, 56, 3)

@@ -6,6 +6,7 @@ faster than a disk reads, and augmented images differ at every draw: neither nee
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import zlib
@@ -27,7 +28,7 @@ from gr00t_assets.datasets.frames.frame_index import (
     cache_folder,
     frame_cache_info,
 )
-from gr00t_assets.modality.camera_images import camera_images
+from gr00t_assets.modality.camera_images import ImageRecipe, camera_images
 from gr00t_assets.modality.config import ModalityConfig
 
 PREPARED = ".prepared-"
@@ -53,18 +54,20 @@ class PreparedFrames:
         folder: Holds one ``<camera>.npy`` and its checksums for each camera.
     """
 
-    def __init__(self, cache: FrameCache, folder: Path, size: int, config: ModalityConfig) -> None:
-        self._cache, self._size, self._config = cache, size, config
+    def __init__(
+        self, cache: FrameCache, folder: Path, recipe: ImageRecipe, config: ModalityConfig
+    ) -> None:
+        self._cache, self._recipe, self._config = cache, recipe, config
         self._files = {path.stem: _Frames(path) for path in sorted(folder.glob("*.npy"))}
 
     @classmethod
-    def open(cls, directory: Path, config: ModalityConfig, size: int) -> "PreparedFrames":
+    def open(cls, directory: Path, config: ModalityConfig, recipe: ImageRecipe) -> "PreparedFrames":
         """Open the prepared frames of a frame cache; at the first time, or damaged, they are made.
 
         Args:
             directory: Of the frame cache.
             config: Names the cameras and the share of height and width that is kept.
-            size: Pixels of the square wanted.
+            recipe: Of the model.
 
         Raises:
             DatasetError: There is no frame cache, or it is damaged.
@@ -76,7 +79,7 @@ class PreparedFrames:
         indices = [hashlib.sha256((directory / name / INDEX).read_bytes()) for name in cameras]
         contents = [
             *([name, index.hexdigest()] for name, index in zip(cameras, indices, strict=True)),
-            [size, config.crop_scale],
+            [*recipe.content, config.crop_scale],
             *(
                 [camera.original_key, camera.transforms.model_dump()]
                 for camera in config.video
@@ -93,19 +96,19 @@ class PreparedFrames:
             shapes = frame_cache_info(directory).cameras
             counts = {camera: shapes[camera][0] for camera in cameras}
             with published_directory(folder) as partial:
-                _write_prepared(cache, counts, partial, size, config)
-        return cls(cache, folder, size, config)
+                _write_prepared(cache, counts, partial, recipe, config)
+        return cls(cache, folder, recipe, config)
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
         """As ``FrameCache.rows``."""
         return self._cache.rows(episode, camera, timestamps)
 
     def frames(self, camera: str, rows: np.ndarray) -> np.ndarray:
-        """Prepared frames by row, shape ``(n, size, size, 3)``, uint8 RGB."""
+        """Prepared frames by row, shape ``(n, height, width, 3)``, uint8 RGB."""
         frames, damaged = self._files[camera].read(rows)
         for place in damaged:
             row = rows[place : place + 1]
-            frames[place] = _prepared(self._cache, camera, row, self._size, self._config)[0]
+            frames[place] = _prepared(self._cache, camera, row, self._recipe, self._config)[0]
         return frames
 
 
@@ -160,32 +163,36 @@ def _is_sound(folder: Path, cameras: Sequence[str]) -> bool:
 
 
 def _write_prepared(
-    cache: FrameCache, counts: dict[str, int], folder: Path, size: int, config: ModalityConfig
+    cache: FrameCache,
+    counts: dict[str, int],
+    folder: Path,
+    recipe: ImageRecipe,
+    config: ModalityConfig,
 ) -> None:
     for camera, count in counts.items():
-        head = array_header("|u1", (count, size, size, 3))
+        shape = _prepared(cache, camera, np.arange(1), recipe, config).shape[1:]
+        head = array_header("|u1", (count, *shape))
         array, sums = folder / f"{camera}.npy", []
         with array.open("wb") as output:
             output.write(head)
             for first in range(0, count, _AT_ONCE):
                 rows = np.arange(first, min(first + _AT_ONCE, count))
-                images = _prepared(cache, camera, rows, size, config)
+                images = _prepared(cache, camera, rows, recipe, config)
                 sums += (zlib.crc32(image.data) for image in images)
                 output.write(images.data)
         sums = FrameChecksums(
-            frame_bytes=size * size * 3, head=zlib.crc32(head), frames=tuple(sums)
+            frame_bytes=math.prod(shape), head=zlib.crc32(head), frames=tuple(sums)
         )
         save_checksums(sums, _checksums_of(array))
 
 
 def _prepared(
-    cache: FrameCache, camera: str, rows: np.ndarray, size: int, config: ModalityConfig
+    cache: FrameCache, camera: str, rows: np.ndarray, recipe: ImageRecipe, config: ModalityConfig
 ) -> np.ndarray:
-    """Frames of some rows as the model sees them, ``(rows, size, size, 3)`` uint8."""
+    """Frames of some rows as the model sees them, ``(rows, height, width, 3)`` uint8."""
     import torch
 
     keys = tuple(key for key in config.video if key.original_key == camera)
     one_camera = config.model_copy(update={"video": keys[:1]})
     frames = torch.from_numpy(cache.frames(camera, rows))[:, None]
-    images = camera_images(frames, size, one_camera)
-    return images.contiguous().numpy().reshape(len(rows), size, size, 3)
+    return camera_images(frames, recipe, one_camera)[:, 0].contiguous().numpy()

@@ -14,6 +14,7 @@ from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
+from gr00t_assets.modality.camera_images import ImageRecipe
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets_tests.modality.image_reference import prepare_image
 
@@ -34,13 +35,13 @@ def made(tmp_path: Path) -> Made:
 def made_anew(directory: Path, config: ModalityConfig, size: int) -> bool:
     """Whether opening the prepared frames writes a folder."""
     before = {path.stat().st_mtime_ns for path in directory.glob(".prepared-*")}
-    PreparedFrames.open(directory, config, size)
+    PreparedFrames.open(directory, config, ImageRecipe(size))
     return {path.stat().st_mtime_ns for path in directory.glob(".prepared-*")} != before
 
 
 def test_they_are_the_caches_frames_prepared(made: Made) -> None:
     dataset, config, directory = made
-    prepared = PreparedFrames.open(directory, config, 28)
+    prepared = PreparedFrames.open(directory, config, ImageRecipe(28))
     cache, camera = FrameCache.open(directory), dataset.cameras[0]
     rows = np.random.default_rng(0).integers(0, dataset.frame_count, 60)
     expected = prepare_image(cache.frames(camera, rows), 28, config.crop_scale)
@@ -61,7 +62,7 @@ def test_they_are_made_once_for_each_size_and_crop(made: Made) -> None:
 
 def test_a_frame_cache_with_another_index_is_prepared_anew(made: Made) -> None:
     dataset, config, directory = made
-    PreparedFrames.open(directory, config, 28)
+    PreparedFrames.open(directory, config, ImageRecipe(28))
     index = directory / dataset.cameras[0] / "index.json"
     index.with_name("checksums.json").unlink()
     index.write_text(index.read_text() + "\n")
@@ -71,11 +72,11 @@ def test_a_frame_cache_with_another_index_is_prepared_anew(made: Made) -> None:
 def test_damaged_ones_are_made_anew(made: Made) -> None:
     dataset, config, directory = made
     camera, rows = dataset.cameras[0], np.arange(dataset.frame_count)
-    sound = PreparedFrames.open(directory, config, 28).frames(camera, rows)
+    sound = PreparedFrames.open(directory, config, ImageRecipe(28)).frames(camera, rows)
     file = next(directory.glob(f".prepared-*/{camera}.npy"))
     content = file.read_bytes()
     file.write_bytes(content[:-5000] + bytes(5000))
-    anew = PreparedFrames.open(directory, config, 28)
+    anew = PreparedFrames.open(directory, config, ImageRecipe(28))
     assert file.read_bytes() == content
     np.testing.assert_array_equal(anew.frames(camera, rows), sound)
     with file.open("r+b") as opened:
@@ -93,5 +94,5 @@ def test_a_failure_leaves_nothing(made: Made) -> None:
         opened.seek(-100, 2)
         opened.write(bytes(range(100)))
     with pytest.raises(DatasetError, match="is not as it was decoded"):
-        PreparedFrames.open(directory, config, 28)
+        PreparedFrames.open(directory, config, ImageRecipe(28))
     assert not list(directory.glob(".*prepared*"))

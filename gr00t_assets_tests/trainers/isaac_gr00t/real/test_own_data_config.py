@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gr00t_assets.modality.camera_images import camera_images
+from gr00t_assets.modality.camera_images import ImageRecipe, camera_images
 from gr00t_assets.modality.transforms import StateActionTransform
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, write_module
 from gr00t_assets.trainers.run_files import isaac_metadata
@@ -37,7 +37,7 @@ def test_state_action_and_images_are_the_same(isaac: Isaac, tmp_path: Path) -> N
     np.testing.assert_allclose(theirs["state"], state, atol=1e-6)
     action = transform.chunks(transform.actions(rows), [0])[0, :, : config.action_dim]
     np.testing.assert_allclose(theirs["action"], action, atol=1e-6)
-    images = camera_images(torch.from_numpy(frames), config.image_size, config).numpy()
+    images = camera_images(torch.from_numpy(frames), ImageRecipe(config.image_size), config).numpy()
     assert theirs["video"].shape == images.shape
     assert np.abs(theirs["video"].astype(int) - images).max() <= 1
     assert answer["last"] == {

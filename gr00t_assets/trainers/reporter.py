@@ -46,11 +46,12 @@ class Reporter:
             sys.stdout.flush()
         self._keep(text)
 
-    def step(self, step: int, loss: float) -> None:
-        """Move the progress bar; called after every step."""
+    def step(self, step: int, loss: float | None) -> None:
+        """Move the progress bar; called after every step with the newest known loss."""
         if self._progress is not None:
             bar, task = self._progress
-            bar.update(task, completed=step, description=f"loss {loss:.4f}")
+            description = "training" if loss is None else f"loss {loss:.4f}"
+            bar.update(task, completed=step, description=description)
 
     def metric(self, metric: Metric) -> None:
         """Keep one logged line, and pass it on."""

@@ -98,13 +98,13 @@ class FlowMatchingActionHead(nn.Module):
         parts = [self.state_encoder, self.action_encoder, self.action_decoder]
         return [*parts, self.position_embedding] if self.config.add_pos_embed else parts
 
-    def attend(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Normalise features (B, S, D), let them attend to each other, and shape their mask.
+    def attend(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Normalise features (B, S, D), let them attend to each other, and shape their mask (B, S).
 
         Returns:
             Features, and a key mask (B, 1, 1, S) bool or ``None`` where nothing is padded.
         """
-        key_mask = None if bool(mask.all()) else mask.bool()[:, None, None, :]
+        key_mask = None if mask is None else mask.bool()[:, None, None, :]
         features = features.to(self.future_tokens.weight.dtype)
         if self.config.use_vlln:
             features = self.vl_self_attention(self.vlln(features), key_mask)
@@ -135,7 +135,7 @@ class FlowMatchingActionHead(nn.Module):
     def forward(
         self,
         features: Tensor,
-        mask: Tensor,
+        mask: Tensor | None,
         batch: dict[str, Tensor],
         noise: Tensor,
         t: Tensor,
@@ -161,7 +161,7 @@ class FlowMatchingActionHead(nn.Module):
     def get_action(
         self,
         features: Tensor,
-        mask: Tensor,
+        mask: Tensor | None,
         batch: dict[str, Tensor],
         noise: Tensor,
         num_steps: int | None = None,

@@ -1,12 +1,11 @@
 """From rows of datasets to batches of tensors, any batch on its own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch.nn.functional import pad
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations, Part
@@ -20,9 +19,14 @@ from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.n15.instructions import instruction_error
 from gr00t_assets.trainers.native.base_models import BaseModel
+from gr00t_assets.trainers.native.batch_tensors import (
+    in_draw_order,
+    observation_tensors,
+    placed,
+    to_device,
+)
 from gr00t_assets.trainers.native.data_order import DataOrder, MixtureOrder
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.prompts import tokenize
 
 _OF_FLOW = 0x666C6F77
 """Sets the random numbers of noise and time apart from those of the augmentation."""
@@ -108,7 +112,8 @@ class BatchSource:
         ]
         self._order = MixtureOrder(orders, spec.data.shares(spec.experiment), settings.seed)
         self._worker = ThreadPoolExecutor(1) if device.type == "cuda" else None
-        self._next: tuple[range, Future[dict[str, torch.Tensor]]] | None = None
+        self._stream: torch.cuda.Stream | None = None
+        self._next: tuple[range, Future[Any]] | None = None
 
     def counts(self, samples: int) -> list[int]:
         """How many of the first so many samples are of each dataset."""
@@ -124,8 +129,7 @@ class BatchSource:
         for data in self._held_out:
             chosen = np.linspace(0, len(data) - 1, min(each, len(data))).round().astype(np.int64)
             for rows in np.array_split(chosen, -(-len(chosen) // self._size)):
-                batch = self._of_dataset(data, rows)
-                yield {name: self._on_device(value) for name, value in batch.items()}
+                yield self._on_device(self._of_dataset(data, rows))
 
     def action_entries(self, draws: range) -> int:
         """Numbers of action of some samples, padding left out."""
@@ -143,12 +147,28 @@ class BatchSource:
         if self._worker is None:
             return self._make(draws)
         if self._next is not None and self._next[0] == draws:
-            batch = self._next[1].result()
+            batch, ready = self._next[1].result()
         else:
-            batch = self._worker.submit(self._make, draws).result()
+            batch, ready = self._worker.submit(self._make_ahead, draws).result()
         then = then or range(draws.stop, draws.stop + len(draws))
-        self._next = (then, self._worker.submit(self._make, then))
+        self._next = (then, self._worker.submit(self._make_ahead, then))
+        if ready is not None:
+            stream = torch.cuda.current_stream(self._device)
+            stream.wait_event(ready)
+            for value in batch.values():
+                value.record_stream(stream)
         return batch
+
+    def _make_ahead(self, draws: range) -> "tuple[dict[str, torch.Tensor], torch.Event | None]":
+        """A batch on a stream of its own, so that nothing in it waits for the step that runs.
+
+        The event is there where the device is a GPU, once its work on the batch is done.
+        """
+        if self._device.type != "cuda":
+            return self._make(draws), None
+        stream = self._stream = self._stream or torch.cuda.Stream(self._device)
+        with torch.cuda.stream(stream):
+            return self._make(draws), stream.record_event()
 
     def _open(self, dataset: RunDataset, part: Part = "train") -> Demonstrations:
         config = dataset.config
@@ -188,8 +208,9 @@ class BatchSource:
             if len(chosen):
                 places.append(chosen)
                 parts.append(self._of_dataset(data, order.rows[chosen], draws.start + chosen))
-        batch = in_draw_order(parts, np.concatenate(places), self._base.tokenizer.pad_id)
-        return {name: self._on_device(value) for name, value in batch.items()}
+        return self._on_device(
+            in_draw_order(parts, np.concatenate(places), self._base.tokenizer.pad_id)
+        )
 
     def _of_dataset(
         self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None = None
@@ -210,7 +231,7 @@ class BatchSource:
         self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None
     ) -> torch.Tensor:
         """What the model sees, ``(rows, cameras, size, size, 3)`` uint8, on the device."""
-        frames = self._on_device(torch.from_numpy(data.frames(rows)))
+        frames = to_device(torch.from_numpy(data.frames(rows)), self._device)
         if self._prepared:
             return frames
         if not self._augmented or draws is None:
@@ -223,70 +244,6 @@ class BatchSource:
             drawn += draw_augmentations(1, height, width, scale, jitter, generator)
         return camera_images(frames, self._image_size, data.config, drawn)
 
-    def _on_device(self, value: torch.Tensor) -> torch.Tensor:
-        """Copied to a GPU without waiting for it; the copy is ordered before what comes after."""
-        if self._device.type != "cuda" or value.is_cuda:
-            return value
-        return value.pin_memory().to(self._device, non_blocking=True)
-
-
-def in_draw_order(
-    parts: Sequence[dict[str, torch.Tensor]], places: np.ndarray, pad_id: int
-) -> dict[str, torch.Tensor]:
-    """One batch of the samples of several datasets.
-
-    Datasets may have other numbers of cameras and prompts of other lengths: ``pixel_values`` has
-    the images of one sample after another, and prompts are padded on the left.
-
-    Args:
-        parts: Batches of one dataset each.
-        places: Place in the batch of each of their samples, one part after another, ``(n,)``.
-        pad_id: Of the tokenizer.
-    """
-    if len(parts) == 1:
-        return parts[0]
-    length = max(part["input_ids"].shape[1] for part in parts)
-    fill = {"input_ids": pad_id, "attention_mask": 0}
-    order = np.argsort(places)
-    batch: dict[str, torch.Tensor] = {}
-    for name in parts[0]:
-        values = [part[name] for part in parts]
-        if name == "pixel_values":
-            samples = [
-                images for part in parts for images in part[name].chunk(len(part["embodiment_id"]))
-            ]
-            batch[name] = torch.cat([samples[place] for place in order])
-            continue
-        if name in fill:
-            values = [
-                pad(value, (length - value.shape[1], 0), value=fill[name]) for value in values
-            ]
-        batch[name] = torch.cat(values)[order]
-    return batch
-
-
-def observation_tensors(
-    base: BaseModel,
-    images: np.ndarray | torch.Tensor,
-    states: np.ndarray,
-    instructions: Sequence[str],
-    embodiment_id: int,
-) -> dict[str, torch.Tensor]:
-    """What a model is given of an observation.
-
-    Args:
-        images: ``(samples, cameras, size, size, 3)`` uint8, on any device.
-        states: ``(samples, 1, max_state_dim)`` float32.
-        instructions: One text a sample.
-        embodiment_id: Row of the per-embodiment weights.
-    """
-    samples, cameras = images.shape[:2]
-    ids, mask = tokenize(base.tokenizer, instructions, cameras, base.config.tokens_per_image)
-    pixels = torch.as_tensor(images).flatten(0, 1).permute(0, 3, 1, 2).float()
-    return {
-        "input_ids": ids,
-        "attention_mask": mask,
-        "pixel_values": pixels.div_(127.5).sub_(1),
-        "state": torch.from_numpy(states),
-        "embodiment_id": torch.full((samples,), embodiment_id),
-    }
+    def _on_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        batch = placed(batch, self._base.tokenizer.image_id)
+        return {name: to_device(value, self._device) for name, value in batch.items()}

@@ -15,14 +15,16 @@ class Gr00tModel(nn.Module, ABC):
 
     A batch has ``input_ids`` and ``attention_mask`` (B, L) int64, ``pixel_values`` as the backbone
     takes them, ``state`` (B, 1, max_state_dim), ``embodiment_id`` (B,) int64, and for the loss
-    ``action`` and ``action_mask`` (B, horizon, action_dim).
+    ``action`` and ``action_mask`` (B, horizon, action_dim). Without ``attention_mask`` nothing is
+    padded; ``image_places`` spares asking the GPU where the image tokens are; see
+    ``batch_tensors.placed``.
     """
 
     action_head: FlowMatchingActionHead
     _frozen: list[nn.Module]
 
     @abstractmethod
-    def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Features of the prompt and its images (B, L, D), and what the head is told of each."""
 
     @abstractmethod

@@ -15,6 +15,7 @@ from transformers import Qwen3Config, Qwen3Model, SiglipVisionConfig, SiglipVisi
 from gr00t_assets.trainers.n15.architecture import ModelConfig, TextConfig, VisionConfig
 from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
+from gr00t_assets.trainers.native.prompts import image_places
 
 PROJECTION_INPUT = 2048
 """Input width of ``eagle_linear``, fixed in Isaac-GR00T."""
@@ -68,7 +69,6 @@ class EagleModel(nn.Module):
         self.mlp1 = nn.Sequential(
             nn.Linear(towers.vision_config.hidden_size, towers.text_config.hidden_size)
         )
-        self.image_token = towers.image_token_index
 
     @property
     def vision(self) -> Any:
@@ -80,7 +80,7 @@ class EagleModel(nn.Module):
         """The Qwen3 tower."""
         return self.language_model["model"]
 
-    def embed(self, input_ids: Tensor, pixel_values: Tensor) -> Tensor:
+    def embed(self, input_ids: Tensor, places: Tensor, pixel_values: Tensor) -> Tensor:
         """Token embeddings (B, L, D) with the images' patches in place of the image tokens.
 
         Raises:
@@ -90,27 +90,43 @@ class EagleModel(nn.Module):
         dtype = self.vision.embeddings.patch_embedding.weight.dtype
         patches = self.vision(pixel_values=pixel_values.to(dtype)).last_hidden_state
         patches = self.mlp1(patches).flatten(0, 1).to(tokens.dtype)
-        is_image = input_ids == self.image_token
-        if int(is_image.sum()) != patches.shape[0]:
+        if len(places) != len(patches):
             raise ValueError(
-                f"{int(is_image.sum())} image tokens in the prompts, {patches.shape[0]} patches in "
-                f"{pixel_values.shape[0]} images"
+                f"{len(places)} image tokens in the prompts, {len(patches)} patches in "
+                f"{len(pixel_values)} images"
             )
-        return tokens.masked_scatter(is_image.unsqueeze(-1), patches)
+        return tokens.flatten(0, 1).index_copy(0, places, patches).view_as(tokens)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, pixel_values: Tensor) -> Tensor:
+    def forward(
+        self, input_ids: Tensor, mask: Tensor | None, places: Tensor, pixel_values: Tensor
+    ) -> Tensor:
         """Features of the prompt (B, L, D); those of padded tokens mean nothing.
 
         Positions count from the first token that is no padding.
         """
-        position = (attention_mask.cumsum(-1) - 1).clamp(min=0)
+        if mask is None:
+            position = torch.arange(input_ids.shape[1], device=input_ids.device)[None]
+        else:
+            position = (mask.cumsum(-1) - 1).clamp(min=0)
         output = self.text(
-            inputs_embeds=self.embed(input_ids, pixel_values),
-            attention_mask=attention_mask,
+            inputs_embeds=self.embed(input_ids, places, pixel_values),
+            attention_mask=self._attention_masks(mask),
             position_ids=position,
             use_cache=False,
         )
         return output.last_hidden_state
+
+    def _attention_masks(self, mask: Tensor | None) -> dict[str, Tensor | None]:
+        """What each kind of layer of the text tower is given.
+
+        transformers makes the same of a mask (B, L), and waits for the GPU meanwhile.
+        """
+        kinds = self.text.config.layer_types
+        if mask is None or self.text.config._attn_implementation == "flash_attention_2":
+            return dict.fromkeys(kinds, mask)
+        length = mask.shape[1]
+        causal = torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
+        return dict.fromkeys(kinds, causal & mask.bool()[:, None, None, :])
 
 
 class EagleBackbone(nn.Module):
@@ -122,11 +138,13 @@ class EagleBackbone(nn.Module):
         width = config.backbone.project_to_dim
         self.eagle_linear = nn.Identity() if width is None else nn.Linear(PROJECTION_INPUT, width)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, pixel_values: Tensor) -> Tensor:
+    def forward(
+        self, input_ids: Tensor, mask: Tensor | None, places: Tensor, pixel_values: Tensor
+    ) -> Tensor:
         """Features (B, L, D). Frozen towers run without recording gradients."""
         trained = any(parameter.requires_grad for parameter in self.eagle_model.parameters())
         with torch.set_grad_enabled(torch.is_grad_enabled() and trained):
-            features = self.eagle_model(input_ids, attention_mask, pixel_values)
+            features = self.eagle_model(input_ids, mask, places, pixel_values)
         return self.eagle_linear(features)
 
     def rebuild_buffers(self) -> None:
@@ -151,10 +169,13 @@ class Gr00tN15(Gr00tModel):
         self.action_head = FlowMatchingActionHead(config.action_head)
         self.set_trainable(True, True, True, True)
 
-    def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features of the prompt and its images (B, L, D), and the prompt's mask (B, L)."""
-        mask = batch["attention_mask"]
-        return self.backbone(batch["input_ids"], mask, batch["pixel_values"]), mask
+    def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Features of the prompt and its images (B, L, D), and the prompt's mask (B, L) if any."""
+        ids, mask, places = map(batch.get, ("input_ids", "attention_mask", "image_places"))
+        assert ids is not None
+        if places is None:
+            places = image_places(ids, self.config.towers.image_token_index)
+        return self.backbone(ids, mask, places, batch["pixel_values"]), mask
 
     def parts(self) -> dict[str, list[nn.Module]]:
         """Modules by the flag that trains them, in the order of ``set_trainable``."""

@@ -97,18 +97,26 @@ class Processes:
         self._store.wait([_BEGIN], timedelta(days=1))
         return json.loads(self._store.get(_BEGIN))
 
-    def agree(self, step: int, loss: float, stop: bool) -> tuple[float, bool]:
-        """The loss of a step over all processes, and whether any is asked to stop after it.
+    def agree(self, step: int, stop: bool) -> bool:
+        """Whether any process is asked to stop after a step; costs no wait for a GPU.
 
         Raises:
             TrainingError: Another process failed, died or hangs; it is named.
         """
         if self._store is None:
-            return loss, stop
+            return stop
         self._store.set(f"{_STEP}/{self.rank}", str(step))
-        values = torch.tensor([loss, float(stop)], dtype=torch.float64)
-        dist.all_reduce(values)
-        return float(values[0]), bool(values[1] > 0)
+        asked = torch.tensor(float(stop))
+        dist.all_reduce(asked)
+        return bool(asked > 0)
+
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
+        """The mean over all processes of numbers on the CPU."""
+        if self._store is None:
+            return values
+        total = values / self.count
+        dist.all_reduce(total)
+        return total
 
     def say_failed(self, error: Exception) -> None:
         """Leave word of why this process fails."""

@@ -119,6 +119,11 @@ def tokenize(
     return input_ids, attention_mask
 
 
+def image_places(input_ids: Tensor, image_id: int) -> Tensor:
+    """Places of the image tokens in flat prompts, (N,) int64; waits for a GPU."""
+    return (input_ids == image_id).flatten().nonzero().flatten()
+
+
 def byte_tokenizer() -> Tokenizer:
     """One token for each byte of UTF-8, and six special tokens; needs no file.
 

@@ -1,17 +1,17 @@
 """The training loop: one optimizer step after another, on any number of processes."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
+from torch.profiler import record_function
 
-from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.runs.metrics import Metric
 from gr00t_assets.trainers.attempt import StopRequest
 from gr00t_assets.trainers.native.base_models import Device
+from gr00t_assets.trainers.native.batch_tensors import to_device
 from gr00t_assets.trainers.native.batches import BatchSource, draw_flow, sample_seed
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
@@ -23,6 +23,7 @@ from gr00t_assets.trainers.native.optimizer import (
     trainable,
 )
 from gr00t_assets.trainers.native.processes import Processes
+from gr00t_assets.trainers.native.step_losses import StepLosses
 from gr00t_assets.trainers.native.training_state import TrainingState
 from gr00t_assets.trainers.reporter import Reporter
 
@@ -50,13 +51,13 @@ class TrainingLoop:
     step: int = 0
     samples_seen: int = 0
     wall_seconds: float = 0.0
-    _pending: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.optimizer = make_optimizer(self.model, self.settings)
         self.scheduler = make_scheduler(self.optimizer, self.settings)
         self._parameters = [parameter for _, parameter in trainable(self.model)]
         self._parallel = self.processes.parallel(self.model, self.device.device)
+        self._losses = StepLosses(self.processes)
 
     def restore(self, state: TrainingState) -> None:
         """Go back to a checkpoint: weights, moments, learning rate and place in the data."""
@@ -100,20 +101,20 @@ class TrainingLoop:
         while self.step < settings.max_steps:
             began = time.perf_counter()
             rate = float(self.scheduler.get_last_lr()[0])
-            loss, grad_norm, stopping = self._optimizer_step(stop)
-            self.step += 1
-            self.samples_seen += settings.samples_per_step
-            self.wall_seconds += time.perf_counter() - began
-            self._pending.append(loss)
-            if self.reporter is not None:
-                self.reporter.step(self.step, loss)
+            stopping = self.train_step(stop)
             over = stopping or self.step == settings.max_steps
             saving = over or self.step % settings.save_steps == 0
-            if saving or self.step % settings.logging_steps == 0:
-                self._log(grad_norm, rate)
+            logging = saving or self.step % settings.logging_steps == 0
             evaluating = settings.eval_steps and (
                 self.step % settings.eval_steps == 0 or self.step == settings.max_steps
             )
+            if logging or evaluating:
+                self._losses.fetch()
+            self.wall_seconds += time.perf_counter() - began
+            if self.reporter is not None:
+                self.reporter.step(self.step, self._losses.last)
+            if logging:
+                self._log(rate)
             if evaluating and self.reporter is not None:
                 self.reporter.held_out_loss(self.step, *self._held_out_loss())
             if saving:
@@ -122,9 +123,13 @@ class TrainingLoop:
                 return False
         return True
 
-    def _optimizer_step(self, stop: StopRequest) -> tuple[float, float, bool]:
-        """Loss, gradient norm, and whether any process is asked to stop."""
-        settings, processes, device = self.settings, self.processes, self.device.device
+    def train_step(self, stop: StopRequest) -> bool:
+        """One optimizer step, which waits for nothing that the device computes.
+
+        Returns:
+            Whether any process is asked to stop.
+        """
+        settings, processes = self.settings, self.processes
         first, samples = self.samples_seen, settings.samples_per_step
         step = range(first, first + samples)
         # Gradients of several processes are averaged, where those of the whole step are meant.
@@ -133,30 +138,28 @@ class TrainingLoop:
         parts = self._parts(step)
         torch.manual_seed(sample_seed(settings.seed, parts[0].start))
         self.optimizer.zero_grad(set_to_none=True)
-        total = 0.0
+        losses = []
         for part, then in pairwise([*parts, self._parts(range(step.stop, step.stop + samples))[0]]):
-            batch = self.batches.batch(part, then)
-            own = slice(part.start - first, part.stop - first)
-            noise, times = flow.noise[own].to(device), flow.times[own].to(device)
+            with record_function("data wait"):
+                batch = self.batches.batch(part, then)
+                own = slice(part.start - first, part.stop - first)
+                noise, times = (to_device(draws[own], self.device.device) for draws in flow)
             last = part is parts[-1]
             with processes.synchronised(self._parallel, last), self.device.autocast():
-                loss = self._parallel(batch, noise, times, entries)
-                loss.backward()
-            total += loss.item() / processes.count
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_grad_norm).item()
-        total, stopping = processes.agree(self.step, total, stop.asked)
-        if not (math.isfinite(total) and math.isfinite(norm)):
-            raise TrainingError(
-                f"step {self.step + 1}",
-                f"the loss is {total}, the gradient's norm {norm}: training has diverged.",
-                [
-                    f"learning rate at this step: {self.scheduler.get_last_lr()[0]:.3e}",
-                    "lower learning_rate, or raise warmup_ratio, in the sweep file",
-                ],
-            )
-        self.optimizer.step()
-        self.scheduler.step()
-        return total, norm, stopping
+                with record_function("forward"):
+                    loss = self._parallel(batch, noise, times, entries)
+                with record_function("backward"):
+                    loss.backward()
+            losses.append(loss.detach().double())
+        with record_function("optimizer"):
+            norm = torch.nn.utils.clip_grad_norm_(self._parameters, settings.max_grad_norm)
+            rate = float(self.scheduler.get_last_lr()[0])
+            self.optimizer.step()
+            self.scheduler.step()
+        self.step += 1
+        self.samples_seen += samples
+        self._losses.add(self.step, sum(losses[1:], losses[0]), norm, rate)
+        return processes.agree(self.step, stop.asked)
 
     @torch.no_grad()
     def _held_out_loss(self) -> tuple[float, int]:
@@ -166,15 +169,19 @@ class TrainingLoop:
         """
         self.model.eval()
         flow = draw_flow(self.model.config.action_head, 0, 0, _HELD_OUT_SAMPLES)
-        device, total, entries, samples = self.device.device, 0.0, 0, 0
+        total = torch.zeros(2, dtype=torch.float64, device=self.device.device)
+        samples = 0
         for batch in self.batches.held_out(_HELD_OUT_SAMPLES):
             own = slice(samples, samples + len(batch["action"]))
-            kept = int(batch["action_mask"].sum())
+            noise, times = (to_device(draws[own], self.device.device) for draws in flow)
             with self.device.autocast():
-                loss = self.model(batch, flow.noise[own].to(device), flow.times[own].to(device))
-            total, entries, samples = total + float(loss) * kept, entries + kept, own.stop
+                loss = self.model(batch, noise, times)
+            kept = batch["action_mask"].sum().double()
+            total += torch.stack([loss.double() * kept, kept])
+            samples = own.stop
         self.model.train()
-        return total / entries, samples
+        weighted, entries = total.tolist()
+        return weighted / entries, samples
 
     def _parts(self, step: range) -> list[range]:
         """This process's samples of a step, ``batch_size`` at a time."""
@@ -185,19 +192,19 @@ class TrainingLoop:
             for place in range(own.start, own.stop, size)
         ]
 
-    def _log(self, grad_norm: float, rate: float) -> None:
-        if not self._pending or self.reporter is None:
+    def _log(self, rate: float) -> None:
+        losses = self._losses.taken()
+        if not losses or self.reporter is None:
             return
         self.reporter.metric(
             Metric(
                 step=self.step,
                 samples_seen=self.samples_seen,
                 epoch=self.samples_seen / self.batches.samples,
-                loss=sum(self._pending) / len(self._pending),
-                losses=tuple(self._pending),
-                grad_norm=grad_norm,
+                loss=sum(losses) / len(losses),
+                losses=losses,
+                grad_norm=self._losses.grad_norm,
                 learning_rate=rate,
                 wall_seconds=self.wall_seconds,
             )
         )
-        self._pending.clear()

@@ -60,7 +60,8 @@ class Qwen3Backbone(nn.Module):
 
         Features of padded tokens mean nothing. Frozen towers run without recording gradients.
         """
-        ids, mask = batch["input_ids"], batch["attention_mask"]
+        ids = batch["input_ids"]
+        mask = batch.get("attention_mask", torch.ones_like(ids))
         is_image = ids == self.image_token
         trained = any(parameter.requires_grad for parameter in self.towers.parameters())
         with torch.set_grad_enabled(torch.is_grad_enabled() and trained):
@@ -103,12 +104,13 @@ class N17ActionHead(FlowMatchingActionHead):
     transformer: ClassVar[type[DiT]] = AlternatingDiT
     config: N17ActionHeadConfig
 
-    def attend(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+    def attend(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Let features (B, S, D) attend to each other; ``mask`` has each token's kind, (B, S).
 
         Returns:
             Features, and the masks of text and of images, (2, B, 1, 1, S) bool.
         """
+        assert mask is not None
         features, _ = super().attend(features, mask != PADDING)
         return features, torch.stack([mask == TEXT, mask == IMAGE])[:, :, None, None, :]
 

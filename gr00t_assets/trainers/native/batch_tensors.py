@@ -1,0 +1,97 @@
+"""The tensors of a batch: made of rows, put in order, made ready for the device, copied to it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from gr00t_assets.trainers.native.base_models import BaseModel
+from gr00t_assets.trainers.native.prompts import image_places, tokenize
+
+
+def placed(batch: dict[str, Tensor], image_id: int) -> dict[str, Tensor]:
+    """A batch on the CPU with what a GPU would have to be asked for, and waited for, later.
+
+    Args:
+        batch: Has ``input_ids`` and ``attention_mask``, both (B, L).
+        image_id: Of the image token.
+
+    Returns:
+        The batch with ``image_places``, the places of the image tokens in the flat ``input_ids``,
+        int64, and without ``attention_mask`` where nothing is padded.
+    """
+    kept = dict(batch)
+    if bool(kept["attention_mask"].all()):
+        del kept["attention_mask"]
+    return kept | {"image_places": image_places(batch["input_ids"], image_id)}
+
+
+def to_device(value: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copied to a GPU without waiting for it; the copy is ordered before what comes after."""
+    if device.type != "cuda" or value.is_cuda:
+        return value
+    return value.pin_memory().to(device, non_blocking=True)
+
+
+def in_draw_order(
+    parts: Sequence[dict[str, torch.Tensor]], places: np.ndarray, pad_id: int
+) -> dict[str, torch.Tensor]:
+    """One batch of the samples of several datasets.
+
+    Datasets may have other numbers of cameras and prompts of other lengths: ``pixel_values`` has
+    the images of one sample after another, and prompts are padded on the left.
+
+    Args:
+        parts: Batches of one dataset each.
+        places: Place in the batch of each of their samples, one part after another, ``(n,)``.
+        pad_id: Of the tokenizer.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    length = max(part["input_ids"].shape[1] for part in parts)
+    fill = {"input_ids": pad_id, "attention_mask": 0}
+    order = np.argsort(places)
+    batch: dict[str, torch.Tensor] = {}
+    for name in parts[0]:
+        values = [part[name] for part in parts]
+        if name == "pixel_values":
+            samples = [
+                images for part in parts for images in part[name].chunk(len(part["embodiment_id"]))
+            ]
+            batch[name] = torch.cat([samples[place] for place in order])
+            continue
+        if name in fill:
+            values = [
+                pad(value, (length - value.shape[1], 0), value=fill[name]) for value in values
+            ]
+        batch[name] = torch.cat(values)[order]
+    return batch
+
+
+def observation_tensors(
+    base: BaseModel,
+    images: np.ndarray | torch.Tensor,
+    states: np.ndarray,
+    instructions: Sequence[str],
+    embodiment_id: int,
+) -> dict[str, torch.Tensor]:
+    """What a model is given of an observation.
+
+    Args:
+        images: ``(samples, cameras, size, size, 3)`` uint8, on any device.
+        states: ``(samples, 1, max_state_dim)`` float32.
+        instructions: One text a sample.
+        embodiment_id: Row of the per-embodiment weights.
+    """
+    samples, cameras = images.shape[:2]
+    ids, mask = tokenize(base.tokenizer, instructions, cameras, base.config.tokens_per_image)
+    pixels = torch.as_tensor(images).flatten(0, 1).permute(0, 3, 1, 2).float()
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "pixel_values": pixels.div_(127.5).sub_(1),
+        "state": torch.from_numpy(states),
+        "embodiment_id": torch.full((samples,), embodiment_id),
+    }

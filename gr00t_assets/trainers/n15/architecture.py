@@ -1,10 +1,12 @@
 """Sizes of GR00T N1.5: its towers and its action head."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.modality.camera_images import ImageRecipe
+from gr00t_assets.modality.generations import GenerationName
 
 MODEL_TYPE = "gr00t_n1_5"
 
@@ -159,6 +161,7 @@ class ModelConfig(FrozenModel):
     backbone: BackboneConfig
     towers: TowersConfig
     action_head: ActionHeadConfig
+    generation: ClassVar[GenerationName] = "n1.5"
     compute_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
 
     @property
@@ -175,10 +178,19 @@ class ModelConfig(FrozenModel):
         vision = self.towers.vision_config
         return (vision.image_size // vision.patch_size) ** 2
 
+    def image_tokens(self, height: int, width: int) -> int:
+        """Image tokens of an image, whose size does not matter: it is always the same."""
+        return self.tokens_per_image
+
     @property
-    def image_size(self) -> int:
-        """Side of the square image in pixels."""
-        return self.towers.vision_config.image_size
+    def image_recipe(self) -> ImageRecipe:
+        """What is made of frames: a square image."""
+        return ImageRecipe(self.towers.vision_config.image_size)
+
+    @property
+    def most_tokens(self) -> int:
+        """Tokens of the longest prompt."""
+        return self.towers.text_config.max_position_embeddings
 
     @model_validator(mode="after")
     def _widths_match(self) -> Self:

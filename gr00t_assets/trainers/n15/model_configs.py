@@ -9,11 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from gr00t_assets.core.errors import BaseModelError
-from gr00t_assets.core.files import read_json
-from gr00t_assets.core.yaml_files import validation_problems
 from gr00t_assets.trainers.n15.architecture import (
     MODEL_TYPE,
     ActionHeadConfig,
@@ -56,22 +53,3 @@ def parse_config(raw: dict[str, Any]) -> ModelConfig:
 
 TINY = parse_config(json.loads(Path(__file__).with_name("tiny.json").read_text(encoding="utf-8")))
 """Random weights that train on a CPU within minutes: the default base model."""
-
-
-def load_config(path: Path) -> ModelConfig:
-    """Read a ``config.json``.
-
-    Raises:
-        BaseModelError: The file is not JSON, or does not describe an N1.5.
-    """
-    try:
-        raw = read_json(path)
-        if not isinstance(raw, dict):
-            raise ValueError(f"a JSON object is expected, this is a {type(raw).__name__}")
-        return parse_config(raw)
-    except ValidationError as error:
-        problems = validation_problems(error, ModelConfig)
-        lines = [f"{problem.subject or 'config'}: {problem.text}" for problem in problems]
-    except (OSError, ValueError) as error:
-        lines = [str(error)]
-    raise BaseModelError(str(path), "this is not the configuration of a GR00T N1.5 model.", lines)

@@ -1,10 +1,16 @@
 """Sizes of GR00T N1.7: its towers and its action head, with the names of its ``config.json``."""
 
-from typing import Any, Literal, Self
+import json
+import math
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.modality.camera_images import ImageRecipe
+from gr00t_assets.modality.generations import GenerationName
+from gr00t_assets.modality.shortest_edge import patch_size
 from gr00t_assets.trainers.n15.architecture import (
     ActionHeadConfig,
     DiffusionModelConfig,
@@ -128,7 +134,12 @@ class N17Config(FrozenModel):
     noise_beta_beta: float = Field(default=1.0, gt=0)
     noise_s: float = Field(default=0.999, gt=0)
     tune_vlln: Literal[True] = True
+    shortest_image_edge: Size = 256
+    min_pixels: int = Field(
+        default=65_536, ge=1, description="Of an image once it is cut into patches"
+    )
     embodiment_init: Literal["fan_in", "normal_0.02"] = "normal_0.02"
+    generation: ClassVar[GenerationName] = "n1.7"
     model_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     qwen3_vl_config: TowersConfig = TowersConfig()
 
@@ -152,6 +163,40 @@ class N17Config(FrozenModel):
         return N17ActionHeadConfig.model_validate(
             {**shared, "action_dim": self.max_action_dim, "num_target_vision_tokens": 0}
         )
+
+    @property
+    def image_recipe(self) -> ImageRecipe:
+        """What is made of frames: an image of their aspect."""
+        return ImageRecipe(self.shortest_image_edge, keeps_aspect=True)
+
+    def image_grid(self, height: int, width: int) -> tuple[int, int]:
+        """Patches of an image in height and width, once its size is one that patches fit."""
+        vision = self.qwen3_vl_config.vision_config
+        multiple = vision.patch_size * vision.spatial_merge_size
+        sides = patch_size(height, width, multiple, self.min_pixels)
+        return sides[0] // vision.patch_size, sides[1] // vision.patch_size
+
+    def image_tokens(self, height: int, width: int) -> int:
+        """Image tokens that an image takes in the prompt."""
+        return (
+            math.prod(self.image_grid(height, width))
+            // self.qwen3_vl_config.vision_config.spatial_merge_size**2
+        )
+
+    @property
+    def most_tokens(self) -> int:
+        """Tokens of the longest prompt."""
+        return self.qwen3_vl_config.text_config.max_position_embeddings
+
+    def with_action_horizon(self, action_horizon: int) -> Self:
+        """The same model: shorter chunks are padded to what it predicts, as in Isaac-GR00T.
+
+        Raises:
+            ValueError: It predicts fewer.
+        """
+        if action_horizon > self.action_horizon:
+            raise ValueError(f"it predicts {self.action_horizon}")
+        return self
 
     @property
     def layers(self) -> int:
@@ -208,3 +253,7 @@ def parse_config(raw: dict[str, Any]) -> N17Config:
             **{name: _known(model, towers.get(name, {})) for name, model in parts.items()},
         }
     return N17Config.model_validate(known)
+
+
+TINY = parse_config(json.loads(Path(__file__).with_name("tiny.json").read_text(encoding="utf-8")))
+"""Random weights that train on a CPU within minutes."""

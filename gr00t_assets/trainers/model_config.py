@@ -1,0 +1,53 @@
+"""``config.json`` of a model of any generation of GR00T that is known here."""
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
+
+from gr00t_assets.core.errors import BaseModelError
+from gr00t_assets.core.files import read_json
+from gr00t_assets.core.yaml_files import validation_problems
+from gr00t_assets.trainers.n15 import model_configs as n15
+from gr00t_assets.trainers.n15.architecture import ModelConfig
+from gr00t_assets.trainers.n17 import architecture as n17
+from gr00t_assets.trainers.n17.architecture import N17Config
+
+AnyConfig: TypeAlias = ModelConfig | N17Config
+
+BUILT_IN = {"tiny": n15.TINY, "tiny-n1.7": n17.TINY}
+"""Base models with random weights that train on a CPU within minutes, by name."""
+
+_N16 = "Gr00tN1d6"
+
+
+def load_config(path: Path) -> AnyConfig:
+    """Read a ``config.json``.
+
+    Raises:
+        BaseModelError: The file is not JSON, or describes neither an N1.5 nor an N1.7.
+    """
+    model: type[AnyConfig] = ModelConfig
+    try:
+        raw = read_json(path)
+        if not isinstance(raw, dict):
+            raise ValueError(f"a JSON object is expected, this is a {type(raw).__name__}")
+        model = N17Config if raw.get("model_type") == n17.MODEL_TYPE else ModelConfig
+        _refuse_n16(raw)
+        return n17.parse_config(raw) if model is N17Config else n15.parse_config(raw)
+    except ValidationError as error:
+        problems = validation_problems(error, model)
+        lines = [f"{problem.subject or 'config'}: {problem.text}" for problem in problems]
+    except (OSError, ValueError) as error:
+        lines = [str(error)]
+    generation = model.generation.upper()
+    problem = f"this is not the configuration of a GR00T {generation} model."
+    raise BaseModelError(str(path), problem, lines)
+
+
+def _refuse_n16(raw: dict[str, Any]) -> None:
+    if raw.get("model_type") == _N16:
+        raise ValueError(
+            f"model_type is {_N16!r}, a GR00T N1.6, whose backbone no trainer here has; take "
+            "nvidia/GR00T-N1.7-3B or nvidia/GR00T-N1.5-3B, or train it with Isaac-GR00T itself"
+        )

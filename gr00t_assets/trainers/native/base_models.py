@@ -23,7 +23,7 @@ from gr00t_assets.trainers.native.prompts import (
     has_tokenizer,
     load_tokenizer,
 )
-from gr00t_assets.trainers.native.weights import WEIGHTS, load_weights, save_tensors, stored_weights
+from gr00t_assets.trainers.native.weights import load_weights, save_shards, stored_weights
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,13 @@ class Device:
         device: torch's device.
         name: ``cpu``, or the GPU's name.
         uuid: The GPU's UUID as nvidia-smi shows it.
+        mixed_precision: Whether a CPU computes in bfloat16 too, as a GPU always does.
     """
 
     device: torch.device
     name: str
     uuid: str | None
+    mixed_precision: bool = False
 
     @property
     def on_gpu(self) -> bool:
@@ -53,8 +55,9 @@ class Device:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
     def autocast(self) -> torch.autocast:
-        """bfloat16 for matrix products on a GPU, plain float32 on a CPU."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.on_gpu)
+        """bfloat16 for matrix products on a GPU, plain float32 on a CPU unless asked otherwise."""
+        enabled = self.on_gpu or self.mixed_precision
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
 
 
 def choose_device(kind: str | None = None, index: int = 0) -> Device:
@@ -169,15 +172,16 @@ def save_model(
 ) -> None:
     """Write ``model.safetensors`` with NVIDIA's names, ``tokenizer.json`` if any, ``config.json``.
 
-    Each tensor has its own dtype. One without elements, as the future tokens of a model that has
-    none, is left out.
+    Weights of more than 5 GB are several files and an index, as transformers writes them. Each
+    tensor has its own dtype. One without elements, as the future tokens of a model that has none,
+    is left out.
 
     Raises:
         OSError: The disk is full.
     """
     directory.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor for name, tensor in model.state_dict().items() if tensor.numel()}
-    save_tensors(tensors, directory / WEIGHTS)
+    save_shards(tensors, directory)
     if tokenizer is not None and config.towers.tokenizer != "bytes":
         tokenizer.save(directory)
     write_json(directory / "config.json", config.to_json())

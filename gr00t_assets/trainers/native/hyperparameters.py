@@ -1,5 +1,7 @@
 """What the native trainer takes beyond what both trainers of N1.5 do."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
@@ -18,4 +20,11 @@ class NativeHyperparameters(N15Hyperparameters):
     lora_target_modules: str = Field(
         default="q_proj k_proj v_proj to_q to_k to_v",
         description="Ends of the names of the linear layers that LoRA is put on",
+    )
+    optimizer: Literal["adamw", "adamw_8bit"] = Field(
+        default="adamw", description="AdamW with moments of 32 bits, or of 8 by bitsandbytes"
+    )
+    weights: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="Type of trained weights; bfloat16 is updated with stochastic rounding",
     )

@@ -26,7 +26,7 @@ from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.lora import ADAPTER, add_lora, merge_lora
-from gr00t_assets.trainers.native.optimizer import trainable
+from gr00t_assets.trainers.native.optimizer import moment_bytes, set_weights_type, trainable
 from gr00t_assets.trainers.native.processes import Processes
 from gr00t_assets.trainers.native.trainer import REVISION
 from gr00t_assets.trainers.native.training_loop import TrainingLoop
@@ -41,9 +41,6 @@ from gr00t_assets.trainers.run_files import published_model, remove_partial
 
 _LOCK_PATIENCE = 1.0
 """Seconds; whoever only looks whether somebody trains here holds the lock for an instant."""
-
-_MOMENTS = 2
-"""AdamW's moments of each trained number, in its own type."""
 
 _HEADER = 256
 """Bytes that a tensor takes in the header of a safetensors file, at most."""
@@ -132,7 +129,9 @@ class NativeRun(Attempt):
         self._know(device=device.name, device_uuid=device.uuid, gpus=gpus)
         base, loop = _prepare(self.spec, processes, device, self.reporter, self._know)
         self._loop = loop
-        require_disk_space(self.spec.experiment.name, directory, *sizes_on_disk(base.model))
+        require_disk_space(
+            self.spec.experiment.name, directory, *sizes_on_disk(base.model, loop.settings)
+        )
         several = f", {processes.count} processes" if processes.count > 1 else ""
         trained = sum(parameter.numel() for _, parameter in trainable(base.model))
         self.reporter.say(
@@ -171,6 +170,8 @@ def _prepare(
     base = spec_base_model(spec, device)
     base.model.set_trainable(**settings.tuned_parts)
     add_lora(base.model, settings)
+    set_weights_type(base.model, settings)
+    device = replace(device, mixed_precision=settings.weights == "bfloat16")
     if settings.gradient_checkpointing:
         base.model.recompute_activations()
     parameters = sum(parameter.numel() for parameter in base.model.parameters())
@@ -206,10 +207,14 @@ def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
         raise TrainingError(spec.experiment.name, f"base model {name} does not fit.", problems)
 
 
-def sizes_on_disk(model: Gr00tN15) -> tuple[int, int]:
+def sizes_on_disk(
+    model: Gr00tN15, settings: NativeHyperparameters | None = None
+) -> tuple[int, int]:
     """Bytes of one checkpoint with its optimizer state, and of the final model."""
     trained = [parameter for _, parameter in trainable(model)]
-    return (1 + _MOMENTS) * _file_bytes(trained), _file_bytes(model.state_dict().values())
+    settings = settings or NativeHyperparameters()
+    moments = sum(moment_bytes(value, settings) + 4 * _HEADER for value in trained)
+    return _file_bytes(trained) + moments, _file_bytes(model.state_dict().values())
 
 
 def _file_bytes(tensors: Iterable[torch.Tensor]) -> int:

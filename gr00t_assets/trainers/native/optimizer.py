@@ -6,9 +6,8 @@ import torch
 from torch import nn
 from transformers import get_scheduler
 
+from gr00t_assets.trainers.native.compact_adamw import BLOCK, MOMENTS, SMALLEST, CompactAdamW
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-
-OPTIMIZER_STATE = ("exp_avg", "exp_avg_sq", "step")
 
 
 def trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
@@ -20,6 +19,9 @@ def make_optimizer(model: nn.Module, settings: NativeHyperparameters) -> torch.o
     """AdamW over the trainable parameters; biases and norm layers are not decayed.
 
     The split is the one of transformers' ``Trainer``, which Isaac-GR00T uses.
+
+    Raises:
+        TrainingError: The package that ``optimizer`` needs is not installed.
     """
     norms = {
         f"{name}.{parameter}"
@@ -34,13 +36,31 @@ def make_optimizer(model: nn.Module, settings: NativeHyperparameters) -> torch.o
         {"params": decayed, "weight_decay": settings.weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=settings.learning_rate,
-        betas=(settings.adam_beta1, settings.adam_beta2),
-        eps=settings.adam_epsilon,
-        fused=True,
-    )
+    common = {
+        "lr": settings.learning_rate,
+        "betas": (settings.adam_beta1, settings.adam_beta2),
+        "eps": settings.adam_epsilon,
+    }
+    groups = [group | common for group in groups if group["params"]]
+    eight_bits = settings.optimizer == "adamw_8bit"
+    if eight_bits or settings.weights == "bfloat16":
+        return CompactAdamW(groups, settings.seed, eight_bits)
+    return torch.optim.AdamW(groups, fused=True)
+
+
+def set_weights_type(model: nn.Module, settings: NativeHyperparameters) -> None:
+    """Give what is trained the type that ``weights`` asks for; frozen weights keep theirs."""
+    if settings.weights == "bfloat16":
+        for _, parameter in trainable(model):
+            parameter.data = parameter.data.bfloat16()
+
+
+def moment_bytes(parameter: torch.Tensor, settings: NativeHyperparameters) -> int:
+    """Bytes of a parameter's moments, by the optimizer of a run."""
+    count = parameter.numel()
+    if settings.optimizer == "adamw_8bit" and count >= SMALLEST:
+        return len(MOMENTS) * (count + 4 * -(-count // BLOCK))
+    return len(MOMENTS) * 4 * count
 
 
 def make_scheduler(
@@ -71,9 +91,8 @@ def optimizer_tensors(
 def restore_optimizer(
     model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
 ) -> None:
-    """Put back what ``optimizer_tensors`` gave; ``step`` stays on the CPU as AdamW keeps it."""
-    for name, parameter in trainable(model):
-        optimizer.state[parameter] = {
-            key: tensors[f"{key}/{name}"].to("cpu" if key == "step" else parameter.device)
-            for key in OPTIMIZER_STATE
-        }
+    """Put back what ``optimizer_tensors`` gave."""
+    named = dict(trainable(model))
+    for key, value in tensors.items():
+        kind, _, name = key.partition("/")
+        optimizer.state[named[name]][kind] = value.to(named[name].device)

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import psutil
 import torch
+from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gr00t_assets.core.errors import BaseModelError
-from gr00t_assets.core.files import read_json
+from gr00t_assets.core.files import read_json, write_json
 
 _MISMATCH = "its weights do not match its config.json."
 _REFUSED = re.compile(r"os error (\d+)")
@@ -56,8 +57,26 @@ LM_HEAD, EMBEDDING = f"{TEXT}lm_head.weight", f"{TEXT}model.embed_tokens.weight"
 FUTURE_TOKENS = "action_head.future_tokens.weight"
 SHOWN = 5
 
+LARGEST_SHARD = 5_000_000_000
+"""Bytes of a file of weights, as transformers and Isaac-GR00T write them."""
+
 LARGEST_HEADER = 32 << 20
 """Bytes; 200,000 tensors, of which N1.5 has a thousand."""
+
+
+def save_shards(tensors: Mapping[str, Tensor], directory: Path) -> None:
+    """Write a model's tensors to one file, or to shards and their index where they are too large.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    split = split_torch_state_dict_into_shards(dict(tensors), max_shard_size=LARGEST_SHARD)
+    for file, names in split.filename_to_tensors.items():
+        save_tensors({name: tensors[name] for name in names}, directory / file)
+    (directory / (WEIGHTS if split.is_sharded else INDEX)).unlink(missing_ok=True)
+    if split.is_sharded:
+        content = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
+        write_json(directory / INDEX, content)
 
 
 def weight_files(directory: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from gr00t_assets.core.errors import BaseModelError
 from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.n15.model_configs import TINY
+from gr00t_assets.trainers.native import weights
 from gr00t_assets.trainers.native.base_models import BaseModel, load_base_model, save_model
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.weights import FUTURE_TOKENS
@@ -86,6 +87,21 @@ def test_dtype_and_horizon_of_a_loaded_model(saved):
     assert {p.dtype for p in loaded.model.action_head.parameters()} == {torch.float32}
     assert loaded.config.action_head.action_horizon == 8
     assert "cannot predict 1000 actions at once" in _refused(saved, action_horizon=1000)
+
+
+def test_a_model_over_the_limit_is_saved_in_shards(tiny, saved, monkeypatch):
+    monkeypatch.setattr(weights, "LARGEST_SHARD", 5_000_000)
+    save_model(tiny.model, tiny.config, saved, tiny.tokenizer)
+    index = json.loads((saved / "model.safetensors.index.json").read_text())
+    shards = sorted(saved.glob("*.safetensors"))
+    assert [path.name for path in shards] == sorted(set(index["weight_map"].values()))
+    count = len(shards)
+    assert shards[0].name == f"model-00001-of-{count:05}.safetensors" and count > 1
+    assert all(path.stat().st_size < 5_100_000 for path in shards)
+    assert index["metadata"]["total_size"] == sum(
+        tensor.nbytes for tensor in tiny.model.state_dict().values()
+    )
+    assert _same(load_base_model(str(saved)).model, tiny.model)
 
 
 def test_shards(tiny, saved):

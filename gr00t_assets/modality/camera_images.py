@@ -7,6 +7,7 @@ the crop at the same place of the room that it has.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gr00t_assets.core.errors import DatasetError
@@ -104,6 +105,22 @@ def camera_images(
     import torch
 
     return torch.stack(views, dim=1)
+
+
+def image_shape(recipe: ImageRecipe, config: ModalityConfig) -> tuple[int, int]:
+    """Height and width of the images that ``camera_images`` makes of a dataset's frames."""
+    return _image_shape(recipe, config)  # pyright: ignore[reportArgumentType]  # frozen: hashable
+
+
+@lru_cache(maxsize=64)
+def _image_shape(recipe: ImageRecipe, config: ModalityConfig) -> tuple[int, int]:
+    import torch
+
+    camera = config.video[0]
+    width, height = config.frame_size or (camera.width, camera.height)
+    frames = torch.zeros((1, len(config.video), height, width, 3), dtype=torch.uint8)
+    _, _, height, width, _ = camera_images(frames, recipe, config).shape
+    return height, width
 
 
 def camera_view(frames: "torch.Tensor", camera: VideoKey) -> "torch.Tensor":

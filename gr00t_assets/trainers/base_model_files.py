@@ -5,7 +5,7 @@ from pathlib import Path
 from gr00t_assets.core.errors import BaseModelError
 from gr00t_assets.trainers.base import ModelLicense
 
-BUILT_IN_NAMES = ("tiny",)
+BUILT_IN_NAMES = ("tiny", "tiny-n1.7")
 """Base models that the native trainer makes itself."""
 
 RELEASED_MODEL = "nvidia/GR00T-N1.5-3B"
@@ -17,6 +17,17 @@ RELEASED_LICENSE = ModelLicense(
     f"https://huggingface.co/{RELEASED_MODEL}",
     "The base model is under NVIDIA's licence NSCL V1, as its model card says; so are weights "
     "made from it. Read it before you pass them on.",
+)
+
+RELEASED_N17 = "nvidia/GR00T-N1.7-3B"
+"""NVIDIA's base model of GR00T N1.7."""
+
+N17_LICENSE = ModelLicense(
+    "other",
+    "nvidia-open-model-license",
+    f"https://huggingface.co/{RELEASED_N17}",
+    "The base model is under NVIDIA's Open Model License; so are weights made from it. Read it "
+    "before you pass them on.",
 )
 
 HUB_FILES = ["*.safetensors", "*.json", "*.txt"]

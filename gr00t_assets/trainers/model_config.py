@@ -8,6 +8,8 @@ from pydantic import ValidationError
 from gr00t_assets.core.errors import BaseModelError
 from gr00t_assets.core.files import read_json
 from gr00t_assets.core.yaml_files import validation_problems
+from gr00t_assets.modality.generations import GenerationName
+from gr00t_assets.trainers.base_model_files import RELEASED_MODEL, RELEASED_N17
 from gr00t_assets.trainers.n15 import model_configs as n15
 from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.n17 import architecture as n17
@@ -43,6 +45,19 @@ def load_config(path: Path) -> AnyConfig:
     generation = model.generation.upper()
     problem = f"this is not the configuration of a GR00T {generation} model."
     raise BaseModelError(str(path), problem, lines)
+
+
+def known_generation(base_model: str) -> GenerationName | None:
+    """The generation of a base model, where it can be told without the Hub."""
+    names: dict[str, GenerationName] = {RELEASED_MODEL: "n1.5", RELEASED_N17: "n1.7"}
+    names |= {name: config.generation for name, config in BUILT_IN.items()}
+    if base_model in names:
+        return names[base_model]
+    file = Path(base_model).expanduser() / "config.json"
+    try:
+        return load_config(file).generation if file.is_file() else None
+    except BaseModelError:  # Told where it is loaded.
+        return None
 
 
 def _refuse_n16(raw: dict[str, Any]) -> None:

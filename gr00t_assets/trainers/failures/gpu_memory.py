@@ -25,6 +25,7 @@ from pathlib import Path
 
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES
 from gr00t_assets.trainers.failures.failure_pattern import Explanation
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
@@ -131,7 +132,7 @@ def _tower_activations(settings: N15Hyperparameters, cameras: int) -> int:
 
 def is_full_size(base_model: str) -> bool:
     """Whether a base model is N1.5 in full size: any but ``tiny`` and folders of small weights."""
-    if base_model == "tiny":
+    if base_model in BUILT_IN_NAMES:
         return False
     folder = Path(base_model).expanduser()
     weights = [file.stat().st_size for file in folder.glob("*.safetensors")]

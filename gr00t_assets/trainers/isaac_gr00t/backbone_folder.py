@@ -15,8 +15,13 @@ from pydantic import ValidationError
 from gr00t_assets.core.errors import BaseModelError, TrainingError
 from gr00t_assets.core.files import published_directory
 from gr00t_assets.trainers.isaac_gr00t.environment import BACKBONE
-from gr00t_assets.trainers.n15.architecture import TextConfig, TowersConfig, VisionConfig
-from gr00t_assets.trainers.n15.model_configs import load_config
+from gr00t_assets.trainers.model_config import load_config
+from gr00t_assets.trainers.n15.architecture import (
+    ModelConfig,
+    TextConfig,
+    TowersConfig,
+    VisionConfig,
+)
 
 
 def backbone_folder(base_model_directory: Path, checkout: Path, target: Path) -> Path | None:
@@ -36,7 +41,11 @@ def backbone_folder(base_model_directory: Path, checkout: Path, target: Path) ->
     """
     source = checkout / BACKBONE
     config = _read(source / "config.json")
-    towers = load_config(base_model_directory / "config.json").towers
+    model = load_config(base_model_directory / "config.json")
+    if not isinstance(model, ModelConfig):
+        problem = "isaac-gr00t cannot train this model: its script is that of N1.5."
+        raise BaseModelError(str(base_model_directory), problem, ["take trainer: native"])
+    towers = model.towers
     if towers.tokenizer != "eagle":
         raise BaseModelError(
             str(base_model_directory),

@@ -26,7 +26,7 @@ from gr00t_assets.trainers.isaac_gr00t.environment import (
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT, export
 from gr00t_assets.trainers.isaac_gr00t.limits import isaac_limits, refuse
-from gr00t_assets.trainers.n15.data_config_limits import limit_findings, n15_limits
+from gr00t_assets.trainers.n15.data_config_limits import data_config_limits, limit_findings
 from gr00t_assets.trainers.policy import Policy
 
 _LOADING = """\
@@ -105,7 +105,7 @@ class IsaacGr00tTrainer(Trainer):
 
     def limits(self, experiment: Experiment) -> list[Finding]:
         """What the model does not take, and what the script cannot do."""
-        return limit_findings([*n15_limits(experiment), *isaac_limits(experiment)])
+        return limit_findings([*data_config_limits(experiment), *isaac_limits(experiment)])
 
     def environment(self, store: Store) -> EnvironmentReport:
         """What the doctor finds of the checkout, its Python, and this machine."""

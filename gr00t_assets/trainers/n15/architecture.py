@@ -188,6 +188,16 @@ class ModelConfig(FrozenModel):
         return ImageRecipe(self.towers.vision_config.image_size)
 
     @property
+    def image_token(self) -> int:
+        """Id of the token that stands for a part of an image."""
+        return self.towers.image_token_index
+
+    @property
+    def has_byte_tokenizer(self) -> bool:
+        """Whether its tokens are bytes."""
+        return self.towers.tokenizer == "bytes"
+
+    @property
     def most_tokens(self) -> int:
         """Tokens of the longest prompt."""
         return self.towers.text_config.max_position_embeddings
@@ -231,6 +241,11 @@ class ModelConfig(FrozenModel):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    @property
+    def longest_horizon(self) -> int:
+        """Actions that it can predict at once, at most."""
+        return self.action_head.max_seq_len
 
     def with_action_horizon(self, action_horizon: int) -> "ModelConfig":
         """The same model that predicts ``action_horizon`` actions; no parameter changes shape."""

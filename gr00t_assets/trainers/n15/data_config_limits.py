@@ -1,4 +1,4 @@
-"""What N1.5 cannot take of an experiment or its data config, known before it is trained."""
+"""What a generation of GR00T cannot take of an experiment or its data config, told before."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -8,10 +8,8 @@ from gr00t_assets.core.project import data_files
 from gr00t_assets.datasets.catalog import CatalogEntry, project_catalog
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.modality.data_config import DataConfig, data_configs, is_built_in
+from gr00t_assets.modality.generations import GENERATIONS, GenerationName
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
-
-STATE_DIM = 64
-IMAGE_SIZE = 224
 
 Limit = tuple[str, str, str]
 """Field of the experiment, what is found of it, and what to do."""
@@ -26,27 +24,40 @@ def entries_of(experiment: Experiment) -> list[CatalogEntry]:
 
 
 def own_data_configs(experiment: Experiment) -> list[DataConfig]:
-    """The data configs of an experiment's datasets that are not N1.5's, each once."""
+    """The data configs of an experiment's datasets that are not built in, each once."""
     configs = data_configs()
     names = dict.fromkeys(entry.data_config for entry in entries_of(experiment))
     return [configs[name] for name in names if name in configs and not is_built_in(name)]
 
 
-def n15_limits(experiment: Experiment) -> Iterator[Limit]:
+def data_config_limits(
+    experiment: Experiment, generation: GenerationName = "n1.5"
+) -> Iterator[Limit]:
     """What of an experiment has no effect, or of its data configs does not fit the model."""
     settings = N15Hyperparameters.of(experiment)
     if settings.lora_full_model and not settings.lora_rank:
         remedy = "give lora_rank as well, or leave it out"
         yield "lora_full_model", "has no effect without LoRA", remedy
+    model, configs = GENERATIONS[generation], data_configs()
+    names = dict.fromkeys(entry.data_config for entry in entries_of(experiment))
+    for config in (configs[name] for name in names if name in configs):
+        if config.generation != generation:
+            found = (
+                f"data config {config.name} is of {GENERATIONS[config.generation].title}, base "
+                f"model {experiment.base_model} of {model.title}"
+            )
+            remedy = f"give the dataset a data config with generation: {generation}"
+            yield "dataset", found, remedy
     for config in own_data_configs(experiment):
         wrong = {
-            "max_state_dim": (config.max_state_dim, STATE_DIM),
-            "image_size": (config.image_size, IMAGE_SIZE),
+            "max_state_dim": (config.max_state_dim, model.max_state_dim),
+            "image_size": (config.image_size, model.image_size),
             "observation_indices": (list(config.observation_indices), [0]),
         }
         for field, (value, taken) in wrong.items():
-            if value != taken:
-                found = f"data config {config.name} has {field} {value}, and N1.5 takes {taken}"
+            if value != taken and config.generation == generation:
+                found = f"data config {config.name} has {field} {value}, "
+                found += f"and {model.title} takes {taken}"
                 yield "dataset", found, f"take {field} out of data/data_configs/{config.name}.yaml"
 
 

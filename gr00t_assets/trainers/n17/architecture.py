@@ -184,9 +184,24 @@ class N17Config(FrozenModel):
         )
 
     @property
+    def image_token(self) -> int:
+        """Id of the token that stands for a part of an image."""
+        return self.qwen3_vl_config.image_token_id
+
+    @property
+    def has_byte_tokenizer(self) -> bool:
+        """Whether its tokens are bytes."""
+        return self.qwen3_vl_config.tokenizer == "bytes"
+
+    @property
     def most_tokens(self) -> int:
         """Tokens of the longest prompt."""
         return self.qwen3_vl_config.text_config.max_position_embeddings
+
+    @property
+    def longest_horizon(self) -> int:
+        """Actions that it predicts at once."""
+        return self.action_horizon
 
     def with_action_horizon(self, action_horizon: int) -> Self:
         """The same model: shorter chunks are padded to what it predicts, as in Isaac-GR00T.
@@ -239,8 +254,14 @@ def _known(model: type[FrozenModel], raw: dict[str, Any]) -> dict[str, Any]:
     return {name: raw[name] for name in model.model_fields if name in raw}
 
 
+_QWEN_VOCABULARY = 151_643
+"""Tokens of Qwen's vocabulary without the special ones."""
+
+
 def parse_config(raw: dict[str, Any]) -> N17Config:
     """Read a ``config.json``; keys that do not bear on the model are passed over.
+
+    A vocabulary that is too small for Qwen's tokens is one of bytes.
 
     Raises:
         ValueError: It does not describe an N1.7.
@@ -248,7 +269,9 @@ def parse_config(raw: dict[str, Any]) -> N17Config:
     known = _known(N17Config, raw)
     if (towers := known.get("qwen3_vl_config")) is not None:
         parts = {"text_config": Qwen3TextConfig, "vision_config": Qwen3VisionConfig}
+        vocabulary = towers.get("text_config", {}).get("vocab_size", _QWEN_VOCABULARY)
         known["qwen3_vl_config"] = {
+            "tokenizer": "qwen" if vocabulary >= _QWEN_VOCABULARY else "bytes",
             **_known(TowersConfig, towers),
             **{name: _known(model, towers.get(name, {})) for name, model in parts.items()},
         }

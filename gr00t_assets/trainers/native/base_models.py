@@ -4,19 +4,23 @@ import resource
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from gr00t_assets.core.errors import BaseModelError, TrainingError
 from gr00t_assets.core.files import write_json
-from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, download, hub_commit, locate
+from gr00t_assets.modality.generations import GenerationName
+from gr00t_assets.trainers.base_model_files import download, hub_commit, locate
+from gr00t_assets.trainers.model_config import BUILT_IN, AnyConfig, load_config
 from gr00t_assets.trainers.n15.architecture import ModelConfig
-from gr00t_assets.trainers.n15.model_configs import TINY, load_config
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
+from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
+from gr00t_assets.trainers.native.n17.gr00t_n17 import Gr00tN17
 from gr00t_assets.trainers.native.prompts import (
     QWEN,
+    PromptFormat,
     Tokenizer,
     byte_tokenizer,
     checked,
@@ -24,6 +28,9 @@ from gr00t_assets.trainers.native.prompts import (
     load_tokenizer,
 )
 from gr00t_assets.trainers.native.weights import load_weights, save_shards, stored_weights
+
+MODELS: dict[GenerationName, type[Gr00tModel]] = {"n1.5": Gr00tN15, "n1.7": Gr00tN17}
+"""The model of each generation."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +104,9 @@ class BaseModel(NamedTuple):
         revision: Commit on the Hub; ``None`` for a folder and for what is built in.
     """
 
-    model: Gr00tN15
+    model: Gr00tModel
     tokenizer: Tokenizer
-    config: ModelConfig
+    config: AnyConfig
     revision: str | None
 
 
@@ -116,7 +123,7 @@ def load_base_model(
     """Load a base model.
 
     Args:
-        base_model: ``tiny``, a folder in Isaac-GR00T's layout or ours, or a Hub id.
+        base_model: ``tiny``, ``tiny-n1.7``, a folder in Isaac-GR00T's layout or ours, or a Hub id.
         revision: Commit, tag or branch on the Hub; the default branch where missing.
         seed: Of ``tiny``'s random weights; torch's own generator is left as it was.
         action_horizon: Actions of one prediction where other than the model's.
@@ -126,20 +133,20 @@ def load_base_model(
         device: Where the weights go. ``tiny``'s do not depend on it.
 
     Raises:
-        BaseModelError: There is no such model, or it is not an N1.5.
+        BaseModelError: There is no such model, or it is neither an N1.5 nor an N1.7.
 
     Examples:
         >>> load_base_model("tiny").model.trainable_parameters()["diffusion_model"]
         544128
     """
-    if base_model in BUILT_IN_NAMES:
-        config = _with_horizon(TINY, action_horizon, base_model)
+    if base_model in BUILT_IN:
+        config = _with_horizon(BUILT_IN[base_model], action_horizon, base_model)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = Gr00tN15(config, attn)
+            model = new_model(config, attn)
         model.backbone.to(dtype)
         model.backbone.rebuild_buffers()
-        return BaseModel(model.to(device), byte_tokenizer(), config, None)
+        return BaseModel(model.to(device), byte_tokenizer(model.prompt), config, None)
     directory = locate(base_model, revision)
     if not (directory / "config.json").is_file():
         files = ", ".join(sorted(path.name for path in directory.iterdir())[:8]) or "nothing"
@@ -150,15 +157,21 @@ def load_base_model(
         )
     config = _with_horizon(load_config(directory / "config.json"), action_horizon, base_model)
     weights = stored_weights(directory, config.layers)
-    if not weights.has_future_tokens:
+    if isinstance(config, ModelConfig) and not weights.has_future_tokens:
         config = config.without_future_tokens()
-    tokenizer = _tokenizer(directory, config)
     with torch.device("meta"):
-        model = Gr00tN15(config, attn)
+        model = new_model(config, attn)
+    tokenizer = _tokenizer(directory, config, model.prompt)
     model.backbone.to(dtype)
     load_weights(model, weights, device)
     model.backbone.rebuild_buffers()
     return BaseModel(model, tokenizer, config, hub_commit(directory))
+
+
+def new_model(config: AnyConfig, attn: str = "sdpa") -> Gr00tModel:
+    """A model of a configuration, with weights drawn at random."""
+    model: Any = MODELS[config.generation]
+    return model(config, attn)
 
 
 def backbone_dtype(settings: N15Hyperparameters, device: Device) -> torch.dtype:
@@ -168,7 +181,7 @@ def backbone_dtype(settings: N15Hyperparameters, device: Device) -> torch.dtype:
 
 
 def save_model(
-    model: Gr00tN15, config: ModelConfig, directory: Path, tokenizer: Tokenizer | None = None
+    model: Gr00tModel, config: AnyConfig, directory: Path, tokenizer: Tokenizer | None = None
 ) -> None:
     """Write ``model.safetensors`` with NVIDIA's names, ``tokenizer.json`` if any, ``config.json``.
 
@@ -182,27 +195,26 @@ def save_model(
     directory.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor for name, tensor in model.state_dict().items() if tensor.numel()}
     save_shards(tensors, directory)
-    if tokenizer is not None and config.towers.tokenizer != "bytes":
+    if tokenizer is not None and not config.has_byte_tokenizer:
         tokenizer.save(directory)
     write_json(directory / "config.json", config.to_json())
 
 
-def _tokenizer(directory: Path, config: ModelConfig) -> Tokenizer:
-    image_token = config.towers.image_token_index
-    if config.towers.tokenizer == "bytes":
-        return checked(byte_tokenizer(), str(directory), image_token)
+def _tokenizer(directory: Path, config: AnyConfig, prompt: PromptFormat) -> Tokenizer:
+    if config.has_byte_tokenizer:
+        return checked(byte_tokenizer(prompt), str(directory), config.image_token)
     if not has_tokenizer(directory):
         directory = download(QWEN, None, ["tokenizer.json", "tokenizer_config.json"])
-    return load_tokenizer(directory, image_token)
+    return load_tokenizer(directory, config.image_token, prompt)
 
 
-def _with_horizon(config: ModelConfig, action_horizon: int | None, subject: str) -> ModelConfig:
+def _with_horizon(config: AnyConfig, action_horizon: int | None, subject: str) -> AnyConfig:
     if action_horizon is None or action_horizon == config.action_head.action_horizon:
         return config
     try:
         return config.with_action_horizon(action_horizon)
     except ValueError as error:
-        limit = config.action_head.max_seq_len
+        limit = config.longest_horizon
         raise BaseModelError(
             subject,
             f"it cannot predict {action_horizon} actions at once.",

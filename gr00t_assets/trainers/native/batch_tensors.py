@@ -35,13 +35,17 @@ def to_device(value: torch.Tensor, device: torch.device) -> torch.Tensor:
     return value.pin_memory().to(device, non_blocking=True)
 
 
+_OF_IMAGES = ("pixel_values", "image_grid_thw")
+"""Tensors with as many rows a sample as it has images, or patches of images."""
+
+
 def in_draw_order(
     parts: Sequence[dict[str, torch.Tensor]], places: np.ndarray, pad_id: int
 ) -> dict[str, torch.Tensor]:
     """One batch of the samples of several datasets.
 
-    Datasets may have other numbers of cameras and prompts of other lengths: ``pixel_values`` has
-    the images of one sample after another, and prompts are padded on the left.
+    Datasets may have other numbers of cameras and prompts of other lengths: tensors of images have
+    those of one sample after another, and prompts are padded on the left.
 
     Args:
         parts: Batches of one dataset each.
@@ -56,7 +60,7 @@ def in_draw_order(
     batch: dict[str, torch.Tensor] = {}
     for name in parts[0]:
         values = [part[name] for part in parts]
-        if name == "pixel_values":
+        if name in _OF_IMAGES:
             samples = [
                 images for part in parts for images in part[name].chunk(len(part["embodiment_id"]))
             ]
@@ -80,18 +84,18 @@ def observation_tensors(
     """What a model is given of an observation.
 
     Args:
-        images: ``(samples, cameras, size, size, 3)`` uint8, on any device.
+        images: ``(samples, cameras, height, width, 3)`` uint8, on any device.
         states: ``(samples, 1, max_state_dim)`` float32.
         instructions: One text a sample.
         embodiment_id: Row of the per-embodiment weights.
     """
     samples, cameras = images.shape[:2]
-    ids, mask = tokenize(base.tokenizer, instructions, cameras, base.config.tokens_per_image)
-    pixels = torch.as_tensor(images).flatten(0, 1).permute(0, 3, 1, 2).float()
+    tokens = base.config.image_tokens(*images.shape[2:4])
+    ids, mask = tokenize(base.tokenizer, instructions, cameras, tokens)
     return {
         "input_ids": ids,
         "attention_mask": mask,
-        "pixel_values": pixels.div_(127.5).sub_(1),
+        **base.model.pixels(torch.as_tensor(images).flatten(0, 1).permute(0, 3, 1, 2)),
         "state": torch.from_numpy(states),
         "embodiment_id": torch.full((samples,), embodiment_id),
     }

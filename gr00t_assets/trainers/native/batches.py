@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch.nn.functional import pad
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations, Part
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.modality.camera_images import camera_images
+from gr00t_assets.modality.camera_images import camera_images, image_shape
 from gr00t_assets.modality.images import draw_augmentations
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
@@ -83,7 +84,7 @@ class BatchSource:
     def __init__(self, spec: TrainingSpec, base: BaseModel, device: torch.device) -> None:
         settings = NativeHyperparameters.of(spec.experiment)
         self._augmented = settings.augmentation == "gr00t"
-        self._image_size = base.config.image_size
+        self._recipe = base.config.image_recipe
         self._prepared = not self._augmented and device.type == "cpu"
         self._size = settings.batch_size
         self.data = [self._open(dataset) for dataset in spec.datasets]
@@ -173,7 +174,7 @@ class BatchSource:
     def _open(self, dataset: RunDataset, part: Part = "train") -> Demonstrations:
         config = dataset.config
         source = (
-            PreparedFrames.open(dataset.frame_cache, config, self._image_size)
+            PreparedFrames.open(dataset.frame_cache, config, self._recipe)
             if self._prepared
             else FrameCache.open(dataset.frame_cache, config.frame_size)
         )
@@ -187,13 +188,14 @@ class BatchSource:
             DatasetError: With the dataset, the task and the first episode that has it.
         """
         tokenizer, config = self._base.tokenizer, self._base.config
-        most = config.towers.text_config.max_position_embeddings
+        most = config.most_tokens
+        tokens_per_image = config.image_tokens(*image_shape(self._recipe, data.config))
         for number, task in enumerate(data.instructions):
             episode = int(data.episodes[np.argmax(data.tasks == number)])
             if tokens := tokenizer.special_tokens(task):
                 found = f"{', '.join(tokens)}, which the tokenizer takes for no words"
                 raise instruction_error(name, episode, task, found)
-            ids = tokenizer.prompt_ids(task, len(data.config.video), config.tokens_per_image)
+            ids = tokenizer.prompt_ids(task, len(data.config.video), tokens_per_image)
             if len(ids) > most:
                 found = f"a prompt of {len(ids):,} tokens; the model takes {most:,}"
                 remedy = f"give it a shorter text by tasks: {{rename: ...}} of {name} in "
@@ -223,26 +225,31 @@ class BatchSource:
             data.texts(rows),
             data.config.embodiment_id,
         )
-        batch["action"] = torch.from_numpy(data.actions(rows))
-        batch["action_mask"] = torch.from_numpy(data.action_mask(len(rows)))
+        horizon = self._base.config.action_head.action_horizon
+        for name, values in (
+            ("action", data.actions(rows)),
+            ("action_mask", data.action_mask(len(rows))),
+        ):
+            value = torch.from_numpy(values)
+            batch[name] = pad(value, (0, 0, 0, horizon - value.shape[1]))
         return batch
 
     def _images(
         self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None
     ) -> torch.Tensor:
-        """What the model sees, ``(rows, cameras, size, size, 3)`` uint8, on the device."""
+        """What the model sees, ``(rows, cameras, height, width, 3)`` uint8, on the device."""
         frames = to_device(torch.from_numpy(data.frames(rows)), self._device)
         if self._prepared:
             return frames
         if not self._augmented or draws is None:
-            return camera_images(frames, self._image_size, data.config)
+            return camera_images(frames, self._recipe, data.config)
         scale, jitter = data.config.crop_scale, data.config.color_jitter
-        height, width = frames.shape[2:4]
+        height, width = self._recipe.crop_frame(*frames.shape[2:4])
         generator, drawn = torch.Generator(), []
         for draw in draws.tolist():
             generator.manual_seed(sample_seed(self._seed, draw))
             drawn += draw_augmentations(1, height, width, scale, jitter, generator)
-        return camera_images(frames, self._image_size, data.config, drawn)
+        return camera_images(frames, self._recipe, data.config, drawn)
 
     def _on_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         batch = placed(batch, self._base.tokenizer.image_id)

@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
 from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
 from gr00t_assets.trainers.native.dit import Block
+from gr00t_assets.trainers.native.prompts import PromptFormat
 
 
 class Gr00tModel(nn.Module, ABC):
@@ -18,14 +19,28 @@ class Gr00tModel(nn.Module, ABC):
     ``action`` and ``action_mask`` (B, horizon, action_dim). Without ``attention_mask`` nothing is
     padded; ``image_places`` spares asking the GPU where the image tokens are; see
     ``batch_tensors.placed``.
+
+    Attributes:
+        prompt: Of its generation.
+        lm_head: Name in files of what is tied to the embeddings and not part of the model.
+        embedding: Name of the embeddings.
     """
 
+    prompt: ClassVar[PromptFormat]
+    lm_head: ClassVar[str]
+    embedding: ClassVar[str]
+    config: Any
+    backbone: Any
     action_head: FlowMatchingActionHead
     _frozen: list[nn.Module]
 
     @abstractmethod
     def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Features of the prompt and its images (B, L, D), and what the head is told of each."""
+
+    @abstractmethod
+    def pixels(self, images: Tensor) -> dict[str, Tensor]:
+        """What a batch has of images (N, 3, height, width) uint8, on their device."""
 
     @abstractmethod
     def parts(self) -> dict[str, list[nn.Module]]:

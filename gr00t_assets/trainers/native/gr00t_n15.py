@@ -6,7 +6,7 @@ of NVIDIA's files, whatever transformers calls them inside.
 """
 
 import importlib.util
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from transformers import Qwen3Config, Qwen3Model, SiglipVisionConfig, SiglipVisi
 from gr00t_assets.trainers.n15.architecture import ModelConfig, TextConfig, VisionConfig
 from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
-from gr00t_assets.trainers.native.prompts import image_places
+from gr00t_assets.trainers.native.prompts import N15_PROMPT, PromptFormat, image_places
 
 PROJECTION_INPUT = 2048
 """Input width of ``eagle_linear``, fixed in Isaac-GR00T."""
@@ -162,6 +162,10 @@ class Gr00tN15(Gr00tModel):
     ``attn`` is the towers' attention, ``sdpa`` or ``flash_attention_2``.
     """
 
+    prompt: ClassVar[PromptFormat] = N15_PROMPT
+    lm_head: ClassVar[str] = "backbone.eagle_model.language_model.lm_head.weight"
+    embedding: ClassVar[str] = "backbone.eagle_model.language_model.model.embed_tokens.weight"
+
     def __init__(self, config: ModelConfig, attn: str = "sdpa") -> None:
         super().__init__()
         self.config = config
@@ -176,6 +180,10 @@ class Gr00tN15(Gr00tModel):
         if places is None:
             places = image_places(ids, self.config.towers.image_token_index)
         return self.backbone(ids, mask, places, batch["pixel_values"]), mask
+
+    def pixels(self, images: Tensor) -> dict[str, Tensor]:
+        """Pixels in [-1, 1]."""
+        return {"pixel_values": images.float().div_(127.5).sub_(1)}
 
     def parts(self) -> dict[str, list[nn.Module]]:
         """Modules by the flag that trains them, in the order of ``set_trainable``."""

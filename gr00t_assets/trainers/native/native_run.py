@@ -10,6 +10,7 @@ import torch
 
 from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.modality.frame_check_result import frames_verified
+from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.runs.manifest import (
     MANIFEST,
     Manifest,
@@ -23,7 +24,7 @@ from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run, sto
 from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
 from gr00t_assets.trainers.native.base_models import BaseModel, Device, choose_device, save_model
 from gr00t_assets.trainers.native.batches import BatchSource
-from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
+from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.lora import ADAPTER, add_lora, merge_lora
 from gr00t_assets.trainers.native.optimizer import moment_bytes, set_weights_type, trainable
@@ -192,6 +193,12 @@ def _prepare(
 def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
     """Refuse a model that the data's padded vectors or its embodiment do not fit."""
     head, data = base.config.action_head, spec.modality_config
+    if data.generation != base.config.generation:
+        theirs, own = (GENERATIONS[name] for name in (data.generation, base.config.generation))
+        problem = f"base model {spec.experiment.base_model} is {own.title}, and the data is not."
+        found = f"data config {data.data_config} of dataset {data.dataset} is of {theirs.title}"
+        remedy = f"give the dataset a data config with generation: {base.config.generation}"
+        raise TrainingError(spec.experiment.name, problem, [found, remedy])
     pairs = [
         ("numbers of state", data.max_state_dim, head.max_state_dim),
         ("numbers of action", data.max_action_dim, head.action_dim),
@@ -208,7 +215,7 @@ def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
 
 
 def sizes_on_disk(
-    model: Gr00tN15, settings: NativeHyperparameters | None = None
+    model: Gr00tModel, settings: NativeHyperparameters | None = None
 ) -> tuple[int, int]:
     """Bytes of one checkpoint with its optimizer state, and of the final model."""
     trained = [parameter for _, parameter in trainable(model)]

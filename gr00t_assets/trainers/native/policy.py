@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gr00t_assets.modality.camera_images import camera_images
+from gr00t_assets.modality.camera_images import camera_images, image_shape
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
 from gr00t_assets.trainers.native.batch_tensors import observation_tensors, placed
@@ -55,7 +55,7 @@ class NativePolicy(Policy):
         """Normalised actions; images and prompts are encoded once for all draws of a sample."""
         device = self._device.device
         frames = torch.from_numpy(observations.frames).to(device)
-        images = camera_images(frames, self.base.config.image_size, self.config)
+        images = camera_images(frames, self.base.config.image_recipe, self.config)
         batch = observation_tensors(
             self.base,
             images,
@@ -68,24 +68,36 @@ class NativePolicy(Policy):
         steps = denoising_steps or self.denoising_steps
         with torch.no_grad(), self._device.autocast():
             features, mask = self.base.model.backbone_features(batch)
+            horizon = noise.shape[2]
+            noise = _padded(noise, self.base.config.action_head.action_horizon)
             draws = [
                 self.base.model.action_head.get_action(
                     features, mask, batch, torch.from_numpy(start).to(device), steps
                 )
                 for start in noise
             ]
-        return torch.stack(draws).float().cpu().numpy()
+        return torch.stack(draws)[:, :, :horizon].float().cpu().numpy()
 
     def task_problem(self, task: str) -> str | None:
         """Special tokens in it, or a prompt that is longer than the model takes."""
         if tokens := self.base.tokenizer.special_tokens(task):
             return f"has special tokens in it: {', '.join(tokens)}"
         config = self.base.config
-        most = config.towers.text_config.max_position_embeddings
-        tokens_per_image = config.tokens_per_image
+        most = config.most_tokens
+        tokens_per_image = config.image_tokens(*image_shape(config.image_recipe, self.config))
         count = len(self.base.tokenizer.prompt_ids(task, len(self.config.video), tokens_per_image))
         return (
             f"gives a prompt of {count:,} tokens; the model takes {most:,}"
             if count > most
             else None
         )
+
+
+def _padded(noise: np.ndarray, horizon: int) -> np.ndarray:
+    """Noise (draws, samples, steps, numbers) for a model that predicts more steps than are used."""
+    missing = horizon - noise.shape[2]
+    if not missing:
+        return noise
+    shape = (*noise.shape[:2], missing, noise.shape[3])
+    more = np.random.default_rng(0).standard_normal(shape, np.float32)
+    return np.concatenate([noise, more], axis=2)

@@ -1,11 +1,12 @@
-"""The chat prompt of N1.5 and its tokens: padded on the left, one run of tokens for each image.
+"""Chat prompts and their tokens: padded on the left, one run of tokens for each image.
 
-Text as Isaac-GR00T's Eagle processor makes it from its chat template.
+N1.5's text is as Isaac-GR00T's Eagle processor makes it from its chat template.
 """
 
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,18 +22,28 @@ from gr00t_assets.modality.special_tokens import special_tokens
 QWEN = "Qwen/Qwen3-1.7B"
 """Hub id of the tokenizer for checkpoints that bring none, as nvidia/GR00T-N1.5-3B."""
 PAD, IMAGE_TOKEN = "<|endoftext|>", "<IMG_CONTEXT>"
-EAGLE_TOKENS = (
-    IMAGE_TOKEN,
-    *("<img>", "</img>", "<box>", "</box>", "<quad>", "</quad>"),
-    *("<ref>", "</ref>", "<interval>", "</interval>"),
-)
-BYTE_TOKENS = (PAD, "<img>", IMAGE_TOKEN, "</img>", "<|im_start|>", "<|im_end|>")
-"""Special tokens of the byte tokenizer, from id 256 on."""
 CACHED_PROMPTS = 4096
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
 LARGEST_TOKENIZER = 64 << 20
 """Bytes of one of these files; Qwen's largest has 11 MB."""
+
+
+@dataclass(frozen=True)
+class PromptFormat:
+    """The prompt of a generation of GR00T.
+
+    Attributes:
+        text: The prompt of a task, some images and the tokens of each of them.
+        image_token: Stands for a part of an image.
+        byte_tokens: Special tokens of the byte tokenizer, from id 256 on.
+        added_tokens: What Qwen's tokenizer lacks.
+    """
+
+    text: Callable[[str, int, int], str]
+    image_token: str
+    byte_tokens: tuple[str, ...]
+    added_tokens: tuple[str, ...] = ()
 
 
 def build_prompt(task: str, num_images: int) -> str:
@@ -66,13 +77,32 @@ def expand_images(prompt: str, tokens_per_image: int) -> str:
     return re.sub(r"<image-(\d+)>", rf"<image \1><img>{tokens}</img>", prompt)
 
 
+EAGLE_TOKENS = (
+    IMAGE_TOKEN,
+    *("<img>", "</img>", "<box>", "</box>", "<quad>", "</quad>"),
+    *("<ref>", "</ref>", "<interval>", "</interval>"),
+)
+
+
+def _eagle_text(task: str, num_images: int, tokens_per_image: int) -> str:
+    return expand_images(build_prompt(task, num_images), tokens_per_image)
+
+
+N15_PROMPT = PromptFormat(
+    _eagle_text,
+    IMAGE_TOKEN,
+    byte_tokens=(PAD, "<img>", IMAGE_TOKEN, "</img>", "<|im_start|>", "<|im_end|>"),
+    added_tokens=EAGLE_TOKENS,
+)
+
+
 class Tokenizer:
     """Turns tasks into prompt tokens, each distinct task once."""
 
-    def __init__(self, fast: FastTokenizer) -> None:
-        self._fast = fast
+    def __init__(self, fast: FastTokenizer, prompt: PromptFormat = N15_PROMPT) -> None:
+        self._fast, self.prompt = fast, prompt
         vocabulary = fast.get_vocab(with_added_tokens=True)
-        self.pad_id, self.image_id = vocabulary[PAD], vocabulary[IMAGE_TOKEN]
+        self.pad_id, self.image_id = vocabulary[PAD], vocabulary[prompt.image_token]
         added = [token.content for token in fast.get_added_tokens_decoder().values()]
         self._added = [token for token in added if token.startswith("<")]
         self.prompt_ids = functools.lru_cache(maxsize=CACHED_PROMPTS)(self._prompt_ids)
@@ -94,8 +124,7 @@ class Tokenizer:
         if tokens := self.special_tokens(task):
             found = f"has special tokens in it: {', '.join(tokens)}."
             raise DatasetError(short(task), f"the instruction {found}", ["take them out of it"])
-        ids = self.encode(expand_images(build_prompt(task, num_images), tokens_per_image))
-        return tuple(ids)
+        return tuple(self.encode(self.prompt.text(task, num_images, tokens_per_image)))
 
 
 def tokenize(
@@ -124,8 +153,8 @@ def image_places(input_ids: Tensor, image_id: int) -> Tensor:
     return (input_ids == image_id).flatten().nonzero().flatten()
 
 
-def byte_tokenizer() -> Tokenizer:
-    """One token for each byte of UTF-8, and six special tokens; needs no file.
+def byte_tokenizer(prompt: PromptFormat = N15_PROMPT) -> Tokenizer:
+    """One token for each byte of UTF-8, and a few special tokens; needs no file.
 
     Examples:
         >>> byte_tokenizer().encode("ab<img>")
@@ -136,8 +165,8 @@ def byte_tokenizer() -> Tokenizer:
     ids = {character: byte for byte, character in bytes_to_unicode().items()}
     fast = FastTokenizer(models.BPE(vocab=ids, merges=[]))
     fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    _add(fast, BYTE_TOKENS)
-    return Tokenizer(fast)
+    _add(fast, prompt.byte_tokens)
+    return Tokenizer(fast, prompt)
 
 
 def has_tokenizer(directory: Path) -> bool:
@@ -146,8 +175,10 @@ def has_tokenizer(directory: Path) -> bool:
     return (directory / "tokenizer.json").is_file() or all(path.is_file() for path in pair)
 
 
-def load_tokenizer(directory: Path, image_token_index: int) -> Tokenizer:
-    """Read a Qwen tokenizer from a folder and add Eagle's tokens where they are missing.
+def load_tokenizer(
+    directory: Path, image_token_index: int, prompt: PromptFormat = N15_PROMPT
+) -> Tokenizer:
+    """Read a Qwen tokenizer from a folder and add the prompt's tokens where they are missing.
 
     Raises:
         BaseModelError: The files cannot be read, or its image token has another id than the model
@@ -170,8 +201,11 @@ def load_tokenizer(directory: Path, image_token_index: int) -> Tokenizer:
         ) from error
     if fast.token_to_id(PAD) is None:
         raise BaseModelError(str(directory), f"its tokenizer has no {PAD}; it is not Qwen's.")
-    _add(fast, EAGLE_TOKENS)
-    return checked(Tokenizer(fast), str(directory), image_token_index)
+    _add(fast, prompt.added_tokens)
+    if fast.token_to_id(prompt.image_token) is None:
+        problem = f"its tokenizer has no {prompt.image_token}; it is not of Qwen3."
+        raise BaseModelError(str(directory), problem, [f"take tokenizer.json of {QWEN}"])
+    return checked(Tokenizer(fast, prompt), str(directory), image_token_index)
 
 
 def _add(fast: FastTokenizer, tokens: Iterable[str]) -> None:
@@ -188,8 +222,8 @@ def checked(tokenizer: Tokenizer, subject: str, image_token_index: int) -> Token
     if tokenizer.image_id != image_token_index:
         raise BaseModelError(
             subject,
-            f"its tokenizer gives {IMAGE_TOKEN} the id {tokenizer.image_id}, the model expects "
-            f"{image_token_index}.",
+            f"its tokenizer gives {tokenizer.prompt.image_token} the id {tokenizer.image_id}, the "
+            f"model expects {image_token_index}.",
             ["take tokenizer.json of Qwen/Qwen3-1.7B, or Isaac-GR00T's eagle2_hg_model folder"],
         )
     return tokenizer

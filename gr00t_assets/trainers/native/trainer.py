@@ -12,8 +12,15 @@ from gr00t_assets.runs.manifest import installed_versions
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Trainer
-from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, RELEASED_LICENSE, RELEASED_MODEL
-from gr00t_assets.trainers.n15.data_config_limits import limit_findings, n15_limits
+from gr00t_assets.trainers.base_model_files import (
+    BUILT_IN_NAMES,
+    N17_LICENSE,
+    RELEASED_LICENSE,
+    RELEASED_MODEL,
+    RELEASED_N17,
+)
+from gr00t_assets.trainers.model_config import known_generation
+from gr00t_assets.trainers.n15.data_config_limits import data_config_limits, limit_findings
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.policy import Policy
 
@@ -39,11 +46,15 @@ class NativeTrainer(Trainer):
     model_name = "GR00T N1.5"
     model_tags = ("gr00t", "gr00t_n1_5")
     licenses: ClassVar[Mapping[str, ModelLicense]] = {
-        "tiny": ModelLicense(
-            "apache-2.0",
-            note="The base model is drawn at random by gr00t-assets; nobody trained it.",
+        **dict.fromkeys(
+            BUILT_IN_NAMES,
+            ModelLicense(
+                "apache-2.0",
+                note="The base model is drawn at random by gr00t-assets; nobody trained it.",
+            ),
         ),
         RELEASED_MODEL: RELEASED_LICENSE,
+        RELEASED_N17: N17_LICENSE,
     }
 
     def command(self, spec: TrainingSpec) -> list[str]:
@@ -78,8 +89,9 @@ class NativeTrainer(Trainer):
         return REVISION
 
     def limits(self, experiment: Experiment) -> list[Finding]:
-        """It trains in the shapes of N1.5."""
-        return limit_findings(n15_limits(experiment))
+        """It trains in the shapes of the base model's generation, where that is known here."""
+        generation = known_generation(experiment.base_model)
+        return limit_findings(data_config_limits(experiment, generation) if generation else ())
 
     def environment(self, store: Store) -> EnvironmentReport:
         """The packages of this program's own environment."""

@@ -13,7 +13,7 @@ from gr00t_assets.trainers.attempt import StopRequest
 from gr00t_assets.trainers.native.base_models import Device
 from gr00t_assets.trainers.native.batch_tensors import to_device
 from gr00t_assets.trainers.native.batches import BatchSource, draw_flow, sample_seed
-from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
+from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import (
     make_optimizer,
@@ -41,7 +41,7 @@ class TrainingLoop:
     many processes share its samples; dropout alone is each process's own.
     """
 
-    model: Gr00tN15
+    model: Gr00tModel
     settings: NativeHyperparameters
     batches: BatchSource
     device: Device

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from gr00t_assets.core.errors import BaseModelError
 from gr00t_assets.core.files import read_json, write_json
+from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 
 _MISMATCH = "its weights do not match its config.json."
 _REFUSED = re.compile(r"os error (\d+)")
@@ -52,8 +53,6 @@ def _own_storage(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
-TEXT = "backbone.eagle_model.language_model."
-LM_HEAD, EMBEDDING = f"{TEXT}lm_head.weight", f"{TEXT}model.embed_tokens.weight"
 FUTURE_TOKENS = "action_head.future_tokens.weight"
 SHOWN = 5
 
@@ -197,7 +196,7 @@ def _listed(kind: str, names: list[str]) -> Iterator[str]:
         yield f"{len(names)} {kind}: {', '.join(sorted(names)[:SHOWN])}{more}"
 
 
-def load_weights(model: nn.Module, weights: StoredWeights, device: torch.device | str) -> None:
+def load_weights(model: Gr00tModel, weights: StoredWeights, device: torch.device | str) -> None:
     """Give a model that has shapes alone, on the device meta, its memory and its weights.
 
     They are converted to the model's dtype. ``lm_head`` is not part of the model and passed over;
@@ -208,10 +207,10 @@ def load_weights(model: nn.Module, weights: StoredWeights, device: torch.device 
             number is not finite.
     """
     stored, subject = dict(weights.tensors), str(weights.directory)
-    lm_head = stored.pop(LM_HEAD, None)
+    lm_head, embedding = stored.pop(model.lm_head, None), model.embedding
     source = {name: name for name in stored}
-    if lm_head is not None and EMBEDDING not in stored:
-        stored[EMBEDDING], source[EMBEDDING] = lm_head, LM_HEAD
+    if lm_head is not None and embedding not in stored:
+        stored[embedding], source[embedding] = lm_head, model.lm_head
     shapes = {
         name: tuple(tensor.shape)
         for name, tensor in model.state_dict().items()

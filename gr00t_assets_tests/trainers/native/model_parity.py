@@ -16,10 +16,14 @@ from safetensors.torch import load_file
 
 from gr00t_assets.core.errors import BaseModelError, Gr00tAssetsError
 from gr00t_assets.trainers.native.base_models import load_base_model
+from gr00t_assets.trainers.native.n17.gr00t_n17 import Gr00tN17
 
 _PROMPT = ("input_ids", "attention_mask")
 
-TOLERANCES = {"features": 1e-5, "loss": 1e-5, "actions": 1e-5, "grad_norm": 1e-4}
+TOLERANCES = {
+    **{"features": 1e-5, "loss": 1e-5, "actions": 1e-5},
+    **{"grad_norm": 1e-4, "grad_norm_relative": 1e-4},
+}
 
 
 def measure(directory: Path) -> dict[str, Any]:
@@ -29,7 +33,8 @@ def measure(directory: Path) -> dict[str, Any]:
 
     Returns:
         ``features``, ``loss``, ``actions``, ``gradients`` by parameter name, and where the vectors
-        have it ``grad_norm`` (over all parameters) and ``grad_norm_relative``.
+        have it ``grad_norm`` (over all parameters) and ``grad_norm_relative``. Of N1.7 the largest
+        of all cases.
 
     Raises:
         BaseModelError: The folder is not complete.
@@ -39,6 +44,8 @@ def measure(directory: Path) -> dict[str, Any]:
         raise BaseModelError(str(directory), "vectors.safetensors is missing.")
     vectors = load_file(file)
     model = load_base_model(str(directory.absolute())).model.eval()
+    if isinstance(model, Gr00tN17):
+        return _measure_n17(model, vectors)
     expected = vectors["backbone_features"]
     seen = _samples_with_images(vectors)
     computed, _ = model.backbone_features({**vectors, **{n: vectors[n][:seen] for n in _PROMPT}})
@@ -63,6 +70,32 @@ def measure(directory: Path) -> dict[str, Any]:
         differences["grad_norm"] = difference
         differences["grad_norm_relative"] = difference / float(vectors["grad_norm"])
     return differences
+
+
+def _measure_n17(model: Gr00tN17, vectors: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """Of each case ``CASE/KEY`` of the vectors, with padding hidden from all attention."""
+    largest = dict.fromkeys(("features", "loss", "actions", "grad_norm_relative"), 0.0)
+    for case in sorted({name.partition("/")[0] for name in vectors}):
+        own = {
+            name.partition("/")[2]: value
+            for name, value in vectors.items()
+            if name.startswith(f"{case}/")
+        }
+        model.zero_grad()
+        features, kinds = model.backbone_features(own)
+        loss = model.action_head(features, kinds, own, own["noise"], own["t"])
+        loss.backward()
+        norm = torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None]).norm()
+        actions = model.action_head.get_action(features, kinds, own, own["sample_noise"])
+        seen = own["attention_mask"].bool()
+        found = {
+            "features": _largest(features[seen], own["backbone_features"][seen]),
+            "loss": _largest(loss, own["masked:loss"]),
+            "actions": _largest(actions, own["masked:action_pred"]),
+            "grad_norm_relative": _largest(norm / own["masked:grad_norm"], torch.ones(1)),
+        }
+        largest = {name: max(value, found[name]) for name, value in largest.items()}
+    return largest
 
 
 def _samples_with_images(vectors: dict[str, torch.Tensor]) -> int:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
 from gr00t_assets.trainers.n17.architecture import (
@@ -19,6 +20,8 @@ from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
 from gr00t_assets.trainers.native.dit import DiT
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.gr00t_n15 import attention_implementation
+from gr00t_assets.trainers.native.n17.prompt import N17_PROMPT
+from gr00t_assets.trainers.native.prompts import PromptFormat
 
 PADDING, TEXT, IMAGE = 0, 1, 2
 """Kinds of tokens of a prompt, by which the action head attends to them."""
@@ -41,11 +44,13 @@ class Qwen3Backbone(nn.Module):
 
     def __init__(self, config: N17Config, attn: str = "sdpa") -> None:
         super().__init__()
-        fields = config.qwen3_vl_config.model_dump(mode="json", exclude={"tokenizer"})
+        fields: dict[str, Any] = config.qwen3_vl_config.model_dump(
+            mode="json", exclude={"tokenizer"}
+        )
+        fields["attn_implementation"] = attention_implementation(attn)
         fields["text_config"]["num_hidden_layers"] = config.select_layer
         fields["text_config"]["use_cache"] = False
-        towers = Qwen3VLConfig(**fields, attn_implementation=attention_implementation(attn))
-        model: Any = Qwen3VLModel(towers)
+        model: Any = Qwen3VLModel(Qwen3VLConfig(**fields))
         model.language_model.norm = UnusedNorm(config.backbone_embedding_dim)
         self.model = nn.ModuleDict({"model": model})
         self.image_token = config.qwen3_vl_config.image_token_id
@@ -137,6 +142,10 @@ class Gr00tN17(Gr00tModel):
     A batch has ``image_grid_thw`` (images, 3) int64 too: patches of each in time, height and width.
     """
 
+    prompt: ClassVar[PromptFormat] = N17_PROMPT
+    lm_head: ClassVar[str] = "backbone.model.lm_head.weight"
+    embedding: ClassVar[str] = "backbone.model.model.language_model.embed_tokens.weight"
+
     def __init__(self, config: N17Config, attn: str = "sdpa") -> None:
         super().__init__()
         self.config = config
@@ -147,6 +156,24 @@ class Gr00tN17(Gr00tModel):
     def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Features of the prompt and its images (B, L, D), and the kind of each token (B, L)."""
         return self.backbone(batch)
+
+    def pixels(self, images: Tensor) -> dict[str, Tensor]:
+        """Patches in [-1, 1] of images whose size is made to fit them, and how many there are."""
+        vision = self.config.qwen3_vl_config.vision_config
+        side, merge = vision.patch_size, vision.spatial_merge_size
+        rows, columns = self.config.image_grid(*images.shape[2:])
+        pixels, size = images.float(), (rows * side, columns * side)
+        if pixels.shape[2:] != size:
+            pixels = interpolate(pixels, size=size, mode="bicubic", antialias=True)
+            pixels = pixels.round_().clamp_(0, 255)
+        pixels = pixels.div_(127.5).sub_(1)
+        # Patches of a merged block come one after another; a frame counts for two moments.
+        blocks = pixels.view(-1, 3, rows // merge, merge, side, columns // merge, merge, side)
+        blocks = blocks.permute(0, 2, 5, 3, 6, 1, 4, 7).unsqueeze(6)
+        patches = blocks.expand(*blocks.shape[:6], vision.temporal_patch_size, side, side)
+        grid = torch.tensor([[1, rows, columns]]).expand(len(images), 3)
+        count = len(images) * rows * columns
+        return {"pixel_values": patches.reshape(count, -1), "image_grid_thw": grid}
 
     def parts(self) -> dict[str, list[nn.Module]]:
         """Modules by the flag that trains them, in the order of ``set_trainable``."""

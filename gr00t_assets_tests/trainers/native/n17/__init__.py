@@ -1,0 +1,1 @@
+"""GR00T N1.7 in the native trainer."""

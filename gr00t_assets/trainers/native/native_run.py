@@ -23,6 +23,7 @@ from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run, sto
 from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
 from gr00t_assets.trainers.native.base_models import BaseModel, Device, choose_device, save_model
 from gr00t_assets.trainers.native.batches import BatchSource
+from gr00t_assets.trainers.native.compilation import compile_layers
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.lora import ADAPTER, add_lora, merge_lora
@@ -76,7 +77,7 @@ def follow_spec(spec: TrainingSpec, processes: Processes) -> None:
             raise CheckpointError(str(spec.run_directory), problem, [remedy])
         device = choose_device(index=processes.local_rank)
         with stop_on_signal() as stop:
-            _, loop = _prepare(spec, processes, device)
+            _, loop = prepare(spec, processes, device)
             if state is not None:
                 loop.restore(state)
             loop.run(stop)
@@ -130,7 +131,7 @@ class NativeRun(Attempt):
         began, device = time.perf_counter(), choose_device(index=processes.local_rank)
         gpus = processes.count if device.on_gpu else 0
         self._know(device=device.name, device_uuid=device.uuid, gpus=gpus)
-        base, loop = _prepare(self.spec, processes, device, self.reporter, self._know)
+        base, loop = prepare(self.spec, processes, device, self.reporter, self._know)
         self._loop = loop
         require_disk_space(self.spec.experiment.name, directory, *sizes_on_disk(base.model))
         several = f", {processes.count} processes" if processes.count > 1 else ""
@@ -156,7 +157,7 @@ class NativeRun(Attempt):
         self._known = replace(self._known, **facts)
 
 
-def _prepare(
+def prepare(
     spec: TrainingSpec,
     processes: Processes,
     device: Device,
@@ -166,6 +167,11 @@ def _prepare(
     """Load the model and the data, and look whether they fit each other.
 
     ``know`` is told what becomes known of the run meanwhile.
+
+    Raises:
+        BaseModelError: There is no such model, or it is not an N1.5.
+        DatasetError: A dataset cannot be read.
+        TrainingError: They do not fit each other, or the hyperparameters.
     """
     settings = NativeHyperparameters.of(spec.experiment)
     base = spec_base_model(spec, device)
@@ -185,7 +191,12 @@ def _prepare(
             keep = settings.save_total_limit
             save_checkpoint(state, spec.run_directory, spec.config_hash, keep)
 
-    return base, TrainingLoop(base.model, settings, batches, device, reporter, save, processes)
+    loop = TrainingLoop(base.model, settings, batches, device, reporter, save, processes)
+    if settings.compile:
+        reason = compile_layers(base.model, loop.try_out)
+        if reporter is not None:
+            reporter.say(f"not compiled: {reason}" if reason else "layers are compiled")
+    return base, loop
 
 
 def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:

@@ -28,6 +28,9 @@ from gr00t_assets.trainers.native.training_state import TrainingState
 from gr00t_assets.trainers.reporter import Reporter
 
 _HELD_OUT_SAMPLES = 256
+STEP_PARTS = DATA, FORWARD, BACKWARD, OPTIMIZER = "data wait", "forward", "backward", "optimizer"
+"""Names of the parts of a step in a profile."""
+
 SCHEDULER_STATE = ("last_epoch", "_step_count", "_last_lr", "base_lrs")
 
 
@@ -140,18 +143,18 @@ class TrainingLoop:
         self.optimizer.zero_grad(set_to_none=True)
         losses = []
         for part, then in pairwise([*parts, self._parts(range(step.stop, step.stop + samples))[0]]):
-            with record_function("data wait"):
+            with record_function(DATA):
                 batch = self.batches.batch(part, then)
                 own = slice(part.start - first, part.stop - first)
                 noise, times = (to_device(draws[own], self.device.device) for draws in flow)
             last = part is parts[-1]
             with processes.synchronised(self._parallel, last), self.device.autocast():
-                with record_function("forward"):
+                with record_function(FORWARD):
                     loss = self._parallel(batch, noise, times, entries)
-                with record_function("backward"):
+                with record_function(BACKWARD):
                     loss.backward()
             losses.append(loss.detach().double())
-        with record_function("optimizer"):
+        with record_function(OPTIMIZER):
             norm = torch.nn.utils.clip_grad_norm_(self._parameters, settings.max_grad_norm)
             rate = float(self.scheduler.get_last_lr()[0])
             self.optimizer.step()
@@ -160,6 +163,16 @@ class TrainingLoop:
         self.samples_seen += samples
         self._losses.add(self.step, sum(losses[1:], losses[0]), norm, rate)
         return processes.agree(self.step, stop.asked)
+
+    def try_out(self) -> None:
+        """Run the model forward and backward on the first batch, and forget it."""
+        part = self._parts(range(self.settings.samples_per_step))[0]
+        flow = draw_flow(self.model.config.action_head, self.settings.seed, 0, len(part))
+        self.model.train()
+        with self.device.autocast():
+            draws = [to_device(numbers, self.device.device) for numbers in flow]
+            self.model(self.batches.batch(part), *draws).backward()
+        self.model.zero_grad(set_to_none=True)
 
     @torch.no_grad()
     def _held_out_loss(self) -> tuple[float, int]:

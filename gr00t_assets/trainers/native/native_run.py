@@ -133,7 +133,11 @@ class NativeRun(Attempt):
         self._know(device=device.name, device_uuid=device.uuid, gpus=gpus)
         base, loop = prepare(self.spec, processes, device, self.reporter, self._know)
         self._loop = loop
-        require_disk_space(self.spec.experiment.name, directory, *sizes_on_disk(base.model))
+        require_disk_space(
+            self.spec.experiment.name,
+            directory,
+            *sizes_on_disk(base.model, ema=loop.settings.ema_decay > 0),
+        )
         several = f", {processes.count} processes" if processes.count > 1 else ""
         trained = sum(parameter.numel() for _, parameter in trainable(base.model))
         self.reporter.say(
@@ -147,9 +151,8 @@ class NativeRun(Attempt):
         (directory / MANIFEST).unlink(missing_ok=True)
         if not loop.run(stop):
             return self.record_stop(stop, loop.step)
-        with published_model(self.spec) as folder:
-            settings = NativeHyperparameters.of(self.spec.experiment)
-            merge_lora(loop.model, settings, folder / ADAPTER)
+        with published_model(self.spec) as folder, loop.averaged():
+            merge_lora(loop.model, loop.settings, folder / ADAPTER)
             save_model(loop.model, base.config, folder, base.tokenizer)
         return self.record("finished")
 
@@ -217,10 +220,16 @@ def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
         raise TrainingError(spec.experiment.name, f"base model {name} does not fit.", problems)
 
 
-def sizes_on_disk(model: Gr00tN15) -> tuple[int, int]:
-    """Bytes of one checkpoint with its optimizer state, and of the final model."""
+def sizes_on_disk(model: Gr00tN15, ema: bool = False) -> tuple[int, int]:
+    """Bytes of one checkpoint with its optimizer state, and of the final model.
+
+    ``ema`` says whether the checkpoint has an average of the weights too.
+    """
     trained = [parameter for _, parameter in trainable(model)]
-    return (1 + _MOMENTS) * _file_bytes(trained), _file_bytes(model.state_dict().values())
+    checkpoint = (1 + _MOMENTS) * _file_bytes(trained)
+    if ema:
+        checkpoint += sum(4 * parameter.numel() + _HEADER for parameter in trained)
+    return checkpoint, _file_bytes(model.state_dict().values())
 
 
 def _file_bytes(tensors: Iterable[torch.Tensor]) -> int:

@@ -68,6 +68,9 @@ class WandbRecord(FrozenModel):
     sent_bytes: int | None = Field(
         default=None, description="Bytes of metrics.jsonl that W&B has; None in older records"
     )
+    held_out_step: int = Field(
+        default=0, description="Step of the last held-out loss that W&B has; 0: none"
+    )
     uploaded: bool = Field(
         default=False, description="Whether the last attempt was online and ended well"
     )

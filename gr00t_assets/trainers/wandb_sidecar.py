@@ -20,6 +20,7 @@ import psutil
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.text import printable
+from gr00t_assets.runs.held_out_loss import read_held_out_losses
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import MetricTail
 from gr00t_assets.runs.run_directory import SPEC
@@ -95,7 +96,8 @@ def main(arguments: list[str]) -> int:
         spec = load_spec(directory / SPEC)
         record = place_record(directory)
         run = _begin(spec, record, trainer, offline)
-        _follow(run, spec, MetricTail(directory, record.sent_bytes), trainer)
+        tail = MetricTail(directory, record.sent_bytes)
+        _follow(run, spec, tail, record.held_out_step, trainer)
         # A trainer that is still there ends this process before.
         signal.alarm(math.ceil(finish_timeout() + _UPLOAD_MARGIN))
         summary, exit_code = _outcome(directory, trainer.word)
@@ -130,6 +132,7 @@ def _begin(spec: TrainingSpec, record: WandbRecord, trainer: TrainerPipe, offlin
     run.define_metric("train/global_step")
     run.define_metric("train/samples_seen")
     run.define_metric("train/*", step_metric="train/global_step")
+    run.define_metric("held_out/*", step_metric="train/global_step")
     run.define_metric("by_samples/*", step_metric="train/samples_seen")
     mode = "offline" if run.offline else "online"
     trainer.print(run.url if mode == "online" else f"offline ({reason})" if reason else mode)
@@ -173,18 +176,25 @@ def _init(wandb: Any, spec: TrainingSpec, record: WandbRecord, mode: str) -> Any
     )
 
 
-def _follow(run: Any, spec: TrainingSpec, tail: MetricTail, trainer: TrainerPipe) -> None:
+def _follow(
+    run: Any, spec: TrainingSpec, tail: MetricTail, held_out_step: int, trainer: TrainerPipe
+) -> None:
     """Send every line from where an earlier attempt stopped until the training has ended."""
-    per_step = spec.experiment.hyperparameters.samples_per_step
-    sent, saved, ended = tail.offset, time.monotonic(), False
+    per_step, directory = spec.experiment.hyperparameters.samples_per_step, spec.run_directory
+    sent, saved, ended = (tail.offset, held_out_step), time.monotonic(), False
     while not ended:
         ended = trainer.ended_within(_POLL)
         for metric in tail.new():
             for row in history_rows(metric, per_step):
                 run.log(row)
-        if tail.offset != sent and (ended or time.monotonic() - saved > _RECORD_EVERY):
-            sent, saved = tail.offset, time.monotonic()
-            update_record(spec.run_directory, sent_bytes=sent)
+        for step, loss in read_held_out_losses(directory).items():
+            if step > held_out_step:
+                run.log({"train/global_step": step, "held_out/loss": loss})
+                held_out_step = step
+        now = (tail.offset, held_out_step)
+        if now != sent and (ended or time.monotonic() - saved > _RECORD_EVERY):
+            sent, saved = now, time.monotonic()
+            update_record(directory, sent_bytes=now[0], held_out_step=held_out_step)
 
 
 def _outcome(run_directory: Path, word: str) -> tuple[dict[str, Any], int]:

@@ -83,6 +83,27 @@ def test_a_resumed_run_goes_on_as_the_same_run(spec: TrainingSpec) -> None:
     assert record["sync"].count("offline-run-") == 2
 
 
+def test_losses_on_held_out_episodes_are_sent_once(spec: TrainingSpec) -> None:
+    with pytest.raises(RuntimeError), logged(spec) as reporter:
+        for step in (1, 2):
+            reporter.metric(metric(step))
+        reporter.held_out_loss(2, 0.75, 256)
+        end(spec, "failed", 2)
+        raise RuntimeError
+    with logged(spec) as reporter:
+        reporter.metric(metric(3))
+        reporter.metric(metric(4))
+        reporter.held_out_loss(4, 0.5, 256)
+        end(spec)
+    first, second = read_parts(spec.run_directory)
+    assert first.axes["held_out/*"] == "train/global_step"
+    assert first.column("held_out/loss") == [0.75]
+    assert second.column("held_out/loss") == [0.5]
+    assert first.column("train/step_loss") == [1.0, 0.5]
+    steps = [row["train/global_step"] for row in second.rows if "held_out/loss" in row]
+    assert steps == [4]
+
+
 def test_lines_that_a_power_cut_took_are_sent_again(spec: TrainingSpec) -> None:
     with pytest.raises(RuntimeError), logged(spec) as reporter:
         for step in (1, 2, 3):

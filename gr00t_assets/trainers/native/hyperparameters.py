@@ -14,6 +14,16 @@ class NativeHyperparameters(N15Hyperparameters):
         default=False,
         description="Compute each layer again in the backward pass: less memory, more time",
     )
+    compile: bool = Field(
+        default=False,
+        description="torch.compile the layers: minutes before the first step, less time for each",
+    )
+    ema_decay: float = Field(
+        default=0,
+        ge=0,
+        lt=1,
+        description="Decay of an average of the weights, which the model is made of; 0: none",
+    )
     eval_steps: int = Field(
         default=0, ge=0, description="Steps between two losses on held-out episodes; 0: none"
     )

@@ -24,6 +24,7 @@ from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run, sto
 from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
 from gr00t_assets.trainers.native.base_models import BaseModel, Device, choose_device, save_model
 from gr00t_assets.trainers.native.batches import BatchSource
+from gr00t_assets.trainers.native.compilation import compile_layers
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.lora import ADAPTER, add_lora, merge_lora
@@ -74,7 +75,7 @@ def follow_spec(spec: TrainingSpec, processes: Processes) -> None:
             raise CheckpointError(str(spec.run_directory), problem, [remedy])
         device = choose_device(index=processes.local_rank)
         with stop_on_signal() as stop:
-            _, loop = _prepare(spec, processes, device)
+            _, loop = prepare(spec, processes, device)
             if state is not None:
                 loop.restore(state)
             loop.run(stop)
@@ -128,7 +129,7 @@ class NativeRun(Attempt):
         began, device = time.perf_counter(), choose_device(index=processes.local_rank)
         gpus = processes.count if device.on_gpu else 0
         self._know(device=device.name, device_uuid=device.uuid, gpus=gpus)
-        base, loop = _prepare(self.spec, processes, device, self.reporter, self._know)
+        base, loop = prepare(self.spec, processes, device, self.reporter, self._know)
         self._loop = loop
         require_disk_space(
             self.spec.experiment.name, directory, *sizes_on_disk(base.model, loop.settings)
@@ -146,9 +147,8 @@ class NativeRun(Attempt):
         (directory / MANIFEST).unlink(missing_ok=True)
         if not loop.run(stop):
             return self.record_stop(stop, loop.step)
-        with published_model(self.spec) as folder:
-            settings = NativeHyperparameters.of(self.spec.experiment)
-            merge_lora(loop.model, settings, folder / ADAPTER)
+        with published_model(self.spec) as folder, loop.averaged():
+            merge_lora(loop.model, loop.settings, folder / ADAPTER)
             save_model(loop.model, base.config, folder, base.tokenizer)
         return self.record("finished")
 
@@ -156,7 +156,7 @@ class NativeRun(Attempt):
         self._known = replace(self._known, **facts)
 
 
-def _prepare(
+def prepare(
     spec: TrainingSpec,
     processes: Processes,
     device: Device,
@@ -166,6 +166,11 @@ def _prepare(
     """Load the model and the data, and look whether they fit each other.
 
     ``know`` is told what becomes known of the run meanwhile.
+
+    Raises:
+        BaseModelError: There is no such model, or it is not an N1.5.
+        DatasetError: A dataset cannot be read.
+        TrainingError: They do not fit each other, or the hyperparameters.
     """
     settings = NativeHyperparameters.of(spec.experiment)
     base = spec_base_model(spec, device)
@@ -187,7 +192,12 @@ def _prepare(
             keep = settings.save_total_limit
             save_checkpoint(state, spec.run_directory, spec.config_hash, keep)
 
-    return base, TrainingLoop(base.model, settings, batches, device, reporter, save, processes)
+    loop = TrainingLoop(base.model, settings, batches, device, reporter, save, processes)
+    if settings.compile:
+        reason = compile_layers(base.model, loop.try_out)
+        if reporter is not None:
+            reporter.say(f"not compiled: {reason}" if reason else "layers are compiled")
+    return base, loop
 
 
 def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
@@ -220,8 +230,11 @@ def sizes_on_disk(
     """Bytes of one checkpoint with its optimizer state, and of the final model."""
     trained = [parameter for _, parameter in trainable(model)]
     settings = settings or NativeHyperparameters()
-    moments = sum(moment_bytes(value, settings) + 4 * _HEADER for value in trained)
-    return _file_bytes(trained) + moments, _file_bytes(model.state_dict().values())
+    checkpoint = _file_bytes(trained)
+    checkpoint += sum(moment_bytes(value, settings) + 4 * _HEADER for value in trained)
+    if settings.ema_decay:
+        checkpoint += sum(4 * value.numel() + _HEADER for value in trained)
+    return checkpoint, _file_bytes(model.state_dict().values())
 
 
 def _file_bytes(tensors: Iterable[torch.Tensor]) -> int:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -25,9 +26,13 @@ from gr00t_assets.trainers.native.optimizer import (
 from gr00t_assets.trainers.native.processes import Processes
 from gr00t_assets.trainers.native.step_losses import StepLosses
 from gr00t_assets.trainers.native.training_state import TrainingState
+from gr00t_assets.trainers.native.weight_average import WeightAverage
 from gr00t_assets.trainers.reporter import Reporter
 
 _HELD_OUT_SAMPLES = 256
+STEP_PARTS = DATA, FORWARD, BACKWARD, OPTIMIZER = "data wait", "forward", "backward", "optimizer"
+"""Names of the parts of a step in a profile."""
+
 SCHEDULER_STATE = ("last_epoch", "_step_count", "_last_lr", "base_lrs")
 
 
@@ -58,6 +63,10 @@ class TrainingLoop:
         self._parameters = [parameter for _, parameter in trainable(self.model)]
         self._parallel = self.processes.parallel(self.model, self.device.device)
         self._losses = StepLosses(self.processes)
+        self._average = None
+        if self.settings.ema_decay:
+            named = dict(trainable(self.model))
+            self._average = WeightAverage(named, self.settings.ema_decay)
 
     def restore(self, state: TrainingState) -> None:
         """Go back to a checkpoint: weights, moments, learning rate and place in the data."""
@@ -65,6 +74,8 @@ class TrainingLoop:
         with torch.no_grad():
             for name, value in state.weights.items():
                 named[name].copy_(value)
+        if self._average is not None:
+            self._average.restore(state.ema)
         restore_optimizer(self.model, self.optimizer, state.optimizer)
         functions = [None] * len(self.optimizer.param_groups)
         self.scheduler.load_state_dict({**state.scheduler, "lr_lambdas": functions})
@@ -88,7 +99,12 @@ class TrainingLoop:
             scheduler={key: scheduler[key] for key in SCHEDULER_STATE},
             weights={name: value.detach() for name, value in trainable(self.model)},
             optimizer=optimizer_tensors(self.model, self.optimizer),
+            ema=self._average.tensors if self._average is not None else {},
         )
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Where the model has the average of its weights, if there is one."""
+        return self._average.in_use() if self._average is not None else nullcontext()
 
     def run(self, stop: StopRequest) -> bool:
         """Train to ``max_steps``; False where it stopped before, on request, with a checkpoint.
@@ -116,7 +132,8 @@ class TrainingLoop:
             if logging:
                 self._log(rate)
             if evaluating and self.reporter is not None:
-                self.reporter.held_out_loss(self.step, *self._held_out_loss())
+                with self.averaged():
+                    self.reporter.held_out_loss(self.step, *self._held_out_loss())
             if saving:
                 self.save(self.state())
             if stopping and self.step < settings.max_steps:
@@ -140,26 +157,38 @@ class TrainingLoop:
         self.optimizer.zero_grad(set_to_none=True)
         losses = []
         for part, then in pairwise([*parts, self._parts(range(step.stop, step.stop + samples))[0]]):
-            with record_function("data wait"):
+            with record_function(DATA):
                 batch = self.batches.batch(part, then)
                 own = slice(part.start - first, part.stop - first)
                 noise, times = (to_device(draws[own], self.device.device) for draws in flow)
             last = part is parts[-1]
             with processes.synchronised(self._parallel, last), self.device.autocast():
-                with record_function("forward"):
+                with record_function(FORWARD):
                     loss = self._parallel(batch, noise, times, entries)
-                with record_function("backward"):
+                with record_function(BACKWARD):
                     loss.backward()
             losses.append(loss.detach().double())
-        with record_function("optimizer"):
+        with record_function(OPTIMIZER):
             norm = torch.nn.utils.clip_grad_norm_(self._parameters, settings.max_grad_norm)
             rate = float(self.scheduler.get_last_lr()[0])
             self.optimizer.step()
             self.scheduler.step()
+            if self._average is not None:
+                self._average.update()
         self.step += 1
         self.samples_seen += samples
         self._losses.add(self.step, sum(losses[1:], losses[0]), norm, rate)
         return processes.agree(self.step, stop.asked)
+
+    def try_out(self) -> None:
+        """Run the model forward and backward on the first batch, and forget it."""
+        part = self._parts(range(self.settings.samples_per_step))[0]
+        flow = draw_flow(self.model.config.action_head, self.settings.seed, 0, len(part))
+        self.model.train()
+        with self.device.autocast():
+            draws = [to_device(numbers, self.device.device) for numbers in flow]
+            self.model(self.batches.batch(part), *draws).backward()
+        self.model.zero_grad(set_to_none=True)
 
     @torch.no_grad()
     def _held_out_loss(self) -> tuple[float, int]:

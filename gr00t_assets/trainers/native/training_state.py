@@ -1,6 +1,6 @@
 """All that training needs to go on as if it had never stopped, and the checkpoint that keeps it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from gr00t_assets.trainers.run_files import latest_record, publish_checkpoint
 FILES = {"weights": "model.safetensors", "optimizer": "optimizer.safetensors"}
 """Of a checkpoint, by what of the state they hold."""
 
+EMA = "ema.safetensors"
+"""The weights' average, where ``ema_decay`` asks for it; then it is the model."""
+
 _FACTS = ("samples_seen", "wall_seconds", "scheduler")
 """What of the state the checkpoint's record has."""
 
@@ -40,6 +43,7 @@ class TrainingState:
         scheduler: State of the learning rate's schedule.
         weights: Trained parameters by name; frozen ones come from the base model.
         optimizer: AdamW's moments by parameter.
+        ema: The average of each trained parameter, float32; empty where there is none.
     """
 
     step: int
@@ -48,6 +52,7 @@ class TrainingState:
     scheduler: dict[str, Any]
     weights: dict[str, torch.Tensor]
     optimizer: dict[str, torch.Tensor]
+    ema: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str, keep: int) -> None:
@@ -56,6 +61,8 @@ def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str,
     def write(folder: Path) -> None:
         for part, name in FILES.items():
             save_tensors(getattr(state, part), folder / name)
+        if state.ema:
+            save_tensors(state.ema, folder / EMA)
 
     facts = {name: getattr(state, name) for name in _FACTS}
     publish_checkpoint(
@@ -81,7 +88,8 @@ def latest_checkpoint(run_directory: Path, config_hash: str) -> TrainingState | 
         raise CheckpointError(str(folder), "this checkpoint is corrupt.", details)
     kept: dict[str, Any] = {name: getattr(record, name) for name in _FACTS}
     kept |= {part: load_file(folder / name) for part, name in FILES.items()}
-    return TrainingState(step=record.step, **kept)
+    ema = load_file(folder / EMA) if EMA in record.files else {}
+    return TrainingState(step=record.step, ema=ema, **kept)
 
 
 def spec_base_model(spec: TrainingSpec, device: Device) -> BaseModel:
@@ -106,11 +114,15 @@ def spec_base_model(spec: TrainingSpec, device: Device) -> BaseModel:
 def checkpoint_model(folder: Path, spec: TrainingSpec, device: Device) -> BaseModel:
     """The model at a checkpoint: trained parameters from it, frozen ones from the base model.
 
+    Where it has an average of the weights, that is the model.
+
     Raises:
         BaseModelError: The base model is not there any more.
         CheckpointError: The checkpoint is of another model.
     """
-    base, weights = spec_base_model(spec, device), load_file(folder / FILES["weights"])
+    averaged = (folder / EMA).is_file()
+    weights = load_file(folder / (EMA if averaged else FILES["weights"]))
+    base = spec_base_model(spec, device)
     settings = NativeHyperparameters.of(spec.experiment)
     add_lora(base.model, settings)
     named = dict(base.model.named_parameters())

@@ -8,6 +8,9 @@ from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 class NativeHyperparameters(N15Hyperparameters):
     """Those of N1.5; it reads the frame cache alone."""
 
+    num_nodes: int = Field(
+        default=1, ge=1, le=1024, description="Machines of one run, each with num_gpus GPUs"
+    )
     gradient_checkpointing: bool = Field(
         default=False,
         description="Compute each layer again in the backward pass: less memory, more time",
@@ -19,3 +22,8 @@ class NativeHyperparameters(N15Hyperparameters):
         default="q_proj k_proj v_proj to_q to_k to_v",
         description="Ends of the names of the linear layers that LoRA is put on",
     )
+
+    @property
+    def nodes(self) -> int:
+        """``num_nodes``."""
+        return self.num_nodes

@@ -15,6 +15,7 @@ from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Trainer
 from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, RELEASED_LICENSE, RELEASED_MODEL
 from gr00t_assets.trainers.n15.data_config_limits import limit_findings, n15_limits
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
+from gr00t_assets.trainers.nodes import node_limit
 from gr00t_assets.trainers.policy import Policy
 
 REVISION = "3"
@@ -22,7 +23,7 @@ REVISION = "3"
 
 
 class NativeTrainer(Trainer):
-    """Trains on the GPUs of one machine, or on its CPU."""
+    """Trains on the GPUs of one machine or several, or on a CPU."""
 
     name = "native"
     hyperparameters = NativeHyperparameters
@@ -78,8 +79,9 @@ class NativeTrainer(Trainer):
         return REVISION
 
     def limits(self, experiment: Experiment) -> list[Finding]:
-        """It trains in the shapes of N1.5."""
-        return limit_findings(n15_limits(experiment))
+        """It trains in the shapes of N1.5, on the nodes that its engine has."""
+        nodes = node_limit(experiment)
+        return limit_findings([*n15_limits(experiment), *([nodes] if nodes else [])])
 
     def environment(self, store: Store) -> EnvironmentReport:
         """The packages of this program's own environment."""

@@ -26,6 +26,7 @@ _NEEDS: dict[str, Callable[[Experiment], str]] = {
     "GPUs": lambda item: (
         str(item.hyperparameters.num_gpus) if item.hyperparameters.num_gpus > 1 else ""
     ),
+    "nodes": lambda item: str(item.hyperparameters.nodes) if item.hyperparameters.nodes > 1 else "",
     "VRAM": lambda item: f"{item.vram_gb:g} GB" if item.vram_gb else "",
 }
 """What the queue is told of an experiment; a column where one of the sweep says something."""

@@ -191,7 +191,7 @@ def samples_per_step(settings: Mapping[str, object]) -> int | None:
     batch = settings.get("batch_size")
     if not isinstance(batch, int):
         return None
-    for name in ("gradient_accumulation_steps", "num_gpus"):
+    for name in ("gradient_accumulation_steps", "num_gpus", "num_nodes"):
         times = settings.get(name, 1)
         batch *= times if isinstance(times, int) else 1
     return batch

@@ -37,8 +37,9 @@ class Setup(NamedTuple):
         """From settings; a trainer without one of those of parts trains as with its default."""
         known = {name: item.default for name, item in all_hyperparameters().items()}
         known.update(settings)
-        counts = ("num_gpus", "batch_size", "gradient_accumulation_steps")
-        gpus, batch_size, accumulated = (int(str(settings.get(name, 1))) for name in counts)
+        counts = ("num_gpus", "num_nodes", "batch_size", "gradient_accumulation_steps")
+        each, nodes, batch_size, accumulated = (int(str(settings.get(name, 1))) for name in counts)
+        gpus = each * nodes
         parts = tuple(known.get(name) for name in TRAINABLE_PARTS)
         return cls(device, gpus if on_gpu else 0, batch_size * accumulated, parts)
 

@@ -22,9 +22,10 @@ from gr00t_assets.core.text import json_text
 
 JOB, JOBS = "job.json", "jobs"
 
-Stop = Literal["cancelled", "time limit", "ended by the engine", "lost"]
+Stop = Literal["cancelled", "time limit", "ended by the engine", "lost", "node lost"]
 """Why a node stopped a training before its end: somebody cancelled the run; the time limit comes;
-the engine asked for it, as before a preemption; the engine's own process above it was killed."""
+the engine asked for it, as before a preemption; the engine's own process above it was killed;
+another node of the job does not answer."""
 
 
 STORE_MISSING, STORE_FULL, OTHER_VERSION, CLOCKS_APART, SUPERSEDED = 71, 72, 73, 74, 75

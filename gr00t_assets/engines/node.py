@@ -8,8 +8,8 @@ version of this package, a full store, or a wrong clock. Else the command runs u
 
 A signal asks the trainer for a checkpoint and an end. After SIGINT, by which a run is cancelled,
 the job is over. After SIGUSR1, which comes some time before the time limit, and where the process
-above was killed, the job is requeued. After SIGTERM the engine decides: the program waits to be
-killed.
+above was killed or another node is lost, the job is requeued. After SIGTERM the engine decides: the
+program waits to be killed.
 """
 
 import argparse
@@ -43,8 +43,12 @@ _EARLY, _MOST_EARLY = 60.0, 5
 """Slurm may tell of the time limit so many seconds early (sbatch's manual, "--signal"), even as the
 job starts; such a start is made good by so many others before it counts as one without progress."""
 
-_NO_PROGRESS = """no checkpoint was written between two time limits.
-raise time_limit or checkpoint_before in data/engines.yaml"""
+_NO_PROGRESS: dict[Stop | None, str] = {
+    "time limit": """no checkpoint was written between two time limits.
+raise time_limit or checkpoint_before in data/engines.yaml""",
+    "node lost": """another node of the job was lost again, and no checkpoint written in between.
+keep jobs from it: --exclude=NODE in the engine's options in data/engines.yaml""",
+}
 
 _SIGNALS: dict[int, Stop] = {
     signal.SIGINT: "cancelled",
@@ -131,11 +135,14 @@ class _Node:
             self._look_at_parent()
         code = end_guarded(guard, tag)
         self._look_at_parent()
+        if code and self.stopped is None and not _every_node_answers():
+            self._stop("node lost")
         if code == 0 or self.stopped in (None, "cancelled"):
             return self._end(code)
-        early = self.stopped_at - self.began < _EARLY and self.record.restarts < _MOST_EARLY
-        if self.stopped == "time limit" and not early and self._checkpoint() == step:
-            return self._end(code, _NO_PROGRESS)
+        early = self.stopped_at - self.began < _EARLY or self.stopped == "node lost"
+        forgiven = early and self.record.restarts < _MOST_EARLY
+        if self.stopped in _NO_PROGRESS and not forgiven and self._checkpoint() == step:
+            return self._end(code, _NO_PROGRESS[self.stopped])
         self.record = write_node(
             self.record.model_copy(update={"stopped": self.stopped}), self.run_directory
         )
@@ -171,6 +178,16 @@ def _own_id(name: str) -> str:
     """The engine's id of this job; its name where the engine has no other."""
     array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{index}" if array else os.environ.get("SLURM_JOB_ID", name)
+
+
+def _every_node_answers() -> bool:
+    """Whether a program can be run on each node of this job, where it has several.
+
+    Slurm itself knows of a lost node only minutes after a training has failed for the lack of it.
+    """
+    if (nodes := os.environ.get("SLURM_JOB_NUM_NODES", "1")) == "1":
+        return True
+    return _slurm("srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--overlap", "true")
 
 
 def _slurm(*command: str) -> bool:

@@ -94,11 +94,11 @@ class Slurm:
         options = [f"--comment={spec.experiment.name} {spec.config_hash}"]
         if request.priority < 0:
             options.append(f"--nice={-100 * request.priority}")
-        gpus = spec.experiment.hyperparameters.num_gpus
-        return self.sbatch(name, gpus, options, script)
+        settings = spec.experiment.hyperparameters
+        return self.sbatch(name, settings.num_gpus, settings.nodes, options, script)
 
-    def sbatch(self, name: str, gpus: int, options: Sequence[str], script: str) -> str:
-        """Submit a script with the engine's resources; the job's id.
+    def sbatch(self, name: str, gpus: int, nodes: int, options: Sequence[str], script: str) -> str:
+        """Submit a script with the engine's resources on each of its nodes; the job's id.
 
         Raises:
             EngineError: Slurm refuses it; the message has Slurm's words and what there is instead.
@@ -109,8 +109,8 @@ class Slurm:
             "partition": settings.partition,
             "account": settings.account,
             "gres": None if kind == NO_GPU else ":".join(filter(None, ["gpu", kind, str(gpus)])),
-            "nodes": 1,
-            "ntasks": 1,
+            "nodes": nodes,
+            "ntasks-per-node": 1,
             "cpus-per-task": settings.cpus,
             "mem": f"{settings.memory_gb * 1000:.0f}M",
             "time": math.ceil(settings.time_limit / 60),

@@ -28,7 +28,7 @@ LARGEST_ARRAY = 1000
 def submit_array(
     specs: Sequence[TrainingSpec], settings: SlurmEngine, store: Store, log: Log = print
 ) -> list[JobRecord]:
-    """Submit runs as arrays, one for each number of GPUs; those that have a job already are left.
+    """Submit runs as arrays, one for each number of GPUs and nodes, but those with a job already.
 
     Raises:
         EngineError: Slurm does not answer, or refuses an array; none of its runs has a job then.
@@ -36,7 +36,7 @@ def submit_array(
     slurm = Slurm(settings)
     slurm.find("", None)
     submitted: list[JobRecord] = []
-    for gpus, chunk in _chunks(specs):
+    for size, chunk in _chunks(specs):
         with ExitStack() as locks:
             waiting = []
             for spec in chunk:
@@ -47,24 +47,25 @@ def submit_array(
                 if unfinished_job(spec.run_directory) is None:
                     waiting.append(spec)
             if waiting:
-                submitted += _submit(waiting, gpus, slurm, store, log)
+                submitted += _submit(waiting, size, slurm, store, log)
     return submitted
 
 
-def _chunks(specs: Sequence[TrainingSpec]) -> Iterator[tuple[int, list[TrainingSpec]]]:
+def _chunks(specs: Sequence[TrainingSpec]) -> Iterator[tuple[tuple[int, int], list[TrainingSpec]]]:
     """Runs that one array can have, the more urgent ones first."""
 
-    def gpus(spec: TrainingSpec) -> int:
-        return spec.experiment.hyperparameters.num_gpus
+    def size(spec: TrainingSpec) -> tuple[int, int]:
+        settings = spec.experiment.hyperparameters
+        return settings.num_gpus, settings.nodes
 
-    for count, group in groupby(sorted(specs, key=gpus), key=gpus):
+    for common, group in groupby(sorted(specs, key=size), key=size):
         ordered = sorted(group, key=lambda spec: -spec.experiment.priority)
         for start in range(0, len(ordered), LARGEST_ARRAY):
-            yield count, ordered[start : start + LARGEST_ARRAY]
+            yield common, ordered[start : start + LARGEST_ARRAY]
 
 
 def _submit(
-    specs: Sequence[TrainingSpec], gpus: int, slurm: Slurm, store: Store, log: Log
+    specs: Sequence[TrainingSpec], size: tuple[int, int], slurm: Slurm, store: Store, log: Log
 ) -> list[JobRecord]:
     settings = slurm.settings
     sweep = specs[0].experiment.sweep
@@ -79,7 +80,7 @@ def _submit(
         tasks.append(task_lines(record.name, JobRequest(command, spec, store), settings))
     options = [f"--array=0-{len(specs) - 1}%{settings.jobs_at_once}", f"--comment={sweep}"]
     try:
-        array = slurm.sbatch(name, gpus, options, batch_script(tasks))
+        array = slurm.sbatch(name, *size, options, batch_script(tasks))
     except EngineSilentError:
         raise  # It may have been submitted: whoever asks for a run looks for its name.
     except EngineError:

@@ -16,6 +16,7 @@ from gr00t_assets.experiments.engine_file import (
 from gr00t_assets.gpu.guard import stop_grace
 from gr00t_assets.gpu.slots import acquire, needed_memory
 from gr00t_assets.runs.run_directory import LOG, wait_until_free
+from gr00t_assets.trainers.nodes import require_nodes
 from gr00t_assets.trainers.process_launcher import launched
 
 _AFTER_GRACE = 10.0
@@ -53,8 +54,9 @@ def started(request: JobRequest, settings: EngineSettings) -> Iterator[Job]:
 
     Raises:
         EngineError: The engine does not answer, or does not take the job; nothing is left of the
-            attempt.
+            attempt. Or the run takes several nodes, which this engine has not.
     """
+    require_nodes(request.spec.experiment, settings)
     if isinstance(settings, LocalEngine):
         with _local(request) as job:
             yield job

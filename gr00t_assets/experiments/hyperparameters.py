@@ -50,9 +50,14 @@ class Hyperparameters(FrozenModel):
     save_total_limit: int = Field(default=8, ge=1, le=MOST, description="Checkpoints kept")
 
     @property
+    def nodes(self) -> int:
+        """Machines that one run takes, ``num_gpus`` GPUs of each."""
+        return 1
+
+    @property
     def samples_per_step(self) -> int:
         """Samples that one optimizer step has seen, over all GPUs."""
-        return self.batch_size * self.gradient_accumulation_steps * self.num_gpus
+        return self.batch_size * self.gradient_accumulation_steps * self.num_gpus * self.nodes
 
     @property
     def weights_count_for_each_row(self) -> bool:

@@ -70,7 +70,8 @@ class SearchSpace:
 
     def contains(self, settings: Mapping[str, Any]) -> bool:
         """Whether a run with these settings could have been drawn; its seed is free."""
-        free = {"seed", *self.choices, *IMMATERIAL} - {"num_gpus", "gradient_accumulation_steps"}
+        counted = {"num_gpus", "num_nodes", "gradient_accumulation_steps"}
+        free = {"seed", *self.choices, *IMMATERIAL} - counted
         return all(
             settings.get(name) == value for name, value in self.fixed.items() if name not in free
         ) and all(

@@ -19,7 +19,7 @@ from gr00t_assets.core.units import shown_setting
 
 PRICE_VARIABLE = "GR00T_ASSETS_GPU_PRICE"
 
-_MEMORY_SETTINGS = ("batch_size", "num_gpus", "gradient_accumulation_steps")
+_MEMORY_SETTINGS = ("batch_size", "num_gpus", "num_nodes", "gradient_accumulation_steps")
 
 
 @dataclass(frozen=True)

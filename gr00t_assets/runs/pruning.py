@@ -34,7 +34,7 @@ _SCHEDULE = ("lr_schedul", "warmup")
 
 _REPLICATED = {
     "seed", "save_steps", "save_total_limit", "logging_steps", "dataloader_num_workers",
-    "batch_size", "gradient_accumulation_steps", "num_gpus",
+    "batch_size", "gradient_accumulation_steps", "num_gpus", "num_nodes",
 }  # fmt: skip
 """Hyperparameters that may differ within a configuration whose samples per step are equal."""
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,14 @@ def fault_command(spec: TrainingSpec) -> list[str]:
 class Follower(threading.Thread):
     """Follows a run in this process: what it said, its exit code, failure or error."""
 
-    def __init__(self, spec: TrainingSpec, priority: int = 0) -> None:
+    def __init__(
+        self,
+        spec: TrainingSpec,
+        priority: int = 0,
+        command: Callable[[TrainingSpec], list[str]] = fault_command,
+    ) -> None:
         super().__init__(daemon=True)
+        self.command = command
         self.spec, self.priority = spec, priority
         self.said: list[str] = []
         self.code: int | None = None
@@ -66,7 +73,7 @@ class Follower(threading.Thread):
     def run(self) -> None:
         """Follow it to its end, or until it is to stop it or to leave it alone."""
         request = JobRequest(
-            fault_command(self.spec),
+            self.command(self.spec),
             self.spec,
             Store(Path(self.spec.store)),
             priority=self.priority,

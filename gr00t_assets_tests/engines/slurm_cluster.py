@@ -1,4 +1,4 @@
-"""A real Slurm on this machine for the length of a test: munged, slurmctld, one slurmd, two GPUs.
+"""A real Slurm on this machine for the length of a test: munged, slurmctld, slurmds with two GPUs.
 
 It needs root, and Debian's packages slurmctld, slurmd, slurm-client and munge. The GPUs are two
 devices as /dev/null; ``CUDA_VISIBLE_DEVICES`` is Slurm's. Nothing of it is outside of its
@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,6 @@ _CONFIG = """
 ClusterName=gr00t
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller_port}
-SlurmdPort={node_port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
@@ -33,11 +32,11 @@ AuthInfo=socket={root}/munge.socket,cred_expire=5
 CredType=cred/munge
 CryptoType=crypto/munge
 StateSaveLocation={root}/state
-SlurmdSpoolDir={root}/spool
+SlurmdSpoolDir={root}/spool/%n
 SlurmctldPidFile={root}/slurmctld.pid
-SlurmdPidFile={root}/slurmd.pid
+SlurmdPidFile={root}/%n.pid
 SlurmctldLogFile={root}/slurmctld.log
-SlurmdLogFile={root}/slurmd.log
+SlurmdLogFile={root}/%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -56,10 +55,16 @@ InactiveLimit=0
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 GresTypes=gpu
-NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 CPUs=16 RealMemory=64000 Gres=gpu:fake:{gpus}
-PartitionName=gpu Nodes={node} Default=YES MaxTime=1-00:00:00 State=UP PriorityTier=1 GraceTime=0
-PartitionName=urgent Nodes={node} MaxTime=1-00:00:00 State=UP PriorityTier=10
+{nodes}
+PartitionName=gpu Nodes=ALL Default=YES MaxTime=1-00:00:00 State=UP PriorityTier=1 GraceTime=0
+PartitionName=urgent Nodes=ALL MaxTime=1-00:00:00 State=UP PriorityTier=10
 """
+
+
+_NODE = (
+    "NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=16 RealMemory=64000 "
+    "Gres=gpu:fake:{gpus}"
+)
 
 
 def slurm_lacks() -> str | None:
@@ -99,7 +104,7 @@ class SlurmCluster:
         return [dict(zip(names, line.split("|"), strict=True)) for line in lines.splitlines()]
 
     def start(self, name: str) -> None:
-        """Start ``munged``, ``slurmctld`` or ``slurmd``."""
+        """Start ``munged``, ``slurmctld`` or the slurmd of a node, by its name."""
         root = self.root
         own = {
             "munged": [
@@ -108,11 +113,11 @@ class SlurmCluster:
                 f"--log-file={root}/munged.log", f"--seed-file={root}/munge.seed",
             ],
             "slurmctld": ["slurmctld", "-D", "-i", "-f", f"{root}/slurm.conf"],
-            "slurmd": ["slurmd", "-D", "-N", NODE, "-f", f"{root}/slurm.conf"],
         }  # fmt: skip
+        slurmd = ["slurmd", "-D", "-N", name, "-f", f"{root}/slurm.conf"]
         with (root / f"{name}.out").open("ab") as output:
             self.processes[name] = subprocess.Popen(
-                own[name],
+                own.get(name, slurmd),
                 env={**os.environ, **self.variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -163,8 +168,8 @@ class SlurmCluster:
 
 
 @contextmanager
-def slurm_cluster(gpu_count: int = 2) -> Iterator[SlurmCluster]:
-    """A cluster of one node, idle once the block begins, of which nothing is left afterwards."""
+def slurm_cluster(gpu_count: int = 2, node_count: int = 1) -> Iterator[SlurmCluster]:
+    """A cluster that is idle once the block begins, and of which nothing is left afterwards."""
     root = Path(tempfile.mkdtemp(prefix="slurm-"))  # short, since a socket is in it
     for folder in (root / "state", root / "spool"):
         folder.mkdir()
@@ -173,22 +178,27 @@ def slurm_cluster(gpu_count: int = 2) -> Iterator[SlurmCluster]:
         os.mknod(gpu, stat.S_IFCHR | 0o666, os.makedev(1, 3))
     (root / "munge.key").write_bytes(os.urandom(128))
     (root / "munge.key").chmod(0o600)
-    ports = _free_ports(2)
+    host, (controller_port, *ports) = (
+        socket.gethostname().split(".")[0],
+        _free_ports(1 + node_count),
+    )
+    nodes = {f"node{index + 1}": port for index, port in enumerate(ports)}
     text = _CONFIG.format(
-        host=socket.gethostname().split(".")[0],
+        host=host,
         root=root,
-        node=NODE,
-        controller_port=ports[0],
-        node_port=ports[1],
-        gpus=gpu_count,
+        controller_port=controller_port,
+        nodes="\n".join(
+            _NODE.format(node=node, host=host, port=port, gpus=gpu_count)
+            for node, port in nodes.items()
+        ),
     )
     (root / "slurm.conf").write_text(text.lstrip())
-    lines = [f"NodeName={NODE} Name=gpu Type=fake File={gpu}" for gpu in gpus]
+    lines = [f"NodeName={node} Name=gpu Type=fake File={gpu}" for node in nodes for gpu in gpus]
     (root / "gres.conf").write_text("\n".join(lines) + "\n")
     (root / "cgroup.conf").write_text("CgroupAutomount=no\n")
     cluster = SlurmCluster(root)
     try:
-        for name in ("munged", "slurmctld", "slurmd"):
+        for name in ("munged", "slurmctld", *nodes):
             cluster.start(name)
             if name == "munged":
                 _wait((root / "munge.socket").exists, cluster)
@@ -219,9 +229,10 @@ def _wait(is_ready: object, cluster: SlurmCluster, seconds: float = 30.0) -> Non
 
 
 def _free_ports(count: int) -> list[int]:
-    with socket.socket() as first, socket.socket() as second:
+    with ExitStack() as servers:
         found = []
-        for server in (first, second)[:count]:
+        for _ in range(count):
+            server = servers.enter_context(socket.socket())
             server.bind(("127.0.0.1", 0))
             found.append(server.getsockname()[1])
         return found

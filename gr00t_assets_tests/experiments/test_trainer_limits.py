@@ -40,6 +40,7 @@ def one(trainer: str, hyperparameters: str) -> str:
             "frame_source: video",
             "native trainer does not take frame_source video; isaac-gr00t does",
         ),
+        ("trainer: native", "num_nodes: 2", "of kind local has one; take an engine of kind slurm"),
         (ISAAC, "augmentation: none", "isaac-gr00t always augments"),
         (ISAAC, "lora_full_model: true", "no effect without LoRA; give lora_rank"),
         (

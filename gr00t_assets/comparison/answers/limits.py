@@ -178,7 +178,7 @@ def _memory(runs: Sequence[Run], factor: str) -> Iterator[str]:
     for run in measured[:4]:
         settings = [
             f"{name} {value_words(run.settings[name])}"
-            for name in ("batch_size", "gradient_accumulation_steps", "num_gpus")
+            for name in ("batch_size", "gradient_accumulation_steps", "num_gpus", "num_nodes")
             if name in run.settings and (name == "batch_size" or run.settings[name] != 1)
         ]
         yield (

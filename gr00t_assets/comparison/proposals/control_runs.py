@@ -25,7 +25,7 @@ from gr00t_assets.experiments.sweep_file import BEST
 
 SETTINGS_OF = {
     "trainable_parts": TRAINABLE_PARTS,
-    "batch_size": ("batch_size", "gradient_accumulation_steps", "num_gpus"),
+    "batch_size": ("batch_size", "gradient_accumulation_steps", "num_gpus", "num_nodes"),
 }
 """The settings that make up a factor; of any other factor it is the setting of its name."""
 

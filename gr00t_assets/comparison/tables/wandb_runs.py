@@ -91,7 +91,8 @@ def run_of_wandb(run: WandbRun, dataset_frames: Mapping[str, int] | None = None)
     known = ours or "dataset_path" in asked
     status = STATES.get(run.state, run.state)
     seconds = run.summary.get("_runtime", _summary(run, "train_runtime"))
-    gpus, per_step = settings.get("num_gpus", 1), samples_per_step(settings)
+    gpus, nodes = settings.get("num_gpus", 1), settings.get("num_nodes", 1)
+    per_step = samples_per_step(settings)
     steps, curve = [*run.steps[-1:], run.summary.get(STEP, -1)], None
     if run.steps and per_step is not None:
         done = np.array(run.steps)
@@ -106,7 +107,9 @@ def run_of_wandb(run: WandbRun, dataset_frames: Mapping[str, int] | None = None)
         "loss": run.losses[-1] if run.losses else run.summary.get(LOSS),
         "loss_samples": per_step if run.per_step else None,
         "samples_per_second": _summary(run, "train_samples_per_second"),
-        "gpu_hours": seconds * gpus / 3600 if seconds and isinstance(gpus, int) else None,
+        "gpu_hours": seconds * gpus * nodes / 3600
+        if seconds and isinstance(gpus, int) and isinstance(nodes, int)
+        else None,
         **data,
         **settings,
     }

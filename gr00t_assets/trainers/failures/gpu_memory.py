@@ -91,7 +91,7 @@ def estimate(settings: N15Hyperparameters, cameras: int = 1, batch_size: int | N
     """
     trained = trained_parameters(settings)
     weights = BYTES_TRAINED * (trained - trained_parameters(N15Hyperparameters()))
-    buckets = BYTES_BUCKETS * trained if settings.num_gpus > 1 else 0
+    buckets = BYTES_BUCKETS * trained if settings.num_gpus * settings.nodes > 1 else 0
     samples = batch_size or settings.batch_size
     activations = samples * _tower_activations(settings, cameras)
     return int(_published(samples)) + weights + buckets + activations

@@ -23,9 +23,12 @@ from gr00t_assets.trainers.attempt import train_main
 def _run(arguments: list[str], spec: TrainingSpec) -> Manifest:
     # Here, so that a wrong spec is told without waiting for torch.
     from gr00t_assets.trainers.native.native_run import follow_spec, run_spec
-    from gr00t_assets.trainers.native.processes import is_process, joined, launch
+    from gr00t_assets.trainers.native.processes import is_process, joined
 
-    if spec.experiment.hyperparameters.num_gpus > 1 and not is_process():
+    settings = spec.experiment.hyperparameters
+    if settings.num_gpus * settings.nodes > 1 and not is_process():
+        from gr00t_assets.trainers.native.launch import launch
+
         return launch(spec, arguments[0])
     with joined() as processes:
         if processes.is_first:

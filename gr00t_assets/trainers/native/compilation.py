@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from gr00t_assets.trainers.native.dit import Block
-from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
+from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 
 _VARIANTS = 64
 """Kinds of layers times shapes times modes of training that are compiled, where torch stops at 8.
@@ -18,7 +18,7 @@ _LONGEST = 200
 """Characters of a reason."""
 
 
-def compile_layers(model: Gr00tN15, attempt: Callable[[], object]) -> str | None:
+def compile_layers(model: Gr00tModel, attempt: Callable[[], object]) -> str | None:
     """Compile each layer of the towers and of the action head in place; no name changes.
 
     Layers of one kind share what is compiled, so that it takes as long as one of each.
@@ -52,7 +52,6 @@ def compile_layers(model: Gr00tN15, attempt: Callable[[], object]) -> str | None
     return None
 
 
-def _layers(model: Gr00tN15) -> list[nn.Module]:
-    eagle = model.backbone.eagle_model
+def _layers(model: Gr00tModel) -> list[nn.Module]:
     blocks = [module for module in model.action_head.modules() if isinstance(module, Block)]
-    return [*eagle.vision.encoder.layers, *eagle.text.layers, *blocks]
+    return [*model.tower_layers(), *blocks]

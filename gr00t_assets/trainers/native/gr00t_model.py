@@ -51,6 +51,10 @@ class Gr00tModel(nn.Module, ABC):
         """The vision tower and the text tower of transformers."""
 
     @abstractmethod
+    def tower_layers(self) -> list[nn.Module]:
+        """Every layer of both towers."""
+
+    @abstractmethod
     def unused(self) -> Iterable[nn.Module]:
         """Modules that files hold and the forward pass never reads."""
 

@@ -200,6 +200,11 @@ class Gr00tN15(Gr00tModel):
         eagle = self.backbone.eagle_model
         return [eagle.vision, eagle.text]
 
+    def tower_layers(self) -> list[nn.Module]:
+        """Every layer of both towers."""
+        vision, text = self.towers()
+        return [*vision.encoder.layers, *text.layers]
+
     def unused(self) -> list[nn.Module]:
         """SigLIP's pooling head."""
         return [self.backbone.eagle_model.vision.head]

@@ -10,6 +10,9 @@ from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 class NativeHyperparameters(N15Hyperparameters):
     """Those of N1.5; it reads the frame cache alone."""
 
+    num_nodes: int = Field(
+        default=1, ge=1, le=1024, description="Machines of one run, each with num_gpus GPUs"
+    )
     gradient_checkpointing: bool = Field(
         default=False,
         description="Compute each layer again in the backward pass: less memory, more time",
@@ -38,3 +41,8 @@ class NativeHyperparameters(N15Hyperparameters):
         default="float32",
         description="Type of trained weights; bfloat16 is updated with stochastic rounding",
     )
+
+    @property
+    def nodes(self) -> int:
+        """``num_nodes``."""
+        return self.num_nodes

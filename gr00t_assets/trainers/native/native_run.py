@@ -81,6 +81,8 @@ def follow_spec(spec: TrainingSpec, processes: Processes) -> None:
             loop.run(stop)
     except Exception as error:
         processes.say_failed(error)
+        if explained := processes.failure_of_another(error):
+            raise explained from error
         raise
 
 

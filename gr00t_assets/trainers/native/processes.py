@@ -1,16 +1,13 @@
 """The processes of one training: each has a device of its own and a share of every step's samples.
 
-``torchrun``'s own launcher starts them (``launch``), and ends all once one has failed. The first
-one, rank 0, alone writes: metrics, checkpoints, the manifest and the model. It says when training
-begins and from which step; the others follow its spec without a file of their own.
+``torchrun``'s own launcher starts them (``launch``) on one machine or several, and ends all once
+one has failed. The first one, rank 0, alone writes: metrics, checkpoints, the manifest and the
+model. It says when training begins and from which step; the others follow its spec without a file
+of their own.
 """
 
 import json
-import logging
 import os
-import signal
-import sys
-import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -24,11 +21,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError
-from gr00t_assets.gpu.guard import die_with_parent, stop_grace
-from gr00t_assets.runs.manifest import Manifest, load_manifest
-from gr00t_assets.runs.spec import TrainingSpec
-
-MODULE = "gr00t_assets.trainers.native"
+from gr00t_assets.gpu.guard import die_with_parent
 
 TIMEOUT = "GR00T_ASSETS_PROCESS_TIMEOUT"
 DEFAULT_TIMEOUT = 600.0
@@ -119,20 +112,28 @@ class Processes:
         return total
 
     def say_failed(self, error: Exception) -> None:
-        """Leave word of why this process fails."""
-        if self._store is not None:
+        """Leave word of why this process fails, unless it is since another one did."""
+        if self._store is not None and not _of_a_call_to_all(error):
             known = isinstance(error, Gr00tAssetsError)
             text = error.explain() if known else f"{type(error).__name__}: {error}"
-            self._store.set(f"{_FAILED}/{self.rank}", text)
+            with suppress(dist.DistError):
+                self._store.set(f"{_FAILED}/{self.rank}", text)
 
-    def failure_of_another(self, error: RuntimeError) -> TrainingError | None:
+    def failure_of_another(self, error: Exception) -> TrainingError | None:
         """Which other process made an error of a call to all; None for any other error."""
-        if self._store is None or not (isinstance(error, dist.DistError) or "gloo" in str(error)):
+        if self._store is None or not _of_a_call_to_all(error):
             return None
+        try:
+            return self._named_failure(error)
+        except dist.DistError:
+            problem = f"process {self.rank} of {self.count} has lost the first node."
+            return TrainingError("processes", problem, [str(error).splitlines()[0]])
+
+    def _named_failure(self, error: Exception) -> TrainingError:
         others = [rank for rank in range(self.count) if rank != self.rank]
         for rank in others:
             key = f"{_FAILED}/{rank}"
-            with suppress(dist.DistError):
+            with suppress(dist.DistStoreError):
                 self._store.wait([key], timedelta(seconds=_ENDS_WITHIN / self.count))
             if not self._store.check([key]):
                 continue
@@ -151,6 +152,13 @@ class Processes:
         return int(self._store.get(key)) if self._store.check([key]) else 0
 
 
+def _of_a_call_to_all(error: Exception) -> bool:
+    """Whether an error is of a call in which all processes take part."""
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and "gloo" in str(error)
+    )
+
+
 def is_process() -> bool:
     """Whether this is one of the processes that ``torchrun`` has started."""
     return "TORCHELASTIC_RUN_ID" in os.environ
@@ -167,7 +175,7 @@ def joined() -> Iterator[Processes]:
         yield Processes()
         return
     die_with_parent()
-    timeout = timedelta(seconds=_timeout())
+    timeout = timedelta(seconds=process_timeout())
     store, rank, count = next(rendezvous("env://", timeout=timeout))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=timeout)
@@ -177,7 +185,12 @@ def joined() -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def _timeout() -> float:
+def process_timeout() -> float:
+    """Seconds that a process waits for the others: ``GR00T_ASSETS_PROCESS_TIMEOUT``, or 600.
+
+    Raises:
+        TrainingError: The variable is no number of seconds.
+    """
     text = os.environ.get(TIMEOUT, "").strip()
     try:
         seconds = float(text) if text else DEFAULT_TIMEOUT
@@ -186,45 +199,3 @@ def _timeout() -> float:
     if not 0 < seconds < float("inf"):
         raise TrainingError(TIMEOUT, f"'{text}' is not a number of seconds.", ["write 600"])
     return seconds
-
-
-def launch(spec: TrainingSpec, file: str) -> Manifest:
-    """Start the processes of a run on this machine, given the file of its spec; wait for them.
-
-    Raises:
-        SystemExit: One of them failed and has said why, or was killed by a signal.
-        KeyboardInterrupt: They were stopped before they began to train.
-    """
-    from torch.distributed.elastic.multiprocessing import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    count, name = spec.experiment.hyperparameters.num_gpus, spec.experiment.name
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=count,
-        run_id=uuid.uuid4().hex,
-        rdzv_backend="c10d",
-        rdzv_endpoint="127.0.0.1:0",
-        max_restarts=0,
-        monitor_interval=0.1,
-        shutdown_timeout=int(stop_grace()),
-    )
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
-    try:
-        elastic_launch(config, sys.executable)("-m", MODULE, file)
-    except SignalException:
-        pass
-    except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
-        if failure.exitcode >= 0:
-            # It has said why itself.
-            raise SystemExit(1) from None
-        number = signal.Signals(-failure.exitcode)
-        sys.stderr.write(f"{name}: process {rank} of {count} was killed by {number.name}\n")
-        raise SystemExit(128 + number) from None
-    manifest = load_manifest(spec.run_directory)
-    if manifest is None:
-        raise KeyboardInterrupt
-    return manifest

@@ -22,6 +22,7 @@ from gr00t_assets.trainers.base_model_files import (
 from gr00t_assets.trainers.model_config import known_generation
 from gr00t_assets.trainers.n15.data_config_limits import data_config_limits, limit_findings
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
+from gr00t_assets.trainers.nodes import node_limit
 from gr00t_assets.trainers.policy import Policy
 
 REVISION = "3"
@@ -29,7 +30,7 @@ REVISION = "3"
 
 
 class NativeTrainer(Trainer):
-    """Trains on the GPUs of one machine, or on its CPU."""
+    """Trains on the GPUs of one machine or several, or on a CPU."""
 
     name = "native"
     hyperparameters = NativeHyperparameters
@@ -89,9 +90,10 @@ class NativeTrainer(Trainer):
         return REVISION
 
     def limits(self, experiment: Experiment) -> list[Finding]:
-        """It trains in the shapes of the base model's generation, where that is known here."""
-        generation = known_generation(experiment.base_model)
-        return limit_findings(data_config_limits(experiment, generation) if generation else ())
+        """The shapes of its base model, where that is known here, and the nodes of its engine."""
+        generation, nodes = known_generation(experiment.base_model), node_limit(experiment)
+        limits = list(data_config_limits(experiment, generation) if generation else ())
+        return limit_findings([*limits, *([nodes] if nodes else [])])
 
     def environment(self, store: Store) -> EnvironmentReport:
         """The packages of this program's own environment."""

@@ -44,6 +44,8 @@ def test_an_unknown_word_is_answered_with_the_nearest() -> None:
 def test_batch_size_counts_gpus_and_accumulation() -> None:
     run = synthetic_run("a", batch_size=4, num_gpus=2, gradient_accumulation_steps=4)
     assert factor_value(run, "batch_size") == 32
+    run = synthetic_run("a", batch_size=4, num_gpus=2, num_nodes=3)
+    assert factor_value(run, "batch_size") == 24
 
 
 def test_values_of_factors_that_are_no_settings() -> None:

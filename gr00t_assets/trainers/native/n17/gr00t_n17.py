@@ -189,6 +189,11 @@ class Gr00tN17(Gr00tModel):
         """The vision tower and the text tower."""
         return [self.backbone.towers.visual, self.backbone.towers.language_model]
 
+    def tower_layers(self) -> list[nn.Module]:
+        """Every layer of both towers."""
+        vision, text = self.towers()
+        return [*vision.blocks, *text.layers]
+
     def unused(self) -> list[nn.Module]:
         """The text tower's final norm."""
         return [self.backbone.towers.language_model.norm]

@@ -26,6 +26,8 @@ from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.lora import ADAPTER, add_lora, merge_lora
+from gr00t_assets.trainers.native.memory import SOURCE as COUNTED
+from gr00t_assets.trainers.native.memory import compare_after_second_step, memory_of, require_memory
 from gr00t_assets.trainers.native.optimizer import moment_bytes, set_weights_type, trainable
 from gr00t_assets.trainers.native.processes import Processes
 from gr00t_assets.trainers.native.trainer import REVISION
@@ -96,7 +98,10 @@ class NativeRun(Attempt):
         try:
             return self._train(stop)
         except torch.OutOfMemoryError as error:
-            explanation = out_of_memory(str(error), self.spec)
+            needed = memory_of(self.spec)
+            explanation = out_of_memory(
+                str(error), self.spec, needed and (lambda size: needed(size).total), COUNTED
+            )
             name = self.spec.experiment.name
             raise TrainingError(name, explanation.problem, explanation.details) from error
         except RuntimeError as error:
@@ -178,6 +183,10 @@ def _prepare(
     trained = base.model.trainable_parameters()
     know(base_model_revision=base.revision, parameters=parameters, trainable_parameters=trained)
     _check_fit(spec, base)
+    needed = memory_of(spec, base.config) if device.on_gpu else None
+    if needed is not None:
+        total = torch.cuda.get_device_properties(device.device).total_memory
+        require_memory(spec.experiment.name, needed, settings, total)
     batches = BatchSource(spec, base, device.device)
     know(dataset_frames=batches.samples)
 
@@ -186,7 +195,11 @@ def _prepare(
             keep = settings.save_total_limit
             save_checkpoint(state, spec.run_directory, spec.config_hash, keep)
 
-    return base, TrainingLoop(base.model, settings, batches, device, reporter, save, processes)
+    loop = TrainingLoop(base.model, settings, batches, device, reporter, save, processes)
+    if needed is not None and reporter is not None:
+        need = needed(settings.batch_size)
+        compare_after_second_step(loop.optimizer, need, device.device, reporter.say)
+    return base, loop
 
 
 def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
@@ -213,7 +226,7 @@ def sizes_on_disk(
     """Bytes of one checkpoint with its optimizer state, and of the final model."""
     trained = [parameter for _, parameter in trainable(model)]
     settings = settings or NativeHyperparameters()
-    moments = sum(moment_bytes(value, settings) + 4 * _HEADER for value in trained)
+    moments = sum(moment_bytes(value, settings) + 2 * _HEADER for value in trained)
     return _file_bytes(trained) + moments, _file_bytes(model.state_dict().values())
 
 

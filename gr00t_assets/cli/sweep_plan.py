@@ -15,7 +15,7 @@ from gr00t_assets.comparison.wording import shown
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.units import counted, shown_setting
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.registry import all_hyperparameters
+from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named
 from gr00t_assets.planning.sweep_plan import ACTIONS, PlanRow, SweepPlan, make_plan, named_sweep
 
 MOST_COLUMNS = 5
@@ -27,7 +27,7 @@ _NEEDS: dict[str, Callable[[Experiment], str]] = {
         str(item.hyperparameters.num_gpus) if item.hyperparameters.num_gpus > 1 else ""
     ),
     "nodes": lambda item: str(item.hyperparameters.nodes) if item.hyperparameters.nodes > 1 else "",
-    "VRAM": lambda item: f"{item.vram_gb:g} GB" if item.vram_gb else "",
+    "VRAM": lambda item: _vram(item),
 }
 """What the queue is told of an experiment; a column where one of the sweep says something."""
 
@@ -128,6 +128,7 @@ def _as_json(row: PlanRow) -> dict[str, Any]:
         "equal_to": row.equal_to,
         **item.settings,
         **{name: getattr(item, name) for name in ("tags", "hypothesis", "priority", "vram_gb")},
+        "gpu_memory_bytes": trainer_named(item.trainer).gpu_memory(item),
         **{name: getattr(row, name) for name in ("samples", "samples_left", "epochs", "shares")},
         "hours_left": row.hours_left,
         "hours_of": estimate and ("GPU" if estimate.gpus else "CPU"),
@@ -203,6 +204,14 @@ def _hours(value: float) -> str:
     if not value:
         return "0"
     return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value < 1 else f"{value:.1f}"
+
+
+def _vram(item: Experiment) -> str:
+    """What the sweep file declares, else what the trainer counts."""
+    if item.vram_gb:
+        return f"{item.vram_gb:g} GB"
+    counted_bytes = trainer_named(item.trainer).gpu_memory(item)
+    return f"about {counted_bytes / 1e9:.0f} GB" if counted_bytes else ""
 
 
 def _usual(values: list[object]) -> object:

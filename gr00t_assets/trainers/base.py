@@ -181,6 +181,10 @@ class Trainer(ABC):
         """
         return []
 
+    def gpu_memory(self, experiment: Experiment) -> int | None:
+        """Bytes that it counts for an experiment on each GPU; None where it has no count."""
+        return None
+
     def environment(self, store: Store) -> EnvironmentReport:
         """What it would train with on this machine, and what is missing; nothing is changed."""
         return EnvironmentReport(Findings(()), Findings(()))

@@ -21,6 +21,8 @@ Nothing heavy is imported, so that a command can ask without torch.
 """
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
@@ -99,9 +101,12 @@ def estimate(settings: N15Hyperparameters, cameras: int = 1, batch_size: int | N
 
 def largest_batch(settings: N15Hyperparameters, total_bytes: float, cameras: int = 1) -> int:
     """The largest batch size up to the setting's own that fits a device of some bytes, else 0."""
+    return _largest(settings, total_bytes, partial(estimate, settings, cameras))
+
+
+def _largest(settings: Hyperparameters, total: float, needed: Callable[[int], float]) -> int:
     sizes = range(settings.batch_size, 0, -1)
-    usable = total_bytes * (1 - HEADROOM)
-    return next((size for size in sizes if estimate(settings, cameras, size) <= usable), 0)
+    return next((size for size in sizes if needed(size) <= total * (1 - HEADROOM)), 0)
 
 
 def smaller_batch(settings: Hyperparameters, most: int) -> tuple[int, int] | None:
@@ -139,8 +144,17 @@ def is_full_size(base_model: str) -> bool:
     return sum(weights) >= SMALLEST_FULL_SIZE if weights else True
 
 
-def out_of_memory(message: str, spec: TrainingSpec) -> Explanation:
-    """Why a GPU is out of memory, by torch's ``GPU 0 has a total capacity of 79.15 GiB of ...``."""
+def out_of_memory(
+    message: str,
+    spec: TrainingSpec,
+    needed: Callable[[int], float] | None = None,
+    source: str = SOURCE,
+) -> Explanation:
+    """Why a GPU is out of memory, by torch's ``GPU 0 has a total capacity of 79.15 GiB of ...``.
+
+    ``needed`` has the bytes for a batch size, and ``source`` says where they come from; those of
+    the published figures where left out.
+    """
     settings = spec.experiment.hyperparameters
     total = _bytes(re.search(r"total capacity of ([\d.]+) (\w+)", message))
     processes = re.findall(r"Process (\d+) has ([\d.]+ \w+) memory in use", message)
@@ -152,9 +166,11 @@ def out_of_memory(message: str, spec: TrainingSpec) -> Explanation:
     if processes:
         usage = ", ".join(f"process {process} {amount}" for process, amount in processes)
         lines.append(f"others hold memory of the same device: {usage}; end them, or wait for them")
-    if is_full_size(spec.experiment.base_model) and isinstance(settings, N15Hyperparameters):
-        cameras = max(1, *(len(dataset.config.video) for dataset in spec.datasets))
-        lines += _estimated_remedy(settings, cameras, total)
+    full = is_full_size(spec.experiment.base_model)
+    if needed is None and full and isinstance(settings, N15Hyperparameters):
+        needed = partial(estimate, settings, most_cameras(spec))
+    if needed is not None:
+        lines += [*remedy_lines(settings, needed, total), f"the estimates are {source}"]
     else:
         proposal = smaller_batch(settings, most=10**9)
         lines.append(_proposed(settings, proposal) if proposal else "take a GPU with more memory")
@@ -162,12 +178,19 @@ def out_of_memory(message: str, spec: TrainingSpec) -> Explanation:
     return Explanation(problem, tuple(lines))
 
 
-def _estimated_remedy(settings: N15Hyperparameters, cameras: int, total: float | None) -> list[str]:
-    """What the settings need, and a batch size that fits the device."""
+def most_cameras(spec: TrainingSpec) -> int:
+    """Images of a sample, of the dataset that has most."""
+    return max(1, *(len(dataset.config.video) for dataset in spec.datasets))
+
+
+def remedy_lines(
+    settings: Hyperparameters, needed: Callable[[int], float], total: float | None
+) -> list[str]:
+    """What the settings need, and a batch size that fits a device of ``total`` bytes."""
     of_device = f" of the {total / GIB:.0f} GiB that the device has" if total else ""
-    needed = estimate(settings, cameras) / GIB
-    lines = [f"estimate: batch_size {settings.batch_size} needs about {needed:.0f} GiB{of_device}"]
-    most = largest_batch(settings, total, cameras) if total else settings.batch_size // 2
+    asked = needed(settings.batch_size) / GIB
+    lines = [f"estimate: batch_size {settings.batch_size} needs about {asked:.0f} GiB{of_device}"]
+    most = _largest(settings, total, needed) if total else settings.batch_size // 2
     proposal = smaller_batch(settings, most)
     if proposal is None:
         lines.append(
@@ -175,9 +198,9 @@ def _estimated_remedy(settings: N15Hyperparameters, cameras: int, total: float |
             "false), set lora_rank, or take a larger GPU"
         )
     else:
-        less = estimate(settings, cameras, proposal[0]) / GIB
+        less = needed(proposal[0]) / GIB
         lines.append(f"{_proposed(settings, proposal)} and needs about {less:.0f} GiB{of_device}")
-    return [*lines, f"the estimates are {SOURCE}"]
+    return lines
 
 
 def _proposed(settings: Hyperparameters, proposal: tuple[int, int]) -> str:

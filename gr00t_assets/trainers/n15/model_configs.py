@@ -15,7 +15,9 @@ from gr00t_assets.trainers.n15.architecture import (
     MODEL_TYPE,
     ActionHeadConfig,
     BackboneConfig,
+    DiffusionModelConfig,
     ModelConfig,
+    SelfAttentionConfig,
     TowersConfig,
 )
 
@@ -53,3 +55,30 @@ def parse_config(raw: dict[str, Any]) -> ModelConfig:
 
 TINY = parse_config(json.loads(Path(__file__).with_name("tiny.json").read_text(encoding="utf-8")))
 """Random weights that train on a CPU within minutes: the default base model."""
+
+
+RELEASED = ModelConfig(
+    backbone=BackboneConfig(select_layer=12, project_to_dim=None, use_flash_attention=True),
+    towers=TowersConfig(),
+    action_head=ActionHeadConfig(
+        action_dim=32,
+        action_horizon=16,
+        max_action_dim=32,
+        backbone_embedding_dim=2048,
+        diffusion_model_cfg=DiffusionModelConfig(
+            num_attention_heads=32,
+            attention_head_dim=48,
+            num_layers=16,
+            dropout=0.2,
+            positional_embeddings=None,
+            output_dim=1024,
+            cross_attention_dim=2048,
+            interleave_self_attention=True,
+        ),
+        vl_self_attention_cfg=SelfAttentionConfig(
+            num_attention_heads=32, num_layers=4, dropout=0.2, positional_embeddings=None
+        ),
+    ),
+    compute_dtype="bfloat16",
+)
+"""nvidia/GR00T-N1.5-3B: 2,414 M parameters."""

@@ -28,6 +28,8 @@ from gr00t_assets.trainers.native.compilation import compile_layers
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.lora import ADAPTER, add_lora, merge_lora
+from gr00t_assets.trainers.native.memory import SOURCE as COUNTED
+from gr00t_assets.trainers.native.memory import compare_after_second_step, memory_of, require_memory
 from gr00t_assets.trainers.native.optimizer import moment_bytes, set_weights_type, trainable
 from gr00t_assets.trainers.native.processes import Processes
 from gr00t_assets.trainers.native.trainer import REVISION
@@ -100,7 +102,10 @@ class NativeRun(Attempt):
         try:
             return self._train(stop)
         except torch.OutOfMemoryError as error:
-            explanation = out_of_memory(str(error), self.spec)
+            needed = memory_of(self.spec)
+            explanation = out_of_memory(
+                str(error), self.spec, needed and (lambda size: needed(size).total), COUNTED
+            )
             name = self.spec.experiment.name
             raise TrainingError(name, explanation.problem, explanation.details) from error
         except RuntimeError as error:
@@ -186,6 +191,10 @@ def prepare(
     trained = base.model.trainable_parameters()
     know(base_model_revision=base.revision, parameters=parameters, trainable_parameters=trained)
     _check_fit(spec, base)
+    needed = memory_of(spec) if device.on_gpu else None
+    if needed is not None:
+        total = torch.cuda.get_device_properties(device.device).total_memory
+        require_memory(spec.experiment.name, needed, settings, total)
     batches = BatchSource(spec, base, device.device)
     know(dataset_frames=batches.samples)
 
@@ -199,6 +208,9 @@ def prepare(
         reason = compile_layers(base.model, loop.try_out)
         if reporter is not None:
             reporter.say(f"not compiled: {reason}" if reason else "layers are compiled")
+    if needed is not None and reporter is not None:
+        need = needed(settings.batch_size)
+        compare_after_second_step(loop.optimizer, need, device.device, reporter.say)
     return base, loop
 
 
@@ -233,7 +245,7 @@ def sizes_on_disk(
     trained = [parameter for _, parameter in trainable(model)]
     settings = settings or NativeHyperparameters()
     checkpoint = _file_bytes(trained)
-    checkpoint += sum(moment_bytes(value, settings) + 4 * _HEADER for value in trained)
+    checkpoint += sum(moment_bytes(value, settings) + 2 * _HEADER for value in trained)
     if settings.ema_decay:
         checkpoint += sum(4 * value.numel() + _HEADER for value in trained)
     return checkpoint, _file_bytes(model.state_dict().values())

@@ -8,6 +8,7 @@ from typing import ClassVar
 from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.modality.data_config import data_configs
 from gr00t_assets.runs.manifest import installed_versions
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
@@ -20,7 +21,11 @@ from gr00t_assets.trainers.base_model_files import (
     RELEASED_N17,
 )
 from gr00t_assets.trainers.model_config import known_generation
-from gr00t_assets.trainers.n15.data_config_limits import data_config_limits, limit_findings
+from gr00t_assets.trainers.n15.data_config_limits import (
+    data_config_limits,
+    entries_of,
+    limit_findings,
+)
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.nodes import node_limit
 from gr00t_assets.trainers.policy import Policy
@@ -94,6 +99,19 @@ class NativeTrainer(Trainer):
         generation, nodes = known_generation(experiment.base_model), node_limit(experiment)
         limits = list(data_config_limits(experiment, generation) if generation else ())
         return limit_findings([*limits, *([nodes] if nodes else [])])
+
+    def gpu_memory(self, experiment: Experiment) -> int | None:
+        """As ``native.memory`` counts it, for prompts as usual; None for ``tiny``."""
+        if experiment.base_model in BUILT_IN_NAMES:
+            return None
+        from gr00t_assets.trainers.native.memory import counted_config, memory_need
+
+        config = counted_config(experiment.base_model, experiment.base_model_revision)
+        if config is None:
+            return None
+        configs, names = data_configs(), [entry.data_config for entry in entries_of(experiment)]
+        cameras = max((len(configs[name].video) for name in names if name in configs), default=1)
+        return memory_need(config, NativeHyperparameters.of(experiment), cameras).total
 
     def environment(self, store: Store) -> EnvironmentReport:
         """The packages of this program's own environment."""

@@ -137,7 +137,7 @@ def test_a_tiny_model_gets_no_estimate(tmp_path: Path) -> None:
     assert is_full_size("nvidia/GR00T-N1.5-3B")
 
 
-def test_the_native_trainer_says_the_same(tmp_path: Path) -> None:
+def test_the_native_trainer_counts_instead(tmp_path: Path) -> None:
     import torch
 
     from gr00t_assets.trainers.native.native_run import NativeRun
@@ -155,7 +155,9 @@ def test_the_native_trainer_says_the_same(tmp_path: Path) -> None:
     spec.run_directory.mkdir(parents=True)
     with pytest.raises(TrainingError) as raised:
         FullDevice(spec, Processes(), cast(Reporter, None)).train(StopRequest())
-    assert raised.value.details == out_of_memory(message, spec).details
+    assert raised.value.problem == out_of_memory(message, spec).problem
+    assert raised.value.details[-1].startswith("the estimates are counted from the model's")
+    assert "needs about 26 GiB of the 39 GiB that the device has" in raised.value.details[1]
 
 
 def test_it_needs_no_torch() -> None:

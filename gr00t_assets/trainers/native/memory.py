@@ -1,0 +1,166 @@
+"""GPU memory that a run of the native trainer needs, counted and not measured.
+
+Weights, moments, and the bytes alive in a step by ``native.traced_step``. Not counted: CUDA's own
+context (about 0.5 GB), kernels' workspaces, fragmentation, and batches that are made meanwhile.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from huggingface_hub import try_to_load_from_cache
+
+from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, RELEASED_MODEL, looks_like_path
+from gr00t_assets.trainers.failures.gpu_memory import GIB, PROMPT_TOKENS, most_cameras, remedy_lines
+from gr00t_assets.trainers.model_config import load_config
+from gr00t_assets.trainers.n15.architecture import ModelConfig
+from gr00t_assets.trainers.n15.model_configs import RELEASED, TINY
+from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
+from gr00t_assets.trainers.native.optimizer import moment_bytes
+from gr00t_assets.trainers.native.traced_step import Passes, step_passes
+
+SOURCE = "counted from the model's operations, see docs/native.md"
+
+TOLERANCE = 0.15
+"""How far a measured peak may be from the count before a warning is logged."""
+
+
+class MemoryNeed(NamedTuple):
+    """Bytes on each GPU.
+
+    Attributes:
+        weights: Of the whole model; a share of them where they are sharded.
+        moments: AdamW's.
+        step: The most of activations, gradients and copies at once in a step.
+    """
+
+    weights: int
+    moments: int
+    step: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self)
+
+    def __str__(self) -> str:
+        parts = zip(self._fields, self, strict=True)
+        listed = ", ".join(f"{name} {size / GIB:.1f}" for name, size in parts)
+        return f"{self.total / GIB:.1f} GiB ({listed})"
+
+
+def memory_need(
+    config: ModelConfig,
+    settings: NativeHyperparameters,
+    cameras: int = 1,
+    batch_size: int | None = None,
+    prompt_tokens: int = PROMPT_TOKENS,
+) -> MemoryNeed:
+    """What a run needs on each of its GPUs.
+
+    Args:
+        config: Of the base model.
+        settings: Of the run.
+        cameras: Images of a sample.
+        batch_size: Samples at once on a GPU; the settings' own where left out.
+        prompt_tokens: Of the text around the images.
+
+    Raises:
+        TrainingError: ``lora_target_modules`` has a name that no layer has.
+    """
+    processes = settings.num_gpus * getattr(settings, "num_nodes", 1)
+    kept = processes > 1 or settings.gradient_accumulation_steps > 1
+    passes = step_passes(config, settings, cameras, prompt_tokens, kept)
+    alive = int((passes.fixed + passes.each * (batch_size or settings.batch_size)).max())
+    gradients = sum(parameter.nbytes for parameter in passes.trained)
+    moments = sum(moment_bytes(parameter, settings) for parameter in passes.trained)
+    shards = processes if getattr(settings, "sharding", "none") != "none" else 1
+    gathered = passes.gathered if shards > 1 else 0
+    own = gradients // shards
+    step = max(own * kept + alive + gathered, own + _updating(passes, settings) // shards)
+    return MemoryNeed(passes.weights // shards, moments // shards, step)
+
+
+def counted_config(base_model: str, revision: str | None = None) -> ModelConfig | None:
+    """The sizes of an N1.5 without a download; None of any other model, or where it is not here."""
+    if base_model == "tiny":
+        return TINY
+    file = Path(base_model).expanduser() / "config.json"
+    if not file.is_file() and not looks_like_path(base_model):
+        cached = try_to_load_from_cache(base_model, "config.json", revision=revision)
+        if not isinstance(cached, str):
+            return RELEASED if base_model == RELEASED_MODEL else None
+        file = Path(cached)
+    config = load_config(file) if file.is_file() else None
+    return config if isinstance(config, ModelConfig) else None
+
+
+def memory_of(
+    spec: TrainingSpec, config: ModelConfig | None = None
+) -> Callable[[int], MemoryNeed] | None:
+    """The count of a run by batch size; None for ``tiny``, and where its sizes are not known."""
+    experiment = spec.experiment
+    if experiment.base_model in BUILT_IN_NAMES:
+        return None
+    config = config or counted_config(experiment.base_model, experiment.base_model_revision)
+    settings, cameras = NativeHyperparameters.of(experiment), most_cameras(spec)
+    return config and partial(memory_need, config, settings, cameras)
+
+
+def require_memory(
+    name: str, needed: Callable[[int], MemoryNeed], settings: NativeHyperparameters, total: int
+) -> None:
+    """Refuse a run that even 15 percent less than its count would not fit a device.
+
+    Args:
+        name: Of the experiment.
+        needed: The count for a batch size.
+        settings: Of the run.
+        total: Bytes of the device.
+
+    Raises:
+        TrainingError: With the largest batch size that the device holds.
+    """
+    if (1 - TOLERANCE) * needed(settings.batch_size).total <= total:
+        return
+    problem = f"the GPU's memory does not hold batch_size {settings.batch_size}."
+    lines = remedy_lines(settings, lambda size: needed(size).total, total)
+    raise TrainingError(name, problem, [*lines, f"the estimates are {SOURCE}"])
+
+
+def compare_after_second_step(
+    optimizer: torch.optim.Optimizer,
+    need: MemoryNeed,
+    device: torch.device,
+    say: Callable[[str], None],
+) -> None:
+    """Log a GPU's measured peak beside the count, once moments were there for a whole step."""
+    steps = 0
+
+    def compare(*_: object) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 2:
+            say(measured_line(need, torch.cuda.max_memory_allocated(device)))
+            handle.remove()
+
+    handle = optimizer.register_step_post_hook(compare)
+
+
+def measured_line(need: MemoryNeed, peak: int) -> str:
+    """A measured peak beside the count, a warning where they are more than 15 percent apart."""
+    share = peak / need.total - 1
+    line = f"GPU memory: {peak / GIB:.1f} GiB at most, counted {need}"
+    far = f"warning: the count is off by {share:+.0%}; " if abs(share) > TOLERANCE else ""
+    return far + line
+
+
+def _updating(passes: Passes, settings: NativeHyperparameters) -> int:
+    """What ``CompactAdamW`` takes beside the largest parameter; torch's own takes nothing."""
+    largest = max((parameter.numel() for parameter in passes.trained), default=0)
+    sixteen = 18 if settings.weights == "bfloat16" else 0
+    return largest * (sixteen + 8 * (settings.optimizer == "adamw_8bit"))

@@ -1,0 +1,165 @@
+"""Bytes alive in a training step, from a model without memory.
+
+One forward and one backward pass run on tensors that have a shape alone (torch's
+``FakeTensorMode``) in the precision of a GPU, for two samples and for three. The bytes alive after
+each operation are affine in the batch, so that both give every batch size.
+"""
+
+import weakref
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from gr00t_assets.trainers.n15.architecture import ModelConfig
+from gr00t_assets.trainers.native.dit import Block
+from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
+from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
+from gr00t_assets.trainers.native.lora import add_lora
+from gr00t_assets.trainers.native.optimizer import set_weights_type, trainable
+
+_OF_MODEL = {
+    *("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model", "weights"),
+    *("lora_rank", "lora_full_model", "lora_target_modules", "gradient_checkpointing"),
+}
+"""Hyperparameters that the passes depend on."""
+
+
+class Passes(NamedTuple):
+    """A model as a run trains it, and what a step makes.
+
+    Attributes:
+        weights: Bytes of all parameters and buffers.
+        trained: Trained parameters, without memory.
+        gathered: Bytes of the parameters that sharding has whole at once, at most: of two layers,
+            and of what is in none.
+        fixed: Bytes alive after each allocation, for no sample.
+        each: Bytes more for each sample.
+    """
+
+    weights: int
+    trained: tuple[Tensor, ...]
+    gathered: int
+    fixed: np.ndarray
+    each: np.ndarray
+
+
+def step_passes(
+    config: ModelConfig, settings: NativeHyperparameters, cameras: int, text: int, kept: bool
+) -> Passes:
+    """The passes of a model as a run trains it, computed once in a process.
+
+    With ``kept`` gradients are there before a pass, as in ``DistributedDataParallel``'s buckets,
+    and are not counted.
+    """
+    usual = {
+        name: field.default
+        for name, field in NativeHyperparameters.model_fields.items()
+        if name not in _OF_MODEL
+    }
+    model = settings.model_copy(update=usual)
+    return _passes(config, model, cameras, text, kept)  # pyright: ignore[reportArgumentType]
+
+
+@lru_cache(maxsize=64)
+def _passes(
+    config: ModelConfig, settings: NativeHyperparameters, cameras: int, text: int, kept: bool
+) -> Passes:
+    with torch.device("meta"):
+        model = Gr00tN15(config)
+    model.set_trainable(**settings.tuned_parts)
+    if not (settings.tune_llm or settings.tune_visual):
+        model.backbone.bfloat16()
+    add_lora(model, settings)
+    set_weights_type(model, settings)
+    if settings.gradient_checkpointing:
+        model.recompute_activations()
+    norms_in_float32(model)
+    model.train()
+    trained = tuple(torch.empty_like(parameter) for _, parameter in trainable(model))
+    with FakeTensorMode():
+        # On a device that computes in mixed precision, as meta does not.
+        model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
+        two, three = (_alive(model, config, samples, cameras, text, kept) for samples in (2, 3))
+    each = three - two
+    tensors = [*model.parameters(), *model.buffers()]
+    layers = [m for m in model.modules() if isinstance(m, (Block, GradientCheckpointingLayer))]
+    sizes = [sum(parameter.nbytes for parameter in layer.parameters()) for layer in layers]
+    weights = sum(tensor.nbytes for tensor in tensors)
+    gathered = weights - sum(sizes) + 2 * max(sizes)
+    return Passes(weights, trained, gathered, two - 2 * each, each)
+
+
+def _alive(
+    model: Gr00tN15, config: ModelConfig, samples: int, cameras: int, text: int, kept: bool
+) -> np.ndarray:
+    """Bytes alive after each allocation of a forward and a backward pass."""
+    head, side = config.action_head, config.image_recipe.size
+    images = samples * cameras * config.tokens_per_image
+    length = images // samples + text
+    for parameter in model.parameters():
+        given = kept and parameter.requires_grad
+        parameter.grad = torch.empty_like(parameter) if given else None
+    actions = torch.empty(samples, head.action_horizon, head.action_dim)
+    numbers = torch.ones(samples, length, dtype=torch.long)
+    batch = {
+        "input_ids": numbers,
+        "image_places": torch.arange(images),
+        "pixel_values": torch.empty(samples * cameras, 3, side, side),
+        "state": torch.empty(samples, 1, head.max_state_dim),
+        "embodiment_id": numbers[:, 0],
+        "action": actions,
+        "action_mask": actions.bool(),
+    }
+    autocast = torch.autocast("cpu", dtype=torch.bfloat16)
+    with _Alive() as alive, autocast:
+        model(batch, actions, actions[:, 0, 0], 1.0).backward()
+    return np.array(alive.bytes, dtype=np.int64)
+
+
+class _Alive(TorchDispatchMode):
+    """Counts the bytes of all storages that operations make, until they are freed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes: list[int] = []
+        self._now, self._known = 0, set[int]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(output):
+            if not isinstance(tensor, Tensor):
+                continue
+            storage = tensor.untyped_storage()
+            key, size = storage._cdata, storage.nbytes()
+            if key not in self._known:
+                self._known.add(key)
+                self._now += size
+                self.bytes.append(self._now)
+                weakref.finalize(storage, self._free, key, size)
+        return output
+
+    def _free(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self._now -= size
+
+
+def norms_in_float32(model: nn.Module) -> None:
+    """Have layer norms computed in float32, as on a GPU in mixed precision; a CPU does not."""
+    for module in model.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.forward = partial(_norm, module)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _norm(module: nn.LayerNorm, x: Tensor) -> Tensor:
+    weight, bias = (
+        None if value is None else value.float() for value in (module.weight, module.bias)
+    )
+    return F.layer_norm(x.float(), module.normalized_shape, weight, bias, module.eps)

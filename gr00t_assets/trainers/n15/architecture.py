@@ -185,7 +185,12 @@ class ModelConfig(FrozenModel):
     @property
     def image_recipe(self) -> ImageRecipe:
         """What is made of frames: a square image."""
-        return ImageRecipe(self.towers.vision_config.image_size)
+        return ImageRecipe(self.image_size)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square image in pixels."""
+        return self.towers.vision_config.image_size
 
     @property
     def image_token(self) -> int:

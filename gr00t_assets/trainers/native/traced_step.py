@@ -101,7 +101,7 @@ def _alive(
     model: Gr00tN15, config: ModelConfig, samples: int, cameras: int, text: int, kept: bool
 ) -> np.ndarray:
     """Bytes alive after each allocation of a forward and a backward pass."""
-    head, side = config.action_head, config.image_recipe.size
+    head, side = config.action_head, config.image_size
     images = samples * cameras * config.tokens_per_image
     length = images // samples + text
     for parameter in model.parameters():

@@ -197,6 +197,8 @@ def _trainer_limits(item: PlacedExperiment, content: SweepFile) -> Iterator[Find
         values = content.defaults.hyperparameters | item.entry.hyperparameters
         text = f"the {experiment.trainer} trainer does not take {name} {str(values[name]).lower()}"
         remedy = f"{', '.join(owners)} does"
+        if reason := type(experiment.hyperparameters).not_taken.get(name):
+            remedy += f"; {reason}"
         yield yaml_problem(_stated_at(item, name, content), text, remedy)
     trainer = trainer_named(experiment.trainer)
     if len(experiment.datasets) > 1 and not trainer.takes_mixtures:

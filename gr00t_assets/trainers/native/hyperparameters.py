@@ -1,5 +1,8 @@
 """What the native trainer takes beyond what both trainers of N1.5 do."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import Field
 
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
@@ -7,6 +10,12 @@ from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
 class NativeHyperparameters(N15Hyperparameters):
     """Those of N1.5; it reads the frame cache alone."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "dataloader_num_workers": "here a thread makes the next batch from the frame cache",
+        "video_backend": "here frames come from the frame cache and no video is read",
+        "frame_source": "here frames come from the frame cache, which has those of the video",
+    }
 
     gradient_checkpointing: bool = Field(
         default=False,

@@ -15,7 +15,7 @@ def placed(batch: dict[str, Tensor], image_id: int) -> dict[str, Tensor]:
     """A batch on the CPU with what a GPU would have to be asked for, and waited for, later.
 
     Args:
-        batch: Has ``input_ids`` and ``attention_mask``, both (B, L).
+        batch: Has ``attention_mask`` (B, L), and ``input_ids`` (B, L) but where features are kept.
         image_id: Of the image token.
 
     Returns:
@@ -25,7 +25,9 @@ def placed(batch: dict[str, Tensor], image_id: int) -> dict[str, Tensor]:
     kept = dict(batch)
     if bool(kept["attention_mask"].all()):
         del kept["attention_mask"]
-    return kept | {"image_places": image_places(batch["input_ids"], image_id)}
+    if "input_ids" in kept:
+        kept["image_places"] = image_places(kept["input_ids"], image_id)
+    return kept
 
 
 def to_device(value: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -50,8 +52,8 @@ def in_draw_order(
     """
     if len(parts) == 1:
         return parts[0]
-    length = max(part["input_ids"].shape[1] for part in parts)
-    fill = {"input_ids": pad_id, "attention_mask": 0}
+    length = max(part["attention_mask"].shape[1] for part in parts)
+    fill = {"input_ids": pad_id, "attention_mask": 0, "features": 0}
     order = np.argsort(places)
     batch: dict[str, torch.Tensor] = {}
     for name in parts[0]:
@@ -64,7 +66,12 @@ def in_draw_order(
             continue
         if name in fill:
             values = [
-                pad(value, (length - value.shape[1], 0), value=fill[name]) for value in values
+                pad(
+                    value,
+                    (*[0, 0] * (value.ndim - 2), length - value.shape[1], 0),
+                    value=fill[name],
+                )
+                for value in values
             ]
         batch[name] = torch.cat(values)[order]
     return batch

@@ -141,11 +141,10 @@ class EagleBackbone(nn.Module):
     def forward(
         self, input_ids: Tensor, mask: Tensor | None, places: Tensor, pixel_values: Tensor
     ) -> Tensor:
-        """Features (B, L, D). Frozen towers run without recording gradients."""
+        """The towers' features (B, L, D). Frozen towers run without recording gradients."""
         trained = any(parameter.requires_grad for parameter in self.eagle_model.parameters())
         with torch.set_grad_enabled(torch.is_grad_enabled() and trained):
-            features = self.eagle_model(input_ids, mask, places, pixel_values)
-        return self.eagle_linear(features)
+            return self.eagle_model(input_ids, mask, places, pixel_values)
 
     def rebuild_buffers(self) -> None:
         """Compute anew the buffers that no file holds, after ``to_empty`` left them unset."""
@@ -176,7 +175,17 @@ class Gr00tN15(nn.Module):
         self.set_trainable(True, True, True, True)
 
     def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Features of the prompt and its images (B, L, D), and the prompt's mask (B, L) if any."""
+        """Features of the prompt and its images (B, L, D), and the prompt's mask (B, L) if any.
+
+        A batch may have the towers' ``features`` (B, L, D) in place of tokens and pixels.
+        """
+        if (known := batch.get("features")) is not None:
+            return self.backbone.eagle_linear(known), batch.get("attention_mask")
+        features, mask = self.tower_features(batch)
+        return self.backbone.eagle_linear(features), mask
+
+    def tower_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """What the towers make of a batch (B, L, D), and the prompt's mask (B, L) if any."""
         ids, mask, places = map(batch.get, ("input_ids", "attention_mask", "image_places"))
         assert ids is not None
         if places is None:

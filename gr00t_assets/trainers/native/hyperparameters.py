@@ -1,7 +1,7 @@
 """What the native trainer takes beyond what both trainers of N1.5 do."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,6 +33,10 @@ class NativeHyperparameters(N15Hyperparameters):
     )
     eval_steps: int = Field(
         default=0, ge=0, description="Steps between two losses on held-out episodes; 0: none"
+    )
+    frozen_features: Literal["compute", "cache"] = Field(
+        default="compute",
+        description="Features of a frozen backbone without augmentation: at each draw, or kept",
     )
     lora_target_modules: str = Field(
         default="q_proj k_proj v_proj to_q to_k to_v",

@@ -24,6 +24,7 @@ from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
 from gr00t_assets.trainers.native.base_models import BaseModel, Device, choose_device, save_model
 from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.compilation import compile_layers
+from gr00t_assets.trainers.native.frozen_features import require_frozen, use_cached_features
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.lora import ADAPTER, add_lora, merge_lora
@@ -177,6 +178,8 @@ def prepare(
         TrainingError: They do not fit each other, or the hyperparameters.
     """
     settings = NativeHyperparameters.of(spec.experiment)
+    say = reporter.say if reporter is not None else lambda line: None
+    require_frozen(settings)
     base = spec_base_model(spec, device)
     base.model.set_trainable(**settings.tuned_parts)
     add_lora(base.model, settings)
@@ -188,6 +191,8 @@ def prepare(
     _check_fit(spec, base)
     batches = BatchSource(spec, base, device.device)
     know(dataset_frames=batches.samples)
+    if settings.frozen_features == "cache":
+        use_cached_features(spec.datasets, base, batches, device, processes, say)
 
     def save(state: TrainingState) -> None:
         if processes.is_first:
@@ -197,8 +202,7 @@ def prepare(
     loop = TrainingLoop(base.model, settings, batches, device, reporter, save, processes)
     if settings.compile:
         reason = compile_layers(base.model, loop.try_out)
-        if reporter is not None:
-            reporter.say(f"not compiled: {reason}" if reason else "layers are compiled")
+        say(f"not compiled: {reason}" if reason else "layers are compiled")
     return base, loop
 
 

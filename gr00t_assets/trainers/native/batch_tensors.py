@@ -20,13 +20,19 @@ def placed(batch: dict[str, Tensor], image_id: int) -> dict[str, Tensor]:
 
     Returns:
         The batch with ``image_places``, the places of the image tokens in the flat ``input_ids``,
-        int64, and without ``attention_mask`` where nothing is padded.
+        int64. Where nothing is padded ``attention_mask`` is left out; else there are also
+        ``kept_places``, where the flat prompts are no padding, int64, and ``prompt_starts``
+        (B + 1,), where each begins and the last ends once padding is left out, int32.
     """
     kept = dict(batch)
-    if bool(kept["attention_mask"].all()):
-        del kept["attention_mask"]
     if "input_ids" in kept:
         kept["image_places"] = image_places(kept["input_ids"], image_id)
+    mask = kept["attention_mask"]
+    if bool(mask.all()):
+        del kept["attention_mask"]
+    elif "input_ids" in kept:
+        kept["kept_places"] = mask.flatten().nonzero().flatten()
+        kept["prompt_starts"] = pad(mask.sum(1).cumsum(0), (1, 0)).int()
     return kept
 
 

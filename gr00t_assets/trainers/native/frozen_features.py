@@ -101,10 +101,9 @@ def use_cached_features(
             for text in data.instructions
         ]
         lengths = np.array([len(ids) for ids in texts])[data.tasks]
-        attention = base.model.backbone.eagle_model.text.config._attn_implementation
         rows = hashlib.sha256(data.episodes.tobytes() + data.tasks.tobytes()).hexdigest()
         facts = [data.config.dataset_version, data.config.content_hash(), rows, texts, weights]
-        key = json_hash([*facts, base.config.image_size, attention, str(dtype)], 16)
+        key = json_hash([*facts, base.config.image_size, base.model.attention, str(dtype)], 16)
         folder = dataset.frame_cache / f"{FEATURES}{key}"
         while not (found := _opened(folder, lengths, dtype)):
             if processes.is_first:

@@ -144,6 +144,7 @@ class NativeRun(Attempt):
         self.reporter.say(
             f"{self.spec.experiment.name}: {self._known.parameters:,} parameters, {trained:,} "
             f"trained, on {device.name}{several}; {loop.batches.samples} samples; "
+            f"attention of the towers: {base.model.attention}; "
             f"ready after {time.perf_counter() - began:.1f} s"
         )
         if state is not None:

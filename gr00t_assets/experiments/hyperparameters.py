@@ -4,6 +4,7 @@ Each trainer extends ``Hyperparameters`` by its own; see
 ``gr00t_assets.experiments.registry.hyperparameters_model``.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict, Field
@@ -23,6 +24,7 @@ class Hyperparameters(FrozenModel):
         trained_parts: Names of those that say which weights are trained.
         dropped_elsewhere: Names of those that may stand in the settings of a trainer that lacks
             them, where they have no effect.
+        not_taken: Why hyperparameters of other trainers are not taken, by their names.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -30,6 +32,7 @@ class Hyperparameters(FrozenModel):
     defaults_version: ClassVar[int] = 1
     trained_parts: ClassVar[tuple[str, ...]] = ()
     dropped_elsewhere: ClassVar[frozenset[str]] = frozenset()
+    not_taken: ClassVar[Mapping[str, str]] = {}
 
     batch_size: int = Field(default=32, ge=1, le=MOST, description="Samples per step and GPU")
     max_steps: int = Field(default=10_000, ge=1, le=MOST, description="Optimizer steps")

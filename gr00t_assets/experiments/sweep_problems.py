@@ -192,12 +192,12 @@ def _trainer_limits(item: PlacedExperiment, content: SweepFile) -> Iterator[Find
     """What the experiment's trainer does not take, where the file states it."""
     experiment = item.experiment
     for name in item.refused:
-        models = {trainer: hyperparameters_model(trainer) for trainer in trainer_names()}
-        owners = [trainer for trainer, model in models.items() if name in model.model_fields]
+        owners = [t for t in trainer_names() if name in hyperparameters_model(t).model_fields]
         values = content.defaults.hyperparameters | item.entry.hyperparameters
         text = f"the {experiment.trainer} trainer does not take {name} {str(values[name]).lower()}"
-        remedy = f"{', '.join(owners)} does"
-        yield yaml_problem(_stated_at(item, name, content), text, remedy)
+        reason = type(experiment.hyperparameters).not_taken.get(name)
+        remedies = [f"{', '.join(owners)} does", *filter(None, [reason])]
+        yield yaml_problem(_stated_at(item, name, content), text, "; ".join(remedies))
     trainer = trainer_named(experiment.trainer)
     if len(experiment.datasets) > 1 and not trainer.takes_mixtures:
         text = f"the {experiment.trainer} trainer takes one dataset, and no mixture"

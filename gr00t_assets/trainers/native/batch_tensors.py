@@ -15,17 +15,25 @@ def placed(batch: dict[str, Tensor], image_id: int) -> dict[str, Tensor]:
     """A batch on the CPU with what a GPU would have to be asked for, and waited for, later.
 
     Args:
-        batch: Has ``input_ids`` and ``attention_mask``, both (B, L).
+        batch: Has ``attention_mask`` (B, L), and ``input_ids`` (B, L) but where features are kept.
         image_id: Of the image token.
 
     Returns:
         The batch with ``image_places``, the places of the image tokens in the flat ``input_ids``,
-        int64, and without ``attention_mask`` where nothing is padded.
+        int64. Where nothing is padded ``attention_mask`` is left out; else there are also
+        ``kept_places``, where the flat prompts are no padding, int64, and ``prompt_starts``
+        (B + 1,), where each begins and the last ends once padding is left out, int32.
     """
     kept = dict(batch)
-    if bool(kept["attention_mask"].all()):
+    if "input_ids" in kept:
+        kept["image_places"] = image_places(kept["input_ids"], image_id)
+    mask = kept["attention_mask"]
+    if bool(mask.all()):
         del kept["attention_mask"]
-    return kept | {"image_places": image_places(batch["input_ids"], image_id)}
+    elif "input_ids" in kept:
+        kept["kept_places"] = mask.flatten().nonzero().flatten()
+        kept["prompt_starts"] = pad(mask.sum(1).cumsum(0), (1, 0)).int()
+    return kept
 
 
 def to_device(value: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -54,8 +62,8 @@ def in_draw_order(
     """
     if len(parts) == 1:
         return parts[0]
-    length = max(part["input_ids"].shape[1] for part in parts)
-    fill = {"input_ids": pad_id, "attention_mask": 0}
+    length = max(part["attention_mask"].shape[1] for part in parts)
+    fill = {"input_ids": pad_id, "attention_mask": 0, "features": 0}
     order = np.argsort(places)
     batch: dict[str, torch.Tensor] = {}
     for name in parts[0]:
@@ -68,7 +76,12 @@ def in_draw_order(
             continue
         if name in fill:
             values = [
-                pad(value, (length - value.shape[1], 0), value=fill[name]) for value in values
+                pad(
+                    value,
+                    (*[0, 0] * (value.ndim - 2), length - value.shape[1], 0),
+                    value=fill[name],
+                )
+                for value in values
             ]
         batch[name] = torch.cat(values)[order]
     return batch

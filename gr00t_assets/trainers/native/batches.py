@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -41,6 +41,14 @@ def sample_seed(seed: int, draw: int) -> int:
     return int(np.random.SeedSequence([seed, draw]).generate_state(1, np.uint64)[0] >> 1)
 
 
+class CachedRows(Protocol):
+    """Features of the towers by row; see ``frozen_features.CachedFeatures``."""
+
+    def of(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """``features`` and ``attention_mask`` of some rows."""
+        ...
+
+
 class FlowDraws(NamedTuple):
     """Noise and times of flow matching for the samples of a step.
 
@@ -76,6 +84,8 @@ class BatchSource:
     Attributes:
         data: The rows of each dataset of the run.
         samples: Samples in an epoch: of a single dataset every row of every episode to train on.
+        features: The towers' features of rows to train on, by ``id`` of their ``data``, where they
+            are kept; then a batch has them in place of prompts and images.
 
     Raises:
         DatasetError: A dataset cannot be read, or an instruction cannot be put into the prompt.
@@ -88,6 +98,7 @@ class BatchSource:
         self._prepared = not self._augmented and device.type == "cpu"
         self._size = settings.batch_size
         self.data = [self._open(dataset) for dataset in spec.datasets]
+        self.features: dict[int, CachedRows] = {}
         self._held_out = []
         if settings.eval_steps:
             self._held_out = [
@@ -129,8 +140,15 @@ class BatchSource:
         each = most // len(self._held_out)
         for data in self._held_out:
             chosen = np.linspace(0, len(data) - 1, min(each, len(data))).round().astype(np.int64)
-            for rows in np.array_split(chosen, -(-len(chosen) // self._size)):
-                yield self._on_device(self._of_dataset(data, rows))
+            yield from self.rows(data, chosen)
+
+    def rows(
+        self, data: Demonstrations, chosen: np.ndarray | None = None
+    ) -> Iterator[dict[str, torch.Tensor]]:
+        """Batches of some rows of a dataset, of all where left out, in order, not augmented."""
+        chosen = data.rows() if chosen is None else chosen
+        for rows in np.array_split(chosen, -(-len(chosen) // self._size)):
+            yield self._on_device(self._of_dataset(data, rows))
 
     def action_entries(self, draws: range) -> int:
         """Numbers of action of some samples, padding left out."""
@@ -218,13 +236,18 @@ class BatchSource:
         self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None = None
     ) -> dict[str, torch.Tensor]:
         """Some rows; with the numbers of their draws where they are to be augmented."""
-        batch = observation_tensors(
-            self._base,
-            self._images(data, rows, draws),
-            data.states(rows),
-            data.texts(rows),
-            data.config.embodiment_id,
-        )
+        if id(data) in self.features:
+            ids = torch.full((len(rows),), data.config.embodiment_id)
+            batch = self.features[id(data)].of(rows)
+            batch |= {"state": torch.from_numpy(data.states(rows)), "embodiment_id": ids}
+        else:
+            batch = observation_tensors(
+                self._base,
+                self._images(data, rows, draws),
+                data.states(rows),
+                data.texts(rows),
+                data.config.embodiment_id,
+            )
         horizon = self._base.config.action_head.action_horizon
         for name, values in (
             ("action", data.actions(rows)),

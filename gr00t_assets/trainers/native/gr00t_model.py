@@ -38,6 +38,11 @@ class Gr00tModel(nn.Module, ABC):
     def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Features of the prompt and its images (B, L, D), and what the head is told of each."""
 
+    @property
+    def attention(self) -> str:
+        """The attention of the towers, as transformers names it."""
+        return self.towers()[1].config._attn_implementation
+
     @abstractmethod
     def pixels(self, images: Tensor) -> dict[str, Tensor]:
         """What a batch has of images (N, 3, height, width) uint8, on their device."""

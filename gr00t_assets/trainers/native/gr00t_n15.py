@@ -15,7 +15,7 @@ from transformers import Qwen3Config, Qwen3Model, SiglipVisionConfig, SiglipVisi
 from gr00t_assets.trainers.n15.architecture import ModelConfig, TextConfig, VisionConfig
 from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
-from gr00t_assets.trainers.native.prompts import N15_PROMPT, PromptFormat, image_places
+from gr00t_assets.trainers.native.prompts import N15_PROMPT, Prompt, PromptFormat, image_places
 
 PROJECTION_INPUT = 2048
 """Input width of ``eagle_linear``, fixed in Isaac-GR00T."""
@@ -57,6 +57,9 @@ class EagleModel(nn.Module):
 
     NVIDIA takes ``hidden_states[select_layer]`` of a text tower cut to ``select_layer`` layers,
     which is the output after the final norm, so this is what the text tower returns.
+
+    Attributes:
+        packs: Whether padding is left out of the text tower, as flash attention allows.
     """
 
     def __init__(self, config: ModelConfig, attn: str) -> None:
@@ -64,6 +67,7 @@ class EagleModel(nn.Module):
         towers = config.towers
         vision = _vision_tower(towers.vision_config, attn)
         text = _text_tower(towers.text_config, config.backbone.select_layer, attn)
+        self.packs = attn == "flash_attention_2"
         self.vision_model = nn.ModuleDict({"vision_model": vision})
         self.language_model = nn.ModuleDict({"model": text})
         self.mlp1 = nn.Sequential(
@@ -97,24 +101,45 @@ class EagleModel(nn.Module):
             )
         return tokens.flatten(0, 1).index_copy(0, places, patches).view_as(tokens)
 
-    def forward(
-        self, input_ids: Tensor, mask: Tensor | None, places: Tensor, pixel_values: Tensor
-    ) -> Tensor:
+    def forward(self, prompt: Prompt, pixel_values: Tensor) -> Tensor:
         """Features of the prompt (B, L, D); those of padded tokens mean nothing.
 
         Positions count from the first token that is no padding.
         """
+        ids, mask = prompt.input_ids, prompt.attention_mask
         if mask is None:
-            position = torch.arange(input_ids.shape[1], device=input_ids.device)[None]
+            position = torch.arange(ids.shape[1], device=ids.device)[None]
         else:
             position = (mask.cumsum(-1) - 1).clamp(min=0)
+        embedded = self.embed(ids, prompt.image_places, pixel_values)
+        if self.packs and prompt.kept_places is not None:
+            return self._packed(embedded, position, prompt)
         output = self.text(
-            inputs_embeds=self.embed(input_ids, places, pixel_values),
+            inputs_embeds=embedded,
             attention_mask=self._attention_masks(mask),
             position_ids=position,
             use_cache=False,
         )
         return output.last_hidden_state
+
+    def _packed(self, embedded: Tensor, position: Tensor, prompt: Prompt) -> Tensor:
+        """Features by the text tower over one row of all prompts, without their padding."""
+        size, length, width = embedded.shape
+        kept, starts = prompt.kept_places, prompt.prompt_starts
+        assert kept is not None
+        output = self.text(
+            inputs_embeds=embedded.flatten(0, 1).index_select(0, kept)[None],
+            attention_mask=self._attention_masks(None),
+            position_ids=position.flatten().index_select(0, kept)[None],
+            use_cache=False,
+            cu_seq_lens_q=starts,
+            cu_seq_lens_k=starts,
+            max_length_q=length,
+            max_length_k=length,
+        )
+        tokens = output.last_hidden_state[0]
+        features = tokens.new_zeros(size * length, width).index_copy(0, kept, tokens)
+        return features.view(size, length, width)
 
     def _attention_masks(self, mask: Tensor | None) -> dict[str, Tensor | None]:
         """What each kind of layer of the text tower is given.
@@ -138,14 +163,11 @@ class EagleBackbone(nn.Module):
         width = config.backbone.project_to_dim
         self.eagle_linear = nn.Identity() if width is None else nn.Linear(PROJECTION_INPUT, width)
 
-    def forward(
-        self, input_ids: Tensor, mask: Tensor | None, places: Tensor, pixel_values: Tensor
-    ) -> Tensor:
-        """Features (B, L, D). Frozen towers run without recording gradients."""
+    def forward(self, prompt: Prompt, pixel_values: Tensor) -> Tensor:
+        """The towers' features (B, L, D). Frozen towers run without recording gradients."""
         trained = any(parameter.requires_grad for parameter in self.eagle_model.parameters())
         with torch.set_grad_enabled(torch.is_grad_enabled() and trained):
-            features = self.eagle_model(input_ids, mask, places, pixel_values)
-        return self.eagle_linear(features)
+            return self.eagle_model(prompt, pixel_values)
 
     def rebuild_buffers(self) -> None:
         """Compute anew the buffers that no file holds, after ``to_empty`` left them unset."""
@@ -174,12 +196,23 @@ class Gr00tN15(Gr00tModel):
         self.set_trainable(True, True, True, True)
 
     def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Features of the prompt and its images (B, L, D), and the prompt's mask (B, L) if any."""
-        ids, mask, places = map(batch.get, ("input_ids", "attention_mask", "image_places"))
+        """Features of the prompt and its images (B, L, D), and the prompt's mask (B, L) if any.
+
+        A batch may have the towers' ``features`` (B, L, D) in place of tokens and pixels.
+        """
+        if (known := batch.get("features")) is not None:
+            return self.backbone.eagle_linear(known), batch.get("attention_mask")
+        features, mask = self.tower_features(batch)
+        return self.backbone.eagle_linear(features), mask
+
+    def tower_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """What the towers make of a batch (B, L, D), and the prompt's mask (B, L) if any."""
+        ids, mask, places = map(batch.get, Prompt._fields[:3])
         assert ids is not None
         if places is None:
             places = image_places(ids, self.config.towers.image_token_index)
-        return self.backbone(ids, mask, places, batch["pixel_values"]), mask
+        prompt = Prompt(ids, mask, places, batch.get("kept_places"), batch.get("prompt_starts"))
+        return self.backbone(prompt, batch["pixel_values"]), mask
 
     def pixels(self, images: Tensor) -> dict[str, Tensor]:
         """Pixels in [-1, 1]."""

@@ -1,6 +1,7 @@
 """What the native trainer takes beyond what both trainers of N1.5 do."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,6 +10,12 @@ from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
 class NativeHyperparameters(N15Hyperparameters):
     """Those of N1.5; it reads the frame cache alone."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "dataloader_num_workers": "here a thread makes the next batch from the frame cache",
+        "video_backend": "here frames come from the frame cache and no video is read",
+        "frame_source": "here frames come from the frame cache, which has those of the video",
+    }
 
     num_nodes: int = Field(
         default=1, ge=1, le=1024, description="Machines of one run, each with num_gpus GPUs"
@@ -29,6 +36,10 @@ class NativeHyperparameters(N15Hyperparameters):
     )
     eval_steps: int = Field(
         default=0, ge=0, description="Steps between two losses on held-out episodes; 0: none"
+    )
+    frozen_features: Literal["compute", "cache"] = Field(
+        default="compute",
+        description="Features of a frozen backbone without augmentation: at each draw, or kept",
     )
     lora_target_modules: str = Field(
         default="q_proj k_proj v_proj to_q to_k to_v",

@@ -25,6 +25,7 @@ from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
 from gr00t_assets.trainers.native.base_models import BaseModel, Device, choose_device, save_model
 from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.compilation import compile_layers
+from gr00t_assets.trainers.native.frozen_features import require_frozen, use_cached_features
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.lora import ADAPTER, add_lora, merge_lora
@@ -146,6 +147,7 @@ class NativeRun(Attempt):
         self.reporter.say(
             f"{self.spec.experiment.name}: {self._known.parameters:,} parameters, {trained:,} "
             f"trained, on {device.name}{several}; {loop.batches.samples} samples; "
+            f"attention of the towers: {base.model.attention}; "
             f"ready after {time.perf_counter() - began:.1f} s"
         )
         if state is not None:
@@ -180,6 +182,8 @@ def prepare(
         TrainingError: They do not fit each other, or the hyperparameters.
     """
     settings = NativeHyperparameters.of(spec.experiment)
+    say = reporter.say if reporter is not None else lambda line: None
+    require_frozen(settings)
     base = spec_base_model(spec, device)
     base.model.set_trainable(**settings.tuned_parts)
     add_lora(base.model, settings)
@@ -197,6 +201,8 @@ def prepare(
         require_memory(spec.experiment.name, needed, settings, total)
     batches = BatchSource(spec, base, device.device)
     know(dataset_frames=batches.samples)
+    if settings.frozen_features == "cache":
+        use_cached_features(spec.datasets, base, batches, device, processes, say)
 
     def save(state: TrainingState) -> None:
         if processes.is_first:
@@ -206,11 +212,10 @@ def prepare(
     loop = TrainingLoop(base.model, settings, batches, device, reporter, save, processes)
     if settings.compile:
         reason = compile_layers(base.model, loop.try_out)
-        if reporter is not None:
-            reporter.say(f"not compiled: {reason}" if reason else "layers are compiled")
-    if needed is not None and reporter is not None:
+        say(f"not compiled: {reason}" if reason else "layers are compiled")
+    if needed is not None:
         need = needed(settings.batch_size)
-        compare_after_second_step(loop.optimizer, need, device.device, reporter.say)
+        compare_after_second_step(loop.optimizer, need, device.device, say)
     return base, loop
 
 

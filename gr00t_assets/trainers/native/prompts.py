@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from tokenizers import AddedToken, models, pre_tokenizers
@@ -146,6 +147,16 @@ def tokenize(
         input_ids[row, length - len(ids) :] = torch.tensor(ids)
         attention_mask[row, length - len(ids) :] = 1
     return input_ids, attention_mask
+
+
+class Prompt(NamedTuple):
+    """What the towers are given of prompts; see ``batch_tensors.placed``."""
+
+    input_ids: Tensor
+    attention_mask: Tensor | None
+    image_places: Tensor
+    kept_places: Tensor | None
+    prompt_starts: Tensor | None
 
 
 def image_places(input_ids: Tensor, image_id: int) -> Tensor:

@@ -1,13 +1,17 @@
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
+from transformers import AttentionInterface
 
 from gr00t_assets.trainers.n15.model_configs import TINY
 from gr00t_assets.trainers.native.base_models import load_base_model
+from gr00t_assets.trainers.native.batch_tensors import placed
 from gr00t_assets.trainers.native.batches import draw_flow
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15, attention_implementation
 from gr00t_assets_tests.trainers.n15_release import N1_5_FULL
@@ -234,3 +238,36 @@ def test_file_names_are_nvidias(parity_model: Path):
     ours = load_base_model(str(parity_model)).model.state_dict()
     assert set(ours) == set(theirs)
     assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+
+
+def _varlen_attention(module, query, key, value, attention_mask, scaling, **lengths):
+    """What flash attention's function for packed prompts does, prompt by prompt."""
+    assert attention_mask is None
+    starts = lengths["cu_seq_lens_q"]
+    assert starts.dtype == torch.int32 and torch.equal(starts, lengths["cu_seq_lens_k"])
+    assert int(starts.diff().max()) <= lengths["max_length_q"] == lengths["max_length_k"]
+    groups = query.shape[1] // key.shape[1]
+    parts = []
+    for start, end in pairwise(starts.tolist()):
+        q, k, v = (x[:, :, start:end] for x in (query, key, value))
+        k, v = (x.repeat_interleave(groups, dim=1) for x in (k, v))
+        parts.append(F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling))
+    return torch.cat(parts, dim=2).transpose(1, 2), None
+
+
+def test_prompts_without_their_padding_give_the_same_features(model):
+    """The path of flash attention, which needs a GPU, with another attention in its place."""
+    model.eval()
+    plain = random_batch(TINY, [SHORT, LONG, "pick it"])
+    batch = placed(plain, TINY.towers.image_token_index)
+    real = plain["attention_mask"].bool()
+    with torch.no_grad():
+        expected, _ = model.backbone_features(batch)
+        eagle = model.backbone.eagle_model
+        AttentionInterface.register("varlen_in_a_test", _varlen_attention)
+        eagle.text.config._attn_implementation = "varlen_in_a_test"
+        eagle.packs = True
+        packed, mask = model.backbone_features(batch)
+    assert torch.equal(mask, plain["attention_mask"])
+    torch.testing.assert_close(packed[real], expected[real], atol=1e-5, rtol=0)
+    assert not packed[~real].any()

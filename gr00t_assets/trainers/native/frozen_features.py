@@ -1,0 +1,180 @@
+"""Features of a frozen backbone, computed once for every row and kept beside the frame cache.
+
+Without augmentation a row's features are the same whenever it is drawn, and the towers are most of
+a step's arithmetic. They are a hidden folder of the frame cache, whose name is made of all that
+decides their content: data, prompts, weights of the towers, type of number and attention.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
+
+from gr00t_assets.core.errors import StoreError, TrainingError
+from gr00t_assets.core.files import discard_directory, free_bytes, json_hash, published_directory
+from gr00t_assets.core.units import format_bytes
+from gr00t_assets.datasets.frames.demonstrations import Demonstrations
+from gr00t_assets.runs.training_data import RunDataset
+from gr00t_assets.trainers.native.base_models import BaseModel, Device
+from gr00t_assets.trainers.native.batches import BatchSource
+from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
+from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
+from gr00t_assets.trainers.native.processes import Processes
+
+FEATURES = ".features-"
+"""How the names of their folders begin."""
+
+_FILE = "tokens.npy"
+_SPARE = 1 << 30
+"""Bytes that are left free for everything else on the disk."""
+
+_POLL = 1.0
+
+
+class CachedFeatures:
+    """Features by row, mapped from their file: the tokens of one row after those of another."""
+
+    def __init__(self, file: Path, lengths: np.ndarray, dtype: torch.dtype) -> None:
+        self._tokens = np.load(file, mmap_mode="r")
+        if len(self._tokens) != lengths.sum():
+            raise ValueError(f"{len(self._tokens)} tokens, not {lengths.sum()}")
+        self._lengths, self._starts, self._dtype = lengths, lengths.cumsum() - lengths, dtype
+
+    def of(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """``features`` (rows, L, D), padded on the left, and ``attention_mask`` (rows, L)."""
+        starts, lengths = self._starts[rows], self._lengths[rows]
+        tokens = [
+            torch.from_numpy(self._tokens[start : start + length].copy()).view(self._dtype)
+            for start, length in zip(starts, lengths, strict=True)
+        ]
+        place = torch.arange(int(lengths.max()))
+        return {
+            "features": pad_sequence(tokens, batch_first=True, padding_side="left"),
+            "attention_mask": (place >= len(place) - torch.from_numpy(lengths)[:, None]).long(),
+        }
+
+
+def require_frozen(settings: NativeHyperparameters) -> None:
+    """Refuse to keep features that change while a run trains.
+
+    Raises:
+        TrainingError: With every reason.
+    """
+    reasons = [
+        f"{name}: true trains the towers"
+        for name in ("tune_llm", "tune_visual")
+        if getattr(settings, name) and not settings.lora_rank
+    ]
+    if settings.lora_rank and settings.lora_full_model:
+        reasons.append("lora_full_model: true puts LoRA on the towers")
+    if settings.augmentation != "none":
+        reasons.append(f"augmentation: {settings.augmentation} changes images at every draw")
+    if reasons and settings.frozen_features == "cache":
+        problem = "features of the backbone cannot be kept: they are not the same at every step."
+        raise TrainingError("frozen_features", problem, [*reasons, "take frozen_features out"])
+
+
+def use_cached_features(
+    datasets: tuple[RunDataset, ...],
+    base: BaseModel,
+    batches: BatchSource,
+    device: Device,
+    processes: Processes,
+    say: Callable[[str], None],
+) -> None:
+    """Have batches with the features of each row; those that are not there are computed first.
+
+    The first process computes them, and the others wait for it.
+
+    Raises:
+        StoreError: The disk has too little room for them; the message has the figures.
+        TrainingError: The base model is no N1.5.
+    """
+    if not isinstance(base.model, Gr00tN15):
+        problem = "features of the backbone are kept for N1.5 alone."
+        raise TrainingError("frozen_features", problem, ["take frozen_features out"])
+    weights = _digest(base.model.backbone.eagle_model)
+    dtype = torch.bfloat16 if device.on_gpu else torch.float32
+    for dataset, data in zip(datasets, batches.data, strict=True):
+        texts = [
+            base.tokenizer.prompt_ids(
+                text, len(data.config.video), base.model.config.tokens_per_image
+            )
+            for text in data.instructions
+        ]
+        lengths = np.array([len(ids) for ids in texts])[data.tasks]
+        rows = hashlib.sha256(data.episodes.tobytes() + data.tasks.tobytes()).hexdigest()
+        facts = [data.config.dataset_version, data.config.content_hash(), rows, texts, weights]
+        key = json_hash(
+            [*facts, base.model.config.image_size, base.model.attention, str(dtype)], 16
+        )
+        folder = dataset.frame_cache / f"{FEATURES}{key}"
+        while not (found := _opened(folder, lengths, dtype)):
+            if processes.is_first:
+                _write(folder, data, base, batches, device, lengths, dtype, say)
+            else:
+                time.sleep(_POLL)
+        batches.features[id(data)] = found
+
+
+def _opened(folder: Path, lengths: np.ndarray, dtype: torch.dtype) -> CachedFeatures | None:
+    """The features of a folder; one that was cut short is deleted."""
+    if not folder.is_dir():
+        return None
+    try:
+        return CachedFeatures(folder / _FILE, lengths, dtype)
+    except (OSError, ValueError):
+        discard_directory(folder)
+        return None
+
+
+@torch.no_grad()
+def _write(
+    folder: Path,
+    data: Demonstrations,
+    base: BaseModel,
+    batches: BatchSource,
+    device: Device,
+    lengths: np.ndarray,
+    dtype: torch.dtype,
+    say: Callable[[str], None],
+) -> None:
+    model, tokens = base.model, int(lengths.sum())
+    assert isinstance(model, Gr00tN15)
+    width = model.config.towers.text_config.hidden_size
+    size, free = tokens * width * dtype.itemsize, free_bytes(folder.parent)
+    if size + _SPARE > free:
+        raise StoreError(
+            data.config.dataset,
+            f"features of its {len(data):,} rows take {format_bytes(size)}, and the disk of its "
+            f"frame cache has {format_bytes(free)} free; nothing was trained.",
+            ["take frozen_features out, or make room: see `gr00t-assets store status`"],
+        )
+    say(f"computing features of {len(data):,} rows of {data.config.dataset}: {format_bytes(size)}")
+    kind = np.dtype(np.float32 if dtype == torch.float32 else np.int16)
+    model.eval()
+    with published_directory(folder) as partial, device.autocast():
+        file = np.lib.format.open_memmap(partial / _FILE, "w+", kind, (tokens, width))
+        done = 0
+        for batch in batches.rows(data):
+            features, mask = model.tower_features(batch)
+            flat = features.flatten(0, 1) if mask is None else features[mask.bool()]
+            on_cpu = flat.to(dtype).cpu()
+            numbers = on_cpu if dtype == torch.float32 else on_cpu.view(torch.int16)
+            file[done : done + len(numbers)] = numbers.numpy()
+            done += len(numbers)
+        file.flush()
+
+
+def _digest(module: nn.Module) -> str:
+    """SHA-256 of a module's parameters."""
+    digest = hashlib.sha256()
+    for name, value in module.named_parameters():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

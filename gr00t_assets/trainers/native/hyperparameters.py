@@ -1,5 +1,7 @@
 """What the native trainer takes beyond what both trainers of N1.5 do."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
@@ -10,6 +12,10 @@ class NativeHyperparameters(N15Hyperparameters):
 
     num_nodes: int = Field(
         default=1, ge=1, le=1024, description="Machines of one run, each with num_gpus GPUs"
+    )
+    sharding: Literal["none", "fsdp"] = Field(
+        default="none",
+        description="fsdp: weights, gradients and moments shared out over all GPUs of the run",
     )
     gradient_checkpointing: bool = Field(
         default=False,

@@ -28,6 +28,7 @@ from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.lora import ADAPTER, add_lora, merge_lora
 from gr00t_assets.trainers.native.optimizer import trainable
 from gr00t_assets.trainers.native.processes import Processes
+from gr00t_assets.trainers.native.sharding import is_sharded, shard, unshard
 from gr00t_assets.trainers.native.trainer import REVISION
 from gr00t_assets.trainers.native.training_loop import TrainingLoop
 from gr00t_assets.trainers.native.training_state import (
@@ -79,7 +80,8 @@ def follow_spec(spec: TrainingSpec, processes: Processes) -> None:
             _, loop = _prepare(spec, processes, device)
             if state is not None:
                 loop.restore(state)
-            loop.run(stop)
+            if loop.run(stop) and is_sharded(loop.model):
+                unshard(loop.model, keep=False)
     except Exception as error:
         processes.say_failed(error)
         if explained := processes.failure_of_another(error):
@@ -148,6 +150,8 @@ class NativeRun(Attempt):
         (directory / MANIFEST).unlink(missing_ok=True)
         if not loop.run(stop):
             return self.record_stop(stop, loop.step)
+        if is_sharded(loop.model):
+            unshard(loop.model, keep=True)
         with published_model(self.spec) as folder:
             settings = NativeHyperparameters.of(self.spec.experiment)
             merge_lora(loop.model, settings, folder / ADAPTER)
@@ -172,6 +176,7 @@ def _prepare(
     settings = NativeHyperparameters.of(spec.experiment)
     base = spec_base_model(spec, device)
     base.model.set_trainable(**settings.tuned_parts)
+    torch.manual_seed(settings.seed)  # LoRA's matrices are drawn.
     add_lora(base.model, settings)
     if settings.gradient_checkpointing:
         base.model.recompute_activations()
@@ -179,6 +184,8 @@ def _prepare(
     trained = base.model.trainable_parameters()
     know(base_model_revision=base.revision, parameters=parameters, trainable_parameters=trained)
     _check_fit(spec, base)
+    if settings.sharding == "fsdp" and processes.count > 1:
+        shard(base.model, device.device)
     batches = BatchSource(spec, base, device.device)
     know(dataset_frames=batches.samples)
 

@@ -23,6 +23,7 @@ from gr00t_assets.trainers.native.optimizer import (
     trainable,
 )
 from gr00t_assets.trainers.native.processes import Processes
+from gr00t_assets.trainers.native.sharding import gathered, is_sharded, part_of, whole
 from gr00t_assets.trainers.native.training_state import TrainingState
 from gr00t_assets.trainers.reporter import Reporter
 
@@ -63,8 +64,12 @@ class TrainingLoop:
         named = dict(trainable(self.model))
         with torch.no_grad():
             for name, value in state.weights.items():
-                named[name].copy_(value)
-        restore_optimizer(self.model, self.optimizer, state.optimizer)
+                named[name].copy_(part_of(value, named[name]))
+        moments = {
+            key: part_of(value, named[key.partition("/")[2]])
+            for key, value in state.optimizer.items()
+        }
+        restore_optimizer(self.model, self.optimizer, moments)
         functions = [None] * len(self.optimizer.param_groups)
         self.scheduler.load_state_dict({**state.scheduler, "lr_lambdas": functions})
         # Computed anew: the state's own rates are those of another schedule where the run goes on
@@ -79,14 +84,15 @@ class TrainingLoop:
 
     def state(self) -> TrainingState:
         """Everything needed to go on from here."""
-        scheduler = self.scheduler.state_dict()
+        scheduler, keep = self.scheduler.state_dict(), self.processes.is_first
+        weights = {name: value.detach() for name, value in trainable(self.model)}
         return TrainingState(
             step=self.step,
             samples_seen=self.samples_seen,
             wall_seconds=self.wall_seconds,
             scheduler={key: scheduler[key] for key in SCHEDULER_STATE},
-            weights={name: value.detach() for name, value in trainable(self.model)},
-            optimizer=optimizer_tensors(self.model, self.optimizer),
+            weights=gathered(weights, keep),
+            optimizer=gathered(optimizer_tensors(self.model, self.optimizer), keep),
         )
 
     def run(self, stop: StopRequest) -> bool:
@@ -114,8 +120,10 @@ class TrainingLoop:
             evaluating = settings.eval_steps and (
                 self.step % settings.eval_steps == 0 or self.step == settings.max_steps
             )
-            if evaluating and self.reporter is not None:
-                self.reporter.held_out_loss(self.step, *self._held_out_loss())
+            if evaluating and (self.reporter is not None or is_sharded(self.model)):
+                held_out = self._held_out_loss()
+                if self.reporter is not None:
+                    self.reporter.held_out_loss(self.step, *held_out)
             if saving:
                 self.save(self.state())
             if stopping and self.step < settings.max_steps:
@@ -143,7 +151,8 @@ class TrainingLoop:
                 loss = self._parallel(batch, noise, times, entries)
                 loss.backward()
             total += loss.item() / processes.count
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_grad_norm).item()
+        clipped = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_grad_norm)
+        norm = whole(clipped).item()
         total, stopping = processes.agree(self.step, total, stop.asked)
         if not (math.isfinite(total) and math.isfinite(norm)):
             raise TrainingError(

@@ -202,7 +202,8 @@ def _slurm(*command: str) -> bool:
             command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False
         )
         _say(f"{' '.join(command)}: {done.stderr.strip() or 'done'}")
-        return done.returncode == 0
+        # A requeue that takes effect at once kills its own scontrol, which is in the job.
+        return done.returncode <= 0
     return False
 
 

@@ -119,6 +119,29 @@ def test_a_run_of_two_nodes_goes_on_after_a_time_limit_and_a_lost_node(
 
 
 @pytest.mark.cluster
+def test_a_lost_node_is_noticed_before_slurm_does(
+    two_nodes: SlurmCluster, spec: TrainingSpec
+) -> None:
+    """srun ends at once, as where it loses its connection; Slurm waits for the node's answer."""
+    follower = follow(spec)
+    trained_until(4, follower)
+    lose(two_nodes, "node2")
+    for process in two_nodes.owned():
+        with suppress(psutil.NoSuchProcess):
+            if psutil.Process(process).name() == "srun":
+                os.kill(process, signal.SIGKILL)
+    until(lambda: "scontrol requeue" in follower.log, lambda: (follower.said, follower.log), 120)
+    record = read_job(spec.run_directory)
+    assert record is not None
+    node = read_node(spec.run_directory, record.name)
+    assert node is not None and (node.code, node.stopped) == (None, "node lost"), follower.log
+    two_nodes.start("node2")
+    follower.ended(300)
+    assert (follower.code, follower.failure) == (0, None), (follower.failure, follower.log)
+    assert follower.log.count("resuming from step") == 1, follower.log
+
+
+@pytest.mark.cluster
 def test_a_cancelled_run_of_two_nodes_leaves_a_checkpoint(
     two_nodes: SlurmCluster, spec: TrainingSpec
 ) -> None:

@@ -20,6 +20,10 @@ class NativeHyperparameters(N15Hyperparameters):
     num_nodes: int = Field(
         default=1, ge=1, le=1024, description="Machines of one run, each with num_gpus GPUs"
     )
+    sharding: Literal["none", "fsdp"] = Field(
+        default="none",
+        description="fsdp: weights, gradients and moments shared out over all GPUs of the run",
+    )
     gradient_checkpointing: bool = Field(
         default=False,
         description="Compute each layer again in the backward pass: less memory, more time",

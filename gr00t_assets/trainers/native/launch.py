@@ -39,7 +39,9 @@ def launch(spec: TrainingSpec, file: str) -> Manifest:
     try:
         elastic_launch(config, sys.executable)("-m", MODULE, file)
     except SignalException:
-        pass
+        if meeting is not None and meeting.node:
+            # srun ends the other nodes once the first one has ended; this one ends in order.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         if failure.exitcode >= 0:

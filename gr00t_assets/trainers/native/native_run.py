@@ -33,6 +33,7 @@ from gr00t_assets.trainers.native.memory import SOURCE as COUNTED
 from gr00t_assets.trainers.native.memory import compare_after_second_step, memory_of, require_memory
 from gr00t_assets.trainers.native.optimizer import moment_bytes, set_weights_type, trainable
 from gr00t_assets.trainers.native.processes import Processes
+from gr00t_assets.trainers.native.sharding import is_sharded, shard, unshard
 from gr00t_assets.trainers.native.trainer import REVISION
 from gr00t_assets.trainers.native.training_loop import TrainingLoop
 from gr00t_assets.trainers.native.training_state import (
@@ -81,7 +82,9 @@ def follow_spec(spec: TrainingSpec, processes: Processes) -> None:
             _, loop = prepare(spec, processes, device)
             if state is not None:
                 loop.restore(state)
-            loop.run(stop)
+            if loop.run(stop) and is_sharded(loop.model):
+                with loop.averaged():
+                    unshard(loop.model, keep=False)
     except Exception as error:
         processes.say_failed(error)
         if explained := processes.failure_of_another(error):
@@ -157,6 +160,8 @@ class NativeRun(Attempt):
         if not loop.run(stop):
             return self.record_stop(stop, loop.step)
         with published_model(self.spec) as folder, loop.averaged():
+            if is_sharded(loop.model):
+                unshard(loop.model, keep=True)
             merge_lora(loop.model, loop.settings, folder / ADAPTER)
             save_model(loop.model, base.config, folder, base.tokenizer)
         return self.record("finished")
@@ -186,6 +191,7 @@ def prepare(
     require_frozen(settings)
     base = spec_base_model(spec, device)
     base.model.set_trainable(**settings.tuned_parts)
+    torch.manual_seed(settings.seed)  # LoRA's matrices are drawn.
     add_lora(base.model, settings)
     set_weights_type(base.model, settings)
     device = replace(device, mixed_precision=settings.weights == "bfloat16")
@@ -199,6 +205,8 @@ def prepare(
     if needed is not None:
         total = torch.cuda.get_device_properties(device.device).total_memory
         require_memory(spec.experiment.name, needed, settings, total)
+    if settings.sharding == "fsdp" and processes.count > 1:
+        shard(base.model, device.device)
     batches = BatchSource(spec, base, device.device)
     know(dataset_frames=batches.samples)
     if settings.frozen_features == "cache":

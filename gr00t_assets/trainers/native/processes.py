@@ -22,6 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError
 from gr00t_assets.gpu.guard import die_with_parent
+from gr00t_assets.trainers.native.sharding import is_sharded
 
 TIMEOUT = "GR00T_ASSETS_PROCESS_TIMEOUT"
 DEFAULT_TIMEOUT = 600.0
@@ -67,7 +68,7 @@ class Processes:
 
     def parallel(self, model: nn.Module, device: torch.device) -> nn.Module:
         """The model so wrapped that gradients are averaged over the processes."""
-        if self._store is None:
+        if self._store is None or is_sharded(model):
             return model
         devices = [device] if device.type == "cuda" else None
         return DistributedDataParallel(

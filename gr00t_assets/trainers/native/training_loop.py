@@ -24,6 +24,7 @@ from gr00t_assets.trainers.native.optimizer import (
     trainable,
 )
 from gr00t_assets.trainers.native.processes import Processes
+from gr00t_assets.trainers.native.sharding import gathered, is_sharded, part_of, whole
 from gr00t_assets.trainers.native.step_losses import StepLosses
 from gr00t_assets.trainers.native.training_state import TrainingState
 from gr00t_assets.trainers.native.weight_average import WeightAverage
@@ -73,10 +74,16 @@ class TrainingLoop:
         named = dict(trainable(self.model))
         with torch.no_grad():
             for name, value in state.weights.items():
-                named[name].copy_(value)
+                named[name].copy_(part_of(value, named[name]))
         if self._average is not None:
-            self._average.restore(state.ema)
-        restore_optimizer(self.model, self.optimizer, state.optimizer)
+            self._average.restore(
+                {name: part_of(value, named[name]) for name, value in state.ema.items()}
+            )
+        moments = {
+            key: part_of(value, named[key.partition("/")[2]])
+            for key, value in state.optimizer.items()
+        }
+        restore_optimizer(self.model, self.optimizer, moments)
         functions = [None] * len(self.optimizer.param_groups)
         self.scheduler.load_state_dict({**state.scheduler, "lr_lambdas": functions})
         # Computed anew: the state's own rates are those of another schedule where the run goes on
@@ -91,15 +98,16 @@ class TrainingLoop:
 
     def state(self) -> TrainingState:
         """Everything needed to go on from here."""
-        scheduler = self.scheduler.state_dict()
+        scheduler, keep = self.scheduler.state_dict(), self.processes.is_first
+        weights = {name: value.detach() for name, value in trainable(self.model)}
         return TrainingState(
             step=self.step,
             samples_seen=self.samples_seen,
             wall_seconds=self.wall_seconds,
             scheduler={key: scheduler[key] for key in SCHEDULER_STATE},
-            weights={name: value.detach() for name, value in trainable(self.model)},
-            optimizer=optimizer_tensors(self.model, self.optimizer),
-            ema=self._average.tensors if self._average is not None else {},
+            weights=gathered(weights, keep),
+            optimizer=gathered(optimizer_tensors(self.model, self.optimizer), keep),
+            ema=gathered(self._average.tensors, keep) if self._average is not None else {},
         )
 
     def averaged(self) -> AbstractContextManager[None]:
@@ -131,9 +139,11 @@ class TrainingLoop:
                 self.reporter.step(self.step, self._losses.last)
             if logging:
                 self._log(rate)
-            if evaluating and self.reporter is not None:
+            if evaluating and (self.reporter is not None or is_sharded(self.model)):
                 with self.averaged():
-                    self.reporter.held_out_loss(self.step, *self._held_out_loss())
+                    held_out = self._held_out_loss()
+                if self.reporter is not None:
+                    self.reporter.held_out_loss(self.step, *held_out)
             if saving:
                 self.save(self.state())
             if stopping and self.step < settings.max_steps:
@@ -169,7 +179,7 @@ class TrainingLoop:
                     loss.backward()
             losses.append(loss.detach().double())
         with record_function(OPTIMIZER):
-            norm = torch.nn.utils.clip_grad_norm_(self._parameters, settings.max_grad_norm)
+            norm = whole(torch.nn.utils.clip_grad_norm_(self._parameters, settings.max_grad_norm))
             rate = float(self.scheduler.get_last_lr()[0])
             self.optimizer.step()
             self.scheduler.step()

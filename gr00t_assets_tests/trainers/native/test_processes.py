@@ -141,8 +141,9 @@ def test_a_request_to_stop_leaves_one_checkpoint_of_all(spec_of: SpecMaker, numb
 
 
 @pytest.mark.cluster
-def test_one_that_hangs_is_named(spec_of: SpecMaker) -> None:
-    spec = spec_of(max_steps=1000, save_steps=5, **layout(2, 2, 1))
+@pytest.mark.parametrize("sharding", ["none", "fsdp"])
+def test_one_that_hangs_is_named(spec_of: SpecMaker, sharding: str) -> None:
+    spec = spec_of(max_steps=1000, save_steps=5, sharding=sharding, **layout(2, 2, 1))
     process = start(spec, **{TIMEOUT: "6", "GR00T_ASSETS_STOP_GRACE": "2"})
     wait_for(DEFAULT_LAYOUT.folder(spec.run_directory, 5) / COMPLETE, process)
     running = ranks(process)
@@ -154,20 +155,35 @@ def test_one_that_hangs_is_named(spec_of: SpecMaker) -> None:
 
 
 def test_one_that_fails_says_why(spec_of: SpecMaker, tmp_path: Path) -> None:
-    """Process 1 does not see the frames, as on a node without the store."""
-    spec = spec_of(**layout(2, 2, 1))
+    """Process 2 of three does not see the frames, as on a node without the store.
+
+    Process 1 fails as well, for the lack of process 2, which is not the reason.
+    """
+    spec = spec_of(**layout(3, 2, 1))
     (tmp_path / "sitecustomize.py").write_text(
         "import os, numpy\n"
-        "if os.environ.get('RANK') == '1':\n"
+        "if os.environ.get('RANK') == '2':\n"
         "    def memmap(*arguments, **options): raise OSError('Stale file handle')\n"
         "    numpy.memmap = memmap\n"
     )
     process = start(spec, PYTHONPATH=os.pathsep.join([str(tmp_path), str(Path.cwd())]))
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 1, output
-    assert "process 1 of 2 failed." in output
+    assert "process 2 of 3 failed." in output
+    assert "process 1 of 3 failed." not in output
     assert "Stale file handle" in output
     manifest = load_manifest(spec.run_directory)
     assert manifest is not None
     assert manifest.failure is not None
-    assert "process 1 of 2 failed" in manifest.failure
+    assert "process 2 of 3 failed" in manifest.failure
+
+
+def test_processes_that_cannot_share_a_step_are_told_the_numbers(spec_of: SpecMaker) -> None:
+    command = trainer(spec_of(**layout(1, 8, 1)))
+    torchrun = [command[0], "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3"]
+    done = subprocess.run(
+        [*torchrun, *command[1:]], env=environment(), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode != 0
+    assert "8 samples a step cannot be shared out over 3 processes" in done.stderr
+    assert "take a batch_size that the number of processes divides" in done.stderr

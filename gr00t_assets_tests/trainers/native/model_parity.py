@@ -16,14 +16,15 @@ from safetensors.torch import load_file
 
 from gr00t_assets.core.errors import BaseModelError, Gr00tAssetsError
 from gr00t_assets.trainers.native.base_models import load_base_model
+from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 
 _PROMPT = ("input_ids", "attention_mask")
 
 TOLERANCES = {"features": 1e-5, "loss": 1e-5, "actions": 1e-5, "grad_norm": 1e-4}
 
 
-def measure(directory: Path) -> dict[str, Any]:
-    """Largest absolute differences from the vectors, in float32 on the CPU.
+def measure(directory: Path, device: str = "cpu", bfloat16: bool = False) -> dict[str, Any]:
+    """Largest absolute differences from the vectors, in float32 or in mixed precision.
 
     Samples whose images are left out of the vectors begin at NVIDIA's own features.
 
@@ -37,8 +38,13 @@ def measure(directory: Path) -> dict[str, Any]:
     file = directory / "vectors.safetensors"
     if not file.is_file():
         raise BaseModelError(str(directory), "vectors.safetensors is missing.")
-    vectors = load_file(file)
-    model = load_base_model(str(directory.absolute())).model.eval()
+    vectors = load_file(file, device)
+    model = load_base_model(str(directory.absolute()), device=device).model.eval()
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=bfloat16):
+        return _differences(model, vectors)
+
+
+def _differences(model: Gr00tN15, vectors: dict[str, torch.Tensor]) -> dict[str, Any]:
     expected = vectors["backbone_features"]
     seen = _samples_with_images(vectors)
     computed, _ = model.backbone_features({**vectors, **{n: vectors[n][:seen] for n in _PROMPT}})

@@ -143,12 +143,14 @@ def test_the_released_model_is_known_without_a_download(tmp_path: Path) -> None:
     assert memory.counted_config(str(tmp_path)) == TINY
 
 
-def test_a_plan_asks_the_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_asks_the_trainer() -> None:
     native, spec = trainer_named("native"), a_spec(Path("/store"), base_model=FULL)
     counted = native.gpu_memory(spec.experiment)
     assert 20 * GIB < counted < 40 * GIB
     unknown = spec.experiment.model_copy(update={"base_model": "someone/unknown"})
     assert native.gpu_memory(unknown) is None
+    wrong = settings(lora_rank=8, lora_target_modules="no_such_layer")
+    assert native.gpu_memory(spec.experiment.model_copy(update={"hyperparameters": wrong})) is None
     assert trainer_named("isaac-gr00t").gpu_memory(spec.experiment) is None
 
 

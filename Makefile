@@ -21,7 +21,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 # LeRobot itself writes datasets for some tests; they are skipped where it is not there.
 export GR00T_ASSETS_LEROBOT_PYTHON ?= $(wildcard $(LEROBOT)/bin/python)
 
-.PHONY: install demo test test-faults test-cluster lerobot check docs format dev benchmarks clean
+.PHONY: install demo test test-faults test-cluster test-full-size gpu-check lerobot check docs format dev benchmarks clean
 
 install: $(VENV)/.installed
 
@@ -66,6 +66,14 @@ test-faults: install
 test-cluster: install
 	$(BIN)/python -m pytest -m cluster
 
+# The 2.4 billion parameters on a CPU: 18 GB of free memory, some minutes.
+test-full-size: install
+	$(BIN)/python -m pytest -s -m full_size gr00t_assets_tests/trainers/native/test_full_size.py
+
+# Everything that needs a GPU, in less than nine minutes and without a network: figures and a table.
+gpu-check: install
+	$(BIN)/python -m benchmarks.gpu_check
+
 # LeRobot needs another torch than ours, so it has an environment of its own.
 lerobot: $(LEROBOT)/.installed
 
@@ -97,7 +105,9 @@ dev: install
 	DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)}" $(BIN)/gr00t-assets dev --port $(PORT)
 
 benchmarks: install
-	@set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done
+	@set -e; for file in $(filter-out benchmarks/gpu_check% benchmarks/full_size.py,$(wildcard benchmarks/*.py)); do \
+	  $(BIN)/python $$file; \
+	done
 
 clean:
 	rm -rf $(VENV) $(LEROBOT) build *.egg-info

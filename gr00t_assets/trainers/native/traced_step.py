@@ -155,7 +155,7 @@ def norms_in_float32(model: nn.Module) -> None:
     """Have layer norms computed in float32, as on a GPU in mixed precision; a CPU does not."""
     for module in model.modules():
         if isinstance(module, nn.LayerNorm):
-            module.forward = partial(_norm, module)  # pyright: ignore[reportAttributeAccessIssue]
+            setattr(module, "forward", partial(_norm, module))  # noqa: B010
 
 
 def _norm(module: nn.LayerNorm, x: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
@@ -101,17 +102,22 @@ class NativeTrainer(Trainer):
         return limit_findings([*limits, *([nodes] if nodes else [])])
 
     def gpu_memory(self, experiment: Experiment) -> int | None:
-        """As ``native.memory`` counts it, for prompts as usual; None for ``tiny``."""
+        """As ``native.memory`` counts it, for prompts as usual; None for ``tiny``.
+
+        None as well where the model's sizes are not known here, or the settings do not fit it.
+        """
         if experiment.base_model in BUILT_IN_NAMES:
             return None
         from gr00t_assets.trainers.native.memory import counted_config, memory_need
 
-        config = counted_config(experiment.base_model, experiment.base_model_revision)
-        if config is None:
-            return None
         configs, names = data_configs(), [entry.data_config for entry in entries_of(experiment)]
         cameras = max((len(configs[name].video) for name in names if name in configs), default=1)
-        return memory_need(config, NativeHyperparameters.of(experiment), cameras).total
+        try:
+            config = counted_config(experiment.base_model, experiment.base_model_revision)
+            settings = NativeHyperparameters.of(experiment)
+            return config and memory_need(config, settings, cameras).total
+        except Gr00tAssetsError:  # A broken config.json or a wrong layer: training tells it.
+            return None
 
     def environment(self, store: Store) -> EnvironmentReport:
         """The packages of this program's own environment."""

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from gr00t_assets.core.errors import BaseModelError, Gr00tAssetsError
 from gr00t_assets.trainers.native.base_models import load_base_model
+from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.n17.gr00t_n17 import Gr00tN17
 
 _PROMPT = ("input_ids", "attention_mask")
@@ -26,8 +27,8 @@ TOLERANCES = {
 }
 
 
-def measure(directory: Path) -> dict[str, Any]:
-    """Largest absolute differences from the vectors, in float32 on the CPU.
+def measure(directory: Path, device: str = "cpu", bfloat16: bool = False) -> dict[str, Any]:
+    """Largest absolute differences from the vectors, in float32 or in mixed precision.
 
     Samples whose images are left out of the vectors begin at NVIDIA's own features.
 
@@ -42,10 +43,16 @@ def measure(directory: Path) -> dict[str, Any]:
     file = directory / "vectors.safetensors"
     if not file.is_file():
         raise BaseModelError(str(directory), "vectors.safetensors is missing.")
-    vectors = load_file(file)
-    model = load_base_model(str(directory.absolute())).model.eval()
-    if isinstance(model, Gr00tN17):
-        return _measure_n17(model, vectors)
+    vectors = load_file(file, device)
+    model = load_base_model(str(directory.absolute()), device=device).model.eval()
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=bfloat16):
+        if isinstance(model, Gr00tN17):
+            return _measure_n17(model, vectors)
+        assert isinstance(model, Gr00tN15)
+        return _differences(model, vectors)
+
+
+def _differences(model: Gr00tN15, vectors: dict[str, torch.Tensor]) -> dict[str, Any]:
     expected = vectors["backbone_features"]
     seen = _samples_with_images(vectors)
     computed, _ = model.backbone_features({**vectors, **{n: vectors[n][:seen] for n in _PROMPT}})

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks import memory as table
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.trainers.failures.gpu_memory import GIB
@@ -36,7 +37,7 @@ def settings(**values: object) -> NativeHyperparameters:
     return NativeHyperparameters.model_validate(values)
 
 
-def need(batch_size: int = 1, cameras: int = 1, **values: object) -> MemoryNeed:
+def need(batch_size: int = 1, cameras: int = 1, **values: Any) -> MemoryNeed:
     return memory_need(TINY, settings(**values), cameras, batch_size)
 
 
@@ -69,8 +70,8 @@ def real_peak(values: NativeHyperparameters, samples: int) -> tuple[int, int, in
     autocast = torch.autocast("cpu", dtype=torch.bfloat16)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled, autocast:
         model(batch, actions, actions[:, 0, 0], 1.0).backward()
-    assert profiled.profiler is not None
-    events: list[Any] = profiled.profiler.kineto_results.events()
+    recorded: Any = profiled.profiler
+    events: list[Any] = recorded.kineto_results.events()
     allocations = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
     peak = max(accumulate(size for _, size in allocations))
     optimizer = make_optimizer(model, values)
@@ -91,7 +92,7 @@ def real_peak(values: NativeHyperparameters, samples: int) -> tuple[int, int, in
     ],
     ids=str,
 )
-def test_it_is_what_a_real_step_takes(values: dict[str, object]) -> None:
+def test_it_is_what_a_real_step_takes(values: dict[str, Any]) -> None:
     weights, moments, peak = real_peak(settings(**values), 6)
     counted = need(6, **values)
     assert (counted.weights, counted.moments) == (weights, moments)
@@ -142,12 +143,14 @@ def test_the_released_model_is_known_without_a_download(tmp_path: Path) -> None:
     assert memory.counted_config(str(tmp_path)) == TINY
 
 
-def test_a_plan_asks_the_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_asks_the_trainer() -> None:
     native, spec = trainer_named("native"), a_spec(Path("/store"), base_model=FULL)
     counted = native.gpu_memory(spec.experiment)
     assert 20 * GIB < counted < 40 * GIB
     unknown = spec.experiment.model_copy(update={"base_model": "someone/unknown"})
     assert native.gpu_memory(unknown) is None
+    wrong = settings(lora_rank=8, lora_target_modules="no_such_layer")
+    assert native.gpu_memory(spec.experiment.model_copy(update={"hyperparameters": wrong})) is None
     assert trainer_named("isaac-gr00t").gpu_memory(spec.experiment) is None
 
 
@@ -195,3 +198,12 @@ def test_the_peak_is_taken_in_the_second_step(counted, monkeypatch: pytest.Monke
         optimizer.step()
         said.append(len(lines))
     assert said == [0, 1, 1, 1]
+
+
+def test_the_table_of_the_docs_is_what_is_computed() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "native.md").read_text()
+    cells = " | ".join(table._cell({}, size) for size in table.BATCHES)
+    assert f"| and diffusion model (default) | plain | {cells} |" in page
+    for part in table.PARTS:
+        for technique in table.TECHNIQUES:
+            assert f"| {part} | {technique} | " in page

@@ -100,13 +100,13 @@ class BaseModel(NamedTuple):
     Attributes:
         model: The model, in training mode, everything trainable.
         tokenizer: Tokenizer of its prompts.
-        config: Its configuration.
+        config: Its configuration, one of ``AnyConfig``.
         revision: Commit on the Hub; ``None`` for a folder and for what is built in.
     """
 
     model: Gr00tModel
     tokenizer: Tokenizer
-    config: AnyConfig
+    config: Any
     revision: str | None
 
 

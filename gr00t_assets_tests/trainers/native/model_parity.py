@@ -81,7 +81,8 @@ def _differences(model: Gr00tN15, vectors: dict[str, torch.Tensor]) -> dict[str,
 
 def _measure_n17(model: Gr00tN17, vectors: dict[str, torch.Tensor]) -> dict[str, Any]:
     """Of each case ``CASE/KEY`` of the vectors, with padding hidden from all attention."""
-    largest = dict.fromkeys(("features", "loss", "actions", "grad_norm_relative"), 0.0)
+    names = ("features", "loss", "actions", "grad_norm_relative")
+    largest: dict[str, Any] = dict.fromkeys(names, 0.0)
     for case in sorted({name.partition("/")[0] for name in vectors}):
         own = {
             name.partition("/")[2]: value

@@ -13,6 +13,7 @@ from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.n15.model_configs import TINY
 from gr00t_assets.trainers.native import weights
 from gr00t_assets.trainers.native.base_models import BaseModel, load_base_model, save_model
+from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.weights import FUTURE_TOKENS
 from gr00t_assets_tests.trainers.native.test_prompts import small_qwen
@@ -33,7 +34,7 @@ def saved(tiny, tmp_path) -> Path:
     return directory
 
 
-def _same(first: Gr00tN15, second: Gr00tN15) -> bool:
+def _same(first: Gr00tModel, second: Gr00tModel) -> bool:
     ours, theirs = first.state_dict(), second.state_dict()
     return ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
 

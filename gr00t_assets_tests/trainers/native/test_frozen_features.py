@@ -13,6 +13,7 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.native.base_models import load_base_model
 from gr00t_assets.trainers.native.batch_tensors import in_draw_order, placed
 from gr00t_assets.trainers.native.frozen_features import FEATURES, CachedFeatures
+from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets_tests.trainers.conftest import SpecMaker, train
 from gr00t_assets_tests.trainers.native.native_batches import random_batch
 from gr00t_assets_tests.trainers.native.test_native_resume import losses
@@ -105,6 +106,7 @@ def test_prompts_of_other_lengths_are_padded_as_they_are_trained(
     base = load_base_model("tiny", seed=0)
     batch = random_batch(base.config, ["go", "pick the potato", "do"])
     mask = batch["attention_mask"].bool()
+    assert isinstance(base.model, Gr00tN15)
     with torch.no_grad():
         features, _ = base.model.tower_features(batch)
     tokens = features[mask].to(dtype)

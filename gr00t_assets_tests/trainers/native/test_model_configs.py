@@ -27,6 +27,7 @@ def test_our_layout_holds_everything(config):
 
 def test_flat_layout(parity_model):
     config = load_config(parity_model / "config.json")
+    assert isinstance(config, ModelConfig)
     assert config.tokens_per_image == 64
     assert config.towers.tokenizer == "bytes"
     assert config.action_head.diffusion_model_cfg.num_layers == 4

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from gr00t_assets.comparison.all_runs import from_stored_run
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.statistics.factors import IMMATERIAL
+from gr00t_assets.comparison.statistics.factors import IMMATERIAL, SHARES_OF_A_STEP
 from gr00t_assets.core.errors import SweepError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.yaml_files import load_yaml, shown_path
@@ -70,8 +70,7 @@ class SearchSpace:
 
     def contains(self, settings: Mapping[str, Any]) -> bool:
         """Whether a run with these settings could have been drawn; its seed is free."""
-        counted = {"num_gpus", "num_nodes", "gradient_accumulation_steps"}
-        free = {"seed", *self.choices, *IMMATERIAL} - counted
+        free = {"seed", *self.choices, *IMMATERIAL} - SHARES_OF_A_STEP
         return all(
             settings.get(name) == value for name, value in self.fixed.items() if name not in free
         ) and all(

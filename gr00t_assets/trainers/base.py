@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from gr00t_assets.core.errors import CheckpointError
 from gr00t_assets.core.files import partial_name
@@ -24,6 +24,7 @@ from gr00t_assets.runs.checkpoint_layout import CheckpointLayout, require_whole
 from gr00t_assets.runs.model_files import require_unchanged
 from gr00t_assets.runs.run_directory import CHECKPOINTS, MODEL
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec
+from gr00t_assets.trainers.base_model_files import ModelLicense
 from gr00t_assets.trainers.failures.failure_pattern import FailurePattern
 from gr00t_assets.trainers.policy import Policy
 from gr00t_assets.trainers.run_files import config_of, read_modality_config, write_data_files
@@ -44,22 +45,6 @@ class EnvironmentReport:
     code_findings: Findings
     versions: Mapping[str, str] = field(default_factory=dict)
     source: Mapping[str, str] = field(default_factory=dict)
-
-
-class ModelLicense(NamedTuple):
-    """A licence in the words of the Hub's model cards.
-
-    Attributes:
-        identifier: One that the Hub knows, or ``other``.
-        name: Of one that it does not know.
-        link: Where its text is.
-        note: What a reader must know of it.
-    """
-
-    identifier: str
-    name: str | None = None
-    link: str | None = None
-    note: str = ""
 
 
 class Trainer(ABC):

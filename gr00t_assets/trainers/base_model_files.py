@@ -1,9 +1,26 @@
 """Where the files of a base model are: a folder here, or the Hub."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from gr00t_assets.core.errors import BaseModelError
-from gr00t_assets.trainers.base import ModelLicense
+
+
+class ModelLicense(NamedTuple):
+    """A licence in the words of the Hub's model cards.
+
+    Attributes:
+        identifier: One that the Hub knows, or ``other``.
+        name: Of one that it does not know.
+        link: Where its text is.
+        note: What a reader must know of it.
+    """
+
+    identifier: str
+    name: str | None = None
+    link: str | None = None
+    note: str = ""
+
 
 BUILT_IN_NAMES = ("tiny", "tiny-n1.7")
 """Base models that the native trainer makes itself."""

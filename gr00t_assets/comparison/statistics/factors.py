@@ -16,10 +16,12 @@ QUESTIONS = (
 )  # fmt: skip
 """Factors that people ask about, in the order in which they are answered."""
 
+SHARES_OF_A_STEP = {"num_gpus", "num_nodes", "gradient_accumulation_steps"}
+"""How the samples of a step are shared out."""
+
 IMMATERIAL = frozenset((
     "save_steps", "save_total_limit", "logging_steps", "dataloader_num_workers", "report_to",
-    *("num_gpus", "num_nodes", "gradient_accumulation_steps", "gradient_checkpointing"),
-    *("compile", "eval_steps", "frozen_features"),
+    *SHARES_OF_A_STEP, "gradient_checkpointing", "compile", "eval_steps", "frozen_features",
 ))  # fmt: skip
 """Settings that do not change what is learned. Number of GPUs and accumulation count only through
 the samples of one step, which are the factor ``batch_size``."""

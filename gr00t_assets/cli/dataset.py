@@ -51,7 +51,7 @@ def dataset_check(
         str | None, typer.Option(help="A data config that it is to fit: so100_dualcam")
     ] = None,
     embodiment_tag: Annotated[
-        str, typer.Option(help="One of N1.5's embodiment tags")
+        str, typer.Option(help="One of GR00T's embodiment tags")
     ] = "new_embodiment",
     video_backend: Annotated[
         str, typer.Option(help="What will decode it: frame-cache, decord, torchcodec")

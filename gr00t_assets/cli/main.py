@@ -65,7 +65,7 @@ def gr00t_assets(
         ),
     ] = False,
 ) -> None:
-    """Fine-tune GR00T N1.5 on LeRobot demonstrations."""
+    """Fine-tune GR00T on LeRobot demonstrations."""
     tell_on_stderr()
 
 

@@ -93,7 +93,7 @@ class SpecError(Gr00tAssetsError):
 
 
 class BaseModelError(Gr00tAssetsError):
-    """A base model cannot be found or is not in GR00T N1.5's layout."""
+    """A base model cannot be found or is not in GR00T's layout."""
 
 
 class CheckpointError(Gr00tAssetsError):

@@ -80,6 +80,10 @@ class Trainer(ABC):
     model_tags: ClassVar[tuple[str, ...]] = ()
     licenses: ClassVar[Mapping[str, ModelLicense]] = {}
 
+    def model_names(self, config: ModalityConfig) -> tuple[str, tuple[str, ...]]:
+        """What a model of some data is, and its tags: ``model_name`` and ``model_tags``."""
+        return self.model_name, self.model_tags
+
     @abstractmethod
     def command(self, spec: TrainingSpec) -> list[str]:
         """The command line that trains a spec, which ``place_spec`` puts where it is read.

@@ -49,7 +49,7 @@ def check_dataset(
         directory: A LeRobot dataset of format v2.0, v2.1 or v3.0.
         data_config: A data config that it is to fit, or its name; without it a dataset that fits
             none is a warning.
-        embodiment_tag: One of N1.5's.
+        embodiment_tag: One of the data config's generation.
         video_backend: What will decode the videos, one of ``video_checks.BACKENDS``.
         progress: Called after each episode.
         replaced: Files that stand in for those of the dataset, by path relative to it.

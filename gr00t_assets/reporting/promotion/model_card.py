@@ -150,6 +150,7 @@ def _front_matter(
     manifest = run.manifest
     configs = dict.fromkeys(dataset.config.data_config for dataset in run.spec.datasets)
     sources = [dataset.source for dataset in datasets if dataset]
+    _, names = trainer.model_names(run.spec.modality_config)
     on_hub = "/" in manifest.base_model and not looks_like_path(manifest.base_model)
     data = ModelCardData(
         license=license_.identifier,
@@ -159,7 +160,7 @@ def _front_matter(
         datasets=[item.repo_id for item in sources if isinstance(item, HubSource)] or None,
         library_name=LIBRARY,
         pipeline_tag="robotics",
-        tags=["robotics", *trainer.model_tags, "lerobot", trainer.name, *configs],
+        tags=["robotics", *names, "lerobot", trainer.name, *configs],
     )
     return data.to_yaml(line_break="\n")
 

@@ -9,7 +9,9 @@ from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.data_config import data_configs
+from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.runs.manifest import installed_versions
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
@@ -50,8 +52,6 @@ class NativeTrainer(Trainer):
     }
     starter_vram_gb = 8
     upstream_url = "https://github.com/NVIDIA/Isaac-GR00T"
-    model_name = "GR00T N1.5"
-    model_tags = ("gr00t", "gr00t_n1_5")
     licenses: ClassVar[Mapping[str, ModelLicense]] = {
         **dict.fromkeys(
             BUILT_IN_NAMES,
@@ -63,6 +63,11 @@ class NativeTrainer(Trainer):
         RELEASED_MODEL: RELEASED_LICENSE,
         RELEASED_N17: N17_LICENSE,
     }
+
+    def model_names(self, config: ModalityConfig) -> tuple[str, tuple[str, ...]]:
+        """Those of the generation of GR00T."""
+        title = GENERATIONS[config.generation].title
+        return f"GR00T {title}", ("gr00t", f"gr00t_{title.lower().replace('.', '_')}")
 
     def command(self, spec: TrainingSpec) -> list[str]:
         """``python -m gr00t_assets.trainers.native SPEC.json`` in this program's Python."""

@@ -37,8 +37,7 @@ def dataset_add(
         str | None, typer.Option(help="A data config that it is to fit: so100_dualcam")
     ] = None,
     embodiment_tag: Annotated[
-        str | None,
-        typer.Option(help="One of GR00T's tags; by default that of the data config"),
+        str | None, typer.Option(help="One of GR00T's tags; by default that of the data config")
     ] = None,
     description: Annotated[
         str | None, typer.Option(help="What the demonstrations show; by default their task")

@@ -13,7 +13,7 @@ from gr00t_assets.cli.sweep_plan import sweep_plan
 from gr00t_assets.cli.sweep_run import sweep_run
 from gr00t_assets.core.units import counted
 from gr00t_assets.core.yaml_files import shown_path
-from gr00t_assets.experiments.new_sweep import new_sweep, write_sweep
+from gr00t_assets.experiments.new_sweep import generations_sweep, new_sweep, write_sweep
 from gr00t_assets.planning.proposed_sweep import check_sweep, propose
 from gr00t_assets.planning.suggestions import Objective, suggest_sweep
 
@@ -41,9 +41,22 @@ def sweep_new(
             "--from", help="A sweep to copy, its experiments renamed", autocompletion=sweeps
         ),
     ] = None,
+    other: Annotated[
+        str | None,
+        typer.Option(
+            "--compare-generations",
+            help="The same demonstrations with a data config of GR00T's other generation",
+            autocompletion=datasets,
+        ),
+    ] = None,
 ) -> None:
     """Write a commented data/sweeps/NAME.yaml to start from; a file that is there stays."""
-    sweep = new_sweep(name, dataset, trainer, source)
+    if other is not None:
+        if dataset is None or trainer or source:
+            raise typer.BadParameter("--compare-generations goes with --dataset alone")
+        sweep = generations_sweep(name, dataset, other)
+    else:
+        sweep = new_sweep(name, dataset, trainer, source)
     echo(f"written: {shown_path(sweep.file)}, {counted(len(sweep.experiments), 'experiment')}")
     echo(f"see what it would run: gr00t-assets sweep plan {name}")
 

@@ -17,6 +17,7 @@ from gr00t_assets.datasets.catalog import find_entry
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.registry import DEFAULT_TRAINER, trainer_named, trainer_names
 from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep
+from gr00t_assets.modality.data_config import data_configs
 
 _STARTER = Path(__file__).with_name("starter_sweep.yaml")
 """A template of ``string.Template``."""
@@ -49,6 +50,52 @@ def new_sweep(
     else:
         text = _copied(find_sweep(source, project.sweeps), name, dataset, trainer)
     return load_sweep(write_sweep(name, text), catalog)
+
+
+def generations_sweep(name: str, dataset: str, other: str) -> Sweep:
+    """Write a file that trains two generations of GR00T on datasets of the same demonstrations.
+
+    Three seeds each, so that their rollouts and open-loop errors can be told apart; read it.
+
+    Raises:
+        SweepError: The name cannot be a sweep's, the file is there, or both datasets have data
+            configs of one generation.
+        CatalogError: There is no such dataset.
+    """
+    catalog, configs = read_project().datasets, data_configs()
+    _refuse_name(name, f"edit it, or choose another name; gr00t-assets sweep plan {name} shows it")
+    by_generation = {
+        configs[find_entry(item, catalog).data_config].generation: item for item in (dataset, other)
+    }
+    if len(by_generation) < 2:
+        problem = f"the data configs of {dataset} and {other} are of one generation."
+        remedy = "give one of them a data config of its own with generation: n1.7"
+        raise SweepError(name, problem, [remedy])
+    trainer = trainer_named(DEFAULT_TRAINER)
+    content = {
+        "description": "Is the newer generation of GR00T better on these demonstrations?",
+        "tags": [name],
+        "defaults": {
+            "trainer": DEFAULT_TRAINER,
+            "hyperparameters": {"batch_size": 8, **trainer.starter_settings},
+        },
+        "experiments": [
+            {
+                "name": f"{name}-{generation}",
+                "hypothesis": f"{generation.upper()} does the task more often.",
+                "dataset": by_generation[generation],
+                "base_model": base_model,
+            }
+            for generation, base_model in (("n1.5", "tiny"), ("n1.7", "tiny-n1.7"))
+        ],
+        "seeds": [1, 2, 3],
+    }
+    head = f"""\
+# {name}: two generations of GR00T. Their losses are of different classes: hold their rollouts
+# against each other, and their open-loop errors in units. With a GPU, base_model is
+# nvidia/GR00T-N1.5-3B and nvidia/GR00T-N1.7-3B.
+"""
+    return load_sweep(write_sweep(name, head + sweep_yaml(content)), catalog)
 
 
 def write_sweep(name: str, text: str) -> Path:

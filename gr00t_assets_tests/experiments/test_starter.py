@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import CatalogError, SweepError
-from gr00t_assets.experiments.new_sweep import new_sweep
+from gr00t_assets.experiments.new_sweep import generations_sweep, new_sweep
 from gr00t_assets.experiments.sweeps import load_sweep, load_sweeps
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -126,3 +126,13 @@ def test_the_command_says_what_it_wrote(project: Path) -> None:
     again = subprocess.run([*command, "mine"], capture_output=True, text=True, check=False)
     assert again.returncode == 1
     assert "there already" in again.stderr
+
+
+def test_two_generations_are_one_sweep(project: Path) -> None:
+    made = generations_sweep("gens", "so101-pick-n1.7", "so101-pick")
+    pairs = {(item.dataset, item.base_model) for item in made.experiments}
+    assert pairs == {("so101-pick", "tiny"), ("so101-pick-n1.7", "tiny-n1.7")}
+    assert len(made.experiments) == 6 and load_sweeps()["gens"] == made
+    with pytest.raises(SweepError, match="so101-pick and so101-pick are of one generation"):
+        generations_sweep("more", "so101-pick", "so101-pick")
+    assert not (project / "data" / "sweeps" / "more.yaml").exists()

@@ -68,7 +68,12 @@ def test_a_bad_name_is_refused_and_nothing_is_written(project: Path, name: str) 
     with pytest.raises(SweepError):
         new_sweep(name)
     files = [path.name for path in project.rglob("*") if path.is_file()]
-    assert sorted(files) == ["datasets.yaml", "demo.yaml", "so101_wrist.yaml"]
+    assert sorted(files) == [
+        "datasets.yaml",
+        "demo.yaml",
+        "so101_wrist.yaml",
+        "so101_wrist_n17.yaml",
+    ]
 
 
 def test_unknown_names_are_answered_with_the_nearest(project: Path) -> None:

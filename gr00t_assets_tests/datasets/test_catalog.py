@@ -53,7 +53,7 @@ def catalog(monkeypatch: pytest.MonkeyPatch) -> dict[str, CatalogEntry]:
 
 
 def test_the_checked_in_catalog_has_its_datasets(catalog: dict[str, CatalogEntry]) -> None:
-    synthetic, pick, demo, held_out, untagged, so101 = catalog.values()
+    synthetic, pick, demo, held_out, untagged, so101, n17 = catalog.values()
     assert list(catalog) == [
         "synthetic-pick-n-place",
         "so101-pick",
@@ -61,7 +61,9 @@ def test_the_checked_in_catalog_has_its_datasets(catalog: dict[str, CatalogEntry
         "robot_sim.PickNPlace-held-out",
         "robot_sim.PickNPlace-untagged",
         "so101-table-cleanup",
+        "so101-pick-n1.7",
     ]
+    assert n17.source == pick.source and n17.environment == pick.environment
     assert isinstance(synthetic.source, SyntheticSource) and synthetic.source.episodes == 5
     assert isinstance(pick.source, EnvironmentSource)
     assert pick.source.environment == pick.environment == "so101-pick"

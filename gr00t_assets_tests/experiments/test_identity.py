@@ -16,7 +16,9 @@ from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.registry import (
     all_hyperparameters,
     combined_hyperparameters,
+    hyperparameters_model,
     trainer_named,
+    trainer_names,
 )
 from gr00t_assets.experiments.sweeps import experiments_by_name, load_sweep, load_sweeps
 from gr00t_assets.planning.sweep_plan import make_plan
@@ -176,3 +178,11 @@ def test_a_hyperparameter_of_both_trainers_is_declared_in_one_file():
     assert len(using) <= 2, using
     assert "max_grad_norm" in all_hyperparameters()
     assert "max_grad_norm" not in Hyperparameters.model_fields
+
+
+@pytest.mark.parametrize("name", trainer_names())
+def test_a_default_is_what_it_is_read_back_as(name: str) -> None:
+    """Else a run that was read from its file is not equal to the one that was asked for."""
+    settings = hyperparameters_model(name)()
+    again = type(settings).model_validate_json(settings.model_dump_json())
+    assert str(again.model_dump()) == str(settings.model_dump())

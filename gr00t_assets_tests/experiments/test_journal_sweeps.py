@@ -31,7 +31,9 @@ with (EXAMPLES / "journal" / "runs.csv").open(newline="") as file:
 
 @pytest.fixture(scope="module")
 def catalog() -> dict[str, CatalogEntry]:
-    return load_catalog(EXAMPLES / "datasets.yaml")
+    """The examples' datasets, and those that everybody has, as commands read them."""
+    own = load_catalog(EXAMPLES.parent / "datasets.yaml")
+    return {**own, **load_catalog(EXAMPLES / "datasets.yaml")}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def test_examples_are_there_only_where_they_are_switched_on(
     monkeypatch.setenv("GR00T_ASSETS_EXAMPLES", "0")
     assert list(load_sweeps()) == own
     monkeypatch.setenv("GR00T_ASSETS_EXAMPLES", "1")
-    journal = ["demo-overfit", "journal-2025-06", "pick-n-place", "so101"]
+    journal = ["demo-overfit", "journal-2025-06", "n1.7", "pick-n-place", "so101"]
     assert list(load_sweeps()) == [*own, *journal]
     assert [run.run_id for run in chosen_runs(imported=True)] == [run["run_id"] for run in RUNS]
     assert "so101-table-cleanup" in load_catalog()

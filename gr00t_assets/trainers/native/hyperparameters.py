@@ -33,7 +33,7 @@ class NativeHyperparameters(N15Hyperparameters):
         description="torch.compile the layers: minutes before the first step, less time for each",
     )
     ema_decay: float = Field(
-        default=0,
+        default=0.0,
         ge=0,
         lt=1,
         description="Decay of an average of the weights, which the model is made of; 0: none",

@@ -70,6 +70,13 @@ def part_of(tensor: Tensor, parameter: Tensor) -> Tensor:
     return distribute_tensor(tensor.to(parameter.device), mesh, placements, src_data_rank=None)
 
 
+def share_out_again(model: nn.Module) -> None:
+    """Free what a forward pass without a backward pass leaves gathered, so that parts are seen."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
+
+
 def unshard(model: nn.Module, keep: bool) -> None:
     """Put whole parameters on the CPU in place of the parts; the model is not run any more.
 

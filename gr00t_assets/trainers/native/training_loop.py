@@ -24,7 +24,13 @@ from gr00t_assets.trainers.native.optimizer import (
     trainable,
 )
 from gr00t_assets.trainers.native.processes import Processes
-from gr00t_assets.trainers.native.sharding import gathered, is_sharded, part_of, whole
+from gr00t_assets.trainers.native.sharding import (
+    gathered,
+    is_sharded,
+    part_of,
+    share_out_again,
+    whole,
+)
 from gr00t_assets.trainers.native.step_losses import StepLosses
 from gr00t_assets.trainers.native.training_state import TrainingState
 from gr00t_assets.trainers.native.weight_average import WeightAverage
@@ -218,6 +224,7 @@ class TrainingLoop:
             kept = batch["action_mask"].sum().double()
             total += torch.stack([loss.double() * kept, kept])
             samples = own.stop
+        share_out_again(self.model)
         self.model.train()
         weighted, entries = total.tolist()
         return weighted / entries, samples

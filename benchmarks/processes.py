@@ -20,7 +20,8 @@ from gr00t_assets.runs.run_directory import SPEC, place_spec
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 
-WARM_UP = 5
+WARM_UP = 10
+"""Steps; also between two logged losses, as by default."""
 
 
 def main() -> None:
@@ -51,7 +52,7 @@ def samples_per_second(root: Path, name: str, count: int, options: argparse.Name
         batch_size=options.batch // count,
         max_steps=WARM_UP + options.steps,
         save_steps=10_000,
-        logging_steps=1,
+        logging_steps=WARM_UP,
         augmentation="none",
     )
     experiment = Experiment(
@@ -65,7 +66,7 @@ def samples_per_second(root: Path, name: str, count: int, options: argparse.Name
     command = [sys.executable, "-m", "gr00t_assets.trainers.native"]
     subprocess.run([*command, str(spec.run_directory / SPEC)], check=True, capture_output=True)
     seconds = read_metrics(spec.run_directory).columns["wall_seconds"]
-    return options.batch * options.steps / float(seconds[-1] - seconds[WARM_UP - 1])
+    return options.batch * options.steps / float(seconds[-1] - seconds[0])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ of their own.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,12 +16,13 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError
 from gr00t_assets.gpu.guard import die_with_parent
+from gr00t_assets.trainers.native.action_head import EmbodimentLinear
 from gr00t_assets.trainers.native.sharding import is_sharded
 
 TIMEOUT = "GR00T_ASSETS_PROCESS_TIMEOUT"
@@ -66,14 +67,23 @@ class Processes:
             raise TrainingError("processes", problem, [remedy])
         return range(self.rank * each, (self.rank + 1) * each)
 
-    def parallel(self, model: nn.Module, device: torch.device) -> nn.Module:
-        """The model so wrapped that gradients are averaged over the processes."""
+    def parallel(
+        self, model: nn.Module, device: torch.device, embodiments: Iterable[int]
+    ) -> nn.Module:
+        """The model so wrapped that gradients are averaged over the processes.
+
+        Of weights that each embodiment has for itself, the rows of ``embodiments`` alone are sent:
+        the gradient of the others is zero everywhere.
+        """
         if self._store is None or is_sharded(model):
             return model
         devices = [device] if device.type == "cuda" else None
-        return DistributedDataParallel(
+        parallel = DistributedDataParallel(
             model, device_ids=devices, forward_sync_buffers=False, gradient_as_bucket_view=True
         )
+        rows = torch.tensor(sorted(set(embodiments)), device=device)
+        parallel.register_comm_hook(_Averaging(model, rows, self.count), _Averaging.average)
+        return parallel
 
     def synchronised(self, model: nn.Module, last: bool) -> AbstractContextManager[None]:
         """Where a backward pass runs: gradients are averaged after the last one of a step."""
@@ -158,6 +168,43 @@ def _of_a_call_to_all(error: Exception) -> bool:
     return isinstance(error, dist.DistError) or (
         isinstance(error, RuntimeError) and "gloo" in str(error)
     )
+
+
+class _Averaging:
+    """Averages a bucket of gradients over the processes, and sends what can differ from zero."""
+
+    def __init__(self, model: nn.Module, rows: Tensor, count: int) -> None:
+        layers = [module for module in model.modules() if isinstance(module, EmbodimentLinear)]
+        self._by_row = {id(parameter) for layer in layers for parameter in layer.parameters()}
+        self._rows, self._count = rows, count
+
+    def average(
+        self,
+        bucket: dist.GradBucket,  # pyright: ignore[reportPrivateImportUsage]
+    ) -> torch.futures.Future[Tensor]:
+        """A future of the bucket's buffer; see ``DistributedDataParallel.register_comm_hook``."""
+        gradients = [
+            (gradient, id(parameter) in self._by_row)
+            for parameter, gradient in zip(bucket.parameters(), bucket.gradients(), strict=True)
+        ]
+        sent = [
+            gradient.index_select(0, self._rows) if by_row else gradient
+            for gradient, by_row in gradients
+        ]
+        flat = torch.cat([part.flatten() for part in sent]).div_(self._count)
+        work = dist.all_reduce(flat, async_op=True)
+        assert work is not None
+
+        def put_back(future: torch.futures.Future[list[Tensor]]) -> Tensor:
+            parts = future.value()[0].split([part.numel() for part in sent])
+            for (gradient, by_row), part, own in zip(gradients, parts, sent, strict=True):
+                if by_row:
+                    gradient.index_copy_(0, self._rows, part.view_as(own))
+                else:
+                    gradient.copy_(part.view_as(gradient))
+            return bucket.buffer()
+
+        return work.get_future().then(put_back)
 
 
 def is_process() -> bool:

@@ -68,7 +68,8 @@ class TrainingLoop:
         self.optimizer = make_optimizer(self.model, self.settings)
         self.scheduler = make_scheduler(self.optimizer, self.settings)
         self._parameters = [parameter for _, parameter in trainable(self.model)]
-        self._parallel = self.processes.parallel(self.model, self.device.device)
+        embodiments = (data.config.embodiment_id for data in self.batches.data)
+        self._parallel = self.processes.parallel(self.model, self.device.device, embodiments)
         self._losses = StepLosses(self.processes)
         self._average = None
         if self.settings.ema_decay:

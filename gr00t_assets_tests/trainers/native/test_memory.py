@@ -1,5 +1,6 @@
 """The count of a GPU's memory: against real passes, by setting, and what is said of it."""
 
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,6 +69,7 @@ def real_peak(values: NativeHyperparameters, samples: int) -> tuple[int, int, in
         "action_mask": actions.bool(),
     }
     autocast = torch.autocast("cpu", dtype=torch.bfloat16)
+    gc.collect()  # What earlier tests left would be freed meanwhile, and counted.
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled, autocast:
         model(batch, actions, actions[:, 0, 0], 1.0).backward()
     recorded: Any = profiled.profiler

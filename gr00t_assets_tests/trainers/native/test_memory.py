@@ -100,7 +100,7 @@ def test_it_is_what_a_real_step_takes(values: dict[str, Any]) -> None:
     assert (counted.weights, counted.moments) == (weights, moments)
     passes = traced_step.step_passes(TINY, settings(**values), 1, memory.PROMPT_TOKENS, False)
     alive = (passes.fixed + 6 * passes.each).max()
-    assert alive == pytest.approx(peak, rel=0.15 if values.get("weights") else 0.06)
+    assert alive == pytest.approx(peak, rel=0.15 if values.get("weights") else 0.09)
     # An update of bfloat16 takes more than the step of a model this small.
     assert counted.step == alive or values.get("weights")
 

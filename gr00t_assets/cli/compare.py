@@ -158,7 +158,9 @@ def _report(sweep_names: Sequence[str], imported: bool, band: float, as_json: bo
         written = False
     comparisons = [*report.comparisons]
     if asked or not comparisons or comparisons[0].key != STORE:
-        stored = in_order(from_store([run for name in asked for run in report.stored[name]]))
+        # Of all sweeps: a run's id has its name where another sweep's run is equal to it.
+        every = from_store([run for of_sweep in report.stored.values() for run in of_sweep])
+        stored = in_order([run for run in every if run.sweep in asked])
         measured = [(item.evaluations, item.rollouts) for item in comparisons[:1]] or [({}, {})]
         own = compare_runs(stored, *measured[0], band=band, title="These runs")
         comparisons = [own, *(item for item in comparisons if item.key != STORE)]

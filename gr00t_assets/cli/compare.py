@@ -12,7 +12,7 @@ from rich.text import Text
 
 from gr00t_assets.cli.completion import sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
-from gr00t_assets.comparison.all_runs import chosen_runs, from_store
+from gr00t_assets.comparison.all_runs import chosen_runs
 from gr00t_assets.comparison.answers.answers import Answer, answer
 from gr00t_assets.comparison.columns import row_remark
 from gr00t_assets.comparison.comparison import Comparison, to_json
@@ -48,7 +48,7 @@ from gr00t_assets.reporting.ranking_table import (
     loss_and_interval,
     record_note,
 )
-from gr00t_assets.reporting.report import in_order, make_report
+from gr00t_assets.reporting.report import make_report
 from gr00t_assets.reporting.sweep_summary import status_counts
 
 _VERDICT_STYLES = {
@@ -158,11 +158,8 @@ def _report(sweep_names: Sequence[str], imported: bool, band: float, as_json: bo
         written = False
     comparisons = [*report.comparisons]
     if asked or not comparisons or comparisons[0].key != STORE:
-        # Of all sweeps: a run's id has its name where another sweep's run is equal to it.
-        every = from_store([run for of_sweep in report.stored.values() for run in of_sweep])
-        stored = in_order([run for run in every if run.sweep in asked])
         measured = [(item.evaluations, item.rollouts) for item in comparisons[:1]] or [({}, {})]
-        own = compare_runs(stored, *measured[0], band=band, title="These runs")
+        own = compare_runs(report.runs_of(asked), *measured[0], band=band, title="These runs")
         comparisons = [own, *(item for item in comparisons if item.key != STORE)]
     summaries = [item for item in report.sweeps if not asked or item.sweep.name in asked]
     if as_json:

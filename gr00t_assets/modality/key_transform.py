@@ -98,14 +98,16 @@ class KeyTransform:
     def inverse(self, values: np.ndarray, state: np.ndarray | None = None) -> np.ndarray:
         """What the model gives (..., dim) to values in units (..., data_dim).
 
-        What lies outside [-1, 1] is not clipped. A relative action takes its state, as in
-        ``forward``, and the same errors are raised.
+        What lies outside [-1, 1] is not clipped, but under ``percentiles``, as in N1.7. A relative
+        action takes its state, as in ``forward``, and the same errors are raised.
         """
         if self.key.sin_cos:
             sines, cosines = np.split(values, 2, axis=-1)
             return np.arctan2(sines, cosines)
         if self._mode == "binary":
             values = (values > 0.5).astype(values.dtype)
+        elif self._mode == "percentiles":
+            values = (values.clip(-1, 1) + 1) / 2 * (self._high - self._low) + self._low
         elif self._mode == "mean_std":
             values = values * self._high + self._low
         elif self._mode is not None:

@@ -54,6 +54,11 @@ class Report:
         """What is best and whether that is known: of the store, else of the imported runs."""
         return short_verdict(self.comparisons)
 
+    def runs_of(self, sweeps: Collection[str]) -> list[Run]:
+        """The runs of some sweeps, with the ids that they have in the whole report."""
+        every = from_store([run for of_sweep in self.stored.values() for run in of_sweep])
+        return in_order([run for run in every if run.sweep in sweeps])
+
     def write(self) -> "Report":
         """Write the file; the report itself.
 

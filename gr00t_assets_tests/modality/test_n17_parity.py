@@ -97,6 +97,13 @@ def test_states_and_actions(case: str, expected: dict[str, torch.Tensor]) -> Non
             np.testing.assert_allclose(decoded, clipped, rtol=0, atol=1e-6)
 
 
+def test_what_is_predicted_outside_the_percentiles_is_clipped() -> None:
+    transform = StateActionTransform(config("absolute"))
+    far, edge = (transform.invert_action(np.full((40, 132), value)) for value in (1.7, 1.0))
+    for key in KEYS:
+        np.testing.assert_array_equal(far[key], edge[key])
+
+
 def test_images_that_are_not_square(
     expected: dict[str, torch.Tensor], facts: dict[str, Any]
 ) -> None:

@@ -112,3 +112,15 @@ def test_without_rollouts_one_sentence_says_how_to_get_them(store):
     page = make_report([sweep(item)], store, imported=()).page
     assert page.count("gr00t-assets rollout") == 1
     assert "Success in rollouts" not in page
+
+
+def test_an_equal_run_of_another_sweep_takes_no_success_away(store):
+    report_of(store)
+    items = [experiment(name, learning_rate=1e-4 * place) for place, name in enumerate(POLICIES, 1)]
+    twin = items[1].model_copy(update={"name": "twin", "sweep": "other"})
+    write_run(twin, store, losses(300, 0.1, 0.02))
+    assert make_spec(twin, store).config_hash == make_spec(items[1], store).config_hash
+    report = make_report([sweep(*items), sweep(twin, name="other")], store, imported=())
+    own, measured = report.runs_of([items[0].sweep]), report.comparisons[0]
+    with_rollouts = {run.name for run in own if run.run_id in measured.rollouts}
+    assert with_rollouts == {"low-loss", "high-loss"}

@@ -21,10 +21,10 @@ from gr00t_assets.modality.rotations import ROTATION_DIMS
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.base_model_files import RELEASED_MODEL
+from gr00t_assets.trainers.data_config_limits import Limit, data_configs_of, entries_of
 from gr00t_assets.trainers.isaac_gr00t.commits import head
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
-from gr00t_assets.trainers.n15.data_config_limits import Limit, entries_of, own_data_configs
 
 _HUB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*/[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _CHECKPOINT = re.compile(r"(checkpoint|step)-\d+")
@@ -68,7 +68,8 @@ def isaac_limits(experiment: Experiment) -> Iterator[Limit]:
             "set one of the four to true",
         )
     yield from _mixture_limits(experiment)
-    for config in own_data_configs(experiment):
+    own = (item for item in data_configs_of(experiment) if not is_built_in(item.name))
+    for config in own:
         for problem in _transform_problems(config.cameras, config.state, config.action):
             found = f"isaac-gr00t does not take data config {config.name}: {problem}"
             yield "dataset", found, _NATIVE

@@ -16,6 +16,7 @@ from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Trainer
 from gr00t_assets.trainers.base_model_files import RELEASED_LICENSE, RELEASED_MODEL
+from gr00t_assets.trainers.data_config_limits import data_config_limits, limit_findings
 from gr00t_assets.trainers.failures.failure_pattern import FailurePattern, load_patterns
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, module_name
 from gr00t_assets.trainers.isaac_gr00t.environment import (
@@ -26,7 +27,6 @@ from gr00t_assets.trainers.isaac_gr00t.environment import (
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT, export
 from gr00t_assets.trainers.isaac_gr00t.limits import isaac_limits, refuse
-from gr00t_assets.trainers.n15.data_config_limits import data_config_limits, limit_findings
 from gr00t_assets.trainers.policy import Policy
 
 _LOADING = """\
@@ -105,7 +105,7 @@ class IsaacGr00tTrainer(Trainer):
 
     def limits(self, experiment: Experiment) -> list[Finding]:
         """What the model does not take, and what the script cannot do."""
-        return limit_findings([*data_config_limits(experiment), *isaac_limits(experiment)])
+        return limit_findings([*data_config_limits(experiment, "n1.5"), *isaac_limits(experiment)])
 
     def environment(self, store: Store) -> EnvironmentReport:
         """What the doctor finds of the checkout, its Python, and this machine."""

@@ -17,6 +17,7 @@ from gr00t_assets.trainers.n15.architecture import (
     Layers,
     SelfAttentionConfig,
     Size,
+    TextConfig,
 )
 
 MODEL_TYPE = "Gr00tN1d7"
@@ -30,25 +31,13 @@ class RopeConfig(FrozenModel):
     rope_type: Literal["default"] = "default"
 
 
-class Qwen3TextConfig(FrozenModel):
-    """The Qwen3-VL text tower. Defaults are Cosmos-Reason2-2B's, those of Qwen3-VL-2B.
+class Qwen3TextConfig(TextConfig):
+    """The Qwen3-VL text tower. Defaults are Cosmos-Reason2-2B's, those of Qwen3-VL-2B."""
 
-    ``num_hidden_layers`` counts the layers before the cut to ``select_layer``.
-    """
-
-    hidden_size: Size = 2048
-    intermediate_size: Size = 6144
-    num_attention_heads: Size = 16
-    num_key_value_heads: Size = 8
-    head_dim: Size = 128
     vocab_size: int = Field(default=151_936, ge=1, le=10**7)
-    rms_norm_eps: float = 1e-6
     rope_theta: float = 5_000_000
     rope_scaling: RopeConfig = RopeConfig()
     max_position_embeddings: Size = 262_144
-    hidden_act: str = "silu"
-    attention_bias: Literal[False] = False
-    num_hidden_layers: Layers = 28
 
 
 class Qwen3VisionConfig(FrozenModel):

@@ -1,14 +1,28 @@
 """What the models of every generation of GR00T share: a backbone, an action head, trained parts."""
 
+import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 
 from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
 from gr00t_assets.trainers.native.dit import Block
 from gr00t_assets.trainers.native.prompts import PromptFormat
+
+
+def attention_implementation(requested: str = "sdpa") -> str:
+    """The attention that the towers get.
+
+    ``flash_attention_2`` is granted where ``flash_attn`` is importable and there is a CUDA device;
+    elsewhere the answer is ``sdpa``. Flash attention needs 16-bit weights or autocast.
+    """
+    if requested != "flash_attention_2":
+        return requested
+    usable = importlib.util.find_spec("flash_attn") is not None and torch.cuda.is_available()
+    return requested if usable else "sdpa"
 
 
 class Gr00tModel(nn.Module, ABC):
@@ -86,6 +100,9 @@ class Gr00tModel(nn.Module, ABC):
         self._frozen = [module for part, trained in parts if not trained for module in part]
         for module in [*self._frozen, *self.unused()]:
             module.requires_grad_(False)
+        for parameter in self.parameters():
+            if not parameter.numel():  # The future tokens of a model without any.
+                parameter.requires_grad_(False)
         self.train(self.training)
 
     def recompute_activations(self) -> None:

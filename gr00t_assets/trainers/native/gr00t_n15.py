@@ -5,7 +5,6 @@ Isaac-GR00T's ``EagleBackbone``, written anew. Modules are nested so that parame
 of NVIDIA's files, whatever transformers calls them inside.
 """
 
-import importlib.util
 from typing import Any, ClassVar
 
 import torch
@@ -14,23 +13,11 @@ from transformers import Qwen3Config, Qwen3Model, SiglipVisionConfig, SiglipVisi
 
 from gr00t_assets.trainers.n15.architecture import ModelConfig, TextConfig, VisionConfig
 from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
-from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
+from gr00t_assets.trainers.native.gr00t_model import Gr00tModel, attention_implementation
 from gr00t_assets.trainers.native.prompts import N15_PROMPT, Prompt, PromptFormat, image_places
 
 PROJECTION_INPUT = 2048
 """Input width of ``eagle_linear``, fixed in Isaac-GR00T."""
-
-
-def attention_implementation(requested: str = "sdpa") -> str:
-    """The attention that the towers get.
-
-    ``flash_attention_2`` is granted where ``flash_attn`` is importable and there is a CUDA device;
-    elsewhere the answer is ``sdpa``. Flash attention needs 16-bit weights or autocast.
-    """
-    if requested != "flash_attention_2":
-        return requested
-    usable = importlib.util.find_spec("flash_attn") is not None and torch.cuda.is_available()
-    return requested if usable else "sdpa"
 
 
 def _vision_tower(sizes: VisionConfig, attn: str) -> nn.Module:

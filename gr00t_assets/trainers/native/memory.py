@@ -72,13 +72,13 @@ def memory_need(
     Raises:
         TrainingError: ``lora_target_modules`` has a name that no layer has.
     """
-    processes = settings.num_gpus * getattr(settings, "num_nodes", 1)
+    processes = settings.num_gpus * settings.num_nodes
     kept = processes > 1 or settings.gradient_accumulation_steps > 1
     passes = step_passes(config, settings, cameras, prompt_tokens, kept)
     alive = int((passes.fixed + passes.each * (batch_size or settings.batch_size)).max())
     gradients = sum(parameter.nbytes for parameter in passes.trained)
     moments = sum(moment_bytes(parameter, settings) for parameter in passes.trained)
-    shards = processes if getattr(settings, "sharding", "none") != "none" else 1
+    shards = processes if settings.sharding == "fsdp" else 1
     gathered = passes.gathered if shards > 1 else 0
     own = gradients // shards
     step = max(own * kept + alive + gathered, own + _updating(passes, settings) // shards)
@@ -99,14 +99,12 @@ def counted_config(base_model: str, revision: str | None = None) -> ModelConfig 
     return config if isinstance(config, ModelConfig) else None
 
 
-def memory_of(
-    spec: TrainingSpec, config: ModelConfig | None = None
-) -> Callable[[int], MemoryNeed] | None:
+def memory_of(spec: TrainingSpec) -> Callable[[int], MemoryNeed] | None:
     """The count of a run by batch size; None for ``tiny``, and where its sizes are not known."""
     experiment = spec.experiment
     if experiment.base_model in BUILT_IN_NAMES:
         return None
-    config = config or counted_config(experiment.base_model, experiment.base_model_revision)
+    config = counted_config(experiment.base_model, experiment.base_model_revision)
     settings, cameras = NativeHyperparameters.of(experiment), most_cameras(spec)
     return config and partial(memory_need, config, settings, cameras)
 

@@ -10,7 +10,6 @@ from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.modality.data_config import data_configs
 from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.runs.manifest import installed_versions
 from gr00t_assets.runs.run_directory import SPEC
@@ -23,12 +22,12 @@ from gr00t_assets.trainers.base_model_files import (
     RELEASED_MODEL,
     RELEASED_N17,
 )
-from gr00t_assets.trainers.model_config import known_generation
-from gr00t_assets.trainers.n15.data_config_limits import (
+from gr00t_assets.trainers.data_config_limits import (
     data_config_limits,
-    entries_of,
+    data_configs_of,
     limit_findings,
 )
+from gr00t_assets.trainers.model_config import known_generation
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.nodes import node_limit
 from gr00t_assets.trainers.policy import Policy
@@ -103,7 +102,7 @@ class NativeTrainer(Trainer):
     def limits(self, experiment: Experiment) -> list[Finding]:
         """The shapes of its base model, where that is known here, and the nodes of its engine."""
         generation, nodes = known_generation(experiment.base_model), node_limit(experiment)
-        limits = list(data_config_limits(experiment, generation) if generation else ())
+        limits = data_config_limits(experiment, generation)
         return limit_findings([*limits, *([nodes] if nodes else [])])
 
     def gpu_memory(self, experiment: Experiment) -> int | None:
@@ -115,8 +114,7 @@ class NativeTrainer(Trainer):
             return None
         from gr00t_assets.trainers.native.memory import counted_config, memory_need
 
-        configs, names = data_configs(), [entry.data_config for entry in entries_of(experiment)]
-        cameras = max((len(configs[name].video) for name in names if name in configs), default=1)
+        cameras = max((len(item.video) for item in data_configs_of(experiment)), default=1)
         try:
             config = counted_config(experiment.base_model, experiment.base_model_revision)
             settings = NativeHyperparameters.of(experiment)

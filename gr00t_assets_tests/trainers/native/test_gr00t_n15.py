@@ -14,7 +14,8 @@ from gr00t_assets.trainers.n15.model_configs import TINY
 from gr00t_assets.trainers.native.base_models import load_base_model
 from gr00t_assets.trainers.native.batch_tensors import placed
 from gr00t_assets.trainers.native.batches import draw_flow
-from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15, attention_implementation
+from gr00t_assets.trainers.native.gr00t_model import attention_implementation
+from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets_tests.trainers.n15_release import N1_5_FULL
 from gr00t_assets_tests.trainers.native import model_parity
 from gr00t_assets_tests.trainers.native.native_batches import random_batch

@@ -63,7 +63,7 @@ def final(spec: TrainingSpec) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"augmentation": "gr00t"},
+        {"augmentation": "gr00t", "ema_decay": 0.5},
         {"gradient_checkpointing": True, "tune_llm": True, "tune_visual": True},
         pytest.param({"max_grad_norm": 0.1, "weight_decay": 0.1}, marks=pytest.mark.cluster),
         {"lora_rank": 4, "lora_dropout": 0.0, "lora_full_model": True},

@@ -18,8 +18,7 @@ from gr00t_assets.trainers.n17.architecture import (
 )
 from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
 from gr00t_assets.trainers.native.dit import DiT
-from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
-from gr00t_assets.trainers.native.gr00t_n15 import attention_implementation
+from gr00t_assets.trainers.native.gr00t_model import Gr00tModel, attention_implementation
 from gr00t_assets.trainers.native.n17.prompt import N17_PROMPT
 from gr00t_assets.trainers.native.prompts import PromptFormat
 

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from gr00t_assets.core.errors import BaseModelError
+from gr00t_assets.modality.shortest_edge import edge_images
 from gr00t_assets.trainers.model_config import known_generation, load_config
 from gr00t_assets.trainers.n17.architecture import TINY, parse_config
 from gr00t_assets.trainers.native.base_models import load_base_model, save_model
@@ -73,6 +74,23 @@ def test_patches_are_those_of_qwens_processor(vectors: Path) -> None:
     )
     total = float(made["pixel_values"].double().sum())
     assert total == pytest.approx(float(samples["first/pixel_values_sum"]), abs=0.01)
+
+
+def test_patches_of_images_that_are_not_square(vectors: Path) -> None:
+    """Their size is made to fit the patches: within one grey level of Qwen's processor."""
+    samples = load_file(vectors / "samples.safetensors")
+    with torch.device("meta"):
+        model = Gr00tN17(parse_config(RELEASED))
+    names = [name.partition("/")[0] for name in samples if name.endswith("/frame")]
+    assert len(names) == 3
+    for name in names:
+        image = edge_images(samples[f"{name}/frame"][None, None], 256, 0.95)[0]
+        made = model.pixels(image.permute(0, 3, 1, 2))
+        grid = samples[f"{name}/released/image_grid_thw"]
+        assert made["image_grid_thw"].tolist() == grid.tolist()
+        head = samples[f"{name}/released/pixel_values_head"]
+        off = (made["pixel_values"][: len(head)] - head).abs() * 127.5
+        assert float(off.max()) < 1.001 and float((off > 0.01).float().mean()) < 0.005
 
 
 def test_prompts_are_those_of_nvidias_processor(vectors: Path) -> None:

@@ -19,6 +19,8 @@ from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets.trainers.policy import open_policy
 from gr00t_assets_tests.small_dataset import small_dataset
 from gr00t_assets_tests.trainers.conftest import train
+from gr00t_assets_tests.trainers.native.test_native_resume import cut_back_to_step_two
+from gr00t_assets_tests.trainers.native.test_processes import layout, trained
 
 Maker = Callable[..., TrainingSpec]
 
@@ -73,9 +75,17 @@ def losses(spec: TrainingSpec) -> list[float]:
     return read_metrics(spec.run_directory).losses.tolist()
 
 
-@pytest.mark.parametrize("augmentation", ["none", "gr00t"])
-def test_it_trains_and_acts(n17_spec: Maker, augmentation: str) -> None:
-    spec = n17_spec(augmentation=augmentation, learning_rate=1e-3)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"augmentation": "none"},
+        {"augmentation": "gr00t"},
+        {"gradient_checkpointing": True, "tune_llm": True, "tune_visual": True},
+        {"lora_rank": 4, "lora_full_model": True},
+    ],
+)
+def test_it_trains_and_acts(n17_spec: Maker, settings: dict[str, object]) -> None:
+    spec = n17_spec(learning_rate=1e-3, **settings)
     outcome = train(spec)
     assert outcome.returncode == 0, outcome.stderr
     assert len(losses(spec)) == 4 and all(np.isfinite(losses(spec)))
@@ -90,3 +100,31 @@ def test_a_data_config_of_the_other_generation_is_refused(n17_spec: Maker) -> No
     assert "base model tiny is N1.5, and the data is not." in outcome.stderr
     assert "data config arms_n17 of dataset small is of N1.7" in outcome.stderr
     assert "give the dataset a data config with generation: n1.5" in outcome.stderr
+
+
+def test_recomputed_activations_change_no_loss(n17_spec: Maker) -> None:
+    towers = {"tune_llm": True, "tune_visual": True, "learning_rate": 1e-3}
+    plain, less = n17_spec(**towers), n17_spec(gradient_checkpointing=True, **towers)
+    assert train(plain).returncode == train(less).returncode == 0
+    np.testing.assert_allclose(losses(less), losses(plain), rtol=1e-5)
+
+
+def test_it_goes_on_from_a_checkpoint_to_the_same_losses(n17_spec: Maker) -> None:
+    spec = n17_spec(learning_rate=1e-3)
+    assert train(spec).returncode == 0
+    unbroken = losses(spec)
+    cut_back_to_step_two(spec.run_directory)
+    assert train(spec).returncode == 0
+    assert losses(spec) == unbroken
+
+
+def test_two_processes_share_its_parameters(n17_spec: Maker) -> None:
+    settings = {**layout(2, 2, 2), "learning_rate": 1e-3}
+    sharded, plain = n17_spec(sharding="fsdp", **settings), n17_spec(**settings)
+    np.testing.assert_allclose(trained(sharded), trained(plain), rtol=1e-5)
+
+
+def test_features_are_not_kept_for_it(n17_spec: Maker) -> None:
+    outcome = train(n17_spec(frozen_features="cache", augmentation="none"))
+    assert outcome.returncode == 1
+    assert "features of the backbone are kept for N1.5 alone" in outcome.stderr

@@ -7,7 +7,7 @@ from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.project import data_files
 from gr00t_assets.datasets.catalog import CatalogEntry, project_catalog
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.modality.data_config import DataConfig, data_configs, is_built_in
+from gr00t_assets.modality.data_config import DataConfig, data_configs
 from gr00t_assets.modality.generations import GENERATIONS, GenerationName
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
@@ -23,39 +23,43 @@ def entries_of(experiment: Experiment) -> list[CatalogEntry]:
     return [catalog[dataset.name] for dataset in experiment.datasets if dataset.name in catalog]
 
 
-def own_data_configs(experiment: Experiment) -> list[DataConfig]:
-    """The data configs of an experiment's datasets that are not built in, each once."""
+def data_configs_of(experiment: Experiment) -> list[DataConfig]:
+    """The data configs of an experiment's datasets, each once."""
     configs = data_configs()
     names = dict.fromkeys(entry.data_config for entry in entries_of(experiment))
-    return [configs[name] for name in names if name in configs and not is_built_in(name)]
+    return [configs[name] for name in names if name in configs]
 
 
 def data_config_limits(
-    experiment: Experiment, generation: GenerationName = "n1.5"
+    experiment: Experiment, generation: GenerationName | None
 ) -> Iterator[Limit]:
-    """What of an experiment has no effect, or of its data configs does not fit the model."""
+    """What of an experiment has no effect, or of its data configs does not fit the model.
+
+    ``generation`` is the base model's; where it is not known here, training tells what does not
+    fit.
+    """
     settings = N15Hyperparameters.of(experiment)
     if settings.lora_full_model and not settings.lora_rank:
         remedy = "give lora_rank as well, or leave it out"
         yield "lora_full_model", "has no effect without LoRA", remedy
-    model, configs = GENERATIONS[generation], data_configs()
-    names = dict.fromkeys(entry.data_config for entry in entries_of(experiment))
-    for config in (configs[name] for name in names if name in configs):
+    if generation is None:
+        return
+    model = GENERATIONS[generation]
+    for config in data_configs_of(experiment):
         if config.generation != generation:
-            found = (
-                f"data config {config.name} is of {GENERATIONS[config.generation].title}, base "
-                f"model {experiment.base_model} of {model.title}"
-            )
+            theirs = GENERATIONS[config.generation].title
+            found = f"data config {config.name} is of {theirs}, base model "
+            found += f"{experiment.base_model} of {model.title}"
             remedy = f"give the dataset a data config with generation: {generation}"
             yield "dataset", found, remedy
-    for config in own_data_configs(experiment):
+            continue
         wrong = {
             "max_state_dim": (config.max_state_dim, model.max_state_dim),
             "image_size": (config.image_size, model.image_size),
             "observation_indices": (list(config.observation_indices), [0]),
         }
         for field, (value, taken) in wrong.items():
-            if value != taken and config.generation == generation:
+            if value != taken:
                 found = f"data config {config.name} has {field} {value}, "
                 found += f"and {model.title} takes {taken}"
                 yield "dataset", found, f"take {field} out of data/data_configs/{config.name}.yaml"

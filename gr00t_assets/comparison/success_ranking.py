@@ -14,15 +14,7 @@ from typing import NamedTuple
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.factors import Configuration
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
-from gr00t_assets.comparison.statistics.success_agreement import (
-    MEASURES,
-    Answer,
-    Measure,
-    MeasuredSuccess,
-    SuccessAgreement,
-    success_agreement,
-)
-from gr00t_assets.comparison.statistics.success_pairs import (
+from gr00t_assets.comparison.statistics.success import (
     BetweenRuns,
     Outcomes,
     SuccessEstimate,
@@ -30,6 +22,14 @@ from gr00t_assets.comparison.statistics.success_pairs import (
     against_first,
     between_runs,
     compared,
+)
+from gr00t_assets.comparison.statistics.success_agreement import (
+    MEASURES,
+    Answer,
+    Measure,
+    MeasuredSuccess,
+    SuccessAgreement,
+    success_agreement,
 )
 from gr00t_assets.comparison.wording import first_label
 from gr00t_assets.evaluation.paired_errors import configuration_error

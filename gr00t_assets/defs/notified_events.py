@@ -98,7 +98,7 @@ class Lab:
 
         ``None`` where nothing finished, failed or trains.
         """
-        from gr00t_assets.reporting.sweep_message import sweep_message
+        from gr00t_assets.reporting.report import sweep_message
 
         names = {name for name, sweep in self.sweep_of.items() if takes(sweep)}
         trained = self._trained(names, since)
@@ -207,7 +207,7 @@ class Lab:
         return Message(f"{state.experiment} stands still at {step}", lines)
 
     def _result(self, sweep: Sweep) -> Message:
-        from gr00t_assets.reporting.sweep_message import sweep_message
+        from gr00t_assets.reporting.report import sweep_message
 
         lines = [*sweep_message(sweep, self.store), *self._link("assets/loss_comparison")]
         return Message(f"sweep {sweep.name} is over, {self._counts(sweep)}", lines)

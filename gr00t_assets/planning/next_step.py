@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from gr00t_assets.comparison.answers.answers import answer
 from gr00t_assets.comparison.answers.headline import class_headline
 from gr00t_assets.comparison.proposals.control_runs import Proposal
-from gr00t_assets.comparison.proposals.outlook import best_is_settled, is_settled, look_level
 from gr00t_assets.comparison.proposals.proposals import proposals
+from gr00t_assets.comparison.proposals.rounds import best_is_settled, is_settled, look_level
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.speed import Speeds
 from gr00t_assets.comparison.statistics.factor_tests import all_effects

@@ -18,7 +18,7 @@ from gr00t_assets.comparison.statistics.ranking import (
     RankedConfiguration,
     RankedRun,
 )
-from gr00t_assets.comparison.statistics.success_pairs import against_first
+from gr00t_assets.comparison.statistics.success import against_first
 from gr00t_assets.comparison.success_ranking import RolledConfiguration, SuccessRanking
 from gr00t_assets.comparison.wording import (
     factor_words,

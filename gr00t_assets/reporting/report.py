@@ -10,8 +10,9 @@ from urllib.parse import quote
 from gr00t_assets.comparison.all_runs import JOURNAL, from_store, imported_runs
 from gr00t_assets.comparison.comparison import Comparison, compare
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.statistics.ranking import BAND
+from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass
 from gr00t_assets.comparison.tables.wandb_import import imports_folder
+from gr00t_assets.comparison.wording import first_label
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import Store, data_files
@@ -22,7 +23,8 @@ from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.reporting.costs import price_per_gpu_hour
 from gr00t_assets.reporting.html import STORE, Video, first_ranked, render_page
-from gr00t_assets.reporting.markdown import comparison_markdown
+from gr00t_assets.reporting.markdown import comparison_markdown, narrow_table
+from gr00t_assets.reporting.ranking_table import loss_and_interval
 from gr00t_assets.reporting.sweep_summary import SweepSummary, sweep_summary
 from gr00t_assets.runs.stored_run import StoredRun, read_runs
 
@@ -203,3 +205,34 @@ def _origin(runs: Sequence[Run]) -> str:
         f"Runs that this store did not make: {' and '.join(origins)}. Without a curve a loss is "
         "one logged value, so it is widely uncertain."
     )
+
+
+MOST_ROWS = 10
+"""Of a table; ``gr00t-assets compare`` has them all."""
+
+
+def sweep_message(sweep: Sweep, store: Store, most_rows: int = MOST_ROWS) -> list[str]:
+    """What is best, then a line a configuration, at most so many; and what could not be read."""
+    stored, lines = read_runs(sweep.experiments, store), []
+    comparisons, problems = compare_everything(in_order(from_store(stored)), store, imported=())
+    for comparison in comparisons:
+        lines.append(comparison.verdict)
+        for item in comparison.ranked_classes if most_rows else ():
+            lines += _table(comparison, item, most_rows)
+    return [*lines, *problems]
+
+
+def _table(comparison: Comparison, item: ComparabilityClass, most_rows: int) -> list[str]:
+    """A line a configuration: place, name, loss with its interval, success where it is known."""
+    table = narrow_table(comparison, item)
+    place_of = {column.name: place for place, column in enumerate(table.columns)}
+    lines = []
+    for (ranked, cells), (number, tied) in zip(table.rows[:most_rows], table.ranks, strict=False):
+        loss, interval = loss_and_interval(ranked)
+        line = f"{number}{' ≈' * tied} {first_label(ranked.runs)}: loss {loss}"
+        line += f" ({interval})" if interval else ""
+        success = cells[place_of["success"]].text if "success" in place_of else ""
+        lines.append(line + (f", success {success}" if success else ""))
+    if more := len(table.rows) - len(lines):
+        lines.append(f"and {more} more: gr00t-assets compare")
+    return lines

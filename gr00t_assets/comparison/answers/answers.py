@@ -10,7 +10,7 @@ from pydantic import Field, computed_field
 
 from gr00t_assets.comparison.answers.limits import failures, limits
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.statistics.effects import Effect, Verdict
+from gr00t_assets.comparison.statistics.effects import Effect, Pair, Verdict
 from gr00t_assets.comparison.statistics.factor_tests import all_effects
 from gr00t_assets.comparison.statistics.factors import (
     QUESTIONS,
@@ -20,7 +20,6 @@ from gr00t_assets.comparison.statistics.factors import (
     material_settings,
     order_of,
 )
-from gr00t_assets.comparison.statistics.pairs import Pair
 from gr00t_assets.comparison.statistics.spread import Spread, repeated_spread
 from gr00t_assets.comparison.wording import (
     SENTENCES,

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from gr00t_assets.comparison.statistics.effects import FEWEST_DEGREES
+from gr00t_assets.comparison.statistics.effects import FEWEST_DEGREES, nearest_pairs
 from gr00t_assets.comparison.statistics.factors import configurations
-from gr00t_assets.comparison.statistics.pairs import nearest_pairs
 from gr00t_assets.comparison.statistics.ranking import (
     ComparabilityClass,
     RankedConfiguration,

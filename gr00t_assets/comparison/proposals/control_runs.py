@@ -1,12 +1,13 @@
-"""Proposals, and the single runs that would make a confounded pair a controlled one."""
+"""Proposals, and single runs that make a confounded pair a controlled one."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from pydantic import computed_field
 
+from gr00t_assets.comparison.differences import equal_run
 from gr00t_assets.comparison.run import (
     TRAINABLE_PARTS,
     Run,
@@ -17,8 +18,8 @@ from gr00t_assets.comparison.run import (
     upstream_trainer,
 )
 from gr00t_assets.comparison.speed import Speeds
-from gr00t_assets.comparison.statistics.factors import configuration_key
-from gr00t_assets.comparison.statistics.pairs import Pair
+from gr00t_assets.comparison.statistics.effects import Effect, Pair, nearest_pairs
+from gr00t_assets.comparison.statistics.factors import configuration_key, configurations
 from gr00t_assets.comparison.wording import factor_words, listed, value_words
 from gr00t_assets.experiments.registry import trainer_named, trainer_names
 from gr00t_assets.experiments.sweep_file import BEST
@@ -122,7 +123,50 @@ def origin_of(run: Run) -> dict[str, Any]:
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
-def control_runs(confounded: Mapping[str, Iterable[Pair]]) -> list[ControlRun]:
+def control_proposals(
+    effects: Mapping[str, Sequence[Effect]],
+    factors: Sequence[str],
+    runs: Sequence[Run],
+    speeds: Speeds,
+) -> list[Proposal]:
+    """Greedily the runs that settle most of what is confounded, until each factor has one."""
+    by_class: dict[object, dict[str, list[Pair]]] = {}
+    for factor in factors:
+        effect = effects[factor][0]
+        if effect.verdict == "confounded" and effect.pair is not None:
+            pairs = nearest_pairs(configurations(effect.runs), factor)
+            fewest = min(map(_distance, pairs))
+            group = by_class.setdefault(effect.runs[0].comparable, {})
+            group[factor] = [pair for pair in pairs if _distance(pair) == fewest]
+    proposals = []
+    for key, confounded in by_class.items():
+        members = [run for run in runs if run.comparable == key]
+        possible, left = _control_runs(confounded), list(confounded)
+        while able := [item for item in possible if not item.settles.keys().isdisjoint(left)]:
+            best = max(able, key=lambda item: _worth(item, left))
+            possible.remove(best)
+            equal = equal_run(best.run.settings, members)
+            if equal is None or not equal.finished:
+                questions = tuple(factor for factor in left if factor in best.settles)
+                proposals.append(_proposal(best, questions, equal, speeds))
+                left = [factor for factor in left if factor not in questions]
+    return proposals
+
+
+def _proposal(
+    control: ControlRun, questions: tuple[str, ...], equal: Run | None, speeds: Speeds
+) -> Proposal:
+    pairs = [item for factor in questions for item in control.settles[factor]]
+    ids = tuple(dict.fromkeys(run for pair in pairs for run in pair.runs))
+    reason = _control_reason(control, questions)
+    if equal is not None:
+        reason = f"{reason} {equal.name} ({equal.run_id}) is that run and is {equal.status}."
+        return Proposal(questions, "continue", reason, (), ids, runs_after=len(ids) + 1)
+    experiment = control.run.told(_run_reason(control.run, questions), speeds)
+    return Proposal(questions, "control", reason, (experiment,), ids, runs_after=len(ids) + 1)
+
+
+def _control_runs(confounded: Mapping[str, Iterable[Pair]]) -> list[ControlRun]:
     """Every run that differs from one side of a pair in the asked factor only.
 
     A run that two pairs ask for is there once; the side with the lower loss comes first, so
@@ -131,21 +175,40 @@ def control_runs(confounded: Mapping[str, Iterable[Pair]]) -> list[ControlRun]:
     by_settings: dict[tuple[object, ...], ControlRun] = {}
     for factor, pairs in confounded.items():
         for pair in pairs:
-            for control in _either_side(factor, pair):
-                run = replace(control.reference, settings=control.settings)
-                of_run = by_settings.setdefault(configuration_key(run), ControlRun(control, {}))
-                settled = of_run.settles.setdefault(factor, [])
-                if not any(pair is other for other in settled):
-                    settled.append(pair)
+            sides = sorted((pair.low[0], pair.high[0]), key=_mean_loss)
+            for reference, other in (sides, sides[::-1]):
+                if changes := _changed_settings(factor, reference, other):
+                    control = ProposedExperiment(reference, changes)
+                    key = configuration_key(replace(reference, settings=control.settings))
+                    of_run = by_settings.setdefault(key, ControlRun(control, {}))
+                    settled = of_run.settles.setdefault(factor, [])
+                    if not any(pair is other for other in settled):
+                        settled.append(pair)
     return list(by_settings.values())
 
 
-def distance(pair: Pair) -> float:
+def _worth(control: ControlRun, unsettled: Sequence[str]) -> tuple[float, ...]:
+    """Questions first, then pairs, then the widest change on the log, then what it costs.
+
+    Wide changes stand out of noise.
+    """
+    settles = [group for name, group in control.settles.items() if name in unsettled]
+    widths = [pair.changes[0].width or 0.0 for group in control.settles.values() for pair in group]
+    return (
+        len(settles),
+        sum(map(len, settles)),
+        round(max(widths), 6),
+        -(samples_of(control.run.settings) or 0),
+        -_mean_loss(control.run.reference),
+    )
+
+
+def _distance(pair: Pair) -> float:
     """Factors that would have to be undone; samples that follow from another one do not count."""
     return sum(name != "samples_seen" for name in pair.confounders) or 0.5
 
 
-def changed_settings(factor: str, reference: Run, other: Run) -> dict[str, Any]:
+def _changed_settings(factor: str, reference: Run, other: Run) -> dict[str, Any]:
     """What makes of the reference a run with the other's value of one factor, and nothing else.
 
     For batch size the number of steps follows, so that both runs see as many samples. Nothing
@@ -169,15 +232,15 @@ def changed_settings(factor: str, reference: Run, other: Run) -> dict[str, Any]:
     return changes
 
 
-def mean_loss(run: Run) -> float:
+def _mean_loss(run: Run) -> float:
     """Its loss; infinite where it has none."""
     return run.loss.mean if run.loss else math.inf
 
 
-def control_reason(control: ControlRun, questions: Sequence[str]) -> str:
+def _control_reason(control: ControlRun, questions: Sequence[str]) -> str:
     """Why the question is open and what one run changes about it."""
     pairs = control.settles[questions[0]]
-    between_best = min(pairs, key=lambda pair: sum(map(mean_loss, (*pair.low, *pair.high))))
+    between_best = min(pairs, key=lambda pair: sum(map(_mean_loss, (*pair.low, *pair.high))))
     names = listed([factor_words(name) for name in between_best.confounders])
     sides = [dict.fromkeys(run.name for run in x) for x in (between_best.low, between_best.high)]
     low, high = (listed(list(side)) for side in sides)
@@ -189,7 +252,7 @@ def control_reason(control: ControlRun, questions: Sequence[str]) -> str:
     )
 
 
-def run_reason(run: ProposedExperiment, questions: Sequence[str]) -> str:
+def _run_reason(run: ProposedExperiment, questions: Sequence[str]) -> str:
     """The hypothesis of the run, a question that it answers either way."""
     reference, asked = run.reference, factor_words(questions[0])
     others = _others(questions, "It also")
@@ -204,13 +267,6 @@ def run_reason(run: ProposedExperiment, questions: Sequence[str]) -> str:
 def _others(questions: Sequence[str], which: str) -> str:
     names = listed([factor_words(name) for name in questions[1:]])
     return f" {which} tells of {names}." if names else ""
-
-
-def _either_side(factor: str, pair: Pair) -> Iterator[ProposedExperiment]:
-    sides = sorted((pair.low[0], pair.high[0]), key=mean_loss)
-    for reference, other in (sides, sides[::-1]):
-        if changes := changed_settings(factor, reference, other):
-            yield ProposedExperiment(reference, changes)
 
 
 def _changes_words(run: ProposedExperiment) -> str:

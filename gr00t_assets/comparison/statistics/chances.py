@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gr00t_assets.comparison.statistics.design import independent, seed_columns
 from gr00t_assets.comparison.statistics.effects import holm
+from gr00t_assets.comparison.statistics.linear_model import independent, seed_columns
 from gr00t_assets.comparison.statistics.spread import SMALLEST_SPREAD, Observation, Spread
 
 NAMED = 0.03

@@ -15,9 +15,11 @@ from gr00t_assets.comparison.statistics.effects import (
     FEWEST_DEGREES,
     Effect,
     LevelEstimate,
+    Pair,
     SimpleEffect,
     Verdict,
     holm,
+    nearest_pair,
 )
 from gr00t_assets.comparison.statistics.factors import (
     Configuration,
@@ -26,7 +28,6 @@ from gr00t_assets.comparison.statistics.factors import (
     order_of,
 )
 from gr00t_assets.comparison.statistics.linear_model import LinearModel
-from gr00t_assets.comparison.statistics.pairs import Pair, nearest_pair
 from gr00t_assets.comparison.statistics.questions import ClassModel, QuestionModel
 from gr00t_assets.comparison.statistics.spread import pooled, repeated_spread
 

@@ -7,17 +7,18 @@ from itertools import combinations
 
 import numpy as np
 
-from gr00t_assets.comparison.statistics.design import (
+from gr00t_assets.comparison.statistics.factors import Configuration, samples_are_equal
+from gr00t_assets.comparison.statistics.linear_model import (
     ALIASED,
     MOST_LEVELS,
     FactorColumns,
+    LinearModel,
+    Term,
     factor_columns,
     interaction,
     seed_columns,
     share_left,
 )
-from gr00t_assets.comparison.statistics.factors import Configuration, samples_are_equal
-from gr00t_assets.comparison.statistics.linear_model import LinearModel, Term
 from gr00t_assets.comparison.statistics.spread import Spread, observations, repeated_spread
 
 SEED_DEGREES = 4

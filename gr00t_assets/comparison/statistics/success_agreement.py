@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
-from gr00t_assets.comparison.statistics.success_pairs import SuccessEstimate, compared
+from gr00t_assets.comparison.statistics.success import SuccessEstimate, compared
 
 Answer = Literal["yes", "no", "cannot be told"]
 Measure = Literal["loss", "open-loop error"]

@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from gr00t_assets.comparison.curves import LossKind
-from gr00t_assets.comparison.tables.cells import cell_value, decimal_signs, is_empty
-from gr00t_assets.comparison.tables.header import column_meanings
+from gr00t_assets.comparison.tables.cells import (
+    cell_value,
+    column_meanings,
+    decimal_signs,
+    is_empty,
+)
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.runs.stored_run import STATUS_WORDS

@@ -6,10 +6,8 @@ from typing import NamedTuple
 
 from gr00t_assets.comparison.answers.answers import Answer
 from gr00t_assets.comparison.statistics.effects import Effect, LevelEstimate, SimpleEffect, Verdict
-from gr00t_assets.comparison.statistics.factor_tests import factors_of_members
-from gr00t_assets.comparison.statistics.questions import ClassModel, QuestionModel
+from gr00t_assets.comparison.statistics.questions import additive_question
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
-from gr00t_assets.comparison.statistics.spread import Spread
 from gr00t_assets.comparison.wording import factor_words, label, percent_words, said_once
 
 MOST_LEVELS = 12
@@ -152,16 +150,12 @@ class Residual(NamedTuple):
 
 def residuals(of_class: ComparabilityClass) -> list[Residual]:
     """What the additive model of a class leaves over; empty where that is nothing."""
-    factors = factors_of_members(of_class.members)
-    if not factors:
+    question = additive_question(of_class.members)
+    model = question.additive if question else None
+    if question is None or model is None or model.residual_degrees < 1 or not any(model.residuals):
         return []
-    question = QuestionModel(ClassModel(of_class.members, factors, Spread()), factors[0])
-    model = question.additive
-    if not question.varies or model.residual_degrees < 1 or not any(model.residuals):
-        return []
+    names = [label(of_class.members[cell].first) for cell in question.cells]
     return [
-        Residual(
-            label(question.of_class.members[cell].first), math.exp(loss), 100 * math.expm1(left)
-        )
-        for loss, left, cell in zip(model.fitted, model.residuals, question.cells, strict=True)
+        Residual(name, math.exp(loss), 100 * math.expm1(left))
+        for name, loss, left in zip(names, model.fitted, model.residuals, strict=True)
     ]

@@ -230,6 +230,12 @@ def factors_of(runs: Sequence[Run]) -> list[str]:
     return [name for name in dict.fromkeys(order) if name in varying]
 
 
+def factors_of_members(members: Sequence[Configuration]) -> list[str]:
+    """Material factors but the seed with several known values among members of one class."""
+    names = factors_of([run for item in members for run in item.runs])
+    return [name for name in names if name != "seed"]
+
+
 def setting_names(members: Iterable[Configuration]) -> list[str]:
     """Names of everything that may differ between configurations, samples seen left out."""
     every = (name for item in members for name in (*item.material, *item.first.settings))

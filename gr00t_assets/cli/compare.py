@@ -23,6 +23,7 @@ from gr00t_assets.comparison.tables.runs_table import export_table
 from gr00t_assets.comparison.wording import (
     first_label,
     label,
+    loss_and_interval,
     names_in_words,
     not_ranked_reason,
     value_words,
@@ -42,12 +43,7 @@ from gr00t_assets.reporting.markdown import (
     proposal_question,
     proposal_runs,
 )
-from gr00t_assets.reporting.ranking_table import (
-    RankingTable,
-    evaluation_sentence,
-    loss_and_interval,
-    record_note,
-)
+from gr00t_assets.reporting.ranking_table import RankingTable, evaluation_sentence, record_note
 from gr00t_assets.reporting.report import make_report
 from gr00t_assets.reporting.sweep_summary import status_counts
 

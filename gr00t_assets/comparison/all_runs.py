@@ -21,8 +21,7 @@ from gr00t_assets.trainers.wandb_run import RECORD, read_record
 JOURNAL = "journal/runs.csv"
 """Runs that were made before there was a store, in the project's ``data``."""
 
-_LONGEST_NOTE = 4000
-"""Characters of a failure that are shown."""
+_LONGEST_NOTE = 4000  # Characters of a failure that are shown
 
 
 def chosen_runs(
@@ -30,8 +29,7 @@ def chosen_runs(
 ) -> list[Run]:
     """The runs of a table; without one the store's runs, and after them the ``imported`` ones.
 
-    Of a table neither project nor store is looked at but for frames of datasets. ``sweep_names``
-    leave out imported runs.
+    ``sweep_names`` leave out imported runs.
 
     Raises:
         SweepError: There is no sweep of a name, or its file is wrong.
@@ -106,8 +104,7 @@ def imported_runs(store: Store, journal: Path | None = None) -> list[Run]:
     """The journal's runs and those of W&B; one that is in both has the best of either.
 
     Runs of W&B that this store logged itself (``wandb.json`` of a run directory has the id) are
-    left out: the store has them with every loss. The journal is the project's where left out, with
-    that of the examples.
+    left out. The journal is the project's where left out, with that of the examples.
 
     Raises:
         ComparisonError: The table or an import cannot be read.

@@ -11,8 +11,7 @@ from gr00t_assets.core.files import LARGEST_NUMBER
 from gr00t_assets.runs.final_loss import LossWindow, final_window, window_steps
 from gr00t_assets.runs.metrics import MetricTable
 
-TAIL = 0.25
-"""Share of the run that the slope at its end is taken over."""
+TAIL = 0.25  # Share of the run that the slope at its end is taken over
 
 LossKind = Literal["window mean", "one logged value"]
 Trend = Literal["falling", "level", "rising", "unknown"]
@@ -20,10 +19,8 @@ Trend = Literal["falling", "level", "rising", "unknown"]
 SAMPLE_CV = 1.0
 """Standard deviation over mean of one sample's loss: flow time and noise are drawn at random.
 
-``python -m benchmarks.sample_noise`` measures 0.58 over the last 200 of 2,000 steps of the built-in
-tiny model with batch size 1, where one step says nothing of the next (correlation -0.03). The share
-grows as a model learns, since what is left of the loss hangs more on the flow time; so 1 is taken,
-and errors of logged values are rather too large.
+``python -m benchmarks.sample_noise`` measures 0.58 at the end of 2,000 steps of the tiny model. The
+share grows as a model learns; so 1 is taken, and errors of logged values are rather too large.
 """
 
 
@@ -50,7 +47,7 @@ class Loss:
     @classmethod
     def of_window(cls, window: LossWindow | None) -> "Loss | None":
         """The loss of a window; None where its mean is not a finite number above zero."""
-        if window is None or not (math.isfinite(window.mean) and window.mean > 0):
+        if window is None or not 0 < window.mean < math.inf:
             return None
         return cls(window.mean, window.standard_error, window.samples)
 
@@ -61,9 +58,8 @@ class EndTrend:
 
     Attributes:
         trend: ``level`` where the slope cannot be told from none; ``unknown`` without a curve.
-        slope: Change of the log loss over the last ``TAIL`` of the run: -0.1 is a loss that
-            fell by about 10 percent. None where it is unknown.
-        standard_error: Of the slope.
+        slope: Change of the log loss over the last ``TAIL`` of the run, with its standard error:
+            -0.1 is a loss that fell by about 10 percent. None where it is unknown.
     """
 
     trend: Trend
@@ -77,11 +73,8 @@ class EndTrend:
             return "unknown: there is no curve"
         kinds = {"level": "level: a change of", "falling": "still falling:", "rising": "rising:"}
         percent, error = 100 * math.expm1(self.slope), 100 * self.standard_error
-        change = percent if self.trend == "level" else abs(percent)
-        return (
-            f"{kinds[self.trend]} {change:.0f} ± {error:.0f} % "
-            f"over the last {100 * TAIL:.0f} % of the run"
-        )
+        change = f"{percent if self.trend == 'level' else abs(percent):.0f} ± {error:.0f} %"
+        return f"{kinds[self.trend]} {change} over the last {100 * TAIL:.0f} % of the run"
 
 
 @dataclass(frozen=True)
@@ -103,11 +96,7 @@ class Curve:
         return Curve(self.steps[keep], self.samples[keep], self.losses[keep])
 
     def smoothed(self) -> "Curve":
-        """Means over every window of the run, each at the middle of its window.
-
-        A window has as many steps as that of the final loss, so the line begins at the first
-        loss and ends at the final loss of the run.
-        """
+        """Means over every window of as many steps as that of the final loss, each at its middle."""
         window = min(window_steps(len(self)), len(self))
         if window < 2:
             return self
@@ -119,9 +108,9 @@ class Curve:
         return self.loss_at(self.samples[-1]) if len(self) else None
 
     def loss_at(self, samples: float) -> Loss | None:
-        """The loss where so many samples were seen; None where the curve does not reach them.
+        """The loss where so many samples were seen, over the window of a run that ends there.
 
-        The window ends there and is as long as that of a run which ends there.
+        None where the curve does not reach them.
         """
         points = int(np.searchsorted(self.samples, samples, side="right"))
         if points < 4 or samples > 1.02 * self.samples[-1]:

@@ -186,15 +186,18 @@ def trainable_parts(settings: Mapping[str, object]) -> str:
     return parts or "none known"
 
 
+SETTINGS_OF_A_STEP = ("batch_size", "gradient_accumulation_steps", "num_gpus", "num_nodes")
+
+
 def samples_per_step(settings: Mapping[str, object]) -> int | None:
     """Samples of one optimizer step, over GPUs and accumulated batches; None where unknown."""
-    batch = settings.get("batch_size")
-    if not isinstance(batch, int):
+    samples = settings.get("batch_size")
+    if not isinstance(samples, int):
         return None
-    for name in ("gradient_accumulation_steps", "num_gpus", "num_nodes"):
+    for name in SETTINGS_OF_A_STEP[1:]:
         times = settings.get(name, 1)
-        batch *= times if isinstance(times, int) else 1
-    return batch
+        samples *= times if isinstance(times, int) else 1
+    return samples
 
 
 def samples_of(settings: Mapping[str, object]) -> int | None:
@@ -219,8 +222,7 @@ def _written_as(serialize: Any) -> GetPydanticSchema:
     return GetPydanticSchema(lambda _source, _handler: core_schema.any_schema(serialization=ids))
 
 
-RunId = Annotated[Run, _written_as(lambda run: run.run_id)]
-"""A run that is its id in JSON."""
+RunId = Annotated[Run, _written_as(lambda run: run.run_id)]  # A run that is its id in JSON
 
 RunIds = Annotated[tuple[Run, ...], _written_as(lambda runs: [run.run_id for run in runs])]
 """Runs that are their ids in JSON."""

@@ -1,8 +1,4 @@
-"""Configurations by their success in rollouts, and whether loss and open-loop error agree with it.
-
-Success may be set side by side across comparability classes where losses may not: the environment
-is the same whatever a policy was trained on. Agreement is told within a class.
-"""
+"""Configurations by their success in rollouts; whether loss and open-loop error agree with it."""
 
 import math
 from collections import Counter
@@ -11,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import NamedTuple
 
+from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.factors import Configuration
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
@@ -32,7 +29,7 @@ from gr00t_assets.comparison.statistics.success_agreement import (
     success_agreement,
 )
 from gr00t_assets.comparison.wording import first_label
-from gr00t_assets.evaluation.paired_errors import configuration_error
+from gr00t_assets.evaluation.paired_errors import ConfigurationError, configuration_error
 from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.evaluation.rollouts.result import EpisodeOutcome, Rollouts
 from gr00t_assets.evaluation.success_rate import SuccessRate
@@ -54,8 +51,7 @@ class RolledConfiguration:
     """One configuration with rollouts.
 
     Attributes:
-        rollouts: Of each of its seeds that was rolled out.
-        baselines: Those of its first seed.
+        rollouts: Of each of its seeds that was rolled out; ``baselines`` are those of the first.
         place: By success among all of the environment.
         against_first: Against the one that succeeds most often; None for that one itself, and far
             down the table.
@@ -121,9 +117,9 @@ class RolledConfiguration:
 class SuccessRanking:
     """The configurations that were rolled out in one environment, most success first; not none.
 
-    Attributes:
-        between: What runs of one configuration differ by.
-        agreements: Of each class with rollouts: of loss, and of open-loop error where known.
+    Success may be set side by side across comparability classes: the environment is the same
+    whatever a policy was trained on. ``between`` is what runs of one configuration differ by, and
+    ``agreements`` are told within a class: of loss, and of open-loop error where known.
     """
 
     environment: str
@@ -252,15 +248,14 @@ def _ranking(
 def _measured(
     row: RolledConfiguration, measure: Measure, evaluations: Mapping[str, Evaluation]
 ) -> MeasuredSuccess | None:
-    if measure == "loss":
-        loss = row.ranked.loss
-        return MeasuredSuccess(row.name, loss.mean, loss.standard_error, row.success)
-    known = [evaluations[run.run_id] for run in row.ranked.runs if run.run_id in evaluations]
-    known = [evaluation for evaluation in known if evaluation.held_out]
-    if not known:
-        return None
-    error = configuration_error([[evaluation] for evaluation in known])
-    return MeasuredSuccess(row.name, error.mean, error.standard_error, row.success)
+    value: Loss | ConfigurationError = row.ranked.loss
+    if measure != "loss":
+        known = [evaluations[run.run_id] for run in row.ranked.runs if run.run_id in evaluations]
+        known = [[evaluation] for evaluation in known if evaluation.held_out]
+        if not known:
+            return None
+        value = configuration_error(known)
+    return MeasuredSuccess(row.name, value.mean, value.standard_error, row.success)
 
 
 def _baselines(success: SuccessEstimate, rollouts: Rollouts) -> tuple[BaselineVerdict, ...]:

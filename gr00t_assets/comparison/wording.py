@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from gr00t_assets.comparison.run import Change, Run
-from gr00t_assets.comparison.statistics.spread import Spread
+from gr00t_assets.comparison.statistics.factors import Spread
+from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
 from gr00t_assets.core.units import duration, shown_setting
 
 SENTENCES: dict[str, dict[str, str]] = yaml.safe_load(
@@ -38,6 +39,8 @@ def hours_words(hours: float) -> str:
     """
     return "" if not hours else f"{hours:,.2f}" if hours >= 0.1 else f"{hours:.2g}"
 
+
+MOST_TIMES = 10.0  # An interval whose high end is more times its low end says nothing
 
 _LOSS = "{:.3g}".format
 _COUNT = "{:,.0f}".format
@@ -87,8 +90,6 @@ def plain(value: object) -> Any:
 
 def loss_text(mean: Any, standard_error: Any) -> str:
     """A loss with as many decimals as two digits of its standard error have; '' without a loss.
-
-    An error that cannot be told is a question mark: it is unknown, not zero.
 
     Examples:
         >>> loss_text(0.058519, 0.00213), loss_text(1.25717, 0.0312), loss_text(0.0585, None)
@@ -212,6 +213,14 @@ def loss_words(runs: Sequence[Run]) -> str:
     return loss_text(mean, mean * max(stdev(logs) / math.sqrt(len(logs)), within))
 
 
+def loss_and_interval(ranked: RankedConfiguration) -> tuple[str, str]:
+    """The loss and its interval between runs; where that says nothing, the loss ± its error."""
+    if ranked.interval is None or ranked.interval[1] > MOST_TIMES * ranked.interval[0]:
+        return loss_words(ranked.runs), ""
+    low, high = (f"{end:.3g}" for end in ranked.interval)
+    return f"{ranked.loss.mean:.3g}", f"{low} to {high}"
+
+
 def spread_words(spread: Spread) -> str:
     """How much two runs of one configuration differ, and where that is known from."""
     percent = "" if spread.percent is None else percent_words(spread.percent)
@@ -263,13 +272,9 @@ def in_words(changes: Sequence[Change], form: str = BOTH_SIDES, separator: str =
         >>> in_words([Change("samples_seen", 1000, 8000)])
         'samples_seen (1,000 against 8,000)'
     """
-    items = [
-        form.format(
-            factor=change.factor,
-            words=factor_words(change.factor),
-            low=value_words(change.low),
-            high=value_words(change.high),
-        )
-        for change in changes
-    ]
+    items = []
+    for change in changes:
+        low, high = value_words(change.low), value_words(change.high)
+        words = factor_words(change.factor)
+        items.append(form.format(factor=change.factor, words=words, low=low, high=high))
     return separator.join(items) if separator else listed(items)

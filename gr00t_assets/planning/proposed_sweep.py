@@ -36,8 +36,7 @@ _SHORT = {
     "seed": "seed",
 }
 
-DEFAULT_NAME = "next"
-"""What a proposed sweep is called where no name is asked for."""
+DEFAULT_NAME = "next"  # What a proposed sweep is called where no name is asked for
 
 
 def propose(

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-STARTUP = 5
-"""Finished runs that the model of the losses needs."""
+STARTUP = 5  # Finished runs that the model of the losses needs
 
 _TRIES = 200
 

@@ -80,31 +80,30 @@ def configuration_costs(runs: Sequence[Run], price: Price | None = None) -> list
             data = [run.data[name] for name in ("base model", "trainer") if run.data.get(name)]
             key = (", ".join(data), trainable_parts(run.settings), _settings(run))
             groups.setdefault(key, []).append(run)
-    costs = []
-    for key, members in groups.items():
-        memory = max(run.peak_memory_bytes or 0 for run in members)
-        speeds = [run.samples_per_second for run in members if run.samples_per_second]
-        speed = shown(statistics.median(speeds), "samples_per_second") if speeds else ""
-        hours = sum(run.gpu_hours or 0.0 for run in members)
-        costs.append(
-            ConfigurationCost(
-                *key,
-                runs=len(members),
-                memory=f"{memory / 1e9:.1f}" if memory else "",
-                speed=speed,
-                hours=hours_words(hours),
-                cpu_hours=hours_words(sum(cpu_hours(run) or 0.0 for run in members)),
-                price=price.of(hours) if price and hours else "",
-            )
-        )
+    costs = [_cost(key, members, price) for key, members in groups.items()]
     return sorted(costs, key=lambda cost: (-float(cost.memory or 0), cost[:3]))
+
+
+def _cost(key: tuple[str, str, str], runs: Sequence[Run], price: Price | None) -> ConfigurationCost:
+    memory = max(run.peak_memory_bytes or 0 for run in runs)
+    speeds = [run.samples_per_second for run in runs if run.samples_per_second]
+    hours = sum(run.gpu_hours or 0.0 for run in runs)
+    return ConfigurationCost(
+        *key,
+        runs=len(runs),
+        memory=f"{memory / 1e9:.1f}" if memory else "",
+        speed=shown(statistics.median(speeds), "samples_per_second") if speeds else "",
+        hours=hours_words(hours),
+        cpu_hours=hours_words(sum(cpu_hours(run) or 0.0 for run in runs)),
+        price=price.of(hours) if price and hours else "",
+    )
 
 
 def hours_sentence(runs: Sequence[Run], price: Price | None = None) -> str:
     """GPU-hours of every run, failed ones too, since they were paid for; and hours of a CPU."""
     hours = sum(run.gpu_hours or 0.0 for run in runs)
-    of_cpu = sum(cpu_hours(run) or 0.0 for run in runs)
-    on_cpu = f"{hours_words(of_cpu)} hours of a CPU" if of_cpu else ""
+    of_cpu = hours_words(sum(cpu_hours(run) or 0.0 for run in runs))
+    on_cpu = f"{of_cpu} hours of a CPU" if of_cpu else ""
     if not hours:
         return f"No GPU was used{': ' if on_cpu else ''}{on_cpu}."
     cost = f", {price.of(hours)}" if price else ""

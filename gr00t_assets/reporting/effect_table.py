@@ -66,7 +66,7 @@ def answer_limits(answers: Sequence[Answer]) -> list[str]:
 
 
 class IntervalAxis(NamedTuple):
-    """A logarithmic axis for intervals in a table's cells; ``low`` and ``high`` are its ends."""
+    """A logarithmic axis for intervals in a table's cells, between two ends."""
 
     low: float
     high: float
@@ -80,10 +80,7 @@ class IntervalAxis(NamedTuple):
 def interval_axis(
     shown: Iterable[tuple[float, tuple[float, float] | None]], *marks: float
 ) -> IntervalAxis | None:
-    """The axis of estimates and their intervals, and of other values that are marked on it.
-
-    None where they have no logarithm or one value.
-    """
+    """The axis of estimates, their intervals and marks; None without a logarithm or a width."""
     pairs = list(shown)
     means = [*(mean for mean, _ in pairs), *marks]
     if not means or not all(math.isfinite(mean) and mean > 0 for mean in means):
@@ -116,8 +113,7 @@ def ratio_text(item: Effect | SimpleEffect) -> str:
     """
     if item.ratio is None:
         return ""
-    low, high = item.interval or (None, None)
-    interval = "" if low is None else f" ({low:.3g} to {high:.3g})"
+    interval = " ({:.3g} to {:.3g})".format(*item.interval) if item.interval else ""
     return f"\N{MULTIPLICATION SIGN}{item.ratio:.3g}{interval}"
 
 

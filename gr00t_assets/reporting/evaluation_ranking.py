@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -31,13 +32,11 @@ MOST_PAIRED = 20
 
 
 class EvaluatedConfiguration(NamedTuple):
-    """One evaluated configuration.
+    """One evaluated configuration, with its places among the evaluated ones.
 
     Attributes:
         evaluation: Of its first evaluated replicate.
         error: Over all evaluated seeds.
-        by_error: Place among the evaluated ones.
-        by_loss: The same by training loss.
         against_first: Its error over that of the one with the lowest, on the same episodes, or why
             the two cannot be compared so; None for that one itself and far down the table.
     """
@@ -57,14 +56,13 @@ class EvaluatedConfiguration(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """Loss and open-loop error of the same runs held against each other.
+    """Loss and open-loop error of the same runs held against each other, in a ``sentence``.
 
     Attributes:
         tau: Kendall's tau-b of the two rankings; None where there are fewer than three runs, or
             one of the two never differs.
         disagreeing: Pairs of names, the one with the lower loss first, that the loss orders one
             way and the error the other, both beyond their 95 percent intervals.
-        sentence: The answer for a reader.
     """
 
     tau: float | None
@@ -131,16 +129,16 @@ def evaluation_ranking(
     some configurations have the first, those alone are taken. ``evaluations`` are by run id.
     """
     evaluated = [
-        (ranked, first)
+        (ranked, known)
         for ranked in ranking
-        if (first := next(filter(None, (evaluations.get(run.run_id) for run in ranked.runs)), None))
+        if (known := [evaluations[x.run_id] for x in ranked.runs if x.run_id in evaluations])
     ]
-    evaluated = [pair for pair in evaluated if pair[1].held_out] or evaluated
+    evaluated = [item for item in evaluated if item[1][0].held_out] or evaluated
     if not evaluated:
         return None
     by_loss = [
-        EvaluatedConfiguration(ranked, first, _error(ranked, evaluations), by_loss=place)
-        for place, (ranked, first) in enumerate(evaluated, start=1)
+        EvaluatedConfiguration(ranked, known[0], _error(ranked, evaluations), by_loss=place)
+        for place, (ranked, known) in enumerate(evaluated, start=1)
     ]
     by_error = sorted(by_loss, key=lambda row: row.error.mean)
     pairs = _pairs(by_error[:MOST_PAIRED])
@@ -177,7 +175,7 @@ def _pairs(rows: Sequence[EvaluatedConfiguration]) -> dict[tuple[int, int], Pair
 
 def agreement(
     rows: Sequence[tuple[str, Loss, Estimate | ConfigurationError]],
-    pairs: Mapping[tuple[int, int], PairedError | str] | None = None,
+    pairs: Mapping[tuple[int, int], PairedError | str] = MappingProxyType({}),
 ) -> Agreement:
     """Compare the order by loss with the order by open-loop error.
 
@@ -188,33 +186,32 @@ def agreement(
     """
     from scipy.stats import kendalltau
 
-    names, losses, errors = zip(*rows, strict=True)
     if len(rows) == 1:
         sentence = f"One run was evaluated: there is no order to compare. {NOT_SUCCESS}"
         return Agreement(None, (), sentence)
-    means = [loss.mean for loss in losses], [error.mean for error in errors]
-    tau = None
+    means = [loss.mean for _, loss, _ in rows], [error.mean for *_, error in rows]
+    tau, order = None, ""
     if len(rows) > 2 and all(len(set(values)) > 1 for values in means):
         tau = float(np.asarray(kendalltau(*means), dtype=float)[0])
+        order = f" (Kendall's tau {tau:.2f} over {counted(len(rows), 'run')})"
 
-    def errors_differ(one: int, other: int) -> bool:
-        pair = (pairs or {}).get((min(one, other), max(one, other)))
-        if isinstance(pair, PairedError):
-            return pair.told_apart
-        return _differ(errors[one], errors[other])
+    def disagree(one: int, other: int) -> bool:
+        """Whether the one with the lower loss has the higher error, both beyond noise."""
+        (_, loss, error), (_, other_loss, other_error) = rows[one], rows[other]
+        if error.mean <= other_error.mean or not _differ(loss, other_loss):
+            return False
+        pair = pairs.get((min(one, other), max(one, other)))
+        return pair.told_apart if isinstance(pair, PairedError) else _differ(error, other_error)
 
-    by_loss = sorted(range(len(rows)), key=lambda place: losses[place].mean)
+    by_loss = sorted(range(len(rows)), key=lambda place: means[0][place])
     disagreeing = tuple(
-        (names[one], names[other])
+        (rows[one][0], rows[other][0])
         for one, other in combinations(by_loss, 2)
-        if errors[one].mean > errors[other].mean
-        and _differ(losses[one], losses[other])
-        and errors_differ(one, other)
+        if disagree(one, other)
     )
-    lowest_loss = names[by_loss[0]]
+    lowest_loss = rows[by_loss[0]][0]
     lowest_error, *_ = min(rows, key=lambda row: row[2].mean)
     both = "Training loss and open-loop error"
-    order = "" if tau is None else f" (Kendall's tau {tau:.2f} over {counted(len(rows), 'run')})"
     if disagreeing:
         (first, second), *others = disagreeing
         more = f", and {counted(len(others), 'more pair')}" if others else ""

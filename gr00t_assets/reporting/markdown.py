@@ -29,11 +29,8 @@ from gr00t_assets.reporting.ranking_table import RankingTable, class_title, fram
 if TYPE_CHECKING:
     import jinja2
 
-MOST_ROWS = 50
-"""Rows of one ranking; the page has them all."""
-
-MOST_SETTINGS = 4
-"""Columns of varying settings; the page has them all."""
+MOST_ROWS = 50  # Rows of one ranking; the page has them all
+MOST_SETTINGS = 4  # Columns of varying settings; the page has them all
 
 
 def comparison_markdown(comparison: Comparison) -> str:
@@ -72,8 +69,7 @@ def proposal_question(proposal: Proposal) -> str:
 def proposal_cost(proposal: Proposal, chance: bool = False) -> str:
     """Number of runs and hours in brackets; '' where a begun run is to be continued.
 
-    The reason says the ``chance`` that it settles the question in words; it is said here where the
-    reason is not shown.
+    The ``chance`` that it settles the question is for where the reason is not shown.
     """
     count, hours = len(proposal.experiments), proposal.gpu_hours
     if not count:
@@ -88,8 +84,7 @@ def proposal_cost(proposal: Proposal, chance: bool = False) -> str:
 
 
 def proposal_runs(proposal: Proposal) -> list[str]:
-    """Each run in words; in a line those that differ in one value of one factor, such as seeds, and
-    those that differ from several runs in the same."""
+    """Each run in words; those that differ in one value, or in the same, in a line."""
     values_of: dict[tuple[str, str], list[str]] = {}
     for experiment in proposal.experiments:
         changes = [

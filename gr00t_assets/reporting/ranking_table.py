@@ -20,14 +20,7 @@ from gr00t_assets.comparison.statistics.ranking import (
 )
 from gr00t_assets.comparison.statistics.success import against_first
 from gr00t_assets.comparison.success_ranking import RolledConfiguration, SuccessRanking
-from gr00t_assets.comparison.wording import (
-    factor_words,
-    first_label,
-    loss_text,
-    loss_words,
-    plain,
-    shown,
-)
+from gr00t_assets.comparison.wording import factor_words, first_label, loss_text, plain, shown
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.reporting.effect_table import IntervalAxis, interval_axis
@@ -36,16 +29,10 @@ from gr00t_assets.reporting.evaluation_ranking import EvaluatedConfiguration, ev
 SETTINGS_ON_PAGE = 8
 """Columns of varying settings at most; a class with more has them in the runs' own lists."""
 
-MOST_TIMES = 10.0
-"""An interval whose high end is more times its low end says nothing."""
-
 _LAST_COLUMNS = frozenset({"loss_halfway", "trend", "samples_per_second"})
 
-MOST_FIRST = 5
-"""Columns of settings that stand before those of what was measured."""
-
-MOST_COLUMNS = 9
-"""Columns that a page has room for; the others are behind the fold of each row."""
+MOST_FIRST = 5  # Columns of settings that stand before those of what was measured
+MOST_COLUMNS = 9  # Columns that a page has room for; the others are behind the fold of each row
 
 _OPEN_LOOP_ERROR = Column(
     "open_loop_error", "Float64", "", "On held-out episodes, in normalised units",
@@ -72,14 +59,6 @@ def frames_warning(frames: str) -> str:
     return {"known wrong": "trained on wrong frames", "not verified": "frames not verified"}.get(
         frames, ""
     )
-
-
-def loss_and_interval(ranked: RankedConfiguration) -> tuple[str, str]:
-    """The loss and its interval between runs; where that says nothing, the loss ± its error."""
-    if ranked.interval is None or ranked.interval[1] > MOST_TIMES * ranked.interval[0]:
-        return loss_words(ranked.runs), ""
-    low, high = (f"{end:.3g}" for end in ranked.interval)
-    return f"{ranked.loss.mean:.3g}", f"{low} to {high}"
 
 
 def evaluation_sentence(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gr00t_assets.comparison.all_runs import from_stored_run
-from gr00t_assets.comparison.answers.limits import cautions
+from gr00t_assets.comparison.answers.headline import cautions
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.wording import names_in_words
 from gr00t_assets.core.units import shown_setting

@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-_MOST_BYTES = 16 << 10
-"""Of a posted outcome."""
+_MOST_BYTES = 16 << 10  # Of a posted outcome
 
 
 class _Post(FrozenModel):
@@ -121,8 +120,7 @@ def next_trial(plan: TrialPlan, done: Collection[int]) -> Trial | None:
 _PAIRED = 0.8
 """Share of the trials of each of two policies that have a partner where they are paired."""
 
-_DONE = 0.9
-"""Share of a policy's trials that were done at the end of a plan; some cannot be judged."""
+_DONE = 0.9  # Share of a policy's trials that were done at the end of a plan; some cannot be judged
 
 
 class PolicyOutcome(SuccessRate):

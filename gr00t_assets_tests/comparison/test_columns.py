@@ -7,7 +7,7 @@ from rich.console import Console
 
 from gr00t_assets.cli.compare import print_ranking
 from gr00t_assets.comparison.all_runs import from_store
-from gr00t_assets.comparison.answers.limits import cautions
+from gr00t_assets.comparison.answers.headline import cautions
 from gr00t_assets.comparison.columns import COLUMNS, Column
 from gr00t_assets.comparison.comparison import compare
 from gr00t_assets.comparison.run import Run

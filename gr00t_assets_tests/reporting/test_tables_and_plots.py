@@ -12,7 +12,7 @@ import pytest
 
 from gr00t_assets.comparison.columns import COLUMNS, Column
 from gr00t_assets.comparison.curves import Loss
-from gr00t_assets.comparison.wording import first_label
+from gr00t_assets.comparison.wording import first_label, loss_and_interval
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.reporting.costs import (
     Price,
@@ -42,7 +42,6 @@ from gr00t_assets.reporting.ranking_table import (
     MOST_RATES,
     evaluation_sentence,
     frames_warning,
-    loss_and_interval,
     loss_grid,
     ranking_table,
 )

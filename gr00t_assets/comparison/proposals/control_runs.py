@@ -9,6 +9,7 @@ from pydantic import computed_field
 
 from gr00t_assets.comparison.differences import equal_run
 from gr00t_assets.comparison.run import (
+    SETTINGS_OF_A_STEP,
     TRAINABLE_PARTS,
     Run,
     RunId,
@@ -24,10 +25,7 @@ from gr00t_assets.comparison.wording import factor_words, listed, value_words
 from gr00t_assets.experiments.registry import trainer_named, trainer_names
 from gr00t_assets.experiments.sweep_file import BEST
 
-SETTINGS_OF = {
-    "trainable_parts": TRAINABLE_PARTS,
-    "batch_size": ("batch_size", "gradient_accumulation_steps", "num_gpus", "num_nodes"),
-}
+SETTINGS_OF = {"trainable_parts": TRAINABLE_PARTS, "batch_size": SETTINGS_OF_A_STEP}
 """The settings that make up a factor; of any other factor it is the setting of its name."""
 
 

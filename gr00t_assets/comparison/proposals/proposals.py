@@ -35,11 +35,8 @@ WORTH = 0.6
 """Chance to be settled within five seeds that makes a question worth a third seed; the second one
 is always worth it, and so is any where hardly a degree of freedom tells the noise."""
 
-CONTENDERS = 4
-"""Configurations at most that are repeated to find the best one."""
-
-RIVAL = 0.1
-"""Chance to be the best that makes a configuration a contender."""
+CONTENDERS = 4  # Configurations at most that are repeated to find the best one
+RIVAL = 0.1  # Chance to be the best that makes a configuration a contender
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,8 @@ from gr00t_assets.comparison.statistics.linear_model import LEVEL, MOST_LEVELS
 from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass, RankedConfiguration
 from gr00t_assets.experiments.sweep_rounds import MOST_SEEDS
 
-MOST_RUNS = 100
-"""Of one round; nobody repeats a random search of a thousand."""
-
-USUAL_SEED = 42
-"""Of a run that does not tell its seed, the default of the trainers."""
+MOST_RUNS = 100  # Of one round; nobody repeats a random search of a thousand
+USUAL_SEED = 42  # Of a run that does not tell its seed, the default of the trainers
 
 ENDED = frozenset({"finished", "failed", "pruned"})
 """A seed of such a run had its turn; one that failed is not tried again."""
@@ -93,11 +90,8 @@ def _seed(
     return next((seed for seed in known if isinstance(seed, int)), fresh)
 
 
-QUANTILES = (np.arange(15) + 0.5) / 15
-"""Of the distribution of the spread."""
-
-DRAWS = 300
-"""Of the losses that the contenders may have."""
+QUANTILES = (np.arange(15) + 0.5) / 15  # Of the distribution of the spread
+DRAWS = 300  # Of the losses that the contenders may have
 
 
 def look_level(confidence: float = LEVEL) -> float:

@@ -6,20 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from gr00t_assets.comparison.statistics.effects import holm
+from gr00t_assets.comparison.statistics.factors import SMALLEST_SPREAD, Observation, Spread
 from gr00t_assets.comparison.statistics.linear_model import independent, seed_columns
-from gr00t_assets.comparison.statistics.spread import SMALLEST_SPREAD, Observation, Spread
 
-NAMED = 0.03
-"""Chance that one of two equally good configurations is named the best."""
-
-GRID = 60
-"""Standard deviations between configurations that are drawn from."""
-
-DRAWS = 4000
-"""Of the losses that the configurations may really have."""
-
-ENOUGH_REPEATS = 3
-"""Degrees of freedom from which a variance is taken for known."""
+NAMED = 0.03  # Chance that one of two equally good configurations is named the best
+GRID = 60  # Standard deviations between configurations that are drawn from
+DRAWS = 4000  # Of the losses that the configurations may really have
+ENOUGH_REPEATS = 3  # Degrees of freedom from which a variance is taken for known
 
 CLASS_DEGREES = 1.5
 """So many degrees of freedom the spread of a class is worth for that of one configuration in it;

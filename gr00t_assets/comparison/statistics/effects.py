@@ -9,19 +9,17 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import computed_field
 
-from gr00t_assets.comparison.run import Change, RunIds
+from gr00t_assets.comparison.run import TRAINABLE_PARTS, Change, RunIds
 from gr00t_assets.comparison.statistics.factors import (
     Configuration,
+    Spread,
     known_factors,
     order_of,
     samples_are_equal,
-    setting_names,
 )
 from gr00t_assets.comparison.statistics.linear_model import LEVEL
-from gr00t_assets.comparison.statistics.spread import Spread
 
-MOST_CANDIDATES = 4000
-"""Pairs that are looked at for the nearest ones."""
+MOST_CANDIDATES = 4000  # Pairs that are looked at for the nearest ones
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def nearest_pairs(members: Sequence[Configuration], factor: str) -> list[Pair]:
     values = sorted(by_value, key=lambda value: order_of(factor, value))
     names = [
         name
-        for name in setting_names(members)
+        for name in _names(members)
         if any(item.value(name) != members[0].value(name) for item in members)
     ]
     pairs = []
@@ -120,6 +118,12 @@ def nearest_pairs(members: Sequence[Configuration], factor: str) -> list[Pair]:
     return sorted(pairs, key=_distance)
 
 
+def _names(members: Iterable[Configuration]) -> list[str]:
+    """Names of everything that may differ between configurations, samples seen left out."""
+    every = (name for item in members for name in (*item.material, *item.first.settings))
+    return [name for name in dict.fromkeys(every) if name not in TRAINABLE_PARTS]
+
+
 def _distance(pair: Pair) -> tuple[bool, int, float, float]:
     others = [change for change in pair.changes if change.factor in pair.confounders]
     width = sum(1.0 if change.width is None else change.width for change in others)
@@ -137,7 +141,7 @@ def changes(
     implied = {"max_steps": "samples_seen", "samples_seen": "max_steps"}.get(factor)
     if factor == "batch_size" and equal:
         implied = "max_steps"
-    names = setting_names([low, high]) if names is None else names
+    names = _names([low, high]) if names is None else names
     differing = [name for name in names if low.value(name) != high.value(name)]
     material = {factor, "samples_seen", *low.material, *high.material}
     found = [
@@ -153,11 +157,8 @@ def changes(
     return tuple(sorted(found, key=rank))
 
 
-ALPHA = 1 - LEVEL
-"""Chance of one false effect that is put up with in a whole report."""
-
-FEWEST_DEGREES = 3
-"""With fewer degrees of freedom an effect that is not shown is open, not small."""
+ALPHA = 1 - LEVEL  # Chance of one false effect that is put up with in a whole report
+FEWEST_DEGREES = 3  # With fewer degrees of freedom an effect that is not shown is open, not small
 
 Verdict = Literal["controlled", "within_noise", "inconclusive", "confounded", "not_comparable"]
 """What the runs say of a factor: that it has an effect beyond noise with all else equal, that

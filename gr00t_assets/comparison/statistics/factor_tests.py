@@ -27,10 +27,11 @@ from gr00t_assets.comparison.statistics.factors import (
     factors_of,
     factors_of_members,
     order_of,
+    pooled,
+    repeated_spread,
 )
 from gr00t_assets.comparison.statistics.linear_model import LinearModel
 from gr00t_assets.comparison.statistics.questions import ClassModel, QuestionModel
-from gr00t_assets.comparison.statistics.spread import pooled, repeated_spread
 
 
 def all_effects(runs: Sequence[Run], factors: Sequence[str] = ()) -> dict[str, list[Effect]]:

@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gr00t_assets.comparison.statistics.factors import order_of
-from gr00t_assets.comparison.statistics.spread import SMALLEST_SPREAD, Spread
+from gr00t_assets.comparison.statistics.factors import SMALLEST_SPREAD, Spread, order_of
 
 MOST_LEVELS = 4
 """A numeric factor with more values is a quadratic in its logarithm, one with fewer has levels."""
@@ -136,17 +135,12 @@ def share_left(columns: np.ndarray, others: np.ndarray) -> np.ndarray:
 ROBUST_DEGREES = 4
 """From so many residual degrees of freedom on the variance may differ from run to run."""
 
-HC3_DEGREES = 8
-"""With fewer HC3, which errs on the large side, would show next to nothing."""
+HC3_DEGREES = 8  # With fewer HC3, which errs on the large side, would show next to nothing
 
-UNEQUAL = 0.25
-"""Level of the test whether variances differ."""
+UNEQUAL = 0.25  # Level of the test whether variances differ
+LEVEL = 0.95  # Of every interval
 
-LEVEL = 0.95
-"""Of every interval."""
-
-Term = tuple[str, ...]
-"""A factor, or two of an interaction."""
+Term = tuple[str, ...]  # A factor, or two of an interaction
 
 
 class Test(NamedTuple):

@@ -9,7 +9,10 @@ import numpy as np
 
 from gr00t_assets.comparison.statistics.factors import (
     Configuration,
+    Spread,
     factors_of_members,
+    observations,
+    repeated_spread,
     samples_are_equal,
 )
 from gr00t_assets.comparison.statistics.linear_model import (
@@ -23,13 +26,9 @@ from gr00t_assets.comparison.statistics.linear_model import (
     seed_columns,
     share_left,
 )
-from gr00t_assets.comparison.statistics.spread import Spread, observations, repeated_spread
 
-SEED_DEGREES = 4
-"""Residual degrees of freedom that must be left beside common seeds."""
-
-FOLLOWS = 1e-9
-"""Share of a factor's variance below which it follows from others."""
+SEED_DEGREES = 4  # Residual degrees of freedom that must be left beside common seeds
+FOLLOWS = 1e-9  # Share of a factor's variance below which it follows from others
 
 
 class ClassModel:

@@ -13,15 +13,16 @@ from gr00t_assets.comparison.run import Frames, Run, RunIds, trainable_parts
 from gr00t_assets.comparison.statistics.chances import ENOUGH_REPEATS, AdjustedMeans, drawn_losses
 from gr00t_assets.comparison.statistics.factors import (
     Configuration,
+    Spread,
     configuration_key,
     configurations,
+    observations,
+    repeated_spread,
 )
 from gr00t_assets.comparison.statistics.linear_model import LEVEL
 from gr00t_assets.comparison.statistics.questions import additive_question
-from gr00t_assets.comparison.statistics.spread import Spread, observations, repeated_spread
 
-BAND = 0.05
-"""Losses no further apart than this share are equally good for most purposes."""
+BAND = 0.05  # Losses no further apart than this share are equally good for most purposes
 
 LARGEST_HALF = 600.0
 """Of an interval of log losses; with more of them nothing is known, and ``exp`` overflows."""

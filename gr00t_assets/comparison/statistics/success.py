@@ -19,13 +19,9 @@ from gr00t_assets.comparison.statistics.effects import holm
 from gr00t_assets.evaluation.success_rate import Interval, SuccessRate
 
 LEVEL = 0.05
-MOST_ROLLOUTS = 5000
-
-MOST_EXACT = 400
-"""Episodes of a side up to which Barnard's test takes under a second; above, the score test."""
-
-MIXTURE = 2.0
-"""Both parameters of the sequential test's Beta mixture, for differences near 20 of 100."""
+MOST_ROLLOUTS = 5000  # Of a side; a difference that needs more is too small to be settled
+MOST_EXACT = 400  # Episodes of a side up to which Barnard's test takes under a second
+MIXTURE = 2.0  # Both parameters of the sequential test's Beta mixture, for differences near 0.2
 
 
 def barnard(first: SuccessRate, second: SuccessRate) -> float:
@@ -104,8 +100,7 @@ def rollouts_needed(first: float, second: float, power: float = 0.8) -> int | No
 
 Outcomes = Mapping[int, bool]
 
-MOST_PAIRED = 20
-"""Configurations, the highest rates first, of which every two are compared."""
+MOST_PAIRED = 20  # Configurations, the highest rates first, of which every two are compared
 
 
 class BetweenRuns(NamedTuple):

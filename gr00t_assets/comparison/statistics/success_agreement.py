@@ -10,8 +10,7 @@ Answer = Literal["yes", "no", "cannot be told"]
 Measure = Literal["loss", "open-loop error"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 
-FEWEST = 5
-"""Configurations whose orders can be compared."""
+FEWEST = 5  # Configurations whose orders can be compared
 
 
 class SuccessAgreement(NamedTuple):

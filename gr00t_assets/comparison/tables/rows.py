@@ -40,8 +40,7 @@ STATES = {
 _FREE = {"name", "note", "started_at"}
 """Columns of which the first that is filled counts; of others two must not differ."""
 
-_SHOWN = 30
-"""Problems that a message lists at most."""
+_SHOWN = 30  # Problems that a message lists at most
 
 
 @dataclass

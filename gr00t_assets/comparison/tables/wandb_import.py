@@ -23,8 +23,7 @@ STEP = "train/global_step"
 
 LOSS = "train/loss"
 
-STEP_LOSS = "train/step_loss"
-"""What the trainers of this package log besides, one value a step."""
+STEP_LOSS = "train/step_loss"  # What the trainers of this package log besides, one value a step
 
 _MOST_RUNS, _MOST_BYTES = 100_000, 128 << 20
 """Of an import; bytes of what it holds once it is read, eight million steps with their losses."""

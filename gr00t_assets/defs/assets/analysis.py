@@ -121,8 +121,7 @@ def _ranking(ranked_class: "ComparabilityClass", heading: str) -> list[list[str]
 
     The page's table is narrow: of the class the data and the id are shown; the report has it all.
     """
-    from gr00t_assets.comparison.wording import chance_words, first_label
-    from gr00t_assets.reporting.ranking_table import loss_and_interval
+    from gr00t_assets.comparison.wording import chance_words, first_label, loss_and_interval
 
     name = f"{heading.partition(' · ')[0]} [{ranked_class.id}]"
     rows = [

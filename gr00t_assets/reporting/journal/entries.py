@@ -16,8 +16,7 @@ from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named
 from gr00t_assets.reporting.effect_table import BADGES, ratio_text
 from gr00t_assets.reporting.ranking_table import frames_warning
 
-MOST_EFFECTS = 3
-"""Effects that a conclusion names; the comparison has the others."""
+MOST_EFFECTS = 3  # Effects that a conclusion names; the comparison has the others
 
 _FIRST_SETTINGS = ("learning_rate", "batch_size", "max_steps")
 _PART_FLAGS = tuple(name for name in TRAINABLE_PARTS if name.startswith("tune_"))

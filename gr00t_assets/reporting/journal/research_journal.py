@@ -35,11 +35,8 @@ from gr00t_assets.reporting.report import compare_everything, short_verdict
 from gr00t_assets.runs.stored_run import read_runs
 
 FILE = "research_journal.md"
-NOTES = Path("data/journal/notes")
-"""Folder of the notes, in the project."""
-
-MOST_ROWS = 20
-"""Rows of one ranking; the report has them all."""
+NOTES = Path("data/journal/notes")  # Folder of the notes, in the project
+MOST_ROWS = 20  # Rows of one ranking; the report has them all
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 

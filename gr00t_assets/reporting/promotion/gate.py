@@ -26,8 +26,7 @@ from gr00t_assets.evaluation.wording import estimate_text
 RULES: dict[BaselineName, str] = {"hold": "holding still", "mean action": "the mean action"}
 """Rules that a policy must beat on held-out episodes."""
 
-MOST_CHARACTERS = 500
-"""Of the reason that somebody gives against the gate."""
+MOST_CHARACTERS = 500  # Of the reason that somebody gives against the gate
 
 
 class Gate(NamedTuple):

@@ -55,10 +55,7 @@ def from_store(stored: Sequence[StoredRun]) -> list[Run]:
 
 
 def from_stored_run(stored: StoredRun) -> Run:
-    """One run of the store, also one that is missing; its id is its config hash.
-
-    The loss is that of the manifest, else of the window at the end of the curve.
-    """
+    """One run of the store, also a missing one; its id is its config hash."""
     manifest, settings = stored.manifest, stored.hyperparameters
     experiment = stored.spec.experiment if stored.stale and stored.spec else stored.experiment
     curve, latest = loss_curve(stored.metrics), manifest or stored.metrics.last
@@ -114,8 +111,8 @@ def imported_runs(store: Store, journal: Path | None = None) -> list[Run]:
     rows = [row for table in tables for row in read_table(table, frames)]
     records = (read_record(file.parent) for file in (store.root / "runs").glob(f"*/*/{RECORD}"))
     own = {record.id for record in records if record}
-    imported = (run for run in read_wandb(store) if run.run_id not in own)
-    by_id = {run.run_id: run_of_wandb(run, frames) for run in imported}
+    imported = (run_of_wandb(run, frames) for run in read_wandb(store) if run.run_id not in own)
+    by_id = {run.run_id: run for run in imported}
     merged = [
         _merged(row, by_id.pop(row.run_id), frames) if row.run_id in by_id else row for row in rows
     ]

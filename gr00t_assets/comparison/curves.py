@@ -96,7 +96,7 @@ class Curve:
         return Curve(self.steps[keep], self.samples[keep], self.losses[keep])
 
     def smoothed(self) -> "Curve":
-        """Means over every window of as many steps as that of the final loss, each at its middle."""
+        """Means over every window as long as that of the final loss, each at the middle of it."""
         window = min(window_steps(len(self)), len(self))
         if window < 2:
             return self
@@ -108,10 +108,7 @@ class Curve:
         return self.loss_at(self.samples[-1]) if len(self) else None
 
     def loss_at(self, samples: float) -> Loss | None:
-        """The loss where so many samples were seen, over the window of a run that ends there.
-
-        None where the curve does not reach them.
-        """
+        """The loss as if the run ended where so many samples were seen; None beyond its end."""
         points = int(np.searchsorted(self.samples, samples, side="right"))
         if points < 4 or samples > 1.02 * self.samples[-1]:
             return None

@@ -157,10 +157,7 @@ def equal_run(settings: Mapping[str, object], runs: Sequence[Run]) -> Run | None
 
 
 def nearest_run(settings: Mapping[str, object], runs: Sequence[Run]) -> Run | None:
-    """The finished run with the fewest ``changed_factors``, one on the same data first.
-
-    Of equally near ones that with the lowest loss; None without any.
-    """
+    """The finished run with the fewest changes, on the same data first, then of the lowest loss."""
 
     def distance(run: Run) -> tuple[bool, int, float]:
         changes = changed_factors(settings, run)

@@ -35,12 +35,10 @@ class Setup(NamedTuple):
     @classmethod
     def of(cls, settings: Settings, device: str, on_gpu: bool = True) -> "Setup":
         """From settings; a trainer without one of those of parts trains as with its default."""
-        known = {name: item.default for name, item in all_hyperparameters().items()} | dict(
-            settings
-        )
+        defaults = {name: item.default for name, item in all_hyperparameters().items()}
         counts = ("num_gpus", "num_nodes", "batch_size", "gradient_accumulation_steps")
         each, nodes, batch_size, accumulated = (int(str(settings.get(name, 1))) for name in counts)
-        parts = tuple(known.get(name) for name in TRAINABLE_PARTS)
+        parts = tuple(settings.get(name, defaults.get(name)) for name in TRAINABLE_PARTS)
         return cls(device, each * nodes if on_gpu else 0, batch_size * accumulated, parts)
 
     def distance(self, wanted: "Setup") -> tuple[bool, int, float, bool]:

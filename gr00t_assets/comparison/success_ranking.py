@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import product, zip_longest
 from typing import NamedTuple
 
 from gr00t_assets.comparison.curves import Loss
@@ -87,10 +87,7 @@ class RolledConfiguration:
 
     @property
     def beats_baselines(self) -> Answer:
-        """Whether it succeeds more often than every rule without a model.
-
-        All must be beaten, each at 5 percent, so that no correction for their number is needed.
-        """
+        """Whether it beats every rule, each at 5 percent; for all no correction is needed."""
         answers = {item.beaten for item in self.baselines}
         return "no" if "no" in answers else "yes" if answers == {"yes"} else "cannot be told"
 
@@ -223,26 +220,23 @@ def _ranking(
         return None
     runs = [tuple(_outcomes(one.policy) for one in by_seed) for _, _, by_seed in rolled]
     between = between_runs(runs)
-    rows = [
-        RolledConfiguration(place, class_id, by_seed, success, _baselines(success, by_seed[0]))
-        for (class_id, place, by_seed), members in zip(rolled, runs, strict=True)
-        for success in [SuccessEstimate(members, between)]
-    ]
+    rows = []
+    for (class_id, place, by_seed), members in zip(rolled, runs, strict=True):
+        success = SuccessEstimate(members, between)
+        baselines = _baselines(success, by_seed[0])
+        rows.append(RolledConfiguration(place, class_id, by_seed, success, baselines))
     rows.sort(key=lambda row: -row.success.rate)
     pairs = [None, *against_first([row.success for row in rows])]
-    placed = [
+    rows = [
         replace(row, place=place, against_first=pair)
         for place, (row, pair) in enumerate(zip_longest(rows, pairs), start=1)
     ]
-    agreements = [
-        success_agreement(measure, item.id, measured)
-        for item in classes
-        for measure in MEASURES
-        if (measured := list(filter(None, (
-            _measured(row, measure, evaluations) for row in placed if row.class_id == item.id
-        ))))
-    ]  # fmt: skip
-    return SuccessRanking(*environment, tuple(placed), between, tuple(agreements))
+    agreements = []
+    for class_id, measure in product([item.id for item in classes], MEASURES):
+        of_class = [row for row in rows if row.class_id == class_id]
+        if measured := [*filter(None, (_measured(row, measure, evaluations) for row in of_class))]:
+            agreements.append(success_agreement(measure, class_id, measured))
+    return SuccessRanking(*environment, tuple(rows), between, tuple(agreements))
 
 
 def _measured(

@@ -11,7 +11,7 @@ import yaml
 from gr00t_assets.comparison.run import Change, Run
 from gr00t_assets.comparison.statistics.factors import Spread
 from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
-from gr00t_assets.core.units import duration, shown_setting
+from gr00t_assets.core.units import shown_setting
 
 SENTENCES: dict[str, dict[str, str]] = yaml.safe_load(
     Path(__file__).with_name("sentences.yaml").read_text(encoding="utf-8")
@@ -40,46 +40,42 @@ def hours_words(hours: float) -> str:
     return "" if not hours else f"{hours:,.2f}" if hours >= 0.1 else f"{hours:.2g}"
 
 
+def hours_unit(runs: Sequence[Run]) -> str:
+    """The unit of hours of runs like these."""
+    on_cpu = bool(runs) and all(run.gpu_hours == 0 for run in runs)
+    return "hours of a CPU" if on_cpu else "GPU-hours"
+
+
 MOST_TIMES = 10.0  # An interval whose high end is more times its low end says nothing
 
-_LOSS = "{:.3g}".format
 _COUNT = "{:,.0f}".format
 _SHOWN: dict[str, Callable[[Any], str]] = {
-    "loss_fall": lambda value: f"{value:.1f}x" if value < 100 else f"{value:.0f}x",
-    **dict.fromkeys(("loss", "loss_se", "first_loss", "loss_halfway"), _LOSS),
-    **dict.fromkeys(("logged_step", "max_steps", "samples_seen", "rank"), _COUNT),
+    **dict.fromkeys(("logged_step", "max_steps", "samples_seen"), _COUNT),
     "epochs": lambda value: f"{value:.2f}" if value < 100 else _COUNT(value),
     "samples_per_second": lambda value: _COUNT(value) if value >= 100 else f"{value:.1f}",
     **dict.fromkeys(("gpu_hours", "cpu_hours"), hours_words),
     "chance_best": chance_words,
-    "wall_seconds": lambda value: duration(float(value)),
 }
 """By column how a value is written; any other is written as in a sweep file."""
 
 
-def is_missing(value: Any) -> bool:
-    """Whether a table's value is not there."""
-    is_of_pandas = type(value).__name__ == "NAType"
-    return value is None or is_of_pandas or (isinstance(value, float) and math.isnan(value))
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def shown(value: Any, column: str) -> str:
-    """A value of a comparison table in the form that suits its column; '' where it is missing.
+    """A value of a table of runs in the form that suits its column; '' where it is missing.
 
     Examples:
-        >>> shown(16768, "samples_seen"), shown(0.0001, "learning_rate"), shown(3.84, "loss_fall")
-        ('16,768', '1e-4', '3.8x')
+        >>> shown(16768, "samples_seen"), shown(0.0001, "learning_rate"), shown(3.841, "epochs")
+        ('16,768', '1e-4', '3.84')
     """
-    if is_missing(value):
-        return ""
-    if column in _SHOWN:
-        return _SHOWN[column](value)
-    return shown_setting(value.item() if hasattr(value, "item") else value)
+    return "" if _is_missing(value) else _SHOWN.get(column, shown_setting)(value)
 
 
 def plain(value: object) -> Any:
     """A value that JSON has; None where it is missing or not finite, anything else in words."""
-    if is_missing(value) or (isinstance(value, float) and not math.isfinite(value)):
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return None
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
@@ -95,9 +91,9 @@ def loss_text(mean: Any, standard_error: Any) -> str:
         >>> loss_text(0.058519, 0.00213), loss_text(1.25717, 0.0312), loss_text(0.0585, None)
         ('0.0585 ± 0.0021', '1.257 ± 0.031', '0.0585 ± ?')
     """
-    if is_missing(mean):
+    if _is_missing(mean):
         return ""
-    if is_missing(standard_error):
+    if _is_missing(standard_error):
         return f"{mean:.3g} ± ?"
     error = f"{standard_error:#.2g}".rstrip(".")
     if not standard_error > 0:

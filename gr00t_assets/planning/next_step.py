@@ -76,29 +76,31 @@ def _settled(until: Until, runs: Sequence[Run]) -> str | None:
 def _next_round(sweep: Sweep, until: Until, runs: Sequence[Run]) -> NextStep:
     """The round that is asked for, or why none is."""
     question, confidence = until.question, until.confidence
+
+    def stopped(why: str) -> NextStep:
+        return NextStep(question, f"stopped, open: {why}")
+
     asked = "which is best" if question == BEST else factor_words(question)
     command = f"gr00t-assets sweep propose --sweep {sweep.name} --question {question}"
     speeds = Speeds.of_runs(runs)
     made = proposals(runs, question=question, speeds=speeds, confidence=confidence)
     proposal = next((item for item in made if item.kind in ("replicates", "best")), None)
+    if proposal is None and made:
+        return stopped(f"it needs other runs than further seeds, see {command}")
     if proposal is None:
-        words = f"open: {MOST_SEEDS} seeds are not likely to settle {asked}"
-        words = f"open: it needs other runs than further seeds, see {command}" if made else words
-        return NextStep(question, f"stopped, {words}")
+        return stopped(f"{MOST_SEEDS} seeds are not likely to settle {asked}")
     experiments = _experiments(sweep, proposal)
     if len(experiments) < len(proposal.experiments):
-        words = f"stopped, open: it has not the seeds that are needed, see {command}"
-        return NextStep(question, words)
+        return stopped(f"it has not the seeds that are needed, see {command}")
     spent, hours = [_hours(run) for run in runs], proposal.gpu_hours
     if hours is None:
         hours = len(experiments) * sum(spent) / len(spent)
     count = counted(len(experiments), "run")
     if sum(spent) + hours > until.max_gpu_hours:
-        words = (
-            f"stopped, open: the next round of {count} takes {hours:.2g} hours, "
-            f"{sum(spent):.2g} are spent, and max_gpu_hours is {until.max_gpu_hours:g}"
+        return stopped(
+            f"the next round of {count} takes {hours:.2g} hours, {sum(spent):.2g} are spent, and "
+            f"max_gpu_hours is {until.max_gpu_hours:g}"
         )
-        return NextStep(question, words)
     words = f"asks for {count}, about {hours:.2g} hours: {proposal.reason}"
     return NextStep(question, words, experiments, hours, proposal)
 

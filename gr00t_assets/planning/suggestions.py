@@ -273,9 +273,8 @@ def _fits(run: Run, space: SearchSpace) -> bool:
 
 
 def _objective(run: Run, store: Store, objective: Objective) -> float | None:
-    if objective == "loss" or not run.finished:
+    if objective == "loss" or not run.finished or run.stored is None:
         return run.loss.mean if run.loss else None
-    assert run.stored is not None
     directory = store.run_directory(run.name, run.stored.config_hash or "")
     evaluation = readable_evaluation(directory)
     return evaluation.held_out.error.mean if evaluation and evaluation.held_out else None

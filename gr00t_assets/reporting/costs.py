@@ -1,7 +1,4 @@
-"""What each configuration needed: memory, hours of a GPU or CPU, and money where a price is given.
-
-Memory belongs to the settings it was measured with, such as the batch size, and to no others.
-"""
+"""Memory of each configuration, with the settings it was measured with, hours, and their price."""
 
 import math
 import os
@@ -109,12 +106,6 @@ def hours_sentence(runs: Sequence[Run], price: Price | None = None) -> str:
     cost = f", {price.of(hours)}" if price else ""
     also = f", and {on_cpu} without one" if on_cpu else ""
     return f"All runs together took {hours_words(hours)} GPU-hours{cost}{also}."
-
-
-def hours_unit(runs: Sequence[Run]) -> str:
-    """The unit of hours of runs like these."""
-    on_cpu = bool(runs) and all(run.gpu_hours == 0 for run in runs)
-    return "hours of a CPU" if on_cpu else "GPU-hours"
 
 
 def _settings(run: Run) -> str:

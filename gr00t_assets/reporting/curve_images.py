@@ -127,13 +127,9 @@ def inline_curve(metrics: MetricTable, limit: int) -> str:
     template = template_environment().get_template("curve.svg.j2")
     for points in range(90, 1, -4):
         thinned = line.thinned(points)
-        svg = template.render(
-            path=_path(thinned, last),
-            low=thinned.losses.min(),
-            high=thinned.losses.max(),
-            last=last,
-            color=PALETTE[0],
-        )
+        low, high = thinned.losses.min(), thinned.losses.max()
+        path = _path(thinned, last)
+        svg = template.render(path=path, low=low, high=high, last=last, color=PALETTE[0])
         drawn = f"![training loss](<data:image/svg+xml,{svg.translate(_ESCAPES)}>)"
         if len(drawn) < limit:
             break

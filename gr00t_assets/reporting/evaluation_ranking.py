@@ -232,10 +232,7 @@ def agreement(
 def _differ(
     first: Loss | Estimate | ConfigurationError, second: Loss | Estimate | ConfigurationError
 ) -> bool:
-    """Whether two means with independent errors differ at 95 percent.
-
-    Errors on the same rows go together, so that this says no rather too often.
-    """
+    """Whether two means differ at 95 percent, their errors taken for independent."""
     if first.standard_error is None or second.standard_error is None:
         return False
     noise = math.hypot(first.standard_error, second.standard_error)

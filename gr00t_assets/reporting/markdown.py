@@ -13,7 +13,13 @@ from gr00t_assets.comparison.comparison import Comparison
 from gr00t_assets.comparison.proposals.control_runs import Proposal
 from gr00t_assets.comparison.statistics.factors import IMMATERIAL
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
-from gr00t_assets.comparison.wording import chance_words, factor_words, label, names_in_words
+from gr00t_assets.comparison.wording import (
+    chance_words,
+    factor_words,
+    hours_unit,
+    label,
+    names_in_words,
+)
 from gr00t_assets.core.text import markdown
 from gr00t_assets.core.units import counted, shown_setting
 from gr00t_assets.reporting import (
@@ -23,7 +29,6 @@ from gr00t_assets.reporting import (
     ranking_table,
     sweep_summary,
 )
-from gr00t_assets.reporting.costs import hours_unit
 from gr00t_assets.reporting.ranking_table import RankingTable, class_title, frames_warning
 
 if TYPE_CHECKING:
@@ -102,10 +107,7 @@ def proposal_runs(proposal: Proposal) -> list[str]:
 
 
 def template_environment(*modules: ModuleType, autoescape: bool = False) -> "jinja2.Environment":
-    """Templates of this package.
-
-    They have the functions and constants of the modules by their names, and functions as filters.
-    """
+    """Templates of this package, with the functions and constants of modules, and as filters."""
     import jinja2
 
     environment = jinja2.Environment(

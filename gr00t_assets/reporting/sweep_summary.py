@@ -64,10 +64,7 @@ def status_counts(statuses: Iterable[str]) -> str:
 
 
 def sweep_summary(sweep: Sweep, stored: Sequence[StoredRun], runs: Sequence[Run]) -> SweepSummary:
-    """The summary of a sweep from its ``stored`` runs, placeholders of missing ones among them.
-
-    ``runs`` are those of the whole project as the comparison takes them.
-    """
+    """The summary of a sweep from its ``stored`` runs, and ``runs`` of the whole project."""
     compared = {id(run.stored): run for run in runs}
     newest: dict[str, StoredRun] = {}
     for item in stored:

@@ -213,10 +213,7 @@ def _pair_words(pair: Pair) -> str:
 
 
 def _series_words(effect: Effect) -> str:
-    """Factors that move together over three values or more, the run of the lowest loss first.
-
-    The runs are those that are equal in all else; '' where they are fewer.
-    """
+    """Factors that move together over three values or more, all else equal, lowest loss first."""
     pair = effect.pair
     names = [effect.factor, *(pair.confounders if pair else effect.confounders)]
     first = pair.low[0] if pair else effect.runs[0]

@@ -42,10 +42,7 @@ def cautions(runs: Sequence[Run]) -> list[str]:
 
 
 def limits(runs: Sequence[Run], evidence: Sequence[Effect], factor: str) -> tuple[str, ...]:
-    """Sentences that a reader needs beside an answer about a factor.
-
-    ``runs`` are all that were compared; without any ``evidence`` only those left out are named.
-    """
+    """What a reader needs beside an answer: limits of its evidence, and runs that are left out."""
     behind = [run for effect in evidence for run in effect.runs]
     return (*_of_any_runs(behind), *_not_told(behind), *_memory(runs, factor), *_left_out(runs))
 

@@ -186,10 +186,7 @@ def _control_runs(confounded: Mapping[str, Iterable[Pair]]) -> list[ControlRun]:
 
 
 def _worth(control: ControlRun, unsettled: Sequence[str]) -> tuple[float, ...]:
-    """Questions first, then pairs, then the widest change on the log, then what it costs.
-
-    Wide changes stand out of noise.
-    """
+    """Questions first, then pairs, then the width of the change on the log, then what it costs."""
     settles = [group for name, group in control.settles.items() if name in unsettled]
     widths = [pair.changes[0].width or 0.0 for group in control.settles.values() for pair in group]
     return (

@@ -41,10 +41,7 @@ RIVAL = 0.1  # Chance to be the best that makes a configuration a contender
 
 @dataclass(frozen=True)
 class Outlook:
-    """Chances that a question is settled after one, two, ... further rounds; none: unknown.
-
-    ``degrees`` of freedom are those of the noise.
-    """
+    """Chances to be settled after one, two, ... rounds, by the noise's ``degrees`` of freedom."""
 
     question: str
     chances: Sequence[float]
@@ -71,31 +68,29 @@ def _replicates(
 ) -> list[Proposal]:
     """The next round of every design in which one of these factors is open, and worth it."""
     level = look_level(confidence)
-    every = [effect for group in effects.values() for effect in group if effect.p is not None]
+    tested = [effect.p for group in effects.values() for effect in group if effect.p is not None]
     by_class: dict[object, list[Effect]] = {}
-    for factor in factors:
-        effect = effects[factor][0]
+    for effect in (effects[factor][0] for factor in factors):
         if effect.verdict != "confounded" and not is_settled(effect, level):
             by_class.setdefault(effect.runs[0].comparable, []).append(effect)
-    made = []
+    proposed = []
     for key, group in by_class.items():
-        same = [run for run in runs if run.comparable == key]
         members = _design(group)
-        design = next_round(members, same, speeds)
+        design = next_round(members, [run for run in runs if run.comparable == key], speeds)
         size = len(design.experiments) + len(design.begun)
         if not 0 < size <= MOST_RUNS or design.seeds >= MOST_SEEDS:
             continue
-        outlooks = []
+        worth = []
         for effect in group:
-            tests = sum((other.p or 0.0) >= (effect.p or 0.0) for other in every)
-            chance = chances(effect, design, tests, level)
-            outlooks.append(Outlook(effect.factor, chance, effect.spread.degrees))
-        worth = [item for item in outlooks if item.is_worth(design)]
+            chance = chances(effect, design, sum(p >= (effect.p or 0.0) for p in tested), level)
+            outlook = Outlook(effect.factor, chance, effect.spread.degrees)
+            worth += [outlook] if outlook.is_worth(design) else []
         worth.sort(key=lambda item: -max(item.chances, default=1.0))
         if worth:
             taken = [run for item in members for run in item.runs]
-            made.append(_proposal("replicates", worth, design, taken, _why(worth, group, level)))
-    return made
+            why = _why(worth, group, level)
+            proposed.append(_proposal("replicates", worth, design, taken, why))
+    return proposed
 
 
 def _design(effects: Sequence[Effect]) -> list[Configuration]:
@@ -121,7 +116,7 @@ def _best(
     Top-two allocation: runs go where they tell the best from the second best (D. Russo, "Simple
     Bayesian Algorithms for Best-Arm Identification", Operations Research 68, 2020).
     """
-    made = []
+    proposed = []
     for item in classes:
         if len(item.ranking) < 2 or best_is_settled(item, confidence):
             continue
@@ -139,8 +134,8 @@ def _best(
         if outlook.is_worth(design):
             names = listed([place.run.name for place in contenders[1:]])
             why = f"{first.run.name} has the lowest loss; {names} may be lower."
-            made.append(_proposal("best", [outlook], design, item.finished, why))
-    return made
+            proposed.append(_proposal("best", [outlook], design, item.finished, why))
+    return proposed
 
 
 def _proposal(
@@ -228,10 +223,7 @@ def proposals(
 
 
 def _factorial(effects: Mapping[str, Sequence[Effect]]) -> set[tuple[object, ...]]:
-    """Designs whose factors are told apart and compared at equal values of all the others.
-
-    What is the best of them follows from their effects.
-    """
+    """Designs whose factors are told apart at equal values of all others: that tells the best."""
     every = [effect for name in effects if name not in NOT_ASKED for effect in effects[name]]
     others = [effect for effect in every if not effect.clean or effect.p is None]
     return {x.runs[0].comparable for x in every} - {x.runs[0].comparable for x in others}

@@ -76,10 +76,7 @@ def _seed(
     tried: Mapping[tuple[object, ...], Mapping[object, Run]],
     behind: bool,
 ) -> int:
-    """The seed of a round that was begun; else the one that most of the others have.
-
-    Without either it is the lowest from 1 that nobody has.
-    """
+    """The seed of a begun round; else that of most others; else the lowest that nobody has."""
     begun = Counter(
         seed for key in short for seed, run in tried[key].items() if run.status not in ENDED
     )

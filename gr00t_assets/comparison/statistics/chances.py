@@ -47,10 +47,7 @@ class AdjustedMeans:
             self.residuals -= self._of_seeds
 
     def paired_spread(self, spread: Spread) -> Spread:
-        """That of differences between configurations: without what seeds add to all of them.
-
-        ``spread`` where there are no common seeds, or too few degrees of freedom.
-        """
+        """That of differences, without what seeds add; ``spread`` where too little tells it."""
         degrees = len(self.cells) - len(self.means) - self.seeds.shape[1]
         if not self.seeds.shape[1] or degrees < ENOUGH_REPEATS:
             return spread
@@ -70,10 +67,7 @@ class AdjustedMeans:
         return draws + deviation * drawn
 
     def degrees_of_mean(self, spread: Spread, paired: Spread) -> float:
-        """Degrees of freedom of the spread of one configuration's mean (Satterthwaite's).
-
-        Where seeds have much in common, many configurations tell no more of it than one.
-        """
+        """Degrees of freedom of the spread of one configuration's mean (Satterthwaite's)."""
         if paired is spread:
             return spread.degrees
         squares = np.array([x @ x for x in (self._of_seeds, self.residuals)])

@@ -57,10 +57,7 @@ class Pair:
 
     @property
     def equal_samples(self) -> tuple[int, float] | None:
-        """The samples that both had seen, and the ratio of the losses there.
-
-        None where they saw equally many at their end, or where a run has no curve.
-        """
+        """Samples that both had seen and the losses' ratio there; None if equal at their end."""
         if not any(change.factor == "samples_seen" for change in self.changes):
             return None
         seen = min((run.samples_seen or 0 for run in (*self.low, *self.high)), default=0)
@@ -133,10 +130,7 @@ def _distance(pair: Pair) -> tuple[bool, int, float, float]:
 def changes(
     low: Configuration, high: Configuration, factor: str, names: Iterable[str] | None = None
 ) -> tuple[Change, ...]:
-    """Everything that differs between two configurations of the same data, the factor first.
-
-    ``names`` are the settings that may differ, all of both sides where left out.
-    """
+    """All that differs between two configurations, in ``names`` or any, the factor first."""
     equal = samples_are_equal(low, high)
     implied = {"max_steps": "samples_seen", "samples_seen": "max_steps"}.get(factor)
     if factor == "batch_size" and equal:

@@ -196,10 +196,7 @@ def _judged(draft: _Draft, adjusted: Mapping[tuple[object, ...], float]) -> Effe
 
 
 def _lower(question: QuestionModel) -> dict[Any, tuple[object, ...]]:
-    """By value those whose loss is higher by more than noise, adjusted among all pairs.
-
-    Of a curve only the ends and its lowest place are held against each other.
-    """
+    """By value those with a higher loss, adjusted; of a curve of its ends and its lowest place."""
     levels, fitted = question.columns.levels, question.additive
     if question.columns.curve:
         losses = [fitted.estimate(question.difference(levels[0], value)) for value in levels]

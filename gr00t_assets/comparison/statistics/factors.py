@@ -143,10 +143,7 @@ _VALUES: dict[str, Callable[[Run], object]] = {
 
 
 def order_of(factor: str, value: object) -> tuple[int, float, str]:
-    """What a factor's values are sorted by: numbers by size, words from the usual one on.
-
-    The fewer parts are trained the lower; the scheduler that GR00T uses is the lowest.
-    """
+    """What a factor's values are sorted by: numbers by size, words from the usual one on."""
     if value is None:
         return (0, 0.0, "")
     if isinstance(value, int | float):
@@ -203,10 +200,7 @@ def configuration_key(run: Run) -> tuple[object, ...]:
 
 
 def factors_of(runs: Sequence[Run]) -> list[str]:
-    """Material factors with more than one value among finished runs of the same data and frames.
-
-    Those of ``QUESTIONS`` come first, in their order.
-    """
+    """Material factors that differ among finished runs of the same data, ``QUESTIONS`` first."""
     values: dict[tuple[object, str], set[object]] = {}
     for run in runs:
         if run.finished:

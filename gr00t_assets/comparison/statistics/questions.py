@@ -122,10 +122,7 @@ class QuestionModel:
 
     @cached_property
     def other_columns(self) -> dict[str, FactorColumns]:
-        """Those of the factors that it must be told apart from, where they vary.
-
-        A factor that follows from those before it is left out: it says nothing of its own.
-        """
+        """Those of the other factors that vary and do not follow from those before them."""
         others: dict[str, FactorColumns] = {}
         for name in self.of_class.others(self.factor):
             values = self._values_of(name)
@@ -138,10 +135,7 @@ class QuestionModel:
 
     @cached_property
     def seeds(self) -> np.ndarray:
-        """Columns of common seeds, where enough degrees of freedom are left beside them.
-
-        With fewer the spread has in it what a seed does to every configuration alike.
-        """
+        """Columns of common seeds; none where too few degrees of freedom would be left."""
         columns = seed_columns([row.seed for row in self.rows], self.cells)
         used = np.hstack([self.columns.columns, *self._quadratic, columns])
         left = len(self.rows) - 1 - np.linalg.matrix_rank(used)

@@ -130,10 +130,7 @@ class ComparabilityClass:
 
     @property
     def best(self) -> RankedConfiguration | None:
-        """The configuration that is the best by more than noise; None where that is not known.
-
-        One that ran once, or of which a run failed, is not it: its luck shows in nothing else.
-        """
+        """The best by more than noise, if known; none that ran once, or of which a run failed."""
         if len(self.ranking) < 2 or self.ranking[0].failed:
             return None
         first = self.ranking[0]

@@ -1,4 +1,4 @@
-"""The header of a table of runs: what each column is, by the names that people give it."""
+"""What the columns and the cells of a table of runs mean, as people write them."""
 
 import difflib
 import math
@@ -101,14 +101,12 @@ def _likely_loss(labels: Sequence[str]) -> int:
     """The place of the one column that can only be the training loss."""
     losses = [label for label in labels if re.search("loss(?!_(?:se|samples|kind))", label, re.I)]
     results = [label for label in losses if _MEASURED.fullmatch(label) and not _OTHER.search(label)]
-    trained = [label for label in results if "train" in label.lower()]
-    for likely in (trained, results):
+    for likely in ([label for label in results if "train" in label.lower()], results):
         if len(likely) == 1:
             return labels.index(likely[0])
     closest = results or losses or [*filter(None, [nearest("loss", labels)])]
     hint = f"the closest are {', '.join(closest[:9])}"
-    if not closest:
-        hint = f"it has {', '.join(labels[:9])}"
+    hint = hint if closest else f"it has {', '.join(labels[:9])}"
     raise ValueError(
         f"there is no column loss; {hint}; rename the one with the training loss at the end to loss"
     )
@@ -154,9 +152,8 @@ def is_empty(name: str, cell: object) -> bool:
         return True  # of transformers, where the length is given in epochs
     if isinstance(cell, str):
         text = cell.strip()
-        return text == "None" or (
-            text.lower() in _EMPTY and (name, text.lower()) != ("loss", "nan")
-        )
+        is_diverged = (name, text.lower()) == ("loss", "nan")
+        return text == "None" or (text.lower() in _EMPTY and not is_diverged)
     is_of_pandas = type(cell).__name__ in ("NAType", "NaTType")
     return cell is None or is_of_pandas or (type(cell) is float and cell != cell)
 
@@ -200,16 +197,18 @@ def cell_value(name: str, cell: object, signs: str = "") -> Value:
     number = _number(value, signs, dtype == "Int64")
     if name == "loss":
         return number
+    expected = ""
     if not math.isfinite(number):
-        raise ValueError(f"expected a finite number, found {value!r}")
-    if dtype == "Int64":
-        if number % 1:
-            raise ValueError(f"expected a whole number, found {value!r}")
-        number = int(number)
+        expected = "a finite number"
+    elif dtype == "Int64" and number % 1:
+        expected = "a whole number"
+    elif not is_setting and number < 0:
+        expected = "a number that is not below zero"
+    if expected:
+        raise ValueError(f"expected {expected}, found {value!r}")
+    number = int(number) if dtype == "Int64" else number
     if is_setting:
         _check_setting(name, number)
-    elif number < 0:
-        raise ValueError(f"expected a number that is not below zero, found {value!r}")
     return number
 
 
@@ -249,9 +248,8 @@ def _with_point(text: str, signs: str, whole: bool) -> str:
         raise ValueError(f"{text!r} may be {many} or {one}; write it without mark of thousands, "
                          "with a decimal point")  # fmt: skip
     if groups := _GROUPS.fullmatch(text):
-        if groups["commas"]:
-            return text.replace(",", "")
-        return text.replace(".", "").replace(",", ".")
+        thousands, point = (",", ".") if groups["commas"] else (".", ",")
+        return text.replace(thousands, "").replace(point, ".")
     return text.replace(",", ".") if _COMMA.fullmatch(text) else text
 
 

@@ -35,18 +35,14 @@ def entries(comparison: Comparison) -> Iterator[tuple[Run, str, list[str], bool]
         for ranked in ranked_class.ranking
         for run in ranked.runs
     }
+    every = [effect for of_factor in comparison.effects.values() for effect in of_factor]
+    every.sort(key=lambda effect: list(BADGES).index(effect.verdict))
     for run in comparison.runs:
         conclusion = places.get(run.run_id, "none.")
         if not run.finished:
             conclusion = f"none: it is {run.status}, so it is neither ranked nor compared."
-        effects = [
-            effect
-            for of_factor in comparison.effects.values()
-            for effect in of_factor
-            if any(member.run_id == run.run_id for member in effect.runs)
-        ]
-        effects.sort(key=lambda effect: list(BADGES).index(effect.verdict))
-        sentences = [_effect_sentence(effect, run) for effect in effects[:MOST_EFFECTS]]
+        own = [x for x in every if any(member.run_id == run.run_id for member in x.runs)]
+        sentences = [_effect_sentence(effect, run) for effect in own[:MOST_EFFECTS]]
         yield run, conclusion, sentences, run.name not in names
         names.add(run.name)
 
@@ -70,8 +66,7 @@ def _place_sentence(ranked: RankedConfiguration, of_class: ComparabilityClass) -
         return "The only finished configuration of its class."
     if ranked.place > 1:
         known = "the best is lower by more than noise explains"
-        if ranked.tied:
-            known = "it cannot be told from the best"
+        known = "it cannot be told from the best" if ranked.tied else known
         return f"Place {ranked.place} of {count} in its class; {known}."
     text = f"Lowest loss of {count} configurations of its class"
     if of_class.best is not None:

@@ -45,8 +45,7 @@ _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DO
 class Note:
     """A note by the name of its file; ``text`` is what the person wrote, without the front matter.
 
-    ``subject`` is the experiment or factor that it is about, and ``problem`` says why that cannot
-    be told.
+    ``subject`` is the experiment or factor that it is about; ``problem`` says why none can be told.
     """
 
     name: str
@@ -64,10 +63,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Journal:
-    """A written journal, with what it was written from and every note, placed or not.
-
-    Where it says nothing other than before, it is not ``changed``, and the file is left as it was.
-    """
+    """A written journal, and what from; not ``changed`` where the file says the same already."""
 
     path: Path
     text: str
@@ -90,8 +86,6 @@ def write_journal(
     """Write the journal in one step.
 
     It holds nothing but what the runs and the notes say: no clock, and no order of files on disk.
-    A former journal is replaced and not kept, since the runs and notes that it was written from
-    are never changed or deleted by this.
 
     Args:
         sweeps: Every sweep of the project.
@@ -162,10 +156,8 @@ def read_notes(folder: Path, experiments: Collection[str]) -> list[Note]:
 
     A note that is about none of the experiments, or cannot be placed otherwise, is kept too.
     """
-    if not folder.is_dir():
-        return []
-    files = sorted(folder.glob("*.md"), key=lambda file: file.name)
-    return [_read(file, experiments) for file in files if not file.name.startswith(".")]
+    files = sorted(folder.glob("[!.]*.md"), key=lambda file: file.name)
+    return [_read(file, experiments) for file in files]
 
 
 def _read(file: Path, experiments: Collection[str]) -> Note:

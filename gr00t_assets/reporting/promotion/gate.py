@@ -91,8 +91,7 @@ def gate(evidence: Evidence, environments: Sequence[str], name: str) -> Gate:
     for item in evidence.rollouts:
         own = f"in {item.environment} it succeeds {item.rate.words()}"
         if (best := item.best_baseline) is None:
-            text = f"{own}; no baseline was rolled out with it, so that nothing is beaten"
-            reasons.append(text)
+            reasons.append(f"{own}; no baseline was rolled out with it, so that nothing is beaten")
             continue
         rule, rate = best
         text = f"{own}, the best baseline, which {BASELINES[rule]}, {rate.words()}"

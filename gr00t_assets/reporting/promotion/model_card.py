@@ -36,16 +36,14 @@ class Promotable(NamedTuple):
 
     Attributes:
         directory: Of the run, whose store may have been moved since it trained.
-        spec: Of the run.
-        manifest: Of the run; of a checkpoint as if the run had ended with it.
+        spec: Of the run, and so is ``manifest``; of a checkpoint as if the run had ended with it.
         final_loss: Training loss at the step of the weights.
-        evaluation: Of the weights, open loop.
+        evaluation: Of the weights, open loop; ``rollouts`` are of them by environment.
         checks: Outcome of every check by name.
         name: ``EXPERIMENT``, or ``EXPERIMENT@STEP``.
         weights: Their folder.
         step: Of a checkpoint; None for final weights.
         chosen: Why this checkpoint, where the best was asked for.
-        rollouts: Of the weights, by environment.
         gate: What it says of them.
     """
 
@@ -86,10 +84,7 @@ class Promotable(NamedTuple):
 def model_card(
     run: Promotable, datasets: Sequence[CatalogEntry | None], promotion: Promotion
 ) -> str:
-    """The whole of ``README.md``; no path of this machine is in it.
-
-    A dataset is None where it is not in the catalog any more.
-    """
+    """The whole of ``README.md``, without a path of this machine; a dataset may be gone, None."""
     manifest, settings = run.manifest, run.spec.experiment.hyperparameters
     trainer: Trainer = trainer_named(manifest.trainer)
     comparability = manifest_class(manifest, settings)
@@ -126,8 +121,8 @@ def base_license(base_model: str, trainer: Trainer) -> ModelLicense:
     names = ("license", "license_name", "license_link")
     identifier, name, link = (str(stated[key]) if key in stated else None for key in names)
     if identifier is None:
-        note = "The licence of the base model is not known here."
-        return ModelLicense("other", "unknown", None, note)
+        unknown = "The licence of the base model is not known here."
+        return ModelLicense("other", "unknown", None, unknown)
     return ModelLicense(identifier, name, link, "The licence is that of the base model.")
 
 

@@ -1,4 +1,4 @@
-"""The record of a promoted model, and the list of all of them in a store."""
+"""The record of a promoted model, the list of all of a store, and pushing one to the Hub."""
 
 import json
 import os
@@ -81,15 +81,13 @@ def load_promotion(folder: Path) -> Promotion | None:
         StoreError: This user may not read it.
     """
     path = folder / PROMOTION
-    if not path.is_file():
-        return None
-    text, remedy = (
-        "this is not the record of a promotion.",
-        f"move {folder.name} away and promote again",
-    )
-    return load_sealed(
-        path, Promotion, lambda why: PromotionError(str(path), text, [why.splitlines()[0], remedy])
-    )
+
+    def unreadable(why: str) -> PromotionError:
+        remedy = f"move {folder.name} away and promote again"
+        problem = "this is not the record of a promotion."
+        return PromotionError(str(path), problem, [why.splitlines()[0], remedy])
+
+    return load_sealed(path, Promotion, unreadable) if path.is_file() else None
 
 
 class Promoted(NamedTuple):

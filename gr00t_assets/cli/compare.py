@@ -45,7 +45,7 @@ from gr00t_assets.reporting.markdown import (
 )
 from gr00t_assets.reporting.ranking_table import RankingTable, evaluation_sentence, record_note
 from gr00t_assets.reporting.report import make_report
-from gr00t_assets.reporting.sweep_summary import status_counts
+from gr00t_assets.reporting.summaries import status_counts
 
 _VERDICT_STYLES = {
     "controlled": "bold green",

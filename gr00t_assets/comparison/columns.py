@@ -18,26 +18,17 @@ Value = Callable[[RankedRun], object]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table of runs.
-
-    Attributes:
-        dtype: Of pandas; each has a missing value, which is ``pandas.NA``.
-        value: Of a row; None where it is missing.
-        heading: In the table of a ranking; '' where the column is left to the export.
-        derived: Worked out anew when an exported table is read again.
-        wide: Shown on the page alone, not where there is less room.
-        error: Standard error of the value of a row, where it has one.
-    """
+    """One column of a table of runs."""
 
     name: str
-    dtype: Dtype
+    dtype: Dtype  # Of pandas; each has a missing value, which is ``pandas.NA``
     unit: str
     description: str
-    value: Value
-    heading: str = ""
-    derived: bool = False
-    wide: bool = False
-    error: Value | None = None
+    value: Value  # Of a row; None where it is missing
+    heading: str = ""  # In the table of a ranking; '' where the column is left to the export
+    derived: bool = False  # Worked out anew when an exported table is read again
+    wide: bool = False  # Shown on the page alone, not where there is less room
+    error: Value | None = None  # Standard error of the value of a row, where it has one
 
     @property
     def numeric(self) -> bool:

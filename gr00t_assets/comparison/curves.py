@@ -31,18 +31,12 @@ def logged_value_error(loss: float, samples: int) -> float:
 
 @dataclass(frozen=True)
 class Loss:
-    """A training loss at the end of a run, or so far, a mean over ``samples``.
-
-    Attributes:
-        standard_error: Of the mean, within the run; None where the window is too short to tell.
-            Of one logged value it is an estimate, see ``logged_value_error``.
-        kind: A mean over the window of ``runs.final_loss``, or the one value that was logged.
-    """
+    """A training loss at the end of a run, or so far, a mean over ``samples``."""
 
     mean: float
-    standard_error: float | None
+    standard_error: float | None  # Within the run; None: too short; of one logged value an estimate
     samples: int
-    kind: LossKind = "window mean"
+    kind: LossKind = "window mean"  # Over the window of ``runs.final_loss``, or the value logged
 
     @classmethod
     def of_window(cls, window: LossWindow | None) -> "Loss | None":
@@ -54,16 +48,10 @@ class Loss:
 
 @dataclass(frozen=True)
 class EndTrend:
-    """Whether the loss still falls at the end of a run.
+    """Whether the loss still falls at the end of a run."""
 
-    Attributes:
-        trend: ``level`` where the slope cannot be told from none; ``unknown`` without a curve.
-        slope: Change of the log loss over the last ``TAIL`` of the run, with its standard error:
-            -0.1 is a loss that fell by about 10 percent. None where it is unknown.
-    """
-
-    trend: Trend
-    slope: float | None = None
+    trend: Trend  # ``level`` where the slope cannot be told from none; ``unknown`` without a curve
+    slope: float | None = None  # Of the log loss over the last ``TAIL``: -0.1 is 10 percent lower
     standard_error: float | None = None
 
     @property

@@ -21,16 +21,12 @@ Settings = Mapping[str, object]
 
 
 class Setup(NamedTuple):
-    """What the speed of a run depends on besides trainer and base model.
+    """What the speed of a run depends on besides trainer and base model."""
 
-    ``device`` is '' where it is not known, ``gpus`` 0 on a CPU, ``batch_size`` that of one
-    optimizer step on each GPU, and ``parts`` has the values of ``TRAINABLE_PARTS``.
-    """
-
-    device: str
-    gpus: int
-    batch_size: int
-    parts: tuple[object, ...]
+    device: str  # '' where it is not known
+    gpus: int  # 0 on a CPU
+    batch_size: int  # Of one optimizer step on each GPU
+    parts: tuple[object, ...]  # The values of ``TRAINABLE_PARTS``
 
     @classmethod
     def of(cls, settings: Settings, device: str, on_gpu: bool = True) -> "Setup":
@@ -76,18 +72,14 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimate:
-    """The speed that a run is expected to have, over all its GPUs, of which a CPU has 0.
-
-    The median of so many ``runs`` on ``device``, ``source`` the newest of them; ``differs`` says
-    what they had otherwise, such as ``batch size 8``.
-    """
+    """The speed that a run is expected to have: the median of runs, over all GPUs."""
 
     samples_per_second: float
     device: str
-    gpus: int
-    source: str
+    gpus: int  # 0 on a CPU
+    source: str  # The newest of the ``runs``
     runs: int
-    differs: tuple[str, ...]
+    differs: tuple[str, ...]  # In what else, such as ``batch size 8``
 
     def hours(self, samples: int) -> float:
         """GPU-hours that so many samples take, or hours of the CPU."""

@@ -48,22 +48,15 @@ class BaselineVerdict(NamedTuple):
 
 @dataclass(frozen=True)
 class RolledConfiguration:
-    """One configuration with rollouts.
-
-    Attributes:
-        rollouts: Of each of its seeds that was rolled out; ``baselines`` are those of the first.
-        place: By success among all of the environment.
-        against_first: Against the one that succeeds most often; None for that one itself, and far
-            down the table.
-    """
+    """One configuration with rollouts."""
 
     ranked: RankedConfiguration
     class_id: str
-    rollouts: tuple[Rollouts, ...]
+    rollouts: tuple[Rollouts, ...]  # Of each of its seeds that was rolled out
     success: SuccessEstimate
-    baselines: tuple[BaselineVerdict, ...]
-    place: int = 0
-    against_first: SuccessPair | None = None
+    baselines: tuple[BaselineVerdict, ...]  # Of the first of them
+    place: int = 0  # By success among all of the environment
+    against_first: SuccessPair | None = None  # That with most success; None: itself, or far down
 
     @property
     def name(self) -> str:

@@ -213,7 +213,7 @@ class Lab:
         return Message(f"sweep {sweep.name} is over, {self._counts(sweep)}", lines)
 
     def _counts(self, sweep: Sweep) -> str:
-        from gr00t_assets.reporting.sweep_summary import status_counts
+        from gr00t_assets.reporting.summaries import status_counts
 
         return status_counts(
             "not asked for" if item.state == "failed" and not item.run_id else item.state

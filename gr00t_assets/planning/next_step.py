@@ -22,20 +22,13 @@ from gr00t_assets.experiments.sweeps import Sweep
 
 @dataclass(frozen=True)
 class NextStep:
-    """What is done next.
-
-    Attributes:
-        words: What it waits for, what it asks for, or why it has stopped.
-        experiments: Those of the next round; none where it waits or has stopped.
-        hours: GPU-hours that these are expected to take, of the CPU where there is no GPU.
-        proposal: What they were taken from.
-    """
+    """What is done next."""
 
     question: str
-    words: str
-    experiments: tuple[Experiment, ...] = ()
-    hours: float = 0.0
-    proposal: Proposal | None = None
+    words: str  # What it waits for, what it asks for, or why it has stopped
+    experiments: tuple[Experiment, ...] = ()  # Of the next round; none if it waits or has stopped
+    hours: float = 0.0  # GPU-hours of these, of the CPU where there is no GPU
+    proposal: Proposal | None = None  # What they were taken from
 
 
 def next_step(sweep: Sweep, runs: Sequence[Run]) -> NextStep | None:

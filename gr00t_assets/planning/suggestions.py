@@ -47,14 +47,11 @@ State = Literal["finished", "pruned", "running", "failed"]
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """The searched hyperparameters of a sweep, and the others, which stay ``fixed``.
-
-    ``content`` is the sweep's file as it was read, ``raw`` as YAML gives it.
-    """
+    """The searched hyperparameters of a sweep, and the others, which stay ``fixed``."""
 
     sweep: Sweep
-    content: SweepFile
-    raw: Mapping[str, Any]
+    content: SweepFile  # The sweep's file as it was read
+    raw: Mapping[str, Any]  # The same as YAML gives it
     choices: Mapping[str, Choice]
     fixed: Mapping[str, Any]
 

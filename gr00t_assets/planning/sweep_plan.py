@@ -33,26 +33,16 @@ ACTIONS: dict[Status, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class PlanRow:
-    """One partition of a plan, with the status of its newest run.
-
-    Attributes:
-        samples: Of the whole run, over all GPUs; ``samples_left`` are still to be done.
-        epochs: ``samples`` over those of an epoch; None where the dataset is not there.
-        estimate: The speed that is expected; None where no run resembles it.
-        equal_to: Another experiment with a run of the very same configuration; training this one
-            would repeat that one digit by digit.
-        shares: Of all samples, by dataset of a mixture; empty for a single one, and where a dataset
-            is not there.
-    """
+    """One partition of a plan, with the status of its newest run."""
 
     experiment: Experiment
     status: Status
-    samples: int
-    samples_left: int
-    epochs: float | None
-    estimate: Estimate | None
-    equal_to: str | None = None
-    shares: Mapping[str, float] = field(default_factory=dict)
+    samples: int  # Of the whole run, over all GPUs
+    samples_left: int  # Still to be done
+    epochs: float | None  # None where the dataset is not there
+    estimate: Estimate | None  # None where no run resembles it
+    equal_to: str | None = None  # An experiment with a run of the very same configuration
+    shares: Mapping[str, float] = field(default_factory=dict)  # Of samples, by dataset of a mixture
 
     @property
     def mixture(self) -> str:
@@ -70,14 +60,11 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What a sweep would run, with a row for each of its experiments in its order.
-
-    ``next_step`` is what one with ``until`` does when these have finished.
-    """
+    """What a sweep would run, with a row for each of its experiments in its order."""
 
     sweep: Sweep
     rows: tuple[PlanRow, ...]
-    next_step: NextStep | None = None
+    next_step: NextStep | None = None  # What one with ``until`` does when these have finished
 
     @property
     def gpu_hours_left(self) -> float:

@@ -32,21 +32,14 @@ MOST_PAIRED = 20
 
 
 class EvaluatedConfiguration(NamedTuple):
-    """One evaluated configuration, with its places among the evaluated ones.
-
-    Attributes:
-        evaluation: Of its first evaluated replicate.
-        error: Over all evaluated seeds.
-        against_first: Its error over that of the one with the lowest, on the same episodes, or why
-            the two cannot be compared so; None for that one itself and far down the table.
-    """
+    """One evaluated configuration, with its places among the evaluated ones."""
 
     ranked: RankedConfiguration
-    evaluation: Evaluation
-    error: ConfigurationError
+    evaluation: Evaluation  # Of its first evaluated replicate
+    error: ConfigurationError  # Over all evaluated seeds
     by_error: int = 0
     by_loss: int = 0
-    against_first: PairedError | str | None = None
+    against_first: PairedError | str | None = None  # Or why not; None: itself, or far down
 
     @property
     def against_first_words(self) -> str:
@@ -56,30 +49,20 @@ class EvaluatedConfiguration(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """Loss and open-loop error of the same runs held against each other, in a ``sentence``.
+    """Loss and open-loop error of the same runs held against each other."""
 
-    Attributes:
-        tau: Kendall's tau-b of the two rankings; None where there are fewer than three runs, or
-            one of the two never differs.
-        disagreeing: Pairs of names, the one with the lower loss first, that the loss orders one
-            way and the error the other, both beyond their 95 percent intervals.
-    """
-
-    tau: float | None
-    disagreeing: tuple[tuple[str, str], ...]
+    tau: float | None  # Kendall's tau-b; None of fewer than three runs, or where one never differs
+    disagreeing: tuple[tuple[str, str], ...]  # Lower loss first, higher error, both beyond noise
     sentence: str
 
 
 @dataclass(frozen=True)
 class EvaluationRanking:
-    """The evaluated configurations of one class, never none, the lowest open-loop error first.
-
-    ``not_evaluated`` is how many configurations of the class are not among them.
-    """
+    """The evaluated configurations of one class, never none, the lowest open-loop error first."""
 
     rows: tuple[EvaluatedConfiguration, ...]
     agreement: Agreement
-    not_evaluated: int
+    not_evaluated: int  # Configurations of the class that are not among them
 
     @property
     def part(self) -> str:

@@ -29,16 +29,15 @@ from gr00t_assets.comparison.statistics.ranking import (
 from gr00t_assets.comparison.statistics.success_agreement import Answer, SuccessAgreement
 from gr00t_assets.comparison.success_ranking import SuccessRanking
 from gr00t_assets.reporting import (
-    costs,
     effect_table,
     evaluation_ranking,
     markdown,
     plots,
     ranking_table,
-    sweep_summary,
+    summaries,
 )
 from gr00t_assets.reporting.effect_table import BADGES, IntervalAxis, VerdictBadge, interval_axis
-from gr00t_assets.reporting.sweep_summary import SweepSummary, status_counts
+from gr00t_assets.reporting.summaries import SweepSummary, status_counts
 from gr00t_assets.runs.stored_run import STATUS_WORDS
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def render_page(
     comparisons: Sequence[Comparison],
     sweeps: Sequence[SweepSummary],
     sweep_names: Sequence[str],
-    price: costs.Price | None = None,
+    price: summaries.Price | None = None,
     problems: Sequence[str] = (),
     videos: Mapping[str, Sequence[Video]] | None = None,
 ) -> str:
@@ -98,7 +97,7 @@ def render_page(
         summary=summary(comparisons, sweeps),
         sweeps=sweeps,
         without_runs=[name for name in sweep_names if name not in reported],
-        costs={item.key: costs.configuration_costs(item.runs, price) for item in comparisons},
+        costs={item.key: summaries.configuration_costs(item.runs, price) for item in comparisons},
         unranked=not_ranked,
         price=price,
         problems=problems,
@@ -114,8 +113,8 @@ def render_page(
 def page_environment() -> "jinja2.Environment":
     """Templates of the page."""
     return markdown.template_environment(
-        wording, headline, costs, effect_table, evaluation_ranking, markdown, plots, ranking_table,
-        sweep_summary, sys.modules[__name__], autoescape=True,
+        wording, headline, effect_table, evaluation_ranking, markdown, plots, ranking_table,
+        summaries, sys.modules[__name__], autoescape=True,
     )  # fmt: skip
 
 

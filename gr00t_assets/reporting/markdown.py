@@ -22,13 +22,7 @@ from gr00t_assets.comparison.wording import (
 )
 from gr00t_assets.core.text import markdown
 from gr00t_assets.core.units import counted, shown_setting
-from gr00t_assets.reporting import (
-    costs,
-    effect_table,
-    evaluation_ranking,
-    ranking_table,
-    sweep_summary,
-)
+from gr00t_assets.reporting import effect_table, evaluation_ranking, ranking_table, summaries
 from gr00t_assets.reporting.ranking_table import RankingTable, class_title, frames_warning
 
 if TYPE_CHECKING:
@@ -133,7 +127,7 @@ def template_environment(*modules: ModuleType, autoescape: bool = False) -> "jin
 def markdown_environment() -> "jinja2.Environment":
     """Templates of Markdown; ``escaped`` is to be used on everything that comes from files."""
     return template_environment(
-        wording, headline, costs, effect_table, evaluation_ranking, ranking_table, sweep_summary,
+        wording, headline, effect_table, evaluation_ranking, ranking_table, summaries,
         sys.modules[__name__],
     )  # fmt: skip
 

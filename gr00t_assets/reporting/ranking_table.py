@@ -105,16 +105,12 @@ class Cell(NamedTuple):
 
 
 class RankingTable(NamedTuple):
-    """The columns beside rank, experiment and loss; a row a configuration.
-
-    ``ranks`` has for each row its place, and whether it cannot be told from the first one; ``by``
-    says what the order is by.
-    """
+    """The columns beside rank, experiment and loss; a row a configuration."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[RankedConfiguration, tuple[Cell, ...]], ...]
-    ranks: tuple[tuple[int, bool], ...]
-    by: str
+    ranks: tuple[tuple[int, bool], ...]  # Of each row, and whether it cannot be told from the first
+    by: str  # What the order is by
 
 
 def ranking_table(
@@ -224,17 +220,12 @@ def _success_cell(row: RolledConfiguration | None) -> Cell:
 
 
 class LossGrid(NamedTuple):
-    """Configurations by batch size and learning rate, in each cell the lowest loss first.
+    """Configurations by batch size and learning rate, in each cell the lowest loss first."""
 
-    ``rates`` are the columns, ``axis`` is that of the lowest losses of the cells, None where they
-    are equal. ``other_settings`` differ between the runs too, so that neighbours may differ in more
-    than two.
-    """
-
-    rates: tuple[str, ...]
+    rates: tuple[str, ...]  # The columns
     cells: dict[tuple[int, str], list[RankedConfiguration]]
-    axis: IntervalAxis | None
-    other_settings: tuple[str, ...]
+    axis: IntervalAxis | None  # Of the lowest losses of the cells; None where they are equal
+    other_settings: tuple[str, ...]  # Differ too, so that neighbours may differ in more than two
 
 
 def loss_grid(ranking: Sequence[RankedConfiguration]) -> LossGrid | None:

@@ -21,10 +21,9 @@ from gr00t_assets.evaluation.result import Evaluation, load_evaluation
 from gr00t_assets.evaluation.rollouts.result import Rollouts, load_rollouts
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.reporting.costs import price_per_gpu_hour
 from gr00t_assets.reporting.html import STORE, Video, first_ranked, render_page
 from gr00t_assets.reporting.markdown import comparison_markdown, narrow_table
-from gr00t_assets.reporting.sweep_summary import SweepSummary, sweep_summary
+from gr00t_assets.reporting.summaries import SweepSummary, price_per_gpu_hour, sweep_summary
 from gr00t_assets.runs.stored_run import StoredRun, read_runs
 
 FILE = "loss_comparison.html"
@@ -36,18 +35,14 @@ SEE_IMPORTED = "Runs made elsewhere are not shown: gr00t-assets compare --import
 
 @dataclass(frozen=True)
 class Report:
-    """A report: the ``page`` and the HTML file that it goes to, and what it was made from.
+    """A report, and what it was made from."""
 
-    ``sweeps`` are those in it, ``stored`` has the runs of every sweep by its name, ``problems`` say
-    what kept something from it.
-    """
-
-    path: Path
+    path: Path  # The HTML file that the ``page`` goes to
     page: str
-    sweeps: tuple[SweepSummary, ...]
-    stored: Mapping[str, Sequence[StoredRun]]
+    sweeps: tuple[SweepSummary, ...]  # Those in it
+    stored: Mapping[str, Sequence[StoredRun]]  # The runs of every sweep by its name
     comparisons: tuple[Comparison, ...]
-    problems: tuple[str, ...]
+    problems: tuple[str, ...]  # What kept something from it
 
     @property
     def verdict(self) -> str:

@@ -139,19 +139,12 @@ class PolicyOutcome(SuccessRate):
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyPair(SuccessPair):
-    """The second policy against the first, with p values by Holm.
+    """The second policy against the first, with p values by Holm."""
 
-    Attributes:
-        letters: Of both.
-        blocks: In which both were tried; 0 where they are not paired.
-        trials: Of the policy that was tried less.
-        is_complete: Whether the end of the plan was reached, with few trials left out.
-    """
-
-    letters: tuple[str, str]
-    blocks: int
-    trials: int
-    is_complete: bool
+    letters: tuple[str, str]  # Of both
+    blocks: int  # In which both were tried; 0 where they are not paired
+    trials: int  # Of the policy that was tried less
+    is_complete: bool  # Whether the end of the plan was reached, with few trials left out
 
     @property
     def is_settled(self) -> bool:

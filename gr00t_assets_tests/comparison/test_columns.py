@@ -16,7 +16,7 @@ from gr00t_assets.comparison.tables.runs_table import export_table, runs_table
 from gr00t_assets.comparison.wording import loss_text
 from gr00t_assets.reporting.markdown import comparison_markdown
 from gr00t_assets.reporting.report import make_report
-from gr00t_assets.reporting.sweep_summary import sweep_summary
+from gr00t_assets.reporting.summaries import sweep_summary
 from gr00t_assets.runs.final_loss import LossWindow
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets_tests.comparison.run_factory import experiment, losses, sweep, write_run

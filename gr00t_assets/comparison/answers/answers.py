@@ -46,12 +46,8 @@ _SENTENCES = SENTENCES["answers"]
 class Answer:
     """What may be said of one factor, and what not.
 
-    Attributes:
-        sentence: The answer in one sentence, with the runs and the losses that it rests on.
-        verdict: That of the class that says most; ``not_comparable`` where no two finished runs of
-            one class differ in the factor, which is to say, there is nothing to compare.
-        effects: What each class says, the one that the sentence is about first.
-        limits: What the answer does not cover, one sentence each.
+    ``verdict`` and ``sentence`` are of the class that says most, the first of the ``effects``;
+    ``limits`` are what it does not cover, one sentence each.
     """
 
     factor: str

@@ -31,18 +31,12 @@ SETTINGS_OF = {"trainable_parts": TRAINABLE_PARTS, "batch_size": SETTINGS_OF_A_S
 
 @dataclass(frozen=True)
 class ProposedExperiment:
-    """One run that is to be made, like a reference but for some hyperparameters.
-
-    Attributes:
-        reason: What it tells, in one sentence; it becomes the hypothesis of the sweep file.
-        hours: GPU-hours that it is expected to take, hours of a CPU where it runs on one; None
-            where no run tells.
-    """
+    """One run that is to be made, like a reference but for some hyperparameters."""
 
     reference: RunId
     changes: Mapping[str, Any]
-    reason: str = ""
-    hours: float | None = None
+    reason: str = ""  # What it tells, in one sentence; the hypothesis of the sweep file
+    hours: float | None = None  # GPU-hours, or hours of a CPU where it runs on one; None: not known
 
     @computed_field
     @property
@@ -61,25 +55,18 @@ class ProposedExperiment:
 class Proposal:
     """The next experiments towards the answer of a question.
 
-    Attributes:
-        questions: The factors that are asked about, the first one the reason of the proposal;
-            ``best`` asks which configuration has the lowest loss.
-        kind: ``control`` for a run that a confounded answer lacks, ``replicates`` for the whole
-            design once more, ``best`` for its leaders once more, ``continue`` where the runs that
-            are needed have been begun.
-        reason: Why the answer is open and what these runs would change about it.
-        runs: Ids of the runs that the answer rests on now.
-        chance: That these runs settle every one of the questions; None where it is not known.
-        runs_after: Finished runs that the answer will rest on.
+    ``kind`` is ``control`` for a run that a confounded answer lacks, ``replicates`` for the whole
+    design once more, ``best`` for its leaders once more, ``continue`` where the runs that are
+    needed have been begun. The first one of ``questions``, factors or ``best``, is the reason.
     """
 
     questions: tuple[str, ...]
     kind: Literal["control", "replicates", "best", "continue"]
-    reason: str
+    reason: str  # Why the answer is open and what these runs would change about it
     experiments: tuple[ProposedExperiment, ...]
-    runs: tuple[str, ...] = ()
-    chance: float | None = None
-    runs_after: int = 0
+    runs: tuple[str, ...] = ()  # Ids of the runs that the answer rests on now
+    chance: float | None = None  # That these runs settle every question; None: not known
+    runs_after: int = 0  # Finished runs that the answer will rest on
 
     @property
     def topics(self) -> list[str]:

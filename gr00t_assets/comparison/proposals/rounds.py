@@ -1,4 +1,11 @@
-"""The next round of a design: all configurations, or some, once more with one common seed."""
+"""The next round of a design, with one common seed, and how likely rounds settle a question.
+
+An effect is settled where it is shown, or where its interval lies within the band, so that it is
+too small to matter. Results are looked at after every round, with at most five seeds: each look has
+a fifth of the level (Bonferroni), so that the chance of one false effect in all looks stays below
+it. The effect that is seen is too large on average: of a statistic ``z^2`` of ``f`` degrees of
+freedom ``z^2 - f`` is taken for real (empirical Bayes), with the uncertainty that this leaves.
+"""
 
 import math
 from collections import Counter
@@ -18,6 +25,8 @@ from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass,
 from gr00t_assets.experiments.sweep_rounds import MOST_SEEDS
 
 MOST_RUNS = 100  # Of one round; nobody repeats a random search of a thousand
+QUANTILES = (np.arange(15) + 0.5) / 15  # Of the distribution of the spread
+DRAWS = 300  # Of the losses that the contenders may have
 USUAL_SEED = 42  # Of a run that does not tell its seed, the default of the trainers
 
 ENDED = frozenset({"finished", "failed", "pruned"})
@@ -25,19 +34,12 @@ ENDED = frozenset({"finished", "failed", "pruned"})
 
 
 class Round(NamedTuple):
-    """Runs of one seed.
+    """Runs of one seed."""
 
-    Attributes:
-        experiments: Those that are not there yet.
-        begun: Runs that are there and not finished.
-        seeds: Mean number of seeds of the configurations before the round.
-        added: By how many it grows with it.
-    """
-
-    experiments: tuple[ProposedExperiment, ...]
-    begun: tuple[Run, ...]
-    seeds: float
-    added: float
+    experiments: tuple[ProposedExperiment, ...]  # That are not there yet
+    begun: tuple[Run, ...]  # That are there and not finished
+    seeds: float  # Mean number of seeds of the configurations before the round
+    added: float  # By how many it grows with it
 
 
 def next_round(members: Sequence[Configuration], runs: Sequence[Run], speeds: Speeds) -> Round:
@@ -85,10 +87,6 @@ def _seed(
     known = [*(seed for seed, _ in begun.most_common()), *(lacking if behind else ())]
     fresh = next(seed for seed in range(1, len(every) + 2) if seed not in every)
     return next((seed for seed in known if isinstance(seed, int)), fresh)
-
-
-QUANTILES = (np.arange(15) + 0.5) / 15  # Of the distribution of the spread
-DRAWS = 300  # Of the losses that the contenders may have
 
 
 def look_level(confidence: float = LEVEL) -> float:

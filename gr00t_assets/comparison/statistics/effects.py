@@ -24,19 +24,13 @@ MOST_CANDIDATES = 4000  # Pairs that are looked at for the nearest ones
 
 @dataclass(frozen=True)
 class Pair:
-    """Two configurations that differ in the factor that is asked about.
-
-    Attributes:
-        low: Runs of the lower value, or of the first one where values have no order.
-        changes: Everything that differs, the factor first, then the other material ones.
-        ratio: Loss of ``high`` over that of ``low``.
-    """
+    """Two configurations that differ in the factor that is asked about."""
 
     factor: str
-    low: RunIds
+    low: RunIds  # Of the lower value, or of the first one where values have no order
     high: RunIds
-    changes: tuple[Change, ...]
-    ratio: float
+    changes: tuple[Change, ...]  # All that differs, the factor first, then the other material ones
+    ratio: float  # Loss of ``high`` over that of ``low``
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -162,31 +156,22 @@ else changed with it, or that no two finished runs of one class differ in it."""
 
 @dataclass(frozen=True)
 class LevelEstimate:
-    """The loss at one value of a factor, the other factors at their average.
-
-    Attributes:
-        interval: At 95 percent, between runs; None where no spread is known.
-    """
+    """The loss at one value of a factor, the other factors at their average."""
 
     value: object
     loss: float
-    interval: tuple[float, float] | None
+    interval: tuple[float, float] | None  # At 95 percent, between runs; None: no spread is known
     runs: RunIds
 
 
 @dataclass(frozen=True)
 class SimpleEffect:
-    """The effect of a factor at one value of the factor that it depends on.
-
-    Attributes:
-        ratio: Loss at the highest value of the factor over that at the lowest.
-        p_adjusted: By Holm's procedure over the values.
-    """
+    """The effect of a factor at one value of the factor that it depends on."""
 
     value: object
-    ratio: float
+    ratio: float  # Loss at the highest value of the factor over that at the lowest
     interval: tuple[float, float]
-    p_adjusted: float
+    p_adjusted: float  # By Holm's procedure over the values
 
     @property
     def shown(self) -> bool:
@@ -196,48 +181,28 @@ class SimpleEffect:
 
 @dataclass(frozen=True)
 class Effect:
-    """What one class says of one factor.
-
-    Attributes:
-        low: The lowest value of the factor among the runs that could be compared, and ``high`` the
-            highest; of words the first and the last in their order.
-        ratio: Loss at ``high`` over loss at ``low``, with its interval at 95 percent; None where
-            nothing can be estimated.
-        p: Of the hypothesis that the factor does nothing; ``p_adjusted`` by Holm's procedure over
-            the whole report, and the smaller one of it and of the interaction that is shown.
-        levels: The losses at each value.
-        lower: By value of the factor the values whose loss is higher by more than noise.
-        depends_on: The factor that its effect depends on, with the effects ``at`` its values.
-        interaction_p: Of the hypothesis that it does not, adjusted.
-        confounders: Factors that changed with it.
-        pair: Two configurations that differ in it and in as little else as there is.
-        needed: Where no spread is known: the effect would count if two runs of one configuration
-            differed by less than this, as a log ratio.
-        clean: Whether its levels were compared at equal values of every other factor, so that
-            nothing rests on the form of the model.
-        single: Values that ran once where others were repeated, and took no part.
-    """
+    """What one class says of one factor."""
 
     factor: str
     class_id: str
     verdict: Verdict
     spread: Spread
-    low: object = None
-    high: object = None
-    ratio: float | None = None
-    interval: tuple[float, float] | None = None
-    p: float | None = None
-    p_adjusted: float | None = None
-    levels: tuple[LevelEstimate, ...] = ()
-    lower: Mapping[Any, tuple[object, ...]] = field(default_factory=dict)
-    depends_on: str | None = None
-    interaction_p: float | None = None
-    at: tuple[SimpleEffect, ...] = ()
-    confounders: tuple[str, ...] = ()
-    pair: Pair | None = None
-    needed: float | None = None
-    clean: bool = False
-    single: tuple[object, ...] = ()
+    low: object = None  # Lowest value that could be compared, of words the first
+    high: object = None  # Highest value, of words the last
+    ratio: float | None = None  # Loss at ``high`` over loss at ``low``; None: not estimated
+    interval: tuple[float, float] | None = None  # Of it at 95 percent
+    p: float | None = None  # Of the hypothesis that the factor does nothing
+    p_adjusted: float | None = None  # By Holm over the whole report; the interaction's if smaller
+    levels: tuple[LevelEstimate, ...] = ()  # The losses at each value
+    lower: Mapping[Any, tuple[object, ...]] = field(default_factory=dict)  # Values with more loss
+    depends_on: str | None = None  # The factor that its effect depends on
+    interaction_p: float | None = None  # Of the hypothesis that it does not, adjusted
+    at: tuple[SimpleEffect, ...] = ()  # The effects at its values
+    confounders: tuple[str, ...] = ()  # Factors that changed with it
+    pair: Pair | None = None  # Configurations that differ in it and as little else as there is
+    needed: float | None = None  # Without a spread: it would count below this one, a log ratio
+    clean: bool = False  # All levels met at equal values of all else: no form of a model counts
+    single: tuple[object, ...] = ()  # Values that ran once where others were repeated, left out
     runs: RunIds = ()
 
     @computed_field

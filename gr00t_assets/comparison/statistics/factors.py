@@ -227,19 +227,12 @@ def samples_are_equal(low: Configuration, high: Configuration) -> bool:
 
 @dataclass(frozen=True)
 class Spread:
-    """How much two runs of one configuration differ, and where that is known from.
+    """How much two runs of one configuration differ, and where that is known from."""
 
-    Attributes:
-        deviation: Standard deviation of the log loss; None where nothing tells.
-        degrees: Degrees of freedom of it, estimated from so many ``runs``.
-        source: Repeated seeds of the class, what the model leaves over, repeated runs of similar
-            classes, or nothing.
-    """
-
-    deviation: float | None = None
-    degrees: int = 0
+    deviation: float | None = None  # Standard deviation of the log loss; None where nothing tells
+    degrees: int = 0  # Of freedom
     source: Literal["repeated seeds", "residual", "similar classes", "none"] = "none"
-    runs: int = 0
+    runs: int = 0  # It was estimated from so many
 
     @property
     def variance(self) -> float:

@@ -30,19 +30,12 @@ ALIASED = 0.1
 
 @dataclass(frozen=True)
 class FactorColumns:
-    """The columns of one factor over ``n`` observations; those of a curve have the mean zero.
+    """The columns of one factor over ``n`` observations; those of a curve have the mean zero."""
 
-    Attributes:
-        levels: The values in their order; the unknown value, None, comes first.
-        curve: Whether it is a quadratic in the logarithm; in the value where one is not above zero.
-        codes: One row for each level, shape ``(levels, k)``.
-        columns: Shape ``(n, k)``.
-    """
-
-    levels: tuple[object, ...]
-    curve: bool
-    codes: np.ndarray
-    columns: np.ndarray
+    levels: tuple[object, ...]  # In their order; the unknown value, None, comes first
+    curve: bool  # A quadratic in the logarithm; in the value where one is not above zero
+    codes: np.ndarray  # One row for each level, shape ``(levels, k)``
+    columns: np.ndarray  # Shape ``(n, k)``
 
     def code(self, value: object) -> np.ndarray:
         """The columns' values at one level, shape ``(k,)``."""

@@ -30,33 +30,20 @@ LARGEST_HALF = 600.0
 
 @dataclass(frozen=True)
 class RankedConfiguration:
-    """A configuration's place in its class, from 1 for the lowest loss.
-
-    Attributes:
-        loss: Geometric mean over seeds; its standard error is that between runs, of a class without
-            a known spread that within the runs.
-        interval: Of the loss at 95 percent, between runs; None where no spread is known.
-        expected: The loss that it would have in new runs, with its interval: the lowest of many
-            losses is lower than that, so it is drawn towards the others, the noisier the more.
-        chance_best: That no configuration of the class has a lower loss.
-        chance_good: That its loss is at most the band above the lowest.
-        finished: Number of its runs that finished, ``started`` of those that were begun.
-        failed: Number of its runs that failed: with any it is not called the best.
-        tied_with_best: Whether it cannot be told from the first; always so for that one.
-    """
+    """A configuration's place in its class, from 1 for the lowest loss."""
 
     place: int
     runs: RunIds
-    loss: Loss
-    interval: tuple[float, float] | None = None
-    expected: float | None = None
+    loss: Loss  # Geometric mean over seeds; its error is that between runs, else that within them
+    interval: tuple[float, float] | None = None  # Of the loss at 95 percent, between runs
+    expected: float | None = None  # In new runs, drawn towards the others: the lowest is lucky
     expected_interval: tuple[float, float] | None = None
-    chance_best: float | None = None
-    chance_good: float | None = None
-    finished: int = 1
-    started: int = 1
-    failed: int = 0
-    tied_with_best: bool = True
+    chance_best: float | None = None  # That no configuration of the class has a lower loss
+    chance_good: float | None = None  # That its loss is at most the band above the lowest
+    finished: int = 1  # Number of its runs that finished
+    started: int = 1  # Of those that were begun
+    failed: int = 0  # With any it is not called the best
+    tied_with_best: bool = True  # Whether it cannot be told from the first; so for that one
 
     @property
     def run(self) -> Run:

@@ -184,23 +184,14 @@ class SuccessEstimate:
 
 @dataclass(frozen=True)
 class SuccessPair:
-    """Success of a second policy against a first one.
+    """Success of a second policy against a first one."""
 
-    Attributes:
-        difference: Rate of the second minus that of the first.
-        interval: Of it at 95 percent, of single runs Newcombe's (Statistics in Medicine 17, 1998).
-        p_value: That they differ by chance; ``against_first`` adjusts it.
-        test: ``McNemar``, ``Barnard``, ``score``, or ``t over runs``.
-        sequential_p: The same where one may look after every episode; None for several runs.
-        rollouts: Episodes a side that would settle it, see ``rollouts_needed``.
-    """
-
-    difference: float
-    interval: Interval
-    p_value: float
-    test: str
-    sequential_p: float | None = None
-    rollouts: int | None = None
+    difference: float  # Rate of the second minus that of the first
+    interval: Interval  # At 95 percent, of single runs Newcombe's (Statistics in Medicine 17, 1998)
+    p_value: float  # That they differ by chance; ``against_first`` adjusts it
+    test: str  # ``McNemar``, ``Barnard``, ``score``, or ``t over runs``
+    sequential_p: float | None = None  # Where one may look at any time; None for several runs
+    rollouts: int | None = None  # Episodes a side that would settle it, see ``rollouts_needed``
 
     @property
     def told_apart(self) -> bool:

@@ -42,16 +42,12 @@ _SHOWN = 30  # Problems that a message lists at most
 
 @dataclass
 class Row:
-    """One run: where it stands, its values by column or setting, and what cannot be read of it.
+    """One run: where it stands, its values, and what cannot be read of it."""
 
-    ``place`` is ``line 2`` of a file, or ``row 0`` by the label of a DataFrame; ``remarks`` say
-    which column was taken for another.
-    """
-
-    place: str
-    values: dict[str, Any] = field(default_factory=dict)
+    place: str  # ``line 2`` of a file, or ``row 0`` by the label of a DataFrame
+    values: dict[str, Any] = field(default_factory=dict)  # By column or setting
     problems: list[str] = field(default_factory=list)
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()  # Which column was taken for another
 
 
 def read_rows(path: Path) -> list[Row]:

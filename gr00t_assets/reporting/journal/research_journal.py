@@ -43,16 +43,13 @@ _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DO
 
 @dataclass(frozen=True)
 class Note:
-    """A note by the name of its file; ``text`` is what the person wrote, without the front matter.
-
-    ``subject`` is the experiment or factor that it is about; ``problem`` says why none can be told.
-    """
+    """A note by the name of its file."""
 
     name: str
-    text: str
+    text: str  # What the person wrote, without the front matter
     kind: Literal["experiment", "question", "general", "unknown"] = "general"
-    subject: str = ""
-    problem: str = ""
+    subject: str = ""  # The experiment or factor that it is about
+    problem: str = ""  # Why that cannot be told
 
     @property
     def quoted(self) -> str:

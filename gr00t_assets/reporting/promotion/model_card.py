@@ -32,32 +32,19 @@ LIBRARY = "gr00t-assets"
 
 
 class Promotable(NamedTuple):
-    """Weights of a run that fulfils every requirement but for those of the gate.
+    """Weights of a run that fulfils every requirement but for those of the gate."""
 
-    Attributes:
-        directory: Of the run, whose store may have been moved since it trained.
-        spec: Of the run, and so is ``manifest``; of a checkpoint as if the run had ended with it.
-        final_loss: Training loss at the step of the weights.
-        evaluation: Of the weights, open loop; ``rollouts`` are of them by environment.
-        checks: Outcome of every check by name.
-        name: ``EXPERIMENT``, or ``EXPERIMENT@STEP``.
-        weights: Their folder.
-        step: Of a checkpoint; None for final weights.
-        chosen: Why this checkpoint, where the best was asked for.
-        gate: What it says of them.
-    """
-
-    directory: Path
+    directory: Path  # Of the run, whose store may have been moved since it trained
     spec: TrainingSpec
-    manifest: Manifest
-    final_loss: LossWindow
-    evaluation: Evaluation
-    checks: dict[str, bool]
-    name: str
+    manifest: Manifest  # Of a checkpoint as if the run had ended with it
+    final_loss: LossWindow  # Training loss at the step of the weights
+    evaluation: Evaluation  # Of the weights, open loop
+    checks: dict[str, bool]  # Outcome of every check by name
+    name: str  # ``EXPERIMENT``, or ``EXPERIMENT@STEP``
     weights: Path
-    step: int | None
-    chosen: str | None
-    rollouts: tuple[Rollouts, ...]
+    step: int | None  # Of a checkpoint; None for final weights
+    chosen: str | None  # Why this checkpoint, where the best was asked for
+    rollouts: tuple[Rollouts, ...]  # Of the weights, by environment
     gate: Gate
 
     @property

@@ -36,7 +36,6 @@ from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import find_sweep
 from gr00t_assets.reporting.effect_table import BADGES, answered
 from gr00t_assets.reporting.html import STORE
-from gr00t_assets.reporting.journal.research_journal import write_journal
 from gr00t_assets.reporting.markdown import (
     narrow_table,
     proposal_cost,
@@ -45,6 +44,7 @@ from gr00t_assets.reporting.markdown import (
 )
 from gr00t_assets.reporting.ranking_table import RankingTable, evaluation_sentence, record_note
 from gr00t_assets.reporting.report import make_report
+from gr00t_assets.reporting.research_journal import write_journal
 from gr00t_assets.reporting.summaries import status_counts
 
 _VERDICT_STYLES = {

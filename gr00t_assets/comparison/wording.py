@@ -40,6 +40,23 @@ def hours_words(hours: float) -> str:
     return "" if not hours else f"{hours:,.2f}" if hours >= 0.1 else f"{hours:.2g}"
 
 
+def result_words(run: Run) -> str:
+    """Loss with its error, where in the run it is, epochs, and whether it still falls."""
+    if run.loss is None:
+        return f"{run.status}; no loss"
+    text = f"loss {run_loss_words(run)} ({run.loss.kind} over {run.loss.samples:,} samples)"
+    if run.steps:
+        asked = f" of {run.max_steps:,}" if run.max_steps and run.max_steps != run.steps else ""
+        text += f" at step {run.steps:,}{asked}"
+    if run.samples_seen:
+        text += f", {run.samples_seen:,} samples"
+    if run.epochs is not None:
+        text += f", {shown(run.epochs, 'epochs')} epochs"
+    if run.curve is not None and run.finished:
+        text += f"; {run.end_trend.words}"
+    return text if run.status == "finished" else f"{run.status}: {text} so far"
+
+
 def hours_unit(runs: Sequence[Run]) -> str:
     """The unit of hours of runs like these."""
     on_cpu = bool(runs) and all(run.gpu_hours == 0 for run in runs)

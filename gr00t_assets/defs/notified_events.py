@@ -168,7 +168,7 @@ class Lab:
     def _is_over(self, sweep: Sweep, unfinished: Collection[str]) -> bool:
         """Whether all of it is trained or failed for good, and it asks for no further round."""
         from gr00t_assets.comparison.all_runs import from_store
-        from gr00t_assets.planning.next_step import next_step
+        from gr00t_assets.planning.sweep_plan import next_step
 
         names = {item.name for item in sweep.experiments}
         folder = self.store.root / "runs"

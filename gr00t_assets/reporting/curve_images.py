@@ -24,10 +24,9 @@ _MATPLOTLIB_DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 
 
 def curve_panels(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
-    """The runs to draw on shared axes, with a title: one panel a comparability class.
+    """The runs to draw on shared axes, with a title: one panel a comparability class, by rank.
 
-    Stale runs and runs without a logged loss are left out. Within a panel ranked runs come first,
-    in order of rank. Of more than ``MOST_DRAWN`` the first are drawn, and the title says so.
+    Stale runs and runs without a logged loss are left out; of more than ``MOST_DRAWN`` the others.
     """
     drawn = [run for run in runs if not run.stale and run.curve is not None]
     classes = comparability_classes(drawn)

@@ -128,42 +128,37 @@ def ranking_table(
     """
     chance = column_names()["chance_best"]
     varying = varying_settings([run for ranked in ranking for run in ranked.runs])
-    settings = [
-        setting_column(name, factor_words(name))
-        for name in (*SHOWN_SETTINGS, *varying[:most_settings])
-    ]
+    names = (*SHOWN_SETTINGS, *varying[:most_settings])
+    settings = [setting_column(name, factor_words(name)) for name in names]
     measured = [
         column
         for column in COLUMNS
         if column.heading and column is not chance and (wide or not column.wide)
     ]
     measured.sort(key=lambda column: column.name in _LAST_COLUMNS)
-    first, rest = (chance, *settings[:MOST_FIRST]), settings[MOST_FIRST:]
+    columns = [chance, *settings[:MOST_FIRST], *measured, *settings[MOST_FIRST:]]
     evaluated = evaluation_ranking(ranking, evaluations) if evaluations else None
     errors = {id(row.ranked): row for row in evaluated.rows} if evaluated else {}
     environment = max(success, key=lambda item: len(_rolled(item, ranking)), default=None)
     rolled = _rolled(environment, ranking) if environment else {}
-    by = "training loss"
+    by, ranks = "training loss", [(ranked.place, ranked.tied) for ranked in ranking]
     if environment and rolled:
         by = f"success in {environment.environment}"
         if len(rolled) < len(ranking):
             by += ", those without rollouts by open-loop error on held-out episodes, then by loss"
         ranking = sorted(ranking, key=lambda item: _order(item, rolled, errors))
-    configurations = [[RankedRun(run, ranked) for run in ranked.runs] for ranked in ranking]
-    table = [
-        (column, [_cell(column, rows) for rows in configurations])
-        for column in (*first, *measured, *rest)
-    ]
-    if wide and evaluations:
-        table.insert(1, (_OPEN_LOOP_ERROR, [_error_cell(errors.get(id(item))) for item in ranking]))
-    ranks = [(ranked.place, ranked.tied) for ranked in ranking]
-    if rolled:
-        places = [Cell(f"{ranked.place}", ranked.place) for ranked in ranking]
-        cells = [_success_cell(rolled.get(id(ranked))) for ranked in ranking]
-        table = [(_SUCCESS, cells), (_BY_LOSS, places), *table]
         shown_success = [row.success for ranked in ranking if (row := rolled.get(id(ranked)))]
         tied = [False, *(not pair.told_apart for pair in against_first(shown_success))]
         ranks = list(enumerate([*tied, *[False] * (len(ranking) - len(tied))], start=1))
+    configurations = [[RankedRun(run, ranked) for run in ranked.runs] for ranked in ranking]
+    table = [(column, [_cell(column, rows) for rows in configurations]) for column in columns]
+    if wide and evaluations:
+        table.insert(1, (_OPEN_LOOP_ERROR, [_error_cell(errors.get(id(item))) for item in ranking]))
+    if rolled:
+        found = [rolled.get(id(ranked)) for ranked in ranking]
+        cells = [Cell(row.words, row.success.rate) if row else Cell("") for row in found]
+        places = [Cell(f"{ranked.place}", ranked.place) for ranked in ranking]
+        table = [(_SUCCESS, cells), (_BY_LOSS, places), *table]
     table = [(column, cells) for column, cells in table if any(cell.text for cell in cells)]
     rows = zip(*(cells for _, cells in table), strict=True)
     return RankingTable(
@@ -213,10 +208,6 @@ def _error_cell(row: EvaluatedConfiguration | None) -> Cell:
         return Cell("")
     seen = "" if row.evaluation.held_out else " (seen in training)"
     return Cell(loss_text(row.error.mean, row.error.standard_error) + seen, row.error.mean)
-
-
-def _success_cell(row: RolledConfiguration | None) -> Cell:
-    return Cell("") if row is None else Cell(row.words, row.success.rate)
 
 
 class LossGrid(NamedTuple):

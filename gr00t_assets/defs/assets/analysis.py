@@ -186,7 +186,7 @@ def research_journal(
     Written from the runs; notes in ``data/journal/notes`` are kept and placed. The same runs and
     notes give the same file.
     """
-    from gr00t_assets.reporting.journal.research_journal import write_journal
+    from gr00t_assets.reporting.research_journal import write_journal
 
     journal = write_journal(list(SWEEPS.values()), store)
     context.log.info(f"{'written' if journal.changed else 'unchanged'}: {journal.path.name}")

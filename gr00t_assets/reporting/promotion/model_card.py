@@ -158,14 +158,9 @@ def _settings(hyperparameters: Hyperparameters) -> Iterable[tuple[str, str, str]
 def _base_model(manifest: Manifest, trainer: Trainer) -> str:
     if manifest.base_model in trainer.built_in_models:
         return f"the built-in model `{manifest.base_model}`, drawn at random"
+    name = printable(_without_folder(manifest.base_model), lines=False).replace("`", "'")
     revision = manifest.base_model_revision
-    name = _code(_without_folder(manifest.base_model))
-    return f"{name} at `{revision}`" if revision else name
-
-
-def _code(text: str) -> str:
-    """A name as code, which no character of it can end."""
-    return "`" + printable(text, lines=False).replace("`", "'") + "`"
+    return f"`{name}` at `{revision}`" if revision else f"`{name}`"
 
 
 def _without_folder(text: str) -> str:

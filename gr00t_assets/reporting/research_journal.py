@@ -11,7 +11,8 @@ or ``question: batch_size``. A note without front matter is about the work as a 
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,23 +20,132 @@ from typing import Literal
 import yaml
 
 from gr00t_assets.comparison.all_runs import from_store
+from gr00t_assets.comparison.answers.headline import doubts
 from gr00t_assets.comparison.comparison import Comparison
-from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.statistics.factors import factor_named
-from gr00t_assets.comparison.wording import factor_words
+from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run
+from gr00t_assets.comparison.statistics.effects import Effect
+from gr00t_assets.comparison.statistics.factors import factor_named, factor_value
+from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
+from gr00t_assets.comparison.wording import factor_words, listed, shown, value_words
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.text import markdown, printable
+from gr00t_assets.core.units import shown_setting
+from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.reporting.journal import entries
+from gr00t_assets.reporting.effect_table import BADGES, ratio_text
 from gr00t_assets.reporting.markdown import markdown_environment, tidy
+from gr00t_assets.reporting.ranking_table import frames_warning
 from gr00t_assets.reporting.report import compare_everything, short_verdict
 from gr00t_assets.runs.stored_run import read_runs
 
+MOST_EFFECTS = 3  # Effects that a conclusion names; the comparison has the others
+
+_FIRST_SETTINGS = ("learning_rate", "batch_size", "max_steps")
+_PART_FLAGS = tuple(name for name in TRAINABLE_PARTS if name.startswith("tune_"))
+_SCRIPT_VALUES = ("data_config", "batch_size", "max_steps", "learning_rate", "warmup_ratio",
+                  "weight_decay", "lora_rank", "num_gpus", "video_backend")  # fmt: skip
+
+
+def entries(comparison: Comparison) -> Iterator[tuple[Run, str, list[str], bool]]:
+    """Each run, its place in words, what its class says of its factors, and whether it is the
+    first of its experiment, which has the notes."""
+    names: set[str] = set()
+    places = {
+        run.run_id: _place_sentence(ranked, ranked_class)
+        for ranked_class in comparison.ranked_classes
+        for ranked in ranked_class.ranking
+        for run in ranked.runs
+    }
+    every = [effect for of_factor in comparison.effects.values() for effect in of_factor]
+    every.sort(key=lambda effect: list(BADGES).index(effect.verdict))
+    for run in comparison.runs:
+        conclusion = places.get(run.run_id, "none.")
+        if not run.finished:
+            conclusion = f"none: it is {run.status}, so it is neither ranked nor compared."
+        own = [x for x in every if any(member.run_id == run.run_id for member in x.runs)]
+        sentences = [_effect_sentence(effect, run) for effect in own[:MOST_EFFECTS]]
+        yield run, conclusion, sentences, run.name not in names
+        names.add(run.name)
+
+
+def _effect_sentence(effect: Effect, run: Run) -> str:
+    value = factor_value(run, effect.factor)
+    text = f"{factor_words(effect.factor)} {value_words(value)}: {BADGES[effect.verdict].text}"
+    if lower := effect.lower.get(value):
+        text += f", ends lower than {listed(list(map(value_words, lower)))}"
+    if effect.verdict == "confounded":
+        return f"{text} with {listed(list(map(factor_words, effect.confounders)))}."
+    if effect.ratio is not None:
+        ends = f"{value_words(effect.high)} over {value_words(effect.low)}"
+        text += f"; loss at {ends} {ratio_text(effect)}"
+    return text + "."
+
+
+def _place_sentence(ranked: RankedConfiguration, of_class: ComparabilityClass) -> str:
+    count = len(of_class.ranking)
+    if count == 1:
+        return "The only finished configuration of its class."
+    if ranked.tied:
+        return f"Place {ranked.place} of {count} in its class; it cannot be told from the best."
+    if ranked.place > 1:
+        known = "the best is lower by more than noise explains"
+        return f"Place {ranked.place} of {count} in its class; {known}."
+    text = f"Lowest loss of {count} configurations of its class"
+    if of_class.best is not None:
+        return f"{text}, by more than noise explains."
+    return f"{text}, not known to be the best: {'; '.join(doubts(of_class))}."
+
+
+def config_words(run: Run) -> str:
+    """Data, parts, and every setting that is not its trainer's default, in a line."""
+    settings, own = run.settings, run.stored.hyperparameters if run.stored else None
+    fields = type(own).model_fields if own else all_hyperparameters()
+    words = [
+        f"{factor_words(name)} {shown(settings[name], name)}"
+        for name in _FIRST_SETTINGS
+        if settings.get(name) is not None
+    ]
+    words.append(f"trained parts: {factor_value(run, 'trainable_parts') or 'not known'}")
+    words += [
+        f"{factor_words(name)} {shown_setting(value)}"
+        for name, value in settings.items()
+        if name not in (*_FIRST_SETTINGS, *_PART_FLAGS)
+        and value is not None
+        and not (name in fields and value == fields[name].get_default(call_default_factory=True))
+    ]
+    warning = frames_warning(run.frames)
+    dataset = (run.dataset or "dataset not known") + (f" ({warning})" if warning else "")
+    return f"{dataset}; {', '.join(words)}"
+
+
+def commands(run: Run) -> list[str]:
+    """What to type to train a run's configuration again.
+
+    A run of the store is an experiment and is named; its trainer may know other commands for it.
+    Of an imported run these are arguments of NVIDIA's script, as far as its source has them.
+    """
+    if run.stored is not None:
+        experiment = run.stored.experiment
+        return [run.stored.command, *trainer_named(experiment.trainer).shell_commands(experiment)]
+    settings = {**run.settings, "data_config": run.data.get("data config")}
+    options = [
+        f"{name.replace('_', '-')} {shlex.quote(printable(shown_setting(settings[name]), False))}"
+        for name in _SCRIPT_VALUES
+        if settings.get(name) not in (None, "") and (name != "lora_rank" or settings[name])
+    ]
+    options += [
+        ("" if settings[name] else "no-") + name.replace("_", "-")
+        for name in _PART_FLAGS
+        if name in settings
+    ]
+    return " \\\n  --".join(["python scripts/gr00t_finetune.py", *options]).splitlines()
+
+
 FILE = "research_journal.md"
-NOTES = Path("data/journal/notes")  # Folder of the notes, in the project
+NOTES = Path("data/journal/notes")  # In the project
 MOST_ROWS = 20  # Rows of one ranking; the report has them all
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
@@ -120,8 +230,7 @@ def journal_text(
 ) -> str:
     """The whole journal. The same runs and notes give the same bytes.
 
-    ``planned`` are the names of experiments that have not run, by sweep, and ``problems`` say what
-    could not be read.
+    ``planned`` are experiments that have not run, by sweep; ``problems`` say what was unreadable.
     """
     names = {run.name for comparison in comparisons for run in comparison.runs}
     factors = {answer.factor for comparison in comparisons for answer in comparison.answers}
@@ -136,7 +245,9 @@ def journal_text(
 
     template = markdown_environment().get_template("journal.md.j2")
     text = template.render(
-        vars(entries),
+        entries=entries,
+        config_words=config_words,
+        commands=commands,
         comparisons=comparisons,
         planned=planned,
         notes=notes,
@@ -149,10 +260,7 @@ def journal_text(
 
 
 def read_notes(folder: Path, experiments: Collection[str]) -> list[Note]:
-    """Every note of a folder, which need not exist, in order of names.
-
-    A note that is about none of the experiments, or cannot be placed otherwise, is kept too.
-    """
+    """Every note of a folder, which need not exist, by name; also those without a place."""
     files = sorted(folder.glob("[!.]*.md"), key=lambda file: file.name)
     return [_read(file, experiments) for file in files]
 

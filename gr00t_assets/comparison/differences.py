@@ -36,15 +36,12 @@ _HASH = re.compile(r"[0-9a-f]{12,64}")
 
 @dataclass(frozen=True)
 class Difference:
-    """What a run has otherwise than its baseline (``low``): data first, what cannot matter last.
-
-    ``unknown`` are settings that only one of the two is known to have.
-    """
+    """What a run has otherwise than its baseline (``low``): data first, what cannot matter last."""
 
     run: str
     baseline: str
     changes: tuple[Change, ...]
-    unknown: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()  # Settings that only one of the two is known to have
 
     @computed_field
     @property
@@ -122,10 +119,7 @@ def difference(run: Run, baseline: Run) -> Difference:
 
 
 def proposal_words(experiment: Experiment, runs: Sequence[Run]) -> tuple[str, bool]:
-    """What a proposed experiment is beside the runs, and whether it is one of them.
-
-    Such as "changes 4 factors against very_low_lr (ch7f65x3): batch size 1 to 8, ...".
-    """
+    """Such as ``changes 1 factor against a (id): batch size 1 to 8``, and whether it is a run."""
     settings = experiment.hyperparameters.model_dump() | {
         "trainer": experiment.trainer,
         "base_model": experiment.base_model,

@@ -108,10 +108,7 @@ class Speeds:
         return cls(measured, this_device() or "" if store else "")
 
     def estimate(self, trainer: str, base_model: str, settings: Settings) -> Estimate | None:
-        """From the runs of this trainer and base model that are nearest by ``Setup.distance``.
-
-        A speed with another number of GPUs is taken in proportion. None where there is no run.
-        """
+        """From the nearest runs of this trainer and base model, in proportion to their GPUs."""
         return self._nearest(trainer, base_model, Setup.of(settings, self._device))
 
     def hours(self, trainer: str, base_model: str, settings: Settings) -> float | None:

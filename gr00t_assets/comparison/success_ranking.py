@@ -86,10 +86,7 @@ class RolledConfiguration:
 
     @property
     def episodes_more(self) -> int | None:
-        """Further episodes of each side that would tell it from the first, if rates stay so.
-
-        To two digits; None where none are needed, too many, or where runs are the unit.
-        """
+        """Episodes more of each side that would tell it from the first; None: none, or too many."""
         pair = self.against_first
         if not pair or not self.tied or not pair.rollouts or pair.sequential_p is None:
             return None

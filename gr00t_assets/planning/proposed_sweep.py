@@ -80,10 +80,7 @@ def check_sweep(file: Path, runs: Path | None) -> Iterator[tuple[str, bool]]:
 
 
 def with_references(proposed: Sequence[Proposal], speeds: Speeds) -> list[Proposal]:
-    """The proposals with the runs that they are held against, to be made here as well, each once.
-
-    For runs that were imported: what a run made here is to be held against has to be made here.
-    """
+    """The proposals with the runs that they are held against, to be made here too, each once."""
     again = "{} ({}) once more, made here, to hold the others against."
     extra = [
         ProposedExperiment(run, {}).told(again.format(run.name, run.run_id), speeds)

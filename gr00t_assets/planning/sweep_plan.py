@@ -117,10 +117,7 @@ def named_sweep(name: str) -> Sweep:
 
 
 def make_plan(sweep: Sweep, store: Store, device: str | None = None) -> SweepPlan:
-    """Hold a sweep against a store, whose runs also tell the speed on the named device.
-
-    Without a name it is the device of this machine.
-    """
+    """Hold a sweep against a store; its runs tell the speed on a device, this machine's if None."""
     runs: dict[str, StoredRun] = {}
     stored = read_runs(sweep.experiments, store, curves=False)
     for run in stored:

@@ -24,10 +24,7 @@ _MATPLOTLIB_DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 
 
 def curve_panels(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
-    """The runs to draw on shared axes, with a title: one panel a comparability class, by rank.
-
-    Stale runs and runs without a logged loss are left out; of more than ``MOST_DRAWN`` the others.
-    """
+    """The runs to draw, but stale ones, by rank, with a title: one panel a comparability class."""
     drawn = [run for run in runs if not run.stale and run.curve is not None]
     classes = comparability_classes(drawn)
     panels = []

@@ -66,10 +66,7 @@ def proposal_question(proposal: Proposal) -> str:
 
 
 def proposal_cost(proposal: Proposal, chance: bool = False) -> str:
-    """Number of runs and hours in brackets; '' where a begun run is to be continued.
-
-    The ``chance`` that it settles the question is for where the reason is not shown.
-    """
+    """Runs, hours and ``chance`` to settle it, in brackets; '' where a begun run is continued."""
     count, hours = len(proposal.experiments), proposal.gpu_hours
     if not count:
         return ""

@@ -50,8 +50,7 @@ _SCRIPT_VALUES = ("data_config", "batch_size", "max_steps", "learning_rate", "wa
 
 
 def entries(comparison: Comparison) -> Iterator[tuple[Run, str, list[str], bool]]:
-    """Each run, its place in words, what its class says of its factors, and whether it is the
-    first of its experiment, which has the notes."""
+    """Each run, its place and effects in words, and whether it is the first of its experiment."""
     names: set[str] = set()
     places = {
         run.run_id: _place_sentence(ranked, ranked_class)
@@ -228,10 +227,7 @@ def journal_text(
     notes: Sequence[Note] = (),
     problems: Sequence[str] = (),
 ) -> str:
-    """The whole journal. The same runs and notes give the same bytes.
-
-    ``planned`` are experiments that have not run, by sweep; ``problems`` say what was unreadable.
-    """
+    """The whole journal, the same bytes from the same runs, ``planned`` experiments and notes."""
     names = {run.name for comparison in comparisons for run in comparison.runs}
     factors = {answer.factor for comparison in comparisons for answer in comparison.answers}
 

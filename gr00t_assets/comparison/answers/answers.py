@@ -44,18 +44,14 @@ _SENTENCES = SENTENCES["answers"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What may be said of one factor, and what not.
-
-    ``verdict`` and ``sentence`` are of the class that says most, the first of the ``effects``;
-    ``limits`` are what it does not cover, one sentence each.
-    """
+    """What may be said of one factor, and what not."""
 
     factor: str
     question: str
-    sentence: Annotated[str, Field(serialization_alias="answer")]
-    verdict: Verdict
-    effects: tuple[Effect, ...] = ()
-    limits: tuple[str, ...] = ()
+    sentence: Annotated[str, Field(serialization_alias="answer")]  # Of the class that says most
+    verdict: Verdict  # Of the same
+    effects: tuple[Effect, ...] = ()  # Of each class, the same first
+    limits: tuple[str, ...] = ()  # What it does not cover, one sentence each
 
     @computed_field
     @property

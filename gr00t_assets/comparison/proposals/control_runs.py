@@ -238,11 +238,9 @@ def _run_reason(run: ProposedExperiment, questions: Sequence[str]) -> str:
     """The hypothesis of the run, a question that it answers either way."""
     reference, asked = run.reference, factor_words(questions[0])
     others = _others(questions, "It also")
-    if not reference.loss:
-        return f"Against {reference.name} only {asked} changes.{others}"
     return (
         f"Against {reference.name} ({reference.run_id}) only {asked} changes{_equal_samples(run)}: "
-        f"if {asked} matters, its loss is another than {reference.loss.mean:.4g}.{others}"
+        f"if {asked} matters, its loss is another than {_mean_loss(reference):.4g}.{others}"
     )
 
 

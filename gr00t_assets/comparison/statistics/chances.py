@@ -55,10 +55,7 @@ class AdjustedMeans:
         return Spread(max(SMALLEST_SPREAD, deviation), degrees, spread.source, spread.runs)
 
     def with_seeds(self, draws: np.ndarray, paired: Spread) -> np.ndarray:
-        """Drawn losses with what the common seeds may have added to all of them alike.
-
-        It is the mean of so many seeds, whose variance has one degree of freedom less.
-        """
+        """Drawn losses with what the common seeds may have added to all of them alike."""
         degrees = self.seeds.shape[1]
         mean_square = float(self._of_seeds @ self._of_seeds) / degrees
         share = degrees / (len(self.cells) - len(self.means)) / (degrees + 1)

@@ -49,13 +49,10 @@ _SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
 
 @dataclass(frozen=True, eq=False)
 class Configuration:
-    """Finished runs that are equal in all that can change what is learned, but for the seed.
-
-    ``material`` has the value of every material factor that is known.
-    """
+    """Finished runs that are equal in all that can change what is learned, but for the seed."""
 
     runs: tuple[Run, ...]
-    material: dict[str, object]
+    material: dict[str, object]  # The value of every material factor that is known
 
     @property
     def first(self) -> Run:

@@ -137,15 +137,11 @@ Term = tuple[str, ...]  # A factor, or two of an interaction
 
 
 class Test(NamedTuple):
-    """A contrast of the model: one number, or several that are tested together.
-
-    ``estimate`` and ``error`` are of the first one; ``error`` is that of one variance for all runs,
-    or where variances clearly differ, the robust one.
-    """
+    """A contrast of the model: one number, or several that are tested together."""
 
     p: float
-    estimate: float
-    error: float
+    estimate: float  # Of the first one
+    error: float  # Of it; the robust one where variances clearly differ
     degrees: int
 
     def interval(self) -> tuple[float, float]:
@@ -228,10 +224,7 @@ class LinearModel:
         return bool(het_breuschpagan(self.residuals, design)[1] < UNEQUAL)
 
     def vector(self, codes: dict[Term, np.ndarray], constant: float = 0.0) -> np.ndarray:
-        """A contrast's weights from those of some terms, shape ``(parameters,)``.
-
-        With a constant of 1 it is the log loss at some levels, the other factors at their average.
-        """
+        """Weights of a contrast, ``(parameters,)``; of a log loss with a constant of 1."""
         weights = np.zeros(len(self._parameters))
         weights[0] = constant
         for name, code in codes.items():
@@ -239,10 +232,7 @@ class LinearModel:
         return weights
 
     def test(self, weights: np.ndarray) -> Test | None:
-        """Wald's F test that contrasts are zero; None where no spread is known.
-
-        The weights' shape is ``(contrasts, parameters)``, or ``(parameters,)`` of one.
-        """
+        """Wald's F test that contrasts, ``(k, parameters)``, are zero; None: no spread known."""
         weights = np.atleast_2d(weights)
         if self.spread.deviation is None:
             return None

@@ -63,13 +63,10 @@ class RankedConfiguration:
 
 @dataclass(frozen=True)
 class ComparabilityClass:
-    """Runs whose losses may be set side by side: equal data, frames and trainable parts.
-
-    ``band`` is the share by which losses may differ and still be equally good.
-    """
+    """Runs whose losses may be set side by side: equal data, frames and trainable parts."""
 
     runs: tuple[Run, ...]
-    band: float = BAND
+    band: float = BAND  # Share by which losses may differ and still be equally good
 
     @property
     def comparability(self) -> dict[str, str]:

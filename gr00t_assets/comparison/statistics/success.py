@@ -118,13 +118,10 @@ ONE_RUN_EACH = BetweenRuns()
 
 @dataclass(frozen=True)
 class SuccessEstimate:
-    """Success of one configuration over its runs, of a training seed each; not none.
-
-    ``between`` is of all configurations of the environment.
-    """
+    """Success of one configuration over its runs, of a training seed each; not none."""
 
     runs: tuple[Outcomes, ...]
-    between: BetweenRuns = ONE_RUN_EACH
+    between: BetweenRuns = ONE_RUN_EACH  # Of all configurations of the environment
 
     @cached_property
     def counts(self) -> SuccessRate:

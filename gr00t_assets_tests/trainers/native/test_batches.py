@@ -107,7 +107,7 @@ def test_a_batch_has_the_shapes_that_the_model_takes(spec_of: SpecMaker) -> None
     assert batch["pixel_values"].max() <= 1
     assert batch["state"].shape == (4, 1, 64)
     assert batch["action"].shape == batch["action_mask"].shape == (4, 16, 32)
-    assert batch["embodiment_id"].tolist() == [24] * 4
+    assert batch["embodiment_id"].tolist() == [24]  # of all four
     image_tokens = (batch["input_ids"] == base.tokenizer.image_id).sum(dim=1)
     assert image_tokens.tolist() == [base.config.tokens_per_image] * 4
     assert torch.isfinite(

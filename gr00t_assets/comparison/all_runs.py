@@ -18,9 +18,7 @@ from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.stored_run import StoredRun, read_runs
 from gr00t_assets.trainers.wandb_run import RECORD, read_record
 
-JOURNAL = "journal/runs.csv"
-"""Runs that were made before there was a store, in the project's ``data``."""
-
+JOURNAL = "journal/runs.csv"  # Runs made before there was a store, in the project's ``data``
 _LONGEST_NOTE = 4000  # Characters of a failure that are shown
 
 

@@ -64,7 +64,6 @@ def hours_unit(runs: Sequence[Run]) -> str:
 
 
 MOST_TIMES = 10.0  # An interval whose high end is more times its low end says nothing
-
 _COUNT = "{:,.0f}".format
 _SHOWN: dict[str, Callable[[Any], str]] = {
     **dict.fromkeys(("logged_step", "max_steps", "samples_seen"), _COUNT),

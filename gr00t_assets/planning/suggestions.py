@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 STARTUP = 5  # Finished runs that the model of the losses needs
-
 _TRIES = 200
 
 _RANDOM = """\

@@ -10,14 +10,9 @@ from gr00t_assets.comparison.statistics.questions import additive_question
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
 from gr00t_assets.comparison.wording import factor_words, label, percent_words, said_once
 
-MOST_LEVELS = 12
-"""Values of a factor that are drawn; of more, so many that are evenly apart in their order."""
-
-MOST_CLASSES = 6
-"""Classes of one question on the page; the others are in ``gr00t-assets compare --json``."""
-
-WIDEST = 30.0
-"""Times above the highest and below the lowest estimate at which an axis ends at the latest."""
+MOST_LEVELS = 12  # Values of a factor that are drawn, evenly apart in their order
+MOST_CLASSES = 6  # Of one question on the page; ``gr00t-assets compare --json`` has them all
+WIDEST = 30.0  # Times beyond the outermost estimates at which an axis ends at the latest
 
 
 class VerdictBadge(NamedTuple):

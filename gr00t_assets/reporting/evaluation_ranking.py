@@ -27,8 +27,7 @@ from gr00t_assets.evaluation.windows import LEAST_EPISODES
 
 NEITHER_IS_SUCCESS = "Neither a training loss nor an open-loop error is success on a robot."
 
-MOST_PAIRED = 20
-"""Configurations, the lowest errors first, of which every two are compared by episode."""
+MOST_PAIRED = 20  # Configurations, the lowest errors first, that are compared by episode
 
 
 class EvaluatedConfiguration(NamedTuple):

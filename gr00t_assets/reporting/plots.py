@@ -23,18 +23,11 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 
 DASHES = ("solid", "dash", "dot", "dashdot")
 MOST_DRAWN = 60  # Curves on shared axes at most; no one can tell more of them apart
-
-FIGURE_POINTS = 20_000
-"""Points of all lines of one figure; more would make the page slow and show nothing more."""
-
+FIGURE_POINTS = 20_000  # Of all lines of one figure; more would make the page slow
 LINE_POINTS = 400  # Points of one run's line at most
 STEP_POINTS = 200  # Single steps drawn of one run at most
-
-MOST_RUNS_WITH_STEPS = 12
-"""Single steps are drawn, and runs named in a legend, where there are no more runs than this."""
-
+MOST_RUNS_WITH_STEPS = 12  # Of no more single steps are drawn, and names in a legend
 MOST_ERRORS = 40  # Configurations in the plot of open-loop errors; the table has them all
-
 MOST_TRAJECTORIES = 3
 _TRAJECTORY_POINTS = 600
 _BASELINE_LINES = (

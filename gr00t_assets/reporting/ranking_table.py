@@ -26,14 +26,11 @@ from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.reporting.effect_table import IntervalAxis, interval_axis
 from gr00t_assets.reporting.evaluation_ranking import EvaluatedConfiguration, evaluation_ranking
 
-SETTINGS_ON_PAGE = 8
-"""Columns of varying settings at most; a class with more has them in the runs' own lists."""
-
+SETTINGS_ON_PAGE = 8  # Columns of varying settings; the runs' own lists have them all
 _LAST_COLUMNS = frozenset({"loss_halfway", "trend", "samples_per_second"})
 
 MOST_FIRST = 5  # Columns of settings that stand before those of what was measured
 MOST_COLUMNS = 9  # Columns that a page has room for; the others are behind the fold of each row
-
 _OPEN_LOOP_ERROR = Column(
     "open_loop_error", "Float64", "", "On held-out episodes, in normalised units",
     lambda row: None, "open-loop error",
@@ -43,8 +40,7 @@ _SUCCESS = Column("success", "Float64", "", "Over all episodes, with its 95 perc
                   lambda row: None, "success")  # fmt: skip
 _BY_LOSS = Column("by_loss", "Int64", "", "Place by loss", lambda row: None, "by loss")
 
-MOST_RATES = 12
-"""Learning rates that have a column of their own in the grid; of more, neighbours share one."""
+MOST_RATES = 12  # Learning rates with a column of their own; of more, neighbours share one
 
 
 def class_title(comparability_class: ComparabilityClass) -> str:

@@ -29,7 +29,6 @@ from gr00t_assets.runs.stored_run import StoredRun, read_runs
 FILE = "loss_comparison.html"
 IMPORTED = "imported"
 VIDEO_BYTES = 4_000_000  # Of all videos inside the page together
-
 SEE_IMPORTED = "Runs made elsewhere are not shown: gr00t-assets compare --imported shows them."
 
 

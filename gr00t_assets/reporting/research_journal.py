@@ -42,7 +42,6 @@ from gr00t_assets.reporting.report import compare_everything, short_verdict
 from gr00t_assets.runs.stored_run import read_runs
 
 MOST_EFFECTS = 3  # Effects that a conclusion names; the comparison has the others
-
 _FIRST_SETTINGS = ("learning_rate", "batch_size", "max_steps")
 _PART_FLAGS = tuple(name for name in TRAINABLE_PARTS if name.startswith("tune_"))
 _SCRIPT_VALUES = ("data_config", "batch_size", "max_steps", "learning_rate", "warmup_ratio",
@@ -146,7 +145,6 @@ def commands(run: Run) -> list[str]:
 FILE = "research_journal.md"
 NOTES = Path("data/journal/notes")  # In the project
 MOST_ROWS = 20  # Rows of one ranking; the report has them all
-
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 
 

@@ -123,9 +123,7 @@ def next_trial(plan: TrialPlan, done: Collection[int]) -> Trial | None:
     return next(later, left[0] if left else None)
 
 
-_PAIRED = 0.8
-"""Share of the trials of each of two policies that have a partner where they are paired."""
-
+_PAIRED = 0.8  # Share of each one's trials that have a partner where two are paired
 _DONE = 0.9  # Share of a policy's trials that were done at the end of a plan; some cannot be judged
 
 

@@ -38,7 +38,6 @@ from gr00t_assets.comparison.wording import (
 
 WIDEST = 1e4  # A ratio of an interval's ends beyond which it says nothing, and is left out
 _SERIES = 8  # Runs of a series that a sentence lists at most
-
 _SENTENCES = SENTENCES["answers"]
 
 

@@ -178,7 +178,6 @@ def _left_out(runs: Sequence[Run]) -> Iterator[str]:
 
 
 _CLASSES = 4  # Classes that are told one by one
-
 _FRAMES = {
     "known wrong": "they trained on wrong images",
     "not verified": "their frames are not verified",

@@ -21,11 +21,8 @@ import numpy as np
 
 from gr00t_assets.comparison.statistics.factors import SMALLEST_SPREAD, Spread, order_of
 
-MOST_LEVELS = 4
-"""A numeric factor with more values is a quadratic in its logarithm, one with fewer has levels."""
-
-ALIASED = 0.1
-"""Share of a factor's variance that the others must leave over for it to be told apart."""
+MOST_LEVELS = 4  # A numeric factor with more values is a quadratic in its logarithm
+ALIASED = 0.1  # Share of a factor's variance that others must leave for it to be told apart
 
 
 @dataclass(frozen=True)
@@ -125,8 +122,7 @@ def share_left(columns: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.sort(np.clip(np.linalg.svd(left, compute_uv=False), 0.0, 1.0) ** 2)
 
 
-ROBUST_DEGREES = 4
-"""From so many residual degrees of freedom on the variance may differ from run to run."""
+ROBUST_DEGREES = 4  # Residual degrees from which on the variance may differ from run to run
 
 HC3_DEGREES = 8  # With fewer HC3, which errs on the large side, would show next to nothing
 

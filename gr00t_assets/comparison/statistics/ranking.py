@@ -23,9 +23,7 @@ from gr00t_assets.comparison.statistics.linear_model import LEVEL
 from gr00t_assets.comparison.statistics.questions import additive_question
 
 BAND = 0.05  # Losses no further apart than this share are equally good for most purposes
-
-LARGEST_HALF = 600.0
-"""Of an interval of log losses; with more of them nothing is known, and ``exp`` overflows."""
+LARGEST_HALF = 600.0  # Of an interval of log losses: beyond it ``exp`` overflows
 
 
 @dataclass(frozen=True)

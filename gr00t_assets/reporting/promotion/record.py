@@ -113,7 +113,6 @@ def promoted_models(store: Store, experiment: str | None = None) -> list[Promote
 
 
 PUSHES = "pushes.jsonl"  # Beside the record: one line a push. It is never uploaded.
-
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 

@@ -99,7 +99,9 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
             yield reader.line_num, line
 
 
-def _filled(rows: list[Row], columns: list[tuple[str, Sequence[Any]]], subject: str) -> list[Row]:
+def _filled(
+    rows: list[Row], columns: Sequence[tuple[str, Sequence[Any]]], subject: str
+) -> list[Row]:
     """The rows with their values, read column by column."""
     try:
         if not rows:

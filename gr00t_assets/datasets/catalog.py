@@ -20,8 +20,7 @@ from gr00t_assets.core.yaml_files import (
     validation_problems,
     yaml_problem,
 )
-from gr00t_assets.datasets.curation import Curation, EpisodeChoice, IdleTrim, TaskNames
-from gr00t_assets.datasets.held_out import HeldOut
+from gr00t_assets.datasets.curation import Curation, EpisodeChoice, HeldOut, IdleTrim, TaskNames
 from gr00t_assets.datasets.lerobot.folder import episode_names
 from gr00t_assets.datasets.source_kinds import SOURCE_KINDS, FolderSource, Source
 from gr00t_assets.environments.environment_file import load_environments

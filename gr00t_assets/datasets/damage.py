@@ -12,13 +12,20 @@ from gr00t_assets.core.files import LARGEST_LIST, folders
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.core.verification import Damage, Tally, listed
-from gr00t_assets.datasets.frames.frame_checksums import CHECKSUMS, FRAMES, HEAD, damaged_frames
-from gr00t_assets.datasets.frames.frame_index import INDEX, TIMES, read_indices
+from gr00t_assets.datasets.frames.frame_index import (
+    CHECKSUMS,
+    FRAMES,
+    HEAD,
+    INDEX,
+    TIMES,
+    damaged_frames,
+    read_indices,
+)
 from gr00t_assets.datasets.frames.prepared_frames import PREPARED, damaged_prepared
 from gr00t_assets.datasets.record import load_record
-from gr00t_assets.datasets.sources.content import content_files
 from gr00t_assets.datasets.sources.version_files import (
     changed_version_files,
+    content_files,
     recorded_files,
     remedy_of_damage,
 )

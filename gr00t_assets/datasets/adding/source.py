@@ -24,10 +24,10 @@ from gr00t_assets.datasets.source_kinds import (
     Source,
     without_credentials,
 )
-from gr00t_assets.datasets.sources.content import refuse_links
 from gr00t_assets.datasets.sources.fetch import exclusive, fetch, local_folder, remove_downloads
 from gr00t_assets.datasets.sources.git_source import git_commit
 from gr00t_assets.datasets.sources.hub_source import hub_commit
+from gr00t_assets.datasets.sources.version_files import refuse_links
 
 _HUB_PAGE = re.compile(
     r"(?:https?://(?:www\.)?huggingface\.co|hf:/)/datasets/([^/]+/[^/?#@]+)(?:(?:/tree/|@)([^/?#]+))?.*"

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gr00t_assets.datasets.checks.image_checks import check_images
+from gr00t_assets.datasets.checks.camera_checks import (
+    VideoFormat,
+    check_declaration,
+    check_images,
+    check_video,
+)
 from gr00t_assets.datasets.checks.row_checks import (
     check_episode_tasks,
     check_finite,
@@ -17,14 +22,12 @@ from gr00t_assets.datasets.checks.row_checks import (
     measured_fps,
     reporter,
 )
-from gr00t_assets.datasets.checks.video_checks import VideoFormat, check_declaration, check_video
 from gr00t_assets.datasets.lerobot.columns import LONGEST_EPISODE, FileFaults
 from gr00t_assets.datasets.lerobot.episodes import Episode
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
 from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.metadata import Metadata
-from gr00t_assets.datasets.lerobot.rows import Rows, read_rows
-from gr00t_assets.datasets.lerobot.shared_rows import find_rows
+from gr00t_assets.datasets.lerobot.rows import Rows, find_rows, read_rows
 from gr00t_assets.datasets.lerobot.statistics import RunningStatistics
 from gr00t_assets.datasets.lerobot.video_packets import VideoPackets, find_frames, read_packets
 

@@ -19,17 +19,19 @@ from gr00t_assets.core.files import LARGEST_LIST, FrozenModel, write_json
 from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.project import project_root
+from gr00t_assets.datasets.checks.camera_checks import BACKENDS, check_camera_rates
 from gr00t_assets.datasets.checks.episode_scan import EpisodeScanner, Progress
 from gr00t_assets.datasets.checks.meta_files import (
     check_episodes,
     check_features,
+    check_modality,
     check_tasks,
     check_totals,
     check_unlisted_files,
+    sliced_columns,
+    task_columns,
 )
-from gr00t_assets.datasets.checks.modality_file import check_modality, sliced_columns, task_columns
-from gr00t_assets.datasets.checks.stored_statistics import StoredStatistics
-from gr00t_assets.datasets.checks.video_checks import BACKENDS, check_camera_rates
+from gr00t_assets.datasets.checks.row_checks import StoredStatistics
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
 from gr00t_assets.datasets.lerobot.folder import Folder, read_object, report_missing_files

@@ -7,7 +7,8 @@ from gr00t_assets.core.finding import Collector, Findings
 from gr00t_assets.core.project import Store, own_modality_file
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.checks.episode_scan import Progress
-from gr00t_assets.datasets.checks.modality_file import check_modality
+from gr00t_assets.datasets.checks.meta_files import check_modality
+from gr00t_assets.datasets.checks.row_checks import check_constant
 from gr00t_assets.datasets.checks.scan import (
     DEFAULT_BACKEND,
     DatasetScan,
@@ -15,7 +16,6 @@ from gr00t_assets.datasets.checks.scan import (
     scan_dataset,
     stored_scan,
 )
-from gr00t_assets.datasets.checks.stored_statistics import check_constant
 from gr00t_assets.datasets.fit.fit_check import (
     fit_findings,
     fitting_data_configs,

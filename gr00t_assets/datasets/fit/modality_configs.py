@@ -6,6 +6,7 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
+from gr00t_assets.datasets.curation import held_out_episodes
 from gr00t_assets.datasets.fit.dataset_check import check_stored_dataset
 from gr00t_assets.datasets.fit.fit_check import (
     fit_findings,
@@ -15,10 +16,9 @@ from gr00t_assets.datasets.fit.fit_check import (
     rotation_of,
     total_dim,
 )
-from gr00t_assets.datasets.fit.key_statistics import ColumnStatistics, relative_statistics
 from gr00t_assets.datasets.frames.frame_check import check_frames
-from gr00t_assets.datasets.held_out import held_out_episodes
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.lerobot.statistics import ColumnStatistics, relative_statistics
 from gr00t_assets.datasets.record import Camera, load_record
 from gr00t_assets.datasets.sources.version_files import require_sound_version
 from gr00t_assets.modality.config import ModalityConfig, VectorKey, VideoKey, save_modality_config

@@ -17,20 +17,21 @@ from typing import Literal
 
 import numpy as np
 
-from gr00t_assets.datasets.frames.frame_checksums import CHECKSUMS, load_checksums
 from gr00t_assets.datasets.frames.frame_index import (
+    CHECKSUMS,
     FRAMES,
     TIMES,
     FramePlan,
     Size,
     Span,
     cache_folder,
+    load_checksums,
     read_indices,
 )
 from gr00t_assets.datasets.frames.partial_frames import PartialFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.recorded_frames import RecordedFrames, recorded_frames
-from gr00t_assets.datasets.video_decoding import VideoError
+from gr00t_assets.datasets.videos import VideoError
 from gr00t_assets.modality.images import resized
 
 Method = Literal["kept", "reused", "decoded"]

@@ -11,21 +11,19 @@ import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import materialize_command
-from gr00t_assets.datasets.frames.frame_checksums import (
-    CHECKSUMS,
-    HEAD,
-    FrameChecksums,
-    load_checksums,
-)
 from gr00t_assets.datasets.frames.frame_index import (
+    CHECKSUMS,
     FRAMES,
+    HEAD,
     TIMES,
+    FrameChecksums,
     FrameIndex,
     Size,
     cache_folder,
+    load_checksums,
     read_indices,
 )
-from gr00t_assets.datasets.video_decoding import nearest_rows
+from gr00t_assets.datasets.videos import nearest_rows
 
 MAPPED_BYTES = 96 << 20
 """Bytes of frames that are read before their pages are released: a process stays small, and the

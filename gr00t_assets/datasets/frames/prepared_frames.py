@@ -15,18 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from gr00t_assets.core.files import partial_name, published_directory
+from gr00t_assets.core.files import partial_name, published_directory, write_bytes
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
-from gr00t_assets.datasets.frames.frame_checksums import (
-    FrameChecksums,
-    load_checksums,
-    save_checksums,
-)
 from gr00t_assets.datasets.frames.frame_index import (
     INDEX,
+    FrameChecksums,
     array_header,
     cache_folder,
     frame_cache_info,
+    load_checksums,
 )
 from gr00t_assets.modality.camera_images import ImageRecipe, camera_images
 from gr00t_assets.modality.config import ModalityConfig
@@ -88,15 +85,18 @@ class PreparedFrames:
         ]
         key = hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:16]
         folder = directory / f"{PREPARED}{key}"
-        if folder.is_dir() and not _is_sound(folder, cameras):
+        arrays = [folder / f"{camera}.npy" for camera in cameras]
+        seconds = _SAMPLE_SECONDS / len(cameras)
+        if folder.is_dir() and any(damaged_prepared(array, seconds) for array in arrays):
             aside = folder.with_name(partial_name(folder.name))
             folder.rename(aside)
             shutil.rmtree(aside)
         if not folder.is_dir():
             shapes = frame_cache_info(directory).cameras
-            counts = {camera: shapes[camera][0] for camera in cameras}
             with published_directory(folder) as partial:
-                _write_prepared(cache, counts, partial, recipe, config)
+                for camera in cameras:
+                    array, count = partial / f"{camera}.npy", shapes[camera][0]
+                    _write_prepared(cache, camera, count, array, recipe, config)
         return cls(cache, folder, recipe, config)
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
@@ -157,33 +157,25 @@ def damaged_prepared(array: Path, sample_seconds: float | None = None) -> bool:
         return True
 
 
-def _is_sound(folder: Path, cameras: Sequence[str]) -> bool:
-    share = _SAMPLE_SECONDS / len(cameras)
-    return not any(damaged_prepared(folder / f"{camera}.npy", share) for camera in cameras)
-
-
 def _write_prepared(
     cache: FrameCache,
-    counts: dict[str, int],
-    folder: Path,
+    camera: str,
+    count: int,
+    array: Path,
     recipe: ImageRecipe,
     config: ModalityConfig,
 ) -> None:
-    for camera, count in counts.items():
-        shape = _prepared(cache, camera, np.arange(1), recipe, config).shape[1:]
-        head = array_header("|u1", (count, *shape))
-        array, sums = folder / f"{camera}.npy", []
-        with array.open("wb") as output:
-            output.write(head)
-            for first in range(0, count, _AT_ONCE):
-                rows = np.arange(first, min(first + _AT_ONCE, count))
-                images = _prepared(cache, camera, rows, recipe, config)
-                sums += (zlib.crc32(image.data) for image in images)
-                output.write(images.data)
-        sums = FrameChecksums(
-            frame_bytes=math.prod(shape), head=zlib.crc32(head), frames=tuple(sums)
-        )
-        save_checksums(sums, _checksums_of(array))
+    shape = _prepared(cache, camera, np.arange(1), recipe, config).shape[1:]
+    head, sums = array_header("|u1", (count, *shape)), []
+    with array.open("wb") as output:
+        output.write(head)
+        for first in range(0, count, _AT_ONCE):
+            rows = np.arange(first, min(first + _AT_ONCE, count))
+            images = _prepared(cache, camera, rows, recipe, config)
+            sums += (zlib.crc32(image.data) for image in images)
+            output.write(images.data)
+    sums = FrameChecksums(frame_bytes=math.prod(shape), head=zlib.crc32(head), frames=tuple(sums))
+    write_bytes(_checksums_of(array), sums.model_dump_json().encode())
 
 
 def _prepared(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from gr00t_assets.datasets.video_decoding import VideoError
+from gr00t_assets.datasets.videos import VideoError
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -1,8 +1,9 @@
 """Columns of Parquet files as arrays, each held against its declaration."""
 
+import errno
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
+from gr00t_assets.datasets.lerobot.folder import first_line
 
 LONGEST_EPISODE = 1_000_000
 """Rows; more than nine hours at 30 rows a second."""
@@ -121,6 +123,22 @@ def is_list(kind: pa.DataType) -> bool:
     return (
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     )
+
+
+@contextmanager
+def report_unreadable(collector: Collector, file: str) -> Iterator[None]:
+    """Turn a Parquet file that cannot be read to its end into a finding; a full disk is none."""
+    try:
+        yield
+    except (OSError, ValueError, pa.ArrowException) as error:
+        if is_disk_full(error):
+            raise
+        collector.report("parquet-unreadable", file, f"cannot be read: {first_line(error)}")
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether an error says that nothing more can be written."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
 
 
 class FileFaults:

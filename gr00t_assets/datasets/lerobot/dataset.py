@@ -24,8 +24,13 @@ from gr00t_assets.datasets.lerobot.folder import (
 )
 from gr00t_assets.datasets.lerobot.info import V30, Info
 from gr00t_assets.datasets.lerobot.metadata import find_cameras, read_metadata
-from gr00t_assets.datasets.lerobot.rows import batch_rows, check_content, row_groups
-from gr00t_assets.datasets.lerobot.shared_rows import RowRange, find_rows
+from gr00t_assets.datasets.lerobot.rows import (
+    RowRange,
+    batch_rows,
+    check_content,
+    find_rows,
+    row_groups,
+)
 from gr00t_assets.modality.modality_json import MODALITY
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from gr00t_assets.core.files import parquet_rows
 from gr00t_assets.core.finding import Collector, short
-from gr00t_assets.datasets.lerobot.columns import LONGEST_EPISODE
+from gr00t_assets.datasets.lerobot.columns import LONGEST_EPISODE, report_unreadable
 from gr00t_assets.datasets.lerobot.folder import (
     FAULTS,
     LARGEST_META_BYTES,
@@ -25,7 +25,6 @@ from gr00t_assets.datasets.lerobot.folder import (
     read_lines,
 )
 from gr00t_assets.datasets.lerobot.info import EPISODES, V30, V30_EPISODES, Info
-from gr00t_assets.datasets.lerobot.rows import report_unreadable
 
 LARGEST_INDEX = 10_000_000
 

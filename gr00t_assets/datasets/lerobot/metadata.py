@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from gr00t_assets.core.files import parquet_rows
 from gr00t_assets.core.finding import short
+from gr00t_assets.datasets.lerobot.columns import report_unreadable
 from gr00t_assets.datasets.lerobot.episodes import (
     DAMAGED,
     LARGEST_INDEX,
@@ -28,7 +29,6 @@ from gr00t_assets.datasets.lerobot.folder import (
     report_missing_files,
 )
 from gr00t_assets.datasets.lerobot.info import TASKS, V30, V30_TASKS, Info, read_info
-from gr00t_assets.datasets.lerobot.rows import report_unreadable
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.lerobot.episodes import Episode, VideoSegment
 from gr00t_assets.datasets.lerobot.folder import Folder, episode_names
-from gr00t_assets.datasets.video_decoding import VideoError, nearest_rows, opened_video
+from gr00t_assets.datasets.videos import VideoError, nearest_rows, opened_video
 
 MOST_FRAMES = 10_000_000
 """Of a video file of many episodes."""

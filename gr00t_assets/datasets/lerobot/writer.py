@@ -24,7 +24,7 @@ from gr00t_assets.datasets.lerobot.info import (
     episode_path,
 )
 from gr00t_assets.datasets.lerobot.statistics import RunningStatistics
-from gr00t_assets.datasets.video_encoding import VideoFile, write_video
+from gr00t_assets.datasets.videos import VideoFile, write_video
 from gr00t_assets.modality.modality_json import MODALITY
 
 V21 = "v2.1"

@@ -9,7 +9,7 @@ from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.figures import Camera, Freeze
-from gr00t_assets.datasets.video_decoding import spread_positions
+from gr00t_assets.datasets.videos import spread_positions
 
 if TYPE_CHECKING:
     import pandas as pd

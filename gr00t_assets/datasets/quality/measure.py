@@ -16,7 +16,6 @@ from gr00t_assets.datasets.lerobot.statistics import STATS
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.cameras import measure_camera
 from gr00t_assets.datasets.quality.columns import Columns, Ranges
-from gr00t_assets.datasets.quality.duplicates import find_repeats
 from gr00t_assets.datasets.quality.figures import (
     AtLimit,
     Copy,
@@ -33,7 +32,7 @@ from gr00t_assets.datasets.quality.motion import (
     median_lag,
     robust_scores,
 )
-from gr00t_assets.datasets.quality.scores import episode_scores
+from gr00t_assets.datasets.quality.scores import episode_scores, find_repeats
 from gr00t_assets.datasets.quality.table import find_warnings
 from gr00t_assets.modality.modality_json import parse_modality
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.columns import Columns, Ranges
-from gr00t_assets.datasets.quality.duplicates import resampled
+from gr00t_assets.datasets.quality.scores import resampled
 
 
 class EpisodeFigures(NamedTuple):

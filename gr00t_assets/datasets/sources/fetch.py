@@ -22,9 +22,9 @@ from gr00t_assets.datasets.source_kinds import (
     HubSource,
     SyntheticSource,
 )
-from gr00t_assets.datasets.sources.content import files_by_path, refuse_links
 from gr00t_assets.datasets.sources.git_source import fetch_git
 from gr00t_assets.datasets.sources.hub_source import fetch_hub
+from gr00t_assets.datasets.sources.version_files import files_by_path, refuse_links
 from gr00t_assets.datasets.synthetic.generator import generate
 
 LOCAL_DATASETS = "GR00T_ASSETS_DATASETS"

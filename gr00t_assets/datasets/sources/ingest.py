@@ -19,13 +19,6 @@ from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.info import V30, read_info
 from gr00t_assets.datasets.lerobot.v3.convert import CONVERSION, CONVERTED
 from gr00t_assets.datasets.record import DatasetRecord, load_record, save_record
-from gr00t_assets.datasets.sources.content import (
-    content_hash,
-    content_hashes,
-    files_by_path,
-    hash_of_files,
-    refuse_links,
-)
 from gr00t_assets.datasets.sources.fetch import (
     Fetched,
     exclusive,
@@ -45,7 +38,15 @@ from gr00t_assets.datasets.sources.origin import (
     replaced_files,
     save_origin,
 )
-from gr00t_assets.datasets.sources.version_files import changed_version_files, record_files
+from gr00t_assets.datasets.sources.version_files import (
+    changed_version_files,
+    content_hash,
+    content_hashes,
+    files_by_path,
+    hash_of_files,
+    record_files,
+    refuse_links,
+)
 
 _NOT_WHOLE = (
     "episode-length",

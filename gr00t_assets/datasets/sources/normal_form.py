@@ -16,7 +16,7 @@ from gr00t_assets.core.names import did_you_mean, nearest
 from gr00t_assets.core.project import data_files
 from gr00t_assets.core.yaml_files import load_yaml, raise_problems, yaml_problem
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.checks.modality_file import check_modality, sliced_columns
+from gr00t_assets.datasets.checks.meta_files import check_modality, sliced_columns
 from gr00t_assets.datasets.curation import Curated, IdleTrim, bounds
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.folder import Folder

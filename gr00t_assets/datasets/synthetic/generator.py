@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from gr00t_assets.core.files import write_bytes, write_json
 from gr00t_assets.datasets.lerobot.info import CHUNK_EPISODES, DATA_PATH, VIDEO_PATH, episode_path
 from gr00t_assets.datasets.lerobot.statistics import array_statistics
+from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.motion import Demonstration, demonstrate, shuffled_things
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
-from gr00t_assets.datasets.video_encoding import write_video
+from gr00t_assets.datasets.videos import write_video
 from gr00t_assets.environments.synthetic.robots import ROBOTS, Robot
 from gr00t_assets.environments.synthetic.scene import PinholeCamera, plate, render, shadow, table
 from gr00t_assets.modality.modality_json import preset_path
@@ -29,7 +29,7 @@ PRESETS = {"gr1_arms": "gr1_arms", "so101": "so100_dualcam"}
 _TASK = "annotation.human.action.task_description"
 
 
-def generate(spec: SyntheticSpec, directory: Path) -> None:
+def generate(spec: SyntheticSource, directory: Path) -> None:
     """Write the demonstrations of some parameters into a folder.
 
     Args:
@@ -83,7 +83,7 @@ def draw(robot: Robot, shown: Demonstration, frame: int, camera: PinholeCamera) 
 
 
 def _columns(
-    spec: SyntheticSpec, shown: Demonstration, episode: int, task: int, first_row: int
+    spec: SyntheticSource, shown: Demonstration, episode: int, task: int, first_row: int
 ) -> dict[str, np.ndarray]:
     real = np.float64 if spec.robot == "gr1_arms" else np.float32
     frames = np.arange(len(shown.states))
@@ -103,7 +103,7 @@ def _columns(
 
 
 def _write_meta(
-    spec: SyntheticSpec,
+    spec: SyntheticSource,
     robot: Robot,
     columns: dict[str, np.ndarray],
     episodes: list[dict[str, Any]],

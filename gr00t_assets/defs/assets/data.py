@@ -78,8 +78,7 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     version of the dataset had are copied.
     """
     from gr00t_assets.datasets.frames.frame_cache import FrameCache, earlier_caches
-    from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
-    from gr00t_assets.datasets.frames.frame_cache_plan import frame_cache_bytes
+    from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache, frame_cache_bytes
     from gr00t_assets.datasets.frames.frame_check import check_frames
     from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
     from gr00t_assets.datasets.quality.measure import measure_quality

@@ -12,7 +12,7 @@ from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.lerobot.features import Feature, parse_features
 from gr00t_assets.datasets.lerobot.folder import FAULTS
 from gr00t_assets.datasets.record import Camera, DatasetRecord, load_record, save_record
-from gr00t_assets.datasets.sources.content import content_hash
+from gr00t_assets.datasets.sources.version_files import content_hash
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.data_config import data_configs, is_built_in
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.quality.duplicates import near_pairs, resampled
 from gr00t_assets.datasets.quality.figures import Measure
+from gr00t_assets.datasets.quality.scores import near_pairs, resampled
 from gr00t_assets_tests.datasets.quality.edits import ACTION, STATE, measured, rewrite, warned
 
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from gr00t_assets.datasets.lerobot.rows import is_disk_full
+from gr00t_assets.datasets.lerobot.columns import is_disk_full
 from gr00t_assets.datasets.lerobot.video_packets import Cut, VideoPackets
-from gr00t_assets.datasets.video_decoding import VideoError
+from gr00t_assets.datasets.videos import VideoError
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -143,13 +143,7 @@ def read_catalog(path: Path | None = None) -> Catalog:
 
 
 def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
-    """Read the catalog, all of it.
-
-    Args:
-        path: As ``read_catalog`` has it.
-
-    Returns:
-        Entries by name, in the order of the file.
+    """Read the catalog, all of it, as ``read_catalog``: entries by name, in the order of the file.
 
     Raises:
         CatalogError: Every problem of the file with its line and field, and the nearest valid

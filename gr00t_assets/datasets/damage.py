@@ -34,13 +34,10 @@ from gr00t_assets.modality.frame_check_result import load_frame_check
 
 
 def data_damage(store: Store, tally: Tally) -> Iterator[Damage]:
-    """What is damaged of the datasets, modality configs and frames in a store.
+    """What is damaged of the datasets, modality configs and frames in a store; every file is read.
 
     Nothing of a dataset is to be moved aside, since its source may be gone: what is taken anew
     replaces it. All else can be made anew from the dataset.
-
-    Args:
-        tally: Counts what was read.
 
     Raises:
         OSError: A file cannot be read.

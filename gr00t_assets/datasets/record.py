@@ -23,11 +23,9 @@ class Camera(FrozenModel):
 
     @classmethod
     def declared(cls, feature: Feature, fps: float, codec: str | None = None) -> "Camera":
-        """A camera as ``meta/info.json`` declares it.
+        """A camera as ``meta/info.json`` declares it, by the dataset's rate where it gives none.
 
-        Args:
-            fps: The dataset's, where the declaration has none.
-            codec: What was found, in place of what is declared.
+        A codec that was found takes the place of what is declared.
         """
         height, width = feature.size or (0, 0)
         rate = feature.video_fps if feature.is_video else None

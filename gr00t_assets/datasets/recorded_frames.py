@@ -250,14 +250,10 @@ class DecodedEpisode:
         return _digest(image) == self._digests[position]
 
     def find(self, image: np.ndarray, near: int) -> int | None:
-        """Position of the frame that an image is, the one nearest to ``near`` of several.
+        """Position of the frame that an image is, of several the nearest; ``(height, width, 3)``.
 
         By equality; where no frame is equal, as with another decoder's colours, by the smallest
         difference of reduced images.
-
-        Args:
-            image: ``(height, width, 3)`` uint8 RGB.
-            near: Position that is expected.
         """
         alike = np.flatnonzero(self._digests == _digest(image))
         if not len(alike):

@@ -158,10 +158,6 @@ class VideoFile:
     """An H.264 file that takes one image after another; frame i is shown at ``i / fps`` seconds.
 
     It has a key frame every 250 frames and where something is added. For a ``with`` statement.
-
-    Args:
-        path: File to write; its folder is made.
-        fps: Frames per second.
     """
 
     def __init__(self, path: Path, fps: float) -> None:

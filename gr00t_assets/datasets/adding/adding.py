@@ -99,11 +99,7 @@ def look_at_source(
     """Take a new dataset from its source, check it, and draft what the project needs for it.
 
     A download is kept below the store for the materialisation that follows; nothing else is
-    written, and the source never.
-
-    Args:
-        name: Its name in the catalog; that of the folder or repository where left out.
-        data_config: Name of the data config that it is to fit.
+    written, and the source never. The name is that of the folder or repository where left out.
 
     Raises:
         CatalogError: The name is taken, or cannot be a dataset's.

@@ -1,7 +1,6 @@
 """Videos and images held against their declaration and the dataset's rate, without decoding one."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -35,14 +34,6 @@ _CODECS = {
     "libaom-av1": "av1",
     "libvpx-vp9": "vp9",
 }
-
-
-class VideoFormat(NamedTuple):
-    """Height and width of a video in pixels, and its codec as FFmpeg names it."""
-
-    height: int
-    width: int
-    codec: str
 
 
 def check_video(
@@ -86,17 +77,17 @@ def check_camera_rates(collector: Collector, info: Info) -> None:
 
 
 def check_declaration(
-    collector: Collector, camera: Feature, videos: Mapping[str, VideoFormat], backend: str
+    collector: Collector, camera: Feature, videos: Mapping[str, tuple[str, str]], backend: str
 ) -> None:
     """Hold the sizes and codecs of a camera's videos against what is declared of it.
 
     Where all videos are alike it is the declaration that is wrong, else the videos that differ.
 
     Args:
-        videos: By file.
+        videos: By file, height x width and the codec as FFmpeg names it.
     """
-    sizes = {file: f"{video.height} x {video.width}" for file, video in videos.items()}
-    codecs = {file: video.codec for file, video in videos.items()}
+    sizes = {file: size for file, (size, _) in videos.items()}
+    codecs = {file: codec for file, (_, codec) in videos.items()}
     size, codec = camera.size, (camera.video_codec or "").lower()
     for of_all, of_one, declared, values in (
         ("camera-size", "video-size", f"{size[0]} x {size[1]}" if size else "", sizes),

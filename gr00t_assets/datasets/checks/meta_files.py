@@ -93,15 +93,11 @@ def check_unlisted_files(metadata: Metadata) -> None:
 
 
 def check_totals(metadata: Metadata, cameras: Collection[Feature], rows: int) -> None:
-    """Report totals of ``info.json`` that are wrong.
+    """Report totals of ``info.json`` that are not those of the cameras with frames and the rows.
 
     Fewer episodes or rows than declared are errors, since a part is missing; other totals are
-    read by nothing that trains.
-
-    Args:
-        cameras: Those that have frames. Where a declared one has none, it is that which is
-            missing, and no total of videos is wrong.
-        rows: Of all episodes, counted in their files.
+    read by nothing that trains. Where a declared camera has no frames, it is that which is missing,
+    and no total of videos is wrong.
     """
     info, episodes, collector = metadata.info, metadata.episodes, metadata.folder.collector
     count, size = len(episodes), info.chunks_size

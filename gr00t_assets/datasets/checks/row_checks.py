@@ -266,13 +266,7 @@ def check_constant(
     used: Collection[int],
     config: str | None,
 ) -> None:
-    """Warn of action numbers that are the same in every row.
-
-    Args:
-        constant: Its numbers that never change.
-        used: Numbers that the data config trains on.
-        config: Its name; none where the check has none.
-    """
+    """Warn of action numbers that never change, and apart of those that a data config uses."""
     unused = f"; data config {config} does not use them" if config else ""
     for fault, numbers in (
         ("constant-action-used", [number for number in constant if number in used]),

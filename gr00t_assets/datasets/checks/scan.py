@@ -78,15 +78,6 @@ def naming(finding: Finding, file: str) -> Finding:
     return finding.model_copy(update=update)
 
 
-class _KeptScan(FrozenModel):
-    """A scan as it is kept beside a dataset."""
-
-    scan_version: int
-    backend: str
-    files: str = Field(description="Digest of every file's path, size and time of change")
-    scan: DatasetScan
-
-
 def stored_scan(directory: Path, kept: Path, converted: bool = False) -> DatasetScan:
     """The scan of a dataset version in the store, which is made once.
 
@@ -94,18 +85,13 @@ def stored_scan(directory: Path, kept: Path, converted: bool = False) -> Dataset
     replaced, added or changed since, and where it could not be written.
 
     Args:
-        directory: The version's folder, named by its content hash.
-        kept: The JSON file beside it that keeps the scan; written atomically.
+        kept: The JSON file beside the version that keeps the scan; written atomically.
         converted: Whether its files are the converter's, which are no findings.
     """
-    files = _file_states(directory)
-    try:
-        earlier = _KeptScan.model_validate(read_sealed(kept, LARGEST_LIST))
-        of_scan = earlier.scan_version, earlier.backend, earlier.files
-        if of_scan == (SCAN_VERSION, DEFAULT_BACKEND, files):
-            return earlier.scan
-    except (OSError, ValueError):
-        pass
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+        content = read_sealed(kept, LARGEST_LIST)
+        if content.items() >= _identity(directory).items():
+            return DatasetScan.model_validate(content["scan"])
     scan = scan_dataset(directory)
     if converted:
         kept_codes = ("task-special-token",)
@@ -119,16 +105,10 @@ def stored_scan(directory: Path, kept: Path, converted: bool = False) -> Dataset
 
 
 def keep_scan(scan: DatasetScan, directory: Path, kept: Path) -> None:
-    """Keep a scan beside a dataset version: of its own files, or of those it was made from.
-
-    Args:
-        directory: The version's folder.
-        kept: The JSON file beside it.
-    """
-    files = _file_states(directory)
-    content = _KeptScan(scan_version=SCAN_VERSION, backend=DEFAULT_BACKEND, files=files, scan=scan)
+    """Keep a scan beside a dataset version: of its own files, or of those it was made from."""
+    content = {**_identity(directory), "scan": scan.model_dump(mode="json")}
     with suppress(OSError, StoreError):
-        write_json(kept, sealed(content.model_dump(mode="json")))
+        write_json(kept, sealed(content))
 
 
 def scan_dataset(
@@ -145,7 +125,7 @@ def scan_dataset(
     decoding. Nothing is written.
 
     Args:
-        backend: What will decode the videos, one of ``video_checks.BACKENDS``.
+        backend: What will decode the videos, one of ``camera_checks.BACKENDS``.
         replaced: Files that stand in for those of the dataset, by path relative to it.
         leaves_out: Whether an episode is not looked at; all are by default.
         trained_task: The instruction that is trained on, by the dataset's.
@@ -169,11 +149,7 @@ def scan_dataset(
 def _scan(
     folder: Folder, backend: str, progress: Progress | None, trained_task: Callable[[str], str]
 ) -> dict[str, Any]:
-    """The order of the checks, and what each hands to the next; findings go to the collector.
-
-    Returns:
-        Fields of ``DatasetScan`` beside the findings.
-    """
+    """The order of the checks, and what each hands to the next; the fields beside the findings."""
     collector = folder.collector
     if backend not in BACKENDS:
         collector.report(
@@ -259,12 +235,13 @@ def _measured_cameras(scanned: EpisodeScanner) -> tuple[Camera, ...]:
     return (*videos, *images)
 
 
-def _file_states(directory: Path) -> str:
-    """A digest of the path, size and time of change of every file below a folder."""
+def _identity(directory: Path) -> dict[str, Any]:
+    """What a scan is of: the checks, and path, size and time of change of every file."""
     digest = hashlib.blake2b(digest_size=16)
     for parent, folders, files in os.walk(directory):
         folders.sort()
         for path in (Path(parent, name) for name in sorted(files)):
             status, file = path.lstat(), os.fsencode(path.relative_to(directory))
             digest.update(file + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    files = digest.hexdigest()
+    return {"scan_version": SCAN_VERSION, "backend": DEFAULT_BACKEND, "files": files}

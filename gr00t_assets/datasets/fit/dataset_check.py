@@ -43,20 +43,16 @@ def check_dataset(
     """Look for everything that keeps a dataset from being trained on, and for what is odd.
 
     Each Parquet file is read once and each video is walked through packet by packet, without
-    decoding. Nothing is written.
+    decoding. Nothing is written, and no fault of the dataset is raised as an exception.
 
     Args:
-        directory: A LeRobot dataset of format v2.0, v2.1 or v3.0.
         data_config: A data config that it is to fit, or its name; without it a dataset that fits
             none is a warning.
         embodiment_tag: One of the data config's generation.
-        video_backend: What will decode the videos, one of ``video_checks.BACKENDS``.
+        video_backend: What will decode the videos, one of ``camera_checks.BACKENDS``.
         progress: Called after each episode.
         replaced: Files that stand in for those of the dataset, by path relative to it.
         trained_task: The instruction that is trained on, by the dataset's.
-
-    Returns:
-        The findings. No fault of the dataset is raised as an exception.
     """
     scan = scan_dataset(directory, video_backend, progress, replaced, trained_task=trained_task)
     folder = Folder(directory, replaced=replaced)

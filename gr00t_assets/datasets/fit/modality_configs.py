@@ -33,13 +33,8 @@ def build_modality_config(
 ) -> ModalityConfig:
     """Hold the current version of a dataset against its data config and keep the result.
 
-    Where it fails the config of before is removed, so that nothing trains on a stale one.
-
-    Args:
-        video_backends: Backends whose frames are compared with those decoded in order.
-
-    Returns:
-        The modality config, with the warnings of ``check_stored_dataset``.
+    Where it fails the config of before is removed, so that nothing trains on a stale one. It has
+    the warnings of ``check_stored_dataset``, and of the frames that ``video_backends`` give.
 
     Raises:
         DatasetError: The dataset is not in the store, or ``check_stored_dataset`` has errors, all

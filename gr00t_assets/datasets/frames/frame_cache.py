@@ -56,7 +56,7 @@ class FrameCache:
             for span in index.plan.spans:
                 key = camera, span.episode
                 self._start[key] = span.first_row
-                self._timestamps[key] = times[span.first_row : span.first_row + span.frames]
+                self._timestamps[key] = times[span.rows]
         self.cameras = tuple(indices)
         self.size = size
 
@@ -101,9 +101,6 @@ class FrameCache:
 
         Returns:
             Rows for ``frames``, shape ``(n,)``, int64.
-
-        Raises:
-            DatasetError: The cache has no such camera or episode.
         """
         times = self.timestamps(episode, camera)
         return self._start[camera, episode] + nearest_rows(times, timestamps)
@@ -154,14 +151,9 @@ class FrameCache:
                 if key == camera and start <= row
             }
             where = f"frame {row - max(firsts)} of episode {firsts[max(firsts)]}"
-        return DatasetError(
-            self._name,
-            "its frame cache is damaged.",
-            [
-                f"{camera}: {where} is not as it was decoded",
-                f"decode it anew: {_command(self._name)}",
-            ],
-        )
+        found = f"{camera}: {where} is not as it was decoded"
+        remedy = f"decode it anew: {_command(self._name)}"
+        return DatasetError(self._name, "its frame cache is damaged.", [found, remedy])
 
     def frame(self, episode: int, camera: str, timestamp: float) -> np.ndarray:
         """The frame nearest to a timestamp in seconds, shape ``(height, width, 3)``, uint8 RGB."""

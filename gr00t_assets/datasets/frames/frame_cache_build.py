@@ -49,22 +49,19 @@ def frame_cache_bytes(
     Raises:
         DatasetError: A camera has no frames, or none that can be read.
     """
-    plans, problems = plan_cameras(dataset, cameras, size)
+    plans, problems = _plan_cameras(dataset, cameras, size)
     if problems:
         raise DatasetError(dataset.name, "its frames cannot be read.", problems)
     return sum(map(_needed_bytes, plans.values()))
 
 
-def plan_cameras(
+def _plan_cameras(
     dataset: LeRobotDataset, cameras: Sequence[str], size: Size | None
 ) -> tuple[dict[str, FramePlan], list[str]]:
     """Where each frame of some cameras goes, from the rows and the first header of each camera.
 
     Returns:
         Plans by camera, and a line for each episode of those of which no header can be read.
-
-    Raises:
-        DatasetError: A camera does not exist.
     """
     if unknown := [camera for camera in cameras if camera not in dataset.cameras]:
         has = f"it has: {', '.join(dataset.cameras) or 'none'}"
@@ -103,16 +100,11 @@ def plan_cameras(
 
 
 def _needed_bytes(plan: FramePlan) -> int:
-    """Bytes of a camera's files."""
     return sum(plan.file_bytes().values()) + _META_BYTES
 
 
-def require_room(name: str, plans: dict[str, FramePlan], folder: Path) -> None:
-    """Check that the disk can hold the frames; what an interrupted build wrote is counted.
-
-    Raises:
-        StoreError: It cannot.
-    """
+def _require_room(name: str, plans: dict[str, FramePlan], folder: Path) -> None:
+    """Check that the disk can hold the frames; what an interrupted build wrote is counted."""
     needed = sum(map(_needed_bytes, plans.values()))
     written = sum(
         file.stat().st_blocks * 512
@@ -129,12 +121,10 @@ def require_room(name: str, plans: dict[str, FramePlan], folder: Path) -> None:
         f"{format_bytes(_needed_bytes(plan))}"
         for camera, plan in plans.items()
     ]
-    raise StoreError(
-        name,
-        f"its frame cache needs {format_bytes(needed - written)} more, and the disk of "
-        f"{folder} has {format_bytes(free)} free; nothing was written.",
-        [*sizes, "free some space, or move the store to a larger disk with GR00T_ASSETS_STORE"],
-    )
+    problem = f"its frame cache needs {format_bytes(needed - written)} more, and the disk of "
+    problem += f"{folder} has {format_bytes(free)} free; nothing was written."
+    remedy = "free some space, or move the store to a larger disk with GR00T_ASSETS_STORE"
+    raise StoreError(name, problem, [*sizes, remedy])
 
 
 def _decoder_versions(in_videos: bool, resized: bool) -> str:
@@ -189,8 +179,8 @@ def build_frame_cache(
     missing = _missing(dataset, cameras, folder)
     if not missing:
         return frame_cache_info(directory, size)
-    plans, problems = plan_cameras(dataset, missing, size)
-    require_room(dataset.name, plans, folder)
+    plans, problems = _plan_cameras(dataset, missing, size)
+    _require_room(dataset.name, plans, folder)
     methods: Counter[Method] = Counter()
     lock = directory.parent / f".{directory.name}.lock"
     with system_errors_explained(directory), ExitStack() as stack:

@@ -55,9 +55,7 @@ class FrameChecksums(FrozenModel):
     def damaged_rows(self, array: Path, rows: Iterable[int] | None = None) -> Iterator[int]:
         """Rows whose frame is not as it was written; ``HEAD`` for what is before the frames.
 
-        Args:
-            array: The ``.npy`` file.
-            rows: Those to look at, read one after another; all by default.
+        Of an ``.npy`` file all rows are looked at by default, else some, one after another.
 
         Raises:
             OSError: The file cannot be read.
@@ -232,12 +230,7 @@ def read_indices(folder: Path) -> dict[str, FrameIndex | None]:
 
 
 def read_index(path: Path) -> FrameIndex:
-    """An ``index.json``.
-
-    Raises:
-        OSError: It is not there.
-        ValueError: It is damaged.
-    """
+    """An ``index.json``; raises OSError where it is not there, ValueError where it is damaged."""
     return FrameIndex.model_validate_json(read_limited(path, LARGEST_LIST))
 
 

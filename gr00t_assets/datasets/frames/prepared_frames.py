@@ -45,10 +45,6 @@ class PreparedFrames:
     decides their content, so a frame cache that is built anew is prepared anew. They are read, not
     mapped: a process does not grow by what it has read. Each is held against its checksum whenever
     it is read, and one that is damaged is prepared again from the frame cache.
-
-    Args:
-        cache: Finds rows by timestamp.
-        folder: Holds one ``<camera>.npy`` and its checksums for each camera.
     """
 
     def __init__(
@@ -60,11 +56,6 @@ class PreparedFrames:
     @classmethod
     def open(cls, directory: Path, config: ModalityConfig, recipe: ImageRecipe) -> "PreparedFrames":
         """Open the prepared frames of a frame cache; at the first time, or damaged, they are made.
-
-        Args:
-            directory: Of the frame cache.
-            config: Names the cameras and the share of height and width that is kept.
-            recipe: Of the model.
 
         Raises:
             DatasetError: There is no frame cache, or it is damaged.
@@ -142,9 +133,7 @@ def _checksums_of(array: Path) -> Path:
 def damaged_prepared(array: Path, sample_seconds: float | None = None) -> bool:
     """Whether an array of prepared frames is damaged, or of a version without checksums.
 
-    Args:
-        array: ``<camera>.npy`` in their folder.
-        sample_seconds: How long frames drawn at random are read; every frame is by default.
+    Frames drawn at random are read for ``sample_seconds``; every frame is by default.
     """
     try:
         checksums = load_checksums(_checksums_of(array))

@@ -85,11 +85,7 @@ def image_bytes(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArra
 
 
 def stored_images(column: pa.Array, directory: Path) -> Iterator[bytes | None] | None:
-    """The compressed images of a column, those too that are files of the dataset's own.
-
-    Args:
-        column: Of a struct of bytes and path; a row without bytes may name a file below the folder.
-        directory: Of the dataset.
+    """The compressed images of a column; a row without bytes may name a file below the folder.
 
     Returns:
         An image for each row, None where it has none; ``None`` where the column is of another type.
@@ -153,11 +149,7 @@ class FileFaults:
         self._files[fault, found, *texts.items()].append(file)
 
     def report_all(self, count: int) -> None:
-        """Hand on what was kept.
-
-        Args:
-            count: Files that were read.
-        """
+        """Hand on what was kept of so many files that were read."""
         for (fault, found, *texts), files in self._files.items():
             if len(files) == count and fault in _OF_ALL:
                 self._collector.report(_OF_ALL[fault], INFO, f"{found} in its files", **dict(texts))
@@ -168,9 +160,6 @@ class FileFaults:
 
 class Columns:
     """The columns of one file, each held against its declaration.
-
-    Args:
-        faults: Takes what is wrong with a column.
 
     Attributes:
         broken: Those that are missing or cannot be used.

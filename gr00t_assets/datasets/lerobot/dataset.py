@@ -64,9 +64,7 @@ class LeRobotDataset:
     def open(cls, directory: Path, name: str | None = None) -> "LeRobotDataset":
         """Read a dataset's meta files and see that every episode's files are there.
 
-        Args:
-            directory: Folder that holds ``meta``.
-            name: What errors call it; the folder's name by default.
+        Errors call it by the folder's name where no other is given.
 
         Raises:
             DatasetError: All that is missing or unreadable, at once; or its format is not
@@ -174,10 +172,7 @@ class LeRobotDataset:
         return shared.videos[camera]
 
     def read_episode(self, index: int, columns: Sequence[str] | None = None) -> pa.Table:
-        """Rows of an episode.
-
-        Args:
-            columns: Which columns, in this order; all of them by default.
+        """Rows of an episode; its columns in the order that is asked for, all of them by default.
 
         Raises:
             DatasetError: The file cannot be read, or lacks a column.

@@ -141,11 +141,7 @@ def _stored_values(metadata: pq.FileMetaData, names: Collection[str]) -> int:
 
 
 def _split(columns: Columns, batches: Iterator[pa.RecordBatch], width: int) -> Iterator[Rows]:
-    """The rows of one episode after another out of a file of many.
-
-    Args:
-        width: Numbers in a row, of all columns together.
-    """
+    """The rows of one episode after another out of a file of many; ``width`` numbers in a row."""
     parts: list[dict[str, np.ndarray]] = []
     episode, start, position = -1, 0, 0
     for batch in batches:
@@ -215,10 +211,8 @@ def find_rows(
 
     Args:
         files: Those that there are, and those that ``meta/episodes`` names.
-        features: Declared ones by name.
         visit: Called with each file and the rows of each episode in it, of all columns. Without
             it ``episode_index`` alone is read.
-        faults: Takes what is wrong with a column, until all files were read.
 
     Returns:
         By episode that is listed and whole, in the order of files and of rows in them.

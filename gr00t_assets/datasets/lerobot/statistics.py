@@ -47,12 +47,9 @@ def array_statistics(values: np.ndarray) -> dict[str, np.ndarray]:
 class RunningStatistics:
     """Minimum, maximum, mean and standard deviation, exact, and quantiles of small datasets.
 
-    For columns that are read an episode at a time. Means and squared deviations of parts are
-    joined as in Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing
-    Sample Variances" (1979).
-
-    Args:
-        width: Numbers in a row.
+    For columns of ``width`` numbers that are read an episode at a time. Means and squared
+    deviations of parts are joined as in Chan, Golub and LeVeque, "Updating Formulae and a Pairwise
+    Algorithm for Computing Sample Variances" (1979).
 
     Examples:
         >>> running = RunningStatistics(1)

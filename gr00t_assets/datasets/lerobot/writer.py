@@ -57,7 +57,6 @@ class DatasetWriter:
         directory: Filled with ``meta``, ``data`` and ``videos``.
         version: ``v2.1`` or ``v3.0``.
         fps: Rows per second.
-        robot_type: As LeRobot calls it.
         names: Of the numbers of each column.
         modality: What ``modality.json`` is to hold.
     """
@@ -97,8 +96,12 @@ class DatasetWriter:
             "task_index": np.full(length, task),
         }
         self._shapes |= {name: values.shape[1:] or (1,) for name, values in columns.items()}
-        cells = {name: _cells(values) for name, values in columns.items()}
-        self._write_rows(index, pa.table(cells))
+        table = pa.table({name: _cells(values) for name, values in columns.items()})
+        self._tables.append(table)
+        if not self._is_shared:
+            path = self._directory / episode_path(DATA_PATH, index)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(table, path)
         for camera, images in episode.images.items():
             key = f"observation.images.{camera}"
             self._shapes[key] = images[0].shape
@@ -123,14 +126,6 @@ class DatasetWriter:
         self._open.close()
         if kind is None:
             self._write_meta()
-
-    def _write_rows(self, index: int, table: pa.Table) -> None:
-        self._tables.append(table)
-        if self._is_shared:
-            return
-        path = self._directory / episode_path(DATA_PATH, index)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, path)
 
     def _write_images(self, index: int, key: str, images: Sequence[np.ndarray]) -> None:
         if not self._is_shared:

@@ -30,9 +30,6 @@ def measure_camera(
     """Figures of the frames of whole episodes, as many as make ``SCANNED_FRAMES``.
 
     Args:
-        dataset: Whose frames they are.
-        cache: Where they are.
-        camera: Its feature name.
         moves: Of each episode, whether the robot moves between each row and the next.
 
     Raises:

@@ -82,7 +82,7 @@ def measure_quality(
         )
         if columns.spans
         else (),
-        language=measure_language(dataset, language_column),
+        language=_language(dataset, language_column),
         cameras=()
         if cache is None
         else tuple(measure_camera(dataset, cache, camera, moves) for camera in cache.cameras),
@@ -214,16 +214,8 @@ def _at_limit(
     )
 
 
-def measure_language(dataset: LeRobotDataset, column: str | None = None) -> Language | None:
-    """Instructions by rows.
-
-    Args:
-        column: Column of task indices; by default the instruction that modality.json names, or
-            ``task_index``.
-
-    Raises:
-        DatasetError: The column cannot be read.
-    """
+def _language(dataset: LeRobotDataset, column: str | None) -> Language | None:
+    """Instructions by rows, of the column that modality.json names where none is given."""
     column = column or _instruction_column(dataset)
     if column is None:
         return None

@@ -80,11 +80,7 @@ def near_pairs(points: np.ndarray, lengths: np.ndarray) -> list[tuple[int, int, 
 
 
 def resampled(rows: np.ndarray, points: int) -> np.ndarray:
-    """Rows at evenly spaced places from the first to the last, between rows linearly.
-
-    Args:
-        rows: ``(rows, columns)``.
-        points: How many are wanted.
+    """Rows, ``(rows, columns)``, at evenly spaced places from the first to the last, linearly.
 
     Returns:
         ``(points, columns)``; zeros of an episode without rows.
@@ -97,12 +93,7 @@ def resampled(rows: np.ndarray, points: int) -> np.ndarray:
 
 
 def episode_scores(quality: Quality, episodes: Sequence[int]) -> tuple[EpisodeScore, ...]:
-    """100 less the points of ``PENALTIES`` for each kind of fault that the episode has.
-
-    Args:
-        quality: The figures of the dataset.
-        episodes: Indices of its episodes, in its order.
-    """
+    """100 less the points of ``PENALTIES`` for each kind of fault; ``episodes`` are all indices."""
     lost: dict[int, dict[str, tuple[int, str]]] = {index: {} for index in episodes}
     for index, kind, reason, share in _faults(quality, episodes):
         if index in lost:

@@ -82,9 +82,13 @@ def local_folder(entry: CatalogEntry) -> Fetched | None:
     Raises:
         DatasetError: The source is a folder that does not exist.
     """
-    source = entry.source
+    source, names = entry.source, [entry.name]
+    if isinstance(source, GitSource):
+        names.append(Path(source.path).name)
+    elif isinstance(source, HubSource):
+        names.append(source.repo_id.split("/")[-1])
     parent = os.environ.get(LOCAL_DATASETS)
-    for name in _local_names(entry) if parent else ():
+    for name in filter(None, names if parent else ()):
         if (folder := Path(parent or "", name)).is_dir():
             where = f"folder ${LOCAL_DATASETS}/{name}, in place of {source.describe()}"
             return Fetched(folder, where, None, temporary=False)
@@ -92,14 +96,9 @@ def local_folder(entry: CatalogEntry) -> Fetched | None:
         return None
     folder = project_root() / source.path
     if not folder.is_dir():
-        raise DatasetError(
-            entry.name,
-            f"there is no folder {folder}.",
-            [
-                "correct its path in data/datasets.yaml, or set "
-                f"{LOCAL_DATASETS} to a folder that holds {entry.name}"
-            ],
-        )
+        remedy = "correct its path in data/datasets.yaml, or set "
+        remedy += f"{LOCAL_DATASETS} to a folder that holds {entry.name}"
+        raise DatasetError(entry.name, f"there is no folder {folder}.", [remedy])
     return Fetched(folder, source.describe(), None, temporary=False)
 
 
@@ -113,7 +112,6 @@ def fetch(
     """Bring a dataset here, from the generator, an environment, a git repository or the Hub.
 
     Args:
-        entry: What to bring; its source is no folder.
         commit: Commit of the source, where it has one.
         folder: The dataset's folder in the store. A download stays below it, in
             ``.download-COMMIT``, until ``remove_downloads``, so that what breaks can go on.
@@ -157,8 +155,6 @@ def lay_out(
     """Put the files of a dataset under another folder without taking them from the first.
 
     Args:
-        source: Folder of the dataset.
-        target: The other folder, which is made.
         copied: Whether the files get bytes of their own; else both share them where the disk can.
         replaced: Files that stand in for those of the dataset, by path relative to it.
     """
@@ -172,13 +168,3 @@ def lay_out(
                 if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP):
                     raise
         shutil.copyfile(file, target / path)
-
-
-def _local_names(entry: CatalogEntry) -> list[str]:
-    source = entry.source
-    names = [entry.name]
-    if isinstance(source, GitSource):
-        names.append(Path(source.path).name)
-    elif isinstance(source, HubSource):
-        names.append(source.repo_id.split("/")[-1])
-    return [name for name in dict.fromkeys(names) if name]

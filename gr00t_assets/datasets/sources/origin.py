@@ -115,17 +115,15 @@ def _hub_commit(
         pin = f"or pin what is in the store, and the Hub is not asked: revision: {stored_commit}"
         raise DatasetError(name, error.problem, [*error.details, pin]) from error
     if stored_commit is not None and stored_commit != commit:
-        raise DatasetError(
-            name,
-            f"revision {source.revision} of {source.repo_id} was moved to another commit since "
-            "the version in the store was taken.",
-            [
-                f"in the store: {stored_commit}",
-                f"on the Hub:   {commit}",
-                f"to take the new one, pin it in data/datasets.yaml: revision: {commit}",
-                f"to stay with the old one, pin it there: revision: {stored_commit}",
-            ],
-        )
+        problem = f"revision {source.revision} of {source.repo_id} was moved to another commit "
+        problem += "since the version in the store was taken."
+        details = [
+            f"in the store: {stored_commit}",
+            f"on the Hub:   {commit}",
+            f"to take the new one, pin it in data/datasets.yaml: revision: {commit}",
+            f"to stay with the old one, pin it there: revision: {stored_commit}",
+        ]
+        raise DatasetError(name, problem, details)
     return commit, None
 
 
@@ -133,10 +131,7 @@ def replaced_files(entry: CatalogEntry, directory: Path, store: Store) -> dict[P
     """Files that stand in for those of the source, by path inside the dataset.
 
     The project's own ``modality.json`` comes before a packaged one. One that was accepted from a
-    proposal of version 0.2 is taken where the source has none.
-
-    Args:
-        directory: The dataset as it was taken from its source.
+    proposal of version 0.2 is taken where the source, as it was taken to a folder, has none.
     """
     own, source = own_modality_file(entry.name), entry.source
     accepted = _accepted_file(entry.name, store)

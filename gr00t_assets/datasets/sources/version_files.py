@@ -90,35 +90,18 @@ def refuse_links(directory: Path, name: str) -> None:
     Raises:
         DatasetError: It has such links; each is named with where it points.
     """
-    problems = link_problems(directory)
-    if not problems:
-        return
-    raise DatasetError(
-        name,
-        f"its folder has {len(problems)} symbolic link(s) that are not followed.",
-        [*first_lines(problems), "put the files themselves there: cp -rL FOLDER COPY"],
-    )
-
-
-def link_problems(directory: Path) -> list[str]:
-    """What is wrong with each symbolic link below a folder, in the order of their paths.
-
-    Examples:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     Path(folder, "meta").symlink_to("/etc")
-        ...     link_problems(Path(folder))
-        ['meta: leaves the dataset, to /etc']
-    """
-    top = directory.resolve()
-    problems = []
+    top, problems = directory.resolve(), []
     for parent, folders, files in os.walk(top):
         for entry in (*folders, *files):
             path = Path(parent, entry)
             relative = path.relative_to(top)
             if path.is_symlink() and is_content(relative) and (problem := _link_problem(path, top)):
                 problems.append(f"{relative.as_posix()}: {problem}")
-    return sorted(problems)
+    if not problems:
+        return
+    problem = f"its folder has {len(problems)} symbolic link(s) that are not followed."
+    remedy = "put the files themselves there: cp -rL FOLDER COPY"
+    raise DatasetError(name, problem, [*first_lines(sorted(problems)), remedy])
 
 
 def _link_problem(link: Path, top: Path) -> str | None:

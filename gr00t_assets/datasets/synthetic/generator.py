@@ -30,11 +30,9 @@ _TASK = "annotation.human.action.task_description"
 
 
 def generate(spec: SyntheticSource, directory: Path) -> None:
-    """Write the demonstrations of some parameters into a folder.
+    """Fill a folder with the demonstrations of some parameters.
 
-    Args:
-        spec: The parameters; the same give the same rows byte for byte, and the same images.
-        directory: Filled with ``meta``, ``data`` and ``videos``.
+    The same parameters give the same rows byte for byte, and the same images.
     """
     robot = ROBOTS[spec.robot]()
     random = np.random.default_rng(spec.seed)

@@ -72,10 +72,8 @@ def convert_to_v21(
     dataset, but for 50 bytes a frame of the longest video file.
 
     Args:
-        source: Folder of the dataset; only read.
         destination: Folder to make; it may be there and be empty.
         name: What errors call the dataset; the folder's name by default.
-        changes: What is left out or renamed; nothing by default.
 
     Raises:
         DatasetError: All that is missing, unreadable or contradictory, at once; ``destination``
@@ -103,10 +101,13 @@ def convert_to_v21(
     folder.raise_errors(name, _PROBLEM)
     episodes = stored_episodes(dataset, changes.trimmed, videos)
     with published_directory(destination) as target:
-        cut_rows(folder, dataset, episodes, target, flattened_columns(dataset))
+        _cut_rows(folder, dataset, episodes, target)
         folder.raise_errors(name, _PROBLEM)
-        if not is_shared:
-            _copy_videos(dataset, episodes, target)
+        for item in episodes if not is_shared else ():
+            for camera in dataset.video_cameras if not item.is_trimmed else ():
+                file = target / episode_path(VIDEO_PATH, item.index, camera)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(dataset.video_path(item.source.index, camera), file)
         videos = trimmed_videos(folder.collector, videos, episodes)
         folder.raise_errors(name, _PROBLEM)
         codecs = _write_videos(folder, videos, episodes, target)
@@ -116,26 +117,13 @@ def convert_to_v21(
     return Converted(episodes, folder.warnings())
 
 
-def _copy_videos(dataset: LeRobotDataset, episodes: Sequence[StoredEpisode], target: Path) -> None:
-    """Copy the videos of whole episodes, which have files of their own."""
-    for item in (item for item in episodes if not item.is_trimmed):
-        for camera in dataset.video_cameras:
-            file = target / episode_path(VIDEO_PATH, item.index, camera)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(dataset.video_path(item.source.index, camera), file)
-
-
 def _write_videos(
     folder: Folder,
     videos: Mapping[str, VideoFiles],
     episodes: Sequence[StoredEpisode],
     target: Path,
 ) -> dict[str, set[str]]:
-    """Write a file for each episode and camera.
-
-    Returns:
-        By camera that was encoded anew, the codecs that its files now have.
-    """
+    """Write a file for each episode and camera; gives the codecs of each camera encoded anew."""
     codecs: dict[str, set[str]] = {}
     index_of = {item.source.index: item.index for item in episodes}
     for camera, files in videos.items():
@@ -167,21 +155,15 @@ _DESCRIPTION = b"huggingface"
 """Key of a file's schema under which LeRobot writes the columns' shapes."""
 
 
-def cut_rows(
-    folder: Folder,
-    dataset: LeRobotDataset,
-    episodes: Sequence[StoredEpisode],
-    target: Path,
-    flattened: Collection[str],
+def _cut_rows(
+    folder: Folder, dataset: LeRobotDataset, episodes: Sequence[StoredEpisode], target: Path
 ) -> None:
     """Write the rows of each episode into a file of its own, in one pass.
 
-    Args:
-        folder: Of the dataset; its collector takes files that cannot be read to their end.
-        episodes: What to write; counting columns are left as they are where none is changed.
-        target: Folder of the copy.
-        flattened: Columns of several axes, whose numbers are written one after another.
+    Counting columns are left as they are where no episode is changed. The numbers of columns of
+    several axes are written one after another.
     """
+    flattened = flattened_columns(dataset)
     stored = {item.source.index: item for item in episodes}
     is_renumbered = any(item.is_changed for item in episodes)
     ranges = dataset.ranges.values() or (
@@ -215,8 +197,7 @@ def _episodes(
 ) -> Iterator[tuple[StoredEpisode, Iterator[tuple[int, pa.RecordBatch]]]]:
     """Each episode with its batches, and how many of its rows were in those before.
 
-    Args:
-        parts: With the position in the file of the first row that the source has of it.
+    ``parts`` have the position in the file of the first row that the source has of an episode.
     """
     batches, position = file.iter_batches(batch_rows(file)), 0
     batch: pa.RecordBatch | None = None
@@ -273,9 +254,7 @@ def _renumbered(
 ) -> pa.RecordBatch:
     """The batch with other counting columns, each in the type that it has.
 
-    Args:
-        done: Rows of the episode that were before.
-        began: Timestamp of the episode's first row.
+    ``done`` rows of the episode were before; its first row is at ``began`` seconds.
     """
     names, count = batch.schema.names, np.arange(done, done + batch.num_rows)
     values = {"episode_index": np.full(len(count), item.index), "index": item.first + count}

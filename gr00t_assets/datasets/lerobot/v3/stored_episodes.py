@@ -119,7 +119,12 @@ def trimmed_videos(
     for camera, files in videos.items():
         result[camera] = {}
         for file, (table, cuts) in files.items():
-            shorter = [_shorter(table, cut, trimmed.get(cut.episode)) for cut in cuts]
+            shorter = []
+            for cut in cuts:
+                if item := trimmed.get(cut.episode):
+                    span = cut.start + item.start, item.length
+                    cut = Cut(cut.episode, *span, copied_from(table, *span))
+                shorter.append(cut)
             result[camera][file] = table, shorter
             lost = [cut.episode for cut in shorter if cut.packet is None]
             if lost and trimmed and table.pixel_format not in LOSSLESS_FORMATS:
@@ -127,13 +132,6 @@ def trimmed_videos(
                 found += f"and episode {lost[0]} has no key frame where it would begin"
                 collector.report("video-not-trimmed", file, found)
     return result
-
-
-def _shorter(table: VideoPackets, cut: Cut, episode: StoredEpisode | None) -> Cut:
-    if episode is None:
-        return cut
-    start = cut.start + episode.start
-    return Cut(cut.episode, start, episode.length, copied_from(table, start, episode.length))
 
 
 def with_own_files(dataset: LeRobotDataset, episode: Episode) -> Episode:

@@ -78,8 +78,7 @@ class Catalog(dict[str, CatalogEntry]):
     Attributes:
         errors: Why an entry cannot be used, by its name.
         faults: Of each file that has some: all of its problems in one error.
-        unreadable: The error of a file that is no catalog at all, so that nobody can say which
-            datasets it has.
+        unreadable: The error of a file that is no catalog at all, whose datasets nobody knows.
     """
 
     def __init__(

@@ -15,7 +15,6 @@ from gr00t_assets.datasets.checks.meta_files import number_names
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.episodes import Episode
 from gr00t_assets.datasets.lerobot.features import Feature
-from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.rows import Rows
 from gr00t_assets.datasets.lerobot.statistics import STATISTIC_NAMES, STATS, RunningStatistics
 from gr00t_assets.modality.modality_json import Modality, ModalityFile
@@ -169,38 +168,30 @@ LEROBOT_VARIANCE = 1e-6
 """By how much of its squared mean LeRobot's variance of a number may be off, measured at 0.6.1."""
 
 
-class StoredStatistics:
-    """``stats.json`` held against statistics of the rows.
+def check_statistics(
+    collector: Collector,
+    modality: ModalityFile | None,
+    stored: Mapping[str, Any],
+    columns: Iterable[tuple[Feature, Modality, RunningStatistics | None]],
+    used: bool,
+) -> None:
+    """Hold ``stats.json`` against statistics of the rows.
 
-    In v2.x a training takes what is stored. Nothing takes what is stored in v3.0, since the store
+    In v2.x a training uses what is stored. Nothing uses what is stored in v3.0, since the store
     computes statistics from the rows, so nothing of it is an error. LeRobot's quantiles are means
-    of those of the episodes, or read off a histogram, and its standard deviations come of
-    ``mean(x ** 2) - mean(x) ** 2`` in float32.
+    of those of the episodes, or read off a histogram: of all that differ one is reported.
+
+    Args:
+        columns: With the statistics of every row; none where some row could not be read.
     """
-
-    def __init__(
-        self, folder: Folder, modality: ModalityFile | None, stored: Mapping[str, Any], used: bool
-    ) -> None:
-        self._collector, self._modality = folder.collector, modality
-        self._stored, self._used = stored, used
-        self._quantiles = 0
-        self._quantile = ""
-
-    def check(self, column: Feature, kind: Modality, running: RunningStatistics | None) -> None:
-        """Hold what is stored of a column against its rows.
-
-        Args:
-            running: Of every row; none where some row could not be read.
-        """
-        entry = self._stored.get(column.name)
+    of_quantiles, first = 0, ""
+    for column, kind, running in columns:
+        entry = stored.get(column.name)
         entry = entry if isinstance(entry, dict) else {}
-        lacking = [name for name in STATISTIC_NAMES if name not in entry]
-        if lacking:
+        if lacking := [name for name in STATISTIC_NAMES if name not in entry]:
             found = f"no {', '.join(lacking)} of {column.name}"
-            names = ", ".join(STATISTIC_NAMES)
-            self._collector.report("stats-incomplete", STATS, found, names=names)
+            collector.report("stats-incomplete", STATS, found, names=", ".join(STATISTIC_NAMES))
         truth = running.result() if running is not None and running.count else {}
-        rows = running.count if running is not None else 0
         differing: dict[str, np.ndarray] = {}
         for name in (name for name in STATISTIC_NAMES if name in entry):
             values = _numbers(entry[name])
@@ -212,12 +203,12 @@ class StoredStatistics:
                 shown = "no list of numbers" if values is None else f"{values.size} numbers"
                 finite = values is None or np.isfinite(values).all()
                 found = f"{name} of {column.name} is {shown if finite else 'not finite'}"
-                fault = "stats-field" if self._used else "stats-field-unused"
-                self._collector.report(fault, STATS, found, width=column.width)
-            elif name in truth:
-                errors = np.abs(values - truth[name]) / self._tolerance(name, truth, rows)
+                fault = "stats-field" if used else "stats-field-unused"
+                collector.report(fault, STATS, found, width=column.width)
+            elif running is not None and name in truth:
+                errors = np.abs(values - truth[name]) / _tolerance(name, truth, running.count, used)
                 differing[name] = np.nan_to_num(errors, nan=np.inf)
-        quantiles = {} if self._used else {n: e for n, e in differing.items() if n[0] == "q"}
+        quantiles = {} if used else {n: e for n, e in differing.items() if n[0] == "q"}
         others = {name: errors for name, errors in differing.items() if name not in quantiles}
         for wrong in (others, quantiles):
             count = sum(int((values > 1).sum()) for values in wrong.values())
@@ -225,37 +216,38 @@ class StoredStatistics:
                 continue
             name = max(wrong, key=lambda name: wrong[name].max())
             number = int(wrong[name].argmax())
-            where = number_names(self._modality, kind, column, [number])
+            where = number_names(modality, kind, column, [number])
             found = f"{name} of {column.name}, {where}, is {np.ravel(entry[name])[number]:.6g}"
             right = float(truth[name][number])
             if wrong is quantiles:
-                self._quantile = self._quantile or f"{found} in place of {right:.6g}"
-                self._quantiles += count
+                first = first or f"{found} in place of {right:.6g}"
+                of_quantiles += count
             else:
                 found += f"; {count - 1} more differ" if count > 1 else ""
-                fault = "stats-mismatch" if self._used else "stats-mismatch-unused"
-                self._collector.report(fault, STATS, found, right=right)
+                fault = "stats-mismatch" if used else "stats-mismatch-unused"
+                collector.report(fault, STATS, found, right=right)
+    if of_quantiles:
+        found = f"{of_quantiles} quantiles are not those of the rows: {first}"
+        collector.report("stats-quantiles", STATS, found)
 
-    def report_quantiles(self) -> None:
-        """Report LeRobot's quantiles once, with one of those that differ."""
-        if self._quantiles:
-            found = f"{self._quantiles} quantiles are not those of the rows: {self._quantile}"
-            self._collector.report("stats-quantiles", STATS, found)
 
-    def _tolerance(self, name: str, truth: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
-        """How far a number may be off: rounding in float32, and other definitions of deviation."""
-        largest = np.maximum(np.abs(truth["min"]), np.abs(truth["max"]))
-        rounding = 1e-6 + 1e-5 * largest
-        spread = truth["max"] - truth["min"]
-        if name in ("min", "max"):
-            return rounding + 1e-4 * spread
-        if name not in ("mean", "std"):
-            return rounding + 0.01 * spread
-        rounding += 0.01 * truth["std"] + 3e-8 * min(rows, 1_000_000) * largest
-        if name == "std" and not self._used:
-            variance = truth["std"] ** 2 + LEROBOT_VARIANCE * truth["mean"] ** 2
-            rounding += np.sqrt(variance) - truth["std"]
-        return rounding
+def _tolerance(name: str, truth: Mapping[str, np.ndarray], rows: int, used: bool) -> np.ndarray:
+    """How far a number may be off: rounding in float32, and other definitions of deviation.
+
+    LeRobot's standard deviations come of ``mean(x ** 2) - mean(x) ** 2`` in float32.
+    """
+    largest = np.maximum(np.abs(truth["min"]), np.abs(truth["max"]))
+    rounding = 1e-6 + 1e-5 * largest
+    spread = truth["max"] - truth["min"]
+    if name in ("min", "max"):
+        return rounding + 1e-4 * spread
+    if name not in ("mean", "std"):
+        return rounding + 0.01 * spread
+    rounding += 0.01 * truth["std"] + 3e-8 * min(rows, 1_000_000) * largest
+    if name == "std" and not used:
+        variance = truth["std"] ** 2 + LEROBOT_VARIANCE * truth["mean"] ** 2
+        rounding += np.sqrt(variance) - truth["std"]
+    return rounding
 
 
 def check_constant(

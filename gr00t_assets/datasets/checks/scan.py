@@ -31,7 +31,7 @@ from gr00t_assets.datasets.checks.meta_files import (
     sliced_columns,
     task_columns,
 )
-from gr00t_assets.datasets.checks.row_checks import StoredStatistics
+from gr00t_assets.datasets.checks.row_checks import check_statistics
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
 from gr00t_assets.datasets.lerobot.folder import Folder, read_object, report_missing_files
@@ -199,11 +199,9 @@ def _scan(
             scanned.incomplete.update(sliced)
     with collector.guard(STATS):
         if stored is not None:
-            statistics = StoredStatistics(folder, modality, stored, used=info.version != V30)
-            for name, kind in sliced.items():
-                running = None if name in scanned.incomplete else scanned.statistics.get(name)
-                statistics.check(info.features[name], kind, running)
-            statistics.report_quantiles()
+            complete = {n: s for n, s in scanned.statistics.items() if n not in scanned.incomplete}
+            columns = ((info.features[n], kind, complete.get(n)) for n, kind in sliced.items())
+            check_statistics(collector, modality, stored, columns, used=info.version != V30)
     return {
         "widths": scanned.widths,
         "cameras": tuple(camera.name for camera in cameras),

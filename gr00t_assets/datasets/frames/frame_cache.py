@@ -68,7 +68,7 @@ class FrameCache:
             DatasetError: There is no frame cache, or it is damaged.
         """
         name = directory.parent.name
-        command = _command(name)
+        command = materialize_command("frame_cache", name)
         indices = read_indices(cache_folder(directory, size))
         if not indices:
             of_size = f" of {size[0]} x {size[1]}" if size else ""
@@ -145,23 +145,17 @@ class FrameCache:
     def _damaged(self, camera: str, row: int) -> DatasetError:
         where = "the head of its array"
         if row != HEAD:
-            firsts = {
-                start: episode
-                for (key, episode), start in self._start.items()
-                if key == camera and start <= row
-            }
-            where = f"frame {row - max(firsts)} of episode {firsts[max(firsts)]}"
+            starts = self._start.items()
+            firsts = {start: episode for (name, episode), start in starts if name == camera}
+            first = max(start for start in firsts if start <= row)
+            where = f"frame {row - first} of episode {firsts[first]}"
         found = f"{camera}: {where} is not as it was decoded"
-        remedy = f"decode it anew: {_command(self._name)}"
+        remedy = f"decode it anew: {materialize_command('frame_cache', self._name)}"
         return DatasetError(self._name, "its frame cache is damaged.", [found, remedy])
 
     def frame(self, episode: int, camera: str, timestamp: float) -> np.ndarray:
         """The frame nearest to a timestamp in seconds, shape ``(height, width, 3)``, uint8 RGB."""
         return self.frames(camera, self.rows(episode, camera, np.array([timestamp])))[0]
-
-
-def _command(name: str) -> str:
-    return materialize_command("frame_cache", name)
 
 
 def earlier_caches(directory: Path) -> list[Path]:

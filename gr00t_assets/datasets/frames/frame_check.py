@@ -80,18 +80,19 @@ def check_frames(
         decode = video_backend(backend, isaac_commit)
     comparison = _FrameComparison(dataset, cache, decode, all_rows)
     in_rows = set() if reads_cache else set(cameras) - set(dataset.video_cameras)
+    results = [
+        CameraCheckResult(camera=camera, verdict="unchecked", problem=missing)
+        if missing and camera not in in_rows
+        else comparison.camera(camera, episodes, camera in in_rows)
+        for camera in cameras
+    ]
     result = FrameCheckResult(
         dataset=dataset.name,
         backend=backend,
         isaac_commit=None if reads_cache else isaac_commit,
         episodes=len(episodes),
         all_rows=all_rows,
-        cameras=tuple(
-            CameraCheckResult(camera=camera, verdict="unchecked", problem=missing)
-            if missing and camera not in in_rows
-            else comparison.camera(camera, episodes, camera in in_rows)
-            for camera in cameras
-        ),
+        cameras=tuple(results),
     )
     action = None if result.verified else _remedy(result.verdict, backend, isaac_commit)
     if comparison.damaged:

@@ -214,9 +214,7 @@ class LeRobotDataset:
                     return
 
     def vector(self, index: int, column: str) -> np.ndarray:
-        """A column of an episode, shape ``(rows, numbers)``, in the type it is stored in.
-
-        A column of plain numbers gives ``(rows, 1)``.
+        """A column of an episode, ``(rows, numbers)``, in the type it is stored in.
 
         Raises:
             DatasetError: The column is missing, has empty cells, or its rows differ in length.

@@ -90,10 +90,8 @@ def read_episodes(
 ) -> tuple[tuple[Episode, ...] | None, bool]:
     """The episodes in the order of the list, each once; ``None`` where there is no list.
 
-    An episode that cannot be read, or is listed twice, is a finding and is passed over.
-
-    Args:
-        cameras: Those that have files; read in v3.0 alone.
+    An episode that cannot be read, or is listed twice, is a finding and is passed over. Cameras
+    are those that have files; they are read in v3.0 alone.
 
     Returns:
         The episodes, and whether nothing of the list was damaged.

@@ -201,29 +201,42 @@ class DatasetWriter:
             features[key] = {"dtype": kind, "shape": list(shape), "names": None}
             if key in self._names:
                 features[key]["names"] = list(self._names[key])
-        cameras = sum(key.startswith("observation.images.") for key in features)
-        episodes = len(self._episodes)
-        if self._is_shared:
-            sizes = {"data_files_size_in_mb": 100, "video_files_size_in_mb": 200}
-            paths = V30_DATA_PATH, V30_VIDEO_PATH
-        else:
-            chunks = (episodes - 1) // CHUNK_EPISODES + 1
-            sizes = {"total_videos": cameras * episodes, "total_chunks": chunks}
-            paths = DATA_PATH, VIDEO_PATH
-        return {
-            "codebase_version": V30 if self._is_shared else V21,
-            "robot_type": self._robot_type,
-            "total_episodes": episodes,
-            "total_frames": self.rows,
-            "total_tasks": len(self._tasks),
-            **sizes,
-            "chunks_size": CHUNK_EPISODES,
-            "fps": fps,
-            "splits": {"train": f"0:{episodes}"},
-            "data_path": paths[0],
-            "video_path": paths[1],
-            "features": features,
-        }
+        version, counts = V30 if self._is_shared else V21, (self.rows, len(self._tasks))
+        return new_info(version, self._robot_type, fps, len(self._episodes), *counts, features)
+
+
+def new_info(
+    version: str,
+    robot_type: str,
+    fps: float,
+    episodes: int,
+    rows: int,
+    tasks: int,
+    features: Mapping[str, Any],
+) -> dict[str, Any]:
+    """``info.json`` of a new dataset, with all that it counts."""
+    if version == V30:
+        sizes = {"data_files_size_in_mb": 100, "video_files_size_in_mb": 200}
+        paths = V30_DATA_PATH, V30_VIDEO_PATH
+    else:
+        cameras = sum(feature["dtype"] == "video" for feature in features.values())
+        chunks = (episodes - 1) // CHUNK_EPISODES + 1
+        sizes = {"total_videos": cameras * episodes, "total_chunks": chunks}
+        paths = DATA_PATH, VIDEO_PATH
+    return {
+        "codebase_version": version,
+        "robot_type": robot_type,
+        "total_episodes": episodes,
+        "total_frames": rows,
+        "total_tasks": tasks,
+        **sizes,
+        "chunks_size": CHUNK_EPISODES,
+        "fps": fps,
+        "splits": {"train": f"0:{episodes}"},
+        "data_path": paths[0],
+        "video_path": paths[1],
+        "features": features,
+    }
 
 
 def _cells(values: np.ndarray) -> pa.Array:

@@ -26,6 +26,7 @@ from gr00t_assets.datasets.source_kinds import (
 from gr00t_assets.datasets.sources.hub_source import HubUnreachableError, hub_commit
 from gr00t_assets.modality.modality_json import MODALITY, preset_path
 
+ORIGIN = "origin.json"
 OFFLINE = "the Hub could not be asked"
 """How the warning begins that a version from the store was used without asking."""
 
@@ -43,7 +44,7 @@ class Origin(FrozenModel):
 def load_origin(name: str, store: Store) -> tuple[Origin, str] | None:
     """Origin and version of what is in the store; None where nothing is, or it is unreadable."""
     try:
-        content = read_sealed(_path(name, store))
+        content = read_sealed(store.dataset_record(name).with_name(ORIGIN))
         return Origin.model_validate(content["origin"]), str(content["version"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -54,7 +55,7 @@ def save_origin(name: str, store: Store, origin: Origin, version: str) -> None:
     if load_origin(name, store) == (origin, version):
         return
     content = {"origin": origin.model_dump(mode="json"), "version": version}
-    write_json(_path(name, store), sealed(content))
+    write_json(store.dataset_record(name).with_name(ORIGIN), sealed(content))
 
 
 def folder_origin(entry: CatalogEntry, store: Store, digest: str) -> Origin:
@@ -159,7 +160,3 @@ def _key(entry: CatalogEntry, store: Store, *source: str | None) -> str:
     if not entry.curation.is_empty:
         content.append(entry.curation.identity)
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-
-
-def _path(name: str, store: Store) -> Path:
-    return store.dataset_record(name).with_name("origin.json")

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.files import write_bytes, write_json
-from gr00t_assets.datasets.lerobot.info import CHUNK_EPISODES, DATA_PATH, VIDEO_PATH, episode_path
+from gr00t_assets.datasets.lerobot.info import DATA_PATH, VIDEO_PATH, episode_path
 from gr00t_assets.datasets.lerobot.statistics import array_statistics
+from gr00t_assets.datasets.lerobot.writer import new_info
 from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.motion import Demonstration, demonstrate, shuffled_things
 from gr00t_assets.datasets.videos import write_video
@@ -126,21 +127,8 @@ def _write_meta(
         features[name] = {"dtype": str(rows.dtype), "shape": [rows.shape[1]]}
         if rows.shape[1] > 1:
             features[name]["names"] = list(robot.names)
-    info = {
-        "codebase_version": "v2.0",
-        "robot_type": robot.robot_type,
-        "total_episodes": len(episodes),
-        "total_frames": len(columns["action"]),
-        "total_tasks": len(tasks),
-        "total_videos": len(episodes) * len(spec.shown_cameras),
-        "total_chunks": (len(episodes) - 1) // CHUNK_EPISODES + 1,
-        "chunks_size": CHUNK_EPISODES,
-        "fps": spec.rate,
-        "splits": {"train": f"0:{len(episodes)}"},
-        "data_path": DATA_PATH,
-        "video_path": VIDEO_PATH,
-        "features": features,
-    }
+    counts = len(episodes), len(columns["action"]), len(tasks)
+    info = new_info("v2.0", robot.robot_type, spec.rate, *counts, features)
     write_json(meta / "info.json", info)
     statistics = {
         name: {field: values.tolist() for field, values in array_statistics(rows).items()}

@@ -25,7 +25,6 @@ from gr00t_assets.core.units import counted
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.adding.config_choice import ConfigChoice, choose_data_config
 from gr00t_assets.datasets.adding.modality_draft import modality_draft
-from gr00t_assets.datasets.adding.source import drop_download, name_of_source, taken_source
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog, project_catalog
 from gr00t_assets.datasets.checks.episode_scan import Progress
 from gr00t_assets.datasets.curation import TaskNames
@@ -35,7 +34,7 @@ from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.metadata import read_metadata
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.datasets.source_kinds import FolderSource, Source
-from gr00t_assets.datasets.sources.fetch import no_log
+from gr00t_assets.datasets.sources.fetch import drop_download, name_of_source, no_log, taken_source
 from gr00t_assets.modality.special_tokens import special_tokens
 
 HELD_OUT_FROM = 10

@@ -33,7 +33,7 @@ from gr00t_assets.datasets.quality.figures import Quality
 from gr00t_assets.datasets.quality.measure import measure_quality
 from gr00t_assets.datasets.quality.scores import proposed_curation
 from gr00t_assets.datasets.quality.table import COLUMNS, SCORE_COLUMNS, quality_table, score_table
-from gr00t_assets.datasets.record import DatasetRecord, load_record
+from gr00t_assets.datasets.sources.versions import DatasetRecord, load_record
 from gr00t_assets.modality.config import load_modality_config
 
 DatasetPath = Annotated[

@@ -22,10 +22,10 @@ from gr00t_assets.datasets.frames.frame_index import (
     read_indices,
 )
 from gr00t_assets.datasets.frames.prepared_frames import PREPARED, damaged_prepared
-from gr00t_assets.datasets.record import load_record
-from gr00t_assets.datasets.sources.version_files import (
+from gr00t_assets.datasets.sources.versions import (
     changed_version_files,
     content_files,
+    load_record,
     recorded_files,
     remedy_of_damage,
 )

@@ -32,9 +32,9 @@ from gr00t_assets.datasets.fit.dataset_check import check_dataset, of_own_file
 from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
 from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.metadata import read_metadata
-from gr00t_assets.datasets.record import load_record
 from gr00t_assets.datasets.source_kinds import FolderSource, Source
 from gr00t_assets.datasets.sources.fetch import drop_download, name_of_source, no_log, taken_source
+from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.modality.special_tokens import special_tokens
 
 HELD_OUT_FROM = 10

@@ -33,12 +33,11 @@ from gr00t_assets.datasets.checks.meta_files import (
 )
 from gr00t_assets.datasets.checks.row_checks import check_statistics
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
-from gr00t_assets.datasets.lerobot.features import INFO, Feature
+from gr00t_assets.datasets.lerobot.features import INFO, Camera, Feature
 from gr00t_assets.datasets.lerobot.folder import Folder, read_object, report_missing_files
 from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.metadata import find_cameras, read_metadata
 from gr00t_assets.datasets.lerobot.statistics import STATS
-from gr00t_assets.datasets.record import Camera
 
 SCAN_VERSION = 4
 """Raised when the checks begin to find other things in the same files."""

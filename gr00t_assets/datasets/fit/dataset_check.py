@@ -27,7 +27,7 @@ from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.folder import FAULTS, Folder
 from gr00t_assets.datasets.lerobot.info import read_info
 from gr00t_assets.datasets.lerobot.v3.convert import CONVERTED
-from gr00t_assets.datasets.record import DatasetRecord
+from gr00t_assets.datasets.sources.versions import DatasetRecord
 from gr00t_assets.modality.data_config import DataConfig, data_configs
 
 

@@ -18,9 +18,9 @@ from gr00t_assets.datasets.fit.fit_check import (
 )
 from gr00t_assets.datasets.frames.frame_check import check_frames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.lerobot.features import Camera
 from gr00t_assets.datasets.lerobot.statistics import ColumnStatistics, relative_statistics
-from gr00t_assets.datasets.record import Camera, load_record
-from gr00t_assets.datasets.sources.version_files import require_sound_version
+from gr00t_assets.datasets.sources.versions import load_record, require_sound_version
 from gr00t_assets.modality.config import ModalityConfig, VectorKey, VideoKey, save_modality_config
 from gr00t_assets.modality.data_config import DataConfig, data_configs
 from gr00t_assets.modality.generations import GENERATIONS

@@ -33,7 +33,7 @@ from gr00t_assets.datasets.source_kinds import (
 )
 from gr00t_assets.datasets.sources.git_source import fetch_git, git_commit
 from gr00t_assets.datasets.sources.hub_source import fetch_hub, hub_commit
-from gr00t_assets.datasets.sources.version_files import files_by_path, refuse_links
+from gr00t_assets.datasets.sources.versions import files_by_path, refuse_links
 from gr00t_assets.datasets.synthetic.generator import generate
 
 LOCAL_DATASETS = "GR00T_ASSETS_DATASETS"

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.folder import is_lfs_pointer
 from gr00t_assets.datasets.source_kinds import COMMIT, GitSource, without_credentials
-from gr00t_assets.datasets.sources.version_files import content_files
+from gr00t_assets.datasets.sources.versions import content_files
 
 _TIMEOUT = 3600.0
 _REMEDY = "or set GR00T_ASSETS_DATASETS to a folder that holds a copy of it"

@@ -14,7 +14,7 @@ from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.units import format_bytes
 from gr00t_assets.datasets.lerobot.folder import leaves_folder
 from gr00t_assets.datasets.source_kinds import HubSource, without_credentials
-from gr00t_assets.datasets.sources.version_files import NOT_CONTENT, first_lines, is_content
+from gr00t_assets.datasets.sources.versions import NOT_CONTENT, first_lines, is_content
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile

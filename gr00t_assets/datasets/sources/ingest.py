@@ -19,7 +19,6 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.info import V30, read_info
 from gr00t_assets.datasets.lerobot.v3.convert import CONVERSION, CONVERTED
-from gr00t_assets.datasets.record import DatasetRecord, load_record, save_record
 from gr00t_assets.datasets.sources.fetch import (
     Fetched,
     exclusive,
@@ -39,14 +38,17 @@ from gr00t_assets.datasets.sources.origin import (
     replaced_files,
     save_origin,
 )
-from gr00t_assets.datasets.sources.version_files import (
+from gr00t_assets.datasets.sources.versions import (
+    DatasetRecord,
     changed_version_files,
     content_hash,
     content_hashes,
     files_by_path,
     hash_of_files,
+    load_record,
     record_files,
     refuse_links,
+    save_record,
 )
 
 _NOT_WHOLE = (

@@ -12,8 +12,8 @@ from gr00t_assets.core.finding import MAX_PER_CODE, Collector, Finding, Severity
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.fit.dataset_check import check_dataset
 from gr00t_assets.datasets.lerobot.folder import FAULTS
-from gr00t_assets.datasets.record import DatasetRecord, save_record
 from gr00t_assets.datasets.source_kinds import SyntheticSource
+from gr00t_assets.datasets.sources.versions import DatasetRecord, save_record
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets_tests.datasets.checks.edits import data_file
 

@@ -8,9 +8,8 @@ import pytest
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.record import load_record
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
-from gr00t_assets.datasets.sources.version_files import content_hash
+from gr00t_assets.datasets.sources.versions import content_hash, load_record
 from gr00t_assets.datasets.videos import write_video
 from gr00t_assets_tests.datasets.conftest import SMALL, entry_of
 

@@ -9,9 +9,9 @@ import pytest
 from gr00t_assets.core.errors import CatalogError, DatasetError
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.adding.adding import look_at_source, write_project_files
-from gr00t_assets.datasets.record import load_record
 from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.sources.fetch import named_source, no_log
+from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.defs.asset_metadata import lineage_metadata
 from gr00t_assets.evaluation.trials.lineage import import_trials, load_lineage

@@ -1,4 +1,4 @@
-"""The files of a dataset, and of a version in the store against what the version was made of.
+"""The versions of a dataset in the store: the record of the current one, and their files.
 
 A version is named by a hash over the SHA-256 of each of its files. Those hashes are kept beside it,
 and are known to be right themselves since they give its name. A version of an older store has no
@@ -13,12 +13,74 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
 
-from gr00t_assets.core.checksums import changed_files, read_sealed, sealed, sha256
+from pydantic import Field
+
+from gr00t_assets.core.checksums import changed_files, load_sealed, read_sealed, sealed, sha256
 from gr00t_assets.core.errors import DatasetError, StoreError
-from gr00t_assets.core.files import LARGEST_LIST, write_json
+from gr00t_assets.core.files import LARGEST_LIST, FrozenModel, write_json
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.core.units import format_bytes
-from gr00t_assets.datasets.record import load_record
+from gr00t_assets.datasets.curation import Curated
+from gr00t_assets.datasets.lerobot.features import Camera
+
+
+class DatasetRecord(FrozenModel):
+    """A dataset in the store, complete and readable.
+
+    ``version`` is the content hash: the first 16 hex digits of a SHA-256 over every file's path
+    and content.
+    """
+
+    name: str
+    version: str
+    source: str = Field(description="Where it was taken from, in words, with the revision")
+    revision: str | None = Field(description="Commit of the source, where it has one")
+    codebase_version: str = Field(description="LeRobot's format: v2.0 or v2.1")
+    robot_type: str
+    episodes: int
+    frames: int
+    fps: float
+    cameras: tuple[Camera, ...]
+    tasks: tuple[str, ...]
+    size_bytes: int
+    warnings: tuple[str, ...] = Field(default=(), description="Odd, and yet usable")
+    curated: Curated | None = Field(
+        default=None, description="How its episodes differ from the source's; none if they do not"
+    )
+
+    @property
+    def hours(self) -> float:
+        """Length of all episodes together."""
+        return self.frames / self.fps / 3600
+
+    def directory(self, store: Store) -> Path:
+        """Where this version's files are."""
+        return store.dataset_directory(self.name, self.version)
+
+
+def save_record(record: DatasetRecord, store: Store) -> None:
+    """Make ``record`` the current version of its dataset."""
+    write_json(store.dataset_record(record.name), sealed(record.model_dump(mode="json")))
+
+
+def load_record(name: str, store: Store) -> DatasetRecord:
+    """The current version of a dataset.
+
+    Raises:
+        DatasetError: It was never materialised, or its files are gone.
+    """
+    command = f"run: {materialize_command('dataset', name)}"
+    path = store.dataset_record(name)
+    if not path.is_file():
+        raise DatasetError(name, "this dataset is not in the store.", [command])
+    problem = f"{path} cannot be read."
+    record = load_sealed(
+        path, DatasetRecord, lambda why: DatasetError(name, problem, [why, command])
+    )
+    if not record.directory(store).is_dir():
+        raise DatasetError(name, f"version {record.version} is gone from the store.", [command])
+    return record
+
 
 NOT_CONTENT = ("README.md",)
 """Files beside the data that describe it and do not change it."""

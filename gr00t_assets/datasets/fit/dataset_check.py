@@ -95,8 +95,8 @@ def _all_findings(
 ) -> Findings:
     """The findings of a scan together with those of a data config, errors first, by code."""
     collector = Collector(FAULTS)
-    named = data_config.name if isinstance(data_config, DataConfig) else data_config
-    for finding in name_findings(None if named != data_config else named, embodiment_tag):
+    named = None if isinstance(data_config, DataConfig) else data_config
+    for finding in name_findings(named, embodiment_tag):
         collector.add(finding)
     if scan.widths:
         with collector.guard(MODALITY):
@@ -118,9 +118,9 @@ def _check_fit(
     """Report why the dataset does not fit a data config, or that it fits none of them."""
     info = read_info(folder)
     modality = check_modality(folder, info)
-    configs = data_configs()
-    is_config = isinstance(data_config, DataConfig)
-    config = data_config if is_config else configs.get(data_config or "")
+    config, configs = data_config, data_configs()
+    if not isinstance(config, DataConfig):
+        config = configs.get(config or "")
     if modality is not None and len(info.features) == len(info.raw.get("features") or ()):
         cameras = known_cameras(info, scan.cameras, scan.measured)
         fitting = fitting_data_configs(modality, cameras)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _SPAN = re.compile(r"(\d{1,9})\s*-\s*(\d{1,9})")
 _FORM = "expected episode numbers and ranges like [3, 10-19]"
 
+_HELD_OUT_FORM = "expected episode indices like [3, 7], or a share of the last episodes like 0.1"
+
 
 def _checked_spans(value: Any) -> tuple[int | str, ...] | None:
     if value is None:
@@ -167,9 +169,6 @@ def bounds(span: int | str) -> tuple[int, int]:
 
 def _contains(items: Iterable[int | str], episode: int) -> bool:
     return any(first <= episode <= last for first, last in map(bounds, items))
-
-
-_HELD_OUT_FORM = "expected episode indices like [3, 7], or a share of the last episodes like 0.1"
 
 
 def _checked_held_out(value: Any) -> tuple[int, ...] | float | None:

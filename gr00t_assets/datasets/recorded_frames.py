@@ -30,6 +30,17 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _RGB = bytes((8, 2))
 """Bits a colour and kind of colours, at their place in a PNG's header."""
 
+KEPT_BYTES = 64 << 20
+"""Compressed images of an episode that are kept for decoding when they were read for their hash."""
+
+TOLERANCE = 6.0
+"""Mean grey levels that another decoder's colours, or another size, may make of a frame."""
+
+TIE = 0.05
+"""Mean grey levels below which two candidates cannot be told apart."""
+
+_SIDE = 24
+
 
 class ImageDecoder:
     """Decodes one image after the other, in one thread.
@@ -90,10 +101,6 @@ def opened_image(content: bytes, problem: str) -> Iterator["ImageFile"]:
             yield image
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise VideoError(problem) from error
-
-
-KEPT_BYTES = 64 << 20
-"""Compressed images of an episode that are kept for decoding when they were read for their hash."""
 
 
 @dataclass(frozen=True)
@@ -218,15 +225,6 @@ def recorded_frames(dataset: LeRobotDataset, episode: int, camera: str) -> Recor
         return ImageFrames(dataset, episode, camera)
     segment = dataset.video_segment(episode, camera)
     return VideoFrames(dataset.directory / segment.file, segment.start, segment.end)
-
-
-TOLERANCE = 6.0
-"""Mean grey levels that another decoder's colours, or another size, may make of a frame."""
-
-TIE = 0.05
-"""Mean grey levels below which two candidates cannot be told apart."""
-
-_SIDE = 24
 
 
 class DecodedEpisode:

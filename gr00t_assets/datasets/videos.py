@@ -25,6 +25,14 @@ _OPTIONS = {
 }
 """No playlist: its entries would name other files and addresses."""
 
+_ENCODING: dict[str, object] = {
+    "preset": "veryfast",
+    "crf": "20",
+    "tune": "fastdecode",
+    "x264-params": "asm=0",
+}
+"""Without x264's assembly, whose AVX-512 part gives one of two files by the place in memory."""
+
 
 class VideoError(Exception):
     """A video file, or an image in the rows, cannot be read; the text says why."""
@@ -143,15 +151,6 @@ def opened_video(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]
     except (FFmpegError, OSError, ValueError) as error:
         text = getattr(error, "strerror", None) or str(error)
         raise VideoError(text[:1].lower() + text[1:]) from error
-
-
-_ENCODING: dict[str, object] = {
-    "preset": "veryfast",
-    "crf": "20",
-    "tune": "fastdecode",
-    "x264-params": "asm=0",
-}
-"""Without x264's assembly, whose AVX-512 part gives one of two files by the place in memory."""
 
 
 class VideoFile:

@@ -35,6 +35,14 @@ _CODECS = {
     "libvpx-vp9": "vp9",
 }
 
+_ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
+"""How a whole file ends, by format; a few bytes may follow."""
+
+_MOST_BEHIND = 64
+
+_PNG_START = 26
+"""Bytes up to depth and colours, which follow width and height."""
+
 
 def check_video(
     collector: Collector,
@@ -108,15 +116,6 @@ def check_declaration(
         elif backend == "frame-cache" and any(used in bad for bad in CANNOT_READ.values()):
             names = ", ".join(name for name, bad in CANNOT_READ.items() if used in bad)
             collector.report("codec-support", file, found, names=names)
-
-
-_ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
-"""How a whole file ends, by format; a few bytes may follow."""
-
-_MOST_BEHIND = 64
-
-_PNG_START = 26
-"""Bytes up to depth and colours, which follow width and height."""
 
 
 def check_images(folder: Folder, file: str, camera: Feature) -> str | None:

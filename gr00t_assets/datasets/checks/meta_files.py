@@ -22,6 +22,17 @@ from gr00t_assets.modality.special_tokens import special_tokens
 
 _SPLIT = re.compile(r"(\d{1,9}):(\d{1,9})")
 
+MODALITIES: tuple[Modality, ...] = ("state", "action")
+
+_KINDS: dict[Kind, str] = {
+    "video": "is a camera",
+    "image": "is a camera",
+    "depth": "is a depth camera",
+    "audio": "is audio",
+    "text": "holds text",
+    "number": "holds numbers",
+}
+
 
 def check_features(collector: Collector, info: Info) -> None:
     """Report names that do not fit the shape, and numbers that are flattened."""
@@ -127,18 +138,6 @@ def check_totals(metadata: Metadata, cameras: Collection[Feature], rows: int) ->
         if not bounds or not int(bounds[1]) <= int(bounds[2]) <= count:
             found = f"split {short(name)} is {short(value)}"
             collector.report("info-splits", INFO, found, episodes=count)
-
-
-MODALITIES: tuple[Modality, ...] = ("state", "action")
-
-_KINDS: dict[Kind, str] = {
-    "video": "is a camera",
-    "image": "is a camera",
-    "depth": "is a depth camera",
-    "audio": "is audio",
-    "text": "holds text",
-    "number": "holds numbers",
-}
 
 
 def check_modality(folder: Folder, info: Info) -> ModalityFile | None:

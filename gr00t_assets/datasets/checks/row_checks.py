@@ -22,6 +22,9 @@ from gr00t_assets.modality.modality_json import Modality, ModalityFile
 Report = Callable[..., None]
 """``report(fault, found, **texts)``: adds a finding of the file that is looked at."""
 
+LEROBOT_VARIANCE = 1e-6
+"""By how much of its squared mean LeRobot's variance of a number may be off, measured at 0.6.1."""
+
 
 def reporter(collector: Collector, file: str, episode: int | None) -> Report:
     """Reports on the rows of an episode.
@@ -162,10 +165,6 @@ def content_digest(rows: Rows, columns: Iterable[str]) -> bytes | None:
             return None
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.digest() if arrays else None
-
-
-LEROBOT_VARIANCE = 1e-6
-"""By how much of its squared mean LeRobot's variance of a number may be off, measured at 0.6.1."""
 
 
 def check_statistics(

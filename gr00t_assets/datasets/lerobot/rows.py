@@ -38,6 +38,8 @@ _BATCH_NUMBERS = 4_000_000
 _BATCH_ROWS = 65_536
 _BATCH_BYTES = 16_000_000
 
+_NUMBERS = Feature(EPISODE_INDEX, "int64", (1,), (), {})
+
 
 @dataclass
 class Rows:
@@ -174,9 +176,6 @@ def _joined(
         names = [name for name in parts[-1] if name not in broken]
         values = {name: np.concatenate([part[name] for part in parts]) for name in names}
     return Rows(count, values, episode, start)
-
-
-_NUMBERS = Feature(EPISODE_INDEX, "int64", (1,), (), {})
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,17 @@ _FILE = re.compile(r"episode_(\d+)\.\w+$")
 _FOUND = re.compile(r"(?:line \d+ \()?episode (\d+)\b")
 _COPIED = "episode-copied"
 
+_OF_EPISODES = frozenset(
+    {
+        *("empty-file", "field", "file-unreadable", "frame-index", "lfs-pointer", "no-rows"),
+        *("not-finite", "parquet-missing", "parquet-unreadable", "parquet-too-large", "row-count"),
+        *("timestamp-order", "timestamp-step", "timestamp-start", "video-frame-times"),
+        *("video-frames", "video-missing", "video-truncated", "video-unreadable"),
+        _COPIED,
+    }
+)
+"""Faults that go with the episode; any other is of the whole dataset, or is mended by hand."""
+
 
 def find_repeats(
     episodes: Sequence["Episode"], digests: Sequence[bytes], points: Sequence[np.ndarray]
@@ -155,18 +166,6 @@ def _faults(quality: Quality, episodes: Sequence[int]) -> Iterator[tuple[int, st
 def is_meant(label: str) -> bool:
     """Whether a dimension belongs at its limits, as a gripper that is open or closed."""
     return any(name in label.lower() for name in limits.ENDS_MEANT)
-
-
-_OF_EPISODES = frozenset(
-    {
-        *("empty-file", "field", "file-unreadable", "frame-index", "lfs-pointer", "no-rows"),
-        *("not-finite", "parquet-missing", "parquet-unreadable", "parquet-too-large", "row-count"),
-        *("timestamp-order", "timestamp-step", "timestamp-start", "video-frame-times"),
-        *("video-frames", "video-missing", "video-truncated", "video-unreadable"),
-        _COPIED,
-    }
-)
-"""Faults that go with the episode; any other is of the whole dataset, or is mended by hand."""
 
 
 def proposed_curation(

@@ -42,6 +42,16 @@ LOCAL_DATASETS = "GR00T_ASSETS_DATASETS"
 _DOWNLOAD = ".download-"
 _LEFTOVERS = (f".fetch{PARTIAL}*", f".*{PARTIAL}*")
 
+_HUB_PAGE = re.compile(
+    r"(?:https?://(?:www\.)?huggingface\.co|hf:/)/datasets/([^/]+/[^/?#@]+)(?:(?:/tree/|@)([^/?#]+))?.*"
+)
+
+_HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?<!\.git))()")
+
+_GIT_PAGE = re.compile(r"(https?://[^/]+/[^/]+/[^/]+)/(?:-/)?tree/([^/]+)/(.+?)/?")
+
+_GIT = re.compile(r"(\w+://|[\w.-]+@[\w.-]+:).+|.+\.git")
+
 
 def no_log(line: str) -> None:
     """Drop a line about progress."""
@@ -177,14 +187,6 @@ def lay_out(
                 if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP):
                     raise
         shutil.copyfile(file, target / path)
-
-
-_HUB_PAGE = re.compile(
-    r"(?:https?://(?:www\.)?huggingface\.co|hf:/)/datasets/([^/]+/[^/?#@]+)(?:(?:/tree/|@)([^/?#]+))?.*"
-)
-_HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?<!\.git))()")
-_GIT_PAGE = re.compile(r"(https?://[^/]+/[^/]+/[^/]+)/(?:-/)?tree/([^/]+)/(.+?)/?")
-_GIT = re.compile(r"(\w+://|[\w.-]+@[\w.-]+:).+|.+\.git")
 
 
 def named_source(text: str, revision: str | None = None, path: str | None = None) -> Source:

@@ -23,6 +23,17 @@ from gr00t_assets.core.units import format_bytes
 from gr00t_assets.datasets.curation import Curated
 from gr00t_assets.datasets.lerobot.features import Camera
 
+NOT_CONTENT = ("README.md",)
+"""Files beside the data that describe it and do not change it."""
+
+_SHOWN = 20
+
+ROWS_BYTES, _SECONDS = 512 << 20, 0.5
+"""Bytes of rows that are hashed when a training starts, and how long more are, drawn at random."""
+
+_UNRECORDED_BYTES = 4 << 30
+"""Bytes of a version that is hashed whole when a training starts, for lack of a record."""
+
 
 class DatasetRecord(FrozenModel):
     """A dataset in the store, complete and readable.
@@ -82,10 +93,6 @@ def load_record(name: str, store: Store) -> DatasetRecord:
     return record
 
 
-NOT_CONTENT = ("README.md",)
-"""Files beside the data that describe it and do not change it."""
-
-
 def is_content(path: PurePath) -> bool:
     """Whether a file belongs to a dataset, by its path relative to the dataset's folder.
 
@@ -134,9 +141,6 @@ def hash_of_files(hashes: Mapping[str, str]) -> str:
     return total.hexdigest()[:16]
 
 
-_SHOWN = 20
-
-
 def first_lines(lines: Sequence[str]) -> list[str]:
     """The first twenty lines of an error, and how many more there are."""
     others = len(lines) - _SHOWN
@@ -174,13 +178,6 @@ def _link_problem(link: Path, top: Path) -> str | None:
     if not target.is_relative_to(top):
         return f"leaves the dataset, to {link.readlink()}"
     return f"stands for the folder {link.readlink()}" if target.is_dir() else None
-
-
-ROWS_BYTES, _SECONDS = 512 << 20, 0.5
-"""Bytes of rows that are hashed when a training starts, and how long more are, drawn at random."""
-
-_UNRECORDED_BYTES = 4 << 30
-"""Bytes of a version that is hashed whole when a training starts, for lack of a record."""
 
 
 def changed_version_files(name: str, version: str, store: Store) -> list[str]:

@@ -53,6 +53,9 @@ CONVERSION = f"{CONVERTED} by converter 2; every frame was compared"
 
 _PROBLEM = "this dataset cannot be written as LeRobot v2.1."
 
+_DESCRIPTION = b"huggingface"
+"""Key of a file's schema under which LeRobot writes the columns' shapes."""
+
 
 @dataclass(frozen=True)
 class Converted:
@@ -149,10 +152,6 @@ def _write_videos(
             found += "(no clean key frame at the border); encoded anew as H.264 without loss, "
             folder.collector.report("video-encoded", camera, f"{found}{size / 1e6:.1f} MB")
     return codecs
-
-
-_DESCRIPTION = b"huggingface"
-"""Key of a file's schema under which LeRobot writes the columns' shapes."""
 
 
 def _cut_rows(

@@ -34,6 +34,11 @@ from gr00t_assets.datasets.lerobot.video_packets import (
 _NEAR_SECONDS = 0.25
 """How much of what is at rest is kept for a key frame to begin with."""
 
+_ONLY_V30 = ("data_files_size_in_mb", "video_files_size_in_mb")
+
+_STATISTICS = "stats/"
+"""What the columns of an episode's statistics begin with: ``stats/action/mean``."""
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -142,11 +147,6 @@ def with_own_files(dataset: LeRobotDataset, episode: Episode) -> Episode:
         for camera in dataset.video_cameras
     }
     return replace(episode, shared=SharedFiles(videos=videos))
-
-
-_ONLY_V30 = ("data_files_size_in_mb", "video_files_size_in_mb")
-_STATISTICS = "stats/"
-"""What the columns of an episode's statistics begin with: ``stats/action/mean``."""
 
 
 def flattened_columns(dataset: LeRobotDataset) -> list[str]:

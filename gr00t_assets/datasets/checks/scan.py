@@ -199,8 +199,13 @@ def _scan(
     with collector.guard(STATS):
         if stored is not None:
             complete = {n: s for n, s in scanned.statistics.items() if n not in scanned.incomplete}
-            columns = ((info.features[n], kind, complete.get(n)) for n, kind in sliced.items())
-            check_statistics(collector, modality, stored, columns, used=info.version != V30)
+            check_statistics(
+                collector,
+                modality,
+                stored,
+                ((info.features[n], kind, complete.get(n)) for n, kind in sliced.items()),
+                used=info.version != V30,
+            )
     return {
         "widths": scanned.widths,
         "cameras": tuple(camera.name for camera in cameras),

@@ -10,7 +10,7 @@ import dagster as dg
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.quality.figures import Quality
-from gr00t_assets.datasets.record import DatasetRecord
+from gr00t_assets.datasets.sources.versions import DatasetRecord
 from gr00t_assets.defs.asset_metadata import (
     checkpoint_metadata,
     dataset_metadata,

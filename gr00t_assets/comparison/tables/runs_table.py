@@ -26,7 +26,7 @@ from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import spreadsheet_cell
 from gr00t_assets.datasets.catalog import project_catalog
-from gr00t_assets.datasets.record import load_record
+from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.runs.stored_run import STATUS_WORDS
 

@@ -4,10 +4,6 @@ What ``dagster dev`` starts, except that ``gr00t_assets.defs.page_guard`` stands
 This process serves the page. The daemon is its child, and the kernel of Linux ends it when this
 process is gone, however it went; when the daemon ends, so does the page. The code server ends with
 them, or, once nobody has asked it for 45 s, by itself.
-
-Of Dagster's parts those that are not public are what ``dagster dev`` and ``dagster-webserver`` are
-made of; they are imported here and not in ``dagster_internals``, since only the page needs them
-(``test_security_page.py``).
 """
 
 import os

@@ -16,13 +16,15 @@ from contextlib import chdir, contextmanager
 from functools import cached_property
 
 import dagster as dg
+from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
 from pydantic import Field
 
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import project_root
-from gr00t_assets.defs.dagster_internals import PARTITION_TAG, PRIORITY_TAG, RunQueueConfig
 from gr00t_assets.defs.training_runs import (
     ENGINE,
+    PARTITION_TAG,
+    PRIORITY_TAG,
     experiment_of_run,
     needs_device,
     origin_tags,

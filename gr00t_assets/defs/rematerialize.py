@@ -8,32 +8,24 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import dagster as dg
-
-from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.record import load_record
-from gr00t_assets.defs.assets.analysis import promoted_model
-from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
-from gr00t_assets.defs.assets.rollouts import rollouts
-from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation
-from gr00t_assets.defs.dagster_internals import (
+from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_TAG,
     INPUT_DATA_VERSION_TAG_PREFIX,
     INPUT_EVENT_POINTER_TAG_PREFIX,
 )
-from gr00t_assets.defs.experiment_versions import observe
+
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.record import load_record
+from gr00t_assets.defs.assets.analysis import promoted_model, promotion_result
+from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
+from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation, rollouts
+from gr00t_assets.defs.data_results import dataset_result, frame_cache_result, modality_result
 from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS
 from gr00t_assets.defs.queue import project_instance
-from gr00t_assets.defs.results import (
-    checkpoint_result,
-    dataset_result,
-    evaluation_result,
-    frame_cache_result,
-    modality_result,
-    promotion_result,
-    rollouts_result,
-)
+from gr00t_assets.defs.resources import observe
+from gr00t_assets.defs.training_results import checkpoint_result, evaluation_result, rollouts_result
 from gr00t_assets.evaluation.result import load_evaluation
 from gr00t_assets.evaluation.rollouts.asked import declared_environment
 from gr00t_assets.evaluation.rollouts.result import read_rollouts, rollouts_file
@@ -136,16 +128,9 @@ def _made_from(asset: dg.AssetsDefinition, instance: dg.DagsterInstance) -> dict
 
 
 def _dataset(name: str, store: Store) -> Result:
-    from gr00t_assets.datasets.contact_sheet import contact_sheet
-    from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-    from gr00t_assets.datasets.quality.measure import measure_quality
-
     if not store.dataset_record(name).is_file():
         return None
-    record = load_record(name, store)
-    files = LeRobotDataset.open(record.directory(store), name)
-    sheet, quality = contact_sheet(files), measure_quality(files, None)
-    return dataset_result(record, CATALOG[name].description, sheet, quality, store)
+    return dataset_result(load_record(name, store), CATALOG[name], store)
 
 
 def _modality_config(name: str, store: Store) -> Result:

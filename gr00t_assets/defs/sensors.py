@@ -14,11 +14,11 @@ from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.system_errors import no_inodes
 from gr00t_assets.core.units import counted
-from gr00t_assets.defs.assets.experiments import observe_experiments
-from gr00t_assets.defs.next_rounds import next_rounds
+from gr00t_assets.defs.assets.training import observe_experiments
 from gr00t_assets.defs.partitions import loaded_requests
-from gr00t_assets.defs.resources import StoreResource, remove_run_locks
-from gr00t_assets.defs.schedules import sweep_job
+from gr00t_assets.defs.recovery import remove_run_locks
+from gr00t_assets.defs.resources import StoreResource
+from gr00t_assets.defs.schedules import next_rounds, sweep_job
 from gr00t_assets.defs.training_runs import (
     CONFIG_HASH,
     ENGINE,

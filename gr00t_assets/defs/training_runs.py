@@ -6,16 +6,9 @@ from itertools import takewhile
 from typing import NamedTuple
 
 import dagster as dg
+from dagster._core.events import JobFailureData, RunFailureReason
 
 from gr00t_assets.core.system_errors import user_name
-from gr00t_assets.defs.dagster_internals import (
-    PARTITION_TAG,
-    PRIORITY_TAG,
-    BulkActionsFilter,
-    BulkActionStatus,
-    JobFailureData,
-    RunFailureReason,
-)
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.runs.retry import TrainingEnd, end_of_training
 
@@ -26,6 +19,10 @@ SWEEP_JOB = "sweep"
 EVALUATION_JOB = "evaluation"
 _JOBS = {SWEEP_JOB: {CHECKPOINT}, EVALUATION_JOB: {EVALUATION, ROLLOUTS}}
 _BY_EXPERIMENT = {CHECKPOINT, EVALUATION, ROLLOUTS, dg.AssetKey("promoted_model")}
+
+PARTITION_TAG = "dagster/partition"
+PRIORITY_TAG = "dagster/priority"
+"""Tags of a run that Dagster documents and has no public constant for."""
 
 SWEEP, USER = "sweep", "user"
 """Tags of every run, however it is launched: the sweep of its experiment, and who asked for it."""
@@ -99,6 +96,8 @@ def unfinished(instance: dg.DagsterInstance) -> dict[str, str]:
 
     Of a backfill that is at work also what has no run yet.
     """
+    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
     busy: dict[str, str] = {}
     filters = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
     for backfill in instance.get_backfills(filters=filters):

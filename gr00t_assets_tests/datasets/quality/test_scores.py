@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from gr00t_assets.cli.main import app
 from gr00t_assets.datasets.quality.figures import Measure
 from gr00t_assets.datasets.quality.table import quality_table, score_table
-from gr00t_assets.defs.asset_metadata import quality_metadata
+from gr00t_assets.defs.data_results import quality_metadata
 from gr00t_assets_tests.datasets.quality.edits import STATE, measured, rewrite
 
 

@@ -1,5 +1,7 @@
-"""How every command prints: as text whatever it is, tables, JSON, and the end of findings."""
+"""How every command prints: as text whatever it is, tables, JSON, the end of findings, warnings."""
 
+import os
+import sys
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
@@ -11,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gr00t_assets.core.finding import Findings
+from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.text import json_text, printable
 
 _PIPED_WIDTH = 100
@@ -101,3 +104,20 @@ def print_findings(findings: Findings, title: str) -> None:
                 out.print(Text.assemble("  ", subject, item.found), soft_wrap=True)
             print_remedy(out, expected, remedy, indent=4)
     print_verdict(out, findings, title)
+
+
+def tell_dagster(asset: str, experiment: str, store: Store | None = None) -> None:
+    """Report a materialisation of an experiment's present configuration, where there is a Dagster.
+
+    The command has done its work by now: what goes wrong here is one line of warning.
+    """
+    if not os.environ.get("DAGSTER_HOME") and not (project_root() / "dagster.yaml").is_file():
+        return
+    try:
+        from gr00t_assets.defs.rematerialize import report_partition
+
+        report_partition(asset, experiment, store or Store.from_environment())
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        remedy = "gr00t-assets store rematerialize tells it later"
+        sys.stderr.write(f"warning: the page does not know of it: {reason}; {remedy}\n")

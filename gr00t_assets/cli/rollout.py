@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
-from gr00t_assets.cli.completion import environments, experiments
-from gr00t_assets.cli.dataset_list import Json
-from gr00t_assets.cli.output import console, echo, plain_table, print_json
-from gr00t_assets.cli.reported import tell_dagster
+from gr00t_assets.cli.arguments import Json, environments, experiments
+from gr00t_assets.cli.output import console, echo, plain_table, print_json, tell_dagster
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.units import counted
 from gr00t_assets.core.yaml_files import shown_path

@@ -12,9 +12,9 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from gr00t_assets.cli.completion import sweeps
+from gr00t_assets.cli.arguments import sweeps
 from gr00t_assets.cli.output import console, echo, print_json
-from gr00t_assets.cli.progress_table import progress_line, states_table
+from gr00t_assets.cli.status import NO_DAEMON, progress_line, states_table
 from gr00t_assets.core.errors import EngineError, PageError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.units import counted
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 LOOK_EVERY, SAY_EVERY = 2.0, 30.0
 """Seconds between two looks at the runs, and between two lines of each where there is no
 terminal."""
-
-NO_DAEMON = "no daemon takes runs from the queue: start it with `make dev`"
 
 
 def sweep_run(

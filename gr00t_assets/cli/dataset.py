@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.progress import Progress
 from rich.text import Text
 
 from gr00t_assets.cli.arguments import Json, datasets, environments
 from gr00t_assets.cli.dataset_catalog import dataset_add, dataset_list, dataset_show
 from gr00t_assets.cli.output import (
-    TextConsole,
     console,
     echo,
+    episodes_progress,
     plain_table,
     print_findings,
     print_json,
@@ -63,19 +62,13 @@ def dataset_check(
 ) -> None:
     """Print everything that is wrong with a dataset; exit code 1 where it cannot be trained on."""
     directory, stored = dataset_folder(path), _stored_record(path)
-    with Progress(console=TextConsole(stderr=True), transient=True, disable=as_json) as progress:
-        task = progress.add_task("episodes", total=None)
+    with episodes_progress(as_json) as show:
         if stored is not None and video_backend == DEFAULT_BACKEND:
             store = Store.from_environment()
             findings = check_stored_dataset(stored, store, data_config, embodiment_tag)
         else:
             findings = check_dataset(
-                directory,
-                data_config,
-                embodiment_tag,
-                video_backend,
-                lambda done, total: progress.update(task, completed=done, total=total),
-                stand_ins(directory),
+                directory, data_config, embodiment_tag, video_backend, show, stand_ins(directory)
             )
     quality = _measured(directory, stored) if with_quality else None
     proposal = proposed_curation(findings, quality, stored.curated if stored else None)
@@ -153,18 +146,13 @@ def _measured(directory: Path, stored: DatasetRecord | None) -> Quality | None:
 
 def _print_quality(quality: Quality) -> None:
     """Print every measure, the warnings, and the episodes that lost points."""
-    out, table = console(), plain_table(*COLUMNS[:2])
-    for name, figure, _ in quality_table(quality):
-        table.add_row(name, figure)
-    out.print(table)
+    out = console()
+    out.print(plain_table(*COLUMNS[:2], rows=(row[:2] for row in quality_table(quality))))
     for message in quality.messages():
         out.print(Text.assemble(("warning ", "yellow"), message), soft_wrap=True)
     if rows := score_table(quality):
-        scores = plain_table(*SCORE_COLUMNS)
-        for episode, score, reasons in rows:
-            scores.add_row(episode, score, reasons)
         out.print()
-        out.print(scores)
+        out.print(plain_table(*SCORE_COLUMNS, rows=rows))
 
 
 def dataset_record(

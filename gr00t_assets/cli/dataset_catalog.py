@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 from rich.text import Text
 
 from gr00t_assets.cli.arguments import Json, datasets
 from gr00t_assets.cli.output import (
-    TextConsole,
     console,
     echo,
+    episodes_progress,
     plain_table,
     print_findings,
     print_json,
@@ -166,32 +165,30 @@ def dataset_add(
 ) -> None:
     """Look at a dataset, draft what is missing and put it into the catalog; 1 if it was not."""
     store = Store.from_environment()
-    with Progress(console=TextConsole(stderr=True), transient=True, disable=as_json) as progress:
-        task = progress.add_task("episodes", total=None)
-
-        def show(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
-        def log(line: str) -> None:
-            echo(line, err=True)
-
-        try:
+    try:
+        with episodes_progress(as_json) as show:
             catalog = project_catalog()
             if source in catalog and not Path(source, "meta").is_dir():
                 addition = look_at_entry(catalog[source], store, show)
             else:
                 kind = named_source(source, revision, path)
                 addition = look_at_source(
-                    kind, store, name, data_config, embodiment_tag, description, show, log
+                    kind,
+                    store,
+                    name,
+                    data_config,
+                    embodiment_tag,
+                    description,
+                    show,
+                    lambda line: echo(line, err=True),
                 )
-        except UnsoundDatasetError as error:
-            progress.stop()
-            if as_json:
-                print_json({"name": error.subject, "written": [], **error.findings.to_json()})
-            else:
-                print_findings(error.findings, error.subject)
-                echo("nothing was written")
-            raise typer.Exit(1) from error
+    except UnsoundDatasetError as error:
+        if as_json:
+            print_json({"name": error.subject, "written": [], **error.findings.to_json()})
+        else:
+            print_findings(error.findings, error.subject)
+            echo("nothing was written")
+        raise typer.Exit(1) from error
     if not as_json:
         _print_addition(addition)
     written = []

@@ -2,12 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import Progress
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -67,9 +69,20 @@ def echo(text: str, err: bool = False, nl: bool = True) -> None:
     typer.echo(printable(text), err=err, nl=nl)
 
 
-def plain_table(*headings: str) -> Table:
+def plain_table(*headings: str, rows: Iterable[Sequence[str]] = ()) -> Table:
     """A table without lines."""
-    return Table(*headings, box=None, pad_edge=False, header_style="bold")
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+@contextmanager
+def episodes_progress(hidden: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error for episodes that are looked at; what shows how many are done."""
+    with Progress(console=TextConsole(stderr=True), transient=True, disable=hidden) as progress:
+        task = progress.add_task("episodes", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def print_json(content: object) -> None:

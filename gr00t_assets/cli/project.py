@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gr00t_assets.cli.arguments import Json
 from gr00t_assets.cli.output import echo, print_json
 from gr00t_assets.comparison.tables.wandb_import import import_wandb
 from gr00t_assets.core.errors import NotificationError, PageError
@@ -17,9 +18,7 @@ from gr00t_assets.experiments.project_files import LOG, project_stamp, read_proj
 from gr00t_assets.reporting.notifier import send
 
 
-def check(
-    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON")] = False,
-) -> None:
+def check(as_json: Json = False) -> None:
     """Hold every file of the project to its rules; exit 1 where one has a fault, for CI."""
     LOG.disabled = True  # What it would tell, one line a fault, is told in full here.
     project = read_project()

@@ -97,10 +97,7 @@ def print_rollouts(rollouts: Rollouts, name: str) -> None:
     """The outcome on a terminal."""
     out = console()
     out.print(f"{name}: {rollouts_sentence(rollouts)}", highlight=False)
-    table = plain_table(*RATE_HEAD)
-    for row in rate_rows(rollouts):
-        table.add_row(*row)
-    out.print(table)
+    out.print(plain_table(*RATE_HEAD, rows=rate_rows(rollouts)))
     settings = rollouts.settings
     for line in (
         "intervals are of 95 percent; steps are the median of those to success",
@@ -120,11 +117,12 @@ def environment_list(as_json: Json = False) -> None:
     if as_json:
         print_json([item.model_dump(mode="json") for item in declared.values()])
     else:
-        table = plain_table("environment", "id", "episodes", "steps", "what is done")
-        for item in declared.values():
-            counts = (str(item.episodes), str(item.max_steps))
-            table.add_row(item.name, item.id, *counts, item.description)
-        console().print(table)
+        rows = (
+            (item.name, item.id, str(item.episodes), str(item.max_steps), item.description)
+            for item in declared.values()
+        )
+        headings = ("environment", "id", "episodes", "steps", "what is done")
+        console().print(plain_table(*headings, rows=rows))
     if declared.problem is not None:
         raise declared.problem
 

@@ -1,6 +1,7 @@
 """``gr00t-assets status``: what waits, what trains, what failed and why, in one screen."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,8 +18,6 @@ from gr00t_assets.gpu.status import machine_status
 from gr00t_assets.runs.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gr00t_assets.defs.status import EndedRun, ProjectStatus
     from gr00t_assets.defs.sweep_runs import ExperimentState
 
@@ -60,10 +59,8 @@ def _print(found: "ProjectStatus", out: Console) -> None:
     table = plain_table("engine", "kind", "training", "waiting", "")
     for engine in found.engines:
         slots = f" of {queue.trainings_at_once}" if engine.kind == "local" else ""
-        problem = engine.problem or "ok"
-        table.add_row(
-            engine.name, engine.kind, f"{engine.training}{slots}", str(engine.waiting), problem
-        )
+        counts = (f"{engine.training}{slots}", str(engine.waiting))
+        table.add_row(engine.name, engine.kind, *counts, engine.problem or "ok")
     out.print(table)
     _heading(out, f"training: {len(found.training)}")
     if found.training:
@@ -76,10 +73,8 @@ def _print(found: "ProjectStatus", out: Console) -> None:
         _more(out, found.training)
     _heading(out, f"waiting in the queue: {len(queue.waiting)}")
     if queue.waiting:
-        table = plain_table("experiment", "priority", "why it waits")
-        for run in queue.waiting[:_LISTED]:
-            table.add_row(run.partition or run.run_id[:8], str(run.priority), run.why)
-        out.print(table)
+        rows = ((x.partition or x.run_id[:8], str(x.priority), x.why) for x in queue.waiting)
+        out.print(plain_table("experiment", "priority", "why it waits", rows=islice(rows, _LISTED)))
         _more(out, queue.waiting)
     _ended(out, "failed", found.failed)
     _ended(out, "finished", found.finished)
@@ -89,7 +84,9 @@ def _print(found: "ProjectStatus", out: Console) -> None:
 
 def _ended(out: Console, what: str, runs: "Sequence[EndedRun]") -> None:
     """What failed or finished in the last days, the newest first."""
-    _heading(out, f"{what} in the last {counted(_days(), 'day')}: {len(runs)}")
+    from gr00t_assets.defs.status import LATELY_DAYS
+
+    _heading(out, f"{what} in the last {counted(LATELY_DAYS, 'day')}: {len(runs)}")
     table = plain_table("run", "when", "")
     for item in runs[:_LISTED]:
         name = item.name if item.made in ("checkpoint", item.name) else f"{item.name} ({item.made})"
@@ -108,12 +105,6 @@ def _heading(out: Console, text: str) -> None:
 def _more(out: Console, rows: Sequence[object]) -> None:
     if len(rows) > _LISTED:
         out.print(f"and {len(rows) - _LISTED} more: gr00t-assets status --json")
-
-
-def _days() -> int:
-    from gr00t_assets.defs.status import LATELY_DAYS
-
-    return LATELY_DAYS
 
 
 PROGRESS_HEAD = ("step", "loss", "samples/s", "left", "engine", "node")

@@ -36,7 +36,6 @@ project_files = dg.AssetSpec(
 )
 
 CHECK = "files_have_no_fault"
-_INTERVAL_SECONDS = 15
 
 
 def _evaluation(project: ProjectFiles) -> dg.AssetCheckEvaluation:
@@ -81,7 +80,7 @@ def files_have_no_fault() -> dg.AssetCheckResult:
 
 @dg.sensor(
     name="project_files_sensor",
-    minimum_interval_seconds=_INTERVAL_SECONDS,
+    minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Tells the page which of the project's files have a fault, once that has changed.",
 )

@@ -40,7 +40,6 @@ from gr00t_assets.runs.retry import disk_space_needed, is_complete
 from gr00t_assets.runs.run_directory import training_process
 from gr00t_assets.runs.spec import current_config_hash
 
-_INTERVAL_SECONDS = 30
 _OVERLAP_SECONDS = 300.0
 _FIRST_TICK_LOOKS_BACK = 7 * 24 * 3600.0
 _KEYS = {"crash": "died", "full disk": "room", "broken file": "mended"}
@@ -189,7 +188,7 @@ def _met_fault(reason: str) -> str | None:
 
 @dg.sensor(
     job=sweep_job,
-    minimum_interval_seconds=_INTERVAL_SECONDS,
+    minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Asks again for experiments whose run died: killed, without power, or with a full disk or "

@@ -27,7 +27,6 @@ from gr00t_assets.reporting.promotion.record import Promotion, promoted_folder
 if TYPE_CHECKING:
     from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
     from gr00t_assets.reporting.report import Report
-    from gr00t_assets.runs.stored_run import StoredRun
 
 _ARRIVED = dg.AutomationCondition.any_deps_updated()
 
@@ -87,16 +86,22 @@ def loss_comparison(
     # Of the sweeps that the report shows: those that never ran are only counted.
     counts = sum((summary.counts for summary in report.sweeps), Counter[str]())
     sweeps = f"{len(report.sweeps)} of {counted(len(SWEEPS), 'sweep')}"
+    cautions = [f"{item.sweep.name}: {text}" for item in report.sweeps for text in item.cautions]
+    # The same runs give the same version.
+    compared = [
+        [run.name, run.config_hash, run.status, run.final_loss.mean if run.final_loss else None]
+        for run in runs
+    ]
     context.log.info(f"{sweeps}; {_counts_text(counts)}")
     for problem in report.problems:
         context.log.warning(problem)
     return result(
-        _version(runs),
+        json_hash(compared, 16),
         {
             "verdict": dg.MetadataValue.text(report.verdict),
             **_comparison(report),
             "status": f"{_counts_text(counts)}, in {sweeps}",
-            **_cautions(report),
+            **({"cautions": bullets(cautions)} if cautions else {}),
             "curves": _curves(report),
             "everything": dg.MetadataValue.md(report.markdown()),
             "experiments": len({run.name for summary in report.sweeps for run in summary.runs}),
@@ -147,15 +152,6 @@ def _ranking(ranked_class: "ComparabilityClass", heading: str) -> list[list[str]
     return [*rows, [name, "", f"and {more} more", "", ""]] if more else rows
 
 
-def _cautions(report: "Report") -> Metadata:
-    cautions = [
-        f"{summary.sweep.name}: {caution}"
-        for summary in report.sweeps
-        for caution in summary.cautions
-    ]
-    return {"cautions": bullets(cautions)} if cautions else {}
-
-
 def _curves(report: "Report") -> dg.MetadataValue:
     """The loss curves of every sweep that has some, as images."""
     from gr00t_assets.reporting.curve_images import curves_png, markdown_image
@@ -170,15 +166,6 @@ def _curves(report: "Report") -> dg.MetadataValue:
 
 def _counts_text(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "no runs"
-
-
-def _version(runs: "list[StoredRun]") -> str:
-    """A hash over what was compared: the same runs give the same version."""
-    content = [
-        [run.name, run.config_hash, run.status, run.final_loss.mean if run.final_loss else None]
-        for run in runs
-    ]
-    return json_hash(content, 16)
 
 
 @explained_asset(

@@ -10,7 +10,7 @@ from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.core.yaml_files import file_stamp
 from gr00t_assets.defs.assets.data import frame_cache, modality_config
 from gr00t_assets.defs.failures import OWNERS, explained_asset
-from gr00t_assets.defs.launching import run_evaluation, run_rollouts, run_training, training_failure
+from gr00t_assets.defs.launching import run_training, run_worker, training_failure
 from gr00t_assets.defs.metadata import findings_table, result, table
 from gr00t_assets.defs.partitions import (
     EXPERIMENTS,
@@ -47,7 +47,6 @@ from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets.trainers.base import EnvironmentReport
 from gr00t_assets.trainers.run_checks import begin_weights_check
 
-_INTERVAL_SECONDS = 30
 _MOST_AT_ONCE = 200
 """Observations of one tick, some seconds' work of the daemon."""
 
@@ -66,7 +65,7 @@ exactly the experiments that are to be trained anew. It is observed, not made: b
 
 
 @dg.sensor(
-    minimum_interval_seconds=_INTERVAL_SECONDS,
+    minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Tells Dagster of experiments that are new or changed, by their config hash.",
 )
@@ -205,9 +204,12 @@ def open_loop_evaluation(
     tells whether language is used. It is not success on a robot. What was evaluated with the same
     weights before is not evaluated again.
     """
+    from gr00t_assets.evaluation.worker import evaluation_command
+
     spec = make_spec(EXPERIMENTS[context.partition_key], store)
     _require_trained(spec, "evaluate")
-    run_evaluation(context, spec, store)
+    command = evaluation_command(spec.run_directory)
+    run_worker(context, command, "evaluation.log", "evaluation", spec, store)
     evaluation = load_evaluation(spec.run_directory)
     assert evaluation is not None
     return evaluation_result(evaluation, spec, store)
@@ -226,6 +228,8 @@ def rollouts(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Mate
     none there is nothing to do. What was rolled out with the same weights, environment and settings
     before is not rolled out again.
     """
+    from gr00t_assets.evaluation.rollouts.worker import rollout_command
+
     spec = make_spec(EXPERIMENTS[context.partition_key], store)
     environment = declared_environment(spec)
     if environment is None:
@@ -234,7 +238,9 @@ def rollouts(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Mate
         context.log.info(verdict)
         return result("no environment", {"verdict": verdict})
     _require_trained(spec, "roll out")
-    run_rollouts(context, spec, store, environment.name, settings_for(environment, spec))
+    settings = settings_for(environment, spec)
+    command = rollout_command(spec.run_directory, environment.name, settings)
+    run_worker(context, command, "rollouts.log", "rolling out", spec, store)
     found = read_rollouts(rollouts_file(spec.run_directory, environment.name))
     return rollouts_result(found, spec, store)
 

@@ -216,10 +216,10 @@ def run_worker(
     Args:
         context: Of the asset.
         command: Of the worker.
-        log: Name of the file in the run directory for what the worker prints.
-        what: What it does, for messages.
+        log: Name of the file in the run directory for what it prints.
+        what: What it does, for messages: ``evaluation``.
         spec: Of the run.
-        store: Where that is.
+        store: Where the run is.
 
     Raises:
         ExplainedFailureError: It could not be done; the message says why.

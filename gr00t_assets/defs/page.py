@@ -88,10 +88,7 @@ class Reports(StaticFiles):
 
 
 def serve(port: int) -> None:
-    """Serve until SIGINT, SIGTERM, or the end of the daemon.
-
-    Args:
-        port: Of 127.0.0.1.
+    """Serve on 127.0.0.1 until SIGINT, SIGTERM, or the end of the daemon.
 
     Raises:
         PageError: The port is taken, there is no project here, a setting is wrong, or the daemon
@@ -124,10 +121,7 @@ def serve(port: int) -> None:
 def serve_alone(host: str, port: int, workspace: str) -> None:
     """Serve the page until SIGINT or SIGTERM; daemon and code servers are started by others.
 
-    Args:
-        host: Address to listen on.
-        port: Of this address.
-        workspace: The file that says where the code servers listen.
+    ``workspace`` is the file that says where the code servers listen.
 
     Raises:
         PageError: The port is taken, there is no project here, or a setting is wrong.

@@ -5,21 +5,24 @@ import dagster as dg
 from gr00t_assets.core.text import escape_output
 from gr00t_assets.defs.assets.analysis import loss_comparison, promoted_model, research_journal
 from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
-from gr00t_assets.defs.assets.experiments import experiment
-from gr00t_assets.defs.assets.rollouts import rollouts
-from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation, training_environment
-from gr00t_assets.defs.checks import checkpoint_checks, dataset_checks, environment_checks
+from gr00t_assets.defs.assets.training import (
+    checkpoint,
+    experiment,
+    open_loop_evaluation,
+    rollouts,
+    training_environment,
+)
+from gr00t_assets.defs.checks import checks
 from gr00t_assets.defs.notifications import notifications
 from gr00t_assets.defs.project_checks import (
     files_have_no_fault,
     project_files,
     project_files_sensor,
+    scheduled_sweeps_are_in_time,
 )
 from gr00t_assets.defs.resources import resources
-from gr00t_assets.defs.result_checks import result_checks
 from gr00t_assets.defs.schedules import jobs, schedules
 from gr00t_assets.defs.sensors import sensors
-from gr00t_assets.defs.sweeps_in_time import scheduled_sweeps_are_in_time
 
 escape_output()
 
@@ -38,14 +41,7 @@ defs = dg.Definitions(
         promoted_model,
         research_journal,
     ],
-    asset_checks=[
-        files_have_no_fault,
-        *dataset_checks,
-        *environment_checks,
-        *checkpoint_checks,
-        *result_checks,
-        scheduled_sweeps_are_in_time,
-    ],
+    asset_checks=[files_have_no_fault, *checks, scheduled_sweeps_are_in_time],
     jobs=jobs,
     schedules=schedules,
     sensors=[*sensors, project_files_sensor, notifications],

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gr00t_assets.cli.completion import sweeps
+from gr00t_assets.cli.arguments import sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.comparison.all_runs import chosen_runs
 from gr00t_assets.comparison.answers.answers import Answer, answer

@@ -1,28 +1,27 @@
-"""``gr00t-assets dataset``: whether datasets can be trusted, and what a video backend gives."""
+"""``gr00t-assets dataset``: whether datasets can be trusted, and demonstrations of an expert."""
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
-from rich.progress import Progress
 from rich.text import Text
 
-from gr00t_assets.cli.completion import datasets
-from gr00t_assets.cli.dataset_add import dataset_add
-from gr00t_assets.cli.dataset_list import Json, dataset_list, dataset_show
-from gr00t_assets.cli.dataset_record import dataset_record
+from gr00t_assets.cli.arguments import Json, datasets, environments
+from gr00t_assets.cli.dataset_catalog import dataset_add, dataset_list, dataset_show
 from gr00t_assets.cli.output import (
-    TextConsole,
     console,
     echo,
+    episodes_progress,
     plain_table,
     print_findings,
     print_json,
 )
 from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.files import published_directory
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.datasets.adding.adding import stand_ins
 from gr00t_assets.datasets.checks.scan import DEFAULT_BACKEND
 from gr00t_assets.datasets.fit.dataset_check import check_dataset, check_stored_dataset
@@ -63,19 +62,13 @@ def dataset_check(
 ) -> None:
     """Print everything that is wrong with a dataset; exit code 1 where it cannot be trained on."""
     directory, stored = dataset_folder(path), _stored_record(path)
-    with Progress(console=TextConsole(stderr=True), transient=True, disable=as_json) as progress:
-        task = progress.add_task("episodes", total=None)
+    with episodes_progress(as_json) as show:
         if stored is not None and video_backend == DEFAULT_BACKEND:
             store = Store.from_environment()
             findings = check_stored_dataset(stored, store, data_config, embodiment_tag)
         else:
             findings = check_dataset(
-                directory,
-                data_config,
-                embodiment_tag,
-                video_backend,
-                lambda done, total: progress.update(task, completed=done, total=total),
-                stand_ins(directory),
+                directory, data_config, embodiment_tag, video_backend, show, stand_ins(directory)
             )
     quality = _measured(directory, stored) if with_quality else None
     proposal = proposed_curation(findings, quality, stored.curated if stored else None)
@@ -153,18 +146,60 @@ def _measured(directory: Path, stored: DatasetRecord | None) -> Quality | None:
 
 def _print_quality(quality: Quality) -> None:
     """Print every measure, the warnings, and the episodes that lost points."""
-    out, table = console(), plain_table(*COLUMNS[:2])
-    for name, figure, _ in quality_table(quality):
-        table.add_row(name, figure)
-    out.print(table)
+    out = console()
+    out.print(plain_table(*COLUMNS[:2], rows=(row[:2] for row in quality_table(quality))))
     for message in quality.messages():
         out.print(Text.assemble(("warning ", "yellow"), message), soft_wrap=True)
     if rows := score_table(quality):
-        scores = plain_table(*SCORE_COLUMNS)
-        for episode, score, reasons in rows:
-            scores.add_row(episode, score, reasons)
         out.print()
-        out.print(scores)
+        out.print(plain_table(*SCORE_COLUMNS, rows=rows))
+
+
+def dataset_record(
+    environment: Annotated[
+        str,
+        typer.Argument(
+            help="Built in, or of data/environments.yaml: so101-pick", autocompletion=environments
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to make")],
+    expert: Annotated[
+        bool, typer.Option("--expert", help="The environment's own expert is recorded")
+    ] = False,
+    episodes: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first episode")] = 0,
+    noise: Annotated[
+        str, typer.Option(help="Disturbance of the executed commands: of all, or of each by commas")
+    ] = "0",
+    version: Annotated[
+        Literal["v2.1", "v3.0"], typer.Option("--format", help="LeRobot's, v2.1 or v3.0")
+    ] = "v2.1",
+) -> None:
+    """Record demonstrations as a LeRobot dataset; episodes in which the expert fails are left out.
+
+    Recorded is what the expert commands; with noise, something near it is executed, so that the
+    demonstrations show how to get back.
+    """
+    from gr00t_assets.datasets.expert_recording import record_expert
+    from gr00t_assets.datasets.source_kinds import EnvironmentSource
+
+    if not expert:
+        raise typer.BadParameter("say who acts: --expert", param_hint="--expert")
+    if out.exists():
+        problem = "it is there already; nothing is written into a folder that exists."
+        raise DatasetError(str(out), problem, ["name another one by --out"])
+    try:
+        every = tuple(float(number) for number in noise.split(","))
+        disturbed = every[0] if len(every) == 1 else every
+        source = EnvironmentSource(
+            environment=environment, episodes=episodes, seed=seed, noise=disturbed
+        )
+    except ValueError as error:
+        expected = "expected a number from 0 on, or one for each number of the action: 1,1,1,1,0,0"
+        raise typer.BadParameter(expected, param_hint="--noise") from error
+    with system_errors_explained(out.parent), published_directory(out) as folder:
+        record_expert(source, folder, version, echo)
+    echo(f"{out}: LeRobot {version}; take it into the catalog: gr00t-assets dataset add {out}")
 
 
 dataset_app.command("add")(dataset_add)

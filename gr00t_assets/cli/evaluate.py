@@ -7,9 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from gr00t_assets.cli.completion import experiments
-from gr00t_assets.cli.output import console, print_json
-from gr00t_assets.cli.reported import tell_dagster
+from gr00t_assets.cli.arguments import experiments
+from gr00t_assets.cli.output import console, print_json, tell_dagster
 from gr00t_assets.core.checksums import read_sealed
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.evaluation.open_loop import current_evaluation

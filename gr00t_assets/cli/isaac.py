@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from gr00t_assets.cli.completion import experiments
+from gr00t_assets.cli.arguments import experiments
 from gr00t_assets.cli.output import (
     SEVERITY_STYLES,
     TextConsole,

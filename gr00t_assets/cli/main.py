@@ -6,18 +6,15 @@ from typing import Annotated
 import typer
 
 from gr00t_assets import __version__
-from gr00t_assets.cli.check import check, reload
+from gr00t_assets.cli.arguments import experiments
 from gr00t_assets.cli.compare import compare, journal
-from gr00t_assets.cli.completion import experiments
 from gr00t_assets.cli.dataset import dataset_app
 from gr00t_assets.cli.evaluate import evaluate
 from gr00t_assets.cli.gpu import gpu_app
-from gr00t_assets.cli.import_runs import import_app
 from gr00t_assets.cli.isaac import isaac_app
-from gr00t_assets.cli.model import model_app
-from gr00t_assets.cli.notify import notify_app
+from gr00t_assets.cli.model import model_app, serve
+from gr00t_assets.cli.project import check, import_app, notify_app, reload
 from gr00t_assets.cli.rollout import environment_app, rollout
-from gr00t_assets.cli.serve import serve
 from gr00t_assets.cli.status import status
 from gr00t_assets.cli.store import store_app
 from gr00t_assets.cli.sweep import sweep_app

@@ -1,16 +1,21 @@
-"""How every command prints: as text whatever it is, tables, JSON, and the end of findings."""
+"""How every command prints: as text whatever it is, tables, JSON, the end of findings, warnings."""
 
-from collections.abc import Iterable
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import Progress
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from gr00t_assets.core.finding import Findings
+from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.text import json_text, printable
 
 _PIPED_WIDTH = 100
@@ -64,9 +69,20 @@ def echo(text: str, err: bool = False, nl: bool = True) -> None:
     typer.echo(printable(text), err=err, nl=nl)
 
 
-def plain_table(*headings: str) -> Table:
+def plain_table(*headings: str, rows: Iterable[Sequence[str]] = ()) -> Table:
     """A table without lines."""
-    return Table(*headings, box=None, pad_edge=False, header_style="bold")
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+@contextmanager
+def episodes_progress(hidden: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error for episodes that are looked at; what shows how many are done."""
+    with Progress(console=TextConsole(stderr=True), transient=True, disable=hidden) as progress:
+        task = progress.add_task("episodes", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def print_json(content: object) -> None:
@@ -101,3 +117,20 @@ def print_findings(findings: Findings, title: str) -> None:
                 out.print(Text.assemble("  ", subject, item.found), soft_wrap=True)
             print_remedy(out, expected, remedy, indent=4)
     print_verdict(out, findings, title)
+
+
+def tell_dagster(asset: str, experiment: str, store: Store | None = None) -> None:
+    """Report a materialisation of an experiment's present configuration, where there is a Dagster.
+
+    The command has done its work by now: what goes wrong here is one line of warning.
+    """
+    if not os.environ.get("DAGSTER_HOME") and not (project_root() / "dagster.yaml").is_file():
+        return
+    try:
+        from gr00t_assets.defs.rematerialize import report_partition
+
+        report_partition(asset, experiment, store or Store.from_environment())
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        remedy = "gr00t-assets store rematerialize tells it later"
+        sys.stderr.write(f"warning: the page does not know of it: {reason}; {remedy}\n")

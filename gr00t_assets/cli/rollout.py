@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
-from gr00t_assets.cli.completion import environments, experiments
-from gr00t_assets.cli.dataset_list import Json
-from gr00t_assets.cli.output import console, echo, plain_table, print_json
-from gr00t_assets.cli.reported import tell_dagster
+from gr00t_assets.cli.arguments import Json, environments, experiments
+from gr00t_assets.cli.output import console, echo, plain_table, print_json, tell_dagster
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.units import counted
 from gr00t_assets.core.yaml_files import shown_path
@@ -99,10 +97,7 @@ def print_rollouts(rollouts: Rollouts, name: str) -> None:
     """The outcome on a terminal."""
     out = console()
     out.print(f"{name}: {rollouts_sentence(rollouts)}", highlight=False)
-    table = plain_table(*RATE_HEAD)
-    for row in rate_rows(rollouts):
-        table.add_row(*row)
-    out.print(table)
+    out.print(plain_table(*RATE_HEAD, rows=rate_rows(rollouts)))
     settings = rollouts.settings
     for line in (
         "intervals are of 95 percent; steps are the median of those to success",
@@ -122,11 +117,12 @@ def environment_list(as_json: Json = False) -> None:
     if as_json:
         print_json([item.model_dump(mode="json") for item in declared.values()])
     else:
-        table = plain_table("environment", "id", "episodes", "steps", "what is done")
-        for item in declared.values():
-            counts = (str(item.episodes), str(item.max_steps))
-            table.add_row(item.name, item.id, *counts, item.description)
-        console().print(table)
+        rows = (
+            (item.name, item.id, str(item.episodes), str(item.max_steps), item.description)
+            for item in declared.values()
+        )
+        headings = ("environment", "id", "episodes", "steps", "what is done")
+        console().print(plain_table(*headings, rows=rows))
     if declared.problem is not None:
         raise declared.problem
 

@@ -1,25 +1,65 @@
-"""``gr00t-assets sweep``: what sweep files ask for, and new ones."""
+"""``gr00t-assets sweep``: the sweeps of a project, what their files ask for, and new ones."""
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from gr00t_assets.cli.completion import datasets, sweeps
-from gr00t_assets.cli.output import echo
-from gr00t_assets.cli.sweep_list import sweep_list
+from gr00t_assets.cli.arguments import Json, datasets, sweeps
+from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.cli.sweep_plan import sweep_plan
 from gr00t_assets.cli.sweep_run import sweep_run
+from gr00t_assets.core.project import Store
 from gr00t_assets.core.units import counted
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.experiments.new_sweep import generations_sweep, new_sweep, write_sweep
+from gr00t_assets.experiments.project_files import read_project
+from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.planning.proposed_sweep import check_sweep, propose
 from gr00t_assets.planning.suggestions import Objective, suggest_sweep
+from gr00t_assets.runs.stored_run import read_runs
 
 sweep_app = typer.Typer(help="Sweep files and what they ask for.", no_args_is_help=True)
 sweep_app.command("run")(sweep_run)
-sweep_app.command("list")(sweep_list)
+
+
+@sweep_app.command("list")
+def sweep_list(as_json: Json = False) -> None:
+    """Print the sweeps, how many of their experiments are finished, and when they are asked for."""
+    store = Store.from_environment()
+    rows = [_row(sweep, store) for sweep in read_project().sweeps.values()]
+    if as_json:
+        print_json(rows)
+        return
+    table = plain_table("sweep")
+    table.add_column("experiments", justify="right")
+    table.add_column("finished", justify="right")
+    table.add_column("schedule", no_wrap=True)
+    table.add_column("description")
+    for row in rows:
+        schedule = f"{row['schedule']} {row['time_zone']}" if row["schedule"] else ""
+        counts = str(row["experiments"]), str(row["statuses"].get("finished", 0))
+        table.add_row(row["sweep"], *counts, schedule, row["description"])
+    console().print(table if rows else "there is no sweep yet: gr00t-assets sweep new NAME")
+
+
+def _row(sweep: Sweep, store: Store) -> dict[str, Any]:
+    """What is known of a sweep, as JSON has it; of each experiment the newest run counts."""
+    newest = {run.name: run for run in reversed(read_runs(sweep.experiments, store, curves=False))}
+    return {
+        "sweep": sweep.name,
+        "file": shown_path(sweep.file),
+        "description": sweep.description,
+        "experiments": len(sweep.experiments),
+        "statuses": dict(Counter(run.status for run in newest.values())),
+        "datasets": list(sweep.datasets),
+        "schedule": sweep.schedule,
+        "time_zone": sweep.time_zone,
+    }
+
+
 sweep_app.command("plan")(sweep_plan)
 
 

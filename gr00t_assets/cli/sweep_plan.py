@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gr00t_assets.cli.completion import sweeps
+from gr00t_assets.cli.arguments import sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.comparison.wording import shown
 from gr00t_assets.core.project import Store

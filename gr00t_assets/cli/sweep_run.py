@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +12,9 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from gr00t_assets.cli.completion import sweeps
+from gr00t_assets.cli.arguments import sweeps
 from gr00t_assets.cli.output import console, echo, print_json
-from gr00t_assets.cli.progress_table import progress_line, states_table
+from gr00t_assets.cli.status import NO_DAEMON, progress_line, states_table
 from gr00t_assets.core.errors import EngineError, PageError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.units import counted
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 LOOK_EVERY, SAY_EVERY = 2.0, 30.0
 """Seconds between two looks at the runs, and between two lines of each where there is no
 terminal."""
-
-NO_DAEMON = "no daemon takes runs from the queue: start it with `make dev`"
 
 
 def sweep_run(
@@ -126,18 +124,16 @@ def _watch(
     from gr00t_assets.defs.queue import daemon_is_alive
     from gr00t_assets.defs.schedules import reason_lines
 
+    states = []
     with Live(console=out, auto_refresh=False) as live:
-        while True:
-            states = runs.states()
+        for states in _looks(runs):
             reasons = {item.experiment: item.reason for item in states if item.reason}
             below = Text(f"{_summary(states)}\n{reason_lines(reasons)}".strip())
             if not daemon_is_alive(instance):
                 below.append(f"\n{NO_DAEMON}", style="bold red")
             lines = max(3, shutil.get_terminal_size().lines - 4 - below.plain.count("\n"))
             live.update(Group(states_table(states, lines), below), refresh=True)
-            if all(state.is_over for state in states):
-                return states
-            time.sleep(LOOK_EVERY)
+    return states
 
 
 def _say(
@@ -147,26 +143,37 @@ def _say(
     from gr00t_assets.defs.queue import daemon_is_alive
 
     known: dict[str, tuple[str, str | None]] = {}
-    due = 0.0
-    while True:
-        states = runs.states()
-        clock, is_due = f"{datetime.now(UTC):%H:%M:%S}", time.monotonic() >= due
+    due, is_due, states = 0.0, False, []
+    for states in _looks(runs):
+        is_due = time.monotonic() >= due
         for item in states:
             now = (item.state, item.reason)
             if known.get(item.experiment) != now or (is_due and item.state == "training"):
                 line = progress_line(item.progress) if item.state == "training" else item.reason
-                say(f"{clock} {item.experiment}: {item.state}{f', {line}' if line else ''}")
+                say(f"{_clock()} {item.experiment}: {item.state}{f', {line}' if line else ''}")
             known[item.experiment] = now
         if is_due:
             due = time.monotonic() + SAY_EVERY
-            say(f"{clock} {_summary(states)}")
+            say(f"{_clock()} {_summary(states)}")
             if not daemon_is_alive(instance):
-                say(f"{clock} {NO_DAEMON}")
+                say(f"{_clock()} {NO_DAEMON}")
+    if not is_due:
+        say(f"{_clock()} {_summary(states)}")
+    return states
+
+
+def _looks(runs: "SweepRuns") -> "Iterator[list[ExperimentState]]":
+    """What has become of each at every look, until all have ended."""
+    while True:
+        states = runs.states()
+        yield states
         if all(state.is_over for state in states):
-            if not is_due:
-                say(f"{clock} {_summary(states)}")
-            return states
+            return
         time.sleep(LOOK_EVERY)
+
+
+def _clock() -> str:
+    return f"{datetime.now(UTC):%H:%M:%S}"
 
 
 def _summary(states: "list[ExperimentState]") -> str:

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from gr00t_assets.cli.completion import experiments
-from gr00t_assets.cli.dataset_list import Json, next_command
+from gr00t_assets.cli.arguments import Json, experiments
+from gr00t_assets.cli.dataset_catalog import next_command
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.files import folders
 from gr00t_assets.core.project import Store

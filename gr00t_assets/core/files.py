@@ -23,7 +23,8 @@ PARTIAL = ".partial-"
 class FrozenModel(BaseModel):
     """A record that never changes; a field that it does not have is refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Built when first used: most are not while the definitions load.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def sync_directory(path: Path) -> None:

@@ -1,10 +1,14 @@
-"""Checks of datasets, training environments and checkpoints that block what follows.
+"""Checks of datasets, training environments, checkpoints and of what results are worth.
 
-What a result is worth is judged in ``gr00t_assets.defs.result_checks``, which blocks nothing.
+Those of data, environments and checkpoints block what follows. Those of results block nothing: red
+where the result is bad, yellow where that cannot be told, by the numbers that an experiment's
+present configuration has in its run directory.
 """
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import dagster as dg
 
@@ -12,19 +16,26 @@ from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.defs.assets.data import dataset, modality_config
-from gr00t_assets.defs.assets.training import checkpoint, environment_report, training_environment
+from gr00t_assets.defs.assets.training import (
+    checkpoint,
+    environment_report,
+    open_loop_evaluation,
+    rollouts,
+    training_environment,
+)
 from gr00t_assets.defs.failures import explained
 from gr00t_assets.defs.metadata import findings_table, stored_path
-from gr00t_assets.defs.partitions import (
-    CATALOG,
-    EXPERIMENTS,
-    dataset_partitions,
-    experiment_partitions,
-    trainer_partitions,
-)
+from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS
 from gr00t_assets.defs.resources import StoreResource
+from gr00t_assets.evaluation.result import BaselineName, load_evaluation
+from gr00t_assets.evaluation.rollouts.asked import declared_environment
+from gr00t_assets.evaluation.rollouts.result import Rollouts, read_rollouts, rollouts_file
+from gr00t_assets.evaluation.rollouts.wording import rollouts_sentence
+from gr00t_assets.evaluation.wording import baseline_sentence, language_sentence
+from gr00t_assets.runs.loss_trend import loss_fell, loss_spikes
 from gr00t_assets.runs.manifest import load_manifest
-from gr00t_assets.runs.spec import current_config_hash
+from gr00t_assets.runs.metrics import read_metrics
+from gr00t_assets.runs.spec import TrainingSpec, current_config_hash, make_spec
 from gr00t_assets.trainers.base import EnvironmentReport
 from gr00t_assets.trainers.run_checks import (
     WEIGHTS,
@@ -34,6 +45,31 @@ from gr00t_assets.trainers.run_checks import (
     record_check,
     weights_problem,
 )
+
+Judgement = tuple[Literal["yes", "no", "cannot be told"], str]
+"""Whether it holds, and why in a sentence or two."""
+
+_NOT_THERE: Judgement = ("cannot be told", "there is nothing of the present configuration")
+
+# Partitioned asset checks are a preview in 1.13; the pin on 1.13 is what the warning asks for.
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+
+
+def _check(
+    asset: dg.AssetsDefinition,
+    name: str,
+    description: str,
+    body: Callable[..., dg.AssetCheckResult],
+    blocking: bool = True,
+) -> dg.AssetChecksDefinition:
+    """A check of each partition of an asset."""
+    return dg.asset_check(
+        asset=asset,
+        name=name,
+        description=description,
+        partitions_def=asset.partitions_def,
+        blocking=blocking,
+    )(explained(body))
 
 
 def _dataset_check(
@@ -48,7 +84,7 @@ def _dataset_check(
         findings = check_stored_dataset(record, store, data_config, entry.embodiment_tag)
         return _result(context, findings)
 
-    return _blocking_check(asset, name, description, dataset_partitions, body)
+    return _check(asset, name, description, body)
 
 
 def _environment_check(
@@ -58,7 +94,7 @@ def _environment_check(
         report = environment_report(context.partition_key, context.run.run_id, store)
         return _result(context, findings_of(report))
 
-    return _blocking_check(training_environment, name, description, trainer_partitions, body)
+    return _check(training_environment, name, description, body)
 
 
 def _checkpoint_check(
@@ -81,19 +117,7 @@ def _checkpoint_check(
             context.log.error(f"{experiment.name}: {name}: {problem}")
         return dg.AssetCheckResult(passed=problem is None, description=problem, metadata=metadata)
 
-    return _blocking_check(checkpoint, name, description, experiment_partitions, body)
-
-
-def _blocking_check(
-    asset: dg.AssetsDefinition,
-    name: str,
-    description: str,
-    partitions: dg.PartitionsDefinition,
-    body: Callable[..., dg.AssetCheckResult],
-) -> dg.AssetChecksDefinition:
-    return dg.asset_check(
-        asset=asset, name=name, description=description, partitions_def=partitions, blocking=True
-    )(explained(body))
+    return _check(checkpoint, name, description, body)
 
 
 def _result(context: dg.AssetCheckExecutionContext, findings: Findings) -> dg.AssetCheckResult:
@@ -112,12 +136,93 @@ def _result(context: dg.AssetCheckExecutionContext, findings: Findings) -> dg.As
     )
 
 
-dataset_checks = [
-    _dataset_check(dataset, "files_are_sound", "No file of the dataset has a fault.", False),
-    _dataset_check(
-        modality_config, "fits_data_config", "The dataset fits its data config without fault.", True
-    ),
-]
+def _result_check(
+    asset: dg.AssetsDefinition,
+    name: str,
+    description: str,
+    judge: Callable[[TrainingSpec], Judgement],
+    *,
+    worst: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetChecksDefinition:
+    """A check of each experiment; of severity ``worst`` where the answer is no."""
+
+    def body(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
+        answer, why = judge(make_spec(EXPERIMENTS[context.partition_key], store))
+        severity = worst if answer == "no" else dg.AssetCheckSeverity.WARN
+        if answer != "yes":
+            context.log.warning(f"{context.partition_key}: {name}: {answer}: {why}")
+        return dg.AssetCheckResult(
+            passed=answer == "yes", severity=severity, description=why, metadata={"answer": answer}
+        )
+
+    return _check(asset, name, description, body, blocking=False)
+
+
+def judge_fall(spec: TrainingSpec) -> Judgement:
+    """Whether the loss fell, by ``metrics.jsonl``."""
+    losses = read_metrics(spec.run_directory).losses
+    return loss_fell(losses) if len(losses) else _NOT_THERE
+
+
+def judge_spikes(spec: TrainingSpec) -> Judgement:
+    """Whether the loss had no spikes, by ``metrics.jsonl``."""
+    losses = read_metrics(spec.run_directory).losses
+    if not len(losses):
+        return _NOT_THERE
+    steps = loss_spikes(losses)
+    if not len(steps):
+        return "yes", f"none in {len(losses):,} steps"
+    spikes = losses[steps - 1]
+    shown = ", ".join(map(str, steps[:5])) + (" ..." if len(steps) > 5 else "")
+    highest = f"the highest is {spikes.max():.4g} at step {steps[spikes.argmax()]}"
+    return "no", f"at {len(steps)} of {len(losses):,} steps ({shown}); {highest}"
+
+
+def judge_baseline(rule: BaselineName) -> Callable[[TrainingSpec], Judgement]:
+    """Whether the policy errs less than a rule without a model, by ``evaluation.json``."""
+
+    def judge(spec: TrainingSpec) -> Judgement:
+        evaluation = load_evaluation(spec.run_directory)
+        if evaluation is None:
+            return _NOT_THERE
+        found = next((item for item in evaluation.main.baselines if item.name == rule), None)
+        if found is None:
+            return "cannot be told", f"it was evaluated without the rule {rule!r}"
+        return found.beaten, f"{evaluation.main.part}: {baseline_sentence(found)}"
+
+    return judge
+
+
+def judge_language(spec: TrainingSpec) -> Judgement:
+    """Whether the policy acts otherwise for another prompt, by ``evaluation.json``."""
+    evaluation = load_evaluation(spec.run_directory)
+    if evaluation is None:
+        return _NOT_THERE
+    used = evaluation.language_used
+    if used == "cannot be told: one task":
+        return "yes", "the dataset has one task, so that there is nothing to tell apart"
+    return ("yes" if used == "yes" else "no"), language_sentence(evaluation)
+
+
+def judge_rollouts(spec: TrainingSpec) -> Judgement:
+    """Whether the policy succeeds more often than every rule without a model, by its rollouts."""
+    environment = declared_environment(spec)
+    if environment is None:
+        return "yes", "no environment is declared for its dataset: there is nothing to beat"
+    path = rollouts_file(spec.run_directory, environment.name)
+    if not path.is_file():
+        return _NOT_THERE
+    return beats_best_rule(read_rollouts(path))
+
+
+def beats_best_rule(found: Rollouts) -> Judgement:
+    """By Wilson's 95 percent intervals of both rates, which do not overlap where it is told."""
+    if found.best_baseline is None:
+        return "cannot be told", "no rule without a model was rolled out beside it"
+    own, rule = found.rate.wilson(), found.best_baseline[1].wilson()
+    answer = "yes" if own[0] > rule[1] else "no" if own[1] < rule[0] else "cannot be told"
+    return answer, rollouts_sentence(found)
+
 
 environment_checks = [
     _environment_check(
@@ -132,7 +237,12 @@ environment_checks = [
     ),
 ]
 
-checkpoint_checks = [
+checks = [
+    _dataset_check(dataset, "files_are_sound", "No file of the dataset has a fault.", False),
+    _dataset_check(
+        modality_config, "fits_data_config", "The dataset fits its data config without fault.", True
+    ),
+    *environment_checks,
     _checkpoint_check("loss_is_finite", "Every logged loss is a finite number.", loss_problem),
     _checkpoint_check(
         WEIGHTS,
@@ -143,5 +253,47 @@ checkpoint_checks = [
         "config_matches_run",
         "The run directory was made with the experiment's present configuration.",
         config_problem,
+    ),
+    _result_check(
+        checkpoint,
+        "loss_fell",
+        "The final loss is below the first one, by the 95 percent interval of the difference of "
+        "both windows in metrics.jsonl.",
+        judge_fall,
+    ),
+    _result_check(
+        checkpoint,
+        "loss_has_no_spikes",
+        "No step's loss in metrics.jsonl is seven standard deviations above the mean of up to "
+        "1,000 steps before it (the spike score of OLMo 2).",
+        judge_spikes,
+        worst=dg.AssetCheckSeverity.WARN,
+    ),
+    _result_check(
+        open_loop_evaluation,
+        "beats_holding_still",
+        "Its error is below that of holding still: held-out episodes, 95 percent interval of the "
+        "paired difference.",
+        judge_baseline("hold"),
+    ),
+    _result_check(
+        open_loop_evaluation,
+        "beats_mean_action",
+        "Its error is below that of the mean recorded action, likewise.",
+        judge_baseline("mean action"),
+    ),
+    _result_check(
+        open_loop_evaluation,
+        "uses_language",
+        "Another prompt changes its actions by more than another draw of the noise does.",
+        judge_language,
+        worst=dg.AssetCheckSeverity.WARN,
+    ),
+    _result_check(
+        rollouts,
+        "beats_rules",
+        "Its success rate is above that of the best rule without a model: their 95 percent "
+        "intervals do not overlap, as the gate of a promotion asks.",
+        judge_rollouts,
     ),
 ]

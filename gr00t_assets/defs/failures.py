@@ -1,22 +1,37 @@
-"""Errors for people as failed steps that show the message alone, without Dagster's stack."""
+"""Errors for people as failed steps that show the message alone, without Dagster's stack.
 
+A command that a signal ended exits with 130 after Ctrl-C, 143 after SIGTERM. Dagster makes one
+interrupt of both, and ends ``dagster asset materialize`` with code 1, as after a failure; a script
+that runs one command after another cannot tell them apart.
+"""
+
+import atexit
 import functools
-from collections.abc import Callable, Mapping
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import dagster as dg
+from dagster._core.errors import DagsterUserCodeProcessError
+from dagster_shared.error import SerializableErrorInfo
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project_settings import project_settings
 from gr00t_assets.core.system_errors import system_errors_explained
-from gr00t_assets.defs.dagster_internals import DagsterUserCodeProcessError, SerializableErrorInfo
-from gr00t_assets.defs.interrupts import INTERRUPTS, signal_is_exit_code
 
 OWNERS = [*project_settings().owners]
 """Of every asset, as ``data/project.yaml`` says."""
 
 CODE_VERSION = "1"
 """Of an asset that states none."""
+
+INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
+"""What Ctrl-C or SIGTERM raises in an asset or check."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,7 +76,7 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def wrapper(*arguments: P.args, **named: P.kwargs) -> R:
-        with signal_is_exit_code():
+        with _signal_is_exit_code():
             try:
                 with system_errors_explained():
                     return function(*arguments, **named)
@@ -83,3 +98,37 @@ def explained_asset(
     """``dagster.asset`` for a function whose errors are explained; ``options`` as it has them."""
     asset = dg.asset(owners=OWNERS, code_version=code_version, **options)
     return lambda function: asset(explained(function))
+
+
+_exit_codes: list[int] = []
+
+
+@contextmanager
+def _signal_is_exit_code() -> Iterator[None]:
+    """Have this process end with 128 + n where signal n interrupts the block; not in a thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    read, written = os.pipe()
+    os.set_blocking(written, False)
+    before = signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+    try:
+        yield
+    except INTERRUPTS:
+        received = os.read(read, 4096) if select.select([read], [], [], 0)[0] else b""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        _exit_codes.extend(128 + number for number in received if number in numbers)
+        raise
+    finally:
+        signal.set_wakeup_fd(before, warn_on_full_buffer=False)
+        os.close(read)
+        os.close(written)
+
+
+@atexit.register
+def _exit() -> None:
+    """After what was registered later, since the command decides on another code."""
+    if _exit_codes:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_exit_codes[0])

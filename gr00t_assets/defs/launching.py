@@ -1,15 +1,18 @@
 """Trainings and evaluations as processes of their own, on the page of the run that started them."""
 
+import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 
-from gr00t_assets.core.errors import EvaluationError, TrainingError
+from gr00t_assets.core.errors import EvaluationError, Gr00tAssetsError, TrainingError
+from gr00t_assets.core.files import read_objects
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.failures import ExplainedFailureError, ExplainedInterruptError
-from gr00t_assets.defs.metadata import in_store, verbatim
-from gr00t_assets.defs.progress_events import ProgressEvents
+from gr00t_assets.defs.failures import INTERRUPTS, ExplainedFailureError, ExplainedInterruptError
+from gr00t_assets.defs.metadata import INLINE, Metadata, in_store, readable, verbatim
 from gr00t_assets.defs.queue import priority_of
 from gr00t_assets.defs.recovery import parent_check
 from gr00t_assets.defs.training_runs import launched_by_server
@@ -17,7 +20,9 @@ from gr00t_assets.engines.client import EngineSilentError
 from gr00t_assets.engines.job import JobFailure, JobRequest
 from gr00t_assets.engines.start import engine_of_run, started
 from gr00t_assets.experiments.engine_file import LOCAL
-from gr00t_assets.runs.manifest import Manifest, load_manifest
+from gr00t_assets.runs.manifest import ATTEMPTS, Manifest, load_manifest
+from gr00t_assets.runs.metrics import Metric, last_metrics, read_metrics
+from gr00t_assets.runs.progress import Progress, read_progress
 from gr00t_assets.runs.retry import EXIT_CODE, FAILURE
 from gr00t_assets.runs.run_directory import LOG
 from gr00t_assets.runs.spec import TrainingSpec
@@ -25,14 +30,101 @@ from gr00t_assets.trainers.failures.explain import as_explained, explain, is_exp
 from gr00t_assets.trainers.failures.failure_pattern import RESUMES
 from gr00t_assets.trainers.process_launcher import launched
 
-if TYPE_CHECKING:
-    from gr00t_assets.evaluation.rollouts.result import RolloutSettings
+MOST, _CURVE_EVERY = 200, 10
+"""Observations of one training, over every attempt at it; every tenth has the loss curve, which is
+drawn from the whole history."""
 
-EVALUATION_LOG = "evaluation.log"
-"""In the run directory: what the evaluation's process printed."""
 
-ROLLOUTS_LOG = "rollouts.log"
-"""The same of rollouts."""
+class ProgressEvents:
+    """Asset observations of the run of one partition, on the pages of the partition and the run.
+
+    There are at most ``MOST`` of a training however long it is and however often it goes on after
+    a kill: those that are left are spread over the steps that are left. The name ``training_loss``
+    keeps it apart from the ``final_loss`` of the materialisation.
+
+    Args:
+        context: Of the asset that trains.
+        run_directory: Where the trainer logs its steps, on whatever machine it runs.
+        seconds: Between two observations at least.
+    """
+
+    def __init__(
+        self, context: dg.AssetExecutionContext, run_directory: Path, seconds: float = 5.0
+    ) -> None:
+        self._context = context
+        self._directory = run_directory
+        self._seconds = seconds
+        self._left = MOST - self._made_before()
+        self._due, self._next_step, self._made = 0.0, 0.0, 0
+        self._last = next(iter(last_metrics(run_directory, 1)), None)
+
+    def observe(self, *, last: bool = False) -> None:
+        """Observe where there is something new and it is time for it; the last one always."""
+        if not last and time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + self._seconds
+        metric = next(iter(last_metrics(self._directory, 1)), None)
+        if metric is None or metric == self._last:
+            return
+        went_back = self._last is not None and metric.step < self._last.step
+        if not last and (self._left <= 1 or (metric.step < self._next_step and not went_back)):
+            return
+        progress = read_progress(self._directory)
+        if progress is None:
+            return
+        self._last = metric
+        self._context.log_event(
+            dg.AssetObservation(
+                asset_key=self._context.asset_key,
+                partition=self._context.partition_key,
+                metadata=self._metadata(metric, progress, last or metric.step >= progress.steps),
+            )
+        )
+        self._left, self._made = self._left - 1, self._made + 1
+        self._next_step = metric.step + max(0, progress.steps - metric.step) / max(1, self._left)
+
+    def _metadata(self, metric: Metric, progress: Progress, last: bool) -> Metadata:
+        found: Metadata = {
+            "training_step": metric.step,
+            "training_steps": progress.steps,
+            "training_percent": readable(100 * metric.step / max(1, progress.steps)),
+            "training_loss": readable(metric.loss),
+        }
+        if progress.eta_seconds is not None:
+            arrival = datetime.now(UTC) + timedelta(seconds=progress.eta_seconds)
+            found["training_eta"] = f"{arrival:%Y-%m-%d %H:%M:%S} UTC"
+        if progress.samples_per_second is not None:
+            found["training_samples_per_second"] = readable(progress.samples_per_second)
+        found |= {
+            "training_samples_seen": metric.samples_seen,
+            "training_learning_rate": readable(metric.learning_rate),
+            "training_grad_norm": readable(metric.grad_norm),
+            "training_engine": progress.engine,
+            "training_node": progress.node or "not known",
+        }
+        if last or self._made % _CURVE_EVERY == _CURVE_EVERY - 1:
+            from gr00t_assets.reporting.curve_images import inline_curve
+
+            with suppress(Gr00tAssetsError, OSError):
+                drawn = inline_curve(read_metrics(self._directory), INLINE)
+                found["training_loss_line"] = dg.MetadataValue.md(drawn)
+        if not self._made:
+            found["training_log"] = dg.MetadataValue.path(str(self._directory / LOG))
+        return found
+
+    def _made_before(self) -> int:
+        """Observations of the attempts so far."""
+        attempts = read_objects(self._directory / ATTEMPTS)
+        with suppress(StopIteration, KeyError, ValueError):
+            began = datetime.fromisoformat(str(next(iter(attempts))["started_at"]))
+            records = dg.AssetRecordsFilter(
+                asset_key=self._context.asset_key,
+                asset_partitions=[self._context.partition_key],
+                after_timestamp=began.timestamp(),
+            )
+            return len(self._context.instance.fetch_observations(records, limit=MOST).records)
+        return 0
+
 
 _TAIL_LINES = 20
 
@@ -70,11 +162,15 @@ def run_training(
                     check()
                     events.observe()
                 events.observe(last=True)
-            except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
+            except INTERRUPTS as interrupt:
                 if settings.kind != LOCAL and not _cancelled_by_person(context):
-                    raise ExplainedInterruptError(_left_running(spec, job.where)) from interrupt
-                job.stop()
-                stopped = _stopped(spec, load_manifest(spec.run_directory))
+                    problem = f"the Dagster that follows {job.where} was stopped; "
+                    problem += "the job itself runs on."
+                    remedy = "it is asked for again when Dagster is back, and attaches to that job"
+                    stopped = TrainingError(experiment.name, problem, [remedy])
+                else:
+                    job.stop()
+                    stopped = _stopped(spec, load_manifest(spec.run_directory))
                 raise ExplainedInterruptError(stopped) from interrupt
     except EngineSilentError as error:
         raise _job_failure(JobFailure(error, "job-lost")) from None
@@ -98,49 +194,13 @@ def _cancelled_by_person(context: dg.AssetExecutionContext) -> bool:
     return run is None or run.status in cancelled
 
 
-def _left_running(spec: TrainingSpec, where: str) -> TrainingError:
-    problem = f"the Dagster that follows {where} was stopped; the job itself runs on."
-    remedy = "it is asked for again when Dagster is back, and attaches to that job"
-    return TrainingError(spec.experiment.name, problem, [remedy])
-
-
 def _stopped(spec: TrainingSpec, manifest: Manifest | None, *details: str) -> TrainingError:
     where = f" at step {manifest.steps} of {manifest.max_steps}" if manifest else ""
     name = spec.experiment.name
     return TrainingError(name, f"training was stopped{where}.", [RESUMES, *details])
 
 
-def run_evaluation(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) -> None:
-    """Evaluate a finished run; on a GPU wait for a slot first.
-
-    On a CPU it is one thread for less than a minute and needs no slot. Where this process is
-    interrupted, or dies, the evaluation ends too, with nothing written but its log.
-
-    Raises:
-        ExplainedFailureError: It could not be evaluated; the message says why.
-        ExplainedInterruptError: It was stopped.
-    """
-    from gr00t_assets.evaluation.worker import evaluation_command
-
-    command = evaluation_command(spec.run_directory)
-    _run_worker(context, command, EVALUATION_LOG, "evaluation", spec, store)
-
-
-def run_rollouts(
-    context: dg.AssetExecutionContext,
-    spec: TrainingSpec,
-    store: Store,
-    environment: str,
-    settings: "RolloutSettings",
-) -> None:
-    """Roll a finished run out in simulation; as ``run_evaluation`` in all else."""
-    from gr00t_assets.evaluation.rollouts.worker import rollout_command
-
-    command = rollout_command(spec.run_directory, environment, settings)
-    _run_worker(context, command, ROLLOUTS_LOG, "rolling out", spec, store)
-
-
-def _run_worker(
+def run_worker(
     context: dg.AssetExecutionContext,
     command: Sequence[str],
     log: str,
@@ -148,6 +208,23 @@ def _run_worker(
     spec: TrainingSpec,
     store: Store,
 ) -> None:
+    """Evaluate a finished run, or roll it out; on a GPU wait for a slot first.
+
+    On a CPU it is one thread for less than a minute and needs no slot. Where this process is
+    interrupted, or dies, the worker ends too, with nothing written but its log.
+
+    Args:
+        context: Of the asset.
+        command: Of the worker.
+        log: Name of the file in the run directory for what it prints.
+        what: What it does, for messages: ``evaluation``.
+        spec: Of the run.
+        store: Where the run is.
+
+    Raises:
+        ExplainedFailureError: It could not be done; the message says why.
+        ExplainedInterruptError: It was stopped.
+    """
     from gr00t_assets.evaluation.worker import STOP_GRACE, evaluation_lease
 
     name, path = spec.experiment.name, spec.run_directory / log
@@ -158,7 +235,7 @@ def _run_worker(
         try:
             while not process.ended_within():
                 pass
-        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
+        except INTERRUPTS as interrupt:
             process.stop()
             stopped = EvaluationError(name, f"its {what} was stopped.", ["materialise it again"])
             raise ExplainedInterruptError(stopped) from interrupt

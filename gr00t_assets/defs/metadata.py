@@ -113,6 +113,11 @@ def stored_path(path: Path, store: Store) -> dg.PathMetadataValue:
     return dg.MetadataValue.path(in_store(path, store))
 
 
+def result(version: str, metadata: Metadata) -> dg.MaterializeResult:
+    """A materialisation of this data version."""
+    return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=metadata)
+
+
 def _row(cells: Iterable[object]) -> str:
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
 

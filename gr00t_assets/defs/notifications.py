@@ -14,7 +14,6 @@ from gr00t_assets.experiments.notifications_file import Channel, Notifications, 
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.reporting.notifier import send
 
-_INTERVAL_SECONDS = 30
 _OVERLAP, _FIRST_LOOKS_BACK = 300.0, 3600.0
 """Seconds that a tick looks back beyond the one before, and that a new channel's first does."""
 
@@ -122,7 +121,7 @@ def _message(
 
 
 @dg.sensor(
-    minimum_interval_seconds=_INTERVAL_SECONDS,
+    minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Tells the channels of data/notifications.yaml of failed and stalled trainings and of "

@@ -4,10 +4,6 @@ What ``dagster dev`` starts, except that ``gr00t_assets.defs.page_guard`` stands
 This process serves the page. The daemon is its child, and the kernel of Linux ends it when this
 process is gone, however it went; when the daemon ends, so does the page. The code server ends with
 them, or, once nobody has asked it for 45 s, by itself.
-
-Of Dagster's parts those that are not public are what ``dagster dev`` and ``dagster-webserver`` are
-made of; they are imported here and not in ``dagster_internals``, since only the page needs them
-(``test_security_page.py``).
 """
 
 import os
@@ -92,10 +88,7 @@ class Reports(StaticFiles):
 
 
 def serve(port: int) -> None:
-    """Serve until SIGINT, SIGTERM, or the end of the daemon.
-
-    Args:
-        port: Of 127.0.0.1.
+    """Serve on 127.0.0.1 until SIGINT, SIGTERM, or the end of the daemon.
 
     Raises:
         PageError: The port is taken, there is no project here, a setting is wrong, or the daemon
@@ -128,10 +121,7 @@ def serve(port: int) -> None:
 def serve_alone(host: str, port: int, workspace: str) -> None:
     """Serve the page until SIGINT or SIGTERM; daemon and code servers are started by others.
 
-    Args:
-        host: Address to listen on.
-        port: Of this address.
-        workspace: The file that says where the code servers listen.
+    ``workspace`` is the file that says where the code servers listen.
 
     Raises:
         PageError: The port is taken, there is no project here, or a setting is wrong.

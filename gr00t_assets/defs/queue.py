@@ -16,13 +16,15 @@ from contextlib import chdir, contextmanager
 from functools import cached_property
 
 import dagster as dg
+from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
 from pydantic import Field
 
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import project_root
-from gr00t_assets.defs.dagster_internals import PARTITION_TAG, PRIORITY_TAG, RunQueueConfig
 from gr00t_assets.defs.training_runs import (
     ENGINE,
+    PARTITION_TAG,
+    PRIORITY_TAG,
     experiment_of_run,
     needs_device,
     origin_tags,
@@ -65,7 +67,10 @@ class GpuTaggingRunCoordinator(dg.QueuedRunCoordinator):
         experiment = experiment_of_run(run, read_project().experiments)
         tags = origin_tags(run, experiment)
         if needs_device(run):
-            tags |= {**_priority_tag(run, experiment), **device_tags(run, experiment)}
+            tags |= device_tags(run, experiment)
+            # Runs that a person launches on the page, alone or as a backfill, come without it.
+            if experiment is not None and experiment.priority and PRIORITY_TAG not in run.tags:
+                tags[PRIORITY_TAG] = str(experiment.priority)
         self._instance.add_run_tags(run.run_id, tags)
         return super().submit_run(context)
 
@@ -200,17 +205,6 @@ def priority_of(run: dg.DagsterRun, default: int = 0) -> int:
     """The priority that a run's tag gives it in the queue."""
     text = run.tags.get(PRIORITY_TAG, "")
     return int(text) if text.lstrip("-").isdecimal() else default
-
-
-def _priority_tag(run: dg.DagsterRun, experiment: Experiment | None) -> dict[str, str]:
-    """The tag for the priority that the sweep file gives the run's experiment.
-
-    Runs that a person launches on the page, alone or as a backfill, come without it. One that was
-    given by hand is kept.
-    """
-    if experiment is None or not experiment.priority or PRIORITY_TAG in run.tags:
-        return {}
-    return {PRIORITY_TAG: str(experiment.priority)}
 
 
 def _gpu_runs(instance: dg.DagsterInstance, *statuses: dg.DagsterRunStatus) -> list[dg.RunRecord]:

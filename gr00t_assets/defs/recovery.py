@@ -2,25 +2,36 @@
 
 ``run_monitoring`` of ``dagster.yaml`` closes runs whose worker is gone where the run launcher can
 tell. Dagster's default launcher cannot: a run whose machine lost power stays STARTED for ever. Here
-every run's worker holds a lock for as long as it lives (``gr00t_assets.defs.resources``), and
-the launcher looks at it. Runs that were STARTING or CANCELING are closed by Dagster's own time
-limits.
+every process that carries out a run holds an exclusive ``flock`` on
+``<store>/run_workers/<host>/<run id>.lock`` until it ends, whatever ends it, and the launcher looks
+at it. Only processes of the same machine are judged by it: what another machine holds cannot be
+told from here on every file system. Runs that were STARTING or CANCELING are closed by Dagster's
+own time limits.
 """
 
+import fcntl
+import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import dagster as dg
 import psutil
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 
 from gr00t_assets.core.errors import TrainingError
-from gr00t_assets.core.processes import is_alive, start_time
+from gr00t_assets.core.files import sync_directory
+from gr00t_assets.core.locks import RUN
+from gr00t_assets.core.processes import host_name, is_alive, is_locked, open_lock, start_time
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.dagster_internals import CheckRunHealthResult, WorkerStatus
 from gr00t_assets.defs.failures import ExplainedInterruptError
-from gr00t_assets.defs.resources import dead_worker
 from gr00t_assets.defs.training_runs import launched_by_server
+
+FOLDER = "run_workers"
+
+_locks: dict[str, int] = {}
+"""Locks of this process by run id, released when it ends."""
 
 _DAGSTER = re.compile(
     r"(^|[\s/])(dagster([-_](daemon|webserver))?\s|(dg|gr00t-assets|gr00t_assets\.cli\.main) dev\b)"
@@ -46,6 +57,43 @@ class WatchingRunLauncher(dg.DefaultRunLauncher):
             "lost power. Nothing that was complete is lost; training goes on from the last "
             "checkpoint.",
         )
+
+
+def hold_run(run: str, store: Store) -> None:
+    """Say, once, that this process carries out a run until it ends; it outlasts a power cut."""
+    os.environ[RUN] = run
+    if run in _locks:
+        return
+    file = _lock_file(run, store)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = open_lock(file)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"process {os.getpid()} of {host_name()}\n".encode())
+    os.fsync(descriptor)
+    sync_directory(file.parent)
+    _locks[run] = descriptor
+
+
+def dead_worker(run: str, store: Store) -> str | None:
+    """The process that carried out a run on this machine and is gone; None where none said so."""
+    file = _lock_file(run, store)
+    is_dead = file.is_file() and not is_locked(file)
+    return file.read_text(encoding="utf-8").strip() if is_dead else None
+
+
+def remove_run_locks(instance: dg.DagsterInstance, store: Store) -> None:
+    """Remove the lock files of this machine whose process is gone and whose run has ended."""
+    for path in _lock_file("any", store).parent.glob("*.lock"):
+        if is_locked(path):
+            continue
+        run = instance.get_run_by_id(path.stem)
+        if run is None or run.is_finished:
+            path.unlink(missing_ok=True)
+
+
+def _lock_file(run: str, store: Store) -> Path:
+    return store.root / FOLDER / host_name() / f"{run}.lock"
 
 
 def parent_check(run: dg.DagsterRun, experiment: str) -> Callable[[], None]:

@@ -65,10 +65,7 @@ def watch(reload: Callable[[], object], stop: threading.Event, loaded: FileStamp
 
 
 def reload_by_page(url: str) -> list[str]:
-    """Have the page load its code locations again, as its button does; their names.
-
-    Args:
-        url: Of the page: ``http://127.0.0.1:3000``.
+    """Have the page at ``url`` load its code locations again, as its button does; their names.
 
     Raises:
         PageError: The page does not answer, or a location cannot be loaded.

@@ -8,32 +8,24 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import dagster as dg
-
-from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.sources.versions import load_record
-from gr00t_assets.defs.assets.analysis import promoted_model
-from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
-from gr00t_assets.defs.assets.rollouts import rollouts
-from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation
-from gr00t_assets.defs.dagster_internals import (
+from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_TAG,
     INPUT_DATA_VERSION_TAG_PREFIX,
     INPUT_EVENT_POINTER_TAG_PREFIX,
 )
-from gr00t_assets.defs.experiment_versions import observe
+
+from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.project import Store
+from gr00t_assets.datasets.sources.versions import load_record
+from gr00t_assets.defs.assets.analysis import promoted_model, promotion_result
+from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
+from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation, rollouts
+from gr00t_assets.defs.data_results import dataset_result, frame_cache_result, modality_result
 from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS
 from gr00t_assets.defs.queue import project_instance
-from gr00t_assets.defs.results import (
-    checkpoint_result,
-    dataset_result,
-    evaluation_result,
-    frame_cache_result,
-    modality_result,
-    promotion_result,
-    rollouts_result,
-)
+from gr00t_assets.defs.resources import observe
+from gr00t_assets.defs.training_results import checkpoint_result, evaluation_result, rollouts_result
 from gr00t_assets.evaluation.result import load_evaluation
 from gr00t_assets.evaluation.rollouts.asked import declared_environment
 from gr00t_assets.evaluation.rollouts.result import read_rollouts, rollouts_file
@@ -136,16 +128,9 @@ def _made_from(asset: dg.AssetsDefinition, instance: dg.DagsterInstance) -> dict
 
 
 def _dataset(name: str, store: Store) -> Result:
-    from gr00t_assets.datasets.contact_sheet import contact_sheet
-    from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-    from gr00t_assets.datasets.quality.measure import measure_quality
-
     if not store.dataset_record(name).is_file():
         return None
-    record = load_record(name, store)
-    files = LeRobotDataset.open(record.directory(store), name)
-    sheet, quality = contact_sheet(files), measure_quality(files, None)
-    return dataset_result(record, CATALOG[name].description, sheet, quality, store)
+    return dataset_result(load_record(name, store), CATALOG[name], store)
 
 
 def _modality_config(name: str, store: Store) -> Result:
@@ -171,41 +156,39 @@ def _frame_cache(name: str, store: Store) -> Result:
     return frame_cache_result(record, info, checked, quality, store)
 
 
-def _checkpoint(name: str, store: Store) -> Result:
-    spec = _spec(name, store)
-    manifest = spec and load_manifest(spec.run_directory)
-    if spec and manifest and is_complete(manifest, spec.experiment):
-        return checkpoint_result(manifest, spec, store)
-    return None
+def _of_run(read: Callable[[TrainingSpec, Store], Result]) -> Callable[[str, Store], Result]:
+    """Of an experiment's present configuration, where the data is there that it is for."""
+
+    def read_run(name: str, store: Store) -> Result:
+        experiment = EXPERIMENTS[name]
+        there = (store.modality_config(dataset.name).is_file() for dataset in experiment.datasets)
+        return read(make_spec(experiment, store), store) if all(there) else None
+
+    return read_run
 
 
-def _evaluation(name: str, store: Store) -> Result:
-    spec = _spec(name, store)
-    evaluation = spec and load_evaluation(spec.run_directory)
-    return evaluation_result(evaluation, spec, store) if spec and evaluation else None
-
-
-def _rollouts(name: str, store: Store) -> Result:
-    spec = _spec(name, store)
-    environment = spec and declared_environment(spec)
-    if not spec or not environment:
+def _checkpoint(spec: TrainingSpec, store: Store) -> Result:
+    manifest = load_manifest(spec.run_directory)
+    if manifest is None or not is_complete(manifest, spec.experiment):
         return None
-    path = rollouts_file(spec.run_directory, environment.name)
-    return rollouts_result(read_rollouts(path), spec, store) if path.is_file() else None
+    return checkpoint_result(manifest, spec, store)
 
 
-def _promotion(name: str, store: Store) -> Result:
-    if (spec := _spec(name, store)) is None:
-        return None
-    records = (model.record for model in promoted_models(store, name))
+def _evaluation(spec: TrainingSpec, store: Store) -> Result:
+    evaluation = load_evaluation(spec.run_directory)
+    return evaluation_result(evaluation, spec, store) if evaluation else None
+
+
+def _rollouts(spec: TrainingSpec, store: Store) -> Result:
+    environment = declared_environment(spec)
+    path = environment and rollouts_file(spec.run_directory, environment.name)
+    return rollouts_result(read_rollouts(path), spec, store) if path and path.is_file() else None
+
+
+def _promotion(spec: TrainingSpec, store: Store) -> Result:
+    records = (model.record for model in promoted_models(store, spec.experiment.name))
     record = next((item for item in records if item and item.config_hash == spec.config_hash), None)
     return promotion_result(record, store) if record else None
-
-
-def _spec(name: str, store: Store) -> TrainingSpec | None:
-    experiment = EXPERIMENTS[name]
-    there = (store.modality_config(dataset.name).is_file() for dataset in experiment.datasets)
-    return make_spec(experiment, store) if all(there) else None
 
 
 _ASSETS: Mapping[
@@ -214,9 +197,9 @@ _ASSETS: Mapping[
     dataset: (CATALOG, _dataset),
     modality_config: (CATALOG, _modality_config),
     frame_cache: (CATALOG, _frame_cache),
-    checkpoint: (EXPERIMENTS, _checkpoint),
-    open_loop_evaluation: (EXPERIMENTS, _evaluation),
-    rollouts: (EXPERIMENTS, _rollouts),
-    promoted_model: (EXPERIMENTS, _promotion),
+    checkpoint: (EXPERIMENTS, _of_run(_checkpoint)),
+    open_loop_evaluation: (EXPERIMENTS, _of_run(_evaluation)),
+    rollouts: (EXPERIMENTS, _of_run(_rollouts)),
+    promoted_model: (EXPERIMENTS, _of_run(_promotion)),
 }
 """Partitions of each asset, and what the store says of one of them."""

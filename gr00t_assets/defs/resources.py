@@ -1,35 +1,34 @@
-"""The store that assets and checks work in, and the lock that says which runs have a process.
+"""The store that assets and checks work in, and what a run says before its first step.
 
-A process that carries out a run holds an exclusive ``flock`` on
-``<store>/run_workers/<host>/<run id>.lock`` until it ends, whatever ends it. Only processes of the
-same machine are judged by it: what another machine holds cannot be told from here on every file
-system.
+That is who asked for it, that it has a worker, and which versions of experiments it trains. The
+version of an experiment is its config hash. Dagster compares the versions that it was told before a
+checkpoint was made with those that it was told since; a changed one makes the checkpoint stale.
 """
 
-import fcntl
-import os
+from collections.abc import Mapping
+from functools import cache
 
 import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from gr00t_assets.core.errors import StoreError
-from gr00t_assets.core.files import sync_directory
-from gr00t_assets.core.locks import RUN
-from gr00t_assets.core.processes import host_name, is_locked, open_lock
+from gr00t_assets.core.files import json_hash
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.system_errors import system_errors_explained
-from gr00t_assets.defs.experiment_versions import observe
 from gr00t_assets.defs.failures import ExplainedFailureError
+from gr00t_assets.defs.metadata import settings
 from gr00t_assets.defs.partitions import EXPERIMENTS
+from gr00t_assets.defs.recovery import hold_run
 from gr00t_assets.defs.training_runs import experiment_of_run, origin_tags, trains
+from gr00t_assets.experiments.experiment import Experiment
+from gr00t_assets.modality.config import load_modality_config
+from gr00t_assets.runs.training_data import find_training_data
 
-FOLDER = "run_workers"
+EXPERIMENT = dg.AssetKey("experiment")
 
 StoreResource = dg.ResourceParam[Store]
 """The store, as a parameter named ``store``. It has no run config: where artifacts go is said by
 ``GR00T_ASSETS_STORE`` for a whole process, not by one run."""
-
-_locks: dict[str, int] = {}
-"""Locks of this process by run id, released when it ends."""
 
 
 def _open_store(context: dg.InitResourceContext) -> Store:
@@ -58,35 +57,54 @@ resources = {"store": dg.ResourceDefinition(_open_store)}
 """The resources by the name of the parameter that takes them."""
 
 
-def hold_run(run: str, store: Store) -> None:
-    """Say, once, that this process carries out a run until it ends; it outlasts a power cut."""
-    os.environ[RUN] = run
-    if run in _locks:
-        return
-    folder = store.root / FOLDER / host_name()
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = open_lock(folder / f"{run}.lock")
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"process {os.getpid()} of {host_name()}\n".encode())
-    os.fsync(descriptor)
-    sync_directory(folder)
-    _locks[run] = descriptor
+def experiment_versions(experiments: Mapping[str, Experiment], store: Store) -> dict[str, str]:
+    """The config hash of each experiment, by name; every modality config is read once.
+
+    Before the data is there it is ``settings-`` and a hash of the settings.
+    """
+    load, versions = cache(load_modality_config), {}
+    for name, experiment in experiments.items():
+        data = find_training_data(experiment, store, load)
+        versions[name] = (
+            f"settings-{json_hash(experiment.settings, 12)}"
+            if isinstance(data, str)
+            else data.config_hash(experiment)
+        )
+    return versions
 
 
-def dead_worker(run: str, store: Store) -> str | None:
-    """The process that carried out a run on this machine and is gone; None where none said so."""
-    file = store.root / FOLDER / host_name() / f"{run}.lock"
-    return (
-        file.read_text(encoding="utf-8").strip() if file.is_file() and not is_locked(file) else None
+def changed_versions(versions: Mapping[str, str], instance: dg.DagsterInstance) -> dict[str, str]:
+    """Those that are not what Dagster was told last."""
+    names = None if len(versions) > 1 else list(versions)
+    told = instance.event_log_storage.get_latest_tags_by_partition(
+        EXPERIMENT, dg.DagsterEventType.ASSET_OBSERVATION, [DATA_VERSION_TAG], names
+    )
+    return {
+        name: version
+        for name, version in versions.items()
+        if told.get(name, {}).get(DATA_VERSION_TAG) != version
+    }
+
+
+def observation(experiment: Experiment, version: str) -> dg.AssetObservation:
+    """What Dagster is told of an experiment."""
+    return dg.AssetObservation(
+        EXPERIMENT,
+        partition=experiment.name,
+        tags={DATA_VERSION_TAG: version},
+        metadata={
+            "sweep": experiment.sweep,
+            "hypothesis": experiment.hypothesis or "none",
+            "dataset": experiment.dataset_name,
+            "trainer": experiment.trainer,
+            "base_model": experiment.base_model,
+            "hyperparameters": settings(experiment.hyperparameters.changed()),
+        },
     )
 
 
-def remove_run_locks(instance: dg.DagsterInstance, store: Store) -> None:
-    """Remove the lock files of this machine whose process is gone and whose run has ended."""
-    for path in (store.root / FOLDER / host_name()).glob("*.lock"):
-        if is_locked(path):
-            continue
-        run = instance.get_run_by_id(path.stem)
-        if run is None or run.is_finished:
-            path.unlink(missing_ok=True)
+def observe(experiment: Experiment, store: Store, instance: dg.DagsterInstance) -> None:
+    """Tell Dagster the version of one experiment, where it was told another or none."""
+    versions = experiment_versions({experiment.name: experiment}, store)
+    for version in changed_versions(versions, instance).values():
+        instance.report_runless_asset_event(observation(experiment, version))

@@ -14,11 +14,11 @@ from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.system_errors import no_inodes
 from gr00t_assets.core.units import counted
-from gr00t_assets.defs.assets.experiments import observe_experiments
-from gr00t_assets.defs.next_rounds import next_rounds
+from gr00t_assets.defs.assets.training import observe_experiments
 from gr00t_assets.defs.partitions import loaded_requests
-from gr00t_assets.defs.resources import StoreResource, remove_run_locks
-from gr00t_assets.defs.schedules import sweep_job
+from gr00t_assets.defs.recovery import remove_run_locks
+from gr00t_assets.defs.resources import StoreResource
+from gr00t_assets.defs.schedules import next_rounds, sweep_job
 from gr00t_assets.defs.training_runs import (
     CONFIG_HASH,
     ENGINE,
@@ -40,7 +40,6 @@ from gr00t_assets.runs.retry import disk_space_needed, is_complete
 from gr00t_assets.runs.run_directory import training_process
 from gr00t_assets.runs.spec import current_config_hash
 
-_INTERVAL_SECONDS = 30
 _OVERLAP_SECONDS = 300.0
 _FIRST_TICK_LOOKS_BACK = 7 * 24 * 3600.0
 _KEYS = {"crash": "died", "full disk": "room", "broken file": "mended"}
@@ -189,7 +188,7 @@ def _met_fault(reason: str) -> str | None:
 
 @dg.sensor(
     job=sweep_job,
-    minimum_interval_seconds=_INTERVAL_SECONDS,
+    minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Asks again for experiments whose run died: killed, without power, or with a full disk or "

@@ -12,11 +12,11 @@ from pydantic import Field
 from gr00t_assets.core.errors import EngineError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.dagster_internals import PARTITION_TAG
 from gr00t_assets.defs.queue import RELEASED, SLOT, QueueStatus, queue_status
 from gr00t_assets.defs.training_runs import (
     CONFIG_HASH,
     ENGINE,
+    PARTITION_TAG,
     SWEEP,
     USER,
     end_of_run,

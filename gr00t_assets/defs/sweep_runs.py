@@ -1,21 +1,26 @@
-"""Runs of a sweep that are asked for from a shell, and what becomes of each."""
+"""Runs of a sweep that are asked for from a shell, and what becomes of each.
+
+They are put into the queue as Dagster's daemon puts those of a schedule.
+"""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import dagster as dg
 from pydantic import Field
 
-from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.errors import Gr00tAssetsError, PageError
 from gr00t_assets.core.files import FrozenModel
-from gr00t_assets.core.project import Store
+from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.defs.schedules import GOES_ON_FROM, sweep_requests
-from gr00t_assets.defs.submission import submit
 from gr00t_assets.defs.training_runs import (
     ENGINE,
+    PARTITION_TAG,
+    SWEEP_JOB,
     RunEnd,
     end_of_run,
     newest_run,
@@ -34,6 +39,9 @@ from gr00t_assets.runs.spec import current_config_hash
 
 ASKED_AGAIN_WITHIN = 180.0
 """Seconds in which the sensor asks again for a run that died; then it is taken for failed."""
+
+_PAGES, _WORKSPACE = "page-*.yaml", "workspace.yaml"
+"""What ``gr00t-assets dev`` says of its code server, and what a project is served from else."""
 
 State = Literal["queued", "starting", "waiting", "training", "finished", "pruned", "failed"]
 
@@ -112,7 +120,7 @@ class SweepRuns:
         if requests and before is not None:
             before([by_name[str(request.partition_key)] for request in requests])
         tags = {ENGINE: self._engine} if self._engine else {}
-        for name, run_id in submit(requests, self._instance, tags):
+        for name, run_id in _submit(requests, self._instance, tags):
             self.asked[name] = run_id
             self.reasons.pop(name, None)
 
@@ -135,7 +143,7 @@ class SweepRuns:
                 continue
             if before is None or before.state == "failed":
                 reason = self.reasons[experiment.name]
-                states[experiment.name] = _failed(experiment.name, reason)
+                states[experiment.name] = _state(experiment.name, "failed", reason)
             elif before.is_trained:
                 again.append(experiment)
         if again:
@@ -155,55 +163,54 @@ class SweepRuns:
             directory = self._directories[name]
             manifest = load_manifest(directory)
         except Gr00tAssetsError as error:
-            return _failed(name, error.headline)
+            return _state(name, "failed", error.headline)
         progress = read_progress(directory)
         if manifest is not None and is_complete(manifest, experiment):
-            state: State = "finished" if manifest.status == "finished" else "pruned"
-            found = ExperimentState(experiment=name, state=state, progress=progress)
-            self._trained[name] = found
-            return found
+            state = "finished" if manifest.status == "finished" else "pruned"
+            self._trained[name] = _state(name, state, progress=progress)
+            return self._trained[name]
         if run is not None:
             return _of_run(name, run, progress, run.run_id in slots)
         if process := training_process(directory):
-            reason = f"{process} trains it"
-            return ExperimentState(
-                experiment=name, state="training", reason=reason, progress=progress
-            )
+            return _state(name, "training", f"{process} trains it", progress)
         return self._ended(name, progress)
 
     def _ended(self, name: str, progress: Progress | None) -> ExperimentState:
         """Of one without a run that is at work."""
         reason = self.reasons.get(name)
         if reason is not None and reason.startswith(GOES_ON_FROM):
-            return ExperimentState(experiment=name, state="waiting", reason=reason)
+            return _state(name, "waiting", reason)
         run = newest_run(self._instance, name)
         if run is None:
-            return _failed(name, reason or "it was not asked for")
+            return _state(name, "failed", reason or "it was not asked for")
         if not run.is_finished:
             return _of_run(name, run, progress, waits=False)
         if run.status == dg.DagsterRunStatus.CANCELED:
-            return _failed(name, f"{short_name(run)} was cancelled", progress, run.run_id)
+            return _state(name, "failed", f"{short_name(run)} was cancelled", progress, run)
         if run.status == dg.DagsterRunStatus.SUCCESS:
             text = f"{short_name(run)} trained another configuration; ask for the sweep again"
-            return _failed(name, text, progress, run.run_id)
+            return _state(name, "failed", text, progress, run)
         if run.run_id not in self._ends:
             self._ends[run.run_id] = end_of_run(self._instance, run)
         end, cause = self._ends[run.run_id]
         record = self._instance.get_run_record_by_id(run.run_id)
         ended = record.end_time if record is not None and record.end_time else 0.0
         if end == "repeats" or time.time() - ended > ASKED_AGAIN_WITHIN:
-            return _failed(name, f"{short_name(run)}: {cause}", progress, run.run_id)
+            return _state(name, "failed", f"{short_name(run)}: {cause}", progress, run)
         reason = f"{short_name(run)} died ({cause}) and is asked for again"
-        return ExperimentState(
-            experiment=name, state="waiting", reason=reason, run_id=run.run_id, progress=progress
-        )
+        return _state(name, "waiting", reason, progress, run)
 
 
-def _failed(
-    name: str, reason: str, progress: Progress | None = None, run_id: str | None = None
+def _state(
+    name: str,
+    state: State,
+    reason: str | None = None,
+    progress: Progress | None = None,
+    run: dg.DagsterRun | None = None,
 ) -> ExperimentState:
+    run_id = run.run_id if run else None
     return ExperimentState(
-        experiment=name, state="failed", reason=reason, run_id=run_id, progress=progress
+        experiment=name, state=state, reason=reason, run_id=run_id, progress=progress
     )
 
 
@@ -218,6 +225,66 @@ def _of_run(
         state, reason = "waiting", "it waits for a slot"
     elif state == "training" and progress and progress.engine != LOCAL and progress.node is None:
         state, reason = "waiting", f"it waits in the queue of {progress.engine}"
-    return ExperimentState(
-        experiment=name, state=state, reason=reason, run_id=run.run_id, progress=progress
-    )
+    return _state(name, state, reason, progress, run)
+
+
+def _submit(
+    requests: Sequence[dg.RunRequest], instance: dg.DagsterInstance, tags: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Put requests of the job ``sweep`` into the queue; each experiment and the id of its run."""
+    if not requests:
+        return
+    with _served_job(instance) as (workspace, location, job):
+        plan = location.get_execution_plan(job, {}, step_keys_to_execute=None, known_state=None)
+        graph = location.get_repository(job.repository_handle.repository_name).asset_graph
+        for request in requests:
+            assert request.partition_key is not None
+            partition = {PARTITION_TAG: request.partition_key}
+            run = instance.create_run(
+                job_name=job.name,
+                run_id=None,
+                run_config={},
+                status=dg.DagsterRunStatus.NOT_STARTED,
+                tags={**job.run_tags, **request.tags, **partition, **tags},
+                root_run_id=None,
+                parent_run_id=None,
+                step_keys_to_execute=None,
+                execution_plan_snapshot=plan.execution_plan_snapshot,
+                job_snapshot=job.job_snapshot,
+                parent_job_snapshot=job.parent_job_snapshot,
+                asset_selection=None,
+                asset_check_selection=None,
+                resolved_op_selection=job.resolved_op_selection,
+                op_selection=job.op_selection,
+                remote_job_origin=job.get_remote_origin(),
+                job_code_origin=job.get_python_origin(),
+                asset_graph=graph,
+            )
+            instance.submit_run(run.run_id, workspace)
+            yield request.partition_key, run.run_id
+
+
+@contextmanager
+def _served_job(instance: dg.DagsterInstance) -> Iterator[tuple[Any, Any, Any]]:
+    """The workspace, code location and job; the code server of a running page is asked first."""
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+
+    pages = Path(instance.root_directory).glob(_PAGES)
+    newest = sorted(pages, key=lambda file: file.stat().st_mtime, reverse=True)
+    problems: list[str] = []
+    for file in (*newest, project_root() / _WORKSPACE):
+        if not file.is_file():
+            problems.append(f"there is no {file}")
+            continue
+        target = WorkspaceFileTarget([str(file)])
+        with WorkspaceProcessContext(instance, target, code_server_log_level="warning") as context:
+            workspace = context.create_request_context()
+            for location in workspace.code_locations:
+                for repository in location.get_repositories().values():
+                    if repository.has_job(SWEEP_JOB):
+                        yield workspace, location, repository.get_full_job(SWEEP_JOB)
+                        return
+            problems += [error.message.strip() for error in workspace.code_location_errors()]
+    problem = f"the project's definitions cannot be loaded, or have no job {SWEEP_JOB}."
+    raise PageError(_WORKSPACE, problem, problems)

@@ -6,16 +6,9 @@ from itertools import takewhile
 from typing import NamedTuple
 
 import dagster as dg
+from dagster._core.events import JobFailureData, RunFailureReason
 
 from gr00t_assets.core.system_errors import user_name
-from gr00t_assets.defs.dagster_internals import (
-    PARTITION_TAG,
-    PRIORITY_TAG,
-    BulkActionsFilter,
-    BulkActionStatus,
-    JobFailureData,
-    RunFailureReason,
-)
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.runs.retry import TrainingEnd, end_of_training
 
@@ -25,7 +18,12 @@ ROLLOUTS = dg.AssetKey("rollouts")
 SWEEP_JOB = "sweep"
 EVALUATION_JOB = "evaluation"
 _JOBS = {SWEEP_JOB: {CHECKPOINT}, EVALUATION_JOB: {EVALUATION, ROLLOUTS}}
-_BY_EXPERIMENT = {CHECKPOINT, EVALUATION, ROLLOUTS, dg.AssetKey("promoted_model")}
+_ON_DEVICE = {CHECKPOINT, EVALUATION, ROLLOUTS}
+_BY_EXPERIMENT = _ON_DEVICE | {dg.AssetKey("promoted_model")}
+
+PARTITION_TAG = "dagster/partition"
+PRIORITY_TAG = "dagster/priority"
+"""Tags of a run that Dagster documents and has no public constant for."""
 
 SWEEP, USER = "sweep", "user"
 """Tags of every run, however it is launched: the sweep of its experiment, and who asked for it."""
@@ -60,18 +58,12 @@ def experiment_of_run(
     run: dg.DagsterRun, experiments: Mapping[str, Experiment]
 ) -> Experiment | None:
     """The experiment whose partition a run makes; ``None`` where it is another asset's."""
-    selected = run.asset_selection or _JOBS.get(run.job_name, set())
     name = run.tags.get(PARTITION_TAG, "")
-    return experiments.get(name) if _BY_EXPERIMENT & set(selected) else None
+    return experiments.get(name) if _BY_EXPERIMENT & _assets(run) else None
 
 
 def origin_tags(run: dg.DagsterRun, experiment: Experiment | None) -> dict[str, str]:
-    """Tags that say where a run comes from, those that it does not have yet.
-
-    Args:
-        run: Any run.
-        experiment: As ``experiment_of_run`` has it.
-    """
+    """Tags that say where a run comes from, those that it does not have yet."""
     tags = {USER: os.environ.get(USER_VARIABLE) or user_name()}
     if experiment is not None:
         tags[SWEEP] = experiment.sweep
@@ -80,13 +72,16 @@ def origin_tags(run: dg.DagsterRun, experiment: Experiment | None) -> dict[str, 
 
 def trains(run: dg.DagsterRun) -> bool:
     """Whether a run materialises ``checkpoint``."""
-    return CHECKPOINT in (run.asset_selection or _JOBS.get(run.job_name, ()))
+    return CHECKPOINT in _assets(run)
 
 
 def needs_device(run: dg.DagsterRun) -> bool:
     """Whether a run trains, evaluates or rolls out."""
-    selected = run.asset_selection or _JOBS.get(run.job_name, ())
-    return any(asset in selected for asset in (CHECKPOINT, EVALUATION, ROLLOUTS))
+    return bool(_ON_DEVICE & _assets(run))
+
+
+def _assets(run: dg.DagsterRun) -> set[dg.AssetKey]:
+    return set(run.asset_selection or _JOBS.get(run.job_name, ()))
 
 
 def experiment_of(run: dg.DagsterRun) -> str | None:
@@ -99,6 +94,8 @@ def unfinished(instance: dg.DagsterInstance) -> dict[str, str]:
 
     Of a backfill that is at work also what has no run yet.
     """
+    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
     busy: dict[str, str] = {}
     filters = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
     for backfill in instance.get_backfills(filters=filters):

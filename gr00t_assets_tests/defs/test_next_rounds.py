@@ -11,7 +11,7 @@ import pytest
 
 from gr00t_assets.core.errors import SweepError
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.next_rounds import round_requests
+from gr00t_assets.defs.schedules import round_requests
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweep_file import Until
 from gr00t_assets.experiments.sweep_rounds import (

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.progress_events import MOST, ProgressEvents
+from gr00t_assets.defs.launching import MOST, ProgressEvents
 from gr00t_assets.runs.metrics import last_metrics
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import SPEC

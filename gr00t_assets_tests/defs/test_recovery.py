@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.resources import dead_worker, remove_run_locks
+from gr00t_assets.defs.recovery import dead_worker, remove_run_locks
 from gr00t_assets.gpu.slot_files import holders
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics
@@ -36,7 +36,7 @@ HOLDS = """
 import sys, time
 from pathlib import Path
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.resources import hold_run
+from gr00t_assets.defs.recovery import hold_run
 hold_run(sys.argv[2], Store(Path(sys.argv[1])))
 print("held", flush=True)
 time.sleep(500)

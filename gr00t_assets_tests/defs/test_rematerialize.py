@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
-from gr00t_assets.defs.dagster_internals import DATA_VERSION_TAG
 from gr00t_assets_tests.defs.project import Project, make_project
 
 CATALOG = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.defs.result_checks import (
+from gr00t_assets.defs.checks import (
     beats_best_rule,
     judge_baseline,
     judge_fall,

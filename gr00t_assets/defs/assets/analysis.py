@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from gr00t_assets.core.files import json_hash
+from gr00t_assets.core.project import Store
 from gr00t_assets.core.units import counted
-from gr00t_assets.defs.assets.rollouts import rollouts
-from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation
+from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation, rollouts
 from gr00t_assets.defs.failures import explained_asset
-from gr00t_assets.defs.metadata import REPORTS, Metadata, bullets, stored_path, table
+from gr00t_assets.defs.metadata import (
+    REPORTS,
+    Metadata,
+    bullets,
+    readable,
+    result,
+    stored_path,
+    table,
+)
 from gr00t_assets.defs.partitions import EXPERIMENTS, SWEEPS, experiment_partitions
 from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.defs.results import promotion_result
+from gr00t_assets.reporting.promotion.record import Promotion, promoted_folder
 
 if TYPE_CHECKING:
     from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
     from gr00t_assets.reporting.report import Report
-    from gr00t_assets.runs.stored_run import StoredRun
 
 _ARRIVED = dg.AutomationCondition.any_deps_updated()
 
@@ -79,16 +86,22 @@ def loss_comparison(
     # Of the sweeps that the report shows: those that never ran are only counted.
     counts = sum((summary.counts for summary in report.sweeps), Counter[str]())
     sweeps = f"{len(report.sweeps)} of {counted(len(SWEEPS), 'sweep')}"
+    cautions = [f"{item.sweep.name}: {text}" for item in report.sweeps for text in item.cautions]
+    # The same runs give the same version.
+    compared = [
+        [run.name, run.config_hash, run.status, run.final_loss.mean if run.final_loss else None]
+        for run in runs
+    ]
     context.log.info(f"{sweeps}; {_counts_text(counts)}")
     for problem in report.problems:
         context.log.warning(problem)
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(_version(runs)),
-        metadata={
+    return result(
+        json_hash(compared, 16),
+        {
             "verdict": dg.MetadataValue.text(report.verdict),
             **_comparison(report),
             "status": f"{_counts_text(counts)}, in {sweeps}",
-            **_cautions(report),
+            **({"cautions": bullets(cautions)} if cautions else {}),
             "curves": _curves(report),
             "everything": dg.MetadataValue.md(report.markdown()),
             "experiments": len({run.name for summary in report.sweeps for run in summary.runs}),
@@ -138,15 +151,6 @@ def _ranking(ranked_class: "ComparabilityClass", heading: str) -> list[list[str]
     return [*rows, [name, "", f"and {more} more", "", ""]] if more else rows
 
 
-def _cautions(report: "Report") -> Metadata:
-    cautions = [
-        f"{summary.sweep.name}: {caution}"
-        for summary in report.sweeps
-        for caution in summary.cautions
-    ]
-    return {"cautions": bullets(cautions)} if cautions else {}
-
-
 def _curves(report: "Report") -> dg.MetadataValue:
     """The loss curves of every sweep that has some, as images."""
     from gr00t_assets.reporting.curve_images import curves_png, markdown_image
@@ -161,15 +165,6 @@ def _curves(report: "Report") -> dg.MetadataValue:
 
 def _counts_text(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "no runs"
-
-
-def _version(runs: "list[StoredRun]") -> str:
-    """A hash over what was compared: the same runs give the same version."""
-    content = [
-        [run.name, run.config_hash, run.status, run.final_loss.mean if run.final_loss else None]
-        for run in runs
-    ]
-    return json_hash(content, 16)
 
 
 @explained_asset(
@@ -191,9 +186,9 @@ def research_journal(
     journal = write_journal(list(SWEEPS.values()), store)
     context.log.info(f"{'written' if journal.changed else 'unchanged'}: {journal.path.name}")
     unplaced = [f"{note.name}: {note.problem}" for note in journal.notes if note.problem]
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(hashlib.sha256(journal.text.encode()).hexdigest()[:16]),
-        metadata={
+    return result(
+        hashlib.sha256(journal.text.encode()).hexdigest()[:16],
+        {
             "verdict": dg.MetadataValue.text(journal.verdict),
             "journal": dg.MetadataValue.md(journal.text),
             "changed": journal.changed,
@@ -224,3 +219,34 @@ def promoted_model(context: dg.AssetExecutionContext, store: StoreResource) -> d
     record = promote(experiment, store, promoted_step(experiment, store))
     context.log.info(record.verdict)
     return promotion_result(record, store)
+
+
+def promotion_result(record: Promotion, store: Store) -> dg.MaterializeResult:
+    """Of a promoted model."""
+    from gr00t_assets.reporting.promotion.promote import CARD
+    from gr00t_assets.reporting.promotion.record import pushes
+
+    folder = promoted_folder(store, record.experiment, record.config_hash, record.step)
+    hubs = {push.url: push.commit for push in pushes(folder)}
+    return result(
+        "-".join(sorted(record.weights.values()))[:64],
+        {
+            "verdict": record.verdict,
+            "success": record.success_text or "not rolled out",
+            "weights_of": "the end of the run"
+            if record.step is None
+            else f"step {record.step}: {record.chosen or 'asked for by its step'}",
+            "experiment": record.experiment,
+            "model_card": dg.MetadataValue.md((folder / CARD).read_text(encoding="utf-8")),
+            "loss": readable(record.loss),
+            "loss_se": "cannot be told"
+            if record.loss_standard_error is None
+            else readable(record.loss_standard_error),
+            "promoted_at": record.promoted_at,
+            "commit": record.commit or "none",
+            "pushed": table(["repository", "commit"], hubs.items()) if hubs else "not pushed",
+            "folder": stored_path(folder, store),
+            "config_hash": record.config_hash,
+            "weights": table(["file", "sha256"], record.weights.items()),
+        },
+    )

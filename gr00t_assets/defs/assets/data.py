@@ -8,10 +8,10 @@ import dagster as dg
 
 from gr00t_assets.core.units import counted, format_bytes
 from gr00t_assets.datasets.sources.versions import load_record, require_sound_version
+from gr00t_assets.defs.data_results import dataset_result, frame_cache_result, modality_result
 from gr00t_assets.defs.failures import explained_asset
 from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS, dataset_partitions
 from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.defs.results import dataset_result, frame_cache_result, modality_result
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import save_frame_check
@@ -24,22 +24,16 @@ _LOG_EVERY = 10.0
 )
 def dataset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
     """A dataset in LeRobot's format, copied whole into the store and checked file by file."""
-    from gr00t_assets.datasets.contact_sheet import contact_sheet
-    from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-    from gr00t_assets.datasets.quality.measure import measure_quality
     from gr00t_assets.datasets.sources.ingest import ingest_dataset
 
-    record = ingest_dataset(CATALOG[context.partition_key], store, context.log.info)
-    demonstrations = LeRobotDataset.open(record.directory(store), record.name)
-    sheet = contact_sheet(demonstrations)
-    quality = measure_quality(demonstrations, None)
-    for warning in (*record.warnings, *quality.messages()):
-        context.log.warning(warning)
+    entry = CATALOG[context.partition_key]
+    record = ingest_dataset(entry, store, context.log.info)
+    made = dataset_result(record, entry, store, context.log.warning)
     context.log.info(
         f"{record.name}: {counted(record.episodes, 'episode')}, {counted(record.frames, 'frame')}, "
         f"version {record.version}, from {record.source}"
     )
-    return dataset_result(record, CATALOG[record.name].description, sheet, quality, store)
+    return made
 
 
 @explained_asset(

@@ -1,4 +1,4 @@
-"""Assets of training: what each trainer runs with, checkpoints and their evaluations."""
+"""Assets of training: experiments, what trainers run with, checkpoints, what becomes of those."""
 
 from functools import lru_cache
 
@@ -7,11 +7,11 @@ import dagster as dg
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.files import json_hash
 from gr00t_assets.core.project import Store, materialize_command
+from gr00t_assets.core.yaml_files import file_stamp
 from gr00t_assets.defs.assets.data import frame_cache, modality_config
-from gr00t_assets.defs.assets.experiments import experiment
-from gr00t_assets.defs.failures import explained_asset
-from gr00t_assets.defs.launching import run_evaluation, run_training, training_failure
-from gr00t_assets.defs.metadata import findings_table, table
+from gr00t_assets.defs.failures import OWNERS, explained_asset
+from gr00t_assets.defs.launching import run_training, run_worker, training_failure
+from gr00t_assets.defs.metadata import findings_table, result, table
 from gr00t_assets.defs.partitions import (
     EXPERIMENTS,
     dataset_to_experiments,
@@ -20,10 +20,24 @@ from gr00t_assets.defs.partitions import (
     trainer_to_experiments,
 )
 from gr00t_assets.defs.queue import GPU, RELEASED, SLOT, device_tags
-from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.defs.results import ALREADY_FINISHED, checkpoint_result, evaluation_result
+from gr00t_assets.defs.resources import (
+    EXPERIMENT,
+    StoreResource,
+    changed_versions,
+    experiment_versions,
+    observation,
+)
+from gr00t_assets.defs.training_results import (
+    ALREADY_FINISHED,
+    checkpoint_result,
+    evaluation_result,
+    rollouts_result,
+)
 from gr00t_assets.defs.training_runs import CONFIG_HASH, ENGINE
 from gr00t_assets.evaluation.result import load_evaluation
+from gr00t_assets.evaluation.rollouts.asked import declared_environment, settings_for
+from gr00t_assets.evaluation.rollouts.result import read_rollouts, rollouts_file
+from gr00t_assets.experiments.project_files import project_stamp, read_project
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.gpu.devices import slots_by_device
 from gr00t_assets.runs.manifest import Manifest, load_manifest
@@ -32,6 +46,56 @@ from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets.trainers.base import EnvironmentReport
 from gr00t_assets.trainers.run_checks import begin_weights_check
+
+_MOST_AT_ONCE = 200
+"""Observations of one tick, some seconds' work of the daemon."""
+
+
+experiment = dg.AssetSpec(
+    EXPERIMENT,
+    partitions_def=experiment_partitions,
+    group_name="training",
+    kinds={"yaml"},
+    owners=OWNERS,
+    description="""What an experiment asks for: its settings in `data/sweeps` with the data they
+are for. Its version is the config hash, so that a changed sweep file makes the checkpoints stale of
+exactly the experiments that are to be trained anew. It is observed, not made: by the sensor
+`observe_experiments`, and by each run that trains.""",
+)
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells Dagster of experiments that are new or changed, by their config hash.",
+)
+def observe_experiments(
+    context: dg.SensorEvaluationContext, store: StoreResource
+) -> dg.SensorResult | dg.SkipReason:
+    """One tick. It starts no run, and where nothing was changed since the last it does nothing.
+
+    An observable source with an automation condition would launch a run instead, of some seconds,
+    to look at all of them.
+    """
+    data = file_stamp(store.modality_config("any").parent.glob("*.json"))
+    versions = _versions(store, (project_stamp(), data))
+    cursor = json_hash(versions, 16)
+    if context.cursor == cursor:
+        return dg.SkipReason("no experiment has changed")
+    changed = list(changed_versions(versions, context.instance).items())
+    experiments = read_project().experiments
+    told = [observation(experiments[name], version) for name, version in changed[:_MOST_AT_ONCE]]
+    return dg.SensorResult(
+        asset_events=told,
+        skip_reason=f"{len(told)} of {len(changed)} changed experiments observed",
+        cursor=cursor if len(told) == len(changed) else None,
+    )
+
+
+@lru_cache(maxsize=1)
+def _versions(store: Store, _stamp: object) -> dict[str, str]:
+    """Computed again when a file has changed."""
+    return experiment_versions(read_project().experiments, store)
 
 
 @explained_asset(partitions_def=trainer_partitions, group_name="training", kinds={"python"})
@@ -47,10 +111,9 @@ def training_environment(
         log = context.log.error if finding.severity == "error" else context.log.warning
         log(f"{finding.code}: {finding.text}")
     identity = json_hash([sorted(report.versions.items()), sorted(report.source.items())], 16)
-    return dg.MaterializeResult(
-        # The same versions give the same data version.
-        data_version=dg.DataVersion(identity),
-        metadata={
+    return result(
+        identity,
+        {
             "status": findings.summary(),
             "missing_or_wrong": ", ".join(item.code for item in findings.errors) or "nothing",
             "findings": findings_table(findings),
@@ -93,9 +156,9 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
     spec = make_spec(asked, store)
     context.instance.add_run_tags(context.run_id, {CONFIG_HASH: spec.config_hash})
     manifest = load_manifest(spec.run_directory)
-    result = ALREADY_FINISHED
+    text = ALREADY_FINISHED
     if manifest is None or not is_complete(manifest, spec.experiment):
-        manifest, result = _train(context, spec, store), "trained"
+        manifest, text = _train(context, spec, store), "trained"
         if manifest.status == "finished":
             begin_weights_check(spec.run_directory)
     else:
@@ -104,7 +167,7 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
         context.log.warning(
             f"{manifest.experiment} ({manifest.config_hash}): {manifest.failure or 'pruned'}"
         )
-    return checkpoint_result(manifest, spec, store, result)
+    return checkpoint_result(manifest, spec, store, text)
 
 
 def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) -> Manifest:
@@ -141,12 +204,50 @@ def open_loop_evaluation(
     tells whether language is used. It is not success on a robot. What was evaluated with the same
     weights before is not evaluated again.
     """
+    from gr00t_assets.evaluation.worker import evaluation_command
+
     spec = make_spec(EXPERIMENTS[context.partition_key], store)
-    if not spec.run_directory.is_dir():
-        problem = "its present configuration was not trained, so there is nothing to evaluate."
-        command = materialize_command("checkpoint", context.partition_key)
-        raise EvaluationError(context.partition_key, problem, [f"run: {command}"])
-    run_evaluation(context, spec, store)
+    _require_trained(spec, "evaluate")
+    command = evaluation_command(spec.run_directory)
+    run_worker(context, command, "evaluation.log", "evaluation", spec, store)
     evaluation = load_evaluation(spec.run_directory)
     assert evaluation is not None
     return evaluation_result(evaluation, spec, store)
+
+
+@explained_asset(
+    partitions_def=experiment_partitions,
+    deps=[checkpoint],
+    group_name="analysis",
+    kinds={"gymnasium"},
+)
+def rollouts(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
+    """Success of the policy in simulation, with intervals and videos, beside rules without a model.
+
+    In the environment that `data/datasets.yaml` names for the experiment's dataset; where it names
+    none there is nothing to do. What was rolled out with the same weights, environment and settings
+    before is not rolled out again.
+    """
+    from gr00t_assets.evaluation.rollouts.worker import rollout_command
+
+    spec = make_spec(EXPERIMENTS[context.partition_key], store)
+    environment = declared_environment(spec)
+    if environment is None:
+        names = ", ".join(dataset.name for dataset in spec.datasets)
+        verdict = f"no environment is declared for dataset {names}"
+        context.log.info(verdict)
+        return result("no environment", {"verdict": verdict})
+    _require_trained(spec, "roll out")
+    settings = settings_for(environment, spec)
+    command = rollout_command(spec.run_directory, environment.name, settings)
+    run_worker(context, command, "rollouts.log", "rolling out", spec, store)
+    found = read_rollouts(rollouts_file(spec.run_directory, environment.name))
+    return rollouts_result(found, spec, store)
+
+
+def _require_trained(spec: TrainingSpec, what: str) -> None:
+    name = spec.experiment.name
+    if not spec.run_directory.is_dir():
+        problem = f"its present configuration was not trained, so there is nothing to {what}."
+        command = materialize_command("checkpoint", name)
+        raise EvaluationError(name, problem, [f"run: {command}"])

@@ -1,13 +1,19 @@
-"""Names that a shell completes: those of the project's files, but for what has a fault.
+"""What commands take: ``--json``, and names that a shell completes, but for what has a fault.
 
 A command names one of these in ``autocompletion`` of its argument. The shell starts the whole
 program for each TAB, so nothing is read here but the checked-in files.
 """
 
+from typing import Annotated
+
+import typer
+
 from gr00t_assets.core.project import data_files
 from gr00t_assets.datasets.catalog import project_catalog
 from gr00t_assets.environments.environment_file import load_environments
 from gr00t_assets.experiments.project_files import read_project
+
+Json = Annotated[bool, typer.Option("--json", help="The same as JSON")]
 
 
 def sweeps() -> list[str]:

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.experiment_versions import observe
-from gr00t_assets.defs.sweeps_in_time import late_experiments
+from gr00t_assets.defs.project_checks import late_experiments
+from gr00t_assets.defs.resources import observe
 from gr00t_assets.experiments.sweeps import Sweep, load_sweep
 from gr00t_assets.runs.manifest import save_manifest
 from gr00t_assets.runs.spec import make_spec

@@ -33,7 +33,7 @@ from gr00t_assets.evaluation.result import EvaluationSettings, load_evaluation
 from gr00t_assets.modality.camera_images import ImageRecipe
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import load_frame_check
-from gr00t_assets.runs.model_files import require_unchanged
+from gr00t_assets.runs.checkpoint_layout import require_unchanged
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets.runs.verification import run_damage

@@ -6,11 +6,7 @@ import pytest
 from dagster._core.definitions.utils import is_valid_owner
 
 from gr00t_assets.core.errors import ProjectError
-from gr00t_assets.core.project_settings import (
-    ProjectSettings,
-    load_project_settings,
-    project_settings,
-)
+from gr00t_assets.core.settings import ProjectSettings, load_project_settings, project_settings
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def sweep_run(
 
 def _array(engine: str | None, store: Store) -> Callable[[list[Experiment]], object]:
     """What submits one Slurm array for those of the experiments to be asked for that it is for."""
-    from gr00t_assets.engines.slurm_array import submit_array
+    from gr00t_assets.engines.slurm import submit_array
 
     engines = usable_engines()
     settings = engines.named(engine)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
@@ -127,6 +127,9 @@ class LockRecord(BaseModel):
             os.ftruncate(descriptor, len(content))
 
 
+Record = TypeVar("Record", bound=LockRecord)
+
+
 class Every:
     """Whether it is time again for something that is done every so many seconds, from now on."""
 
@@ -179,9 +182,9 @@ def exclusive_lock(path: Path, what: str, log: Log) -> Iterator[None]:
         os.close(descriptor)
 
 
-def lock_holder(path: Path) -> LockRecord:
-    """What a locked file says of its holder; where it says nothing, the process that has it."""
-    record = LockRecord.read(path)
+def lock_holder(path: Path, kind: type[Record] = LockRecord, **name: Any) -> Record:
+    """What a locked file, and its name, say of its holder; else the process that has it."""
+    record = kind.read(path, **name)
     if record.pid is None:
         record = record.model_copy(update={"pid": next(iter(lock_owners(path)), None)})
     return record

@@ -27,9 +27,8 @@ from gr00t_assets.defs.metadata import (
 from gr00t_assets.evaluation.trials.lineage import load_lineage
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
 from gr00t_assets.modality.frame_check_result import FrameCheckResult
-from gr00t_assets.runs.held_out_loss import read_held_out_losses
 from gr00t_assets.runs.manifest import MIXTURE_HEAD, Manifest, mixture_rows
-from gr00t_assets.runs.metrics import read_metrics
+from gr00t_assets.runs.metrics import read_held_out_losses, read_metrics
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.wandb_run import read_record
 

@@ -1,5 +1,10 @@
-"""``metrics.jsonl``: one line per logged step, appended while training, read as columns."""
+"""``metrics.jsonl``: one line per logged step, appended while training, read as columns.
 
+Beside it ``held_out_loss.jsonl``, the losses on held-out episodes while a run trains.
+"""
+
+import json
+import math
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,9 +16,19 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from gr00t_assets.core.errors import CheckpointError
-from gr00t_assets.core.files import LARGEST_JSON, LARGEST_LIST, append_line, read_limited, sync_file
+from gr00t_assets.core.files import (
+    LARGEST_JSON,
+    LARGEST_LIST,
+    append_line,
+    read_limited,
+    read_objects,
+    sync_file,
+)
 
 METRICS = "metrics.jsonl"
+
+HELD_OUT_LOSS = "held_out_loss.jsonl"
+"""In the run directory: ``step``, ``loss``, and ``samples`` that it is the mean of."""
 
 _TAILS = (1 << 16, 1 << 20)
 """Bytes of the end that are looked at for a line before more is; a line has each step's loss."""
@@ -245,3 +260,30 @@ def _parsed_whole(content: bytes) -> MetricTable | None:
         return None
     columns = {name: table.column(name).to_numpy() for name in _NUMBERS}
     return MetricTable(columns, lists.values.to_numpy(), np.diff(lists.offsets.to_numpy()))
+
+
+def append_held_out_loss(run_directory: Path, step: int, loss: float, samples: int) -> None:
+    """Add the loss after a step; it outlasts a power cut.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    path = run_directory / HELD_OUT_LOSS
+    append_line(path, json.dumps({"step": step, "loss": loss, "samples": samples}).encode())
+    sync_file(path)
+
+
+def read_held_out_losses(run_directory: Path) -> dict[int, float]:
+    """Loss after each step that it was taken at, in the order of steps.
+
+    Of a step that was done twice, since a run died after it, the later one. A damaged line, and a
+    loss that is no finite number, are passed over.
+    """
+    losses = {
+        item["step"]: item["loss"]
+        for item in read_objects(run_directory / HELD_OUT_LOSS)
+        if isinstance(item.get("step"), int)
+        and isinstance(item.get("loss"), float)
+        and math.isfinite(item["loss"])
+    }
+    return dict(sorted(losses.items()))

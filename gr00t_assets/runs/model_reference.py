@@ -12,8 +12,8 @@ from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import find_experiment
 from gr00t_assets.runs.checkpoint_choice import MODELS, StoredWeights, best_weights, stored_weights
+from gr00t_assets.runs.checkpoint_layout import PROMOTION
 from gr00t_assets.runs.manifest import MANIFEST, load_manifest
-from gr00t_assets.runs.model_files import PROMOTION
 from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, current_config_hash, load_spec, make_spec
 

@@ -20,14 +20,17 @@ from gr00t_assets.datasets.damage import data_damage
 from gr00t_assets.experiments.registry import trainer_names
 from gr00t_assets.runs.checkpoint_choice import EVALUATIONS, OF_CHECKPOINT
 from gr00t_assets.runs.checkpoint_layout import (
+    PROMOTION,
     StoredCheckpoint,
     damaged_files,
+    metrics_problem,
+    model_hashes,
     read_checkpoint,
+    recorded_hashes,
     stored_checkpoints,
 )
 from gr00t_assets.runs.manifest import ATTEMPTS, MANIFEST, Manifest, load_manifest
 from gr00t_assets.runs.metrics import METRICS, missing_losses, read_metrics
-from gr00t_assets.runs.model_files import PROMOTION, metrics_problem, model_hashes, recorded_hashes
 from gr00t_assets.runs.run_directory import LOCK, MODEL
 from gr00t_assets.runs.spec import SPEC, load_spec, read_spec_file
 

@@ -40,7 +40,7 @@ class LaunchedProcess:
         guard: The guard's process, whose exit code is the command's.
         lease: The devices that it runs on.
         code: Exit code, 128 + n for signal n, once the block of ``launched`` is left.
-        failure: None, as nothing but the trainer ends it here; see ``gr00t_assets.engines.job``.
+        failure: None, as nothing but the trainer ends it here; see ``engines.start.Job``.
     """
 
     failure = None

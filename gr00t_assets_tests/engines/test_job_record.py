@@ -17,11 +17,11 @@ from gr00t_assets.engines.job_record import (
     now,
     read_job,
     read_node,
+    store_id,
     unfinished_job,
     write_job,
     write_node,
 )
-from gr00t_assets.engines.store_id import store_id
 
 CLAIMS = """
 import sys, time

@@ -15,10 +15,10 @@ from gr00t_assets.engines.job_record import (
     JobRecord,
     now,
     read_node,
+    store_id,
     write_job,
     write_node,
 )
-from gr00t_assets.engines.store_id import store_id
 from gr00t_assets.runs.run_directory import SPEC
 
 JOB = "gr00t-run-0123"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import NotificationError
-from gr00t_assets.experiments.notifications_file import Notifications, load_notifications
+from gr00t_assets.core.settings import Notifications, load_notifications
 
 SECRET = "https://hooks.example.org/T0/CANARY"
 

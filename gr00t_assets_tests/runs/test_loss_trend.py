@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gr00t_assets.runs.loss_trend import loss_fell, loss_spikes
+from gr00t_assets.runs.final_loss import loss_fell, loss_spikes
 
 
 def falling(steps: int, seed: int, *, rho: float = 0.6, heavy: bool = False) -> np.ndarray:

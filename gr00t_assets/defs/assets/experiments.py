@@ -4,9 +4,8 @@ from functools import lru_cache
 
 import dagster as dg
 
-from gr00t_assets.core.files import json_hash
+from gr00t_assets.core.files import file_stamp, json_hash
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.yaml_files import file_stamp
 from gr00t_assets.defs.experiment_versions import (
     EXPERIMENT,
     all_versions,

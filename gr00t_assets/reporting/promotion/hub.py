@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gr00t_assets.core.errors import PromotionError
 from gr00t_assets.core.files import append_line, read_objects, sync_file
 from gr00t_assets.reporting.promotion.record import Promotion
-from gr00t_assets.runs.model_files import require_unchanged
+from gr00t_assets.runs.checkpoint_layout import require_unchanged
 
 PUSHES = "pushes.jsonl"
 """Beside the record: one line a push. It is never uploaded."""

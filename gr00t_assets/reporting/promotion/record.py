@@ -11,7 +11,7 @@ from gr00t_assets.core.files import FrozenModel, inner_folders
 from gr00t_assets.core.project import Store
 from gr00t_assets.evaluation.success_rate import SuccessRate
 from gr00t_assets.runs.checkpoint_choice import MODELS, OF_CHECKPOINT
-from gr00t_assets.runs.model_files import PROMOTION
+from gr00t_assets.runs.checkpoint_layout import PROMOTION
 
 NOT_JUDGED = "Promoted by a version of gr00t-assets that asked no policy to beat a baseline."
 

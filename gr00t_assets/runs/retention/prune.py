@@ -15,9 +15,8 @@ from gr00t_assets.core.locks import LockRecord
 from gr00t_assets.core.processes import is_locked, lock_file
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.manifest import load_manifest
-from gr00t_assets.runs.retention.removal import Removal, RemovalKind, freed_bytes, remove
-from gr00t_assets.runs.retention.retention_rule import RetentionRule, surplus
-from gr00t_assets.runs.retention.store_state import CurrentState, leftovers
+from gr00t_assets.runs.retention.removal import Removal, RemovalKind, freed_bytes, leftovers, remove
+from gr00t_assets.runs.retention.retention_rule import CurrentState, RetentionRule, surplus
 from gr00t_assets.runs.run_directory import CHECKPOINTS, LOCK, MODEL, asked_elsewhere
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec
 

@@ -10,9 +10,8 @@ from gr00t_assets.core.processes import is_locked
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.checkpoint_layout import is_training_file
 from gr00t_assets.runs.retention.prune import manifest_status, plan_prune
-from gr00t_assets.runs.retention.removal import files_below, freed_bytes
-from gr00t_assets.runs.retention.retention_rule import load_rule
-from gr00t_assets.runs.retention.store_state import CurrentState, is_leftover_name, project_state
+from gr00t_assets.runs.retention.removal import files_below, freed_bytes, is_leftover_name
+from gr00t_assets.runs.retention.retention_rule import CurrentState, load_rule, project_state
 from gr00t_assets.runs.run_directory import CHECKPOINTS, LOCK, MODEL
 
 _FOLDER = 3

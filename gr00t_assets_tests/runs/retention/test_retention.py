@@ -10,8 +10,8 @@ import yaml
 
 from gr00t_assets.core.errors import StoreError, TrainingError
 from gr00t_assets.core.project import Store
+from gr00t_assets.runs.attempts import take_over
 from gr00t_assets.runs.checkpoint_layout import WEIGHTS_ONLY, stored_checkpoints
-from gr00t_assets.runs.continuing import take_over
 from gr00t_assets.runs.retention.removal import remove
 from gr00t_assets.runs.retention.retention_rule import RetentionRule, load_rule, retain, surplus
 from gr00t_assets.runs.spec import TrainingSpec, make_spec

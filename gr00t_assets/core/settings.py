@@ -1,7 +1,8 @@
-"""``data/notifications.yaml``: whom the daemon tells of failed, stalled and finished trainings.
+"""``data/project.yaml`` and ``data/notifications.yaml``, which may be left out.
 
-The address of a channel is an Apprise URL, which holds a secret: the file has the name of the
-environment's variable that it is in.
+The first says who a project belongs to and what marks its runs, the second whom the daemon tells of
+failed, stalled and finished trainings. The address of a channel is an Apprise URL, which holds a
+secret: the file has the name of the environment's variable that it is in.
 """
 
 import re
@@ -11,18 +12,55 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from gr00t_assets.core.errors import NotificationError
+from gr00t_assets.core.errors import NotificationError, ProjectError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.names import did_you_mean, time_zone_problem
 from gr00t_assets.core.project import project_root
-from gr00t_assets.core.yaml_files import (
-    explained_error,
-    load_yaml,
-    raise_problems,
-    validation_problems,
-)
+from gr00t_assets.core.yaml_files import explained_error, load_settings
+
+_OWNER = re.compile(r"team:\S.*|[\w.%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}", re.ASCII)
+"""As Dagster takes them."""
+
+
+def _checked_owner(value: str) -> str:
+    if not _OWNER.fullmatch(value):
+        raise explained_error(f"expected team:NAME or an email address, found {value!r}")
+    return value
+
+
+Owner = Annotated[str, AfterValidator(_checked_owner)]
+
+
+class ProjectSettings(FrozenModel):
+    """What the whole project has in common."""
+
+    owners: tuple[Owner, ...] = Field(
+        default=(), description="Of every asset, on the page: team:NAME, or an email address"
+    )
+    wandb_tags: tuple[str, ...] = Field(
+        default=(), description="On every run at Weights & Biases, before the experiment's own"
+    )
+
+
+def load_project_settings() -> ProjectSettings:
+    """The settings of the file; defaults where there is none.
+
+    Raises:
+        ProjectError: Every problem of the file with its line and field.
+    """
+    file = project_root() / "data" / "project.yaml"
+    return load_settings(file, ProjectSettings, ProjectError) or ProjectSettings()
+
+
+def project_settings() -> ProjectSettings:
+    """The same; defaults also where the file is wrong, which keeps nothing from running."""
+    try:
+        return load_project_settings()
+    except ProjectError:
+        return ProjectSettings()
+
 
 Kind = Literal["failed", "stalled", "finished", "summary"]
 
@@ -116,12 +154,4 @@ def load_notifications(file: Path | None = None) -> Notifications | None:
         NotificationError: Every problem of the file with its line; no value of it is quoted.
     """
     path = file or project_root() / "data" / "notifications.yaml"
-    if not path.is_file():
-        return None
-    located = load_yaml(path, NotificationError)
-    try:
-        return Notifications.model_validate(located.data or {})
-    except ValidationError as failure:
-        problems = validation_problems(failure, Notifications, values=False)
-        raise_problems(located, problems, NotificationError)
-        raise
+    return load_settings(path, Notifications, NotificationError, values=False)

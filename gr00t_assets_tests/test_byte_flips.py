@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
+from gr00t_assets.core.checksums import Damage, Tally
 from gr00t_assets.core.errors import CheckpointError, DatasetError, Gr00tAssetsError
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.verification import Damage, Tally
 from gr00t_assets.datasets.checks.scan import stored_scan
 from gr00t_assets.datasets.damage import data_damage
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations

@@ -7,7 +7,7 @@ import typer
 
 from gr00t_assets.cli.output import echo, print_json
 from gr00t_assets.core.errors import PageError
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.experiments.project_files import LOG, project_stamp, read_project
 

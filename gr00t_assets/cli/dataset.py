@@ -21,8 +21,8 @@ from gr00t_assets.cli.output import (
     print_json,
 )
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.text import name_problem
 from gr00t_assets.datasets.adding.adding import stand_ins
 from gr00t_assets.datasets.checks.scan import DEFAULT_BACKEND
 from gr00t_assets.datasets.fit.dataset_check import check_dataset, check_stored_dataset

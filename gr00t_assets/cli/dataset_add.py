@@ -12,7 +12,7 @@ from gr00t_assets.cli.dataset_list import Json, next_command, print_rows
 from gr00t_assets.cli.output import TextConsole, echo, print_findings, print_json
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store, own_modality_file
-from gr00t_assets.core.units import counted, duration
+from gr00t_assets.core.text import counted, duration
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.adding.adding import (
     Addition,

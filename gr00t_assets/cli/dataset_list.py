@@ -11,7 +11,7 @@ from gr00t_assets.cli.completion import datasets
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import Store, materialize_command, own_modality_file
-from gr00t_assets.core.units import duration
+from gr00t_assets.core.text import duration
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.catalog import CatalogEntry, find_entry
 from gr00t_assets.datasets.record import load_record

@@ -7,9 +7,8 @@ import typer
 
 from gr00t_assets.cli.completion import environments
 from gr00t_assets.cli.output import echo
-from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError, system_errors_explained
 from gr00t_assets.core.files import published_directory
-from gr00t_assets.core.system_errors import system_errors_explained
 
 
 def dataset_record(

@@ -7,7 +7,7 @@ import typer
 from gr00t_assets.cli.output import echo
 from gr00t_assets.comparison.tables.wandb_import import import_wandb
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 
 import_app = typer.Typer(help="Runs that were made elsewhere.", no_args_is_help=True)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from gr00t_assets.cli.output import plain_table
-from gr00t_assets.core.units import duration
+from gr00t_assets.core.text import duration
 from gr00t_assets.runs.progress import Progress
 
 if TYPE_CHECKING:

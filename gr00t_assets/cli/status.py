@@ -13,7 +13,7 @@ from gr00t_assets.cli.progress_table import progress_cells, progress_table
 from gr00t_assets.cli.sweep_run import NO_DAEMON
 from gr00t_assets.core.errors import PageError
 from gr00t_assets.core.project import Store, project_root
-from gr00t_assets.core.units import counted, format_bytes
+from gr00t_assets.core.text import counted, format_bytes
 from gr00t_assets.gpu.slots import machine_status
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from gr00t_assets.cli.output import console, echo, print_json
 from gr00t_assets.cli.progress_table import progress_line, states_table
 from gr00t_assets.core.errors import EngineError, PageError
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.experiments.engine_file import SlurmEngine, usable_engines
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import read_project

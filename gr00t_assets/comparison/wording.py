@@ -10,7 +10,7 @@ import yaml
 
 from gr00t_assets.comparison.run import Change, Run
 from gr00t_assets.comparison.statistics.spread import Spread
-from gr00t_assets.core.units import duration, shown_setting
+from gr00t_assets.core.text import duration, shown_setting
 
 SENTENCES: dict[str, dict[str, str]] = yaml.safe_load(
     Path(__file__).with_name("sentences.yaml").read_text(encoding="utf-8")

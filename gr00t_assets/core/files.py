@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from gr00t_assets.core.errors import system_errors_explained
 from gr00t_assets.core.processes import host_name
-from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.core.text import json_text
 
 FileStamp = tuple[tuple[Path, int, int], ...]

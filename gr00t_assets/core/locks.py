@@ -20,6 +20,7 @@ from typing import Any, Literal, Self, TypeVar
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
+from gr00t_assets.core.errors import user_name
 from gr00t_assets.core.processes import (
     host_name,
     is_alive,
@@ -29,7 +30,6 @@ from gr00t_assets.core.processes import (
     start_time,
     try_lock,
 )
-from gr00t_assets.core.system_errors import user_name
 
 RUN = "GR00T_ASSETS_RUN"
 """Environment variable: the run of Dagster that a process and all that it starts belong to."""

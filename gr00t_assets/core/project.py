@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gr00t_assets.core.errors import StoreError
-from gr00t_assets.core.names import name_problem
+from gr00t_assets.core.text import name_problem
 
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 

@@ -16,8 +16,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gr00t_assets.core.errors import NotificationError, ProjectError
 from gr00t_assets.core.files import FrozenModel
-from gr00t_assets.core.names import did_you_mean, time_zone_problem
 from gr00t_assets.core.project import project_root
+from gr00t_assets.core.text import did_you_mean, time_zone_problem
 from gr00t_assets.core.yaml_files import explained_error, load_settings
 
 _OWNER = re.compile(r"team:\S.*|[\w.%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}", re.ASCII)

@@ -13,8 +13,7 @@ from pydantic_core import PydanticCustomError
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import read_limited
 from gr00t_assets.core.finding import Finding
-from gr00t_assets.core.names import did_you_mean, nearest
-from gr00t_assets.core.text import has_lone_surrogate
+from gr00t_assets.core.text import did_you_mean, has_lone_surrogate, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 Error = TypeVar("Error", bound=Gr00tAssetsError)

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, NonNegativeFloat
 
 from gr00t_assets.core.files import FrozenModel
-from gr00t_assets.core.names import did_you_mean
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted, did_you_mean
 from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.modality.modality_json import preset_names
 

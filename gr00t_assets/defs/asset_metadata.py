@@ -8,7 +8,7 @@ import dagster as dg
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.datasets.curation import Curated, spans
 from gr00t_assets.datasets.quality.table import COLUMNS, SCORE_COLUMNS, quality_table, score_table
 from gr00t_assets.datasets.record import DatasetRecord

@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.defs.metadata import (
     INLINE,
     Metadata,

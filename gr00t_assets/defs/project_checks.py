@@ -7,7 +7,7 @@ A sensor reports the check whenever what it would say has changed; a person may 
 import dagster as dg
 
 from gr00t_assets.core.files import json_hash
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.defs.failures import OWNERS
 from gr00t_assets.defs.metadata import table

@@ -11,12 +11,11 @@ import os
 
 import dagster as dg
 
-from gr00t_assets.core.errors import StoreError
+from gr00t_assets.core.errors import StoreError, system_errors_explained
 from gr00t_assets.core.files import sync_directory
 from gr00t_assets.core.locks import RUN
 from gr00t_assets.core.processes import host_name, is_locked, open_lock
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.defs.experiment_versions import observe
 from gr00t_assets.defs.failures import ExplainedFailureError
 from gr00t_assets.defs.partitions import EXPERIMENTS

@@ -3,8 +3,7 @@
 import dagster as dg
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.text import markdown
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted, markdown
 from gr00t_assets.defs.metadata import (
     Metadata,
     bullets,

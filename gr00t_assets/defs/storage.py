@@ -15,9 +15,8 @@ from typing import Any
 
 import click
 
-from gr00t_assets.core.errors import StoreError
+from gr00t_assets.core.errors import StoreError, rights, user_name
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.system_errors import rights, user_name
 from gr00t_assets.defs.dagster_internals import ConfigurableClassData, DagsterSqliteStorage
 
 _MISTAKEN = re.compile(r"\?|%[0-9A-Fa-f]{2}|[*\[]")

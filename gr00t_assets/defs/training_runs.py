@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from gr00t_assets.core.system_errors import user_name
+from gr00t_assets.core.errors import user_name
 from gr00t_assets.defs.dagster_internals import (
     PARTITION_TAG,
     PRIORITY_TAG,

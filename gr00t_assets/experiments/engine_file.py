@@ -14,8 +14,8 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, fi
 from gr00t_assets.core.errors import EngineError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.finding import Finding
-from gr00t_assets.core.names import did_you_mean, name_problem
 from gr00t_assets.core.project import project_root
+from gr00t_assets.core.text import did_you_mean, name_problem
 from gr00t_assets.core.yaml_files import (
     explained_error,
     load_yaml,

@@ -15,8 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gr00t_assets.core.finding import Finding
-from gr00t_assets.core.names import did_you_mean
-from gr00t_assets.core.units import short_number
+from gr00t_assets.core.text import did_you_mean, short_number
 from gr00t_assets.core.yaml_files import Location, yaml_problem
 from gr00t_assets.experiments.experiment import Experiment, settings_of_trainer
 from gr00t_assets.experiments.sweep_file import (

@@ -8,7 +8,7 @@ from croniter import CroniterBadDateError, CroniterError, croniter
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from gr00t_assets.core.files import FrozenModel
-from gr00t_assets.core.names import time_zone_problem
+from gr00t_assets.core.text import time_zone_problem
 from gr00t_assets.core.yaml_files import explained_error
 from gr00t_assets.experiments.experiment import DatasetChoice, Pruning, ReportTo, TrainerName
 from gr00t_assets.experiments.registry import DEFAULT_TRAINER

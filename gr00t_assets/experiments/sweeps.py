@@ -8,8 +8,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from gr00t_assets.core.errors import SweepError
-from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.project import Store, data_files
+from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.core.yaml_files import (
     VISIBLE_YAML,
     load_yaml,

@@ -13,7 +13,7 @@ from gr00t_assets.comparison.speed import Speeds
 from gr00t_assets.comparison.statistics.factor_tests import all_effects
 from gr00t_assets.comparison.statistics.ranking import comparability_classes
 from gr00t_assets.comparison.wording import factor_words, names_in_words
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweep_file import BEST, Until
 from gr00t_assets.experiments.sweep_rounds import MOST_SEEDS

@@ -15,8 +15,8 @@ from gr00t_assets.comparison.speed import Speeds
 from gr00t_assets.comparison.statistics.factors import factor_named
 from gr00t_assets.comparison.wording import listed
 from gr00t_assets.core.errors import ComparisonError
-from gr00t_assets.core.names import MAX_LENGTH
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.text import MAX_LENGTH
 from gr00t_assets.experiments.expansion import short_value
 from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names
 from gr00t_assets.experiments.project_files import read_project

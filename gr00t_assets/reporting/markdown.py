@@ -14,8 +14,7 @@ from gr00t_assets.comparison.proposals.control_runs import Proposal
 from gr00t_assets.comparison.statistics.factors import IMMATERIAL
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
 from gr00t_assets.comparison.wording import chance_words, factor_words, label, names_in_words
-from gr00t_assets.core.text import markdown
-from gr00t_assets.core.units import counted, shown_setting
+from gr00t_assets.core.text import counted, markdown, shown_setting
 from gr00t_assets.reporting import (
     costs,
     effect_table,

@@ -8,7 +8,7 @@ from gr00t_assets.comparison.all_runs import from_stored_run
 from gr00t_assets.comparison.answers.limits import cautions
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.wording import names_in_words
-from gr00t_assets.core.units import shown_setting
+from gr00t_assets.core.text import shown_setting
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.planning.next_step import next_step
 from gr00t_assets.runs.stored_run import StoredRun

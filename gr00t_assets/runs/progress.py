@@ -15,7 +15,7 @@ from gr00t_assets.core.files import FrozenModel, read_json
 from gr00t_assets.core.locks import UNKNOWN, LockRecord
 from gr00t_assets.experiments.engine_file import LOCAL
 from gr00t_assets.runs.final_loss import window_steps
-from gr00t_assets.runs.manifest import ATTEMPTS, load_manifest
+from gr00t_assets.runs.manifest import ATTEMPTS, readable_manifest
 from gr00t_assets.runs.metrics import METRICS, Metric, last_metrics
 from gr00t_assets.runs.run_directory import LOCK
 from gr00t_assets.runs.spec import SPEC, spec_settings
@@ -126,9 +126,7 @@ def _stretch(lines: list[Metric]) -> list[Metric]:
 
 def _ended(run_directory: Path, job: dict[str, Any]) -> Progress | None:
     """Of a run that its manifest calls over; one that was interrupted may be at work again."""
-    manifest = None
-    with suppress(Gr00tAssetsError, OSError):
-        manifest = load_manifest(run_directory)
+    manifest = readable_manifest(run_directory)
     if manifest is None or manifest.status not in ("finished", "pruned"):
         return None
     loss = manifest.final_loss.mean if manifest.final_loss else None
@@ -138,8 +136,8 @@ def _ended(run_directory: Path, job: dict[str, Any]) -> Progress | None:
         loss=loss,
         samples_per_second=manifest.samples_per_second or None,
         eta_seconds=0.0,
-        engine=str(getattr(manifest, "engine", None) or job.get("engine") or LOCAL),
-        node=getattr(manifest, "node", None) or _node(run_directory, job),
+        engine=manifest.engine,
+        node=manifest.node or _node(run_directory, job),
         last_step_at=None,
         usual_seconds=None,
     )

@@ -9,10 +9,10 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
+from gr00t_assets.core.checksums import one_line
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store, materialize_command
-from gr00t_assets.core.units import shown_setting
-from gr00t_assets.core.verification import one_line
+from gr00t_assets.core.text import shown_setting
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.modality.config import load_modality_config

@@ -9,13 +9,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gr00t_assets.core.checksums import changed_files, is_sealed, read_sealed
-from gr00t_assets.core.errors import CheckpointError, Gr00tAssetsError, StoreError
+from gr00t_assets.core.checksums import (
+    Damage,
+    Tally,
+    changed_files,
+    is_sealed,
+    listed,
+    one_line,
+    put_aside,
+    read_sealed,
+    unread,
+)
+from gr00t_assets.core.errors import (
+    CheckpointError,
+    Gr00tAssetsError,
+    StoreError,
+    system_errors_explained,
+)
 from gr00t_assets.core.files import inner_folders, read_limited, read_objects
 from gr00t_assets.core.processes import is_locked
 from gr00t_assets.core.project import Store, materialize_command
-from gr00t_assets.core.system_errors import system_errors_explained
-from gr00t_assets.core.verification import Damage, Tally, listed, one_line, put_aside, unread
 from gr00t_assets.datasets.damage import data_damage
 from gr00t_assets.experiments.registry import trainer_names
 from gr00t_assets.runs.checkpoint_choice import EVALUATIONS, OF_CHECKPOINT

@@ -10,8 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError
-from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError, system_errors_explained
 from gr00t_assets.core.text import escape_output
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.attempts import is_complete, take_over

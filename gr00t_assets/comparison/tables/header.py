@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from gr00t_assets.comparison.columns import COLUMNS
-from gr00t_assets.core.names import nearest
+from gr00t_assets.core.text import nearest
 from gr00t_assets.experiments.registry import all_hyperparameters
 
 _OTHER_NAMES = {

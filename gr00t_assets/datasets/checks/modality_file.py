@@ -7,7 +7,7 @@ from itertools import islice, pairwise
 from pydantic import ValidationError
 
 from gr00t_assets.core.finding import Collector
-from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.features import Feature, Kind
 from gr00t_assets.datasets.lerobot.folder import Folder, first_few, read_object

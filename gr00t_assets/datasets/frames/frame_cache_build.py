@@ -8,9 +8,8 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError, system_errors_explained
 from gr00t_assets.core.locks import Log, exclusive_lock
-from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.datasets.frames.camera_build import CameraBuild, Method, reusable_episodes
 from gr00t_assets.datasets.frames.frame_cache_plan import plan_cameras, require_room
 from gr00t_assets.datasets.frames.frame_checksums import damaged_frames

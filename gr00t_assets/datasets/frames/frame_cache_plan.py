@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gr00t_assets.core.errors import DatasetError, StoreError
 from gr00t_assets.core.files import free_bytes
-from gr00t_assets.core.units import format_bytes
+from gr00t_assets.core.text import format_bytes
 from gr00t_assets.datasets.frames.frame_index import FramePlan, Size, Span
 from gr00t_assets.datasets.frames.partial_frames import building_folder
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset

@@ -13,7 +13,7 @@ from gr00t_assets.core.checksums import changed_files, read_sealed, sealed
 from gr00t_assets.core.errors import DatasetError, StoreError
 from gr00t_assets.core.files import LARGEST_LIST, write_json
 from gr00t_assets.core.project import Store, materialize_command
-from gr00t_assets.core.units import format_bytes
+from gr00t_assets.core.text import format_bytes
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.datasets.sources.content import (
     content_files,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from gr00t_assets.core.files import json_hash
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.defs.assets.rollouts import rollouts
 from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation
 from gr00t_assets.defs.failures import explained_asset

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from gr00t_assets.core.units import counted, format_bytes
+from gr00t_assets.core.text import counted, format_bytes
 from gr00t_assets.datasets.record import load_record
 from gr00t_assets.datasets.sources.version_files import require_sound_version
 from gr00t_assets.defs.failures import explained_asset

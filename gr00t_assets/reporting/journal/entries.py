@@ -10,8 +10,7 @@ from gr00t_assets.comparison.statistics.effects import Effect
 from gr00t_assets.comparison.statistics.factors import factor_value
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
 from gr00t_assets.comparison.wording import factor_words, listed, run_loss_words, shown, value_words
-from gr00t_assets.core.text import printable
-from gr00t_assets.core.units import shown_setting
+from gr00t_assets.core.text import printable, shown_setting
 from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named
 from gr00t_assets.reporting.effect_table import BADGES, ratio_text
 from gr00t_assets.reporting.ranking_table import frames_warning

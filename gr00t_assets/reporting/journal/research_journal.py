@@ -25,9 +25,8 @@ from gr00t_assets.comparison.statistics.factors import factor_named
 from gr00t_assets.comparison.wording import factor_words
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.files import write_bytes
-from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.project import Store, project_root
-from gr00t_assets.core.text import markdown, printable
+from gr00t_assets.core.text import did_you_mean, markdown, printable
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.reporting.journal import entries
 from gr00t_assets.reporting.markdown import markdown_environment, tidy

@@ -20,7 +20,7 @@ from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.files import PARTIAL, free_bytes, machine_hash, partial_name
 from gr00t_assets.core.processes import is_alive
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import format_bytes
+from gr00t_assets.core.text import format_bytes
 from gr00t_assets.runs.checkpoint_layout import COMPLETE, WEIGHTS_ONLY
 from gr00t_assets.runs.run_directory import LOCK
 

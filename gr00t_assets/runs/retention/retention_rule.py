@@ -14,9 +14,8 @@ from pydantic import Field
 
 from gr00t_assets.core.errors import CheckpointError, Gr00tAssetsError, StoreError
 from gr00t_assets.core.files import FrozenModel, folders, read_json
-from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import Store, project_root
-from gr00t_assets.core.units import format_bytes
+from gr00t_assets.core.text import format_bytes, name_problem
 from gr00t_assets.core.yaml_files import load_settings
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.modality.config import load_modality_config

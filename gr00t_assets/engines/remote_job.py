@@ -4,9 +4,7 @@ What differs between engines is a ``Client``. The store tells the rest: the log,
 of start and end, checkpoints and metrics are in the run directory.
 """
 
-import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
@@ -15,7 +13,6 @@ from typing import BinaryIO
 
 from gr00t_assets.core.errors import EngineError
 from gr00t_assets.core.locks import Every, Log, exclusive_lock
-from gr00t_assets.core.text import printable
 from gr00t_assets.engines.job import (
     REMIND_EVERY,
     Client,
@@ -39,6 +36,7 @@ from gr00t_assets.engines.job_record import (
 from gr00t_assets.experiments.engine_file import RayEngine, SlurmEngine
 from gr00t_assets.runs.run_directory import LOG
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.process_launcher import CopiedOutput
 
 SUBMITTING = ".job.lock"
 """In the run directory: the lock of whoever submits its job."""
@@ -53,11 +51,10 @@ _RECORD_DELAY = 5.0
 _START_TIMEOUT = "failed to start within"
 """Ray's words once a job has waited for 15 minutes; it waits on under another name."""
 
-_TAIL_LINES, _TAIL_BYTES = 200, 1 << 16
-_LOST = 137
+_TAIL_BYTES, _LOST = 1 << 16, 137
 
 
-class RemoteJob:
+class RemoteJob(CopiedOutput):
     """A job that is followed, and the next one where the engine has lost it.
 
     Attributes:
@@ -69,6 +66,7 @@ class RemoteJob:
     def __init__(
         self, request: JobRequest, settings: SlurmEngine | RayEngine, client: Client, log: BinaryIO
     ) -> None:
+        super().__init__(log)
         self._request, self._settings, self._client, self._log = request, settings, client, log
         self._directory = request.spec.run_directory
         self._lost = 0
@@ -78,15 +76,15 @@ class RemoteJob:
         """Submit the job of the run, or attach to the one that it has."""
         self.record, attached = _submitted(self._request, self._settings, self._client)
         self.code, self.failure = 0, None
-        self._incomplete = b""
         self._node = self._started = self._gone_since = None
         self._began = self._asked = time.monotonic()
         self._remind, self._said = Every(REMIND_EVERY), ""
         self._has_ended = False
         end = self._log.seek(0, 2)
         self._log.seek(max(0, end - _TAIL_BYTES) if attached else end)
-        tail = self._log.read().decode(errors="replace")
-        self._lines: deque[str] = deque(tail.splitlines(), maxlen=_TAIL_LINES)
+        self._incomplete = b""
+        self._lines.clear()
+        self._lines.extend(self._log.read().decode(errors="replace").splitlines())
 
     @property
     def where(self) -> str:
@@ -94,19 +92,13 @@ class RemoteJob:
         node = f" on {self._node}" if self._node else ""
         return f"{self._client.label} {self.record.id}{node}"
 
-    @property
-    def last_lines(self) -> list[str]:
-        """The last lines of output so far."""
-        line = self._incomplete.decode(errors="replace")
-        return [*self._lines, *([line] if line.strip() else [])]
-
     def ended_within(self) -> bool:
         """Wait for a moment, copy new output, and ask the engine where it is time to.
 
         A job that was lost is submitted again, from its checkpoint, as often as the client says.
         """
         time.sleep(_POLL)
-        self._copy_output()
+        self.copy_output()
         age = time.monotonic() - self._began
         is_due = time.monotonic() - self._asked >= min(_LONGEST, max(_SHORTEST, age / 20))
         if not self._node_has_ended() and is_due:
@@ -150,7 +142,7 @@ class RemoteJob:
             self._client.cancel(self.record.id or "")
             if not self._node_has_ended():
                 self._close("it was cancelled")
-        self._copy_output()
+        self.copy_output()
 
     def _node_has_ended(self) -> bool:
         node = read_node(self._directory, self.record.name)
@@ -164,7 +156,7 @@ class RemoteJob:
                 self._request.log(f"the clock of {node.node} is {ahead:.0f} s ahead: set it")
         if node.code is None:
             return False
-        self._copy_output()
+        self.copy_output()
         self.code = node.code
         if node.refused is not None:
             problem, *details = node.refused.split("\n")
@@ -211,14 +203,6 @@ class RemoteJob:
         if self._remind() or line != self._said:
             self._request.log(line)
         self._said = line
-
-    def _copy_output(self) -> None:
-        """Copy the lines that were completed since the last time to standard output."""
-        *lines, self._incomplete = (self._incomplete + self._log.read()).split(b"\n")
-        for line in lines:
-            self._lines.append(line.decode(errors="replace"))
-            sys.stdout.write(printable(self._lines[-1].rstrip("\r")) + "\n")
-        sys.stdout.flush()
 
 
 @contextmanager

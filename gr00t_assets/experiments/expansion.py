@@ -181,10 +181,9 @@ def _complete(
     for block in (defaults, entry):
         queue |= {name: getattr(block, name) for name in _QUEUE if name in block.model_fields_set}
     # Set only where a file states it: the printed command has what is stated.
-    report_to: dict[str, Any] = {}
-    for block in (defaults, entry):
-        if "report_to" in block.model_fields_set and block.report_to is not None:
-            report_to["report_to"] = block.report_to
+    report_to = entry.report_to
+    if report_to is None and "report_to" in defaults.model_fields_set:
+        report_to = defaults.report_to
     own_model = entry.base_model is not None
     experiment = Experiment(
         name=entry.name if seed is None else f"{entry.name}-seed{seed}",
@@ -201,7 +200,7 @@ def _complete(
         vram_gb=queue.get("vram_gb"),
         engine=queue.get("engine"),
         pruning=content.pruning,
-        **report_to,
+        **({} if report_to is None else {"report_to": report_to}),
     )
     return PlacedExperiment(experiment, entry, location, tuple(refused))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gr00t_assets.core.checksums import changed_files, crc32, file_hashes, read_sealed
+from gr00t_assets.core.checksums import changed_files, crc32, file_hashes, load_sealed, read_sealed
 from gr00t_assets.core.errors import CheckpointError
 from gr00t_assets.core.files import LARGEST_LIST, FrozenModel, folders
 from gr00t_assets.experiments.registry import loadable_trainers
@@ -224,19 +224,43 @@ def metrics_problem(manifest: Manifest, run_directory: Path) -> str | None:
     return next(iter(changed_files(run_directory, recorded)), None)
 
 
+class PromotedModel(BaseModel):
+    """``promotion.json`` of a promoted model, as far as opening it needs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    experiment: str
+    trainer: str
+    step: int | None = Field(default=None, description="Of a checkpoint; None for final weights")
+    weights: dict[str, str] = Field(description="SHA-256 by name")
+    files: dict[str, str] = Field(default_factory=dict, description="SHA-256 of the others")
+
+
+def read_promotion(folder: Path) -> PromotedModel | None:
+    """The record of a promoted model; None of any other folder.
+
+    Raises:
+        CheckpointError: The record cannot be read.
+        StoreError: This user may not read it.
+    """
+    record, problem = folder / PROMOTION, "this is not the record of a promotion."
+    if not record.is_file():
+        return None
+    return load_sealed(
+        record,
+        PromotedModel,
+        lambda why: CheckpointError(str(record), problem, [why, _again(folder)]),
+    )
+
+
 def recorded_hashes(folder: Path) -> dict[str, str]:
     """What is recorded of the files of a run's or a promoted model; nothing of another folder.
 
     Raises:
-        CheckpointError: The record cannot be read.
+        Gr00tAssetsError: The record cannot be read.
     """
-    if (folder / PROMOTION).is_file():
-        try:
-            record = read_sealed(folder / PROMOTION)
-            return {**record["weights"], **record.get("files", {})}
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
-            problem = "this is not the record of a promotion."
-            raise CheckpointError(str(folder / PROMOTION), problem, [_again(folder)]) from error
+    if promoted := read_promotion(folder):
+        return promoted.weights | promoted.files
     folder = folder.absolute()
     if folder.name == MODEL and (folder.parent / MANIFEST).is_file():
         manifest = load_manifest(folder.parent)

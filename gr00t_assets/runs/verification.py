@@ -293,7 +293,7 @@ def _promoted(folder: Path, tally: Tally) -> Iterator[Damage]:
         tally.read(record, "promotion", is_sealed(record))
     except CheckpointError as error:
         found = one_line(error)
-    except OSError as error:
+    except (OSError, StoreError) as error:
         yield unread("promoted model", folder, error, remedy)
         return
     if found:

@@ -33,7 +33,32 @@ _POLL = 0.25
 _AFTER_GRACE = 10.0
 
 
-class LaunchedProcess:
+class CopiedOutput:
+    """Output of a process, copied line by line to standard output; the last lines are kept."""
+
+    def __init__(self, output: BinaryIO | None) -> None:
+        self._output = output
+        self._lines: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._incomplete = b""
+
+    @property
+    def last_lines(self) -> list[str]:
+        """The last lines of output so far; empty where it is not kept in a file."""
+        line = self._incomplete.decode(errors="replace")
+        return [*self._lines, *([line] if line.strip() else [])]
+
+    def copy_output(self) -> None:
+        """Copy the lines that were completed since the last time to standard output."""
+        if self._output is None:
+            return
+        *lines, self._incomplete = (self._incomplete + self._output.read()).split(b"\n")
+        for line in lines:
+            self._lines.append(line.decode(errors="replace"))
+            sys.stdout.write(printable(self._lines[-1].rstrip("\r")) + "\n")
+        sys.stdout.flush()
+
+
+class LaunchedProcess(CopiedOutput):
     """A command under its guard; made by ``launched``.
 
     Attributes:
@@ -48,40 +73,19 @@ class LaunchedProcess:
     def __init__(
         self, guard: "subprocess.Popen[bytes]", lease: Lease, grace: float, output: BinaryIO | None
     ) -> None:
-        self.guard = guard
-        self.lease = lease
-        self.code = 0
-        self._grace = grace
-        self._output = output
-        self._lines: deque[str] = deque(maxlen=_TAIL_LINES)
-        self._incomplete = b""
+        super().__init__(output)
+        self.guard, self.lease, self.code, self._grace = guard, lease, 0, grace
 
     @property
     def where(self) -> str:
         """The devices: ``cuda:0, cuda:1``."""
         return ", ".join(self.lease.devices)
 
-    @property
-    def last_lines(self) -> list[str]:
-        """The last lines of output so far; empty where it is not kept in a file."""
-        line = self._incomplete.decode(errors="replace")
-        return [*self._lines, *([line] if line.strip() else [])]
-
     def ended_within(self) -> bool:
         """Wait for a moment, and copy what was printed; whether it has ended."""
         ended = ends_within(self.guard, _POLL)
         self.copy_output()
         return ended
-
-    def copy_output(self) -> None:
-        """Copy the lines that were completed since the last time to standard output."""
-        if self._output is None:
-            return
-        *lines, self._incomplete = (self._incomplete + self._output.read()).split(b"\n")
-        for line in lines:
-            self._lines.append(line.decode(errors="replace"))
-            sys.stdout.write(printable(self._lines[-1].rstrip("\r")) + "\n")
-        sys.stdout.flush()
 
     def stop(self) -> None:
         """Ask it to end, and wait for that as long as the guard lets it."""

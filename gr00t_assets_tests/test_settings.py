@@ -1,4 +1,4 @@
-"""``data/project.yaml`` and ``data/notifications.yaml``: what they say, or every problem with its line."""
+"""``data/project.yaml`` and ``data/notifications.yaml``: what they say, and every problem."""
 
 from datetime import datetime
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from dagster._core.definitions.utils import is_valid_owner
 
 from gr00t_assets.core.errors import NotificationError, ProjectError
-from gr00t_assets.core.settings import (
+from gr00t_assets.core.project import (
     Notifications,
     ProjectSettings,
     load_notifications,

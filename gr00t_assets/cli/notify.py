@@ -6,7 +6,7 @@ import typer
 
 from gr00t_assets.cli.output import echo
 from gr00t_assets.core.errors import NotificationError
-from gr00t_assets.core.settings import load_notifications
+from gr00t_assets.core.project import load_notifications
 from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.reporting.notifier import send

@@ -1,13 +1,13 @@
 """YAML whose every value knows its line, so that an error can point at it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from gr00t_assets.core.errors import Gr00tAssetsError
@@ -51,6 +51,17 @@ class LocatedYaml:
 def explained_error(message: str) -> PydanticCustomError:
     """What a validator raises whose message needs no value beside it."""
     return PydanticCustomError(_EXPLAINED, "{message}", {"message": message})
+
+
+def without(problem_of: Callable[[str], str | None]) -> AfterValidator:
+    """Of a field's type: a text of which ``problem_of`` says that nothing is wrong with it."""
+
+    def checked(value: str) -> str:
+        if problem := problem_of(value):
+            raise explained_error(problem)
+        return value
+
+    return AfterValidator(checked)
 
 
 def yaml_problem(location: Location, found: str, remedy: str = "") -> Finding:
@@ -116,11 +127,7 @@ def load_yaml(
 def load_settings(
     file: Path, model: type[Model], error: type[Gr00tAssetsError], values: bool = True
 ) -> Model | None:
-    """The settings that a YAML file has; the defaults where it is empty, None where there is none.
-
-    Raises:
-        Gr00tAssetsError: Of the type ``error``: as ``load_yaml`` and ``validated``.
-    """
+    """``validated`` content of a file; the defaults where it is empty, None where it is not there."""
     return validated(load_yaml(file, error), model, error, values) if file.is_file() else None
 
 

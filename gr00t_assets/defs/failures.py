@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 import dagster as dg
 
 from gr00t_assets.core.errors import Gr00tAssetsError, system_errors_explained
-from gr00t_assets.core.settings import project_settings
+from gr00t_assets.core.project import project_settings
 from gr00t_assets.defs.dagster_internals import DagsterUserCodeProcessError, SerializableErrorInfo
 from gr00t_assets.defs.interrupts import INTERRUPTS, signal_is_exit_code
 

@@ -15,8 +15,7 @@ from functools import cached_property, partial
 import dagster as dg
 
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.core.project import Store
-from gr00t_assets.core.settings import Kind
+from gr00t_assets.core.project import Kind, Store
 from gr00t_assets.defs.sweep_runs import ExperimentState, SweepRuns
 from gr00t_assets.defs.training_runs import (
     RETRY_NUMBER,

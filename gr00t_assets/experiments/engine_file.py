@@ -242,10 +242,10 @@ def _engine(name: str, block: dict[str, Any]) -> tuple[EngineSettings | None, li
     if problem := name_problem(name):
         return None, [yaml_problem(where, problem)]
     kind = block.get("kind", LOCAL if name == LOCAL else None)
-    if kind not in _KINDS or (kind == LOCAL) != (name == LOCAL):
-        if name == LOCAL or kind == LOCAL:
-            text = f"'{LOCAL}' is this machine and the only engine of that kind"
-            return None, [yaml_problem(where, text)]
+    if (kind == LOCAL) != (name == LOCAL):
+        text = f"'{LOCAL}' is this machine and the only engine of that kind"
+        return None, [yaml_problem(where, text)]
+    if kind not in _KINDS:
         text = "kind is missing" if kind is None else f"there is no kind '{kind}'"
         return None, [yaml_problem((*where, "kind"), text, "write slurm or ray")]
     model = _KINDS[str(kind)]

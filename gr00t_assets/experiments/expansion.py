@@ -184,6 +184,7 @@ def _complete(
     report_to = entry.report_to
     if report_to is None and "report_to" in defaults.model_fields_set:
         report_to = defaults.report_to
+    stated_report: dict[str, Any] = {} if report_to is None else {"report_to": report_to}
     own_model = entry.base_model is not None
     experiment = Experiment(
         name=entry.name if seed is None else f"{entry.name}-seed{seed}",
@@ -200,7 +201,7 @@ def _complete(
         vram_gb=queue.get("vram_gb"),
         engine=queue.get("engine"),
         pruning=content.pruning,
-        **({} if report_to is None else {"report_to": report_to}),
+        **stated_report,
     )
     return PlacedExperiment(experiment, entry, location, tuple(refused))
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
@@ -17,7 +16,7 @@ from pydantic import (
 )
 
 from gr00t_assets.core.files import FrozenModel, json_hash
-from gr00t_assets.core.yaml_files import explained_error
+from gr00t_assets.core.yaml_files import explained_error, without
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.registry import (
     DEFAULT_TRAINER,
@@ -95,13 +94,7 @@ FIRST_RUNG = 0.25
 """Share of its samples that a run sees before the first decision about it, at least."""
 
 
-def _installed(name: str) -> str:
-    if problem := trainer_problem(name):
-        raise explained_error(problem)
-    return name
-
-
-TrainerName = Annotated[str, AfterValidator(_installed)]
+TrainerName = Annotated[str, without(trainer_problem)]
 
 
 class Pruning(FrozenModel):

@@ -26,8 +26,13 @@ from gr00t_assets.core.files import (
     read_json,
     write_json,
 )
-from gr00t_assets.core.project import Store, data_files, project_root
-from gr00t_assets.core.settings import load_notifications, load_project_settings
+from gr00t_assets.core.project import (
+    Store,
+    data_files,
+    load_notifications,
+    load_project_settings,
+    project_root,
+)
 from gr00t_assets.core.text import printable
 from gr00t_assets.core.yaml_files import VISIBLE_YAML
 from gr00t_assets.datasets.catalog import Catalog, read_catalog

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.text import time_zone_problem
-from gr00t_assets.core.yaml_files import explained_error
+from gr00t_assets.core.yaml_files import explained_error, without
 from gr00t_assets.experiments.experiment import DatasetChoice, Pruning, ReportTo, TrainerName
 from gr00t_assets.experiments.registry import DEFAULT_TRAINER
 
@@ -176,43 +176,6 @@ class Until(FrozenModel):
     )
 
 
-class SweepFile(FrozenModel):
-    """A whole sweep file. The file's name is the sweep's name."""
-
-    description: str = ""
-    schedule: str | None = Field(default=None, description="Cron expression, five fields")
-    time_zone: str = Field(default="UTC", description="Of the schedule, such as Europe/Berlin")
-    max_retries: int = Field(
-        default=DEFAULT_RETRIES, ge=0, description="Times that a run that died is requested again"
-    )
-    tags: tuple[str, ...] = ()
-    pruning: Pruning | None = Field(
-        default=None, description="Give up hopeless runs while they train; None: never"
-    )
-    defaults: Defaults = Field(default=Defaults(), description="What every experiment starts from")
-    experiments: tuple[Entry, ...] = Field(default=(), description="Experiments, one by one")
-    grid: Grid | None = Field(default=None, description="Every combination of some values")
-    random: Random | None = Field(default=None, description="Samples of hyperparameters")
-    seeds: tuple[int, ...] = Field(default=(), description="Every experiment once for each seed")
-    until: Until | None = Field(
-        default=None, description="Add seeds, round by round, until a question is answered"
-    )
-
-    @field_validator("schedule")
-    @classmethod
-    def _cron(cls, value: str | None) -> str | None:
-        if value is not None and (problem := cron_problem(value)):
-            raise explained_error(problem)
-        return value
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        if problem := time_zone_problem(value):
-            raise explained_error(problem)
-        return value
-
-
 def cron_problem(text: str) -> str | None:
     """What keeps a text from being a cron expression of five fields; ``None`` where nothing does.
 
@@ -247,3 +210,30 @@ def cron_problem(text: str) -> str | None:
     except CroniterBadDateError:
         return f"there is no day {fields[2]} in month {fields[3]}"
     return None
+
+
+class SweepFile(FrozenModel):
+    """A whole sweep file. The file's name is the sweep's name."""
+
+    description: str = ""
+    schedule: Annotated[str, without(cron_problem)] | None = Field(
+        default=None, description="Cron expression, five fields"
+    )
+    time_zone: Annotated[str, without(time_zone_problem)] = Field(
+        default="UTC", description="Of the schedule, such as Europe/Berlin"
+    )
+    max_retries: int = Field(
+        default=DEFAULT_RETRIES, ge=0, description="Times that a run that died is requested again"
+    )
+    tags: tuple[str, ...] = ()
+    pruning: Pruning | None = Field(
+        default=None, description="Give up hopeless runs while they train; None: never"
+    )
+    defaults: Defaults = Field(default=Defaults(), description="What every experiment starts from")
+    experiments: tuple[Entry, ...] = Field(default=(), description="Experiments, one by one")
+    grid: Grid | None = Field(default=None, description="Every combination of some values")
+    random: Random | None = Field(default=None, description="Samples of hyperparameters")
+    seeds: tuple[int, ...] = Field(default=(), description="Every experiment once for each seed")
+    until: Until | None = Field(
+        default=None, description="Add seeds, round by round, until a question is answered"
+    )

@@ -82,11 +82,10 @@ def read_progress(run_directory: Path) -> Progress | None:
         return done
     lines = last_metrics(run_directory, STRETCH)
     stretch = _stretch(lines)
-    step = stretch[-1].step if stretch else 0
-    first, last = (stretch[0], stretch[-1]) if len(stretch) > 1 else (None, None)
-    seconds = last.wall_seconds - first.wall_seconds if first and last else 0.0
+    first, last = (stretch[0], stretch[-1]) if stretch else (None, None)
+    step = last.step if last else 0
     speed = eta = usual = None
-    if first and last and seconds > 0:
+    if first and last and (seconds := last.wall_seconds - first.wall_seconds) > 0:
         speed = (last.samples_seen - first.samples_seen) / seconds
         eta = max(0, steps - step) * seconds / (last.step - first.step)
         usual = statistics.median(

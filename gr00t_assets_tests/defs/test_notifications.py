@@ -15,8 +15,7 @@ import pytest
 
 from gr00t_assets.cli.notify import send_test
 from gr00t_assets.core.errors import NotificationError, TrainingError
-from gr00t_assets.core.project import Store
-from gr00t_assets.core.settings import Notifications
+from gr00t_assets.core.project import Notifications, Store
 from gr00t_assets.defs.failures import ExplainedFailureError
 from gr00t_assets.defs.notifications import NotificationsCursor, tell
 from gr00t_assets.defs.notified_events import Lab

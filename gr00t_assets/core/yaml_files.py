@@ -127,7 +127,7 @@ def load_yaml(
 def load_settings(
     file: Path, model: type[Model], error: type[Gr00tAssetsError], values: bool = True
 ) -> Model | None:
-    """``validated`` content of a file; the defaults where it is empty, None where it is not there."""
+    """``validated`` content of a file; defaults where it is empty, None where it is not there."""
     return validated(load_yaml(file, error), model, error, values) if file.is_file() else None
 
 

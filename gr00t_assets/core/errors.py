@@ -171,9 +171,7 @@ class NotificationError(Gr00tAssetsError):
 def explained_error(error: OSError, path: Path | None = None) -> StoreError | None:
     """The error that says what to do; None where it is no refusal that a person can lift.
 
-    Args:
-        error: As the operating system gave it.
-        path: What was at work, where the error names no file.
+    ``path`` was at work, where the operating system names no file.
     """
     name = error.filename if isinstance(error.filename, str) else None
     at = Path(name) if name else path or Path.cwd()

@@ -146,10 +146,8 @@ class Every:
 class LockWait:
     """What one who waits for a lock does at each look: it says so now and then, and frees it.
 
-    Args:
-        path: The locked file.
-        what: What is waited for, such as ``the frame cache of demo``.
-        log: Where a line goes, at the first look and every ten seconds after that.
+    What is waited for is such as ``the frame cache of demo``; ``log`` gets a line at the first look
+    and every ten seconds after that.
     """
 
     def __init__(self, path: Path, what: str, log: Log) -> None:

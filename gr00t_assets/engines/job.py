@@ -38,12 +38,7 @@ writes into the log itself, which the trainer looks for, and srun what the other
 
 @dataclass(frozen=True)
 class JobFailure:
-    """A node refused a job, or the engine ended it.
-
-    Attributes:
-        error: For people.
-        name: Of ``gr00t_assets.runs.attempts``: whether another attempt may well succeed.
-    """
+    """A node refused a job, or the engine ended it; see ``gr00t_assets.runs.attempts``."""
 
     error: EngineError
     name: Literal["job-refused", "job-lost"]
@@ -56,7 +51,6 @@ class JobRequest:
     Attributes:
         command: The trainer's own command line.
         spec: Of the run; it is in its run directory by now.
-        store: Of the run.
         run_id: Dagster's run; None by hand.
         priority: Higher ones go first.
         log: Takes a line for a person.
@@ -154,11 +148,8 @@ def node_script(
 
     Nothing is written before the store is known to be there.
 
-    Args:
-        name: Of the job.
-        request: What is to run.
-        settings: Of the engine; its python takes the place of that of this process.
-        grace: Seconds that the trainer has for a checkpoint.
+    The engine's python takes the place of that of this process; ``grace`` are the seconds that the
+    trainer has for a checkpoint.
     """
     python, store = settings.python or sys.executable, request.store
     options = {

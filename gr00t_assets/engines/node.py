@@ -110,12 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _RefusalError(Exception):
-    """A node does not train.
-
-    Attributes:
-        code: Exit code, of ``REFUSALS``.
-        text: What is wrong, and below it the values and what to do.
-    """
+    """A node does not train: a code of ``REFUSALS``, and what is wrong, the values, what to do."""
 
     def __init__(self, code: int, *details: str) -> None:
         self.code = code

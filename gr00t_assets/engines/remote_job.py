@@ -57,10 +57,7 @@ _TAIL_BYTES, _LOST = 1 << 16, 137
 class RemoteJob(CopiedOutput):
     """A job that is followed, and the next one where the engine has lost it.
 
-    Attributes:
-        record: What was submitted.
-        code: Exit code once it has ended.
-        failure: What ended it where that was not the trainer.
+    ``code`` is the exit code once it has ended, ``failure`` what ended it but the trainer.
     """
 
     def __init__(

@@ -52,7 +52,6 @@ class Lease:
         devices: Index or UUID of each GPU, or ``cpu``.
         descriptors: The open lock files, for ``Popen(pass_fds=...)``.
         holders: What the files say, in the same order.
-        process_tag: For the guard.
     """
 
     devices: tuple[str, ...]

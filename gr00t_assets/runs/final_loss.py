@@ -144,13 +144,8 @@ def autocorrelation(values: np.ndarray) -> float | None:
     The sample's own ``r = sum(d_t d_(t+1)) / sum(d_t^2)``, with ``d`` the distances from the mean,
     is too small on average: ``E[r] = rho - (1 + 4 rho) / n`` (Marriott and Pope, "Bias in the
     estimation of autocorrelations", Biometrika 41, 1954). This is solved for ``rho``. A negative
-    one counts as 0, so that no error is below that of independent values.
-
-    Args:
-        values: Shape ``(n,)``.
-
-    Returns:
-        ``rho``; ``None`` for fewer than 8 values, which tell nothing of it.
+    one counts as 0, so that no error is below that of independent values. Of fewer than 8 values,
+    shape ``(n,)``, which tell nothing of it, it is ``None``.
     """
     n = len(values)
     if n < _MIN_VALUES:
@@ -199,13 +194,10 @@ def _inflation(rho: float, n: int) -> float:
 def loss_fell(losses: ArrayLike) -> tuple[Answer, str]:
     """Whether a run's final loss is below its first one, by the 95 percent interval of the fall.
 
-    Both are means over the windows that manifests have, ``max(20 steps, 10 %)``, with standard
-    errors under AR(1). In a window whose neighbouring losses
-    are too much alike for one, as where the loss falls through it, the mean counts as one value
-    alone: its error is the standard deviation of the losses, which is larger.
-
-    Args:
-        losses: Of each optimizer step, in order, shape ``(steps,)``.
+    Both are means over the windows that manifests have, with standard errors under AR(1). In a
+    window whose neighbouring losses are too much alike for one, as where the loss falls through it,
+    the mean counts as one value alone: its error is the standard deviation of the losses, which is
+    larger. ``losses`` are as in ``first_window``.
 
     Examples:
         >>> loss_fell([9.0, 8.0] * 20 + [1.0, 2.0] * 20)
@@ -233,13 +225,7 @@ def loss_spikes(losses: ArrayLike) -> np.ndarray:
 
     The spike score of OLMo 2 (OLMo Team, "2 OLMo 2 Furious", arXiv:2501.00656, 2025) is the share
     of such steps; here falls do not count, and at the start there are fewer steps before: the first
-    20 are not judged.
-
-    Args:
-        losses: Of each optimizer step, in order, shape ``(steps,)``.
-
-    Returns:
-        Numbers of the steps, from 1 on.
+    20 are not judged. ``losses`` are as in ``first_window``, the steps are counted from 1 on.
 
     Examples:
         >>> loss_spikes([1.0, 2.0] * 50 + [30.0] + [1.0, 2.0] * 5).tolist()

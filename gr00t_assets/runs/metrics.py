@@ -92,11 +92,7 @@ class MetricTail:
 def last_metrics(run_directory: Path, lines: int) -> list[Metric]:
     """The last logged lines, without a look at the whole file; none where it cannot be read.
 
-    Of a line that is damaged, or cut off by a kill, there is nothing in the list.
-
-    Args:
-        run_directory: Whose ``metrics.jsonl`` is read.
-        lines: At most so many.
+    At most so many; of a line that is damaged, or cut off by a kill, there is nothing.
     """
     path = run_directory / METRICS
     with suppress(OSError), path.open("rb") as file:
@@ -181,10 +177,9 @@ def read_metrics(run_directory: Path) -> MetricTable:
     """Every logged line in order of steps.
 
     A step that was logged twice, since a run died after its last checkpoint and did the steps
-    again, is taken from its last line. A line cut off by a kill is passed over. A file with such a
-    line, or a loss that is not finite, is read line by line, any other one whole, by pyarrow.
-
-    A line that is damaged is passed over as well; ``missing_losses`` tells what is missing.
+    again, is taken from its last line. A line that is damaged, or cut off by a kill, is passed
+    over; ``missing_losses`` tells what is missing. A file with such a line, or a loss that is not
+    finite, is read line by line, any other one whole, by pyarrow.
 
     Raises:
         OSError: The file cannot be read.
@@ -215,9 +210,7 @@ def read_metrics(run_directory: Path) -> MetricTable:
 def missing_losses(metrics: MetricTable, steps: int | None = None) -> str | None:
     """Of which steps there is no loss, or more than one, in words; None where there is one of each.
 
-    Args:
-        metrics: What was read.
-        steps: Steps done; the last one that was logged where left out.
+    ``steps`` are those done, up to the last one that was logged where left out.
 
     Examples:
         >>> missing_losses(NO_METRICS, 3)

@@ -23,7 +23,6 @@ class ModelReference(NamedTuple):
     Attributes:
         name: ``EXPERIMENT``, or ``EXPERIMENT@STEP`` of a checkpoint.
         directory: What ``Trainer.open_policy`` opens.
-        trainer: Its name.
         run_directory: Of the run; None for a promoted model, which stands for itself.
         step: Of a checkpoint; None for the final weights of a run.
         why: Why these, where the best ones were asked for.
@@ -107,10 +106,8 @@ def model_of_run(run_directory: Path, selector: str | None = None) -> ModelRefer
 def asked_checkpoints(run_directory: Path, asked: str) -> list[ModelReference]:
     """Weights of a run, which may still train, in order of their steps.
 
-    Args:
-        run_directory: Of the run.
-        asked: ``all`` of them; the ``last``; ``every N``: those of steps that N divides, and the
-            final weights.
+    ``asked`` are ``all`` of them; the ``last``; ``every N``: those of steps that N divides, and the
+    final weights.
 
     Raises:
         EvaluationError: ``asked`` is none of these.

@@ -56,12 +56,7 @@ KINDS: dict[str, int | None] = {
 
 
 class PrunePlan(NamedTuple):
-    """What is to go, and what is not.
-
-    Attributes:
-        removals: In the order of deletion; none is inside another.
-        in_use: Path and reason of what would go if no process used it.
-    """
+    """What goes, in order, none inside another; path and reason of what would if nobody used it."""
 
     removals: tuple[Removal, ...]
     in_use: tuple[tuple[Path, str], ...]

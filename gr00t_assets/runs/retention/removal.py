@@ -161,11 +161,8 @@ def _lock(path: Path, store: Store) -> Path | None:
 def require_disk_space(subject: str, directory: Path, checkpoint: int, model: int) -> None:
     """Refuse to train an experiment where its next checkpoint and its model do not fit together.
 
-    Args:
-        subject: The experiment.
-        directory: Its run directory.
-        checkpoint: Bytes of one checkpoint with its optimizer state.
-        model: Bytes of the final model; 0 where it shares those of the last checkpoint.
+    ``checkpoint`` are the bytes of one with its optimizer state, ``model`` those of the final one,
+    0 where it shares the files of the last checkpoint.
 
     Raises:
         StoreError: They do not; the message has the figures.

@@ -52,12 +52,9 @@ def value_problems(content: SweepFile) -> list[Finding]:
     problems = _checked(content.defaults.hyperparameters, ("defaults", "hyperparameters"))
     for index, entry in enumerate(content.experiments):
         problems += _checked(entry.hyperparameters, ("experiments", index, "hyperparameters"))
-    if content.grid is not None:
-        for name, values in content.grid.hyperparameters.items():
-            problems += _listed(name, values, ("grid", "hyperparameters", name))
-    if content.random is not None:
-        for name, values in content.random.hyperparameters.items():
-            problems += _sampled(name, values, ("random", "hyperparameters", name))
+    for block, _ in _pattern_blocks(content):
+        for name, choice in getattr(content, block).hyperparameters.items():
+            problems += _sampled(name, choice, (block, "hyperparameters", name))
     for index, seed in enumerate(content.seeds):
         problems += [moved(item, ("seeds", index)) for item in _checked({"seed": seed}, ())]
     return problems

@@ -164,8 +164,14 @@ class LockWait:
 
 
 @contextmanager
-def exclusive_lock(path: Path, what: str, log: Log) -> Iterator[None]:
-    """Hold a file's lock for the block, once no other process does."""
+def exclusive_lock(
+    path: Path, what: str, log: Log, check: Callable[[], object] = lambda: None, **holder: Any
+) -> Iterator[int]:
+    """Hold a file's lock for the block, once no other process does; the open file.
+
+    What ``check`` raises while another holds it ends the waiting; ``holder`` are further fields of
+    the record.
+    """
     descriptor = open_lock(path)
     try:
         waiting = LockWait(path, what, log)
@@ -173,9 +179,10 @@ def exclusive_lock(path: Path, what: str, log: Log) -> Iterator[None]:
             # Whoever only asks whether it is locked holds it for an instant.
             time.sleep(_POLL)
             if not try_lock(descriptor):
+                check()
                 waiting.look()
-        LockRecord.of_this_process().write(descriptor)
-        yield
+        LockRecord.of_this_process(**holder).write(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -244,7 +244,7 @@ def _submitted(
         return record, False
 
 
-def submission_lock(spec: TrainingSpec, log: Log) -> AbstractContextManager[None]:
+def submission_lock(spec: TrainingSpec, log: Log) -> AbstractContextManager[int]:
     """Hold the lock of whoever submits the job of a run."""
     what = f"the submission of {spec.experiment.name}"
     return exclusive_lock(spec.run_directory / SUBMITTING, what, log)

@@ -16,8 +16,8 @@ from gr00t_assets.defs.training_runs import launched_by_server
 from gr00t_assets.engines.job import EngineSilentError, JobFailure, JobRequest
 from gr00t_assets.engines.start import engine_of_run, started
 from gr00t_assets.experiments.engine_file import LOCAL
-from gr00t_assets.runs.attempts import EXIT_CODE, FAILURE
 from gr00t_assets.runs.manifest import Manifest, load_manifest
+from gr00t_assets.runs.retry import EXIT_CODE, FAILURE
 from gr00t_assets.runs.run_directory import LOG
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.failures.explain import as_explained, explain, is_explained

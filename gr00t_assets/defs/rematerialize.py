@@ -40,8 +40,8 @@ from gr00t_assets.evaluation.rollouts.result import read_rollouts, rollouts_file
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import load_frame_check
 from gr00t_assets.reporting.promotion.record import promoted_models
-from gr00t_assets.runs.attempts import is_complete
 from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.retry import is_complete
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 
 Result = dg.MaterializeResult | None

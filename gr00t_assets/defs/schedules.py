@@ -29,9 +29,9 @@ from gr00t_assets.defs.training_runs import (
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import Sweep, find_sweep
-from gr00t_assets.runs.attempts import is_complete
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.pruning import HOW_TO_CONTINUE
+from gr00t_assets.runs.retry import is_complete
 from gr00t_assets.runs.run_directory import training_process
 from gr00t_assets.runs.spec import current_config_hash
 

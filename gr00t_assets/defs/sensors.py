@@ -34,8 +34,8 @@ from gr00t_assets.engines.job_record import unfinished_job
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import Sweep, Sweeps, experiments_by_name
-from gr00t_assets.runs.attempts import disk_space_needed, is_complete
 from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.retry import disk_space_needed, is_complete
 from gr00t_assets.runs.run_directory import training_process
 from gr00t_assets.runs.spec import current_config_hash
 

@@ -26,9 +26,9 @@ from gr00t_assets.experiments.engine_file import LOCAL
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.gpu.wait_queue import waiting
-from gr00t_assets.runs.attempts import is_complete
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.progress import Progress, read_progress
+from gr00t_assets.runs.retry import is_complete
 from gr00t_assets.runs.run_directory import training_process
 from gr00t_assets.runs.spec import current_config_hash
 

@@ -21,8 +21,8 @@ from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.runs.attempts import is_complete
 from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.retry import is_complete
 from gr00t_assets.runs.spec import current_config_hash
 
 

@@ -17,7 +17,7 @@ from gr00t_assets.defs.dagster_internals import (
     RunFailureReason,
 )
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.runs.attempts import TrainingEnd, end_of_training
+from gr00t_assets.runs.retry import TrainingEnd, end_of_training
 
 CHECKPOINT = dg.AssetKey("checkpoint")
 EVALUATION = dg.AssetKey("open_loop_evaluation")

@@ -38,7 +38,7 @@ writes into the log itself, which the trainer looks for, and srun what the other
 
 @dataclass(frozen=True)
 class JobFailure:
-    """A node refused a job, or the engine ended it; see ``gr00t_assets.runs.attempts``."""
+    """A node refused a job, or the engine ended it; see ``gr00t_assets.runs.retry``."""
 
     error: EngineError
     name: Literal["job-refused", "job-lost"]

@@ -44,8 +44,8 @@ from gr00t_assets.engines.job_record import (
     write_node,
 )
 from gr00t_assets.gpu.guard import end_guarded, guarded, new_process_tag
-from gr00t_assets.runs.attempts import MIN_FREE_BYTES
 from gr00t_assets.runs.manifest import ENGINE, NODE
+from gr00t_assets.runs.retry import MIN_FREE_BYTES
 from gr00t_assets.runs.run_directory import wait_until_free
 
 _POLL = 0.2

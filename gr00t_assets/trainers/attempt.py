@@ -13,7 +13,6 @@ from typing import Literal
 from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError, system_errors_explained
 from gr00t_assets.core.text import escape_output
 from gr00t_assets.experiments.registry import trainer_named
-from gr00t_assets.runs.attempts import is_complete, take_over
 from gr00t_assets.runs.checkpoint_layout import require_unchanged, run_hashes
 from gr00t_assets.runs.manifest import (
     Manifest,
@@ -26,6 +25,7 @@ from gr00t_assets.runs.manifest import (
 from gr00t_assets.runs.metrics import missing_losses, read_metrics
 from gr00t_assets.runs.pruning import PruningWatch
 from gr00t_assets.runs.retention.retention_rule import retain
+from gr00t_assets.runs.retry import is_complete, take_over
 from gr00t_assets.runs.run_directory import place_spec, run_lock
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
 from gr00t_assets.runs.training_data import check_stored_data

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Pruning
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.runs.attempts import is_complete
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import Metric, append_metric
 from gr00t_assets.runs.pruning import (
@@ -26,6 +25,7 @@ from gr00t_assets.runs.pruning import (
     rung_loss,
     stored_loss,
 )
+from gr00t_assets.runs.retry import is_complete
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec, load_spec, make_spec
 from gr00t_assets.trainers.run_files import complete_checkpoints

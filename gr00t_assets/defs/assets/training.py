@@ -26,8 +26,8 @@ from gr00t_assets.defs.training_runs import CONFIG_HASH, ENGINE
 from gr00t_assets.evaluation.result import load_evaluation
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.gpu.devices import slots_by_device
-from gr00t_assets.runs.attempts import is_complete
 from gr00t_assets.runs.manifest import Manifest, load_manifest
+from gr00t_assets.runs.retry import is_complete
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets.trainers.base import EnvironmentReport

@@ -13,7 +13,6 @@ from gr00t_assets.core.checksums import sealed
 from gr00t_assets.core.errors import StoreError, TrainingError
 from gr00t_assets.core.files import write_json
 from gr00t_assets.core.project import Store
-from gr00t_assets.runs.attempts import take_over
 from gr00t_assets.runs.checkpoint_choice import evaluation_file
 from gr00t_assets.runs.checkpoint_layout import (
     COMPLETE,
@@ -32,6 +31,7 @@ from gr00t_assets.runs.retention.retention_rule import (
     retain,
     surplus,
 )
+from gr00t_assets.runs.retry import take_over
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets.trainers.run_files import complete_checkpoints
 from gr00t_assets_tests.runs.retention.factory import ISAAC, NATIVE, FilledProject, checkpoint, tree

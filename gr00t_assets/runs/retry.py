@@ -1,4 +1,4 @@
-"""Attempts at a run: what the first one starts from, and whether one that ended is tried again.
+"""Whether a run is complete or tried again, and what one starts from with ``continue_from``.
 
 With ``continue_from`` in a sweep file a run starts from the last checkpoint of a shorter one. That
 one is left as it is. What it logged is logged in the longer one too, so that its curve is whole.

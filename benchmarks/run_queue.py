@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # the no-op trainer is part of the tests; this file is no module `queue`
 
-from gr00t_assets.engines.ray_api import RayApi
+from gr00t_assets.engines.ray_engine import RayApi
 from gr00t_assets_tests.defs.dagster_dev import Page, dagster_dev
 from gr00t_assets_tests.defs.noop_project import most_at_once, noop_events, noop_project, noop_sweep
 from gr00t_assets_tests.defs.postgres import postgres, postgres_lacks, use_postgres

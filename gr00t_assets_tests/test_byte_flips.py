@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
+from gr00t_assets.core.checksums import Damage, Tally
 from gr00t_assets.core.errors import CheckpointError, DatasetError, Gr00tAssetsError
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.verification import Damage, Tally
 from gr00t_assets.datasets.checks.scan import stored_scan
 from gr00t_assets.datasets.damage import data_damage
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
@@ -37,7 +37,7 @@ from gr00t_assets.evaluation.result import EvaluationSettings, load_evaluation
 from gr00t_assets.modality.camera_images import ImageRecipe
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import load_frame_check
-from gr00t_assets.runs.model_files import require_unchanged
+from gr00t_assets.runs.checkpoint_layout import require_unchanged
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets.runs.verification import run_damage

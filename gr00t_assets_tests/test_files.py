@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.core.errors import StoreError
+from gr00t_assets.core.errors import StoreError, system_errors_explained
 from gr00t_assets.core.files import (
     PARTIAL,
     append_line,
@@ -16,7 +16,6 @@ from gr00t_assets.core.files import (
     read_objects,
     write_json,
 )
-from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets_tests.harness.sync_log import Disk, recorded
 
 

@@ -15,11 +15,10 @@ import click
 import psutil
 import pytest
 
-from gr00t_assets.core.errors import StoreError
+from gr00t_assets.core.errors import StoreError, explained_error, no_inodes, system_errors_explained
 from gr00t_assets.core.files import write_json
 from gr00t_assets.core.locks import LockRecord
 from gr00t_assets.core.processes import is_alive, lock_file, open_lock, start_time, try_lock
-from gr00t_assets.core.system_errors import explained_error, no_inodes, system_errors_explained
 from gr00t_assets.defs.storage import CheckedSqliteStorage
 
 ROOT = Path(__file__).resolve().parents[1]

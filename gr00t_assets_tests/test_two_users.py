@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.experiments.sweeps import experiments_by_name, load_sweeps
+from gr00t_assets.experiments.sweeps import experiments_by_name
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets_tests.defs.project import MODULE, Project, make_project
+from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
 from gr00t_assets_tests.gpu.test_locks import HOLDER
 from gr00t_assets_tests.harness.users import ALICE, BOB, GROUP, as_root, as_user
 from gr00t_assets_tests.small_dataset import small_dataset

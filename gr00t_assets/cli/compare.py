@@ -28,10 +28,9 @@ from gr00t_assets.comparison.wording import (
     not_ranked_reason,
     value_words,
 )
-from gr00t_assets.core.errors import StoreError
+from gr00t_assets.core.errors import StoreError, is_read_only
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.system_errors import is_read_only
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import find_sweep
 from gr00t_assets.reporting.effect_table import BADGES, answered

@@ -17,11 +17,10 @@ from gr00t_assets.cli.output import (
     print_findings,
     print_json,
 )
-from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError, system_errors_explained
 from gr00t_assets.core.files import published_directory
-from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets.core.text import name_problem
 from gr00t_assets.datasets.adding.adding import stand_ins
 from gr00t_assets.datasets.checks.scan import DEFAULT_BACKEND
 from gr00t_assets.datasets.fit.dataset_check import check_dataset, check_stored_dataset

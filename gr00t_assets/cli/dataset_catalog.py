@@ -22,7 +22,7 @@ from gr00t_assets.cli.output import (
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store, materialize_command, own_modality_file
-from gr00t_assets.core.units import counted, duration
+from gr00t_assets.core.text import counted, duration
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.adding.adding import (
     Addition,

@@ -8,9 +8,9 @@ from click import ClickException
 from rich.table import Table
 
 from gr00t_assets.cli.output import console, print_json
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.gpu.slot_files import UNKNOWN
-from gr00t_assets.gpu.status import DeviceStatus, MachineStatus, machine_status
+from gr00t_assets.gpu.slots import DeviceStatus, MachineStatus, machine_status
 
 if TYPE_CHECKING:
     from gr00t_assets.defs.queue import QueueStatus

@@ -23,8 +23,7 @@ from gr00t_assets.cli.output import (
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.text import printable
-from gr00t_assets.core.units import format_bytes
+from gr00t_assets.core.text import format_bytes, printable
 from gr00t_assets.trainers.isaac_gr00t.commits import PINNED, REPOSITORY, head
 from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment

@@ -19,8 +19,7 @@ from gr00t_assets.cli.status import status
 from gr00t_assets.cli.store import store_app
 from gr00t_assets.cli.sweep import sweep_app
 from gr00t_assets.cli.trials import trials_app
-from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets.core.errors import Gr00tAssetsError, system_errors_explained
 from gr00t_assets.core.text import escape_output
 from gr00t_assets.experiments.project_files import tell_on_stderr
 from gr00t_assets.runs.model_reference import asked_spec

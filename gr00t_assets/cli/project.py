@@ -9,11 +9,9 @@ from gr00t_assets.cli.arguments import Json
 from gr00t_assets.cli.output import echo, print_json
 from gr00t_assets.comparison.tables.wandb_import import import_wandb
 from gr00t_assets.core.errors import NotificationError, PageError
-from gr00t_assets.core.names import did_you_mean
-from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.project import Store, load_notifications
+from gr00t_assets.core.text import counted, did_you_mean
 from gr00t_assets.core.yaml_files import shown_path
-from gr00t_assets.experiments.notifications_file import load_notifications
 from gr00t_assets.experiments.project_files import LOG, project_stamp, read_project
 from gr00t_assets.reporting.notifier import send
 

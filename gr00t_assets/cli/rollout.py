@@ -9,7 +9,7 @@ import typer
 from gr00t_assets.cli.arguments import Json, environments, experiments
 from gr00t_assets.cli.output import console, echo, plain_table, print_json, tell_dagster
 from gr00t_assets.core.errors import EvaluationError
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.environments.environment_file import environments_file, load_environments
 from gr00t_assets.environments.episode_processes import (

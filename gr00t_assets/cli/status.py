@@ -13,8 +13,8 @@ from rich.text import Text
 from gr00t_assets.cli.output import console, plain_table, print_json
 from gr00t_assets.core.errors import PageError
 from gr00t_assets.core.project import Store, project_root
-from gr00t_assets.core.units import counted, duration, format_bytes
-from gr00t_assets.gpu.status import machine_status
+from gr00t_assets.core.text import counted, duration, format_bytes
+from gr00t_assets.gpu.slots import machine_status
 from gr00t_assets.runs.progress import Progress
 
 if TYPE_CHECKING:

@@ -10,13 +10,17 @@ from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import counted, format_bytes
-from gr00t_assets.runs.retention.prune import PrunePlan, execute_plan, plan_prune
+from gr00t_assets.core.text import counted, format_bytes
+from gr00t_assets.runs.retention.prune import (
+    PrunePlan,
+    Share,
+    StoreStatus,
+    execute_plan,
+    plan_prune,
+)
+from gr00t_assets.runs.retention.prune import store_status as status_of
 from gr00t_assets.runs.retention.removal import disk_usage, freed_bytes
-from gr00t_assets.runs.retention.retention_rule import load_rule
-from gr00t_assets.runs.retention.store_state import project_state
-from gr00t_assets.runs.retention.survey import Share, StoreStatus
-from gr00t_assets.runs.retention.survey import store_status as status_of
+from gr00t_assets.runs.retention.retention_rule import load_rule, project_state
 
 if TYPE_CHECKING:
     from gr00t_assets.runs.verification import Verification

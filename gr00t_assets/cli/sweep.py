@@ -12,7 +12,7 @@ from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.cli.sweep_plan import sweep_plan
 from gr00t_assets.cli.sweep_run import sweep_run
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.experiments.new_sweep import generations_sweep, new_sweep, write_sweep
 from gr00t_assets.experiments.project_files import read_project

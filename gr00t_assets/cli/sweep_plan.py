@@ -13,7 +13,7 @@ from gr00t_assets.cli.arguments import sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.comparison.wording import shown
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import counted, shown_setting
+from gr00t_assets.core.text import counted, shown_setting
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named
 from gr00t_assets.planning.sweep_plan import ACTIONS, PlanRow, SweepPlan, make_plan, named_sweep

@@ -17,7 +17,7 @@ from gr00t_assets.cli.output import console, echo, print_json
 from gr00t_assets.cli.status import NO_DAEMON, progress_line, states_table
 from gr00t_assets.core.errors import EngineError, PageError
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.experiments.engine_file import SlurmEngine, usable_engines
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import read_project
@@ -84,7 +84,7 @@ def sweep_run(
 
 def _array(engine: str | None, store: Store) -> Callable[[list[Experiment]], object]:
     """What submits one Slurm array for those of the experiments to be asked for that it is for."""
-    from gr00t_assets.engines.slurm_array import submit_array
+    from gr00t_assets.engines.slurm import submit_array
 
     engines = usable_engines()
     settings = engines.named(engine)

@@ -15,7 +15,7 @@ from gr00t_assets.cli.dataset_catalog import next_command
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.files import folders
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.evaluation.trials.lineage import import_trials
 from gr00t_assets.evaluation.trials.plan import (
     SHEET,

@@ -11,8 +11,7 @@ from gr00t_assets.comparison.run import TRAINABLE_PARTS, Change, Run, samples_of
 from gr00t_assets.comparison.statistics.factors import IMMATERIAL, factor_value, frames_are_equal
 from gr00t_assets.comparison.wording import LOW_TO_HIGH, OTHER_THAN, in_words, label
 from gr00t_assets.core.errors import ComparisonError
-from gr00t_assets.core.names import did_you_mean
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted, did_you_mean
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
 

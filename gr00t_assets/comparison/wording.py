@@ -11,7 +11,7 @@ import yaml
 from gr00t_assets.comparison.run import Change, Run
 from gr00t_assets.comparison.statistics.factors import Spread
 from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
-from gr00t_assets.core.units import shown_setting
+from gr00t_assets.core.text import shown_setting
 
 SENTENCES: dict[str, dict[str, str]] = yaml.safe_load(
     Path(__file__).with_name("sentences.yaml").read_text(encoding="utf-8")

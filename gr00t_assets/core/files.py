@@ -5,16 +5,19 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from gr00t_assets.core.errors import system_errors_explained
 from gr00t_assets.core.processes import host_name
-from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.core.text import json_text
+
+FileStamp = tuple[tuple[Path, int, int], ...]
+"""Files, each with the time of its last change in nanoseconds and its size in bytes."""
 
 PARTIAL = ".partial-"
 """What the name of a file or folder that is still being written contains."""
@@ -246,6 +249,18 @@ def discard_directory(path: Path) -> None:
     path.rename(hidden)
     sync_directory(path.parent)
     shutil.rmtree(hidden)
+
+
+def file_stamp(files: Iterable[Path]) -> FileStamp:
+    """What changes when one of some files does, in the order of their paths; a lost one has -1."""
+    stamp = []
+    for file in sorted(files):
+        try:
+            stat = file.stat()
+            stamp.append((file, stat.st_mtime_ns, stat.st_size))
+        except OSError:
+            stamp.append((file, -1, -1))
+    return tuple(stamp)
 
 
 def free_bytes(path: Path) -> int:

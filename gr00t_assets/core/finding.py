@@ -12,8 +12,7 @@ import yaml
 from pydantic import Field, TypeAdapter
 
 from gr00t_assets.core.files import FrozenModel
-from gr00t_assets.core.text import printable
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted, printable
 
 MAX_PER_CODE = 8
 """Findings of one code and severity that are listed; a last one counts the others."""

@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
+from gr00t_assets.core.errors import user_name
 from gr00t_assets.core.processes import (
     host_name,
     is_alive,
@@ -29,7 +30,6 @@ from gr00t_assets.core.processes import (
     start_time,
     try_lock,
 )
-from gr00t_assets.core.system_errors import user_name
 
 RUN = "GR00T_ASSETS_RUN"
 """Environment variable: the run of Dagster that a process and all that it starts belong to."""
@@ -127,6 +127,9 @@ class LockRecord(BaseModel):
             os.ftruncate(descriptor, len(content))
 
 
+Record = TypeVar("Record", bound=LockRecord)
+
+
 class Every:
     """Whether it is time again for something that is done every so many seconds, from now on."""
 
@@ -143,10 +146,8 @@ class Every:
 class LockWait:
     """What one who waits for a lock does at each look: it says so now and then, and frees it.
 
-    Args:
-        path: The locked file.
-        what: What is waited for, such as ``the frame cache of demo``.
-        log: Where a line goes, at the first look and every ten seconds after that.
+    What is waited for is such as ``the frame cache of demo``; ``log`` gets a line at the first look
+    and every ten seconds after that.
     """
 
     def __init__(self, path: Path, what: str, log: Log) -> None:
@@ -163,8 +164,14 @@ class LockWait:
 
 
 @contextmanager
-def exclusive_lock(path: Path, what: str, log: Log) -> Iterator[None]:
-    """Hold a file's lock for the block, once no other process does."""
+def exclusive_lock(
+    path: Path, what: str, log: Log, check: Callable[[], object] = lambda: None, **holder: Any
+) -> Iterator[int]:
+    """Hold a file's lock for the block, once no other process does; the open file.
+
+    What ``check`` raises while another holds it ends the waiting; ``holder`` are further fields of
+    the record.
+    """
     descriptor = open_lock(path)
     try:
         waiting = LockWait(path, what, log)
@@ -172,16 +179,17 @@ def exclusive_lock(path: Path, what: str, log: Log) -> Iterator[None]:
             # Whoever only asks whether it is locked holds it for an instant.
             time.sleep(_POLL)
             if not try_lock(descriptor):
+                check()
                 waiting.look()
-        LockRecord.of_this_process().write(descriptor)
-        yield
+        LockRecord.of_this_process(**holder).write(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def lock_holder(path: Path) -> LockRecord:
-    """What a locked file says of its holder; where it says nothing, the process that has it."""
-    record = LockRecord.read(path)
+def lock_holder(path: Path, kind: type[Record] = LockRecord, **name: Any) -> Record:
+    """What a locked file, and its name, say of its holder; else the process that has it."""
+    record = kind.read(path, **name)
     if record.pid is None:
         record = record.model_copy(update={"pid": next(iter(lock_owners(path)), None)})
     return record

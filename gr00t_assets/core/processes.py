@@ -121,6 +121,23 @@ def kill(process: int) -> None:
         os.kill(process, signal.SIGKILL)
 
 
+def processes_using(folder: Path) -> list[int]:
+    """Processes of this machine that have a file below a folder open or mapped.
+
+    Only those are seen that this user may look into.
+    """
+    inside = f"{folder}{os.sep}"
+    using = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            paths = [file.path for file in process.open_files()]
+            if hasattr(process, "memory_maps"):
+                paths += [mapped.path for mapped in process.memory_maps()]
+            if any(path.startswith(inside) for path in paths):
+                using.append(process.pid)
+    return sorted(using)
+
+
 def host_name() -> str:
     """This machine's name in the store, ``GR00T_ASSETS_HOST`` where it is set.
 

@@ -1,19 +1,27 @@
-"""Text from outside, such as a task, a name or a note, as text wherever it is shown or written.
+"""Text from outside, wherever it is shown or written; names; numbers for people.
 
-Each place that shows text has one function here: a terminal and a log ``printable``, Markdown
-``markdown``, JSON ``json_text``, a table for a spreadsheet ``spreadsheet_cell``, a plot
-``figure_png``.
+Each place that shows text from outside, such as a task or a note, has one function here: a terminal
+and a log ``printable``, Markdown ``markdown``, JSON ``json_text``, a table for a spreadsheet
+``spreadsheet_cell``, a plot ``figure_png``.
 """
 
+import difflib
 import html
 import io
 import json
 import re
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+MAX_LENGTH = 120
+"""Characters of a name."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 _JOINERS = "\u200c\u200d\u3000\xa0"
 """Characters that Python calls not printable and that words, emojis and typography need."""
@@ -145,3 +153,130 @@ def figure_png(figure: "Figure") -> bytes:
             text.set_text(printable(text.get_text()))
         figure.savefig(buffer, format="png")
     return buffer.getvalue()
+
+
+def name_problem(name: str) -> str | None:
+    """Say what is wrong with a dataset or experiment name; ``None`` where nothing is.
+
+    Commas and ``...`` break Dagster's backfills, a slash or a leading dot leaves the store.
+
+    Examples:
+        >>> name_problem("lr1e-3_b8") is None
+        True
+        >>> name_problem("a,b")
+        "name 'a,b' has ','; allowed are letters, digits, '.', '_' and '-'"
+    """
+    if not name:
+        return "the name is empty"
+    if len(name) > MAX_LENGTH:
+        return f"name '{name[:20]}...' has {len(name)} characters; at most {MAX_LENGTH} are allowed"
+    strange = sorted(set(re.sub(r"[A-Za-z0-9._-]", "", name)))
+    if strange:
+        characters = " ".join(f"'{character}'" for character in strange)
+        return f"name '{name}' has {characters}; allowed are letters, digits, '.', '_' and '-'"
+    if ".." in name:
+        return f"name '{name}' has '..', which Dagster reads as a range of partitions"
+    if not _NAME.fullmatch(name):
+        return f"name '{name}' begins with a dot"
+    return None
+
+
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """The choice closest to a misspelt name, or ``None`` where none is close.
+
+    Examples:
+        >>> nearest("learning_rat", ["learning_rate", "seed"])
+        'learning_rate'
+    """
+    close = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def time_zone_problem(name: str) -> str | None:
+    """Why a text is not the name of a time zone; ``None`` where it is one.
+
+    Examples:
+        >>> time_zone_problem("Europe/Berln")
+        "there is no time zone 'Europe/Berln'; did you mean 'Europe/Berlin'?"
+    """
+    if name == "UTC" or name in (zones := available_timezones()):
+        return None
+    close = nearest(name, zones)
+    hint = f"did you mean '{close}'?" if close else "expected one such as Europe/Berlin"
+    return f"there is no time zone '{name}'; {hint}"
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """A hint to append to a message: the nearest choice, or all of them where none is near."""
+    options = list(choices)
+    close = nearest(name, options)
+    return f"did you mean '{close}'?" if close else f"known: {', '.join(options) or 'none'}"
+
+
+def format_bytes(size: float) -> str:
+    """Bytes in thousands, with the unit.
+
+    Examples:
+        >>> format_bytes(0), format_bytes(1_234), format_bytes(18_200_000_000)
+        ('0 B', '1.2 kB', '18.2 GB')
+    """
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size:.0f} B"
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """How many of something there are, with the noun in its right number.
+
+    Examples:
+        >>> counted(1, "episode"), counted(2_096, "frame"), counted(0, "policy", "policies")
+        ('1 episode', '2,096 frames', '0 policies')
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time span to two units.
+
+    Examples:
+        >>> duration(42.4), duration(125), duration(7_380)
+        ('42 s', '2 min 5 s', '2 h 3 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def shown_setting(value: object) -> str:
+    """A hyperparameter as one would write it in a sweep file.
+
+    Examples:
+        >>> shown_setting(0.0001), shown_setting(True), shown_setting(8)
+        ('1e-4', 'true', '8')
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return short_number(value, 6)
+    return "none" if value is None else str(value)
+
+
+def short_number(value: float, digits: int) -> str:
+    """A number to two significant digits or more, without zeros that say nothing.
+
+    Examples:
+        >>> short_number(0.000123, 3), short_number(0.05, 3), short_number(12_300.0, 3)
+        ('1.23e-4', '0.05', '1.23e4')
+    """
+    text = f"{value:.{digits}g}"
+    if value and (abs(value) < 1e-2 or "e" in text):
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return text

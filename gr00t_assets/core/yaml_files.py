@@ -1,40 +1,33 @@
 """YAML whose every value knows its line, so that an error can point at it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import read_limited
 from gr00t_assets.core.finding import Finding
-from gr00t_assets.core.names import did_you_mean, nearest
-from gr00t_assets.core.text import has_lone_surrogate
+from gr00t_assets.core.text import did_you_mean, has_lone_surrogate, nearest
+
+Model = TypeVar("Model", bound=BaseModel)
+Error = TypeVar("Error", bound=Gr00tAssetsError)
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _EXPLAINED = "explained"
 
-LARGEST_YAML = 8 << 20
-"""Bytes."""
-
-MOST_VALUES = 300_000
-"""Of a file, with those that aliases repeat; a sweep of 20,000 experiments has fewer."""
-
-DEEPEST = 100
-LONGEST_NUMBER = 2000
-"""Characters of what may be a number; Python prints none of more than 4,300 digits."""
+LARGEST_YAML, MOST_VALUES, DEEPEST, LONGEST_NUMBER = 8 << 20, 300_000, 100, 2000
+"""Of a file: bytes; values with those that aliases repeat, of which a sweep of 20,000 experiments
+has fewer; levels; characters of what may be a number, of which Python prints no more than 4,300."""
 
 VISIBLE_YAML = "[!.]*.yaml"
 """Files of a folder that are read; editors keep their own beside them, ``.#demo.yaml``."""
-
-FileStamp = tuple[tuple[Path, int, int], ...]
-"""Files, each with the time of its last change in nanoseconds and its size in bytes."""
 
 Location = tuple[str | int, ...]
 """Path to a value inside the file: ``("experiments", 0, "hyperparameters", "seed")``."""
@@ -58,6 +51,17 @@ class LocatedYaml:
 def explained_error(message: str) -> PydanticCustomError:
     """What a validator raises whose message needs no value beside it."""
     return PydanticCustomError(_EXPLAINED, "{message}", {"message": message})
+
+
+def without(problem_of: Callable[[str], str | None]) -> AfterValidator:
+    """Of a field's type: a text of which ``problem_of`` says that nothing is wrong with it."""
+
+    def checked(value: str) -> str:
+        if problem := problem_of(value):
+            raise explained_error(problem)
+        return value
+
+    return AfterValidator(checked)
 
 
 def yaml_problem(location: Location, found: str, remedy: str = "") -> Finding:
@@ -120,16 +124,30 @@ def load_yaml(
     return located
 
 
-def file_stamp(files: Iterable[Path]) -> FileStamp:
-    """What changes when one of some files does, in the order of their paths; a lost one has -1."""
-    stamp = []
-    for file in sorted(files):
-        try:
-            stat = file.stat()
-            stamp.append((file, stat.st_mtime_ns, stat.st_size))
-        except OSError:
-            stamp.append((file, -1, -1))
-    return tuple(stamp)
+def load_settings(
+    file: Path, model: type[Model], error: type[Gr00tAssetsError], values: bool = True
+) -> Model | None:
+    """``validated`` content of a file; defaults where it is empty, None where it is not there."""
+    return validated(load_yaml(file, error), model, error, values) if file.is_file() else None
+
+
+def validated(
+    located: LocatedYaml, model: type[Model], error: type[Gr00tAssetsError], values: bool = True
+) -> Model:
+    """The model that a YAML file's content is; ``values`` are as in ``validation_problems``.
+
+    Raises:
+        Gr00tAssetsError: Of the type ``error``: every problem with its line and field.
+    """
+    content = {} if located.data is None else located.data
+    if not isinstance(content, dict):
+        problem = yaml_problem((), f"expected fields: {', '.join(model.model_fields)}")
+        raise_problems(located, [problem], error)
+    try:
+        return model.model_validate(content)
+    except ValidationError as failure:
+        raise_problems(located, validation_problems(failure, model, values=values), error)
+        raise
 
 
 def _refuse_bombs(text: str) -> None:
@@ -180,7 +198,15 @@ def shown_path(file: Path) -> str:
 def raise_problems(
     located: LocatedYaml, problems: Iterable[Finding], error: type[Gr00tAssetsError]
 ) -> None:
-    """Raise one error that lists every problem, in the order of lines; none where there is none."""
+    """Raise the error of ``problems_error``; none where there is no problem."""
+    if found := problems_error(located, problems, error):
+        raise found
+
+
+def problems_error(
+    located: LocatedYaml, problems: Iterable[Finding], error: type[Error]
+) -> Error | None:
+    """One error that lists every problem, in the order of lines; None where there is none."""
     ordered = sorted(dict.fromkeys(problems), key=lambda problem: located.line(problem.location))
     file = shown_path(located.file)
     described = [
@@ -189,10 +215,9 @@ def raise_problems(
     ]
     if len(described) == 1:
         ((line, text),) = described
-        raise error(f"{file}:{line}", text)
-    if described:
-        lines = [f"line {line}: {text}" for line, text in described]
-        raise error(file, f"{len(lines)} problems.", lines)
+        return error(f"{file}:{line}", text)
+    lines = [f"line {line}: {text}" for line, text in described]
+    return error(file, f"{len(lines)} problems.", lines) if lines else None
 
 
 def validation_problems(

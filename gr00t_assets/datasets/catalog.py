@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field, ValidationError
 from gr00t_assets.core.errors import CatalogError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.finding import Finding
-from gr00t_assets.core.names import did_you_mean, name_problem
 from gr00t_assets.core.project import Store, data_files, project_root
+from gr00t_assets.core.text import did_you_mean, name_problem
 from gr00t_assets.core.yaml_files import (
     LocatedYaml,
     Location,

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from gr00t_assets.core.checksums import read_sealed
+from gr00t_assets.core.checksums import Damage, Tally, listed, read_sealed
 from gr00t_assets.core.files import LARGEST_LIST, folders
-from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import Store, materialize_command
-from gr00t_assets.core.verification import Damage, Tally, listed
+from gr00t_assets.core.text import name_problem
 from gr00t_assets.datasets.frames.frame_index import (
     CHECKSUMS,
     FRAMES,

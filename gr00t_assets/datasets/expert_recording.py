@@ -9,7 +9,7 @@ import numpy as np
 
 from gr00t_assets.core.errors import SimulationError
 from gr00t_assets.core.files import json_hash
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.datasets.lerobot.writer import DatasetWriter, EpisodeRows
 from gr00t_assets.datasets.source_kinds import EnvironmentSource
 from gr00t_assets.environments.declared_env import DeclaredEnv, open_environment

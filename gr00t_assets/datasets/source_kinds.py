@@ -8,8 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, Field, NonNegativeFloat, model_validator
 
 from gr00t_assets.core.files import FrozenModel
-from gr00t_assets.core.names import did_you_mean
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted, did_you_mean
 from gr00t_assets.core.yaml_files import explained_error
 from gr00t_assets.modality.modality_json import preset_names
 

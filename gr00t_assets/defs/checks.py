@@ -32,7 +32,7 @@ from gr00t_assets.evaluation.rollouts.asked import declared_environment
 from gr00t_assets.evaluation.rollouts.result import Rollouts, read_rollouts, rollouts_file
 from gr00t_assets.evaluation.rollouts.wording import rollouts_sentence
 from gr00t_assets.evaluation.wording import baseline_sentence, language_sentence
-from gr00t_assets.runs.loss_trend import loss_fell, loss_spikes
+from gr00t_assets.runs.final_loss import loss_fell, loss_spikes
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import TrainingSpec, current_config_hash, make_spec

@@ -20,9 +20,8 @@ import dagster as dg
 from dagster._core.errors import DagsterUserCodeProcessError
 from dagster_shared.error import SerializableErrorInfo
 
-from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.core.project_settings import project_settings
-from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets.core.errors import Gr00tAssetsError, system_errors_explained
+from gr00t_assets.core.project import project_settings
 
 OWNERS = [*project_settings().owners]
 """Of every asset, as ``data/project.yaml`` says."""

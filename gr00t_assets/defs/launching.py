@@ -16,8 +16,7 @@ from gr00t_assets.defs.metadata import INLINE, Metadata, in_store, readable, ver
 from gr00t_assets.defs.queue import priority_of
 from gr00t_assets.defs.recovery import parent_check
 from gr00t_assets.defs.training_runs import launched_by_server
-from gr00t_assets.engines.client import EngineSilentError
-from gr00t_assets.engines.job import JobFailure, JobRequest
+from gr00t_assets.engines.job import EngineSilentError, JobFailure, JobRequest
 from gr00t_assets.engines.start import engine_of_run, started
 from gr00t_assets.experiments.engine_file import LOCAL
 from gr00t_assets.runs.manifest import ATTEMPTS, Manifest, load_manifest

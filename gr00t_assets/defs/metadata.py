@@ -10,8 +10,7 @@ import dagster as dg
 
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.text import markdown, printable
-from gr00t_assets.core.units import shown_setting
+from gr00t_assets.core.text import markdown, printable, shown_setting
 
 Metadata: TypeAlias = dict[str, str | int | float | dg.MetadataValue]
 """What a materialisation shows, by the label on its page."""

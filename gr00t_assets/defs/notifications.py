@@ -8,9 +8,9 @@ import dagster as dg
 from pydantic import BaseModel
 
 from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.project import Channel, Notifications, load_notifications
 from gr00t_assets.defs.notified_events import Event, Lab, Message
 from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.experiments.notifications_file import Channel, Notifications, load_notifications
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.reporting.notifier import send
 

@@ -15,7 +15,7 @@ from functools import cached_property, partial
 import dagster as dg
 
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.core.project import Store
+from gr00t_assets.core.project import Kind, Store
 from gr00t_assets.defs.sweep_runs import ExperimentState, SweepRuns
 from gr00t_assets.defs.training_runs import (
     RETRY_NUMBER,
@@ -25,7 +25,6 @@ from gr00t_assets.defs.training_runs import (
     failure_details,
     unfinished_runs,
 )
-from gr00t_assets.experiments.notifications_file import Kind
 from gr00t_assets.experiments.sweep_rounds import SweepRounds
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.runs.manifest import MANIFEST, load_manifest

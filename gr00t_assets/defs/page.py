@@ -31,9 +31,9 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from gr00t_assets.core.errors import PageError
+from gr00t_assets.core.files import FileStamp
 from gr00t_assets.core.processes import ends_within
 from gr00t_assets.core.project import Store, project_root
-from gr00t_assets.core.yaml_files import FileStamp
 from gr00t_assets.defs.metadata import REPORTS
 from gr00t_assets.defs.page_guard import PageGuard, page_hosts
 from gr00t_assets.defs.queue import project_instance

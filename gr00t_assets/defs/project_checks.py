@@ -14,7 +14,7 @@ from croniter import croniter
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import json_hash
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.defs.assets.analysis import loss_comparison
 from gr00t_assets.defs.failures import OWNERS, explained

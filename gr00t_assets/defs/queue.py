@@ -34,7 +34,7 @@ from gr00t_assets.experiments.engine_file import usable_engines
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.gpu.devices import slots_by_device
-from gr00t_assets.gpu.status import MachineStatus
+from gr00t_assets.gpu.slots import MachineStatus
 
 GPU = "gpu"
 """The tag of runs that need a device, with the value ``true``."""

@@ -19,7 +19,7 @@ import urllib.request
 from collections.abc import Callable
 
 from gr00t_assets.core.errors import PageError
-from gr00t_assets.core.yaml_files import FileStamp
+from gr00t_assets.core.files import FileStamp
 from gr00t_assets.experiments.project_files import project_stamp
 
 POLL_SECONDS = 2.0

@@ -11,10 +11,9 @@ from functools import cache
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
-from gr00t_assets.core.errors import StoreError
+from gr00t_assets.core.errors import StoreError, system_errors_explained
 from gr00t_assets.core.files import json_hash
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.defs.failures import ExplainedFailureError
 from gr00t_assets.defs.metadata import settings
 from gr00t_assets.defs.partitions import EXPERIMENTS

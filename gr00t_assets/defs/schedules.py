@@ -9,7 +9,7 @@ import dagster as dg
 
 from gr00t_assets.core.errors import Gr00tAssetsError, SweepError
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.defs.assets.analysis import loss_comparison, research_journal
 from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
 from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation, rollouts

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 import dagster as dg
 from pydantic import BaseModel, Field
 
-from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.errors import Gr00tAssetsError, no_inodes
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.system_errors import no_inodes
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.defs.assets.training import observe_experiments
 from gr00t_assets.defs.partitions import loaded_requests
 from gr00t_assets.defs.recovery import remove_run_locks

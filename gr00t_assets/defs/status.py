@@ -31,7 +31,7 @@ from gr00t_assets.experiments.engine_file import (
     SlurmEngine,
     usable_engines,
 )
-from gr00t_assets.gpu.status import MachineStatus
+from gr00t_assets.gpu.slots import MachineStatus
 from gr00t_assets.runs.progress import Progress, read_progress
 
 FILE = "data/engines.yaml"

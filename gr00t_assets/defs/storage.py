@@ -17,9 +17,8 @@ import click
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 
-from gr00t_assets.core.errors import StoreError
+from gr00t_assets.core.errors import StoreError, rights, user_name
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.system_errors import rights, user_name
 
 _MISTAKEN = re.compile(r"\?|%[0-9A-Fa-f]{2}|[*\[]")
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.text import markdown
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted, markdown
 from gr00t_assets.defs.metadata import (
     INLINE,
     Metadata,
@@ -30,9 +29,8 @@ from gr00t_assets.evaluation.result import NOT_SUCCESS, Evaluation, PartEvaluati
 from gr00t_assets.evaluation.rollouts import wording as rolled_out
 from gr00t_assets.evaluation.rollouts.result import Rollouts, rollouts_file
 from gr00t_assets.runs.checkpoint_choice import EVALUATION, best_weights, stored_weights
-from gr00t_assets.runs.held_out_loss import read_held_out_losses
 from gr00t_assets.runs.manifest import MIXTURE_HEAD, Manifest, mixture_rows
-from gr00t_assets.runs.metrics import read_metrics
+from gr00t_assets.runs.metrics import read_held_out_losses, read_metrics
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.wandb_run import read_record
 

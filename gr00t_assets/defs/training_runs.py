@@ -8,7 +8,7 @@ from typing import NamedTuple
 import dagster as dg
 from dagster._core.events import JobFailureData, RunFailureReason
 
-from gr00t_assets.core.system_errors import user_name
+from gr00t_assets.core.errors import user_name
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.runs.retry import TrainingEnd, end_of_training
 

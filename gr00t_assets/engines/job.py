@@ -1,68 +1,47 @@
-"""What every engine's job is to whoever started it."""
+"""A job: what is to run, what engines say of it, and how it starts the node's program."""
 
+import shlex
+import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
+from gr00t_assets import __version__
 from gr00t_assets.core.errors import EngineError
+from gr00t_assets.core.locks import Every
 from gr00t_assets.core.project import Store
+from gr00t_assets.engines.job_record import STORE_ID, STORE_MISSING, store_id
+from gr00t_assets.experiments.engine_file import RayEngine, SlurmEngine
+from gr00t_assets.runs.run_directory import LOG, SPEC
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.nodes import NODE_RANK, RENDEZVOUS, RENDEZVOUS_ID
+
+T = TypeVar("T")
+
+REMIND_EVERY = 30.0
+"""Seconds between two lines of the same reason to wait."""
+
+PATIENCE, _ASK_AGAIN = 300.0, 3.0
+"""Seconds for which an engine that does not answer is asked again before a submission, and between
+two questions."""
+
+_ON_EACH_NODE = """\
+{guarded_log}
+{setup}
+export {rendezvous}="$SLURM_LAUNCH_NODE_IPADDR:$((10000 + SLURM_JOB_ID % 20000))"
+export {run_id}="$SLURM_JOB_ID-${{SLURM_RESTART_COUNT:-0}}" {rank}="$SLURM_PROCID"
+exec {command}"""
+"""Of the trainer of several nodes. Task 0 of srun is on the first node, where srun itself runs: it
+writes into the log itself, which the trainer looks for, and srun what the others say."""
 
 
 @dataclass(frozen=True)
 class JobFailure:
-    """A node refused a job, or the engine ended it.
-
-    Attributes:
-        error: For people.
-        name: Of ``gr00t_assets.runs.retry``: whether another attempt may well succeed.
-    """
+    """A node refused a job, or the engine ended it; see ``gr00t_assets.runs.retry``."""
 
     error: EngineError
     name: Literal["job-refused", "job-lost"]
-
-
-class Job(Protocol):
-    """A trainer that runs somewhere.
-
-    Attributes:
-        where: For one line of a log: ``cuda:0``, ``Slurm job 17 on node3``.
-        code: Exit code, 128 + n for signal n, once it has ended and its block is left.
-        failure: What ended it where that was not the trainer; None else.
-        last_lines: The last lines of output so far.
-    """
-
-    @property
-    def code(self) -> int:
-        """See above."""
-        ...
-
-    @property
-    def where(self) -> str:
-        """See above."""
-        ...
-
-    @property
-    def failure(self) -> "JobFailure | None":
-        """See above."""
-        ...
-
-    @property
-    def last_lines(self) -> list[str]:
-        """See above."""
-        ...
-
-    def ended_within(self) -> bool:
-        """Wait for a moment, and copy new lines of its log to standard output; has it ended?"""
-        ...
-
-    def stop(self) -> None:
-        """Cancel it, and wait until its checkpoint is written or its grace is over."""
-        ...
-
-
-def _nothing() -> None:
-    """No reason to give up waiting."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +51,6 @@ class JobRequest:
     Attributes:
         command: The trainer's own command line.
         spec: Of the run; it is in its run directory by now.
-        store: Of the run.
         run_id: Dagster's run; None by hand.
         priority: Higher ones go first.
         log: Takes a line for a person.
@@ -86,5 +64,135 @@ class JobRequest:
     run_id: str | None = None
     priority: int = 0
     log: Callable[[str], object] = print
-    check: Callable[[], object] = _nothing
+    check: Callable[[], object] = lambda: None
     variables: Mapping[str, str] = field(default_factory=dict)
+
+
+class EngineSilentError(EngineError):
+    """An engine does not answer; asking again may help."""
+
+
+class JobState(NamedTuple):
+    """What an engine says of a job.
+
+    ``words`` are the engine's own: why it waits, or how it ended; ``code`` is its exit code.
+    """
+
+    id: str
+    phase: Literal["waiting", "running", "ended"]
+    words: str = ""
+    node: str | None = None
+    code: int | None = None
+
+
+class Client(Protocol):
+    """One engine's commands. Each raises ``EngineSilentError`` where it does not answer.
+
+    Attributes:
+        label: What its jobs are called: ``Slurm job``.
+        most_lost: Times that whoever follows a run submits it again where its job was lost.
+    """
+
+    label: str
+    most_lost: int
+
+    @property
+    def grace(self) -> float:
+        """Seconds that a cancelled job has for its checkpoint."""
+        ...
+
+    def find(self, name: str, job: str | None) -> JobState | None:
+        """The job of a unique name, and of an id where it is known; None where it has none."""
+        ...
+
+    def submit(self, name: str, request: JobRequest) -> str:
+        """Submit a job; its id.
+
+        Raises:
+            EngineError: It is refused, in the engine's words, and nothing was submitted.
+        """
+        ...
+
+    def interrupt(self, job: str) -> None:
+        """Ask the node's program of a running job for a checkpoint and an end."""
+        ...
+
+    def cancel(self, job: str) -> None:
+        """End a job, whatever it does."""
+        ...
+
+
+def patiently(ask: Callable[[], T], request: JobRequest) -> T:
+    """The engine's answer, for which it has ``PATIENCE`` seconds; what it says is passed on.
+
+    Raises:
+        EngineSilentError: There was none.
+    """
+    deadline, remind = time.monotonic() + PATIENCE, Every(REMIND_EVERY)
+    while True:
+        try:
+            return ask()
+        except EngineSilentError as error:
+            if time.monotonic() >= deadline:
+                raise
+            if remind():
+                request.log(f"{error}; asking again")
+        request.check()
+        time.sleep(_ASK_AGAIN)
+
+
+def node_script(
+    name: str, request: JobRequest, settings: SlurmEngine | RayEngine, grace: float
+) -> str:
+    """Shell lines that run ``gr00t_assets.engines.node`` for a job, with its output in the log.
+
+    Nothing is written before the store is known to be there.
+
+    The engine's python takes the place of that of this process; ``grace`` are the seconds that the
+    trainer has for a checkpoint.
+    """
+    python, store = settings.python or sys.executable, request.store
+    options = {
+        "--job": name,
+        "--engine": settings.name,
+        "--version": __version__,
+        "--store": str(store.root),
+        "--store-id": store_id(store),
+        "--grace": f"{grace:g}",
+    }
+    flat = [part for option in options.items() for part in option]
+    command = [python if part == sys.executable else part for part in request.command]
+    if request.spec.experiment.hyperparameters.nodes > 1:
+        command = _on_every_node(command, request, settings)
+    module = ["-m", "gr00t_assets.engines.node", str(request.spec.run_directory / SPEC)]
+    written = f"exec >>{_log(request)} 2>&1 || exit {STORE_MISSING}"
+    node = shlex.join([python, *module, *flat, "--", *command])
+    return "\n".join([_store_check(store), written, *settings.setup, f"exec {node}"])
+
+
+def _on_every_node(
+    command: Sequence[str], request: JobRequest, settings: SlurmEngine | RayEngine
+) -> list[str]:
+    """The same command on each node of the job, one task a node; where one fails all are ended."""
+    nodes = request.spec.experiment.hyperparameters.nodes
+    own_log = f'[ "$SLURM_PROCID" != 0 ] || exec >>{_log(request)} 2>&1'
+    script = _ON_EACH_NODE.format(
+        guarded_log=f"{_store_check(request.store)}\n{own_log}",
+        setup="\n".join(settings.setup),
+        rendezvous=RENDEZVOUS,
+        run_id=RENDEZVOUS_ID,
+        rank=NODE_RANK,
+        command=shlex.join(command),
+    )
+    # SIGINT is for the trainer: without --disable-status it is srun's own.
+    options = [f"--nodes={nodes}", f"--ntasks={nodes}", f"--cpus-per-task={settings.cpus}"]
+    return ["srun", *options, "--disable-status", "--kill-on-bad-exit=1", "bash", "-c", script]
+
+
+def _log(request: JobRequest) -> str:
+    return shlex.quote(str(request.spec.run_directory / LOG))
+
+
+def _store_check(store: Store) -> str:
+    marker = shlex.quote(str(store.root / STORE_ID))
+    return f"grep -qsx {store_id(store)} {marker} || exit {STORE_MISSING}"

@@ -4,7 +4,8 @@
 the engine's id after it. A kill between the two leaves a name without an id, and the next attempt
 asks the engine for that name before it submits. ``jobs/NAME.json`` is written by the node, once
 when the job starts and once when it ends. The node creates it exclusively: of two jobs with one
-name the second one trains nothing.
+name the second one trains nothing. ``.store-id`` in the store's root is the mark by which a node
+knows that it has mounted the store, and not another in its place.
 """
 
 import os
@@ -17,10 +18,22 @@ from typing import Literal
 from pydantic import Field
 
 from gr00t_assets.core.errors import EngineError
-from gr00t_assets.core.files import FrozenModel, make_directory, partial_name, read_json, write_json
+from gr00t_assets.core.files import (
+    FrozenModel,
+    make_directory,
+    partial_name,
+    read_json,
+    sync_directory,
+    write_json,
+)
+from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import json_text
 
 JOB, JOBS = "job.json", "jobs"
+STORE_ID = ".store-id"
+
+CLOCK_TOLERANCE = 60.0
+"""Seconds by which the clocks of a node and of whoever submits may differ."""
 
 Stop = Literal["cancelled", "time limit", "ended by the engine", "lost", "node lost"]
 """Why a node stopped a training before its end: somebody cancelled the run; the time limit comes;
@@ -131,23 +144,42 @@ def write_node(record: NodeRecord, run_directory: Path) -> NodeRecord:
 def claim(record: NodeRecord, run_directory: Path) -> NodeRecord | None:
     """Say that a job starts on this node; None where another job of its name has done so.
 
-    A job that the engine starts again keeps its id, and with it the claim. A hard link is made or
-    refused in one step, over NFS as well; see link(2) and open(2), ``O_EXCL``.
+    A job that the engine starts again keeps its id, and with it the claim.
     """
-    path = run_directory / JOBS / f"{record.name}.json"
-    make_directory(path.parent)
-    own = path.with_name(partial_name(path.name))
-    own.write_text(json_text(record.model_dump(mode="json")) + "\n", encoding="utf-8")
-    try:
-        os.link(own, path)
+    content = json_text(record.model_dump(mode="json")) + "\n"
+    if _created(run_directory / JOBS / f"{record.name}.json", content):
         return record
-    except FileExistsError:
-        before = read_node(run_directory, record.name)
-    finally:
-        own.unlink(missing_ok=True)
+    before = read_node(run_directory, record.name)
     if before is None or before.id != record.id or before.code is not None:
         return None
     return write_node(record.model_copy(update={"restarts": before.restarts + 1}), run_directory)
+
+
+def store_id(store: Store) -> str:
+    """The store's id, made where it has none yet; of two processes that make it one wins."""
+    path = store.root / STORE_ID
+    if not path.is_file():
+        _created(path, uuid.uuid4().hex + "\n")
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _created(path: Path, content: str) -> bool:
+    """Make a file unless it is there; a hard link is made or refused in one step, over NFS as well.
+
+    See link(2) and open(2), ``O_EXCL``.
+    """
+    make_directory(path.parent)
+    own = path.with_name(partial_name(path.name))
+    own.write_text(content, encoding="utf-8")
+    try:
+        sync_directory(own)
+        os.link(own, path)
+        sync_directory(path.parent)
+    except FileExistsError:
+        return False
+    finally:
+        own.unlink(missing_ok=True)
+    return True
 
 
 def unfinished_job(run_directory: Path) -> JobRecord | None:

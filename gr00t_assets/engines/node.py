@@ -20,20 +20,32 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from gr00t_assets import __version__
-from gr00t_assets.core.processes import ends_within
-from gr00t_assets.engines.job_record import SUPERSEDED, NodeRecord, Stop, claim, now, write_node
-from gr00t_assets.engines.node_checks import (
-    RefusalError,
-    node_name,
-    require_current,
-    require_node,
-    require_store,
+from gr00t_assets.core.files import free_bytes
+from gr00t_assets.core.processes import ends_within, host_name
+from gr00t_assets.engines.job_record import (
+    CLOCK_TOLERANCE,
+    CLOCKS_APART,
+    OTHER_VERSION,
+    REFUSALS,
+    STORE_FULL,
+    STORE_ID,
+    STORE_MISSING,
+    SUPERSEDED,
+    JobRecord,
+    NodeRecord,
+    Stop,
+    claim,
+    now,
+    read_job,
+    write_node,
 )
 from gr00t_assets.gpu.guard import end_guarded, guarded, new_process_tag
 from gr00t_assets.runs.manifest import ENGINE, NODE
+from gr00t_assets.runs.retry import MIN_FREE_BYTES
 from gr00t_assets.runs.run_directory import wait_until_free
 
 _POLL = 0.2
@@ -71,28 +83,76 @@ def main(arguments: Sequence[str] | None = None) -> int:
     record = NodeRecord(
         name=options.job,
         id=_own_id(options.job),
-        node=node_name(),
+        node=_node_name(),
         version=__version__,
         started_at=now(),
     )
     try:
-        require_store(options.store, options.store_id)
-        require_current(options.job, run_directory)
+        _require_store(options.store, options.store_id)
+        job = read_job(run_directory)
+        if job is None or job.name != options.job:  # it came late: its run has another one by now
+            raise _RefusalError(SUPERSEDED)
         refusal = None
         try:
-            require_node(options.version, options.store, run_directory)
-        except RefusalError as error:
+            _require_node(options.version, options.store, job)
+        except _RefusalError as error:
             refusal = error
             ended = {"code": error.code, "ended_at": now(), "refused": error.text}
             record = record.model_copy(update=ended)
         if (claimed := claim(record, run_directory)) is None:
-            raise RefusalError(SUPERSEDED)
+            raise _RefusalError(SUPERSEDED)
         if refusal is not None:
             raise refusal
-    except RefusalError as error:
+    except _RefusalError as error:
         sys.stderr.write("EngineError: " + error.text.replace("\n", "\n  ") + "\n")
         return error.code
     return _Node(claimed, options.command, run_directory, options.engine, options.grace).run()
+
+
+class _RefusalError(Exception):
+    """A node does not train: a code of ``REFUSALS``, and what is wrong, the values, what to do."""
+
+    def __init__(self, code: int, *details: str) -> None:
+        self.code = code
+        self.text = "\n".join([REFUSALS[code].format(node=_node_name()), *details])
+        super().__init__(self.text)
+
+
+def _node_name() -> str:
+    """As Slurm has it; else that of this machine."""
+    return os.environ.get("SLURMD_NODENAME") or host_name()
+
+
+def _require_store(root: Path, expected: str) -> None:
+    """Refuse a store that is not there, or another one."""
+    try:
+        mark = (root / STORE_ID).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise _RefusalError(STORE_MISSING, f"{root}: {error.strerror}") from error
+    if mark != expected:
+        raise _RefusalError(
+            STORE_MISSING, f"{root} has the mark {mark[:8]}, expected {expected[:8]}"
+        )
+
+
+def _require_node(version: str, root: Path, job: JobRecord) -> None:
+    """Refuse another version, a full store, a clock that is behind."""
+    if version != __version__:
+        raise _RefusalError(
+            OTHER_VERSION,
+            f"{__version__} at {sys.executable}, the job was submitted with {version}",
+            "install the same one on every node, or mend python in data/engines.yaml",
+        )
+    free = free_bytes(root)
+    if free < MIN_FREE_BYTES:
+        raise _RefusalError(STORE_FULL, f"{free / 1e6:.0f} MB are free in {root}")
+    ahead = datetime.fromisoformat(job.submitted_at).timestamp() - time.time()
+    if ahead > CLOCK_TOLERANCE:
+        raise _RefusalError(
+            CLOCKS_APART,
+            f"the job was submitted {ahead:.0f} s from now, as it has it",
+            "set both clocks: chronyc makestep",
+        )
 
 
 class _Node:

@@ -7,33 +7,37 @@ Python that trains needs Ray: the requests are plain HTTP, each with a time limi
 """
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from typing import Any, Literal
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from gr00t_assets.engines.client import JobState
-from gr00t_assets.engines.job import JobFailure, JobRequest
-from gr00t_assets.engines.job_record import read_node
-from gr00t_assets.engines.node_command import node_script
-from gr00t_assets.engines.ray_api import RayApi
-from gr00t_assets.engines.remote_job import RemoteJob, remote_job
+from packaging.version import InvalidVersion, Version
+
+from gr00t_assets.core.errors import EngineError
+from gr00t_assets.engines.job import EngineSilentError, JobRequest, JobState, node_script
 from gr00t_assets.experiments.engine_file import RayEngine
 from gr00t_assets.gpu.guard import stop_grace
+
+if TYPE_CHECKING:
+    from requests import Response
 
 Phase = Literal["waiting", "running", "ended"]
 
 PASSED_ON = ("GR00T_ASSETS_ROOT", "GR00T_ASSETS_STORE", "GR00T_ASSETS_STOP_GRACE", "WANDB_MODE")
 """What a job gets of the environment. Whoever may open Ray's page reads it, so no secret is."""
 
-LOST_AT_MOST = 3
-"""Times that a lost job is submitted again by whoever follows it."""
+OLDEST = Version("2.8")
+"""The first Ray that takes the memory of a job."""
 
-JOB_LOST = "job-lost"
-"""Name of the failure, see ``RemoteJob``."""
+TOKEN, TOKEN_FILE = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
+"""Environment variables of Ray: the token of a cluster that asks for one, or its file."""
 
-_START_TIMEOUT = "failed to start within"
-"""Ray's words once a job has waited for 15 minutes; it waits on under another name."""
+_CONNECT, _ANSWER, _SUBMITTED = 3.0, 10.0, 60.0
+"""Seconds in which a connection is made, a question is answered, and a job is taken."""
+
+_MISSING, _NODES = "does not exist", 10_000
 
 _PHASES: dict[str, Phase] = {"PENDING": "waiting", "RUNNING": "running"}
 _STOPPED = 130
@@ -42,12 +46,17 @@ _WORDS = 500
 
 
 class RayClient:
-    """The jobs of one cluster; see ``gr00t_assets.engines.client.Client``."""
+    """The jobs of one cluster; see ``gr00t_assets.engines.job.Client``."""
 
-    label = "Ray job"
+    label, most_lost = "Ray job", 3
 
     def __init__(self, settings: RayEngine) -> None:
         self._settings, self._api, self._checked = settings, RayApi(settings.address), False
+
+    @property
+    def grace(self) -> float:
+        """Seconds that Ray gives a stopped job."""
+        return stop_grace() + _AFTER_GRACE
 
     def find(self, name: str, job: str | None) -> JobState | None:
         """The job of a name; without a name, whether a Ray answers that takes jobs."""
@@ -69,9 +78,11 @@ class RayClient:
             **settings.resources,
         }
         self._require_resources(needs)
-        grace = round(stop_grace() + _AFTER_GRACE)
         passed_on = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
-        variables = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": str(grace)}
+        variables = {
+            "RAY_JOB_STOP_SIGNAL": "SIGINT",
+            "RAY_JOB_STOP_WAIT_TIME_S": str(round(self.grace)),
+        }
         self._api.submit(
             {
                 "submission_id": name,
@@ -122,72 +133,95 @@ class RayClient:
         )
 
 
-class RayJob:
-    """The job of a run, and the next one where Ray has lost it; see ``Job``."""
+class RayApi:
+    """The head node at an address.
 
-    def __init__(self, request: JobRequest, settings: RayEngine, files: ExitStack) -> None:
-        self._request, self._settings, self._files = request, settings, files
-        self._client, self._lost = RayClient(settings), 0
-        self._job = self._submitted()
+    Every method raises ``EngineSilentError`` where nobody answers or the head node cannot at the
+    moment, and ``EngineError`` where somebody answers who is no Ray, or asks for a token.
+    """
 
-    @property
-    def where(self) -> str:
-        """Such as ``Ray job gr00t-lr1e-4-... on node3``."""
-        return self._job.where
+    def __init__(self, address: str) -> None:
+        self._address = address.rstrip("/")
 
-    @property
-    def code(self) -> int:
-        """Exit code of the last job once it has ended."""
-        return self._job.code
+    def require_version(self) -> None:
+        """Refuse a Ray that is too old."""
+        found = str(self._content(self._ask("GET", "/api/version")).get("ray_version"))
+        with suppress(InvalidVersion):
+            if Version(found) >= OLDEST:
+                return
+        problem = f"Ray {found} runs there; {OLDEST} is the oldest that takes these jobs."
+        raise self.error(problem, "start the cluster with a newer Ray")
 
-    @property
-    def failure(self) -> JobFailure | None:
-        """What ended the last job where that was not the trainer."""
-        return self._job.failure
+    def job(self, name: str) -> dict[str, Any] | None:
+        """What Ray says of a job; None where it has none of that name."""
+        answer = self._ask("GET", f"/api/jobs/{name}")
+        missing = answer.status_code == 404 and _MISSING in answer.text
+        return None if missing else self._content(answer)
 
-    @property
-    def last_lines(self) -> list[str]:
-        """The last lines of the last job's output."""
-        return self._job.last_lines
+    def nodes(self) -> list[dict[str, Any]]:
+        """The nodes that are alive."""
+        content = self._content(self._ask("GET", f"/api/v0/nodes?limit={_NODES}"))
+        return [node for node in content["data"]["result"]["result"] if node["state"] == "ALIVE"]
 
-    def stop(self) -> None:
-        """Cancel it."""
-        self._job.stop()
+    def submit(self, job: dict[str, Any]) -> None:
+        """Submit a job, unless it has one of that name already."""
+        answer = self._ask("POST", "/api/jobs/", job)
+        if answer.status_code != 200 and "already exists" not in answer.text:
+            self._content(answer)
 
-    def ended_within(self) -> bool:
-        """As ``RemoteJob``; a job that was lost is submitted again, from its checkpoint."""
-        if not self._job.ended_within():
-            return False
-        reason = self._reason_lost()
-        if reason is None:
-            return True
-        self._lost += _START_TIMEOUT not in reason
-        if self._lost > LOST_AT_MOST:
-            return True
-        self._request.log(f"{reason}; it is submitted again and goes on from its last checkpoint")
-        self._job = self._submitted()
-        return False
+    def stop(self, name: str) -> None:
+        """Ask a job to end; one that has ended is let be."""
+        self._ask("POST", f"/api/jobs/{name}/stop")
 
-    def _submitted(self) -> RemoteJob:
-        grace = stop_grace() + _AFTER_GRACE
-        job = remote_job(self._request, self._settings, self._client, grace)
-        return self._files.enter_context(job)
+    def error(self, problem: str, *details: str) -> EngineError:
+        """An error about this head node."""
+        return EngineError(self._address, problem, details)
 
-    def _reason_lost(self) -> str | None:
-        """Why the job ended, where the engine ended it; None for any other end."""
-        if self.failure is not None:
-            return str(self.failure.error) if self.failure.name == JOB_LOST else None
-        node = read_node(self._request.spec.run_directory, self._job.record.name)
-        if self.code and node is not None and node.stopped in ("lost", "ended by the engine"):
-            return f"{self.where} was stopped: {node.stopped}"
-        return None
+    def _ask(self, method: str, path: str, content: Any = None) -> "Response":
+        import requests
 
+        url, headers = self._address + path, {}
+        seconds = _ANSWER if content is None else _SUBMITTED
+        if token := self._token():
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            answer = requests.request(
+                method, url, json=content, headers=headers, timeout=(_CONNECT, seconds)
+            )
+        except requests.Timeout as error:
+            raise self._silent("it does not answer in time") from error
+        except requests.RequestException as error:
+            raise self._silent("nobody answers") from error
+        if answer.status_code in (401, 403):
+            problem = f"it asks for a token (HTTP {answer.status_code})."
+            raise self.error(problem, f"set {TOKEN} or {TOKEN_FILE} where Dagster runs")
+        if answer.status_code >= 500 and method == "GET":
+            raise self._silent(f"its head node cannot answer (HTTP {answer.status_code})")
+        return answer
 
-@contextmanager
-def ray_job(request: JobRequest, settings: RayEngine) -> Iterator[RayJob]:
-    """The job of a run on Ray; see ``Engine``."""
-    with ExitStack() as files:
-        yield RayJob(request, settings, files)
+    def _content(self, answer: "Response") -> dict[str, Any]:
+        if answer.status_code == 200:
+            with suppress(ValueError):
+                content = answer.json()
+                if isinstance(content, dict):
+                    return content
+        if answer.status_code in (200, 404):
+            problem = "what answers there is no Ray."
+            raise self.error(problem, "write the address of Ray's dashboard, with its port")
+        text = answer.text.strip().splitlines() or ["no reason given"]
+        raise self.error(f"Ray refused it (HTTP {answer.status_code}).", text[-1][:_WORDS])
+
+    def _silent(self, what: str) -> EngineSilentError:
+        remedy = "start its head node, or mend address in data/engines.yaml"
+        return EngineSilentError(self._address, f"Ray: {what}.", [remedy])
+
+    def _token(self) -> str | None:
+        file = os.environ.get(TOKEN_FILE)
+        try:
+            text = Path(file).read_text(encoding="utf-8").strip() if file else None
+            return os.environ.get(TOKEN) or text
+        except OSError as error:
+            raise self.error(f"{TOKEN_FILE} names no file: {error}.", "mend it") from error
 
 
 def _words(details: Mapping[str, Any]) -> str:

@@ -4,20 +4,26 @@ What differs between engines is a ``Client``. The store tells the rest: the log,
 of start and end, checkpoints and metrics are in the run directory.
 """
 
-import sys
 import time
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 from typing import BinaryIO
 
 from gr00t_assets.core.errors import EngineError
-from gr00t_assets.core.locks import Every, exclusive_lock
-from gr00t_assets.core.text import printable
-from gr00t_assets.engines.client import REMIND_EVERY, Client, EngineSilentError, JobState, patiently
-from gr00t_assets.engines.job import JobFailure, JobRequest
+from gr00t_assets.core.locks import Every, Log, exclusive_lock
+from gr00t_assets.engines.job import (
+    REMIND_EVERY,
+    Client,
+    EngineSilentError,
+    JobFailure,
+    JobRequest,
+    JobState,
+    patiently,
+)
 from gr00t_assets.engines.job_record import (
+    CLOCK_TOLERANCE,
     REFUSALS,
     JobRecord,
     new_job_name,
@@ -27,9 +33,10 @@ from gr00t_assets.engines.job_record import (
     unfinished_job,
     write_job,
 )
-from gr00t_assets.engines.node_checks import CLOCK_TOLERANCE
 from gr00t_assets.experiments.engine_file import RayEngine, SlurmEngine
 from gr00t_assets.runs.run_directory import LOG
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.process_launcher import CopiedOutput
 
 SUBMITTING = ".job.lock"
 """In the run directory: the lock of whoever submits its job."""
@@ -41,33 +48,40 @@ _SHORTEST, _LONGEST = 3.0, 20.0
 _RECORD_DELAY = 5.0
 """Seconds after a job's end in which the node's record of it reaches this machine, as over NFS."""
 
-_TAIL_LINES, _TAIL_BYTES = 200, 1 << 16
-_LOST = 137
+_START_TIMEOUT = "failed to start within"
+"""Ray's words once a job has waited for 15 minutes; it waits on under another name."""
+
+_TAIL_BYTES, _LOST = 1 << 16, 137
 
 
-class RemoteJob:
-    """A job that is followed; see ``Job``.
+class RemoteJob(CopiedOutput):
+    """A job that is followed, and the next one where the engine has lost it.
 
-    Attributes:
-        record: What was submitted.
-        code: Exit code once it has ended.
-        failure: What ended it where that was not the trainer.
+    ``code`` is the exit code once it has ended, ``failure`` what ended it but the trainer.
     """
 
     def __init__(
-        self, record: JobRecord, request: JobRequest, client: Client, grace: float, log: BinaryIO
+        self, request: JobRequest, settings: SlurmEngine | RayEngine, client: Client, log: BinaryIO
     ) -> None:
-        self.record, self.code = record, 0
-        self.failure: JobFailure | None = None
-        self._request, self._client, self._grace, self._log = request, client, grace, log
+        super().__init__(log)
+        self._request, self._settings, self._client, self._log = request, settings, client, log
         self._directory = request.spec.run_directory
-        self._lines: deque[str] = deque(maxlen=_TAIL_LINES)
-        self._incomplete = b""
-        self._node = self._started = None
+        self._lost = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        """Submit the job of the run, or attach to the one that it has."""
+        self.record, attached = _submitted(self._request, self._settings, self._client)
+        self.code, self.failure = 0, None
+        self._node = self._started = self._gone_since = None
         self._began = self._asked = time.monotonic()
         self._remind, self._said = Every(REMIND_EVERY), ""
-        self._gone_since: float | None = None
         self._has_ended = False
+        end = self._log.seek(0, 2)
+        self._log.seek(max(0, end - _TAIL_BYTES) if attached else end)
+        self._incomplete = b""
+        self._lines.clear()
+        self._lines.extend(self._log.read().decode(errors="replace").splitlines())
 
     @property
     def where(self) -> str:
@@ -75,24 +89,37 @@ class RemoteJob:
         node = f" on {self._node}" if self._node else ""
         return f"{self._client.label} {self.record.id}{node}"
 
-    @property
-    def last_lines(self) -> list[str]:
-        """The last lines of output so far."""
-        line = self._incomplete.decode(errors="replace")
-        return [*self._lines, *([line] if line.strip() else [])]
-
     def ended_within(self) -> bool:
-        """Wait for a moment, copy new output, and ask the engine where it is time to."""
+        """Wait for a moment, copy new output, and ask the engine where it is time to.
+
+        A job that was lost is submitted again, from its checkpoint, as often as the client says.
+        """
         time.sleep(_POLL)
-        self._copy_output()
-        if self._node_has_ended():
-            return True
+        self.copy_output()
         age = time.monotonic() - self._began
-        if time.monotonic() - self._asked >= min(_LONGEST, max(_SHORTEST, age / 20)):
+        is_due = time.monotonic() - self._asked >= min(_LONGEST, max(_SHORTEST, age / 20))
+        if not self._node_has_ended() and is_due:
             with suppress(EngineSilentError):
                 self._look()
             self._asked = time.monotonic()
-        return self._has_ended
+        reason = self._reason_lost() if self._has_ended else None
+        if reason is None:
+            return self._has_ended
+        self._lost += _START_TIMEOUT not in reason
+        if self._lost > self._client.most_lost:
+            return True
+        self._request.log(f"{reason}; it is submitted again and goes on from its last checkpoint")
+        self._begin()
+        return False
+
+    def _reason_lost(self) -> str | None:
+        """Why the job ended, where the engine ended it; None for any other end."""
+        if self.failure is not None:
+            return str(self.failure.error) if self.failure.name == "job-lost" else None
+        node = read_node(self._directory, self.record.name)
+        if self.code and node is not None and node.stopped in ("lost", "ended by the engine"):
+            return f"{self.where} was stopped: {node.stopped}"
+        return None
 
     def stop(self) -> None:
         """Cancel it: a checkpoint first where it runs, for as long as its grace lasts."""
@@ -103,7 +130,7 @@ class RemoteJob:
             deadline = time.monotonic()
             if state.phase == "running":
                 self._client.interrupt(state.id)
-                deadline += self._grace
+                deadline += self._client.grace
             while time.monotonic() < deadline and not self._node_has_ended():
                 time.sleep(_SHORTEST)
                 state = self._client.find(self.record.name, state.id)
@@ -112,7 +139,7 @@ class RemoteJob:
             self._client.cancel(self.record.id or "")
             if not self._node_has_ended():
                 self._close("it was cancelled")
-        self._copy_output()
+        self.copy_output()
 
     def _node_has_ended(self) -> bool:
         node = read_node(self._directory, self.record.name)
@@ -126,7 +153,7 @@ class RemoteJob:
                 self._request.log(f"the clock of {node.node} is {ahead:.0f} s ahead: set it")
         if node.code is None:
             return False
-        self._copy_output()
+        self.copy_output()
         self.code = node.code
         if node.refused is not None:
             problem, *details = node.refused.split("\n")
@@ -174,40 +201,20 @@ class RemoteJob:
             self._request.log(line)
         self._said = line
 
-    def _copy_output(self) -> None:
-        """Copy the lines that were completed since the last time to standard output."""
-        *lines, self._incomplete = (self._incomplete + self._log.read()).split(b"\n")
-        for line in lines:
-            self._lines.append(line.decode(errors="replace"))
-            sys.stdout.write(printable(self._lines[-1].rstrip("\r")) + "\n")
-        sys.stdout.flush()
-
 
 @contextmanager
 def remote_job(
-    request: JobRequest, settings: SlurmEngine | RayEngine, client: Client, grace: float
+    request: JobRequest, settings: SlurmEngine | RayEngine, client: Client
 ) -> Iterator[RemoteJob]:
     """Submit the job of a run, or attach to the one that it has.
 
-    Args:
-        request: What is to run.
-        settings: Of the engine.
-        client: Of the engine.
-        grace: Seconds that a cancelled job has for its checkpoint.
-
     Raises:
-        EngineError: It does not answer, or does not take the job; nothing is left of the attempt.
+        EngineError: The engine does not answer, or does not take the job; nothing is left of the
+            attempt.
     """
-    directory = request.spec.run_directory
-    with (directory / LOG).open("ab"), (directory / LOG).open("rb") as log:
-        record, attached = _submitted(request, settings, client)
-        job = RemoteJob(record, request, client, grace, log)
-        end = log.seek(0, 2)
-        if attached:
-            log.seek(max(0, end - _TAIL_BYTES))
-            lines = log.read().decode(errors="replace").splitlines()
-            job._lines.extend(lines)
-        yield job
+    file = request.spec.run_directory / LOG
+    with file.open("ab"), file.open("rb") as log:
+        yield RemoteJob(request, settings, client, log)
 
 
 def _submitted(
@@ -215,8 +222,7 @@ def _submitted(
 ) -> tuple[JobRecord, bool]:
     """The job of a run, and whether it was there already."""
     directory, spec = request.spec.run_directory, request.spec
-    what = f"the submission of {spec.experiment.name}"
-    with exclusive_lock(directory / SUBMITTING, what, request.log):
+    with submission_lock(spec, request.log):
         last = unfinished_job(directory)
         name, job = ("", None) if last is None else (last.name, last.id)
         state = patiently(lambda: client.find(name, job), request)
@@ -232,14 +238,38 @@ def _submitted(
             name=new_job_name(spec.experiment.name, spec.config_hash),
             submitted_at=now(),
         )
-        write_job(record, directory)
-        try:
-            job = client.submit(record.name, request)
-        except EngineSilentError:
-            raise  # It may have been submitted: the next attempt looks for its name.
-        except EngineError:
-            remove_job(directory)
-            raise
-        record = write_job(record.model_copy(update={"id": job}), directory)
-        request.log(f"submitted {client.label} {job} ({record.name})")
+        name = record.name
+        (record,) = submit_recorded({directory: record}, lambda: [client.submit(name, request)])
+        request.log(f"submitted {client.label} {record.id} ({record.name})")
         return record, False
+
+
+def submission_lock(spec: TrainingSpec, log: Log) -> AbstractContextManager[int]:
+    """Hold the lock of whoever submits the job of a run."""
+    what = f"the submission of {spec.experiment.name}"
+    return exclusive_lock(spec.run_directory / SUBMITTING, what, log)
+
+
+def submit_recorded(
+    jobs: Mapping[Path, JobRecord], submit: Callable[[], Sequence[str]]
+) -> list[JobRecord]:
+    """Write the records of jobs by run directory, submit them, and write the ids that they got.
+
+    Raises:
+        EngineError: They are refused; no record is left.
+        EngineSilentError: They may have been submitted: whoever asks next looks for their names.
+    """
+    for directory, record in jobs.items():
+        write_job(record, directory)
+    try:
+        ids = submit()
+    except EngineSilentError:
+        raise
+    except EngineError:
+        for directory in jobs:
+            remove_job(directory)
+        raise
+    return [
+        write_job(record.model_copy(update={"id": job}), directory)
+        for job, (directory, record) in zip(ids, jobs.items(), strict=True)
+    ]

@@ -8,25 +8,28 @@ import math
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from itertools import groupby
 
 from gr00t_assets import __version__
 from gr00t_assets.core.errors import EngineError
-from gr00t_assets.engines.client import EngineSilentError, JobState
-from gr00t_assets.engines.job import JobRequest
-from gr00t_assets.engines.node_command import node_script
-from gr00t_assets.engines.remote_job import RemoteJob, remote_job
+from gr00t_assets.core.locks import Log
+from gr00t_assets.core.project import Store
+from gr00t_assets.engines.job import EngineSilentError, JobRequest, JobState, node_script
+from gr00t_assets.engines.job_record import JobRecord, now, unfinished_job
+from gr00t_assets.engines.remote_job import submission_lock, submit_recorded
 from gr00t_assets.experiments.engine_file import SlurmEngine
+from gr00t_assets.experiments.registry import trainer_named
+from gr00t_assets.runs.run_directory import place_spec
+from gr00t_assets.runs.spec import TrainingSpec
 
-NO_GPU = "none"
-"""A ``gpu_type`` that asks for no GPU."""
+LARGEST_ARRAY = 1000
+"""Jobs of one array; Slurm's own ``MaxArraySize`` is 1001 where nobody changed it."""
 
-_TIMEOUT = 60.0
-"""Seconds that a command of Slurm has to answer in."""
-
-_RESERVE = 10
-"""Seconds between the end of a checkpoint's grace and the time limit."""
+_TIMEOUT, _RESERVE = 60.0, 10
+"""Seconds in which a command has to answer, and between a checkpoint's grace and the time limit."""
 
 _SILENT = re.compile(
     r"Unable to contact slurm controller|Socket timed out|Connection refused|Zero Bytes were"
@@ -70,12 +73,12 @@ _REMEDIES = (
 
 
 class Slurm:
-    """The cluster of an engine; see ``gr00t_assets.engines.remote_job.Client``."""
+    """The cluster of an engine; see ``gr00t_assets.engines.job.Client``."""
 
-    label = "Slurm job"
+    label, most_lost = "Slurm job", 0  # Slurm starts a lost job again itself
 
     def __init__(self, settings: SlurmEngine) -> None:
-        self.settings = settings
+        self.settings, self.grace = settings, float(settings.checkpoint_before + _RESERVE)
 
     def find(self, name: str, job: str | None) -> JobState | None:
         """The job of a unique name; of several that which lives, else the last."""
@@ -90,7 +93,7 @@ class Slurm:
     def submit(self, name: str, request: JobRequest) -> str:
         """Submit one job."""
         spec = request.spec
-        script = batch_script([task_lines(name, request, self.settings)])
+        script = _batch_script([_task_lines(name, request, self.settings)])
         options = [f"--comment={spec.experiment.name} {spec.config_hash}"]
         if request.priority < 0:
             options.append(f"--nice={-100 * request.priority}")
@@ -108,7 +111,7 @@ class Slurm:
             "job-name": name,
             "partition": settings.partition,
             "account": settings.account,
-            "gres": None if kind == NO_GPU else ":".join(filter(None, ["gpu", kind, str(gpus)])),
+            "gres": None if kind == "none" else ":".join(filter(None, ["gpu", kind, str(gpus)])),
             "nodes": nodes,
             "ntasks-per-node": 1,
             "cpus-per-task": settings.cpus,
@@ -209,14 +212,6 @@ class Slurm:
         return done
 
 
-@contextmanager
-def slurm_job(request: JobRequest, settings: SlurmEngine) -> Iterator[RemoteJob]:
-    """Train in a job of Slurm; see ``gr00t_assets.engines.remote_job.remote_job``."""
-    grace = settings.checkpoint_before + _RESERVE
-    with remote_job(request, settings, Slurm(settings), grace) as job:
-        yield job
-
-
 def _words(said: str, known: Mapping[str, str]) -> str:
     """What Slurm said, and what it means where that is known."""
     plain = said.strip("()")
@@ -233,15 +228,71 @@ def _environment() -> Mapping[str, str]:
     }
 
 
-def task_lines(name: str, request: JobRequest, settings: SlurmEngine) -> str:
+def _task_lines(name: str, request: JobRequest, settings: SlurmEngine) -> str:
     """Shell lines that train one run; see ``node_script``."""
     return node_script(name, request, settings, max(1, settings.checkpoint_before - _RESERVE))
 
 
-def batch_script(tasks: Sequence[str]) -> str:
+def _batch_script(tasks: Sequence[str]) -> str:
     """The batch script; of an array each index has its own lines."""
     lines = ["#!/bin/bash", f"# gr00t-assets {__version__}"]
     if len(tasks) == 1:
         return "\n".join([*lines, *tasks, ""])
     cases = [f"{index})\n{task}\n;;" for index, task in enumerate(tasks)]
     return "\n".join([*lines, 'case "$SLURM_ARRAY_TASK_ID" in', *cases, "esac", ""])
+
+
+def submit_array(
+    specs: Sequence[TrainingSpec], settings: SlurmEngine, store: Store, log: Log = print
+) -> list[JobRecord]:
+    """Submit runs as arrays, one for each number of GPUs and nodes, but those with a job already.
+
+    Each run gets its ``job.json``, so that the run of Dagster that asks for it later attaches to
+    its job. As many jobs of an array run at once as the engine says.
+
+    Raises:
+        EngineError: Slurm does not answer, or refuses an array; none of its runs has a job then.
+    """
+
+    def size(spec: TrainingSpec) -> tuple[int, int]:
+        return spec.experiment.hyperparameters.num_gpus, spec.experiment.hyperparameters.nodes
+
+    slurm = Slurm(settings)
+    slurm.find("", None)
+    submitted: list[JobRecord] = []
+    for common, group in groupby(sorted(specs, key=size), key=size):
+        ordered = sorted(group, key=lambda spec: -spec.experiment.priority)
+        for start in range(0, len(ordered), LARGEST_ARRAY):
+            with ExitStack() as locks:
+                waiting = []
+                for spec in ordered[start : start + LARGEST_ARRAY]:
+                    place_spec(spec)
+                    locks.enter_context(submission_lock(spec, log))
+                    if unfinished_job(spec.run_directory) is None:
+                        waiting.append(spec)
+                if waiting:
+                    submitted += _submit_array(waiting, common, slurm, store, log)
+    return submitted
+
+
+def _submit_array(
+    specs: Sequence[TrainingSpec], size: tuple[int, int], slurm: Slurm, store: Store, log: Log
+) -> list[JobRecord]:
+    settings, sweep = slurm.settings, specs[0].experiment.sweep
+    name = f"gr00t-{sweep}-{uuid.uuid4().hex[:8]}"
+    jobs, tasks = {}, []
+    for index, spec in enumerate(specs):
+        own = f"{name}_{index}"
+        jobs[spec.run_directory] = JobRecord(
+            engine=settings.name, kind=settings.kind, name=own, submitted_at=now()
+        )
+        command = trainer_named(spec.experiment.trainer).command(spec)
+        tasks.append(_task_lines(own, JobRequest(command, spec, store), settings))
+    options = [f"--array=0-{len(specs) - 1}%{settings.jobs_at_once}", f"--comment={sweep}"]
+
+    def submit() -> list[str]:
+        array = slurm.sbatch(name, *size, options, _batch_script(tasks))
+        log(f"submitted {len(specs)} jobs as Slurm array {array} ({name})")
+        return [f"{array}_{index}" for index in range(len(specs))]
+
+    return submit_recorded(jobs, submit)

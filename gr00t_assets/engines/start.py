@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gr00t_assets.core.errors import EngineError
-from gr00t_assets.engines.job import Job, JobRequest
+from gr00t_assets.engines.job import JobRequest
 from gr00t_assets.engines.job_record import unfinished_job
+from gr00t_assets.engines.ray_engine import RayClient
+from gr00t_assets.engines.remote_job import RemoteJob, remote_job
+from gr00t_assets.engines.slurm import Slurm
 from gr00t_assets.experiments.engine_file import (
     EngineSettings,
     LocalEngine,
@@ -17,7 +20,15 @@ from gr00t_assets.gpu.guard import stop_grace
 from gr00t_assets.gpu.slots import acquire, needed_memory
 from gr00t_assets.runs.run_directory import LOG, wait_until_free
 from gr00t_assets.trainers.nodes import require_nodes
-from gr00t_assets.trainers.process_launcher import launched
+from gr00t_assets.trainers.process_launcher import LaunchedProcess, launched
+
+Job = LaunchedProcess | RemoteJob
+"""A trainer that runs somewhere.
+
+``where`` is for one line of a log: ``cuda:0``, ``Slurm job 17 on node3``; ``code`` the exit code,
+128 + n for signal n, once it has ended and its block is left; ``failure`` what ended it where that
+was not the trainer. ``ended_within`` waits for a moment and copies new output, ``stop`` cancels it.
+"""
 
 _AFTER_GRACE = 10.0
 
@@ -60,16 +71,10 @@ def started(request: JobRequest, settings: EngineSettings) -> Iterator[Job]:
     if isinstance(settings, LocalEngine):
         with _local(request) as job:
             yield job
-    elif isinstance(settings, SlurmEngine):
-        from gr00t_assets.engines.slurm import slurm_job
-
-        with slurm_job(request, settings) as job:
-            yield job
-    else:
-        from gr00t_assets.engines.ray_engine import ray_job
-
-        with ray_job(request, settings) as job:
-            yield job
+        return
+    client = Slurm(settings) if isinstance(settings, SlurmEngine) else RayClient(settings)
+    with remote_job(request, settings, client) as job:
+        yield job
 
 
 @contextmanager

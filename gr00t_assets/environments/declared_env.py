@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gr00t_assets.core.errors import Gr00tAssetsError, SimulationError
-from gr00t_assets.core.names import nearest
+from gr00t_assets.core.text import nearest
 from gr00t_assets.environments.environment_file import RENDERED, Environment, InstructionSource
 from gr00t_assets.environments.places import (
     Place,

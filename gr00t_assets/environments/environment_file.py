@@ -22,8 +22,8 @@ from pydantic import (
 from gr00t_assets.core.errors import SimulationError
 from gr00t_assets.core.files import FrozenModel, json_hash
 from gr00t_assets.core.finding import Finding
-from gr00t_assets.core.names import did_you_mean, name_problem
 from gr00t_assets.core.project import project_root
+from gr00t_assets.core.text import did_you_mean, name_problem
 from gr00t_assets.core.yaml_files import (
     LocatedYaml,
     load_yaml,

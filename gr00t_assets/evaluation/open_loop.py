@@ -10,7 +10,7 @@ import numpy as np
 
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset

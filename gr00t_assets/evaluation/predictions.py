@@ -12,7 +12,7 @@ from itertools import cycle
 
 import numpy as np
 
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread
 from gr00t_assets.evaluation.result import (

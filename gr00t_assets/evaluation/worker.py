@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.errors import Gr00tAssetsError, system_errors_explained
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.core.text import escape_output
 from gr00t_assets.evaluation.open_loop import (
     current_evaluation,

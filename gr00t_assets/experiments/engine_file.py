@@ -14,14 +14,14 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, fi
 from gr00t_assets.core.errors import EngineError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.finding import Finding
-from gr00t_assets.core.names import did_you_mean, name_problem
 from gr00t_assets.core.project import project_root
+from gr00t_assets.core.text import did_you_mean, name_problem
 from gr00t_assets.core.yaml_files import (
-    LocatedYaml,
     explained_error,
     load_yaml,
-    raise_problems,
+    problems_error,
     shown_path,
+    validated,
     validation_problems,
     yaml_problem,
 )
@@ -112,10 +112,6 @@ class RayEngine(RemoteEngine):
     )
     resources: dict[str, float] = Field(
         default_factory=dict, description="Custom resources of a job, by name"
-    )
-    autoscaling: bool = Field(
-        default=False,
-        description="Nodes are started on demand, so that a job may ask for what none has yet",
     )
     autoscaling: bool = Field(
         default=False, description="Nodes are started on demand: what none has is waited for"
@@ -219,29 +215,26 @@ def _read() -> tuple[Engines, EngineError | None]:
     if not file.is_file():
         return Engines(), None
     located = load_yaml(file, EngineError)
-    try:
-        content = _EngineFile.model_validate(located.data or {})
-    except ValidationError as failure:
-        raise_problems(located, validation_problems(failure, _EngineFile), EngineError)
-        raise
+    content = validated(located, _EngineFile, EngineError)
     engines: dict[str, EngineSettings] = {LOCAL: LocalEngine()}
-    faulty: dict[str, EngineError] = {}
-    problems: list[Finding] = []
+    wrong: dict[str, list[Finding]] = {}
     for name, block in content.engines.items():
         settings, found = _engine(name, block)
         if settings is not None:
             engines[name] = settings
         else:
-            problems += found
-            faulty[name] = _error(located, found)
-    if content.default not in {*engines, *faulty}:
-        found = f"there is no engine '{content.default}'"
-        hint = did_you_mean(content.default, [*engines, *faulty])
-        problem = yaml_problem(("default",), found, hint)
-        problems.append(problem)
-        faulty[content.default] = _error(located, [problem])
+            wrong[name] = found
+    if content.default not in (known := [*engines, *wrong]):
+        text, hint = f"there is no engine '{content.default}'", did_you_mean(content.default, known)
+        wrong[content.default] = [yaml_problem(("default",), text, hint)]
+    faulty = {
+        name: error
+        for name, found in wrong.items()
+        if (error := problems_error(located, found, EngineError))
+    }
+    every = [problem for found in wrong.values() for problem in found]
     result = Engines(content.default, engines, faulty)
-    return result, _error(located, problems) if problems else None
+    return result, problems_error(located, every, EngineError)
 
 
 def _engine(name: str, block: dict[str, Any]) -> tuple[EngineSettings | None, list[Finding]]:
@@ -249,10 +242,10 @@ def _engine(name: str, block: dict[str, Any]) -> tuple[EngineSettings | None, li
     if problem := name_problem(name):
         return None, [yaml_problem(where, problem)]
     kind = block.get("kind", LOCAL if name == LOCAL else None)
-    if kind not in _KINDS or (kind == LOCAL) != (name == LOCAL):
-        if name == LOCAL or kind == LOCAL:
-            text = f"'{LOCAL}' is this machine and the only engine of that kind"
-            return None, [yaml_problem(where, text)]
+    if (kind == LOCAL) != (name == LOCAL):
+        text = f"'{LOCAL}' is this machine and the only engine of that kind"
+        return None, [yaml_problem(where, text)]
+    if kind not in _KINDS:
         text = "kind is missing" if kind is None else f"there is no kind '{kind}'"
         return None, [yaml_problem((*where, "kind"), text, "write slurm or ray")]
     model = _KINDS[str(kind)]
@@ -260,11 +253,3 @@ def _engine(name: str, block: dict[str, Any]) -> tuple[EngineSettings | None, li
         return model.model_validate({**block, "name": name}), []
     except ValidationError as failure:
         return None, validation_problems(failure, model, where)
-
-
-def _error(located: LocatedYaml, problems: list[Finding]) -> EngineError:
-    try:
-        raise_problems(located, problems, EngineError)
-    except EngineError as error:
-        return error
-    raise AssertionError(problems)

@@ -1,6 +1,12 @@
-"""From a sweep file to its experiments: the list, the grid, the samples, each once a seed."""
+"""From a sweep file to its experiments: the list, the grid, the samples, each once a seed.
+
+Samples are the same on every machine and for ever: every draw is a function of the seed, its number
+and the hyperparameter's name alone. Raising the count, or adding an experiment or another
+hyperparameter, leaves the samples before as they were.
+"""
 
 import itertools
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,11 +15,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from gr00t_assets.core.finding import Finding
-from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.text import did_you_mean, short_number
 from gr00t_assets.core.yaml_files import Location, yaml_problem
 from gr00t_assets.experiments.experiment import Experiment, settings_of_trainer
-from gr00t_assets.experiments.random_samples import Distribution, samples, short_value
-from gr00t_assets.experiments.sweep_file import Entry, Pattern, SweepFile
+from gr00t_assets.experiments.sweep_file import (
+    DIGITS,
+    Choice,
+    Distribution,
+    Entry,
+    Pattern,
+    SweepFile,
+)
 
 INDEX = "index"
 """What counts the samples in a name."""
@@ -94,6 +106,50 @@ def _random(content: SweepFile) -> Iterator[tuple[Location, Entry]]:
         yield ("random",), _from_pattern(block, settings, {**shortened, INDEX: f"{index:03d}"})
 
 
+def samples(choices: Mapping[str, Choice], count: int, seed: int) -> list[dict[str, Any]]:
+    """Different samples of hyperparameters, in an order that depends on nothing but the seed.
+
+    At most ``count``; fewer where the choices have no more combinations.
+    """
+    points: dict[str, dict[str, Any]] = {}
+    number = missed = 0
+    while len(points) < count and missed <= 1000 + 50 * count:
+        point = {name: _drawn(choice, name, number, seed) for name, choice in choices.items()}
+        missed = missed + 1 if repr(point) in points else 0
+        points.setdefault(repr(point), point)
+        number += 1
+    return list(points.values())
+
+
+def _drawn(choice: Choice, name: str, number: int, seed: int) -> Any:
+    share = _share(seed, number, name)
+    if isinstance(choice, Distribution):
+        return choice.value(share)
+    return choice[min(len(choice) - 1, math.floor(share * len(choice)))]
+
+
+def _share(seed: int, number: int, name: str) -> float:
+    """A number in [0, 1).
+
+    It comes from the bits of PCG64 and not from a Generator: numpy keeps the first the same for
+    ever and not the second (NEP 19), and a sample that changes is an experiment to train again.
+    """
+    import numpy as np
+
+    entropy = [seed, number, int.from_bytes(name.encode(), "big")]
+    return int(np.random.PCG64(np.random.SeedSequence(entropy)).random_raw() >> 11) / 2**53
+
+
+def short_value(value: float | int) -> str:
+    """A drawn number as it stands in a name.
+
+    Examples:
+        >>> short_value(0.000123), short_value(0.05), short_value(8)
+        ('1.23e-4', '0.05', '8')
+    """
+    return str(value) if isinstance(value, int) else short_number(value, DIGITS)
+
+
 def _from_pattern(
     block: Pattern, settings: dict[str, Any], placeholders: Mapping[str, str] | None = None
 ) -> Entry:
@@ -125,10 +181,10 @@ def _complete(
     for block in (defaults, entry):
         queue |= {name: getattr(block, name) for name in _QUEUE if name in block.model_fields_set}
     # Set only where a file states it: the printed command has what is stated.
-    report_to: dict[str, Any] = {}
-    for block in (defaults, entry):
-        if "report_to" in block.model_fields_set and block.report_to is not None:
-            report_to["report_to"] = block.report_to
+    report_to = entry.report_to
+    if report_to is None and "report_to" in defaults.model_fields_set:
+        report_to = defaults.report_to
+    stated_report: dict[str, Any] = {} if report_to is None else {"report_to": report_to}
     own_model = entry.base_model is not None
     experiment = Experiment(
         name=entry.name if seed is None else f"{entry.name}-seed{seed}",
@@ -145,7 +201,7 @@ def _complete(
         vram_gb=queue.get("vram_gb"),
         engine=queue.get("engine"),
         pruning=content.pruning,
-        **report_to,
+        **stated_report,
     )
     return PlacedExperiment(experiment, entry, location, tuple(refused))
 

@@ -1,13 +1,22 @@
 """One experiment: what is trained, on what, how, and what one hopes to learn from it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SerializeAsAny, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    SerializeAsAny,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from gr00t_assets.core.files import FrozenModel, json_hash
-from gr00t_assets.core.yaml_files import explained_error
+from gr00t_assets.core.yaml_files import explained_error, without
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.registry import (
     DEFAULT_TRAINER,
@@ -16,12 +25,68 @@ from gr00t_assets.experiments.registry import (
     trainer_names,
     trainer_problem,
 )
-from gr00t_assets.experiments.weighted_dataset import (
-    DatasetChoice,
-    WeightedDataset,
-    mixture_name,
-    weighted_datasets,
-)
+
+DATASET_FORMS = ONE, MIXTURE = "one dataset", "mixture"
+"""Names of the forms of ``dataset``, which pydantic puts into the places of its errors."""
+
+
+class WeightedDataset(FrozenModel):
+    """A dataset of a mixture."""
+
+    name: str = Field(description="Name in data/datasets.yaml")
+    weight: float = Field(
+        default=1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Beside those of the others; see balance_dataset_weights",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_two_fields(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise explained_error(f"expected a name and a weight: {{name: {value}, weight: 1}}")
+        return value
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, dict):
+        name = value.get("name", "NAME")
+        raise explained_error(f"expected a name, or a list of {{name: {name}, weight: 1}}")
+    return value
+
+
+def _several(value: Any) -> Any:
+    if isinstance(value, list | tuple) and len(value) < 2:
+        raise explained_error("a mixture has two datasets or more; of one give the name alone")
+    return value
+
+
+DatasetChoice = Annotated[
+    Annotated[str, BeforeValidator(_named), Tag(ONE)]
+    | Annotated[tuple[WeightedDataset, ...], BeforeValidator(_several), Tag(MIXTURE)],
+    Discriminator(lambda value: MIXTURE if isinstance(value, list | tuple) else ONE),
+]
+"""The name of a dataset, or a list of ``{name, weight}``."""
+
+
+def weighted_datasets(choice: str | Sequence[WeightedDataset]) -> tuple[WeightedDataset, ...]:
+    """The datasets of a choice; a single one has the weight 1."""
+    return (WeightedDataset(name=choice),) if isinstance(choice, str) else tuple(choice)
+
+
+def mixture_name(datasets: Sequence[WeightedDataset]) -> str:
+    """A choice in words.
+
+    Examples:
+        >>> datasets = [WeightedDataset(name="a", weight=0.7), WeightedDataset(name="b", weight=1)]
+        >>> mixture_name(datasets), mixture_name(datasets[:1])
+        ('a 0.7 + b 1', 'a')
+    """
+    if len(datasets) == 1:
+        return datasets[0].name
+    return " + ".join(f"{dataset.name} {dataset.weight:g}" for dataset in datasets)
+
 
 ReportTo = Literal["wandb", "none"]
 
@@ -29,13 +94,7 @@ FIRST_RUNG = 0.25
 """Share of its samples that a run sees before the first decision about it, at least."""
 
 
-def _installed(name: str) -> str:
-    if problem := trainer_problem(name):
-        raise explained_error(problem)
-    return name
-
-
-TrainerName = Annotated[str, AfterValidator(_installed)]
+TrainerName = Annotated[str, without(trainer_problem)]
 
 
 class Pruning(FrozenModel):

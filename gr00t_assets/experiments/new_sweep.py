@@ -10,8 +10,8 @@ import yaml
 
 from gr00t_assets.core.errors import SweepError
 from gr00t_assets.core.files import sync_file
-from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import project_root
+from gr00t_assets.core.text import name_problem
 from gr00t_assets.core.yaml_files import load_yaml, shown_path
 from gr00t_assets.datasets.catalog import find_entry
 from gr00t_assets.experiments.project_files import read_project

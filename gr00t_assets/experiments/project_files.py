@@ -18,16 +18,27 @@ from typing import NamedTuple
 from pydantic import Field
 
 from gr00t_assets.core.errors import Gr00tAssetsError, StoreError
-from gr00t_assets.core.files import FrozenModel, json_hash, read_json, write_json
-from gr00t_assets.core.project import Store, data_files, project_root
-from gr00t_assets.core.project_settings import load_project_settings
+from gr00t_assets.core.files import (
+    FileStamp,
+    FrozenModel,
+    file_stamp,
+    json_hash,
+    read_json,
+    write_json,
+)
+from gr00t_assets.core.project import (
+    Store,
+    data_files,
+    load_notifications,
+    load_project_settings,
+    project_root,
+)
 from gr00t_assets.core.text import printable
-from gr00t_assets.core.yaml_files import VISIBLE_YAML, FileStamp, file_stamp
+from gr00t_assets.core.yaml_files import VISIBLE_YAML
 from gr00t_assets.datasets.catalog import Catalog, read_catalog
 from gr00t_assets.environments.environment_file import environments_file, load_environments
 from gr00t_assets.experiments.engine_file import load_engines, usable_engines
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.notifications_file import load_notifications
 from gr00t_assets.experiments.sweep_rounds import rounds_file
 from gr00t_assets.experiments.sweeps import (
     Sweeps,

@@ -12,7 +12,7 @@ from pydantic import create_model
 from pydantic.fields import FieldInfo
 
 from gr00t_assets.core.errors import SweepError
-from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 
 GROUP = "gr00t_assets.trainers"

@@ -1,24 +1,84 @@
 """What may stand in ``data/sweeps/NAME.yaml``, field by field."""
 
+import math
 import re
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from croniter import CroniterBadDateError, CroniterError, croniter
-from pydantic import Field, field_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from gr00t_assets.core.files import FrozenModel
-from gr00t_assets.core.names import time_zone_problem
-from gr00t_assets.core.yaml_files import explained_error
-from gr00t_assets.experiments.experiment import Pruning, ReportTo, TrainerName
-from gr00t_assets.experiments.random_samples import Choice
+from gr00t_assets.core.text import time_zone_problem
+from gr00t_assets.core.yaml_files import explained_error, without
+from gr00t_assets.experiments.experiment import DatasetChoice, Pruning, ReportTo, TrainerName
 from gr00t_assets.experiments.registry import DEFAULT_TRAINER
-from gr00t_assets.experiments.weighted_dataset import DatasetChoice
 
 DEFAULT_RETRIES = 3
 """Times that an experiment whose run died is requested again."""
 
 _CRON_FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
 _CRON_PART = re.compile(r"(\*|[a-z]{3}|\d+)(-([a-z]{3}|\d+))?(/\d+)?")
+
+
+DIGITS = 3
+"""Significant digits of a sampled number."""
+
+
+class Distribution(FrozenModel):
+    """Where the values of one hyperparameter are drawn from."""
+
+    distribution: Literal["uniform", "log_uniform", "int_uniform"]
+    low: float
+    high: float
+
+    @field_validator("low", "high")
+    @classmethod
+    def _can_be_drawn(cls, value: float, info: ValidationInfo) -> float:
+        kind, low = info.data.get("distribution"), info.data.get("low", -math.inf)
+        if not math.isfinite(value):
+            raise explained_error("low and high are finite numbers")
+        if kind == "int_uniform" and not value.is_integer():
+            raise explained_error(f"int_uniform needs whole numbers, not {value:g}")
+        if kind == "log_uniform" and value <= 0:
+            raise explained_error(f"log_uniform needs low above 0, not {value:g}")
+        if info.field_name == "high" and value <= low:
+            raise explained_error(f"high {value:g} is not above low {low:g}")
+        return value
+
+    def value(self, share: float) -> float | int:
+        """The quantile at ``share``, to three digits but for whole numbers, inside the bounds.
+
+        Examples:
+            >>> Distribution(distribution="log_uniform", low=1e-5, high=1e-3).value(0.5)
+            0.0001
+        """
+        if self.distribution == "int_uniform":
+            low, high = int(self.low), int(self.high)
+            return min(high, low + math.floor(share * (high - low + 1)))
+        if self.distribution == "log_uniform":
+            exact = math.exp(math.log(self.low) + share * math.log(self.high / self.low))
+        else:
+            exact = self.low + share * (self.high - self.low)
+        return min(self.high, max(self.low, float(f"{exact:.{DIGITS}g}")))
+
+    def bound(self, name: Literal["low", "high"]) -> float | int:
+        """A bound as it is drawn."""
+        value = getattr(self, name)
+        return int(value) if self.distribution == "int_uniform" else value
+
+
+CHOICE_FORMS = LISTED, DRAWN = "listed", "drawn"
+"""Names of the forms of a choice, which pydantic puts into the places of its errors."""
+
+Choice = Annotated[
+    Annotated[list[Any], Tag(LISTED)] | Annotated[Distribution, Tag(DRAWN)],
+    Discriminator(
+        lambda value: {list: LISTED, dict: DRAWN, Distribution: DRAWN}.get(type(value)),
+        custom_error_type="choice",
+        custom_error_message="expected a list of values, or distribution, low and high",
+    ),
+]
+"""What one hyperparameter is drawn from: values that are each as likely, or a distribution."""
 
 
 class _QueueSettings(FrozenModel):
@@ -116,43 +176,6 @@ class Until(FrozenModel):
     )
 
 
-class SweepFile(FrozenModel):
-    """A whole sweep file. The file's name is the sweep's name."""
-
-    description: str = ""
-    schedule: str | None = Field(default=None, description="Cron expression, five fields")
-    time_zone: str = Field(default="UTC", description="Of the schedule, such as Europe/Berlin")
-    max_retries: int = Field(
-        default=DEFAULT_RETRIES, ge=0, description="Times that a run that died is requested again"
-    )
-    tags: tuple[str, ...] = ()
-    pruning: Pruning | None = Field(
-        default=None, description="Give up hopeless runs while they train; None: never"
-    )
-    defaults: Defaults = Field(default=Defaults(), description="What every experiment starts from")
-    experiments: tuple[Entry, ...] = Field(default=(), description="Experiments, one by one")
-    grid: Grid | None = Field(default=None, description="Every combination of some values")
-    random: Random | None = Field(default=None, description="Samples of hyperparameters")
-    seeds: tuple[int, ...] = Field(default=(), description="Every experiment once for each seed")
-    until: Until | None = Field(
-        default=None, description="Add seeds, round by round, until a question is answered"
-    )
-
-    @field_validator("schedule")
-    @classmethod
-    def _cron(cls, value: str | None) -> str | None:
-        if value is not None and (problem := cron_problem(value)):
-            raise explained_error(problem)
-        return value
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        if problem := time_zone_problem(value):
-            raise explained_error(problem)
-        return value
-
-
 def cron_problem(text: str) -> str | None:
     """What keeps a text from being a cron expression of five fields; ``None`` where nothing does.
 
@@ -187,3 +210,30 @@ def cron_problem(text: str) -> str | None:
     except CroniterBadDateError:
         return f"there is no day {fields[2]} in month {fields[3]}"
     return None
+
+
+class SweepFile(FrozenModel):
+    """A whole sweep file. The file's name is the sweep's name."""
+
+    description: str = ""
+    schedule: Annotated[str, without(cron_problem)] | None = Field(
+        default=None, description="Cron expression, five fields"
+    )
+    time_zone: Annotated[str, without(time_zone_problem)] = Field(
+        default="UTC", description="Of the schedule, such as Europe/Berlin"
+    )
+    max_retries: int = Field(
+        default=DEFAULT_RETRIES, ge=0, description="Times that a run that died is requested again"
+    )
+    tags: tuple[str, ...] = ()
+    pruning: Pruning | None = Field(
+        default=None, description="Give up hopeless runs while they train; None: never"
+    )
+    defaults: Defaults = Field(default=Defaults(), description="What every experiment starts from")
+    experiments: tuple[Entry, ...] = Field(default=(), description="Experiments, one by one")
+    grid: Grid | None = Field(default=None, description="Every combination of some values")
+    random: Random | None = Field(default=None, description="Samples of hyperparameters")
+    seeds: tuple[int, ...] = Field(default=(), description="Every experiment once for each seed")
+    until: Until | None = Field(
+        default=None, description="Add seeds, round by round, until a question is answered"
+    )

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from gr00t_assets.core.finding import Finding
-from gr00t_assets.core.names import did_you_mean, name_problem
+from gr00t_assets.core.text import did_you_mean, name_problem
 from gr00t_assets.core.yaml_files import (
     LocatedYaml,
     Location,
@@ -17,8 +17,7 @@ from gr00t_assets.core.yaml_files import (
 )
 from gr00t_assets.datasets.catalog import dataset_problem
 from gr00t_assets.experiments.expansion import INDEX, PLACEHOLDER, PlacedExperiment
-from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.random_samples import CHOICE_FORMS, Choice, Distribution
+from gr00t_assets.experiments.experiment import DATASET_FORMS, Experiment
 from gr00t_assets.experiments.registry import (
     all_hyperparameters,
     combined_hyperparameters,
@@ -26,9 +25,16 @@ from gr00t_assets.experiments.registry import (
     trainer_named,
     trainer_names,
 )
-from gr00t_assets.experiments.sweep_file import BEST, MOST_EXPERIMENTS, Entry, SweepFile
+from gr00t_assets.experiments.sweep_file import (
+    BEST,
+    CHOICE_FORMS,
+    MOST_EXPERIMENTS,
+    Choice,
+    Distribution,
+    Entry,
+    SweepFile,
+)
 from gr00t_assets.experiments.sweep_rounds import further_experiments
-from gr00t_assets.experiments.weighted_dataset import DATASET_FORMS
 
 _FORMS = (*DATASET_FORMS, *CHOICE_FORMS)
 
@@ -46,12 +52,9 @@ def value_problems(content: SweepFile) -> list[Finding]:
     problems = _checked(content.defaults.hyperparameters, ("defaults", "hyperparameters"))
     for index, entry in enumerate(content.experiments):
         problems += _checked(entry.hyperparameters, ("experiments", index, "hyperparameters"))
-    if content.grid is not None:
-        for name, values in content.grid.hyperparameters.items():
-            problems += _listed(name, values, ("grid", "hyperparameters", name))
-    if content.random is not None:
-        for name, values in content.random.hyperparameters.items():
-            problems += _sampled(name, values, ("random", "hyperparameters", name))
+    for block, _ in _pattern_blocks(content):
+        for name, choice in getattr(content, block).hyperparameters.items():
+            problems += _sampled(name, choice, (block, "hyperparameters", name))
     for index, seed in enumerate(content.seeds):
         problems += [moved(item, ("seeds", index)) for item in _checked({"seed": seed}, ())]
     return problems
@@ -159,13 +162,10 @@ def _dataset_problems(
         yield yaml_problem(item.location, f"'{experiment.name}' has no dataset")
         return
     where: Location = (*(item.location if item.entry.dataset else ("defaults",)), "dataset")
-    places = (
-        [where]
-        if isinstance(experiment.dataset, str)
-        else [(*where, index, "name") for index in range(len(experiment.datasets))]
-    )
     first: dict[str, Location] = {}
-    for place, dataset in zip(places, experiment.datasets, strict=True):
+    for index, dataset in enumerate(experiment.datasets):
+        alone = isinstance(experiment.dataset, str)
+        place = where if alone else (*where, index, "name")
         if problem := dataset_problem(dataset.name, datasets):
             yield yaml_problem(place, *problem)
         elif dataset.name in first:
@@ -178,7 +178,6 @@ def _dataset_problems(
 def _engine_problems(
     experiments: Iterable[PlacedExperiment], content: SweepFile, engines: Collection[str]
 ) -> Iterator[Finding]:
-    """Engines that are not in data/engines.yaml, each once where the file states it."""
     for item in experiments:
         name = item.experiment.engine
         if name is not None and name not in engines:
@@ -189,7 +188,6 @@ def _engine_problems(
 
 
 def _trainer_limits(item: PlacedExperiment, content: SweepFile) -> Iterator[Finding]:
-    """What the experiment's trainer does not take, where the file states it."""
     experiment = item.experiment
     for name in item.refused:
         owners = [t for t in trainer_names() if name in hyperparameters_model(t).model_fields]
@@ -207,7 +205,6 @@ def _trainer_limits(item: PlacedExperiment, content: SweepFile) -> Iterator[Find
 
 
 def _stated_at(item: PlacedExperiment, field: str, content: SweepFile) -> Location:
-    """Where a file states what an experiment has; where it says nothing, the experiment."""
     entry, defaults, here = item.entry, content.defaults, item.location
     if field == "dataset":
         return (*here, field) if entry.dataset else ("defaults", field)
@@ -241,7 +238,6 @@ def _pattern_blocks(content: SweepFile) -> Iterator[tuple[str, list[str]]]:
 
 
 def _misplaced(problem: Finding) -> Finding:
-    """A problem in words of its own where a field belongs to another place."""
     if problem.found != "unknown field" or not problem.location:
         return problem
     name, is_setting = str(problem.location[-1]), problem.location[-2:-1] == ("hyperparameters",)

@@ -12,10 +12,9 @@ from pathlib import Path
 from pydantic import Field
 
 from gr00t_assets.core.checksums import load_sealed, sealed
-from gr00t_assets.core.errors import StoreError, SweepError
+from gr00t_assets.core.errors import StoreError, SweepError, system_errors_explained
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.experiments.experiment import Experiment
 
 MOST_SEEDS = 5

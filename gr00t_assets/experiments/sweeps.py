@@ -8,8 +8,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from gr00t_assets.core.errors import SweepError
-from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.project import Store, data_files
+from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.core.yaml_files import (
     VISIBLE_YAML,
     load_yaml,
@@ -17,7 +17,6 @@ from gr00t_assets.core.yaml_files import (
     shown_path,
     yaml_problem,
 )
-from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.experiments.engine_file import usable_engines
 from gr00t_assets.experiments.expansion import all_entries, expand
 from gr00t_assets.experiments.experiment import Experiment
@@ -147,28 +146,6 @@ def _refuse_names(
         problem += f", and so are {more} more." if more else "."
         remedy = "an experiment's name is its partition key: rename one of them"
         raise SweepError(file, problem, [remedy])
-
-
-def load_sweeps(
-    directory: Path | None = None,
-    datasets: Collection[str] | None = None,
-    engines: Collection[str] | None = None,
-) -> dict[str, Sweep]:
-    """Every sweep of a folder by name; where left out of ``data/sweeps``, and of the examples.
-
-    Its experiments may use these ``datasets`` and ``engines``, those of the catalog and of
-    ``data/engines.yaml`` where left out.
-
-    Raises:
-        SweepError: A file is wrong, or one experiment name stands in two files. The message has
-            file, line, field and the nearest valid name.
-    """
-    files = sorted(directory.glob(VISIBLE_YAML)) if directory else sweep_files()
-    names = load_catalog() if datasets is None else datasets
-    sweeps = read_sweeps(files, names, usable_engines().names if engines is None else engines)
-    for error in sweeps.faults.values():
-        raise error
-    return sweeps
 
 
 def load_sweep(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import AliasChoices, Field
 
-from gr00t_assets.core.locks import UNKNOWN, LockRecord, lock_owners
+from gr00t_assets.core.locks import UNKNOWN, LockRecord, lock_holder
 from gr00t_assets.core.processes import host_name, is_alive, is_locked, open_lock
 from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.guard import end_tagged, tagged_processes
@@ -79,11 +79,7 @@ def holders(store: Store | None = None) -> list[Holder]:
     for path in slots_folder(store).glob("*-*.lock"):
         device, _, slot = path.stem.rpartition("-")
         if slot.isdecimal() and is_locked(path):
-            holder = Holder.read(path, device=device, slot=int(slot))
-            if holder.pid is None:
-                owner = next(iter(lock_owners(path)), None)
-                holder = holder.model_copy(update={"pid": owner})
-            taken.append(holder)
+            taken.append(lock_holder(path, Holder, device=device, slot=int(slot)))
     return sorted(taken, key=lambda holder: (holder.device, holder.slot))
 
 

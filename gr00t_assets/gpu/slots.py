@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from pydantic import Field
+
 from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.locks import REMIND_EVERY, Every, Log, free_lock
-from gr00t_assets.core.processes import is_locked, lock_file, start_time
+from gr00t_assets.core.processes import host_name, is_locked, lock_file, start_time
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.gpu.devices import CPU, GPUS, read_gpus, slots_by_device
+from gr00t_assets.gpu.devices import CPU, GPUS, GpuProcess, read_gpus, slots_by_device
 from gr00t_assets.gpu.guard import new_process_tag
-from gr00t_assets.gpu.memory import MemoryHeadroom, read_headrooms
 from gr00t_assets.gpu.slot_files import (
     Holder,
     end_orphans,
@@ -27,7 +29,15 @@ from gr00t_assets.gpu.slot_files import (
     slot_file,
     slots_folder,
 )
-from gr00t_assets.gpu.wait_queue import Ticket, Waiter, allot_slots, queue_locked, waiting
+from gr00t_assets.gpu.wait_queue import (
+    MemoryHeadroom,
+    Ticket,
+    Waiter,
+    allot_slots,
+    queue_locked,
+    read_headrooms,
+    waiting,
+)
 
 _POLL = 0.5
 _FREE_EVERY = 2.0
@@ -42,7 +52,6 @@ class Lease:
         devices: Index or UUID of each GPU, or ``cpu``.
         descriptors: The open lock files, for ``Popen(pass_fds=...)``.
         holders: What the files say, in the same order.
-        process_tag: For the guard.
     """
 
     devices: tuple[str, ...]
@@ -222,3 +231,62 @@ def _refuse_too_big(waiter: Waiter, headrooms: Mapping[str, MemoryHeadroom]) -> 
     remedy = "lower vram_gb in the sweep file, with a smaller batch_size where it is true"
     details = [f"this machine's devices have, in GB: {listed}", remedy]
     raise TrainingError(waiter.experiment, problem, details)
+
+
+class DeviceStatus(FrozenModel):
+    """One device and who is on it."""
+
+    name: str = Field(description="As CUDA_VISIBLE_DEVICES takes it, or cpu")
+    model: str | None = Field(description="NVIDIA H200; None where the driver does not know it")
+    uuid: str | None
+    slots: int = Field(description="0 for a device that is held and no longer configured")
+    holders: tuple[Holder, ...]
+    total_bytes: int | None
+    used_bytes: int | None
+    foreign_bytes: int = Field(description="Held by processes that no slot belongs to")
+    foreign_processes: tuple[GpuProcess, ...]
+    utilisation_percent: int | None
+
+
+class MachineStatus(FrozenModel):
+    """Every device of this machine, and who waits for a slot."""
+
+    host: str
+    devices: tuple[DeviceStatus, ...]
+    waiting: tuple[Waiter, ...]
+
+    @property
+    def slots(self) -> int:
+        """Slots of all devices: the trainings that run at a time."""
+        return sum(device.slots for device in self.devices)
+
+
+def machine_status(store: Store | None = None) -> MachineStatus:
+    """Look at the machine and a store's slots, the project's where it is left out; only reads.
+
+    Raises:
+        TrainingError: ``GR00T_ASSETS_GPUS`` or ``GR00T_ASSETS_CPU_SLOTS`` cannot be read.
+    """
+    configured, taken = slots_by_device(), holders(store)
+    names = list(dict.fromkeys([*configured, *(holder.device for holder in taken)]))
+    listed = read_gpus() if names != [CPU] else []
+    gpus = {key: gpu for gpu in listed for key in (gpu.name, gpu.uuid)}
+    headrooms = read_headrooms(names, taken, listed)
+    devices = []
+    for name in names:
+        gpu, headroom = gpus.get(name), headrooms[name]
+        model = f"{os.cpu_count()} cores" if name == CPU else gpu.model if gpu else None
+        status = DeviceStatus(
+            name=name,
+            model=model,
+            uuid=gpu.uuid if gpu else None,
+            slots=configured.get(name, 0),
+            holders=tuple(holder for holder in taken if holder.device == name),
+            total_bytes=headroom.total,
+            used_bytes=gpu.used_bytes if gpu else None,
+            foreign_bytes=headroom.foreign,
+            foreign_processes=headroom.processes,
+            utilisation_percent=gpu.utilisation_percent if gpu else None,
+        )
+        devices.append(status)
+    return MachineStatus(host=host_name(), devices=tuple(devices), waiting=tuple(waiting(store)))

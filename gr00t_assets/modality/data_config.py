@@ -14,13 +14,12 @@ from typing import Any
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from gr00t_assets.core.errors import DataConfigError
-from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.core.files import FrozenModel, file_stamp
 from gr00t_assets.core.finding import Finding
-from gr00t_assets.core.names import did_you_mean, name_problem
 from gr00t_assets.core.project import project_root
+from gr00t_assets.core.text import did_you_mean, name_problem
 from gr00t_assets.core.yaml_files import (
     VISIBLE_YAML,
-    file_stamp,
     load_yaml,
     raise_problems,
     shown_path,

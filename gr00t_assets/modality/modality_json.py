@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.names import nearest
+from gr00t_assets.core.text import nearest
 from gr00t_assets.core.yaml_files import validation_problems
 from gr00t_assets.modality.rotations import ROTATION_DIMS, RotationName
 

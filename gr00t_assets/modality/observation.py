@@ -10,7 +10,7 @@ import numpy as np
 
 from gr00t_assets.core.errors import ObservationError
 from gr00t_assets.core.finding import short
-from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.modality.config import ModalityConfig, VideoKey
 from gr00t_assets.modality.flat_vector import FlatVector
 from gr00t_assets.modality.images import resized

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import AfterValidator
 
-from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.text import did_you_mean
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation

@@ -16,11 +16,11 @@ from gr00t_assets.comparison.speed import Speeds
 from gr00t_assets.comparison.statistics.factors import factor_named
 from gr00t_assets.comparison.wording import hours_unit, listed
 from gr00t_assets.core.errors import ComparisonError
-from gr00t_assets.core.names import MAX_LENGTH
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.text import MAX_LENGTH
+from gr00t_assets.experiments.expansion import short_value
 from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names
 from gr00t_assets.experiments.project_files import read_project
-from gr00t_assets.experiments.random_samples import short_value
 from gr00t_assets.experiments.registry import hyperparameters_model
 from gr00t_assets.experiments.sweep_file import BEST
 from gr00t_assets.experiments.sweeps import load_sweep

@@ -15,9 +15,8 @@ from gr00t_assets.core.yaml_files import load_yaml, shown_path
 from gr00t_assets.evaluation.result import readable_evaluation
 from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names
 from gr00t_assets.experiments.project_files import read_project
-from gr00t_assets.experiments.random_samples import DIGITS, Choice, Distribution
 from gr00t_assets.experiments.registry import hyperparameters_model
-from gr00t_assets.experiments.sweep_file import SweepFile
+from gr00t_assets.experiments.sweep_file import DIGITS, Choice, Distribution, SweepFile
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.planning.sweep_plan import named_sweep
 from gr00t_assets.runs.stored_run import read_runs

@@ -17,7 +17,7 @@ from gr00t_assets.comparison.statistics.ranking import comparability_classes
 from gr00t_assets.comparison.wording import factor_words, names_in_words
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweep_file import BEST, Until

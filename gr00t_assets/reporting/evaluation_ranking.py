@@ -13,7 +13,7 @@ from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.statistics.factors import Configuration
 from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
 from gr00t_assets.comparison.wording import label, said_once
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.evaluation.paired_errors import (
     ConfigurationError,
     PairedError,

@@ -20,8 +20,7 @@ from gr00t_assets.comparison.wording import (
     label,
     names_in_words,
 )
-from gr00t_assets.core.text import markdown
-from gr00t_assets.core.units import counted, shown_setting
+from gr00t_assets.core.text import counted, markdown, shown_setting
 from gr00t_assets.reporting import effect_table, evaluation_ranking, ranking_table, summaries
 from gr00t_assets.reporting.ranking_table import RankingTable, class_title, frames_warning
 

@@ -21,7 +21,7 @@ from gr00t_assets.comparison.statistics.ranking import (
 from gr00t_assets.comparison.statistics.success import against_first
 from gr00t_assets.comparison.success_ranking import RolledConfiguration, SuccessRanking
 from gr00t_assets.comparison.wording import factor_words, first_label, loss_text, plain, shown
-from gr00t_assets.core.units import shown_setting
+from gr00t_assets.core.text import shown_setting
 from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.reporting.effect_table import IntervalAxis, interval_axis
 from gr00t_assets.reporting.evaluation_ranking import EvaluatedConfiguration, evaluation_ranking

@@ -13,10 +13,9 @@ from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass
 from gr00t_assets.comparison.tables.wandb_import import imports_folder
 from gr00t_assets.comparison.wording import first_label, loss_and_interval
-from gr00t_assets.core.errors import Gr00tAssetsError
+from gr00t_assets.core.errors import Gr00tAssetsError, system_errors_explained
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import Store, data_files
-from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.evaluation.result import Evaluation, load_evaluation
 from gr00t_assets.evaluation.rollouts.result import Rollouts, load_rollouts
 from gr00t_assets.experiments.project_files import read_project

@@ -29,10 +29,8 @@ from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, Ranke
 from gr00t_assets.comparison.wording import factor_words, listed, shown, value_words
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.files import write_bytes
-from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.project import Store, project_root
-from gr00t_assets.core.text import markdown, printable
-from gr00t_assets.core.units import shown_setting
+from gr00t_assets.core.text import did_you_mean, markdown, printable, shown_setting
 from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.reporting.effect_table import BADGES, ratio_text

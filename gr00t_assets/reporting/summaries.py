@@ -15,7 +15,7 @@ from gr00t_assets.comparison.columns import cpu_hours
 from gr00t_assets.comparison.run import Run, trainable_parts
 from gr00t_assets.comparison.wording import hours_words, names_in_words, shown
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.core.units import shown_setting
+from gr00t_assets.core.text import shown_setting
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.planning.sweep_plan import next_step
 from gr00t_assets.runs.stored_run import StoredRun

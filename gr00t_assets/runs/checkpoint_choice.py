@@ -17,8 +17,8 @@ from gr00t_assets.core.checksums import read_sealed
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import folders, json_hash
 from gr00t_assets.runs.checkpoint_layout import stored_checkpoints
-from gr00t_assets.runs.held_out_loss import read_held_out_losses
 from gr00t_assets.runs.manifest import load_manifest
+from gr00t_assets.runs.metrics import read_held_out_losses
 from gr00t_assets.runs.run_directory import MODEL
 
 EVALUATION = "evaluation.json"

@@ -1,4 +1,9 @@
-"""Checkpoints in a run directory: folder names, markers, their records, training-only files."""
+"""Checkpoints and models of a run: folder names, markers, records, and files as they were written.
+
+The manifest has the SHA-256 of the metrics and of the model's files, compared when they are used. A
+run of an older version has none there: its files are taken as they are, and ``store verify`` says
+of how many that is so.
+"""
 
 import re
 from dataclasses import dataclass
@@ -7,17 +12,22 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gr00t_assets.core.checksums import crc32, read_sealed
+from gr00t_assets.core.checksums import changed_files, crc32, file_hashes, load_sealed, read_sealed
 from gr00t_assets.core.errors import CheckpointError
-from gr00t_assets.core.files import FrozenModel, folders
+from gr00t_assets.core.files import LARGEST_LIST, FrozenModel, folders
 from gr00t_assets.experiments.registry import loadable_trainers
-from gr00t_assets.runs.run_directory import CHECKPOINTS
+from gr00t_assets.runs.manifest import MANIFEST, Manifest, load_manifest
+from gr00t_assets.runs.metrics import METRICS
+from gr00t_assets.runs.run_directory import CHECKPOINTS, MODEL
 
 COMPLETE = "complete.json"
 """In a checkpoint that training can go on from; written last, with ``step`` and ``config_hash``."""
 
 WEIGHTS_ONLY = "weights.json"
 """What ``COMPLETE`` is called once the optimizer state is dropped; its content stays."""
+
+PROMOTION = "promotion.json"
+"""Record of a promoted model, beside its weights."""
 
 
 @dataclass(frozen=True)
@@ -185,3 +195,92 @@ def require_whole(folder: Path, remedy: str) -> CheckpointRecord:
     if damaged := damaged_files(folder, record):
         raise CheckpointError(str(folder), "this checkpoint is corrupt.", [*damaged, remedy])
     return record
+
+
+def run_hashes(run_directory: Path, model: bool) -> dict[str, str]:
+    """SHA-256 of a run's metrics, and of the files of its model where it is to have one."""
+    files = [run_directory / METRICS]
+    if model:
+        files += (run_directory / MODEL).rglob("*")
+    return file_hashes(run_directory, files)
+
+
+def model_hashes(manifest: Manifest) -> dict[str, str]:
+    """What a manifest has recorded of the model's files, by their names in ``model/``."""
+    begin = f"{MODEL}/"
+    return {
+        name.removeprefix(begin): value
+        for name, value in manifest.files.items()
+        if name.startswith(begin)
+    }
+
+
+def metrics_problem(manifest: Manifest, run_directory: Path) -> str | None:
+    """What is wrong with the metrics of a run that is over, where its manifest can tell."""
+    path = run_directory / METRICS
+    if path.is_file() and path.stat().st_size > LARGEST_LIST:
+        return f"{METRICS}: is too large"
+    recorded = {name: value for name, value in manifest.files.items() if name == METRICS}
+    return next(iter(changed_files(run_directory, recorded)), None)
+
+
+class PromotedModel(BaseModel):
+    """``promotion.json`` of a promoted model, as far as opening it needs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    experiment: str
+    trainer: str
+    step: int | None = Field(default=None, description="Of a checkpoint; None for final weights")
+    weights: dict[str, str] = Field(description="SHA-256 by name")
+    files: dict[str, str] = Field(default_factory=dict, description="SHA-256 of the others")
+
+
+def read_promotion(folder: Path) -> PromotedModel | None:
+    """The record of a promoted model; None of any other folder.
+
+    Raises:
+        CheckpointError: The record cannot be read.
+        StoreError: This user may not read it.
+    """
+    record, problem = folder / PROMOTION, "this is not the record of a promotion."
+    if not record.is_file():
+        return None
+    return load_sealed(
+        record,
+        PromotedModel,
+        lambda why: CheckpointError(str(record), problem, [why, _again(folder)]),
+    )
+
+
+def recorded_hashes(folder: Path) -> dict[str, str]:
+    """What is recorded of the files of a run's or a promoted model; nothing of another folder.
+
+    Raises:
+        Gr00tAssetsError: The record cannot be read.
+    """
+    if promoted := read_promotion(folder):
+        return promoted.weights | promoted.files
+    folder = folder.absolute()
+    if folder.name == MODEL and (folder.parent / MANIFEST).is_file():
+        manifest = load_manifest(folder.parent)
+        return model_hashes(manifest) if manifest else {}
+    return {}
+
+
+def require_unchanged(folder: Path) -> None:
+    """Refuse the model of a run, or a promoted one, whose files are not as they were written.
+
+    A folder that nothing is recorded of is taken as it is.
+
+    Raises:
+        CheckpointError: A file has changed or is missing.
+    """
+    if changed := changed_files(folder, recorded_hashes(folder)):
+        raise CheckpointError(str(folder), "this model is damaged.", [*changed, _again(folder)])
+
+
+def _again(folder: Path) -> str:
+    if (folder / PROMOTION).is_file():
+        return f"move {folder} away and promote again"
+    return f"move {folder.parent} away and materialise again, or put the files back from a copy"

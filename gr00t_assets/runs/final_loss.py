@@ -1,8 +1,11 @@
 """The final loss of a run: the mean over its final window, with a standard error that respects
 autocorrelation. Whatever ranks, prunes, keeps or promotes runs takes it from here.
+
+Whether the loss fell, and whether it had spikes, is told here as well.
 """
 
 import math
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +21,17 @@ RULE = "max(20 steps, 10 % of the steps), at most half of the run; error by AR(1
 
 _MIN_VALUES, _MIN_EFFECTIVE = 8, 3.0
 """Least values that tell an autocorrelation, and independent ones that tell a standard error."""
+
+LEAST_STEPS = 8
+"""Of a window that tells whether the loss fell; fewer tell nothing of their autocorrelation."""
+
+SPIKE_DEVIATIONS = 7.0
+SPIKE_WINDOW = 1_000
+"""Steps before a step that it is held against, at most."""
+
+_NORMAL = 1.96
+
+Answer = Literal["yes", "no", "cannot be told"]
 
 
 class LossWindow(FrozenModel):
@@ -130,13 +144,8 @@ def autocorrelation(values: np.ndarray) -> float | None:
     The sample's own ``r = sum(d_t d_(t+1)) / sum(d_t^2)``, with ``d`` the distances from the mean,
     is too small on average: ``E[r] = rho - (1 + 4 rho) / n`` (Marriott and Pope, "Bias in the
     estimation of autocorrelations", Biometrika 41, 1954). This is solved for ``rho``. A negative
-    one counts as 0, so that no error is below that of independent values.
-
-    Args:
-        values: Shape ``(n,)``.
-
-    Returns:
-        ``rho``; ``None`` for fewer than 8 values, which tell nothing of it.
+    one counts as 0, so that no error is below that of independent values. Of fewer than 8 values,
+    shape ``(n,)``, which tell nothing of it, it is ``None``.
     """
     n = len(values)
     if n < _MIN_VALUES:
@@ -180,3 +189,59 @@ def standard_error(values: np.ndarray) -> float | None:
 def _inflation(rho: float, n: int) -> float:
     """How much larger autocorrelation makes the variance of a mean of ``n`` values; ``g`` above."""
     return (1 + rho) / (1 - rho) - 2 * rho * (1 - rho**n) / (n * (1 - rho) ** 2)
+
+
+def loss_fell(losses: ArrayLike) -> tuple[Answer, str]:
+    """Whether a run's final loss is below its first one, by the 95 percent interval of the fall.
+
+    Both are means over the windows that manifests have, with standard errors under AR(1). In a
+    window whose neighbouring losses are too much alike for one, as where the loss falls through it,
+    the mean counts as one value alone: its error is the standard deviation of the losses, which is
+    larger. ``losses`` are as in ``first_window``.
+
+    Examples:
+        >>> loss_fell([9.0, 8.0] * 20 + [1.0, 2.0] * 20)
+        ('yes', 'from 8.5 to 1.5: by 7, 6.68 to 7.32')
+    """
+    values = np.asarray(losses, dtype=np.float64)
+    steps = window_steps(len(values))
+    if steps < LEAST_STEPS or not np.isfinite(values).all():
+        return "cannot be told", f"{len(values)} steps are too few, {2 * LEAST_STEPS} can tell it"
+    first, final = values[:steps], values[-steps:]
+    fall = float(first.mean() - final.mean())
+    half = _NORMAL * math.hypot(_error(first), _error(final))
+    text = f"from {first.mean():.4g} to {final.mean():.4g}"
+    text += f": by {fall:.3g}, {fall - half:.3g} to {fall + half:.3g}"
+    return "yes" if fall > half else "no" if fall < -half else "cannot be told", text
+
+
+def _error(values: np.ndarray) -> float:
+    error = standard_error(values)
+    return float(values.std(ddof=1)) if error is None else error
+
+
+def loss_spikes(losses: ArrayLike) -> np.ndarray:
+    """Steps whose loss is seven standard deviations or more above the mean of the 1,000 before.
+
+    The spike score of OLMo 2 (OLMo Team, "2 OLMo 2 Furious", arXiv:2501.00656, 2025) is the share
+    of such steps; here falls do not count, and at the start there are fewer steps before: the first
+    20 are not judged. ``losses`` are as in ``first_window``, the steps are counted from 1 on.
+
+    Examples:
+        >>> loss_spikes([1.0, 2.0] * 50 + [30.0] + [1.0, 2.0] * 5).tolist()
+        [101]
+    """
+    values = np.asarray(losses, dtype=np.float64)
+    if len(values) <= MIN_STEPS or not np.isfinite(values).all():
+        return np.array([], dtype=np.int64)
+    centred = values - np.median(values)
+    sums = np.concatenate([[0.0], np.cumsum(centred)])
+    squares = np.concatenate([[0.0], np.cumsum(centred**2)])
+    steps = np.arange(MIN_STEPS, len(values))
+    begin = np.maximum(0, steps - SPIKE_WINDOW)
+    mean = (sums[steps] - sums[begin]) / (steps - begin)
+    variance = (squares[steps] - squares[begin]) / (steps - begin) - mean**2
+    rise = centred[steps] - mean
+    deviation = np.sqrt(np.maximum(variance, 0.0))
+    least = 1e-6 * np.abs(values).max()  # a rise that rounding makes is none
+    return steps[(rise >= SPIKE_DEVIATIONS * deviation) & (rise > least)] + 1

@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from gr00t_assets.core.checksums import load_sealed, sealed
-from gr00t_assets.core.errors import CheckpointError
+from gr00t_assets.core.errors import CheckpointError, Gr00tAssetsError
 from gr00t_assets.core.files import FrozenModel, append_line, read_objects, sync_file, write_json
 from gr00t_assets.runs.final_loss import LossWindow, final_window, first_window
 from gr00t_assets.runs.metrics import read_metrics, sync_metrics
@@ -135,6 +135,13 @@ def load_manifest(run_directory: Path) -> Manifest | None:
     return load_sealed(
         path, Manifest, lambda why: CheckpointError(str(path), problem, [why, remedy])
     )
+
+
+def readable_manifest(run_directory: Path) -> Manifest | None:
+    """The manifest of a run; ``None`` also where it cannot be read."""
+    with suppress(Gr00tAssetsError, OSError):
+        return load_manifest(run_directory)
+    return None
 
 
 def installed_versions() -> dict[str, str]:

@@ -1,5 +1,10 @@
-"""``metrics.jsonl``: one line per logged step, appended while training, read as columns."""
+"""``metrics.jsonl``: one line per logged step, appended while training, read as columns.
 
+Beside it ``held_out_loss.jsonl``, the losses on held-out episodes while a run trains.
+"""
+
+import json
+import math
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,9 +16,19 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from gr00t_assets.core.errors import CheckpointError
-from gr00t_assets.core.files import LARGEST_JSON, LARGEST_LIST, append_line, read_limited, sync_file
+from gr00t_assets.core.files import (
+    LARGEST_JSON,
+    LARGEST_LIST,
+    append_line,
+    read_limited,
+    read_objects,
+    sync_file,
+)
 
 METRICS = "metrics.jsonl"
+
+HELD_OUT_LOSS = "held_out_loss.jsonl"
+"""In the run directory: ``step``, ``loss``, and ``samples`` that it is the mean of."""
 
 _TAILS = (1 << 16, 1 << 20)
 """Bytes of the end that are looked at for a line before more is; a line has each step's loss."""
@@ -77,11 +92,7 @@ class MetricTail:
 def last_metrics(run_directory: Path, lines: int) -> list[Metric]:
     """The last logged lines, without a look at the whole file; none where it cannot be read.
 
-    Of a line that is damaged, or cut off by a kill, there is nothing in the list.
-
-    Args:
-        run_directory: Whose ``metrics.jsonl`` is read.
-        lines: At most so many.
+    At most so many; of a line that is damaged, or cut off by a kill, there is nothing.
     """
     path = run_directory / METRICS
     with suppress(OSError), path.open("rb") as file:
@@ -166,10 +177,9 @@ def read_metrics(run_directory: Path) -> MetricTable:
     """Every logged line in order of steps.
 
     A step that was logged twice, since a run died after its last checkpoint and did the steps
-    again, is taken from its last line. A line cut off by a kill is passed over. A file with such a
-    line, or a loss that is not finite, is read line by line, any other one whole, by pyarrow.
-
-    A line that is damaged is passed over as well; ``missing_losses`` tells what is missing.
+    again, is taken from its last line. A line that is damaged, or cut off by a kill, is passed
+    over; ``missing_losses`` tells what is missing. A file with such a line, or a loss that is not
+    finite, is read line by line, any other one whole, by pyarrow.
 
     Raises:
         OSError: The file cannot be read.
@@ -200,9 +210,7 @@ def read_metrics(run_directory: Path) -> MetricTable:
 def missing_losses(metrics: MetricTable, steps: int | None = None) -> str | None:
     """Of which steps there is no loss, or more than one, in words; None where there is one of each.
 
-    Args:
-        metrics: What was read.
-        steps: Steps done; the last one that was logged where left out.
+    ``steps`` are those done, up to the last one that was logged where left out.
 
     Examples:
         >>> missing_losses(NO_METRICS, 3)
@@ -245,3 +253,30 @@ def _parsed_whole(content: bytes) -> MetricTable | None:
         return None
     columns = {name: table.column(name).to_numpy() for name in _NUMBERS}
     return MetricTable(columns, lists.values.to_numpy(), np.diff(lists.offsets.to_numpy()))
+
+
+def append_held_out_loss(run_directory: Path, step: int, loss: float, samples: int) -> None:
+    """Add the loss after a step; it outlasts a power cut.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    path = run_directory / HELD_OUT_LOSS
+    append_line(path, json.dumps({"step": step, "loss": loss, "samples": samples}).encode())
+    sync_file(path)
+
+
+def read_held_out_losses(run_directory: Path) -> dict[int, float]:
+    """Loss after each step that it was taken at, in the order of steps.
+
+    Of a step that was done twice, since a run died after it, the later one. A damaged line, and a
+    loss that is no finite number, are passed over.
+    """
+    losses = {
+        item["step"]: item["loss"]
+        for item in read_objects(run_directory / HELD_OUT_LOSS)
+        if isinstance(item.get("step"), int)
+        and isinstance(item.get("loss"), float)
+        and math.isfinite(item["loss"])
+    }
+    return dict(sorted(losses.items()))

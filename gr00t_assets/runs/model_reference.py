@@ -5,15 +5,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from gr00t_assets.core.checksums import read_sealed
 from gr00t_assets.core.errors import CheckpointError, EvaluationError, Gr00tAssetsError
 from gr00t_assets.core.files import folders
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import find_experiment
 from gr00t_assets.runs.checkpoint_choice import MODELS, StoredWeights, best_weights, stored_weights
+from gr00t_assets.runs.checkpoint_layout import PROMOTION, read_promotion
 from gr00t_assets.runs.manifest import MANIFEST, load_manifest
-from gr00t_assets.runs.model_files import PROMOTION
 from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, current_config_hash, load_spec, make_spec
 
@@ -24,7 +23,6 @@ class ModelReference(NamedTuple):
     Attributes:
         name: ``EXPERIMENT``, or ``EXPERIMENT@STEP`` of a checkpoint.
         directory: What ``Trainer.open_policy`` opens.
-        trainer: Its name.
         run_directory: Of the run; None for a promoted model, which stands for itself.
         step: Of a checkpoint; None for the final weights of a run.
         why: Why these, where the best ones were asked for.
@@ -108,10 +106,8 @@ def model_of_run(run_directory: Path, selector: str | None = None) -> ModelRefer
 def asked_checkpoints(run_directory: Path, asked: str) -> list[ModelReference]:
     """Weights of a run, which may still train, in order of their steps.
 
-    Args:
-        run_directory: Of the run.
-        asked: ``all`` of them; the ``last``; ``every N``: those of steps that N divides, and the
-            final weights.
+    ``asked`` are ``all`` of them; the ``last``; ``every N``: those of steps that N divides, and the
+    final weights.
 
     Raises:
         EvaluationError: ``asked`` is none of these.
@@ -182,14 +178,9 @@ def _in_folder(given: Path, selector: str | None = None) -> ModelReference:
     folder = given.absolute()
     if _is_run(folder):
         return model_of_run(given, selector)
-    if selector is None and (record := folder / PROMOTION).is_file():
-        try:
-            read = read_sealed(record)
-            name, trainer, step = read["experiment"], read["trainer"], read.get("step")
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            problem = "this is not the record of a promotion."
-            raise CheckpointError(str(record), problem, [str(error)]) from error
-        return ModelReference(_named(name, step), given, trainer, None, step)
+    if selector is None and (promoted := read_promotion(folder)):
+        name = _named(promoted.experiment, promoted.step)
+        return ModelReference(name, given, promoted.trainer, None, promoted.step)
     run = next(filter(_is_run, folder.parents[:2]), None)
     if selector is None and run is not None:
         for weights in stored_weights(run):

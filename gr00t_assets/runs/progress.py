@@ -15,7 +15,7 @@ from gr00t_assets.core.files import FrozenModel, read_json
 from gr00t_assets.core.locks import UNKNOWN, LockRecord
 from gr00t_assets.experiments.engine_file import LOCAL
 from gr00t_assets.runs.final_loss import window_steps
-from gr00t_assets.runs.manifest import ATTEMPTS, load_manifest
+from gr00t_assets.runs.manifest import ATTEMPTS, readable_manifest
 from gr00t_assets.runs.metrics import METRICS, Metric, last_metrics
 from gr00t_assets.runs.run_directory import LOCK
 from gr00t_assets.runs.spec import SPEC, spec_settings
@@ -82,11 +82,10 @@ def read_progress(run_directory: Path) -> Progress | None:
         return done
     lines = last_metrics(run_directory, STRETCH)
     stretch = _stretch(lines)
-    step = stretch[-1].step if stretch else 0
-    first, last = (stretch[0], stretch[-1]) if len(stretch) > 1 else (None, None)
-    seconds = last.wall_seconds - first.wall_seconds if first and last else 0.0
+    first, last = (stretch[0], stretch[-1]) if stretch else (None, None)
+    step = last.step if last else 0
     speed = eta = usual = None
-    if first and last and seconds > 0:
+    if first and last and (seconds := last.wall_seconds - first.wall_seconds) > 0:
         speed = (last.samples_seen - first.samples_seen) / seconds
         eta = max(0, steps - step) * seconds / (last.step - first.step)
         usual = statistics.median(
@@ -126,9 +125,7 @@ def _stretch(lines: list[Metric]) -> list[Metric]:
 
 def _ended(run_directory: Path, job: dict[str, Any]) -> Progress | None:
     """Of a run that its manifest calls over; one that was interrupted may be at work again."""
-    manifest = None
-    with suppress(Gr00tAssetsError, OSError):
-        manifest = load_manifest(run_directory)
+    manifest = readable_manifest(run_directory)
     if manifest is None or manifest.status not in ("finished", "pruned"):
         return None
     loss = manifest.final_loss.mean if manifest.final_loss else None
@@ -138,8 +135,8 @@ def _ended(run_directory: Path, job: dict[str, Any]) -> Progress | None:
         loss=loss,
         samples_per_second=manifest.samples_per_second or None,
         eta_seconds=0.0,
-        engine=str(getattr(manifest, "engine", None) or job.get("engine") or LOCAL),
-        node=getattr(manifest, "node", None) or _node(run_directory, job),
+        engine=manifest.engine,
+        node=manifest.node or _node(run_directory, job),
         last_step_at=None,
         usual_seconds=None,
     )

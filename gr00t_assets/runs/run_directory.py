@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.core.files import append_line, make_directory, read_json, read_objects, write_json
-from gr00t_assets.core.locks import LockRecord, LockWait, lock_holder
-from gr00t_assets.core.processes import host_name, is_locked, open_lock, try_lock
+from gr00t_assets.core.locks import LockWait, exclusive_lock, lock_holder
+from gr00t_assets.core.processes import host_name, is_locked
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.runs.manifest import MANIFEST
 from gr00t_assets.runs.metrics import METRICS
@@ -29,8 +29,8 @@ LOCK = ".lock"
 ASKED_BY = "asked_by.jsonl"
 """The clones of the project that asked for a run, one a line."""
 
-_POLL, _POLL_TRAINING = 0.2, 0.5
-"""Seconds between two attempts to take the lock, and two looks whether one still trains."""
+_POLL = 0.5
+"""Seconds between two looks whether one still trains."""
 
 
 def record_project(run_directory: Path) -> None:
@@ -106,25 +106,23 @@ def run_lock(
         TrainingError: Another process trains in it; its process id is named.
     """
     make_directory(run_directory)
-    deadline = time.monotonic() + patience
-    descriptor = open_lock(run_directory / LOCK)
-    try:
-        waiting = _lock_wait(run_directory, lambda line: sys.stderr.write(line + "\n"))
-        while not try_lock(descriptor):
-            holder = lock_holder(run_directory / LOCK)
-            if holder.is_alive() or time.monotonic() >= deadline:
-                problem = "a process trains here already, or what it left does."
-                remedy = "wait for it, or stop it and start again, from its last checkpoint"
-                raise TrainingError(
-                    str(run_directory), problem, [holder.with_remedy(run_directory / LOCK), remedy]
-                )
-            waiting.look()
-            time.sleep(_POLL)
-        LockRecord.of_this_process(experiment=run_directory.parent.name).write(descriptor)
+    lock, deadline = run_directory / LOCK, time.monotonic() + patience
+
+    def check() -> None:
+        holder = lock_holder(lock)
+        if holder.is_alive() or time.monotonic() >= deadline:
+            problem = "a process trains here already, or what it left does."
+            remedy = "wait for it, or stop it and start again, from its last checkpoint"
+            raise TrainingError(str(run_directory), problem, [holder.with_remedy(lock), remedy])
+
+    what, experiment = _earlier_attempt(run_directory), run_directory.parent.name
+
+    def log(line: str) -> None:
+        sys.stderr.write(line + "\n")
+
+    with exclusive_lock(lock, what, log, check, experiment=experiment) as descriptor:
         os.set_inheritable(descriptor, inherited)
         yield
-    finally:
-        os.close(descriptor)
 
 
 def training_process(run_directory: Path) -> str | None:
@@ -142,13 +140,13 @@ def wait_until_free(
     meanwhile. One that trains for more than ``patience`` seconds does more than saving. What
     ``check`` raises while it waits ends the waiting.
     """
-    deadline, waiting = time.monotonic() + patience, _lock_wait(run_directory, log)
+    deadline = time.monotonic() + patience
+    waiting = LockWait(run_directory / LOCK, _earlier_attempt(run_directory), log)
     while training_process(run_directory) and time.monotonic() < deadline:
         check()
         waiting.look()
-        time.sleep(_POLL_TRAINING)
+        time.sleep(_POLL)
 
 
-def _lock_wait(run_directory: Path, log: Callable[[str], object]) -> LockWait:
-    what = f"an earlier attempt at {run_directory.parent.name} to end, which may write a checkpoint"
-    return LockWait(run_directory / LOCK, what, log)
+def _earlier_attempt(run_directory: Path) -> str:
+    return f"an earlier attempt at {run_directory.parent.name} to end, which may write a checkpoint"

@@ -9,17 +9,17 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
+from gr00t_assets.core.checksums import one_line
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store, materialize_command
-from gr00t_assets.core.units import shown_setting
-from gr00t_assets.core.verification import one_line
+from gr00t_assets.core.text import shown_setting
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.modality.config import load_modality_config
+from gr00t_assets.runs.checkpoint_layout import metrics_problem
 from gr00t_assets.runs.final_loss import RULE, LossWindow, final_window, first_window
 from gr00t_assets.runs.manifest import MANIFEST, Manifest, load_manifest
 from gr00t_assets.runs.metrics import METRICS, NO_METRICS, MetricTable, missing_losses, read_metrics
-from gr00t_assets.runs.model_files import metrics_problem
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, hash_of_spec, load_spec, run_name
 from gr00t_assets.runs.training_data import TrainingData, find_training_data
 

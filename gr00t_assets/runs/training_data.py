@@ -11,8 +11,7 @@ from pathlib import Path
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import json_hash
 from gr00t_assets.core.project import Store
-from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.weighted_dataset import WeightedDataset, mixture_name
+from gr00t_assets.experiments.experiment import Experiment, WeightedDataset, mixture_name
 from gr00t_assets.modality.config import ModalityConfig, load_modality_config
 from gr00t_assets.modality.mixture import epoch_samples, mixed_configs, sampling_shares
 

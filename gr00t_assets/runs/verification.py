@@ -9,25 +9,41 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gr00t_assets.core.checksums import changed_files, is_sealed, read_sealed
-from gr00t_assets.core.errors import CheckpointError, Gr00tAssetsError, StoreError
+from gr00t_assets.core.checksums import (
+    Damage,
+    Tally,
+    changed_files,
+    is_sealed,
+    listed,
+    one_line,
+    put_aside,
+    read_sealed,
+    unread,
+)
+from gr00t_assets.core.errors import (
+    CheckpointError,
+    Gr00tAssetsError,
+    StoreError,
+    system_errors_explained,
+)
 from gr00t_assets.core.files import inner_folders, read_limited, read_objects
 from gr00t_assets.core.processes import is_locked
 from gr00t_assets.core.project import Store, materialize_command
-from gr00t_assets.core.system_errors import system_errors_explained
-from gr00t_assets.core.verification import Damage, Tally, listed, one_line, put_aside, unread
 from gr00t_assets.datasets.damage import data_damage
 from gr00t_assets.experiments.registry import trainer_names
 from gr00t_assets.runs.checkpoint_choice import EVALUATIONS, OF_CHECKPOINT
 from gr00t_assets.runs.checkpoint_layout import (
+    PROMOTION,
     StoredCheckpoint,
     damaged_files,
+    metrics_problem,
+    model_hashes,
     read_checkpoint,
+    recorded_hashes,
     stored_checkpoints,
 )
 from gr00t_assets.runs.manifest import ATTEMPTS, MANIFEST, Manifest, load_manifest
 from gr00t_assets.runs.metrics import METRICS, missing_losses, read_metrics
-from gr00t_assets.runs.model_files import PROMOTION, metrics_problem, model_hashes, recorded_hashes
 from gr00t_assets.runs.run_directory import LOCK, MODEL
 from gr00t_assets.runs.spec import SPEC, load_spec, read_spec_file
 
@@ -277,7 +293,7 @@ def _promoted(folder: Path, tally: Tally) -> Iterator[Damage]:
         tally.read(record, "promotion", is_sealed(record))
     except CheckpointError as error:
         found = one_line(error)
-    except OSError as error:
+    except (OSError, StoreError) as error:
         yield unread("promoted model", folder, error, remedy)
         return
     if found:

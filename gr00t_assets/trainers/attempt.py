@@ -10,11 +10,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError
-from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError, system_errors_explained
 from gr00t_assets.core.text import escape_output
 from gr00t_assets.experiments.registry import trainer_named
-from gr00t_assets.runs.continuing import take_over
+from gr00t_assets.runs.checkpoint_layout import require_unchanged, run_hashes
 from gr00t_assets.runs.manifest import (
     Manifest,
     Outcome,
@@ -24,10 +23,9 @@ from gr00t_assets.runs.manifest import (
     save_manifest,
 )
 from gr00t_assets.runs.metrics import missing_losses, read_metrics
-from gr00t_assets.runs.model_files import require_unchanged, run_hashes
 from gr00t_assets.runs.pruning import PruningWatch
 from gr00t_assets.runs.retention.retention_rule import retain
-from gr00t_assets.runs.retry import is_complete
+from gr00t_assets.runs.retry import is_complete, take_over
 from gr00t_assets.runs.run_directory import place_spec, run_lock
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
 from gr00t_assets.runs.training_data import check_stored_data

@@ -20,8 +20,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.runs.checkpoint_layout import CheckpointLayout, require_whole
-from gr00t_assets.runs.model_files import require_unchanged
+from gr00t_assets.runs.checkpoint_layout import CheckpointLayout, require_unchanged, require_whole
 from gr00t_assets.runs.run_directory import CHECKPOINTS, MODEL
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec
 from gr00t_assets.trainers.base_model_files import ModelLicense

@@ -33,45 +33,19 @@ _POLL = 0.25
 _AFTER_GRACE = 10.0
 
 
-class LaunchedProcess:
-    """A command under its guard; made by ``launched``.
+class CopiedOutput:
+    """Output of a process, copied line by line to standard output; the last lines are kept."""
 
-    Attributes:
-        guard: The guard's process, whose exit code is the command's.
-        lease: The devices that it runs on.
-        code: Exit code, 128 + n for signal n, once the block of ``launched`` is left.
-        failure: None, as nothing but the trainer ends it here; see ``gr00t_assets.engines.job``.
-    """
-
-    failure = None
-
-    def __init__(
-        self, guard: "subprocess.Popen[bytes]", lease: Lease, grace: float, output: BinaryIO | None
-    ) -> None:
-        self.guard = guard
-        self.lease = lease
-        self.code = 0
-        self._grace = grace
+    def __init__(self, output: BinaryIO | None) -> None:
         self._output = output
         self._lines: deque[str] = deque(maxlen=_TAIL_LINES)
         self._incomplete = b""
-
-    @property
-    def where(self) -> str:
-        """The devices: ``cuda:0, cuda:1``."""
-        return ", ".join(self.lease.devices)
 
     @property
     def last_lines(self) -> list[str]:
         """The last lines of output so far; empty where it is not kept in a file."""
         line = self._incomplete.decode(errors="replace")
         return [*self._lines, *([line] if line.strip() else [])]
-
-    def ended_within(self) -> bool:
-        """Wait for a moment, and copy what was printed; whether it has ended."""
-        ended = ends_within(self.guard, _POLL)
-        self.copy_output()
-        return ended
 
     def copy_output(self) -> None:
         """Copy the lines that were completed since the last time to standard output."""
@@ -82,6 +56,36 @@ class LaunchedProcess:
             self._lines.append(line.decode(errors="replace"))
             sys.stdout.write(printable(self._lines[-1].rstrip("\r")) + "\n")
         sys.stdout.flush()
+
+
+class LaunchedProcess(CopiedOutput):
+    """A command under its guard; made by ``launched``.
+
+    Attributes:
+        guard: The guard's process, whose exit code is the command's.
+        lease: The devices that it runs on.
+        code: Exit code, 128 + n for signal n, once the block of ``launched`` is left.
+        failure: None, as nothing but the trainer ends it here; see ``engines.start.Job``.
+    """
+
+    failure = None
+
+    def __init__(
+        self, guard: "subprocess.Popen[bytes]", lease: Lease, grace: float, output: BinaryIO | None
+    ) -> None:
+        super().__init__(output)
+        self.guard, self.lease, self.code, self._grace = guard, lease, 0, grace
+
+    @property
+    def where(self) -> str:
+        """The devices: ``cuda:0, cuda:1``."""
+        return ", ".join(self.lease.devices)
+
+    def ended_within(self) -> bool:
+        """Wait for a moment, and copy what was printed; whether it has ended."""
+        ended = ends_within(self.guard, _POLL)
+        self.copy_output()
+        return ended
 
     def stop(self) -> None:
         """Ask it to end, and wait for that as long as the guard lets it."""

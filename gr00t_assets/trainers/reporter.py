@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from gr00t_assets.core.text import printable
-from gr00t_assets.runs.held_out_loss import append_held_out_loss
-from gr00t_assets.runs.metrics import Metric, append_metric
+from gr00t_assets.runs.metrics import Metric, append_held_out_loss, append_metric
 from gr00t_assets.runs.run_directory import LOG
 
 

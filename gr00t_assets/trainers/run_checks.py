@@ -14,9 +14,9 @@ import numpy as np
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.experiments.registry import trainer_named
+from gr00t_assets.runs.checkpoint_layout import metrics_problem, require_unchanged
 from gr00t_assets.runs.manifest import MANIFEST, load_manifest, save_manifest
 from gr00t_assets.runs.metrics import METRICS, missing_losses, read_metrics
-from gr00t_assets.runs.model_files import metrics_problem, require_unchanged
 from gr00t_assets.runs.run_directory import MODEL, SPEC
 from gr00t_assets.runs.spec import load_spec
 from gr00t_assets.trainers.policy import Observations

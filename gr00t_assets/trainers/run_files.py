@@ -22,7 +22,7 @@ from gr00t_assets.core.files import (
     read_json,
     write_json,
 )
-from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
 from gr00t_assets.runs.checkpoint_layout import (
     COMPLETE,

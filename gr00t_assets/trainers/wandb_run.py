@@ -21,7 +21,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from gr00t_assets.core.files import FrozenModel, read_limited, write_json
-from gr00t_assets.core.project_settings import project_settings
+from gr00t_assets.core.project import project_settings
 from gr00t_assets.runs.metrics import Metric, MetricTail
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.reporter import Reporter

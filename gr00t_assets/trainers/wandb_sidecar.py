@@ -20,9 +20,8 @@ import psutil
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.text import printable
-from gr00t_assets.runs.held_out_loss import read_held_out_losses
 from gr00t_assets.runs.manifest import load_manifest
-from gr00t_assets.runs.metrics import MetricTail
+from gr00t_assets.runs.metrics import MetricTail, read_held_out_losses
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
 from gr00t_assets.trainers.wandb_run import (

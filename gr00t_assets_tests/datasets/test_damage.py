@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gr00t_assets.core.checksums import Damage, Tally, put_aside
 from gr00t_assets.core.project import Store, materialize_command
-from gr00t_assets.core.verification import Damage, Tally, put_aside
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.damage import data_damage
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config

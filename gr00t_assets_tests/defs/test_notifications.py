@@ -15,11 +15,10 @@ import pytest
 
 from gr00t_assets.cli.project import send_test
 from gr00t_assets.core.errors import NotificationError, TrainingError
-from gr00t_assets.core.project import Store
+from gr00t_assets.core.project import Notifications, Store
 from gr00t_assets.defs.failures import ExplainedFailureError
 from gr00t_assets.defs.notifications import NotificationsCursor, tell
 from gr00t_assets.defs.notified_events import Lab
-from gr00t_assets.experiments.notifications_file import Notifications
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.runs.manifest import save_manifest
 from gr00t_assets.runs.metrics import Metric, append_metric

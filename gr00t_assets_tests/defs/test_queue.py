@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from gr00t_assets.core.system_errors import user_name
+from gr00t_assets.core.errors import user_name
 from gr00t_assets.defs.queue import GpuTaggingRunCoordinator
 from gr00t_assets_tests.defs.dagster_dev import LAUNCH, change_settings, in_session
 from gr00t_assets_tests.defs.project import Project, make_project

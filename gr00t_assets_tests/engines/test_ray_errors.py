@@ -17,8 +17,8 @@ from gr00t_assets_tests.engines.runs_on_engine import Follower, fault_spec, writ
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path))
-    monkeypatch.setattr("gr00t_assets.engines.client.PATIENCE", 1.0)
-    monkeypatch.setattr("gr00t_assets.engines.client._ASK_AGAIN", 0.5)
+    monkeypatch.setattr("gr00t_assets.engines.job.PATIENCE", 1.0)
+    monkeypatch.setattr("gr00t_assets.engines.job._ASK_AGAIN", 0.5)
     return tmp_path / "store"
 
 
@@ -61,7 +61,7 @@ def test_an_address_where_nobody_is(store: Path):
 def test_an_address_that_takes_connections_and_answers_nothing(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("gr00t_assets.engines.ray_api._ANSWER", 1.0)
+    monkeypatch.setattr("gr00t_assets.engines.ray_engine._ANSWER", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         text = refused(store, f"http://127.0.0.1:{listener.getsockname()[1]}")
     assert "does not answer in time" in text

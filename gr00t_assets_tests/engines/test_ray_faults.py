@@ -51,7 +51,7 @@ def test_a_job_that_ray_would_not_let_wait_any_longer_waits_under_another_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Ray fails a job that has waited for so long; that is no lost node."""
-    monkeypatch.setattr("gr00t_assets.engines.ray_engine.LOST_AT_MOST", 0)
+    monkeypatch.setattr("gr00t_assets.engines.ray_engine.RayClient.most_lost", 0)
     impatient = {"RAY_JOB_START_TIMEOUT_SECONDS": "20"}
     with ray_cluster(variables(tmp_path) | impatient, gpus=1) as cluster:
         store = prepare(tmp_path, cluster, monkeypatch)

@@ -11,7 +11,7 @@ import pytest
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.engines.job_record import read_job, read_node
-from gr00t_assets.engines.slurm_array import submit_array
+from gr00t_assets.engines.slurm import submit_array
 from gr00t_assets.experiments.engine_file import SlurmEngine, engine_of
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.native.trainer import NativeTrainer
@@ -370,7 +370,7 @@ def test_a_controller_that_does_not_answer(
     cluster: SlurmCluster, store: Path, slow_steps: None, monkeypatch: pytest.MonkeyPatch
 ):
     """A training goes on and ends without it; what is not submitted yet is told so."""
-    monkeypatch.setattr("gr00t_assets.engines.client.PATIENCE", 1.0)
+    monkeypatch.setattr("gr00t_assets.engines.job.PATIENCE", 1.0)
     follower = wait_for(Follower(fault_spec(store, "silent")))
     cluster.kill("slurmctld")
     try:

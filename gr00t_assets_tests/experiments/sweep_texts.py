@@ -1,11 +1,14 @@
-"""Sweep files for tests: written to a folder and read."""
+"""Sweep files for tests: written to a folder and read, and those of a project."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
 from gr00t_assets.core.errors import SweepError
-from gr00t_assets.experiments.sweeps import Sweep, load_sweep
+from gr00t_assets.core.yaml_files import VISIBLE_YAML
+from gr00t_assets.datasets.catalog import load_catalog
+from gr00t_assets.experiments.sweeps import Sweep, load_sweep, read_sweeps, sweep_files
 
 DATASETS = ("demo", "other")
 
@@ -20,3 +23,14 @@ def refusal(folder: Path, text: str) -> str:
     with pytest.raises(SweepError) as caught:
         load(folder, text)
     return str(caught.value).replace(f"{folder}/", "")
+
+
+def load_sweeps(
+    directory: Path | None = None, datasets: Collection[str] | None = None
+) -> dict[str, Sweep]:
+    """Every sweep of a folder, of the project where left out; raises what is wrong with a file."""
+    files = sorted(directory.glob(VISIBLE_YAML)) if directory else sweep_files()
+    sweeps = read_sweeps(files, load_catalog() if datasets is None else datasets)
+    for error in sweeps.faults.values():
+        raise error
+    return sweeps

@@ -20,7 +20,7 @@ from gr00t_assets.experiments.registry import (
     trainer_named,
     trainer_names,
 )
-from gr00t_assets.experiments.sweeps import experiments_by_name, load_sweep, load_sweeps
+from gr00t_assets.experiments.sweeps import experiments_by_name, load_sweep
 from gr00t_assets.planning.sweep_plan import make_plan
 from gr00t_assets.reporting.ranking_table import ranking_table
 from gr00t_assets.runs.spec import hash_of_spec, load_spec, make_spec, write_spec
@@ -29,6 +29,7 @@ from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparamete
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets_tests.comparison.run_factory import losses, store_with_data, write_run
 from gr00t_assets_tests.defs.specs import a_spec
+from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
 
 ROOT = Path(__file__).resolve().parents[2]
 

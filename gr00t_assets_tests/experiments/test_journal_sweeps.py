@@ -12,9 +12,10 @@ from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 from gr00t_assets.datasets.source_kinds import GitSource, HubSource
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import hyperparameters_model
-from gr00t_assets.experiments.sweeps import Sweep, load_sweeps
+from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
+from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "data" / "examples"

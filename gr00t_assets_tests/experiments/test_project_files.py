@@ -18,7 +18,7 @@ from gr00t_assets.experiments.project_files import (
 )
 from gr00t_assets.experiments.sweeps import find_experiment, find_sweep
 from gr00t_assets.modality.config import save_modality_config
-from gr00t_assets.runs.retention.store_state import project_state
+from gr00t_assets.runs.retention.retention_rule import project_state
 from gr00t_assets_tests.defs.specs import a_modality_config
 
 ENTRY = """

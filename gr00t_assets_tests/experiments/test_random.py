@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gr00t_assets.experiments.random_samples import Distribution, samples
+from gr00t_assets.experiments.expansion import samples
+from gr00t_assets.experiments.sweep_file import Distribution
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets_tests.experiments.sweep_texts import load, refusal

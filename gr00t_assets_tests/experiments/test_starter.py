@@ -10,7 +10,8 @@ import pytest
 
 from gr00t_assets.core.errors import CatalogError, SweepError
 from gr00t_assets.experiments.new_sweep import generations_sweep, new_sweep
-from gr00t_assets.experiments.sweeps import load_sweep, load_sweeps
+from gr00t_assets.experiments.sweeps import load_sweep
+from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import SweepError
-from gr00t_assets.experiments.sweeps import find_experiment, find_sweep, load_sweep, load_sweeps
+from gr00t_assets.experiments.sweeps import find_experiment, find_sweep, load_sweep
+from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
 
 DATASETS = ["synthetic-pick-n-place", "robot_sim.PickNPlace"]
 

@@ -12,9 +12,9 @@ import pytest
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.devices import GpuProcess, read_gpus, slots_by_device
-from gr00t_assets.gpu.memory import MemoryHeadroom, read_headrooms
 from gr00t_assets.gpu.slot_files import Holder, holders
 from gr00t_assets.gpu.slots import acquire
+from gr00t_assets.gpu.wait_queue import MemoryHeadroom, read_headrooms
 from gr00t_assets_tests.gpu.fake_driver import MIB, MIG, UUID, FakeDriver
 
 GB = 10**9

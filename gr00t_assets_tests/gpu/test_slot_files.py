@@ -6,10 +6,16 @@ import pytest
 
 from gr00t_assets.core.processes import start_time
 from gr00t_assets.core.project import Store
-from gr00t_assets.gpu.memory import MemoryHeadroom
 from gr00t_assets.gpu.slot_files import Holder, holders, slots_folder
 from gr00t_assets.gpu.slots import acquire
-from gr00t_assets.gpu.wait_queue import Ticket, Waiter, allot_slots, queue_locked, waiting
+from gr00t_assets.gpu.wait_queue import (
+    MemoryHeadroom,
+    Ticket,
+    Waiter,
+    allot_slots,
+    queue_locked,
+    waiting,
+)
 
 
 def test_the_record_is_json_that_says_who_and_since_when(store: Store, gpus):

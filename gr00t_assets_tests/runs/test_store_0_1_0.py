@@ -21,17 +21,17 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.evaluation.open_loop import evaluate_run
 from gr00t_assets.evaluation.result import EvaluationSettings
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.sweeps import load_sweeps
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.final_loss import RULE
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.model_reference import find_run
-from gr00t_assets.runs.retention.store_state import project_state
+from gr00t_assets.runs.retention.retention_rule import project_state
 from gr00t_assets.runs.run_directory import LOG, MODEL, SPEC, place_spec
 from gr00t_assets.runs.spec import current_config_hash, load_spec, make_spec
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets.trainers.native.native_run import run_spec
 from gr00t_assets.trainers.native.trainer import REVISION
+from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
 
 MADE_BY_0_1_0 = Path(__file__).parents[1] / "data" / "store_0_1_0"
 OLD_HASHES = {"old-low": "cbcdf0ca0b5d", "old-high": "b944666438be", "old-workers": "8e3a13bd2dd5"}

@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from gr00t_assets.cli.main import app
+from gr00t_assets.core.checksums import DAMAGED
 from gr00t_assets.core.errors import CheckpointError, EvaluationError, PromotionError
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.verification import DAMAGED
 from gr00t_assets.evaluation.open_loop import evaluate_run
 from gr00t_assets.evaluation.result import load_evaluation
 from gr00t_assets.experiments.registry import trainer_named

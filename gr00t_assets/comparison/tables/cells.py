@@ -10,8 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gr00t_assets.comparison.columns import COLUMNS, Dtype, column_names, setting_dtype
-from gr00t_assets.core.names import nearest
-from gr00t_assets.core.text import from_spreadsheet
+from gr00t_assets.core.text import from_spreadsheet, nearest
 from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
 
 _OTHER_NAMES = {

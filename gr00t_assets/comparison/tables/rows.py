@@ -21,7 +21,7 @@ from gr00t_assets.comparison.tables.cells import (
     is_empty,
 )
 from gr00t_assets.core.errors import ComparisonError
-from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.runs.stored_run import STATUS_WORDS
 
 if TYPE_CHECKING:

@@ -18,10 +18,9 @@ from gr00t_assets.core.errors import CatalogError, DatasetError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.locks import LockWait
-from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.processes import try_lock
 from gr00t_assets.core.project import Store, own_modality_file, project_root
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted, name_problem
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.adding.config_choice import ConfigChoice, choose_data_config
 from gr00t_assets.datasets.adding.modality_draft import modality_draft

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from gr00t_assets.core.finding import Collector, short
-from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.features import INFO, Feature, Kind
 from gr00t_assets.datasets.lerobot.folder import Folder, first_few, read_object

@@ -17,8 +17,8 @@ from gr00t_assets.core.checksums import read_sealed, sealed
 from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.files import LARGEST_LIST, FrozenModel, write_json
 from gr00t_assets.core.finding import Finding, Findings
-from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.project import project_root
+from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.datasets.checks.camera_checks import BACKENDS, check_camera_rates
 from gr00t_assets.datasets.checks.episode_scan import EpisodeScanner, Progress
 from gr00t_assets.datasets.checks.meta_files import (

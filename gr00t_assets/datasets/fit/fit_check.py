@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gr00t_assets.core.finding import Finding
-from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.datasets.lerobot.features import Camera
 from gr00t_assets.datasets.lerobot.folder import FAULTS
 from gr00t_assets.datasets.lerobot.info import Info

@@ -9,11 +9,10 @@ from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
-from gr00t_assets.core.errors import DatasetError, StoreError
+from gr00t_assets.core.errors import DatasetError, StoreError, system_errors_explained
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.locks import Log, exclusive_lock
-from gr00t_assets.core.system_errors import system_errors_explained
-from gr00t_assets.core.units import format_bytes
+from gr00t_assets.core.text import format_bytes
 from gr00t_assets.datasets.frames.camera_build import CameraBuild, Method, reusable_episodes
 from gr00t_assets.datasets.frames.frame_index import (
     FrameCacheInfo,

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.video_backends import (
     BACKENDS,

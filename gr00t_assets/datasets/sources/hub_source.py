@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gr00t_assets.core.errors import DatasetError, StoreError
 from gr00t_assets.core.files import free_bytes
-from gr00t_assets.core.units import format_bytes
+from gr00t_assets.core.text import format_bytes
 from gr00t_assets.datasets.lerobot.folder import leaves_folder
 from gr00t_assets.datasets.source_kinds import HubSource, without_credentials
 from gr00t_assets.datasets.sources.versions import NOT_CONTENT, first_lines, is_content

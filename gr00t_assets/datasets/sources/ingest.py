@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError, system_errors_explained
 from gr00t_assets.core.files import PARTIAL, published_directory
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.system_errors import system_errors_explained
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.checks.scan import DatasetScan, keep_scan, scan_dataset
 from gr00t_assets.datasets.curation import Curated

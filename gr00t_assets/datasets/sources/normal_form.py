@@ -11,8 +11,8 @@ import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Finding
-from gr00t_assets.core.names import did_you_mean, nearest
 from gr00t_assets.core.project import data_files
+from gr00t_assets.core.text import did_you_mean, nearest
 from gr00t_assets.core.yaml_files import load_yaml, raise_problems, yaml_problem
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.checks.meta_files import check_modality, sliced_columns

@@ -19,7 +19,7 @@ from gr00t_assets.core.checksums import changed_files, load_sealed, read_sealed,
 from gr00t_assets.core.errors import DatasetError, StoreError
 from gr00t_assets.core.files import LARGEST_LIST, FrozenModel, write_json
 from gr00t_assets.core.project import Store, materialize_command
-from gr00t_assets.core.units import format_bytes
+from gr00t_assets.core.text import format_bytes
 from gr00t_assets.datasets.curation import Curated
 from gr00t_assets.datasets.lerobot.features import Camera
 

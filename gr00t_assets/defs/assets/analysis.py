@@ -8,7 +8,7 @@ import dagster as dg
 
 from gr00t_assets.core.files import json_hash
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation, rollouts
 from gr00t_assets.defs.failures import explained_asset
 from gr00t_assets.defs.metadata import (

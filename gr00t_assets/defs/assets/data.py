@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from gr00t_assets.core.units import counted, format_bytes
+from gr00t_assets.core.text import counted, format_bytes
 from gr00t_assets.datasets.sources.versions import load_record, require_sound_version
 from gr00t_assets.defs.data_results import dataset_result, frame_cache_result, modality_result
 from gr00t_assets.defs.failures import explained_asset

@@ -5,9 +5,8 @@ from functools import lru_cache
 import dagster as dg
 
 from gr00t_assets.core.errors import EvaluationError
-from gr00t_assets.core.files import json_hash
+from gr00t_assets.core.files import file_stamp, json_hash
 from gr00t_assets.core.project import Store, materialize_command
-from gr00t_assets.core.yaml_files import file_stamp
 from gr00t_assets.defs.assets.data import frame_cache, modality_config
 from gr00t_assets.defs.failures import OWNERS, explained_asset
 from gr00t_assets.defs.launching import run_training, run_worker, training_failure

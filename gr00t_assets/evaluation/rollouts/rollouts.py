@@ -10,7 +10,7 @@ import numpy as np
 
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.files import published_directory
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.environments.environment_file import Environment
 from gr00t_assets.environments.episode_processes import EnvironmentProcesses

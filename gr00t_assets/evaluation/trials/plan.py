@@ -28,9 +28,8 @@ from gr00t_assets.core.files import (
     write_json,
 )
 from gr00t_assets.core.locks import exclusive_lock
-from gr00t_assets.core.names import did_you_mean, name_problem
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.text import spreadsheet_cell
+from gr00t_assets.core.text import did_you_mean, name_problem, spreadsheet_cell
 from gr00t_assets.runs.model_reference import ModelReference, find_model
 
 PLAN, SHEET = "plan.json", "outcomes.csv"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gr00t_assets.core.errors import Gr00tAssetsError, PromotionError
-from gr00t_assets.core.units import counted
+from gr00t_assets.core.text import counted
 from gr00t_assets.evaluation.open_loop import weights_hash
 from gr00t_assets.evaluation.result import BaselineName, Evaluation, again, load_evaluation
 from gr00t_assets.evaluation.rollouts.result import (

@@ -9,8 +9,7 @@ import yaml
 from gr00t_assets.comparison.all_runs import manifest_class
 from gr00t_assets.comparison.run import class_id
 from gr00t_assets.core.errors import ServingError
-from gr00t_assets.core.text import printable
-from gr00t_assets.core.units import shown_setting
+from gr00t_assets.core.text import printable, shown_setting
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.source_kinds import FolderSource, HubSource
 from gr00t_assets.evaluation import wording

@@ -26,10 +26,15 @@ from gr00t_assets.reporting.promotion.record import (
     promoted_folder,
     promoted_models,
 )
-from gr00t_assets.runs.checkpoint_layout import read_checkpoint, require_whole
+from gr00t_assets.runs.checkpoint_layout import (
+    PROMOTION,
+    model_hashes,
+    read_checkpoint,
+    require_unchanged,
+    require_whole,
+)
 from gr00t_assets.runs.final_loss import LossWindow, final_window
 from gr00t_assets.runs.manifest import Manifest, load_manifest
-from gr00t_assets.runs.model_files import PROMOTION, model_hashes, require_unchanged
 from gr00t_assets.runs.model_reference import model_of_run
 from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import current_config_hash

@@ -15,7 +15,7 @@ from gr00t_assets.core.files import FrozenModel, append_line, inner_folders, rea
 from gr00t_assets.core.project import Store
 from gr00t_assets.evaluation.success_rate import SuccessRate
 from gr00t_assets.runs.checkpoint_choice import MODELS, OF_CHECKPOINT
-from gr00t_assets.runs.model_files import PROMOTION, require_unchanged
+from gr00t_assets.runs.checkpoint_layout import PROMOTION, require_unchanged
 
 NOT_JUDGED = "Promoted by a version of gr00t-assets that asked no policy to beat a baseline."
 

@@ -1,35 +1,62 @@
-"""``store prune``: what would be deleted, what is in use, and the deletion under locks."""
+"""``store status``: what is in the store by kind; ``store prune``: what goes, under locks."""
 
-import os
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
-import psutil
+from pydantic import Field
 
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.core.files import inner_folders
+from gr00t_assets.core.files import FrozenModel, free_bytes, inner_folders
 from gr00t_assets.core.locks import LockRecord
-from gr00t_assets.core.processes import is_locked, lock_file
+from gr00t_assets.core.processes import is_locked, lock_file, processes_using
 from gr00t_assets.core.project import Store
-from gr00t_assets.runs.manifest import load_manifest
-from gr00t_assets.runs.retention.removal import Removal, RemovalKind, freed_bytes, remove
-from gr00t_assets.runs.retention.retention_rule import RetentionRule, surplus
-from gr00t_assets.runs.retention.store_state import CurrentState, leftovers
+from gr00t_assets.runs.checkpoint_layout import is_training_file
+from gr00t_assets.runs.manifest import readable_manifest
+from gr00t_assets.runs.retention.removal import (
+    Removal,
+    files_below,
+    freed_bytes,
+    is_leftover_name,
+    leftovers,
+    remove,
+)
+from gr00t_assets.runs.retention.retention_rule import (
+    CurrentState,
+    RetentionRule,
+    load_rule,
+    project_state,
+    surplus,
+)
 from gr00t_assets.runs.run_directory import CHECKPOINTS, LOCK, MODEL, asked_elsewhere
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec
 
+_FOLDER = 3
+"""Parts of a path below the store's root that name a dataset version, a run, a promoted model."""
 
-@dataclass(frozen=True)
-class PrunePlan:
-    """What is to go, and what is not.
+KINDS: dict[str, int | None] = {
+    "datasets": _FOLDER,
+    "older dataset versions": _FOLDER,
+    "downloads": None,
+    "frame caches": _FOLDER,
+    "older frame caches": _FOLDER,
+    "prepared frames": _FOLDER + 1,
+    "checkpoints": _FOLDER + 2,
+    "optimizer state": _FOLDER + 2,
+    "models": _FOLDER,
+    "promoted models": _FOLDER,
+    "run records": None,
+    "reports": None,
+    "leftovers": None,
+    "other": None,
+}
+"""Parts of a file's path that name the thing which is counted; None where files are."""
 
-    Attributes:
-        removals: In the order of deletion; none is inside another.
-        in_use: Path and reason of what would go if no process used it.
-    """
+
+class PrunePlan(NamedTuple):
+    """What goes, in order, none inside another; path and reason of what would if nobody used it."""
 
     removals: tuple[Removal, ...]
     in_use: tuple[tuple[Path, str], ...]
@@ -50,50 +77,50 @@ def plan_prune(
     runs and the frames of these stay, unless ``others`` says that all of it is looked at.
 
     Args:
-        store: What is looked through.
-        current: What of it is current.
-        rule: What stays of current runs that are finished.
         stale: Checkpoints of stale runs go.
         models: Their models go as well.
         others: Runs of other clones, and of experiments that no sweep file has, are stale where
             this project does not ask for them; half-made files of other machines go as well.
     """
-    stale_why = {"stale": "the run is stale"} if stale else {}
-    if stale and others:
+    stale_why = {"stale": "the run is stale"}
+    if others:
         stale_why["unlisted"] = "no sweep file has this experiment"
     removals: list[Removal] = []
     in_use: list[tuple[Path, str]] = []
-    training: set[tuple[str, str]] = set()
-    wanted: set[tuple[str, str]] = set()
+    used: dict[tuple[str, str], str] = {}
     for directory in inner_folders(store.root / "runs"):
-        if is_locked(directory / LOCK):
-            if spec := _spec(directory):
-                training |= {(dataset.name, dataset.version) for dataset in spec.datasets}
+        spec, lock = _spec(directory), directory / LOCK
+        data = [(dataset.name, dataset.version) for dataset in spec.datasets] if spec else []
+        if is_locked(lock):
+            used = dict.fromkeys(data, "a training uses it") | used
             in_use.append((directory, "a process trains in it"))
             continue
         if not others and asked_elsewhere(directory, store):
-            if spec := _spec(directory):
-                wanted |= {(dataset.name, dataset.version) for dataset in spec.datasets}
+            used |= dict.fromkeys(data, "a run of another clone is trained on it")
             continue
-        state = current.state_of(directory.parent.name, directory.name)
-        if state == "current":
-            removals += _of_current(directory, current, rule)
-        elif why := stale_why.get(state):
-            removals += _of_stale(directory, why, models)
+        run = directory.parent.name, directory.name
+        state = current.state_of(*run)
+        if state == "current" and spec and _is_finished(directory):
+            limit = spec.experiment.hyperparameters.save_total_limit
+            removals += surplus(directory, rule, limit, current.continued.get(run, ()))
+        elif stale and (why := stale_why.get(state)):
+            paths = [directory / name for name in (CHECKPOINTS, MODEL)[: 2 if models else 1]]
+            removals += [
+                Removal("model" if path.name == MODEL else "checkpoint", path, why, lock=lock)
+                for path in paths
+                if path.is_dir() and not path.is_symlink()
+            ]
     for cache in inner_folders(store.root / "frame_caches"):
         dataset, version = cache.parent.name, cache.name
+        lock = cache.parent / f".{version}.lock"
         if not current.is_old(dataset, version):
             continue
-        lock = cache.parent / f".{version}.lock"
-        if (dataset, version) in wanted:
-            in_use.append((cache, "a run of another clone is trained on it"))
-        elif reason := _cache_in_use(cache, lock, (dataset, version) in training):
+        if reason := used.get((dataset, version)) or _cache_in_use(cache, lock):
             in_use.append((cache, reason))
         else:
             why = f"version {version} of {dataset} is no longer current"
             removals.append(Removal("frame cache", cache, why, lock=lock))
-    decided = {removal.path for removal in removals if not removal.files}
-    decided |= {path for path, _ in in_use}
+    decided = {removal.path for removal in removals if not removal.files} | dict(in_use).keys()
     removals += [
         removal
         for removal in leftovers(store, others)
@@ -102,48 +129,25 @@ def plan_prune(
     return PrunePlan(tuple(removals), tuple(in_use))
 
 
-def _of_current(directory: Path, current: CurrentState, rule: RetentionRule) -> list[Removal]:
-    spec = _spec(directory)
-    if spec is None or manifest_status(directory) != "finished":
-        return []
-    limit = spec.experiment.hyperparameters.save_total_limit
-    run = directory.parent.name, directory.name
-    return surplus(directory, rule, limit, current.continued.get(run, ()))
+def _is_finished(run: Path) -> bool:
+    manifest = readable_manifest(run)
+    return manifest is not None and manifest.status == "finished"
 
 
-def _of_stale(directory: Path, why: str, models: bool) -> Iterator[Removal]:
-    parts: list[tuple[RemovalKind, str]] = [("checkpoint", CHECKPOINTS), ("model", MODEL)]
-    for kind, name in parts if models else parts[:1]:
-        if (path := directory / name).is_dir() and not path.is_symlink():
-            yield Removal(kind, path, why, lock=directory / LOCK)
-
-
-def manifest_status(directory: Path) -> str | None:
-    """What a run's manifest says became of it; None without one that can be read."""
-    try:
-        manifest = load_manifest(directory)
-    except (Gr00tAssetsError, OSError):
-        return None
-    return manifest.status if manifest else None
-
-
-def _cache_in_use(cache: Path, lock: Path, in_training: bool) -> str | None:
-    if in_training:
-        return "a training uses it"
+def _cache_in_use(cache: Path, lock: Path) -> str | None:
     if is_locked(lock):
         return "a process builds it"
-    processes = ", ".join(map(str, _processes_using(cache)))
+    processes = ", ".join(map(str, processes_using(cache)))
     return f"process {processes} has it open" if processes else None
 
 
 def _spec(directory: Path) -> TrainingSpec | None:
     """The run's spec, unless it cannot be read or says that it is another run's."""
-    try:
+    with suppress(Gr00tAssetsError, OSError):
         spec = load_spec(directory / SPEC)
-    except (Gr00tAssetsError, OSError):
-        return None
-    owner = spec.experiment.name, spec.config_hash
-    return spec if owner == (directory.parent.name, directory.name) else None
+        if (spec.experiment.name, spec.config_hash) == (directory.parent.name, directory.name):
+            return spec
+    return None
 
 
 class RemovalResult(NamedTuple):
@@ -162,11 +166,11 @@ def execute_plan(plan: PrunePlan, store: Store) -> Iterator[RemovalResult]:
     and is not.
     """
     for removal in plan.removals:
+        size = 0
         with ExitStack() as locks:
             try:
-                refusal = _refusal(removal, locks)
-                size = 0 if refusal else freed_bytes(removal.paths)
-                if refusal is None:
+                if (refusal := _refusal(removal, locks)) is None:
+                    size = freed_bytes(removal.paths)
                     remove(store.root, removal.path, removal.files)
             except Gr00tAssetsError as error:
                 size, refusal = 0, error.problem
@@ -182,25 +186,110 @@ def _refusal(removal: Removal, locks: ExitStack) -> str | None:
             LockRecord.of_this_process().write(descriptor)
     except OSError as error:
         return f"its lock cannot be had: {error.strerror}"
-    if removal.kind == "frame cache" and _processes_using(removal.path):
+    if removal.kind == "frame cache" and processes_using(removal.path):
         return "a process has it open"
-    if removal.of_finished and removal.lock and manifest_status(removal.lock.parent) != "finished":
+    if removal.of_finished and removal.lock and not _is_finished(removal.lock.parent):
         return "its run is not finished any more"
     return None
 
 
-def _processes_using(folder: Path) -> list[int]:
-    """Processes of this machine that have a file below a folder open or mapped.
+class Share(FrozenModel):
+    """How much of the store something is."""
 
-    Only those are seen that this user may look into.
+    count: int = Field(description="Datasets, caches, runs, ...; of the last kinds files")
+    bytes: int = Field(description="Of the disk; a file with several names counts once")
+
+
+class Survey(FrozenModel):
+    """What is in the store."""
+
+    kinds: dict[str, Share]
+    runs: dict[str, Share] = Field(
+        description="Run directories: finished, pruned, unfinished, training, stale, unlisted"
+    )
+
+
+def survey(store: Store, current: CurrentState) -> Survey:
+    """Count everything below the store's root; symbolic links are not followed."""
+    sizes: Counter[str] = Counter()
+    run_sizes: Counter[tuple[str, ...]] = Counter()
+    counted: dict[str, set[tuple[str, ...]]] = {kind: set() for kind in KINDS}
+    seen: set[tuple[int, int]] = set()
+    for file in files_below(store.root):
+        place = file.path.relative_to(store.root)
+        kind = _kind(place, current)
+        counted[kind].add(place.parts[: KINDS[kind]])
+        if file.identity not in seen:
+            seen.add(file.identity)
+            sizes[kind] += file.size
+            run_sizes[place.parts[:_FOLDER]] += file.size
+    states = ("finished", "pruned", "unfinished", "training", "stale", "unlisted")
+    runs: dict[str, list[int]] = {state: [] for state in states}
+    for run in inner_folders(store.root / "runs"):
+        runs[_state(run, current)].append(run_sizes[run.relative_to(store.root).parts])
+    return Survey(
+        kinds={kind: Share(count=len(of), bytes=sizes[kind]) for kind, of in counted.items()},
+        runs={state: Share(count=len(of), bytes=sum(of)) for state, of in runs.items()},
+    )
+
+
+def _kind(place: PurePath, current: CurrentState) -> str:
+    if any(is_leftover_name(part) for part in place.parts):
+        return "leftovers"
+    match place.parts:
+        case "datasets", dataset, version, _, *_:
+            if version.startswith(".download-"):
+                return "downloads"
+            return "older dataset versions" if current.is_old(dataset, version) else "datasets"
+        case "frame_caches", dataset, version, *inner if inner:
+            if current.is_old(dataset, version):
+                return "older frame caches"
+            prepared = any(part.startswith(".prepared-") for part in (version, *inner))
+            return "prepared frames" if prepared else "frame caches"
+        case "runs", _, _, part, *_:
+            if part == CHECKPOINTS:
+                return "optimizer state" if is_training_file(place.name) else "checkpoints"
+            return "models" if part == MODEL else "run records"
+    return {"reports": "reports", "models": "promoted models"}.get(place.parts[0], "other")
+
+
+def _state(run: Path, current: CurrentState) -> str:
+    if is_locked(run / LOCK):
+        return "training"
+    if (state := current.state_of(run.parent.name, run.name)) != "current":
+        return state
+    if (manifest := readable_manifest(run)) and manifest.status in ("finished", "pruned"):
+        return manifest.status
+    return "unfinished"
+
+
+class StoreStatus(FrozenModel):
+    """What a person asks of a store before it is full."""
+
+    root: str
+    bytes: int = Field(description="Of the disk, of everything below the root")
+    free_bytes: int = Field(description="Of the disk, for this user")
+    survey: Survey
+    prune: dict[str, int] = Field(description="Bytes that `store prune` would free, by kind")
+    prune_bytes: int = Field(description="Of all kinds; a file with several names counts once")
+
+
+def store_status(store: Store) -> StoreStatus:
+    """Look through the whole store; nothing is changed.
+
+    Raises:
+        StoreError: ``data/retention.yaml`` is wrong.
     """
-    inside = f"{folder}{os.sep}"
-    using = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            paths = [file.path for file in process.open_files()]
-            if hasattr(process, "memory_maps"):
-                paths += [mapped.path for mapped in process.memory_maps()]
-            if any(path.startswith(inside) for path in paths):
-                using.append(process.pid)
-    return sorted(using)
+    current = project_state(store)
+    contents = survey(store, current)
+    paths: defaultdict[str, list[Path]] = defaultdict(list)
+    for removal in plan_prune(store, current, load_rule()).removals:
+        paths[removal.kind] += removal.paths
+    return StoreStatus(
+        root=str(store.root),
+        bytes=sum(share.bytes for share in contents.kinds.values()),
+        free_bytes=free_bytes(store.root),
+        survey=contents,
+        prune={kind: freed_bytes(of_kind) for kind, of_kind in paths.items()},
+        prune_bytes=freed_bytes([path for of_kind in paths.values() for path in of_kind]),
+    )

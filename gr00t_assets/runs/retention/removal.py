@@ -1,4 +1,4 @@
-"""What files take of the disk, and deleting them, never through a symbolic link.
+"""What files take of the disk, what is half-made, and deleting, never through a symbolic link.
 
 Sizes are blocks as ``du`` counts them, each file once whatever its names. A folder is renamed
 before it is emptied, so that what a kill leaves half deleted has a name that says so. Its parents
@@ -6,6 +6,7 @@ are opened one after the other without following links: see openat(2) and rename
 """
 
 import os
+import re
 import shutil
 import stat
 from collections import Counter
@@ -16,9 +17,12 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from gr00t_assets.core.errors import StoreError
-from gr00t_assets.core.files import PARTIAL, free_bytes, partial_name
-from gr00t_assets.core.units import format_bytes
+from gr00t_assets.core.files import PARTIAL, free_bytes, machine_hash, partial_name
+from gr00t_assets.core.processes import is_alive
+from gr00t_assets.core.project import Store
+from gr00t_assets.core.text import format_bytes
 from gr00t_assets.runs.checkpoint_layout import COMPLETE, WEIGHTS_ONLY
+from gr00t_assets.runs.run_directory import LOCK
 
 _BLOCK = 512
 """Bytes of ``st_blocks``, whatever the file system's own blocks are; see stat(2)."""
@@ -27,6 +31,11 @@ _SPARE = 1 << 20
 """Bytes for metrics, log and manifest."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+_WRITER = re.compile(rf"{re.escape(PARTIAL)}(\d+)(?:-([0-9a-f]{{8}})?[0-9a-f]{{8}})?$")
+"""Process, and the machine where version 0.2 or older did not write it."""
+
+_LAUNCHER = re.compile(r"\..+\.partial$")
 
 RemovalKind = Literal["checkpoint", "optimizer state", "frame cache", "model", "leftover"]
 
@@ -97,14 +106,63 @@ def freed_bytes(paths: Iterable[Path]) -> int:
     return sum(whole.values())
 
 
+def is_leftover_name(name: str) -> bool:
+    """Whether a file or folder of this name is half-made.
+
+    Examples:
+        >>> [is_leftover_name(name) for name in (".model.partial-12-0a1b2c3d", "model")]
+        [True, False]
+    """
+    return name.startswith(".") and (PARTIAL in name or _LAUNCHER.match(name) is not None)
+
+
+def leftovers(store: Store, others: bool = False) -> list[Removal]:
+    """Every half-made file or folder of the store whose writer is not known to be alive.
+
+    Of another machine's processes nothing is known: what they left is among it with ``others``.
+
+    A name with a process id is that process's. One without is its folder's lock holder's: the
+    removal's lock has to be had before it is deleted.
+    """
+    removals = []
+    for path in _half_made(store):
+        lock = _lock(path, store)
+        if writer := _WRITER.search(path.name):
+            foreign = writer[2] not in (None, machine_hash())
+            if others if foreign else not is_alive(int(writer[1])):
+                state = "is another machine's" if foreign else "is dead"
+                why = f"process {writer[1]}, which wrote it, {state}"
+                removals.append(Removal("leftover", path, why, lock=lock))
+        elif lock is not None:
+            removals.append(Removal("leftover", path, "no process writes it", lock=lock))
+    return removals
+
+
+def _half_made(store: Store) -> Iterator[Path]:
+    for folder, inner, files in os.walk(store.root):
+        here = Path(folder)
+        names = sorted(name for name in (*inner, *files) if is_leftover_name(name))
+        yield from (here / name for name in names if not (here / name).is_symlink())
+        inner[:] = sorted(name for name in inner if not is_leftover_name(name))
+
+
+def _lock(path: Path, store: Store) -> Path | None:
+    """What its writer holds while it writes."""
+    match path.relative_to(store.root).parts:
+        case "runs", experiment, config_hash, _, *_:
+            return store.root / "runs" / experiment / config_hash / LOCK
+        case "datasets", dataset, _, *_:
+            return store.root / "datasets" / dataset / ".lock"
+        case "frame_caches", dataset, version, _, *_:
+            return store.root / "frame_caches" / dataset / f".{version}.lock"
+    return None
+
+
 def require_disk_space(subject: str, directory: Path, checkpoint: int, model: int) -> None:
     """Refuse to train an experiment where its next checkpoint and its model do not fit together.
 
-    Args:
-        subject: The experiment.
-        directory: Its run directory.
-        checkpoint: Bytes of one checkpoint with its optimizer state.
-        model: Bytes of the final model; 0 where it shares those of the last checkpoint.
+    ``checkpoint`` are the bytes of one with its optimizer state, ``model`` those of the final one,
+    0 where it shares the files of the last checkpoint.
 
     Raises:
         StoreError: They do not; the message has the figures.

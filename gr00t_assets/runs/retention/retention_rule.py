@@ -1,28 +1,32 @@
-"""Which checkpoints of a run stay: newest, best, final, promoted; the rule is a project's own.
+"""Which runs are current, and which checkpoints of one stay: newest, best, final, promoted.
 
 It is applied when a run finishes, in the trainer's process, and by ``gr00t-assets store prune``.
 """
 
 import math
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from gr00t_assets.core.errors import CheckpointError, Gr00tAssetsError, StoreError
-from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.core.files import FrozenModel, folders, read_json
 from gr00t_assets.core.project import Store, project_root
-from gr00t_assets.core.units import format_bytes
-from gr00t_assets.core.yaml_files import load_yaml, raise_problems, validation_problems
+from gr00t_assets.core.text import format_bytes, name_problem
+from gr00t_assets.core.yaml_files import load_settings
+from gr00t_assets.experiments.project_files import read_project
+from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.checkpoint_choice import evaluated_best_step, promoted_steps
 from gr00t_assets.runs.checkpoint_layout import stored_checkpoints
 from gr00t_assets.runs.final_loss import window_steps
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.retention.removal import Removal, RemovalKind, freed_bytes, remove
-from gr00t_assets.runs.retention.store_state import project_state
 from gr00t_assets.runs.run_directory import LOCK
-from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.runs.spec import TrainingSpec, run_name
+from gr00t_assets.runs.training_data import find_training_data
 
 
 class RetentionRule(FrozenModel):
@@ -46,21 +50,98 @@ class RetentionRule(FrozenModel):
     )
 
 
-def load_rule(file: Path | None = None) -> RetentionRule:
-    """The rule of a file, ``data/retention.yaml`` if left out; the defaults where there is none.
+def load_rule() -> RetentionRule:
+    """The rule of ``data/retention.yaml``; the defaults where there is none.
 
     Raises:
         StoreError: Every problem of the file, with line and field.
     """
-    path = file or project_root() / "data" / "retention.yaml"
-    if not path.is_file():
-        return RetentionRule()
-    located = load_yaml(path, StoreError)
+    path = project_root() / "data" / "retention.yaml"
+    return load_settings(path, RetentionRule, StoreError) or RetentionRule()
+
+
+RunState = Literal["current", "stale", "unlisted", "undecided"]
+"""``unlisted``: no sweep file has an experiment of its name; ``undecided``: a faulty one may."""
+
+
+@dataclass(frozen=True)
+class CurrentState:
+    """What the records and the sweep files say of the store.
+
+    Attributes:
+        versions: Current versions by dataset; a dataset that cannot be read is left out, and then
+            none of its versions is old.
+        hashes: Names of the run directories in use by experiment: its own, and those that others
+            continue; None where the data is not there to tell.
+        continued: Experiments that go on from a run, by its experiment and run directory.
+        incomplete: Whether a sweep file has a fault, which may have any experiment.
+    """
+
+    versions: dict[str, frozenset[str]]
+    hashes: dict[str, frozenset[str] | None]
+    continued: dict[tuple[str, str], tuple[str, ...]]
+    incomplete: bool = False
+
+    def is_old(self, dataset: str, version: str) -> bool:
+        """Whether a dataset's version is known not to be current any more."""
+        versions = self.versions.get(dataset)
+        return versions is not None and version not in versions
+
+    def state_of(self, experiment: str, config_hash: str) -> RunState:
+        """Whether a run is the one that its experiment asks for now; current where in doubt."""
+        if experiment not in self.hashes:
+            return "undecided" if self.incomplete else "unlisted"
+        hashes = self.hashes[experiment]
+        return "current" if hashes is None or config_hash in hashes else "stale"
+
+
+def project_state(store: Store) -> CurrentState:
+    """What is current in the store by the project's sweep files.
+
+    Nothing is decided of runs that a sweep file with a fault may ask for.
+    """
+    project = read_project()
+    hashes: dict[str, frozenset[str] | None] = {}
+    continued: dict[tuple[str, str], tuple[str, ...]] = {}
+    load = cache(load_modality_config)
+    for experiment in project.experiments.values():
+        data = find_training_data(experiment, store, load)
+        hashes.setdefault(experiment.name, frozenset())
+        if isinstance(data, str):
+            hashes[experiment.name] = None
+            continue
+        own = experiment.name, run_name(experiment, data, store)
+        source = experiment.continued()
+        used = [own]
+        if source is not None:
+            used.append((source.name, run_name(source, data, store)))
+            continued[used[-1]] = (*continued.get(used[-1], ()), experiment.name)
+        for name, config_hash in used:
+            others = hashes.get(name, frozenset())
+            hashes[name] = None if others is None else others | {config_hash}
+    return CurrentState(_versions(store), hashes, continued, bool(project.sweeps.faults))
+
+
+def _versions(store: Store) -> dict[str, frozenset[str]]:
+    """The recorded version of each dataset, and that of its modality config where it differs."""
+    versions: dict[str, frozenset[str]] = {}
+    for name in (folder.name for folder in folders(store.root / "datasets")):
+        if name_problem(name):
+            continue
+        recorded = _field(store.dataset_record(name), "version")
+        file = store.modality_config(name)
+        validated = _field(file, "dataset_version")
+        if recorded and (validated or not file.exists()):
+            versions[name] = frozenset(filter(None, (recorded, validated)))
+    return versions
+
+
+def _field(file: Path, name: str) -> str | None:
     try:
-        return RetentionRule.model_validate({} if located.data is None else located.data)
-    except ValidationError as failure:
-        raise_problems(located, validation_problems(failure, RetentionRule), StoreError)
-        raise
+        value = read_json(file)[name]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return value if isinstance(value, str) else None
 
 
 def surplus(

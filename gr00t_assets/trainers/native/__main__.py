@@ -12,8 +12,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError
-from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError, system_errors_explained
 from gr00t_assets.core.text import escape_output
 from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.spec import TrainingSpec, load_spec

@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from gr00t_assets.core.errors import StoreError, TrainingError
 from gr00t_assets.core.files import discard_directory, free_bytes, json_hash, published_directory
-from gr00t_assets.core.units import format_bytes
+from gr00t_assets.core.text import format_bytes
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.native.base_models import BaseModel, Device

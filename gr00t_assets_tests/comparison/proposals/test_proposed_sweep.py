@@ -10,9 +10,10 @@ import yaml
 
 from gr00t_assets.core.errors import ComparisonError, SweepError
 from gr00t_assets.experiments.new_sweep import write_sweep
-from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
+from gr00t_assets.experiments.sweeps import find_experiment
 from gr00t_assets.planning.proposed_sweep import check_sweep, propose
 from gr00t_assets.planning.sweep_plan import make_plan
+from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
 
 SWEEP = """\
 experiments:

@@ -9,9 +9,9 @@ import yaml
 from gr00t_assets.comparison.all_runs import from_stored_run
 from gr00t_assets.core.errors import SweepError
 from gr00t_assets.experiments.new_sweep import write_sweep
-from gr00t_assets.experiments.sweeps import load_sweeps
 from gr00t_assets.planning.suggestions import Objective, gather, read_space, suggest, suggest_sweep
 from gr00t_assets.runs.stored_run import read_runs
+from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
 
 RANDOM = """\
 random:

@@ -17,7 +17,7 @@ from gr00t_assets.evaluation.rollouts.result import (
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.reporting.promotion.gate import MOST_CHARACTERS, Evidence, gate, reason_given
 from gr00t_assets.reporting.promotion.record import NOT_JUDGED, load_promotion
-from gr00t_assets.runs.model_files import PROMOTION
+from gr00t_assets.runs.checkpoint_layout import PROMOTION
 from gr00t_assets.runs.model_reference import find_model
 from gr00t_assets_tests.reporting.promotion.conftest import BECAUSE, Trained
 

@@ -11,13 +11,13 @@ import yaml
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.sweeps import load_sweeps
 from gr00t_assets.modality.config import save_modality_config
 from gr00t_assets.runs.manifest import save_manifest
 from gr00t_assets.runs.metrics import Metric, append_metric
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets_tests.defs.specs import a_manifest, a_modality_config
+from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
 
 CURRENT = a_modality_config().dataset_version
 OLD = "fedcba9876543210"

@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 from gr00t_assets.runs.retention.prune import PrunePlan, plan_prune
-from gr00t_assets.runs.retention.retention_rule import RetentionRule
-from gr00t_assets.runs.retention.store_state import project_state
+from gr00t_assets.runs.retention.retention_rule import RetentionRule, project_state
 from gr00t_assets_tests.runs.retention.factory import FilledProject
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from gr00t_assets.runs.checkpoint_layout import stored_checkpoints
 from gr00t_assets.runs.retention.prune import execute_plan, plan_prune
-from gr00t_assets.runs.retention.retention_rule import RetentionRule
-from gr00t_assets.runs.retention.store_state import project_state
+from gr00t_assets.runs.retention.retention_rule import RetentionRule, project_state
 from gr00t_assets_tests.runs.retention.factory import CURRENT, OLD, FilledProject
 
 KILLED = """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.runs.retention.survey import KINDS
+from gr00t_assets.runs.retention.prune import KINDS
 from gr00t_assets.runs.run_directory import run_lock
 from gr00t_assets_tests.runs.retention.factory import CURRENT, KB, OLD, FilledProject, fill
 

@@ -10,11 +10,12 @@ import pytest
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.datasets.catalog import load_catalog
-from gr00t_assets.experiments.sweeps import find_experiment, load_sweeps
+from gr00t_assets.experiments.sweeps import find_experiment
 from gr00t_assets.trainers.isaac_gr00t.environment import CHECKOUT, PYTHON
 from gr00t_assets.trainers.isaac_gr00t.script_interface import RELEASE
 from gr00t_assets.trainers.isaac_gr00t.shell_command import command_of_experiment, shell_command
 from gr00t_assets_tests.comparison.run_factory import store_with_data
+from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
 from gr00t_assets_tests.trainers.isaac_gr00t.command_texts import (
     JOURNAL,
     LATER_SCRIPT,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gr00t_assets.runs.held_out_loss import read_held_out_losses
+from gr00t_assets.runs.metrics import read_held_out_losses
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets_tests.trainers.conftest import SpecMaker, environment, trainer
 from gr00t_assets_tests.trainers.native.test_native_resume import cut_back_to_step_two, losses

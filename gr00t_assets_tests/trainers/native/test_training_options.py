@@ -8,7 +8,7 @@ import torch
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.runs.checkpoint_choice import BestWeights, best_weights
-from gr00t_assets.runs.held_out_loss import HELD_OUT_LOSS, read_held_out_losses
+from gr00t_assets.runs.metrics import HELD_OUT_LOSS, read_held_out_losses
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets.trainers.native.base_models import load_base_model
 from gr00t_assets.trainers.native.batches import BatchSource, draw_flow

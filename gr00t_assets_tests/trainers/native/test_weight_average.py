@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from gr00t_assets.runs.held_out_loss import read_held_out_losses
+from gr00t_assets.runs.metrics import read_held_out_losses
 from gr00t_assets.trainers.native.policy import NativePolicy
 from gr00t_assets.trainers.native.training_state import EMA, FILES
 from gr00t_assets.trainers.native.weight_average import WeightAverage

@@ -14,7 +14,7 @@ from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.core.project import Store
-from gr00t_assets.core.units import format_bytes
+from gr00t_assets.core.text import format_bytes
 from gr00t_assets.gpu.devices import CPU, GPUS, Gpu, read_driver, read_gpus, slots_by_device
 from gr00t_assets.trainers.isaac_gr00t.doctor.packages import Probe
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters

@@ -11,7 +11,6 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import combined_hyperparameters
-from gr00t_assets.experiments.sweeps import load_sweeps
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.isaac_gr00t.launch_file import script_arguments
 from gr00t_assets.trainers.isaac_gr00t.script_interface import (
@@ -21,6 +20,7 @@ from gr00t_assets.trainers.isaac_gr00t.script_interface import (
 )
 from gr00t_assets.trainers.isaac_gr00t.shell_command import shell_command
 from gr00t_assets_tests.comparison.run_factory import modality
+from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
 from gr00t_assets_tests.trainers.isaac_gr00t.real.conftest import Isaac
 
 DATA = Path(__file__).resolve().parents[4] / "data" / "examples"

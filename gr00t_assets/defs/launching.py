@@ -1,7 +1,6 @@
 """Trainings and evaluations as processes of their own, on the page of the run that started them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -16,6 +15,8 @@ from gr00t_assets.defs.training_runs import launched_by_server
 from gr00t_assets.engines.client import EngineSilentError
 from gr00t_assets.engines.job import JobFailure, JobRequest
 from gr00t_assets.engines.start import engine_of_run, started
+from gr00t_assets.evaluation.result import EvaluationSettings
+from gr00t_assets.evaluation.rollouts.result import RolloutSettings
 from gr00t_assets.experiments.engine_file import LOCAL
 from gr00t_assets.runs.manifest import Manifest, load_manifest
 from gr00t_assets.runs.retry import EXIT_CODE, FAILURE
@@ -24,9 +25,6 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.failures.explain import as_explained, explain, is_explained
 from gr00t_assets.trainers.failures.failure_pattern import RESUMES
 from gr00t_assets.trainers.process_launcher import launched
-
-if TYPE_CHECKING:
-    from gr00t_assets.evaluation.rollouts.result import RolloutSettings
 
 EVALUATION_LOG = "evaluation.log"
 """In the run directory: what the evaluation's process printed."""
@@ -122,7 +120,7 @@ def run_evaluation(context: dg.AssetExecutionContext, spec: TrainingSpec, store:
     """
     from gr00t_assets.evaluation.worker import evaluation_command
 
-    command = evaluation_command(spec.run_directory)
+    command = evaluation_command(spec.run_directory, EvaluationSettings())
     _run_worker(context, command, EVALUATION_LOG, "evaluation", spec, store)
 
 
@@ -131,12 +129,12 @@ def run_rollouts(
     spec: TrainingSpec,
     store: Store,
     environment: str,
-    settings: "RolloutSettings",
+    settings: RolloutSettings,
 ) -> None:
     """Roll a finished run out in simulation; as ``run_evaluation`` in all else."""
-    from gr00t_assets.evaluation.rollouts.worker import rollout_command
+    from gr00t_assets.evaluation.worker import evaluation_command
 
-    command = rollout_command(spec.run_directory, environment, settings)
+    command = evaluation_command(spec.run_directory, settings, environment)
     _run_worker(context, command, ROLLOUTS_LOG, "rolling out", spec, store)
 
 

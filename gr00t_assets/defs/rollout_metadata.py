@@ -15,15 +15,16 @@ from gr00t_assets.defs.metadata import (
     stored_path,
     table,
 )
-from gr00t_assets.evaluation.rollouts.result import Rollouts, rollouts_file
-from gr00t_assets.evaluation.rollouts.wording import (
+from gr00t_assets.evaluation.rollouts.result import (
     OUTCOME_HEAD,
     RATE_HEAD,
+    Rollouts,
     baseline_sentences,
     endings_sentence,
     failure_sentences,
     outcome_rows,
     rate_rows,
+    rollouts_file,
     rollouts_sentence,
     seconds_sentence,
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gr00t_assets.core.checksums import sha256
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.units import counted
@@ -68,7 +69,7 @@ def evaluate_run(
         Gr00tAssetsError: There is no such checkpoint, or weights or data cannot be read.
     """
     began, settings = time.monotonic(), settings or EvaluationSettings()
-    spec, weights = _asked_weights(run_directory, step)
+    spec, weights = spec_and_weights(run_directory, step)
     check_stored_data(spec.data, log)
     policy: Policy = trainer_named(spec.experiment.trainer).open_policy(weights)
     works = [
@@ -133,7 +134,7 @@ def current_evaluation(
     evaluation = readable_evaluation(run_directory, step)
     if evaluation is None or (evaluation.format, evaluation.settings) != (FORMAT, settings):
         return None
-    spec, weights = _asked_weights(run_directory, step)
+    spec, weights = spec_and_weights(run_directory, step)
     same = (evaluation.dataset_version, evaluation.modality_hash, evaluation.model_hash) == (
         spec.data.version,
         spec.data.modality_hash,
@@ -142,7 +143,13 @@ def current_evaluation(
     return evaluation if same else None
 
 
-def _asked_weights(run_directory: Path, step: int | None) -> tuple[TrainingSpec, Path]:
+def spec_and_weights(run_directory: Path, step: int | None) -> tuple[TrainingSpec, Path]:
+    """Spec and folder of weights of a checkpoint, or of the final ones of a finished run.
+
+    Raises:
+        EvaluationError: Final weights are asked for, and the run is not finished.
+        CheckpointError: There is no such checkpoint.
+    """
     if step is None:
         return finished_spec(run_directory), run_directory / MODEL
     return stored_spec(run_directory), model_of_run(run_directory, str(step)).directory
@@ -184,11 +191,6 @@ def stored_spec(run_directory: Path) -> TrainingSpec:
     return spec
 
 
-def model_hash(run_directory: Path) -> str:
-    """``weights_hash`` of a run's final weights."""
-    return weights_hash(run_directory / MODEL)
-
-
 def weights_hash(folder: Path) -> str:
     """First 16 hex digits of a SHA-256 over the weights in a folder: a run's model, a checkpoint.
 
@@ -201,8 +203,7 @@ def weights_hash(folder: Path) -> str:
     weights = [path for path in files if path.parent == folder and path.suffix == ".safetensors"]
     whole = hashlib.sha256()
     for path in weights or files:
-        with path.open("rb") as file:
-            whole.update(hashlib.file_digest(file, "sha256").digest())
+        whole.update(bytes.fromhex(sha256(path)))
     return whole.hexdigest()[:16]
 
 

@@ -10,8 +10,12 @@ from gr00t_assets.defs.launching import run_rollouts
 from gr00t_assets.defs.partitions import EXPERIMENTS, experiment_partitions
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.defs.results import rollouts_result
-from gr00t_assets.evaluation.rollouts.asked import declared_environment, settings_for
-from gr00t_assets.evaluation.rollouts.result import read_rollouts, rollouts_file
+from gr00t_assets.evaluation.rollouts.result import (
+    declared_environment,
+    read_rollouts,
+    rollouts_file,
+    settings_for,
+)
 from gr00t_assets.runs.spec import make_spec
 
 

@@ -13,8 +13,7 @@ from gr00t_assets.core.errors import ServingError
 from gr00t_assets.core.project import Store
 from gr00t_assets.evaluation.trials.plan import model_to_serve
 from gr00t_assets.experiments.registry import trainer_named
-from gr00t_assets.serving.client import PolicyClient
-from gr00t_assets.serving.latency import Latency, save_latency
+from gr00t_assets.serving.client import Latency, PolicyClient, save_latency
 from gr00t_assets.serving.messages import LOOPBACK, PORT
 from gr00t_assets.serving.server import PolicyServer, serving
 

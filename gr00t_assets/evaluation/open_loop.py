@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,11 +18,10 @@ from gr00t_assets.evaluation.part_errors import PartPredictions, part_evaluation
 from gr00t_assets.evaluation.predictions import (
     Log,
     Predictor,
-    SwappedPrompts,
     language_used,
     prompt_swap,
     row_numbers,
-    swap_prompts,
+    trajectory,
 )
 from gr00t_assets.evaluation.recorded_actions import TrainingActions, action_groups, recorded_at
 from gr00t_assets.evaluation.result import (
@@ -31,11 +29,9 @@ from gr00t_assets.evaluation.result import (
     Evaluation,
     EvaluationSettings,
     PartName,
-    Trajectory,
     readable_evaluation,
     save_evaluation,
 )
-from gr00t_assets.evaluation.trajectories import trajectory
 from gr00t_assets.evaluation.windows import choose_windows, spread_evenly
 from gr00t_assets.evaluation.wording import limits_of
 from gr00t_assets.experiments.registry import trainer_named
@@ -83,8 +79,10 @@ def evaluate_run(
             predicted[part] = asked
     main = next(iter(predicted))
     tasks = sorted({text for work in works for text in work.instructions})
-    swapped = [work.swapped(predictions, tasks) for work, predictions in predicted[main]]
-    swap = prompt_swap(swapped, main, tasks)
+    swap = prompt_swap(
+        [(work.predictor, work.data[main], predictions) for work, predictions in predicted[main]],
+        tasks,
+    )
     parts = [
         part_evaluation([predictions for _, predictions in asked], named)
         for asked in predicted.values()
@@ -108,7 +106,7 @@ def evaluate_run(
         prompt_swap=swap,
         language_used=language,
         trajectories=tuple(
-            work.trajectory(predictions, named)
+            trajectory(predictions, work.files, named)
             for work, predictions in (asked[0] for asked in predicted.values())
         ),
         limits=limits_of(data, parts, swap, language),
@@ -220,7 +218,7 @@ class _Work:
         self, dataset: RunDataset, predictor: Predictor, settings: EvaluationSettings
     ) -> None:
         self._config = config = dataset.config
-        self._files = files = LeRobotDataset.open(dataset.directory, dataset.name)
+        self.files = files = LeRobotDataset.open(dataset.directory, dataset.name)
         frames = FrameCache.open(dataset.frame_cache, config.frame_size)
         self.predictor, self._settings = predictor, settings
         self._groups = action_groups(config)
@@ -245,7 +243,7 @@ class _Work:
             self._settings,
             first_row=int(needs_row_before),
         )
-        features = self._files.features
+        features = self.files.features
         names = {
             group.key.key: feature.names[group.key.start : group.key.end]
             for group in self._groups
@@ -255,25 +253,13 @@ class _Work:
             part=part,
             episodes_in_part=len(lengths),
             windows=windows,
-            recorded=recorded_at(windows, self._files, self._groups, self._config),
+            recorded=recorded_at(windows, self.files, self._groups, self._config),
             predicted=self.predictor.predict(
-                data, windows, f"{self._files.name}, {part}: {counted(len(chosen), 'episode')}"
+                data, windows, f"{self.files.name}, {part}: {counted(len(chosen), 'episode')}"
             ),
             rules=self._training.answers(data.states(row_numbers(data, windows))[:, 0]),
             training_rows=(len(self._training.rows), len(self.data["seen in training"])),
             groups=self._groups,
             labels=names,
-            dataset=self._files.name,
+            dataset=self.files.name,
         )
-
-    def swapped(self, predictions: PartPredictions, tasks: Sequence[str]) -> SwappedPrompts:
-        """The prompt swap on a part; ``tasks`` has every prompt of all datasets once."""
-        return swap_prompts(self.predictor, self.data[predictions.part], predictions, tasks)
-
-    def trajectory(self, predictions: PartPredictions, named: bool) -> Trajectory:
-        """Of the first episode of a part, with the dataset's name where it is ``named``."""
-        episode = int(predictions.windows.episodes[0])
-        columns = sorted({group.key.original_key for group in self._groups})
-        vectors = self._files.vectors(episode, columns)
-        drawn = trajectory(predictions, self._files.timestamps(episode), vectors)
-        return drawn.model_copy(update={"dataset": predictions.dataset if named else None})

@@ -15,8 +15,8 @@ from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import printable
+from gr00t_assets.evaluation.trials.outcomes import read_outcomes, write_outcome
 from gr00t_assets.evaluation.trials.plan import Trial, TrialPlan
-from gr00t_assets.evaluation.trials.sheet import read_outcomes, write_outcome
 from gr00t_assets.reporting.markdown import template_environment
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from statistics import fmean
 from gr00t_assets.comparison.statistics.success import LEVEL, MOST_ROLLOUTS, holm
 from gr00t_assets.comparison.statistics.success_pairs import SuccessEstimate, SuccessPair, compared
 from gr00t_assets.evaluation.success_rate import SuccessRate
+from gr00t_assets.evaluation.trials.outcomes import Outcomes, TrialOutcome
 from gr00t_assets.evaluation.trials.plan import TrialPlan
-from gr00t_assets.evaluation.trials.sheet import Outcomes, TrialOutcome
 
 _PAIRED = 0.8
 """Share of the trials of each of two policies that have a partner where they are paired."""

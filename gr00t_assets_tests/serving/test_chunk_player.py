@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gr00t_assets.serving.chunk_player import ChunkPlayer
+from gr00t_assets.serving.robot_loop import ChunkPlayer
 
 
 def chunk(value: float, horizon: int = 4) -> np.ndarray:

@@ -11,7 +11,7 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.environments.environment_file import Environment
 from gr00t_assets.evaluation.rollouts.result import BaselineName, Ending, RolloutSettings
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
-from gr00t_assets.serving.chunk_player import ChunkPlayer
+from gr00t_assets.serving.robot_loop import ChunkPlayer
 from gr00t_assets.trainers.policy import Policy
 
 

@@ -26,7 +26,7 @@ from gr00t_assets.comparison.statistics.success_pairs import (
     between_runs,
     compared,
 )
-from gr00t_assets.evaluation.success_rate import SuccessRate
+from gr00t_assets.evaluation.intervals import SuccessRate
 
 LEVEL = 0.05
 

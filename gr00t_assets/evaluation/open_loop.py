@@ -14,6 +14,7 @@ from gr00t_assets.core.units import counted
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.evaluation.intervals import choose_windows, spread_evenly
 from gr00t_assets.evaluation.part_errors import PartPredictions, part_evaluation
 from gr00t_assets.evaluation.predictions import (
     Log,
@@ -32,7 +33,6 @@ from gr00t_assets.evaluation.result import (
     readable_evaluation,
     save_evaluation,
 )
-from gr00t_assets.evaluation.windows import choose_windows, spread_evenly
 from gr00t_assets.evaluation.wording import limits_of
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.checkpoint_layout import COMPLETE, WEIGHTS_ONLY, is_training_file

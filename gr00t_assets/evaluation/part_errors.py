@@ -8,6 +8,13 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from gr00t_assets.evaluation.intervals import (
+    EpisodeMeans,
+    Windows,
+    answered,
+    joined_windows,
+    rounded,
+)
 from gr00t_assets.evaluation.recorded_actions import NEAREST, ActionGroup, RecordedActions
 from gr00t_assets.evaluation.result import (
     Baseline,
@@ -18,7 +25,6 @@ from gr00t_assets.evaluation.result import (
     PartEvaluation,
     PartName,
 )
-from gr00t_assets.evaluation.windows import EpisodeMeans, Windows, answered, joined_windows, rounded
 
 _Answering: TypeAlias = Literal["policy"] | BaselineName
 _RULES: tuple[BaselineName, ...] = get_args(BaselineName)

@@ -15,6 +15,7 @@ import numpy as np
 from gr00t_assets.core.units import counted
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.evaluation.intervals import EpisodeMeans, Windows, joined_windows, rounded
 from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread, joint_name
 from gr00t_assets.evaluation.recorded_actions import ActionGroup
 from gr00t_assets.evaluation.result import (
@@ -25,7 +26,6 @@ from gr00t_assets.evaluation.result import (
     Trajectory,
     TrajectoryLine,
 )
-from gr00t_assets.evaluation.windows import EpisodeMeans, Windows, joined_windows, rounded
 from gr00t_assets.trainers.policy import Observations, Policy
 
 BATCH = 32

@@ -8,8 +8,8 @@ import numpy as np
 
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.evaluation.intervals import Windows
 from gr00t_assets.evaluation.result import BaselineName
-from gr00t_assets.evaluation.windows import Windows
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
 from gr00t_assets.modality.key_transform import KeyTransform
 

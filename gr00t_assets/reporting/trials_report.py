@@ -14,7 +14,7 @@ from statistics import fmean
 
 from gr00t_assets.comparison.statistics.success import LEVEL, MOST_ROLLOUTS, holm
 from gr00t_assets.comparison.statistics.success_pairs import SuccessEstimate, SuccessPair, compared
-from gr00t_assets.evaluation.success_rate import SuccessRate
+from gr00t_assets.evaluation.intervals import SuccessRate
 from gr00t_assets.evaluation.trials.outcomes import Outcomes, TrialOutcome
 from gr00t_assets.evaluation.trials.plan import TrialPlan
 

@@ -9,6 +9,7 @@ import pytest
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.evaluation.intervals import Windows, choose_windows
 from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread, part_evaluation
 from gr00t_assets.evaluation.predictions import (
     Predictor,
@@ -24,7 +25,6 @@ from gr00t_assets.evaluation.recorded_actions import (
     recorded_at,
 )
 from gr00t_assets.evaluation.result import Estimate, EvaluationSettings
-from gr00t_assets.evaluation.windows import Windows, choose_windows
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.transforms import StateActionTransform
 from gr00t_assets_tests.evaluation.runs import a_store, make_data

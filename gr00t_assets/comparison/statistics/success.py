@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gr00t_assets.evaluation.success_rate import SuccessRate
+from gr00t_assets.evaluation.intervals import SuccessRate
 
 LEVEL = 0.05
 

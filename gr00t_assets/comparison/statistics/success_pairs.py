@@ -24,7 +24,7 @@ from gr00t_assets.comparison.statistics.success import (
     rollouts_needed,
     sequential_p,
 )
-from gr00t_assets.evaluation.success_rate import Interval, SuccessRate
+from gr00t_assets.evaluation.intervals import Interval, SuccessRate
 
 Outcomes = Mapping[int, bool]
 

@@ -20,7 +20,7 @@ from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.files import FrozenModel, json_hash, write_bytes
 from gr00t_assets.datasets.catalog import known_entry, project_catalog
 from gr00t_assets.environments.environment_file import Environment, load_environments
-from gr00t_assets.evaluation.success_rate import SuccessRate
+from gr00t_assets.evaluation.intervals import SuccessRate
 from gr00t_assets.runs.spec import TrainingSpec
 
 ROLLOUTS = "rollouts"

@@ -235,26 +235,26 @@ class SuccessRate(FrozenModel):
         """Share of the episodes that succeeded; 0 where there are none."""
         return self.successes / self.episodes if self.episodes else 0.0
 
-    def wilson(self, level: float = 0.95) -> Interval:
-        """Score interval (Wilson, JASA 22, 1927): on average over rates it holds its level."""
-        return self._interval("wilson", level)
+    def wilson(self) -> Interval:
+        """95 percent score interval (Wilson, JASA 22, 1927): its level on average over rates."""
+        return self._interval("wilson")
 
-    def clopper_pearson(self, level: float = 0.95) -> Interval:
-        """Exact interval (Clopper and Pearson, Biometrika 26, 1934): never under its level."""
-        return self._interval("exact", level)
+    def clopper_pearson(self) -> Interval:
+        """Exact one (Clopper and Pearson, Biometrika 26, 1934): never under its level."""
+        return self._interval("exact")
 
-    def words(self, level: float = 0.95, interval: Interval | None = None) -> str:
+    def words(self, interval: Interval | None = None) -> str:
         """Counts, rate and an interval in percent; Wilson's where none is given."""
         if not self.episodes:
             return "no episode"
-        low, high = (f"{100 * end:.0f}" for end in interval or self.wilson(level))
+        low, high = (f"{100 * end:.0f}" for end in interval or self.wilson())
         counts = f"{self.successes:,} of {self.episodes:,}"
         return f"{counts} ({100 * self.rate:.0f} %, {low} to {high} %)"
 
-    def _interval(self, method: str, level: float) -> Interval:
+    def _interval(self, method: str) -> Interval:
         from scipy.stats import binomtest
 
         if not self.episodes:
             return 0.0, 1.0
-        ends = binomtest(self.successes, self.episodes).proportion_ci(level, method=method)  # pyright: ignore[reportArgumentType]
+        ends = binomtest(self.successes, self.episodes).proportion_ci(method=method)  # pyright: ignore[reportArgumentType]
         return float(ends.low), float(ends.high)

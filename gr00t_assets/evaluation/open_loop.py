@@ -54,11 +54,7 @@ def evaluate_run(
 ) -> Evaluation:
     """Evaluate weights of a run of any trainer; write the file that ``evaluation_file`` names.
 
-    Args:
-        run_directory: Of the run.
-        settings: What decides the numbers; the defaults where left out.
-        log: Is given a line of progress.
-        step: Of a checkpoint; the final weights of a finished run where left out.
+    They are those of a checkpoint's step, or the final ones of a finished run.
 
     Raises:
         EvaluationError: The run is not finished, or its episodes are too short.
@@ -73,20 +69,16 @@ def evaluate_run(
         for dataset in spec.datasets
     ]
     named = len(works) > 1
-    predicted: dict[PartName, list[tuple[_Work, PartPredictions]]] = {}
-    for part in _PARTS:
-        if asked := [(work, work.predictions(part)) for work in works if part in work.data]:
-            predicted[part] = asked
-    main = next(iter(predicted))
+    predicted = [
+        [(work, work.predictions(part)) for work in works if part in work.data]
+        for part in _PARTS
+        if any(part in work.data for work in works)
+    ]
     tasks = sorted({text for work in works for text in work.instructions})
     swap = prompt_swap(
-        [(work.predictor, work.data[main], predictions) for work, predictions in predicted[main]],
-        tasks,
+        [(work.predictor, work.data[item.part], item) for work, item in predicted[0]], tasks
     )
-    parts = [
-        part_evaluation([predictions for _, predictions in asked], named)
-        for asked in predicted.values()
-    ]
+    parts = [part_evaluation([item for _, item in asked], named) for asked in predicted]
     language = language_used(swap.tasks, swap.ratio, swap.difference)
     data = spec.data
     evaluation = Evaluation(
@@ -105,10 +97,7 @@ def evaluate_run(
         seen=parts[-1],
         prompt_swap=swap,
         language_used=language,
-        trajectories=tuple(
-            trajectory(predictions, work.files, named)
-            for work, predictions in (asked[0] for asked in predicted.values())
-        ),
+        trajectories=tuple(trajectory(item, work.files, named) for (work, item), *_ in predicted),
         limits=limits_of(data, parts, swap, language),
         device=policy.device,
         wall_seconds=round(time.monotonic() - began, 2),
@@ -222,11 +211,10 @@ class _Work:
         frames = FrameCache.open(dataset.frame_cache, config.frame_size)
         self.predictor, self._settings = predictor, settings
         self._groups = action_groups(config)
-        train = Demonstrations(files, frames, config, "train")
         self.data: dict[PartName, Demonstrations] = {}
         if config.held_out_episodes:
             self.data["held out"] = Demonstrations(files, frames, config, "held_out")
-        self.data["seen in training"] = train
+        train = self.data["seen in training"] = Demonstrations(files, frames, config, "train")
         self._training = TrainingActions(train)
         self.instructions = {text for data in self.data.values() for text in data.instructions}
 

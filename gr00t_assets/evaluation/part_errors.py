@@ -35,17 +35,13 @@ class PartPredictions:
     """One part of one dataset with everything that its errors are made of.
 
     Attributes:
-        part: Held out, or seen in training.
         episodes_in_part: Episodes of it, those included that were passed over.
         windows: Where the policy was asked.
-        recorded: What was recorded there.
         predicted: Normalised, ``(draws, n, horizon, action_dim)``.
         rules: What the rules without a model answer but for 'hold', normalised, as
             ``(n or 1, horizon or 1, action_dim)``.
         training_rows: Rows that the nearest chunks are looked for in, and all of the training data.
-        groups: The action groups.
         labels: The dataset's own names of a group's numbers, by group.
-        dataset: Its name.
     """
 
     part: PartName
@@ -199,10 +195,8 @@ def _group_errors(
     name, place, exact = group.key.key, group.normalised, group.number_by_number
     truth, anchor = recorded.actions_in_units[name], recorded.anchors.get(name)
     difference = group.inverse(predictions.predicted[..., place], anchor) - truth
-    units, normalised = (
-        np.abs(difference).mean(axis=0),
-        predictions.differences["policy"][..., place],
-    )
+    units = np.abs(difference).mean(axis=0)
+    normalised = predictions.differences["policy"][..., place]
     rules_in_units: dict[BaselineName, np.ndarray] = {
         "hold": np.abs(recorded.held_in_units[name] - truth),
         **{

@@ -48,11 +48,8 @@ def evaluate_by_hand(
 ) -> int:
     """Evaluate a run in a slot of this machine, whatever was evaluated before; the exit code.
 
-    Args:
-        run_directory: Of the run.
-        settings: What decides the numbers.
-        steps: Of its checkpoints; None stands for the final weights.
-        environment: That it is rolled out in; open loop where left out.
+    The steps are of its checkpoints, None for the final weights. It is rolled out where an
+    environment is named, and evaluated open loop where none is.
 
     Raises:
         EvaluationError: Final weights are asked for, and the run is not finished.

@@ -37,8 +37,6 @@ class LaunchedProcess:
     """A command under its guard; made by ``launched``.
 
     Attributes:
-        guard: The guard's process, whose exit code is the command's.
-        lease: The devices that it runs on.
         code: Exit code, 128 + n for signal n, once the block of ``launched`` is left.
         failure: None, as nothing but the trainer ends it here; see ``gr00t_assets.engines.job``.
     """
@@ -48,11 +46,8 @@ class LaunchedProcess:
     def __init__(
         self, guard: "subprocess.Popen[bytes]", lease: Lease, grace: float, output: BinaryIO | None
     ) -> None:
-        self.guard = guard
-        self.lease = lease
-        self.code = 0
-        self._grace = grace
-        self._output = output
+        self.guard, self.lease, self.code = guard, lease, 0
+        self._grace, self._output = grace, output
         self._lines: deque[str] = deque(maxlen=_TAIL_LINES)
         self._incomplete = b""
 
@@ -105,7 +100,6 @@ def launched(
     Where the block ends with an exception the command is asked to stop first.
 
     Args:
-        command: Program and arguments.
         lease: Slots that are held for the block, or ``cpu_lease``.
         log: File that its output is appended to, copied from there to standard output; the
             terminal alone where left out.

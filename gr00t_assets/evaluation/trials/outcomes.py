@@ -230,11 +230,8 @@ def import_trials(
 ) -> TrialLineage:
     """Bring what was recorded during trials into the store as a version that knows what drove it.
 
-    Rows that no earlier version has are of this plan.
-
-    Args:
-        outcomes: Of the trials that were done, in the order in which they were.
-        dataset: Of the catalog, whose source they were recorded into.
+    Rows that no earlier version has are of this plan; the outcomes are in the order of the trials.
+    The dataset is one of the catalog, whose source they were recorded into.
 
     Raises:
         CatalogError: The catalog cannot be read, or has no such dataset.

@@ -75,10 +75,7 @@ def names_of(spec: TrainingSpec) -> dict[str, str]:
 def explain(lines: Sequence[str], code: int, spec: TrainingSpec) -> Explanation:
     """Match the end of a log and the exit code against the failure patterns.
 
-    Args:
-        lines: The last lines of this attempt, as many as there are; the last 200 are read.
-        code: Exit code of the trainer; 128 + n or -n for signal n.
-        spec: What was asked.
+    Of the lines of this attempt the last 200 are read; the code is 128 + n or -n for signal n.
     """
     log = clean_lines(lines[-MAX_LOG_LINES:])
     patterns = failure_patterns(spec.experiment.trainer)

@@ -171,9 +171,7 @@ class Explanation:
     def error(self, subject: str, log: str | None = None) -> TrainingError:
         """The error to raise: the message, where the whole log is, and its last lines.
 
-        Args:
-            subject: Name of the experiment.
-            log: Path of the log; without it the last lines are left out as well.
+        The subject is the experiment's name. Without a log the last lines are left out as well.
         """
         below = []
         if log:

@@ -122,7 +122,7 @@ def test_many_training_rows_are_drawn_evenly(small: Small, monkeypatch: pytest.M
 
 def test_a_planted_error_comes_out_in_both_kinds_of_units(small: Small) -> None:
     off = np.zeros(small.config.action_dim)
-    place = next(group for group in small.groups if group.key.key == "right_arm").start
+    place = next(group for group in small.groups if group.key.key == "right_arm").normalised.start
     off[place + 1] = 0.1
     part = part_evaluation([small.measured(np.stack([small.recorded.actions + off] * DRAWS))])
 

@@ -93,13 +93,10 @@ class PartPredictions:
 
 
 def part_evaluation(datasets: Sequence[PartPredictions], named: bool = False) -> PartEvaluation:
-    """The errors with their intervals, from what was predicted and recorded.
+    """The errors with their intervals, over the windows of a part on all datasets together.
 
-    Args:
-        datasets: The part on each dataset; those of a mixture are set side by side, and their
-            windows taken together.
-        named: Whether groups and joints have their dataset's name before theirs, and each dataset
-            its own errors; for the parts of a mixture.
+    Where they are ``named``, as those of a mixture, groups and joints have their dataset's name
+    before theirs, and each dataset has its own errors.
     """
     own = [_part_errors([predictions]) for predictions in datasets]
     errors = _part_errors(datasets) if len(own) > 1 else own[0]

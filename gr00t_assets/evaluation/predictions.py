@@ -189,10 +189,7 @@ def trajectory(
 ) -> Trajectory:
     """The first episode of a part: the numbers that move most, and chunks that do not overlap.
 
-    Args:
-        predictions: The part with its predictions.
-        dataset: That they are of.
-        named: Whether it says the dataset's name, as in a mixture.
+    ``named`` says the dataset's name, as in a mixture.
     """
     windows = predictions.windows
     horizon, episode = windows.inside.shape[1], int(windows.episodes[0])

@@ -156,10 +156,8 @@ def run_on_terminal(command: Sequence[str], lease: Lease, stopping: str) -> int:
 def train_by_hand(spec: TrainingSpec) -> int:
     """Train a spec in slots of this machine, with the output on the terminal.
 
-    Ctrl-C asks the trainer for a checkpoint and waits for it; once more, and it ends without.
-
-    Returns:
-        The trainer's exit code: 0 finished, 1 failed, 130 stopped on request.
+    Ctrl-C asks the trainer for a checkpoint and waits for it; once more, and it ends without. The
+    exit code is the trainer's: 0 finished, 1 failed, 130 stopped on request.
 
     Raises:
         CheckpointError: Its run directory is another run's.

@@ -192,11 +192,7 @@ def write_data_files(spec: TrainingSpec, model: Path) -> None:
 
 
 def read_modality_config(model_directory: Path, dataset: str | None = None) -> ModalityConfig:
-    """The modality config that a model was trained with.
-
-    Args:
-        model_directory: The folder.
-        dataset: Name of one of the datasets that it was trained on; the first where left out.
+    """The modality config that a model was trained with on a dataset; on its first if left out.
 
     Raises:
         CheckpointError: There is none beside the weights, or it was not trained on the dataset.

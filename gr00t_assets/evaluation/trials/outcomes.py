@@ -21,8 +21,7 @@ from gr00t_assets.core.locks import exclusive_lock
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import from_spreadsheet, spreadsheet_cell
 from gr00t_assets.datasets.catalog import find_entry, project_catalog
-from gr00t_assets.datasets.record import DatasetRecord
-from gr00t_assets.datasets.sources.version_files import recorded_files
+from gr00t_assets.datasets.sources.versions import DatasetRecord, recorded_files
 from gr00t_assets.evaluation.trials.plan import COLUMNS, TrialPlan, TrialPolicy, trials_folder
 
 _SHOWN = 30

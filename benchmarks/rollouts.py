@@ -17,7 +17,7 @@ from pathlib import Path
 from gr00t_assets.environments.environment_file import Environment, load_environments
 from gr00t_assets.environments.episode_processes import EnvironmentProcesses
 from gr00t_assets.evaluation.rollouts.agents import PolicyAgent
-from gr00t_assets.evaluation.rollouts.asked import settings_for
+from gr00t_assets.evaluation.rollouts.result import settings_for
 from gr00t_assets.evaluation.rollouts.runner import PARALLEL, Runner
 from gr00t_assets.trainers.policy import open_policy
 from gr00t_assets_tests.evaluation.runs import UNTRAINED, a_store, make_data, make_run

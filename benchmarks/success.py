@@ -24,7 +24,7 @@ from gr00t_assets.comparison.statistics.success import (
     sequential_p,
 )
 from gr00t_assets.comparison.statistics.success_agreement import rank_correlation
-from gr00t_assets.evaluation.success_rate import SuccessRate
+from gr00t_assets.evaluation.intervals import SuccessRate
 
 LEVEL = 0.05
 

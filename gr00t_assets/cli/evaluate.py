@@ -22,7 +22,7 @@ from gr00t_assets.evaluation.wording import (
     language_sentence,
     part_sentence,
 )
-from gr00t_assets.evaluation.worker import ALREADY, evaluate_by_hand
+from gr00t_assets.evaluation.worker import EVALUATED_ALREADY, evaluate_by_hand
 from gr00t_assets.runs.checkpoint_choice import BestWeights, best_weights, evaluation_file
 from gr00t_assets.runs.model_reference import (
     asked_checkpoints,
@@ -80,7 +80,7 @@ def evaluate(
         if None in missing:
             tell_dagster("open_loop_evaluation", directory.parent.name)
     else:
-        sys.stderr.write(ALREADY + "\n")
+        sys.stderr.write(EVALUATED_ALREADY + "\n")
     if as_json:
         contents = [read_sealed(evaluation_file(directory, step)) for step in steps]
         print_json(contents if checkpoints else contents[0])

@@ -20,8 +20,7 @@ from gr00t_assets.reporting.promotion.promote import promote
 from gr00t_assets.reporting.promotion.record import promoted_folder, promoted_models
 from gr00t_assets.reporting.promotion.record import push as push_to_hub
 from gr00t_assets.runs.model_reference import split_reference
-from gr00t_assets.serving.client import PolicyClient
-from gr00t_assets.serving.latency import Latency, save_latency
+from gr00t_assets.serving.client import Latency, PolicyClient, save_latency
 from gr00t_assets.serving.messages import LOOPBACK, PORT
 from gr00t_assets.serving.server import PolicyServer, serving
 

@@ -20,18 +20,21 @@ from gr00t_assets.environments.episode_processes import (
     Step,
 )
 from gr00t_assets.evaluation.open_loop import stored_spec
-from gr00t_assets.evaluation.rollouts.asked import declared_environment, settings_for
-from gr00t_assets.evaluation.rollouts.result import Rollouts, read_rollouts, rollouts_file
-from gr00t_assets.evaluation.rollouts.rollouts import current_rollouts
-from gr00t_assets.evaluation.rollouts.wording import (
+from gr00t_assets.evaluation.rollouts.result import (
     RATE_HEAD,
+    Rollouts,
+    declared_environment,
     endings_sentence,
     failure_sentences,
     rate_rows,
+    read_rollouts,
+    rollouts_file,
     rollouts_sentence,
     seconds_sentence,
+    settings_for,
 )
-from gr00t_assets.evaluation.rollouts.worker import ALREADY, roll_out_by_hand
+from gr00t_assets.evaluation.rollouts.rollouts import current_rollouts
+from gr00t_assets.evaluation.worker import ROLLED_OUT_ALREADY, evaluate_by_hand
 from gr00t_assets.runs.model_reference import asked_checkpoints, find_model
 
 environment_app = typer.Typer(
@@ -80,12 +83,12 @@ def rollout(
     for item in models:
         what = (directory, declared, settings, item.step)
         if again or current_rollouts(*what) is None:
-            if code := roll_out_by_hand(directory, declared.name, settings, item.step):
+            if code := evaluate_by_hand(directory, settings, [item.step], declared.name):
                 raise typer.Exit(code)
             if item.step is None:
                 tell_dagster("rollouts", directory.parent.name)
         else:
-            sys.stderr.write(ALREADY + "\n")
+            sys.stderr.write(ROLLED_OUT_ALREADY + "\n")
         rollouts = read_rollouts(rollouts_file(directory, declared.name, item.step))
         if as_json:
             print_json(json.loads(rollouts.model_dump_json()))

@@ -16,7 +16,7 @@ from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.files import folders
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
-from gr00t_assets.evaluation.trials.lineage import import_trials
+from gr00t_assets.evaluation.trials.outcomes import Outcomes, import_trials, read_outcomes
 from gr00t_assets.evaluation.trials.plan import (
     SHEET,
     TrialPlan,
@@ -25,7 +25,6 @@ from gr00t_assets.evaluation.trials.plan import (
     publish_plan,
     read_conditions,
 )
-from gr00t_assets.evaluation.trials.sheet import Outcomes, read_outcomes
 from gr00t_assets.reporting.trials import form_app, trials_report
 from gr00t_assets.runs.model_reference import find_model
 

@@ -29,10 +29,10 @@ from gr00t_assets.comparison.statistics.success_agreement import (
     success_agreement,
 )
 from gr00t_assets.comparison.wording import first_label
+from gr00t_assets.evaluation.intervals import SuccessRate
 from gr00t_assets.evaluation.paired_errors import ConfigurationError, configuration_error
 from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.evaluation.rollouts.result import EpisodeOutcome, Rollouts
-from gr00t_assets.evaluation.success_rate import SuccessRate
 
 _BEATEN = {"yes": "beaten", "no": "not beaten", "cannot be told": "not shown to be beaten"}
 

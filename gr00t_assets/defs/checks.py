@@ -28,9 +28,13 @@ from gr00t_assets.defs.metadata import findings_table, stored_path
 from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.evaluation.result import BaselineName, load_evaluation
-from gr00t_assets.evaluation.rollouts.asked import declared_environment
-from gr00t_assets.evaluation.rollouts.result import Rollouts, read_rollouts, rollouts_file
-from gr00t_assets.evaluation.rollouts.wording import rollouts_sentence
+from gr00t_assets.evaluation.rollouts.result import (
+    Rollouts,
+    declared_environment,
+    read_rollouts,
+    rollouts_file,
+    rollouts_sentence,
+)
 from gr00t_assets.evaluation.wording import baseline_sentence, language_sentence
 from gr00t_assets.runs.final_loss import loss_fell, loss_spikes
 from gr00t_assets.runs.manifest import load_manifest

@@ -27,7 +27,7 @@ from gr00t_assets.defs.metadata import (
     stored_path,
     table,
 )
-from gr00t_assets.evaluation.trials.lineage import load_lineage
+from gr00t_assets.evaluation.trials.outcomes import load_lineage
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
 from gr00t_assets.modality.frame_check_result import FrameCheckResult
 

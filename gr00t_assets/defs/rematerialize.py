@@ -27,8 +27,11 @@ from gr00t_assets.defs.queue import project_instance
 from gr00t_assets.defs.resources import observe
 from gr00t_assets.defs.training_results import checkpoint_result, evaluation_result, rollouts_result
 from gr00t_assets.evaluation.result import load_evaluation
-from gr00t_assets.evaluation.rollouts.asked import declared_environment
-from gr00t_assets.evaluation.rollouts.result import read_rollouts, rollouts_file
+from gr00t_assets.evaluation.rollouts.result import (
+    declared_environment,
+    read_rollouts,
+    rollouts_file,
+)
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import load_frame_check
 from gr00t_assets.reporting.promotion.record import promoted_models

@@ -26,7 +26,7 @@ from gr00t_assets.defs.metadata import (
 from gr00t_assets.evaluation import wording as evaluated
 from gr00t_assets.evaluation.evaluation_plots import horizon_png, horizon_svg, trajectories_png
 from gr00t_assets.evaluation.result import NOT_SUCCESS, Evaluation, PartEvaluation
-from gr00t_assets.evaluation.rollouts import wording as rolled_out
+from gr00t_assets.evaluation.rollouts import result as rolled_out
 from gr00t_assets.evaluation.rollouts.result import Rollouts, rollouts_file
 from gr00t_assets.runs.checkpoint_choice import EVALUATION, best_weights, stored_weights
 from gr00t_assets.runs.manifest import MIXTURE_HEAD, Manifest, mixture_rows

@@ -139,21 +139,13 @@ class Environment(FrozenModel):
     @property
     def cameras(self) -> tuple[str, ...]:
         """Camera keys: ``front``."""
-        return self._keys("video.")
-
-    @property
-    def state_keys(self) -> tuple[str, ...]:
-        """State keys: ``single_arm``."""
-        return self._keys("state.")
+        named = (key for key in self.observation if key.startswith("video."))
+        return tuple(key.removeprefix("video.") for key in named)
 
     @property
     def action_keys(self) -> tuple[str, ...]:
         """Action keys, in the order of the flat action."""
         return tuple(self.action)
-
-    def _keys(self, modality: str) -> tuple[str, ...]:
-        named = (key for key in self.observation if key.startswith(modality))
-        return tuple(key.removeprefix(modality) for key in named)
 
 
 class Environments(dict[str, Environment]):
@@ -212,17 +204,17 @@ def load_environments(path: Path | None = None) -> Environments:
 def _read(file: Path) -> Environments:
     try:
         located = load_yaml(file, SimulationError)
+        content = {} if located.data is None else located.data
+        if not isinstance(content, dict):
+            problems = [yaml_problem((), "expected environments by name")]
+            raise_problems(located, problems, SimulationError)
     except SimulationError as error:
         return Environments({}, {}, error)
-    content = {} if located.data is None else located.data
-    if not isinstance(content, dict):
-        problems = [yaml_problem((), "expected environments by name")]
-        return Environments({}, {}, _error(located, problems))
     usable: dict[str, Environment] = {}
     errors: dict[str, SimulationError] = {}
     every: list[Finding] = []
     for key, value in content.items():
-        problems: list[Finding] = []
+        problems = []
         environment = _environment(str(key), value, problems)
         if error := _error(located, problems):
             errors[str(key)] = error

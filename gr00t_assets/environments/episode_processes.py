@@ -52,12 +52,12 @@ class Shown(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """How an environment failed, in a sentence; its process is ended.
+    """Why an episode ends at once, in a sentence; the process of a failed environment is ended.
 
     What was raised for people is ``explained`` by its subject, problem and details.
     """
 
-    end: Literal["time limit", "error"]
+    end: Literal["time limit", "error", "bad action"]
     text: str
     explained: tuple[str, str, tuple[str, ...]] | None = None
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gr00t_assets.core.text import figure_png
+from gr00t_assets.evaluation.intervals import LEAST_EPISODES
 from gr00t_assets.evaluation.result import BaselineName, Evaluation, PartName
-from gr00t_assets.evaluation.windows import LEAST_EPISODES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

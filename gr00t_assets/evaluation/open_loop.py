@@ -2,27 +2,27 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from gr00t_assets.core.checksums import sha256
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.evaluation.intervals import choose_windows, spread_evenly
 from gr00t_assets.evaluation.part_errors import PartPredictions, part_evaluation
 from gr00t_assets.evaluation.predictions import (
     Log,
     Predictor,
-    SwappedPrompts,
     language_used,
     prompt_swap,
     row_numbers,
-    swap_prompts,
+    trajectory,
 )
 from gr00t_assets.evaluation.recorded_actions import TrainingActions, action_groups, recorded_at
 from gr00t_assets.evaluation.result import (
@@ -30,12 +30,9 @@ from gr00t_assets.evaluation.result import (
     Evaluation,
     EvaluationSettings,
     PartName,
-    Trajectory,
     readable_evaluation,
     save_evaluation,
 )
-from gr00t_assets.evaluation.trajectories import trajectory
-from gr00t_assets.evaluation.windows import choose_windows, spread_evenly
 from gr00t_assets.evaluation.wording import limits_of
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.checkpoint_layout import COMPLETE, WEIGHTS_ONLY, is_training_file
@@ -57,18 +54,14 @@ def evaluate_run(
 ) -> Evaluation:
     """Evaluate weights of a run of any trainer; write the file that ``evaluation_file`` names.
 
-    Args:
-        run_directory: Of the run.
-        settings: What decides the numbers; the defaults where left out.
-        log: Is given a line of progress.
-        step: Of a checkpoint; the final weights of a finished run where left out.
+    They are those of a checkpoint's step, or the final ones of a finished run.
 
     Raises:
         EvaluationError: The run is not finished, or its episodes are too short.
         Gr00tAssetsError: There is no such checkpoint, or weights or data cannot be read.
     """
     began, settings = time.monotonic(), settings or EvaluationSettings()
-    spec, weights = _asked_weights(run_directory, step)
+    spec, weights = spec_and_weights(run_directory, step)
     check_stored_data(spec.data, log)
     policy: Policy = trainer_named(spec.experiment.trainer).open_policy(weights)
     works = [
@@ -76,18 +69,16 @@ def evaluate_run(
         for dataset in spec.datasets
     ]
     named = len(works) > 1
-    predicted: dict[PartName, list[tuple[_Work, PartPredictions]]] = {}
-    for part in _PARTS:
-        if asked := [(work, work.predictions(part)) for work in works if part in work.data]:
-            predicted[part] = asked
-    main = next(iter(predicted))
-    tasks = sorted({text for work in works for text in work.instructions})
-    swapped = [work.swapped(predictions, tasks) for work, predictions in predicted[main]]
-    swap = prompt_swap(swapped, main, tasks)
-    parts = [
-        part_evaluation([predictions for _, predictions in asked], named)
-        for asked in predicted.values()
+    predicted = [
+        [(work, work.predictions(part)) for work in works if part in work.data]
+        for part in _PARTS
+        if any(part in work.data for work in works)
     ]
+    tasks = sorted({text for work in works for text in work.instructions})
+    swap = prompt_swap(
+        [(work.predictor, work.data[item.part], item) for work, item in predicted[0]], tasks
+    )
+    parts = [part_evaluation([item for _, item in asked], named) for asked in predicted]
     language = language_used(swap.tasks, swap.ratio, swap.difference)
     data = spec.data
     evaluation = Evaluation(
@@ -106,10 +97,7 @@ def evaluate_run(
         seen=parts[-1],
         prompt_swap=swap,
         language_used=language,
-        trajectories=tuple(
-            work.trajectory(predictions, named)
-            for work, predictions in (asked[0] for asked in predicted.values())
-        ),
+        trajectories=tuple(trajectory(item, work.files, named) for (work, item), *_ in predicted),
         limits=limits_of(data, parts, swap, language),
         device=policy.device,
         wall_seconds=round(time.monotonic() - began, 2),
@@ -133,7 +121,7 @@ def current_evaluation(
     evaluation = readable_evaluation(run_directory, step)
     if evaluation is None or (evaluation.format, evaluation.settings) != (FORMAT, settings):
         return None
-    spec, weights = _asked_weights(run_directory, step)
+    spec, weights = spec_and_weights(run_directory, step)
     same = (evaluation.dataset_version, evaluation.modality_hash, evaluation.model_hash) == (
         spec.data.version,
         spec.data.modality_hash,
@@ -142,7 +130,13 @@ def current_evaluation(
     return evaluation if same else None
 
 
-def _asked_weights(run_directory: Path, step: int | None) -> tuple[TrainingSpec, Path]:
+def spec_and_weights(run_directory: Path, step: int | None) -> tuple[TrainingSpec, Path]:
+    """Spec and folder of weights of a checkpoint, or of the final ones of a finished run.
+
+    Raises:
+        EvaluationError: Final weights are asked for, and the run is not finished.
+        CheckpointError: There is no such checkpoint.
+    """
     if step is None:
         return finished_spec(run_directory), run_directory / MODEL
     return stored_spec(run_directory), model_of_run(run_directory, str(step)).directory
@@ -184,11 +178,6 @@ def stored_spec(run_directory: Path) -> TrainingSpec:
     return spec
 
 
-def model_hash(run_directory: Path) -> str:
-    """``weights_hash`` of a run's final weights."""
-    return weights_hash(run_directory / MODEL)
-
-
 def weights_hash(folder: Path) -> str:
     """First 16 hex digits of a SHA-256 over the weights in a folder: a run's model, a checkpoint.
 
@@ -201,8 +190,7 @@ def weights_hash(folder: Path) -> str:
     weights = [path for path in files if path.parent == folder and path.suffix == ".safetensors"]
     whole = hashlib.sha256()
     for path in weights or files:
-        with path.open("rb") as file:
-            whole.update(hashlib.file_digest(file, "sha256").digest())
+        whole.update(bytes.fromhex(sha256(path)))
     return whole.hexdigest()[:16]
 
 
@@ -219,15 +207,14 @@ class _Work:
         self, dataset: RunDataset, predictor: Predictor, settings: EvaluationSettings
     ) -> None:
         self._config = config = dataset.config
-        self._files = files = LeRobotDataset.open(dataset.directory, dataset.name)
+        self.files = files = LeRobotDataset.open(dataset.directory, dataset.name)
         frames = FrameCache.open(dataset.frame_cache, config.frame_size)
         self.predictor, self._settings = predictor, settings
         self._groups = action_groups(config)
-        train = Demonstrations(files, frames, config, "train")
         self.data: dict[PartName, Demonstrations] = {}
         if config.held_out_episodes:
             self.data["held out"] = Demonstrations(files, frames, config, "held_out")
-        self.data["seen in training"] = train
+        train = self.data["seen in training"] = Demonstrations(files, frames, config, "train")
         self._training = TrainingActions(train)
         self.instructions = {text for data in self.data.values() for text in data.instructions}
 
@@ -244,7 +231,7 @@ class _Work:
             self._settings,
             first_row=int(needs_row_before),
         )
-        features = self._files.features
+        features = self.files.features
         names = {
             group.key.key: feature.names[group.key.start : group.key.end]
             for group in self._groups
@@ -254,25 +241,13 @@ class _Work:
             part=part,
             episodes_in_part=len(lengths),
             windows=windows,
-            recorded=recorded_at(windows, self._files, self._groups, self._config),
+            recorded=recorded_at(windows, self.files, self._groups, self._config),
             predicted=self.predictor.predict(
-                data, windows, f"{self._files.name}, {part}: {counted(len(chosen), 'episode')}"
+                data, windows, f"{self.files.name}, {part}: {counted(len(chosen), 'episode')}"
             ),
             rules=self._training.answers(data.states(row_numbers(data, windows))[:, 0]),
             training_rows=(len(self._training.rows), len(self.data["seen in training"])),
             groups=self._groups,
             labels=names,
-            dataset=self._files.name,
+            dataset=self.files.name,
         )
-
-    def swapped(self, predictions: PartPredictions, tasks: Sequence[str]) -> SwappedPrompts:
-        """The prompt swap on a part; ``tasks`` has every prompt of all datasets once."""
-        return swap_prompts(self.predictor, self.data[predictions.part], predictions, tasks)
-
-    def trajectory(self, predictions: PartPredictions, named: bool) -> Trajectory:
-        """Of the first episode of a part, with the dataset's name where it is ``named``."""
-        episode = int(predictions.windows.episodes[0])
-        columns = sorted({group.key.original_key for group in self._groups})
-        vectors = self._files.vectors(episode, columns)
-        drawn = trajectory(predictions, self._files.timestamps(episode), vectors)
-        return drawn.model_copy(update={"dataset": predictions.dataset if named else None})

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gr00t_assets.evaluation.intervals import LEAST_EPISODES, episode_estimates
 from gr00t_assets.evaluation.result import Estimate, Evaluation
-from gr00t_assets.evaluation.windows import LEAST_EPISODES, episode_estimates
 
 LEVEL = 0.05
 

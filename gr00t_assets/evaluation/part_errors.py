@@ -8,6 +8,13 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from gr00t_assets.evaluation.intervals import (
+    EpisodeMeans,
+    Windows,
+    answered,
+    joined_windows,
+    rounded,
+)
 from gr00t_assets.evaluation.recorded_actions import NEAREST, ActionGroup, RecordedActions
 from gr00t_assets.evaluation.result import (
     Baseline,
@@ -18,7 +25,6 @@ from gr00t_assets.evaluation.result import (
     PartEvaluation,
     PartName,
 )
-from gr00t_assets.evaluation.windows import EpisodeMeans, Windows, answered, joined_windows, rounded
 
 _Answering: TypeAlias = Literal["policy"] | BaselineName
 _RULES: tuple[BaselineName, ...] = get_args(BaselineName)
@@ -29,17 +35,13 @@ class PartPredictions:
     """One part of one dataset with everything that its errors are made of.
 
     Attributes:
-        part: Held out, or seen in training.
         episodes_in_part: Episodes of it, those included that were passed over.
         windows: Where the policy was asked.
-        recorded: What was recorded there.
         predicted: Normalised, ``(draws, n, horizon, action_dim)``.
         rules: What the rules without a model answer but for 'hold', normalised, as
             ``(n or 1, horizon or 1, action_dim)``.
         training_rows: Rows that the nearest chunks are looked for in, and all of the training data.
-        groups: The action groups.
         labels: The dataset's own names of a group's numbers, by group.
-        dataset: Its name.
     """
 
     part: PartName
@@ -91,13 +93,10 @@ class PartPredictions:
 
 
 def part_evaluation(datasets: Sequence[PartPredictions], named: bool = False) -> PartEvaluation:
-    """The errors with their intervals, from what was predicted and recorded.
+    """The errors with their intervals, over the windows of a part on all datasets together.
 
-    Args:
-        datasets: The part on each dataset; those of a mixture are set side by side, and their
-            windows taken together.
-        named: Whether groups and joints have their dataset's name before theirs, and each dataset
-            its own errors; for the parts of a mixture.
+    Where they are ``named``, as those of a mixture, groups and joints have their dataset's name
+    before theirs, and each dataset has its own errors.
     """
     own = [_part_errors([predictions]) for predictions in datasets]
     errors = _part_errors(datasets) if len(own) > 1 else own[0]
@@ -193,10 +192,8 @@ def _group_errors(
     name, place, exact = group.key.key, group.normalised, group.number_by_number
     truth, anchor = recorded.actions_in_units[name], recorded.anchors.get(name)
     difference = group.inverse(predictions.predicted[..., place], anchor) - truth
-    units, normalised = (
-        np.abs(difference).mean(axis=0),
-        predictions.differences["policy"][..., place],
-    )
+    units = np.abs(difference).mean(axis=0)
+    normalised = predictions.differences["policy"][..., place]
     rules_in_units: dict[BaselineName, np.ndarray] = {
         "hold": np.abs(recorded.held_in_units[name] - truth),
         **{

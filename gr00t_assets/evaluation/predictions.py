@@ -5,24 +5,27 @@ so that a policy that does not read its prompt gives the same actions twice. Wha
 does is held against what another draw of the noise does.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
 
 from gr00t_assets.core.text import counted
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
-from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread
+from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.evaluation.intervals import EpisodeMeans, Windows, joined_windows, rounded
+from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread, joint_name
+from gr00t_assets.evaluation.recorded_actions import ActionGroup
 from gr00t_assets.evaluation.result import (
     Estimate,
     EvaluationSettings,
     LanguageUsed,
-    PartName,
     PromptSwap,
+    Trajectory,
+    TrajectoryLine,
 )
-from gr00t_assets.evaluation.windows import EpisodeMeans, Windows, joined_windows
 from gr00t_assets.trainers.policy import Observations, Policy
 
 BATCH = 32
@@ -116,57 +119,36 @@ def other_texts(texts: Sequence[str], tasks: Sequence[str]) -> list[str]:
     return [next(turns[text]) for text in texts]
 
 
-@dataclass(frozen=True)
-class SwappedPrompts:
-    """What another prompt does at the n windows of one dataset, from the same noise.
-
-    Attributes:
-        windows: Where the policy was asked.
-        texts: A right prompt, and the one in its place, of the first window.
-        means: Difference to the actions for the right prompt, spread of those between draws, and
-            what the error grows by: means over the numbers that can change, ``(n, horizon)`` each.
-    """
-
-    windows: Windows
-    texts: tuple[str, str]
-    means: list[np.ndarray]
-
-
-def swap_prompts(
-    predictor: Predictor, data: Demonstrations, predictions: PartPredictions, tasks: Sequence[str]
-) -> SwappedPrompts:
-    """Ask again at the windows of a part with another prompt, from the same noise.
+def prompt_swap(
+    asked: Sequence[tuple[Predictor, Demonstrations, PartPredictions]], tasks: Sequence[str]
+) -> PromptSwap:
+    """Ask again at the windows of a part, on all its datasets, with other prompts and equal noise.
 
     ``tasks`` has every prompt of the data once.
     """
-    windows = predictions.windows
-    texts = data.texts(row_numbers(data, windows))
-    others = other_texts(texts, tasks)
-    what = f"{predictions.dataset}, {predictions.part}: other prompts"
-    swapped = predictor.predict(data, windows, what, others)
-    right, actions = predictions.predicted, predictions.recorded.actions
-    difference = predictions.over_numbers(np.abs(swapped - right).mean(axis=0))
-    spread = predictions.over_numbers(draw_spread(right))
-    increase = np.abs(swapped - actions) - np.abs(right - actions)
-    means = [difference, spread, predictions.over_numbers(increase.mean(axis=0))]
-    return SwappedPrompts(windows, (texts[0], others[0]), means)
-
-
-def prompt_swap(
-    swapped: Sequence[SwappedPrompts], part: PartName, tasks: Sequence[str]
-) -> PromptSwap:
-    """What another prompt does on a part, over the windows of all its datasets."""
-    windows = joined_windows([item.windows for item in swapped])
+    examples, values = [], []
+    for predictor, data, predictions in asked:
+        texts = data.texts(row_numbers(data, predictions.windows))
+        others = other_texts(texts, tasks)
+        what = f"{predictions.dataset}, {predictions.part}: other prompts"
+        swapped = predictor.predict(data, predictions.windows, what, others)
+        right, actions = predictions.predicted, predictions.recorded.actions
+        moved, increase = (
+            np.abs(swapped - right),
+            np.abs(swapped - actions) - np.abs(right - actions),
+        )
+        changes = (moved.mean(axis=0), draw_spread(right), increase.mean(axis=0))
+        values.append([predictions.over_numbers(change) for change in changes])
+        examples.append((texts[0], others[0]))
+    windows = joined_windows([predictions.windows for _, _, predictions in asked])
     over = EpisodeMeans(windows)
-    joined = zip(*(item.means for item in swapped), strict=True)
-    difference, spread, increase = (np.concatenate(values) for values in joined)
+    difference, spread, increase = map(np.concatenate, zip(*values, strict=True))
     means = over.means([difference, spread, increase])
-    texts = swapped[0].texts
     return PromptSwap(
-        part=part,
-        other="another task" if texts[1] != UNRELATED else "an unrelated sentence",
+        part=asked[0][2].part,
+        other="another task" if examples[0][1] != UNRELATED else "an unrelated sentence",
         tasks=len(set(tasks)),
-        example=texts,
+        example=examples[0],
         windows=len(windows),
         difference=means[0],
         draw_spread=means[1],
@@ -194,3 +176,79 @@ def language_used(tasks: int, ratio: Estimate, difference: Estimate) -> Language
     if ratio.interval[1] < LEAST_RATIO or difference.interval[1] < LEAST_DIFFERENCE:
         return "no"
     return "cannot be told: too close"
+
+
+SHOWN_JOINTS = 6
+RECORDED_POINTS = 160
+PREDICTED_POINTS = 240
+"""Of all chunks of one number at most; of a chunk every second step is kept, or fewer."""
+
+
+def trajectory(
+    predictions: PartPredictions, dataset: LeRobotDataset, named: bool = False
+) -> Trajectory:
+    """The first episode of a part: the numbers that move most, and chunks that do not overlap.
+
+    ``named`` says the dataset's name, as in a mixture.
+    """
+    windows = predictions.windows
+    horizon, episode = windows.inside.shape[1], int(windows.episodes[0])
+    seconds = dataset.timestamps(episode)
+    keys = {group.key.original_key for group in predictions.groups}
+    columns = dataset.vectors(episode, sorted(keys))
+    places = _non_overlapping(windows.rows, windows.episodes == episode, horizon)
+    every = max(1, math.ceil(len(places) * horizon / PREDICTED_POINTS))
+    steps = [np.flatnonzero(windows.inside[place])[::every] for place in places]
+    rows = [windows.rows[place] + kept for place, kept in zip(places, steps, strict=True)]
+    shown = np.unique(np.linspace(0, len(seconds) - 1, RECORDED_POINTS).round().astype(int))
+    lines = []
+    for group, number in _most_moving(predictions):
+        truth = columns[group.key.original_key][:, group.key.start + number]
+        anchor = predictions.recorded.anchors.get(group.key.key)
+        anchor = None if anchor is None else anchor[places]
+        predicted = predictions.predicted[:, places][..., group.normalised]
+        units = group.inverse(predicted, anchor)[..., number]
+        chunks = [units[:, at][:, kept] for at, kept in enumerate(steps)]
+        lines.append(
+            TrajectoryLine(
+                joint=joint_name(group, number),
+                recorded=_numbers(truth[shown]),
+                predicted=tuple(_numbers(chunk.mean(axis=0)) for chunk in chunks),
+                low=tuple(_numbers(chunk.min(axis=0)) for chunk in chunks),
+                high=tuple(_numbers(chunk.max(axis=0)) for chunk in chunks),
+            )
+        )
+    return Trajectory(
+        part=predictions.part,
+        dataset=predictions.dataset if named else None,
+        episode=episode,
+        seconds=_numbers(seconds[shown]),
+        chunk_seconds=tuple(_numbers(seconds[chunk_rows]) for chunk_rows in rows),
+        lines=tuple(lines),
+    )
+
+
+def _non_overlapping(rows: np.ndarray, chosen: np.ndarray, horizon: int) -> list[int]:
+    """Indices of windows that are at least a horizon from each other."""
+    places: list[int] = []
+    for place in np.flatnonzero(chosen):
+        if not places or rows[place] - rows[places[-1]] >= horizon:
+            places.append(int(place))
+    return places
+
+
+def _most_moving(predictions: PartPredictions) -> list[tuple[ActionGroup, int]]:
+    """The number of each group that moves most, then others, in the order of the groups."""
+    ranked: list[tuple[int, float, int, int]] = []
+    for at, group in enumerate(predictions.groups):
+        values = predictions.recorded.actions_in_units[group.key.key]
+        extent = np.subtract(group.key.statistics.max, group.key.statistics.min)
+        moved = values.std(axis=(0, 1)) / np.where(extent > 0, extent, 1)
+        for place, number in enumerate(np.argsort(-moved, kind="stable")):
+            ranked.append((min(place, 1), -float(moved[number]), at, int(number)))
+    chosen = sorted((at, number) for _, _, at, number in sorted(ranked)[:SHOWN_JOINTS])
+    return [(predictions.groups[at], number) for at, number in chosen]
+
+
+def _numbers(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(rounded(np.asarray(values, np.float64), 4).tolist())

@@ -8,8 +8,8 @@ import numpy as np
 
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.evaluation.intervals import Windows
 from gr00t_assets.evaluation.result import BaselineName
-from gr00t_assets.evaluation.windows import Windows
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
 from gr00t_assets.modality.key_transform import KeyTransform
 
@@ -26,27 +26,21 @@ class ActionGroup(KeyTransform):
     """One action group: where it stands in the normalised vector, and what 'hold' repeats of it.
 
     Attributes:
-        start: First of its numbers in the normalised action.
+        normalised: Its numbers in the normalised action.
         held: What the rule repeats: the state where a state group of the same name, width and
             representation stands for what an absolute action asks for; no motion for a relative
             action, and the action before the window for any other.
-        state: The state group of the same name.
     """
 
     def __init__(self, key: VectorKey, start: int, state: VectorKey | None) -> None:
         super().__init__(key)
-        self.start, self.state = start, state
+        self.state, self.normalised = state, slice(start, start + self.dim)
         fits = state is not None and (
             (state.end - state.start, state.rotation_type) == (self.data_dim, key.rotation_type)
         )
         self.held: HoldRule = "last action" if key.absolute else "no motion"
         if key.absolute and fits and key.normalization != "binary":
             self.held = "state"
-
-    @property
-    def normalised(self) -> slice:
-        """Its numbers in the normalised action."""
-        return slice(self.start, self.start + self.dim)
 
     @property
     def number_by_number(self) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
+from gr00t_assets.evaluation.intervals import LEAST_EPISODES
 from gr00t_assets.evaluation.result import (
     NOT_SUCCESS,
     Baseline,
@@ -13,7 +14,6 @@ from gr00t_assets.evaluation.result import (
     PartEvaluation,
     PromptSwap,
 )
-from gr00t_assets.evaluation.windows import LEAST_EPISODES
 from gr00t_assets.runs.training_data import TrainingData
 
 _RULES: tuple[BaselineName, ...] = get_args(BaselineName)

@@ -1,12 +1,15 @@
-"""An evaluation as a process of its own: its command, its GPU slot, and what it runs.
+"""An evaluation or rollouts as a process of its own: its command, its GPU slot, and what it runs.
 
-``python -m gr00t_assets.evaluation.worker RUN_DIRECTORY [SETTINGS_JSON [--again] [STEP ...]]``; the
-step ``final`` stands for the final weights, which are evaluated where none is given. Exit code 0:
-every evaluation is there. 1: one cannot be made, with the explained error on standard error, where
-progress goes too. 130: stopped on request; those that were done are there.
+``python -m gr00t_assets.evaluation.worker RUN_DIRECTORY [SETTINGS_JSON [STEP ...]]``, with
+``--environment NAME`` for rollouts in it; the step ``final`` stands for the final weights, which
+are taken where none is given. What was made before with the same settings is not made again but
+with ``--again``. Exit code 0: everything asked for is there. 1: something cannot be made, with the
+explained error on standard error, where progress goes too. 130: stopped on request; those that were
+done are there.
 """
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,7 @@ from pathlib import Path
 from gr00t_assets.core.errors import Gr00tAssetsError, system_errors_explained
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import escape_output
+from gr00t_assets.environments.environment_file import load_environments
 from gr00t_assets.evaluation.open_loop import (
     current_evaluation,
     evaluate_run,
@@ -21,45 +25,51 @@ from gr00t_assets.evaluation.open_loop import (
     stored_spec,
 )
 from gr00t_assets.evaluation.result import EvaluationSettings
+from gr00t_assets.evaluation.rollouts.result import RolloutSettings
+from gr00t_assets.evaluation.rollouts.rollouts import current_rollouts, roll_out_run
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.gpu.devices import CPU, slots_by_device
 from gr00t_assets.gpu.slots import Lease, acquire, needed_memory
 from gr00t_assets.trainers.process_launcher import cpu_lease, run_on_terminal
 
-AGAIN = "--again"
-FINAL = "final"
-ALREADY = "already evaluated with these settings; nothing computed"
+EVALUATED_ALREADY = "already evaluated with these settings; nothing computed"
+ROLLED_OUT_ALREADY = "already rolled out with these settings; nothing computed"
 
 STOP_GRACE = 10.0
 """Seconds that a stopped evaluation has to end in."""
 
 
 def evaluate_by_hand(
-    run_directory: Path, settings: EvaluationSettings, steps: Sequence[int | None] = (None,)
+    run_directory: Path,
+    settings: EvaluationSettings | RolloutSettings,
+    steps: Sequence[int | None] = (None,),
+    environment: str | None = None,
 ) -> int:
     """Evaluate a run in a slot of this machine, whatever was evaluated before; the exit code.
 
-    Args:
-        run_directory: Of the run.
-        settings: What decides the numbers.
-        steps: Of its checkpoints; None stands for the final weights.
+    The steps are of its checkpoints, None for the final weights. It is rolled out where an
+    environment is named, and evaluated open loop where none is.
 
     Raises:
         EvaluationError: Final weights are asked for, and the run is not finished.
     """
     spec = finished_spec(run_directory) if None in steps else stored_spec(run_directory)
-    command = [*evaluation_command(run_directory, settings), AGAIN]
-    command += [FINAL if step is None else str(step) for step in steps]
+    command = [*evaluation_command(run_directory, settings, environment), "--again"]
+    command += ["final" if step is None else str(step) for step in steps]
     with evaluation_lease(spec.experiment, Store(Path(spec.store)), print_progress) as lease:
-        return run_on_terminal(command, lease, "stopping the evaluation")
+        stopped = "the rollouts" if environment else "the evaluation"
+        return run_on_terminal(command, lease, f"stopping {stopped}")
 
 
 def evaluation_command(
-    run_directory: Path, settings: EvaluationSettings | None = None
+    run_directory: Path,
+    settings: EvaluationSettings | RolloutSettings,
+    environment: str | None = None,
 ) -> list[str]:
-    """The command line that evaluates a run directory, unless the same was evaluated before."""
+    """The command line for a run's final weights, unless the same was evaluated before."""
     command = [sys.executable, "-m", "gr00t_assets.evaluation.worker", str(run_directory)]
-    return [*command, (settings or EvaluationSettings()).model_dump_json()]
+    simulated = ["--environment", environment] if environment else []
+    return [*command, settings.model_dump_json(), *simulated]
 
 
 @contextmanager
@@ -79,36 +89,51 @@ def evaluation_lease(
 
 
 def main(arguments: list[str]) -> int:
-    """Evaluate one run; see the module."""
+    """Evaluate one run, or roll it out; see the module."""
     escape_output()
-    directory, again = Path(arguments[0]), AGAIN in arguments
-    settings = EvaluationSettings.model_validate_json((*arguments[1:], "{}")[0])
-    asked = [name for name in arguments[2:] if name != AGAIN] or [FINAL]
-
-    def evaluate() -> None:
-        for name in asked:
-            step = None if name == FINAL else int(name)
-            if step is not None or len(asked) > 1:
-                print_progress(f"{name} weights" if step is None else f"weights of step {step}")
-            if not again and current_evaluation(directory, settings, step) is not None:
-                print_progress(ALREADY)
-            else:
-                evaluate_run(directory, settings, print_progress, step)
-
-    return exit_code(evaluate, directory)
-
-
-def exit_code(work: Callable[[], object], directory: Path) -> int:
-    """Do a process's work on a run directory: 0, 1 with the explained error, 130 when stopped."""
+    parser = ArgumentParser(prog="python -m gr00t_assets.evaluation.worker")
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("settings", nargs="?", default="{}")
+    parser.add_argument("steps", nargs="*")
+    parser.add_argument("--environment")
+    parser.add_argument("--again", action="store_true")
+    asked = parser.parse_intermixed_args(arguments)
+    steps = [None if name == "final" else int(name) for name in asked.steps] or [None]
     try:
-        with system_errors_explained(directory):
-            work()
+        with system_errors_explained(asked.directory):
+            if asked.environment is None:
+                _evaluate(asked.directory, asked.settings, steps, asked.again)
+            else:
+                _roll_out(asked.directory, asked.settings, steps, asked.again, asked.environment)
     except Gr00tAssetsError as error:
         print_progress(error.explain())
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _evaluate(directory: Path, content: str, steps: Sequence[int | None], again: bool) -> None:
+    settings = EvaluationSettings.model_validate_json(content)
+    for step in steps:
+        if step is not None or len(steps) > 1:
+            print_progress("final weights" if step is None else f"weights of step {step}")
+        if not again and current_evaluation(directory, settings, step) is not None:
+            print_progress(EVALUATED_ALREADY)
+        else:
+            evaluate_run(directory, settings, print_progress, step)
+
+
+def _roll_out(
+    directory: Path, content: str, steps: Sequence[int | None], again: bool, name: str
+) -> None:
+    settings = RolloutSettings.model_validate_json(content)
+    environment = load_environments().get(name)
+    for step in steps:
+        if not again and current_rollouts(directory, environment, settings, step) is not None:
+            print_progress(ROLLED_OUT_ALREADY)
+        else:
+            roll_out_run(directory, environment, settings, step, log=print_progress)
 
 
 def print_progress(line: str) -> None:

@@ -14,6 +14,7 @@ from gr00t_assets.comparison.statistics.factors import Configuration
 from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
 from gr00t_assets.comparison.wording import label, said_once
 from gr00t_assets.core.text import counted
+from gr00t_assets.evaluation.intervals import LEAST_EPISODES
 from gr00t_assets.evaluation.paired_errors import (
     ConfigurationError,
     PairedError,
@@ -23,7 +24,6 @@ from gr00t_assets.evaluation.paired_errors import (
     why_not_paired,
 )
 from gr00t_assets.evaluation.result import NOT_SUCCESS, Estimate, Evaluation
-from gr00t_assets.evaluation.windows import LEAST_EPISODES
 
 NEITHER_IS_SUCCESS = "Neither a training loss nor an open-loop error is success on a robot."
 

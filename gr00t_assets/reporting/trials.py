@@ -32,14 +32,14 @@ from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import printable
-from gr00t_assets.evaluation.success_rate import SuccessRate
-from gr00t_assets.evaluation.trials.plan import Trial, TrialPlan
-from gr00t_assets.evaluation.trials.sheet import (
+from gr00t_assets.evaluation.intervals import SuccessRate
+from gr00t_assets.evaluation.trials.outcomes import (
     Outcomes,
     TrialOutcome,
     read_outcomes,
     write_outcome,
 )
+from gr00t_assets.evaluation.trials.plan import Trial, TrialPlan
 from gr00t_assets.reporting.markdown import template_environment
 
 if TYPE_CHECKING:

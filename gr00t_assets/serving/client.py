@@ -1,15 +1,19 @@
 """A client of a policy server that needs no torch, and connects anew after a failure.
 
 ``get_action`` and ``get_modality_config`` are NVIDIA's endpoints, which servers of Isaac-GR00T's
-N1.5 line have too; the others are of our own servers.
+N1.5 line have too; the others are of our own servers. ``latency.json`` has how long the answers of
+a model take: median and 99th percentile, for the log, the page and the model card.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from gr00t_assets.core.checksums import load_sealed, sealed
 from gr00t_assets.core.errors import ServingError
+from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.serving.messages import LOOPBACK, PORT, decode, encode
 from gr00t_assets.trainers.policy import ActionChunk, PolicyDescription
 
@@ -87,3 +91,42 @@ class PolicyClient:
 def _with_tuples(answer: dict[str, Any]) -> dict[str, Any]:
     """Messages have lists where records have tuples."""
     return {key: tuple(item) if isinstance(item, list) else item for key, item in answer.items()}
+
+
+LATENCY = "latency.json"
+"""Beside the weights of a model that was measured."""
+
+
+class Latency(FrozenModel):
+    """What ``gr00t-assets serve --measure`` found, with the server and a client on one machine."""
+
+    p50_ms: float
+    p99_ms: float
+    requests: int
+    device: str
+
+    @classmethod
+    def of(cls, seconds: Sequence[float], requests: int, device: str) -> Self:
+        """Percentiles of the seconds of some requests, the newest of so many."""
+        p50, p99 = np.round(np.percentile(seconds, (50, 99)) * 1000, 3).tolist()
+        return cls(p50_ms=p50, p99_ms=p99, requests=requests, device=device)
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"p50 {self.p50_ms:.1f} ms, p99 {self.p99_ms:.1f} ms over {self.requests:,} requests"
+
+
+def save_latency(latency: Latency, model_directory: Path) -> None:
+    """Write ``latency.json`` beside the weights."""
+    write_json(model_directory / LATENCY, sealed(latency.model_dump()))
+
+
+def load_latency(model_directory: Path) -> Latency | None:
+    """What was measured of a model, None where nothing was, ``ServingError`` if it is damaged."""
+    path = model_directory / LATENCY
+    if not path.is_file():
+        return None
+    return load_sealed(
+        path, Latency, lambda why: ServingError(str(path), "this is no record of latencies.", [why])
+    )

@@ -22,7 +22,7 @@ from typing import Any
 
 from gr00t_assets.core.errors import Gr00tAssetsError, ServingError
 from gr00t_assets.core.text import did_you_mean, printable
-from gr00t_assets.serving.latency import Latency
+from gr00t_assets.serving.client import Latency
 from gr00t_assets.serving.messages import (
     LARGEST_MESSAGE,
     LOOPBACK,

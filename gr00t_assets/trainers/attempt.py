@@ -93,24 +93,17 @@ def stop_on_signal() -> Iterator[StopRequest]:
 
 
 class Attempt(ABC):
-    """What a trainer does with a run that is its to train.
-
-    Args:
-        spec: What is asked; its run directory is this process's.
-        reporter: Where progress goes.
-    """
+    """What a trainer does with a run whose directory is this process's."""
 
     def __init__(self, spec: TrainingSpec, reporter: Reporter) -> None:
-        self.spec = spec
-        self.reporter = reporter
+        self.spec, self.reporter = spec, reporter
         self._started = record_attempt(spec.run_directory)
 
     @abstractmethod
     def train(self, stop: StopRequest) -> Manifest:
         """Train from the last complete checkpoint to the end, or to a request to stop.
 
-        Returns:
-            What ``record`` returned: ``finished``, ``interrupted`` or ``pruned``.
+        It returns what ``record`` did: ``finished``, ``interrupted`` or ``pruned``.
 
         Raises:
             Gr00tAssetsError: It cannot be trained, or training failed.
@@ -160,7 +153,6 @@ def attempt_run(
     status is ``finished``, ``interrupted`` or ``pruned``.
 
     Args:
-        spec: What is asked.
         begin: Makes the attempt; called once the run directory is this process's.
         lock_inherited: Processes that the trainer starts hold the run directory too.
         lock_patience: Seconds to wait for those that a dead trainer left.
@@ -244,9 +236,7 @@ def train_main(
         return 130
     if manifest.status == "pruned":
         sys.stdout.write(f"{manifest.failure}\n")
-        return 0
-    window = manifest.final_loss
-    if window is not None:
+    elif (window := manifest.final_loss) is not None:
         error = window.cannot_tell
         spread = f"({error})" if error else f"± {window.standard_error:.4f}"
         sys.stdout.write(

@@ -9,11 +9,8 @@ from gr00t_assets.core.errors import BaseModelError
 class ModelLicense(NamedTuple):
     """A licence in the words of the Hub's model cards.
 
-    Attributes:
-        identifier: One that the Hub knows, or ``other``.
-        name: Of one that it does not know.
-        link: Where its text is.
-        note: What a reader must know of it.
+    The identifier is one that the Hub knows, or ``other``, which has a name. The note is what a
+    reader must know of it.
     """
 
     identifier: str
@@ -72,18 +69,12 @@ def locate(base_model: str, revision: str | None = None) -> Path:
     if path.exists():
         raise BaseModelError(base_model, "this is a file; a model is a folder.")
     if looks_like_path(base_model):
-        raise BaseModelError(
-            base_model, "there is no such folder.", [f"looked for {path.absolute()}"]
-        )
+        looked_for = f"looked for {path.absolute()}"
+        raise BaseModelError(base_model, "there is no such folder.", [looked_for])
     if base_model.count("/") != 1:
-        raise BaseModelError(
-            base_model,
-            "there is no such base model.",
-            [
-                f"built in: {', '.join(BUILT_IN_NAMES)}",
-                "or a folder, or a Hub id such as owner/name",
-            ],
-        )
+        built_in = f"built in: {', '.join(BUILT_IN_NAMES)}"
+        details = [built_in, "or a folder, or a Hub id such as owner/name"]
+        raise BaseModelError(base_model, "there is no such base model.", details)
     return download(base_model, revision, HUB_FILES)
 
 
@@ -100,15 +91,13 @@ def download(repository: str, revision: str | None, files: list[str]) -> Path:
         return Path(snapshot_download(repository, revision=revision, allow_patterns=files))
     except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
         reason = next(iter(str(error).strip().splitlines()), "no reason given")
-        raise BaseModelError(
-            repository,
-            "this is neither a folder here nor a model that the Hub gives.",
-            [
-                f"looked for {Path(repository).absolute()}",
-                f"Hub, revision {revision or 'default'}: {type(error).__name__}: {reason}",
-                "without a network, download it elsewhere and give the folder",
-            ],
-        ) from error
+        problem = "this is neither a folder here nor a model that the Hub gives."
+        details = [
+            f"looked for {Path(repository).absolute()}",
+            f"Hub, revision {revision or 'default'}: {type(error).__name__}: {reason}",
+            "without a network, download it elsewhere and give the folder",
+        ]
+        raise BaseModelError(repository, problem, details) from error
 
 
 def hub_commit(directory: Path) -> str | None:

@@ -109,7 +109,6 @@ def launched(
     Where the block ends with an exception the command is asked to stop first.
 
     Args:
-        command: Program and arguments.
         lease: Slots that are held for the block, or ``cpu_lease``.
         log: File that its output is appended to, copied from there to standard output; the
             terminal alone where left out.
@@ -166,10 +165,8 @@ def run_on_terminal(command: Sequence[str], lease: Lease, stopping: str) -> int:
 def train_by_hand(spec: TrainingSpec) -> int:
     """Train a spec in slots of this machine, with the output on the terminal.
 
-    Ctrl-C asks the trainer for a checkpoint and waits for it; once more, and it ends without.
-
-    Returns:
-        The trainer's exit code: 0 finished, 1 failed, 130 stopped on request.
+    Ctrl-C asks the trainer for a checkpoint and waits for it; once more, and it ends without. The
+    exit code is the trainer's: 0 finished, 1 failed, 130 stopped on request.
 
     Raises:
         CheckpointError: Its run directory is another run's.

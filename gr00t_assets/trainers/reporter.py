@@ -15,20 +15,15 @@ from gr00t_assets.runs.run_directory import LOG
 class Reporter:
     """Reports logged steps; made by ``reporting``.
 
-    Args:
-        run_directory: Where metrics.jsonl is.
-        max_steps: Steps of the whole run, for the progress bar.
-        progress: A rich progress bar and its task, on a terminal.
-        log: Where every line goes as well; None where standard output goes there already.
+    ``progress`` is a rich progress bar and its task, on a terminal. Every line goes to ``log`` as
+    well; None where standard output goes there already.
     """
 
     def __init__(
         self, run_directory: Path, max_steps: int, progress: Any = None, log: TextIO | None = None
     ) -> None:
-        self._run_directory = run_directory
-        self._max_steps = max_steps
-        self._progress = progress
-        self._log = log
+        self._run_directory, self._max_steps = run_directory, max_steps
+        self._progress, self._log = progress, log
         self._listeners: list[Callable[[Metric], None]] = []
 
     def listen(self, listener: Callable[[Metric], None]) -> None:
@@ -84,17 +79,19 @@ class Reporter:
 
 @contextmanager
 def reporting(run_directory: Path, max_steps: int) -> Iterator[Reporter]:
-    """A reporter for as long as training lasts.
-
-    The progress bar is used where standard error is a terminal.
-    """
+    """A reporter for as long as training lasts, with a progress bar on a terminal."""
     with ExitStack() as stack:
-        log = None
+        log = progress = None
         if not _is_standard_output(run_directory / LOG):
             log = stack.enter_context((run_directory / LOG).open("a", encoding="utf-8"))
-        progress = None
         if sys.stderr.isatty():
-            progress = stack.enter_context(_bar(max_steps))
+            from rich.console import Console
+            from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+            description, bar, _, remaining = Progress.get_default_columns()
+            columns = (description, bar, MofNCompleteColumn(), TimeElapsedColumn(), remaining)
+            shown = stack.enter_context(Progress(*columns, console=Console(stderr=True)))
+            progress = shown, shown.add_task("training", total=max_steps)
         yield Reporter(run_directory, max_steps, progress, log)
 
 
@@ -104,14 +101,3 @@ def _is_standard_output(file: Path) -> bool:
         return os.path.samestat(os.fstat(sys.stdout.fileno()), file.stat())
     except (OSError, ValueError):
         return False
-
-
-@contextmanager
-def _bar(max_steps: int) -> Iterator[tuple[Any, Any]]:
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
-
-    description, bar_column, _, remaining = Progress.get_default_columns()
-    columns = (description, bar_column, MofNCompleteColumn(), TimeElapsedColumn(), remaining)
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        yield bar, bar.add_task("training", total=max_steps)

@@ -83,9 +83,8 @@ def publish_checkpoint(
 
 def drop_old_checkpoints(run_directory: Path, keep: int, layout: CheckpointLayout) -> None:
     """Delete complete checkpoints but the newest ``keep`` and the best one, oldest first."""
-    folders = complete_checkpoints(run_directory, layout)
-    if len(folders) > keep:
-        steps = {_step(path, layout): path for path in folders}
+    steps = _complete_by_step(run_directory, layout)
+    if len(steps) > keep:
         for dropped in sorted(steps.keys() - kept_steps(steps, keep, run_directory)):
             discard_directory(steps[dropped])
 
@@ -121,9 +120,13 @@ def complete_checkpoints(
     run_directory: Path, layout: CheckpointLayout = DEFAULT_LAYOUT
 ) -> list[Path]:
     """Folders of checkpoints that were finished, oldest first; partial ones are passed over."""
+    return list(_complete_by_step(run_directory, layout).values())
+
+
+def _complete_by_step(run_directory: Path, layout: CheckpointLayout) -> dict[int, Path]:
     markers = (run_directory / CHECKPOINTS).glob(f"[!.]*/{COMPLETE}")
-    folders = [path.parent for path in markers if layout.step_of(path.parent.name) is not None]
-    return sorted(folders, key=lambda folder: _step(folder, layout))
+    steps = [(layout.step_of(marker.parent.name), marker.parent) for marker in markers]
+    return dict(sorted((step, folder) for step, folder in steps if step is not None))
 
 
 def latest_record(
@@ -134,13 +137,13 @@ def latest_record(
     Raises:
         CheckpointError: It belongs to another run, or its files are not what was written.
     """
-    folders = complete_checkpoints(run_directory, layout)
-    if not folders:
+    steps = _complete_by_step(run_directory, layout)
+    if not steps:
         return None
-    folder = folders[-1]
+    step, folder = max(steps.items())
     remedy = f"delete {folder} to go on from the checkpoint before it, or from the start"
     record = require_whole(folder, remedy)
-    if record.config_hash != config_hash or record.step != _step(folder, layout):
+    if record.config_hash != config_hash or record.step != step:
         owner = f"it is step {record.step} of config hash {record.config_hash}"
         details = [owner, f"expected: {config_hash}", remedy]
         raise CheckpointError(str(folder), "this checkpoint belongs to another run.", details)
@@ -166,12 +169,6 @@ def remove_partial(
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def _step(folder: Path, layout: CheckpointLayout) -> int:
-    step = layout.step_of(folder.name)
-    assert step is not None
-    return step
-
-
 @contextmanager
 def published_model(spec: TrainingSpec) -> Iterator[Path]:
     """A folder to write final weights to, which becomes the run's ``model`` with the block.
@@ -195,11 +192,7 @@ def write_data_files(spec: TrainingSpec, model: Path) -> None:
 
 
 def read_modality_config(model_directory: Path, dataset: str | None = None) -> ModalityConfig:
-    """The modality config that a model was trained with.
-
-    Args:
-        model_directory: The folder.
-        dataset: Name of one of the datasets that it was trained on; the first where left out.
+    """The modality config that a model was trained with on a dataset; on its first if left out.
 
     Raises:
         CheckpointError: There is none beside the weights, or it was not trained on the dataset.

@@ -84,42 +84,29 @@ def read_record(run_directory: Path) -> WandbRecord | None:
         return None
 
 
-def place_record(run_directory: Path) -> WandbRecord:
-    """The record of a run directory, made and written where there is none that can be read.
+def place_record(run_directory: Path, **changes: object) -> WandbRecord:
+    """The record of a run directory with some fields changed; made where none can be read.
 
-    A later attempt keeps id, entity and project, whatever the environment says by then. Of an
-    older record everything that is logged so far counts as sent, as where a power cut took lines
-    that were sent.
-
-    Raises:
-        StoreError: The disk is full.
-    """
-    record, logged = read_record(run_directory), MetricTail(run_directory).offset
-    if record is None:
-        record = WandbRecord(
-            id=secrets.token_hex(_ID_BYTES),
-            entity=os.environ.get("WANDB_ENTITY") or None,
-            project=os.environ.get("WANDB_PROJECT") or DEFAULT_PROJECT,
-            sent_bytes=0,
-        )
-    elif record.sent_bytes is None:
-        record = record.model_copy(update={"sent_bytes": logged if record.mode else 0})
-    elif record.sent_bytes > logged:
-        record = record.model_copy(update={"sent_bytes": logged})
-    else:
-        return record
-    write_json(run_directory / RECORD, record.model_dump(mode="json"))
-    return record
-
-
-def update_record(run_directory: Path, **changes: object) -> WandbRecord:
-    """Write the record with some fields changed, in one step, and return it.
+    It is written in one step where it is another than before. A later attempt keeps id, entity and
+    project, whatever the environment says by then. Of an older record everything that is logged so
+    far counts as sent, as where a power cut took lines that were sent.
 
     Raises:
         StoreError: The disk is full.
     """
-    record = place_record(run_directory).model_copy(update=changes)
-    write_json(run_directory / RECORD, record.model_dump(mode="json"))
+    before, logged = read_record(run_directory), MetricTail(run_directory).offset
+    record = before or WandbRecord(
+        id=secrets.token_hex(_ID_BYTES),
+        entity=os.environ.get("WANDB_ENTITY") or None,
+        project=os.environ.get("WANDB_PROJECT") or DEFAULT_PROJECT,
+        sent_bytes=0,
+    )
+    sent = record.sent_bytes
+    if sent is None:
+        sent = logged if record.mode else 0
+    record = record.model_copy(update={"sent_bytes": min(sent, logged), **changes})
+    if record != before:
+        write_json(run_directory / RECORD, record.model_dump(mode="json"))
     return record
 
 
@@ -277,7 +264,7 @@ class Sidecar:
         if code:
             self._say(f"its process ended with code {code}; {KEPT}")
         record = place_record(self._directory)
-        update_record(self._directory, sync=sync_command(self._directory, record, here=True))
+        place_record(self._directory, sync=sync_command(self._directory, record, here=True))
         if sync := sync_command(self._directory, record):
             self._say(f"to upload this run: {sync}")
 

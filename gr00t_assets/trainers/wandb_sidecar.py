@@ -36,7 +36,6 @@ from gr00t_assets.trainers.wandb_run import (
     run_config,
     run_tags,
     sidecar_command,
-    update_record,
 )
 
 _SERVER_TIMEOUT = 5.0
@@ -102,7 +101,7 @@ def main(arguments: list[str]) -> int:
         summary, exit_code = _outcome(directory, trainer.word)
         run.summary.update(summary)
         run.finish(exit_code=exit_code)
-        update_record(directory, uploaded=not run.offline)
+        place_record(directory, uploaded=not run.offline)
     except TimeoutError:
         trainer.print(f"its upload did not end in time; {KEPT}")
     except Exception as error:
@@ -136,7 +135,7 @@ def _begin(spec: TrainingSpec, record: WandbRecord, trainer: TrainerPipe, offlin
     mode = "offline" if run.offline else "online"
     trainer.print(run.url if mode == "online" else f"offline ({reason})" if reason else mode)
     url = run.url or record.url
-    update_record(spec.run_directory, mode=mode, url=url, uploaded=False)
+    place_record(spec.run_directory, mode=mode, url=url, uploaded=False)
     return run
 
 
@@ -193,7 +192,7 @@ def _follow(
         now = (tail.offset, held_out_step)
         if now != sent and (ended or time.monotonic() - saved > _RECORD_EVERY):
             sent, saved = now, time.monotonic()
-            update_record(directory, sent_bytes=now[0], held_out_step=held_out_step)
+            place_record(directory, sent_bytes=now[0], held_out_step=held_out_step)
 
 
 def _outcome(run_directory: Path, word: str) -> tuple[dict[str, Any], int]:

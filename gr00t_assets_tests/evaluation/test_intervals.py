@@ -1,11 +1,22 @@
-"""Intervals: Student's t over episodes, none with fewer than five, right as often as they say."""
+"""Windows in their episodes; intervals over episodes and of rates, as right as they say."""
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 from scipy import stats
 
-from gr00t_assets.evaluation.result import Estimate
-from gr00t_assets.evaluation.windows import EpisodeMeans, Windows, answered
+from gr00t_assets.core.errors import EvaluationError
+from gr00t_assets.evaluation.intervals import (
+    EpisodeMeans,
+    SuccessRate,
+    Windows,
+    answered,
+    choose_windows,
+    default_stride,
+)
+from gr00t_assets.evaluation.result import Estimate, EvaluationSettings
 
 
 def windows_of(episodes: np.ndarray, horizon: int = 4, inside: np.ndarray | None = None) -> Windows:
@@ -89,3 +100,57 @@ def test_an_answer_needs_the_whole_interval() -> None:
 
     told = [answered(between(*ends)) for ends in ((-2, -1), (1, 2), (-1, 1), (-1, 0))]
     assert told == ["yes", "no", "cannot be told", "cannot be told"]
+
+
+HORIZON = list(range(16))
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(40, 900), min_size=1, max_size=12), st.integers(2, 64))
+def test_chunks_lie_in_their_episodes(lengths: list[int], most: int) -> None:
+    asked = EvaluationSettings(max_windows=most)
+    windows = choose_windows(dict(enumerate(lengths)), HORIZON, asked)
+    assert windows.inside.all()
+    assert np.bincount(windows.episodes).max() <= most
+    for episode, row in zip(windows.episodes, windows.rows, strict=True):
+        assert row >= 0 and row + 16 <= lengths[episode]
+    assert (windows.places == windows.episodes).all()
+
+
+def test_an_episode_shorter_than_the_horizon_counts_the_steps_that_it_has() -> None:
+    windows = choose_windows({4: 10, 7: 12}, HORIZON, EvaluationSettings())
+    assert (windows.rows.tolist(), windows.places.tolist()) == ([0, 0], [0, 1])
+    assert windows.inside.sum(axis=1).tolist() == [10, 12]
+    with pytest.raises(EvaluationError, match="two or more"):
+        choose_windows({4: 10}, HORIZON, EvaluationSettings())
+
+
+def test_a_stride_that_is_given_is_taken() -> None:
+    asked = EvaluationSettings(stride=1, max_windows=2)
+    assert len(choose_windows({0: 30}, HORIZON, asked, first_row=1)) == 14
+    assert default_stride(100_000, 16, 64) == 1563
+
+
+@pytest.mark.parametrize(
+    ("successes", "episodes", "wilson", "exact"),
+    [  # Newcombe (Statistics in Medicine 17, 1998, 857), table I
+        (81, 263, (0.2553, 0.3662), (0.2527, 0.3676)),
+        (15, 148, (0.0624, 0.1605), (0.0578, 0.1617)),
+        (0, 20, (0.0, 0.1611), (0.0, 0.1684)),
+        (1, 29, (0.0061, 0.1718), (0.0009, 0.1776)),
+    ],
+)
+def test_intervals_are_those_of_the_literature(successes, episodes, wilson, exact):
+    rate = SuccessRate(successes=successes, episodes=episodes)
+    assert rate.wilson() == pytest.approx(wilson, abs=6e-5)
+    assert rate.clopper_pearson() == pytest.approx(exact, abs=6e-5)
+
+
+def test_no_episode_tells_nothing():
+    none = SuccessRate(successes=0, episodes=0)
+    assert (none.rate, none.wilson(), none.words()) == (0.0, (0.0, 1.0), "no episode")
+
+
+def test_more_successes_than_episodes_are_refused():
+    with pytest.raises(ValidationError, match="6 successes in 5 episodes"):
+        SuccessRate(successes=6, episodes=5)

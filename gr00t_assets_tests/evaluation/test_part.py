@@ -9,13 +9,14 @@ import pytest
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.evaluation.intervals import Windows, choose_windows
 from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread, part_evaluation
 from gr00t_assets.evaluation.predictions import (
     Predictor,
     language_used,
     prompt_swap,
     row_numbers,
-    swap_prompts,
+    trajectory,
 )
 from gr00t_assets.evaluation.recorded_actions import (
     NEAREST,
@@ -24,8 +25,6 @@ from gr00t_assets.evaluation.recorded_actions import (
     recorded_at,
 )
 from gr00t_assets.evaluation.result import Estimate, EvaluationSettings
-from gr00t_assets.evaluation.trajectories import trajectory
-from gr00t_assets.evaluation.windows import Windows, choose_windows
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.transforms import StateActionTransform
 from gr00t_assets_tests.evaluation.runs import a_store, make_data
@@ -123,7 +122,7 @@ def test_many_training_rows_are_drawn_evenly(small: Small, monkeypatch: pytest.M
 
 def test_a_planted_error_comes_out_in_both_kinds_of_units(small: Small) -> None:
     off = np.zeros(small.config.action_dim)
-    place = next(group for group in small.groups if group.key.key == "right_arm").start
+    place = next(group for group in small.groups if group.key.key == "right_arm").normalised.start
     off[place + 1] = 0.1
     part = part_evaluation([small.measured(np.stack([small.recorded.actions + off] * DRAWS))])
 
@@ -225,8 +224,7 @@ def test_a_planted_use_of_the_prompt_is_found(small: Small, moves: float, used: 
     measured = small.measured(reader.predict(small.data, small.windows, "right"))
     tasks = sorted(small.data.instructions)
 
-    swapped = swap_prompts(reader, small.data, measured, tasks)
-    swap = prompt_swap([swapped], measured.part, tasks)
+    swap = prompt_swap([(reader, small.data, measured)], tasks)
 
     assert swap.difference.mean == pytest.approx(moves, abs=1e-6)
     assert swap.ratio.mean == pytest.approx(moves / swap.draw_spread.mean, rel=1e-3, abs=1e-9)
@@ -248,8 +246,7 @@ def test_neither_one_task_nor_a_wide_interval_tells_whether_language_is_used() -
 
 def test_a_trajectory_has_the_recorded_values_at_its_times(small: Small) -> None:
     predicted = np.stack([small.recorded.actions] * DRAWS)
-    seconds, column = small.dataset.timestamps(0), small.dataset.vector(0, "action")
-    drawn = trajectory(small.measured(predicted), seconds, {"action": column})
+    drawn = trajectory(small.measured(predicted), small.dataset)
     assert (drawn.episode, len(drawn.lines)) == (0, 6)
     for line in drawn.lines:
         for times, values in zip(drawn.chunk_seconds, line.predicted, strict=True):

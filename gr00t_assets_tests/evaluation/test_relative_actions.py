@@ -9,10 +9,10 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.evaluation.intervals import Windows
 from gr00t_assets.evaluation.open_loop import evaluate_run
 from gr00t_assets.evaluation.recorded_actions import action_groups, recorded_at
 from gr00t_assets.evaluation.result import EvaluationSettings
-from gr00t_assets.evaluation.windows import Windows
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.transforms import StateActionTransform

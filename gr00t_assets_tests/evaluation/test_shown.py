@@ -13,7 +13,7 @@ from PIL import Image
 from gr00t_assets.evaluation.evaluation_plots import horizon_png, horizon_svg, trajectories_png
 from gr00t_assets.evaluation.result import Evaluation, load_evaluation
 from gr00t_assets.evaluation.wording import verdict_sentence
-from gr00t_assets.evaluation.worker import ALREADY
+from gr00t_assets.evaluation.worker import EVALUATED_ALREADY
 from gr00t_assets.runs.checkpoint_choice import EVALUATION
 from gr00t_assets.runs.model_reference import find_run
 from gr00t_assets.runs.spec import TrainingSpec
@@ -56,7 +56,7 @@ def test_the_command_prints_json_and_does_nothing_twice(
         )
         for _ in range(2)
     ]
-    assert ALREADY not in outcomes[0].stderr and ALREADY in outcomes[1].stderr
+    assert EVALUATED_ALREADY not in outcomes[0].stderr and EVALUATED_ALREADY in outcomes[1].stderr
     assert outcomes[0].stdout == outcomes[1].stdout
     found = Evaluation.model_validate_json(outcomes[0].stdout)
     assert (found.seen.stride, found.settings.draws) == (20, 2)

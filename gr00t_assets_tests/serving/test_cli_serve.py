@@ -14,8 +14,7 @@ from typer.testing import CliRunner
 from gr00t_assets.cli.main import app
 from gr00t_assets.core.errors import Gr00tAssetsError, ServingError
 from gr00t_assets.runs.checkpoint_layout import require_unchanged
-from gr00t_assets.serving.client import PolicyClient
-from gr00t_assets.serving.latency import LATENCY, load_latency
+from gr00t_assets.serving.client import LATENCY, PolicyClient, load_latency
 from gr00t_assets.trainers.policy import open_policy
 
 VARIABLE, TOKEN = "ROBOT_TOKEN_OF_THE_TESTS", "a-token-of-the-tests"

@@ -14,7 +14,7 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run
 from gr00t_assets.trainers.reporter import Reporter
 from gr00t_assets.trainers.run_files import complete_checkpoints, drop_uncovered, publish_checkpoint
-from gr00t_assets.trainers.wandb_run import place_record, update_record
+from gr00t_assets.trainers.wandb_run import place_record
 from gr00t_assets_tests.harness.power_cuts import after_power_cuts
 from gr00t_assets_tests.trainers.conftest import SpecMaker, train
 from gr00t_assets_tests.trainers.test_toy_trainer import install_toy_trainer
@@ -148,7 +148,7 @@ def test_what_w_and_b_was_sent_counts_only_as_far_as_it_is_still_there(spec: Tra
         append_metric(metric(step), directory)
     place_record(directory)
     size = (directory / METRICS).stat().st_size
-    update_record(directory, sent_bytes=size)
+    place_record(directory, sent_bytes=size)
     lines = (directory / METRICS).read_bytes().splitlines(keepends=True)
     (directory / METRICS).write_bytes(lines[0] + lines[1][:10])
     assert place_record(directory).sent_bytes == len(lines[0]) + 10

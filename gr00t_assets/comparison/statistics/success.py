@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gr00t_assets.comparison.statistics.effects import holm
-from gr00t_assets.evaluation.success_rate import Interval, SuccessRate
+from gr00t_assets.evaluation.intervals import Interval, SuccessRate
 
 LEVEL = 0.05
 MOST_ROLLOUTS = 5000  # Of a side; a difference that needs more is too small to be settled

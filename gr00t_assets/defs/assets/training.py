@@ -33,9 +33,13 @@ from gr00t_assets.defs.training_results import (
     rollouts_result,
 )
 from gr00t_assets.defs.training_runs import CONFIG_HASH, ENGINE
-from gr00t_assets.evaluation.result import load_evaluation
-from gr00t_assets.evaluation.rollouts.asked import declared_environment, settings_for
-from gr00t_assets.evaluation.rollouts.result import read_rollouts, rollouts_file
+from gr00t_assets.evaluation.result import EvaluationSettings, load_evaluation
+from gr00t_assets.evaluation.rollouts.result import (
+    declared_environment,
+    read_rollouts,
+    rollouts_file,
+    settings_for,
+)
 from gr00t_assets.experiments.project_files import project_stamp, read_project
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.gpu.devices import slots_by_device
@@ -207,7 +211,7 @@ def open_loop_evaluation(
 
     spec = make_spec(EXPERIMENTS[context.partition_key], store)
     _require_trained(spec, "evaluate")
-    command = evaluation_command(spec.run_directory)
+    command = evaluation_command(spec.run_directory, EvaluationSettings())
     run_worker(context, command, "evaluation.log", "evaluation", spec, store)
     evaluation = load_evaluation(spec.run_directory)
     assert evaluation is not None
@@ -227,7 +231,7 @@ def rollouts(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Mate
     none there is nothing to do. What was rolled out with the same weights, environment and settings
     before is not rolled out again.
     """
-    from gr00t_assets.evaluation.rollouts.worker import rollout_command
+    from gr00t_assets.evaluation.worker import evaluation_command
 
     spec = make_spec(EXPERIMENTS[context.partition_key], store)
     environment = declared_environment(spec)
@@ -238,7 +242,7 @@ def rollouts(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Mate
         return result("no environment", {"verdict": verdict})
     _require_trained(spec, "roll out")
     settings = settings_for(environment, spec)
-    command = rollout_command(spec.run_directory, environment.name, settings)
+    command = evaluation_command(spec.run_directory, settings, environment.name)
     run_worker(context, command, "rollouts.log", "rolling out", spec, store)
     found = read_rollouts(rollouts_file(spec.run_directory, environment.name))
     return rollouts_result(found, spec, store)

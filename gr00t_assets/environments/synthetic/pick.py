@@ -65,16 +65,9 @@ class So101Pick(gymnasium.Env[dict[str, Any], np.ndarray]):
     five joints in degrees and the gripper from 0 (closed) to 100. Actions are the targets of the
     same six. ``info`` has ``is_success`` and ``progress``, 0 to 1. An episode ends with success.
 
-    Args:
-        size: Width and height of the images in pixels.
-        cameras: ``front``, which stands still, and ``wrist``, which rides on the hand.
-        render_mode: ``rgb_array`` or None; ``render`` gives the view of the first camera.
-
-    Attributes:
-        joint_names: Of the numbers of state and action.
-        robot_type: As LeRobot calls the robot.
-        skip_images: Where it is set, steps show the images of before, which saves drawing.
-        render_seconds: Seconds spent with drawing so far.
+    The camera ``front`` stands still, ``wrist`` rides on the hand; ``render`` gives the view of the
+    first of those that are asked for. Where ``skip_images`` is set, steps show the images of
+    before, which saves drawing.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 10}

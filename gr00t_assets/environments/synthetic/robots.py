@@ -1,16 +1,110 @@
-"""The two robots of the synthetic demonstrations: their joints, their looks, their cameras.
+"""The two robots of the synthetic demonstrations: serial arms, their looks, their cameras.
 
-Both have the same attributes and methods; lengths are in metres, angles in radians.
+Both robots have the same attributes and methods; lengths are in metres, angles in radians.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
-from gr00t_assets.environments.synthetic.kinematics import Chain, Joint, Pose
 from gr00t_assets.environments.synthetic.scene import Capsule, Color, PinholeCamera
 
 WHITE: Color = (226, 229, 234)
 DARK: Color = (66, 72, 84)
 YELLOW: Color = (238, 178, 48)
+
+Offset = tuple[float, float, float]
+"""x, y and z, metres."""
+
+
+class Joint(NamedTuple):
+    """A hinge about x, y or z (0, 1, 2) of the frame before it, from ``low`` to ``high`` radians.
+
+    The offset is from the joint before it, in the frame before it.
+    """
+
+    axis: int
+    offset: Offset
+    low: float
+    high: float
+
+
+class Pose(NamedTuple):
+    """An arm in the world: its joints in order and then the tool, ``(joints + 1, 3)``, metres.
+
+    With the directions of the hinges, ``(joints, 3)``, and the frame of the tool, ``(3, 3)``.
+    """
+
+    points: np.ndarray
+    axes: np.ndarray
+    rotation: np.ndarray
+
+    def at(self, *offset: float) -> np.ndarray:
+        """A point that is fixed to the last link, given from its joint, ``(3,)``."""
+        return self.points[-2] + self.rotation @ np.asarray(offset)
+
+
+class Chain(NamedTuple):
+    """A serial arm of hinges, from the base on.
+
+    The tool is the point that grasps, from the last joint; ``pointing`` is the direction of the
+    hand in the last frame, of unit length.
+    """
+
+    joints: tuple[Joint, ...]
+    tool: Offset
+    pointing: Offset
+
+    def forward(self, angles: np.ndarray) -> Pose:
+        """Where the arm is at some angles in radians, shape ``(joints,)``."""
+        position, rotation = np.zeros(3), np.eye(3)
+        points, axes = [], []
+        for joint, angle in zip(self.joints, angles, strict=True):
+            position = position + rotation @ np.asarray(joint.offset)
+            points.append(position)
+            axes.append(rotation[:, joint.axis])
+            rotation = rotation @ _rotation(joint.axis, float(angle))
+        points.append(position + rotation @ np.asarray(self.tool))
+        return Pose(np.array(points), np.array(axes), rotation)
+
+    def inverse(self, target: np.ndarray, direction: np.ndarray, near: np.ndarray) -> np.ndarray:
+        """Angles inside the limits, ``(joints,)``, that bring the tool to a point, ``(3,)``.
+
+        The hand points near a direction, ``(3,)`` of unit length, and the arm is near angles that
+        are started from: damped least squares on position, direction (weight 0.03) and posture
+        (weight 0.004).
+        """
+        low = np.array([joint.low for joint in self.joints])
+        high = np.array([joint.high for joint in self.joints])
+        angles = near.copy()
+        posture = 0.004 * np.eye(len(angles))
+        for _ in range(100):
+            pose = self.forward(angles)
+            pointing = pose.rotation @ np.asarray(self.pointing)
+            to_tool = np.cross(pose.axes, pose.points[-1] - pose.points[:-1]).T
+            turning = 0.03 * np.cross(pose.axes, pointing).T
+            jacobian = np.concatenate([to_tool, turning, posture])
+            aside, askew = target - pose.points[-1], 0.03 * (direction - pointing)
+            error = np.concatenate([aside, askew, 0.004 * (near - angles)])
+            wanted = jacobian.T @ error
+            stuck = ((angles <= low) & (wanted < 0)) | ((angles >= high) & (wanted > 0))
+            free = jacobian[:, ~stuck]
+            damped = free.T @ free + 1e-5 * np.eye(free.shape[1])
+            step = np.zeros(len(angles))
+            step[~stuck] = np.linalg.solve(damped, free.T @ error)
+            angles = np.clip(angles + np.clip(step, -0.3, 0.3), low, high)
+        return angles
+
+
+def _rotation(axis: int, angle: float) -> np.ndarray:
+    """Rotation matrix about x, y or z, radians."""
+    first, second = [index for index in range(3) if index != axis]
+    sign = -1.0 if axis == 1 else 1.0
+    matrix = np.eye(3)
+    matrix[first, first] = matrix[second, second] = np.cos(angle)
+    matrix[second, first] = sign * np.sin(angle)
+    matrix[first, second] = -sign * np.sin(angle)
+    return matrix
 
 
 _X, _Y, _Z = range(3)
@@ -144,17 +238,11 @@ class So101:
         return self.chain.forward(np.deg2rad(vector[:5]))
 
     def reach(self, point: np.ndarray, tilt: float = 0.15) -> np.ndarray:
-        """Angles that bring the tool to a point, the hand pointing down and ``tilt`` outwards.
+        """Angles, ``(5,)``, the roll at zero, that bring the tool to a point, ``(3,)``.
 
-        The arm bends in one upright plane: after the pan two links and the hand, solved by the law
-        of cosines. A point out of reach is approached as far as the links go.
-
-        Args:
-            point: Metres, shape ``(3,)``.
-            tilt: Radians from straight down.
-
-        Returns:
-            Radians, shape ``(5,)``, the roll at zero.
+        The hand points down, tilted outwards. The arm bends in one upright plane: after the pan two
+        links and the hand, solved by the law of cosines. A point out of reach is approached as far
+        as the links go.
         """
         pan, lift, elbow, wrist, roll = (np.array(joint.offset) for joint in self.chain.joints)
         hand = np.array([np.sin(tilt), -np.cos(tilt)])

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from gr00t_assets.core.errors import ActionError, ObservationError
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.environments.environment_file import Environment
-from gr00t_assets.evaluation.rollouts.result import BaselineName, Ending, RolloutSettings
+from gr00t_assets.environments.episode_processes import Failure
+from gr00t_assets.evaluation.rollouts.result import BaselineName, RolloutSettings
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
-from gr00t_assets.serving.chunk_player import ChunkPlayer
+from gr00t_assets.serving.robot_loop import ChunkPlayer
 from gr00t_assets.trainers.policy import Policy
 
 
@@ -31,13 +32,6 @@ class Episode:
     memory: Any = None
 
 
-class Refusal(NamedTuple):
-    """Why an agent does not act, so that the episode ends."""
-
-    end: Ending
-    text: str
-
-
 class PolicyAgent:
     """A policy, asked for a chunk of all episodes that need one by one call of the model.
 
@@ -54,15 +48,15 @@ class PolicyAgent:
         self._used |= {f"state.{key.key}" for key in config.state}
         self._used |= {"task"} if config.language else set()
 
-    def act(self, episodes: Sequence[Episode]) -> list[np.ndarray | Refusal]:
+    def act(self, episodes: Sequence[Episode]) -> list[np.ndarray | Failure]:
         """The next action of each of some episodes, with new chunks where they are due."""
-        settings, refused = self.settings, dict[int, Refusal]()
+        settings, refused = self.settings, dict[int, Failure]()
         chunks = self.policy.horizon, settings.replan_every, settings.ensemble
         for episode in episodes:
             episode.memory = episode.memory or ChunkPlayer(*chunks)
         asking = [episode for episode in episodes if episode.memory.needs_chunk()]
         for episode, chunk in zip(asking, self._chunks(asking) if asking else (), strict=True):
-            if isinstance(chunk, Refusal):
+            if isinstance(chunk, Failure):
                 refused[episode.seed] = chunk
             else:
                 episode.memory.add(chunk)
@@ -72,7 +66,7 @@ class PolicyAgent:
         """Whether it will need images after the action that it has just answered."""
         return episode.memory.needs_chunk()
 
-    def _chunks(self, episodes: Sequence[Episode]) -> list[np.ndarray | Refusal]:
+    def _chunks(self, episodes: Sequence[Episode]) -> list[np.ndarray | Failure]:
         """Chunks (horizon, numbers); one by one where the whole batch is refused for one of it."""
         parts = [(self.settings.policy_seed, item.seed, len(item.actions)) for item in episodes]
         seeds = [int(np.random.SeedSequence(part).generate_state(1)[0]) for part in parts]
@@ -85,8 +79,8 @@ class PolicyAgent:
         except (ActionError, ObservationError) as error:
             if len(episodes) > 1:
                 return [chunk for episode in episodes for chunk in self._chunks([episode])]
-            end: Ending = "bad action" if isinstance(error, ActionError) else "error"
-            return [Refusal(end, str(error))]
+            end = "bad action" if isinstance(error, ActionError) else "error"
+            return [Failure(end, str(error))]
         return [np.concatenate([c.by_key[key] for key in self._keys], axis=-1) for c in chunks]
 
 
@@ -98,7 +92,7 @@ class RuleAgent:
     def __init__(self, rule: Callable[[int, Mapping[str, Any]], Callable[[int], np.ndarray]]):
         self._rule = rule
 
-    def act(self, episodes: Sequence[Episode]) -> list[np.ndarray | Refusal]:
+    def act(self, episodes: Sequence[Episode]) -> list[np.ndarray | Failure]:
         """What the rule says."""
         for episode in episodes:
             episode.memory = episode.memory or self._rule(episode.seed, episode.observation)

@@ -1,10 +1,12 @@
 """``rollouts/ENVIRONMENT.json`` of a run: what a policy did in closed loop, episode by episode.
 
-Rules without a model act in the same episodes, so that every comparison is paired by seed.
+Rules without a model act in the same episodes, so that every comparison is paired by seed. The
+second half puts it into sentences and rows, for a terminal and for the page.
 """
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +18,10 @@ from pydantic import Field
 from gr00t_assets.core.checksums import load_sealed, sealed
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.files import FrozenModel, json_hash, write_bytes
-from gr00t_assets.evaluation.success_rate import SuccessRate
+from gr00t_assets.datasets.catalog import known_entry, project_catalog
+from gr00t_assets.environments.environment_file import Environment, load_environments
+from gr00t_assets.evaluation.intervals import SuccessRate
+from gr00t_assets.runs.spec import TrainingSpec
 
 ROLLOUTS = "rollouts"
 """Folder of a run directory."""
@@ -30,6 +35,9 @@ BASELINES: dict[BaselineName, str] = {
     "random": "draws every action evenly from the range of the recorded ones",
 }
 """The rules without a model, in words."""
+
+_REPLAN = 4
+"""Actions that are done of a chunk where nobody says how many."""
 
 Ending = Literal["success", "horizon", "terminated", "time limit", "error", "bad action"]
 
@@ -125,6 +133,42 @@ class Rollouts(FrozenModel):
         return self.model_dump(include=names)
 
 
+def declared_environment(spec: TrainingSpec, name: str | None = None) -> Environment | None:
+    """The environment of a name, or of the first dataset that has one; None where none has.
+
+    Raises:
+        SimulationError: There is no environment of that name, or its declaration is wrong.
+        CatalogError: The catalog has a fault where it would name one.
+    """
+    if name is None:
+        catalog = project_catalog()
+        entries = [known_entry(dataset.name, catalog) for dataset in spec.datasets]
+        name = next((entry.environment for entry in entries if entry and entry.environment), None)
+    return None if name is None else load_environments().get(name)
+
+
+def settings_for(
+    environment: Environment,
+    spec: TrainingSpec,
+    *,
+    episodes: int | None = None,
+    replan_every: int | None = None,
+    ensemble: float | None = None,
+) -> RolloutSettings:
+    """As the environment declares them, where nothing else is asked for, or ``EvaluationError``."""
+    horizon = len(spec.datasets[0].config.action_indices)
+    replan_every = replan_every or environment.replan_every or min(_REPLAN, horizon)
+    if replan_every > horizon:
+        problem = f"a chunk of its actions has {horizon}, so not {replan_every} can be done of it."
+        raise EvaluationError(spec.experiment.name, problem, [f"replan after 1 to {horizon}"])
+    return RolloutSettings(
+        episodes=episodes or environment.episodes,
+        first_seed=environment.seeds,
+        replan_every=replan_every,
+        ensemble=ensemble,
+    )
+
+
 def success_rate(outcomes: Sequence[EpisodeOutcome]) -> SuccessRate:
     """How many of some episodes succeeded."""
     successes = sum(outcome.success for outcome in outcomes)
@@ -175,3 +219,77 @@ def read_rollouts(path: Path) -> Rollouts:
         return EvaluationError(str(path), problem, [why.splitlines()[0], remedy])
 
     return load_sealed(path, Rollouts, refuse)
+
+
+RATE_HEAD = ("who", "success", "percent", "Wilson", "Clopper-Pearson", "score", "steps")
+"""Steps are the median of those to success."""
+
+OUTCOME_HEAD = ("seed", "end", "score", "steps", "seconds", "note")
+
+
+def rollouts_sentence(rollouts: Rollouts) -> str:
+    """Success of the policy beside that of the best rule without a model."""
+    text = f"success in {rollouts.environment}: {rollouts.rate.words()}"
+    if rollouts.best_baseline is not None:
+        name, rate = rollouts.best_baseline
+        text += f"; the best rule without a model, {name}: {rate.words()}"
+    return text
+
+
+def rate_rows(rollouts: Rollouts) -> list[list[str]]:
+    """Successes of the policy and of the rules without a model, with 95 percent intervals."""
+    rows = []
+    for who, outcomes in {"policy": rollouts.policy, **rollouts.baselines}.items():
+        rate, score = success_rate(outcomes), mean_score(outcomes)
+        steps = steps_to_success(outcomes)
+        intervals = [
+            f"{100 * low:.1f} to {100 * high:.1f}"
+            for low, high in (rate.wilson(), rate.clopper_pearson())
+        ]
+        done = f"{rate.successes:,} of {rate.episodes:,}"
+        means = ["" if score is None else f"{score:.3f}", "" if steps is None else f"{steps:g}"]
+        rows.append([who, done, f"{100 * rate.rate:.1f}", *intervals, *means])
+    return rows
+
+
+def baseline_sentences(rollouts: Rollouts) -> list[str]:
+    """What each rule without a model does."""
+    return [f"{name}: {BASELINES[name]}" for name in rollouts.baselines]
+
+
+def endings_sentence(rollouts: Rollouts) -> str:
+    """How the policy's episodes ended, most frequent first."""
+    counts = Counter(outcome.end for outcome in rollouts.policy)
+    words = {"horizon": f"out of steps ({max(item.steps for item in rollouts.policy)})"}
+    return ", ".join(f"{count} {words.get(end, end)}" for end, count in counts.most_common())
+
+
+def failure_sentences(rollouts: Rollouts) -> list[str]:
+    """What kept episodes from being played to their end, each once, with the seeds."""
+    seeds: dict[tuple[str, str], list[int]] = {}
+    for outcome in rollouts.policy:
+        if outcome.note:
+            seeds.setdefault((outcome.end, outcome.note), []).append(outcome.seed)
+    return [
+        f"{end} at {'seed' if len(at) == 1 else 'seeds'} "
+        f"{', '.join(map(str, at[:5]))}{' ...' if len(at) > 5 else ''}: {note}"
+        for (end, note), at in seeds.items()
+    ]
+
+
+def seconds_sentence(rollouts: Rollouts) -> str:
+    """Where the time of the policy's episodes went, in seconds an episode."""
+    count = max(1, len(rollouts.policy))
+    parts = (f"{name} {value / count:.3f}" for name, value in rollouts.seconds_by_part.items())
+    return f"seconds an episode: {', '.join(parts)}; all took {rollouts.wall_seconds:g} s"
+
+
+def outcome_rows(outcomes: Sequence[EpisodeOutcome]) -> list[list[str]]:
+    """The outcome of each episode."""
+    return [
+        [
+            *(str(item.seed), item.end, "" if item.score is None else f"{item.score:.3f}"),
+            *(str(item.steps), f"{item.seconds:.2f}", item.note.partition("\n")[0]),
+        ]
+        for item in outcomes
+    ]

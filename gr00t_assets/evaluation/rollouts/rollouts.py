@@ -11,12 +11,12 @@ import numpy as np
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.files import published_directory
 from gr00t_assets.core.text import counted
+from gr00t_assets.datasets.catalog import project_catalog
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.environments.environment_file import Environment
 from gr00t_assets.environments.episode_processes import EnvironmentProcesses
-from gr00t_assets.evaluation.open_loop import finished_spec, stored_spec, weights_hash
+from gr00t_assets.evaluation.open_loop import spec_and_weights, weights_hash
 from gr00t_assets.evaluation.rollouts.agents import PolicyAgent, baseline_agents
-from gr00t_assets.evaluation.rollouts.asked import dataset_for
 from gr00t_assets.evaluation.rollouts.result import (
     Rollouts,
     RolloutSettings,
@@ -27,9 +27,8 @@ from gr00t_assets.evaluation.rollouts.result import (
 )
 from gr00t_assets.evaluation.rollouts.runner import PARALLEL, Rolled, Runner
 from gr00t_assets.experiments.registry import trainer_named
-from gr00t_assets.runs.model_reference import model_of_run
-from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.runs.training_data import RunDataset
 
 Log = Callable[[str], object]
 
@@ -64,8 +63,8 @@ def roll_out_run(
             from the data config.
     """
     began = time.monotonic()
-    spec, weights = _weights(run_directory, step)
-    dataset = dataset_for(spec, environment.name)
+    spec, weights = spec_and_weights(run_directory, step)
+    dataset = _dataset_for(spec, environment.name)
     seeds = range(settings.first_seed, settings.first_seed + settings.episodes)
     parallel = min(parallel, settings.episodes)
     with EnvironmentProcesses(environment, parallel, [__name__]) as processes:
@@ -113,7 +112,7 @@ def current_rollouts(
     step: int | None = None,
 ) -> Rollouts | None:
     """Rollouts of the same weights in the same environment with the same settings, if there are."""
-    _, weights = _weights(run_directory, step)
+    _, weights = spec_and_weights(run_directory, step)
     path = rollouts_file(run_directory, environment.name, step)
     try:
         found = read_rollouts(path) if path.is_file() else None
@@ -125,10 +124,13 @@ def current_rollouts(
     return found if found.model_hash == weights_hash(weights) else None
 
 
-def _weights(run_directory: Path, step: int | None) -> tuple[TrainingSpec, Path]:
-    if step is None:
-        return finished_spec(run_directory), run_directory / MODEL
-    return stored_spec(run_directory), model_of_run(run_directory, str(step)).directory
+def _dataset_for(spec: TrainingSpec, environment: str) -> RunDataset:
+    """Of the datasets of a run the one that names an environment; else the first."""
+    catalog = project_catalog()
+    for dataset in spec.datasets:
+        if dataset.name in catalog and catalog[dataset.name].environment == environment:
+            return dataset
+    return spec.datasets[0]
 
 
 def _write_videos(

@@ -19,7 +19,7 @@ from gr00t_assets.environments.episode_processes import (
     Shown,
     Step,
 )
-from gr00t_assets.evaluation.rollouts.agents import Agent, Episode, Refusal
+from gr00t_assets.evaluation.rollouts.agents import Agent, Episode
 from gr00t_assets.evaluation.rollouts.result import Ending, EpisodeOutcome
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.flat_vector import matching_names
@@ -113,7 +113,7 @@ class Runner:
         rolled.seconds["policy"] += time.perf_counter() - began
         requests: dict[int, Step] = {}
         for (place, episode), decision in zip(list(running.items()), decisions, strict=True):
-            if isinstance(decision, Refusal):
+            if isinstance(decision, Failure):
                 rolled.finish(running.pop(place), decision.end, decision.text)
             else:
                 episode.actions.append(decision)

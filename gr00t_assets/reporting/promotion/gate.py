@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from gr00t_assets.core.errors import Gr00tAssetsError, PromotionError
 from gr00t_assets.core.text import counted
+from gr00t_assets.evaluation.intervals import LEAST_EPISODES
 from gr00t_assets.evaluation.open_loop import weights_hash
 from gr00t_assets.evaluation.result import BaselineName, Evaluation, again, load_evaluation
 from gr00t_assets.evaluation.rollouts.result import (
@@ -20,7 +21,6 @@ from gr00t_assets.evaluation.rollouts.result import (
     read_rollouts,
     rollouts_file,
 )
-from gr00t_assets.evaluation.windows import LEAST_EPISODES
 from gr00t_assets.evaluation.wording import estimate_text
 
 RULES: dict[BaselineName, str] = {"hold": "holding still", "mean action": "the mean action"}

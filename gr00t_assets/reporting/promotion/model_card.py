@@ -23,7 +23,7 @@ from gr00t_assets.reporting.promotion.record import Promotion
 from gr00t_assets.runs.final_loss import LossWindow
 from gr00t_assets.runs.manifest import MIXTURE_HEAD, Manifest, mixture_rows
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.serving.latency import Latency, load_latency
+from gr00t_assets.serving.client import Latency, load_latency
 from gr00t_assets.trainers.base import ModelLicense, Trainer
 from gr00t_assets.trainers.base_model_files import looks_like_path
 

@@ -39,7 +39,7 @@ from gr00t_assets.runs.model_reference import model_of_run
 from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import current_config_hash
 from gr00t_assets.runs.stored_run import StoredRun, read_runs, unrankable
-from gr00t_assets.serving.latency import LATENCY
+from gr00t_assets.serving.client import LATENCY
 from gr00t_assets.trainers import run_checks
 from gr00t_assets.trainers.run_files import write_data_files
 

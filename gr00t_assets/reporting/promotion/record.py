@@ -13,7 +13,7 @@ from gr00t_assets.core.checksums import load_sealed
 from gr00t_assets.core.errors import PromotionError, StoreError
 from gr00t_assets.core.files import FrozenModel, append_line, inner_folders, read_objects, sync_file
 from gr00t_assets.core.project import Store
-from gr00t_assets.evaluation.success_rate import SuccessRate
+from gr00t_assets.evaluation.intervals import SuccessRate
 from gr00t_assets.runs.checkpoint_choice import MODELS, OF_CHECKPOINT
 from gr00t_assets.runs.checkpoint_layout import PROMOTION, require_unchanged
 

@@ -15,14 +15,16 @@ from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.failures.failure_pattern import (
     RESUMES,
+    ExceptionChain,
     Explanation,
     FailurePattern,
     Groups,
+    clean_lines,
     cut,
+    find_exceptions,
     load_patterns,
 )
 from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
-from gr00t_assets.trainers.failures.log_tail import ExceptionChain, clean_lines, find_exceptions
 
 _PATTERNS = Path(__file__).with_name("patterns")
 
@@ -73,19 +75,25 @@ def names_of(spec: TrainingSpec) -> dict[str, str]:
 def explain(lines: Sequence[str], code: int, spec: TrainingSpec) -> Explanation:
     """Match the end of a log and the exit code against the failure patterns.
 
-    Args:
-        lines: The last lines of this attempt, as many as there are; the last 200 are read.
-        code: Exit code of the trainer; 128 + n or -n for signal n.
-        spec: What was asked.
+    Of the lines of this attempt the last 200 are read; the code is 128 + n or -n for signal n.
     """
     log = clean_lines(lines[-MAX_LOG_LINES:])
-    tail = tuple(line for line in log if line.strip())
     patterns = failure_patterns(spec.experiment.trainer)
-    number = signal_of(code)
-    explanation = None if number in _OUTSIDE_SIGNALS else _recognise(log, spec, patterns)
+    chains = _fatal_exceptions(find_exceptions(log))
+    causes = [
+        chain
+        for chain in chains
+        if all(pattern.match(chain.text) is None for pattern in patterns if pattern.consequence)
+    ]
+    # A cause is reported rather than what follows from it; what no pattern matches may be one.
+    tried = [pattern for pattern in patterns if not (causes and pattern.consequence)]
+    number, explanation = signal_of(code), None
+    if number not in _OUTSIDE_SIGNALS:
+        explanation = _recognise(log, chains, tried, spec)
     if explanation is None and number is not None:
         explanation = explain_signal(number)
-    return replace(explanation or _unrecognised(log, code, patterns), tail=tail)
+    explanation = explanation or _unrecognised(log, code, [*causes, *chains])
+    return replace(explanation, tail=tuple(line for line in log if line.strip()))
 
 
 def explain_signal(number: int, process: str = "the trainer") -> Explanation:
@@ -116,24 +124,17 @@ def as_explained(message: str, subject: str, tail: Sequence[str], log: str) -> T
 
 
 def _recognise(
-    lines: list[str], spec: TrainingSpec, patterns: Sequence[FailurePattern]
+    log: list[str],
+    chains: Sequence[ExceptionChain],
+    patterns: Sequence[FailurePattern],
+    spec: TrainingSpec,
 ) -> Explanation | None:
-    """The failure that the log ends in.
-
-    A cause is reported rather than what follows from it. An exception that no pattern matches is
-    taken for a cause.
-    """
-    chains, log = _fatal_exceptions(find_exceptions(lines)), "\n".join(lines)
-    exceptions = [chain.text for chain in chains]
-    for consequence in (False, True):
-        for pattern in patterns:
-            if pattern.consequence != consequence:
-                continue
-            for text in [*exceptions, *([log] if pattern.anywhere else [])]:
-                if (groups := pattern.match(text)) is not None:
-                    return _explanation(pattern, groups, spec)
-        if any(_is_cause(chain, patterns) for chain in chains):
-            return None
+    """The failure that the log ends in; consequences of others are tried last."""
+    exceptions, everything = [chain.text for chain in chains], "\n".join(log)
+    for pattern in sorted(patterns, key=lambda pattern: pattern.consequence):
+        for text in [*exceptions, *([everything] if pattern.anywhere else [])]:
+            if (groups := pattern.match(text)) is not None:
+                return _explanation(pattern, groups, spec)
     return None
 
 
@@ -147,10 +148,6 @@ def _explanation(pattern: FailurePattern, groups: Groups, spec: TrainingSpec) ->
     return replace(explanation, name=pattern.name)
 
 
-def _is_cause(chain: ExceptionChain, patterns: Sequence[FailurePattern]) -> bool:
-    return all(pattern.match(chain.text) is None for pattern in patterns if pattern.consequence)
-
-
 def _fatal_exceptions(chains: list[ExceptionChain]) -> list[ExceptionChain]:
     """The exceptions that can have ended the training.
 
@@ -162,11 +159,9 @@ def _fatal_exceptions(chains: list[ExceptionChain]) -> list[ExceptionChain]:
     return own if several else own[-1:]
 
 
-def _unrecognised(lines: list[str], code: int, patterns: Sequence[FailurePattern]) -> Explanation:
+def _unrecognised(lines: list[str], code: int, chains: Sequence[ExceptionChain]) -> Explanation:
     """The exception as it was printed; a fatal error of Python; or that there is neither."""
-    chains = _fatal_exceptions(find_exceptions(lines))
-    causes = [chain for chain in chains if _is_cause(chain, patterns)]
-    for chain in [*causes, *chains]:
+    for chain in chains:
         if chain.message:
             first, *others = chain.message.split("\n")
             details = tuple(cut(line) for line in others[:MAX_MESSAGE_LINES])

@@ -1,25 +1,149 @@
-"""A failure that is recognised by the text it prints: patterns are data, in files of YAML."""
+"""Reading a trainer's log: its lines without progress bars and secrets, its exceptions, and the
+failures that are recognised by the text they print, whose patterns are data in files of YAML.
+"""
 
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import pairwise
 from pathlib import Path
-from re import MULTILINE, Pattern
-from re import compile as compile_pattern
 
 import yaml
 from pydantic import Field
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.files import FrozenModel
-from gr00t_assets.trainers.failures.log_tail import redacted
+from gr00t_assets.datasets.sources.hub_source import without_token
+
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_BAR = re.compile(r"^(.*\d%\|.*(?:it/s|s/it)[^\]]*\])(?=.)")
+_RANK = re.compile(r"^\[rank(\d+)\]: ?")
+_START = re.compile(r"^Traceback \(most recent call last\):")
+_LINK = re.compile(
+    r"^(The above exception was the direct cause|During handling of the above exception)"
+)
+_EXCEPTION = re.compile(r"^(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*)|:)?$")
+_WRAPPERS = ("ChildFailedError",)
+_AFTERWARDS = re.compile(
+    r"^(\s*\d+%\||wandb: |[WEI]\d{4} \d\d:\d\d|\[[WEI]\d+|={5,}$|-{5,}$|terminate called)"
+)
+
+_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
+_SECRETS = (
+    re.compile(r"\b(hf_)[A-Za-z0-9]{8,}"),
+    re.compile(r"\b(wandb_v\d+_)[A-Za-z0-9_]{16,}"),
+    re.compile(r"(?i)(api[_-]?key\W{1,6})[0-9a-f]{40}\b"),
+    re.compile(r"(?i)(\b\w*(?:api_?key|token|secret|password)[\"']?\s*[=:]\s*[\"']?)[\w+/.-]{16,}"),
+    re.compile(r"(?i)(bearer\s+|basic\s+)[\w+/=.-]{16,}"),
+)
+_MIN_SECRET_CHARACTERS = 8
+
+MAX_LINE_CHARACTERS = 4_000
+"""Characters of a line that are read."""
+
+MAX_SECRET_CHARACTERS = 200
+
+
+def redacted(text: str) -> str:
+    """A text without the secrets of this environment, and without what looks like one.
+
+    Examples:
+        >>> redacted("login with hf_abcdefghijklmnopqrst failed")
+        'login with hf_*** failed'
+    """
+    for name, value in os.environ.items():
+        if _SECRET_NAME.search(name) and len(value) >= _MIN_SECRET_CHARACTERS:
+            text = text.replace(value, "***")
+    for secret in _SECRETS:
+        text = secret.sub(r"\1***", text)
+    return without_token(text)
+
+
+def clean_lines(lines: Iterable[str]) -> list[str]:
+    """Lines as a person reads them: no colours and no secrets, and none without an end.
+
+    Of a progress bar its last state is left, and what was printed behind it gets its own line.
+    """
+    final_states = (_COLOUR.sub("", line.rstrip("\r").split("\r")[-1]).rstrip() for line in lines)
+    # A secret that is cut in two is not recognised: what is near the cut is dropped afterwards.
+    texts = (redacted(_BAR.sub(r"\1\n", line[:MAX_LINE_CHARACTERS])) for line in final_states)
+    longest = MAX_LINE_CHARACTERS - MAX_SECRET_CHARACTERS
+    return [
+        line if len(line) < longest else f"{line[:longest]} ..."
+        for text in texts
+        for line in text.split("\n")
+    ]
+
+
+@dataclass(frozen=True)
+class ExceptionChain:
+    """One chain of exceptions of one process, as the log has it.
+
+    Attributes:
+        rank: Process of a ``torchrun`` that printed it, where it says so.
+        text: All of it, tracebacks too.
+        message: Of the last exception, its type in front.
+    """
+
+    rank: int | None
+    text: str
+    message: str
+
+    @property
+    def is_wrapper(self) -> bool:
+        """Whether it only says that another process failed."""
+        return self.message.split(":")[0].split(".")[-1] in _WRAPPERS
+
+
+def find_exceptions(lines: Sequence[str]) -> list[ExceptionChain]:
+    """Every chain of exceptions in a log, in the order of their starts.
+
+    Processes of one ``torchrun`` write into one log. Their lines are told apart by ``[rank1]:``,
+    which torch puts in front of tracebacks once the processes are connected.
+    """
+    ranks: dict[int | None, list[str]] = {}
+    for line in lines:
+        match = _RANK.match(line)
+        rank = int(match[1]) if match else None
+        ranks.setdefault(rank, []).append(_RANK.sub("", line))
+    return [chain for rank, own in ranks.items() for chain in _chains(own, rank)]
+
+
+def _chains(lines: list[str], rank: int | None) -> list[ExceptionChain]:
+    starts = [number for number, line in enumerate(lines) if _START.match(line)]
+    chains: list[ExceptionChain] = []
+    linked = False
+    for start, end in pairwise([*starts, len(lines)]):
+        block = lines[start:end]
+        message, length = _message(block)
+        text = "\n".join(block[: max(length, 1)])
+        if linked and chains:
+            text = chains.pop().text + "\n" + text
+        chains.append(ExceptionChain(rank, text, message))
+        linked = any(_LINK.match(line) for line in block[length:])
+    return chains
+
+
+def _message(block: list[str]) -> tuple[str, int]:
+    """The exception under a traceback, and how many lines of the block belong to it."""
+    for number, line in enumerate(block[1:], 1):
+        if line.startswith((" ", "\t")) or not _EXCEPTION.match(line):
+            continue
+        end = number + 1
+        while end < len(block) and not (_LINK.match(block[end]) or _AFTERWARDS.match(block[end])):
+            end += 1
+        message = "\n".join(block[number:end]).rstrip()
+        return message, end
+    return "", len(block)
+
 
 Groups = dict[str, str]
 """Text by name of the named groups of a pattern; empty for a group that did not match."""
 
 RESUMES = "materialise it again: it resumes from its last complete checkpoint"
 """What to do after a failure that another attempt may not meet."""
-
 
 MAX_TAIL_LINES = 12
 """Lines of the log that stand below a message; more of them are on the page."""
@@ -47,9 +171,7 @@ class Explanation:
     def error(self, subject: str, log: str | None = None) -> TrainingError:
         """The error to raise: the message, where the whole log is, and its last lines.
 
-        Args:
-            subject: Name of the experiment.
-            log: Path of the log; without it the last lines are left out as well.
+        The subject is the experiment's name. Without a log the last lines are left out as well.
         """
         below = []
         if log:
@@ -85,8 +207,8 @@ class FailurePattern(FrozenModel):
     )
 
     @cached_property
-    def _compiled(self) -> tuple[Pattern[str], ...]:
-        return tuple(compile_pattern(text, MULTILINE) for text in self.texts)
+    def _compiled(self) -> tuple[re.Pattern[str], ...]:
+        return tuple(re.compile(text, re.MULTILINE) for text in self.texts)
 
     def match(self, text: str) -> Groups | None:
         """The named groups where the text matches; ``None`` where it does not."""

@@ -99,12 +99,11 @@ def estimate(settings: N15Hyperparameters, cameras: int = 1, batch_size: int | N
     return int(_published(samples)) + weights + buckets + activations
 
 
-def largest_batch(settings: N15Hyperparameters, total_bytes: float, cameras: int = 1) -> int:
-    """The largest batch size up to the setting's own that fits a device of some bytes, else 0."""
-    return _largest(settings, total_bytes, partial(estimate, settings, cameras))
+def largest_batch(settings: Hyperparameters, total: float, needed: Callable[[int], float]) -> int:
+    """The largest batch size up to the setting's own that fits a device of some bytes, else 0.
 
-
-def _largest(settings: Hyperparameters, total: float, needed: Callable[[int], float]) -> int:
+    ``needed`` has the bytes for a batch size.
+    """
     sizes = range(settings.batch_size, 0, -1)
     return next((size for size in sizes if needed(size) <= total * (1 - HEADROOM)), 0)
 
@@ -190,7 +189,7 @@ def remedy_lines(
     of_device = f" of the {total / GIB:.0f} GiB that the device has" if total else ""
     asked = needed(settings.batch_size) / GIB
     lines = [f"estimate: batch_size {settings.batch_size} needs about {asked:.0f} GiB{of_device}"]
-    most = _largest(settings, total, needed) if total else settings.batch_size // 2
+    most = largest_batch(settings, total, needed) if total else settings.batch_size // 2
     proposal = smaller_batch(settings, most)
     if proposal is None:
         lines.append(

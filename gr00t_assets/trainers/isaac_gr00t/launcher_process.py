@@ -14,7 +14,7 @@ from gr00t_assets.runs.metrics import MetricTail
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import StopRequest
 from gr00t_assets.trainers.failures.explain import MAX_LOG_LINES
-from gr00t_assets.trainers.failures.log_tail import clean_lines
+from gr00t_assets.trainers.failures.failure_pattern import clean_lines
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
 from gr00t_assets.trainers.isaac_gr00t.launch_file import FOLDER, LAUNCH

@@ -25,7 +25,7 @@ from gr00t_assets.comparison.statistics.success_agreement import (
     rank_correlation,
     success_agreement,
 )
-from gr00t_assets.evaluation.success_rate import SuccessRate
+from gr00t_assets.evaluation.intervals import SuccessRate
 
 
 def outcomes(text: str, first: int = 0) -> dict[int, bool]:

@@ -11,7 +11,7 @@ from gr00t_assets.comparison.tables.wandb_import import import_wandb, load_wandb
 from gr00t_assets.comparison.tables.wandb_runs import run_of_wandb
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.project import Store
-from gr00t_assets.trainers.wandb_run import update_record
+from gr00t_assets.trainers.wandb_run import place_record
 from gr00t_assets_tests.comparison.tables.hosted_runs import own_run, script_run
 from gr00t_assets_tests.comparison.tables.wandb_public_server import KEY, wandb_public_server
 
@@ -140,7 +140,7 @@ def test_a_run_that_this_store_logged_is_not_counted_twice(imported):
     ids = {run.run_id for run in imported_runs(store)}
     assert "0a1b2c3d4e5f6071" in ids
     folder = store.run_directory("lr1e-4", "0123456789ab")
-    update_record(folder, id="0a1b2c3d4e5f6071", project="pippa")
+    place_record(folder, id="0a1b2c3d4e5f6071", project="pippa")
     try:
         left = {run.run_id for run in imported_runs(store)}
     finally:

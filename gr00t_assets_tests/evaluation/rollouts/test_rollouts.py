@@ -14,14 +14,15 @@ from typer.testing import CliRunner
 from gr00t_assets.cli.main import app
 from gr00t_assets.core.errors import EvaluationError, SimulationError
 from gr00t_assets.environments.environment_file import Environment
-from gr00t_assets.evaluation.rollouts.asked import declared_environment, settings_for
 from gr00t_assets.evaluation.rollouts.result import (
     BASELINES,
     Rollouts,
+    declared_environment,
     load_rollouts,
     read_rollouts,
     rollouts_file,
     save_rollouts,
+    settings_for,
 )
 from gr00t_assets.evaluation.rollouts.rollouts import (
     animated_webp,

@@ -10,12 +10,11 @@ import pytest
 from gr00t_assets.core.errors import ActionError, SimulationError
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.environments.environment_file import Environment
-from gr00t_assets.environments.episode_processes import EnvironmentProcesses
+from gr00t_assets.environments.episode_processes import EnvironmentProcesses, Failure
 from gr00t_assets.evaluation.rollouts.agents import (
     Agent,
     Episode,
     PolicyAgent,
-    Refusal,
     RuleAgent,
     baseline_agents,
 )
@@ -142,7 +141,7 @@ def test_the_rules_know_the_demonstrations(trained: TrainingSpec, environment: E
         episode = Episode(seed, sizes)
         for _ in range(60):
             (action,) = agents[name].act([episode])
-            assert not isinstance(action, Refusal)
+            assert not isinstance(action, Failure)
             episode.actions.append(action)
         return np.array(episode.actions)
 

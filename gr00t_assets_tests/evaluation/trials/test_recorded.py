@@ -14,9 +14,8 @@ from gr00t_assets.datasets.sources.fetch import named_source, no_log
 from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.defs.data_results import lineage_metadata
-from gr00t_assets.evaluation.trials.lineage import import_trials, load_lineage
+from gr00t_assets.evaluation.trials.outcomes import TrialOutcome, import_trials, load_lineage
 from gr00t_assets.evaluation.trials.plan import TrialPlan
-from gr00t_assets.evaluation.trials.sheet import TrialOutcome
 from gr00t_assets_tests.evaluation.trials.conftest import PlanMaker
 
 SPEC = SyntheticSource(episodes=6, min_frames=40, max_frames=44, width=64, height=64)

@@ -8,8 +8,8 @@ import pytest
 
 from gr00t_assets.core.errors import TrialsError
 from gr00t_assets.core.project import Store
+from gr00t_assets.evaluation.trials.outcomes import read_outcomes, write_outcome
 from gr00t_assets.evaluation.trials.plan import TrialPlan
-from gr00t_assets.evaluation.trials.sheet import read_outcomes, write_outcome
 from gr00t_assets_tests.evaluation.trials.conftest import PlanMaker
 
 EMPTY = {"success": "", "score": "", "seconds": "", "note": ""}

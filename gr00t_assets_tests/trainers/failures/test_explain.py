@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.trainers.failures.explain import as_explained, explain, is_explained
-from gr00t_assets.trainers.failures.failure_pattern import MAX_TAIL_LINES
-from gr00t_assets.trainers.failures.log_tail import clean_lines, find_exceptions
+from gr00t_assets.trainers.failures.failure_pattern import (
+    MAX_TAIL_LINES,
+    clean_lines,
+    find_exceptions,
+)
 from gr00t_assets_tests.defs.specs import a_spec
 
 SPEC = a_spec(Path("/store"), trainer="isaac-gr00t")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -83,7 +84,7 @@ def test_what_is_proposed_fits_and_keeps_the_samples(
     asked = settings(
         batch_size=batch_size, gradient_accumulation_steps=accumulation, tune_llm=tune_llm
     )
-    most = largest_batch(asked, total)
+    most = largest_batch(asked, total, partial(estimate, asked, 1))
     if most:
         assert estimate(asked, batch_size=most) < total
     if most < batch_size:

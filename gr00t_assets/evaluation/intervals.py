@@ -1,12 +1,15 @@
-"""Rows that a policy is asked at, and means over their episodes with Student's t."""
+"""Rows that a policy is asked at, means over their episodes with Student's t, rates of success."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from gr00t_assets.core.errors import EvaluationError
+from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.evaluation.result import Answer, Estimate, EvaluationSettings
 
 LEAST_EPISODES = 5
@@ -205,3 +208,53 @@ def rounded(values: np.ndarray, digits: int = 6) -> np.ndarray:
     exponents = np.floor(np.log10(np.abs(values), out=np.zeros_like(values), where=values != 0))
     scale = 10.0 ** (digits - 1 - exponents)
     return np.round(values * scale) / scale
+
+
+Interval = tuple[float, float]
+
+
+class SuccessRate(FrozenModel):
+    """Successes among independent episodes.
+
+    Examples:
+        >>> SuccessRate(successes=25, episodes=50).words()
+        '25 of 50 (50 %, 37 to 63 %)'
+    """
+
+    successes: int = Field(ge=0)
+    episodes: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _no_more_than_episodes(self) -> Self:
+        if self.successes > self.episodes:
+            raise ValueError(f"{self.successes} successes in {self.episodes} episodes")
+        return self
+
+    @property
+    def rate(self) -> float:
+        """Share of the episodes that succeeded; 0 where there are none."""
+        return self.successes / self.episodes if self.episodes else 0.0
+
+    def wilson(self) -> Interval:
+        """95 percent score interval (Wilson, JASA 22, 1927): its level on average over rates."""
+        return self._interval("wilson")
+
+    def clopper_pearson(self) -> Interval:
+        """Exact one (Clopper and Pearson, Biometrika 26, 1934): never under its level."""
+        return self._interval("exact")
+
+    def words(self, interval: Interval | None = None) -> str:
+        """Counts, rate and an interval in percent; Wilson's where none is given."""
+        if not self.episodes:
+            return "no episode"
+        low, high = (f"{100 * end:.0f}" for end in interval or self.wilson())
+        counts = f"{self.successes:,} of {self.episodes:,}"
+        return f"{counts} ({100 * self.rate:.0f} %, {low} to {high} %)"
+
+    def _interval(self, method: str) -> Interval:
+        from scipy.stats import binomtest
+
+        if not self.episodes:
+            return 0.0, 1.0
+        ends = binomtest(self.successes, self.episodes).proportion_ci(method=method)  # pyright: ignore[reportArgumentType]
+        return float(ends.low), float(ends.high)

@@ -21,6 +21,7 @@ class Generation:
         horizon: Actions that they predict at once, unless asked for others.
         image_size: Pixels of an image: of a square, or of the shorter edge.
         embodiment_ids: Embodiment tag to the row of the per-embodiment weights.
+        clips: Whether what is normalised by least and greatest is clipped to them.
     """
 
     title: str
@@ -29,6 +30,7 @@ class Generation:
     horizon: int
     image_size: int
     embodiment_ids: Mapping[str, int]
+    clips: bool = False
 
     def defaults(self) -> dict[str, Any]:
         """What a data config of it has where it says nothing."""
@@ -73,6 +75,7 @@ GENERATIONS: Mapping[str, Generation] = {
             "xdof_relative_eef_relative_joint": 27,
             "xdof_relative_eef_relative_joint_subtask": 27,
         },
+        clips=True,
     ),
 }
 

@@ -163,7 +163,8 @@ class NativeRun(Attempt):
             if is_sharded(loop.model):
                 unshard(loop.model, keep=True)
             merge_lora(loop.model, loop.settings, folder / ADAPTER)
-            save_model(loop.model, base.config, folder, base.tokenizer)
+            data = [dataset.config for dataset in self.spec.datasets]
+            save_model(loop.model, base.config, folder, base.tokenizer, data)
         return self.record("finished")
 
     def _know(self, **facts: Any) -> None:

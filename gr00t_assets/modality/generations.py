@@ -22,6 +22,8 @@ class Generation:
         image_size: Pixels of an image: of a square, or of the shorter edge.
         embodiment_ids: Embodiment tag to the row of the per-embodiment weights.
         clips: Whether what is normalised by least and greatest is clipped to them.
+        stored_statistics: Whether ``meta/stats.json`` of a dataset is believed. N1.7 is scaled by
+            percentiles, and LeRobot's are estimates.
     """
 
     title: str
@@ -31,6 +33,7 @@ class Generation:
     image_size: int
     embodiment_ids: Mapping[str, int]
     clips: bool = False
+    stored_statistics: bool = True
 
     def defaults(self) -> dict[str, Any]:
         """What a data config of it has where it says nothing."""
@@ -76,6 +79,7 @@ GENERATIONS: Mapping[str, Generation] = {
             "xdof_relative_eef_relative_joint_subtask": 27,
         },
         clips=True,
+        stored_statistics=False,
     ),
 }
 

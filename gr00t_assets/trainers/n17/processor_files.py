@@ -163,6 +163,11 @@ def processor_folder(model: Path) -> Path | None:
     return next((at for at in (model, model / FOLDER) if (at / SETTINGS).is_file()), None)
 
 
+def image_edge(model: Path) -> int | None:
+    """Pixels of the shorter edge of a model's images by the files beside it; None without any."""
+    return ProcessorFiles.read(model).settings.edge if processor_folder(model) else None
+
+
 def _by_tag(content: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"a JSON object is expected, this is a {type(content).__name__}")

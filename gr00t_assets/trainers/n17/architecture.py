@@ -132,6 +132,10 @@ class N17Config(FrozenModel):
     model_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     qwen3_vl_config: TowersConfig = TowersConfig()
 
+    def __hash__(self) -> int:
+        """Of its content, whose dicts have no hash."""
+        return hash(self.model_dump_json())
+
     @property
     def action_head(self) -> N17ActionHeadConfig:
         """The sizes of the action head, in the form that both generations share."""
@@ -139,16 +143,12 @@ class N17Config(FrozenModel):
         names = N17ActionHeadConfig.model_fields.keys() & N17Config.model_fields.keys()
         shared = {name: getattr(self, name) for name in names}
         shared["diffusion_model_cfg"] = {
-            "positional_embeddings": None,
             **_known(N17DiffusionModelConfig, self.diffusion_model_cfg),
             "cross_attention_dim": width,
             "attend_text_every_n_blocks": self.attend_text_every_n_blocks,
         }
         if (over_features := self.vl_self_attention_cfg) is not None:
-            shared["vl_self_attention_cfg"] = {
-                "positional_embeddings": None,
-                **_known(SelfAttentionConfig, over_features),
-            }
+            shared["vl_self_attention_cfg"] = _known(SelfAttentionConfig, over_features)
         return N17ActionHeadConfig.model_validate(
             {**shared, "action_dim": self.max_action_dim, "num_target_vision_tokens": 0}
         )

@@ -235,8 +235,9 @@ class N17Config(FrozenModel):
         return self
 
     def to_json(self) -> dict[str, Any]:
-        """The content of ``config.json``."""
-        return {"architectures": [MODEL_TYPE], "model_type": MODEL_TYPE, **self.model_dump()}
+        """The content of ``config.json``; by ``dtype`` other programs keep the weights as saved."""
+        named = {"architectures": [MODEL_TYPE], "model_type": MODEL_TYPE, "dtype": "float32"}
+        return {**named, **self.model_dump()}
 
 
 def _known(model: type[FrozenModel], raw: dict[str, Any]) -> dict[str, Any]:

@@ -130,9 +130,7 @@ def _batch(
     return {name: value.numpy()[[0, -1]] if name in ON_CPU else value for name, value in placed}
 
 
-def _alive(
-    model: Gr00tModel, fake: FakeTensorMode, real: dict[str, Any], kept: bool
-) -> np.ndarray:
+def _alive(model: Gr00tModel, fake: FakeTensorMode, real: dict[str, Any], kept: bool) -> np.ndarray:
     """Bytes alive after each allocation of a forward and a backward pass."""
     for parameter in model.parameters():
         given = kept and parameter.requires_grad

@@ -83,7 +83,6 @@ def test_its_policy_opens_a_model_and_acts_alike(
 ) -> None:
     base, config = load_base_model("tiny-n1.7", seed=3), with_camera(case)
     model = tmp_path / "model"
-    base.model.bfloat16().float()  # LeRobot reads weights as such, whatever they are.
     save_model(base.model, base.config, model, base.tokenizer, [config])
     write_backbone(tmp_path / "cache", base.tokenizer)
     towers = TINY.qwen3_vl_config.model_dump(mode="json", exclude={"tokenizer"})

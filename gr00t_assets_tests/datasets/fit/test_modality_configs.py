@@ -204,6 +204,11 @@ def test_statistics_that_cannot_be_used(spoilt_copy: Path, edit_meta: Edit) -> N
     assert "max of action[0:7] is not finite" in str(_error(spoilt_copy))
 
 
+def _rounding(statistic: str) -> float:
+    """Sums in float32 depend on their order; nothing is scaled by them."""
+    return 1e-5 if statistic in ("mean", "std") else 1e-6
+
+
 N17_KEYS = ("left_arm", "right_arm", "left_hand", "right_hand")
 
 
@@ -230,11 +235,11 @@ def test_n17_has_the_statistics_of_nvidias_own_code_whatever_the_file_says(
         for key in getattr(config, part):
             for name, values in key.statistics.model_dump().items():
                 wanted = nvidias[part][key.key][name]
-                np.testing.assert_allclose(values, wanted, rtol=0, atol=1e-6)
+                np.testing.assert_allclose(values, wanted, rtol=0, atol=_rounding(name))
     relative = {key.key: key.chunk_statistics for key in config.action if key.is_relative}
     assert relative.keys() == nvidias["relative_action"].keys()
     for name, chunk in relative.items():
         assert chunk is not None
         for which, values in chunk.model_dump().items():
             wanted = nvidias["relative_action"][name][which]
-            np.testing.assert_allclose(values, wanted, rtol=0, atol=1e-6)
+            np.testing.assert_allclose(values, wanted, rtol=0, atol=_rounding(which))
